@@ -1,0 +1,141 @@
+"""The checks at the door of a `Dataset`, and the wording that their messages share."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from imbax.errors import InputError, shortened
+
+__all__ = [
+    "DAMAGED",
+    "binary_labels",
+    "feature_matrix",
+    "first_line",
+    "group_codes",
+]
+
+# A damaged npz archive raises any of these, depending on the byte that is wrong.
+DAMAGED = (
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, fit for a one-line message."""
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+def feature_matrix(
+    x: Any, name: str, given: Sequence[str] | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    import pandas as pd
+
+    if hasattr(x, "toarray"):
+        raise InputError(f"{name}: x is a sparse matrix, expected a dense one; use x.toarray()")
+    if isinstance(x, pd.DataFrame):
+        for column, dtype in x.dtypes.items():
+            if not pd.api.types.is_numeric_dtype(dtype):
+                raise InputError(
+                    f"{name}: column {str(column)!r} holds {dtype}, expected numbers; "
+                    "encode or drop it"
+                )
+        given = [str(column) for column in x.columns] if given is None else given
+    try:
+        if isinstance(x, pd.DataFrame):
+            x = x.to_numpy(dtype=np.float64, na_value=np.nan)
+        x = np.asarray(x)
+        if x.dtype.kind not in "buifO":
+            raise TypeError(f"dtype {x.dtype}")
+        x = np.array(x, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{name}: x is not a table of numbers ({first_line(error)}); encode text first"
+        ) from error
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise InputError(
+            f"{name}: x has shape {x.shape}, expected [rows, features] with at least one feature"
+        )
+    names = tuple(f"x{i}" for i in range(x.shape[1])) if given is None else tuple(map(str, given))
+    if len(names) != x.shape[1]:
+        raise InputError(f"{name}: {len(names)} feature names for {x.shape[1]} columns of x")
+    if len(set(names)) < len(names):
+        twice = next(n for i, n in enumerate(names) if n in names[:i])
+        raise InputError(f"{name}: two columns are called {twice!r}; rename or drop one")
+    # Not infinity is the limit: the range of a column must be a float64, too.
+    counts = np.count_nonzero(~(np.abs(x) <= 1e300), axis=0)
+    if counts.any():
+        bad = [f"{n!r} ({count} rows)" for n, count in zip(names, counts, strict=True) if count]
+        raise InputError(
+            f"{name}: missing, infinite or huge values in column {shortened(bad)}; "
+            "fill them, or drop these rows or columns"
+        )
+    return x, names
+
+
+def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[str, str]]:
+    """[n] int8 with 1 = minority, and the two labels as text."""
+    import pandas as pd
+
+    y = np.asarray(y)
+    if y.ndim != 1:
+        raise InputError(f"{name}: y has shape {y.shape}, expected [rows]; use y.ravel()")
+    codes, values = pd.factorize(y)
+    if (codes < 0).any():
+        raise InputError(
+            f"{name}: {np.count_nonzero(codes < 0)} labels are missing; drop these rows"
+        )
+    try:
+        order = np.argsort(values)
+    except TypeError:
+        order = np.argsort([_text(value) for value in values])
+    texts = [_text(values[i]) for i in order]
+    counts = np.bincount(codes, minlength=len(values))[order]
+    if len(texts) < 2:
+        raise InputError(f"{name}: y has one class only ({''.join(texts)}), expected two")
+    if minority is not None:
+        if _text(minority) not in texts:
+            raise InputError(
+                f"{name}: no row has the label {_text(minority)!r}; the labels are: "
+                f"{shortened(texts, 8)}"
+            )
+        index = texts.index(_text(minority))
+    elif len(texts) > 2:
+        raise InputError(
+            f"{name}: y has {len(texts)} distinct labels ({shortened(texts)}), expected 2; "
+            "name one with minority=, the others become the majority"
+        )
+    else:
+        index = 1 if counts[1] <= counts[0] else 0
+    if 2 * counts[index] > len(y):
+        raise InputError(
+            f"{name}: the label {texts[index]!r} named as minority has {counts[index]} of "
+            f"{len(y)} rows; name the rarer class"
+        )
+    majority = texts[1 - index] if len(texts) == 2 else f"not {texts[index]}"
+    return (codes == order[index]).astype(np.int8), (majority, texts[index])
+
+
+def group_codes(groups: Any, name: str) -> np.ndarray:
+    """[n] int64, numbered in order of appearance."""
+    import pandas as pd
+
+    groups = np.asarray(groups)
+    if groups.ndim != 1:
+        raise InputError(f"{name}: groups has shape {groups.shape}, expected [rows]")
+    codes, _ = pd.factorize(groups)
+    if (codes < 0).any():
+        raise InputError(
+            f"{name}: {np.count_nonzero(codes < 0)} rows have no group; give each row one"
+        )
+    return codes.astype(np.int64)
+
+
+def _text(label: Any) -> str:
+    """A label as the user writes it: 1.0 in a column that was read as float is still 1."""
+    if isinstance(label, (float, np.floating)) and float(label).is_integer():
+        label = int(label)
+    return str(label)

@@ -1,0 +1,147 @@
+"""Train, validation and test rows of one data set: stratified, seeded, groups kept together."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from imbax.errors import InputError
+
+__all__ = ["Split", "rows_in_both", "stratified_splits"]
+
+
+class Split(NamedTuple):
+    """Row indices, int64, sorted; the three parts share no row and no group."""
+
+    train: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+
+
+def stratified_splits(
+    y: np.ndarray,
+    *,
+    seed: int,
+    folds: int = 4,
+    valid_fraction: float = 0.2,
+    groups: np.ndarray | None = None,
+) -> list[Split]:
+    """One validation part for the seed, and stratified folds over the other rows.
+
+    The test parts of the folds partition what is not validation; a fold trains on the rest.
+    With the defaults that is 60 % train, 20 % validation, 20 % test in every fold.
+
+    Args:
+        y: [n] 0/1 labels, 1 = minority.
+        seed: 0 <= seed < 2**32; the result depends on the arguments and nothing else.
+        folds: at least 2.
+        valid_fraction: in (0, 0.5]; with groups rounded to 1/2, 1/3, 1/4, ... of them.
+        groups: [n] codes; no group is cut.
+
+    Raises:
+        InputError: a number is out of its range, or rows, minority rows or groups are too few to
+            put both classes in each part.
+    """
+    y = np.asarray(y)
+    if folds < 2:
+        raise InputError(f"folds={folds}, expected at least 2; use 4 as the paper does")
+    if not 0 < valid_fraction <= 0.5:
+        raise InputError(f"valid_fraction={valid_fraction}, expected above 0 and at most 0.5")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed={seed}, expected a whole number from 0 to {2**32 - 1}")
+    _check_minority(y, folds, valid_fraction)
+    if groups is None:
+        valid = _stratified_part(y, valid_fraction, seed)
+        splits = _folds_over_rest(y, valid, folds, seed, None)
+        if splits is None:
+            raise InputError(
+                f"{folds} folds and a validation part of {valid_fraction:g} leave a part without "
+                "rows of both classes; lower --folds or add rows"
+            )
+        return splits
+    return _grouped_splits(y, np.asarray(groups), folds, valid_fraction, seed)
+
+
+def rows_in_both(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> int:
+    """How many of the rows `x[b]` equal some row of `x[a]` exactly.
+
+    Args:
+        x: [n, d] numbers without NaN.
+        a, b: row indices.
+    """
+    # Equal rows must have equal bytes, so -0.0 becomes 0.0 first.
+    row_bytes = np.ascontiguousarray(x) + 0.0
+    seen = {row_bytes[i].tobytes() for i in a}
+    return sum(row_bytes[i].tobytes() in seen for i in b)
+
+
+def _check_minority(y: np.ndarray, folds: int, valid_fraction: float) -> None:
+    """At least one row in validation, one in each test part, and one more to train on."""
+    count = _rarest(y)
+    # Both follow from rounding count * valid_fraction to the nearest whole row.
+    for_valid = math.floor(0.5 / valid_fraction) + 1
+    for_folds = math.ceil((folds + 0.5) / (1 - valid_fraction))
+    needed = max(for_valid, for_folds)
+    if count < needed:
+        remedy = "lower --folds" if for_folds >= for_valid else "raise the validation fraction"
+        raise InputError(
+            f"the minority class has {count} rows, {folds} folds and a validation part need at "
+            f"least {needed}; {remedy} or add rows"
+        )
+
+
+def _stratified_part(y: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    from sklearn.model_selection import train_test_split
+
+    _, part = train_test_split(np.arange(len(y)), test_size=fraction, stratify=y, random_state=seed)
+    return np.sort(part)
+
+
+def _folds_over_rest(
+    y: np.ndarray, valid: np.ndarray, folds: int, seed: int, groups: np.ndarray | None
+) -> list[Split] | None:
+    """The splits, or None if a part lacks a class."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    rest = np.setdiff1d(np.arange(len(y)), valid)
+    if _rarest(y[rest]) < folds:
+        return None
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    parts = kind(folds, shuffle=True, random_state=seed).split(
+        rest, y[rest], None if groups is None else groups[rest]
+    )
+    splits = [Split(rest[train], valid, rest[test]) for train, test in parts]
+    return splits if all(_rarest(y[part]) > 0 for split in splits for part in split) else None
+
+
+def _grouped_splits(
+    y: np.ndarray, groups: np.ndarray, folds: int, valid_fraction: float, seed: int
+) -> list[Split]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    n_groups, n_holding = len(np.unique(groups)), len(np.unique(groups[y == 1]))
+    for what, count in (("groups", n_groups), ("groups with minority rows", n_holding)):
+        if count < folds + 1:
+            raise InputError(
+                f"there are {count} {what}, {folds} folds and a validation part need at least "
+                f"{folds + 1}; lower --folds or use finer groups"
+            )
+    # More parts than groups, or than minority rows, would come out empty.
+    n_parts = max(2, min(round(1 / valid_fraction), n_groups, _rarest(y)))
+    parts = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed).split(y, y, groups)
+    candidates = [valid for _, valid in parts]
+    # scikit-learn hands out the most uneven groups first, shuffled or not: drawing the part
+    # keeps the same group from being in the validation part of every seed.
+    for i in np.random.default_rng(seed).permutation(n_parts):
+        splits = _folds_over_rest(y, candidates[i], folds, seed, groups)
+        if splits is not None:
+            return splits
+    raise InputError(
+        f"with {n_groups} groups, {folds} folds and a validation part, some part has rows of one "
+        "class only; lower --folds or use finer groups"
+    )
+
+
+def _rarest(y: np.ndarray) -> int:
+    """Rows of the class with fewer, which may be 0."""
+    return int(np.bincount(y, minlength=2).min())

@@ -1,0 +1,227 @@
+"""`Dataset`, the checks at its door, and the tables that need no file of the user's."""
+
+import csv
+import dataclasses
+import functools
+import hashlib
+import http.client
+import importlib.resources
+import os
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from imbax.data.checks import (
+    DAMAGED,
+    binary_labels,
+    feature_matrix,
+    first_line,
+    group_codes,
+)
+from imbax.errors import InputError, did_you_mean, shortened
+
+__all__ = [
+    "QUICKSTART",
+    "DataUnavailable",
+    "Dataset",
+    "Imblearn27Facts",
+    "imblearn27",
+    "imblearn27_facts",
+    "make_dataset",
+    "quickstart",
+]
+
+MIN_ROWS = 20
+QUICKSTART = ("digits_8", "breast_cancer_10", "moons_20")
+
+
+class DataUnavailable(InputError):
+    """A known data set is not on this machine, or its file is damaged; other sets may be fine."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """A checked binary table; build it with `make_dataset`."""
+
+    name: str
+    x: np.ndarray  # [n, d] float64, finite
+    y: np.ndarray  # [n] int8, 1 = minority
+    feature_names: tuple[str, ...]
+    classes: tuple[str, str]  # the user's (majority, minority) labels as text
+    groups: np.ndarray | None = None  # [n] int64 codes
+    notices: tuple[str, ...] = ()  # things to tell the user
+
+    @property
+    def n_rows(self) -> int:
+        return self.x.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        return self.x.shape[1]
+
+    @property
+    def n_minority(self) -> int:
+        return int(np.count_nonzero(self.y))
+
+    @property
+    def imbalance_ratio(self) -> float:
+        """Majority rows per minority row."""
+        return (self.n_rows - self.n_minority) / self.n_minority
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hex sha256 of x, y and groups with their shapes: equal data, equal text."""
+        digest = hashlib.sha256()
+        for array in (self.x, self.y, self.groups):
+            if array is None:
+                digest.update(b"none")
+            else:
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def make_dataset(
+    x: Any,
+    y: Any,
+    *,
+    name: str = "data",
+    minority: Any = None,
+    groups: Any = None,
+    feature_names: Sequence[str] | None = None,
+    notices: Iterable[str] = (),
+) -> Dataset:
+    """Check the user's arrays and name the minority class 1.
+
+    Args:
+        x: [n, d] numbers, an array or a pandas DataFrame; n >= 20, finite.
+        y: [n] labels of any type with two distinct values.
+        name: how messages and tables call the data.
+        minority: the minority label, compared as text; all other labels become the majority.
+            Without it the rarer of two labels (on a tie, the one that sorts last).
+        groups: [n] codes of any type; rows of one group stay together in every split.
+        feature_names: d distinct names; default the DataFrame's columns, or x0, x1, ...
+        notices: what the loader wants the user to know; notices found here are appended.
+
+    Raises:
+        InputError: whatever of the above does not hold.
+    """
+    values, names = feature_matrix(x, name, feature_names)
+    labels, classes = binary_labels(y, name, minority)
+    codes = None if groups is None else group_codes(groups, name)
+    for what, column in (("y", labels), ("groups", codes)):
+        if column is not None and len(column) != len(values):
+            raise InputError(
+                f"{name}: x has {len(values)} rows and {what} has {len(column)}; "
+                "give one entry per row"
+            )
+    if len(values) < MIN_ROWS:
+        raise InputError(
+            f"{name}: {len(values)} rows, expected at least {MIN_ROWS}; add rows, "
+            "there is too little to split into train, validation and test"
+        )
+    constant = [names[i] for i in np.flatnonzero(values.min(axis=0) == values.max(axis=0))]
+    if constant:
+        count, verb = (len(constant), "columns scale") if constant[1:] else (1, "column scales")
+        notices = (*notices, f"{count} constant {verb} to 0: {shortened(constant)}")
+    return Dataset(name, values, labels, names, classes, codes, tuple(notices))
+
+
+class Imblearn27Facts(NamedTuple):
+    """One row of the paper's Table 4."""
+
+    id: int
+    name: str
+    features: int
+    rows: int
+    ratio: float  # as printed: majority rows per minority row
+
+
+@functools.cache
+def imblearn27_facts() -> tuple[Imblearn27Facts, ...]:
+    """The 27 sets of `imblearn.datasets.fetch_datasets` in their order, without reading them."""
+    text = (importlib.resources.files("imbax.data") / "imblearn27.csv").read_text("utf-8")
+    return tuple(
+        Imblearn27Facts(int(i), name, int(features), int(rows), float(ratio))
+        for i, name, features, rows, ratio in list(csv.reader(text.splitlines()))[1:]
+    )
+
+
+def imblearn27(name: str, data_home: str | Path | None = None) -> Dataset:
+    """One of the 27 sets, through `imblearn.datasets.fetch_datasets`.
+
+    Args:
+        name: as in `imblearn27_facts`.
+        data_home: the folder that holds `zenodo/x1data.npz` ...; nothing is downloaded then.
+            None: scikit-learn's data folder, into which all sets are downloaded once.
+
+    Raises:
+        DataUnavailable: the file is missing or damaged, or the download fails.
+        InputError: there is no set of that name.
+    """
+    known = {facts.name: facts for facts in imblearn27_facts()}
+    if name not in known:
+        raise InputError(f"no set {name!r} among imbalanced-learn's 27{did_you_mean(name, known)}")
+    facts = known[name]
+
+    from imblearn.datasets import fetch_datasets
+
+    file = f"zenodo/x{facts.id}data.npz"
+    if data_home is None:
+        where = f"{file} in scikit-learn's data folder (SCIKIT_LEARN_DATA or ~/scikit_learn_data)"
+    else:
+        data_home = os.path.expanduser(data_home)
+        where = os.path.join(data_home, file)
+        # Looked for here, because fetch_datasets would create the folder first.
+        if not os.path.isfile(where):
+            raise DataUnavailable(
+                f"{name}: there is no {where}; put the file there or give the folder above "
+                "'zenodo' as data_home, or leave data_home out to download all sets"
+            )
+    try:
+        found = fetch_datasets(
+            data_home=data_home, filter_data=(name,), download_if_missing=data_home is None
+        )[name]
+    except (*DAMAGED, tarfile.TarError, http.client.HTTPException) as error:
+        trouble = "damaged" if data_home else "damaged, or missing and the download failed"
+        raise DataUnavailable(
+            f"{name}: {where} is {trouble} ({first_line(error)}); delete it and fetch it again"
+        ) from error
+    x, y = found.data, found.target
+    if x.shape != (facts.rows, facts.features) or y.shape != (facts.rows,):
+        raise DataUnavailable(
+            f"{name}: {where} holds data {x.shape} and label {y.shape}, expected "
+            f"{facts.rows} rows of {facts.features} features; delete it and fetch it again"
+        )
+    return make_dataset(x, y, name=name, minority=1)
+
+
+def quickstart(name: str) -> Dataset:
+    """A small set that needs no download; `QUICKSTART` has the names.
+
+    digits_8: 8x8 digits, eight against the rest (9:1). breast_cancer_10: malignant thinned
+    to 10:1. moons_20: two noisy moons, 20:1.
+    """
+    from sklearn import datasets
+
+    if name == "digits_8":
+        digits = datasets.load_digits()
+        return make_dataset(
+            digits.data, digits.target, name=name, minority=8, feature_names=digits.feature_names
+        )
+    if name == "breast_cancer_10":
+        cancer = datasets.load_breast_cancer()
+        malignant, benign = (np.flatnonzero(cancer.target == label) for label in (0, 1))
+        kept = np.random.default_rng(0).choice(malignant, len(benign) // 10, replace=False)
+        rows = np.sort(np.concatenate([benign, kept]))
+        labels = cancer.target_names[cancer.target[rows]]
+        return make_dataset(
+            cancer.data[rows], labels, name=name, feature_names=cancer.feature_names
+        )
+    if name == "moons_20":
+        x, y = datasets.make_moons((1143, 57), noise=0.25, random_state=0)
+        return make_dataset(x, y, name=name)
+    raise InputError(f"no quickstart set {name!r}{did_you_mean(name, QUICKSTART)}")

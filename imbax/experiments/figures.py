@@ -1,0 +1,277 @@
+"""Figures of a set of runs, as PNG files at 150 dots per inch.
+
+Each function draws one figure, writes ``path`` and returns it, or returns None and writes nothing
+where the runs hold nothing to draw. ``methods`` is the full list of a report's methods: a method
+keeps its colour and line in every figure drawn with the same list. ``rows`` are rows of
+``store.read(..., arrays=True)`` of one dataset.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from imbax.experiments.statistics import paired_differences
+from imbax.experiments.tables import in_order
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["precision_recall", "score_differences", "synthetic_points", "training_curves"]
+
+# Okabe and Ito's palette, without its yellow, which is hard to see as a line on white.
+_OWN_COLOUR = {
+    "explicit_gradient": "#D55E00",
+    "explicit_gradient_frozen": "#E69F00",
+    "ce": "#0072B2",
+    "ce_long": "#56B4E9",
+}
+_OTHER_COLOURS = ("#009E73", "#CC79A7", "#000000", "#999999")
+_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+_BANDED = ("explicit_gradient", "ce")
+_INK, _FAINT = "#333333", "#E4E4E4"
+_LEGEND = {"frameon": False, "fontsize": 9, "labelcolor": _INK}
+_MOST_LINES = 12
+_MOST_POINTS = 4000
+
+
+def precision_recall(
+    rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
+) -> Path | None:
+    """Mean precision over runs at each recall, with the SD of explicit_gradient and of ce.
+
+    The precision at recall r is that at the highest threshold whose recall reaches r.
+    """
+    rows = rows[~rows["diverged"]]
+    if rows.empty:
+        return None
+    shown = _shown(rows)
+    recall = np.linspace(0, 1, 401)
+    recall[0] = 1e-6  # at 0 itself the precision is 1 by definition
+    figure, (ax,) = _figure(7.2, 4.4, 1)
+    for method, style in _styles(methods or rows["method"]).items():
+        runs = rows[rows["method"] == method]
+        if method not in shown:
+            continue
+        pairs = zip(runs["test_y"], runs["test_score"], strict=True)
+        precision = np.stack([_precision_at(recall, y, score) for y, score in pairs])
+        mean, sd = precision.mean(axis=0), precision.std(axis=0)
+        if method in _BANDED:
+            low, high = np.clip([mean - sd, mean + sd], 0, 1)
+            ax.fill_between(
+                recall, low, high, step="pre", color=style["color"], alpha=0.12, linewidth=0
+            )
+        ax.plot(recall, mean, label=method, drawstyle="steps-pre", **style)
+    chance = float(np.mean(np.concatenate(list(rows["test_y"]))))
+    ax.axhline(chance, color=_INK, linewidth=0.8, linestyle=(0, (1, 3)), label="chance")
+    ax.set(xlabel="Recall", ylabel="Precision (mean over runs)", xlim=(0, 1), ylim=(0, 1.02))
+    ax.set_title(rows["dataset"].iloc[0])
+    _legend(figure, ax)
+    return _save(figure, path)
+
+
+def training_curves(
+    rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
+) -> Path | None:
+    """Training loss and validation average precision per epoch, medians over runs."""
+    rows = rows[rows["train_curve"].map(lambda curve: bool(np.isfinite(curve).any()))]
+    if rows.empty:
+        return None
+    shown = _shown(rows)
+    figure, (loss, score) = _figure(9.6, 3.9, 2)
+    positive = True
+    for method, style in _styles(methods or rows["method"]).items():
+        if method not in shown:
+            continue
+        runs = rows[rows["method"] == method]
+        train, valid = _median(runs["train_curve"]), _median(runs["valid_curve"])
+        positive &= bool(np.all(train[np.isfinite(train)] > 0))
+        loss.plot(np.arange(1, len(train) + 1), train, label=method, **style)
+        # A curve that is one longer also holds the score before the first epoch.
+        first = 0 if len(valid) > len(train) else 1
+        score.plot(np.arange(first, len(valid) + first), valid, label=method, **style)
+    if positive:
+        _log_scale(loss)
+    loss.set(xlabel="Epoch of the method", ylabel="Training loss (median over runs)")
+    score.set(xlabel="Epoch of the method", ylabel="Validation average precision (median)")
+    for ax in (loss, score):
+        ax.set_xlim(left=0)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    figure.suptitle(rows["dataset"].iloc[0], color=_INK, fontsize=11)
+    _legend(figure, score)
+    return _save(figure, path)
+
+
+def synthetic_points(plane: Mapping[str, np.ndarray], path: Path, title: str) -> Path:
+    """Where synthetic points started and ended, on two principal axes of the training rows.
+
+    ``plane`` holds the arrays of ``store.unpack_plane``. The background is the probability of the
+    minority class on the plane itself, its 0.5 line is drawn where there is one.
+    """
+    figure, (ax,) = _figure(7.2, 5.4, 1)
+    probability = np.asarray(plane["probability"])
+    shades = _white_to(_OWN_COLOUR["explicit_gradient"])
+    filled = ax.contourf(
+        plane["grid_x"], plane["grid_y"], probability, np.linspace(0, 1, 11), cmap=shades
+    )
+    if probability.min() < 0.5 < probability.max():
+        ax.contour(
+            plane["grid_x"], plane["grid_y"], probability, [0.5], colors=_INK, linewidths=1.2
+        )
+        ax.plot([], [], color=_INK, linewidth=1.2, label="probability 0.5")
+    x, y = np.asarray(plane["x"]), np.asarray(plane["y"])
+    majority, minority = x[y == 0], x[y == 1]
+    majority = majority[:: max(1, -(-len(majority) // _MOST_POINTS))]
+    ax.scatter(*majority.T, s=5, color="#8A8A8A", alpha=0.45, linewidth=0, label="majority row")
+    ax.scatter(*minority.T, s=16, color="#0072B2", linewidth=0, label="minority row")
+    start, end = np.asarray(plane["start"]), np.asarray(plane["end"])
+    ax.plot(*np.stack([start, end], axis=1).T, color=_INK, linewidth=0.6, alpha=0.55)
+    ax.scatter(
+        *start.T, s=34, facecolor="none", edgecolor=_INK, linewidth=0.8, label="point, start"
+    )
+    ax.scatter(*end.T, s=18, color="#D55E00", edgecolor="white", linewidth=0.5, label="point, end")
+    ax.set(xlabel="First principal axis", ylabel="Second principal axis", title=title)
+    ax.grid(False)
+    bar = figure.colorbar(filled, ax=ax, label="Probability of the minority class", shrink=0.75)
+    bar.outline.set_visible(False)
+    bar.ax.yaxis.label.set_color(_INK)
+    bar.ax.tick_params(color="#999999", labelcolor=_INK, labelsize=9)
+    figure.legend(loc="outside lower center", ncols=5, **_LEGEND)
+    return _save(figure, path)
+
+
+def score_differences(
+    runs: pd.DataFrame,
+    path: Path,
+    *,
+    control: str = "explicit_gradient",
+    rivals: Sequence[str] = ("explicit_gradient_frozen", "ce", "ce_long"),
+) -> Path | None:
+    """Average precision of ``control`` minus that of each rival on the same fold and seed.
+
+    One line of dots per dataset, sorted by the first rival's difference; bars are the SD over runs.
+    """
+    tables = {rival: paired_differences(runs, control, rival) for rival in rivals}
+    tables = {rival: table for rival, table in tables.items() if not table.empty}
+    if not tables:
+        return None
+    order = next(iter(tables.values()))["mean"].sort_values().index
+    order = order.append(pd.Index(sorted({*runs["dataset"]} - {*order})))
+    figure, (ax,) = _figure(7.2, 1.2 + 0.3 * len(order), 1)
+    ax.axvline(0, color=_INK, linewidth=0.8)
+    ax.set_yticks(np.arange(1, len(order)) - 0.5, minor=True)
+    ax.grid(axis="y", which="minor", color=_FAINT, linewidth=0.7)
+    ax.tick_params(axis="y", which="minor", length=0)
+    for i, (rival, table) in enumerate(tables.items()):
+        height = order.get_indexer(table.index) + 0.22 * ((len(tables) - 1) / 2 - i)
+        colour = _styles([rival])[rival]["color"]
+        ax.errorbar(
+            table["mean"],
+            height,
+            xerr=table["sd"],
+            fmt="o",
+            markersize=5,
+            elinewidth=1,
+            color=colour,
+            ecolor=(*_rgb(colour), 0.45),
+            label=f"minus {rival}",
+        )
+    ax.set_yticks(range(len(order)), order)
+    ax.set(xlabel=f"Average precision of {control} minus that of a rival (mean ± SD over runs)")
+    ax.grid(axis="y", visible=False)
+    ax.set_ylim(-0.5, len(order) - 0.5)
+    figure.legend(loc="outside upper center", ncols=3, **_LEGEND)
+    return _save(figure, path)
+
+
+def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and line of each method, in the order of the legend."""
+    looks = list(product(_DASHES, _OTHER_COLOURS))
+    styles, others = {}, 0
+    for method in in_order(methods):
+        if method in _OWN_COLOUR:
+            styles[method] = {"color": _OWN_COLOUR[method], "linewidth": 2.2, "zorder": 3}
+        else:
+            dashes, colour = looks[others % len(looks)]
+            styles[method] = {"color": colour, "linewidth": 1.3, "linestyle": dashes}
+            others += 1
+    return styles
+
+
+def _shown(rows: pd.DataFrame) -> set[str]:
+    """As many methods as a figure can hold: the paper's own, then the best on this dataset."""
+    scores = rows.groupby("method")["average_precision"].mean().sort_values(ascending=False)
+    own = [method for method in scores.index if method in _OWN_COLOUR]
+    return {*own, *[m for m in scores.index if m not in own][: _MOST_LINES - len(own)]}
+
+
+def _precision_at(recall: np.ndarray, y: np.ndarray, score: np.ndarray) -> np.ndarray:
+    from sklearn.metrics import precision_recall_curve
+
+    precision, reached, _ = precision_recall_curve(y, score)
+    # From the highest threshold down; the slack keeps 3/10 from missing 0.3 by its last bit.
+    return precision[::-1][np.searchsorted(reached[::-1], recall - 1e-9)]
+
+
+def _median(curves: pd.Series) -> np.ndarray:
+    """Median over runs per epoch; runs that stopped early or diverged drop out of later epochs."""
+    table = pd.concat([pd.Series(curve, dtype=float) for curve in curves], axis=1)
+    return table.replace([np.inf, -np.inf], np.nan).median(axis=1).to_numpy()
+
+
+def _figure(width: float, height: float, panels: int) -> "tuple[Figure, list[Axes]]":
+    # A figure of its own instead of pyplot: nothing global, any thread, no window.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = list(figure.subplots(1, panels, squeeze=False)[0])
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[["left", "bottom"]].set_color("#999999")
+        ax.tick_params(color="#999999", labelcolor=_INK, labelsize=9)
+        ax.xaxis.label.set_color(_INK)
+        ax.yaxis.label.set_color(_INK)
+        ax.title.set(color=_INK, fontsize=11)
+        ax.grid(color=_FAINT, linewidth=0.7)
+        ax.set_axisbelow(True)
+    return figure, axes
+
+
+def _legend(figure: "Figure", ax: "Axes") -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", **_LEGEND)
+
+
+def _log_scale(ax: "Axes") -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.tick_params(which="minor", color=_FAINT)
+
+
+def _white_to(colour: str) -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    pale = tuple(0.5 + 0.5 * channel for channel in _rgb(colour))
+    return LinearSegmentedColormap.from_list("pale", ["#FFFFFF", pale])
+
+
+def _rgb(colour: str) -> tuple[float, float, float]:
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour)
+
+
+def _save(figure: "Figure", path: Path) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Without the version of matplotlib the same runs give the same bytes.
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    return path

@@ -1,0 +1,237 @@
+"""Result files: one parquet table per cell and seed, one row per fold.
+
+``<out>/runs/<dataset>/<method>/<key>-seed<seed>.parquet``; ``key`` is a hash of everything that
+decides the result, so a file with the wanted name need not be computed again. What is not a
+number per run (configuration, facts, timing, environment) travels as JSON in the file itself.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+__all__ = [
+    "ARRAYS",
+    "METRICS",
+    "SCHEMA",
+    "file_path",
+    "has",
+    "read",
+    "read_provenance",
+    "safe_name",
+    "unpack_plane",
+    "write",
+]
+
+METRICS = (
+    "average_precision",
+    "roc_auc",
+    "precision_at_recall_75",
+    "precision_at_recall_50",
+    "precision_at_recall_25",
+)
+ARRAYS = ("test_y", "test_score", "train_curve", "valid_curve", "plane")
+_COUNTS = ("n_train", "n_valid", "n_test", "n_minority", "test_rows_in_train")
+
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("suite", "dataset", "method")]
+    + [(name, pa.int64()) for name in ("fold", "seed")]
+    + [(name, pa.float64()) for name in METRICS]
+    + [("diverged", pa.bool_()), ("epoch", pa.int64())]
+    + [("validation_average_precision", pa.float64())]
+    + [(name, pa.int64()) for name in _COUNTS]
+    + [(name, pa.float64()) for name in ("x_synth_move", "x_synth_outside")]
+    + [("test_y", pa.list_(pa.int8())), ("test_score", pa.list_(pa.float32()))]
+    + [(name, pa.list_(pa.float32())) for name in ("train_curve", "valid_curve")]
+    + [("plane", pa.binary())]
+)
+
+# KeyError and ValueError: a readable parquet file that is not one of ours.
+_DAMAGED = (pa.ArrowException, OSError, KeyError, ValueError)
+
+
+class _Stored(NamedTuple):
+    path: Path
+    provenance: dict[str, Any]
+    seed: int
+    written: float
+
+
+def safe_name(name: str) -> str:
+    """A file name for any dataset or method name; equal only for equal names."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+        return name
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:60].strip("._-") or "unnamed"
+    return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def file_path(out: Path, dataset: str, method: str, key: str, seed: int) -> Path:
+    """Where the runs of one cell and seed lie, whether they exist yet or not."""
+    return Path(out, "runs", safe_name(dataset), safe_name(method), f"{key}-seed{seed}.parquet")
+
+
+def write(out: Path, rows: list[dict[str, Any]], provenance: dict[str, Any]) -> Path:
+    """Write the folds of one cell and seed; returns the file, which is whole or not there.
+
+    ``rows`` hold every column of ``SCHEMA`` (``plane`` may be left out) and share one seed;
+    ``provenance`` is JSON-ready and names ``dataset``, ``method`` and ``key``. Raises
+    ``ValueError`` for missing or unknown columns and for rows of several seeds.
+    """
+    for row in rows:
+        if wrong := (set(row) | {"plane"}) ^ set(SCHEMA.names):
+            raise ValueError(f"result row has missing or unknown columns: {sorted(wrong)}")
+    seeds = {int(row["seed"]) for row in rows}
+    if len(seeds) != 1:
+        raise ValueError(f"one file holds the rows of one seed, got seeds {sorted(seeds)}")
+    metadata = {
+        b"imbax": json.dumps(provenance, default=_plain).encode(),
+        b"imbax_file": json.dumps({"seed": min(seeds), "written": time.time()}).encode(),
+    }
+    table = pa.Table.from_pylist(rows, SCHEMA.with_metadata(metadata))
+    path = file_path(
+        out, provenance["dataset"], provenance["method"], provenance["key"], min(seeds)
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _atomic(path) as file:
+        # The checksums let a damaged page be noticed; parquet itself only guards its footer.
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+    return path
+
+
+def has(out: Path, dataset: str, method: str, key: str, seed: int) -> bool:
+    """Whether the runs of this cell and seed are stored and whole."""
+    path = file_path(out, dataset, method, key, seed)
+    if not path.is_file():
+        return False
+    try:
+        _open(path)
+        _load(path, SCHEMA)
+    except _DAMAGED:
+        return False
+    return True
+
+
+def read(
+    folders: Iterable[Path], *, arrays: bool = False, dataset: str | None = None
+) -> pd.DataFrame:
+    """All runs of all folders, or those of one ``dataset``; one row per fold and seed.
+
+    The columns are those of ``SCHEMA``, without the large ``ARRAYS`` unless ``arrays``. Each cell
+    shows one set of settings: where folders (or old and new runs in one folder) disagree, those
+    written last are kept and a warning names both. Damaged files are left out with a warning.
+    """
+    schema = pa.schema([field for field in SCHEMA if arrays or field.name not in ARRAYS])
+    tables = [schema.empty_table()]
+    for stored in _find(folders, dataset):
+        try:
+            tables.append(_load(stored.path, schema))
+        except _DAMAGED as error:
+            _warn_damaged(stored.path, error)
+    return pa.concat_tables(tables).to_pandas()
+
+
+def read_provenance(folders: Iterable[Path]) -> list[dict[str, Any]]:
+    """What is known about each file that ``read`` keeps: its JSON, plus its ``seed``."""
+    return [stored.provenance | {"seed": stored.seed} for stored in _find(folders)]
+
+
+def unpack_plane(plane: bytes) -> dict[str, np.ndarray]:
+    """The arrays of a ``plane`` cell by name."""
+    with np.load(io.BytesIO(plane), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _find(folders: Iterable[Path], dataset: str | None = None) -> list[_Stored]:
+    """The files that count, in order of dataset, method and seed."""
+    cells: dict[tuple[str, str], list[_Stored]] = {}
+    pattern = f"runs/{safe_name(dataset) if dataset is not None else '*'}/*/*.parquet"
+    for path in sorted(
+        {found.resolve() for folder in folders for found in Path(folder).glob(pattern)}
+    ):
+        try:
+            stored = _open(path)
+        except _DAMAGED as error:
+            _warn_damaged(path, error)
+            continue
+        cell = (stored.provenance["dataset"], stored.provenance["method"])
+        cells.setdefault(cell, []).append(stored)
+    return [stored for cell in sorted(cells) for stored in _of_one_key(cells[cell])]
+
+
+def _of_one_key(files: Sequence[_Stored]) -> list[_Stored]:
+    newest = max(files, key=lambda stored: stored.written)
+    key = newest.provenance["key"]
+    older = [stored for stored in files if stored.provenance["key"] != key]
+    if older:
+        warnings.warn(
+            f"two settings of {newest.provenance['method']} on {newest.provenance['dataset']}: "
+            f"kept {newest.path}, left out {older[0].path}"
+            + (f" and {len(older) - 1} more" if len(older) > 1 else ""),
+            stacklevel=4,
+        )
+    by_seed = {stored.seed: stored for stored in files if stored.provenance["key"] == key}
+    return [by_seed[seed] for seed in sorted(by_seed)]
+
+
+def _open(path: Path) -> _Stored:
+    metadata = pq.read_schema(path).metadata or {}
+    provenance = json.loads(metadata[b"imbax"])
+    for name in ("dataset", "method", "key"):
+        provenance[name]
+    file = json.loads(metadata[b"imbax_file"])
+    return _Stored(path, provenance, file["seed"], file["written"])
+
+
+def _load(path: Path, schema: pa.Schema) -> pa.Table:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return file.read(columns=schema.names).cast(schema)
+
+
+def _warn_damaged(path: Path, error: Exception) -> None:
+    warnings.warn(
+        f"left out a damaged result file ({type(error).__name__}): {path}; run again to replace it",
+        stacklevel=4,
+    )
+
+
+@contextlib.contextmanager
+def _atomic(path: Path) -> Iterator[io.BufferedWriter]:
+    """A file that takes its name only once its bytes are on the disk."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _plain(value: Any) -> Any:
+    """JSON for what configurations hold besides plain values."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"provenance cannot hold a {type(value).__name__}: {value!r}")

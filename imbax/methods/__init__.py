@@ -1,0 +1,232 @@
+"""The methods by name: what each is, what it may see, and how to build its training.
+
+A method is one entry here and one file beside it. `register` adds a user's own.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import imbax
+from imbax.errors import InputError, did_you_mean
+from imbax.losses import focal
+from imbax.methods import explicit_gradient as eg
+from imbax.methods import supervised as sv
+from imbax.methods.duplicate import duplicate
+from imbax.networks.mlp import mlp
+from imbax.training import Program, balanced_minibatches
+
+__all__ = ["Facts", "Method", "get", "names", "register"]
+
+_PAPER = "Yasinnik et al. 2022"
+TRAIN = "training rows; validation rows choose the epoch"
+
+
+class Facts(NamedTuple):
+    """What is known of a data set before training, and sets shapes."""
+
+    features: int
+    max_minority: int
+    """Most minority rows in any run's training part."""
+    max_synth: int
+    """Most synthetic rows any run adds."""
+    n_synth: str
+    """"double" the minority or "balance" the classes."""
+    epochs: int
+    """Epochs of one training, as the user asked."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of every table."""
+
+    name: str
+    title: str
+    kind: str
+    """"loss", "sampling", "meta", "tuning" or "peer"."""
+    sees: str
+    """The rows and labels it may use, in words."""
+    paper: str = ""
+    note: str = ""
+    build: Callable[[Facts], Program] | None = None
+    """The training of a neural method."""
+    host: Callable[..., Any] | None = None
+    """`(x_train, y_train, x_test, random_state) -> scores` of a method that runs outside jax."""
+    settings: tuple[Any, ...] = ()
+    """Traced hyperparameters; of several, each run keeps the best on validation."""
+    starts_from: str | None = None
+    """The method whose result it starts from, trained once and shared."""
+    resumes: bool = False
+    """Go on with that method's whole training state, not only its best parameters."""
+    one_epoch: bool = False
+    """The program is over after one call of `epoch`, whatever the number of epochs."""
+    cost: float = 1.0
+    """Rough time per epoch, 1 for plain training; only the progress display uses it."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What else identifies the configuration."""
+    sources: tuple[str, ...] = ()
+    """Files beside this one that it is made of; a stored result is stale once one changes."""
+
+
+_REGISTRY: dict[str, Method] = {}
+
+
+def register(name: str, build: Callable[[Facts], Program] | None = None, **facts: Any) -> Method:
+    """Add a method of one's own; from then on it runs by name wherever the built-in ones do.
+
+    Args:
+      name: how tables and the command line call it.
+      build: `Facts -> Program`; `training.one_shot` makes a program of a pure training function.
+      **facts: further fields of `Method`; `title`, `kind` and `sees` have defaults. A method that
+        runs outside jax gives `host` instead of `build`.
+
+    Raises:
+      InputError: a built-in method has that name.
+    """
+    if name in _BUILT_IN:
+        raise InputError(f"method {name!r} is built in; register yours under another name")
+    if (build is None) == (facts.get("host") is None):
+        raise InputError(f"method {name!r} needs either `build` (jax) or `host` (any other code)")
+    defaults = {"title": name, "kind": "custom", "sees": "not declared"}
+    return _add(Method(name=name, build=build, **(defaults | facts)))
+
+
+def get(name: str) -> Method:
+    """The method of that name. Raises InputError naming the nearest one."""
+    if name not in _REGISTRY:
+        raise InputError(f"unknown method {name!r}{did_you_mean(name, names())}")
+    return _REGISTRY[name]
+
+
+def names() -> tuple[str, ...]:
+    """All registered names, in the order of the tables."""
+    return tuple(_REGISTRY)
+
+
+def source_files(method: Method) -> list[Path]:
+    """The files a result of this method depends on, the core's included."""
+    root = Path(imbax.__file__).parent
+    core = ["types", "losses", "metrics", "rowwise", "bilevel", "training", "networks/mlp"]
+    shell = ["data/splits", "data/preprocess", "experiments/cells"]
+    own = [f"methods/{source}" for source in method.sources]
+    files = [root / f"{name}.py" for name in (*core, *shell, *own)]
+    function = method.build or method.host
+    if not method.sources and (path := inspect.getsourcefile(inspect.unwrap(function))):
+        files.append(Path(path))
+    return files
+
+
+def _add(method):
+    _REGISTRY[method.name] = method
+    return method
+
+
+def _supervised(facts, **options):
+    return sv.supervised(mlp(facts.features), **options)
+
+
+def _with_duplicates(facts):
+    sizes = {"max_synth": facts.max_synth, "max_minority": facts.max_minority}
+    return _supervised(facts, prepare=partial(duplicate, n_synth=facts.n_synth, **sizes))
+
+
+def _explicit_gradient(facts, **options):
+    config = eg.Config(facts.max_minority, facts.max_synth, facts.n_synth, **options)
+    return eg.explicit_gradient(mlp(facts.features), config)
+
+
+_EG = {"kind": "meta", "paper": _PAPER, "starts_from": "ce"}
+_EG_SOURCES = ("explicit_gradient", "duplicate", "supervised")
+
+for _method in (
+    Method(
+        "ce",
+        "Cross-entropy",
+        "loss",
+        TRAIN,
+        build=_supervised,
+        settings=(sv.Hparams(),),
+        sources=("supervised",),
+    ),
+    Method(
+        "ce_long",
+        "Cross-entropy, as many epochs as Explicit Gradient in all",
+        "loss",
+        TRAIN,
+        note="the training of ce, continued",
+        build=_supervised,
+        settings=(sv.Hparams(),),
+        starts_from="ce",
+        resumes=True,
+        sources=("supervised",),
+    ),
+    Method(
+        "ce_tuned",
+        "Cross-entropy, weight decay chosen on validation",
+        "tuning",
+        "training rows; validation rows choose the epoch and the weight decay",
+        note="AdamW with weight decay 0, 0.1 or 1",
+        build=_supervised,
+        settings=tuple(sv.Hparams(weight_decay=decay) for decay in (0.0, 0.1, 1.0)),
+        sources=("supervised",),
+    ),
+    Method(
+        "ros",
+        "Random over-sampling",
+        "sampling",
+        TRAIN,
+        build=_with_duplicates,
+        settings=(sv.Hparams(),),
+        sources=("supervised", "duplicate"),
+    ),
+    Method(
+        "rs",
+        "Balanced minibatches",
+        "sampling",
+        TRAIN,
+        note="each batch half minority, drawn with replacement within classes",
+        build=partial(_supervised, minibatches=balanced_minibatches),
+        settings=(sv.Hparams(),),
+        sources=("supervised",),
+    ),
+    Method(
+        "focal",
+        "Focal loss",
+        "loss",
+        TRAIN,
+        paper="Lin et al. 2018",
+        note="γ = 2, no class weight",
+        build=partial(_supervised, loss=focal),
+        settings=(sv.Hparams(),),
+        sources=("supervised",),
+    ),
+    Method(
+        "explicit_gradient",
+        "Explicit Gradient",
+        sees="training rows; validation labels move the points and choose the epoch",
+        note="η₁ = 0.01, η₂ = 10, c = 1; starts from ce's best checkpoint",
+        build=_explicit_gradient,
+        settings=(eg.Hparams(),),
+        cost=3.0,
+        sources=_EG_SOURCES,
+        **_EG,
+    ),
+    Method(
+        "explicit_gradient_frozen",
+        "Explicit Gradient, points not moved",
+        sees=TRAIN,
+        note="η₂ = 0, all else equal: the fair ablation",
+        build=partial(_explicit_gradient, frozen=True),
+        settings=(eg.Hparams(eta2=0.0),),
+        cost=1.5,
+        options={"frozen": True},
+        sources=_EG_SOURCES,
+        **_EG,
+    ),
+):
+    _add(_method)
+
+_BUILT_IN = frozenset(_REGISTRY)

@@ -1,0 +1,335 @@
+"""Explicit Gradient: minority points follow the gradient taken through the classifier's step.
+
+From θ₀, the best checkpoint of plain training, each step takes minibatches (X₁, X₂, X_synth) of
+training rows, outer rows and synthetic rows and does
+
+    θ'       = θ - η₁ ∇_θ L(X₁ ∪ X_synth | θ)                         (Algorithm 1, step 1)
+    X_synth <- X_synth - η₂ ∇_{X_synth} L(X₂ | θ')                    (Algorithm 1, step 2)
+    θ       <- α θ + (1 - α) θ'                                       (α = 0 in the paper)
+
+X_synth starts as the training rows of the minority with C_θ₀(x) <= c, has the minority's label,
+and persists over epochs. Source: Yasinnik et al. 2022 (arXiv:2202.10550), section 3, Algorithm 1.
+
+Where the paper is silent or at odds with itself, the fields of `Config` and `Hparams` name the
+reading taken. Equation 1 has the inner loss on synthetic rows alone, Algorithm 1 on the union: the
+union is the default. The abstract speaks of average precision, the algorithm of the loss:
+cross-entropy is the default outer loss. Points are never projected by default. θ₀ itself may be the
+chosen checkpoint. η₂ = 0 (`frozen=True`) is the ablation in which only the movement is missing.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from imbax.bilevel import inner_update, outer_gradient
+from imbax.losses import OBJECTIVES, binary_cross_entropy, supervised_loss, weighted_mean
+from imbax.methods.duplicate import synthetic_count
+from imbax.training import (
+    Fit,
+    Points,
+    Program,
+    minority_positions,
+    random_order,
+    shuffled_minibatches,
+)
+from imbax.types import Batch, LossFn, Network, Params, Problem, Rows
+
+__all__ = ["Config", "Hparams", "Info", "State", "explicit_gradient", "init", "step"]
+
+
+class Config(NamedTuple):
+    """Choices fixed at compile time; the first value named is the default."""
+
+    max_minority: int
+    """Upper bound on minority rows in the training part (shapes depend on it)."""
+    max_synth: int
+    """Upper bound on synthetic rows."""
+    n_synth: str = "double"
+    """How many: "double" the minority, or "balance" the classes."""
+    frozen: bool = False
+    """Leave the points where they start: η₂ = 0 without paying for the outer gradient."""
+    inner: str = "union"
+    """Inner loss: "union" (Algorithm 1), "synth" (equation 1), or "sum_of_means" of both parts."""
+    num_steps: int = 1
+    """Inner steps K >= 1."""
+    outer: str = "valid"
+    """Rows of the outer loss: "valid", "train", or "train_part" (a third of train, held out)."""
+    outer_loss: str = "bce"
+    """"bce", "balanced_bce", "focal" or "smooth_ap" (`losses.OBJECTIVES`)."""
+    constraint: str = "none"
+    """"none", "box" of the training rows, or "trust_region" of radius `Hparams.radius`."""
+    fixed_columns: tuple[int, ...] = ()
+    """Columns that do not move."""
+    batch_size: int = 128
+    """Training rows per step."""
+    synth_batch_size: int = 128
+    """Synthetic rows per step, all when fewer; with `batch_size` it sets the class ratio."""
+    outer_batch_size: int = 128
+    """Outer rows per step."""
+    checkpoint: str = "best"
+    """"best" validation average precision over epochs, θ₀ included, or "last"."""
+    method: str = "mixed"
+    """How the outer gradient is computed, see `bilevel.outer_gradient`."""
+
+
+class Hparams(NamedTuple):
+    """Traced numbers; each may differ from run to run."""
+
+    eta1: float = 1e-2
+    """Inner step size η₁."""
+    eta2: float = 10.0
+    """Step size of the points η₂; the gradient is that of a mean loss."""
+    damping: float = 0.0
+    """α in [0, 1): share of the old θ that is kept."""
+    confidence: float = 1.0
+    """c in [0, 1]: only minority rows with C_θ₀(x) <= c are duplicated; 1 means all."""
+    jitter: float = 0.0
+    """Gaussian noise on the starting points, in minority standard deviations per column."""
+    radius: float = 0.1
+    """Trust region: largest Euclidean distance from the starting point."""
+
+
+class State(NamedTuple):
+    """What the next step needs."""
+
+    params: Params
+    x_synth: jax.Array
+    """`[m, d]`."""
+    x_start: jax.Array
+    """`[m, d]`."""
+    w_synth: jax.Array
+    """`[m]`, 0 = padding or too confident at the start."""
+    low: jax.Array
+    """`[d]`: the box's lower corner (used by `constraint="box"` only)."""
+    high: jax.Array
+    """`[d]`: the box's upper corner."""
+    outer_part: jax.Array
+    """`[n]`: 1 for training rows set aside for the outer loss."""
+
+
+class Info(NamedTuple):
+    """Diagnostics of one step."""
+
+    outer_loss: jax.Array
+    gradient_norm: jax.Array
+    """Euclidean norm of the outer gradient over the batch's points."""
+
+
+def init(
+    key: jax.Array,
+    problem: Problem,
+    network: Network,
+    config: Config,
+    hparams: Hparams,
+    theta_0: Params,
+) -> State:
+    """Duplicate the uncertain minority rows and set the stage."""
+    train = problem.train
+    positions, n_minority = minority_positions(train, config.max_minority)
+    number = jnp.arange(config.max_synth)
+    x = train.take(positions[number % jnp.maximum(n_minority, 1)]).x
+    wanted = number < synthetic_count(train, config.n_synth)
+    uncertain = jax.nn.sigmoid(network.apply(theta_0, x)) <= hparams.confidence
+
+    noise_key, part_key = jax.random.split(key)
+    x = x + hparams.jitter * _minority_sd(train, positions, n_minority) * _noise(noise_key, x)
+    low, high = _box(train) if config.constraint == "box" else (jnp.zeros(x.shape[1]),) * 2
+    part = _random_third(part_key, train.w) if config.outer == "train_part" else 0 * train.w
+    return State(theta_0, x, x, (wanted & uncertain).astype(x.dtype), low, high, part)
+
+
+def step(
+    loss_fn: LossFn,
+    config: Config,
+    hparams: Hparams,
+    state: State,
+    batch: Batch,
+    outer: Batch,
+    outer_loss_fn: Callable[[Params, Batch], jax.Array] | None = None,
+) -> tuple[State, Info]:
+    """Both equations once, for all points of `state`.
+
+    Args:
+      loss_fn: per-example losses.
+      config: static choices.
+      hparams: traced numbers.
+      state: points `[b, d]` and parameters.
+      batch: training rows X₁.
+      outer: outer rows X₂.
+      outer_loss_fn: `(params, Batch) -> scalar`; default the weighted mean of `loss_fn`.
+    """
+    x, y = state.x_synth, jnp.ones(state.x_synth.shape[0], state.x_synth.dtype)
+    batch, w, eta1 = _inner_weights(config.inner, batch, state.w_synth, hparams.eta1)
+    inner = {"step_size": eta1, "batch": batch, "w_synth": w, "num_steps": config.num_steps}
+    if config.frozen:
+        adapted = inner_update(loss_fn, state.params, x, y, **inner)
+        info = Info(jnp.zeros(()), jnp.zeros(()))
+    else:
+        loss, gradient, adapted = outer_gradient(
+            loss_fn, state.params, x, y, outer,
+            outer_loss_fn=outer_loss_fn, method=config.method, **inner,
+        )  # fmt: skip
+        x = _constrain(config, hparams, state, x - hparams.eta2 * gradient)
+        info = Info(loss, jnp.linalg.norm(gradient))
+    damp = lambda old, new: new + hparams.damping * (old - new)  # noqa: E731
+    return state._replace(params=jax.tree.map(damp, state.params, adapted), x_synth=x), info
+
+
+def explicit_gradient(network: Network, config: Config) -> Program:
+    """The whole training; its `start` is θ₀, the best checkpoint of `supervised`.
+
+    Raises:
+      ValueError: an option that is none of those its field names.
+    """
+    _check(config)
+    loss_fn = supervised_loss(network.apply, binary_cross_entropy)
+
+    def outer_loss_fn(params, rows):
+        return OBJECTIVES[config.outer_loss](network.apply(params, rows.x), rows.y, rows.w)
+
+    def begin(key, problem, hparams, theta_0):
+        if theta_0 is None:
+            raise ValueError("explicit_gradient starts from θ₀: give `start` (trained parameters)")
+        return init(key, problem, network, config, hparams, theta_0)
+
+    def epoch(key, state, problem, hparams):
+        train_key, outer_key, synth_key = jax.random.split(key, 3)
+        train = problem.train._replace(w=problem.train.w * (1 - state.outer_part))
+        batches = shuffled_minibatches(train_key, train, config.batch_size)
+        outer_rows = _outer_rows(config.outer, problem, state.outer_part)
+        outer_order, outer_window = _cycle(outer_key, outer_rows.w, config.outer_batch_size)
+        # The points are put in this epoch's order once, so that each batch of them is a slice.
+        order, window = _cycle(synth_key, state.w_synth, config.synth_batch_size)
+        x_start, w_synth = state.x_start[order], state.w_synth[order]
+
+        def one_batch(carry, item):
+            params, x_synth = carry
+            number, drawn = item
+            points, at = window(number)
+            now = state._replace(
+                params=params,
+                x_synth=points(x_synth),
+                x_start=points(x_start),
+                w_synth=points(w_synth),
+            )
+            outer = outer_rows.take(outer_window(number)[0](outer_order))
+            batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
+            after, _ = step(loss_fn, config, hparams, now, batch, outer, outer_loss_fn)
+            real = drawn.w.sum() > 0  # a batch that is all padding is no step
+            keep = lambda new, old: jnp.where(real, new, old)  # noqa: E731
+            params = jax.tree.map(keep, after.params, params)
+            moved = keep(after.x_synth, now.x_synth)
+            return (params, jax.lax.dynamic_update_slice_in_dim(x_synth, moved, at, 0)), None
+
+        steps = jnp.arange(batches.row.shape[0])
+        with jax.default_matmul_precision("float32"):
+            carry = (state.params, state.x_synth[order])
+            (params, x_synth), _ = jax.lax.scan(one_batch, carry, (steps, batches))
+            loss = _loss_of_first_batches(loss_fn, params, train, batches)
+        return state._replace(params=params, x_synth=x_synth[jnp.argsort(order)]), loss
+
+    return Program(
+        apply=network.apply,
+        init=begin,
+        epoch=epoch,
+        fit=lambda state: Fit(state.params, Points(state.x_start, state.x_synth, state.w_synth)),
+        checkpoint=config.checkpoint,
+        start_admissible=True,
+    )
+
+
+def _check(config):
+    choices = {
+        "n_synth": ("double", "balance"),
+        "inner": ("union", "synth", "sum_of_means"),
+        "outer": ("valid", "train", "train_part"),
+        "outer_loss": tuple(OBJECTIVES),
+        "constraint": ("none", "box", "trust_region"),
+        "checkpoint": ("best", "last"),
+        "method": ("mixed", "unrolled"),
+    }
+    for field, allowed in choices.items():
+        if (given := getattr(config, field)) not in allowed:
+            raise ValueError(f"{field} is one of {', '.join(allowed)}; got {given!r}")
+
+
+def _noise(key, x):
+    """Standard normal `[m, d]`, one stream per point, so that the bound on m changes no draw."""
+    draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), x.shape[1:], x.dtype)  # noqa: E731
+    return jax.vmap(draw)(jnp.arange(x.shape[0]))
+
+
+def _minority_sd(train, positions, n_minority):
+    """Standard deviation `[d]` of the minority's training rows."""
+    x = train.take(positions).x
+    real = (jnp.arange(x.shape[0]) < n_minority)[:, None]
+    mean = jnp.where(real, x, 0).sum(0) / n_minority
+    return jnp.sqrt(jnp.where(real, (x - mean) ** 2, 0).sum(0) / n_minority)
+
+
+def _box(train):
+    x, real = train.all().x, (train.w > 0)[:, None]
+    return jnp.where(real, x, jnp.inf).min(0), jnp.where(real, x, -jnp.inf).max(0)
+
+
+def _random_third(key, w):
+    """1 for a random third of the rows with weight, `[n]`: the published code's split."""
+    place = jnp.argsort(random_order(key, w))
+    return (place * 3 < (w > 0).sum()).astype(w.dtype)
+
+
+def _outer_rows(outer, problem, part) -> Rows:
+    if outer == "valid":
+        return problem.valid
+    if outer == "train":
+        return problem.train
+    return problem.train._replace(w=problem.train.w * part)
+
+
+def _cycle(key, w, batch_size):
+    """Walk over the rows with weight in a random order, batch by batch, again and again.
+
+    Returns the order `[n]` and a function from the batch number to (the function that slices an
+    array in that order, the slice's start). The last batch of a round reaches back to be full.
+    """
+    size = min(batch_size, w.shape[0])
+    count = (w > 0).sum()
+    batches = jnp.maximum(-(-count // size), 1)
+
+    def window(number):
+        first = jnp.clip((number % batches) * size, 0, jnp.maximum(count - size, 0))
+        return (lambda a: jax.lax.dynamic_slice_in_dim(a, first, size)), first
+
+    return random_order(key, w), window
+
+
+def _inner_weights(inner, batch, w_synth, eta1):
+    """The batch, weights and step size by which one weighted mean is each reading of L_in."""
+    if inner == "union":
+        return batch, w_synth, eta1
+    if inner == "synth":
+        return None, w_synth, eta1
+    # Weighted so that each part sums to 1, the union's mean is half the sum of the two means.
+    parts = [w / jnp.maximum(w.sum(), 1e-12) for w in (batch.w, w_synth)]
+    return batch._replace(w=parts[0]), parts[1], 2 * eta1
+
+
+def _constrain(config, hparams, state, x):
+    if config.fixed_columns:
+        columns = jnp.array(config.fixed_columns)
+        x = x.at[:, columns].set(state.x_start[:, columns])
+    if config.constraint == "box":
+        return jnp.clip(x, state.low, state.high)
+    if config.constraint == "trust_region":
+        move = x - state.x_start
+        length = jnp.linalg.norm(move, axis=1, keepdims=True)
+        return state.x_start + move * jnp.minimum(1, hparams.radius / jnp.maximum(length, 1e-12))
+    return x
+
+
+def _loss_of_first_batches(loss_fn, params, train, batches, most=4):
+    """Training loss after the epoch, on its first four batches (a random sample of the rows)."""
+    row, y, w = (leaf[:most].reshape(-1) for leaf in batches)
+    return weighted_mean(loss_fn(params, train.features(row), y), w)

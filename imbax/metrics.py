@@ -1,0 +1,103 @@
+"""Exact ranking metrics under `jit` and `vmap`, as scikit-learn defines them.
+
+Each takes scores `[n]` (higher means minority), targets `y [n]` in {0, 1} and a row mask `w [n]`
+(default all rows; rows where `w` is 0 are padding and change nothing), and returns a scalar in
+[0, 1]. Tied scores share one threshold. A non-finite score of an unmasked row gives NaN.
+
+All three need only be looked at where the threshold is the score of a minority row, so two sorts
+of one integer key each (far faster on CPU than a sort that carries a payload) and binary searches
+do the work.
+"""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+__all__ = ["average_precision", "precision_at_recall", "roc_auc"]
+
+
+def average_precision(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:
+    """`Σ_k (R_k - R_{k-1}) P_k` over the distinct thresholds; 0 without a minority row.
+
+    Minority rows that share a threshold gain recall together, so this is the mean over minority
+    rows of the precision at their own score.
+    """
+    at = _at_minority_rows(scores, y, w)
+    total = jnp.where(at.mask, at.true_positives / at.predicted, 0).sum()
+    return jnp.where(at.broken, jnp.nan, total / jnp.maximum(at.mask.sum(), 1))
+
+
+def roc_auc(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:
+    """The share of (minority, majority) pairs in the right order, ties half; NaN without a pair."""
+    at = _at_minority_rows(scores, y, w)
+    positives, majority = at.mask.sum(), at.rows - at.mask.sum()
+    above = at.predicted_strictly - at.true_positives_strictly
+    tied = at.predicted - at.true_positives - above
+    wrong = jnp.where(at.mask, (above + 0.5 * tied) / jnp.maximum(majority, 1), 0).sum()
+    area = 1 - wrong / jnp.maximum(positives, 1)
+    return jnp.where(at.broken | (positives == 0) | (majority == 0), jnp.nan, area)
+
+
+def precision_at_recall(
+    scores: jax.Array, y: jax.Array, w: jax.Array | None = None, *, recall: float
+) -> jax.Array:
+    """Precision at the highest threshold whose recall is at least `recall` in (0, 1].
+
+    NaN without a minority row. This is what the Explicit Gradient paper's tables call AP@r.
+    """
+    at = _at_minority_rows(scores, y, w)
+    positives = at.mask.sum()
+    # The margin lets 9 of 10 rows count as recall 0.9 in float32.
+    reached = at.mask & (at.true_positives >= recall * positives * (1 - 1e-6))
+    first = jnp.argmax(reached)
+    precision = at.true_positives[first] / jnp.maximum(at.predicted[first], 1)
+    return jnp.where(at.broken | (positives == 0), jnp.nan, precision)
+
+
+class _AtMinorityRows(NamedTuple):
+    """Counts `[n]` at the score of each minority row, best first; `mask [n]` marks real ones."""
+
+    mask: jax.Array
+    true_positives: jax.Array  # minority rows that score at least as high
+    true_positives_strictly: jax.Array  # minority rows that score higher
+    predicted: jax.Array  # rows that score at least as high
+    predicted_strictly: jax.Array  # rows that score higher
+    rows: jax.Array  # rows in all
+    broken: jax.Array  # whether a score is not finite
+
+
+def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
+    chex.assert_rank(scores, 1, custom_message="scores must be [n]")
+    w = jnp.ones(scores.shape, scores.dtype) if w is None else w
+    chex.assert_equal_shape([scores, y, w], custom_message="scores, y and w must all be [n]")
+    mask = w > 0
+    key = _descending_key(scores)
+    worst = jnp.array(
+        jnp.iinfo(key.dtype).max, key.dtype
+    )  # no finite score has this key: masked rows sort last
+    every = jnp.sort(jnp.where(mask, key, worst))
+    minority = jnp.sort(jnp.where(mask & (y > 0.5), key, worst))
+
+    def count(among, side):
+        return jnp.searchsorted(among, minority, side=side)
+
+    return _AtMinorityRows(
+        mask=minority < worst,
+        true_positives=count(minority, "right"),
+        true_positives_strictly=count(minority, "left"),
+        predicted=count(every, "right"),
+        predicted_strictly=count(every, "left"),
+        rows=mask.sum(),
+        broken=jnp.any(mask & ~jnp.isfinite(scores)),
+    )
+
+
+def _descending_key(scores):
+    """Unsigned integers `[n]` that sort as the scores do from best to worst."""
+    kind = {2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint64}[scores.dtype.itemsize]
+    bits = jax.lax.bitcast_convert_type(jnp.where(scores == 0, 0, scores), kind)
+    sign = jnp.array(1, kind) << (8 * scores.dtype.itemsize - 1)
+    ascending = jnp.where(bits & sign, ~bits, bits | sign)
+    return ~ascending

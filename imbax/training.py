@@ -1,0 +1,257 @@
+"""Training as a pure function: epochs under `lax.scan`, the best checkpoint kept in-graph.
+
+A method is a `Program`: how to begin, one epoch, and what its fit is. `train` runs it from start to
+end; `begin` and `advance` run it in pieces, so that a caller can show progress in between. A run's
+randomness is `fold_in(key, epoch)`, so neither the pieces nor the company of other runs change it.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from imbax.metrics import average_precision
+from imbax.types import ApplyFn, Params, Problem, Rows
+
+__all__ = [
+    "Curves",
+    "Fit",
+    "Minibatches",
+    "Points",
+    "Program",
+    "Progress",
+    "advance",
+    "balanced_minibatches",
+    "begin",
+    "minority_positions",
+    "one_shot",
+    "random_order",
+    "shuffled_minibatches",
+    "train",
+]
+
+
+class Points(NamedTuple):
+    """Synthetic rows where they started and where they are."""
+
+    start: jax.Array
+    """`[m, d]`."""
+    now: jax.Array
+    """`[m, d]`."""
+    w: jax.Array
+    """`[m]`, 0 = padding."""
+
+
+class Fit(NamedTuple):
+    """What a training gives."""
+
+    params: Params
+    points: Points | None = None
+
+
+class Program(NamedTuple):
+    """One method's training, cut at its epochs. All functions are pure and free of `jit`."""
+
+    apply: ApplyFn
+    init: Callable[[jax.Array, Problem, Any, Params | None], Any]
+    """`(key, problem, hparams, start parameters or None) -> state`."""
+    epoch: Callable[[jax.Array, Any, Problem, Any], tuple[Any, jax.Array]]
+    """`(key, state, problem, hparams) -> (state, mean training loss)`."""
+    fit: Callable[[Any], Fit]
+    """`state -> Fit`."""
+    prepare: Callable[[jax.Array, Problem], Problem] = lambda key, problem: problem
+    """Changes the training rows before anything else, as an over-sampler does."""
+    checkpoint: str = "best"
+    """"best": the epoch with the best validation average precision; "last": the last."""
+    start_admissible: bool = False
+    """Whether the starting point itself may be the best checkpoint (as epoch 0)."""
+
+
+class Progress(NamedTuple):
+    """A training under way."""
+
+    state: Any
+    best: Fit
+    best_score: jax.Array
+    """Validation average precision of `best`."""
+    best_epoch: jax.Array
+    """Epochs after which `best` was taken; 0 is the starting point."""
+    epoch: jax.Array
+    """Epochs done."""
+    diverged: jax.Array
+    """Whether a training loss or a score was ever not finite."""
+
+
+class Curves(NamedTuple):
+    """Per epoch `[epochs]`."""
+
+    train_loss: jax.Array
+    valid_average_precision: jax.Array
+
+
+class Minibatches(NamedTuple):
+    """An epoch's batches; padding has weight 0, and a batch may be all padding."""
+
+    row: jax.Array
+    """Row numbers `[steps, batch]` of the shared matrix."""
+    y: jax.Array
+    """`[steps, batch]`."""
+    w: jax.Array
+    """`[steps, batch]`."""
+
+
+def train(
+    program: Program,
+    key: jax.Array,
+    problem: Problem,
+    hparams: Any,
+    num_epochs: int,
+    start: Params | None = None,
+) -> tuple[Progress, Curves]:
+    """The whole training as a pure function; the fit is in `progress.best`."""
+    progress = begin(program, key, problem, hparams, start)
+    return advance(program, key, problem, hparams, progress, num_epochs)
+
+
+def begin(
+    program: Program, key: jax.Array, problem: Problem, hparams: Any, start: Params | None = None
+) -> Progress:
+    """State before the first epoch."""
+    problem = program.prepare(jax.random.fold_in(key, _PREPARE), problem)
+    state = program.init(jax.random.fold_in(key, _INIT), problem, hparams, start)
+    fit = program.fit(state)
+    if program.start_admissible:
+        score = _score(program.apply, fit.params, problem.valid)
+    else:
+        score = jnp.array(-jnp.inf)
+    zero = jnp.zeros((), jnp.int32)
+    return Progress(state, fit, score, zero, zero, jnp.zeros((), bool))
+
+
+def advance(
+    program: Program,
+    key: jax.Array,
+    problem: Problem,
+    hparams: Any,
+    progress: Progress,
+    num_epochs: int,
+) -> tuple[Progress, Curves]:
+    """`num_epochs` more epochs, each followed by a look at the validation rows."""
+    problem = program.prepare(jax.random.fold_in(key, _PREPARE), problem)
+
+    def epoch(progress, _):
+        step_key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), progress.epoch)
+        state, loss = program.epoch(step_key, progress.state, problem, hparams)
+        fit = program.fit(state)
+        score = _score(program.apply, fit.params, problem.valid)
+        count = progress.epoch + 1
+        better = (score > progress.best_score) | (program.checkpoint == "last")
+        choose = lambda new, old: jnp.where(better, new, old)  # noqa: E731
+        progress = Progress(
+            state,
+            jax.tree.map(choose, fit, progress.best),
+            choose(score, progress.best_score),
+            choose(count, progress.best_epoch),
+            count,
+            progress.diverged | ~jnp.isfinite(loss) | ~jnp.isfinite(score),
+        )
+        return progress, Curves(loss, score)
+
+    return jax.lax.scan(epoch, progress, length=num_epochs)
+
+
+def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> Program:
+    """A `Program` of a pure training function that does all its epochs itself.
+
+    Args:
+      apply: `(params, x [n, d]) -> logits [n]`.
+      train: `(key, problem) -> params`.
+    """
+
+    def init(key, problem, hparams, start):
+        return jax.tree.map(
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(train, key, problem)
+        )
+
+    def epoch(key, state, problem, hparams):
+        return train(key, problem), jnp.zeros(())
+
+    return Program(apply, init, epoch, fit=Fit)
+
+
+# Names of the random streams of a run.
+_INIT, _PREPARE, _EPOCHS = 0, 1, 2
+
+
+def _score(apply_fn, params, valid: Rows):
+    batch = valid.all()
+    with jax.default_matmul_precision("float32"):
+        return average_precision(apply_fn(params, batch.x), batch.y, batch.w)
+
+
+def random_order(key: jax.Array, w: jax.Array) -> jax.Array:
+    """A random order `[n]` of positions in which those of weight 0 come last.
+
+    Each row has its own random bits, whatever the length of the padding, so padding changes no run.
+    Up to 65,536 rows, 15 random bits and the position share one integer, because a sort of plain
+    integers is many times faster on CPU than one that carries the positions along; rows that share
+    all 15 bits stay in order of position.
+    """
+    n = w.shape[0]
+    bits = jax.random.bits(key, (n,), jnp.uint32) >> 1
+    last = jnp.uint32(1 << 31)
+    if n <= 1 << 16:
+        bits = (bits & jnp.uint32(0x7FFF0000)) | jnp.arange(n, dtype=jnp.uint32)
+        ordered = jnp.sort(jnp.where(w > 0, bits, bits | last))
+        return (ordered & jnp.uint32(0xFFFF)).astype(jnp.int32)
+    return jnp.argsort(jnp.where(w > 0, bits, last))
+
+
+def shuffled_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibatches:
+    """Every row once, in random order; the steps are those of `n` padded rows."""
+    n = rows.w.shape[0]
+    steps = -(-n // batch_size)
+    filler = steps * batch_size - n
+    order = random_order(key, rows.w)
+    w = jnp.pad(rows.w[order], (0, filler))
+    row = rows.index[jnp.pad(order, (0, filler))]
+    return Minibatches(*(leaf.reshape(steps, batch_size) for leaf in (row, rows.target[row], w)))
+
+
+def balanced_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibatches:
+    """As many steps as `shuffled_minibatches` has; each batch is half minority, half majority.
+
+    Rows are drawn with replacement within their class. Steps beyond those that the run's own rows
+    would fill have weight 0.
+    """
+    n, half = rows.w.shape[0], batch_size // 2
+    steps = -(-n // batch_size)
+    real, y = rows.w > 0, rows.y > 0.5
+    # Positions sorted minority first, then majority, then padding.
+    group = jnp.argsort(jnp.where(real, jnp.where(y, 0, 1), 2), stable=True)
+    n_minority, n_real = (real & y).sum(), real.sum()
+
+    def draw(step):
+        a, b = jax.random.split(jax.random.fold_in(key, step))
+        minority = jax.random.randint(a, (half,), 0, n_minority)
+        majority = jax.random.randint(b, (batch_size - half,), n_minority, n_real)
+        return jnp.concatenate([minority, majority])
+
+    row = rows.index[group[jax.vmap(draw)(jnp.arange(steps))]]
+    used = jnp.arange(steps) * batch_size < n_real
+    w = jnp.broadcast_to(used[:, None], row.shape).astype(rows.w.dtype)
+    return Minibatches(row, rows.target[row], w)
+
+
+def minority_positions(rows: Rows, size: int) -> tuple[jax.Array, jax.Array]:
+    """Positions `[size]` of the minority rows, and their number; beyond it the first one repeats.
+
+    Args:
+      rows: a view.
+      size: static upper bound on the number of minority rows.
+    """
+    is_minority = (rows.y > 0.5) & (rows.w > 0)
+    (first,) = jnp.nonzero(is_minority, size=1, fill_value=0)
+    (positions,) = jnp.nonzero(is_minority, size=size, fill_value=first[0])
+    return positions, is_minority.sum()

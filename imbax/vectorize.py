@@ -1,0 +1,157 @@
+"""Runs as an axis: one compiled program for all folds, seeds and settings, over all devices.
+
+`Vectorized(f)` maps `f(shared, run)` over the leading axis of `run`. Two strategies give the same
+numbers to rounding: "vmap" batches the runs into one stream of larger operations, as accelerators
+like it; "map" takes them one after the other on each device, which keeps a small network's working
+set in a CPU core's cache. Either way the runs are divided over the devices by `jax.shard_map`, and
+nothing is communicated between them. `use_cpu_cores` makes each core a device.
+
+Runs are chunked to a memory budget, taken from what the compiler says the program needs, so that a
+result never depends on what else the machine is doing.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+__all__ = ["Vectorized", "use_cpu_cores"]
+
+_AXIS = "run"
+
+
+class Vectorized:
+    """A function mapped over runs, compiled at the first call for each shape.
+
+    Args:
+      f: pure function `(shared, run) -> result`.
+      strategy: "vmap", "map", or "auto" (map on CPU, vmap elsewhere).
+      devices: the devices to divide the runs over; default all visible.
+      memory: budget in bytes over all devices; None for no limit.
+
+    Raises:
+      ValueError: unknown strategy.
+      MemoryError: one run per device does not fit the budget; the message gives both numbers.
+    """
+
+    def __init__(
+        self,
+        f: Callable[[Any, Any], Any],
+        *,
+        strategy: str = "auto",
+        devices: list[jax.Device] | None = None,
+        memory: float | None = None,
+    ):
+        self.devices = list(devices or jax.devices())
+        if strategy == "auto":
+            strategy = "map" if self.devices[0].platform == "cpu" else "vmap"
+        if strategy not in ("map", "vmap"):
+            raise ValueError(f'strategy is "auto", "map" or "vmap", got {strategy!r}')
+        self.strategy = strategy
+        self.memory = memory
+        self.compile_seconds = 0.0
+        mesh = Mesh(np.array(self.devices), (_AXIS,))
+        self._same, self._per_run = (
+            NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(_AXIS))
+        )
+        self._jitted = self._jit(f)
+        self._compiled: dict[Any, Any] = {}
+        self._chunk: dict[Any, int] = {}
+
+    def __call__(self, shared: Any, runs: Any) -> Any:
+        """`f(shared, run)` for every run: leaves `[n_runs, ...]` in, leaves `[n_runs, ...]` out."""
+        shared = self._place(shared, self._same)
+        n_runs = jax.tree.leaves(runs)[0].shape[0]
+        size = self._chunk_size(shared, runs, n_runs)
+        if size == n_runs:
+            return self._run(shared, runs)
+        # A short last chunk repeats its last run, so that one program serves all chunks.
+        numbers = np.minimum(np.arange(-(-n_runs // size) * size), n_runs - 1).reshape(-1, size)
+        parts = [self._run(shared, _pick(runs, taken)) for taken in numbers]
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_runs], *parts)
+
+    def _jit(self, f):
+        def over_runs(shared, runs):
+            if self.strategy == "vmap":
+                return jax.vmap(f, in_axes=(None, 0))(shared, runs)
+            return jax.lax.map(lambda run: f(shared, run), runs)
+
+        if len(self.devices) == 1:
+            return jax.jit(over_runs)
+        specs = {"in_specs": (PartitionSpec(), PartitionSpec(_AXIS)), "check_vma": False}
+        mesh, out = self._per_run.mesh, PartitionSpec(_AXIS)
+        return jax.jit(jax.shard_map(over_runs, mesh=mesh, out_specs=out, **specs))
+
+    def _run(self, shared, runs):
+        runs = self._place(runs, self._per_run)
+        return self._program(shared, runs)(shared, runs)
+
+    def _place(self, tree, sharding):
+        """On the devices, where a program once compiled expects it; nothing moves twice."""
+        return jax.device_put(tree, self.devices[0] if len(self.devices) == 1 else sharding)
+
+    def _program(self, shared, runs):
+        """The compiled program for arrays (or shapes) like these."""
+        key = _signature(shared, runs)
+        if key not in self._compiled:
+            start = time.perf_counter()
+            self._compiled[key] = self._jitted.lower(shared, runs).compile()
+            self.compile_seconds += time.perf_counter() - start
+        return self._compiled[key]
+
+    def _chunk_size(self, shared, runs, n_runs):
+        """The most runs that fit the budget: all, or halves of that, a multiple of the devices."""
+        key = (n_runs, _signature(shared, runs))
+        if key not in self._chunk:
+            each = len(self.devices)
+            size = -(-n_runs // each) * each
+            while self.memory is not None:
+                needed = self._bytes(shared, runs, size)
+                if needed <= self.memory:
+                    break
+                if size == each:
+                    raise MemoryError(
+                        f"{each} runs at once, the fewest on {each} devices, need "
+                        f"{needed / 2**30:.2f} GiB; the budget is {self.memory / 2**30:.2f} GiB. "
+                        "Raise --memory."
+                    )
+                size = max(-(-size // (2 * each)) * each, each)
+            self._chunk[key] = size
+        return self._chunk[key]
+
+    def _bytes(self, shared, runs, size):
+        chunk = self._place(_pick(runs, np.zeros(size, int)), self._per_run)
+        analysis = self._program(shared, chunk).memory_analysis()
+        each = (
+            analysis.argument_size_in_bytes
+            + analysis.output_size_in_bytes
+            + analysis.temp_size_in_bytes
+        )
+        return each * len(self.devices)
+
+
+def use_cpu_cores(number: int | None = None) -> None:
+    """Let jax see each CPU core (default all this process may use) as a device of its own.
+
+    A small network's operations are too short to be split over cores, while whole runs divide
+    perfectly. Changes jax's configuration, so it is for programs, not libraries, to call, and
+    before jax is first used.
+
+    Raises:
+      RuntimeError: jax has already started its backends.
+    """
+    jax.config.update("jax_num_cpu_devices", number or len(os.sched_getaffinity(0)))
+
+
+def _pick(tree, numbers):
+    return jax.tree.map(lambda leaf: leaf[numbers], tree)
+
+
+def _signature(*trees):
+    leaves, structure = jax.tree.flatten(trees)
+    return structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)

@@ -1,0 +1,16 @@
+"""Shared fixtures: where the real data lies, if it is there."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def data_home() -> Path:
+    """The folder with the loaders' caches beside the repository, or skip."""
+    folder = ROOT.parent / "shared" / "data"
+    if not (folder / "zenodo").is_dir():
+        pytest.skip("real data is not at hand")
+    return folder

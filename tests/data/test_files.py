@@ -1,0 +1,246 @@
+"""CSV, Parquet and npz files, and every way in which they disappoint."""
+
+import datetime
+import decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from imbax.data.files import read_table
+from imbax.errors import InputError
+
+N = 40
+RNG = np.random.default_rng(0)
+FRAME = pd.DataFrame(
+    {
+        "age": RNG.normal(size=N),
+        "color": ["red", "green", "blue", "red"] * (N // 4),
+        "member": [True, False] * (N // 2),
+        "visits": np.tile([3, 1], N // 2),
+        "clinic": np.repeat(np.arange(10), 4),
+        "outcome": ["sick"] * 8 + ["fine"] * 32,
+    }
+)
+
+
+def write(frame, path):
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("file", ["patients.csv", "patients.CSV", "patients.parquet"])
+def test_a_table_comes_back_with_text_one_hot(tmp_path, file):
+    path = tmp_path / file
+    FRAME.to_parquet(path) if file.endswith("parquet") else FRAME.to_csv(path, index=False)
+    data = read_table(path, "outcome", groups="clinic", drop=["visits"])
+    assert data.name == "patients"
+    assert data.feature_names == (
+        *("age", "color=blue", "color=green", "color=red"),
+        *("member=False", "member=True"),
+    )
+    assert data.classes == ("fine", "sick")
+    assert data.notices == ("2 columns one-hot encoded: color (3 levels), member (2 levels)",)
+    np.testing.assert_array_equal(data.x[:, 0], FRAME["age"])
+    np.testing.assert_array_equal(data.x[:, 3], FRAME["color"] == "red")
+    np.testing.assert_array_equal(data.x[:, 5], FRAME["member"])
+    np.testing.assert_array_equal(data.y, FRAME["outcome"] == "sick")
+    np.testing.assert_array_equal(data.groups, FRAME["clinic"])
+
+
+def test_parquet_types_that_csv_lacks(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "kind": pd.Categorical(["a", "b"] * 20, categories=["a", "b", "never"]),
+            "price": [decimal.Decimal("1.5"), decimal.Decimal("2")] * 20,
+            "count": pd.array([1, 2] * 20, dtype="Int64"),
+            "label": pd.Categorical(["x"] * 5 + ["y"] * 35),
+        }
+    )
+    data = read_table(write(frame, tmp_path / "t.parquet"), "label")
+    assert data.feature_names == ("kind=a", "kind=b", "price", "count")
+    assert data.x[0].tolist() == [1, 0, 1.5, 1]
+    assert data.classes == ("y", "x")
+
+
+def test_an_npz_archive_needs_no_target(tmp_path):
+    x, y = RNG.normal(size=(N, 3)), np.arange(N) % 5 == 0
+    np.savez(tmp_path / "a.npz", data=x, label=y, site=np.arange(N) // 2)
+    data = read_table(tmp_path / "a.npz")
+    np.testing.assert_array_equal(data.x, x)
+    np.testing.assert_array_equal(data.y, y)
+    assert data.groups is None
+    data = read_table(tmp_path / "a.npz", "label", groups="site", drop=["x1"], minority=True)
+    assert data.feature_names == ("x0", "x2")
+    np.testing.assert_array_equal(data.groups, np.arange(N) // 2)
+
+
+def test_a_named_minority_and_a_byte_order_mark(tmp_path):
+    path = tmp_path / "t.csv"
+    FRAME.drop(columns="color").to_csv(path, index=False, encoding="utf-8-sig")
+    assert read_table(path, "outcome", minority="sick").feature_names[0] == "age"
+
+
+def test_a_column_that_counts_the_rows_is_noticed(tmp_path):
+    path = write(FRAME.assign(row=np.arange(7, 7 + N)), tmp_path / "t.csv")
+    assert read_table(path, "outcome").notices[0] == (
+        "column 'row' only counts rows; --drop row leaves it out"
+    )
+
+
+DATES = pd.date_range("2024-01-01", periods=N)
+WORDS = [f"user {i}" for i in range(N)]
+NEARLY = [str(i / 7) for i in range(N - 2)] + ["?", "?"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ({}, {"target": "outcom"}, r"^t\.\w+: no column 'outcom'; did you mean 'outcome'\? there"),
+        ({}, {"groups": "klinic"}, r"no column 'klinic'; did you mean 'clinic'"),
+        ({}, {"drop": ["aeg"]}, r"no column 'aeg'; did you mean 'age'"),
+        ({}, {"drop": ["qqq"]}, r"no column 'qqq'; there are: age, color, member"),
+        ({}, {"target": None}, r"column of labels is not named; give --target COLUMN"),
+        ({}, {"drop": ["outcome"]}, r"'outcome' is the target and in drop; choose one"),
+        ({}, {"groups": "age", "drop": ["age"]}, r"'age' is the groups and in drop"),
+        ({}, {"groups": "outcome"}, r"'outcome' is both target and groups"),
+        ({}, {"minority": "ill"}, r"^t: no row has the label 'ill'; the labels are: fine, sick"),
+        (
+            {"age": [None] * 3 + [1.5] * (N - 3), "visits": [None] + [1] * (N - 1)},
+            {},
+            r"missing values in column 'age' \(3 rows\), 'visits' \(1 rows\); fill .*--drop",
+        ),
+        ({"color": [None] + ["x"] * (N - 1)}, {}, r"missing values in column 'color' \(1 rows\)"),
+        ({"outcome": [None] + ["x"] * (N - 1)}, {}, r"missing values in column 'outcome'"),
+        ({"clinic": [None] + [1] * (N - 1)}, {"groups": "clinic"}, r"values in column 'clinic'"),
+        ({"seen": DATES}, {}, r"column 'seen' holds dates or times, .*days, .*--drop seen"),
+        ({"seen": [str(d) for d in DATES]}, {}, r"column 'seen' holds dates or times"),
+        ({"seen": DATES.strftime("%d.%m.%Y")}, {}, r"column 'seen' holds dates or times"),
+        (
+            {"user": WORDS},
+            {},
+            r"column 'user' holds 40 distinct texts in 40 rows, .*identifier.*--drop user",
+        ),
+        ({"dose": NEARLY}, {}, r"'dose' is text because of 2 entries such as '\?'; correct"),
+        ({"age": [np.inf] + [1.0] * (N - 1)}, {}, r"^t: missing, infinite .* column 'age'"),
+        ({"color=red": 1.0}, {}, r"two columns are called 'color=red'"),
+        ({}, {"drop": list(FRAME.columns[:-1])}, r"x has shape \(40, 0\)"),
+    ],
+)
+def test_each_disappointing_table_is_named(tmp_path, suffix, columns, options, message):
+    path = write(FRAME.assign(**columns), tmp_path / f"t{suffix}")
+    with pytest.raises(InputError, match=message) as caught:
+        read_table(path, **({"target": "outcome"} | options))
+    assert "\n" not in str(caught.value)
+
+
+def test_more_than_a_thousand_levels_are_an_identifier(tmp_path):
+    frame = pd.DataFrame({"zip": [f"z{i // 3}" for i in range(3003)], "y": [1, 0, 0] * 1001})
+    with pytest.raises(InputError, match=r"'zip' holds 1001 distinct texts in 3003 rows"):
+        read_table(write(frame, tmp_path / "t.csv"), "y")
+    frame["zip"] = [f"z{i // 30}" for i in range(3003)]
+    assert read_table(write(frame, tmp_path / "t.csv"), "y").n_features == 101
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([datetime.date(2024, 1, 1)] * N, r"column 'c' holds dates or times"),
+        (pd.to_timedelta(np.arange(N), unit="D"), r"column 'c' holds dates or times"),
+        ([[1, 2]] * N, r"column 'c' holds mixed values, expected numbers or text.*--drop c"),
+        ([b"ab"] * N, r"column 'c' holds bytes values"),
+    ],
+)
+def test_parquet_types_that_are_no_feature(tmp_path, values, message):
+    path = write(FRAME.assign(c=values), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=message):
+        read_table(path, "outcome")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("t.csv", b"", r"^t\.csv is empty, expected a table"),
+        ("t.csv", b"\n\n", r"t\.csv cannot be read as \.csv \(No columns"),
+        ("t.csv", b"a,y\n", r"t\.csv has a header and no rows"),
+        ("t.csv", b"a,b,a,y\n1,2,3,0\n", r"two columns are called 'a'; rename one"),
+        ("t.csv", b"a,y\n1,0\n1,2,3\n", r"cannot be read as \.csv .*Expected 2 fields"),
+        ("t.csv", b"a,y\n1,0,5\n1,2,3\n", r"more cells than the header has names; repair"),
+        ("t.csv", b"a;y\n1;0\n", r"no column 'y'; its columns are not separated by commas"),
+        ("t.csv", b"\xff\xfe\x00a", r"cannot be read as \.csv"),
+        ("t.parquet", b"PAR1 nothing", r"cannot be read as \.parquet .*; write it again"),
+        ("t.npz", b"nothing", r"cannot be read as \.npz"),
+        ("t.npz", b"PK\x03\x04 nothing", r"cannot be read as \.npz"),
+        ("t.xlsx", b"1", r"suffix '\.xlsx', expected \.csv, \.parquet or \.npz"),
+        ("t", b"1", r"suffix '', expected"),
+    ],
+)
+def test_unreadable_files(tmp_path, file, content, message):
+    path = tmp_path / file
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_table(path, "y")
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_a_folder(tmp_path):
+    with pytest.raises(InputError, match=r"there is no file .*none\.csv; check the name"):
+        read_table(tmp_path / "none.csv", "y")
+    with pytest.raises(InputError, match=r"is a folder, expected a file"):
+        read_table(tmp_path, "y")
+
+
+def test_parquet_with_two_columns_of_one_name(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table([pa.array([1]), pa.array([2]), pa.array([0])], names=["a", "a", "y"])
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"two columns are called 'a'; rename one"):
+        read_table(tmp_path / "t.parquet", "y")
+
+
+def test_a_damaged_parquet_file(tmp_path):
+    path = write(FRAME, tmp_path / "t.parquet")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"t\.parquet cannot be read"):
+        read_table(path, "outcome")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "message"),
+    [
+        ({"data": np.ones((N, 2))}, {}, r"no array 'label'; there are: data"),
+        ({"dat": np.ones((N, 2)), "label": np.ones(N)}, {}, r"'data'; did you mean 'dat'"),
+        ({"data": np.ones(N), "label": np.ones(N)}, {}, r"'data' is float64 of shape \(40,\)"),
+        ({"data": np.full((N, 2), "a"), "label": np.ones(N)}, {}, r"'data' is <U1 .*expected num"),
+        (
+            {"data": np.ones((N, 2)), "label": np.ones(9)},
+            {},
+            r"'label' has shape \(9,\), .*\(40,\)",
+        ),
+        (
+            {"data": np.full((N, 2), None), "label": np.ones(N)},
+            {},
+            r"cannot be read as \.npz \(Object arrays",
+        ),
+        (
+            {"data": np.ones((N, 2)), "label": np.ones(N)},
+            {"groups": "site"},
+            r"no array 'site'; there are: data, label",
+        ),
+        (
+            {"data": np.ones((N, 2)), "label": np.ones(N)},
+            {"drop": ["x2"]},
+            r"no column 'x2'; there are: x0, x1, label",
+        ),
+    ],
+)
+def test_npz_archives_with_the_wrong_arrays(tmp_path, arrays, options, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(InputError, match=message):
+        read_table(tmp_path / "a.npz", **options)

@@ -1,0 +1,69 @@
+"""Scaling against scikit-learn, and columns that float32 alone would lose."""
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from imbax.data.preprocess import condition, fit_min_max, fit_z_score, identity, scale
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(50, 4)) * [1, 100, 1e-3, 5] + [0, 7, 0, -3]
+
+
+@pytest.mark.parametrize(
+    ("fit", "peer"), [(fit_min_max, MinMaxScaler()), (fit_z_score, StandardScaler())]
+)
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 1e-4)])
+def test_training_rows_decide_as_in_scikit_learn(fit, peer, dtype, rtol):
+    train, test = X[:40].astype(dtype), X[40:].astype(dtype)
+    scaled = scale(test, fit(train))
+    assert scaled.dtype == dtype
+    expected = peer.fit(X[:40]).transform(X[40:])
+    np.testing.assert_allclose(scaled, expected, rtol=rtol, atol=rtol)
+
+
+def test_min_max_maps_training_rows_onto_the_unit_interval():
+    scaled = scale(X, fit_min_max(X))
+    np.testing.assert_allclose(scaled.min(0), 0, atol=1e-12)
+    np.testing.assert_allclose(scaled.max(0), 1, atol=1e-12)
+
+
+@pytest.mark.parametrize("fit", [fit_min_max, fit_z_score])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_constant_training_column_is_zero_for_every_row(fit, dtype):
+    # 0.1 has no exact mean in floating point, so a deviation of about 1e-17 must not count.
+    train = np.c_[X, np.full(50, 0.1)].astype(dtype)
+    scaling = fit(train)
+    assert scaling.factor[-1] == 0
+    assert (scaling.factor[:-1] > 0).all()
+    np.testing.assert_array_equal(scale(train + 3, scaling)[:, -1], 0)
+
+
+@pytest.mark.parametrize("fit", [fit_min_max, fit_z_score])
+def test_a_span_whose_inverse_overflows_counts_as_constant(fit):
+    train = np.array([[0.0], [1e-45]], dtype=np.float32)
+    assert train[1] > 0
+    assert fit(train).factor[0] == 0
+
+
+def test_identity_changes_nothing():
+    x = X.astype(np.float32)
+    np.testing.assert_array_equal(scale(x, identity(4)), x)
+    assert scale(x, identity(4)).dtype == np.float32
+
+
+def test_conditioning_keeps_the_digits_of_a_large_offset():
+    x = np.c_[1e9 + RNG.uniform(size=50), X]
+    assert len(np.unique(x[:, 0].astype(np.float32))) == 1
+    conditioned = condition(x)
+    assert conditioned.dtype == np.float32
+    train = slice(0, 40)
+    scaled = scale(conditioned, fit_min_max(conditioned[train]))
+    np.testing.assert_allclose(scaled, scale(x, fit_min_max(x[train])), atol=2e-6)
+
+
+def test_conditioning_maps_to_the_unit_interval_and_constants_to_zero():
+    x = np.c_[X, np.full(50, 1e9), np.linspace(-1e300, 1e300, 50)]
+    conditioned = condition(x)
+    np.testing.assert_array_equal(conditioned.min(0), 0)
+    np.testing.assert_array_equal(conditioned.max(0), [1, 1, 1, 1, 0, 1])

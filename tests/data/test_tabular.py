@@ -1,0 +1,251 @@
+"""The door of a Dataset, the 27 sets and the sets that need no file."""
+
+import gc
+import shutil
+import subprocess
+import sys
+import urllib.error
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from imbax.data.tabular import (
+    QUICKSTART,
+    DataUnavailable,
+    imblearn27,
+    imblearn27_facts,
+    make_dataset,
+    quickstart,
+)
+from imbax.errors import InputError
+
+X = np.random.default_rng(0).normal(size=(30, 3))
+
+
+def labels(rare, common, n_rare=6):
+    return np.array([rare] * n_rare + [common] * (30 - n_rare))
+
+
+@pytest.mark.parametrize(
+    ("rare", "common", "classes"),
+    [
+        ("sick", "fine", ("fine", "sick")),
+        (True, False, ("False", "True")),
+        (False, True, ("True", "False")),
+        (1.0, -1.0, ("-1", "1")),
+        (0.5, 0.25, ("0.25", "0.5")),
+        (3, 7, ("7", "3")),
+    ],
+)
+@pytest.mark.parametrize("box", [np.asarray, list, pd.Series])
+def test_the_rarer_label_of_any_type_becomes_1(rare, common, classes, box):
+    data = make_dataset(X, box(labels(rare, common)))
+    assert data.classes == classes
+    np.testing.assert_array_equal(data.y, labels(1, 0))
+    assert (data.y.dtype, data.x.dtype) == (np.int8, np.float64)
+    assert (data.n_rows, data.n_features, data.n_minority) == (30, 3, 6)
+    assert data.imbalance_ratio == 4.0
+
+
+def test_on_a_tie_the_label_that_sorts_last_is_the_minority():
+    assert make_dataset(X, labels(9, 10, 15)).classes == ("9", "10")
+    assert make_dataset(X, labels("b", "a", 15)).classes == ("a", "b")
+
+
+def test_labels_that_do_not_sort_are_ordered_as_text():
+    mixed = np.array(["low"] * 15 + [5] * 15, dtype=object)
+    assert make_dataset(X, mixed).classes == ("5", "low")
+
+
+@pytest.mark.parametrize("minority", [2, "2", 2.0])
+def test_a_named_minority_makes_the_other_labels_the_majority(minority):
+    y = np.array([0] * 15 + [1] * 10 + [2] * 5)
+    data = make_dataset(X, y, minority=minority)
+    assert data.classes == ("not 2", "2")
+    np.testing.assert_array_equal(data.y, y == 2)
+
+
+def test_a_frame_gives_names_and_the_array_is_a_copy():
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(d=True, e=np.arange(30))
+    data = make_dataset(frame, labels(1, 0))
+    assert data.feature_names == ("a", "b", "c", "d", "e")
+    own = X.copy()
+    data = make_dataset(own, labels(1, 0))
+    own[0] = 0
+    np.testing.assert_array_equal(data.x, X)
+    assert data.feature_names == ("x0", "x1", "x2")
+
+
+def test_constant_columns_are_noticed_after_the_loaders_notices():
+    data = make_dataset(np.c_[X, np.ones(30)], labels(1, 0), notices=["said before"])
+    assert data.notices == ("said before", "1 constant column scales to 0: x3")
+    data = make_dataset(np.c_[X, np.ones((30, 7))], labels(1, 0))
+    assert data.notices == ("7 constant columns scale to 0: x3, x4, x5, x6, x7 and 2 more",)
+
+
+def test_groups_of_any_type_become_codes():
+    data = make_dataset(X, labels(1, 0), groups=["b", "a", "b"] * 10)
+    assert data.groups.tolist() == [0, 1, 0] * 10
+
+
+def test_the_fingerprint_tells_data_apart_and_nothing_else():
+    y = labels(1, 0)
+    base = make_dataset(X, y).fingerprint
+    assert make_dataset(np.asfortranarray(X), y, name="other").fingerprint == base
+    changed = X.copy()
+    changed[3, 1] += 1e-12
+    others = {
+        make_dataset(changed, y).fingerprint,
+        make_dataset(X, y[::-1]).fingerprint,
+        make_dataset(X, y, groups=np.arange(30)).fingerprint,
+        make_dataset(X[:, :2], y).fingerprint,
+    }
+    assert len(others | {base}) == 5
+
+
+def with_value(value):
+    x = X.copy()
+    x[[2, 5], 1] = value
+    return x
+
+
+TEXT = pd.DataFrame({"age": X[:, 0], "city": ["a"] * 30})
+GOOD = labels(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "message"),
+    [
+        (with_value(np.nan), GOOD, {}, r"^data: missing, infinite .* column 'x1' \(2 rows\); fill"),
+        (with_value(np.inf), GOOD, {"name": "t"}, r"^t: .* column 'x1' \(2 rows\); fill"),
+        (with_value(1e305), GOOD, {}, r"huge values in column 'x1' \(2 rows\)"),
+        (pd.DataFrame(with_value(None)), GOOD, {}, r"column '1' \(2 rows\)"),
+        (TEXT, GOOD, {}, r"column 'city' holds (str|object), expected numbers; encode or drop"),
+        (X.astype(str), GOOD, {}, r"x is not a table of numbers \(dtype <U\d+\); encode"),
+        (X.astype(complex), GOOD, {}, r"not a table of numbers \(dtype complex128\)"),
+        ([[1], [2, 3]], GOOD, {}, r"x is not a table of numbers"),
+        (X[:, 0], GOOD, {}, r"x has shape \(30,\), expected \[rows, features\]"),
+        (X[:, :0], GOOD, {}, r"x has shape \(30, 0\), .* at least one feature"),
+        (X, GOOD[:, None], {}, r"y has shape \(30, 1\), expected \[rows\]; use y.ravel"),
+        (X, GOOD[:25], {}, r"x has 30 rows and y has 25; give one entry per row"),
+        (X, GOOD, {"groups": np.arange(29)}, r"x has 30 rows and groups has 29"),
+        (X, GOOD, {"groups": X}, r"groups has shape \(30, 3\), expected \[rows\]"),
+        (X, GOOD, {"groups": [None] + [1] * 29}, r"1 rows have no group"),
+        (X[:19], GOOD[:19], {}, r"19 rows, expected at least 20; add rows"),
+        (X, np.ones(30), {}, r"y has one class only \(1\), expected two"),
+        (X, np.r_[np.nan, GOOD[1:]], {}, r"1 labels are missing; drop these rows"),
+        (
+            X,
+            np.arange(30) % 7,
+            {},
+            r"y has 7 distinct labels \(0, 1, 2, 3, 4 and 2 more\), expected 2; .*minority=",
+        ),
+        (X, GOOD, {"minority": 5}, r"no row has the label '5'; the labels are: 0, 1$"),
+        (X, GOOD, {"minority": 0}, r"'0' named as minority has 24 of 30 rows; name the rarer"),
+        (X, GOOD, {"feature_names": ["a", "b"]}, r"2 feature names for 3 columns"),
+        (X, GOOD, {"feature_names": ["a", "b", "a"]}, r"two columns are called 'a'; rename"),
+    ],
+)
+def test_each_mistake_is_named_with_its_remedy(x, y, options, message):
+    with pytest.raises(InputError, match=message) as caught:
+        make_dataset(x, y, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sparse_matrix_is_refused():
+    from scipy.sparse import csr_array
+
+    with pytest.raises(InputError, match=r"sparse matrix, .*x\.toarray\(\)"):
+        make_dataset(csr_array(X), GOOD)
+
+
+def test_the_facts_are_imbalanced_learns_27():
+    from imblearn.datasets._zenodo import MAP_NAME_ID
+
+    facts = imblearn27_facts()
+    assert {f.name: f.id for f in facts} == dict(MAP_NAME_ID)
+    assert facts[25][1:] == ("protein_homo", 74, 145751, 111.0)
+    assert facts[0].ratio == 8.6
+
+
+@pytest.mark.parametrize(("name", "minority"), [("ecoli", 35), ("abalone_19", 32)])
+def test_real_sets_match_their_facts(data_home, name, minority):
+    data = imblearn27(name, data_home)
+    facts = next(f for f in imblearn27_facts() if f.name == name)
+    assert data.x.shape == (facts.rows, facts.features)
+    assert (data.n_minority, data.classes) == (minority, ("-1", "1"))
+    assert data.imbalance_ratio == pytest.approx(facts.ratio, rel=0.01)
+
+
+def test_a_set_that_is_not_there_is_unavailable(tmp_path):
+    missing = tmp_path / "none"
+    with pytest.raises(DataUnavailable, match=r"^protein_homo: there is no .*x26data\.npz; put"):
+        imblearn27("protein_homo", missing)
+    assert not missing.exists()
+
+
+# numpy leaves the file open when an archive is cut, which is collected within this test.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "other arrays", "other set"])
+def test_a_damaged_set_is_unavailable(data_home, tmp_path, damage):
+    file = tmp_path / "zenodo" / "x1data.npz"
+    file.parent.mkdir()
+    raw = bytearray((data_home / "zenodo" / "x1data.npz").read_bytes())
+    if damage == "flipped":
+        raw[300:400] = bytes(255 - byte for byte in raw[300:400])
+    texts = {"empty": b"", "cut": raw[: len(raw) // 2], "flipped": raw, "text": b"not found"}
+    if damage == "other arrays":
+        np.savez(file, rows=X)
+    elif damage == "other set":
+        shutil.copy(data_home / "zenodo" / "x27data.npz", file)
+    else:
+        file.write_bytes(texts[damage])
+    message = r"^ecoli: .*x1data\.npz (is damaged|holds data \(4177, 10\)).*; delete it and fetch"
+    with pytest.raises(DataUnavailable, match=message):
+        imblearn27("ecoli", tmp_path)
+    gc.collect()
+
+
+def test_a_failed_download_is_unavailable(monkeypatch, tmp_path):
+    def offline(url):
+        raise urllib.error.URLError("no route")
+
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    monkeypatch.setattr("imblearn.datasets._zenodo.urlopen", offline)
+    with pytest.raises(DataUnavailable, match=r"^ecoli: .*download failed .*no route.*fetch it"):
+        imblearn27("ecoli")
+
+
+def test_an_unknown_set_gets_the_nearest_name():
+    with pytest.raises(InputError, match=r"no set 'sick_eothyroid'.*mean 'sick_euthyroid'\?"):
+        imblearn27("sick_eothyroid")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "minority", "classes"),
+    [
+        ("digits_8", (1797, 64), 174, ("not 8", "8")),
+        ("breast_cancer_10", (392, 30), 35, ("benign", "malignant")),
+        ("moons_20", (1200, 2), 57, ("0", "1")),
+    ],
+)
+def test_quickstart_sets_are_fixed(name, shape, minority, classes):
+    data = quickstart(name)
+    assert name in QUICKSTART
+    assert (data.x.shape, data.n_minority, data.classes) == (shape, minority, classes)
+    assert quickstart(name).fingerprint == data.fingerprint
+
+
+def test_an_unknown_quickstart_set_gets_the_nearest_name():
+    with pytest.raises(InputError, match=r"'moons'; did you mean 'moons_20'\? there are: digits_8"):
+        quickstart("moons")
+
+
+def test_the_module_alone_imports_no_heavy_library():
+    code = (
+        "import sys, imbax.data.files, imbax.data.splits, imbax.data.preprocess\n"
+        "print({'sklearn', 'pandas', 'imblearn', 'scipy', 'jax'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr.strip()) == ("set()", "")
