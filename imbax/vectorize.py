@@ -12,7 +12,7 @@ result never depends on what else the machine is doing.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-__all__ = ["Vectorized", "use_cpu_cores"]
+__all__ = ["Vectorized", "usable_cores", "use_cpu_cores"]
 
 _AXIS = "run"
 
@@ -44,7 +44,7 @@ class Vectorized:
         f: Callable[[Any, Any], Any],
         *,
         strategy: str = "auto",
-        devices: list[jax.Device] | None = None,
+        devices: Sequence[jax.Device] | None = None,
         memory: float | None = None,
     ):
         self.devices = list(devices or jax.devices())
@@ -65,7 +65,7 @@ class Vectorized:
 
     def __call__(self, shared: Any, runs: Any) -> Any:
         """`f(shared, run)` for every run: leaves `[n_runs, ...]` in, leaves `[n_runs, ...]` out."""
-        shared = self._place(shared, self._same)
+        shared = self.replicate(shared)
         n_runs = jax.tree.leaves(runs)[0].shape[0]
         size = self._chunk_size(shared, runs, n_runs)
         if size == n_runs:
@@ -74,6 +74,10 @@ class Vectorized:
         numbers = np.minimum(np.arange(-(-n_runs // size) * size), n_runs - 1).reshape(-1, size)
         parts = [self._run(shared, _pick(runs, taken)) for taken in numbers]
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_runs], *parts)
+
+    def replicate(self, shared: Any) -> Any:
+        """`shared` on every device; done once, later calls copy nothing."""
+        return self._place(shared, self._same)
 
     def _jit(self, f):
         def over_runs(shared, runs):
@@ -145,7 +149,13 @@ def use_cpu_cores(number: int | None = None) -> None:
     Raises:
       RuntimeError: jax has already started its backends.
     """
-    jax.config.update("jax_num_cpu_devices", number or len(os.sched_getaffinity(0)))
+    jax.config.update("jax_num_cpu_devices", number or usable_cores())
+
+
+def usable_cores() -> int:
+    """CPU cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _pick(tree, numbers):

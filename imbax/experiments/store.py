@@ -27,6 +27,7 @@ __all__ = [
     "ARRAYS",
     "METRICS",
     "SCHEMA",
+    "atomic",
     "file_path",
     "has",
     "read",
@@ -104,8 +105,7 @@ def write(out: Path, rows: list[dict[str, Any]], provenance: dict[str, Any]) -> 
     path = file_path(
         out, provenance["dataset"], provenance["method"], provenance["key"], min(seeds)
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _atomic(path) as file:
+    with atomic(path) as file:
         # The checksums let a damaged page be noticed; parquet itself only guards its footer.
         pq.write_table(table, file, compression="zstd", write_page_checksum=True)
     return path
@@ -208,8 +208,9 @@ def _warn_damaged(path: Path, error: Exception) -> None:
 
 
 @contextlib.contextmanager
-def _atomic(path: Path) -> Iterator[io.BufferedWriter]:
-    """A file that takes its name only once its bytes are on the disk."""
+def atomic(path: Path) -> Iterator[io.BufferedWriter]:
+    """A file that takes its name only once its bytes are on the disk; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:

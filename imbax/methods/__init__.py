@@ -3,14 +3,11 @@
 A method is one entry here and one file beside it. `register` adds a user's own.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import imbax
 from imbax.errors import InputError, did_you_mean
 from imbax.losses import focal
 from imbax.methods import explicit_gradient as eg
@@ -106,19 +103,6 @@ def names() -> tuple[str, ...]:
     return tuple(_REGISTRY)
 
 
-def source_files(method: Method) -> list[Path]:
-    """The files a result of this method depends on, the core's included."""
-    root = Path(imbax.__file__).parent
-    core = ["types", "losses", "metrics", "rowwise", "bilevel", "training", "networks/mlp"]
-    shell = ["data/splits", "data/preprocess", "experiments/cells"]
-    own = [f"methods/{source}" for source in method.sources]
-    files = [root / f"{name}.py" for name in (*core, *shell, *own)]
-    function = method.build or method.host
-    if not method.sources and (path := inspect.getsourcefile(inspect.unwrap(function))):
-        files.append(Path(path))
-    return files
-
-
 def _add(method):
     _REGISTRY[method.name] = method
     return method
@@ -190,6 +174,7 @@ for _method in (
         note="each batch half minority, drawn with replacement within classes",
         build=partial(_supervised, minibatches=balanced_minibatches),
         settings=(sv.Hparams(),),
+        options={"minibatches": "balanced"},
         sources=("supervised",),
     ),
     Method(
@@ -201,6 +186,7 @@ for _method in (
         note="γ = 2, no class weight",
         build=partial(_supervised, loss=focal),
         settings=(sv.Hparams(),),
+        options={"loss": "focal", "gamma": 2.0},
         sources=("supervised",),
     ),
     Method(

@@ -1,0 +1,48 @@
+"""Class imbalance with neural networks in JAX.
+
+The names below load on first use, so that `import imbax` costs nothing and pulls in neither
+scikit-learn, pandas nor matplotlib.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Batch": "types",
+    "Facts": "methods",
+    "InputError": "errors",
+    "Network": "types",
+    "OuterGradient": "bilevel",
+    "Problem": "types",
+    "Program": "training",
+    "Rows": "types",
+    "Vectorized": "vectorize",
+    "average_precision": "metrics",
+    "evaluate": "experiments.run",
+    "explicit_gradient": "methods.explicit_gradient",
+    "functional": "networks.mlp",
+    "inner_update": "bilevel",
+    "mlp": "networks.mlp",
+    "one_shot": "training",
+    "outer_gradient": "bilevel",
+    "precision_at_recall": "metrics",
+    "register": "methods",
+    "roc_auc": "metrics",
+    "rows": "types",
+    "supervised": "methods.supervised",
+    "train": "training",
+    "use_cpu_cores": "vectorize",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'imbax' has no attribute {name!r}")
+    return getattr(import_module(f"imbax.{_HOME[name]}"), name)
+
+
+def __dir__():
+    return [*__all__, "__version__"]

@@ -1,0 +1,213 @@
+"""The command line. Heavy imports happen inside commands, so that help comes at once."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from imbax import __version__
+from imbax.errors import InputError, did_you_mean
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit status: 0, or 2 for a mistake in what was given."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except InputError as error:
+        print(f"imbax: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("imbax: interrupted; finished cells are kept, run again to go on", file=sys.stderr)
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="imbax", description="Class imbalance with neural networks: run, compare, report."
+    )
+    parser.add_argument("--version", action="version", version=f"imbax {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a suite and write its report")
+    run.add_argument(
+        "suite", nargs="?", default="quickstart", help="quickstart (default), imblearn27 or custom"
+    )
+    run.add_argument("--datasets", nargs="+", metavar="NAME", help="only these data sets")
+    run.add_argument("--methods", nargs="+", metavar="NAME", help="only these methods")
+    run.add_argument("--seeds", type=int, metavar="N", help="seeds, each with its own splits")
+    run.add_argument("--folds", type=int, metavar="N", help="folds per seed")
+    run.add_argument("--epochs", type=int, metavar="N", help="epochs of each training")
+    run.add_argument("--n-synth", choices=("double", "balance"), default="double")
+    run.add_argument("--out", type=Path, metavar="DIR", help="default: results/SUITE")
+    run.add_argument("--data-home", type=Path, metavar="DIR", help="cache of the data loaders")
+    run.add_argument("--memory", type=float, metavar="GB", default=4.0, help="budget, default 4")
+    run.add_argument("--strategy", choices=("auto", "map", "vmap"), default="auto")
+    run.add_argument("--plugin", action="append", default=[], metavar="FILE",
+                     help="a Python file that registers methods of your own")  # fmt: skip
+    table = run.add_argument_group("suite custom")
+    table.add_argument("--data", type=Path, metavar="FILE", help="CSV, Parquet or npz")
+    table.add_argument("--target", metavar="COLUMN", help="the column of labels")
+    table.add_argument("--minority", metavar="LABEL", help="default: the rarest label")
+    table.add_argument("--groups", metavar="COLUMN", help="rows of a group stay in one part")
+    table.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="not features")
+    run.set_defaults(command=_run)
+
+    report = commands.add_parser("report", help="write the report again, or over several folders")
+    report.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    report.add_argument("--out", type=Path, metavar="DIR", help="default: the first folder")
+    report.set_defaults(command=_report)
+
+    show = commands.add_parser("list", help="list suites, datasets or methods")
+    show.add_argument("what", choices=("suites", "datasets", "methods"))
+    show.add_argument("--data-home", type=Path, metavar="DIR", help="measure the sets found there")
+    show.add_argument("--plugin", action="append", default=[], metavar="FILE")
+    show.set_defaults(command=_list)
+
+    bench = commands.add_parser("bench", help="time the training steps on this machine")
+    bench.add_argument("--runs", nargs="+", type=int, default=[1, 4, 20], metavar="N")
+    bench.set_defaults(command=_bench)
+    return parser
+
+
+def _run(options):
+    from imbax.experiments.suites import load_suite
+
+    suite = load_suite(options.suite)
+    seeds = suite.seeds if options.seeds is None else options.seeds
+    if seeds < 1:
+        raise InputError(f"--seeds {seeds}, expected at least 1")
+    if options.memory <= 0:
+        raise InputError(f"--memory {options.memory:g}, expected GB above 0")
+    folds = suite.folds if options.folds is None else options.folds
+    if folds < 2:
+        raise InputError(
+            f"--folds {folds}, expected at least 2: a model needs rows to be tested on"
+        )
+    epochs = suite.epochs if options.epochs is None else options.epochs
+    if epochs < 1:
+        raise InputError(f"--epochs {epochs}, expected at least 1")
+    datasets = _datasets(suite, options)
+    out = options.out or Path("results") / suite.name
+    _check_writable(out)
+
+    _start_jax()
+    from imbax.experiments.cells import Engine
+    from imbax.experiments.lab import Lab
+    from imbax.experiments.plan import Protocol
+    from imbax.experiments.report import write_report
+    from imbax.experiments.run import run_suite, with_starts
+
+    _load_plugins(options.plugin)
+    methods = tuple(options.methods or suite.methods)
+    if added := set(with_starts(methods)) - set(methods):
+        print(f"also running {', '.join(sorted(added))}: others start from it")
+    protocol = Protocol(folds=folds, epochs=epochs, n_synth=options.n_synth)
+    engine = Engine(strategy=options.strategy, memory=options.memory * 2**30)
+    lab = Lab(protocol, engine, out, suite.name)
+    required = bool(options.datasets) or suite.loader == "file"
+    outcome = run_suite(lab, datasets, methods, range(seeds), required=required)
+    for where, error in outcome.failed.items():
+        print(f"imbax: error: {where}: {error}", file=sys.stderr)
+    if any((out / "runs").glob("*/*/*.parquet")):
+        print(f"report: {write_report([out], out)}")
+    return 2 if outcome.failed else 0
+
+
+def _datasets(suite, options):
+    """Names and loaders of the data sets wanted; unknown names are refused at once."""
+    from functools import partial
+
+    from imbax.data import tabular
+
+    if suite.loader == "file":
+        from imbax.data.files import read_table
+
+        if options.data is None:
+            raise InputError("suite custom needs --data FILE (and --target COLUMN)")
+        load = partial(
+            read_table,
+            options.data,
+            options.target,
+            minority=options.minority,
+            groups=options.groups,
+            drop=options.drop,
+        )
+        return [(options.data.stem, load)]
+    for name in options.datasets or ():
+        if name not in suite.datasets:
+            raise InputError(
+                f"suite {suite.name} has no data set {name!r}{did_you_mean(name, suite.datasets)}"
+            )
+    if suite.loader == "quickstart":
+        loader = tabular.quickstart
+    else:
+        loader = partial(tabular.imblearn27, data_home=options.data_home)
+    return [(name, partial(loader, name)) for name in options.datasets or suite.datasets]
+
+
+def _check_writable(out):
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".imbax-writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"--out {out} cannot be written ({error.strerror}); name a folder that can"
+        ) from None
+
+
+def _start_jax():
+    """One device per CPU core, for runs divide over devices; an accelerator goes first anyway."""
+    from imbax.vectorize import use_cpu_cores
+
+    use_cpu_cores()
+
+
+def _load_plugins(files):
+    import runpy
+
+    for file in files:
+        if not Path(file).is_file():
+            raise InputError(f"--plugin {file} is not a file; give a Python file that registers")
+        runpy.run_path(file)
+
+
+def _report(options):
+    from imbax.experiments.report import write_report
+
+    for folder in options.folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not a folder; give one that `imbax run --out` wrote")
+    out = options.out or options.folders[0]
+    _check_writable(out)
+    print(f"report: {write_report(options.folders, out)}")
+    return 0
+
+
+def _list(options):
+    from rich.console import Console
+
+    from imbax import listings
+
+    if options.what == "methods":
+        import imbax.experiments.peers  # noqa: F401  registers them
+
+        _load_plugins(options.plugin)
+    table = {
+        "suites": listings.suites,
+        "datasets": lambda: listings.datasets(options.data_home),
+        "methods": listings.methods,
+    }[options.what]()
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    return 0
+
+
+def _bench(options):
+    _start_jax()
+    from imbax.bench import print_steps
+
+    print_steps(options.runs)
+    return 0

@@ -1,0 +1,119 @@
+"""What a stored result is a result of: a key that changes with whatever could change it."""
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import imbax
+from imbax.data.tabular import Dataset
+from imbax.experiments.plan import Protocol
+from imbax.methods import Method, get
+from imbax.vectorize import usable_cores
+
+__all__ = ["cell_key", "configuration", "environment"]
+
+_ROOT = Path(__file__).resolve().parents[1]
+# What every neural result is made of, besides the files of its own method.
+_CORE = (
+    *("types", "losses", "metrics", "rowwise", "bilevel", "networks/mlp", "training"),
+    *("data/splits", "data/preprocess", "experiments/plan", "experiments/cells"),
+)
+
+
+def cell_key(dataset: Dataset, method: Method, protocol: Protocol) -> str:
+    """16 hex digits of configuration, data and source; seeds are apart.
+
+    The source counts as code: comments, docstrings and layout do not.
+    """
+    before = get(method.starts_from) if method.starts_from else None
+    parts = {
+        "method": method.name,
+        "config": configuration(method, protocol),
+        "data": dataset.fingerprint,
+        "source": [_code(path) for path in _source_files(method)],
+        "starts_from": before and cell_key(dataset, before, protocol),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def configuration(method: Method, protocol: Protocol) -> dict[str, Any]:
+    """What the user and the registry chose, JSON-ready."""
+    settings = [setting._asdict() for setting in method.settings]
+    return dataclasses.asdict(protocol) | {"settings": settings, **method.options}
+
+
+@functools.cache
+def environment() -> dict[str, Any]:
+    """Versions, hardware and commit, recorded with every result."""
+    import jax
+
+    packages = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+    return {
+        "imbax": imbax.__version__,
+        **{name: importlib.metadata.version(name) for name in packages},
+        "python": platform.python_version(),
+        "device": jax.devices()[0].device_kind,
+        "devices": len(jax.devices()),
+        "cpu": _cpu_name(),
+        "cores": usable_cores(),
+        "commit": _commit(),
+    }
+
+
+def _source_files(method):
+    files = [_ROOT / f"{name}.py" for name in _CORE]
+    files += [_ROOT / "methods" / f"{name}.py" for name in method.sources]
+    own = inspect.unwrap(method.build or method.host)
+    while isinstance(own, functools.partial):
+        own = own.func
+    if not method.sources and (path := inspect.getsourcefile(own)):
+        files.append(Path(path))
+    return files
+
+
+@functools.cache
+def _code(path):
+    tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            # A bare string is a docstring or the description of a field.
+            node.body = [part for part in body if not _is_text(part)]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _is_text(node):
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _cpu_name():
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit():
+    """The checkout's commit, with `+` when files differ from it; None when installed."""
+    if not (_ROOT.parent / ".git").exists():
+        return None
+    git = functools.partial(
+        subprocess.run, cwd=_ROOT.parent, capture_output=True, text=True, check=False
+    )
+    commit = git(["git", "rev-parse", "--short=12", "HEAD"]).stdout.strip()
+    dirty = git(["git", "status", "--porcelain", "--", "imbax"]).stdout.strip()
+    return (commit + ("+" if dirty else "")) or None

@@ -1,0 +1,126 @@
+"""From a cell's result to the records that are stored: test scores, curves, where points went."""
+
+import io
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imbax.experiments.cells import CellResult
+from imbax.experiments.plan import Plan
+from imbax.methods import Method
+from imbax.metrics import average_precision, precision_at_recall, roc_auc
+
+__all__ = ["records"]
+
+
+def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[dict[str, Any]]:
+    """One record per run, as the store keeps it. Test rows are scored here, and only here."""
+    metrics, rows = _test_metrics(plan, result), []
+    for r, part in enumerate(plan.splits):
+        y, score = plan.dataset.y[part.test], result.test_score[r]
+        start, move, outside = _movement(plan, result, r)
+        rows.append(
+            {
+                "suite": suite,
+                "dataset": plan.dataset.name,
+                "method": method.name,
+                "fold": int(plan.fold[r]),
+                "seed": int(plan.seed[r]),
+                **{name: float(value[r]) for name, value in metrics.items()},
+                "diverged": bool(result.diverged[r]),
+                "epoch": int(result.best_epoch[r]),
+                "validation_average_precision": float(result.best_score[r]),
+                "n_train": len(part.train),
+                "n_valid": len(part.valid),
+                "n_test": len(part.test),
+                "n_minority": int(plan.dataset.y[part.train].sum()),
+                "test_rows_in_train": int(plan.test_rows_in_train[r]),
+                "x_synth_move": move,
+                "x_synth_outside": outside,
+                "test_y": y.astype(np.int8),
+                "test_score": score.astype(np.float32),
+                "train_curve": _curve(result, "train_loss", r),
+                "valid_curve": _curve(result, "valid_average_precision", r),
+                "plane": _plane(plan, result, r) if r == 0 and start else None,
+            }
+        )
+    return rows
+
+
+def _test_metrics(plan, result):
+    """Each metric of the test rows, `[R]`; NaN for runs that diverged."""
+    w = plan.runs["test_w"]
+    scores = np.zeros(w.shape, np.float32)
+    for r, score in enumerate(result.test_score):
+        scores[r, : len(score)] = score
+    y = plan.dataset.y[plan.runs["test"]].astype(np.float32)
+    values = jax.device_get(_metrics(scores, y, w))
+    return {name: np.where(result.diverged, np.nan, value) for name, value in values.items()}
+
+
+@jax.jit
+@jax.vmap
+def _metrics(scores, y, w):
+    values = {
+        "average_precision": average_precision(scores, y, w),
+        "roc_auc": roc_auc(scores, y, w),
+    }
+    for percent in (75, 50, 25):
+        name = f"precision_at_recall_{percent}"
+        values[name] = precision_at_recall(scores, y, w, recall=percent / 100)
+    return values
+
+
+def _curve(result, name, r):
+    return np.zeros(0, np.float32) if result.curves is None else getattr(result.curves, name)[r]
+
+
+def _points(result, r):
+    points = None if result.progress is None else result.progress.best.points
+    if points is None:
+        return None
+    real = points.w[r] > 0
+    return points.start[r][real], points.now[r][real]
+
+
+def _movement(plan, result, r):
+    """Whether there are points, their root mean square way, and the share outside the box."""
+    if (points := _points(result, r)) is None or not len(points[0]):
+        return False, float("nan"), float("nan")
+    start, now = points
+    train = _scaled(plan, r, plan.splits[r].train)
+    outside = (now < train.min(0) - 1e-6) | (now > train.max(0) + 1e-6)
+    way = np.sqrt(((now - start) ** 2).sum(1).mean())
+    return True, float(way), float(outside.any(1).mean())
+
+
+def _scaled(plan, r, rows):
+    return (plan.x[rows] - plan.runs["shift"][r]) * plan.runs["factor"][r]
+
+
+def _plane(plan, result, r, cells=60):
+    """Training rows, points and probabilities on the training rows' first two principal axes."""
+    from sklearn.decomposition import PCA
+
+    train = _scaled(plan, r, plan.splits[r].train)
+    start, end = _points(result, r)
+    axes = PCA(2, random_state=0).fit(train)
+    flat = {"x": axes.transform(train), "start": axes.transform(start), "end": axes.transform(end)}
+    every = np.concatenate(list(flat.values()))
+    low, high = every.min(0), every.max(0)
+    grid_x, grid_y = (np.linspace(low[i], high[i], cells) for i in (0, 1))
+    corners = np.stack(np.meshgrid(grid_x, grid_y), -1).reshape(-1, 2)
+    params = jax.tree.map(lambda leaf: leaf[r], result.progress.best.params)
+    logits = result.program.apply(params, jnp.asarray(axes.inverse_transform(corners), jnp.float32))
+    packed = io.BytesIO()
+    np.savez_compressed(
+        packed,
+        y=plan.dataset.y[plan.splits[r].train],
+        grid_x=grid_x,
+        grid_y=grid_y,
+        probability=np.asarray(jax.nn.sigmoid(logits)).reshape(cells, cells),
+        **flat,
+    )
+    return packed.getvalue()

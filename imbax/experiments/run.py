@@ -1,0 +1,192 @@
+"""The two ways to run an experiment: on your own arrays, or a suite from the command line."""
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+import imbax.experiments.peers  # noqa: F401  registers them
+from imbax.data.tabular import Dataset, DataUnavailable, make_dataset
+from imbax.errors import InputError
+from imbax.experiments.cells import Engine
+from imbax.experiments.lab import Lab
+from imbax.experiments.plan import Protocol
+from imbax.experiments.suites import METHODS
+from imbax.methods import Method, get
+
+__all__ = ["Outcome", "evaluate", "run_suite", "with_starts"]
+
+
+def evaluate(
+    x: Any,
+    y: Any,
+    methods: Sequence[str] = METHODS,
+    *,
+    seeds: int | Sequence[int] = 5,
+    folds: int = 4,
+    epochs: int = 200,
+    n_synth: str = "double",
+    splits: Sequence[tuple] | None = None,
+    minority: Any = None,
+    groups: Any = None,
+    name: str = "data",
+    out: str | Path | None = None,
+    strategy: str = "auto",
+    memory: float | None = None,
+) -> pd.DataFrame:
+    """Run methods on your own arrays, over folds and seeds, each method's runs as one program.
+
+    Args:
+      x: features `[n, d]`, an array or a data frame of numbers.
+      y: labels `[n]` of any type, two classes unless `minority` is named.
+      methods: registered names, your own included (`imbax.register`).
+      seeds: how many, or which; each seed has its own splits and random numbers.
+      folds: stratified folds per seed over the rows that are not validation.
+      epochs: epochs of each training; Explicit Gradient adds as many to those of `ce`.
+      n_synth: synthetic rows, "double" the minority or "balance" the classes.
+      splits: your own (train, valid, test) index arrays, in place of the folds.
+      minority: the minority's label; default the rarer.
+      groups: `[n]`; no group is cut by a split.
+      name: the data set's name in the table.
+      out: a folder to store results in and resume from; the report is not written.
+      strategy: "auto", "map" or "vmap", see `Vectorized`.
+      memory: budget in GiB; None for no limit.
+
+    Returns:
+      One row per method, fold and seed: test metrics, validation score, chosen epoch, counts.
+
+    Raises:
+      InputError: bad data or an unknown name; the message says what to do.
+    """
+    dataset = make_dataset(x, y, name=name, minority=minority, groups=groups)
+    protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
+    lab = Lab(protocol, Engine(strategy, None, memory and memory * 2**30), out and Path(out))
+    wanted = range(seeds) if isinstance(seeds, int) else seeds
+    for method in map(get, with_starts(methods)):
+        lab.run(dataset, method, wanted, splits)
+    table = pd.concat([lab.rows(dataset, get(method), wanted) for method in methods])
+    return table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")
+
+
+def with_starts(names: Sequence[str]) -> tuple[str, ...]:
+    """The methods in an order in which each follows the one it starts from, which is added."""
+    ordered: dict[str, None] = {}
+    for name in names:
+        if start := get(name).starts_from:
+            ordered[start] = None
+        ordered[name] = None
+    return tuple(ordered)
+
+
+@dataclass
+class Outcome:
+    """What a suite's run came to."""
+
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Data sets that the suite implies and that cannot be had, with the reason."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Data sets or `dataset/method` cells that gave an error, with its one line."""
+
+
+def run_suite(
+    lab: Lab,
+    datasets: Iterable[tuple[str, Callable[[], Dataset]]],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    required: bool,
+    console: Console | None = None,
+) -> Outcome:
+    """Compute every missing cell of a suite; an error in one does not stop the others.
+
+    Args:
+      lab: with an output folder.
+      datasets: names and their loaders, in order.
+      methods: registered names; what they start from is added.
+      seeds: the seeds wanted.
+      required: whether a data set that cannot be had is a failure (the user named it) or skipped.
+      console: where to show progress.
+
+    Returns:
+      What was skipped and what failed; also kept in `manifest.json` of the output folder.
+    """
+    console = console or Console()
+    outcome = Outcome()
+    order = [get(name) for name in with_starts(methods)]
+    loaded = list(datasets)
+    with _progress(console) as progress:
+        overall = progress.add_task("cells", total=len(loaded) * len(order))
+        for name, load in loaded:
+            try:
+                dataset = load()
+            except DataUnavailable as error:
+                (outcome.failed if required else outcome.skipped)[name] = str(error)
+                if not required:
+                    console.print(f"skipped {error}", style="yellow", soft_wrap=True)
+                progress.advance(overall, len(order))
+                continue
+            except InputError as error:
+                outcome.failed[name] = str(error)
+                progress.advance(overall, len(order))
+                continue
+            for method in order:
+                _run_cell(lab, dataset, method, seeds, progress, console, outcome)
+                progress.advance(overall)
+    _write_manifest(lab.out, outcome)
+    return outcome
+
+
+def _run_cell(lab, dataset, method: Method, seeds, progress, console, outcome):
+    cell = f"{dataset.name}/{method.name}"
+    missing = lab.missing(dataset, method, seeds)
+    if not missing:
+        return
+    task = progress.add_task(cell, total=1.0)
+    lab.on_progress = lambda share: progress.update(task, completed=share)
+    started = time.perf_counter()
+    try:
+        lab.run(dataset, method, seeds)
+        runs = len(missing) * lab.protocol.folds
+        console.print(f"{cell}: {runs} runs in {time.perf_counter() - started:.1f} s", style="dim")
+    except (InputError, MemoryError) as error:
+        outcome.failed[cell] = str(error)
+    except Exception as error:
+        # A fault in one method, perhaps the user's own, must not cost the others' results.
+        outcome.failed[cell] = f"{type(error).__name__}: {str(error).splitlines()[:1]}"
+        with (lab.out / "errors.log").open("a") as log:
+            log.write(f"{cell}\n{traceback.format_exc()}\n")
+    finally:
+        progress.remove_task(task)
+
+
+def _progress(console):
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _write_manifest(out: Path, outcome: Outcome) -> None:
+    path = out / "manifest.json"
+    content: dict[str, Any] = {"skipped": outcome.skipped, "failed": outcome.failed}
+    path.write_text(json.dumps(content, indent=1))

@@ -1,0 +1,61 @@
+"""Experiments that ship with the package: which data sets, methods, seeds, folds and epochs.
+
+Nothing here imports jax, so that the command line can list suites at once.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+
+from imbax.errors import InputError, did_you_mean
+
+__all__ = ["METHODS", "Suite", "load_suite", "suite_names"]
+
+METHODS = (
+    "ce",
+    "ce_long",
+    "ce_tuned",
+    "ros",
+    "rs",
+    "focal",
+    "explicit_gradient",
+    "explicit_gradient_frozen",
+    "logistic_regression",
+    "hist_gradient_boosting",
+)
+"""What a suite runs unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One experiment's defaults; the command line may change each."""
+
+    name: str
+    title: str
+    loader: str
+    """Where its data sets come from: "quickstart", "imblearn27" or "file"."""
+    seeds: int
+    folds: int
+    epochs: int
+    datasets: tuple[str, ...] = ()
+    methods: tuple[str, ...] = METHODS
+
+
+def suite_names() -> tuple[str, ...]:
+    """All suites, the quickstart first."""
+    found = [entry.name for entry in resources.files(__name__).iterdir()]
+    names = {name.removesuffix(".toml") for name in found if name.endswith(".toml")}
+    return ("quickstart", *sorted(names - {"quickstart"}))
+
+
+def load_suite(name: str) -> Suite:
+    """The suite of that name. Raises InputError naming the nearest one."""
+    if name not in suite_names():
+        raise InputError(f"unknown suite {name!r}{did_you_mean(name, suite_names())}")
+    content = tomllib.loads(resources.files(__name__).joinpath(f"{name}.toml").read_text("utf-8"))
+    if content["loader"] == "imblearn27":
+        from imbax.data.tabular import imblearn27_facts
+
+        content["datasets"] = [facts.name for facts in imblearn27_facts()]
+    lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
+    return Suite(name, **(content | lists))
