@@ -193,13 +193,14 @@ def _score(apply_fn, params, valid: Rows):
 def random_order(key: jax.Array, w: jax.Array) -> jax.Array:
     """A random order `[n]` of positions in which those of weight 0 come last.
 
-    Each row has its own random bits, whatever the length of the padding, so padding changes no run.
-    Up to 65,536 rows, 15 random bits and the position share one integer, because a sort of plain
-    integers is many times faster on CPU than one that carries the positions along; rows that share
-    all 15 bits stay in order of position.
+    A row's random bits go by its number among the rows with weight, so that padding, wherever it
+    stands and however long it is, changes no run. Up to 65,536 rows, 15 random bits and the
+    position share one integer, because a sort of plain integers is many times faster on CPU than
+    one that carries the positions along; rows that share all 15 bits stay in order of position.
     """
     n = w.shape[0]
-    bits = jax.random.bits(key, (n,), jnp.uint32) >> 1
+    number = jnp.maximum(jnp.cumsum(w > 0) - 1, 0)
+    bits = jax.random.bits(key, (n,), jnp.uint32)[number] >> 1
     last = jnp.uint32(1 << 31)
     if n <= 1 << 16:
         bits = (bits & jnp.uint32(0x7FFF0000)) | jnp.arange(n, dtype=jnp.uint32)
