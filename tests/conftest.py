@@ -1,8 +1,12 @@
-"""Shared fixtures: where the real data lies, if it is there."""
+"""Shared fixtures: two CPU devices for jax, and where the real data lies, if it is there."""
 
 from pathlib import Path
 
+import jax
 import pytest
+
+# Two devices, so that runs are divided over devices also where one core does the work.
+jax.config.update("jax_num_cpu_devices", 2)
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -146,7 +146,10 @@ class Lab:
                 "n_runs": round(len(result.diverged) * share),
             },
             "environment": environment(),
-            "settings": {"strategy": self.engine.strategy, "memory": self.engine.memory},
+            "settings": {
+                "strategy": self.engine.strategy,
+                "memory_gib": self.engine.memory and self.engine.memory / 2**30,
+            },
         }
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskProgressColumn,
     TextColumn,
@@ -127,66 +126,67 @@ def run_suite(
     """
     console = console or Console()
     outcome = Outcome()
+    loaded = _load(datasets, required, outcome, console)
     order = [get(name) for name in with_starts(methods)]
-    loaded = list(datasets)
+    cells = [(data, method) for data in loaded for method in order]
+    cells = [cell for cell in cells if lab.missing(*cell, seeds)]
     with _progress(console) as progress:
-        overall = progress.add_task("cells", total=len(loaded) * len(order))
-        for name, load in loaded:
-            try:
-                dataset = load()
-            except DataUnavailable as error:
-                (outcome.failed if required else outcome.skipped)[name] = str(error)
-                if not required:
-                    console.print(f"skipped {error}", style="yellow", soft_wrap=True)
-                progress.advance(overall, len(order))
-                continue
-            except InputError as error:
-                outcome.failed[name] = str(error)
-                progress.advance(overall, len(order))
-                continue
-            for method in order:
-                _run_cell(lab, dataset, method, seeds, progress, console, outcome)
-                progress.advance(overall)
+        bar = progress.add_task("", total=sum(_work(*cell) for cell in cells))
+        for dataset, method in cells:
+            done = progress.tasks[0].completed
+            work = _work(dataset, method)
+            progress.update(bar, description=f"{dataset.name}/{method.name}")
+            lab.on_progress = lambda share, done=done, work=work: progress.update(
+                bar, completed=done + share * work
+            )
+            if dataset.name not in outcome.failed:
+                _run_cell(lab, dataset, method, seeds, console, outcome)
+            progress.update(bar, completed=done + work)
     _write_manifest(lab.out, outcome)
     return outcome
 
 
-def _run_cell(lab, dataset, method: Method, seeds, progress, console, outcome):
+def _load(datasets, required, outcome, console):
+    loaded = []
+    for name, load in datasets:
+        try:
+            loaded.append(load())
+        except DataUnavailable as error:
+            (outcome.failed if required else outcome.skipped)[name] = str(error)
+            if not required:
+                console.print(f"skipped {error}", style="yellow", soft_wrap=True)
+        except InputError as error:
+            outcome.failed[name] = str(error)
+    return loaded
+
+
+def _run_cell(lab, dataset, method: Method, seeds, console, outcome):
     cell = f"{dataset.name}/{method.name}"
-    missing = lab.missing(dataset, method, seeds)
-    if not missing:
-        return
-    task = progress.add_task(cell, total=1.0)
-    lab.on_progress = lambda share: progress.update(task, completed=share)
     started = time.perf_counter()
     try:
         lab.run(dataset, method, seeds)
-        runs = len(missing) * lab.protocol.folds
-        console.print(f"{cell}: {runs} runs in {time.perf_counter() - started:.1f} s", style="dim")
-    except (InputError, MemoryError) as error:
+        console.print(f"{cell} {time.perf_counter() - started:.1f} s", style="dim")
+    except InputError as error:
+        outcome.failed[dataset.name] = str(error)  # too few rows or groups: for every method
+    except MemoryError as error:
         outcome.failed[cell] = str(error)
     except Exception as error:
         # A fault in one method, perhaps the user's own, must not cost the others' results.
-        outcome.failed[cell] = f"{type(error).__name__}: {str(error).splitlines()[:1]}"
+        outcome.failed[cell] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         with (lab.out / "errors.log").open("a") as log:
             log.write(f"{cell}\n{traceback.format_exc()}\n")
-    finally:
-        progress.remove_task(task)
+
+
+def _work(dataset, method):
+    """Time a cell takes, in some unit that all cells share; for the progress bar only."""
+    return method.cost * dataset.n_rows * (50 + dataset.n_features) + 1e5
 
 
 def _progress(console):
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
 
 
 def _write_manifest(out: Path, outcome: Outcome) -> None:
-    path = out / "manifest.json"
     content: dict[str, Any] = {"skipped": outcome.skipped, "failed": outcome.failed}
-    path.write_text(json.dumps(content, indent=1))
+    (out / "manifest.json").write_text(json.dumps(content, indent=1))

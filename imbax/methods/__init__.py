@@ -155,6 +155,7 @@ for _method in (
         note="AdamW with weight decay 0, 0.1 or 1",
         build=_supervised,
         settings=tuple(sv.Hparams(weight_decay=decay) for decay in (0.0, 0.1, 1.0)),
+        cost=3.0,
         sources=("supervised",),
     ),
     Method(

@@ -1,0 +1,56 @@
+"""A method of your own beside the built-in ones: on your arrays, on suites, in the report.
+
+python examples/own_method.py
+imbax run --plugin examples/own_method.py --methods class_weighted ce
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import imbax
+
+
+def class_weighted(facts):
+    """Full-batch training in which both classes weigh the same."""
+    network = imbax.mlp(facts.features, hidden=(32,))
+    optimizer = optax.adam(1e-2)
+
+    def train(key, problem):
+        batch = problem.train.all()
+        share = (batch.w * batch.y).sum() / batch.w.sum()
+        weight = batch.w * jnp.where(batch.y > 0.5, 1 / share, 1 / (1 - share))
+
+        def loss(params):
+            losses = optax.sigmoid_binary_cross_entropy(network.apply(params, batch.x), batch.y)
+            return (weight * losses).sum() / weight.sum()
+
+        def step(carry, _):
+            params, state = carry
+            updates, state = optimizer.update(jax.grad(loss)(params), state)
+            return (optax.apply_updates(params, updates), state), None
+
+        params = network.init(key)
+        carry = (params, optimizer.init(params))
+        (params, _), _ = jax.lax.scan(step, carry, length=facts.epochs)
+        return params
+
+    return imbax.one_shot(network.apply, train)
+
+
+imbax.register(
+    "class_weighted",
+    class_weighted,
+    title="Cross-entropy, classes weighted equally, full batch",
+    kind="loss",
+    sees="training rows",
+    one_epoch=True,
+)
+
+if __name__ == "__main__":
+    from sklearn.datasets import make_classification
+
+    x, y = make_classification(1500, 12, n_informative=5, weights=[0.93], random_state=0)
+    methods = ["class_weighted", "ce", "logistic_regression"]
+    table = imbax.evaluate(x, y, methods, seeds=2, epochs=50)
+    print(table.groupby("method")["average_precision"].agg(["mean", "std", "count"]).round(3))

@@ -1,0 +1,187 @@
+"""The command line: what it says to mistakes, and that no finished work is lost."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from imbax.cli import main
+
+QUICK = ["--epochs", "2", "--seeds", "1", "--folds", "2"]
+CHEAP = ["--methods", "logistic_regression", *QUICK]
+
+
+def imbax(*arguments, **options):
+    code = "import sys; from imbax.cli import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def refused(capsys, *arguments):
+    """The one line that a mistake gets; no traceback, exit status 2."""
+    status = main([str(argument) for argument in arguments])
+    error = capsys.readouterr().err.strip()
+    assert status == 2
+    assert error.startswith("imbax: error: ")
+    assert "\n" not in error
+    return error
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=120), "b": rng.normal(size=120)})
+    frame["city"] = rng.choice(["Oslo", "Rome"], 120)
+    frame["fraud"] = np.where(rng.random(120) < 0.2, "yes", "no")
+    path = tmp_path / "table.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "imblearn72"], "did you mean 'imblearn27'"),
+        (["run", "imblearn27", "--datasets", "ecolli"], "did you mean 'ecoli'"),
+        (["run", "--methods", "explicit_gradiant"], "did you mean 'explicit_gradient'"),
+        (["run", "--seeds", "0"], "at least 1"),
+        (["run", "--folds", "1"], "at least 2"),
+        (["run", "--epochs", "-5"], "at least 1"),
+        (["run", "--memory", "0"], "above 0"),
+        (["run", "custom"], "--data FILE"),
+        (["run", "--plugin", "nowhere.py"], "nowhere.py"),
+        (["report", "no-such-folder"], "no-such-folder"),
+    ],
+)
+def test_mistakes_in_options_get_one_line(capsys, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    assert says in refused(capsys, *arguments)
+
+
+def test_an_output_folder_that_cannot_be_written(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "--out" in refused(capsys, "run", "--out", tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda f: f.assign(a=[np.nan] + [1.0] * (len(f) - 1)), "'a'"),
+        (lambda f: f.assign(a=[np.inf] + [1.0] * (len(f) - 1)), "'a'"),
+        (lambda f: f.assign(fraud="no"), "one class"),
+        (lambda f: f.assign(name=[f"id-{i}" for i in range(len(f))]), "--drop name"),
+        (lambda f: f.head(10), "10 rows"),
+        (lambda f: f.drop(columns="fraud"), "fraud"),
+        (lambda f: f.head(0), "no rows|0 rows|empty"),
+        (lambda f: f.assign(fraud=["yes"] * 2 + ["no"] * (len(f) - 2)), "minority class has 2"),
+    ],
+)
+def test_bad_tables_get_one_line(capsys, tmp_path, table, edit, says):
+    edit(pd.read_csv(table)).to_csv(table, index=False)
+    arguments = ["run", "custom", "--data", table, "--target", "fraud", "--out", tmp_path / "out"]
+    error = refused(capsys, *arguments, *CHEAP)
+    assert pd.Series([error]).str.contains(says).all(), error
+
+
+def test_a_set_that_the_user_named_is_an_error_and_the_good_cells_are_kept(
+    capsys, tmp_path, data_home
+):
+    out = tmp_path / "out"
+    sets = ["--datasets", "protein_homo", "ecoli", "--data-home", data_home]
+    error = refused(capsys, "run", "imblearn27", *sets, "--out", out, *CHEAP)
+    assert "protein_homo" in error
+    assert set(pd.read_csv(out / "tables" / "runs.csv")["dataset"]) == {"ecoli"}
+
+
+def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table):
+    frame = pd.read_csv(table).assign(who=np.arange(120) // 3)
+    frame.to_csv(table, index=False)
+    out = tmp_path / "out"
+    arguments = ["--data", table, "--target", "fraud", "--groups", "who", "--out", out]
+    assert main(["run", "custom", *map(str, arguments), *CHEAP]) == 0
+    assert "report:" in capsys.readouterr().out
+    with (out / "tables" / "runs.csv").open() as file:
+        header, *rows = csv.reader(file)
+    recall = [f"precision_at_recall_{percent}" for percent in (75, 50, 25)]
+    keys = ["dataset", "method", "fold", "seed"]
+    assert header == [*keys, "average_precision", "roc_auc", *recall]
+    assert len(rows) == 2
+    report = (out / "report.md").read_text()
+    assert "city" in report, "the notice about the one-hot column"
+    for name in ("timings.csv", "summary.csv", "summary.md", "summary.tex"):
+        assert (out / "tables" / name).stat().st_size > 0
+    assert list((out / "figures").glob("*_precision_recall.png"))
+
+
+def test_more_seeds_add_to_what_is_there_and_the_table_is_the_same_twice(tmp_path, table):
+    def run(out, seeds):
+        assert main([*command, "--out", str(out), "--seeds", str(seeds)]) == 0
+        return (out / "tables" / "runs.csv").read_bytes()
+
+    command = ["run", "custom", "--data", str(table), "--target", "fraud", "--folds", "2"]
+    command += ["--epochs", "2", "--methods", "explicit_gradient"]
+    run(tmp_path / "grown", 1)
+    first = {p: p.stat().st_mtime_ns for p in (tmp_path / "grown" / "runs").rglob("*.parquet")}
+    grown = run(tmp_path / "grown", 2)
+    assert {p: p.stat().st_mtime_ns for p in first} == first, "computed again"
+    assert run(tmp_path / "at_once", 2) == grown
+
+
+def test_after_kill_9_finished_cells_are_kept_and_the_table_is_the_uninterrupted_one(tmp_path):
+    code = "import sys; from imbax.cli import main; sys.exit(main())"
+    arguments = ["run", "--datasets", "moons_20", "breast_cancer_10", *QUICK]
+    arguments += ["--methods", "logistic_regression", "ce", "explicit_gradient", "--out"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments, str(killed)], stdout=subprocess.DEVNULL
+    )
+    while not list(killed.glob("runs/*/ce/*.parquet")):
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {p: p.stat().st_mtime_ns for p in (killed / "runs").rglob("*.parquet")}
+    assert 0 < len(before) < 6
+    assert imbax(*arguments, killed).returncode == 0
+    assert {p: p.stat().st_mtime_ns for p in before} == before, "a finished cell was computed again"
+    assert imbax(*arguments, whole).returncode == 0
+    tables = [(out / "tables" / "runs.csv").read_bytes() for out in (killed, whole)]
+    assert tables[0] == tables[1]
+
+
+def test_list_prints_the_papers_table_beside_what_is_measured(capsys, data_home):
+    assert main(["list", "datasets", "--data-home", str(data_home)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (mammography,) = [line for line in lines if "mammography" in line]
+    assert "11183 | 11183 (260 minority)" in mammography
+    assert "42" in mammography
+    (absent,) = [line for line in lines if "protein_homo" in line]
+    assert "absent" in absent
+
+
+@pytest.mark.parametrize("what", ["suites", "methods"])
+def test_list_suites_and_methods(capsys, what):
+    assert main(["list", what]) == 0
+    expected = {"suites": "imblearn27", "methods": "explicit_gradient_frozen"}[what]
+    assert expected in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_help_never_imports_jax():
+    code = (
+        "import sys\nfrom imbax.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "sys.exit(any(m in sys.modules for m in ('jax', 'pandas', 'sklearn', 'matplotlib')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0

@@ -1,0 +1,175 @@
+"""Ranking metrics against scikit-learn and brute force, over ties, padding, precisions and batches."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+
+from imbax.metrics import average_precision, precision_at_recall, roc_auc
+
+N = 40
+RECALLS = (0.25, 0.5, 0.9, 1.0)
+
+
+def all_metrics(scores, y, w=None):
+    at = [precision_at_recall(scores, y, w, recall=recall) for recall in RECALLS]
+    return jnp.stack([average_precision(scores, y, w), roc_auc(scores, y, w), *at])
+
+
+JITTED = jax.jit(all_metrics)
+
+
+def sklearn_metrics(scores, y):
+    """The same six from scikit-learn, which has them only where both classes are present."""
+    precision, recall, _ = precision_recall_curve(y, scores, drop_intermediate=False)
+    # The curve runs from the lowest threshold up, so the last that suffices is the highest.
+    at = [precision[np.flatnonzero(recall >= r - 1e-9)[-1]] for r in RECALLS]
+    return [average_precision_score(y, scores), roc_auc_score(y, scores), *at]
+
+
+def draw(seed, n_levels=None):
+    """Scores, targets with at least one row of each class, and weights 0 (a quarter) or 1."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=N) if n_levels is None else rng.integers(0, n_levels, N) - 1.5
+    y = (rng.random(N) < rng.uniform(0.05, 0.9)).astype(np.float32)
+    w = (rng.random(N) < 0.75).astype(np.float32)
+    y[:2], w[:2] = (0, 1), 1
+    return scores.astype(np.float32), y, w
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6), st.sampled_from([None, 1, 2, 5, 20]))
+def test_metrics_equal_scikit_learns(seed, n_levels):
+    scores, y, _ = draw(seed, n_levels)
+    np.testing.assert_allclose(JITTED(scores, y), sklearn_metrics(scores, y), atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([None, 3]),
+    st.sampled_from([np.nan, np.inf, -np.inf, 3.4e38, 0.0]),
+)
+def test_padding_changes_nothing(seed, n_levels, garbage):
+    scores, y, w = draw(seed, n_levels)
+    kept = w > 0
+    held = np.where(kept, scores, np.float32(garbage))
+    expected = sklearn_metrics(scores[kept], y[kept])
+    np.testing.assert_allclose(JITTED(held, y, w), expected, atol=1e-6)
+
+
+def test_scikit_learn_and_brute_force_agree():
+    """So that the other tests do not rest on how scikit-learn treats ties."""
+    for seed in range(5):
+        scores, y, _ = draw(seed, 5)
+        wanted = [int(np.ceil(r * y.sum() - 1e-9)) for r in RECALLS]
+        at = [oracles.precision_at_recall(scores, y, hits) for hits in wanted]
+        brute = [oracles.average_precision(scores, y), oracles.roc_auc(scores, y), *at]
+        np.testing.assert_allclose(sklearn_metrics(scores, y), brute, atol=1e-12)
+
+
+def test_vmap_and_eager_agree_with_one_by_one():
+    scores, y, w = map(np.stack, zip(*(draw(seed, 5) for seed in range(4)), strict=True))
+    together = jax.jit(jax.vmap(all_metrics))(scores, y, w)
+    np.testing.assert_allclose(together[0], all_metrics(scores[0], y[0], w[0]), rtol=1e-6)
+    alone = [JITTED(*one) for one in zip(scores, y, w, strict=True)]
+    np.testing.assert_array_equal(together, np.stack(alone))
+
+
+def test_float64_is_exact():
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(0)
+        # Differences that float32 cannot see.
+        scores, y = 1 + 1e-12 * rng.integers(0, 20, N), (np.arange(N) % 3 == 0) * 1.0
+        given = all_metrics(jnp.asarray(scores), jnp.asarray(y))
+        assert given.dtype == jnp.float64
+        np.testing.assert_allclose(given, sklearn_metrics(scores, y), atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_scores_keep_their_order(dtype):
+    scores, y, _ = draw(3, 20)
+    given = all_metrics(jnp.asarray(scores, dtype), y)
+    np.testing.assert_allclose(given, sklearn_metrics(scores, y), atol=2e-2)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.int64, np.int32], ids=lambda kind: kind.__name__)
+def test_plain_numpy_arrays_are_ranked_right(kind):
+    """As users hold them: double precision, and integer scores of either sign."""
+    rng = np.random.default_rng(1)
+    scores, y = rng.integers(-5, 5, N).astype(kind), rng.integers(0, 2, N)
+    np.testing.assert_allclose(all_metrics(scores, y), sklearn_metrics(scores, y), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [bool, np.int8, np.float32], ids=lambda kind: kind.__name__)
+def test_targets_may_be_of_any_type(kind):
+    scores, y, _ = draw(4)
+    given = all_metrics(jnp.asarray(scores), jnp.asarray(y.astype(kind)))
+    np.testing.assert_allclose(given, sklearn_metrics(scores, y), atol=1e-6)
+
+
+def test_ties_between_the_two_zeros():
+    scores, y = jnp.array([0.0, -0.0, -0.0, 1.0]), jnp.array([1.0, 0, 1, 0])
+    np.testing.assert_allclose(JITTED(scores, y), JITTED(jnp.abs(scores), y), rtol=0)
+    np.testing.assert_allclose(average_precision(scores, y), 0.5)
+
+
+def test_subnormal_scores_keep_their_order():
+    """A program may flush them to zero in arithmetic, but ranking does no arithmetic on them."""
+    scores = jnp.array([1.0, 2, 3, -1], jnp.float32) * 2.0**-126
+    assert average_precision(scores, jnp.array([0.0, 0, 1, 0])) == 1
+    assert average_precision(scores, jnp.array([1.0, 0, 0, 0])) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_a_score_that_is_not_finite_gives_nan(bad, target):
+    scores, y, _ = draw(0)
+    scores[7], y[7] = bad, target
+    assert np.isnan(JITTED(scores, y)).all()
+
+
+def test_without_a_class():
+    scores = draw(0)[0]
+    none = JITTED(scores, np.zeros(N, np.float32))
+    assert none[0] == 0  # as scikit-learn, which warns
+    assert np.isnan(none[1:]).all()
+    every = JITTED(scores, np.ones(N, np.float32))
+    np.testing.assert_array_equal(every, [1, np.nan, 1, 1, 1, 1])
+    nothing = JITTED(scores, np.ones(N, np.float32), np.zeros(N, np.float32))
+    assert nothing[0] == 0
+    assert np.isnan(nothing[1:]).all()
+
+
+@pytest.mark.parametrize("minority", [7, 10, 20, 30])
+def test_every_recall_that_is_a_count_of_rows_is_met_exactly(minority):
+    """Nine of ten rows are recall 0.9, although 0.9 in binary is a little off."""
+    rng = np.random.default_rng(minority)
+    scores = rng.permutation(60).astype(np.float32)
+    y = (np.arange(60) < minority).astype(np.float32)
+    at = jax.jit(lambda recall: precision_at_recall(scores, y, recall=recall))
+    for hits in range(1, minority + 1):
+        expected = oracles.precision_at_recall(scores, y, hits)
+        assert at(hits / minority) == pytest.approx(expected, abs=1e-6)
+        # A little more recall takes one more row.
+        if hits < minority:
+            expected = oracles.precision_at_recall(scores, y, hits + 1)
+            assert at((hits + 0.01) / minority) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scores", "y", "w"),
+    [
+        (jnp.ones((3, 1)), jnp.ones(3), None),
+        (jnp.ones(3), jnp.ones((3, 1)), None),
+        (jnp.ones(3), jnp.ones(3), jnp.ones(1)),
+    ],
+)
+def test_shapes_that_would_broadcast_are_refused(scores, y, w):
+    for metric in (average_precision, roc_auc):
+        with pytest.raises(AssertionError, match="must (all )?be"):
+            metric(scores, y, w)
