@@ -178,9 +178,7 @@ def training_workload(
     method: str, n_runs: int, *, strategy: str = "auto", batches: int = 50, epochs: int = 2
 ) -> Workload:
     """A whole training, compiled: `epochs` epochs of `batches` steps, `batches >= 1`."""
-    # Three validation rows to nine training rows, one of them minority, and only full batches.
-    n = BATCH * batches
-    problem = random_problem(n, max(n // 3, BATCH), max(n // 10, BATCH))
+    problem = random_problem(BATCH * batches)
     program, runs = training_of(method, problem, n_runs, epochs=epochs, strategy=strategy)
     problem = program.replicate(problem)
 
@@ -216,8 +214,16 @@ def training_of(
     return Vectorized(whole, strategy=strategy, devices=jax.devices()[:n_runs]), runs
 
 
-def random_problem(n_train: int, n_valid: int, n_minority: int) -> Problem:
-    """Gaussian rows; minority are `n_minority` training rows and a tenth of the validation rows."""
+def random_problem(
+    n_train: int, n_valid: int | None = None, n_minority: int | None = None
+) -> Problem:
+    """Gaussian rows; minority are `n_minority` training rows and a tenth of the validation rows.
+
+    By default there is a validation row for three training rows, and one of ten of those is
+    minority, but always enough for a full batch.
+    """
+    n_valid = n_valid or max(n_train // 3, BATCH)
+    n_minority = n_minority or max(n_train // 10, BATCH)
     rng = np.random.default_rng(0)
 
     def part(n, minority):
@@ -242,5 +248,6 @@ def matmul_workloads(sizes: Sequence[int] | None = None) -> list[Workload]:
 def _matmul(size, devices):
     product = Vectorized(lambda _, a: jnp.matmul(a, a, precision="float32"), devices=devices)
     a = jax.random.normal(jax.random.key(0), (len(devices), size, size))
+    a = product((), a)  # a result lies where the next call expects it: nothing is copied
     call = lambda: jax.block_until_ready(product((), a))  # noqa: E731
     return Workload(call, 2.0 * size**3 * len(devices))

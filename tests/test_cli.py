@@ -1,7 +1,9 @@
 """The command line: what it says to mistakes, and that no finished work is lost."""
 
 import csv
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,3 +187,31 @@ def test_help_never_imports_jax():
         "sys.exit(any(m in sys.modules for m in ('jax', 'pandas', 'sklearn', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_a_set_that_the_suite_implies_but_cannot_be_had_is_skipped_with_status_0(
+    capsys, tmp_path, data_home
+):
+    home = tmp_path / "home"
+    (home / "zenodo").mkdir(parents=True)
+    shutil.copy(data_home / "zenodo" / "x1data.npz", home / "zenodo")
+    out = tmp_path / "out"
+    command = ["run", "imblearn27", "--data-home", str(home), "--out", str(out), *CHEAP]
+    assert main(command) == 0
+    assert "protein_homo" in capsys.readouterr().out
+    assert len(json.loads((out / "manifest.json").read_text())["skipped"]) == 26
+    assert "protein_homo" in (out / "report.md").read_text()
+
+
+def test_going_back_to_earlier_settings_shows_them_without_computing_again(tmp_path, table):
+    def run(epochs):
+        assert main([*command, "--epochs", str(epochs)]) == 0
+        return (tmp_path / "out" / "tables" / "runs.csv").read_bytes()
+
+    command = ["run", "custom", "--data", str(table), "--target", "fraud", "--folds", "2"]
+    command += ["--methods", "ce", "--seeds", "1", "--out", str(tmp_path / "out")]
+    with pytest.warns(UserWarning, match="two settings of ce"):
+        first, second = run(2), run(4)
+        files = set((tmp_path / "out" / "runs").rglob("*.parquet"))
+        assert run(2) == first != second
+    assert set((tmp_path / "out" / "runs").rglob("*.parquet")) == files

@@ -29,3 +29,13 @@ def test_a_method_of_ones_own_in_the_command_line_and_the_report(tmp_path):
     runs = pd.read_csv(tmp_path / "tables" / "runs.csv")
     assert (runs["method"] == "class_weighted").sum() == 2
     assert "class_weighted" in (tmp_path / "report.md").read_text()
+
+
+def test_the_readmes_python_runs():
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    blocks = [block.split("```")[0] for block in readme.split("```python\n")[1:]]
+    assert len(blocks) == 2
+    for block in blocks:
+        code = block.replace("seeds=5", "seeds=1, epochs=5")
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr

@@ -47,6 +47,9 @@ class Lab:
         """Compute the seeds of a cell that are missing, together, and keep each at once."""
         if missing := self.missing(dataset, method, seeds):
             self._compute(dataset, method, missing, splits)
+        elif self.out is not None:
+            key = cell_key(dataset, method, self.protocol)
+            store.renew(self.out, dataset.name, method.name, key, seeds)
 
     def missing(self, dataset: Dataset, method: Method, seeds: Sequence[int]) -> list[int]:
         """The seeds of a cell that are not there yet."""

@@ -1,5 +1,6 @@
 """The two ways to run an experiment: on your own arrays, or a suite from the command line."""
 
+import itertools
 import json
 import time
 import traceback
@@ -128,8 +129,12 @@ def run_suite(
     outcome = Outcome()
     loaded = _load(datasets, required, outcome, console)
     order = [get(name) for name in with_starts(methods)]
-    cells = [(data, method) for data in loaded for method in order]
-    cells = [cell for cell in cells if lab.missing(*cell, seeds)]
+    cells = []
+    for dataset, method in itertools.product(loaded, order):
+        if lab.missing(dataset, method, seeds):
+            cells.append((dataset, method))
+        else:
+            lab.run(dataset, method, seeds)  # nothing to compute: its stored runs now count
     with _progress(console) as progress:
         bar = progress.add_task("", total=sum(_work(*cell) for cell in cells))
         for dataset, method in cells:

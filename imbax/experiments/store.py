@@ -32,6 +32,7 @@ __all__ = [
     "has",
     "read",
     "read_provenance",
+    "renew",
     "safe_name",
     "unpack_plane",
     "write",
@@ -124,6 +125,17 @@ def has(out: Path, dataset: str, method: str, key: str, seed: int) -> bool:
     return True
 
 
+def renew(out: Path, dataset: str, method: str, key: str, seeds: Iterable[int]) -> None:
+    """Make these stored settings of a cell the ones that count, if others were written later."""
+    folder = file_path(out, dataset, method, key, 0).parent
+    stored = list(_readable(folder.glob("*.parquet")))
+    others = [one.written for one in stored if one.provenance["key"] != key]
+    mine = [one for one in stored if one.provenance["key"] == key and one.seed in set(seeds)]
+    if others and mine and max(others) > max(one.written for one in mine):
+        for one in mine:
+            write(out, _load(one.path, SCHEMA).to_pylist(), one.provenance)
+
+
 def read(
     folders: Iterable[Path], *, arrays: bool = False, dataset: str | None = None
 ) -> pd.DataFrame:
@@ -158,17 +170,19 @@ def _find(folders: Iterable[Path], dataset: str | None = None) -> list[_Stored]:
     """The files that count, in order of dataset, method and seed."""
     cells: dict[tuple[str, str], list[_Stored]] = {}
     pattern = f"runs/{safe_name(dataset) if dataset is not None else '*'}/*/*.parquet"
-    for path in sorted(
-        {found.resolve() for folder in folders for found in Path(folder).glob(pattern)}
-    ):
-        try:
-            stored = _open(path)
-        except _DAMAGED as error:
-            _warn_damaged(path, error)
-            continue
+    paths = {found.resolve() for folder in folders for found in Path(folder).glob(pattern)}
+    for stored in _readable(sorted(paths)):
         cell = (stored.provenance["dataset"], stored.provenance["method"])
         cells.setdefault(cell, []).append(stored)
     return [stored for cell in sorted(cells) for stored in _of_one_key(cells[cell])]
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[_Stored]:
+    for path in paths:
+        try:
+            yield _open(path)
+        except _DAMAGED as error:
+            _warn_damaged(path, error)
 
 
 def _of_one_key(files: Sequence[_Stored]) -> list[_Stored]:
