@@ -113,8 +113,8 @@ def print_steps(runs: Sequence[int], **options: Any) -> None:
         caption=f"{len(devices)} x {devices[0].device_kind}, matrix product {matmul:.0f} GFLOP/s",
         box=box.SIMPLE_HEAD,
     )
-    table.add_column("step")
-    for name in ("runs", "compile s", "best µs", "median µs", "GFLOP/s", "% of product"):
+    table.add_column("step", no_wrap=True)
+    for name in ("runs", "compile s", "best", "median", "GFLOP/s", "% product"):
         table.add_column(name, justify="right")
     for method, count, *numbers, share in times:
         table.add_row(method, f"{count}", *(f"{n:.1f}" for n in numbers), f"{100 * share:.0f}")

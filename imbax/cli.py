@@ -1,6 +1,7 @@
 """The command line. Heavy imports happen inside commands, so that help comes at once."""
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit status: 0, or 2 for a mistake in what was given."""
     options = _parser().parse_args(arguments)
+    options.given = sys.argv[1:] if arguments is None else arguments
     try:
         return options.command(options)
     except InputError as error:
@@ -107,7 +109,8 @@ def _run(options):
     engine = Engine(strategy=options.strategy, memory=options.memory * 2**30)
     lab = Lab(protocol, engine, out, suite.name)
     required = bool(options.datasets) or suite.loader == "file"
-    outcome = run_suite(lab, datasets, methods, range(seeds), required=required)
+    command = shlex.join(["imbax", *options.given])
+    outcome = run_suite(lab, datasets, methods, range(seeds), required=required, command=command)
     for where, error in outcome.failed.items():
         print(f"imbax: error: {where}: {error}", file=sys.stderr)
     if any((out / "runs").glob("*/*/*.parquet")):

@@ -110,6 +110,7 @@ def run_suite(
     seeds: Sequence[int],
     *,
     required: bool,
+    command: str = "",
     console: Console | None = None,
 ) -> Outcome:
     """Compute every missing cell of a suite; an error in one does not stop the others.
@@ -120,6 +121,7 @@ def run_suite(
       methods: registered names; what they start from is added.
       seeds: the seeds wanted.
       required: whether a data set that cannot be had is a failure (the user named it) or skipped.
+      command: the command line, to be kept beside the results.
       console: where to show progress.
 
     Returns:
@@ -147,7 +149,7 @@ def run_suite(
             if dataset.name not in outcome.failed:
                 _run_cell(lab, dataset, method, seeds, console, outcome)
             progress.update(bar, completed=done + work)
-    _write_manifest(lab.out, outcome)
+    _write_manifest(lab.out, outcome, command)
     return outcome
 
 
@@ -192,6 +194,9 @@ def _progress(console):
     return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
 
 
-def _write_manifest(out: Path, outcome: Outcome) -> None:
-    content: dict[str, Any] = {"skipped": outcome.skipped, "failed": outcome.failed}
-    (out / "manifest.json").write_text(json.dumps(content, indent=1))
+def _write_manifest(out: Path, outcome: Outcome, command: str) -> None:
+    path = out / "manifest.json"
+    before = json.loads(path.read_text())["commands"] if path.exists() else []
+    commands = list(dict.fromkeys([*before, command] if command else before))
+    content = {"commands": commands, "skipped": outcome.skipped, "failed": outcome.failed}
+    path.write_text(json.dumps(content, indent=1))

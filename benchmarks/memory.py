@@ -1,0 +1,93 @@
+"""Peak memory of a cell: all runs of one method on the data set `webpage`, as a suite trains them.
+
+    python benchmarks/memory.py --data-home DIR
+
+One process per method, since a process's peak never falls. Explicit Gradient begins from untrained
+parameters, so that the training it starts from does not count.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from imbax.data.tabular import imblearn27
+from imbax.experiments.cells import Engine, train_cell
+from imbax.experiments.plan import Protocol, plan
+from imbax.experiments.provenance import environment
+from imbax.methods import get
+from imbax.networks.mlp import mlp
+from imbax.training import Fit, Progress
+from imbax.vectorize import use_cpu_cores
+
+HERE = Path(__file__).resolve().parent
+METHODS = ("ce", "explicit_gradient")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-home", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--dataset", default="webpage")
+    parser.add_argument("--seeds", type=int, default=5, help="each gives 4 runs")
+    # A suite compiles ten epochs at a time: more of them take longer, not more memory.
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--method", choices=METHODS, help="measure this one, in this process")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "memory.json")
+    options = parser.parse_args()
+
+    use_cpu_cores()
+    if options.method:
+        print(json.dumps(peak_of(options)))
+        return
+    cells = [in_new_process(method) for method in METHODS]
+    settings = {"dataset": options.dataset, "runs": 4 * options.seeds, "epochs": options.epochs}
+    result = {"settings": settings, "environment": environment(), "cells": cells}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    for cell in cells:
+        print(cell)
+
+
+def in_new_process(method):
+    command = [sys.executable, __file__, *sys.argv[1:], "--method", method]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def peak_of(options):
+    """Peak resident memory in GiB, with the data cut into runs and then after training them."""
+    dataset = imblearn27(options.dataset, options.data_home)
+    cut = plan(dataset, range(options.seeds), Protocol(epochs=options.epochs))
+    method, before = get(options.method), peak_gib()
+    start = untrained(cut) if method.starts_from else None
+    # The budget is the command line's default.
+    result = train_cell(cut, method, start=start, engine=Engine(memory=4 * 2**30))
+    return {
+        "method": method.name,
+        "peak_gib_with_data": before,
+        "peak_gib": peak_gib(),
+        "compile_seconds": result.compile_seconds,
+        "run_seconds": result.run_seconds,
+    }
+
+
+def untrained(cut):
+    """A training's outcome with the parameters that a network begins with."""
+    params = jax.device_get(jax.vmap(mlp(cut.facts.features).init)(cut.runs["key"]))
+    nothing = np.zeros(len(cut.splits), np.float32)
+    return Progress((), Fit(params), nothing, nothing, nothing, nothing)
+
+
+def peak_gib():
+    """Of this process, so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+if __name__ == "__main__":
+    main()
