@@ -146,35 +146,47 @@ def _unrolled(loss_fn, params, synth, batch, valid, step_size, num_steps, outer_
 
 
 def _mixed(loss_fn, params, synth, batch, valid, step_size, num_steps, outer_loss_fn):
-    inner_loss = _inner_loss(loss_fn, synth, batch)
-    # The loss whose gradient with respect to x is differentiated: the same number's synthetic part
-    # when rows are independent, for the others' derivative with respect to x is zero.
-    x_loss = inner_loss
-    if batch is not None and rows_are_independent(lambda x, y: loss_fn(params, x, y), *synth[:2]):
-        total = _total(synth.w.sum() + batch.w.sum())
+    moving, fixed = _parts(loss_fn, params, synth, batch)
 
-        def x_loss(params, x):
-            losses = loss_fn(params, x, synth.y)
-            return jnp.where(synth.w > 0, synth.w * losses, 0).sum() / total
+    def gradients(theta):
+        """∇_θ of each part, and ∇_x of the part that the synthetic rows are in."""
+        by_params, by_x = jax.grad(moving, argnums=(0, 1))(theta, synth.x)
+        return by_params, jax.grad(fixed)(theta), by_x
 
-    path = [params]
+    # `linearize` keeps what each gradient computed, so that the derivative along v, which is known
+    # only at the end, repeats no forward pass.
+    theta, pushes = params, []
     for _ in range(num_steps):
-        path.append(_descend(path[-1], jax.grad(inner_loss)(path[-1], synth.x), step_size))
-    loss, v = jax.value_and_grad(outer_loss_fn)(path[-1], valid)
+        (*by_params, _), push = jax.linearize(gradients, theta)
+        theta = _descend(theta, jax.tree.map(jnp.add, *by_params), step_size)
+        pushes.append(push)
+    loss, v = jax.value_and_grad(outer_loss_fn)(theta, valid)
 
     x_grad = jnp.zeros_like(synth.x)
-    for step, theta in reversed(list(enumerate(path[:-1]))):
-        # Bind theta now: the lambdas below are called at once.
-        def grad_x(p):
-            return jax.grad(x_loss, argnums=1)(p, synth.x)
+    for push in reversed(pushes):
+        *along_v, by_x = push(v)
+        x_grad = x_grad - step_size * by_x
+        v = _descend(v, jax.tree.map(jnp.add, *along_v), step_size)
+    return OuterGradient(loss, x_grad, theta)
 
-        def grad_params(p):
-            return jax.grad(inner_loss)(p, synth.x)
 
-        x_grad = x_grad - step_size * jax.jvp(grad_x, (theta,), (v,))[1]
-        if step > 0:
-            v = _descend(v, jax.jvp(grad_params, (theta,), (v,))[1], step_size)
-    return OuterGradient(loss, x_grad, path[-1])
+def _parts(loss_fn, params, synth, batch):
+    """The inner loss as a sum: one part that depends on `(θ, x_synth)`, one on θ alone.
+
+    Rows that are independent part company: only the synthetic ones are differentiated twice.
+    Otherwise everything is in the first part.
+    """
+    if batch is None or not rows_are_independent(
+        lambda x, y: loss_fn(params, x, y), synth.x, synth.y
+    ):
+        return _inner_loss(loss_fn, synth, batch), lambda theta: 0.0
+    total = _total(synth.w.sum() + batch.w.sum())
+
+    def part(rows, x, theta):
+        losses = loss_fn(theta, x, rows.y)
+        return jnp.where(rows.w > 0, rows.w * losses, 0).sum() / total
+
+    return lambda theta, x: part(synth, x, theta), lambda theta: part(batch, batch.x, theta)
 
 
 def _inner_loss(loss_fn, synth, batch):

@@ -8,11 +8,12 @@ randomness is `fold_in(key, epoch)`, so neither the pieces nor the company of ot
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
 from imbax.metrics import average_precision
-from imbax.types import ApplyFn, Params, Problem, Rows
+from imbax.types import ApplyFn, Params, Problem, Rows, check_rows
 
 __all__ = [
     "Curves",
@@ -117,7 +118,13 @@ def train(
 def begin(
     program: Program, key: jax.Array, problem: Problem, hparams: Any, start: Params | None = None
 ) -> Progress:
-    """State before the first epoch."""
+    """State before the first epoch.
+
+    Raises:
+      AssertionError: shapes of the problem's views do not fit; the message names them.
+    """
+    check_rows(problem.train, "problem.train")
+    check_rows(problem.valid, "problem.valid")
     problem = program.prepare(jax.random.fold_in(key, _PREPARE), problem)
     state = program.init(jax.random.fold_in(key, _INIT), problem, hparams, start)
     fit = program.fit(state)
@@ -198,6 +205,7 @@ def random_order(key: jax.Array, w: jax.Array) -> jax.Array:
     position share one integer, because a sort of plain integers is many times faster on CPU than
     one that carries the positions along; rows that share all 15 bits stay in order of position.
     """
+    chex.assert_rank(w, 1, custom_message="random_order: w must be [n]")
     n = w.shape[0]
     number = jnp.maximum(jnp.cumsum(w > 0) - 1, 0)
     bits = jax.random.bits(key, (n,), jnp.uint32)[number] >> 1
@@ -211,6 +219,7 @@ def random_order(key: jax.Array, w: jax.Array) -> jax.Array:
 
 def shuffled_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibatches:
     """Every row once, in random order; the steps are those of `n` padded rows."""
+    check_rows(rows, "shuffled_minibatches")
     n = rows.w.shape[0]
     steps = -(-n // batch_size)
     filler = steps * batch_size - n
@@ -226,6 +235,7 @@ def balanced_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibat
     Rows are drawn with replacement within their class. Steps beyond those that the run's own rows
     would fill have weight 0.
     """
+    check_rows(rows, "balanced_minibatches")
     n, half = rows.w.shape[0], batch_size // 2
     steps = -(-n // batch_size)
     real, y = rows.w > 0, rows.y > 0.5
@@ -252,6 +262,7 @@ def minority_positions(rows: Rows, size: int) -> tuple[jax.Array, jax.Array]:
       rows: a view.
       size: static upper bound on the number of minority rows.
     """
+    check_rows(rows, "minority_positions")
     is_minority = (rows.y > 0.5) & (rows.w > 0)
     (first,) = jnp.nonzero(is_minority, size=1, fill_value=0)
     (positions,) = jnp.nonzero(is_minority, size=size, fill_value=first[0])

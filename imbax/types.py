@@ -7,7 +7,17 @@ import chex
 import jax
 import jax.numpy as jnp
 
-__all__ = ["ApplyFn", "Batch", "LossFn", "Network", "Params", "Problem", "Rows", "rows"]
+__all__ = [
+    "ApplyFn",
+    "Batch",
+    "LossFn",
+    "Network",
+    "Params",
+    "Problem",
+    "Rows",
+    "check_rows",
+    "rows",
+]
 
 Params = Any
 """Any pytree of arrays."""
@@ -82,6 +92,15 @@ class Network(NamedTuple):
     init: Callable[[jax.Array], Params]
     """`key -> params`."""
     apply: ApplyFn
+
+
+def check_rows(rows: Rows, name: str) -> None:
+    """Raise AssertionError, naming the part, unless the shapes of a view fit each other."""
+    expected = f"{name}: data [N, d], target [N], index [n], w [n], shift [d], factor [d]"
+    chex.assert_rank(rows, [2, 1, 1, 1, 1, 1], custom_message=expected)
+    chex.assert_equal_shape_prefix([rows.data, rows.target], 1, custom_message=expected)
+    chex.assert_equal_shape([rows.index, rows.w], custom_message=expected)
+    chex.assert_equal_shape([rows.data[0], rows.shift, rows.factor], custom_message=expected)
 
 
 def rows(x: jax.Array, y: jax.Array, w: jax.Array | None = None) -> Rows:

@@ -4,20 +4,16 @@ import itertools
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
+from imbax.networks.layers import Linear
 from imbax.types import Network
 
 __all__ = ["MLP", "functional", "mlp"]
 
 
 class MLP(nnx.Module):
-    """Linear layers with an activation between them; `x [n, d] -> logits [n]`.
-
-    Weights and biases start uniform in ±1/√(inputs of the layer), PyTorch's law, since that is what
-    the papers' systems ran with.
-    """
+    """Linear layers with an activation between them; `x [n, d] -> logits [n]`."""
 
     def __init__(
         self,
@@ -30,14 +26,7 @@ class MLP(nnx.Module):
         widths = (features, *hidden, 1)
         self.activation = activation
         self.layers = nnx.List(
-            nnx.Linear(
-                fan_in,
-                fan_out,
-                kernel_init=_uniform(fan_in),
-                bias_init=_uniform(fan_in),
-                rngs=rngs,
-            )
-            for fan_in, fan_out in itertools.pairwise(widths)
+            Linear(fan_in, fan_out, rngs=rngs) for fan_in, fan_out in itertools.pairwise(widths)
         )
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -73,10 +62,3 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
         return nnx.merge(graph, state)(x)
 
     return Network(init, apply)
-
-
-def _uniform(fan_in):
-    def init(key, shape, dtype=jnp.float32, **_):
-        return jax.random.uniform(key, shape, dtype, -1, 1) / fan_in**0.5
-
-    return init

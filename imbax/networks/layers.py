@@ -1,0 +1,32 @@
+"""Layers that stay fast on CPU inside `lax.scan`."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+__all__ = ["Linear"]
+
+
+class Linear(nnx.Module):
+    """`x [n, fan_in] -> x W + b [n, fan_out]`; the weights are kept with their shorter side first.
+
+    The gradient of the weights contracts over the rows of a batch. On CPU that product runs at
+    twice the rate when its result has fewer rows than columns (128 x 16 weights: 20 µs as they
+    are, 8 µs transposed), and in training there is one such product for every forward pass.
+
+    Weights and biases start uniform in ±1/√fan_in, PyTorch's law, since that is what the papers'
+    systems ran with.
+    """
+
+    def __init__(self, fan_in: int, fan_out: int, *, rngs: nnx.Rngs):
+        def uniform(shape):
+            return jax.random.uniform(rngs.params(), shape, jnp.float32, -1, 1) / fan_in**0.5
+
+        kernel = uniform((fan_in, fan_out))
+        self.transposed = fan_in > fan_out
+        self.kernel = nnx.Param(kernel.T if self.transposed else kernel)
+        self.bias = nnx.Param(uniform((fan_out,)))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        contracted = ((x.ndim - 1,), (1 if self.transposed else 0,))
+        return jax.lax.dot_general(x, self.kernel[...], (contracted, ((), ()))) + self.bias[...]
