@@ -79,8 +79,11 @@ def supervised(num_steps, params, batches):
 
 
 def to_torch(params):
-    layers = params["layers"]
-    arrays = [a for i in range(len(layers)) for a in (layers[i]["kernel"].mT, layers[i]["bias"])]
+    """Weights [out, in] and biases, layer by layer; imbax keeps a weight's shorter side first."""
+    arrays = []
+    for _, layer in sorted(params["layers"].items()):
+        kernel, bias = layer["kernel"], layer["bias"]
+        arrays += [kernel.mT if kernel.shape[-1] == bias.shape[-1] else kernel, bias]
     return [torch.tensor(np.asarray(a)) for a in arrays]
 
 

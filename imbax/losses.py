@@ -74,7 +74,8 @@ def smooth_average_precision(
     row weights). Costs `O(n²)`: meant for batches. 0 when no minority row is present.
     """
     chex.assert_equal_shape([logits, y, w], custom_message="logits, y and w must all be [n]")
-    positive = w * (y > 0.5)
+    logits = jnp.where(w > 0, logits, 0)
+    positive = jnp.where(y > 0.5, w, 0)
     above = jax.nn.sigmoid((logits[None, :] - logits[:, None]) / temperature)
     above = jnp.where(jnp.eye(logits.shape[0], dtype=bool), 0.0, above)
     own = jnp.where(positive > 0, w, 1.0)

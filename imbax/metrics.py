@@ -69,6 +69,9 @@ class _AtMinorityRows(NamedTuple):
 
 
 def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
+    scores = jnp.asarray(scores)
+    if not jnp.issubdtype(scores.dtype, jnp.floating):
+        scores = scores.astype(jnp.float32)
     chex.assert_rank(scores, 1, custom_message="scores must be [n]")
     w = jnp.ones(scores.shape, scores.dtype) if w is None else w
     chex.assert_equal_shape([scores, y, w], custom_message="scores, y and w must all be [n]")

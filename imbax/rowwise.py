@@ -9,6 +9,7 @@ that carries the rows. What cannot be followed is taken to mix rows, which costs
 from collections.abc import Callable
 
 import jax
+import numpy as np
 from jax.extend import core as jex
 
 __all__ = ["rows_are_independent"]
@@ -27,10 +28,50 @@ def rows_are_independent(f: Callable[..., jax.Array], *args: jax.Array) -> bool:
       True when proved. False when rows interact (batch normalisation, ranking losses), when a row's
       position matters (a dropout mask, fixed per-row weights), or when the proof does not succeed.
     """
+    n = args[0].shape[0]
+    longer = [jax.ShapeDtypeStruct((n + 1, *arg.shape[1:]), arg.dtype) for arg in args]
     closed = jax.make_jaxpr(f)(*args)
-    if len(closed.jaxpr.outvars) != 1 or args[0].shape[0] < 2:
+    if n < 2 or len(closed.jaxpr.outvars) != 1:
         return False
-    return _follow(closed.jaxpr, [0] * len(args))[0] == 0
+    try:
+        other = jax.make_jaxpr(f)(*longer)
+    except Exception:
+        return False  # it serves this number of rows only
+    return _follow(closed.jaxpr, [0] * len(args))[0] == 0 and _same_numbers(closed, other)
+
+
+def _same_numbers(a, b):
+    """Whether two traces compute with the same constants, so that n itself does not enter."""
+    if len(a.consts) != len(b.consts) or not all(map(_equal, a.consts, b.consts)):
+        return False
+    return _same_literals(a.jaxpr, b.jaxpr)
+
+
+def _same_literals(a, b):
+    if len(a.eqns) != len(b.eqns):
+        return False
+    for one, other in zip(a.eqns, b.eqns, strict=True):
+        if one.primitive is not other.primitive or len(one.invars) != len(other.invars):
+            return False
+        for x, y in zip(one.invars, other.invars, strict=True):
+            if isinstance(x, jex.Literal) != isinstance(y, jex.Literal):
+                return False
+            if isinstance(x, jex.Literal) and not _equal(x.val, y.val):
+                return False
+        inner = [eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr") for eqn in (one, other)]
+        if inner[0] is None:
+            continue
+        if hasattr(inner[0], "consts"):
+            if not _same_numbers(*inner):
+                return False
+        elif not _same_literals(*inner):
+            return False
+    return True
+
+
+def _equal(x, y):
+    # Not equal when traced: there are no numbers yet.
+    return x is y or np.array_equal(x, y, equal_nan=True)
 
 
 # What is known of an array: an int, the axis that holds the rows; _MIXED; or a frozenset of axes
@@ -52,6 +93,8 @@ def _follow(jaxpr, inputs):
             results = [_MIXED] * len(eqn.outvars)
         else:
             results = _RULES.get(eqn.primitive.name, _elementwise_or_unknown)(eqn, operands)
+        # Under `vmap`, parameters of primitives hold NumPy integers.
+        results = [int(axis) if isinstance(axis, np.integer) else axis for axis in results]
         known.update(zip(eqn.outvars, results, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
@@ -176,7 +219,12 @@ def _reduce_window(eqn, operands):
     operand = operands[0]
     if not _is_rows(operand):
         return _unknown(eqn, operands)
-    return [operand if eqn.params["window_dimensions"][operand] == 1 else _MIXED]
+    alone = {
+        name: eqn.params[name][operand]
+        for name in ("window_dimensions", "window_strides", "base_dilation", "window_dilation")
+    }
+    still = tuple(eqn.params["padding"][operand]) == (0, 0)
+    return [operand if still and set(alone.values()) == {1} else _MIXED]
 
 
 def _stack(eqn, operands):

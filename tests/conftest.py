@@ -11,6 +11,14 @@ jax.config.update("jax_num_cpu_devices", 2)
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture
+def quick_compile():
+    """Programs compiled in half the time, for tests that run each program once or twice."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def data_home() -> Path:
     """The folder with the loaders' caches beside the repository, or skip."""

@@ -1,4 +1,4 @@
-"""Ranking metrics against scikit-learn and brute force, over ties, padding, precisions and batches."""
+"""Ranking metrics against scikit-learn and brute force: ties, padding, precisions, batches."""
 
 import jax
 import jax.numpy as jnp
@@ -118,13 +118,6 @@ def test_ties_between_the_two_zeros():
     np.testing.assert_allclose(average_precision(scores, y), 0.5)
 
 
-def test_subnormal_scores_keep_their_order():
-    """A program may flush them to zero in arithmetic, but ranking does no arithmetic on them."""
-    scores = jnp.array([1.0, 2, 3, -1], jnp.float32) * 2.0**-126
-    assert average_precision(scores, jnp.array([0.0, 0, 1, 0])) == 1
-    assert average_precision(scores, jnp.array([1.0, 0, 0, 0])) == pytest.approx(1 / 3)
-
-
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("target", [0.0, 1.0])
 def test_a_score_that_is_not_finite_gives_nan(bad, target):
@@ -171,5 +164,5 @@ def test_every_recall_that_is_a_count_of_rows_is_met_exactly(minority):
 )
 def test_shapes_that_would_broadcast_are_refused(scores, y, w):
     for metric in (average_precision, roc_auc):
-        with pytest.raises(AssertionError, match="must (all )?be"):
+        with pytest.raises(AssertionError, match=r"must (all )?be"):
             metric(scores, y, w)

@@ -16,7 +16,7 @@ __all__ = ["duplicate", "synthetic_count"]
 
 def synthetic_count(rows: Rows, n_synth: str) -> jax.Array:
     """How many synthetic rows a run adds, a traced scalar; ValueError for an unknown rule."""
-    minority = (rows.w * (rows.y > 0.5)).sum().astype(jnp.int32)
+    minority = ((rows.w > 0) & (rows.y > 0.5)).sum()
     if n_synth == "double":
         return minority
     if n_synth == "balance":

@@ -311,22 +311,28 @@ def _inner_weights(inner, batch, w_synth, eta1):
         return batch, w_synth, eta1
     if inner == "synth":
         return None, w_synth, eta1
-    # Weighted so that each part sums to 1, the union's mean is half the sum of the two means.
-    parts = [w / jnp.maximum(w.sum(), 1e-12) for w in (batch.w, w_synth)]
-    return batch._replace(w=parts[0]), parts[1], 2 * eta1
+    # With weights that sum to 1 in each part that has rows, the union's mean is the sum of the
+    # parts' means divided by the number of such parts.
+    of_batch, of_synth = (w / jnp.where(w.sum() > 0, w.sum(), 1) for w in (batch.w, w_synth))
+    return batch._replace(w=of_batch), of_synth, eta1 * (of_batch.sum() + of_synth.sum())
 
 
 def _constrain(config, hparams, state, x):
     if config.fixed_columns:
-        columns = jnp.array(config.fixed_columns)
-        x = x.at[:, columns].set(state.x_start[:, columns])
+        x = _hold(x, state.x_start, config.fixed_columns)
     if config.constraint == "box":
-        return jnp.clip(x, state.low, state.high)
+        x = jnp.clip(x, state.low, state.high)
     if config.constraint == "trust_region":
         move = x - state.x_start
         length = jnp.linalg.norm(move, axis=1, keepdims=True)
-        return state.x_start + move * jnp.minimum(1, hparams.radius / jnp.maximum(length, 1e-12))
-    return x
+        x = state.x_start + move * jnp.minimum(1, hparams.radius / jnp.maximum(length, 1e-12))
+    # Again, for a jittered start may lie outside the box, and sums round.
+    return _hold(x, state.x_start, config.fixed_columns) if config.fixed_columns else x
+
+
+def _hold(x, start, columns):
+    columns = jnp.array(columns)
+    return x.at[:, columns].set(start[:, columns])
 
 
 def _loss_of_first_batches(loss_fn, params, train, batches, most=4):

@@ -1,133 +1,246 @@
-"""What is computed, what is found, and what makes a stored result stale."""
+"""What is computed, what is found stored, and what is computed again because it was lost."""
 
-import dataclasses
 import pickle
+from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
+import toys
 
+import imbax
+from imbax import methods
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments import lab as lab_module
-from imbax.experiments import provenance
+from imbax.experiments import store
 from imbax.experiments.lab import Lab
 from imbax.experiments.plan import Protocol
-from imbax.experiments.provenance import cell_key
 from imbax.experiments.run import evaluate, with_starts
-from imbax.methods import get
-from imbax.methods.supervised import Hparams
+from imbax.training import Fit, Program
 
-PROTOCOL = Protocol(folds=2, epochs=2)
+FIRST, SECOND, HOST = "toy_first", "toy_second", "toy_host"
 
 
-@pytest.fixture(scope="module")
-def dataset():
-    rng = np.random.default_rng(0)
-    y = np.arange(90) % 6 == 0
-    return make_dataset(rng.normal(size=(90, 3)) + y[:, None], y, name="toy")
+class Hparams(NamedTuple):
+    tilt: float = 1.0
+
+
+def tilted(facts):
+    """The score is `tilt x_0`; `tilt` grows by one with each epoch."""
+
+    def init(key, problem, hparams, start):
+        return {"tilt": jnp.float32(hparams.tilt) + (0 if start is None else start["tilt"])}
+
+    return Program(
+        apply=lambda params, x: params["tilt"] * x[:, 0],
+        init=init,
+        epoch=lambda key, state, problem, hparams: ({"tilt": state["tilt"] + 1}, state["tilt"]),
+        fit=Fit,
+        checkpoint="last",
+    )
+
+
+def first_column(x, y, x_test, random_state):
+    return x_test[:, 0]
+
+
+@pytest.fixture(autouse=True)
+def toy_methods(monkeypatch):
+    """Registered for one test; `second` starts from `first`."""
+    monkeypatch.setattr(methods, "_REGISTRY", dict(methods._REGISTRY))
+    methods.register(FIRST, tilted, settings=(Hparams(),))
+    methods.register(SECOND, tilted, settings=(Hparams(10.0),), starts_from=FIRST)
+    methods.register(HOST, host=first_column)
 
 
 @pytest.fixture
-def trainings(monkeypatch):
-    """The (method, seeds) that were really trained."""
-    done = []
+def computed(monkeypatch):
+    """The (method, seeds) of every cell trained, as it is trained."""
+    calls = []
 
-    def watched(plan, method, **options):
-        done.append((method.name, sorted(set(plan.seed.tolist()))))
-        return real(plan, method, **options)
+    def watch(name):
+        function = getattr(lab_module, name)
 
-    real = lab_module.train_cell
-    monkeypatch.setattr(lab_module, "train_cell", watched)
-    return done
+        def watched(cut, method, **options):
+            calls.append((method.name, sorted(set(cut.seed.tolist()))))
+            return function(cut, method, **options)
 
+        monkeypatch.setattr(lab_module, name, watched)
 
-def test_only_missing_seeds_are_computed(tmp_path, dataset, trainings):
-    Lab(PROTOCOL, out=tmp_path).run(dataset, get("ce"), range(2))
-    before = Lab(PROTOCOL, out=tmp_path).rows(dataset, get("ce"), range(2))
-    Lab(PROTOCOL, out=tmp_path).run(dataset, get("ce"), range(3))
-    assert trainings == [("ce", [0, 1]), ("ce", [2])]
-    after = Lab(PROTOCOL, out=tmp_path).rows(dataset, get("ce"), range(3))
-    assert len(after) == 6
-    assert after.head(4).equals(before)
+    watch("train_cell")
+    watch("host_cell")
+    return calls
 
 
-@pytest.mark.parametrize("damage", ["removed", "cut", "other"])
-def test_a_lost_starting_state_is_computed_again(tmp_path, dataset, trainings, damage):
-    lab = Lab(PROTOCOL, out=tmp_path)
-    lab.run(dataset, get("ce"), [0])
-    (state,) = tmp_path.glob("states/toy/ce/*.pickle")
-    content = state.read_bytes()
-    if damage == "removed":
-        state.unlink()
-    else:
-        state.write_bytes(content[:50] if damage == "cut" else b"not a pickle")
-    lab.run(dataset, get("explicit_gradient"), [0])
-    assert trainings == [("ce", [0]), ("ce", [0]), ("explicit_gradient", [0])]
-    again, first = pickle.loads(state.read_bytes()), pickle.loads(content)
-    np.testing.assert_array_equal(again.best_score, first.best_score)
+DATA = make_dataset(*toys.table(60, 20), name="toy")
+PROTOCOL = Protocol(folds=2, epochs=2)
 
 
-def test_stored_or_in_memory_the_numbers_are_the_same(tmp_path, dataset):
-    arguments = (dataset.x, dataset.y, ["explicit_gradient", "logistic_regression"])
-    options = {"seeds": 1, "folds": 2, "epochs": 2, "name": "toy"}
-    in_memory = evaluate(*arguments, **options)
-    stored = evaluate(*arguments, **options, out=tmp_path)
-    assert in_memory["method"].unique().tolist() == ["explicit_gradient", "logistic_regression"]
-    for column in ("average_precision", "roc_auc", "epoch", "n_train", "x_synth_move"):
-        np.testing.assert_array_equal(in_memory[column], stored[column])
+def run(lab, name, seeds):
+    lab.run(DATA, methods.get(name), seeds)
+    return lab.rows(DATA, methods.get(name), seeds)
 
 
-def test_your_own_splits(dataset):
-    rows = np.random.default_rng(1).permutation(90)
-    splits = [(rows[:50], rows[50:70], rows[70:]), (rows[20:], rows[:10], rows[10:20])]
-    table = evaluate(dataset.x, dataset.y, ["ce"], seeds=1, epochs=2, splits=splits)
-    assert table["n_test"].tolist() == [20, 10]
-    assert table["n_train"].tolist() == [50, 70]
+@pytest.fixture(params=["memory", "folder"])
+def make_lab(request, tmp_path):
+    """A lab; in a folder every call gives a new one, as a new process would have it."""
+    if request.param == "folder":
+        return lambda: Lab(PROTOCOL, out=tmp_path)
+    lab = Lab(PROTOCOL)
+    return lambda: lab
 
 
-def test_the_method_that_others_start_from_comes_first():
-    assert with_starts(["explicit_gradient", "rs"]) == ("ce", "explicit_gradient", "rs")
-    assert with_starts(["rs", "ce_long", "ce"]) == ("rs", "ce", "ce_long")
-
-
-def test_unknown_method_and_bad_protocol_name_the_remedy():
-    with pytest.raises(InputError, match="did you mean 'focal'"):
-        get("focall")
-    with pytest.raises(InputError, match="epochs=0"):
-        Protocol(epochs=0)
-    with pytest.raises(InputError, match="n_synth='triple'"):
-        Protocol(n_synth="triple")
-
-
-def test_the_key_changes_with_settings_and_data_and_method(dataset):
-    ce, eg = get("ce"), get("explicit_gradient")
-    shifted = dataclasses.replace(dataset, x=dataset.x + 1)
-    tuned = dataclasses.replace(ce, settings=(Hparams(weight_decay=0.5),))
-    keys = [
-        cell_key(dataset, ce, PROTOCOL),
-        cell_key(dataset, ce, Protocol(folds=2, epochs=3)),
-        cell_key(dataset, tuned, PROTOCOL),
-        cell_key(shifted, ce, PROTOCOL),
-        cell_key(dataset, eg, PROTOCOL),
-        cell_key(dataset, get("rs"), PROTOCOL),
-        cell_key(dataset, get("focal"), PROTOCOL),
+def test_only_what_is_missing_is_computed(make_lab, computed):
+    first = run(make_lab(), FIRST, range(2))
+    assert computed == [(FIRST, [0, 1])]
+    assert sorted(zip(first["seed"], first["fold"], strict=True)) == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
     ]
-    assert len(set(keys)) == len(keys)
-    assert cell_key(dataset, ce, PROTOCOL) == keys[0]
+    again = run(make_lab(), FIRST, range(2))
+    pd.testing.assert_frame_equal(again, first)
+    more = run(make_lab(), FIRST, range(3))
+    assert computed == [(FIRST, [0, 1]), (FIRST, [2])]
+    assert len(more) == 6
+    columns = ["seed", "fold", "average_precision"]
+    pd.testing.assert_frame_equal(more.query("seed < 2")[columns], first[columns])
 
 
-def test_source_counts_as_code_not_as_text(tmp_path):
-    def code(text):
-        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.py"
-        path.write_text(text)
-        return provenance._code(path)
+def test_a_start_is_trained_once_and_shared(make_lab, computed):
+    run(make_lab(), SECOND, [0])
+    assert sorted(computed) == [(FIRST, [0]), (SECOND, [0])]
+    computed.clear()
+    run(make_lab(), FIRST, [0])
+    assert computed == []
+    run(make_lab(), SECOND, [1, 0])
+    assert sorted(computed) == [(FIRST, [1]), (SECOND, [1])]
 
-    plain = code("def f(x):\n    return x + 1\n")
-    assert code('"""Text."""\n\n\ndef f(x):  # why\n    """More."""\n    return (x + 1)\n') == plain
-    assert code("def f(x):\n    return x + 2\n") != plain
+
+def final_tilt(lab):
+    """What training of the second method came to."""
+    lab.run(DATA, methods.get(SECOND), [0])
+    if lab.out is None:
+        (rows,) = (rows for rows in lab._rows.values() if rows[0]["method"] == SECOND)
+        return rows[0]["train_curve"][-1] + 1
+    rows = store.read([lab.out], arrays=True, dataset="toy").query("method == @SECOND")
+    return rows["train_curve"].iloc[0][-1] + 1
 
 
-def test_environment_names_versions_and_hardware():
-    found = provenance.environment()
-    assert found["jax"] and found["python"] and found["cpu"]
-    assert found["cores"] >= 1
+def test_a_start_is_where_the_other_method_ended(make_lab):
+    assert final_tilt(make_lab()) == 10 + 3 + 2  # its own, the first's last, two epochs
+
+
+DAMAGE = {
+    "absent": None,
+    "empty": b"",
+    "cut short": pickle.dumps(np.arange(1000))[:200],
+    "text": b"garbage\n",
+    "a stray stop": b".",
+    "a stray byte": b"0",
+    "another class": b"cimbax.training\nNoSuchThing\n.",
+    "another module": b"cimbax.no_such_module\nThing\n.",
+    "fewer fields": b"cimbax.training\nCurves\n(I1\ntR.",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_lost_or_damaged_state_is_computed_again(damage, tmp_path, computed):
+    run(Lab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
+    (path,) = (tmp_path / "states").rglob("*seed0.pickle")
+    if damage == "absent":
+        path.unlink()
+    else:
+        path.write_bytes(DAMAGE[damage])
+    computed.clear()
+    assert final_tilt(Lab(PROTOCOL, out=tmp_path)) == 15
+    assert sorted(computed) == [(FIRST, [0]), (SECOND, [0])]
+    computed.clear()
+    run(Lab(PROTOCOL, out=tmp_path), SECOND, [1])
+    assert computed == [(SECOND, [1])]
+
+
+def test_a_damaged_result_is_computed_again(tmp_path, computed):
+    run(Lab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
+    (path,) = (tmp_path / "runs").rglob("*seed1.parquet")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.warns(UserWarning, match="damaged"):
+        lab = Lab(PROTOCOL, out=tmp_path)
+        assert lab.missing(DATA, methods.get(FIRST), [0, 1]) == [1]
+        store.read([tmp_path])
+    computed.clear()
+    run(Lab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
+    assert computed == [(FIRST, [1])]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"epochs": 3}, {"folds": 3}, {"n_synth": "balance"}, {"valid_fraction": 0.3}],
+    ids=lambda change: next(iter(change)),
+)
+def test_other_settings_are_another_cell(change, tmp_path):
+    run(Lab(PROTOCOL, out=tmp_path), FIRST, [0])
+    other = Lab(Protocol(**({"folds": 2, "epochs": 2} | change)), out=tmp_path)
+    assert other.missing(DATA, methods.get(FIRST), [0]) == [0]
+    assert Lab(PROTOCOL, out=tmp_path).missing(DATA, methods.get(FIRST), [0]) == []
+
+
+def test_progress_rises_to_one():
+    told = []
+    lab = Lab(Protocol(folds=2, epochs=20), on_progress=told.append)
+    run(lab, FIRST, [0])
+    assert told == [0.5, 1.0]
+
+
+# `evaluate`, the way in for one's own arrays.
+
+X, Y = toys.table(60, 20)
+OPTIONS = {"seeds": 2, "folds": 2, "epochs": 2}
+
+
+def test_evaluate_gives_the_same_table_with_and_without_a_folder(tmp_path):
+    wanted = [SECOND, HOST]
+    without = evaluate(X, Y, wanted, **OPTIONS)
+    for _ in range(2):  # computed, then found
+        stored = evaluate(X, Y, wanted, out=tmp_path, **OPTIONS)
+        pd.testing.assert_frame_equal(stored, without[stored.columns], check_dtype=False)
+    assert set(stored.columns) == set(without.columns)
+    assert list(stored["method"].unique()) == sorted(wanted)  # not what they start from
+    assert len(stored) == 2 * 2 * 2
+    assert stored["average_precision"].between(0, 1).all()
+    assert stored.query("method == @HOST")["validation_average_precision"].isna().all()
+
+
+@pytest.mark.filterwarnings("ignore:two settings")
+def test_evaluate_shows_the_settings_it_was_given(tmp_path):
+    """Also when it goes back to settings whose results are older than others'."""
+    for epochs in (2, 3, 2):
+        table = evaluate(X, Y, [FIRST], out=tmp_path, **(OPTIONS | {"epochs": epochs}))
+        assert set(table["epoch"]) == {epochs}
+
+
+def thirds(seed):
+    parts = np.array_split(np.random.default_rng(seed).permutation(60), 3)
+    return [(parts[0], parts[1], parts[2])]
+
+
+def test_other_splits_are_another_cell(tmp_path):
+    for seed in (0, 1):
+        options = {"splits": thirds(seed), "seeds": 1, "epochs": 2}
+        expected = evaluate(X, Y, [HOST], **options)
+        stored = evaluate(X, Y, [HOST], out=tmp_path / "results", **options)
+        pd.testing.assert_frame_equal(stored, expected[stored.columns], check_dtype=False)
+
+
+def test_evaluate_names_a_method_that_is_not_there():
+    with pytest.raises(InputError, match="unknown method 'toy_frist'; did you mean 'toy_first'"):
+        evaluate(X, Y, ["toy_frist"])
+    assert imbax.evaluate is evaluate
+
+
+def test_starts_come_first_and_once():
+    order = with_starts([SECOND, HOST, FIRST, SECOND])
+    assert order == (FIRST, SECOND, HOST)

@@ -1,0 +1,199 @@
+"""Every registered neural method keeps the same promises.
+
+A cell of four runs (two seeds, two folds) is trained for fifty epochs, of one batch each.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+
+from imbax.data.tabular import make_dataset
+from imbax.experiments.cells import Engine, train_cell
+from imbax.experiments.plan import Protocol, plan
+from imbax.methods import get, names
+from imbax.training import advance, begin
+from imbax.types import Problem, Rows
+
+NEURAL = [name for name in names() if get(name).build]
+# Those with a program and settings of their own.
+PROGRAMS = [name for name in NEURAL if len(get(name).settings) == 1 and not get(name).resumes]
+EPOCHS = 50
+ONE_DEVICE = (jax.devices()[0],)
+MAP = Engine("map", ONE_DEVICE)
+VMAP = Engine("vmap", ONE_DEVICE)
+
+
+@functools.cache
+def cut():
+    dataset = make_dataset(*toys.table(110, 30), name="toy")
+    return plan(dataset, [0, 1], Protocol(folds=2, epochs=EPOCHS))
+
+
+def trained(name, engine=MAP, given=None, start=None):
+    """The cell's result; what the method starts from is trained alike unless given."""
+    method, given = get(name), given or cut()
+    if method.starts_from and start is None:
+        start = trained(method.starts_from, engine, given).progress
+    return train_cell(given, method, start=start, engine=engine)
+
+
+@functools.cache
+def reference(name, engine=MAP):
+    return trained(name, engine)
+
+
+def of_run(tree, r):
+    return jax.tree.map(lambda leaf: leaf[r], tree)
+
+
+def outcome(result, r=0):
+    """All that a run's result is, but what is as long as its padding."""
+    progress = result.progress
+    if hasattr(progress.state, "outer_part"):
+        progress = progress._replace(state=progress.state._replace(outer_part=progress.epoch))
+    kept = (progress, result.best_score, result.best_epoch, result.diverged)
+    return of_run(kept, r), result.test_score[r], result.curves.valid_average_precision[r]
+
+
+def assert_same(given, expected):
+    jax.tree.map(np.testing.assert_array_equal, given, expected)
+
+
+def assert_close(given, expected, tolerance):
+    close = functools.partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance)
+    jax.tree.map(close, given, expected)
+
+
+@pytest.mark.parametrize("name", NEURAL)
+def test_shapes_and_ranges(name):
+    result, method = reference(name), get(name)
+    epochs = EPOCHS * (2 if method.resumes else 1)
+    assert [len(score) for score in result.test_score] == [len(part.test) for part in cut().splits]
+    assert result.curves.train_loss.shape == (4, EPOCHS)
+    assert result.curves.valid_average_precision.shape == (4, EPOCHS)
+    for leaf in jax.tree.leaves(result):
+        assert not isinstance(leaf, np.ndarray) or np.isfinite(leaf).all()
+    assert not result.diverged.any()
+    assert (result.progress.epoch == epochs).all()
+    assert ((result.best_epoch >= 0) & (result.best_epoch <= epochs)).all()
+    assert ((result.best_score > 0) & (result.best_score <= 1)).all()
+    points = result.progress.best.points
+    if points is not None:
+        assert points.now.shape == points.start.shape == (4, cut().facts.max_synth, 4)
+        count = [int(cut().dataset.y[part.train].sum()) for part in cut().splits]
+        np.testing.assert_array_equal(points.w.sum(1), count)
+
+
+@pytest.mark.parametrize("name", NEURAL)
+def test_runs_and_epochs_differ(name):
+    """Or all that follows would say little."""
+    result = reference(name)
+    for leaf in jax.tree.leaves(result.progress.state.params):
+        assert (leaf[0] != leaf[1]).any()
+    assert len(np.unique(result.curves.train_loss)) > 0.9 * 4 * EPOCHS
+
+
+@pytest.mark.parametrize("name", NEURAL)
+def test_the_same_keys_give_the_same_bits_and_nothing_is_compiled_again(name):
+    expected = reference(name)
+    again = trained(name)
+    assert again.compile_seconds == 0
+    assert_same(again.progress, expected.progress)
+    assert_same(again.test_score, expected.test_score)
+    assert_same(again.curves, expected.curves)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_compiled_program_equals_the_eager_one(name, quick_compile):
+    method, run = get(name), of_run(cut().runs, 0)
+    shared = (cut().x, cut().dataset.y.astype(np.float32))
+    views = (
+        Rows(*shared, run[part], run[f"{part}_w"], run["shift"], run["factor"])
+        for part in ("train", "valid")
+    )
+    problem = Problem(*jax.tree.map(jnp.asarray, tuple(views)))
+    given = (method.build(cut().facts), run["key"], problem, method.settings[0])
+    start = method.starts_from and of_run(reference(method.starts_from).progress.best.params, 0)
+    _, curves = advance(*given, begin(*given, start), 2)  # no `jit` around it
+    expected = jax.tree.map(lambda leaf: leaf[0, :2], reference(name).curves)
+    assert_close(curves, expected, 1e-4)
+
+
+def assert_same_training(name, engine):
+    """Where training goes after fifty steps; Adam's steps amplify what rounding leaves."""
+    tolerance = 1e-5 if get(name).kind == "meta" else 1e-3
+    start = get(name).starts_from and reference(get(name).starts_from).progress
+    given, expected = trained(name, engine, start=start), reference(name)
+    assert_close(given.progress.state.params, expected.progress.state.params, tolerance)
+    assert_close(given.curves.train_loss, expected.curves.train_loss, tolerance)
+    if points := given.progress.best.points:
+        assert_close(points, expected.progress.best.points, 1e-4)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_batched_runs_equal_runs_in_turn(name, quick_compile):
+    assert_same_training(name, VMAP)
+
+
+@pytest.mark.parametrize("strategy", ["map", "vmap"])
+@pytest.mark.parametrize("name", ["ce", "explicit_gradient"])
+def test_two_devices_equal_one(name, strategy, quick_compile):
+    assert_same_training(name, Engine(strategy, tuple(jax.devices()[:2])))
+
+
+def alone(r, **padding):
+    """The cell of run `r` only; the parts named get so many more rows of weight 0."""
+    runs = of_run(cut().runs, np.array([r]))
+    for part, more in padding.items():
+        for leaf in (part, f"{part}_w"):
+            runs[leaf] = np.pad(runs[leaf], ((0, 0), (0, more)))
+    one = slice(r, r + 1)
+    return cut()._replace(
+        runs=runs, splits=cut().splits[one], seed=cut().seed[one], fold=cut().fold[one]
+    )
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_run_alone_and_with_more_padding_is_the_run_among_others(name):
+    """Bit for bit, taken in turn: neither company nor padding is part of the result."""
+    given = trained(name, given=alone(2, train=128))
+    assert_same(outcome(given), outcome(reference(name), 2))
+
+
+@pytest.mark.parametrize("name", ["ce", "explicit_gradient"])
+def test_more_padding_of_other_parts_is_rounding(name, quick_compile):
+    """A product over more rows is cut into blocks elsewhere, which shows in the last bit."""
+    given, expected = trained(name, given=alone(2, valid=9, test=5)), reference(name)
+    params, same = given.progress.state.params, of_run(expected.progress.state.params, 2)
+    assert_close(of_run(params, 0), same, 1e-6)
+    curves = given.curves.valid_average_precision[0]
+    assert_close(curves, expected.curves.valid_average_precision[2], 1e-6)
+    assert_close(given.test_score[0], expected.test_score[2], 1e-5)
+
+
+@pytest.mark.parametrize("engine", [MAP, VMAP], ids=lambda engine: engine.strategy)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_other_company_changes_no_bit(name, engine):
+    """Run 1 stays where it is; the others become runs of other keys, rows and scalings."""
+    runs = of_run(cut().runs, np.array([2, 1, 0, 2]))
+    others = cut()._replace(runs=runs, splits=[cut().splits[r] for r in (2, 1, 0, 2)])
+    given = trained(name, engine, given=others)
+    expected = reference(name, engine)
+    assert_same(outcome(given, 1), outcome(expected, 1))
+    assert (given.curves.train_loss[0] != expected.curves.train_loss[0]).all()
+
+
+@pytest.mark.parametrize("name", NEURAL)
+def test_test_rows_cannot_change_what_is_fitted(name):
+    x = cut().x.copy()
+    x[cut().splits[3].test] += 100
+    given, expected = trained(name, given=cut()._replace(x=x)), reference(name)
+    assert_same(of_run(given.progress, 3), of_run(expected.progress, 3))
+    assert_same(of_run(given.curves, 3), of_run(expected.curves, 3))
+    assert (given.test_score[3] != expected.test_score[3]).any()
+    # Run 2, of the other fold, trains on these rows.
+    assert (given.curves.train_loss[2] != expected.curves.train_loss[2]).all()

@@ -1,0 +1,140 @@
+"""One cell: settings chosen on validation, starts handed on, methods outside jax."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+
+from imbax.data.preprocess import fit_min_max, scale
+from imbax.data.tabular import make_dataset
+from imbax.experiments import cells
+from imbax.experiments.cells import Engine, host_cell, train_cell
+from imbax.experiments.plan import Protocol, plan
+from imbax.methods import Method
+from imbax.training import Fit, Program
+
+ENGINE = Engine(devices=(jax.devices()[0],))
+
+
+@pytest.fixture(scope="module")
+def cut():
+    return plan(make_dataset(*toys.table(60, 20), name="toy"), [0, 1], Protocol(2, epochs=4))
+
+
+class Hparams(NamedTuple):
+    tilt: float
+
+
+def tilted(facts):
+    """The score is `tilt x_0`, and with each epoch `tilt` grows by one."""
+
+    def init(key, problem, hparams, start):
+        tilt = hparams.tilt if hparams else jnp.zeros(())
+        return {"tilt": tilt if start is None else tilt + start["tilt"]}
+
+    return Program(
+        apply=lambda params, x: params["tilt"] * x[:, 0],
+        init=init,
+        epoch=lambda key, state, problem, hparams: ({"tilt": state["tilt"] + 1}, state["tilt"]),
+        fit=Fit,
+    )
+
+
+def method(*tilts, **options):
+    settings = tuple(map(Hparams, tilts))
+    return Method("tilted", "Tilted", "custom", "all", build=tilted, settings=settings, **options)
+
+
+def test_every_run_is_trained_and_its_test_rows_scored(cut):
+    result = train_cell(cut, method(1.0), engine=ENGINE)
+    np.testing.assert_array_equal(result.progress.state["tilt"], [5, 5, 5, 5])
+    np.testing.assert_array_equal(result.progress.epoch, 4)
+    np.testing.assert_array_equal(result.best_epoch, 1)  # all epochs score alike
+    np.testing.assert_array_equal(result.curves.train_loss, [[1, 2, 3, 4]] * 4)
+    assert result.curves.valid_average_precision.shape == (4, 4)
+    for r, split in enumerate(cut.splits):
+        x = scale(cut.x[split.test], fit_min_max(cut.x[split.train]))
+        np.testing.assert_allclose(result.test_score[r], 2 * x[:, 0], 1e-5)
+    assert not result.diverged.any()
+    assert result.compile_seconds > 0
+    assert result.run_seconds > 0
+
+
+def test_each_run_keeps_its_best_setting_on_validation(cut):
+    alone = {tilt: train_cell(cut, method(tilt), engine=ENGINE).best_score for tilt in (-9.0, 9.0)}
+    assert (alone[9.0] > alone[-9.0]).all()
+    for tilts in ((-9.0, 9.0), (9.0, -9.0), (-9.0, 9.0, 8.0)):
+        result = train_cell(cut, method(*tilts), engine=ENGINE)
+        np.testing.assert_array_equal(result.best_score, alone[9.0])
+        np.testing.assert_array_equal(result.progress.state["tilt"], 13)  # the first of equals
+        assert [score[0] > 0 for score in result.test_score] == [True] * 4
+        assert result.curves.train_loss.shape == (4, 4)
+
+
+def test_the_best_setting_is_chosen_run_by_run():
+    scores = np.array([0.1, 0.5, np.nan, np.nan, 0.3, 0.5, 0.2, np.nan], np.float32)
+    np.testing.assert_array_equal(cells._best_setting(scores, 4), [4, 1, 6, 3])
+
+
+def test_a_setting_that_diverges_is_not_chosen(cut):
+    result = train_cell(cut, method(np.nan, 9.0), engine=ENGINE)
+    assert not result.diverged.any()
+    np.testing.assert_array_equal(result.progress.state["tilt"], 13)
+    result = train_cell(cut, method(np.nan), engine=ENGINE)
+    assert result.diverged.all()
+
+
+def test_a_start_is_handed_on_or_resumed(cut):
+    first = train_cell(cut, method(1.0), engine=ENGINE).progress
+    after = train_cell(cut, method(10.0), start=first, engine=ENGINE)
+    np.testing.assert_array_equal(after.progress.state["tilt"], 10 + 2 + 4)  # from the best, 2
+    np.testing.assert_array_equal(after.progress.epoch, 4)
+    resumed = train_cell(cut, method(1.0, resumes=True), start=first, engine=ENGINE)
+    np.testing.assert_array_equal(resumed.progress.state["tilt"], 5 + 4)
+    np.testing.assert_array_equal(resumed.progress.epoch, 8)
+
+
+@pytest.mark.parametrize(("epochs", "done"), [(4, [4]), (30, [10, 20, 30]), (7, [7])])
+def test_progress_is_told_between_pieces(epochs, done):
+    cut = plan(make_dataset(*toys.table(60, 20), name="toy"), [0], Protocol(2, epochs=epochs))
+    told = []
+    result = train_cell(cut, method(), engine=ENGINE, on_epochs=told.append)
+    assert told == done
+    np.testing.assert_array_equal(result.curves.train_loss[0], np.arange(epochs))
+
+
+def test_a_method_of_one_epoch_runs_one_whatever_the_protocol(cut):
+    result = train_cell(cut, method(one_epoch=True), engine=ENGINE)
+    np.testing.assert_array_equal(result.progress.epoch, 1)
+
+
+def test_methods_and_data_of_one_shape_share_a_program(cut):
+    train_cell(cut, method(3.0), engine=ENGINE)
+    again = train_cell(cut, method(4.0), engine=ENGINE)
+    other = plan(make_dataset(*toys.table(60, 20, seed=9), name="other"), [0, 1], Protocol(2, 4))
+    assert again.compile_seconds == 0
+    assert train_cell(other, method(3.0), engine=ENGINE).compile_seconds == 0
+
+
+def test_a_method_outside_jax_sees_scaled_training_rows_and_no_test_labels(cut):
+    calls = []
+
+    def host(x, y, x_test, random_state):
+        calls.append((x, y, x_test, random_state))
+        return x_test[:, 0] if len(calls) != 3 else np.full(len(x_test), np.nan)
+
+    result = host_cell(cut, Method("host", "Host", "peer", "training rows", host=host))
+    assert [call[3] for call in calls] == [0, 0, 1, 1]
+    for (x, y, x_test, _), split in zip(calls, cut.splits, strict=True):
+        np.testing.assert_allclose(x.min(0), 0, atol=1e-6)
+        np.testing.assert_allclose(x.max(0), 1, atol=1e-6)
+        np.testing.assert_array_equal(y, cut.dataset.y[split.train])
+        expected = scale(cut.x[split.test], fit_min_max(cut.x[split.train]))
+        np.testing.assert_array_equal(x_test, expected)
+    np.testing.assert_array_equal(result.diverged, [False, False, True, False])
+    np.testing.assert_array_equal(result.test_score[0], calls[0][2][:, 0])
+    assert np.isnan(result.best_score).all()
+    assert result.curves is None

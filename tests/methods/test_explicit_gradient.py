@@ -1,0 +1,344 @@
+"""Each choice of Explicit Gradient against its two equations written out by hand."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+import toys
+
+from imbax.losses import OBJECTIVES, binary_cross_entropy
+from imbax.methods.explicit_gradient import Config, Hparams, explicit_gradient, init, step
+from imbax.training import train
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
+KEY = jax.random.key(0)
+NETWORK = toys.network()
+THETA_0 = jax.tree.map(lambda leaf: 3 * leaf, NETWORK.init(jax.random.key(1)))
+PROBLEM = toys.problem()
+TRAIN, VALID = PROBLEM.train.all(), PROBLEM.valid.all()
+MINORITY = TRAIN.x[TRAIN.y > 0.5]
+SIZES = {"max_minority": 14, "max_synth": 24}
+
+
+def loss_fn(params, x, y):
+    return binary_cross_entropy(NETWORK.apply(params, x), y)
+
+
+def start(hparams=None, problem=PROBLEM, key=KEY, **config):
+    return init(key, problem, NETWORK, Config(**(SIZES | config)), hparams or Hparams(), THETA_0)
+
+
+@functools.cache
+def compiled_step(config):
+    def outer_loss_fn(params, rows):
+        return OBJECTIVES[config.outer_loss](NETWORK.apply(params, rows.x), rows.y, rows.w)
+
+    return jax.jit(
+        lambda hparams, state: step(loss_fn, config, hparams, state, TRAIN, VALID, outer_loss_fn)
+    )
+
+
+def one_step(hparams=None, state=None, **config):
+    """State and info after one step on all training and validation rows."""
+    hparams = hparams or Hparams()
+    state = start(hparams, **config) if state is None else state
+    return compiled_step(Config(**(SIZES | config)))(hparams, state)
+
+
+def by_hand(hparams=None, inner="union", num_steps=1, outer_loss="bce"):
+    """θ' and X_synth after one step, from sums over rows; no weights, no padding, no `imbax`."""
+    h = hparams or Hparams()
+    points = MINORITY[jax.nn.sigmoid(NETWORK.apply(THETA_0, MINORITY)) <= h.confidence]
+
+    def total(params, x, y):
+        p = jax.nn.sigmoid(NETWORK.apply(params, x))
+        return -jnp.log(jnp.where(y > 0.5, p, 1 - p)).sum()
+
+    def inner_loss(params, x):
+        real, synthetic = total(params, TRAIN.x, TRAIN.y), total(params, x, jnp.ones(len(x)))
+        return {
+            "union": (real + synthetic) / (len(TRAIN.x) + len(x)),
+            "synth": synthetic / len(x),
+            "sum_of_means": real / len(TRAIN.x) + synthetic / len(x),
+        }[inner]
+
+    def outer(x):
+        params = THETA_0
+        for _ in range(num_steps):
+            slope = jax.grad(inner_loss)(params, x)
+            params = jax.tree.map(lambda p, g: p - h.eta1 * g, params, slope)
+        logits = NETWORK.apply(params, VALID.x)
+        if outer_loss == "bce":
+            return total(params, VALID.x, VALID.y) / len(VALID.x), params
+        return OBJECTIVES[outer_loss](logits, VALID.y, jnp.ones(len(VALID.x))), params
+
+    (loss, params), gradient = jax.jit(jax.value_and_grad(outer, has_aux=True))(points)
+    params = jax.tree.map(lambda old, new: h.damping * old + (1 - h.damping) * new, THETA_0, params)
+    return loss, params, points, gradient, points - h.eta2 * gradient
+
+
+def leaves(*trees):
+    return zip(*map(jax.tree.leaves, trees), strict=True)
+
+
+CHOICES = {
+    "default": {},
+    "eta1": {"hparams": Hparams(eta1=0.1)},
+    "eta2": {"hparams": Hparams(eta2=50.0)},
+    "damping": {"hparams": Hparams(damping=0.3)},
+    "confidence": {"hparams": Hparams(confidence=0.5)},
+    "synth": {"inner": "synth"},
+    "sum_of_means": {"inner": "sum_of_means"},
+    "num_steps": {"num_steps": 3},
+    "balanced_bce": {"outer_loss": "balanced_bce"},
+    "focal": {"outer_loss": "focal"},
+    "smooth_ap": {"outer_loss": "smooth_ap"},
+    "unrolled": {"method": "unrolled"},
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_one_step_is_what_the_equations_say(name):
+    options = CHOICES[name]
+    state, info = one_step(**options)
+    by = {k: v for k, v in options.items() if k != "method"}
+    loss, params, points, gradient, moved = by_hand(**by)
+    real = state.w_synth > 0
+    np.testing.assert_array_equal(state.x_start[real], points)
+    np.testing.assert_allclose(info.outer_loss, loss, 1e-5)
+    np.testing.assert_allclose(info.gradient_norm, jnp.linalg.norm(gradient), 1e-4)
+    assert oracles.relative_error(state.x_synth[real] - points, moved - points) < 1e-3
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), state.params, params)
+    np.testing.assert_array_equal(state.x_synth[~real], state.x_start[~real])
+    # And the choice makes a difference that the comparison above would see.
+    if name not in ("default", "unrolled"):
+        usual = one_step()[0]
+        moves = (state.x_synth - state.x_start, usual.x_synth - usual.x_start)
+        same = [np.allclose(a, b, 1e-5, 1e-6) for a, b in leaves(state.params, usual.params)]
+        assert oracles.relative_error(*moves) > 1e-2 or not all(same)
+
+
+def test_without_uncertain_points_the_sum_of_means_is_the_mean_of_the_batch():
+    """The synthetic part counts nothing; the real part keeps its step size."""
+    state, _ = one_step(Hparams(confidence=0.0), inner="sum_of_means")
+    assert state.w_synth.sum() == 0
+    slope = jax.grad(lambda params: loss_fn(params, TRAIN.x, TRAIN.y).mean())(THETA_0)
+    expected = jax.tree.map(lambda p, g: p - 0.01 * g, THETA_0, slope)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), state.params, expected)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 0.3, 0.6, 1.0])
+def test_points_are_the_minority_rows_that_the_classifier_doubts(confidence):
+    state = start(Hparams(confidence=confidence))
+    probability = jax.nn.sigmoid(NETWORK.apply(THETA_0, MINORITY))
+    expected = MINORITY[probability <= confidence]
+    np.testing.assert_array_equal(state.x_synth[state.w_synth > 0], expected)
+    assert len(expected) == {0.0: 0, 1.0: 10}.get(confidence, len(expected))
+    if confidence in (0.3, 0.6):
+        assert 0 < len(expected) < 10
+
+
+@pytest.mark.parametrize("padding", [0, 10])
+@pytest.mark.parametrize(("n_synth", "count"), [("double", 10), ("balance", 20)])
+def test_each_minority_row_is_duplicated_as_often_as_the_rule_says(n_synth, count, padding):
+    problem = toys.problem(padding=padding, garbage=7.0)
+    state = start(problem=problem, n_synth=n_synth)
+    points = state.x_synth[state.w_synth > 0]
+    assert len(points) == count
+    np.testing.assert_array_equal(points, jnp.tile(MINORITY, (2, 1))[:count])
+
+
+def test_jitter_is_in_standard_deviations_of_the_minority():
+    sizes = {"n_synth": "balance", "max_synth": 5000}
+    plain, noisy = (start(Hparams(jitter=j), **sizes) for j in (0.0, 0.5))
+    noise = (noisy.x_start - plain.x_start) / (0.5 * np.std(MINORITY, axis=0))
+    np.testing.assert_allclose(noise.mean(0), 0, atol=0.06)
+    np.testing.assert_allclose(noise.std(0), 1, atol=0.04)
+    np.testing.assert_array_equal(noisy.x_synth, noisy.x_start)
+    other = start(Hparams(jitter=0.5), key=jax.random.key(5), **sizes)
+    assert (other.x_start != noisy.x_start).all()
+    # The bound on the number of points changes no point.
+    fewer = start(Hparams(jitter=0.5), max_synth=10)
+    np.testing.assert_array_equal(fewer.x_start, noisy.x_start[:10])
+
+
+def box():
+    return TRAIN.x.min(0), TRAIN.x.max(0)
+
+
+FAR = Hparams(eta2=3e4, radius=0.05)
+
+
+def test_unconstrained_points_leave_the_box():
+    low, high = box()
+    x = one_step(FAR)[0].x_synth
+    assert ((x < low) | (x > high)).any()
+    assert jnp.linalg.norm(x - start().x_start, axis=1).max() > 1
+
+
+@pytest.mark.parametrize("garbage", [0.0, 1e3])
+def test_the_box_of_the_training_rows_holds_the_points(garbage):
+    low, high = box()
+    state = start(problem=toys.problem(padding=10, garbage=garbage), constraint="box")
+    np.testing.assert_array_equal(state.low, low)
+    np.testing.assert_array_equal(state.high, high)
+    x = one_step(FAR, state, constraint="box")[0].x_synth
+    np.testing.assert_array_equal(x, jnp.clip(one_step(FAR)[0].x_synth, low, high))
+
+
+def test_the_trust_region_holds_the_points_and_keeps_their_direction():
+    free, held = (one_step(FAR, constraint=c)[0] for c in ("none", "trust_region"))
+    free, held = (s.x_synth - s.x_start for s in (free, held))
+    length = jnp.linalg.norm(held, axis=1)
+    assert length.max() <= 0.05 * (1 + 1e-5)
+    far = jnp.linalg.norm(free, axis=1) > 0.05
+    assert far.sum() > 3
+    np.testing.assert_allclose(length[far], 0.05, 1e-4)
+    cosine = (free * held).sum(1)[far] / (jnp.linalg.norm(free, axis=1) * length)[far]
+    np.testing.assert_allclose(cosine, 1, 1e-5)
+    near = one_step(Hparams(radius=10.0), constraint="trust_region")[0].x_synth
+    np.testing.assert_array_equal(near, one_step()[0].x_synth)
+
+
+@pytest.mark.parametrize("constraint", ["none", "box", "trust_region"])
+@pytest.mark.parametrize("jitter", [0.0, 3.0])
+def test_fixed_columns_do_not_move(constraint, jitter):
+    hparams = FAR._replace(jitter=jitter)
+    state, _ = one_step(hparams, constraint=constraint, fixed_columns=(0, 2))
+    real = state.w_synth > 0
+    moved = (state.x_synth != state.x_start)[real]
+    np.testing.assert_array_equal(moved.any(0), [False, True, False, True])
+
+
+# Whole epochs.
+
+
+@functools.cache
+def compiled_training(config, epochs):
+    program = explicit_gradient(NETWORK, config)
+    return jax.jit(lambda hparams, problem: train(program, KEY, problem, hparams, epochs, THETA_0))
+
+
+def run(hparams=None, problem=PROBLEM, epochs=1, **config):
+    """Final progress and curves; batches of 16, so three to an epoch."""
+    sizes = SIZES | {"batch_size": 16, "synth_batch_size": 4, "outer_batch_size": 8}
+    return compiled_training(Config(**(sizes | config)), epochs)(hparams or Hparams(), problem)
+
+
+def test_an_epoch_visits_every_point_in_turn():
+    """Three batches of four reach all ten points, the last one reaching back."""
+    state = run()[0].state
+    moved = (state.x_synth != state.x_start).any(1)
+    np.testing.assert_array_equal(moved, np.arange(24) < 10)
+    state = run(batch_size=20)[0].state  # two batches
+    assert (state.x_synth != state.x_start).any(1).sum() == 8
+
+
+@pytest.mark.parametrize(
+    "config", [{"batch_size": 20}, {"outer_batch_size": 20}, {"synth_batch_size": 10}], ids=str
+)
+def test_batch_sizes_matter(config):
+    given, usual = run(**config)[0].state, run()[0].state
+    assert (given.x_synth != usual.x_synth).any()
+
+
+def test_padding_changes_no_bit():
+    plain, padded = run(), run(problem=toys.problem(padding=60, garbage=1e3))
+    plain, padded = (
+        (p._replace(state=p.state._replace(outer_part=0)), c) for p, c in (plain, padded)
+    )
+    jax.tree.map(np.testing.assert_array_equal, padded[0], plain[0])
+    given, expected = padded[1], plain[1]
+    np.testing.assert_array_equal(given.valid_average_precision, expected.valid_average_precision)
+    # A mean over rows of which more are padding is summed in another order.
+    np.testing.assert_allclose(given.train_loss, expected.train_loss, 1e-6)
+
+
+def test_frozen_is_eta2_zero():
+    frozen, still = run(frozen=True), run(Hparams(eta2=0.0))
+    np.testing.assert_array_equal(frozen[0].state.x_synth, frozen[0].state.x_start)
+    np.testing.assert_array_equal(still[0].state.x_synth, still[0].state.x_start)
+    for a, b in leaves(frozen, still):
+        np.testing.assert_allclose(a, b, 1e-5, 1e-6)
+    usual = run()[0].state
+    assert (usual.x_synth != usual.x_start).any()
+
+
+@pytest.mark.parametrize("outer", ["valid", "train", "train_part"])
+def test_the_outer_loss_sees_the_rows_it_is_told_to(outer):
+    other = PROBLEM._replace(valid=PROBLEM.valid._replace(index=PROBLEM.train.index[:20]))
+    given, other = (run(problem=problem, outer=outer)[0].state for problem in (PROBLEM, other))
+    assert (given.x_synth != given.x_start).any()
+    assert (given.x_synth == other.x_synth).all() == (outer != "valid")
+
+
+@pytest.mark.parametrize("outer", ["valid", "train_part"])
+def test_rows_held_out_for_the_outer_loss_are_not_trained_on(outer):
+    """The points lie still, so nothing but the training batches moves the parameters."""
+    given = run(outer=outer, frozen=True)[0].state
+    part = run(outer="train_part", frozen=True)[0].state.outer_part
+    assert part.sum() == 14  # a third of 40
+    assert given.outer_part.sum() == (14 if outer == "train_part" else 0)
+    held_out = (part > 0) & (PROBLEM.train.y < 0.5)  # minority rows are where points start
+    data = PROBLEM.train.data.at[:40].add(9.0 * held_out[:, None])
+    other = PROBLEM._replace(train=PROBLEM.train._replace(data=data))
+    other = run(problem=other, outer=outer, frozen=True)[0].state
+    same = [np.array_equal(a, b) for a, b in leaves(given.params, other.params)]
+    assert all(same) == (outer == "train_part")
+
+
+def test_padding_is_no_part_of_the_held_out_third():
+    problem = toys.problem(padding=60)
+    plain, padded = (start(problem=p, outer="train_part").outer_part for p in (PROBLEM, problem))
+    real = problem.train.w > 0
+    np.testing.assert_array_equal(padded[real], plain)
+    assert padded[~real].sum() == 0
+
+
+def test_theta_0_is_the_checkpoint_when_nothing_beats_it():
+    still, curves = run(Hparams(eta1=0.0), epochs=12)
+    assert still.best_epoch == 0
+    jax.tree.map(np.testing.assert_array_equal, still.best.params, THETA_0)
+    np.testing.assert_array_equal(curves.valid_average_precision, still.best_score)
+    np.testing.assert_array_equal(still.best.points.now, still.best.points.start)
+    better, curves = run(Hparams(eta1=0.3), epochs=12)
+    assert better.best_epoch == 1 + np.argmax(curves.valid_average_precision) > 0
+    assert better.best_score > still.best_score
+
+
+def test_the_last_checkpoint_is_taken_whatever_its_score():
+    last, curves = run(Hparams(eta1=0.0), checkpoint="last")
+    assert last.best_epoch == 1
+    assert last.best_score == curves.valid_average_precision[-1]
+    np.testing.assert_array_equal(last.best.points.now, last.state.x_synth)
+
+
+def test_a_start_is_needed():
+    program = explicit_gradient(NETWORK, Config(**SIZES))
+    with pytest.raises(ValueError, match="starts from θ₀"):
+        train(program, KEY, PROBLEM, Hparams(), 1)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"n_synth": "triple"}, "n_synth is one of double, balance; got 'triple'"),
+        ({"inner": "real"}, "inner is one of union, synth, sum_of_means; got 'real'"),
+        ({"outer": "test"}, "outer is one of valid, train, train_part; got 'test'"),
+        (
+            {"outer_loss": "ap"},
+            "outer_loss is one of bce, balanced_bce, focal, smooth_ap; got 'ap'",
+        ),
+        ({"constraint": "ball"}, "constraint is one of none, box, trust_region; got 'ball'"),
+        ({"checkpoint": "first"}, "checkpoint is one of best, last; got 'first'"),
+        ({"method": "exact"}, "method is one of mixed, unrolled; got 'exact'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_an_unknown_choice_is_named_with_those_there_are(option, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        explicit_gradient(NETWORK, Config(**SIZES, **option))

@@ -1,0 +1,254 @@
+"""Minibatches, checkpoints, and training in pieces."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+
+from imbax.methods.supervised import Hparams, supervised
+from imbax.metrics import average_precision
+from imbax.training import (
+    Fit,
+    Program,
+    advance,
+    balanced_minibatches,
+    begin,
+    minority_positions,
+    one_shot,
+    random_order,
+    shuffled_minibatches,
+    train,
+)
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
+KEY = jax.random.key(3)
+
+
+def weights(n_real, length, seed=0):
+    """`n_real` ones at random places among zeros."""
+    return np.random.default_rng(seed).permutation(np.arange(length) < n_real).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n_real", "length"), [(50, 50), (50, 80), (0, 7), (1, 1), (300, 70_000)])
+def test_a_random_order_is_a_permutation_with_padding_last(n_real, length):
+    w = weights(n_real, length)
+    order = np.asarray(random_order(KEY, jnp.asarray(w)))
+    np.testing.assert_array_equal(np.sort(order), np.arange(length))
+    assert (w[order[:n_real]] > 0).all()
+
+
+@pytest.mark.parametrize("length", [60, 128, 70_000])
+def test_a_random_order_depends_on_neither_length_nor_place_of_padding(length):
+    plain = random_order(KEY, jnp.ones(50))
+    w = weights(50, length)
+    rank = np.cumsum(w > 0) - 1  # of a position among those with weight
+    order = np.asarray(random_order(KEY, jnp.asarray(w)))
+    np.testing.assert_array_equal(rank[order[:50]], plain)
+
+
+def test_random_orders_are_random():
+    orders = jax.vmap(lambda key: random_order(key, jnp.ones(4)))(jax.random.split(KEY, 4000))
+    places = np.stack([(np.asarray(orders) == row).mean(0) for row in range(4)])
+    np.testing.assert_allclose(places, 0.25, atol=0.03)
+    assert len(np.unique(np.asarray(orders), axis=0)) == 24
+
+
+@pytest.mark.parametrize("padding", [0, 24, 100])
+def test_shuffled_minibatches_hold_every_row_once(padding):
+    rows = toys.problem(40, padding).train
+    row, y, w = map(np.asarray, shuffled_minibatches(KEY, rows, 16))
+    assert row.shape == y.shape == w.shape == (-(-(40 + padding) // 16), 16)
+    np.testing.assert_array_equal(np.sort(row[w > 0]), np.arange(40))
+    np.testing.assert_array_equal(y, np.asarray(rows.target)[row])
+    np.testing.assert_array_equal(w.ravel(), np.arange(w.size) < 40)
+    plain = shuffled_minibatches(KEY, toys.problem(40).train, 16)
+    np.testing.assert_array_equal(row[w > 0], plain.row[plain.w > 0])
+    other = shuffled_minibatches(jax.random.key(4), rows, 16)
+    assert (other.row[0] != row[0]).any()
+
+
+def test_minibatches_carry_the_weights_of_their_rows():
+    rows = toys.problem(40, 10).train
+    rows = rows._replace(w=rows.w * (1 + rows.index))
+    row, _, w = shuffled_minibatches(KEY, rows, 16)
+    np.testing.assert_array_equal(w[w > 0], 1 + row[w > 0])
+
+
+@pytest.mark.parametrize("padding", [0, 24, 100])
+def test_balanced_minibatches_are_half_minority(padding):
+    rows = toys.problem(40, padding).train
+    real = np.asarray(rows.index)[np.asarray(rows.w) > 0]
+    row, y, w = map(np.asarray, balanced_minibatches(KEY, rows, 16))
+    assert row.shape == (-(-(40 + padding) // 16), 16)
+    np.testing.assert_array_equal(w, np.repeat(np.arange(len(w)) < 3, 16).reshape(w.shape))
+    np.testing.assert_array_equal(y, np.asarray(rows.target)[row])
+    np.testing.assert_array_equal(y.sum(1), 8)
+    assert set(row.ravel()) <= set(real)
+    plain = balanced_minibatches(KEY, toys.problem(40).train, 16)
+    np.testing.assert_array_equal(row[:3], plain.row)
+
+
+def test_balanced_minibatches_draw_all_rows_of_a_class_alike():
+    rows = toys.problem(40).train
+    keys = jax.random.split(KEY, 300)
+    drawn = jax.jit(jax.vmap(lambda key: balanced_minibatches(key, rows, 16).row))(keys)
+    row = np.asarray(drawn)
+    count, y = np.bincount(row.ravel(), minlength=40), np.asarray(rows.target)[:40]
+    for of_class in (count[y == 0], count[y == 1]):
+        np.testing.assert_allclose(of_class / of_class.mean(), 1, atol=0.2)
+
+
+def test_minority_positions_repeat_the_first_beyond_their_number():
+    rows = toys.problem(40, 10, garbage=7.0).train
+    minority = np.flatnonzero((np.asarray(rows.y) > 0.5) & (np.asarray(rows.w) > 0))
+    positions, number = minority_positions(rows, 14)
+    assert number == len(minority) < 14
+    filler = np.full(14 - len(minority), minority[0])
+    np.testing.assert_array_equal(positions, np.concatenate([minority, filler]))
+
+
+# A program whose scores and losses are written down in advance: after epoch t it has parameters t.
+
+N_VALID = 20
+
+
+def scripted(scores, losses=None, **options):
+    """`scores [epochs + 1, n_valid]`; row t is what the network says after t epochs."""
+    scores = jnp.asarray(scores, jnp.float32)
+    losses = jnp.zeros(len(scores)) if losses is None else jnp.asarray(losses)
+    return Program(
+        apply=lambda t, x: scores[t],
+        init=lambda key, problem, hparams, start: jnp.zeros((), jnp.int32),
+        epoch=lambda key, t, problem, hparams: (t + 1, losses[t]),
+        fit=Fit,
+        **options,
+    )
+
+
+def written_scores(order, seed=0):
+    """Validation scores for each epoch, the larger its number in `order` the better."""
+    y = np.asarray(toys.problem().valid.y)
+    noise = 3 * np.random.default_rng(seed).normal(size=N_VALID)
+    return np.stack([skill * y + noise for skill in order])
+
+
+def run(program, epochs):
+    return train(program, KEY, toys.problem(), (), epochs)
+
+
+def test_the_checkpoint_is_the_best_of_the_validation_curve():
+    scores = written_scores([9, 0, 1, 3, 2, 3, 0.5])
+    y = toys.problem().valid.y
+    curve = [float(average_precision(jnp.asarray(s, jnp.float32), y)) for s in scores]
+    assert curve[3] == max(curve[1:]) == curve[5] < curve[0]
+    progress, curves = run(scripted(scores, losses=np.arange(7.0)), 6)
+    np.testing.assert_array_equal(curves.valid_average_precision, np.float32(curve[1:]))
+    np.testing.assert_array_equal(curves.train_loss, np.arange(6))
+    # The first of two equals; the starting point may not win here.
+    assert (progress.best.params, progress.best_epoch, progress.epoch) == (3, 3, 6)
+    assert progress.best_score == np.float32(curve[3])
+    assert progress.state == 6
+    assert not progress.diverged
+
+
+def test_train_begins_and_advances():
+    program = scripted(written_scores([0, 3, 1, 2]), start_admissible=True)
+    problem = toys.problem()
+    progress = begin(program, KEY, problem, ())
+    assert (progress.best.params, progress.best_epoch, progress.epoch) == (0, 0, 0)
+    progress, first = advance(program, KEY, problem, (), progress, 1)
+    progress, rest = advance(program, KEY, problem, (), progress, 2)
+    curves = jax.tree.map(lambda *parts: np.concatenate(parts), first, rest)
+    jax.tree.map(np.testing.assert_array_equal, (progress, curves), run(program, 3))
+
+
+def test_the_starting_point_wins_where_it_may_and_nothing_beats_it():
+    scores = written_scores([2, 0, 1, 2, 1])
+    progress, _ = run(scripted(scores, start_admissible=True), 4)
+    assert (progress.best.params, progress.best_epoch) == (0, 0)
+    progress, _ = run(scripted(written_scores([2, 0, 3]), start_admissible=True), 2)
+    assert (progress.best.params, progress.best_epoch) == (2, 2)
+
+
+def test_the_last_checkpoint_is_the_last():
+    scores = written_scores([0, 3, 1, 2])
+    for options in ({}, {"start_admissible": True}):
+        progress, curves = run(scripted(scores, checkpoint="last", **options), 3)
+        assert (progress.best.params, progress.best_epoch) == (3, 3)
+        assert progress.best_score == curves.valid_average_precision[-1]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["score", "loss"])
+def test_a_run_that_diverges_says_so_and_keeps_its_best(where, bad):
+    scores, losses = written_scores([0, 1, 2, 3, 4]), np.zeros(5)
+    if where == "score":
+        scores[3, 5] = bad
+    else:
+        losses[2] = bad
+    program = scripted(scores, losses)
+    assert not run(program, 2)[0].diverged
+    for epochs in (3, 4):
+        assert run(program, epochs)[0].diverged
+    expected = 2 if where == "score" else 3
+    assert run(program, 3)[0].best.params == expected
+
+
+def test_a_run_without_one_finite_score_diverged():
+    scores = np.full((3, N_VALID), np.nan)
+    progress, _ = run(scripted(scores), 2)
+    assert progress.diverged
+    assert progress.best_epoch == 0
+
+
+def test_a_one_shot_program_trains_in_its_only_epoch():
+    def fit_mean(key, problem):
+        batch = problem.train.all()
+        return {"direction": (batch.w * (batch.y - 0.5)) @ batch.x}
+
+    program = one_shot(lambda params, x: x @ params["direction"], fit_mean)
+    problem = toys.problem(padding=8)
+    progress, curves = train(program, KEY, problem, (), 1)
+    expected = fit_mean(KEY, problem)["direction"]
+    np.testing.assert_allclose(progress.best.params["direction"], expected, 1e-6)
+    assert progress.best_epoch == 1
+    assert curves.valid_average_precision[0] > 0.3
+
+
+def prepared(key, problem):
+    """A random third of the training rows, so that a second draw would show."""
+    kept = jax.random.bernoulli(key, 0.7, problem.train.w.shape)
+    return problem._replace(train=problem.train._replace(w=problem.train.w * kept))
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    """`(key, hparams, pieces) -> (progress, curves)` of a real training, in pieces of epochs."""
+    program = supervised(toys.network(), batch_size=16, prepare=prepared)
+    problem = toys.problem()
+    start = jax.jit(lambda key, hparams: begin(program, key, problem, hparams))
+    more = jax.jit(
+        lambda key, hparams, progress, n: advance(program, key, problem, hparams, progress, n),
+        static_argnums=3,
+    )
+
+    def run(key, hparams, lengths):
+        progress, curves = start(key, hparams), []
+        for n in lengths:
+            progress, curve = more(key, hparams, progress, n)
+            curves.append(curve)
+        return progress, jax.tree.map(lambda *parts: np.concatenate(parts), *curves)
+
+    return run
+
+
+def test_training_in_pieces_is_training_at_once_bit_for_bit(pieces):
+    hparams = Hparams(*map(jnp.float32, (0.01, 0.1)))
+    at_once = pieces(KEY, hparams, [6])
+    given = pieces(KEY, hparams, [2, 2, 2])
+    jax.tree.map(np.testing.assert_array_equal, given, at_once)
+    assert at_once[0].epoch == 6
+    other = pieces(jax.random.key(4), hparams, [6])
+    assert (other[1].train_loss != at_once[1].train_loss).all()

@@ -1,0 +1,145 @@
+"""Runs as an axis: strategies, devices, chunks and the memory budget."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imbax.vectorize import Vectorized, usable_cores, use_cpu_cores
+
+STRATEGIES = ("map", "vmap")
+N_RUNS = 5
+SHARED = {"x": np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)}
+
+
+def runs(n=N_RUNS):
+    rng = np.random.default_rng(1)
+    return {
+        "key": jax.random.split(jax.random.key(0), n),
+        "v": rng.normal(size=(n, 8)).astype(np.float32),
+        "number": np.arange(n),
+    }
+
+
+def work(shared, run):
+    noise = jax.random.normal(run["key"], (30,))
+    scores = jnp.tanh(shared["x"] @ run["v"]) + noise
+    return {"scores": scores, "sum": scores.sum(), "number": run["number"]}
+
+
+@functools.cache
+def expected(n=N_RUNS):
+    given = runs(n)
+    each = [work(SHARED, jax.tree.map(lambda leaf, i=i: leaf[i], given)) for i in range(n)]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
+
+
+def assert_close(given, reference):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-5), given, reference)
+
+
+@pytest.mark.parametrize("n_devices", [1, 2])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_run_gets_its_own_result_in_order(strategy, n_devices):
+    """Five runs do not divide over two devices; neither does one."""
+    mapped = Vectorized(work, strategy=strategy, devices=jax.devices()[:n_devices])
+    reference = expected()
+    assert_close(mapped(SHARED, runs()), reference)
+    assert_close(mapped(SHARED, runs(1)), jax.tree.map(lambda leaf: leaf[:1], expected(1)))
+    np.testing.assert_array_equal(mapped(SHARED, runs())["number"], np.arange(N_RUNS))
+
+
+def test_all_devices_are_used_unless_told():
+    assert len(jax.devices()) == 2
+    mapped = Vectorized(work)
+    assert mapped.devices == jax.devices()
+    result = mapped(SHARED, runs(4))["scores"]
+    assert {shard.device for shard in result.addressable_shards} == set(jax.devices())
+    assert Vectorized(work).strategy == "map"  # on CPU
+
+
+@pytest.mark.parametrize("n_devices", [1, 2])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_one_compilation_for_each_shape(strategy, n_devices):
+    traced = []
+
+    def counted(shared, run):
+        traced.append(None)
+        return work(shared, run)
+
+    mapped = Vectorized(counted, strategy=strategy, devices=jax.devices()[:n_devices])
+    assert mapped.compile_seconds == 0
+    first = mapped(SHARED, runs())
+    done = len(traced), mapped.compile_seconds
+    assert min(done) > 0
+    # From the host or from the devices, replicated before or not: the same program.
+    again = mapped(mapped.replicate(SHARED), runs() | {"number": first["number"]})
+    jax.tree.map(np.testing.assert_array_equal, again, first)
+    assert (len(traced), mapped.compile_seconds) == done
+    mapped(SHARED, runs(N_RUNS + 2))
+    assert len(traced) > done[0]
+    assert mapped.compile_seconds > done[1]
+
+
+MEGABYTE = 2**20
+WIDE_RUNS = {"v": np.random.default_rng(0).normal(size=(7, 2**18)).astype(np.float32)}
+
+
+def wide(shared, run):
+    """A megabyte in and one out, hardly anything in between."""
+    scores = run["v"][: 30 * 8].reshape(30, 8) @ shared["x"][0]
+    return run["v"] + scores.sum()
+
+
+@pytest.mark.parametrize("n_devices", [1, 2])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_memory_budget_makes_chunks(strategy, n_devices, monkeypatch):
+    options = {"strategy": strategy, "devices": jax.devices()[:n_devices]}
+    reference = Vectorized(wide, **options)(SHARED, WIDE_RUNS)
+    sizes, run = [], Vectorized._run
+
+    def watched(self, shared, runs):
+        sizes.append(len(runs["v"]))
+        return run(self, shared, runs)
+
+    monkeypatch.setattr(Vectorized, "_run", watched)
+    for budget, chunks in ((30, [-(-7 // n_devices) * n_devices]), (7, [2, 2, 2, 2])):
+        sizes.clear()
+        result = Vectorized(wide, memory=budget * MEGABYTE, **options)(SHARED, WIDE_RUNS)
+        assert sizes == chunks
+        # How a batch of matrix products is summed depends on the number in the batch.
+        tolerance = 1e-5 if strategy == "vmap" else 0
+        np.testing.assert_allclose(result, reference, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("n_devices", [1, 2])
+def test_runs_that_do_not_fit_one_by_one_are_refused(n_devices):
+    devices = jax.devices()[:n_devices]
+    mapped = Vectorized(wide, devices=devices, memory=MEGABYTE)
+    message = rf"^{n_devices} runs at once.* need 0\.00 GiB; the budget is 0\.00 GiB.*--memory"
+    with pytest.raises(MemoryError, match=message):
+        mapped(SHARED, WIDE_RUNS)
+
+
+def test_an_unknown_strategy_is_named():
+    with pytest.raises(ValueError, match='"map" or "vmap", got \'pmap\''):
+        Vectorized(work, strategy="pmap")
+
+
+def test_what_is_shared_is_copied_to_the_devices_once():
+    mapped = Vectorized(work)
+    once = mapped.replicate(SHARED)
+    twice = mapped.replicate(once)
+    places = lambda a: [s.data.unsafe_buffer_pointer() for s in a.addressable_shards]  # noqa: E731
+    assert places(once["x"]) == places(twice["x"])
+    assert len(places(once["x"])) == 2
+
+
+def test_cores_are_chosen_before_jax_starts_or_not_at_all():
+    assert usable_cores() >= 1
+    assert len(jax.devices()) == 2
+    with pytest.raises(RuntimeError):
+        use_cpu_cores(1)
+    assert len(jax.devices()) == 2
