@@ -205,25 +205,45 @@ def test_mixed_equals_unrolled_whatever_the_loss(name):
     assert_same(*both_methods(AWKWARD[name], params, x_synth, batch, valid, num_steps=2))
 
 
-def test_the_short_cut_is_taken_only_where_rows_are_independent(monkeypatch):
-    """And would be wrong under batch normalisation."""
-    params, x_synth, batch, valid = make(batch_norm_mlp, np.float32)
-    loss_fn, seen = supervised_loss(batch_norm_mlp), []
+def watched(loss_fn):
+    """The loss, and the numbers of rows that it is called with."""
+    seen = []
 
-    def watched(params, x, y):
+    def watching(params, x, y):
         seen.append(len(x))
         return loss_fn(params, x, y)
 
-    assert not rows_are_independent(lambda x, y: loss_fn(params, x, y), x_synth, jnp.ones(M))
-    mixed, unrolled = both_methods(watched, params, x_synth, batch, valid)
-    assert_same(mixed, unrolled)
-    assert seen.count(M) == 1  # only the look at the program
+    return watching, seen
 
+
+def test_where_rows_meet_the_short_cut_is_not_taken_and_would_be_wrong(monkeypatch):
+    params, x_synth, batch, valid = make(batch_norm_mlp, np.float32)
+    loss_fn = supervised_loss(batch_norm_mlp)
+    assert not rows_are_independent(lambda x, y: loss_fn(params, x, y), x_synth, jnp.ones(M))
+    exact, unrolled = both_methods(loss_fn, params, x_synth, batch, valid)
+    assert_same(exact, unrolled)
     monkeypatch.setattr(bilevel, "rows_are_independent", lambda f, *args: True)
-    seen.clear()
-    naive, _ = both_methods(watched, params, x_synth, batch, valid)
-    assert seen.count(M) == 1  # now the derivative itself
+    naive, _ = both_methods(loss_fn, params, x_synth, batch, valid)
     assert oracles.relative_error(naive.x_synth_grad, unrolled.x_synth_grad) > 0.1
+
+
+@pytest.mark.parametrize(
+    "network", [tanh_mlp, convolution, batch_norm_mlp], ids=lambda f: f.__name__
+)
+def test_the_short_cut_is_taken_where_rows_are_independent(network):
+    """Also in the midst of `jit`, `vmap` and `scan`, where parameters are no numbers yet."""
+    params, x_synth, batch, valid = make(network, np.float32)
+    loss_fn, seen = watched(supervised_loss(network))
+
+    def one(params, x):
+        options = {"step_size": STEP, "batch": batch}
+        return params, outer_gradient(loss_fn, params, x, jnp.ones(M), valid, **options)[0]
+
+    jax.make_jaxpr(jax.vmap(lambda x: jax.lax.scan(one, params, x)))(
+        jnp.broadcast_to(x_synth, (2, 3, M, D))
+    )
+    together = M + len(batch.x)
+    assert (together in seen) == (network is batch_norm_mlp)
 
 
 def test_synthetic_rows_of_weight_zero_have_no_influence():

@@ -4,6 +4,7 @@ A stored cell is not computed again, and more seeds add to what is there.
 """
 
 import pickle
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ class Lab:
     engine: Engine = field(default_factory=Engine)
     out: Path | None = None
     suite: str = "custom"
+    splits: Sequence[tuple] | None = None
+    """The user's own (train, valid, test) indices, in place of the protocol's folds."""
     on_progress: Callable[[float], None] = lambda share: None
     """Called with the share of the cell under way that is done, between compiled pieces."""
     _rows: dict[Any, list[dict]] = field(default_factory=dict)
@@ -42,18 +45,17 @@ class Lab:
         dataset: Dataset,
         method: Method,
         seeds: Sequence[int],
-        splits: Sequence[tuple] | None = None,
     ) -> None:
         """Compute the seeds of a cell that are missing, together, and keep each at once."""
         if missing := self.missing(dataset, method, seeds):
-            self._compute(dataset, method, missing, splits)
+            self._compute(dataset, method, missing)
         elif self.out is not None:
-            key = cell_key(dataset, method, self.protocol)
+            key = self._key(dataset, method)
             store.renew(self.out, dataset.name, method.name, key, seeds)
 
     def missing(self, dataset: Dataset, method: Method, seeds: Sequence[int]) -> list[int]:
         """The seeds of a cell that are not there yet."""
-        key = cell_key(dataset, method, self.protocol)
+        key = self._key(dataset, method)
         if self.out is None:
             return [seed for seed in seeds if (key, seed) not in self._rows]
         return [
@@ -63,21 +65,24 @@ class Lab:
     def rows(self, dataset: Dataset, method: Method, seeds: Sequence[int]) -> pd.DataFrame:
         """One row per run of a cell, without the large arrays."""
         if self.out is None:
-            key = cell_key(dataset, method, self.protocol)
+            key = self._key(dataset, method)
             rows = pd.DataFrame([row for seed in seeds for row in self._rows[key, seed]])
             return rows.drop(columns=list(store.ARRAYS))
-        rows = store.read([self.out], dataset=dataset.name)
+        with warnings.catch_warnings():
+            # Other settings may lie there too; those just run or renewed are the ones read.
+            warnings.filterwarnings("ignore", "two settings of")
+            rows = store.read([self.out], dataset=dataset.name)
         return rows[(rows["method"] == method.name) & rows["seed"].isin(list(seeds))]
 
-    def _compute(self, dataset, method, seeds, splits):
-        cut = plan(dataset, seeds, self.protocol, splits)
+    def _compute(self, dataset, method, seeds):
+        cut = plan(dataset, seeds, self.protocol, self.splits)
         if method.host:
             result = host_cell(cut, method)
         else:
-            start = self._start(dataset, method, cut, splits)
+            start = self._start(dataset, method, cut)
             done = lambda epochs: self.on_progress(epochs / self.protocol.epochs)  # noqa: E731
             result = train_cell(cut, method, start=start, engine=self.engine, on_epochs=done)
-        key = cell_key(dataset, method, self.protocol)
+        key = self._key(dataset, method)
         rows = records(cut, method, result, self.suite)
         for seed in seeds:
             if _is_start(method):
@@ -91,16 +96,16 @@ class Lab:
                 share = len(mine) / len(rows)
                 store.write(self.out, mine, self._provenance(dataset, method, key, result, share))
 
-    def _start(self, dataset, method, cut, splits):
+    def _start(self, dataset, method, cut):
         """The final progress, leaves `[R, ...]`, of the method this one starts from."""
         if method.starts_from is None:
             return None
         before = get(method.starts_from)
-        key = cell_key(dataset, before, self.protocol)
+        key = self._key(dataset, before)
         seeds = list(dict.fromkeys(cut.seed.tolist()))
         lost = [seed for seed in seeds if self._state(dataset, before, key, seed) is None]
         if lost:
-            self._compute(dataset, before, lost, splits)
+            self._compute(dataset, before, lost)
         states = [self._state(dataset, before, key, seed) for seed in seeds]
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *states)
 
@@ -116,8 +121,11 @@ class Lab:
             return self._states.get((key, seed))
         try:
             return pickle.loads(self._state_file(dataset, method, key, seed).read_bytes())
-        except (OSError, pickle.UnpicklingError, EOFError, AttributeError, ImportError):
-            return None  # absent, cut short, or of another version: it is computed again
+        except Exception:
+            return None  # absent, damaged in any way, or of another version: computed again
+
+    def _key(self, dataset, method):
+        return cell_key(dataset, method, self.protocol, self.splits)
 
     def _state_file(self, dataset, method, key, seed):
         path = store.file_path(self.out, dataset.name, method.name, key, seed)

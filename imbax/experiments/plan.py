@@ -116,10 +116,10 @@ def _sizes(dataset, protocol, parts, fixed):
     if fixed:
         folds = protocol.folds
         rest = dataset.n_rows - sizes["valid"]
-        minority = dataset.n_minority - int(dataset.y[parts[0].valid].sum())
-        # Stratified folds differ by at most one row in each of the two classes.
+        # Stratified parts differ by at most one row in each of the two classes.
+        minority = dataset.n_minority - dataset.n_minority * sizes["valid"] // dataset.n_rows
         sizes["train"] = rest - rest // folds + 2
-        sizes["test"] = rest // folds + 2
+        sizes["test"] = -(-rest // folds) + 2
         sizes["minority"] = minority - minority // folds
     sizes["train"] = -(-sizes["train"] // 128) * 128
     return sizes

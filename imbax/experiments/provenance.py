@@ -10,8 +10,11 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import imbax
 from imbax.data.tabular import Dataset
@@ -29,8 +32,13 @@ _CORE = (
 )
 
 
-def cell_key(dataset: Dataset, method: Method, protocol: Protocol) -> str:
-    """16 hex digits of configuration, data and source; seeds are apart.
+def cell_key(
+    dataset: Dataset,
+    method: Method,
+    protocol: Protocol,
+    splits: Sequence[tuple] | None = None,
+) -> str:
+    """16 hex digits of configuration, data, the user's own splits and source; seeds are apart.
 
     The source counts as code: comments, docstrings and layout do not.
     """
@@ -39,8 +47,9 @@ def cell_key(dataset: Dataset, method: Method, protocol: Protocol) -> str:
         "method": method.name,
         "config": configuration(method, protocol),
         "data": dataset.fingerprint,
-        "source": [_code(path) for path in _source_files(method)],
-        "starts_from": before and cell_key(dataset, before, protocol),
+        "splits": splits and [[np.asarray(part).tolist() for part in split] for split in splits],
+        "source": [_code(path) for path in _source_files(method)] + [_own_code(method)],
+        "starts_from": before and cell_key(dataset, before, protocol, splits),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -71,13 +80,24 @@ def environment() -> dict[str, Any]:
 
 def _source_files(method):
     files = [_ROOT / f"{name}.py" for name in _CORE]
-    files += [_ROOT / "methods" / f"{name}.py" for name in method.sources]
-    own = inspect.unwrap(method.build or method.host)
+    return files + [_ROOT / "methods" / f"{name}.py" for name in method.sources]
+
+
+def _own_code(method):
+    """The file that a registered function lies in; its bytecode if it was typed in a session."""
+    if method.sources:
+        return None
+    own = method.build or method.host
     while isinstance(own, functools.partial):
         own = own.func
-    if not method.sources and (path := inspect.getsourcefile(own)):
-        files.append(Path(path))
-    return files
+    own = inspect.unwrap(own)
+    if not inspect.isroutine(own):
+        own = type(own).__call__  # an object that can be called
+    try:
+        return _code(Path(inspect.getsourcefile(own)))
+    except (TypeError, OSError):
+        code = getattr(own, "__code__", None)
+        return code and repr((code.co_code, code.co_names, code.co_consts))
 
 
 @functools.cache

@@ -75,10 +75,11 @@ def evaluate(
     """
     dataset = make_dataset(x, y, name=name, minority=minority, groups=groups)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
-    lab = Lab(protocol, Engine(strategy, None, memory and memory * 2**30), out and Path(out))
+    engine = Engine(strategy, None, memory and memory * 2**30)
+    lab = Lab(protocol, engine, out and Path(out), splits=splits)
     wanted = range(seeds) if isinstance(seeds, int) else seeds
     for method in map(get, with_starts(methods)):
-        lab.run(dataset, method, wanted, splits)
+        lab.run(dataset, method, wanted)
     table = pd.concat([lab.rows(dataset, get(method), wanted) for method in methods])
     return table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")
 

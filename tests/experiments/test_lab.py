@@ -214,6 +214,17 @@ def test_evaluate_gives_the_same_table_with_and_without_a_folder(tmp_path):
     assert stored.query("method == @HOST")["validation_average_precision"].isna().all()
 
 
+def test_real_states_survive_the_disk(tmp_path):
+    """Adam's moments and parameters, which others go on from."""
+    wanted = ["ce_long", "explicit_gradient"]
+    without = evaluate(X, Y, wanted, **OPTIONS)
+    evaluate(X, Y, ["ce"], out=tmp_path, **OPTIONS)
+    stored = evaluate(X, Y, wanted, out=tmp_path, **OPTIONS)
+    pd.testing.assert_frame_equal(stored, without[stored.columns], check_dtype=False)
+    assert (stored.query("method == 'explicit_gradient'")["x_synth_move"] >= 0).all()
+    assert stored.query("method == 'ce_long'")["x_synth_move"].isna().all()
+
+
 @pytest.mark.filterwarnings("ignore:two settings")
 def test_evaluate_shows_the_settings_it_was_given(tmp_path):
     """Also when it goes back to settings whose results are older than others'."""

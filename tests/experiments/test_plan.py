@@ -73,7 +73,7 @@ def test_a_run_does_not_depend_on_its_company(three_seeds):
 @given(
     st.integers(2, 5),
     st.integers(12, 40),
-    st.integers(20, 100),
+    st.integers(40, 100),
     st.sampled_from([0.2, 0.25, 0.4]),
     st.sampled_from(["double", "balance"]),
 )
