@@ -172,6 +172,17 @@ def test_the_starting_point_wins_where_it_may_and_nothing_beats_it():
     assert (progress.best.params, progress.best_epoch) == (2, 2)
 
 
+def test_every_epoch_has_random_numbers_of_its_own():
+    def epoch(key, t, problem, hparams):
+        return t + 1, jax.random.uniform(key)
+
+    program = scripted(written_scores([0, 1, 2, 3]))._replace(epoch=epoch)
+    loss = run(program, 3)[1].train_loss
+    assert len(np.unique(loss)) == 3
+    other = train(program, jax.random.key(4), toys.problem(), (), 3)[1].train_loss
+    assert not set(np.asarray(other)) & set(np.asarray(loss))
+
+
 def test_the_last_checkpoint_is_the_last():
     scores = written_scores([0, 3, 1, 2])
     for options in ({}, {"start_admissible": True}):

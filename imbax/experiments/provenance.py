@@ -96,8 +96,14 @@ def _own_code(method):
     try:
         return _code(Path(inspect.getsourcefile(own)))
     except (TypeError, OSError):
-        code = getattr(own, "__code__", None)
-        return code and repr((code.co_code, code.co_names, code.co_consts))
+        return _bytecode(getattr(own, "__code__", None))
+
+
+def _bytecode(value):
+    """Code typed in a session, and the code within it, without where it lies in memory."""
+    if not inspect.iscode(value):
+        return repr(value)
+    return [value.co_code.hex(), value.co_names, [_bytecode(part) for part in value.co_consts]]
 
 
 @functools.cache

@@ -174,6 +174,21 @@ def test_a_method_typed_in_a_session_has_a_key():
     assert done.stdout.strip() == "16", done.stderr.splitlines()[-1]
 
 
+TYPED = "def host(x, y, x_test, random_state):\n    return sorted(x_test[:, 0], key=lambda v: {})"
+
+
+def key_of_typed(text):
+    space = {"__name__": "__main__"}
+    exec(compile(text, "<cell>", "exec"), space)
+    return registered(host=space["host"])
+
+
+def test_the_key_of_typed_code_is_of_the_code_not_of_where_it_lies_in_memory():
+    """Functions within the function included; a later session must find what is stored."""
+    assert key_of_typed(TYPED.format("-v")) == key_of_typed(TYPED.format("-v"))
+    assert key_of_typed(TYPED.format("-v")) != key_of_typed(TYPED.format("+v"))
+
+
 class Callable:
     def __call__(self, x, y, x_test, random_state):
         return x_test[:, 0]
