@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from imbax.metrics import average_precision
-from imbax.types import ApplyFn, Params, Problem, Rows, check_rows
+from imbax.types import ApplyFn, Params, Problem, Resampled, Rows, check_rows
 
 __all__ = [
     "Curves",
@@ -61,8 +61,8 @@ class Program(NamedTuple):
     """`(key, state, problem, hparams) -> (state, mean training loss)`."""
     fit: Callable[[Any], Fit]
     """`state -> Fit`."""
-    prepare: Callable[[jax.Array, Problem], Problem] = lambda key, problem: problem
-    """Changes the training rows before anything else, as an over-sampler does."""
+    resample: Callable[[jax.Array, Problem], Resampled] | None = None
+    """`(key, problem) -> Resampled`: changes the training rows, once, before anything else."""
     checkpoint: str = "best"
     """"best": the epoch with the best validation average precision; "last": the last."""
     start_admissible: bool = False
@@ -82,6 +82,8 @@ class Progress(NamedTuple):
     """Epochs done."""
     diverged: jax.Array
     """Whether a training loss or a score was ever not finite."""
+    resampled: Resampled | None = None
+    """The training rows, where the program changes them."""
 
 
 class Curves(NamedTuple):
@@ -125,7 +127,10 @@ def begin(
     """
     check_rows(problem.train, "problem.train")
     check_rows(problem.valid, "problem.valid")
-    problem = program.prepare(jax.random.fold_in(key, _PREPARE), problem)
+    resampled = None
+    if program.resample:
+        resampled = program.resample(jax.random.fold_in(key, _RESAMPLE), problem)
+        problem = problem._replace(train=resampled.applied(problem.train))
     state = program.init(jax.random.fold_in(key, _INIT), problem, hparams, start)
     fit = program.fit(state)
     if program.start_admissible:
@@ -133,7 +138,7 @@ def begin(
     else:
         score = jnp.array(-jnp.inf)
     zero = jnp.zeros((), jnp.int32)
-    return Progress(state, fit, score, zero, zero, jnp.zeros((), bool))
+    return Progress(state, fit, score, zero, zero, jnp.zeros((), bool), resampled)
 
 
 def advance(
@@ -145,7 +150,8 @@ def advance(
     num_epochs: int,
 ) -> tuple[Progress, Curves]:
     """`num_epochs` more epochs, each followed by a look at the validation rows."""
-    problem = program.prepare(jax.random.fold_in(key, _PREPARE), problem)
+    if progress.resampled:
+        problem = problem._replace(train=progress.resampled.applied(problem.train))
 
     def epoch(progress, _):
         step_key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), progress.epoch)
@@ -162,6 +168,7 @@ def advance(
             choose(count, progress.best_epoch),
             count,
             progress.diverged | ~jnp.isfinite(loss) | ~jnp.isfinite(score),
+            progress.resampled,
         )
         return progress, Curves(loss, score)
 
@@ -188,7 +195,7 @@ def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> P
 
 
 # Names of the random streams of a run.
-_INIT, _PREPARE, _EPOCHS = 0, 1, 2
+_INIT, _RESAMPLE, _EPOCHS = 0, 1, 2
 
 
 def _score(apply_fn, params, valid: Rows):
@@ -226,7 +233,7 @@ def shuffled_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibat
     order = random_order(key, rows.w)
     w = jnp.pad(rows.w[order], (0, filler))
     row = rows.index[jnp.pad(order, (0, filler))]
-    return Minibatches(*(leaf.reshape(steps, batch_size) for leaf in (row, rows.target[row], w)))
+    return Minibatches(*(leaf.reshape(steps, batch_size) for leaf in (row, rows.targets(row), w)))
 
 
 def balanced_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibatches:
@@ -252,7 +259,7 @@ def balanced_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibat
     row = rows.index[group[jax.vmap(draw)(jnp.arange(steps))]]
     used = jnp.arange(steps) * batch_size < n_real
     w = jnp.broadcast_to(used[:, None], row.shape).astype(rows.w.dtype)
-    return Minibatches(row, rows.target[row], w)
+    return Minibatches(row, rows.targets(row), w)
 
 
 def minority_positions(rows: Rows, size: int) -> tuple[jax.Array, jax.Array]:

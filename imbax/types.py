@@ -14,6 +14,7 @@ __all__ = [
     "Network",
     "Params",
     "Problem",
+    "Resampled",
     "Rows",
     "check_rows",
     "rows",
@@ -59,15 +60,37 @@ class Rows(NamedTuple):
     """`[d]`: subtracted first."""
     factor: jax.Array
     """`[d]`: multiplied next; 0 for a column that is constant on the training rows."""
+    project: jax.Array | None = None
+    """`[d, d']`: what the scaled features are multiplied by last, as principal axes."""
+    x_synth: jax.Array | None = None
+    """`[m, d']`: rows of the run's own, scaled and projected; their numbers are N, N + 1, ..."""
+    y_synth: jax.Array | None = None
+    """`[m]`: their targets."""
 
     def take(self, positions: jax.Array) -> Batch:
         """The rows at `positions [m]` of this view as a `Batch` of m scaled rows."""
         row = self.index[positions]
-        return Batch(self.features(row), self.target[row], self.w[positions])
+        return Batch(self.features(row), self.targets(row), self.w[positions])
 
     def features(self, row: jax.Array) -> jax.Array:
-        """Scaled features `[m, d]` of the rows `row [m]` of the shared matrix."""
-        return (self.data[row] - self.shift) * self.factor
+        """Scaled features `[m, d']` of the rows numbered `row [m]`."""
+        x = (self._shared(self.data, row) - self.shift) * self.factor
+        x = x if self.project is None else x @ self.project
+        return self._own(x, self.x_synth, row)
+
+    def targets(self, row: jax.Array) -> jax.Array:
+        """Targets `[m]` of the rows numbered `row [m]`."""
+        return self._own(self._shared(self.target, row), self.y_synth, row)
+
+    def _shared(self, values, row):
+        return values[row if self.x_synth is None else jnp.minimum(row, len(values) - 1)]
+
+    def _own(self, values, own, row):
+        if own is None:
+            return values
+        number = row - len(self.data)
+        is_own = (number >= 0).reshape(-1, *[1] * (values.ndim - 1))
+        return jnp.where(is_own, own[jnp.maximum(number, 0)], values)
 
     def all(self) -> Batch:
         """Every row of the view, padding included."""
@@ -76,7 +99,7 @@ class Rows(NamedTuple):
     @property
     def y(self) -> jax.Array:
         """Targets `[n]` of the view."""
-        return self.target[self.index]
+        return self.targets(self.index)
 
 
 class Problem(NamedTuple):
@@ -84,6 +107,27 @@ class Problem(NamedTuple):
 
     train: Rows
     valid: Rows
+    withheld: Rows | None = None
+    """Real minority rows kept from everyone but `potential`, where an experiment has some."""
+
+
+class Resampled(NamedTuple):
+    """A run's training rows after over- or under-sampling, as a change to `Rows`."""
+
+    index: jax.Array
+    """`[n']`: rows of the shared matrix, and numbers from N up for synthetic rows."""
+    w: jax.Array
+    """`[n']`; 0 marks padding."""
+    x_synth: jax.Array | None = None
+    """`[m, d']`: synthetic rows, scaled."""
+    y_synth: jax.Array | None = None
+    """`[m]`."""
+    fallback: jax.Array | bool = False
+    """Whether the sampler's rule failed on this run and the documented other one was taken."""
+
+    def applied(self, rows: Rows) -> Rows:
+        """The view with these rows."""
+        return rows._replace(**{name: getattr(self, name) for name in Resampled._fields[:-1]})
 
 
 class Network(NamedTuple):
@@ -97,7 +141,7 @@ class Network(NamedTuple):
 def check_rows(rows: Rows, name: str) -> None:
     """Raise AssertionError, naming the part, unless the shapes of a view fit each other."""
     expected = f"{name}: data [N, d], target [N], index [n], w [n], shift [d], factor [d]"
-    chex.assert_rank(rows, [2, 1, 1, 1, 1, 1], custom_message=expected)
+    chex.assert_rank(rows[:6], [2, 1, 1, 1, 1, 1], custom_message=expected)
     chex.assert_equal_shape_prefix([rows.data, rows.target], 1, custom_message=expected)
     chex.assert_equal_shape([rows.index, rows.w], custom_message=expected)
     chex.assert_equal_shape([rows.data[0], rows.shift, rows.factor], custom_message=expected)

@@ -20,6 +20,7 @@ from imbax.training import (
     shuffled_minibatches,
     train,
 )
+from imbax.types import Resampled
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -228,16 +229,16 @@ def test_a_one_shot_program_trains_in_its_only_epoch():
     assert curves.valid_average_precision[0] > 0.3
 
 
-def prepared(key, problem):
-    """A random third of the training rows, so that a second draw would show."""
+def thinned(key, problem):
+    """A random part of the training rows, so that a second draw would show."""
     kept = jax.random.bernoulli(key, 0.7, problem.train.w.shape)
-    return problem._replace(train=problem.train._replace(w=problem.train.w * kept))
+    return Resampled(problem.train.index, problem.train.w * kept)
 
 
 @pytest.fixture(scope="module")
 def pieces():
     """`(key, hparams, pieces) -> (progress, curves)` of a real training, in pieces of epochs."""
-    program = supervised(toys.network(), batch_size=16, prepare=prepared)
+    program = supervised(toys.network(), batch_size=16, resample=thinned)
     problem = toys.problem()
     start = jax.jit(lambda key, hparams: begin(program, key, problem, hparams))
     more = jax.jit(
@@ -253,6 +254,26 @@ def pieces():
         return progress, jax.tree.map(lambda *parts: np.concatenate(parts), *curves)
 
     return run
+
+
+def test_synthetic_rows_are_trained_on():
+    """With the network's own rows in the place of the matrix, training is what it was."""
+    problem = toys.problem()
+    batch = problem.train.all()
+
+    def copied(key, problem):
+        first = len(problem.train.data)
+        index = first + jnp.arange(len(batch.w))
+        return Resampled(index, batch.w, x_synth=batch.x, y_synth=batch.y)
+
+    hparams = Hparams(0.01)
+    run = lambda program: train(program, KEY, problem, hparams, 3)  # noqa: E731
+    expected = run(supervised(toys.network(), batch_size=16))[1]
+    given = run(supervised(toys.network(), batch_size=16, resample=copied))[1]
+    np.testing.assert_allclose(given.train_loss, expected.train_loss, 1e-6)
+    moved = lambda key, problem: copied(key, problem)._replace(x_synth=batch.x + 1)  # noqa: E731
+    other = run(supervised(toys.network(), batch_size=16, resample=moved))[1]
+    assert (other.train_loss != expected.train_loss).all()
 
 
 def test_training_in_pieces_is_training_at_once_bit_for_bit(pieces):

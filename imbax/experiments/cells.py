@@ -153,11 +153,12 @@ def _programs(build: Callable[[Facts], Program], facts: Facts, piece: int, engin
 
 def _rows(shared, run, part):
     x, y = shared
-    return Rows(x, y, run[part], run[f"{part}_w"], run["shift"], run["factor"])
+    scaling = run["shift"], run["factor"], run.get("project")
+    return Rows(x, y, run[part], run[f"{part}_w"], *scaling)
 
 
 def _problem(shared, run):
-    return Problem(_rows(shared, run, "train"), _rows(shared, run, "valid"))
+    return Problem(*(_rows(shared, run, part) for part in Problem._fields if part in run))
 
 
 def _with_settings(runs, start, settings):

@@ -114,7 +114,7 @@ def _supervised(facts, **options):
 
 def _with_duplicates(facts):
     sizes = {"max_synth": facts.max_synth, "max_minority": facts.max_minority}
-    return _supervised(facts, prepare=partial(duplicate, n_synth=facts.n_synth, **sizes))
+    return _supervised(facts, resample=partial(duplicate, n_synth=facts.n_synth, **sizes))
 
 
 def _explicit_gradient(facts, **options):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from imbax.training import minority_positions
-from imbax.types import Problem, Rows
+from imbax.types import Problem, Resampled, Rows
 
 __all__ = ["duplicate", "synthetic_count"]
 
@@ -26,7 +26,7 @@ def synthetic_count(rows: Rows, n_synth: str) -> jax.Array:
 
 def duplicate(
     key: jax.Array, problem: Problem, *, n_synth: str, max_synth: int, max_minority: int
-) -> Problem:
+) -> Resampled:
     """Add randomly drawn minority rows to the training view.
 
     Args:
@@ -44,9 +44,7 @@ def duplicate(
     )
     drawn = positions[jnp.minimum((uniform * n_minority).astype(jnp.int32), n_minority - 1)]
     added = jnp.arange(max_synth) < synthetic_count(train, n_synth)
-    return problem._replace(
-        train=train._replace(
-            index=jnp.concatenate([train.index, train.index[drawn]]),
-            w=jnp.concatenate([train.w, added.astype(train.w.dtype)]),
-        )
+    return Resampled(
+        index=jnp.concatenate([train.index, train.index[drawn]]),
+        w=jnp.concatenate([train.w, added.astype(train.w.dtype)]),
     )

@@ -17,7 +17,7 @@ import optax
 
 from imbax.losses import binary_cross_entropy, supervised_loss, weighted_mean
 from imbax.training import Fit, Minibatches, Program, shuffled_minibatches
-from imbax.types import Network, Params, Problem, Rows
+from imbax.types import Network, Params, Problem, Resampled, Rows
 
 __all__ = ["Hparams", "State", "supervised"]
 
@@ -41,7 +41,7 @@ def supervised(
     *,
     loss: Callable[[jax.Array, jax.Array], jax.Array] = binary_cross_entropy,
     minibatches: Callable[[jax.Array, Rows, int], Minibatches] = shuffled_minibatches,
-    prepare: Callable[[jax.Array, Problem], Problem] = lambda key, problem: problem,
+    resample: Callable[[jax.Array, Problem], Resampled] | None = None,
     batch_size: int = 128,
     b1: float = 0.5,
     checkpoint: str = "best",
@@ -52,7 +52,7 @@ def supervised(
       network: `init` and `apply`.
       loss: `(logits [n], y [n]) -> per-example losses [n]`.
       minibatches: `(key, rows, batch_size) -> Minibatches`.
-      prepare: changes the training rows first.
+      resample: over- or under-samples the training rows first.
       batch_size: rows per step, >= 1.
       b1: Adam's β₁ in [0, 1).
       checkpoint: "best" or "last".
@@ -93,6 +93,6 @@ def supervised(
         init=init,
         epoch=epoch,
         fit=lambda state: Fit(state.params),
-        prepare=prepare,
+        resample=resample,
         checkpoint=checkpoint,
     )

@@ -9,7 +9,7 @@ import toys
 from imbax.losses import focal
 from imbax.methods.supervised import Hparams, supervised
 from imbax.training import balanced_minibatches, train
-from imbax.types import Network
+from imbax.types import Network, Resampled
 from imbax.vectorize import Vectorized
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -99,7 +99,7 @@ def plain():
     [
         {"loss": focal},
         {"minibatches": balanced_minibatches},
-        {"prepare": lambda key, problem: problem._replace(train=problem.valid)},
+        {"resample": lambda key, problem: Resampled(problem.valid.index, problem.valid.w)},
         {"batch_size": 8},
         {"b1": 0.9},
     ],
