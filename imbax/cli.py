@@ -34,14 +34,18 @@ def _parser():
 
     run = commands.add_parser("run", help="run a suite and write its report")
     run.add_argument(
-        "suite", nargs="?", default="quickstart", help="quickstart (default), imblearn27 or custom"
+        "suite", nargs="?", default="quickstart", help="default quickstart; `imbax list suites`"
     )
     run.add_argument("--datasets", nargs="+", metavar="NAME", help="only these data sets")
-    run.add_argument("--methods", nargs="+", metavar="NAME", help="only these methods")
+    run.add_argument("--methods", nargs="+", metavar="NAME",
+                     help="these methods, or `all` that fit the suite")  # fmt: skip
     run.add_argument("--seeds", type=int, metavar="N", help="seeds, each with its own splits")
     run.add_argument("--folds", type=int, metavar="N", help="folds per seed")
     run.add_argument("--epochs", type=int, metavar="N", help="epochs of each training")
     run.add_argument("--n-synth", choices=("double", "balance"), default="double")
+    run.add_argument("--scaling", choices=("min_max", "z_score"), help="of the features")
+    run.add_argument("--components", type=int, metavar="K", help="principal axes to project on")
+    run.add_argument("--fit-on", choices=("train", "all"), help="rows that scaling comes from")
     run.add_argument("--out", type=Path, metavar="DIR", help="default: results/SUITE")
     run.add_argument("--data-home", type=Path, metavar="DIR", help="cache of the data loaders")
     run.add_argument("--memory", type=float, metavar="GB", default=4.0, help="budget, default 4")
@@ -102,10 +106,11 @@ def _run(options):
     from imbax.experiments.run import run_suite, with_starts
 
     _load_plugins(options.plugin)
-    methods = tuple(options.methods or suite.methods)
+    methods = _methods(options.methods, suite)
     if added := set(with_starts(methods)) - set(methods):
         print(f"also running {', '.join(sorted(added))}: others start from it")
-    protocol = Protocol(folds=folds, epochs=epochs, n_synth=options.n_synth)
+    numbers = {"folds": folds, "epochs": epochs, "n_synth": options.n_synth}
+    protocol = Protocol(**numbers, **(suite.protocol | _protocol_options(options)))
     engine = Engine(strategy=options.strategy, memory=options.memory * 2**30)
     lab = Lab(protocol, engine, out, suite.name)
     required = bool(options.datasets) or suite.loader == "file"
@@ -116,6 +121,25 @@ def _run(options):
     if any((out / "runs").glob("*/*/*.parquet")):
         print(f"report: {write_report([out], out)}")
     return 2 if outcome.failed else 0
+
+
+def _methods(given, suite):
+    from imbax.methods import get, names
+
+    fits = [n for n in names() if not get(n).needs_withheld or suite.loader == "adult"]
+    if given == ["all"]:
+        return tuple(fits)
+    for name in given or ():
+        if get(name).name not in fits:
+            raise InputError(
+                f"{name} needs withheld minority rows, and suite {suite.name} has none; use adult"
+            )
+    return tuple(given or suite.methods)
+
+
+def _protocol_options(options):
+    given = {name: getattr(options, name) for name in ("scaling", "components", "fit_on")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _datasets(suite, options):
@@ -145,6 +169,10 @@ def _datasets(suite, options):
             )
     if suite.loader == "quickstart":
         loader = tabular.quickstart
+    elif suite.loader == "adult":
+        from imbax.data.adult import adult
+
+        loader = partial(adult, data_home=options.data_home)
     else:
         loader = partial(tabular.imblearn27, data_home=options.data_home)
     return [(name, partial(loader, name)) for name in options.datasets or suite.datasets]

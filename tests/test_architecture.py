@@ -17,7 +17,7 @@ LAYERS = (
     ("networks.layers",),
     ("networks.mlp",),
     ("training", "bilevel"),
-    ("methods.duplicate",),
+    ("methods.duplicate", "methods.potential"),
     ("methods.supervised", "methods.explicit_gradient"),
     ("methods",),
     ("vectorize",),

@@ -1,17 +1,27 @@
-"""Affine scaling of features; fitted on training rows, applied to any rows."""
+"""Scaling and principal axes of features; fitted on some rows, applied to any rows."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Scaling", "condition", "fit_min_max", "fit_z_score", "identity", "scale"]
+__all__ = [
+    "SCALINGS",
+    "Scaling",
+    "condition",
+    "fit_min_max",
+    "fit_principal_axes",
+    "fit_z_score",
+    "identity",
+    "scale",
+]
 
 
 class Scaling(NamedTuple):
-    """x_scaled = (x - shift) * factor; a column that was constant has factor 0."""
+    """x_scaled = (x - shift) * factor [@ project]; a column that was constant has factor 0."""
 
     shift: np.ndarray  # [d]
     factor: np.ndarray  # [d]
+    project: np.ndarray | None = None  # [d, k]
 
 
 def fit_min_max(x: np.ndarray) -> Scaling:
@@ -28,14 +38,34 @@ def fit_z_score(x: np.ndarray) -> Scaling:
     return Scaling(mean, _inverse(wide.std(axis=0), _range(x)[1], x.dtype))
 
 
+SCALINGS = {"min_max": fit_min_max, "z_score": fit_z_score}
+
+
+def fit_principal_axes(x: np.ndarray, scaling: Scaling, k: int) -> Scaling:
+    """`scaling` followed by centring and projection onto the k leading principal axes of x [n, d].
+
+    Raises ValueError when k is larger than n or d.
+    """
+    from sklearn.decomposition import PCA
+
+    pca = PCA(k, svd_solver="covariance_eigh").fit(scale(x, scaling))
+    # (z - mean) with z = (x - shift) * factor is the same as a larger shift.
+    mean = np.divide(
+        pca.mean_, scaling.factor, out=np.zeros_like(pca.mean_), where=scaling.factor != 0
+    )
+    shift = (scaling.shift + mean).astype(x.dtype)
+    return Scaling(shift, scaling.factor, pca.components_.T.astype(x.dtype))
+
+
 def identity(d: int) -> Scaling:
     """No scaling of d features, float32."""
     return Scaling(np.zeros(d, np.float32), np.ones(d, np.float32))
 
 
 def scale(x: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """x [n, d] scaled; rows outside the fitted range land outside [0, 1]."""
-    return (x - scaling.shift) * scaling.factor
+    """x [n, d] scaled and projected; rows outside the fitted range land outside [0, 1]."""
+    scaled = (x - scaling.shift) * scaling.factor
+    return scaled if scaling.project is None else scaled @ scaling.project
 
 
 def condition(x: np.ndarray) -> np.ndarray:

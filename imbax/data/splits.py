@@ -7,7 +7,7 @@ import numpy as np
 
 from imbax.errors import InputError
 
-__all__ = ["Split", "rows_in_both", "stratified_splits"]
+__all__ = ["Split", "repeated_splits", "rows_in_both", "stratified_splits", "withheld_rows"]
 
 
 class Split(NamedTuple):
@@ -60,6 +60,56 @@ def stratified_splits(
             )
         return splits
     return _grouped_splits(y, np.asarray(groups), folds, valid_fraction, seed)
+
+
+def repeated_splits(
+    y: np.ndarray, *, seed: int, repeats: int = 4, keep: int | None = None
+) -> list[Split]:
+    """Independent stratified splits: a fifth to test, a fifth of the rest to validate on.
+
+    Args:
+        y: [n] 0/1 labels, 1 = minority.
+        seed: 0 <= seed < 2**32.
+        repeats: how many splits, at least 1; each depends on the seed and its own number.
+        keep: minority rows in a repeat, drawn anew in each; a smaller number keeps some of a
+            larger one's. None: all.
+
+    Raises:
+        InputError: a part would lack a class.
+    """
+    y = np.asarray(y)
+    minority, majority = np.flatnonzero(y == 1), np.flatnonzero(y != 1)
+    kept = len(minority) if keep is None else keep
+    # A fifth of a fifth of the rows must still hold one of them, whichever way it is rounded.
+    if min(kept, len(majority)) < 5 or kept > len(minority):
+        raise InputError(
+            f"{kept} of {len(minority)} minority rows and {len(majority)} others, expected at "
+            "least 5 of each to split 64/16/20; add rows or lower the ratio"
+        )
+    splits = []
+    for repeat in range(repeats):
+        rng = np.random.default_rng([seed, repeat])
+        rows = np.concatenate([rng.permutation(minority)[:kept], majority])
+        rest, test = _two_parts(rows, y, rng)
+        train, valid = _two_parts(rest, y, rng)
+        splits.append(Split(train, valid, test))
+    return splits
+
+
+def withheld_rows(y: np.ndarray, split: Split, *, seed: int) -> np.ndarray:
+    """Minority rows in no part, drawn at random: as many as `train` has, or all when fewer."""
+    others = np.setdiff1d(np.flatnonzero(y == 1), np.concatenate(split))
+    count = min(int(y[split.train].sum()), len(others))
+    return np.sort(np.random.default_rng(seed).choice(others, count, replace=False))
+
+
+def _two_parts(rows, y, rng):
+    """Four fifths and one fifth of `rows`, both sorted."""
+    from sklearn.model_selection import train_test_split
+
+    state = int(rng.integers(2**32))
+    parts = train_test_split(rows, test_size=0.2, stratify=y[rows], random_state=state)
+    return [np.sort(part) for part in parts]
 
 
 def rows_in_both(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> int:

@@ -53,10 +53,12 @@ class Dataset:
     classes: tuple[str, str]  # the user's (majority, minority) labels as text
     groups: np.ndarray | None = None  # [n] int64 codes
     notices: tuple[str, ...] = ()  # things to tell the user
+    keep: int | None = None  # minority rows in each repeat, the others withheld; None: all
 
     @property
     def n_rows(self) -> int:
-        return self.x.shape[0]
+        """Rows of an experiment; withheld ones do not count."""
+        return self.x.shape[0] - int(np.count_nonzero(self.y)) + self.n_minority
 
     @property
     def n_features(self) -> int:
@@ -64,7 +66,7 @@ class Dataset:
 
     @property
     def n_minority(self) -> int:
-        return int(np.count_nonzero(self.y))
+        return self.keep or int(np.count_nonzero(self.y))
 
     @property
     def imbalance_ratio(self) -> float:
@@ -73,8 +75,8 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex sha256 of x, y and groups with their shapes: equal data, equal text."""
-        digest = hashlib.sha256()
+        """Hex sha256 of x, y, groups and keep, with shapes: equal data, equal text."""
+        digest = hashlib.sha256(b"" if self.keep is None else str(self.keep).encode())
         for array in (self.x, self.y, self.groups):
             if array is None:
                 digest.update(b"none")

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from imbax.data.preprocess import fit_min_max, scale
 from imbax.experiments.plan import Plan
 from imbax.methods import Facts, Method
 from imbax.training import Curves, Program, Progress, advance, begin
@@ -104,9 +103,8 @@ def train_cell(
 def host_cell(plan: Plan, method: Method) -> CellResult:
     """Train and score a method outside jax, one run after the other."""
     started, scores = time.perf_counter(), []
-    for part, seed in zip(plan.splits, plan.seed, strict=True):
-        scaling = fit_min_max(plan.x[part.train])
-        train, test = (scale(plan.x[rows], scaling) for rows in (part.train, part.test))
+    for r, (part, seed) in enumerate(zip(plan.splits, plan.seed, strict=True)):
+        train, test = (plan.features(r, rows) for rows in (part.train, part.test))
         scores.append(np.asarray(method.host(train, plan.dataset.y[part.train], test, int(seed))))
     nothing = np.full(len(scores), np.nan)
     return CellResult(

@@ -12,8 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imbax.data.preprocess import condition, fit_min_max
-from imbax.data.splits import Split, rows_in_both, stratified_splits
+from imbax.data.preprocess import SCALINGS, Scaling, condition, fit_principal_axes, scale
+from imbax.data.splits import (
+    Split,
+    repeated_splits,
+    rows_in_both,
+    stratified_splits,
+    withheld_rows,
+)
 from imbax.data.tabular import Dataset
 from imbax.errors import InputError
 from imbax.methods import Facts
@@ -29,8 +35,23 @@ class Protocol:
     epochs: int = 200
     n_synth: str = "double"
     valid_fraction: float = 0.2
+    scheme: str = "folds"
+    """"folds" of the rows that are not validation, or independent "repeats" of a 64/16/20 split."""
+    scaling: str = "min_max"
+    """"min_max" to [0, 1], or "z_score"."""
+    components: int | None = None
+    """Principal axes to project on after scaling; None: the features as they are."""
+    fit_on: str = "train"
+    """Rows that scaling and axes come from: "train", or "all" as the Adult experiment may have."""
 
     def __post_init__(self):
+        for field, allowed in (
+            ("scheme", ("folds", "repeats")),
+            ("scaling", tuple(SCALINGS)),
+            ("fit_on", ("train", "all")),
+        ):
+            if (given := getattr(self, field)) not in allowed:
+                raise InputError(f"{field}={given!r}, expected {' or '.join(map(repr, allowed))}")
         if self.epochs < 1:
             raise InputError(f"epochs={self.epochs}, expected at least 1; the paper has 200")
         if self.n_synth not in ("double", "balance"):
@@ -54,6 +75,11 @@ class Plan(NamedTuple):
     facts: Facts
     test_rows_in_train: np.ndarray
     """`[R]`."""
+    scalings: list[Scaling]
+
+    def features(self, run: int, rows: np.ndarray) -> np.ndarray:
+        """`[m, d']` float32: rows `[m]` as the models of a run see them."""
+        return scale(self.x[rows], self.scalings[run])
 
 
 def plan(
@@ -62,7 +88,7 @@ def plan(
     protocol: Protocol,
     splits: Sequence[tuple] | None = None,
 ) -> Plan:
-    """Cut the data set; see `stratified_splits` for the protocol and its errors.
+    """Cut the data set; see `stratified_splits` and `repeated_splits` for errors.
 
     Args:
       dataset: rows and labels.
@@ -73,47 +99,93 @@ def plan(
     parts, seed, fold = [], [], []
     for s in seeds:
         own = [Split(*map(np.asarray, split)) for split in splits] if splits else None
-        folds = own or stratified_splits(
-            dataset.y,
-            seed=s,
-            folds=protocol.folds,
-            valid_fraction=protocol.valid_fraction,
-            groups=dataset.groups,
-        )
+        folds = own or _splits(dataset, s, protocol)
         parts += folds
         seed += [s] * len(folds)
         fold += range(len(folds))
     x = condition(dataset.x)
-    scalings = [fit_min_max(x[part.train]) for part in parts]
-    sizes = _sizes(dataset, protocol, parts, fixed=splits is None and dataset.groups is None)
+    scalings = [_fit_scaling(x, part, protocol) for part in parts]
+    regular = splits is None and dataset.groups is None and protocol.scheme == "folds"
+    sizes = _sizes(dataset, protocol, parts, regular)
     runs = {
         "key": jnp.stack([_run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
-        "shift": np.stack([scaling.shift for scaling in scalings]),
-        "factor": np.stack([scaling.factor for scaling in scalings]),
+        **{
+            name: np.stack([getattr(scaling, name) for scaling in scalings])
+            for name in Scaling._fields
+            if getattr(scalings[0], name) is not None
+        },
     }
-    for name in Split._fields:
-        padded = [_pad(getattr(part, name), sizes[name]) for part in parts]
+    indices = {name: [getattr(part, name) for part in parts] for name in Split._fields}
+    if dataset.keep is not None:
+        sizes["withheld"] = sizes["minority"]
+        indices["withheld"] = [
+            withheld_rows(dataset.y, part, seed=s) for part, s in zip(parts, seed, strict=True)
+        ]
+    for name, rows in indices.items():
+        padded = [_pad(index, sizes[name]) for index in rows]
         runs[name], runs[f"{name}_w"] = (np.stack(leaves) for leaves in zip(*padded, strict=True))
     minority = sizes["minority"]
     surplus = {"double": minority, "balance": max(sizes["train"] - minority, minority)}
     facts = Facts(
-        x.shape[1], minority, surplus[protocol.n_synth], protocol.n_synth, protocol.epochs
+        features=protocol.components or x.shape[1],
+        max_minority=minority,
+        max_synth=surplus[protocol.n_synth],
+        n_synth=protocol.n_synth,
+        epochs=protocol.epochs,
     )
     shared_rows = np.array([rows_in_both(dataset.x, part.train, part.test) for part in parts])
     return Plan(
-        dataset, protocol, np.array(seed), np.array(fold), parts, x, runs, facts, shared_rows
+        dataset,
+        protocol,
+        seed=np.array(seed),
+        fold=np.array(fold),
+        splits=parts,
+        x=x,
+        runs=runs,
+        facts=facts,
+        test_rows_in_train=shared_rows,
+        scalings=scalings,
     )
+
+
+def _splits(dataset, seed, protocol):
+    if protocol.scheme == "folds":
+        if dataset.keep is not None:
+            raise InputError(f"{dataset.name} keeps some minority rows: use scheme 'repeats'")
+        return stratified_splits(
+            dataset.y,
+            seed=seed,
+            folds=protocol.folds,
+            valid_fraction=protocol.valid_fraction,
+            groups=dataset.groups,
+        )
+    if dataset.groups is not None:
+        raise InputError(f"{dataset.name} has groups, which 'repeats' would cut: use 'folds'")
+    return repeated_splits(dataset.y, seed=seed, repeats=protocol.folds, keep=dataset.keep)
+
+
+def _fit_scaling(x, part, protocol):
+    rows = part.train if protocol.fit_on == "train" else np.concatenate(part)
+    scaling = SCALINGS[protocol.scaling](x[rows])
+    if protocol.components is None:
+        return scaling
+    if not 1 <= protocol.components <= min(x[rows].shape):
+        raise InputError(
+            f"components={protocol.components}, expected 1 to {min(x[rows].shape)}, the fewer of "
+            "rows and features"
+        )
+    return fit_principal_axes(x[rows], scaling, protocol.components)
 
 
 def _run_key(seed, fold):
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), seed), fold)
 
 
-def _sizes(dataset, protocol, parts, fixed):
+def _sizes(dataset, protocol, parts, regular):
     """Padded lengths; where folds are regular, from the data set and protocol alone."""
     sizes = {name: max(len(getattr(part, name)) for part in parts) for name in Split._fields}
     sizes["minority"] = max(int(dataset.y[part.train].sum()) for part in parts)
-    if fixed:
+    if regular:
         folds = protocol.folds
         rest = dataset.n_rows - sizes["valid"]
         # Stratified parts differ by at most one row in each of the two classes.

@@ -90,21 +90,17 @@ def _movement(plan, result, r):
     if (points := _points(result, r)) is None or not len(points[0]):
         return False, float("nan"), float("nan")
     start, now = points
-    train = _scaled(plan, r, plan.splits[r].train)
+    train = plan.features(r, plan.splits[r].train)
     outside = (now < train.min(0) - 1e-6) | (now > train.max(0) + 1e-6)
     way = np.sqrt(((now - start) ** 2).sum(1).mean())
     return True, float(way), float(outside.any(1).mean())
-
-
-def _scaled(plan, r, rows):
-    return (plan.x[rows] - plan.runs["shift"][r]) * plan.runs["factor"][r]
 
 
 def _plane(plan, result, r, cells=60):
     """Training rows, points and probabilities on the training rows' first two principal axes."""
     from sklearn.decomposition import PCA
 
-    train = _scaled(plan, r, plan.splits[r].train)
+    train = plan.features(r, plan.splits[r].train)
     start, end = _points(result, r)
     axes = PCA(2, random_state=0).fit(train)
     flat = {"x": axes.transform(train), "start": axes.transform(start), "end": axes.transform(end)}

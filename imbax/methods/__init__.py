@@ -13,6 +13,7 @@ from imbax.losses import focal
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import supervised as sv
 from imbax.methods.duplicate import duplicate
+from imbax.methods.potential import potential
 from imbax.networks.mlp import mlp
 from imbax.training import Program, balanced_minibatches
 
@@ -60,6 +61,8 @@ class Method:
     """Go on with that method's whole training state, not only its best parameters."""
     one_epoch: bool = False
     """The program is over after one call of `epoch`, whatever the number of epochs."""
+    needs_withheld: bool = False
+    """Runs only where an experiment withholds minority rows (`Problem.withheld`)."""
     cost: float = 1.0
     """Rough time per epoch, 1 for plain training; only the progress display uses it."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -189,6 +192,17 @@ for _method in (
         settings=(sv.Hparams(),),
         options={"loss": "focal", "gamma": 2.0},
         sources=("supervised",),
+    ),
+    Method(
+        "potential",
+        "Real withheld minority rows added: a ceiling",
+        "sampling",
+        "training rows, and as many withheld minority rows; validation rows choose the epoch",
+        paper=_PAPER,
+        build=partial(_supervised, resample=potential),
+        settings=(sv.Hparams(),),
+        needs_withheld=True,
+        sources=("supervised", "potential"),
     ),
     Method(
         "explicit_gradient",

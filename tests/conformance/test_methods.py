@@ -18,7 +18,7 @@ from imbax.methods import get, names
 from imbax.training import advance, begin
 from imbax.types import Problem, Rows
 
-NEURAL = [name for name in names() if get(name).build]
+NEURAL = [name for name in names() if get(name).build and not get(name).needs_withheld]
 # Those with a program and settings of their own.
 PROGRAMS = [name for name in NEURAL if len(get(name).settings) == 1 and not get(name).resumes]
 EPOCHS = 50

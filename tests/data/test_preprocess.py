@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from imbax.data.preprocess import condition, fit_min_max, fit_z_score, identity, scale
+from imbax.data.preprocess import (
+    condition,
+    fit_min_max,
+    fit_principal_axes,
+    fit_z_score,
+    identity,
+    scale,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(50, 4)) * [1, 100, 1e-3, 5] + [0, 7, 0, -3]
@@ -67,3 +76,16 @@ def test_conditioning_maps_to_the_unit_interval_and_constants_to_zero():
     conditioned = condition(x)
     np.testing.assert_array_equal(conditioned.min(0), 0)
     np.testing.assert_array_equal(conditioned.max(0), [1, 1, 1, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("fit", "peer"), [(fit_min_max, MinMaxScaler()), (fit_z_score, StandardScaler())]
+)
+def test_principal_axes_are_scikit_learns(fit, peer):
+    x = np.random.default_rng(0).normal(size=(50, 6)) @ np.random.default_rng(1).normal(size=(6, 6))
+    x[:, 2] = 7
+    scaling = fit_principal_axes(x, fit(x), 3)
+    expected = make_pipeline(peer, PCA(3, svd_solver="covariance_eigh")).fit(x)
+    new = x[:5] + 1
+    new[:, 2] = 7
+    np.testing.assert_allclose(scale(new, scaling), expected.transform(new), atol=1e-10)

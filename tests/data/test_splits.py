@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from imbax.data.splits import rows_in_both, stratified_splits
+from imbax.data.splits import repeated_splits, rows_in_both, stratified_splits, withheld_rows
 from imbax.errors import InputError
 
 Y = (np.arange(500) % 10 == 0).astype(np.int8)
@@ -130,3 +130,57 @@ def test_rows_in_both_agrees_with_comparing_all_pairs():
     a, b = np.split(rng.permutation(200), [80])
     expected = (x[b][:, None] == x[a][None]).all(-1).any(1).sum()
     assert 0 < rows_in_both(x, a, b) == expected < len(b)
+
+
+THINNED = (np.arange(1000) % 2).astype(np.int8)
+
+
+def test_repeats_are_64_16_20_and_withhold_what_doubles_the_minority():
+    splits = repeated_splits(THINNED, seed=0, repeats=3, keep=50)
+    for split in splits:
+        withheld = withheld_rows(THINNED, split, seed=0)
+        assert [len(part) for part in (*split, withheld)] == [352, 88, 110, 32]
+        assert [int(THINNED[part].sum()) for part in (*split, withheld)] == [32, 8, 10, 32]
+        rows = np.concatenate([*split, withheld])
+        assert len(np.unique(rows)) == len(rows)
+    drawn = [set(split.train) for split in splits]
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
+
+
+def test_no_more_is_withheld_than_there_is():
+    (split,) = repeated_splits(THINNED, seed=0, repeats=1, keep=490)
+    assert len(withheld_rows(THINNED, split, seed=0)) == 10
+    a, b = (
+        withheld_rows(THINNED, repeated_splits(THINNED, seed=0, keep=50)[0], seed=s) for s in (0, 1)
+    )
+    assert not np.array_equal(a, b)
+
+
+def test_repeats_without_thinning_use_every_row_and_withhold_none():
+    (split,) = repeated_splits(THINNED, seed=3, repeats=1)
+    np.testing.assert_array_equal(np.sort(np.concatenate(split)), np.arange(1000))
+    assert len(withheld_rows(THINNED, split, seed=0)) == 0
+
+
+def test_a_repeat_depends_on_its_seed_and_number_alone():
+    given = repeated_splits(THINNED, seed=5, repeats=4, keep=50)
+    for few, many in zip(repeated_splits(THINNED, seed=5, repeats=2, keep=50), given, strict=False):
+        for a, b in zip(few, many, strict=True):
+            np.testing.assert_array_equal(a, b)
+    other = repeated_splits(THINNED, seed=6, repeats=1, keep=50)[0]
+    assert not np.array_equal(other.train, given[0].train)
+
+
+def test_a_stronger_thinning_keeps_some_of_the_same_rows():
+    kept = {}
+    for keep in (50, 20):
+        (split,) = repeated_splits(THINNED, seed=1, repeats=1, keep=keep)
+        rows = np.concatenate(split)
+        kept[keep] = set(rows[THINNED[rows] == 1])
+    assert kept[20] < kept[50]
+
+
+@pytest.mark.parametrize("keep", [4, 501])
+def test_too_few_or_too_many_kept_rows_are_named(keep):
+    with pytest.raises(InputError, match=f"{keep} of 500 minority rows and 500 others"):
+        repeated_splits(THINNED, seed=0, keep=keep)

@@ -1,5 +1,7 @@
 """A data set cut into runs: shapes that depend on nothing but data and protocol, no leakage."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -147,3 +149,61 @@ def test_rows_of_test_that_are_also_in_training_are_counted():
 def test_a_protocol_that_cannot_be_is_refused(given, message):
     with pytest.raises(InputError, match=message):
         Protocol(**given)
+
+
+@pytest.fixture(scope="module")
+def thinned():
+    """Repeats with 15 of 30 minority rows kept, on two principal axes of z-scores."""
+    whole = dataclasses.replace(dataset(), keep=15)
+    return plan(whole, [0, 1], Protocol(2, scheme="repeats", scaling="z_score", components=2))
+
+
+def test_repeats_withhold_rows_and_project(thinned):
+    assert thinned.facts.features == 2
+    assert thinned.runs["project"].shape == (4, 4, 2)
+    for r, split in enumerate(thinned.splits):
+        withheld = thinned.runs["withheld"][r][thinned.runs["withheld_w"][r] > 0]
+        assert thinned.dataset.y[withheld].all()
+        assert not set(withheld) & set(np.concatenate(split))
+        assert len(withheld) == thinned.dataset.y[split.train].sum()
+        z = thinned.features(r, split.train)
+        np.testing.assert_allclose(z.mean(0), 0, atol=1e-5)
+        covariance = np.cov(z, rowvar=False)
+        assert abs(covariance[0, 1]) < 1e-4 * covariance[0, 0]
+
+
+def test_repeats_have_the_same_shapes_whatever_the_seeds(thinned):
+    other = plan(thinned.dataset, [7], thinned.protocol)
+    for name, leaf in thinned.runs.items():
+        assert other.runs[name].shape[1:] == leaf.shape[1:]
+    assert other.facts == thinned.facts
+
+
+def test_scaling_may_come_from_all_rows_of_a_repeat(thinned):
+    protocol = dataclasses.replace(thinned.protocol, fit_on="all", components=None)
+    leaky = plan(thinned.dataset, [0], protocol)
+    rows = np.concatenate(leaky.splits[0])
+    np.testing.assert_allclose(leaky.features(0, rows).mean(0), 0, atol=1e-5)
+    assert abs(leaky.features(0, leaky.splits[0].train).mean(0)).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scheme": "loo"}, "scheme='loo', expected 'folds' or 'repeats'"),
+        ({"scaling": "robust"}, "scaling='robust', expected"),
+        ({"fit_on": "test"}, "fit_on='test', expected"),
+        ({"components": 5}, "components=5, expected 1 to 4"),
+        ({"components": 0}, "components=0, expected 1 to 4"),
+    ],
+)
+def test_a_protocol_that_cannot_be_is_named(options, message):
+    with pytest.raises(InputError, match=message):
+        plan(dataset(), [0], Protocol(**({"folds": 2} | options)))
+
+
+def test_withheld_rows_need_repeats_and_groups_need_folds():
+    with pytest.raises(InputError, match="use scheme 'repeats'"):
+        plan(dataclasses.replace(dataset(), keep=15), [0], Protocol())
+    with pytest.raises(InputError, match="use 'folds'"):
+        plan(dataset(groups=np.arange(110)), [0], Protocol(scheme="repeats"))

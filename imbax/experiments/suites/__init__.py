@@ -4,8 +4,10 @@ Nothing here imports jax, so that the command line can list suites at once.
 """
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
+from typing import Any
 
 from imbax.errors import InputError, did_you_mean
 
@@ -33,12 +35,14 @@ class Suite:
     name: str
     title: str
     loader: str
-    """Where its data sets come from: "quickstart", "imblearn27" or "file"."""
+    """Where its data sets come from: "quickstart", "imblearn27", "adult" or "file"."""
     seeds: int
     folds: int
     epochs: int
     datasets: tuple[str, ...] = ()
     methods: tuple[str, ...] = METHODS
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `plan.Protocol`."""
 
 
 def suite_names() -> tuple[str, ...]:
