@@ -99,6 +99,7 @@ def _run(options):
     _check_writable(out)
 
     _start_jax()
+    _keep_compiled_programs()
     from imbax.experiments.cells import Engine
     from imbax.experiments.lab import Lab
     from imbax.experiments.plan import Protocol
@@ -195,6 +196,16 @@ def _start_jax():
     from imbax.vectorize import use_cpu_cores
 
     use_cpu_cores()
+
+
+def _keep_compiled_programs():
+    """In the user's cache folder, unless jax was told of another; a later run loads them."""
+    import jax
+    from platformdirs import user_cache_path
+
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(user_cache_path("imbax") / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _load_plugins(files):

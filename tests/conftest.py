@@ -1,14 +1,17 @@
 """Shared fixtures: two CPU devices for jax, and where the real data lies, if it is there."""
 
+import os
 from pathlib import Path
 
-import jax
-import pytest
+ROOT = Path(__file__).resolve().parents[1]
+# Commands that tests start keep their compiled programs here, not in the user's cache folder.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "compiled")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 # Two devices, so that runs are divided over devices also where one core does the work.
 jax.config.update("jax_num_cpu_devices", 2)
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
