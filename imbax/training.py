@@ -67,6 +67,8 @@ class Program(NamedTuple):
     """"best": the epoch with the best validation average precision; "last": the last."""
     start_admissible: bool = False
     """Whether the starting point itself may be the best checkpoint (as epoch 0)."""
+    monitor: Callable[[Any, Problem], dict[str, jax.Array]] | None = None
+    """`(state, problem) -> scalars by name`, after every epoch; kept beside the curves."""
 
 
 class Progress(NamedTuple):
@@ -91,6 +93,8 @@ class Curves(NamedTuple):
 
     train_loss: jax.Array
     valid_average_precision: jax.Array
+    monitored: dict[str, jax.Array]
+    """What else the program watches; empty for most."""
 
 
 class Minibatches(NamedTuple):
@@ -170,7 +174,8 @@ def advance(
             progress.diverged | ~jnp.isfinite(loss) | ~jnp.isfinite(score),
             progress.resampled,
         )
-        return progress, Curves(loss, score)
+        monitored = program.monitor(state, problem) if program.monitor else {}
+        return progress, Curves(loss, score, monitored)
 
     return jax.lax.scan(epoch, progress, length=num_epochs)
 

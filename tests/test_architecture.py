@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "imbax"
 LAYERS = (
     ("errors",),
     ("types",),
-    ("losses", "metrics", "rowwise"),
+    ("losses", "metrics", "rowwise", "density"),
     ("networks.layers",),
     ("networks.mlp",),
     ("training", "bilevel"),

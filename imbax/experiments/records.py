@@ -43,6 +43,7 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
                 "test_score": score.astype(np.float32),
                 "train_curve": _curve(result, "train_loss", r),
                 "valid_curve": _curve(result, "valid_average_precision", r),
+                "monitored": _monitored(result, r),
                 "plane": _plane(plan, result, r) if r == 0 and start else None,
             }
         )
@@ -75,6 +76,11 @@ def _metrics(scores, y, w):
 
 def _curve(result, name, r):
     return np.zeros(0, np.float32) if result.curves is None else getattr(result.curves, name)[r]
+
+
+def _monitored(result, r):
+    monitored = {} if result.curves is None else result.curves.monitored
+    return {name: values[r] for name, values in monitored.items()}
 
 
 def _points(result, r):

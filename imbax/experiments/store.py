@@ -45,7 +45,7 @@ METRICS = (
     "precision_at_recall_50",
     "precision_at_recall_25",
 )
-ARRAYS = ("test_y", "test_score", "train_curve", "valid_curve", "plane")
+ARRAYS = ("test_y", "test_score", "train_curve", "valid_curve", "monitored", "plane")
 _COUNTS = ("n_train", "n_valid", "n_test", "n_minority", "test_rows_in_train")
 
 SCHEMA = pa.schema(
@@ -58,6 +58,7 @@ SCHEMA = pa.schema(
     + [(name, pa.float64()) for name in ("x_synth_move", "x_synth_outside")]
     + [("test_y", pa.list_(pa.int8())), ("test_score", pa.list_(pa.float32()))]
     + [(name, pa.list_(pa.float32())) for name in ("train_curve", "valid_curve")]
+    + [("monitored", pa.map_(pa.string(), pa.list_(pa.float32())))]
     + [("plane", pa.binary())]
 )
 

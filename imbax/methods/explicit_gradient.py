@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 
 from imbax.bilevel import inner_update, outer_gradient
+from imbax.density import log_density
 from imbax.losses import OBJECTIVES, binary_cross_entropy, supervised_loss, weighted_mean
 from imbax.methods.duplicate import synthetic_count
 from imbax.training import (
@@ -91,6 +92,14 @@ class Hparams(NamedTuple):
     """Trust region: largest Euclidean distance from the starting point."""
 
 
+class Info(NamedTuple):
+    """Diagnostics of one step."""
+
+    outer_loss: jax.Array
+    gradient_norm: jax.Array
+    """Euclidean norm of the outer gradient over the batch's points."""
+
+
 class State(NamedTuple):
     """What the next step needs."""
 
@@ -107,14 +116,8 @@ class State(NamedTuple):
     """`[d]`: the box's upper corner."""
     outer_part: jax.Array
     """`[n]`: 1 for training rows set aside for the outer loss."""
-
-
-class Info(NamedTuple):
-    """Diagnostics of one step."""
-
-    outer_loss: jax.Array
-    gradient_norm: jax.Array
-    """Euclidean norm of the outer gradient over the batch's points."""
+    info: Info
+    """Means over the last epoch."""
 
 
 def init(
@@ -137,7 +140,8 @@ def init(
     x = x + hparams.jitter * _minority_sd(train, positions, n_minority) * _noise(noise_key, x)
     low, high = _box(train) if config.constraint == "box" else (jnp.zeros(x.shape[1]),) * 2
     part = _random_third(part_key, train.w) if config.outer == "train_part" else 0 * train.w
-    return State(theta_0, x, x, (wanted & uncertain).astype(x.dtype), low, high, part)
+    w = (wanted & uncertain).astype(x.dtype)
+    return State(theta_0, x, x, w, low, high, part, Info(*jnp.zeros(2)))
 
 
 def step(
@@ -216,19 +220,23 @@ def explicit_gradient(network: Network, config: Config) -> Program:
             )
             outer = outer_rows.take(outer_window(number)[0](outer_order))
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
-            after, _ = step(loss_fn, config, hparams, now, batch, outer, outer_loss_fn)
+            after, info = step(loss_fn, config, hparams, now, batch, outer, outer_loss_fn)
             real = drawn.w.sum() > 0  # a batch that is all padding is no step
+            info = jax.tree.map(lambda value: value * real, info)
             keep = lambda new, old: jnp.where(real, new, old)  # noqa: E731
             params = jax.tree.map(keep, after.params, params)
             moved = keep(after.x_synth, now.x_synth)
-            return (params, jax.lax.dynamic_update_slice_in_dim(x_synth, moved, at, 0)), None
+            return (params, jax.lax.dynamic_update_slice_in_dim(x_synth, moved, at, 0)), info
 
         steps = jnp.arange(batches.row.shape[0])
         with jax.default_matmul_precision("float32"):
             carry = (state.params, state.x_synth[order])
-            (params, x_synth), _ = jax.lax.scan(one_batch, carry, (steps, batches))
+            (params, x_synth), info = jax.lax.scan(one_batch, carry, (steps, batches))
             loss = _loss_of_first_batches(loss_fn, params, train, batches)
-        return state._replace(params=params, x_synth=x_synth[jnp.argsort(order)]), loss
+        done = (batches.w.sum(1) > 0).sum()
+        info = jax.tree.map(lambda values: values.sum() / done, info)
+        x_synth = x_synth[jnp.argsort(order)]
+        return state._replace(params=params, x_synth=x_synth, info=info), loss
 
     return Program(
         apply=network.apply,
@@ -237,6 +245,7 @@ def explicit_gradient(network: Network, config: Config) -> Program:
         fit=lambda state: Fit(state.params, Points(state.x_start, state.x_synth, state.w_synth)),
         checkpoint=config.checkpoint,
         start_admissible=True,
+        monitor=None if config.frozen else _watched,
     )
 
 
@@ -333,6 +342,22 @@ def _constrain(config, hparams, state, x):
 def _hold(x, start, columns):
     columns = jnp.array(columns)
     return x.at[:, columns].set(start[:, columns])
+
+
+def _watched(state, problem):
+    """The convergence of the points (appendix C of the paper)."""
+    move = ((state.x_synth - state.x_start) ** 2).sum(1)
+    count = state.w_synth.sum()
+    mean = lambda values: jnp.where(state.w_synth > 0, values, 0).sum() / count  # noqa: E731
+    watched = {
+        "outer_loss": state.info.outer_loss,
+        "outer_gradient_norm": state.info.gradient_norm,
+        "x_synth_move": jnp.sqrt(mean(move)),
+    }
+    if problem.withheld is not None:
+        real = problem.withheld.all()
+        watched["x_synth_log_density"] = mean(log_density(state.x_synth, real.x, real.w))
+    return watched
 
 
 def _loss_of_first_batches(loss_fn, params, train, batches, most=4):

@@ -69,6 +69,7 @@ def make_rows(dataset: str, method: str, seed: int, folds: int = 2, diverged: bo
                 "test_y": test_y,
                 "test_score": np.full(200, np.nan, np.float32) if lost else score,
                 "train_curve": 0.6 * np.exp(-epochs / pace) + 0.02 if neural else [],
+                "monitored": {},
                 "valid_curve": 0.6 - 0.4 * np.exp(-epochs / pace) if neural else [],
                 "plane": make_plane(rng) if moving and fold == 0 and seed == 0 else None,
             }

@@ -258,11 +258,26 @@ def test_padding_changes_no_bit():
     np.testing.assert_allclose(given.train_loss, expected.train_loss, 1e-6)
 
 
+def test_the_convergence_of_the_points_is_watched():
+    progress, curves = run()
+    state, watched = progress.state, curves.monitored
+    assert set(watched) == {"outer_loss", "outer_gradient_norm", "x_synth_move"}
+    move = jnp.linalg.norm(state.x_synth - state.x_start, axis=1)[state.w_synth > 0]
+    np.testing.assert_allclose(watched["x_synth_move"][-1], jnp.sqrt((move**2).mean()), 1e-5)
+    assert (np.diff(watched["x_synth_move"]) != 0).all()
+    assert (watched["outer_gradient_norm"] > 0).all()
+    # One batch is an epoch here, so that the mean over steps is the step's.
+    assert 0.1 < watched["outer_loss"][0] < 2
+
+
 def test_frozen_is_eta2_zero():
     frozen, still = run(frozen=True), run(Hparams(eta2=0.0))
     np.testing.assert_array_equal(frozen[0].state.x_synth, frozen[0].state.x_start)
     np.testing.assert_array_equal(still[0].state.x_synth, still[0].state.x_start)
-    for a, b in leaves(frozen, still):
+    # With nothing to move, the frozen form does not look at the outer loss.
+    assert frozen[1].monitored == {}
+    same = [(p._replace(state=p.state._replace(info=())), c.train_loss) for p, c in (frozen, still)]
+    for a, b in leaves(*same):
         np.testing.assert_allclose(a, b, 1e-5, 1e-6)
     usual = run()[0].state
     assert (usual.x_synth != usual.x_start).any()

@@ -57,7 +57,7 @@ def load_suite(name: str) -> Suite:
     if name not in suite_names():
         raise InputError(f"unknown suite {name!r}{did_you_mean(name, suite_names())}")
     content = tomllib.loads(resources.files(__name__).joinpath(f"{name}.toml").read_text("utf-8"))
-    if content["loader"] == "imblearn27":
+    if content["loader"] == "imblearn27" and "datasets" not in content:
         from imbax.data.tabular import imblearn27_facts
 
         content["datasets"] = [facts.name for facts in imblearn27_facts()]

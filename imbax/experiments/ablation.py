@@ -1,0 +1,60 @@
+"""Explicit Gradient under the readings on which its paper and its public code differ.
+
+Each reading is a method of its own, `eg_...`, one choice away from `explicit_gradient`. Those that
+differ in traced numbers only share its compiled program.
+"""
+
+from functools import partial
+
+from imbax.methods import get, register
+from imbax.methods.explicit_gradient import Hparams
+
+__all__ = ["READINGS"]
+
+_STATIC = {
+    "eg_inner_synth": ("inner loss on synthetic rows alone (equation 1)", {"inner": "synth"}),
+    "eg_inner_sum": ("inner loss a sum of two means", {"inner": "sum_of_means"}),
+    "eg_steps_5": ("five inner steps", {"num_steps": 5}),
+    "eg_outer_train": ("outer loss on training rows", {"outer": "train"}),
+    "eg_outer_part": ("outer loss on a third of train, held out", {"outer": "train_part"}),
+    "eg_outer_balanced": ("balanced outer loss", {"outer_loss": "balanced_bce"}),
+    "eg_outer_focal": ("focal outer loss", {"outer_loss": "focal"}),
+    "eg_outer_ap": ("smooth average precision as outer loss", {"outer_loss": "smooth_ap"}),
+    "eg_synth_batch_16": ("16 synthetic rows in a step", {"synth_batch_size": 16}),
+    "eg_box": ("points kept in the box of the training rows", {"constraint": "box"}),
+    "eg_last": ("the last epoch, not the best", {"checkpoint": "last"}),
+}
+_TRACED = {
+    "eg_eta2_0.1": ("η₂ = 0.1", {"eta2": 0.1}),
+    "eg_eta2_1": ("η₂ = 1", {"eta2": 1.0}),
+    "eg_eta2_100": ("η₂ = 100", {"eta2": 100.0}),
+    "eg_eta2_1000": ("η₂ = 1000", {"eta2": 1000.0}),
+    "eg_damping_0.9": ("θ <- 0.9 θ + 0.1 θ'", {"damping": 0.9}),
+    "eg_confidence_0.5": ("only rows that θ₀ gets wrong are duplicated", {"confidence": 0.5}),
+    "eg_jitter_0.5": ("points start with noise of 0.5 SD", {"jitter": 0.5}),
+}
+
+READINGS = {name: title for name, (title, _) in (_TRACED | _STATIC).items()}
+"""Names and what differs from `explicit_gradient`, in words."""
+
+
+def _register():
+    default = get("explicit_gradient")
+    shared = {
+        "kind": "meta",
+        "sees": default.sees,
+        "paper": default.paper,
+        "starts_from": default.starts_from,
+        "cost": default.cost,
+        "sources": default.sources,
+    }
+    for name, (title, choice) in _STATIC.items():
+        build = partial(default.build, **choice)
+        facts = {"title": title, "options": choice, "settings": default.settings}
+        register(name, build, **(shared | facts))
+    for name, (title, choice) in _TRACED.items():
+        facts = {"title": title, "settings": (Hparams(**choice),)}
+        register(name, default.build, **(shared | facts))
+
+
+_register()
