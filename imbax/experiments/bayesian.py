@@ -55,9 +55,8 @@ def signed_rank(differences: Sequence[float], rope: float = ROPE, *, seed: int =
     if not len(z):
         return Posterior(math.nan, math.nan, math.nan)
     z = np.append(z, 0.0)
-    strength = np.ones(len(z))
-    strength[-1] = _PRIOR_STRENGTH
     order = np.argsort(z)
+    strength = np.where(order == len(z) - 1, _PRIOR_STRENGTH, 1.0)
     z = z[order]
     # Sorted, so that the partners j of a row i that fulfil a condition are the first or last few:
     # one cumulative sum in place of n^2 pairs. The slack is for sums that miss the rope's end by
@@ -68,13 +67,13 @@ def signed_rank(differences: Sequence[float], rope: float = ROPE, *, seed: int =
     largest = np.zeros(3)
     block = max(1, _BLOCK // len(z))
     for start in range(0, _SAMPLES, block):
-        # A Dirichlet draw is gamma draws over their sum; the sum changes no comparison, but is
-        # needed for the middle share, which is what the two outer ones leave of 1.
-        w = rng.standard_gamma(strength, (min(block, _SAMPLES - start), len(z)))[:, order]
-        w /= w.sum(axis=1, keepdims=True)
-        total = np.pad(np.cumsum(w, axis=1), ((0, 0), (1, 0)))
-        worse = np.sum(w * total[:, n_below], axis=1)
-        better = np.sum(w * (total[:, -1:] - total[:, n_up_to]), axis=1)
-        theta = np.stack([worse, 1 - worse - better, better])
-        largest += np.bincount(theta.argmax(axis=0), minlength=3)
+        # A Dirichlet draw is gamma draws over their sum; not dividing scales all three masses.
+        w = rng.standard_gamma(strength, (min(block, _SAMPLES - start), len(z)))
+        total = np.zeros((len(w), len(z) + 1))
+        np.cumsum(w, axis=1, out=total[:, 1:])
+        every = total[:, -1]
+        worse = np.einsum("si,si->s", w, total[:, n_below])
+        better = every**2 - np.einsum("si,si->s", w, total[:, n_up_to])
+        masses = np.stack([worse, every**2 - worse - better, better])
+        largest += np.bincount(masses.argmax(axis=0), minlength=3)
     return Posterior(*(largest / _SAMPLES).tolist())
