@@ -58,12 +58,25 @@ def _parser():
     table.add_argument("--minority", metavar="LABEL", help="default: the rarest label")
     table.add_argument("--groups", metavar="COLUMN", help="rows of a group stay in one part")
     table.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="not features")
+    _add_selection(run)
     run.set_defaults(command=_run)
 
     report = commands.add_parser("report", help="write the report again, or over several folders")
     report.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     report.add_argument("--out", type=Path, metavar="DIR", help="default: the first folder")
+    _add_selection(report)
     report.set_defaults(command=_report)
+
+    compare = commands.add_parser("compare", help="statistics of any table of scores")
+    compare.add_argument(
+        "scores", type=Path, metavar="SCORES.csv",
+        help="a row per data set, named in the first column, a column per method, higher is better",
+    )  # fmt: skip
+    compare.add_argument("--control", metavar="METHOD", help="default: compare every pair")
+    compare.add_argument("--rope", type=float, metavar="SIZE", default=0.01,
+                         help="differences that count as none, default 0.01")  # fmt: skip
+    compare.add_argument("--out", type=Path, metavar="DIR", help="default: results/compare/SCORES")
+    compare.set_defaults(command=_compare)
 
     show = commands.add_parser("list", help="list suites, datasets or methods")
     show.add_argument("what", choices=("suites", "datasets", "methods"))
@@ -75,6 +88,13 @@ def _parser():
     bench.add_argument("--runs", nargs="+", type=int, default=[1, 4, 20], metavar="N")
     bench.set_defaults(command=_bench)
     return parser
+
+
+def _add_selection(parser):
+    parser.add_argument(
+        "--selection", choices=("test", "optimistic"), default="test",
+        help="optimistic: also say what reporting validation scores would have shown",
+    )  # fmt: skip
 
 
 def _run(options):
@@ -120,7 +140,7 @@ def _run(options):
     for where, error in outcome.failed.items():
         print(f"imbax: error: {where}: {error}", file=sys.stderr)
     if any((out / "runs").glob("*/*/*.parquet")):
-        print(f"report: {write_report([out], out)}")
+        print(f"report: {write_report([out], out, optimistic=_optimistic(options))}")
     return 2 if outcome.failed else 0
 
 
@@ -217,6 +237,10 @@ def _load_plugins(files):
         runpy.run_path(file)
 
 
+def _optimistic(options):
+    return options.selection == "optimistic"
+
+
 def _report(options):
     from imbax.experiments.report import write_report
 
@@ -225,7 +249,23 @@ def _report(options):
             raise InputError(f"{folder} is not a folder; give one that `imbax run --out` wrote")
     out = options.out or options.folders[0]
     _check_writable(out)
-    print(f"report: {write_report(options.folders, out)}")
+    print(f"report: {write_report(options.folders, out, optimistic=_optimistic(options))}")
+    return 0
+
+
+def _compare(options):
+    from imbax.experiments.compare import write_comparison
+    from imbax.experiments.scores import read_scores
+
+    scores = read_scores(options.scores)
+    out = options.out or Path("results") / "compare" / options.scores.stem
+    _check_writable(out)
+    page = write_comparison(
+        scores, out, source=options.scores.name, control=options.control, rope=options.rope
+    )
+    if dropped := len(scores) - len(scores.dropna()):
+        print(f"{dropped} of {len(scores)} data sets left out: not every method has a score there")
+    print(f"comparison: {page}")
     return 0
 
 

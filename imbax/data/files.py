@@ -1,8 +1,9 @@
-"""`read_table`: the user's CSV, Parquet or npz file as a `Dataset`."""
+"""The user's CSV, Parquet or npz file: `read_table` as a `Dataset`, `read_frame` as it is."""
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from imbax.errors import InputError, did_you_mean, shortened
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_table"]
+__all__ = ["read_frame", "read_table"]
 
 # A text column above either is taken for an identifier: one-hot columns of it would be noise.
 MAX_LEVELS = 1000
@@ -82,36 +83,60 @@ def read_table(
     )
 
 
+def read_frame(path: Path, suffixes: Sequence[str] = (".csv", ".parquet")) -> "pd.DataFrame":
+    """A file as a frame with distinct text column names and at least one row, nothing converted.
+
+    Raises:
+        InputError: there is no such file, its suffix is not among `suffixes`, or it is empty,
+            damaged or ragged.
+    """
+    _check_file(path, suffixes)
+    return _parsed(path, {".csv": _read_csv, ".parquet": _read_parquet}[path.suffix.lower()])
+
+
 def _read(path: Path, target: str | None, groups: str | None) -> tuple["pd.DataFrame", str]:
     """The file as a frame with distinct text column names, and the name of the target."""
-    readers = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz}
-    suffix = path.suffix.lower()
+    _check_file(path, (".csv", ".parquet", ".npz"))
+    if path.suffix.lower() != ".npz":
+        if target is None:
+            raise InputError(
+                f"{path.name}: the column of labels is not named; give --target COLUMN"
+            )
+        return read_frame(path), target
+    target = "label" if target is None else target
+    columns = [target] if groups is None else [target, groups]
+    return _parsed(path, partial(_read_npz, columns=columns)), target
+
+
+def _check_file(path: Path, suffixes: Sequence[str]) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder, expected a file; give the file inside it")
     if not path.exists():
         raise InputError(f"there is no file {path}; check the name and the folder")
-    if suffix not in readers:
-        raise InputError(f"{path.name}: suffix {suffix!r}, expected .csv, .parquet or .npz")
+    if path.suffix.lower() not in suffixes:
+        expected = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        raise InputError(f"{path.name}: suffix {path.suffix.lower()!r}, expected {expected}")
     if path.stat().st_size == 0:
         raise InputError(f"{path.name} is empty, expected a table; write it again")
-    if target is None and suffix != ".npz":
-        raise InputError(f"{path.name}: the column of labels is not named; give --target COLUMN")
-    target = "label" if target is None else target
+
+
+def _parsed(path: Path, reader: Callable[[Path], "pd.DataFrame"]) -> "pd.DataFrame":
     try:
-        frame = readers[suffix](path, [target] if groups is None else [target, groups])
+        frame = reader(path)
     except InputError:
         raise
     except DAMAGED as error:
         raise InputError(
-            f"{path.name} cannot be read as {suffix} ({first_line(error)}); write it again"
+            f"{path.name} cannot be read as {path.suffix.lower()} ({first_line(error)}); "
+            "write it again"
         ) from error
     if len(frame) == 0:
         raise InputError(f"{path.name} has a header and no rows, expected a table; write it again")
     frame.columns = [str(column) for column in frame.columns]
-    return frame, target
+    return frame
 
 
-def _read_csv(path: Path, _: list[str]) -> "pd.DataFrame":
+def _read_csv(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     # utf-8-sig: spreadsheets write a byte order mark, which would stick to the first name.
@@ -130,7 +155,7 @@ def _read_csv(path: Path, _: list[str]) -> "pd.DataFrame":
             ) from error
 
 
-def _read_parquet(path: Path, _: list[str]) -> "pd.DataFrame":
+def _read_parquet(path: Path) -> "pd.DataFrame":
     import pandas as pd
     import pyarrow.parquet
 

@@ -7,34 +7,31 @@ keeps its colour and line in every figure drawn with the same list. ``rows`` are
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from imbax.experiments.drawing import (
+    FAINT,
+    INK,
+    LEGEND,
+    OWN_COLOUR,
+    add_legend,
+    new_figure,
+    rgb,
+    save,
+    styles_of,
+)
 from imbax.experiments.statistics import paired_differences
-from imbax.experiments.tables import in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["precision_recall", "score_differences", "synthetic_points", "training_curves"]
 
-# Okabe and Ito's palette, without its yellow, which is hard to see as a line on white.
-_OWN_COLOUR = {
-    "explicit_gradient": "#D55E00",
-    "explicit_gradient_frozen": "#E69F00",
-    "ce": "#0072B2",
-    "ce_long": "#56B4E9",
-}
-_OTHER_COLOURS = ("#009E73", "#CC79A7", "#000000", "#999999")
-_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 _BANDED = ("explicit_gradient", "ce")
-_INK, _FAINT = "#333333", "#E4E4E4"
-_LEGEND = {"frameon": False, "fontsize": 9, "labelcolor": _INK}
 _MOST_LINES = 12
 _MOST_POINTS = 4000
 
@@ -52,8 +49,8 @@ def precision_recall(
     shown = _shown(rows)
     recall = np.linspace(0, 1, 401)
     recall[0] = 1e-6  # at 0 itself the precision is 1 by definition
-    figure, (ax,) = _figure(7.2, 4.4, 1)
-    for method, style in _styles(methods or rows["method"]).items():
+    figure, (ax,) = new_figure(7.2, 4.4, 1)
+    for method, style in styles_of(methods or rows["method"]).items():
         runs = rows[rows["method"] == method]
         if method not in shown:
             continue
@@ -67,11 +64,11 @@ def precision_recall(
             )
         ax.plot(recall, mean, label=method, drawstyle="steps-pre", **style)
     chance = float(np.mean(np.concatenate(list(rows["test_y"]))))
-    ax.axhline(chance, color=_INK, linewidth=0.8, linestyle=(0, (1, 3)), label="chance")
+    ax.axhline(chance, color=INK, linewidth=0.8, linestyle=(0, (1, 3)), label="chance")
     ax.set(xlabel="Recall", ylabel="Precision (mean over runs)", xlim=(0, 1), ylim=(0, 1.02))
     ax.set_title(rows["dataset"].iloc[0])
-    _legend(figure, ax)
-    return _save(figure, path)
+    add_legend(figure, ax)
+    return save(figure, path)
 
 
 def training_curves(
@@ -82,9 +79,9 @@ def training_curves(
     if rows.empty:
         return None
     shown = _shown(rows)
-    figure, (loss, score) = _figure(9.6, 3.9, 2)
+    figure, (loss, score) = new_figure(9.6, 3.9, 2)
     positive = True
-    for method, style in _styles(methods or rows["method"]).items():
+    for method, style in styles_of(methods or rows["method"]).items():
         if method not in shown:
             continue
         runs = rows[rows["method"] == method]
@@ -101,9 +98,9 @@ def training_curves(
     for ax in (loss, score):
         ax.set_xlim(left=0)
         ax.xaxis.get_major_locator().set_params(integer=True)
-    figure.suptitle(rows["dataset"].iloc[0], color=_INK, fontsize=11)
-    _legend(figure, score)
-    return _save(figure, path)
+    figure.suptitle(rows["dataset"].iloc[0], color=INK, fontsize=11)
+    add_legend(figure, score)
+    return save(figure, path)
 
 
 def synthetic_points(plane: Mapping[str, np.ndarray], path: Path, title: str) -> Path:
@@ -112,36 +109,32 @@ def synthetic_points(plane: Mapping[str, np.ndarray], path: Path, title: str) ->
     ``plane`` holds the arrays of ``store.unpack_plane``. The background is the probability of the
     minority class on the plane itself, its 0.5 line is drawn where there is one.
     """
-    figure, (ax,) = _figure(7.2, 5.4, 1)
+    figure, (ax,) = new_figure(7.2, 5.4, 1)
     probability = np.asarray(plane["probability"])
-    shades = _white_to(_OWN_COLOUR["explicit_gradient"])
+    shades = _white_to(OWN_COLOUR["explicit_gradient"])
     filled = ax.contourf(
         plane["grid_x"], plane["grid_y"], probability, np.linspace(0, 1, 11), cmap=shades
     )
     if probability.min() < 0.5 < probability.max():
-        ax.contour(
-            plane["grid_x"], plane["grid_y"], probability, [0.5], colors=_INK, linewidths=1.2
-        )
-        ax.plot([], [], color=_INK, linewidth=1.2, label="probability 0.5")
+        ax.contour(plane["grid_x"], plane["grid_y"], probability, [0.5], colors=INK, linewidths=1.2)
+        ax.plot([], [], color=INK, linewidth=1.2, label="probability 0.5")
     x, y = np.asarray(plane["x"]), np.asarray(plane["y"])
     majority, minority = x[y == 0], x[y == 1]
     majority = majority[:: max(1, -(-len(majority) // _MOST_POINTS))]
     ax.scatter(*majority.T, s=5, color="#8A8A8A", alpha=0.45, linewidth=0, label="majority row")
     ax.scatter(*minority.T, s=16, color="#0072B2", linewidth=0, label="minority row")
     start, end = np.asarray(plane["start"]), np.asarray(plane["end"])
-    ax.plot(*np.stack([start, end], axis=1).T, color=_INK, linewidth=0.6, alpha=0.55)
-    ax.scatter(
-        *start.T, s=34, facecolor="none", edgecolor=_INK, linewidth=0.8, label="point, start"
-    )
+    ax.plot(*np.stack([start, end], axis=1).T, color=INK, linewidth=0.6, alpha=0.55)
+    ax.scatter(*start.T, s=34, facecolor="none", edgecolor=INK, linewidth=0.8, label="point, start")
     ax.scatter(*end.T, s=18, color="#D55E00", edgecolor="white", linewidth=0.5, label="point, end")
     ax.set(xlabel="First principal axis", ylabel="Second principal axis", title=title)
     ax.grid(False)
     bar = figure.colorbar(filled, ax=ax, label="Probability of the minority class", shrink=0.75)
     bar.outline.set_visible(False)
-    bar.ax.yaxis.label.set_color(_INK)
-    bar.ax.tick_params(color="#999999", labelcolor=_INK, labelsize=9)
-    figure.legend(loc="outside lower center", ncols=5, **_LEGEND)
-    return _save(figure, path)
+    bar.ax.yaxis.label.set_color(INK)
+    bar.ax.tick_params(color="#999999", labelcolor=INK, labelsize=9)
+    figure.legend(loc="outside lower center", ncols=5, **LEGEND)
+    return save(figure, path)
 
 
 def score_differences(
@@ -161,14 +154,14 @@ def score_differences(
         return None
     order = next(iter(tables.values()))["mean"].sort_values().index
     order = order.append(pd.Index(sorted({*runs["dataset"]} - {*order})))
-    figure, (ax,) = _figure(7.2, 1.2 + 0.3 * len(order), 1)
-    ax.axvline(0, color=_INK, linewidth=0.8)
+    figure, (ax,) = new_figure(7.2, 1.2 + 0.3 * len(order), 1)
+    ax.axvline(0, color=INK, linewidth=0.8)
     ax.set_yticks(np.arange(1, len(order)) - 0.5, minor=True)
-    ax.grid(axis="y", which="minor", color=_FAINT, linewidth=0.7)
+    ax.grid(axis="y", which="minor", color=FAINT, linewidth=0.7)
     ax.tick_params(axis="y", which="minor", length=0)
     for i, (rival, table) in enumerate(tables.items()):
         height = order.get_indexer(table.index) + 0.22 * ((len(tables) - 1) / 2 - i)
-        colour = _styles([rival])[rival]["color"]
+        colour = styles_of([rival])[rival]["color"]
         ax.errorbar(
             table["mean"],
             height,
@@ -177,35 +170,21 @@ def score_differences(
             markersize=5,
             elinewidth=1,
             color=colour,
-            ecolor=(*_rgb(colour), 0.45),
+            ecolor=(*rgb(colour), 0.45),
             label=f"minus {rival}",
         )
     ax.set_yticks(range(len(order)), order)
     ax.set(xlabel=f"Average precision of {control} minus that of a rival (mean ± SD over runs)")
     ax.grid(axis="y", visible=False)
     ax.set_ylim(-0.5, len(order) - 0.5)
-    figure.legend(loc="outside upper center", ncols=3, **_LEGEND)
-    return _save(figure, path)
-
-
-def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and line of each method, in the order of the legend."""
-    looks = list(product(_DASHES, _OTHER_COLOURS))
-    styles, others = {}, 0
-    for method in in_order(methods):
-        if method in _OWN_COLOUR:
-            styles[method] = {"color": _OWN_COLOUR[method], "linewidth": 2.2, "zorder": 3}
-        else:
-            dashes, colour = looks[others % len(looks)]
-            styles[method] = {"color": colour, "linewidth": 1.3, "linestyle": dashes}
-            others += 1
-    return styles
+    figure.legend(loc="outside upper center", ncols=3, **LEGEND)
+    return save(figure, path)
 
 
 def _shown(rows: pd.DataFrame) -> set[str]:
     """As many methods as a figure can hold: the paper's own, then the best on this dataset."""
     scores = rows.groupby("method")["average_precision"].mean().sort_values(ascending=False)
-    own = [method for method in scores.index if method in _OWN_COLOUR]
+    own = [method for method in scores.index if method in OWN_COLOUR]
     return {*own, *[m for m in scores.index if m not in own][: _MOST_LINES - len(own)]}
 
 
@@ -223,29 +202,6 @@ def _median(curves: pd.Series) -> np.ndarray:
     return table.replace([np.inf, -np.inf], np.nan).median(axis=1).to_numpy()
 
 
-def _figure(width: float, height: float, panels: int) -> "tuple[Figure, list[Axes]]":
-    # A figure of its own instead of pyplot: nothing global, any thread, no window.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = list(figure.subplots(1, panels, squeeze=False)[0])
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.spines[["left", "bottom"]].set_color("#999999")
-        ax.tick_params(color="#999999", labelcolor=_INK, labelsize=9)
-        ax.xaxis.label.set_color(_INK)
-        ax.yaxis.label.set_color(_INK)
-        ax.title.set(color=_INK, fontsize=11)
-        ax.grid(color=_FAINT, linewidth=0.7)
-        ax.set_axisbelow(True)
-    return figure, axes
-
-
-def _legend(figure: "Figure", ax: "Axes") -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", **_LEGEND)
-
-
 def _log_scale(ax: "Axes") -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -253,25 +209,11 @@ def _log_scale(ax: "Axes") -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.tick_params(which="minor", color=_FAINT)
+    ax.tick_params(which="minor", color=FAINT)
 
 
 def _white_to(colour: str) -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
-    pale = tuple(0.5 + 0.5 * channel for channel in _rgb(colour))
+    pale = tuple(0.5 + 0.5 * channel for channel in rgb(colour))
     return LinearSegmentedColormap.from_list("pale", ["#FFFFFF", pale])
-
-
-def _rgb(colour: str) -> tuple[float, float, float]:
-    from matplotlib.colors import to_rgb
-
-    return to_rgb(colour)
-
-
-def _save(figure: "Figure", path: Path) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Without the version of matplotlib the same runs give the same bytes.
-    figure.savefig(path, dpi=150, metadata={"Software": None})
-    return path

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from imbax.experiments import statistics, tables
+from imbax.experiments import contrasts, statistics, tables
+from imbax.experiments.bayesian import ROPE, signed_rank
+from imbax.experiments.contrasts import count, effect_text, interval_text, p_text
+from imbax.experiments.statistics import FEWEST_DATASETS, LEVEL
 
-__all__ = ["count", "findings", "further_from_paper", "moving_points"]
+__all__ = ["findings", "further_from_paper", "moving_points"]
 
-# Below this many datasets the smallest two-sided p-value Wilcoxon's test can give is above 0.05.
-_FEWEST_DATASETS = 6
-_LEVEL = 0.05
 _CONTROL, _BASELINE = "explicit_gradient", "ce"
 _RIVALS = {
     "explicit_gradient_frozen": "the same training with the points held still",
@@ -23,11 +23,11 @@ _RIVALS = {
 def findings(runs: pd.DataFrame) -> str:
     """Markdown paragraphs on who wins over datasets, and whether that is more than chance."""
     scores = tables.score_table(runs)
-    parts = [_ranking(scores)]
-    if len(scores) < _FEWEST_DATASETS:
+    parts = [contrasts.ranking(scores)]
+    if len(scores) < FEWEST_DATASETS:
         parts.append(
             f"A test over {count(len(scores), 'dataset')} is not meaningful (it takes at least "
-            f"{_FEWEST_DATASETS}), so only wins and losses are given."
+            f"{FEWEST_DATASETS}), so only wins and losses are given."
         )
     if _CONTROL in scores:
         rivals = [rival for rival in _RIVALS if rival in scores]
@@ -86,23 +86,6 @@ def moving_points(runs: pd.DataFrame) -> str:
     )
 
 
-def _ranking(scores: pd.DataFrame) -> str:
-    test = statistics.friedman(scores)
-    if test.n == 0 or test.n_methods < 2:
-        return ""
-    ranks = statistics.mean_ranks(scores).sort_values(kind="stable")
-    listed = ", ".join(f"`{method}` {rank:.2f}" for method, rank in ranks.items())
-    left_out = f" ({test.dropped} left out for want of a score)" if test.dropped else ""
-    text = f"Mean rank over {count(test.n, 'dataset')}{left_out}, 1 = best: {listed}."
-    if test.n >= _FEWEST_DATASETS and test.n_methods > 2:
-        differ = "differ by more" if test.f_p_value < _LEVEL else "do not differ by more"
-        text += (
-            f" Friedman's test in Iman and Davenport's form gives F = {test.f:.2f}, "
-            f"p = {test.f_p_value:.2g}: the methods' ranks {differ} than chance would give."
-        )
-    return text
-
-
 def _against(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) -> str:
     """Does the paper's method beat its own frozen form and cross-entropy?"""
     rivals = [rival for rival in rivals if (scores[_CONTROL] - scores[rival]).notna().any()]
@@ -118,12 +101,15 @@ def _against(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) ->
             f"{count(result.ties, 'tie')}, {count(result.losses, 'loss', 'losses')} on "
             f"{count(result.n, 'dataset')}, median difference {result.median_difference:+.3f}"
         )
-        if result.n >= _FEWEST_DATASETS:
+        if result.n >= FEWEST_DATASETS:
             verdict = _verdict(result, p)
             verdicts.setdefault(verdict, []).append(f"`{rival}`")
             line += (
-                f"; Wilcoxon signed-rank p = {_p(result.p_value)}, {_p(p)} after Holm's correction "
-                f"for {count(len(rivals), 'comparison')}: **{verdict}**."
+                f" (95% interval {interval_text(result.low, result.high)}, rank-biserial effect "
+                f"{effect_text(result.effect_size)}); Wilcoxon signed-rank "
+                f"p = {p_text(result.p_value)}, {p_text(p)} after Holm's correction for "
+                f"{count(len(rivals), 'comparison')}: **{verdict}**; "
+                f"{_likely(scores[_CONTROL] - scores[rival])}."
             )
         else:
             pairs = statistics.paired_differences(runs, _CONTROL, rival)
@@ -136,42 +122,31 @@ def _against(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) ->
     heading = f"Does `{_CONTROL}` score higher than its rivals?"
     if verdicts:
         short = [f"{verdict} against {', '.join(names)}" for verdict, names in verdicts.items()]
-        heading += f" At the {_LEVEL:.0%} level: {'; '.join(short)}."
+        heading += f" At the {LEVEL:.0%} level: {'; '.join(short)}."
     return f"{heading}\n\n" + "\n".join(lines)
 
 
 def _verdict(result: statistics.Comparison, p_value: float) -> str:
-    if not p_value < _LEVEL:
+    if not p_value < LEVEL:
         return "no significant difference shown"
-    return f"significantly {'better' if result.wins > result.losses else 'worse'}"
+    return f"significantly {'better' if result.effect_size > 0 else 'worse'}"
 
 
 def _every_method(scores: pd.DataFrame) -> str:
-    methods = [method for method in scores if method != _BASELINE]
-    results = [statistics.compare(scores, method, _BASELINE) for method in methods]
-    table = pd.DataFrame(results, index=pd.Index(methods, name="method"))
-    table = table[table["n"] > 0]
+    table = contrasts.against_control(scores, _BASELINE)
     if table.empty:
         return ""
-    p_value = table.pop("p_value").where(table["n"] >= _FEWEST_DATASETS)
-    corrected = statistics.holm(p_value)
-    table["median_difference"] = table["median_difference"].map("{:+.3f}".format)
-    note = ""
-    if p_value.notna().any():
-        table["p"], table["p_holm"] = p_value.map(_p), [_p(p) for p in corrected]
-        note = f"; `p_holm` is corrected for {count(p_value.count(), 'comparison')}"
-    table = table.rename(columns={"n": "datasets", "median_difference": "median difference"})
-    return f"Every method against `{_BASELINE}`{note}:\n\n{tables.markdown(table)}"
+    said = contrasts.legend(table)
+    return f"Every method against `{_BASELINE}`. {said}\n\n{contrasts.to_read(table)}"
 
 
-def _p(p_value: float) -> str:
-    return "–" if math.isnan(p_value) else f"{p_value:.2g}"
+def _likely(difference: pd.Series) -> str:
+    chance = signed_rank(difference)
+    return (
+        f"Bayesian signed-rank: better with probability {chance.better:.2f}, equal within "
+        f"±{ROPE:g} {chance.equal:.2f}, worse {chance.worse:.2f}"
+    )
 
 
 def _sd(sd: float) -> str:
     return "" if math.isnan(sd) else f" (SD {sd:.3f})"
-
-
-def count(n: int, one: str, many: str | None = None) -> str:
-    """``2 datasets``, ``1 dataset``."""
-    return f"{n} {one if n == 1 else many or one + 's'}"

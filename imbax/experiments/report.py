@@ -15,7 +15,11 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import figures, store, tables
-from imbax.experiments.findings import count, findings, further_from_paper, moving_points
+from imbax.experiments.compare import over_datasets
+from imbax.experiments.contrasts import count
+from imbax.experiments.drawing import OWN_COLOUR
+from imbax.experiments.findings import findings, further_from_paper, moving_points
+from imbax.experiments.selection import optimistic_page
 
 __all__ = ["write_report"]
 
@@ -32,10 +36,11 @@ method itself; explicit_gradient starts from the checkpoint of ce. The points ar
 principal axes of the training rows, for the first fold of the first seed."""
 
 
-def write_report(folders: Iterable[Path], out: Path) -> Path:
+def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False) -> Path:
     """Write ``<out>/report.md`` about the runs of all folders, with tables and figures beside it.
 
     ``folders`` are outputs of earlier runs, ``out`` may be one of them; returns the report's path.
+    ``optimistic`` adds what reporting validation scores would have shown.
     Raises ``InputError`` when the folders hold no result.
     """
     folders, out = [Path(folder) for folder in folders], Path(out)
@@ -57,7 +62,9 @@ def write_report(folders: Iterable[Path], out: Path) -> Path:
         _what_was_run(runs, provenance, manifests),
         _summary(runs),
         f"## What the runs show\n\n{findings(runs)}",
+        over_datasets(tables.score_table(runs), out, first=tuple(OWN_COLOUR)),
         _differences(runs, out),
+        optimistic_page(runs, out) if optimistic else "",
         further_from_paper(runs),
         _datasets(runs, provenance),
         _methods(provenance),

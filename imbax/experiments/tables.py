@@ -1,8 +1,9 @@
 """Tables of a set of runs: every run, timings, and the summary beside the paper's figures.
 
-``paper/average_precision.csv`` holds the AUC-PR figures of Tables 2 and 3 of Yasinnik, Salhov,
-Lindenbaum and Averbuch, "Imbalanced Classification via Explicit Gradient Learning From Augmented
-Data" (arXiv 2202.10550), under this library's names, for comparison only.
+``paper/`` holds the figures of Tables 1 to 3 of Yasinnik, Salhov, Lindenbaum and Averbuch,
+"Imbalanced Classification via Explicit Gradient Learning From Augmented Data" (arXiv 2202.10550),
+as printed but under this library's names, for comparison only: ``table_1.csv`` (Adult), and for
+Tables 2 and 3 one file of means and one of SDs, a row per dataset and a column per method.
 """
 
 import math
@@ -24,6 +25,7 @@ __all__ = [
     "in_order",
     "markdown",
     "paper_figures",
+    "paper_table",
     "score_table",
     "summarise",
     "summary_table",
@@ -43,11 +45,26 @@ def in_order(methods: Iterable[str]) -> list[str]:
     return [name for name in _FIRST if name in names] + sorted(names - set(_FIRST))
 
 
-def paper_figures() -> pd.DataFrame:
-    """The paper's mean and SD of average precision, indexed by dataset and method."""
-    file = resources.files("imbax.experiments") / "paper" / "average_precision.csv"
+def paper_table(name: str) -> pd.DataFrame:
+    """One of the paper's tables: "table_1", "table_2", "table_2_sd", "table_3" or "table_3_sd".
+
+    Table 1 is indexed by method and imbalance ratio; the others are [dataset x method], NaN where
+    the paper prints none.
+    """
+    file = resources.files("imbax.experiments") / "paper" / f"{name}.csv"
     with file.open(encoding="utf-8") as lines:
-        return pd.read_csv(lines, index_col=["dataset", "method"])
+        return pd.read_csv(lines, index_col=["method", "ratio"] if name == "table_1" else "dataset")
+
+
+def paper_figures() -> pd.DataFrame:
+    """The mean and SD of average precision in Tables 2 and 3, indexed by dataset and method."""
+    columns = {
+        column: pd.concat([paper_table(f"table_{number}{suffix}").stack() for number in (2, 3)])
+        for column, suffix in (("mean", ""), ("sd", "_sd"))
+    }
+    # The paper's own method stands in both tables, with the same figures.
+    columns = {name: column[~column.index.duplicated()] for name, column in columns.items()}
+    return pd.DataFrame(columns).dropna(subset="mean").rename_axis(["dataset", "method"])
 
 
 def score_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.DataFrame:
@@ -159,8 +176,9 @@ def markdown(table: pd.DataFrame, best: pd.DataFrame | None = None) -> str:
 def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: Path) -> Path:
     """Write ``<out>/tables/`` and return it.
 
-    ``runs.csv`` (every run; the same runs give the same bytes), ``timings.csv``, and the summary
-    as ``summary.csv`` (long, for programs), ``summary.md`` and ``summary.tex`` (to read).
+    ``runs.csv`` (every run; the same runs give the same bytes), ``timings.csv``, the summary as
+    ``summary.csv`` (long, for programs), ``summary.md`` and ``summary.tex`` (to read), and
+    ``scores.csv`` (mean average precision, [dataset x method], as ``imbax compare`` reads it).
     """
     folder = Path(out, "tables")
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,8 +186,10 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
     _csv(runs[[*keys, *METRICS]].sort_values(keys), folder / "runs.csv")
     _csv(timing_table(provenance), folder / "timings.csv")
     _csv(summarise(runs), folder / "summary.csv")
+    scores = score_table(runs)
+    _csv(scores.reset_index(), folder / "scores.csv")
     table = summary_table(runs)
-    best = best_cells(score_table(runs), table)
+    best = best_cells(scores, table)
     for name, text in (("summary.md", markdown(table, best)), ("summary.tex", _latex(table, best))):
         (folder / name).write_text(text.strip() + "\n", encoding="utf-8", newline="\n")
     return folder

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from imbax.experiments import figures, store
+from imbax.experiments import drawing, figures, store
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +76,11 @@ def test_precision_is_that_at_the_highest_threshold_which_reaches_the_recall():
 
 def test_a_method_looks_the_same_whatever_its_company_in_the_figure():
     everyone = ["ce", "explicit_gradient", *(f"method_{i}" for i in range(15))]
-    styles = figures._styles(everyone)
+    styles = drawing.styles_of(everyone)
     assert list(styles)[:2] == ["explicit_gradient", "ce"]
     looks = {(s["color"], str(s.get("linestyle"))) for s in styles.values()}
     assert len(looks) == len(everyone)
-    assert figures._styles(["ce"])["ce"] == styles["ce"]
+    assert drawing.styles_of(["ce"])["ce"] == styles["ce"]
 
 
 def test_a_legend_holds_twelve_and_never_drops_the_papers_methods():

@@ -31,7 +31,8 @@ def test_every_section_and_every_linked_file_is_there(report):
     ):
         assert re.search(rf"^##+ {re.escape(heading)}$", text, re.MULTILINE), heading
     links = re.findall(r"\]\((.+?)\)", text)
-    assert {f"figures/{stem}.png" for stem in ("differences", "ecoli_points")} <= set(links)
+    over = ("differences", "ecoli_points", "critical_difference", "profiles")
+    assert {f"figures/{stem}.png" for stem in over} <= set(links)
     assert {"figures/ecoli_precision_recall.png", "figures/ecoli_training.png"} <= set(links)
     for link in links:
         assert (report.parent / link).is_file(), link
@@ -58,6 +59,7 @@ def test_few_datasets_get_counts_and_no_test(make_results, tmp_path):
     text = write_report([tmp_path], tmp_path / "report").read_text(encoding="utf-8")
     assert "A test over 3 datasets is not meaningful" in text
     assert "Wilcoxon" not in text and "p_holm" not in text and "differences.png" not in text
+    assert "critical" not in text and "profiles" not in text and "Bayesian" not in text
     assert re.search(r"ecoli: [+-]0\.\d{3} \(SD 0\.\d{3}\) over 4 paired runs, higher in \d", text)
     assert "No run diverged." in text
 
@@ -134,6 +136,12 @@ def test_a_clear_result_is_said_clearly(gain, verdict, count):
     assert f"{verdict} against `explicit_gradient_frozen`, `ce`" in text
     assert count in text and "p = 0.0078, 0.016 after Holm's correction" in text
     assert "differ by more than chance" in text
+
+
+def test_a_clear_result_is_also_likely():
+    text = findings.findings(made_up_scores(0.05))
+    assert "95% interval +0.0" in text and "rank-biserial effect +1.00" in text
+    assert "better with probability 1.00, equal within ±0.01 0.00, worse 0.00" in text
 
 
 def test_equal_methods_are_not_called_different():

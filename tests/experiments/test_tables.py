@@ -8,6 +8,7 @@ import pytest
 
 from imbax.data.tabular import imblearn27_facts
 from imbax.experiments import store, tables
+from imbax.experiments.scores import read_scores
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,11 @@ def test_runs_csv_holds_every_run_exactly_and_repeatably(results, runs, folder, 
     shuffled = runs.sample(frac=1, random_state=0)
     again = tables.write_tables(shuffled, store.read_provenance([results]), tmp_path / "again")
     assert (again / "runs.csv").read_bytes() == (folder / "runs.csv").read_bytes()
+
+
+def test_scores_csv_is_read_back_by_compare(folder, runs):
+    scores = read_scores(folder / "scores.csv")
+    pd.testing.assert_frame_equal(scores, tables.score_table(runs), check_exact=True)
 
 
 def test_timings_are_summed_over_files(folder):
@@ -151,3 +157,20 @@ def test_the_papers_figures_are_those_of_its_27_datasets():
     assert paper["mean"].between(0, 1).all()
     means = paper["mean"].groupby("method").mean().round(2)
     assert (means["ce"], means["explicit_gradient"], means["ldam"]) == (0.6, 0.63, 0.58)
+
+
+def test_the_papers_tables_are_as_printed():
+    first = tables.paper_table("table_1")
+    assert first.shape == (18, 5) and first.index.is_unique
+    assert first.loc[("explicit_gradient", 200), "precision_at_recall_25"] == 0.1538
+    # The gap column is that to "potential" on the same ratio, to the printed digit or two.
+    score = first["average_precision"].unstack("ratio")
+    gap = 100 * (score / score.loc["potential"] - 1)
+    printed = first["gap_percent"].unstack("ratio").dropna()
+    assert (gap.loc[printed.index] - printed).abs().to_numpy().max() < 0.15
+    for number, methods in ((2, 6), (3, 5)):
+        means, sds = (tables.paper_table(f"table_{number}{part}") for part in ("", "_sd"))
+        assert means.shape == sds.shape == (27, methods)
+        assert means.index.equals(sds.index) and means.columns.equals(sds.columns)
+    both = [tables.paper_table(f"table_{number}")["explicit_gradient"] for number in (2, 3)]
+    assert both[0].equals(both[1])

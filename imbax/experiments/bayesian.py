@@ -1,0 +1,79 @@
+"""The Bayesian signed-rank test: how likely one method is better, worse, or practically equal.
+
+Benavoli, Corani, Demsar and Zaffalon, "Time for a Change: a Tutorial for Comparing Multiple
+Classifiers Through Bayesian Analysis" (JMLR 18(77), 2017), section 4.2; the model is that of
+Benavoli et al., "A Bayesian Wilcoxon signed-rank test based on the Dirichlet process" (ICML 2014).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["ROPE", "Posterior", "signed_rank"]
+
+ROPE = 0.01
+_PRIOR_STRENGTH = 0.5
+_SAMPLES = 50_000
+_BLOCK = 2_000_000  # weights in memory at once
+
+
+class Posterior(NamedTuple):
+    """Probabilities that sum to 1; NaN without a difference to learn from."""
+
+    worse: float
+    equal: float  # within the region of practical equivalence
+    better: float
+
+
+def signed_rank(differences: Sequence[float], rope: float = ROPE, *, seed: int = 0) -> Posterior:
+    """The posterior probabilities that a method is worse than, equal to and better than another.
+
+    A Dirichlet process prior of strength s = 0.5 at a difference of 0 makes the posterior of the
+    distribution of differences z_1..z_n a random reweighting of the data, with z_0 = 0:
+    w ~ Dirichlet(s, 1, ..., 1). With it, the mean of two draws lies
+
+        below  -rope with probability  theta_worse  = sum_ij w_i w_j [(z_i + z_j) / 2 < -rope]
+        above  +rope with probability  theta_better = sum_ij w_i w_j [(z_i + z_j) / 2 > rope]
+
+    and in the region of practical equivalence with the rest. Returned is how often each of the
+    three is the largest in 50,000 draws of w (standard error at most 0.0023).
+
+    Args:
+      differences: ``[n]``, one per dataset, method minus rival; NaN are left out.
+      rope: differences up to this size, 0 or more, count as none.
+      seed: of the draws.
+
+    Raises:
+      ValueError: rope is negative or not finite.
+    """
+    if not (rope >= 0 and math.isfinite(rope)):
+        raise ValueError(f"rope {rope}, expected a size of differences, 0 or more")
+    z = np.asarray(differences, float)
+    z = z[~np.isnan(z)]
+    if not len(z):
+        return Posterior(math.nan, math.nan, math.nan)
+    z = np.append(z, 0.0)
+    order = np.argsort(z)
+    strength = np.where(order == len(z) - 1, _PRIOR_STRENGTH, 1.0)
+    z = z[order]
+    # Sorted, so that the partners j of a row i that fulfil a condition are the first or last few:
+    # one cumulative sum in place of n^2 pairs. The slack is for sums that miss the rope's end by
+    # their last bit.
+    n_below = np.searchsorted(z, -2 * rope - z - 1e-12)
+    n_up_to = np.searchsorted(z, 2 * rope - z + 1e-12, side="right")
+    rng = np.random.default_rng(seed)
+    largest = np.zeros(3)
+    block = max(1, _BLOCK // len(z))
+    for start in range(0, _SAMPLES, block):
+        # A Dirichlet draw is gamma draws over their sum; not dividing scales all three masses.
+        w = rng.standard_gamma(strength, (min(block, _SAMPLES - start), len(z)))
+        total = np.zeros((len(w), len(z) + 1))
+        np.cumsum(w, axis=1, out=total[:, 1:])
+        every = total[:, -1]
+        worse = np.einsum("si,si->s", w, total[:, n_below])
+        better = every**2 - np.einsum("si,si->s", w, total[:, n_up_to])
+        masses = np.stack([worse, every**2 - worse - better, better])
+        largest += np.bincount(masses.argmax(axis=0), minlength=3)
+    return Posterior(*(largest / _SAMPLES).tolist())

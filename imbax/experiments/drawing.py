@@ -1,0 +1,87 @@
+"""What all figures share: colours and lines of methods, an empty figure, legend, file."""
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imbax.experiments.tables import in_order
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "FAINT",
+    "INK",
+    "LEGEND",
+    "OWN_COLOUR",
+    "add_legend",
+    "new_figure",
+    "rgb",
+    "save",
+    "styles_of",
+]
+
+# Okabe and Ito's palette, without its yellow, which is hard to see as a line on white.
+OWN_COLOUR = {
+    "explicit_gradient": "#D55E00",
+    "explicit_gradient_frozen": "#E69F00",
+    "ce": "#0072B2",
+    "ce_long": "#56B4E9",
+}
+_OTHER_COLOURS = ("#009E73", "#CC79A7", "#000000", "#999999")
+_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+INK, FAINT = "#333333", "#E4E4E4"
+LEGEND = {"frameon": False, "fontsize": 9, "labelcolor": INK}
+
+
+def styles_of(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and line of each method, in the order of the legend."""
+    looks = list(product(_DASHES, _OTHER_COLOURS))
+    styles, others = {}, 0
+    for method in in_order(methods):
+        if method in OWN_COLOUR:
+            styles[method] = {"color": OWN_COLOUR[method], "linewidth": 2.2, "zorder": 3}
+        else:
+            dashes, colour = looks[others % len(looks)]
+            styles[method] = {"color": colour, "linewidth": 1.3, "linestyle": dashes}
+            others += 1
+    return styles
+
+
+def new_figure(width: float, height: float, panels: int) -> "tuple[Figure, list[Axes]]":
+    # A figure of its own instead of pyplot: nothing global, any thread, no window.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = list(figure.subplots(1, panels, squeeze=False)[0])
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[["left", "bottom"]].set_color("#999999")
+        ax.tick_params(color="#999999", labelcolor=INK, labelsize=9)
+        ax.xaxis.label.set_color(INK)
+        ax.yaxis.label.set_color(INK)
+        ax.title.set(color=INK, fontsize=11)
+        ax.grid(color=FAINT, linewidth=0.7)
+        ax.set_axisbelow(True)
+    return figure, axes
+
+
+def add_legend(figure: "Figure", ax: "Axes") -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", **LEGEND)
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour)
+
+
+def save(figure: "Figure", path: Path) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Without the version of matplotlib the same runs give the same bytes.
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    return path
