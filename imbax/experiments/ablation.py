@@ -9,7 +9,7 @@ from functools import partial
 from imbax.methods import get, register
 from imbax.methods.explicit_gradient import Hparams
 
-__all__ = ["READINGS"]
+__all__: list[str] = []
 
 _STATIC = {
     "eg_inner_synth": ("inner loss on synthetic rows alone (equation 1)", {"inner": "synth"}),
@@ -34,14 +34,11 @@ _TRACED = {
     "eg_jitter_0.5": ("points start with noise of 0.5 SD", {"jitter": 0.5}),
 }
 
-READINGS = {name: title for name, (title, _) in (_TRACED | _STATIC).items()}
-"""Names and what differs from `explicit_gradient`, in words."""
-
 
 def _register():
     default = get("explicit_gradient")
     shared = {
-        "kind": "meta",
+        "kind": "reading",
         "sees": default.sees,
         "paper": default.paper,
         "starts_from": default.starts_from,

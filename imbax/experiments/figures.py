@@ -29,7 +29,13 @@ from imbax.experiments.statistics import paired_differences
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["precision_recall", "score_differences", "synthetic_points", "training_curves"]
+__all__ = [
+    "convergence",
+    "precision_recall",
+    "score_differences",
+    "synthetic_points",
+    "training_curves",
+]
 
 _BANDED = ("explicit_gradient", "ce")
 _MOST_LINES = 12
@@ -100,6 +106,38 @@ def training_curves(
         ax.xaxis.get_major_locator().set_params(integer=True)
     figure.suptitle(rows["dataset"].iloc[0], color=INK, fontsize=11)
     add_legend(figure, score)
+    return save(figure, path)
+
+
+_WATCHED = {
+    "outer_loss": "Outer loss",
+    "outer_gradient_norm": "Norm of the outer gradient",
+    "x_synth_move": "Move of the points (RMS)",
+    "x_synth_log_density": "Log density of the points\nunder withheld minority rows",
+}
+
+
+def convergence(rows: pd.DataFrame, path: Path) -> Path | None:
+    """What a method watched of its points by epoch, mean and one SD over its runs."""
+    rows = rows[rows["monitored"].map(len) > 0]
+    if rows.empty:
+        return None
+    watched = rows["monitored"].map(dict)
+    names = [name for name in _WATCHED if name in watched.iloc[0]]
+    figure, axes = new_figure(3.3 * len(names), 3.4, len(names))
+    styles = styles_of(rows["method"])
+    for name, ax in zip(names, axes, strict=True):
+        for method, of_method in watched.groupby(rows["method"]):
+            curves = np.stack([curve[name] for curve in of_method])
+            mean, sd = curves.mean(0), curves.std(0)
+            epochs, style = np.arange(1, len(mean) + 1), styles[method]
+            ax.fill_between(
+                epochs, mean - sd, mean + sd, color=style["color"], alpha=0.15, linewidth=0
+            )
+            ax.plot(epochs, mean, label=method, **style)
+        ax.set(xlabel="Epoch", title=_WATCHED[name])
+    figure.suptitle(rows["dataset"].iloc[0], color=INK, fontsize=11)
+    add_legend(figure, axes[-1])
     return save(figure, path)
 
 

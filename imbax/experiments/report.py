@@ -15,10 +15,12 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import figures, store, tables
+from imbax.experiments.ceiling import beside_the_ceiling
 from imbax.experiments.compare import over_datasets
 from imbax.experiments.contrasts import count
 from imbax.experiments.drawing import OWN_COLOUR
 from imbax.experiments.findings import findings, further_from_paper, moving_points
+from imbax.experiments.readings import readings_page
 from imbax.experiments.selection import optimistic_page
 
 __all__ = ["write_report"]
@@ -65,6 +67,8 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
         over_datasets(tables.score_table(runs), out, first=tuple(OWN_COLOUR)),
         _differences(runs, out),
         optimistic_page(runs, out) if optimistic else "",
+        readings_page(runs, _readings(provenance), out),
+        beside_the_ceiling(runs),
         further_from_paper(runs),
         _datasets(runs, provenance),
         _methods(provenance),
@@ -164,6 +168,11 @@ def _methods(provenance: Provenance) -> str:
     return f"## Methods\n\n{tables.markdown(table.loc[order].rename_axis('method'))}"
 
 
+def _readings(provenance: Provenance) -> dict[str, str]:
+    facts = {one["method"]: one["method_facts"] for one in provenance}
+    return {name: fact["title"] for name, fact in facts.items() if fact["kind"] == "reading"}
+
+
 def _left_out(runs: pd.DataFrame, manifests: Provenance, remarks: Sequence[str]) -> str:
     diverged = runs.groupby(["dataset", "method"])["diverged"].agg(["sum", "size"])
     lines = [
@@ -217,6 +226,10 @@ def _dataset(folders: Sequence[Path], out: Path, runs: pd.DataFrame, dataset: st
             rows, stem.with_name(f"{stem.name}_training.png"), methods=methods
         ),
     }
+    of_paper = rows[rows["method"] == "explicit_gradient"]
+    images["convergence of the points"] = figures.convergence(
+        of_paper, stem.with_name(f"{stem.name}_convergence.png")
+    )
     moved = rows[rows["plane"].notna() & (rows["x_synth_move"] > 0)]
     for i, method in enumerate(tables.in_order(moved["method"])):
         plane = store.unpack_plane(moved.loc[moved["method"] == method, "plane"].iloc[0])

@@ -20,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+import imbax.experiments.ablation
 import imbax.experiments.peers  # noqa: F401  registers them
 from imbax.data.tabular import Dataset, DataUnavailable, make_dataset
 from imbax.errors import InputError

@@ -44,7 +44,7 @@ class Method:
     name: str
     title: str
     kind: str
-    """"loss", "sampling", "meta", "tuning" or "peer"."""
+    """"loss", "sampling", "meta", "tuning", "peer", or "reading" (of another method)."""
     sees: str
     """The rows and labels it may use, in words."""
     paper: str = ""
