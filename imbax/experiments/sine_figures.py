@@ -56,8 +56,8 @@ def three_panels(
         f"(train_valid), {error['train']:.2f} (train)"
     )
     ours.set(
-        title=f"Explicit Gradient\ntest error {error['explicit_gradient']:.2f}"
-        + (f"; {outside} points ended outside the panel" if outside else "")
+        title=f"Explicit Gradient, test error {error['explicit_gradient']:.2f}\n"
+        + (f"({outside} points ended outside the panel)" if outside else "")
     )
     shown: dict[str, Any] = {}
     for ax in (data, baseline, ours):
@@ -83,6 +83,7 @@ def error_by_length(result: Result, config: Config, zero: float, path: Path) -> 
     ax.text(config.epochs, 1.01, " θ₀", color=_INK, fontsize=9, transform=ax.get_xaxis_transform())
     _finish(figure, ax, zero)
     ax.set(xlabel="Updates of the network", ylabel="Test error (median, quartiles over seeds)")
+    ax.set_xlim(0, updates[-1])
     return _save(figure, path)
 
 

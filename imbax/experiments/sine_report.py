@@ -122,6 +122,7 @@ def write_sine_report(
         _what_was_run(base, len(results[base].error), command),
         f"## The paper's setting\n\n{_METHODS}\n\n{markdown(_shown(paper))}",
         _in_words(paper, zero),
+        _aligned(results[base], base),
         _panels(results[base], base, Path(out)),
         _length(results[base], base, zero, Path(out)),
         _numbers(results, base, zero, Path(out)),
@@ -182,6 +183,19 @@ def _in_words(paper, zero):
     return " ".join(sentences)
 
 
+def _aligned(result, base):
+    start, end = (
+        np.median(np.abs(rows[..., 1] - np.sin(base.frequency * rows[..., 0])), axis=1)
+        for rows in (result.start, result.end)
+    )
+    return (
+        "Do the points come to lie on the true function, as the paper's figure 1 says? Their "
+        f"vertical distance from it (a seed's median; median over seeds) is {np.median(start):.2f} "
+        f"at the start and {np.nanmedian(end):.2f} at the end, and shrinks on "
+        f"{np.sum(end < start)} of {len(end)} seeds."
+    )
+
+
 def _panels(result, base, out):
     ours, baseline = (result.error[:, METHODS.index(name)] for name in (_OURS, _BASELINE))
     ours = np.where(np.isfinite(ours), ours, np.inf)
@@ -225,7 +239,8 @@ def _numbers(results, base, zero, out):
     return (
         "## Other numbers of points\n\n"
         f"Left, synthetic points beside {base.n_train} + {base.n_valid} real ones. Right, real "
-        f"points beside {base.n_synth} synthetic ones.\n\n![test error by numbers of points](figures/numbers.png)"
+        f"points beside {base.n_synth} synthetic ones.\n\n"
+        "![test error by numbers of points](figures/numbers.png)"
     )
 
 
