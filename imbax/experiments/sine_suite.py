@@ -5,6 +5,7 @@ Each setting is one compiled program for all seeds, and one file `<out>/runs/sin
 and more seeds add to it: a seed's key is `fold_in(key(0), seed)`, whatever its company.
 """
 
+import functools
 import json
 import time
 import zipfile
@@ -84,11 +85,15 @@ def run_sine(
 
 
 def _compute(config, seeds, engine) -> Result:
-    def one(key, seed):
-        return run(jax.random.fold_in(key, seed), config)
+    return jax.device_get(_program(config, engine)(jax.random.key(0), np.array(seeds, np.uint32)))
 
-    over_seeds = Vectorized(one, **engine._asdict())
-    return jax.device_get(over_seeds(jax.random.key(0), np.array(seeds, np.uint32)))
+
+@functools.lru_cache(maxsize=1)
+def _program(config, engine) -> Vectorized:
+    """`(key, seeds [n]) -> Result`, leaves `[n, ...]`."""
+    return Vectorized(
+        lambda key, seed: run(jax.random.fold_in(key, seed), config), **engine._asdict()
+    )
 
 
 def _path(out, config):
@@ -103,7 +108,7 @@ def _keep(path, config, result):
 
 def _load(path) -> Result | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Result(*(arrays[name] for name in Result._fields))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # absent or damaged: computed again
