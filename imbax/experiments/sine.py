@@ -17,8 +17,8 @@ What the paper leaves open, and the reading taken:
 - Equation 1 has the inner loss on synthetic points alone, Algorithm 1 on the union with the
   training points: the union is the default, as in `methods.explicit_gradient`.
 - θ carries on from step to step ("fine-tune"); with `restart` each step starts from θ₀ again.
-- Optimizer and length of each training are not given. `epochs` and `steps` are, where the default
-  is no tuned choice: `Result.curve` has the test error at other lengths.
+- Optimizer and length of each training are not given. The defaults of `epochs` and `steps` keep a
+  run short; `Result.curve` has the test error at other lengths.
 """
 
 import math
