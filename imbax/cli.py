@@ -104,6 +104,8 @@ def _run(options):
     seeds = suite.seeds if options.seeds is None else options.seeds
     if seeds < 1:
         raise InputError(f"--seeds {seeds}, expected at least 1")
+    if suite.loader == "sine":
+        return _run_sine(suite, seeds, options)
     if options.memory <= 0:
         raise InputError(f"--memory {options.memory:g}, expected GB above 0")
     folds = suite.folds if options.folds is None else options.folds
@@ -142,6 +144,27 @@ def _run(options):
     if any((out / "runs").glob("*/*/*.parquet")):
         print(f"report: {write_report([out], out, optimistic=_optimistic(options))}")
     return 2 if outcome.failed else 0
+
+
+def _run_sine(suite, seeds, options):
+    for name in ("datasets", "methods", "folds", "epochs", "data"):
+        if getattr(options, name):
+            raise InputError(
+                f"--{name} does not apply to suite sine; it takes --seeds, --out and --memory"
+            )
+    out = options.out or Path("results") / suite.name
+    _check_writable(out)
+    _start_jax()
+    _keep_compiled_programs()
+    from imbax.experiments.cells import Engine
+    from imbax.experiments.sine import Config
+    from imbax.experiments.sine_suite import run_sine
+
+    engine = Engine(options.strategy, None, options.memory * 2**30)
+    command = shlex.join(["imbax", *options.given])
+    report = run_sine(out, seeds, Config(epochs=suite.epochs), engine=engine, command=command)
+    print(f"report: {report}")
+    return 0
 
 
 def _methods(given, suite):

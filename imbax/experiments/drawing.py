@@ -17,6 +17,7 @@ __all__ = [
     "LEGEND",
     "OWN_COLOUR",
     "add_legend",
+    "log_scale",
     "new_figure",
     "rgb",
     "save",
@@ -85,3 +86,14 @@ def save(figure: "Figure", path: Path) -> Path:
     # Without the version of matplotlib the same runs give the same bytes.
     figure.savefig(path, dpi=150, metadata={"Software": None})
     return path
+
+
+def log_scale(ax: "Axes") -> None:
+    """A logarithmic y axis with plain numbers at 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.tick_params(which="minor", color=FAINT)

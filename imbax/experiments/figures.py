@@ -8,7 +8,7 @@ keeps its colour and line in every figure drawn with the same list. ``rows`` are
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,15 +19,13 @@ from imbax.experiments.drawing import (
     LEGEND,
     OWN_COLOUR,
     add_legend,
+    log_scale,
     new_figure,
     rgb,
     save,
     styles_of,
 )
 from imbax.experiments.statistics import paired_differences
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 __all__ = [
     "convergence",
@@ -98,7 +96,7 @@ def training_curves(
         first = 0 if len(valid) > len(train) else 1
         score.plot(np.arange(first, len(valid) + first), valid, label=method, **style)
     if positive:
-        _log_scale(loss)
+        log_scale(loss)
     loss.set(xlabel="Epoch of the method", ylabel="Training loss (median over runs)")
     score.set(xlabel="Epoch of the method", ylabel="Validation average precision (median)")
     for ax in (loss, score):
@@ -238,16 +236,6 @@ def _median(curves: pd.Series) -> np.ndarray:
     """Median over runs per epoch; runs that stopped early or diverged drop out of later epochs."""
     table = pd.concat([pd.Series(curve, dtype=float) for curve in curves], axis=1)
     return table.replace([np.inf, -np.inf], np.nan).median(axis=1).to_numpy()
-
-
-def _log_scale(ax: "Axes") -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.tick_params(which="minor", color=FAINT)
 
 
 def _white_to(colour: str) -> Any:

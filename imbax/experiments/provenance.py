@@ -22,7 +22,7 @@ from imbax.experiments.plan import Protocol
 from imbax.methods import Method, get
 from imbax.vectorize import usable_cores
 
-__all__ = ["cell_key", "configuration", "environment"]
+__all__ = ["cell_key", "configuration", "content_key", "environment"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 # What every neural result is made of, besides the files of its own method.
@@ -53,6 +53,13 @@ def cell_key(
         "starts_from": before and cell_key(dataset, before, protocol, splits),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def content_key(content: Any, modules: Sequence[str]) -> str:
+    """16 hex digits of JSON-ready content and the code of modules, as "networks/mlp"."""
+    source = [_code(_ROOT / f"{name}.py") for name in modules]
+    parts = json.dumps([content, source], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
 def configuration(method: Method, protocol: Protocol) -> dict[str, Any]:
