@@ -30,6 +30,7 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
                 "seed": int(plan.seed[r]),
                 **{name: float(value[r]) for name, value in metrics.items()},
                 "diverged": bool(result.diverged[r]),
+                "fallback": _fallback(result, r),
                 "epoch": int(result.best_epoch[r]),
                 "validation_average_precision": float(result.best_score[r]),
                 "n_train": len(part.train),
@@ -75,6 +76,12 @@ def _metrics(scores, y, w):
 
 def _curve(result, name, r):
     return np.zeros(0, np.float32) if result.curves is None else getattr(result.curves, name)[r]
+
+
+def _fallback(result, r):
+    """Whether the sampler's rule failed on this run."""
+    resampled = None if result.progress is None else result.progress.resampled
+    return resampled is not None and bool(resampled.fallback[r])
 
 
 def _points(result, r):

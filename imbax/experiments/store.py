@@ -52,7 +52,7 @@ SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("suite", "dataset", "method")]
     + [(name, pa.int64()) for name in ("fold", "seed")]
     + [(name, pa.float64()) for name in METRICS]
-    + [("diverged", pa.bool_()), ("epoch", pa.int64())]
+    + [("diverged", pa.bool_()), ("fallback", pa.bool_()), ("epoch", pa.int64())]
     + [("validation_average_precision", pa.float64())]
     + [(name, pa.int64()) for name in _COUNTS]
     + [(name, pa.float64()) for name in ("x_synth_move", "x_synth_outside")]
@@ -211,7 +211,11 @@ def _open(path: Path) -> _Stored:
 
 def _load(path: Path, schema: pa.Schema) -> pa.Table:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        return file.read(columns=schema.names).cast(schema)
+        table = file.read(columns=schema.names)
+    if "fallback" not in table.column_names:  # written before there was such a column
+        none = pa.repeat(False, len(table))
+        table = table.append_column("fallback", none).select(schema.names)
+    return table.cast(schema)
 
 
 def _warn_damaged(path: Path, error: Exception) -> None:
