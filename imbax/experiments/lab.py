@@ -141,6 +141,7 @@ class Lab:
             "method_facts": {
                 **{name: getattr(method, name) for name in ("title", "paper", "kind", "sees")},
                 "note": method.note,
+                "fallback": method.fallback,
                 "neural": method.build is not None,
             },
             "dataset_facts": {

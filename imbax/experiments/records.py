@@ -30,6 +30,7 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
                 "seed": int(plan.seed[r]),
                 **{name: float(value[r]) for name, value in metrics.items()},
                 "diverged": bool(result.diverged[r]),
+                "fallback": _fallback(result, r),
                 "epoch": int(result.best_epoch[r]),
                 "validation_average_precision": float(result.best_score[r]),
                 "n_train": len(part.train),
@@ -81,6 +82,12 @@ def _curve(result, name, r):
 def _monitored(result, r):
     monitored = {} if result.curves is None else result.curves.monitored
     return {name: values[r] for name, values in monitored.items()}
+
+
+def _fallback(result, r):
+    """Whether the sampler's rule failed on this run."""
+    resampled = None if result.progress is None else result.progress.resampled
+    return resampled is not None and bool(resampled.fallback[r])
 
 
 def _points(result, r):

@@ -73,7 +73,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
         _datasets(runs, provenance),
         _methods(provenance),
         moving_points(runs),
-        _left_out(runs, manifests, remarks),
+        _left_out(runs, provenance, manifests, remarks),
         _timings(provenance),
         _BY_DATASET,
         *(_dataset(folders, out, runs, dataset) for dataset in sorted(set(runs["dataset"]))),
@@ -173,13 +173,22 @@ def _readings(provenance: Provenance) -> dict[str, str]:
     return {name: fact["title"] for name, fact in facts.items() if fact["kind"] == "reading"}
 
 
-def _left_out(runs: pd.DataFrame, manifests: Provenance, remarks: Sequence[str]) -> str:
+def _left_out(
+    runs: pd.DataFrame, provenance: Provenance, manifests: Provenance, remarks: Sequence[str]
+) -> str:
     diverged = runs.groupby(["dataset", "method"])["diverged"].agg(["sum", "size"])
     lines = [
         f"- {method} on {dataset}: {row['sum']} of {count(row['size'], 'run')} diverged and "
         "are left out of its means"
         for (dataset, method), row in diverged[diverged["sum"] > 0].iterrows()
     ] or ["- No run diverged."]
+    others = {one["method"]: one["method_facts"].get("fallback") for one in provenance}
+    failed = runs.groupby(["dataset", "method"])["fallback"].agg(["sum", "size"])
+    lines += [
+        f"- {method} fell back to {others[method] or 'another rule'} in {row['sum']} of "
+        f"{count(row['size'], 'run')} on {dataset}"
+        for (dataset, method), row in failed[failed["sum"] > 0].iterrows()
+    ]
     for name, verb in (("skipped", "was skipped"), ("failed", "failed")):
         reasons = {k: v for manifest in manifests for k, v in manifest.get(name, {}).items()}
         lines += [f"- {what} {verb}: {reason}" for what, reason in sorted(reasons.items())]

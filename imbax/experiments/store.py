@@ -52,7 +52,7 @@ SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("suite", "dataset", "method")]
     + [(name, pa.int64()) for name in ("fold", "seed")]
     + [(name, pa.float64()) for name in METRICS]
-    + [("diverged", pa.bool_()), ("epoch", pa.int64())]
+    + [("diverged", pa.bool_()), ("fallback", pa.bool_()), ("epoch", pa.int64())]
     + [("validation_average_precision", pa.float64())]
     + [(name, pa.int64()) for name in _COUNTS]
     + [(name, pa.float64()) for name in ("x_synth_move", "x_synth_outside")]
@@ -61,6 +61,8 @@ SCHEMA = pa.schema(
     + [("monitored", pa.map_(pa.string(), pa.list_(pa.float32())))]
     + [("plane", pa.binary())]
 )
+
+_ADDED = {"fallback": False, "monitored": []}
 
 # KeyError and ValueError: a readable parquet file that is not one of ours.
 _DAMAGED = (pa.ArrowException, OSError, KeyError, ValueError)
@@ -212,7 +214,12 @@ def _open(path: Path) -> _Stored:
 
 def _load(path: Path, schema: pa.Schema) -> pa.Table:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        return file.read(columns=schema.names).cast(schema)
+        table = file.read(columns=schema.names)
+    for name, absent in _ADDED.items():  # written before there was such a column
+        if name in schema.names and name not in table.column_names:
+            column = pa.array([absent] * len(table), schema.field(name).type)
+            table = table.append_column(name, column)
+    return table.select(schema.names).cast(schema)
 
 
 def _warn_damaged(path: Path, error: Exception) -> None:

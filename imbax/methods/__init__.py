@@ -12,8 +12,13 @@ from imbax.errors import InputError, did_you_mean
 from imbax.losses import focal
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import supervised as sv
+from imbax.methods.adasyn import adasyn
+from imbax.methods.borderline_smote import borderline_smote
 from imbax.methods.duplicate import duplicate
 from imbax.methods.potential import potential
+from imbax.methods.random_under import random_under
+from imbax.methods.smote import smote
+from imbax.methods.sugar import sugar
 from imbax.networks.mlp import mlp
 from imbax.training import Program, balanced_minibatches
 
@@ -65,6 +70,8 @@ class Method:
     """Runs only where an experiment withholds minority rows (`Problem.withheld`)."""
     cost: float = 1.0
     """Rough time per epoch, 1 for plain training; only the progress display uses it."""
+    fallback: str = ""
+    """The method whose training rows a sampler gives where its own rule fails."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What else identifies the configuration."""
     sources: tuple[str, ...] = ()
@@ -115,9 +122,13 @@ def _supervised(facts, **options):
     return sv.supervised(mlp(facts.features), **options)
 
 
-def _with_duplicates(facts):
+def _oversampled(facts, sampler):
     sizes = {"max_synth": facts.max_synth, "max_minority": facts.max_minority}
-    return _supervised(facts, resample=partial(duplicate, n_synth=facts.n_synth, **sizes))
+    return _supervised(facts, resample=partial(sampler, n_synth=facts.n_synth, **sizes))
+
+
+def _undersampled(facts):
+    return _supervised(facts, resample=partial(random_under, max_minority=facts.max_minority))
 
 
 def _explicit_gradient(facts, **options):
@@ -127,6 +138,8 @@ def _explicit_gradient(facts, **options):
 
 _EG = {"kind": "meta", "paper": _PAPER, "starts_from": "ce"}
 _EG_SOURCES = ("explicit_gradient", "duplicate", "supervised")
+_SAMPLER = {"kind": "sampling", "sees": TRAIN, "settings": (sv.Hparams(),)}
+_SMOTE_SOURCES = ("smote", "../neighbors", "duplicate", "supervised")
 
 for _method in (
     Method(
@@ -166,7 +179,7 @@ for _method in (
         "Random over-sampling",
         "sampling",
         TRAIN,
-        build=_with_duplicates,
+        build=partial(_oversampled, sampler=duplicate),
         settings=(sv.Hparams(),),
         sources=("supervised", "duplicate"),
     ),
@@ -226,6 +239,54 @@ for _method in (
         options={"frozen": True},
         sources=_EG_SOURCES,
         **_EG,
+    ),
+    Method(
+        "random_under",
+        "Random under-sampling",
+        note="as many majority rows as minority rows, drawn once",
+        build=_undersampled,
+        sources=("random_under", "supervised"),
+        **_SAMPLER,
+    ),
+    Method(
+        "smote",
+        "SMOTE",
+        paper="Chawla et al. 2002",
+        note="k = 5",
+        build=partial(_oversampled, sampler=smote),
+        fallback="ros",
+        sources=_SMOTE_SOURCES,
+        **_SAMPLER,
+    ),
+    Method(
+        "borderline_smote",
+        "Borderline-SMOTE",
+        paper="Han et al. 2005",
+        note="kind 1, k = 5, m = 10",
+        build=partial(_oversampled, sampler=borderline_smote),
+        fallback="smote",
+        sources=("borderline_smote", *_SMOTE_SOURCES),
+        **_SAMPLER,
+    ),
+    Method(
+        "adasyn",
+        "ADASYN",
+        paper="He et al. 2008",
+        note="k = 5, exact totals",
+        build=partial(_oversampled, sampler=adasyn),
+        fallback="smote",
+        sources=("adasyn", *_SMOTE_SOURCES),
+        **_SAMPLER,
+    ),
+    Method(
+        "sugar",
+        "SUGAR",
+        paper="Lindenbaum et al. 2018",
+        note="k = 5, one step of diffusion, not rescaled",
+        build=partial(_oversampled, sampler=sugar),
+        fallback="ros",
+        sources=("sugar", *_SMOTE_SOURCES),
+        **_SAMPLER,
     ),
 ):
     _add(_method)

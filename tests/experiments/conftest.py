@@ -33,8 +33,10 @@ def make_plane(rng: np.random.Generator) -> bytes:
     return file.getvalue()
 
 
-def make_rows(dataset: str, method: str, seed: int, folds: int = 2, diverged: bool = False):
-    """The rows of one result file; ``diverged`` is about the first fold."""
+def make_rows(
+    dataset: str, method: str, seed: int, folds=2, diverged: bool = False, fell_back: bool = False
+):
+    """The rows of one result file; ``diverged`` and ``fell_back`` are about the first fold."""
     rng = np.random.default_rng([*f"{dataset}/{method}".encode(), seed])
     neural, moving = method != "random_forest", method == "explicit_gradient"
     rows = []
@@ -57,6 +59,7 @@ def make_rows(dataset: str, method: str, seed: int, folds: int = 2, diverged: bo
                 "precision_at_recall_50": np.nan if lost else 0.5,
                 "precision_at_recall_25": np.nan if lost else 0.8,
                 "diverged": lost,
+                "fallback": fell_back and fold == 0,
                 "epoch": 0 if method.startswith("explicit") and fold == 0 else 17,
                 "validation_average_precision": np.nan if lost else 0.6,
                 "n_train": 600,
@@ -91,6 +94,7 @@ def make_provenance(dataset: str, method: str, key: str = "0a1b") -> dict:
             "sees": "training rows; validation rows for the checkpoint",
             "neural": method != "random_forest",
             "note": "",
+            "fallback": "smote" if method == "adasyn" else "",
         },
         "dataset_facts": {
             "n_rows": 1000,
@@ -110,11 +114,22 @@ def make_provenance(dataset: str, method: str, key: str = "0a1b") -> dict:
 def make_results():
     """Write results into a folder: ``make_results(folder, datasets=..., methods=..., ...)``."""
 
-    def make(folder: Path, datasets=DATASETS, methods=tuple(SKILL), seeds=2, key="0a1b", lost=()):
+    def make(
+        folder: Path,
+        datasets=DATASETS,
+        methods=tuple(SKILL),
+        seeds=2,
+        key="0a1b",
+        lost=(),
+        fell_back=(),
+    ):
         for dataset in datasets:
             for method in methods:
                 for seed in range(seeds):
-                    rows = make_rows(dataset, method, seed, diverged=(dataset, method) in lost)
+                    cell = (dataset, method)
+                    rows = make_rows(
+                        *cell, seed, diverged=cell in lost, fell_back=cell in fell_back
+                    )
                     store.write(folder, rows, make_provenance(dataset, method, key))
         return folder
 

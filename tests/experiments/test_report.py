@@ -148,3 +148,12 @@ def test_equal_methods_are_not_called_different():
     text = findings.findings(made_up_scores(0.0))
     assert "0 wins, 8 ties, 0 losses" in text
     assert "no significant difference shown against `ce`" in text and "nan" not in text
+
+
+def test_runs_whose_sampler_fell_back_are_counted(make_results, tmp_path):
+    fell_back = [("car_eval_4", "adasyn")]
+    make_results(tmp_path, ("car_eval_4", "oil"), ("ce", "adasyn"), seeds=3, fell_back=fell_back)
+    text = write_report([tmp_path], tmp_path).read_text(encoding="utf-8")
+    missing = text.split("## What is missing")[1].split("\n## ")[0]
+    assert "- adasyn fell back to smote in 3 of 6 runs on car_eval_4\n" in missing
+    assert missing.count("fell back") == 1

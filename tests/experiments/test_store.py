@@ -42,6 +42,16 @@ def test_provenance_comes_back_with_its_seed(results):
     assert provenance[0]["config"] == {"epochs": 30}
 
 
+def test_files_written_before_there_were_fallbacks_are_whole(make_results, tmp_path):
+    make_results(tmp_path, **CELL)
+    path = store.file_path(tmp_path, "ecoli", "ce", "0a1b", 0)
+    expected = store.read([tmp_path])
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns("fallback"), path)
+    assert store.has(tmp_path, "ecoli", "ce", "0a1b", 0)
+    assert store.read([tmp_path]).equals(expected)
+
+
 def test_nothing_is_read_from_an_empty_folder(tmp_path):
     assert store.read([tmp_path, tmp_path / "absent"]).empty
     assert store.read_provenance([tmp_path]) == []

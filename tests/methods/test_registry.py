@@ -31,7 +31,7 @@ def test_every_entry_is_complete():
         assert method.name == name
         assert method.title
         assert method.sees
-        assert method.kind in ("loss", "sampling", "meta", "tuning", "peer")
+        assert method.kind in ("loss", "sampling", "meta", "tuning", "peer", "reading")
         assert (method.build is None) != (method.host is None)
         assert all((folder / f"{source}.py").is_file() for source in method.sources)
         if method.starts_from:

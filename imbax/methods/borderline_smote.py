@@ -1,0 +1,102 @@
+"""Borderline-SMOTE (`borderline_smote`): SMOTE that starts from minority rows in danger only.
+
+A minority row is in danger if of its m nearest training rows at least half, but not all, are
+majority rows. From a row i in danger
+
+    x_synth = x_i + u (x_j - x_i),    u ~ U[0, 1)
+
+where j is one of i's k nearest minority rows (kind 1), or one of its k nearest training rows of
+either class (kind 2); if that is a majority row, the step is shortened by another v ~ U[0, 1/2).
+
+Source: Han, Wang and Mao 2005, section 3, as imbalanced-learn reads it. In the paper, kind 2 goes
+to majority rows by v alone (`shorten="replace"` here), and to the nearest of them in addition to k
+minority rows. Where no row is in danger imbalanced-learn adds nothing; here plain SMOTE's rows of
+the same key are added, so that all samplers add equally many, and `Resampled.fallback` says so.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from imbax.methods.smote import (
+    extended,
+    interpolate,
+    minority_of,
+    own_neighbors,
+    pick,
+    uniform_by_row,
+)
+from imbax.neighbors import nearest
+from imbax.types import Problem, Resampled
+
+__all__ = ["borderline_smote", "in_danger", "shortened"]
+
+
+def borderline_smote(
+    key: jax.Array,
+    problem: Problem,
+    *,
+    n_synth: str,
+    max_synth: int,
+    max_minority: int,
+    k_neighbors: int = 5,
+    m_neighbors: int = 10,
+    kind: int = 1,
+    shorten: str = "multiply",
+) -> Resampled:
+    """Add Borderline-SMOTE's rows to the training view.
+
+    Args:
+      key: random key.
+      problem: training and validation views.
+      n_synth: "double" or "balance".
+      max_synth: static upper bound on the rows added; surplus has weight 0.
+      max_minority: static upper bound on minority rows.
+      k_neighbors: neighbours to go towards, >= 1.
+      m_neighbors: neighbours that say whether a row is in danger, >= 1.
+      kind: 1 or 2.
+      shorten: "multiply" (u v) or "replace" (v): kind 2's step to a majority row.
+    """
+    if kind not in (1, 2) or shorten not in ("multiply", "replace"):
+        raise ValueError(
+            f'kind is 1 or 2 and shorten "multiply" or "replace", got {kind!r} and {shorten!r}'
+        )
+    minority, every = minority_of(problem.train, max_minority), problem.train.all()
+    width = max(m_neighbors, k_neighbors)
+    around, square = nearest(minority.x, every.x, every.w, width, own=minority.positions)
+    found, is_majority = jnp.isfinite(square), every.y[around] < 0.5
+    danger = minority.real & in_danger(is_majority[:, :m_neighbors], found[:, :m_neighbors])
+    n_danger = danger.sum()
+    (seeds,) = jnp.nonzero(danger, size=max_minority, fill_value=0)
+
+    which, column, gap, v = uniform_by_row(key, max_synth, 4)
+    base = jnp.where(n_danger, seeds[pick(which, n_danger)], pick(which, minority.n))
+    neighbor, count = own_neighbors(minority, k_neighbors)
+    neighbor = minority.positions[neighbor]
+    if kind == 2:
+        neighbor = jnp.where(n_danger, around[:, :k_neighbors], neighbor)
+        count = jnp.where(n_danger, found[:, :k_neighbors].sum(1)[base], count)
+    column = pick(column, count)
+    if kind == 2:
+        to_majority = every.y[neighbor[base, column]] < 0.5
+        gap = jnp.where(to_majority, shortened(gap, v / 2, shorten), gap)
+    x = interpolate(minority.x, every.x, neighbor, base, column, gap)
+    return extended(problem.train, x, n_synth, fallback=n_danger == 0)
+
+
+def in_danger(is_majority: jax.Array, found: jax.Array) -> jax.Array:
+    """Whether at least half of a row's m neighbours, but not all, are majority rows.
+
+    Args:
+      is_majority: `[n, m]`: of each neighbour.
+      found: `[n, m]`: False where there are fewer neighbours than m.
+
+    Returns:
+      `[n]`.
+    """
+    majority, neighbors = (is_majority & found).sum(1), found.sum(1)
+    return (2 * majority >= neighbors) & (majority < neighbors)
+
+
+def shortened(gap: jax.Array, v: jax.Array, shorten: str) -> jax.Array:
+    """The step `[s]` to a majority row, of `gap [s]` in [0, 1) and `v [s]` in [0, 1/2)."""
+    return gap * v if shorten == "multiply" else v

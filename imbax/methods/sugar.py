@@ -1,0 +1,166 @@
+"""SUGAR (`sugar`): noise of the local shape, most where points are sparse, pulled to the manifold.
+
+Over the minority rows x_1..x_n only, with K_i the k nearest of x_i, itself among them,
+
+    d_i = Σ_j exp(-‖x_i - x_j‖² / 2σ²)                                     (degree: density)
+    g_i = G (max d - d_i) / Σ_j (max d - d_j)                              (points started at x_i)
+    y ~ N(x_i, cov K_i)                                                    (G of them in all)
+    κ_ij = Σ_r exp(-‖y_i - x_r‖² / ε_r²) exp(-‖x_r - y_j‖² / δ_j²) / d_r   (measure-based kernel)
+    x_synth_i = Σ_j κ_ij y_j / Σ_j κ_ij                                    (one step of diffusion)
+
+Source: Lindenbaum et al. 2018 (arXiv:1802.04927), Algorithm 1, with what it leaves open taken from
+the authors' public MATLAB code: σ is the standard deviation over i of the mean distance of x_i to
+all rows; ε_r is the distance of x_r to its (k + 1)-th nearest y, δ_j that of y_j to its (k + 1)-th
+nearest x; k = 5. G is given, so the g_i are not those that equalise the density (Proposition 4.1)
+but in their proportion without the determinant, as the code does by default; largest remainders
+make their sum exactly G. Where all degrees are equal, so are the g_i.
+
+The paper ends by stretching the points to the range of the data. That depends on where the origin
+lies, and is off unless `rescale` (the code's form: all values times 0.99 max X / max X_synth).
+
+A single minority row has no shape: it is repeated, and `Resampled.fallback` says so.
+
+The step costs two passes over all pairs of points and rows, block by block; κ is never formed:
+with A and B the two matrices of exponentials, κ Y = A diag(1/d) (B Y).
+"""
+
+import jax
+import jax.numpy as jnp
+
+from imbax.methods.duplicate import synthetic_count
+from imbax.methods.smote import apportion, extended, minority_of, own_neighbors, spread
+from imbax.neighbors import kernel_sum, nearest
+from imbax.types import Problem, Resampled
+
+__all__ = ["degrees", "diffused", "local_noise", "sugar"]
+
+
+def sugar(
+    key: jax.Array,
+    problem: Problem,
+    *,
+    n_synth: str,
+    max_synth: int,
+    max_minority: int,
+    k_neighbors: int = 5,
+    steps: int = 1,
+    rescale: bool = False,
+) -> Resampled:
+    """Add SUGAR's points to the training view.
+
+    Args:
+      key: random key.
+      problem: training and validation views.
+      n_synth: "double" or "balance".
+      max_synth: static upper bound on the rows added; surplus has weight 0.
+      max_minority: static upper bound on minority rows.
+      k_neighbors: rows of the local covariance, the row itself included, >= 2.
+      steps: steps of diffusion, 0 for the noise alone.
+      rescale: stretch the points to the largest value of the minority rows.
+    """
+    minority, total = (
+        minority_of(problem.train, max_minority),
+        synthetic_count(problem.train, n_synth),
+    )
+    degree = degrees(minority.x, minority.real)
+    weight = jnp.where(minority.real, jnp.where(minority.real, degree, 0).max() - degree, 0)
+    weight = jnp.where(weight.sum() > 0, weight, minority.real)
+    base = spread(apportion(weight, total), max_synth)
+
+    draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (k_neighbors,))  # noqa: E731
+    neighbor, count = own_neighbors(minority, k_neighbors - 1)
+    y = local_noise(minority.x, neighbor, count, base, jax.vmap(draw)(jnp.arange(max_synth)))
+    real = jnp.arange(max_synth) < total
+    x = diffused(minority.x, minority.real, degree, y, real, k_neighbors, steps)
+    if rescale:
+        largest = lambda x, real: jnp.where(real[:, None], x, -jnp.inf).max()  # noqa: E731
+        x = x * (0.99 * largest(minority.x, minority.real) / largest(x, real))
+    return extended(problem.train, x, n_synth, fallback=minority.n < 2)
+
+
+def degrees(x: jax.Array, real: jax.Array) -> jax.Array:
+    """`d [n]` of the rows `x [n, d]` marked in `real [n]`; at least 1, for each row is its own."""
+    n, ones = real.sum(), jnp.ones(len(x), x.dtype)
+    values = real[:, None].astype(x.dtype)
+    distance = kernel_sum(lambda square, _: jnp.sqrt(square), x, x, ones, values)[:, 0] / n
+    mean = jnp.where(real, distance, 0).sum() / n
+    variance = jnp.where(real, (distance - mean) ** 2, 0).sum() / jnp.maximum(n - 1, 1)
+    scale = jnp.maximum(2 * variance, jnp.finfo(x.dtype).tiny) * ones
+    return jnp.maximum(kernel_sum(_gaussian, x, x, scale, values)[:, 0], 1)
+
+
+def local_noise(
+    x: jax.Array, neighbor: jax.Array, count: jax.Array, base: jax.Array, normal: jax.Array
+) -> jax.Array:
+    """Draws `[s, d]` from N(x_i, cov K_i), of standard normal draws that are given.
+
+    cov K_i has rank k - 1 at most, so a combination of the k rows of K_i with weights of mean 0
+    draws from it: `Σ_c (g_c - mean g) x_c / √(k - 1)`.
+
+    Args:
+      x: `[n, d]`.
+      neighbor: `[n, k - 1]`: the rows nearest to each row, without itself.
+      count: how many of them there are.
+      base: `[s]`: i.
+      normal: `[s, k]`: g, the first for the row itself.
+    """
+    there = jnp.arange(normal.shape[1]) <= count
+    weight = normal - jnp.where(there, normal, 0).sum(1, keepdims=True) / (count + 1)
+    weight = jnp.where(there, weight, 0) / jnp.sqrt(jnp.maximum(count, 1))
+    start = x[base]
+    y = start
+    for c in range(neighbor.shape[1]):  # one column at a time: no [s, k, d]
+        y = y + weight[:, c + 1, None] * (x[neighbor[base, c]] - start)
+    return y
+
+
+def diffused(
+    x: jax.Array,
+    real: jax.Array,
+    degree: jax.Array,
+    y: jax.Array,
+    real_y: jax.Array,
+    k: int,
+    steps: int,
+) -> jax.Array:
+    """The points `y [s, d]` after steps of measure-based diffusion over the rows `x [n, d]`.
+
+    A point so far from every row that all its weights vanish stays where it is.
+
+    Args:
+      x: `[n, d]`.
+      real: `[n]`: False for padding.
+      degree: `[n]`.
+      y: `[s, d]`.
+      real_y: `[s]`: False for padding.
+      k: the bandwidths reach to the (k + 1)-th nearest.
+      steps: how many, with the weights of the first.
+    """
+    if not steps:
+        return y
+    of_x, of_y = _reach(x, real, y, real_y, k + 1), _reach(y, real_y, x, real, k + 1)
+    measure = jnp.where(real, 1 / degree, 0)[:, None]
+    after = y
+    for _ in range(steps):
+        values = jnp.where(real_y[:, None], jnp.pad(after, ((0, 0), (0, 1)), constant_values=1), 0)
+        back = measure * kernel_sum(_gaussian, x, y, of_y, values)
+        sums = kernel_sum(_gaussian, y, x, of_x, back)
+        total = sums[:, -1:]
+        enough = total > 1e-30
+        after = jnp.where(enough, sums[:, :-1] / jnp.where(enough, total, 1), after)
+    return after
+
+
+def _gaussian(square, scale):
+    return jnp.exp(-square / scale)
+
+
+def _reach(rows, real, points, real_points, k):
+    """Squared distance of each row to its k-th nearest point, or the last one there is.
+
+    Where that is 0, the smallest of the other rows' that is not.
+    """
+    _, square = nearest(rows, points, real_points, k)
+    reach = jnp.where(jnp.isfinite(square), square, 0).max(1)
+    positive = jnp.where(real & (reach > 0), reach, jnp.inf).min()
+    return jnp.where(reach > 0, reach, jnp.where(jnp.isfinite(positive), positive, 1))

@@ -1,0 +1,134 @@
+"""SUGAR against a brute-force version given the same draws, and the edges."""
+
+import jax
+import numpy as np
+import pytest
+import toys
+from samplers import added, view
+from scipy.spatial.distance import cdist
+
+from imbax.methods.sugar import degrees, diffused, local_noise, sugar
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+KEY = jax.random.key(0)
+SIZES = {"max_synth": 40, "max_minority": 30}
+DRAW = jax.jit(sugar, static_argnames=("n_synth", "steps", "rescale", "k_neighbors", *SIZES))
+
+
+def normals(n, k=5):
+    return np.stack([jax.random.normal(jax.random.fold_in(KEY, i), (k,)) for i in range(n)])
+
+
+def brute(x, total, k=5, steps=1):
+    """The equations, with every matrix formed."""
+    distance = cdist(x, x)
+    sigma = distance.mean(0).std(ddof=1)
+    degree = np.exp(-(distance**2) / (2 * sigma**2)).sum(0)
+    quota = total * (degree.max() - degree) / (degree.max() - degree).sum()
+    counts = np.floor(quota).astype(int)
+    counts[np.argsort(counts - quota)[: total - counts.sum()]] += 1
+    y = []
+    for g, i in zip(normals(total, k), np.repeat(np.arange(len(x)), counts), strict=True):
+        cloud = x[np.argsort(distance[i])[:k]]
+        y.append(x[i] + (cloud - cloud.mean(0)).T @ g / np.sqrt(len(cloud) - 1))
+    y = np.array(y)
+    across = cdist(y, x)
+    of_x, of_y = np.sort(across, 0)[k], np.sort(across, 1)[:, k]
+    a = np.exp(-((across / of_x) ** 2))
+    b = np.exp(-((across.T / of_y) ** 2))
+    kernel = a @ np.diag(1 / degree) @ b
+    step = kernel / kernel.sum(1, keepdims=True)
+    return np.linalg.matrix_power(step, steps) @ y
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize(("n_synth", "total"), [("double", 25), ("balance", 30)])
+def test_given_the_draws_the_points_are_brute_forces(n_synth, total, steps):
+    x, y = toys.table(80, 25)
+    given = DRAW(KEY, view(x, y), n_synth=n_synth, steps=steps, **SIZES)
+    expected = brute(x[y == 1].astype(float), total, steps=steps)
+    np.testing.assert_allclose(added(given), expected, atol=2e-5)
+    assert not given.fallback
+
+
+def test_the_noise_has_the_local_covariance():
+    x, y = toys.table(80, 25)
+    x = x[y == 1]
+    neighbor = np.argsort(cdist(x, x), 1)[:, 1:5]
+    normal = np.random.default_rng(0).normal(size=(200_000, 5)).astype(np.float32)
+    drawn = np.asarray(local_noise(x, neighbor, 4, np.full(len(normal), 7), normal))
+    cloud = x[np.append(7, neighbor[7])]
+    np.testing.assert_allclose(drawn.mean(0), x[7], atol=0.02)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(cloud.T), atol=0.02)
+
+
+def test_more_points_where_rows_are_sparse():
+    """A dense clump and a loose one: almost all points start in the loose one."""
+    rng = np.random.default_rng(0)
+    clumps = rng.normal(0, 0.05, (15, 4)), rng.normal(10, 1, (10, 4))
+    x = np.concatenate([*clumps, rng.normal(-30, 1, (55, 4))]).astype(np.float32)
+    y = (np.arange(80) < 25).astype(np.float32)
+    rows = added(DRAW(KEY, view(x, y), n_synth="double", **SIZES))
+    assert (rows.mean(1) > 5).sum() >= 24
+    degree = degrees(x[:25], np.ones(25, bool))
+    assert min(degree[:15]) > max(degree[15:])
+
+
+def test_diffusion_pulls_points_to_the_rows():
+    rng = np.random.default_rng(0)
+    angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    x = np.stack([np.cos(angle), np.sin(angle)], 1).astype(np.float32)
+    y = x * rng.uniform(0.8, 1.2, (60, 1)).astype(np.float32)
+    ones = np.ones(60, bool)
+    after = np.asarray(diffused(x, ones, degrees(x, ones), y, ones, 5, 1))
+    off = lambda points: np.std(np.linalg.norm(points, axis=1))  # noqa: E731
+    assert off(after) < 0.3 * off(y)
+
+
+def test_rescaling_is_the_public_codes():
+    x, y = toys.table(80, 25)
+    plain = added(DRAW(KEY, view(x, y), n_synth="double", **SIZES))
+    stretched = added(DRAW(KEY, view(x, y), n_synth="double", rescale=True, **SIZES))
+    factor = 0.99 * x[y == 1].max() / plain.max()
+    assert abs(factor - 1) > 0.01
+    np.testing.assert_allclose(stretched, plain * factor, rtol=1e-5)
+
+
+def test_padding_and_bounds_change_no_point():
+    expected = added(DRAW(KEY, toys.problem(80), n_synth="double", **SIZES))
+    assert len(expected) == 20
+    padded = DRAW(KEY, toys.problem(80, 10, np.nan), n_synth="double", **SIZES)
+    np.testing.assert_array_equal(added(padded), expected)
+    looser = {"max_synth": 70, "max_minority": 50}
+    given = DRAW(KEY, toys.problem(80), n_synth="double", **looser)
+    np.testing.assert_allclose(added(given), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("minority", [1, 2, 4])
+def test_few_rows(minority):
+    x, y = toys.table(30, minority)
+    given = DRAW(KEY, view(x, y), n_synth="balance", **SIZES)
+    rows = added(given)
+    assert len(rows) == 30 - 2 * minority and np.isfinite(rows).all()
+    assert bool(given.fallback) == (minority == 1)
+    own = x[y == 1]
+    if minority == 1:
+        np.testing.assert_allclose(rows, np.repeat(own, 28, 0), atol=1e-6)
+    if minority == 2:  # both degrees are 1, so half the points start at each, on one line
+        away = (rows - own[0]) - np.outer(
+            (rows - own[0]) @ (own[1] - own[0]) / ((own[1] - own[0]) ** 2).sum(), own[1] - own[0]
+        )
+        np.testing.assert_allclose(away, 0, atol=1e-4)
+
+
+def test_copies_and_a_constant_column_are_no_trouble():
+    x, y = toys.table(80, 25)
+    x[:, 1] = 3
+    own = np.flatnonzero(y)
+    x[own[5:]] = x[own[0]]
+    rows = added(DRAW(KEY, view(x, y), n_synth="double", **SIZES))
+    assert len(rows) == 25 and np.isfinite(rows).all()
+    np.testing.assert_allclose(rows[:, 1], 3, atol=1e-5)
+    x[own] = x[own[0]]
+    rows = added(DRAW(KEY, view(x, y), n_synth="double", **SIZES))
+    np.testing.assert_allclose(rows, x[own], atol=1e-5)
