@@ -27,8 +27,9 @@ __all__ = ["cell_key", "configuration", "environment"]
 _ROOT = Path(__file__).resolve().parents[1]
 # What every neural result is made of, besides the files of its own method.
 _CORE = (
-    *("types", "losses", "metrics", "rowwise", "bilevel", "networks/layers", "networks/mlp"),
-    *("training", "data/splits", "data/preprocess", "experiments/plan", "experiments/cells"),
+    *("types", "losses", "class_losses", "metrics", "rowwise", "bilevel", "training"),
+    *("networks/layers", "networks/mlp", "methods/refit"),
+    *("data/splits", "data/preprocess", "experiments/plan", "experiments/cells"),
 )
 
 
