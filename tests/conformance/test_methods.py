@@ -56,6 +56,9 @@ def outcome(result, r=0):
     progress = result.progress
     if hasattr(progress.state, "outer_part"):
         progress = progress._replace(state=progress.state._replace(outer_part=progress.epoch))
+    if resampled := progress.resampled:
+        shorter = resampled._replace(index=progress.epoch, w=progress.epoch)
+        progress = progress._replace(resampled=shorter)
     kept = (progress, result.best_score, result.best_epoch, result.diverged)
     return of_run(kept, r), result.test_score[r], result.curves.valid_average_precision[r]
 
