@@ -1,7 +1,9 @@
 """Per-example losses `[n]` and the ways to average them.
 
-Every function takes logits `[n]` and targets `y [n]` in {0, 1}, 1 being the minority, and is safe
-under `jit`, `vmap` and `grad`. Rows of weight 0 contribute nothing, whatever they hold.
+A loss takes the logits `[n]` of a sigmoid and targets `y [n]` in {0, 1}, 1 being the minority, or
+the logits `[n, K]` of a softmax and classes `y [n]` in 0..K-1. Objectives are of the first kind.
+All are safe under `jit`, `vmap` and `grad`. Rows of weight 0 contribute nothing to an average,
+whatever they hold. `class_losses` has the losses that know how many rows each class has.
 """
 
 from collections.abc import Callable
@@ -15,9 +17,12 @@ from imbax.types import ApplyFn, LossFn
 
 __all__ = [
     "OBJECTIVES",
+    "asymmetric",
     "balanced_mean",
     "binary_cross_entropy",
+    "cross_entropy",
     "focal",
+    "pairwise_ranking",
     "smooth_average_precision",
     "supervised_loss",
     "weighted_mean",
@@ -48,20 +53,85 @@ def binary_cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
     return optax.losses.sigmoid_binary_cross_entropy(logits, y)
 
 
+def cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
+    """Cross-entropy of the sigmoid (logits `[n]`) or of the softmax (logits `[n, K]`), `[n]`."""
+    if logits.ndim == 1:
+        return binary_cross_entropy(logits, y)
+    y = _classes(logits, y)
+    return optax.losses.softmax_cross_entropy_with_integer_labels(logits, y)
+
+
 def focal(
-    logits: jax.Array, y: jax.Array, gamma: float = 2.0, alpha: float | None = None
+    logits: jax.Array,
+    y: jax.Array,
+    gamma: float = 2.0,
+    alpha: float | jax.Array | None = None,
 ) -> jax.Array:
     """Focal loss `α_t (1 - p_t)^γ CE`, `[n]` (Lin et al. 2018, equations 4 and 5).
 
     Args:
-      logits: `[n]`.
-      y: `[n]` in {0, 1}.
+      logits: `[n]` or `[n, K]`.
+      y: `[n]`.
       gamma: focusing exponent, >= 0; 0 is cross-entropy.
-      alpha: weight of the minority in [0, 1]; the majority gets `1 - alpha`. None: no weights.
+      alpha: of logits `[n]`, the weight of the minority in [0, 1], the majority gets `1 - alpha`;
+        of logits `[n, K]`, a weight for each class `[K]`. None: no weights.
     """
-    chex.assert_rank(logits, 1, custom_message="logits must be [n]")
-    chex.assert_equal_shape([logits, y], custom_message="logits and y must both be [n]")
-    return optax.losses.sigmoid_focal_loss(logits, y, alpha=alpha, gamma=gamma)
+    if logits.ndim == 1:
+        chex.assert_equal_shape([logits, y], custom_message="logits and y must both be [n]")
+        return optax.losses.sigmoid_focal_loss(logits, y, alpha=alpha, gamma=gamma)
+    y = _classes(logits, y)
+    _, log_rest = _log_softmax(logits)
+    log_rest = jnp.take_along_axis(log_rest, y[:, None], axis=1)[:, 0]
+    losses = jnp.exp(gamma * log_rest) * cross_entropy(logits, y)
+    return losses if alpha is None else jnp.asarray(alpha)[y] * losses
+
+
+def asymmetric(
+    logits: jax.Array,
+    y: jax.Array,
+    gamma_positive: float = 1.0,
+    gamma_negative: float = 4.0,
+    shift: float = 0.05,
+    *,
+    detached: bool = False,
+) -> jax.Array:
+    """Asymmetric loss, `[n]` (Ridnik et al. 2021).
+
+        positive:  -(1 - p)^γ₊ log p
+        negative:  -p_m^γ₋ log(1 - p_m),  p_m = max(p - m, 0)
+
+    Of logits `[n]`, a minority row is positive and a majority row is negative. Of logits `[n, K]`,
+    each row is positive for its own class and negative for every other one, p is the softmax, and
+    the K terms are added. The published single-label variant leaves the negative terms out, so
+    that its γ₋ does nothing; here that is the limit `shift=1`.
+
+    Args:
+      logits: `[n]` or `[n, K]`.
+      y: `[n]`.
+      gamma_positive: γ₊ >= 0.
+      gamma_negative: γ₋ >= 0.
+      shift: m in [0, 1]. With both γ and m 0, logits `[n]` give cross-entropy.
+      detached: take no gradient through the focusing weights, as the published code does; the
+        paper's analysis of gradients takes it.
+    """
+    if logits.ndim == 1:
+        chex.assert_equal_shape([logits, y], custom_message="logits and y must both be [n]")
+        positive = y > 0.5
+        log_p, log_rest = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
+    else:
+        positive = jnp.arange(logits.shape[1]) == _classes(logits, y)[:, None]
+        log_p, log_rest = _log_softmax(logits)
+    log_rest_shifted = jnp.minimum(jnp.logaddexp(log_rest, jnp.log(shift)), 0)
+    p_shifted = -jnp.expm1(log_rest_shifted)
+    some = p_shifted > 0  # a power of 0 has no finite gradient
+    focus = jnp.where(
+        positive,
+        jnp.exp(gamma_positive * log_rest),
+        jnp.where(some, jnp.where(some, p_shifted, 1) ** gamma_negative, 0),
+    )
+    focus = jax.lax.stop_gradient(focus) if detached else focus
+    losses = -focus * jnp.where(positive, log_p, log_rest_shifted)
+    return losses if logits.ndim == 1 else losses.sum(1)
 
 
 def smooth_average_precision(
@@ -83,11 +153,26 @@ def smooth_average_precision(
     return jnp.where(positive.sum() > 0, 1.0 - weighted_mean(precision, positive), 0.0)
 
 
+def pairwise_ranking(logits: jax.Array, y: jax.Array, w: jax.Array) -> jax.Array:
+    """The mean over pairs of a minority and a majority row of `log(1 + exp(s_maj - s_min))`.
+
+    A convex bound on `1 - roc_auc` in units of log 2 (Burges et al. 2005); a pair weighs the
+    product of its rows' weights. Costs `O(n²)`: meant for batches. 0 when either class is absent.
+    """
+    chex.assert_equal_shape([logits, y, w], custom_message="logits, y and w must all be [n]")
+    logits = jnp.where(w > 0, logits, 0)
+    minority, majority = jnp.where(y > 0.5, w, 0), jnp.where(y > 0.5, 0, w)
+    losses = jax.nn.softplus(logits[None, :] - logits[:, None])
+    pairs = minority.sum() * majority.sum()
+    return minority @ losses @ majority / jnp.where(pairs > 0, pairs, 1)
+
+
 OBJECTIVES: dict[str, Callable[[jax.Array, jax.Array, jax.Array], jax.Array]] = {
     "bce": lambda logits, y, w: weighted_mean(binary_cross_entropy(logits, y), w),
     "balanced_bce": lambda logits, y, w: balanced_mean(binary_cross_entropy(logits, y), y, w),
     "focal": lambda logits, y, w: weighted_mean(focal(logits, y), w),
     "smooth_ap": smooth_average_precision,
+    "pairwise_ranking": pairwise_ranking,
 }
 """Scalar objectives `(logits [n], y [n], w [n]) -> scalar` by name."""
 
@@ -101,3 +186,21 @@ def supervised_loss(
         return loss(apply_fn(params, x), y)
 
     return loss_fn
+
+
+def _classes(logits, y):
+    """Integer classes `[n]` of logits `[n, K]`."""
+    chex.assert_rank(logits, 2, custom_message="logits must be [n] or [n, K]")
+    chex.assert_shape(y, logits.shape[:1], custom_message="y must be [n], one class for each row")
+    return y.astype(jnp.int32)
+
+
+def _log_softmax(logits):
+    """log p and log(1 - p), both `[n, K]`, to full precision however far the logits."""
+    log_p = jax.nn.log_softmax(logits)
+    # Only of the largest p does 1 - p lose its digits: that one is a sum over the other classes.
+    largest = jnp.arange(logits.shape[1]) == logits.argmax(1, keepdims=True)
+    others = jax.nn.logsumexp(logits, 1, keepdims=True, where=~largest)
+    p = jnp.where(largest, 0, jnp.exp(log_p))
+    every = jax.nn.logsumexp(logits, 1, keepdims=True)
+    return log_p, jnp.where(largest, others - every, jnp.log1p(-p))

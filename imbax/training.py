@@ -63,8 +63,9 @@ class Program(NamedTuple):
     """`state -> Fit`."""
     resample: Callable[[jax.Array, Problem], Resampled] | None = None
     """`(key, problem) -> Resampled`: changes the training rows, once, before anything else."""
-    checkpoint: str = "best"
-    """"best": the epoch with the best validation average precision; "last": the last."""
+    checkpoint: str | Callable[[jax.Array, Any], jax.Array] = "best"
+    """"best": the epoch with the best validation average precision; "last": the last; or
+    `(epochs done, hparams) -> whether this epoch's fit is taken`."""
     start_admissible: bool = False
     """Whether the starting point itself may be the best checkpoint (as epoch 0)."""
     monitor: Callable[[Any, Problem], dict[str, jax.Array]] | None = None
@@ -163,7 +164,10 @@ def advance(
         fit = program.fit(state)
         score = _score(program.apply, fit.params, problem.valid)
         count = progress.epoch + 1
-        better = (score > progress.best_score) | (program.checkpoint == "last")
+        if callable(program.checkpoint):
+            better = program.checkpoint(count, hparams)
+        else:
+            better = (score > progress.best_score) | (program.checkpoint == "last")
         choose = lambda new, old: jnp.where(better, new, old)  # noqa: E731
         progress = Progress(
             state,

@@ -8,6 +8,9 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "compiled")
 
 import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import oracles  # noqa: E402
 import pytest  # noqa: E402
 
 # Two devices, so that runs are divided over devices also where one core does the work.
@@ -29,3 +32,28 @@ def data_home() -> Path:
     if not (folder / "zenodo").is_dir():
         pytest.skip("real data is not at hand")
     return folder
+
+
+@pytest.fixture
+def assert_follows():
+    """Checks a loss's value and gradient against a formula in NumPy; see `follows`."""
+    return follows
+
+
+def follows(loss, formula, logits, y):
+    """In float64 to rounding, in float32 to its precision; gradients by central differences."""
+    value, slopes = formula(logits, y), np.random.default_rng(2).uniform(0.5, 2, len(y))
+    gradient = oracles.central_differences(lambda z: slopes @ formula(z, y), logits)
+    for dtype, tolerance in ((np.float64, 1e-10), (np.float32, 1e-3)):
+        with jax.enable_x64(dtype is np.float64):
+            z, given_y = jnp.asarray(logits, dtype), jnp.asarray(y, dtype)
+
+            def weighed(z, y=given_y):
+                given = loss(z, y)
+                return slopes.astype(given.dtype) @ given, given
+
+            (_, given), slope = jax.jit(jax.value_and_grad(weighed, has_aux=True))(z)
+            assert given.shape == (len(y),)
+            assert given.dtype == dtype
+            np.testing.assert_allclose(given, value, tolerance, 1e-2 * tolerance)
+            assert oracles.relative_error(slope, gradient) < max(1e-7, tolerance)

@@ -5,16 +5,30 @@ from collections.abc import Callable
 import numpy as np
 
 __all__ = [
+    "LOGITS_3",
+    "Y_3",
+    "asymmetric",
     "average_precision",
     "binary_cross_entropy",
     "central_differences",
+    "cross_entropy",
+    "effective_number_weights",
     "focal",
+    "ldam",
+    "logit_adjustment",
+    "pairwise_ranking",
     "precision_at_recall",
+    "probabilities",
     "relative_error",
     "roc_auc",
     "smooth_average_precision",
+    "vs_loss",
     "weighted_mean",
 ]
+
+# Three classes, all of them present, and logits that reach past where a sigmoid is linear.
+LOGITS_3 = np.random.default_rng(1).normal(0, 3, (30, 3))
+Y_3 = np.arange(30) ** 2 % 7 % 3
 
 
 def average_precision(scores, y) -> float:
@@ -49,11 +63,93 @@ def binary_cross_entropy(logits, y):
     return -(y * np.log(p) + (1 - y) * np.log(1 - p))
 
 
+def probabilities(logits):
+    """`[n, K]`, K = 2 for logits `[n]`."""
+    if logits.ndim == 1:
+        return np.stack([1 / (1 + np.exp(logits)), 1 / (1 + np.exp(-logits))], 1)
+    e = np.exp(logits)
+    return e / e.sum(1, keepdims=True)
+
+
+def cross_entropy(logits, y):
+    return np.array([-np.log(p[int(k)]) for p, k in zip(probabilities(logits), y, strict=True)])
+
+
 def focal(logits, y, gamma, alpha=None):
-    p = 1 / (1 + np.exp(-logits))
-    of_class = np.where(y == 1, p, 1 - p)
-    weight = 1.0 if alpha is None else np.where(y == 1, alpha, 1 - alpha)
+    of_class = np.exp(-cross_entropy(logits, y))
+    if logits.ndim == 1:
+        alpha = None if alpha is None else [1 - alpha, alpha]
+    weight = 1.0 if alpha is None else np.array(alpha)[y.astype(int)]
     return -weight * (1 - of_class) ** gamma * np.log(of_class)
+
+
+def asymmetric(logits, y, gamma_positive, gamma_negative, shift):
+    def positive(p):
+        return -((1 - p) ** gamma_positive) * np.log(p)
+
+    def negative(p):
+        p = max(p - shift, 0)
+        return -(p**gamma_negative) * np.log(1 - p)
+
+    if logits.ndim == 1:
+        minority = probabilities(logits)[:, 1]
+        return np.array([positive(p) if k == 1 else negative(p) for p, k in zip(minority, y)])  # noqa: B905
+    rows = [
+        sum(positive(p) if k == own else negative(p) for k, p in enumerate(row))
+        for row, own in zip(probabilities(logits), y, strict=True)
+    ]
+    return np.array(rows)
+
+
+def effective_number_weights(counts, beta):
+    if beta == 1:
+        weights = [1 / n for n in counts]
+    else:
+        weights = [1 / sum(beta**i for i in range(n)) for n in counts]  # a geometric series
+    return np.array(weights) * len(counts) / sum(weights)
+
+
+def ldam(logits, y, counts, max_margin, scale):
+    """From the probabilities of K logits, of which the true one is lowered."""
+    margins = max_margin * np.array([(min(counts) / n) ** 0.25 for n in counts])
+    if logits.ndim == 1:
+        logits = np.stack([0 * logits, logits], 1)
+    lowered = logits.copy()
+    for i, k in enumerate(y.astype(int)):
+        lowered[i, k] -= scale * margins[k]
+    return cross_entropy(lowered, y)
+
+
+def logit_adjustment(logits, y, counts, tau):
+    """By the pairwise form: log of one plus the sum over other classes of ratio and margin."""
+    if logits.ndim == 1:
+        logits = np.stack([0 * logits, logits], 1)
+    prior = np.array(counts) / sum(counts)
+    losses = []
+    for z, k in zip(logits, y.astype(int), strict=True):
+        others = [j for j in range(len(prior)) if j != k]
+        losses.append(
+            np.log1p(sum((prior[j] / prior[k]) ** tau * np.exp(z[j] - z[k]) for j in others))
+        )
+    return np.array(losses)
+
+
+def vs_loss(logits, y, counts, gamma, tau):
+    n = np.array(counts, float)
+    factor = (n / n.max()) ** gamma
+    if logits.ndim == 1:
+        sign, own = np.where(y == 1, 1, -1), y.astype(int)
+        iota = tau * np.log(n[1 - own] / n[own])
+        return np.log(1 + np.exp(iota) * np.exp(-factor[own] * sign * logits))
+    return cross_entropy(factor * logits + tau * np.log(n / n.sum()), y)
+
+
+def pairwise_ranking(logits, y, w) -> float:
+    kept = [i for i in range(len(y)) if w[i] > 0]
+    pairs = [(i, j) for i in kept for j in kept if y[i] == 1 and y[j] == 0]
+    weights = [w[i] * w[j] for i, j in pairs]
+    losses = [np.log(1 + np.exp(logits[j] - logits[i])) for i, j in pairs]
+    return float(np.average(losses, weights=weights)) if pairs else 0.0
 
 
 def weighted_mean(losses, w) -> float:

@@ -37,6 +37,104 @@ def test_cross_entropy_and_focal_follow_their_formulas(arrays):
         np.testing.assert_allclose(given, expected, 100 * tolerance, tolerance)
 
 
+@pytest.mark.parametrize("name", ["cross_entropy", "focal", "weighted focal", "asymmetric"])
+@pytest.mark.parametrize("form", ["binary", "multi-class"])
+def test_value_and_gradient_of_each_loss_follow_its_formula(
+    form, name, assert_follows, quick_compile
+):
+    alpha = 0.25 if form == "binary" else np.array([0.2, 0.5, 1.0])
+    options = {
+        "cross_entropy": {},
+        "focal": {"gamma": 1.5},
+        "weighted focal": {"gamma": 2.0, "alpha": alpha},
+        "asymmetric": {"gamma_positive": 1.0, "gamma_negative": 3.0, "shift": 0.05},
+    }[name]
+    function = name.split()[-1]
+    assert_follows(
+        lambda logits, y: getattr(losses, function)(logits, y, **options),
+        lambda logits, y: getattr(oracles, function)(logits, y, **options),
+        *((LOGITS, Y) if form == "binary" else (oracles.LOGITS_3, oracles.Y_3)),
+    )
+
+
+@pytest.mark.parametrize(("logits", "y"), [(LOGITS, Y), (oracles.LOGITS_3, oracles.Y_3)])
+def test_without_focus_losses_are_cross_entropy(logits, y):
+    with jax.enable_x64(True):
+        expected = losses.cross_entropy(jnp.asarray(logits), jnp.asarray(y))
+        plain = losses.focal(logits, jnp.asarray(y), gamma=0.0)
+        np.testing.assert_allclose(plain, expected, 1e-12)
+        if logits.ndim == 1:
+            given = losses.asymmetric(jnp.asarray(logits), jnp.asarray(y), 0.0, 0.0, 0.0)
+        else:  # all that is left is the positive term
+            given = losses.asymmetric(jnp.asarray(logits), jnp.asarray(y), 0.0, 4.0, 1.0)
+        np.testing.assert_allclose(given, expected, 1e-12)
+
+
+def test_two_logits_are_one_logit_against_zero():
+    with jax.enable_x64(True):
+        pair = jnp.stack([jnp.zeros(40), jnp.asarray(LOGITS)], 1)
+        for loss in (losses.cross_entropy, losses.focal):
+            np.testing.assert_allclose(loss(pair, Y), loss(jnp.asarray(LOGITS), Y), 1e-10)
+
+
+@pytest.mark.parametrize(("logits", "y"), [(LOGITS, Y), (oracles.LOGITS_3, oracles.Y_3)])
+def test_every_number_of_the_asymmetric_loss_matters(logits, y):
+    """Also γ₋ in the softmax form, and the reading that takes no gradient through the focus."""
+    value = lambda *numbers, **options: losses.asymmetric(logits, y, *numbers, **options)  # noqa: E731
+    logits, y = jnp.asarray(logits, jnp.float32), jnp.asarray(y)
+    plain = value(1.0, 4.0, 0.05)
+    for other in ((2.0, 4.0, 0.05), (1.0, 2.0, 0.05), (1.0, 4.0, 0.2)):
+        assert jnp.abs(value(*other) - plain).max() > 1e-3
+    assert (plain >= 0).all()
+    np.testing.assert_array_equal(value(detached=True), plain)
+    full, detached = (
+        jax.grad(lambda z, d=d: losses.asymmetric(z, y, detached=d).sum())(logits)
+        for d in (False, True)
+    )
+    assert jnp.abs(full - detached).max() > 1e-2
+
+
+@pytest.mark.parametrize("name", ["focal", "asymmetric"])
+@pytest.mark.parametrize(("logits", "y"), [(LOGITS, Y), (oracles.LOGITS_3, oracles.Y_3)])
+def test_values_and_gradients_of_focus_are_finite_however_far_the_logits(
+    name, logits, y, quick_compile
+):
+    def both(scale, gamma, shift):
+        numbers = (gamma,) if name == "focal" else (gamma, gamma, shift)
+        value = lambda z: getattr(losses, name)(z, jnp.asarray(y), *numbers).sum()  # noqa: E731
+        return jax.value_and_grad(value)(scale * jnp.asarray(logits, jnp.float32))
+
+    grid = np.array(list(itertools.product((0, 1, 1e4), (0, 0.5, 2), (0, 0.05))), np.float32)
+    values, gradients = jax.jit(jax.vmap(both))(*grid.T)
+    assert jnp.isfinite(values).all()
+    assert jnp.isfinite(gradients).all()
+
+
+def test_a_sweep_is_one_vmap():
+    gammas, (logits, y) = jnp.array([0.0, 1.0, 3.0]), map(jnp.asarray, (LOGITS, Y))
+    for loss in (losses.focal, lambda z, y, g: losses.asymmetric(z, y, 1.0, g)):
+        swept = jax.jit(jax.vmap(lambda g, loss=loss: loss(logits, y, g)))(gammas)
+        for given, gamma in zip(swept, gammas, strict=True):
+            np.testing.assert_allclose(given, loss(logits, y, gamma), 1e-5, 1e-7)
+
+
+def test_pairwise_ranking_follows_its_formula(arrays):
+    logits, y, w, tolerance = arrays
+    expected = oracles.pairwise_ranking(LOGITS, Y, W)
+    np.testing.assert_allclose(losses.pairwise_ranking(logits, y, w), expected, 10 * tolerance)
+    with jax.enable_x64(True):
+        given = jax.grad(lambda z: losses.pairwise_ranking(z, Y, W))(LOGITS)
+        expected = oracles.central_differences(lambda z: oracles.pairwise_ranking(z, Y, W), LOGITS)
+    assert oracles.relative_error(given, expected) < 1e-6
+
+
+def test_pairwise_ranking_bounds_the_area_under_the_roc_curve():
+    bound = losses.pairwise_ranking(LOGITS, Y, np.ones(40)) / np.log(2)
+    assert 0 < 1 - oracles.roc_auc(LOGITS, Y) < bound
+    far = losses.pairwise_ranking(jnp.where(Y > 0.5, 100.0, -100.0), Y, np.ones(40))
+    assert far == 0
+
+
 def test_means_follow_their_formulas(arrays):
     logits, y, w, tolerance = arrays
     given = losses.binary_cross_entropy(logits, y)
@@ -124,13 +222,14 @@ def test_an_absent_class_counts_zero_in_the_balanced_mean():
 def test_objectives_differ_and_are_what_they_are_called():
     with jax.enable_x64(True):
         values = {name: float(f(LOGITS, Y, W)) for name, f in OBJECTIVES.items()}
-    assert len(set(values.values())) == len(OBJECTIVES) == 4
+    assert len(set(values.values())) == len(OBJECTIVES) == 5
     reference = oracles.binary_cross_entropy(LOGITS, Y)
     expected = {
         "bce": oracles.weighted_mean(reference, W),
         "balanced_bce": np.mean([oracles.weighted_mean(reference, W * (c == Y)) for c in (0, 1)]),
         "focal": oracles.weighted_mean(oracles.focal(LOGITS, Y, 2.0), W),
         "smooth_ap": oracles.smooth_average_precision(LOGITS, Y, W, 0.1),
+        "pairwise_ranking": oracles.pairwise_ranking(LOGITS, Y, W),
     }
     assert values == pytest.approx(expected, rel=1e-10)
 
@@ -147,6 +246,11 @@ def test_supervised_loss_joins_network_and_loss():
         lambda: losses.binary_cross_entropy(jnp.ones((3, 1)), jnp.ones(3)),
         lambda: losses.binary_cross_entropy(jnp.ones(3), jnp.ones((3, 1))),
         lambda: losses.focal(jnp.ones((3, 1)), jnp.ones((3, 1))),
+        lambda: losses.focal(jnp.ones(3), jnp.ones((3, 1))),
+        lambda: losses.asymmetric(jnp.ones(3), jnp.ones((3, 1))),
+        lambda: losses.asymmetric(jnp.ones((3, 2)), jnp.ones(2)),
+        lambda: losses.cross_entropy(jnp.ones((3, 2, 2)), jnp.ones(3)),
+        lambda: losses.pairwise_ranking(jnp.ones(3), jnp.ones(3), jnp.ones((3, 1))),
         lambda: losses.weighted_mean(jnp.ones((3, 1)), jnp.ones(3)),
         lambda: losses.weighted_mean(jnp.ones(3), jnp.ones(2)),
         lambda: losses.smooth_average_precision(jnp.ones(3), jnp.ones(3), jnp.ones((3, 1))),

@@ -10,6 +10,7 @@ import numpy as np
 
 from imbax.experiments.plan import Plan
 from imbax.methods import Facts, Method
+from imbax.methods.refit import Hparams as Refit
 from imbax.training import Curves, Program, Progress, advance, begin
 from imbax.types import Problem, Rows
 from imbax.vectorize import Vectorized
@@ -70,6 +71,8 @@ def train_cell(
 
     shared = programs.advance.replicate((plan.x, plan.dataset.y.astype(np.float32)))
     runs, start = _with_settings(plan.runs, start, method.settings or ((),))
+    if method.refits:
+        runs["hparams"], start = Refit(runs["hparams"], start.best_epoch), None
     if method.resumes:
         progress = start
     else:
@@ -164,8 +167,8 @@ def _with_settings(runs, start, settings):
     n_runs = len(runs["train"])
     tile = np.tile(np.arange(n_runs), len(settings))
     runs, start = jax.tree.map(lambda leaf: leaf[tile], (runs, start))
-    repeated = [np.repeat(np.array(v, np.float32), n_runs) for v in zip(*settings, strict=True)]
-    return runs | {"hparams": type(settings[0])(*repeated) if repeated else ()}, start
+    repeat = lambda *values: np.repeat(np.array(values, np.float32), n_runs)  # noqa: E731
+    return runs | {"hparams": jax.tree.map(repeat, *settings)}, start
 
 
 def _best_setting(best_score, n_runs):

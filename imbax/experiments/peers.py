@@ -19,6 +19,27 @@ def _hist_gradient_boosting(x, y, x_test, random_state):
     return model.fit(x, y).decision_function(x_test)
 
 
+def _hist_gradient_boosting_balanced(x, y, x_test, random_state):
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    model = HistGradientBoostingClassifier(class_weight="balanced", random_state=random_state)
+    return model.fit(x, y).decision_function(x_test)
+
+
+def _balanced_random_forest(x, y, x_test, random_state):
+    from imblearn.ensemble import BalancedRandomForestClassifier
+
+    model = BalancedRandomForestClassifier(n_jobs=1, random_state=random_state)
+    return model.fit(x, y).predict_proba(x_test)[:, 1]
+
+
+def _easy_ensemble(x, y, x_test, random_state):
+    from imblearn.ensemble import EasyEnsembleClassifier
+
+    model = EasyEnsembleClassifier(n_jobs=1, random_state=random_state)
+    return model.fit(x, y).decision_function(x_test)
+
+
 register(
     "logistic_regression",
     title="Logistic regression (scikit-learn)",
@@ -34,4 +55,28 @@ register(
     sees="training rows",
     note="default settings",
     host=_hist_gradient_boosting,
+)
+register(
+    "hist_gradient_boosting_balanced",
+    title="Histogram gradient boosting, balanced class weights (scikit-learn)",
+    kind="peer",
+    sees="training rows",
+    note='class_weight="balanced"',
+    host=_hist_gradient_boosting_balanced,
+)
+register(
+    "balanced_random_forest",
+    title="Balanced random forest (imbalanced-learn)",
+    kind="peer",
+    sees="training rows",
+    note="default settings: 100 trees, each on as many rows of either class, with replacement",
+    host=_balanced_random_forest,
+)
+register(
+    "easy_ensemble",
+    title="EasyEnsemble (imbalanced-learn)",
+    kind="peer",
+    sees="training rows",
+    note="default settings: 10 AdaBoosts, each on an under-sampled part",
+    host=_easy_ensemble,
 )

@@ -18,6 +18,7 @@ __all__ = ["records"]
 def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[dict[str, Any]]:
     """One record per run, as the store keeps it. Test rows are scored here, and only here."""
     metrics, rows = _test_metrics(plan, result), []
+    held_out = not method.refits  # validation rows that were trained on say nothing
     for r, part in enumerate(plan.splits):
         y, score = plan.dataset.y[part.test], result.test_score[r]
         start, move, outside = _movement(plan, result, r)
@@ -32,7 +33,7 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
                 "diverged": bool(result.diverged[r]),
                 "fallback": _fallback(result, r),
                 "epoch": int(result.best_epoch[r]),
-                "validation_average_precision": float(result.best_score[r]),
+                "validation_average_precision": float(result.best_score[r]) if held_out else np.nan,
                 "n_train": len(part.train),
                 "n_valid": len(part.valid),
                 "n_test": len(part.test),
@@ -43,7 +44,7 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
                 "test_y": y.astype(np.int8),
                 "test_score": score.astype(np.float32),
                 "train_curve": _curve(result, "train_loss", r),
-                "valid_curve": _curve(result, "valid_average_precision", r),
+                "valid_curve": _curve(result, "valid_average_precision", r, known=held_out),
                 "monitored": _monitored(result, r),
                 "plane": _plane(plan, result, r) if r == 0 and start else None,
             }
@@ -75,8 +76,10 @@ def _metrics(scores, y, w):
     return values
 
 
-def _curve(result, name, r):
-    return np.zeros(0, np.float32) if result.curves is None else getattr(result.curves, name)[r]
+def _curve(result, name, r, known=True):
+    if result.curves is None or not known:
+        return np.zeros(0, np.float32)
+    return getattr(result.curves, name)[r]
 
 
 def _monitored(result, r):

@@ -4,25 +4,26 @@ A method is one entry here and one file beside it. `register` adds a user's own.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 from imbax.errors import InputError, did_you_mean
-from imbax.losses import focal
 from imbax.methods import explicit_gradient as eg
+from imbax.methods import loss_methods as lm
 from imbax.methods import supervised as sv
 from imbax.methods.adasyn import adasyn
 from imbax.methods.borderline_smote import borderline_smote
 from imbax.methods.duplicate import duplicate
 from imbax.methods.potential import potential
 from imbax.methods.random_under import random_under
+from imbax.methods.refit import refit as refit_program
 from imbax.methods.smote import smote
 from imbax.methods.sugar import sugar
 from imbax.networks.mlp import mlp
 from imbax.training import Program, balanced_minibatches
 
-__all__ = ["Facts", "Method", "get", "names", "register"]
+__all__ = ["Facts", "Method", "get", "names", "refit", "register"]
 
 _PAPER = "Yasinnik et al. 2022"
 TRAIN = "training rows; validation rows choose the epoch"
@@ -64,6 +65,8 @@ class Method:
     """The method whose result it starts from, trained once and shared."""
     resumes: bool = False
     """Go on with that method's whole training state, not only its best parameters."""
+    refits: bool = False
+    """Train anew, also on validation rows, for as many epochs as that method found best."""
     one_epoch: bool = False
     """The program is over after one call of `epoch`, whatever the number of epochs."""
     needs_withheld: bool = False
@@ -101,8 +104,36 @@ def register(name: str, build: Callable[[Facts], Program] | None = None, **facts
     return _add(Method(name=name, build=build, **(defaults | facts)))
 
 
+def refit(name: str) -> Method:
+    """Add `{name}_refit`: that training anew, on training and validation rows, for its best epochs.
+
+    `get` does so by itself for the name of any method that can be refit.
+
+    Raises:
+      InputError: the method is not a single training from scratch on the training rows as they are.
+    """
+    method = get(name)
+    if not method.build or method.starts_from or len(method.settings) > 1:
+        raise InputError(
+            f"{name!r} cannot be refit: expected a method in jax that starts from no other and "
+            "has one setting; run it as it is"
+        )
+    changes = {
+        "name": f"{name}_refit",
+        "title": f"{method.title}, refit on training and validation rows",
+        "sees": "training rows; validation rows choose the epochs and are then trained on",
+        "note": "; ".join(filter(None, (method.note, f"trained anew for {name}'s best epochs"))),
+        "build": partial(_refit, method.build),
+        "starts_from": name,
+        "refits": True,
+    }
+    return _add(replace(method, **changes))
+
+
 def get(name: str) -> Method:
     """The method of that name. Raises InputError naming the nearest one."""
+    if name not in _REGISTRY and name.removesuffix("_refit") in _REGISTRY:
+        return refit(name.removesuffix("_refit"))
     if name not in _REGISTRY:
         raise InputError(f"unknown method {name!r}{did_you_mean(name, names())}")
     return _REGISTRY[name]
@@ -118,8 +149,31 @@ def _add(method):
     return method
 
 
-def _supervised(facts, **options):
-    return sv.supervised(mlp(facts.features), **options)
+def _supervised(facts, cosine_scale=None, **options):
+    return sv.supervised(mlp(facts.features, cosine_scale=cosine_scale), **options)
+
+
+def _ldam_drw(facts):
+    loss_for = lm.deferred(lm.ldam, facts.epochs)
+    return _supervised(facts, lm.SCALE, loss_for=loss_for)
+
+
+def _refit(build, facts):
+    return refit_program(build(facts))
+
+
+def _loss(name, title, paper, note, loss_for, *, build=None, **hparams):
+    return Method(
+        name,
+        title,
+        "loss",
+        TRAIN,
+        paper,
+        note,
+        build=build or partial(_supervised, loss_for=loss_for),
+        settings=(sv.Hparams(loss=hparams),),
+        sources=("supervised", "loss_methods"),
+    )
 
 
 def _oversampled(facts, sampler):
@@ -194,18 +248,7 @@ for _method in (
         options={"minibatches": "balanced"},
         sources=("supervised",),
     ),
-    Method(
-        "focal",
-        "Focal loss",
-        "loss",
-        TRAIN,
-        paper="Lin et al. 2018",
-        note="γ = 2, no class weight",
-        build=partial(_supervised, loss=focal),
-        settings=(sv.Hparams(),),
-        options={"loss": "focal", "gamma": 2.0},
-        sources=("supervised",),
-    ),
+    _loss("focal", "Focal loss", "Lin et al. 2018", "γ = 2, no class weight", lm.focal, gamma=2.0),
     Method(
         "potential",
         "Real withheld minority rows added: a ceiling",
@@ -288,7 +331,63 @@ for _method in (
         sources=("sugar", *_SMOTE_SOURCES),
         **_SAMPLER,
     ),
+    _loss(
+        "asymmetric",
+        "Asymmetric loss",
+        "Ridnik et al. 2021",
+        "γ₊ = 1, γ₋ = 4, probability shift 0.05",
+        lm.asymmetric,
+        gamma_positive=1.0,
+        gamma_negative=4.0,
+        shift=0.05,
+    ),
+    _loss(
+        "class_balanced",
+        "Class-balanced cross-entropy",
+        "Cui et al. 2019",
+        "weights by the effective number of rows, β = 0.999",
+        lm.class_balanced,
+        beta=0.999,
+    ),
+    _loss(
+        "ldam",
+        "Label-distribution-aware margins",
+        "Cao et al. 2019",
+        "cosine head, s = 30, largest margin 0.5",
+        lm.ldam,
+        build=partial(_supervised, cosine_scale=lm.SCALE, loss_for=lm.ldam),
+        max_margin=0.5,
+    ),
+    _loss(
+        "ldam_drw",
+        "Label-distribution-aware margins, deferred re-weighting",
+        "Cao et al. 2019",
+        "as ldam; after 80 % of the epochs weights by the effective number of rows, β = 0.9999",
+        lm.ldam,
+        build=_ldam_drw,
+        max_margin=0.5,
+        drw_start=0.8,
+        drw_beta=0.9999,
+    ),
+    _loss(
+        "logit_adjustment",
+        "Logit adjustment (balanced softmax)",
+        "Menon et al. 2021",
+        "τ = 1",
+        lm.logit_adjustment,
+        tau=1.0,
+    ),
+    _loss(
+        "vs_loss",
+        "Vector-scaling loss",
+        "Kini et al. 2021",
+        "γ = 0.3, τ = 1",
+        lm.vs_loss,
+        gamma=0.3,
+        tau=1.0,
+    ),
 ):
     _add(_method)
+refit("ce")
 
 _BUILT_IN = frozenset(_REGISTRY)

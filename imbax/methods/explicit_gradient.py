@@ -58,7 +58,7 @@ class Config(NamedTuple):
     outer: str = "valid"
     """Rows of the outer loss: "valid", "train", or "train_part" (a third of train, held out)."""
     outer_loss: str = "bce"
-    """"bce", "balanced_bce", "focal" or "smooth_ap" (`losses.OBJECTIVES`)."""
+    """"bce", "balanced_bce", "focal", "smooth_ap" or "pairwise_ranking" (`losses.OBJECTIVES`)."""
     constraint: str = "none"
     """"none", "box" of the training rows, or "trust_region" of radius `Hparams.radius`."""
     fixed_columns: tuple[int, ...] = ()

@@ -1,25 +1,27 @@
-"""Supervised training with Adam: one program for `ce`, `ce_long`, `ce_tuned`, `focal`, `rs`, `ros`.
+"""Supervised training with Adam: one program for cross-entropy and for all that vary it.
 
-They differ in the loss (cross-entropy or focal), in how batches are drawn (shuffled or balanced),
-in the training rows (`ros` adds duplicates), in weight decay, and in the number of epochs.
+They differ in the loss (`loss_methods` has those with a name), in how batches are drawn (shuffled,
+or balanced for `rs`), in the training rows (`ros` adds duplicates), in weight decay, and in the
+number of epochs.
 
 The classifier and its training follow section 5 of the Explicit Gradient paper: Adam with learning
 rate 1e-3, β₁ 0.5, β₂ 0.999, batches of 128. Weight decay, which the paper does not use, is
 decoupled (AdamW) and 0 by default.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from imbax.class_losses import Loss
 from imbax.losses import binary_cross_entropy, supervised_loss, weighted_mean
 from imbax.training import Fit, Minibatches, Program, shuffled_minibatches
 from imbax.types import Network, Params, Problem, Resampled, Rows
 
-__all__ = ["Hparams", "State", "supervised"]
+__all__ = ["Context", "Hparams", "State", "supervised"]
 
 
 class Hparams(NamedTuple):
@@ -27,6 +29,8 @@ class Hparams(NamedTuple):
 
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
+    loss: Mapping[str, float] = {}
+    """The loss's own numbers, by name."""
 
 
 class State(NamedTuple):
@@ -34,12 +38,25 @@ class State(NamedTuple):
 
     params: Params
     opt_state: Any
+    epoch: jax.Array
+    """Epochs done."""
+
+
+class Context(NamedTuple):
+    """What a loss may depend on beside its batch: the same for all batches of an epoch."""
+
+    counts: jax.Array
+    """Training rows of the majority and the minority `[2]`, without padding."""
+    epoch: jax.Array
+    """Epochs done."""
+    hparams: Mapping[str, jax.Array]
+    """`Hparams.loss`."""
 
 
 def supervised(
     network: Network,
     *,
-    loss: Callable[[jax.Array, jax.Array], jax.Array] = binary_cross_entropy,
+    loss_for: Callable[[Context], Loss] = lambda context: binary_cross_entropy,
     minibatches: Callable[[jax.Array, Rows, int], Minibatches] = shuffled_minibatches,
     resample: Callable[[jax.Array, Problem], Resampled] | None = None,
     batch_size: int = 128,
@@ -50,24 +67,26 @@ def supervised(
 
     Args:
       network: `init` and `apply`.
-      loss: `(logits [n], y [n]) -> per-example losses [n]`.
+      loss_for: called once an epoch, gives the loss `(logits [n], y [n]) -> [n]` of its batches;
+        `lambda context: loss` for one that depends on nothing else.
       minibatches: `(key, rows, batch_size) -> Minibatches`.
       resample: over- or under-samples the training rows first.
       batch_size: rows per step, >= 1.
       b1: Adam's β₁ in [0, 1).
       checkpoint: "best" or "last".
     """
-    loss_fn = supervised_loss(network.apply, loss)
 
     def optimizer(hparams):
         return optax.adamw(hparams.learning_rate, b1=b1, weight_decay=hparams.weight_decay)
 
     def init(key, problem, hparams, start):
         params = network.init(key) if start is None else start
-        return State(params, optimizer(hparams).init(params))
+        return State(params, optimizer(hparams).init(params), jnp.zeros((), jnp.int32))
 
     def epoch(key, state, problem, hparams):
         update = optimizer(hparams).update
+        context = Context(_class_counts(problem.train), state.epoch, hparams.loss)
+        loss_fn = supervised_loss(network.apply, loss_for(context))
 
         def step(state, batch):
             x = problem.train.features(batch.row)
@@ -77,7 +96,8 @@ def supervised(
 
             value, gradient = jax.value_and_grad(objective)(state.params)
             updates, opt_state = update(gradient, state.opt_state, state.params)
-            after = State(optax.apply_updates(state.params, updates), opt_state)
+            params = optax.apply_updates(state.params, updates)
+            after = State(params, opt_state, state.epoch)
             # A batch that is all padding must not even advance Adam's clock.
             real = batch.w.sum()
             after = jax.tree.map(lambda new, old: jnp.where(real > 0, new, old), after, state)
@@ -86,7 +106,7 @@ def supervised(
         with jax.default_matmul_precision("float32"):
             batches = minibatches(key, problem.train, batch_size)
             state, (total, rows) = jax.lax.scan(step, state, batches)
-        return state, total.sum() / rows.sum()
+        return state._replace(epoch=state.epoch + 1), total.sum() / rows.sum()
 
     return Program(
         apply=network.apply,
@@ -96,3 +116,9 @@ def supervised(
         resample=resample,
         checkpoint=checkpoint,
     )
+
+
+def _class_counts(train):
+    real = train.w > 0
+    minority = (real & (train.y > 0.5)).sum()
+    return jnp.stack([real.sum() - minority, minority])

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-__all__ = ["Linear"]
+__all__ = ["Cosine", "Linear"]
 
 
 class Linear(nnx.Module):
@@ -30,3 +30,23 @@ class Linear(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         contracted = ((x.ndim - 1,), (1 if self.transposed else 0,))
         return jax.lax.dot_general(x, self.kernel[...], (contracted, ((), ()))) + self.bias[...]
+
+
+class Cosine(nnx.Module):
+    """`x [n, fan_in] -> scale cos(x, W_k) [n, fan_out]`: rows and class weights of unit norm.
+
+    Weights start uniform in ±1; only their direction counts. A row of zeros gives zeros.
+    """
+
+    def __init__(self, fan_in: int, fan_out: int, *, scale: float, rngs: nnx.Rngs):
+        shape = (fan_out, fan_in)
+        self.scale = scale
+        self.kernel = nnx.Param(jax.random.uniform(rngs.params(), shape, jnp.float32, -1, 1))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.scale * _unit(x) @ _unit(self.kernel[...]).T
+
+
+def _unit(x):
+    """Each row divided by its Euclidean norm; the floor keeps the gradient at 0 finite."""
+    return x * jax.lax.rsqrt(jnp.maximum((x * x).sum(-1, keepdims=True), 1e-12))

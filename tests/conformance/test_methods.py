@@ -15,6 +15,7 @@ from imbax.data.tabular import make_dataset
 from imbax.experiments.cells import Engine, train_cell
 from imbax.experiments.plan import Protocol, plan
 from imbax.methods import get, names
+from imbax.methods.refit import Hparams as Refit
 from imbax.training import advance, begin
 from imbax.types import Problem, Rows
 
@@ -119,8 +120,12 @@ def test_the_compiled_program_equals_the_eager_one(name, quick_compile):
         for part in ("train", "valid")
     )
     problem = Problem(*jax.tree.map(jnp.asarray, tuple(views)))
-    given = (method.build(cut().facts), run["key"], problem, method.settings[0])
-    start = method.starts_from and of_run(reference(method.starts_from).progress.best.params, 0)
+    hparams, start = method.settings[0], None
+    if method.starts_from:
+        before = of_run(reference(method.starts_from).progress, 0)
+        start = before.best.params
+        hparams = Refit(hparams, before.best_epoch) if method.refits else hparams
+    given = (method.build(cut().facts), run["key"], problem, hparams)
     _, curves = advance(*given, begin(*given, start), 2)  # no `jit` around it
     expected = jax.tree.map(lambda leaf: leaf[0, :2], reference(name).curves)
     assert_close(curves, expected, 1e-4)

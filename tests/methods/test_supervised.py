@@ -97,7 +97,7 @@ def plain():
 @pytest.mark.parametrize(
     "options",
     [
-        {"loss": focal},
+        {"loss_for": lambda context: focal},
         {"minibatches": balanced_minibatches},
         {"resample": lambda key, problem: Resampled(problem.valid.index, problem.valid.w)},
         {"batch_size": 8},
@@ -108,6 +108,19 @@ def plain():
 def test_every_option_matters(options, plain):
     for a, b in zip(*map(jax.tree.leaves, (after_two_epochs(**options), plain)), strict=True):
         assert (a != b).any()
+
+
+def test_a_loss_knows_the_real_rows_of_each_class_the_epoch_and_its_numbers():
+    def told(context):
+        (a, b), number = context.counts, context.hparams["number"]
+        value = 100 * a + b + 10_000 * context.epoch + number
+        return lambda logits, y: value + 0 * logits
+
+    program = supervised(toys.network(), batch_size=16, loss_for=told)
+    problem = toys.problem(40, padding=60)
+    hparams = Hparams(loss={"number": 0.5})
+    _, curves = jax.jit(lambda: train(program, KEY, problem, hparams, 3))()
+    np.testing.assert_array_equal(curves.train_loss, 3010.5 + 10_000 * np.arange(3))
 
 
 def test_a_start_is_gone_on_from():

@@ -1,0 +1,93 @@
+"""A refit is plain training on both parts, for the number of epochs found best without it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+
+from imbax import methods
+from imbax.data.tabular import make_dataset
+from imbax.errors import InputError
+from imbax.experiments.cells import Engine, train_cell
+from imbax.experiments.plan import Protocol, plan
+from imbax.experiments.records import records
+from imbax.methods import get, register
+from imbax.methods import supervised as sv
+from imbax.methods.refit import Hparams, refit
+from imbax.training import train
+from imbax.types import Resampled
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
+KEY = jax.random.key(0)
+PROGRAM = sv.supervised(toys.network(), batch_size=16)
+ENGINE = Engine(devices=(jax.devices()[0],))
+
+
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch):
+    monkeypatch.setattr(methods, "_REGISTRY", dict(methods._REGISTRY))
+
+
+def test_it_is_training_on_both_parts_until_the_chosen_epoch():
+    problem = toys.problem(padding=8)
+    hparams = sv.Hparams(0.01)
+
+    def refitted(epochs):
+        progress, _ = train(refit(PROGRAM), KEY, problem, Hparams(hparams, epochs), 4)
+        return progress.best.params, progress.best_epoch
+
+    params, epoch = jax.jit(jax.vmap(refitted))(jnp.array([1, 3]))
+    np.testing.assert_array_equal(epoch, [1, 3])
+    train_rows, valid = problem.train, problem.valid
+    both = train_rows._replace(
+        index=jnp.concatenate([train_rows.index, valid.index]),
+        w=jnp.concatenate([train_rows.w, valid.w]),
+    )
+    joined = problem._replace(train=both)
+    alone, _ = jax.jit(lambda: train(PROGRAM, KEY, problem, hparams, 3))()
+    for number, epochs in enumerate((1, 3)):
+        expected, _ = jax.jit(lambda n=epochs: train(PROGRAM, KEY, joined, hparams, n))()
+        for a, b, without in zip(
+            *map(jax.tree.leaves, (params, expected.state.params, alone.state.params)), strict=True
+        ):
+            np.testing.assert_allclose(a[number], b, 1e-5, 1e-6)
+            assert jnp.abs(b - without).max() > 1e-3
+
+
+def test_a_program_that_resamples_is_refused():
+    resample = lambda key, problem: Resampled(problem.train.index, problem.train.w)  # noqa: E731
+    with pytest.raises(ValueError, match="cannot be refit"):
+        refit(sv.supervised(toys.network(), resample=resample))
+
+
+def test_the_first_training_hands_on_its_best_epochs_run_by_run():
+    cut = plan(make_dataset(*toys.table(90, 30), name="toy"), [0, 1], Protocol(2, epochs=8))
+    before = train_cell(cut, get("ce"), engine=ENGINE)
+    assert len(set(before.best_epoch)) > 1
+    given = train_cell(cut, get("ce_refit"), start=before.progress, engine=ENGINE)
+    np.testing.assert_array_equal(given.best_epoch, before.best_epoch)
+    for now, then in zip(given.test_score, before.test_score, strict=True):
+        assert (now != then).any()
+    for record in records(cut, get("ce_refit"), given, "custom"):
+        assert np.isnan(record["validation_average_precision"])
+        assert len(record["valid_curve"]) == 0
+        assert len(record["train_curve"]) == 8
+
+
+@pytest.mark.parametrize("name", ["focal", "ldam_drw", "rs"])
+def test_any_plain_method_has_a_refit_by_name(name):
+    method = get(f"{name}_refit")
+    assert method is get(f"{name}_refit")
+    assert (method.starts_from, method.refits, method.settings) == (name, True, get(name).settings)
+    assert "validation rows choose the epochs and are then trained on" in method.sees
+
+
+@pytest.mark.parametrize("name", ["ce_tuned", "ce_long", "explicit_gradient", "mine"])
+def test_what_cannot_be_refit_is_said(name):
+    register("mine", host=lambda x, y, x_test, random_state: x_test[:, 0])
+    with pytest.raises(InputError, match=f"'{name}' cannot be refit"):
+        get(f"{name}_refit")
+    with pytest.raises(InputError, match="unknown method 'nothing_refit'"):
+        get("nothing_refit")
