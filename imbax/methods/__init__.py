@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from imbax.errors import InputError, did_you_mean
 from imbax.losses import focal
 from imbax.methods import explicit_gradient as eg
+from imbax.methods import l2rw, metabalance
+from imbax.methods import meta_weight_net as mwn
 from imbax.methods import supervised as sv
 from imbax.methods.duplicate import duplicate
 from imbax.networks.mlp import mlp
@@ -20,6 +22,7 @@ __all__ = ["Facts", "Method", "get", "names", "register"]
 
 _PAPER = "Yasinnik et al. 2022"
 TRAIN = "training rows; validation rows choose the epoch"
+WEIGHED = "training rows; validation labels weigh the rows and choose the epoch"
 
 
 class Facts(NamedTuple):
@@ -122,6 +125,11 @@ def _explicit_gradient(facts, **options):
     return eg.explicit_gradient(mlp(facts.features), config)
 
 
+def _on_mlp(method):
+    """A builder of a method that needs nothing but a network."""
+    return lambda facts: method(mlp(facts.features))
+
+
 _EG = {"kind": "meta", "paper": _PAPER, "starts_from": "ce"}
 _EG_SOURCES = ("explicit_gradient", "duplicate", "supervised")
 
@@ -212,6 +220,42 @@ for _method in (
         options={"frozen": True},
         sources=_EG_SOURCES,
         **_EG,
+    ),
+    Method(
+        "meta_weight_net",
+        "Meta-Weight-Net",
+        "meta",
+        WEIGHED,
+        paper="Shu et al. 2019",
+        note="weights from a network of the loss; balanced meta batches",
+        build=_on_mlp(mwn.meta_weight_net),
+        settings=(mwn.Hparams(),),
+        cost=4.0,
+        sources=("meta_weight_net", "meta_training"),
+    ),
+    Method(
+        "l2rw",
+        "Learning to reweight examples",
+        "meta",
+        WEIGHED,
+        paper="Ren et al. 2018",
+        note="weights from the gradient of balanced meta batches",
+        build=_on_mlp(l2rw.l2rw),
+        settings=(l2rw.Hparams(),),
+        cost=3.0,
+        sources=("l2rw", "meta_training"),
+    ),
+    Method(
+        "metabalance",
+        "MetaBalance",
+        "meta",
+        TRAIN,
+        paper="Bansal et al. 2021",
+        note="balanced loss after an inner step on imbalanced rows, η₁ = 0.1",
+        build=_on_mlp(metabalance.metabalance),
+        settings=(metabalance.Hparams(),),
+        cost=3.0,
+        sources=("metabalance", "meta_training"),
     ),
 ):
     _add(_method)
