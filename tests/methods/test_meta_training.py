@@ -180,17 +180,15 @@ def test_meta_weight_net_is_its_equations(normalize):
 @pytest.mark.parametrize("num_steps", [1, 2])
 def test_metabalance_is_its_equations(num_steps):
     with jax.enable_x64(True):
-        config, hparams = (
-            metabalance.Config(num_steps=num_steps),
-            metabalance.Hparams(1e-3, 0.01, 0.5),
-        )
-        state, info = after_steps(metabalance, config, hparams)
+        hparams = metabalance.Hparams(1e-3, 0.01, 0.5)
+        state, info = after_steps(metabalance, metabalance.Config(num_steps=num_steps), hparams)
         by_hand = Follower(CLASSIFIER["adam"], jnp.asarray(START))
         inner = jax.jit(jax.grad(mean_loss))
         for number in range(3):
             batch, meta_batch = batches(number)
+            rows = real(batch)
 
-            def meta_loss(params, rows=real(batch), meta_rows=meta_batch):
+            def meta_loss(params, rows=rows, meta_rows=meta_batch):
                 for _ in range(num_steps):
                     params = params - 0.5 * inner(params, *rows)
                 return mean_loss(params, meta_rows.x, meta_rows.y)
@@ -299,10 +297,15 @@ def test_without_an_inner_step_metabalance_is_training_on_balanced_batches():
 SMALL = {"batch_size": 16, "meta_batch_size": 8}
 
 
-def run(build, config, problem=PROBLEM):
+@functools.cache
+def two_epochs(build, config):
     program = build(NETWORK, config)
     hparams = (mwn if build is mwn.meta_weight_net else l2rw).Hparams()
-    return jax.jit(lambda problem: train(program, KEY, problem, hparams, 2)[0])(problem)
+    return jax.jit(lambda problem: train(program, KEY, problem, hparams, 2)[0])
+
+
+def run(build, config, problem=PROBLEM):
+    return two_epochs(build, config)(problem)
 
 
 def test_batches_that_are_all_padding_change_no_bit():
