@@ -19,6 +19,7 @@ _HOME = {
     "Rows": "types",
     "Vectorized": "vectorize",
     "average_precision": "metrics",
+    "bilevel_gradient": "bilevel",
     "evaluate": "experiments.run",
     "explicit_gradient": "methods.explicit_gradient",
     "functional": "networks.mlp",

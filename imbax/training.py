@@ -23,6 +23,7 @@ __all__ = [
     "Program",
     "Progress",
     "advance",
+    "balanced_draws",
     "balanced_minibatches",
     "begin",
     "minority_positions",
@@ -245,28 +246,37 @@ def shuffled_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibat
     return Minibatches(*(leaf.reshape(steps, batch_size) for leaf in (row, rows.targets(row), w)))
 
 
-def balanced_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibatches:
-    """As many steps as `shuffled_minibatches` has; each batch is half minority, half majority.
+def balanced_draws(rows: Rows, batch_size: int) -> Callable[[jax.Array], jax.Array]:
+    """`key -> positions [batch_size]` of rows, half minority and half majority.
 
-    Rows are drawn with replacement within their class. Steps beyond those that the run's own rows
-    would fill have weight 0.
+    Rows are drawn with replacement within their class; padding is never drawn where both classes
+    have rows.
     """
-    check_rows(rows, "balanced_minibatches")
-    n, half = rows.w.shape[0], batch_size // 2
-    steps = -(-n // batch_size)
+    check_rows(rows, "balanced_draws")
+    half = batch_size // 2
     real, y = rows.w > 0, rows.y > 0.5
     # Positions sorted minority first, then majority, then padding.
     group = jnp.argsort(jnp.where(real, jnp.where(y, 0, 1), 2), stable=True)
     n_minority, n_real = (real & y).sum(), real.sum()
 
-    def draw(step):
-        a, b = jax.random.split(jax.random.fold_in(key, step))
+    def draw(key):
+        a, b = jax.random.split(key)
         minority = jax.random.randint(a, (half,), 0, n_minority)
         majority = jax.random.randint(b, (batch_size - half,), n_minority, n_real)
-        return jnp.concatenate([minority, majority])
+        return group[jnp.concatenate([minority, majority])]
 
-    row = rows.index[group[jax.vmap(draw)(jnp.arange(steps))]]
-    used = jnp.arange(steps) * batch_size < n_real
+    return draw
+
+
+def balanced_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibatches:
+    """As many steps as `shuffled_minibatches` has, each drawn by `balanced_draws`.
+
+    Steps beyond those that the run's own rows would fill have weight 0.
+    """
+    draw = balanced_draws(rows, batch_size)
+    steps = jnp.arange(-(-rows.w.shape[0] // batch_size))
+    row = rows.index[jax.vmap(lambda step: draw(jax.random.fold_in(key, step)))(steps)]
+    used = steps * batch_size < (rows.w > 0).sum()
     w = jnp.broadcast_to(used[:, None], row.shape).astype(rows.w.dtype)
     return Minibatches(row, rows.targets(row), w)
 

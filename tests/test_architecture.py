@@ -18,10 +18,11 @@ LAYERS = (
     ("networks.layers",),
     ("networks.mlp",),
     ("training", "bilevel"),
-    ("methods.duplicate", "methods.potential", "methods.refit"),
+    ("methods.duplicate", "methods.potential", "methods.refit", "methods.meta_training"),
     ("methods.smote",),
     ("methods.adasyn", "methods.borderline_smote", "methods.random_under", "methods.sugar"),
     ("methods.supervised", "methods.explicit_gradient"),
+    ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance"),
     ("methods.loss_methods",),
     ("methods",),
     ("vectorize",),
@@ -95,7 +96,7 @@ def test_no_cycles():
 
 def test_core_needs_only_the_core_packages():
     allowed = {"jax", "flax", "optax", "chex", "numpy", "imbax"} | sys.stdlib_module_names
-    core = {module for members in LAYERS[:12] for module in members}
+    core = {module for members in LAYERS[: layer("vectorize") + 1] for module in members}
     for name, path in modules():
         if name not in core:
             continue

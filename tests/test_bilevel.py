@@ -10,7 +10,7 @@ import pytest
 from jax.extend import core as jex
 
 from imbax import bilevel
-from imbax.bilevel import inner_update, outer_gradient
+from imbax.bilevel import bilevel_gradient, inner_update, outer_gradient
 from imbax.losses import OBJECTIVES, binary_cross_entropy, focal, supervised_loss
 from imbax.networks.mlp import mlp
 from imbax.rowwise import rows_are_independent
@@ -390,3 +390,54 @@ def test_unknown_options_are_named():
         outer_gradient(*given, valid, step_size=STEP, num_steps=0)
     with pytest.raises(ValueError, match="at least 1, got 0"):
         inner_update(*given, step_size=STEP, num_steps=0)
+    given = (lambda params, meta: 0.0, params, (), lambda params: 0.0)
+    with pytest.raises(ValueError, match='"mixed" or "unrolled", got \'mixd\''):
+        bilevel_gradient(*given, step_size=STEP, method="mixd")
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        bilevel_gradient(*given, step_size=STEP, num_steps=0)
+
+
+def meta_problem():
+    """An inner loss whose m is a tree: a weight per row, and how weights depend on losses."""
+    params, _, batch, valid = make(tanh_mlp)
+    rng = np.random.default_rng(5)
+    meta = {"row": jnp.asarray(rng.normal(size=7)), "of_loss": jnp.asarray(0.3)}
+    loss_fn = supervised_loss(tanh_mlp)
+
+    def inner(params, meta):
+        losses = loss_fn(params, batch.x, batch.y)
+        return (jax.nn.sigmoid(meta["row"] + meta["of_loss"] * losses) * losses).mean()
+
+    def outer(params):
+        return (valid.w * loss_fn(params, valid.x, valid.y)).sum()
+
+    return inner, params, meta, outer, lambda params: 0.1 * (params["w"] ** 2).sum()
+
+
+@pytest.mark.parametrize("with_fixed", [True, False], ids=["fixed", "alone"])
+@pytest.mark.parametrize("num_steps", [1, 3])
+def test_gradients_with_respect_to_anything_learned_and_to_the_start(num_steps, with_fixed):
+    with jax.enable_x64(True):
+        inner, params, meta, outer, fixed = meta_problem()
+        fixed = fixed if with_fixed else None
+        flat, rebuild = jax.flatten_util.ravel_pytree((params, meta))
+
+        @jax.jit
+        def literal(flat):
+            params, meta = rebuild(flat)
+            for _ in range(num_steps):
+                slope = jax.grad(lambda p: inner(p, meta) + (fixed(p) if fixed else 0))(params)
+                params = {name: params[name] - STEP * slope[name] for name in params}
+            return outer(params), params
+
+        by_params, by_meta = rebuild(oracles.central_differences(lambda x: literal(x)[0], flat))
+        loss, adapted = literal(flat)
+        for method in METHODS:
+            options = {"step_size": STEP, "num_steps": num_steps, "method": method}
+            look = bilevel_gradient(inner, params, meta, outer, fixed_loss_fn=fixed, **options)
+            np.testing.assert_allclose(look.loss, loss, 1e-10)
+            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-8), look.params, adapted)
+            for given, expected in ((look.params_grad, by_params), (look.meta_grad, by_meta)):
+                given, expected = (jax.flatten_util.ravel_pytree(t)[0] for t in (given, expected))
+                assert oracles.relative_error(given, expected) < 1e-6
+                assert np.linalg.norm(expected) > 1e-4

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from imbax.errors import InputError, did_you_mean
 from imbax.methods import explicit_gradient as eg
+from imbax.methods import l2rw, metabalance
 from imbax.methods import loss_methods as lm
+from imbax.methods import meta_weight_net as mwn
 from imbax.methods import supervised as sv
 from imbax.methods.adasyn import adasyn
 from imbax.methods.borderline_smote import borderline_smote
@@ -27,6 +29,7 @@ __all__ = ["Facts", "Method", "get", "names", "refit", "register"]
 
 _PAPER = "Yasinnik et al. 2022"
 TRAIN = "training rows; validation rows choose the epoch"
+WEIGHED = "training rows; validation labels weigh the rows and choose the epoch"
 
 
 class Facts(NamedTuple):
@@ -188,6 +191,11 @@ def _undersampled(facts):
 def _explicit_gradient(facts, **options):
     config = eg.Config(facts.max_minority, facts.max_synth, facts.n_synth, **options)
     return eg.explicit_gradient(mlp(facts.features), config)
+
+
+def _on_mlp(method):
+    """A builder of a method that needs nothing but a network."""
+    return lambda facts: method(mlp(facts.features))
 
 
 _EG = {"kind": "meta", "paper": _PAPER, "starts_from": "ce"}
@@ -385,6 +393,42 @@ for _method in (
         lm.vs_loss,
         gamma=0.3,
         tau=1.0,
+    ),
+    Method(
+        "meta_weight_net",
+        "Meta-Weight-Net",
+        "meta",
+        WEIGHED,
+        paper="Shu et al. 2019",
+        note="weights from a network of the loss; balanced meta batches",
+        build=_on_mlp(mwn.meta_weight_net),
+        settings=(mwn.Hparams(),),
+        cost=4.0,
+        sources=("meta_weight_net", "meta_training"),
+    ),
+    Method(
+        "l2rw",
+        "Learning to reweight examples",
+        "meta",
+        WEIGHED,
+        paper="Ren et al. 2018",
+        note="weights from the gradient of balanced meta batches",
+        build=_on_mlp(l2rw.l2rw),
+        settings=(l2rw.Hparams(),),
+        cost=3.0,
+        sources=("l2rw", "meta_training"),
+    ),
+    Method(
+        "metabalance",
+        "MetaBalance",
+        "meta",
+        TRAIN,
+        paper="Bansal et al. 2021",
+        note="balanced loss after an inner step on imbalanced rows, η₁ = 0.1",
+        build=_on_mlp(metabalance.metabalance),
+        settings=(metabalance.Hparams(),),
+        cost=3.0,
+        sources=("metabalance", "meta_training"),
     ),
 ):
     _add(_method)

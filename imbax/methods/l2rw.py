@@ -1,0 +1,80 @@
+"""Learning to reweight examples (L2RW): a row counts as much as its gradient helps balanced rows.
+
+At each step the weights ε of the batch's rows start at 0, where the virtual step goes nowhere, and
+one gradient of the meta loss with respect to them gives the weights of the real step:
+
+    θ'(ε) = θ - η Σᵢ εᵢ ∇_θ lᵢ(θ)
+    w̃ᵢ   = max(-∂ L_meta(θ'(ε)) / ∂εᵢ at ε = 0, 0)
+    θ    <- optimizer step along Σᵢ w̃ᵢ ∇_θ lᵢ(θ) / Σᵢ w̃ᵢ
+
+A row's weight is thus η <∇ L_meta(θ), ∇ lᵢ(θ)> where positive. The normalisation cancels η, so
+there is no such setting. When no row helps, all weights are 0 and so is the gradient.
+
+Source: Ren, Zeng, Yang and Urtasun 2018, "Learning to Reweight Examples for Robust Deep Learning"
+(arXiv:1803.09050), Algorithm 1. The paper trains with SGD; the default here is the Adam of
+`supervised`, so that methods differ in their weights alone.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from imbax.bilevel import bilevel_gradient
+from imbax.losses import weighted_mean
+from imbax.methods.meta_training import Config, State, follow, mean_loss, program
+from imbax.training import Program
+from imbax.types import Batch, LossFn, Network
+
+__all__ = ["Config", "Hparams", "Info", "State", "l2rw", "step"]
+
+
+class Hparams(NamedTuple):
+    """Traced numbers; each may differ from run to run."""
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+
+
+class Info(NamedTuple):
+    """Diagnostics of one step."""
+
+    weights: jax.Array
+    """`[n]`, not negative, of sum 1, or all 0."""
+    meta_loss: jax.Array
+
+
+def step(
+    loss_fn: LossFn,
+    config: Config,
+    hparams: Hparams,
+    state: State,
+    batch: Batch,
+    meta_batch: Batch,
+) -> tuple[State, Info]:
+    """Weigh the rows of `batch` by `meta_batch`, and take one step."""
+
+    def inner_loss(params, epsilon):
+        return jnp.vdot(epsilon, loss_fn(params, batch.x, batch.y))
+
+    look = bilevel_gradient(
+        inner_loss, state.params, jnp.zeros_like(batch.w), mean_loss(loss_fn, meta_batch),
+        step_size=1.0, method=config.method,
+    )  # fmt: skip
+    weights = jnp.where(batch.w > 0, jnp.maximum(-look.meta_grad, 0) * batch.w, 0)
+
+    def objective(params):
+        return weighted_mean(loss_fn(params, batch.x, batch.y), weights)
+
+    total = weights.sum()
+    info = Info(weights / jnp.where(total > 0, total, 1), look.loss)
+    return follow(config, hparams, state, jax.grad(objective)(state.params)), info
+
+
+def l2rw(network: Network, config: Config | None = None) -> Program:
+    """The whole training.
+
+    Raises:
+      ValueError: an option that is none of those its field names.
+    """
+    return program(network, config or Config(), step)

@@ -1,0 +1,139 @@
+"""What Meta-Weight-Net, L2RW and MetaBalance share: with each training batch comes a balanced one.
+
+An epoch visits the training rows as `supervised` does, in shuffled batches. To every batch belongs
+a meta batch, half minority and half majority, drawn with replacement within each class. A method is
+a `step` from both batches and its state to the next state.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from imbax.losses import binary_cross_entropy, supervised_loss, weighted_mean
+from imbax.training import Fit, Program, balanced_draws, shuffled_minibatches
+from imbax.types import Batch, LossFn, Network, Params
+
+__all__ = ["Config", "State", "follow", "mean_loss", "optimizer", "program"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Choices fixed at compile time; the first value named is the default."""
+
+    meta_rows: str = "valid"
+    """Rows of the meta batches: "valid", or "train"."""
+    optimizer: str = "adam"
+    """The classifier's: "adam" (β₁ 0.5, as `supervised`) or "sgd" (Nesterov momentum 0.9)."""
+    batch_size: int = 128
+    """Training rows per step."""
+    meta_batch_size: int = 128
+    """Rows of a meta batch."""
+    checkpoint: str = "best"
+    """"best" validation average precision over epochs, or "last"."""
+    method: str = "mixed"
+    """How the differentiated step is computed, see `bilevel.bilevel_gradient`."""
+
+
+class State(NamedTuple):
+    """What the next step needs, where nothing but the classifier is learned."""
+
+    params: Params
+    opt_state: Any
+
+
+def program(
+    network: Network,
+    config: Config,
+    step: Callable[..., tuple[Any, Any]],
+    init: Callable[[jax.Array, Any, State], Any] = lambda key, hparams, state: state,
+) -> Program:
+    """The training of one of these methods.
+
+    Args:
+      network: the classifier.
+      config: static choices.
+      step: `(loss_fn, config, hparams, state, batch, meta_batch) -> (state, info)`.
+      init: `(key, hparams, State) -> state`, a NamedTuple with the fields of `State` and more.
+
+    Raises:
+      ValueError: an option that is none of those its field names.
+    """
+    _check(config)
+    loss_fn = supervised_loss(network.apply, binary_cross_entropy)
+
+    def begin(key, problem, hparams, start):
+        # The classifier starts where that of `supervised` does.
+        params = network.init(key) if start is None else start
+        state = State(params, optimizer(config, hparams).init(params))
+        return init(jax.random.fold_in(key, 1), hparams, state)
+
+    def epoch(key, state, problem, hparams):
+        train_key, meta_key = jax.random.split(key)
+        train = problem.train
+        batches = shuffled_minibatches(train_key, train, config.batch_size)
+        meta_rows = problem.valid if config.meta_rows == "valid" else train
+        draw = balanced_draws(meta_rows, config.meta_batch_size)
+
+        def one_batch(state, item):
+            number, drawn = item
+            batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
+            meta_batch = meta_rows.take(draw(jax.random.fold_in(meta_key, number)))
+            after, _ = step(loss_fn, config, hparams, state, batch, meta_batch)
+            # A batch that is all padding must not even advance an optimizer's clock.
+            real = batch.w.sum()
+            after = jax.tree.map(lambda new, old: jnp.where(real > 0, new, old), after, state)
+            return after, (mean_loss(loss_fn, batch)(state.params) * real, real)
+
+        with jax.default_matmul_precision("float32"):
+            steps = jnp.arange(batches.row.shape[0])
+            state, (total, rows) = jax.lax.scan(one_batch, state, (steps, batches))
+        return state, total.sum() / rows.sum()
+
+    return Program(
+        apply=network.apply,
+        init=begin,
+        epoch=epoch,
+        fit=lambda state: Fit(state.params),
+        checkpoint=config.checkpoint,
+    )
+
+
+def follow(config: Config, hparams: Any, state: Any, gradient: Params) -> Any:
+    """The state after one step of the classifier's optimizer along a gradient."""
+    update = optimizer(config, hparams).update
+    updates, opt_state = update(gradient, state.opt_state, state.params)
+    return state._replace(params=optax.apply_updates(state.params, updates), opt_state=opt_state)
+
+
+def optimizer(config: Config, hparams: Any) -> optax.GradientTransformation:
+    """The classifier's optimizer, from `hparams.learning_rate` and `hparams.weight_decay`.
+
+    "adam" decouples weight decay (AdamW); "sgd" adds it to the gradient.
+    """
+    if config.optimizer == "adam":
+        return optax.adamw(hparams.learning_rate, b1=0.5, weight_decay=hparams.weight_decay)
+    return optax.chain(
+        optax.add_decayed_weights(hparams.weight_decay),
+        optax.sgd(hparams.learning_rate, momentum=0.9, nesterov=True),
+    )
+
+
+def mean_loss(loss_fn: LossFn, batch: Batch) -> Callable[[Params], jax.Array]:
+    """`params -> ` the mean loss of a batch's rows, padding left out."""
+    return lambda params: weighted_mean(loss_fn(params, batch.x, batch.y), batch.w)
+
+
+def _check(config):
+    choices = {
+        "meta_rows": ("valid", "train"),
+        "optimizer": ("adam", "sgd"),
+        "checkpoint": ("best", "last"),
+        "method": ("mixed", "unrolled"),
+    }
+    for field, allowed in choices.items():
+        if (given := getattr(config, field)) not in allowed:
+            raise ValueError(f"{field} is one of {', '.join(allowed)}; got {given!r}")

@@ -1,0 +1,129 @@
+"""Meta-Weight-Net: a small network of the loss says how much a row counts.
+
+The network V with parameters φ maps a row's loss to a weight in (0, 1). Each step does
+
+    θ'(φ) = θ - η₁ ∇_θ mean_i V(lᵢ(θ); φ) lᵢ(θ)          weights detached from θ
+    φ    <- optimizer step along ∇_φ L_meta(θ'(φ))
+    θ    <- optimizer step along ∇_θ mean_i V(lᵢ(θ); φ) lᵢ(θ)   with the new φ
+
+Source: Shu et al. 2019, "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting"
+(arXiv:1902.07379), Algorithm 1. As there, V is 1-100-1 (ReLU, sigmoid); as in the public code, φ
+follows Adam with learning rate 1e-3 and weight decay 1e-4, added to the gradient. The paper trains
+θ by SGD, whose learning rate is the virtual step's too; the default here is the Adam of
+`supervised`, so that methods differ in their weights alone, and the virtual step is plain descent
+with an η₁ of its own. The mean is over rows; `normalize` divides by the sum of weights instead.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from imbax.bilevel import bilevel_gradient
+from imbax.losses import weighted_mean
+from imbax.methods import meta_training
+from imbax.methods.meta_training import follow, mean_loss, program
+from imbax.networks.mlp import mlp
+from imbax.training import Program
+from imbax.types import Batch, LossFn, Network, Params
+
+__all__ = ["Config", "Hparams", "Info", "State", "init", "meta_weight_net", "step", "weigh"]
+
+
+@dataclass(frozen=True)
+class Config(meta_training.Config):
+    """Choices fixed at compile time; see also `meta_training.Config`."""
+
+    hidden: int = 100
+    """Hidden units of V."""
+    normalize: bool = False
+    """Divide each batch's weights by their sum."""
+
+
+class Hparams(NamedTuple):
+    """Traced numbers; each may differ from run to run."""
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    eta1: float = 0.1
+    """Virtual step size η₁."""
+    meta_learning_rate: float = 1e-3
+    meta_weight_decay: float = 1e-4
+
+
+class State(NamedTuple):
+    """What the next step needs."""
+
+    params: Params
+    opt_state: Any
+    phi: Params
+    """Parameters of V."""
+    phi_opt_state: Any
+
+
+class Info(NamedTuple):
+    """Diagnostics of one step."""
+
+    weights: jax.Array
+    """`[n]` in (0, 1): the weights of the real step, before any normalisation."""
+    meta_loss: jax.Array
+
+
+def weigh(config: Config, phi: Params, losses: jax.Array) -> jax.Array:
+    """`V(lᵢ; φ)` in (0, 1), `[n]`, of losses `[n]`, which are detached."""
+    x = jax.lax.stop_gradient(losses)[:, None]
+    return jax.nn.sigmoid(mlp(1, (config.hidden,)).apply(phi, x))
+
+
+def init(key: jax.Array, config: Config, hparams: Hparams, state: meta_training.State) -> State:
+    """The classifier's state beside a fresh V and its optimizer's."""
+    phi = mlp(1, (config.hidden,)).init(key)
+    return State(*state, phi, _phi_optimizer(hparams).init(phi))
+
+
+def step(
+    loss_fn: LossFn,
+    config: Config,
+    hparams: Hparams,
+    state: State,
+    batch: Batch,
+    meta_batch: Batch,
+) -> tuple[State, Info]:
+    """One step of φ through the classifier's virtual step, then one of θ."""
+
+    def weighted_loss(params, phi):
+        losses = loss_fn(params, batch.x, batch.y)
+        weights = weigh(config, phi, losses)
+        if config.normalize:
+            return weighted_mean(losses, weights * batch.w)
+        return weighted_mean(weights * losses, batch.w)
+
+    look = bilevel_gradient(
+        weighted_loss, state.params, state.phi, mean_loss(loss_fn, meta_batch),
+        step_size=hparams.eta1, method=config.method,
+    )  # fmt: skip
+    update = _phi_optimizer(hparams).update
+    updates, phi_opt_state = update(look.meta_grad, state.phi_opt_state, state.phi)
+    phi = optax.apply_updates(state.phi, updates)
+
+    weights = weigh(config, phi, loss_fn(state.params, batch.x, batch.y))
+    gradient = jax.grad(weighted_loss)(state.params, phi)
+    state = state._replace(phi=phi, phi_opt_state=phi_opt_state)
+    return follow(config, hparams, state, gradient), Info(weights, look.loss)
+
+
+def meta_weight_net(network: Network, config: Config | None = None) -> Program:
+    """The whole training.
+
+    Raises:
+      ValueError: an option that is none of those its field names.
+    """
+    config = config or Config()
+    begin = lambda key, hparams, state: init(key, config, hparams, state)  # noqa: E731
+    return program(network, config, step, begin)
+
+
+def _phi_optimizer(hparams):
+    decay = optax.add_decayed_weights(hparams.meta_weight_decay)
+    return optax.chain(decay, optax.adam(hparams.meta_learning_rate))

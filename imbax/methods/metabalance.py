@@ -1,0 +1,77 @@
+"""MetaBalance: parameters from which a step on imbalanced rows does well on balanced ones.
+
+    θ' = θ - η₁ ∇_θ L(batch | θ)                       K times, on rows as imbalanced as they come
+    θ <- optimizer step along ∇_θ L(meta batch | θ')   through these steps
+
+Source: Bansal et al. 2021, "MetaBalance: High-Performance Neural Networks for Class-Imbalanced
+Data" (arXiv:2106.09643): an inner-loop and an outer-loop loss, each balanced in its own way. There
+is no public code. Read into it here: the inner loss is that of the rows as they come, the outer
+loss that of balanced batches; K = 1; the gradient is exact, second derivatives included; θ, not θ',
+is kept and scored. Balanced batches are drawn from the training rows, because here, unlike in
+`meta_weight_net` and `l2rw`, the outer loss trains θ itself, and validation rows that θ is fitted
+to could no longer choose the epoch; `meta_rows="valid"` is there for those who want that.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+
+from imbax.bilevel import bilevel_gradient
+from imbax.methods import meta_training
+from imbax.methods.meta_training import State, follow, mean_loss, program
+from imbax.training import Program
+from imbax.types import Batch, LossFn, Network
+
+__all__ = ["Config", "Hparams", "Info", "State", "metabalance", "step"]
+
+
+@dataclass(frozen=True)
+class Config(meta_training.Config):
+    """Choices fixed at compile time; see also `meta_training.Config`."""
+
+    meta_rows: str = "train"
+    """Rows of the balanced batches: "train", or "valid"."""
+    num_steps: int = 1
+    """Inner steps K >= 1."""
+
+
+class Hparams(NamedTuple):
+    """Traced numbers; each may differ from run to run."""
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    eta1: float = 0.1
+    """Inner step size η₁; 0 leaves plain training on balanced batches."""
+
+
+class Info(NamedTuple):
+    """Diagnostics of one step."""
+
+    meta_loss: jax.Array
+
+
+def step(
+    loss_fn: LossFn,
+    config: Config,
+    hparams: Hparams,
+    state: State,
+    batch: Batch,
+    meta_batch: Batch,
+) -> tuple[State, Info]:
+    """One step of θ along the balanced loss after inner steps on `batch`."""
+    inner, outer = mean_loss(loss_fn, batch), mean_loss(loss_fn, meta_batch)
+    look = bilevel_gradient(
+        lambda params, nothing: inner(params), state.params, (), outer,
+        step_size=hparams.eta1, num_steps=config.num_steps, method=config.method,
+    )  # fmt: skip
+    return follow(config, hparams, state, look.params_grad), Info(look.loss)
+
+
+def metabalance(network: Network, config: Config | None = None) -> Program:
+    """The whole training.
+
+    Raises:
+      ValueError: an option that is none of those its field names.
+    """
+    return program(network, config or Config(), step)
