@@ -28,7 +28,7 @@ LAYERS = (
     ("vectorize",),
     ("data",),
     ("experiments",),
-    ("listings", "bench"),
+    ("listings", "bench", "arguments"),
     ("cli",),
 )
 # Within these, modules import each other, without cycles.

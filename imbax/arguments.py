@@ -1,0 +1,81 @@
+"""What the command line takes. Nothing here is heavy, so that help comes at once."""
+
+import argparse
+from pathlib import Path
+
+from imbax import __version__
+
+__all__ = ["parser"]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser; the parsed command's name is in `command`."""
+    top = argparse.ArgumentParser(
+        prog="imbax", description="Class imbalance with neural networks: run, compare, report."
+    )
+    top.add_argument("--version", action="version", version=f"imbax {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a suite and write its report")
+    run.add_argument(
+        "suite", nargs="?", default="quickstart", help="default quickstart; `imbax list suites`"
+    )
+    run.add_argument("--datasets", nargs="+", metavar="NAME", help="only these data sets")
+    run.add_argument("--methods", nargs="+", metavar="NAME",
+                     help="these methods, or `all` that fit the suite")  # fmt: skip
+    run.add_argument("--seeds", type=int, metavar="N", help="seeds, each with its own splits")
+    run.add_argument("--folds", type=int, metavar="N", help="folds per seed")
+    run.add_argument("--epochs", type=int, metavar="N", help="epochs of each training")
+    run.add_argument("--n-synth", choices=("double", "balance"), default="double")
+    run.add_argument("--scaling", choices=("min_max", "z_score"), help="of the features")
+    run.add_argument("--components", type=int, metavar="K", help="principal axes to project on")
+    run.add_argument("--fit-on", choices=("train", "all"), help="rows that scaling comes from")
+    run.add_argument("--out", type=Path, metavar="DIR", help="default: results/SUITE")
+    run.add_argument("--data-home", type=Path, metavar="DIR", help="cache of the data loaders")
+    run.add_argument("--memory", type=float, metavar="GB", default=4.0, help="budget, default 4")
+    run.add_argument("--strategy", choices=("auto", "map", "vmap"), default="auto")
+    run.add_argument("--plugin", action="append", default=[], metavar="FILE",
+                     help="a Python file that registers methods of your own")  # fmt: skip
+    table = run.add_argument_group("suite custom")
+    table.add_argument("--data", type=Path, metavar="FILE", help="CSV, Parquet or npz")
+    table.add_argument("--target", metavar="COLUMN", help="the column of labels")
+    table.add_argument("--minority", metavar="LABEL", help="default: the rarest label")
+    table.add_argument("--groups", metavar="COLUMN", help="rows of a group stay in one part")
+    table.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="not features")
+    _add_selection(run)
+    run.set_defaults(command="run")
+
+    report = commands.add_parser("report", help="write the report again, or over several folders")
+    report.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    report.add_argument("--out", type=Path, metavar="DIR", help="default: the first folder")
+    _add_selection(report)
+    report.set_defaults(command="report")
+
+    compare = commands.add_parser("compare", help="statistics of any table of scores")
+    compare.add_argument(
+        "scores", type=Path, metavar="SCORES.csv",
+        help="a row per data set, named in the first column, a column per method, higher is better",
+    )  # fmt: skip
+    compare.add_argument("--control", metavar="METHOD", help="default: compare every pair")
+    compare.add_argument("--rope", type=float, metavar="SIZE", default=0.01,
+                         help="differences that count as none, default 0.01")  # fmt: skip
+    compare.add_argument("--out", type=Path, metavar="DIR", help="default: results/compare/SCORES")
+    compare.set_defaults(command="compare")
+
+    show = commands.add_parser("list", help="list suites, datasets or methods")
+    show.add_argument("what", choices=("suites", "datasets", "methods"))
+    show.add_argument("--data-home", type=Path, metavar="DIR", help="measure the sets found there")
+    show.add_argument("--plugin", action="append", default=[], metavar="FILE")
+    show.set_defaults(command="list")
+
+    bench = commands.add_parser("bench", help="time the training steps on this machine")
+    bench.add_argument("--runs", nargs="+", type=int, default=[1, 4, 20], metavar="N")
+    bench.set_defaults(command="bench")
+    return top
+
+
+def _add_selection(parser):
+    parser.add_argument(
+        "--selection", choices=("test", "optimistic"), default="test",
+        help="optimistic: also say what reporting validation scores would have shown",
+    )  # fmt: skip
