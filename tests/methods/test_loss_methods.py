@@ -12,9 +12,11 @@ from imbax import class_losses, losses
 from imbax.data.tabular import make_dataset
 from imbax.experiments.cells import Engine, train_cell
 from imbax.experiments.plan import Protocol, plan
-from imbax.methods import get
+from imbax.methods import Facts, get
 from imbax.methods import loss_methods as lm
 from imbax.methods.supervised import Context, Hparams
+from imbax.training import train
+from imbax.vectorize import Vectorized
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -68,6 +70,29 @@ def test_ldam_drw_is_ldam_until_its_weights_begin(cut):
     plain, deferred = (trained(cut, get(n)).curves.train_loss for n in ("ldam", "ldam_drw"))
     np.testing.assert_allclose(deferred[:, :8], plain[:, :8], 1e-5)
     assert (np.abs(deferred[:, 8:] - plain[:, 8:]) > 1e-2).all()
+
+
+def test_batched_runs_of_ldam_equal_runs_in_turn_in_float64():
+    """In float32 they agree for some epochs only, as rounding grows with the scale of the head."""
+    wide = lambda tree: jax.tree.map(  # noqa: E731
+        lambda leaf: leaf.astype(float) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
+    )
+    program = get("ldam_drw").build(Facts(toys.FEATURES, 10, 10, "double", 30))
+    (hparams,) = get("ldam_drw").settings
+
+    def fit(problem, run):
+        start = wide(program.init(run["key"], problem, hparams, None).params)
+        progress, curves = train(program, run["key"], problem, hparams, 30, start)
+        return progress.state.params, curves.train_loss
+
+    with jax.enable_x64(True):
+        problem, runs = wide(toys.problem()), {"key": jax.random.split(jax.random.key(0), 4)}
+        given, expected = (
+            jax.device_get(Vectorized(fit, strategy=s, devices=jax.devices()[:1])(problem, runs))
+            for s in ("vmap", "map")
+        )
+    assert expected[1].dtype == np.float64
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-8, 1e-8), given, expected)
 
 
 def test_a_sweep_is_an_axis_of_one_program(cut):
