@@ -19,7 +19,7 @@ LAYERS = (
     ("training", "bilevel"),
     ("methods.duplicate", "methods.meta_training"),
     ("methods.supervised", "methods.explicit_gradient"),
-    ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance"),
+    ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance", "methods.mesa"),
     ("methods",),
     ("vectorize",),
     ("data",),
