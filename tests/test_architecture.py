@@ -22,7 +22,7 @@ LAYERS = (
     ("methods.smote",),
     ("methods.adasyn", "methods.borderline_smote", "methods.random_under", "methods.sugar"),
     ("methods.supervised", "methods.explicit_gradient"),
-    ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance"),
+    ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance", "methods.mesa"),
     ("methods.loss_methods",),
     ("methods",),
     ("vectorize",),

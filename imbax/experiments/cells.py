@@ -107,8 +107,10 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
     """Train and score a method outside jax, one run after the other."""
     started, scores = time.perf_counter(), []
     for r, (part, seed) in enumerate(zip(plan.splits, plan.seed, strict=True)):
-        train, test = (plan.features(r, rows) for rows in (part.train, part.test))
-        scores.append(np.asarray(method.host(train, plan.dataset.y[part.train], test, int(seed))))
+        train, valid, test = (plan.features(r, rows) for rows in part)
+        y_train, y_valid = plan.dataset.y[part.train], plan.dataset.y[part.valid]
+        more = {"x_valid": valid, "y_valid": y_valid} if method.host_sees_valid else {}
+        scores.append(np.asarray(method.host(train, y_train, test, int(seed), **more)))
     nothing = np.full(len(scores), np.nan)
     return CellResult(
         test_score=scores,

@@ -40,6 +40,13 @@ def _easy_ensemble(x, y, x_test, random_state):
     return model.fit(x, y).decision_function(x_test)
 
 
+def _mesa(x, y, x_test, random_state, *, x_valid, y_valid):
+    from imbax.experiments.mesa import Mesa
+
+    model = Mesa(n_estimators=10, random_state=random_state)
+    return model.fit(x, y, x_valid, y_valid).predict_proba(x_test)[:, 1]
+
+
 register(
     "logistic_regression",
     title="Logistic regression (scikit-learn)",
@@ -79,4 +86,16 @@ register(
     sees="training rows",
     note="default settings: 10 AdaBoosts, each on an under-sampled part",
     host=_easy_ensemble,
+)
+register(
+    "mesa",
+    title="MESA",
+    kind="meta",
+    sees="training rows; validation labels train the sampler",
+    paper="Liu et al. 2020",
+    note="10 trees; the sampler is trained anew for each run",
+    host=_mesa,
+    host_sees_valid=True,
+    cost=10.0,
+    sources=("mesa", "../experiments/mesa", "../experiments/peers"),
 )

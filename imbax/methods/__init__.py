@@ -62,6 +62,8 @@ class Method:
     """The training of a neural method."""
     host: Callable[..., Any] | None = None
     """`(x_train, y_train, x_test, random_state) -> scores` of a method that runs outside jax."""
+    host_sees_valid: bool = False
+    """Also give it `x_valid` and `y_valid`, by name."""
     settings: tuple[Any, ...] = ()
     """Traced hyperparameters; of several, each run keeps the best on validation."""
     starts_from: str | None = None

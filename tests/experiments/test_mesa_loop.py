@@ -1,0 +1,129 @@
+"""MESA's loop with trees: what it fits, what it scores, and a sampler that serves another set."""
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import toys
+from sklearn.metrics import average_precision_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import DecisionTreeClassifier
+
+from imbax.data.tabular import make_dataset
+from imbax.errors import InputError
+from imbax.experiments.cells import host_cell
+from imbax.experiments.mesa import Mesa, Sampler
+from imbax.experiments.plan import Protocol, plan
+from imbax.methods import Method
+from imbax.methods.mesa import Config
+
+CONFIG = Config(hidden=4, batch_size=8, memory=16)
+DATA = (*toys.table(80, 16), *toys.table(40, 8, seed=1))
+
+
+def mesa(**options):
+    small = {"n_estimators": 4, "random_steps": 4, "learned_steps": 4, "config": CONFIG}
+    return Mesa(**(small | options))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return mesa().fit(*DATA)
+
+
+class Watched(DecisionTreeClassifier):
+    fits: ClassVar[list] = []
+
+    def fit(self, x, y):
+        self.fits.append((x, y))
+        return super().fit(x, y)
+
+
+def test_each_tree_sees_all_of_the_minority_and_as_many_others_once():
+    Watched.fits.clear()
+    model = mesa(estimator=Watched(), train_ratio=2.0).fit(*DATA)
+    # 8 moves are two games of 3 moves and 2 more; with the last game, 4 first trees and 11 moves.
+    assert len(Watched.fits) == 15
+    x, y = DATA[:2]
+    for rows, labels in Watched.fits:
+        assert (labels == 0).sum() == 32
+        assert len(np.unique(rows, axis=0)) == 48
+        np.testing.assert_array_equal(rows[labels == 1], x[y == 1])
+    assert len(model.estimators_) == 4
+    assert len({one.random_state for one in model.estimators_}) == 4
+
+
+def test_the_ensemble_is_the_mean_of_its_trees(fitted):
+    x = DATA[2]
+    expected = np.mean([one.predict_proba(x) for one in fitted.estimators_], 0)
+    np.testing.assert_allclose(fitted.predict_proba(x), expected)
+    assert average_precision_score(DATA[3], fitted.predict_proba(x)[:, 1]) > 0.3  # chance is 0.2
+
+
+def test_the_same_random_state_gives_the_same_ensemble(fitted):
+    again, other = mesa().fit(*DATA), mesa(random_state=1).fit(*DATA)
+    expected = fitted.predict_proba(DATA[2])
+    np.testing.assert_array_equal(again.predict_proba(DATA[2]), expected)
+    assert (other.predict_proba(DATA[2]) != expected).any()
+
+
+def test_a_saved_sampler_serves_another_set(fitted, tmp_path):
+    fitted.sampler_.save(tmp_path / "sampler.npz")
+    sampler = Sampler.load(tmp_path / "sampler.npz")
+    assert sampler.config == CONFIG
+    other = (*toys.table(60, 10, seed=5), *toys.table(30, 6, seed=6))
+    given, expected = (
+        mesa(sampler=s, config=Config()).fit(*other).predict_proba(other[2])
+        for s in (sampler, fitted.sampler_)
+    )
+    np.testing.assert_array_equal(given, expected)
+    (tmp_path / "other.npz").write_text("no sampler")
+    with pytest.raises(InputError, match="holds no sampler; give one that `save` wrote"):
+        Sampler.load(tmp_path / "other.npz")
+    with pytest.raises(InputError, match="there is no file"):
+        Sampler.load(tmp_path / "none.npz")
+
+
+def test_any_classifier_and_any_score_will_do():
+    calls = []
+
+    def score(y, p):
+        calls.append((y, p))
+        return average_precision_score(y, p)
+
+    model = mesa(estimator=GaussianNB(), score=score).fit(*DATA)
+    assert all(isinstance(one, GaussianNB) for one in model.estimators_)
+    np.testing.assert_array_equal(calls[0][0], DATA[3])
+    assert len(calls) == 15
+
+
+@pytest.mark.parametrize(
+    ("options", "data", "message"),
+    [
+        ({"n_estimators": 1}, DATA, "n_estimators=1, expected at least 2"),
+        ({"train_ratio": 0}, DATA, "train_ratio=0, expected above 0"),
+        (
+            {},
+            (DATA[0], 2 * DATA[1], *DATA[2:]),
+            r"y holds the labels \[0.0, 2.0\]; expected",
+        ),
+        ({}, (*DATA[:3], 0 * DATA[3]), r"y_valid holds the labels \[0.0\]"),
+    ],
+)
+def test_mistakes_are_named(options, data, message):
+    with pytest.raises(InputError, match=message):
+        mesa(**options).fit(*data)
+
+
+def test_a_host_that_sees_validation_rows_is_given_them():
+    cut = plan(make_dataset(*toys.table(60, 20), name="toy"), [0], Protocol(2, epochs=4))
+    given = []
+
+    def host(x, y, x_test, random_state, *, x_valid, y_valid):
+        given.append((x_valid, y_valid))
+        return x_test[:, 0]
+
+    host_cell(cut, Method("host", "Host", "peer", "all", host=host, host_sees_valid=True))
+    for (x, y), part in zip(given, cut.splits, strict=True):
+        assert x.shape == (len(part.valid), toys.FEATURES)
+        np.testing.assert_array_equal(y, cut.dataset.y[part.valid])
