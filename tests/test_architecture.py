@@ -24,6 +24,8 @@ LAYERS = (
     ("methods.supervised", "methods.explicit_gradient"),
     ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance", "methods.mesa"),
     ("methods.loss_methods",),
+    ("methods.registry",),
+    ("methods.builtin",),
     ("methods",),
     ("vectorize",),
     ("data",),

@@ -88,7 +88,7 @@ def environment() -> dict[str, Any]:
 
 def _source_files(method):
     files = [_ROOT / f"{name}.py" for name in _CORE]
-    return files + [_ROOT / "methods" / f"{name}.py" for name in method.sources]
+    return files + [(_ROOT / "methods" / f"{name}.py").resolve() for name in method.sources]
 
 
 def _own_code(method):

@@ -18,6 +18,7 @@ from imbax.experiments import store
 from imbax.experiments.lab import Lab
 from imbax.experiments.plan import Protocol
 from imbax.experiments.run import evaluate, with_starts
+from imbax.methods import registry
 from imbax.training import Fit, Program
 
 FIRST, SECOND, HOST = "toy_first", "toy_second", "toy_host"
@@ -49,7 +50,7 @@ def first_column(x, y, x_test, random_state):
 @pytest.fixture(autouse=True)
 def toy_methods(monkeypatch):
     """Registered for one test; `second` starts from `first`."""
-    monkeypatch.setattr(methods, "_REGISTRY", dict(methods._REGISTRY))
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     methods.register(FIRST, tilted, settings=(Hparams(),))
     methods.register(SECOND, tilted, settings=(Hparams(10.0),), starts_from=FIRST)
     methods.register(HOST, host=first_column)

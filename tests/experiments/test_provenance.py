@@ -20,6 +20,7 @@ from imbax.data.tabular import make_dataset
 from imbax.experiments import provenance
 from imbax.experiments.plan import Protocol
 from imbax.experiments.provenance import cell_key, configuration, environment
+from imbax.methods import registry
 
 X, Y = toys.table(60, 20)
 DATA = make_dataset(X, Y, name="toy")
@@ -29,7 +30,7 @@ PACKAGE = Path(imbax.__file__).parent
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
-    monkeypatch.setattr(methods, "_REGISTRY", dict(methods._REGISTRY))
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
 
 
 def key(data=DATA, method="ce", protocol=PROTOCOL):

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import toys
 
-from imbax import methods
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments.cells import Engine, train_cell
 from imbax.experiments.plan import Protocol, plan
 from imbax.experiments.records import records
-from imbax.methods import get, register
+from imbax.methods import get, register, registry
 from imbax.methods import supervised as sv
 from imbax.methods.refit import Hparams, refit
 from imbax.training import train
@@ -27,7 +26,7 @@ ENGINE = Engine(devices=(jax.devices()[0],))
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
-    monkeypatch.setattr(methods, "_REGISTRY", dict(methods._REGISTRY))
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
 
 
 def test_it_is_training_on_both_parts_until_the_chosen_epoch():

@@ -8,12 +8,12 @@ import imbax.experiments.peers  # noqa: F401  registers them
 from imbax import methods
 from imbax.errors import InputError
 from imbax.experiments.suites import METHODS
-from imbax.methods import get, names, register
+from imbax.methods import get, names, register, registry
 
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
-    monkeypatch.setattr(methods, "_REGISTRY", dict(methods._REGISTRY))
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
 
 
 def host(x, y, x_test, random_state):
