@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import itertools
 import json
+import posixpath
 import subprocess
 import sys
 from pathlib import Path
@@ -216,7 +217,7 @@ def test_every_module_a_result_is_made_of_is_in_its_key(name):
     """All that training imports, but what cannot change a number."""
     harmless = {"errors", "vectorize", "data/tabular", "data/checks"}
     method = methods.get(name)
-    found, new = set(), {f"methods/{source}" for source in method.sources}
+    found, new = set(), {posixpath.normpath(f"methods/{source}") for source in method.sources}
     new |= {"experiments/cells", "networks/mlp"}  # the registry builds the network
     while new:
         found |= new
