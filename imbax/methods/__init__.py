@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from imbax.errors import InputError, did_you_mean
+from imbax.methods import cwgan as gan
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import l2rw, metabalance
 from imbax.methods import loss_methods as lm
@@ -184,6 +185,12 @@ def _oversampled(facts, sampler):
     return _supervised(facts, resample=partial(sampler, n_synth=facts.n_synth, **sizes))
 
 
+def _cwgan(facts):
+    """The GAN's own training, whose length goes with the classifier's."""
+    config = gan.Config(iterations=15 * facts.epochs, classifier_steps=5 * facts.epochs)
+    return _oversampled(facts, partial(gan.cwgan, config=config))
+
+
 def _undersampled(facts):
     return _supervised(facts, resample=partial(random_under, max_minority=facts.max_minority))
 
@@ -337,6 +344,17 @@ for _method in (
         build=partial(_oversampled, sampler=sugar),
         fallback="ros",
         sources=("sugar", *_SMOTE_SOURCES),
+        **_SAMPLER,
+    ),
+    Method(
+        "cwgan",
+        "Conditional Wasserstein GAN",
+        paper="Engelmann & Lessmann 2021",
+        note="λ = 15; 15 generator steps, each after 3 of the critic, per epoch of the classifier",
+        build=_cwgan,
+        cost=20.0,
+        fallback="ros",
+        sources=("cwgan", "../networks/deep_cross", "smote", "duplicate", "supervised"),
         **_SAMPLER,
     ),
     _loss(
