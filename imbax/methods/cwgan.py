@@ -154,8 +154,9 @@ def cwgan(
     if config.clip:
         x = jnp.clip(x, minority.x.min(0), minority.x.max(0))
     surplus = jnp.arange(max_synth) >= synthetic_count(train, n_synth)
-    sound = (jnp.isfinite(x).all(1) | surplus).all() & jnp.isfinite(losses.generator).all()
-    failed = ~(sound & jnp.isfinite(losses.critic).all()) | (minority.n < 2)
+    seen = (*losses, jnp.where(surplus[:, None], 0, x))
+    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in seen]).all()
+    failed = ~finite | (minority.n < 2)
     (which,) = uniform_by_row(repeating, max_synth, 1)
     x = jnp.where(failed, minority.x[pick(which, minority.n)], x)
     return extended(train, x, n_synth, fallback=failed)
@@ -163,18 +164,18 @@ def cwgan(
 
 def networks(config: Config, features: int) -> Networks:
     """The networks for rows of so many features."""
-    generator = deep_cross(
-        config.latent + 1,
-        config.generator_hidden,
-        features,
-        crosses=config.generator_crosses,
-        joint=config.generator_joint,
-    )
-    crosses = config.critic_crosses
-    critic = deep_cross(features + 1, config.critic_hidden, crosses=crosses, normalize=True)
-    crosses = config.classifier_crosses
     return Networks(
-        generator, critic, deep_cross(features, config.classifier_hidden, crosses=crosses)
+        deep_cross(
+            config.latent + 1,
+            config.generator_hidden,
+            features,
+            crosses=config.generator_crosses,
+            joint=config.generator_joint,
+        ),
+        deep_cross(
+            features + 1, config.critic_hidden, crosses=config.critic_crosses, normalize=True
+        ),
+        deep_cross(features, config.classifier_hidden, crosses=config.classifier_crosses),
     )
 
 
