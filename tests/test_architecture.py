@@ -18,6 +18,7 @@ LAYERS = (
     ("networks.layers",),
     ("networks.mlp",),
     ("networks.deep_cross",),
+    ("networks.tabular_gan",),
     ("training", "bilevel"),
     ("methods.duplicate", "methods.potential", "methods.refit", "methods.meta_training"),
     ("methods.smote",),

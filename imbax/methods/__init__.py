@@ -208,6 +208,7 @@ def _on_mlp(method):
 _EG = {"kind": "meta", "paper": _PAPER, "starts_from": "ce"}
 _EG_SOURCES = ("explicit_gradient", "duplicate", "supervised")
 _SAMPLER = {"kind": "sampling", "sees": TRAIN, "settings": (sv.Hparams(),)}
+_GAN_NETWORKS = ("../networks/tabular_gan", "../networks/deep_cross")
 _SMOTE_SOURCES = ("smote", "../neighbors", "duplicate", "supervised")
 
 for _method in (
@@ -354,7 +355,7 @@ for _method in (
         build=_cwgan,
         cost=20.0,
         fallback="ros",
-        sources=("cwgan", "../networks/deep_cross", "smote", "duplicate", "supervised"),
+        sources=("cwgan", *_GAN_NETWORKS, "smote", "duplicate", "supervised"),
         **_SAMPLER,
     ),
     _loss(

@@ -24,8 +24,7 @@ Where a loss or a sample is not finite, or there are fewer than 2 minority rows,
 minority rows are added instead, and `Resampled.fallback` says so.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -35,25 +34,27 @@ import optax
 from imbax.losses import binary_cross_entropy
 from imbax.methods.duplicate import synthetic_count
 from imbax.methods.smote import extended, minority_of, pick, uniform_by_row
-from imbax.networks.deep_cross import deep_cross
+from imbax.networks.tabular_gan import (
+    Architecture,
+    Networks,
+    criticised,
+    generated,
+    gradient_penalty,
+    networks,
+)
 from imbax.training import balanced_draws
-from imbax.types import Batch, Network, Params, Problem, Resampled, Rows
+from imbax.types import Batch, Params, Problem, Resampled, Rows
 
 __all__ = [
     "Config",
     "Losses",
-    "Networks",
     "State",
     "critic_step",
-    "criticised",
     "cwgan",
     "fit",
-    "generated",
     "generator_step",
-    "gradient_penalty",
     "init",
     "latent",
-    "networks",
     "trained_classifier",
 ]
 
@@ -74,14 +75,8 @@ class Config:
     """λ."""
     noise: float = 0.01
     """Standard deviation of the normal noise on all rows the critic sees."""
-    latent: int = 30
-    """Entries of z."""
-    generator_hidden: tuple[int, ...] = (128, 64)
-    generator_joint: tuple[int, ...] = (32,)
-    """Layers between tower and output."""
-    generator_crosses: int = 1
-    critic_hidden: tuple[int, ...] = (128, 64, 32)
-    critic_crosses: int = 2
+    architecture: Architecture = field(default_factory=Architecture)
+    """The networks' layers."""
     classifier_weight: float = 0.1
     """a; 0 for no auxiliary classifier."""
     classifier_floor: float = 0.3
@@ -89,21 +84,8 @@ class Config:
     classifier_steps: int = 1000
     """Its training before the GAN's, in batches of `batch_size`."""
     classifier_learning_rate: float = 5e-4
-    classifier_hidden: tuple[int, ...] = (64, 64)
-    classifier_crosses: int = 2
     clip: bool = False
     """Bring samples into the range of the run's minority rows."""
-
-
-class Networks(NamedTuple):
-    """The three networks; the first two take rows with the class as -1 or 1 in a last column."""
-
-    generator: Network
-    """`[n, latent + 1] -> [n, d]`."""
-    critic: Network
-    """`[n, d + 1] -> [n]`."""
-    classifier: Network
-    """`[n, d] -> logits [n]`."""
 
 
 class State(NamedTuple):
@@ -147,9 +129,9 @@ def cwgan(
     training, sampling, repeating = jax.random.split(key, 3)
     minority = minority_of(train, max_minority)
     with jax.default_matmul_precision("float32"):
-        nets = networks(config, minority.x.shape[1])
+        nets = networks(minority.x.shape[1], config.architecture)
         params, losses = fit(training, config, nets, train)
-        z = latent(sampling, max_synth, config.latent)
+        z = latent(sampling, max_synth, config.architecture.latent)
         x = generated(nets, params, z, jnp.ones(max_synth))
     if config.clip:
         x = jnp.clip(x, minority.x.min(0), minority.x.max(0))
@@ -160,23 +142,6 @@ def cwgan(
     (which,) = uniform_by_row(repeating, max_synth, 1)
     x = jnp.where(failed, minority.x[pick(which, minority.n)], x)
     return extended(train, x, n_synth, fallback=failed)
-
-
-def networks(config: Config, features: int) -> Networks:
-    """The networks for rows of so many features."""
-    return Networks(
-        deep_cross(
-            config.latent + 1,
-            config.generator_hidden,
-            features,
-            crosses=config.generator_crosses,
-            joint=config.generator_joint,
-        ),
-        deep_cross(
-            features + 1, config.critic_hidden, crosses=config.critic_crosses, normalize=True
-        ),
-        deep_cross(features, config.classifier_hidden, crosses=config.classifier_crosses),
-    )
 
 
 def fit(key: jax.Array, config: Config, nets: Networks, train: Rows) -> tuple[Params, Losses]:
@@ -217,7 +182,7 @@ def critic_step(
     """
     n, shape = len(batch.y), batch.x.shape
     keys = jax.random.split(key, 3)
-    fake = generated(nets, state.generator, latent(keys[0], n, config.latent), batch.y)
+    fake = generated(nets, state.generator, latent(keys[0], n, config.architecture.latent), batch.y)
     noise = config.noise * jax.random.normal(keys[1], (2, *shape))
     real, fake = batch.x + noise[0], fake + noise[1]
     u = jax.random.uniform(keys[2], (n, 1))
@@ -230,20 +195,6 @@ def critic_step(
     loss, gradient = jax.value_and_grad(objective)(state.critic)
     params, opt_state = _follow(config, gradient, state.critic_opt_state, state.critic)
     return state._replace(critic=params, critic_opt_state=opt_state), loss
-
-
-def gradient_penalty(critic: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-    """`mean (‖∇ critic‖ - 1)²` over rows, a scalar that can be differentiated again.
-
-    Args:
-      critic: `x [n, d] -> [n]`, each entry of its own row alone.
-      x: `[n, d]`: where.
-    """
-    # The rows do not mix, so the gradient of the sum holds the gradient of each.
-    slope = jax.grad(lambda x: critic(x).sum())(x)
-    # The floor keeps the gradient at a slope of 0 finite.
-    norm = jnp.sqrt(jnp.maximum((slope * slope).sum(1), 1e-12))
-    return ((norm - 1) ** 2).mean()
 
 
 def generator_step(
@@ -263,7 +214,7 @@ def generator_step(
     """
     n, keys = config.batch_size, jax.random.split(key)
     y = (jnp.arange(n) < n // 2).astype(jnp.float32)
-    z = latent(keys[0], n, config.latent)
+    z = latent(keys[0], n, config.architecture.latent)
 
     def objective(params):
         x = generated(nets, params, z, y)
@@ -308,20 +259,6 @@ def trained_classifier(
 def latent(key: jax.Array, n: int, size: int) -> jax.Array:
     """z `[n, size]`, uniform in [-1, 1); a row's by its number, so that n changes none of them."""
     return 2 * uniform_by_row(key, n, size).T - 1
-
-
-def generated(nets: Networks, params: Params, z: jax.Array, y: jax.Array) -> jax.Array:
-    """Rows `[n, d]` of classes `y [n]` from `z [n, latent]`."""
-    return nets.generator.apply(params, _labelled(z, y))
-
-
-def criticised(nets: Networks, params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
-    """The critic's scores `[n]` of rows `x [n, d]` of classes `y [n]`; larger is more real."""
-    return nets.critic.apply(params, _labelled(x, y))
-
-
-def _labelled(x, y):
-    return jnp.concatenate([x, 2 * y[:, None] - 1], 1)
 
 
 def _optimizer(config):

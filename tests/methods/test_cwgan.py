@@ -15,14 +15,17 @@ from imbax.methods.cwgan import (
     Config,
     Losses,
     critic_step,
-    criticised,
     cwgan,
     fit,
-    generated,
     generator_step,
-    gradient_penalty,
     init,
     latent,
+)
+from imbax.networks.tabular_gan import (
+    Architecture,
+    criticised,
+    generated,
+    gradient_penalty,
     networks,
 )
 from imbax.types import Batch
@@ -30,16 +33,14 @@ from imbax.types import Batch
 pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 SIZES = {"max_synth": 40, "max_minority": 14}
-TINY = Config(
-    iterations=4,
-    batch_size=8,
+SHAPE = Architecture(
     latent=3,
     generator_hidden=(6,),
     generator_joint=(),
     critic_hidden=(6, 5),
     classifier_hidden=(6,),
-    classifier_steps=5,
 )
+TINY = Config(iterations=4, batch_size=8, architecture=SHAPE, classifier_steps=5)
 DRAW = jax.jit(cwgan, static_argnames=("n_synth", "config", *SIZES))
 
 
@@ -61,7 +62,7 @@ def test_the_penalty_of_a_linear_critic_is_its_slopes():
 def test_the_penalty_is_differentiable_again():
     """Through the critic's own layers, in float64, by central differences of both gradients."""
     with jax.enable_x64(True):
-        nets = networks(TINY, 3)
+        nets = networks(3, SHAPE)
         to_64 = functools.partial(jax.tree.map, lambda leaf: jnp.asarray(leaf, jnp.float64))
         params, x = to_64(nets.critic.init(KEY)), np.random.default_rng(0).normal(size=(4, 3))
         y = jnp.array([1.0, 1.0, 0.0, 0.0])
@@ -92,15 +93,14 @@ def two_clouds():
         iterations=400,
         batch_size=32,
         learning_rate=3e-3,
-        generator_hidden=(16,),
-        critic_hidden=(16, 16),
+        architecture=dataclasses.replace(SHAPE, generator_hidden=(16,), critic_hidden=(16, 16)),
         classifier_steps=100,
     )
-    nets = networks(config, 2)
+    nets = networks(2, config.architecture)
     params, losses = jax.jit(lambda key, train: fit(key, config, nets, train))(
         KEY, view(x, y).train
     )
-    z = latent(jax.random.key(1), 500, config.latent)
+    z = latent(jax.random.key(1), 500, SHAPE.latent)
     of_class = jax.jit(lambda z, y: generated(nets, params, z, y))
     return x, y, losses, [np.asarray(of_class(z, np.full(500, k, np.float32))) for k in (0, 1)]
 
@@ -119,7 +119,7 @@ def test_learns_a_law_and_heeds_the_class(k):
 
 
 def test_steps_move_their_own_player_and_the_classifier_joins_above_its_floor():
-    nets = networks(TINY, toys.FEATURES)
+    nets = networks(toys.FEATURES, SHAPE)
     state = init(KEY, TINY, nets)
     x, y = toys.table(8, 4)
     after, _ = jax.jit(functools.partial(critic_step, config=TINY, nets=nets))(
@@ -198,7 +198,7 @@ def test_clipping_keeps_samples_in_the_minoritys_range():
 def test_without_its_weight_there_is_no_classifier():
     problem = toys.problem(40)
     config = dataclasses.replace(TINY, classifier_weight=0.0)
-    nets = networks(config, toys.FEATURES)
+    nets = networks(toys.FEATURES, SHAPE)
     shapes = jax.eval_shape(lambda key: fit(key, config, nets, problem.train)[1], KEY)
     assert jax.tree.map(lambda leaf: leaf.shape, shapes) == Losses((4, 3), (4,))
     given = draw(problem, config)
