@@ -351,7 +351,7 @@ for _method in (
         "cwgan",
         "Conditional Wasserstein GAN",
         paper="Engelmann & Lessmann 2021",
-        note="λ = 15; 15 generator steps, each after 3 of the critic, per epoch of the classifier",
+        note="λ = 15; 15 generator steps, each after 3 of the critic, per epoch; averaged",
         build=_cwgan,
         cost=20.0,
         fallback="ros",
