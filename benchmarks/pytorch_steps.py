@@ -99,7 +99,9 @@ def to_batches(problem, n_runs=None):
         rows = rows if n_runs else rows[:, 0]
         return [(torch.tensor(x[row]), torch.tensor(y[row])) for row in rows]
 
-    parts = [(np.asarray(part.data), np.asarray(part.target)) for part in (problem.train, problem.valid)]
+    parts = [
+        (np.asarray(part.data), np.asarray(part.target)) for part in (problem.train, problem.valid)
+    ]
     (x, y), outer = parts
     points, train = [window for window, _ in cut(x[y == 1], y[y == 1])], cut(x, y)
     ones = torch.ones(points[0].shape[:-1])

@@ -95,11 +95,14 @@ def _run_sine(suite, seeds, options):
 
 
 def _methods(given, suite):
+    from imbax.experiments.suites import PAPER
     from imbax.methods import get, names
 
     fits = [n for n in names() if not get(n).needs_withheld or suite.loader == "adult"]
     if given == ["all"]:
         return tuple(name for name in fits if get(name).kind != "reading")
+    if given == ["paper"]:
+        return PAPER
     for name in given or ():
         if get(name).name not in fits:
             raise InputError(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
+from imbax.methods import cwgan as gan
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import l2rw, metabalance
 from imbax.methods import loss_methods as lm
@@ -54,6 +55,12 @@ def _oversampled(facts, sampler):
     return _supervised(facts, resample=partial(sampler, n_synth=facts.n_synth, **sizes))
 
 
+def _cwgan(facts):
+    """The GAN's own training, whose length goes with the classifier's."""
+    config = gan.Config(iterations=15 * facts.epochs, classifier_steps=5 * facts.epochs)
+    return _oversampled(facts, partial(gan.cwgan, config=config))
+
+
 def _undersampled(facts):
     return _supervised(facts, resample=partial(random_under, max_minority=facts.max_minority))
 
@@ -71,6 +78,7 @@ def _on_mlp(method):
 _EG = {"kind": "meta", "paper": _PAPER, "starts_from": "ce"}
 _EG_SOURCES = ("explicit_gradient", "duplicate", "supervised")
 _SAMPLER = {"kind": "sampling", "sees": TRAIN, "settings": (sv.Hparams(),)}
+_GAN_NETWORKS = ("../networks/tabular_gan", "../networks/deep_cross")
 _SMOTE_SOURCES = ("smote", "../neighbors", "duplicate", "supervised")
 
 for _method in (
@@ -207,6 +215,17 @@ for _method in (
         build=partial(_oversampled, sampler=sugar),
         fallback="ros",
         sources=("sugar", *_SMOTE_SOURCES),
+        **_SAMPLER,
+    ),
+    Method(
+        "cwgan",
+        "Conditional Wasserstein GAN",
+        paper="Engelmann & Lessmann 2021",
+        note="λ = 15; 15 generator steps, each after 3 of the critic, per epoch; averaged",
+        build=_cwgan,
+        cost=20.0,
+        fallback="ros",
+        sources=("cwgan", *_GAN_NETWORKS, "smote", "duplicate", "supervised"),
         **_SAMPLER,
     ),
     _loss(

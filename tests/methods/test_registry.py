@@ -7,7 +7,7 @@ import pytest
 import imbax.experiments.peers  # noqa: F401  registers them
 from imbax import methods
 from imbax.errors import InputError
-from imbax.experiments.suites import METHODS
+from imbax.experiments.suites import METHODS, PAPER
 from imbax.methods import get, names, register, registry
 
 
@@ -39,8 +39,9 @@ def test_every_entry_is_complete():
 
 
 def test_suites_name_built_in_methods_and_peers_in_their_order():
-    assert set(METHODS) <= set(names())
-    assert list(METHODS) == sorted(METHODS, key=names().index)
+    for chosen in (METHODS, PAPER):
+        assert set(chosen) <= set(names())
+        assert list(chosen) == sorted(chosen, key=names().index)
 
 
 def test_a_method_of_ones_own_is_found_by_name_and_may_be_replaced():

@@ -11,7 +11,7 @@ from typing import Any
 
 from imbax.errors import InputError, did_you_mean
 
-__all__ = ["METHODS", "Suite", "load_suite", "suite_names"]
+__all__ = ["METHODS", "PAPER", "Suite", "load_suite", "suite_names"]
 
 METHODS = (
     "ce",
@@ -26,6 +26,21 @@ METHODS = (
     "hist_gradient_boosting",
 )
 """What a suite runs unless told otherwise."""
+
+PAPER = (
+    "ce",
+    "ros",
+    "focal",
+    "explicit_gradient",
+    "explicit_gradient_frozen",
+    "smote",
+    "borderline_smote",
+    "adasyn",
+    "cwgan",
+    "ldam",
+    "mesa",
+)
+"""The rows of Tables 2 and 3 of the Explicit Gradient paper, and the fair ablation."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""The three networks of a conditional GAN for tables, and the critic's gradient penalty.
+
+Generator and critic are told the class, as -1 or 1 in a last column.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from imbax.networks.deep_cross import deep_cross
+from imbax.types import Network, Params
+
+__all__ = ["Architecture", "Networks", "criticised", "generated", "gradient_penalty", "networks"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Widths of the layers, and numbers of cross layers; see `DeepCross`."""
+
+    latent: int = 30
+    """Random numbers a row is generated from."""
+    generator_hidden: tuple[int, ...] = (128, 64)
+    generator_joint: tuple[int, ...] = (32,)
+    generator_crosses: int = 1
+    critic_hidden: tuple[int, ...] = (128, 64, 32)
+    """Normalised from the second layer on."""
+    critic_crosses: int = 2
+    classifier_hidden: tuple[int, ...] = (64, 64)
+    classifier_crosses: int = 2
+
+
+class Networks(NamedTuple):
+    """As pure functions."""
+
+    generator: Network
+    """`[n, latent + 1] -> [n, d]`."""
+    critic: Network
+    """`[n, d + 1] -> [n]`."""
+    classifier: Network
+    """`[n, d] -> logits [n]`."""
+
+
+def networks(features: int, shape: Architecture) -> Networks:
+    """The networks for rows of so many features."""
+    return Networks(
+        deep_cross(
+            shape.latent + 1,
+            shape.generator_hidden,
+            features,
+            crosses=shape.generator_crosses,
+            joint=shape.generator_joint,
+        ),
+        deep_cross(features + 1, shape.critic_hidden, crosses=shape.critic_crosses, normalize=True),
+        deep_cross(features, shape.classifier_hidden, crosses=shape.classifier_crosses),
+    )
+
+
+def generated(nets: Networks, params: Params, z: jax.Array, y: jax.Array) -> jax.Array:
+    """Rows `[n, d]` of classes `y [n]`, 1 being the minority, from `z [n, latent]`."""
+    return nets.generator.apply(params, _labelled(z, y))
+
+
+def criticised(nets: Networks, params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
+    """The critic's scores `[n]` of rows `x [n, d]` of classes `y [n]`; larger is more real."""
+    return nets.critic.apply(params, _labelled(x, y))
+
+
+def gradient_penalty(critic: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+    """`mean (‖∇ critic‖ - 1)²` over rows, a scalar that can be differentiated again.
+
+    Args:
+      critic: `x [n, d] -> [n]`, each entry of its own row alone.
+      x: `[n, d]`: where.
+    """
+    # The rows do not mix, so the gradient of the sum holds the gradient of each.
+    slope = jax.grad(lambda x: critic(x).sum())(x)
+    # The floor keeps the gradient at a slope of 0 finite.
+    norm = jnp.sqrt(jnp.maximum((slope * slope).sum(1), 1e-12))
+    return ((norm - 1) ** 2).mean()
+
+
+def _labelled(x, y):
+    return jnp.concatenate([x, 2 * y[:, None] - 1], 1)

@@ -1,0 +1,225 @@
+"""The conditional Wasserstein GAN: its penalty, its steps, a law it can learn, and its edges."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+import toys
+from samplers import added, view
+
+from imbax.methods.cwgan import (
+    Config,
+    critic_step,
+    cwgan,
+    fit,
+    generator_step,
+    init,
+    latent,
+    trained_classifier,
+)
+from imbax.networks.tabular_gan import (
+    Architecture,
+    criticised,
+    generated,
+    gradient_penalty,
+    networks,
+)
+from imbax.types import Batch
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+KEY = jax.random.key(0)
+SIZES = {"max_synth": 40, "max_minority": 14}
+SHAPE = Architecture(
+    latent=3,
+    generator_hidden=(6,),
+    generator_joint=(),
+    critic_hidden=(6, 5),
+    classifier_hidden=(6,),
+)
+TINY = Config(iterations=4, batch_size=8, architecture=SHAPE, classifier_steps=5)
+# Quick to compile, where only what surrounds the networks is looked at.
+BARE = Config(
+    iterations=4,
+    batch_size=8,
+    architecture=dataclasses.replace(
+        SHAPE, critic_hidden=(6,), critic_crosses=0, generator_crosses=0
+    ),
+    classifier_weight=0.0,
+)
+DRAW = jax.jit(cwgan, static_argnames=("n_synth", "config", *SIZES))
+
+
+def draw(problem, config=BARE, n_synth="double", **sizes):
+    return DRAW(KEY, problem, n_synth=n_synth, config=config, **(SIZES | sizes))
+
+
+def test_the_penalty_of_a_linear_critic_is_its_slopes():
+    slope = np.array([3.0, 0.0, 4.0], np.float32)
+    x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    np.testing.assert_allclose(gradient_penalty(lambda x: x @ slope + 7, x), 16, rtol=1e-6)
+    # Row by row: a critic whose slope is twice the row.
+    expected = ((2 * np.linalg.norm(x, axis=1) - 1) ** 2).mean()
+    np.testing.assert_allclose(gradient_penalty(lambda x: (x**2).sum(1), x), expected, rtol=1e-5)
+    flat = jax.value_and_grad(lambda a: gradient_penalty(lambda x: a * (x**2).sum(1), 0 * x))
+    np.testing.assert_allclose(flat(1.0), (1, 0), atol=1e-5)
+
+
+def test_the_penalty_is_differentiable_again():
+    """Through the critic's own layers, in float64, by central differences of both gradients."""
+    with jax.enable_x64(True):
+        nets = networks(3, SHAPE)
+        to_64 = functools.partial(jax.tree.map, lambda leaf: jnp.asarray(leaf, jnp.float64))
+        params, x = to_64(nets.critic.init(KEY)), np.random.default_rng(0).normal(size=(4, 3))
+        y = jnp.array([1.0, 1.0, 0.0, 0.0])
+        kernel = np.asarray(params["crosses"][1]["w"])
+
+        def critic(w):
+            changed = params | {"crosses": params["crosses"] | {1: params["crosses"][1] | {"w": w}}}
+            return lambda x: criticised(nets, changed, x, y)
+
+        penalty = jax.jit(lambda w: gradient_penalty(critic(w), jnp.asarray(x)))
+        scores = jax.jit(critic(jnp.asarray(kernel)))
+        slope = oracles.central_differences(lambda x: np.asarray(scores(x)).sum(), x)
+        expected = ((np.linalg.norm(slope, axis=1) - 1) ** 2).mean()
+        np.testing.assert_allclose(penalty(kernel), expected, rtol=1e-6)
+        numerical = oracles.central_differences(lambda w: float(penalty(w)), kernel)
+        assert oracles.relative_error(jax.jit(jax.grad(penalty))(kernel), numerical) < 1e-6
+
+
+@functools.cache
+def two_clouds():
+    """Two normal clouds, one to a class, 10:1, and rows of each class from a GAN that saw them."""
+    rng = np.random.default_rng(0)
+    y = (np.arange(220) < 20).astype(np.float32)
+    x = np.where(y[:, None] > 0, [1.0, -0.5], [-1.0, 0.5]) + 0.5 * rng.normal(size=(220, 2))
+    x = x.astype(np.float32)
+    shape = dataclasses.replace(SHAPE, generator_hidden=(16,), critic_hidden=(16, 16))
+    config = Config(600, 3, 32, 1e-3, architecture=shape, classifier_steps=100)
+    nets = networks(2, shape)
+    run = jax.jit(lambda key, train: fit(key, config, nets, train))
+    params, losses = run(KEY, view(x, y).train)
+    assert all(np.isfinite(leaf).all() for leaf in losses)
+    z = latent(jax.random.key(1), 500, shape.latent)
+    of_class = jax.jit(lambda y: generated(nets, params, z, y))
+    return x, y, [np.asarray(of_class(np.full(500, k, np.float32))) for k in (0, 1)]
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_learns_a_law_and_heeds_the_class(k):
+    x, y, rows = two_clouds()
+    own, other, rows = x[y == k], x[y != k], rows[k]
+    assert (abs(rows.mean(0) - own.mean(0)) < own.std(0)).all()
+    assert (rows.std(0) > 0.2 * own.std(0)).all()
+    assert (rows.std(0) < 2 * own.std(0)).all()
+    to = lambda cloud: np.linalg.norm(rows - cloud.mean(0), axis=1)  # noqa: E731
+    assert (to(own) < to(other)).mean() > 0.9
+
+
+def test_steps_move_their_own_player_and_the_classifier_joins_above_its_floor():
+    nets = networks(toys.FEATURES, SHAPE)
+    state = init(KEY, TINY, nets)
+    x, y = toys.table(8, 4)
+    after, _ = jax.jit(functools.partial(critic_step, config=TINY, nets=nets))(
+        KEY, state=state, batch=Batch(x, y, np.ones(8, np.float32))
+    )
+    same = lambda a, b: all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))  # noqa: E731
+    assert same(after.generator, state.generator) and not same(after.critic, state.critic)
+    classifier = nets.classifier.init(KEY)
+    losses = {}
+    for weight, floor in ((0.0, 0.3), (0.1, 0.3), (0.1, 50.0)):
+        config = dataclasses.replace(TINY, classifier_weight=weight, classifier_floor=floor)
+        step = jax.jit(functools.partial(generator_step, config=config, nets=nets))
+        after, losses[weight, floor] = step(KEY, state=state, classifier=classifier)
+        assert same(after.critic, state.critic) and not same(after.generator, state.generator)
+    plain = float(losses[0.0, 0.3])
+    # Above every entry's BCE the floor is all there is of the term: a |mean D| b.
+    np.testing.assert_allclose(losses[0.1, 50.0], plain + 0.1 * abs(plain) * 50, rtol=1e-4)
+    assert plain < losses[0.1, 0.3] < losses[0.1, 50.0]
+
+
+def test_the_view_gains_minority_rows_and_keeps_its_own():
+    problem = toys.problem(40)
+    given = draw(problem)
+    assert not given.fallback
+    train = given.applied(problem.train)
+    np.testing.assert_array_equal(train.index[:40], problem.train.index)
+    np.testing.assert_array_equal(train.w, np.append(problem.train.w, np.arange(40) < 10))
+    batch = train.take(jnp.arange(40, 50))
+    np.testing.assert_array_equal(batch.x, added(given))
+    np.testing.assert_array_equal(batch.y, 1)
+    assert len(np.unique(batch.x, axis=0)) == 10
+
+
+def test_the_key_alone_decides_not_padding_bounds_or_company():
+    problem = toys.problem(40)
+    expected = added(draw(problem))
+    np.testing.assert_array_equal(added(draw(problem)), expected)
+    # Padding shows a minority row of NaN, which must never be drawn.
+    given = draw(toys.problem(40, 10, garbage=np.nan), max_synth=60, max_minority=20)
+    np.testing.assert_allclose(added(given), expected, atol=1e-5)
+    run = lambda key: cwgan(key, problem, n_synth="double", config=BARE, **SIZES)  # noqa: E731
+    together = jax.jit(jax.vmap(run))(jnp.stack([jax.random.key(1), KEY]))
+    np.testing.assert_allclose(together.x_synth[1, :10], expected, atol=1e-5)
+    assert (together.x_synth[0] != together.x_synth[1]).any()
+
+
+def test_one_minority_row_is_repeated_and_said():
+    x, y = toys.table(30, 1)
+    given = draw(view(x, y), n_synth="balance")
+    np.testing.assert_array_equal(added(given), np.repeat(x[y == 1], 28, 0))
+    assert given.fallback
+
+
+def test_a_loss_that_is_not_finite_gives_random_over_sampling():
+    x, y = toys.table(30, 8)
+    assert not draw(view(x, y), n_synth="balance").fallback
+    x[y == 0] = np.inf
+    given = draw(view(x, y), n_synth="balance")
+    assert given.fallback
+    rows, own = added(given), x[y == 1]
+    assert len(rows) == 14 and (rows[:, None] == own).all(2).any(1).all()
+    assert len(np.unique(rows, axis=0)) > 1
+
+
+def test_clipping_keeps_samples_in_the_minoritys_range():
+    x, y = toys.table(30, 8)
+    x = 0.01 * x + 5  # far from where the generator starts
+    own = x[y == 1]
+    free, clipped = (
+        added(draw(view(x, y), dataclasses.replace(BARE, clip=clip), "balance"))
+        for clip in (False, True)
+    )
+    assert ((free < own.min(0)) | (free > own.max(0))).any()
+    np.testing.assert_array_equal(clipped, np.clip(free, own.min(0), own.max(0)))
+
+
+def test_samples_come_from_the_average_of_the_generators():
+    problem, nets = toys.problem(40), networks(toys.FEATURES, BARE.architecture)
+
+    @jax.jit
+    def generators(key):
+        choices = [(1, 0.0), (2, 0.0), (2, 0.25), (2, 0.999)]
+        configs = [dataclasses.replace(BARE, iterations=n, average=a) for n, a in choices]
+        return [fit(key, config, nets, problem.train)[0] for config in configs]
+
+    first, second, quarter, mean = (
+        np.concatenate([*map(np.ravel, jax.tree.leaves(generator))])
+        for generator in generators(KEY)
+    )
+    assert (first != second).any()
+    np.testing.assert_allclose(quarter, 0.25 * first + 0.75 * second, atol=1e-6)
+    np.testing.assert_allclose(mean, 0.5 * first + 0.5 * second, atol=1e-6)
+    assert (abs(quarter - mean) > 1e-5).any()
+
+
+def test_without_its_weight_there_is_no_classifier():
+    train = toys.problem(40).train
+    for weight, there in ((0.0, False), (0.1, True)):
+        config = dataclasses.replace(TINY, classifier_weight=weight)
+        nets = networks(toys.FEATURES, SHAPE)
+        shapes = jax.eval_shape(lambda key: trained_classifier(key, config, nets, train), KEY)  # noqa: B023
+        assert bool(jax.tree.leaves(shapes)) == there
