@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--datasets", nargs="+", metavar="NAME", help="only these data sets")
     run.add_argument("--methods", nargs="+", metavar="NAME",
-                     help="these, `paper`: those of its Tables 2 and 3, or `all` that fit")  # fmt: skip
+                     help="these, `paper` (its Tables 2 and 3), or `all` that fit")  # fmt: skip
     run.add_argument("--seeds", type=int, metavar="N", help="seeds, each with its own splits")
     run.add_argument("--folds", type=int, metavar="N", help="folds per seed")
     run.add_argument("--epochs", type=int, metavar="N", help="epochs of each training")
