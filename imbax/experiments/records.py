@@ -18,10 +18,13 @@ __all__ = ["records"]
 def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[dict[str, Any]]:
     """One record per run, as the store keeps it. Test rows are scored here, and only here."""
     metrics, rows = _test_metrics(plan, result), []
+    movements = [_movement(plan, result, r) for r in range(len(plan.splits))]
+    # The run whose points are kept to be drawn: the first in which they moved, if any did.
+    drawn = next((r for r, (_, move, _) in enumerate(movements) if move > 0), 0)
     held_out = not method.refits  # validation rows that were trained on say nothing
     for r, part in enumerate(plan.splits):
         y, score = plan.dataset.y[part.test], result.test_score[r]
-        start, move, outside = _movement(plan, result, r)
+        start, move, outside = movements[r]
         rows.append(
             {
                 "suite": suite,
@@ -46,7 +49,7 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
                 "train_curve": _curve(result, "train_loss", r),
                 "valid_curve": _curve(result, "valid_average_precision", r, known=held_out),
                 "monitored": _monitored(result, r),
-                "plane": _plane(plan, result, r) if r == 0 and start else None,
+                "plane": _plane(plan, result, r) if r == drawn and start else None,
             }
         )
     return rows

@@ -35,7 +35,7 @@ _BY_DATASET = """## Dataset by dataset
 Precision and recall are means over runs, bands are one SD. A figure holds at most 12 methods:
 those the paper is about and the best of the others on that dataset. Epochs are those of the
 method itself; explicit_gradient starts from the checkpoint of ce. The points are shown on the two
-principal axes of the training rows, for the first fold of the first seed."""
+principal axes of the training rows, for the first run in which they moved."""
 
 
 def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False) -> Path:
