@@ -76,7 +76,7 @@ def _on_mlp(method):
 
 
 _EG = {"kind": "meta", "paper": _PAPER, "starts_from": "ce"}
-_EG_SOURCES = ("explicit_gradient", "duplicate", "supervised")
+_EG_SOURCES = ("explicit_gradient", "points", "duplicate", "supervised")
 _SAMPLER = {"kind": "sampling", "sees": TRAIN, "settings": (sv.Hparams(),)}
 _GAN_NETWORKS = ("../networks/tabular_gan", "../networks/deep_cross")
 _SMOTE_SOURCES = ("smote", "../neighbors", "duplicate", "supervised")

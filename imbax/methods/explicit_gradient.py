@@ -27,6 +27,7 @@ from imbax.bilevel import inner_update, outer_gradient
 from imbax.density import log_density
 from imbax.losses import OBJECTIVES, binary_cross_entropy, supervised_loss, weighted_mean
 from imbax.methods.duplicate import synthetic_count
+from imbax.methods.points import bounding_box, hold, jitter, within
 from imbax.training import (
     Fit,
     Points,
@@ -137,8 +138,8 @@ def init(
     uncertain = jax.nn.sigmoid(network.apply(theta_0, x)) <= hparams.confidence
 
     noise_key, part_key = jax.random.split(key)
-    x = x + hparams.jitter * _minority_sd(train, positions, n_minority) * _noise(noise_key, x)
-    low, high = _box(train) if config.constraint == "box" else (jnp.zeros(x.shape[1]),) * 2
+    x = x + hparams.jitter * jitter(noise_key, x, train, positions, n_minority)
+    low, high = bounding_box(train) if config.constraint == "box" else (jnp.zeros(x.shape[1]),) * 2
     part = _random_third(part_key, train.w) if config.outer == "train_part" else 0 * train.w
     w = (wanted & uncertain).astype(x.dtype)
     return State(theta_0, x, x, w, low, high, part, Info(*jnp.zeros(2)))
@@ -264,25 +265,6 @@ def _check(config):
             raise ValueError(f"{field} is one of {', '.join(allowed)}; got {given!r}")
 
 
-def _noise(key, x):
-    """Standard normal `[m, d]`, one stream per point, so that the bound on m changes no draw."""
-    draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), x.shape[1:], x.dtype)  # noqa: E731
-    return jax.vmap(draw)(jnp.arange(x.shape[0]))
-
-
-def _minority_sd(train, positions, n_minority):
-    """Standard deviation `[d]` of the minority's training rows."""
-    x = train.take(positions).x
-    real = (jnp.arange(x.shape[0]) < n_minority)[:, None]
-    mean = jnp.where(real, x, 0).sum(0) / n_minority
-    return jnp.sqrt(jnp.where(real, (x - mean) ** 2, 0).sum(0) / n_minority)
-
-
-def _box(train):
-    x, real = train.all().x, (train.w > 0)[:, None]
-    return jnp.where(real, x, jnp.inf).min(0), jnp.where(real, x, -jnp.inf).max(0)
-
-
 def _random_third(key, w):
     """1 for a random third of the rows with weight, `[n]`: the published code's split."""
     place = jnp.argsort(random_order(key, w))
@@ -328,20 +310,13 @@ def _inner_weights(inner, batch, w_synth, eta1):
 
 def _constrain(config, hparams, state, x):
     if config.fixed_columns:
-        x = _hold(x, state.x_start, config.fixed_columns)
+        x = hold(x, state.x_start, config.fixed_columns)
     if config.constraint == "box":
         x = jnp.clip(x, state.low, state.high)
     if config.constraint == "trust_region":
-        move = x - state.x_start
-        length = jnp.linalg.norm(move, axis=1, keepdims=True)
-        x = state.x_start + move * jnp.minimum(1, hparams.radius / jnp.maximum(length, 1e-12))
+        x = within(x, state.x_start, hparams.radius)
     # Again, for a jittered start may lie outside the box, and sums round.
-    return _hold(x, state.x_start, config.fixed_columns) if config.fixed_columns else x
-
-
-def _hold(x, start, columns):
-    columns = jnp.array(columns)
-    return x.at[:, columns].set(start[:, columns])
+    return hold(x, state.x_start, config.fixed_columns) if config.fixed_columns else x
 
 
 def _watched(state, problem):
