@@ -106,6 +106,7 @@ def test_runs_and_epochs_differ(name):
 @pytest.mark.parametrize("name", NEURAL)
 def test_the_same_keys_give_the_same_bits_and_nothing_is_compiled_again(name):
     expected = reference(name)
+    trained(name)  # the engine keeps few programs, and may have dropped this one since
     again = trained(name)
     assert again.compile_seconds == 0
     assert_same(again.progress, expected.progress)
