@@ -225,7 +225,7 @@ for _method in (
         build=_cwgan,
         cost=20.0,
         fallback="ros",
-        sources=("cwgan", *_GAN_NETWORKS, "smote", "duplicate", "supervised"),
+        sources=("cwgan", *_GAN_NETWORKS, *_SMOTE_SOURCES),
         **_SAMPLER,
     ),
     _loss(
