@@ -65,7 +65,7 @@ def test_workloads_take_turns():
 
 
 def test_random_problem_has_full_batches_and_the_minority_asked_for():
-    train, valid = bench.random_problem(384)
+    train, valid, _ = bench.random_problem(384)
     assert train.data.shape == (384, bench.WIDTHS[0])
     assert train.y.sum() == bench.BATCH
     assert len(valid.y) == bench.BATCH

@@ -97,6 +97,7 @@ CHOICES = {
     "balanced_bce": {"outer_loss": "balanced_bce"},
     "focal": {"outer_loss": "focal"},
     "smooth_ap": {"outer_loss": "smooth_ap"},
+    "pairwise_ranking": {"outer_loss": "pairwise_ranking"},
     "unrolled": {"method": "unrolled"},
 }
 
@@ -346,7 +347,7 @@ def test_a_start_is_needed():
         ({"outer": "test"}, "outer is one of valid, train, train_part; got 'test'"),
         (
             {"outer_loss": "ap"},
-            "outer_loss is one of bce, balanced_bce, focal, smooth_ap; got 'ap'",
+            "outer_loss is one of bce, balanced_bce, focal, smooth_ap, pairwise_ranking; got 'ap'",
         ),
         ({"constraint": "ball"}, "constraint is one of none, box, trust_region; got 'ball'"),
         ({"checkpoint": "first"}, "checkpoint is one of best, last; got 'first'"),
