@@ -13,6 +13,8 @@ import numpy as np  # noqa: E402
 import oracles  # noqa: E402
 import pytest  # noqa: E402
 
+from imbax.experiments.cells import _programs  # noqa: E402
+
 # Two devices, so that runs are divided over devices also where one core does the work.
 jax.config.update("jax_num_cpu_devices", 2)
 
@@ -23,6 +25,7 @@ def quick_compile():
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+    _programs.cache_clear()  # what was compiled so is for nobody else
 
 
 @pytest.fixture(scope="session")
