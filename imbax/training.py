@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from imbax.metrics import average_precision
-from imbax.types import ApplyFn, Params, Problem, Resampled, Rows, check_rows
+from imbax.types import ApplyFn, Params, Problem, Rows, check_rows
 
 __all__ = [
     "Curves",
@@ -26,6 +26,7 @@ __all__ = [
     "balanced_draws",
     "balanced_minibatches",
     "begin",
+    "each_batch",
     "minority_positions",
     "one_shot",
     "random_order",
@@ -62,8 +63,6 @@ class Program(NamedTuple):
     """`(key, state, problem, hparams) -> (state, mean training loss)`."""
     fit: Callable[[Any], Fit]
     """`state -> Fit`."""
-    resample: Callable[[jax.Array, Problem], Resampled] | None = None
-    """`(key, problem) -> Resampled`: changes the training rows, once, before anything else."""
     checkpoint: str | Callable[[jax.Array, Any], jax.Array] = "best"
     """"best": the epoch with the best validation average precision; "last": the last; or
     `(epochs done, hparams) -> whether this epoch's fit is taken`."""
@@ -86,8 +85,6 @@ class Progress(NamedTuple):
     """Epochs done."""
     diverged: jax.Array
     """Whether a training loss or a score was ever not finite."""
-    resampled: Resampled | None = None
-    """The training rows, where the program changes them."""
 
 
 class Curves(NamedTuple):
@@ -133,10 +130,6 @@ def begin(
     """
     check_rows(problem.train, "problem.train")
     check_rows(problem.valid, "problem.valid")
-    resampled = None
-    if program.resample:
-        resampled = program.resample(jax.random.fold_in(key, _RESAMPLE), problem)
-        problem = problem._replace(train=resampled.applied(problem.train))
     state = program.init(jax.random.fold_in(key, _INIT), problem, hparams, start)
     fit = program.fit(state)
     if program.start_admissible:
@@ -144,7 +137,7 @@ def begin(
     else:
         score = jnp.array(-jnp.inf)
     zero = jnp.zeros((), jnp.int32)
-    return Progress(state, fit, score, zero, zero, jnp.zeros((), bool), resampled)
+    return Progress(state, fit, score, zero, zero, jnp.zeros((), bool))
 
 
 def advance(
@@ -156,8 +149,6 @@ def advance(
     num_epochs: int,
 ) -> tuple[Progress, Curves]:
     """`num_epochs` more epochs, each followed by a look at the validation rows."""
-    if progress.resampled:
-        problem = problem._replace(train=progress.resampled.applied(problem.train))
 
     def epoch(progress, _):
         step_key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), progress.epoch)
@@ -177,7 +168,6 @@ def advance(
             choose(count, progress.best_epoch),
             count,
             progress.diverged | ~jnp.isfinite(loss) | ~jnp.isfinite(score),
-            progress.resampled,
         )
         monitored = program.monitor(state, problem) if program.monitor else {}
         return progress, Curves(loss, score, monitored)
@@ -204,8 +194,8 @@ def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> P
     return Program(apply, init, epoch, fit=Fit)
 
 
-# Names of the random streams of a run.
-_INIT, _RESAMPLE, _EPOCHS = 0, 1, 2
+# Names of the random streams of a run; 1 is that of samplers, which change its rows beforehand.
+_INIT, _EPOCHS = 0, 2
 
 
 def _score(apply_fn, params, valid: Rows):
@@ -244,6 +234,36 @@ def shuffled_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibat
     w = jnp.pad(rows.w[order], (0, filler))
     row = rows.index[jnp.pad(order, (0, filler))]
     return Minibatches(*(leaf.reshape(steps, batch_size) for leaf in (row, rows.targets(row), w)))
+
+
+def each_batch(
+    step: Callable[[Any, jax.Array, Minibatches], tuple[Any, Any]], carry: Any, batches: Minibatches
+) -> tuple[Any, Any]:
+    """Take a step with each batch that has rows; those that are all padding must come last.
+
+    They cost nothing where runs are taken in turn, so that shapes may be rounded up freely.
+
+    Args:
+      step: `(carry, number, batch) -> (carry, values)` of one batch: its leaves are `[batch]`.
+      carry: what the first step gets.
+      batches: an epoch's.
+
+    Returns:
+      The last step's carry, and the mean over steps of each value, by the weight of their rows.
+    """
+    weight = batches.w.sum(1)
+    pick = lambda number: jax.tree.map(lambda leaf: leaf[number], batches)  # noqa: E731
+
+    def body(number, state):
+        carry, sums = state
+        carry, values = step(carry, number, pick(number))
+        add = lambda total, value: total + weight[number] * value  # noqa: E731
+        return carry, jax.tree.map(add, sums, values)
+
+    _, values = jax.eval_shape(step, carry, jnp.int32(0), pick(0))
+    zeros = jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), values)
+    carry, sums = jax.lax.fori_loop(0, (weight > 0).sum(), body, (carry, zeros))
+    return carry, jax.tree.map(lambda total: total / weight.sum(), sums)
 
 
 def balanced_draws(rows: Rows, batch_size: int) -> Callable[[jax.Array], jax.Array]:

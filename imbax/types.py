@@ -101,6 +101,13 @@ class Rows(NamedTuple):
         """Targets `[n]` of the view."""
         return self.targets(self.index)
 
+    @property
+    def live(self) -> jax.Array:
+        """`[d']` bool: columns that may differ from row to row; the others are zero throughout."""
+        if self.project is None:
+            return self.factor != 0
+        return (self.project != 0).any(0)
+
 
 class Problem(NamedTuple):
     """What a method may see: no index of a test row is in it, so test rows cannot leak."""
@@ -133,8 +140,9 @@ class Resampled(NamedTuple):
 class Network(NamedTuple):
     """A network as two pure functions."""
 
-    init: Callable[[jax.Array], Params]
-    """`key -> params`."""
+    init: Callable[..., Params]
+    """`(key, live [d] bool or None) -> params`: a column that is not live is zero in every row, and
+    the network starts as if it had not been given it. None, the default: all are live."""
     apply: ApplyFn
 
 

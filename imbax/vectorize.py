@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 __all__ = ["Vectorized", "usable_cores", "use_cpu_cores"]
 
@@ -60,6 +60,8 @@ class Vectorized:
             NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(_AXIS))
         )
         self._jitted = self._jit(f)
+        self._lowered: dict[Any, Any] = {}
+        self._results: dict[Any, Any] = {}
         self._compiled: dict[Any, Any] = {}
         self._chunk: dict[Any, int] = {}
 
@@ -74,6 +76,32 @@ class Vectorized:
         numbers = np.minimum(np.arange(-(-n_runs // size) * size), n_runs - 1).reshape(-1, size)
         parts = [self._run(shared, _pick(runs, taken)) for taken in numbers]
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_runs], *parts)
+
+    def lower(self, shared: Any, runs: Any) -> Any:
+        """Trace for a call with arrays, or shapes, like these; `compile` can do the rest ahead.
+
+        Returns:
+          The shapes of the call's result.
+        """
+        n_runs = jax.tree.leaves(runs)[0].shape[0]
+        size = -(-n_runs // len(self.devices)) * len(self.devices)
+        shared = self._shapes(shared, self._same)
+        runs = self._shapes(_resized(runs, size), self._per_run)
+        key = _signature(shared, runs)
+        if key not in self._results:
+            self._lowered[key] = self._jitted.lower(shared, runs)
+            self._results[key] = self._lowered[key].out_info
+        return _resized(self._results[key], n_runs)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something was lowered and not compiled since."""
+        return bool(self._lowered)
+
+    def compile(self) -> None:
+        """Compile what was lowered; other programs may be compiled meanwhile in other threads."""
+        for key in tuple(self._lowered):
+            self._compiled[key] = self._lowered.pop(key).compile()
 
     def replicate(self, shared: Any) -> Any:
         """`shared` on every device; done once, later calls copy nothing."""
@@ -98,6 +126,13 @@ class Vectorized:
     def _place(self, tree, sharding):
         """On the devices, where a program once compiled expects it; nothing moves twice."""
         return jax.device_put(tree, self.devices[0] if len(self.devices) == 1 else sharding)
+
+    def _shapes(self, tree, sharding):
+        one = len(self.devices) == 1
+        sharding = SingleDeviceSharding(self.devices[0]) if one else sharding
+        return jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+        )
 
     def _program(self, shared, runs):
         """The compiled program for arrays (or shapes) like these."""
@@ -160,6 +195,13 @@ def usable_cores() -> int:
 
 def _pick(tree, numbers):
     return jax.tree.map(lambda leaf: leaf[numbers], tree)
+
+
+def _resized(tree, n_runs):
+    """The shapes of leaves `[any, ...]` as `[n_runs, ...]`."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((n_runs, *leaf.shape[1:]), leaf.dtype), tree
+    )
 
 
 def _signature(*trees):

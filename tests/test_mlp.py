@@ -78,7 +78,7 @@ def test_both_functions_are_pure_under_every_transformation():
 
 
 def test_any_flax_module_of_parameters_becomes_a_network():
-    network = functional(lambda rngs: nnx.Linear(5, 2, rngs=rngs))
+    network = functional(lambda rngs, live: nnx.Linear(5, 2, rngs=rngs))
     params = network.init(jax.random.key(0))
     np.testing.assert_allclose(
         network.apply(params, X), X @ params["kernel"] + params["bias"], 1e-5, 1e-6

@@ -28,7 +28,7 @@ def network(build):
 
 
 def one_logit(*layers):
-    return lambda rngs: nnx.Sequential(
+    return lambda rngs, live: nnx.Sequential(
         *(layer(rngs) for layer in layers), nnx.Linear(H, 1, rngs=rngs), lambda h: h[..., 0]
     )
 

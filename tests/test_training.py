@@ -229,16 +229,10 @@ def test_a_one_shot_program_trains_in_its_only_epoch():
     assert curves.valid_average_precision[0] > 0.3
 
 
-def thinned(key, problem):
-    """A random part of the training rows, so that a second draw would show."""
-    kept = jax.random.bernoulli(key, 0.7, problem.train.w.shape)
-    return Resampled(problem.train.index, problem.train.w * kept)
-
-
 @pytest.fixture(scope="module")
 def pieces():
     """`(key, hparams, pieces) -> (progress, curves)` of a real training, in pieces of epochs."""
-    program = supervised(toys.network(), batch_size=16, resample=thinned)
+    program = supervised(toys.network(), batch_size=16)
     problem = toys.problem()
     start = jax.jit(lambda key, hparams: begin(program, key, problem, hparams))
     more = jax.jit(
@@ -261,19 +255,16 @@ def test_synthetic_rows_are_trained_on():
     problem = toys.problem()
     batch = problem.train.all()
 
-    def copied(key, problem):
-        first = len(problem.train.data)
-        index = first + jnp.arange(len(batch.w))
-        return Resampled(index, batch.w, x_synth=batch.x, y_synth=batch.y)
-
-    hparams = Hparams(0.01)
-    run = lambda program: train(program, KEY, problem, hparams, 3)  # noqa: E731
-    expected = run(supervised(toys.network(), batch_size=16))[1]
-    given = run(supervised(toys.network(), batch_size=16, resample=copied))[1]
-    np.testing.assert_allclose(given.train_loss, expected.train_loss, 1e-6)
-    moved = lambda key, problem: copied(key, problem)._replace(x_synth=batch.x + 1)  # noqa: E731
-    other = run(supervised(toys.network(), batch_size=16, resample=moved))[1]
-    assert (other.train_loss != expected.train_loss).all()
+    index = len(problem.train.data) + jnp.arange(len(batch.w))
+    copied = Resampled(index, batch.w, x_synth=batch.x, y_synth=batch.y)
+    moved = copied._replace(x_synth=batch.x + 1)
+    program = supervised(toys.network(), batch_size=16)
+    expected, given, other = (
+        train(program, KEY, problem._replace(train=rows), Hparams(0.01), 3)[1].train_loss
+        for rows in (problem.train, *(change.applied(problem.train) for change in (copied, moved)))
+    )
+    np.testing.assert_allclose(given, expected, 1e-6)
+    assert (other != expected).all()
 
 
 def test_training_in_pieces_is_training_at_once_bit_for_bit(pieces):

@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ from imbax.methods import Facts, Method
 from imbax.methods.refit import Hparams as Refit
 from imbax.training import Curves, Program, Progress, advance, begin
 from imbax.types import Problem, Rows
-from imbax.vectorize import Vectorized
+from imbax.vectorize import Vectorized, usable_cores
 
 __all__ = ["CellResult", "Engine", "host_cell", "train_cell"]
 
@@ -29,6 +30,8 @@ class CellResult(NamedTuple):
     """`[R]`."""
     diverged: np.ndarray
     """`[R]`."""
+    fallback: np.ndarray | None
+    """`[R]`: whether a sampler's rule failed; None where no rows were changed."""
     curves: Curves | None
     """Leaves `[R, epochs]`."""
     progress: Progress | None
@@ -66,35 +69,41 @@ def train_cell(
     epochs = 1 if method.one_epoch else plan.protocol.epochs
     piece = max(n for n in range(1, 11) if epochs % n == 0)
     programs = _programs(method.build, plan.facts, piece, engine or Engine())
-    compiled_before = programs.compile_seconds()
+    sampler = method.resample and _sampler(method.resample, plan.facts, engine or Engine())
     started = time.perf_counter()
 
-    shared = programs.advance.replicate((plan.x, plan.dataset.y.astype(np.float32)))
+    shared = programs.advance.replicate(plan.shared)
     runs, start = _with_settings(plan.runs, start, method.settings or ((),))
     if method.refits:
         runs["hparams"], start = Refit(runs["hparams"], start.best_epoch), None
     if method.resumes:
-        progress = start
-    else:
-        theta_0 = {} if start is None else {"theta_0": start.best.params}
-        progress = programs.begin(shared, runs | theta_0)
+        runs["progress"] = start
+    elif start is not None:
+        runs["theta_0"] = start.best.params
+    compile_seconds = _compile(programs, sampler, shared, runs)
+
+    fallback = None
+    if sampler:
+        runs |= sampler(shared, runs)
+        fallback = runs.pop("fallback")
+    progress = runs.pop("progress", None) or programs.begin(shared, runs)
     curves = []
     for done in range(piece, epochs + 1, piece):
         progress, curve = programs.advance(shared, runs | {"progress": progress})
         curves.append(jax.device_get(curve))
         on_epochs(done)
     scores = programs.score(shared, runs | {"params": progress.best.params})
-    progress, scores = jax.device_get((progress, scores))
+    result = jax.device_get((progress, scores, fallback))
     seconds = time.perf_counter() - started
-    compile_seconds = programs.compile_seconds() - compiled_before
 
-    chosen = _best_setting(progress.best_score, len(plan.seed))
-    progress, scores = jax.tree.map(lambda leaf: leaf[chosen], (progress, scores))
+    chosen = _best_setting(result[0].best_score, len(plan.seed))
+    progress, scores, fallback = jax.tree.map(lambda leaf: leaf[chosen], result)
     return CellResult(
         test_score=[scores[r, : len(part.test)] for r, part in enumerate(plan.splits)],
         best_score=progress.best_score,
         best_epoch=progress.best_epoch,
         diverged=progress.diverged | ~np.isfinite(scores).all(1),
+        fallback=fallback,
         curves=jax.tree.map(lambda *parts: np.concatenate(parts, 1)[chosen], *curves),
         progress=progress,
         program=programs.program,
@@ -117,6 +126,7 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
         best_score=nothing,
         best_epoch=np.zeros(len(scores), int),
         diverged=np.array([not np.isfinite(score).all() for score in scores]),
+        fallback=None,
         curves=None,
         progress=None,
         program=None,
@@ -131,11 +141,38 @@ class _Programs(NamedTuple):
     advance: Vectorized
     score: Vectorized
 
-    def compile_seconds(self):
-        return sum(f.compile_seconds for f in self[1:])
+
+def _compile(programs, sampler, shared, runs):
+    """Compile a cell's programs before the first runs, all at once; returns the seconds it took."""
+    started = time.perf_counter()
+    if sampler:
+        runs = runs | sampler.lower(shared, runs)
+        runs.pop("fallback")
+    progress = runs.get("progress")
+    if progress is None:
+        progress = programs.begin.lower(shared, runs)
+    programs.advance.lower(shared, runs | {"progress": progress})
+    programs.score.lower(shared, runs | {"params": progress.best.params})
+    waiting = [f for f in (sampler, *programs[1:]) if f and f.waiting]
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        list(pool.map(Vectorized.compile, waiting))
+    return time.perf_counter() - started if waiting else 0.0
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
+def _sampler(resample, facts, engine):
+    """The changed training rows, by the names that `_rows` reads them by."""
+
+    def change(shared, run):
+        key, problem = jax.random.fold_in(run["key"], 1), _problem(shared, run)
+        changed = resample(key, problem, facts)._asdict()
+        changed |= {"train": changed.pop("index"), "train_w": changed.pop("w")}
+        return {name: leaf for name, leaf in changed.items() if leaf is not None}
+
+    return Vectorized(change, **engine._asdict())
+
+
+@functools.lru_cache(maxsize=64)
 def _programs(build: Callable[[Facts], Program], facts: Facts, piece: int, engine: Engine):
     """Compiled once for all methods and data sets that share a training and its shapes."""
     program = build(facts)
@@ -155,9 +192,9 @@ def _programs(build: Callable[[Facts], Program], facts: Facts, piece: int, engin
 
 
 def _rows(shared, run, part):
-    x, y = shared
     scaling = run["shift"], run["factor"], run.get("project")
-    return Rows(x, y, run[part], run[f"{part}_w"], *scaling)
+    synth = (run.get("x_synth"), run.get("y_synth")) if part == "train" else ()
+    return Rows(*shared, run[part], run[f"{part}_w"], *scaling, *synth)
 
 
 def _problem(shared, run):

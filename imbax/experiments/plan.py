@@ -1,7 +1,7 @@
 """A data set cut into runs: the arrays, with a leading axis of runs, that every method gets.
 
 Shapes follow from the data set and the protocol, not from which seeds are asked for, so that a
-run's numbers do not depend on its company.
+run's numbers do not depend on its company; `sizes` rounds them up.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ from imbax.data.splits import (
 )
 from imbax.data.tabular import Dataset
 from imbax.errors import InputError
+from imbax.experiments import sizes as rounded
 from imbax.methods import Facts
 
 __all__ = ["Plan", "Protocol", "plan"]
@@ -69,16 +70,18 @@ class Plan(NamedTuple):
     """`[R]`."""
     splits: list[Split]
     x: np.ndarray
-    """`[N, d]` float32, shared by all runs."""
+    """`[N, d]` float32."""
+    shared: tuple[np.ndarray, np.ndarray]
+    """`x` and the labels, float32, with rows and columns of zeros: what all runs share."""
     runs: dict[str, Any]
-    """Leaves `[R, ...]`: keys, padded row indices and weights of each part, scaling."""
+    """Leaves `[R, ...]`: keys, padded row indices and weights of each part, padded scaling."""
     facts: Facts
     test_rows_in_train: np.ndarray
     """`[R]`."""
     scalings: list[Scaling]
 
     def features(self, run: int, rows: np.ndarray) -> np.ndarray:
-        """`[m, d']` float32: rows `[m]` as the models of a run see them."""
+        """`[m, d']` float32: rows `[m]` as the models of a run see them, without padding."""
         return scale(self.x[rows], self.scalings[run])
 
 
@@ -106,11 +109,14 @@ def plan(
     x = condition(dataset.x)
     scalings = [_fit_scaling(x, part, protocol) for part in parts]
     regular = splits is None and dataset.groups is None and protocol.scheme == "folds"
-    sizes = _sizes(dataset, protocol, parts, regular)
+    sizes = rounded.part_sizes(dataset, parts, protocol.folds, protocol.valid_fraction, regular)
+    n_rows, n_columns = rounded.rows(dataset.n_rows), rounded.columns(x.shape[1])
     runs = {
         "key": jnp.stack([_run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
         **{
-            name: np.stack([getattr(scaling, name) for scaling in scalings])
+            name: np.stack(
+                [_zeros_after(getattr(scaling, name), n_columns) for scaling in scalings]
+            )
             for name in Scaling._fields
             if getattr(scalings[0], name) is not None
         },
@@ -125,11 +131,10 @@ def plan(
         padded = [_pad(index, sizes[name]) for index in rows]
         runs[name], runs[f"{name}_w"] = (np.stack(leaves) for leaves in zip(*padded, strict=True))
     minority = sizes["minority"]
-    surplus = {"double": minority, "balance": max(sizes["train"] - minority, minority)}
     facts = Facts(
-        features=protocol.components or x.shape[1],
+        features=protocol.components or n_columns,
         max_minority=minority,
-        max_synth=surplus[protocol.n_synth],
+        max_synth=minority if protocol.n_synth == "double" else sizes["train"],
         n_synth=protocol.n_synth,
         epochs=protocol.epochs,
     )
@@ -141,6 +146,10 @@ def plan(
         fold=np.array(fold),
         splits=parts,
         x=x,
+        shared=(
+            _zeros_after(_zeros_after(x, n_rows).T, n_columns).T,
+            _zeros_after(dataset.y.astype(np.float32), n_rows),
+        ),
         runs=runs,
         facts=facts,
         test_rows_in_train=shared_rows,
@@ -181,20 +190,9 @@ def _run_key(seed, fold):
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), seed), fold)
 
 
-def _sizes(dataset, protocol, parts, regular):
-    """Padded lengths; where folds are regular, from the data set and protocol alone."""
-    sizes = {name: max(len(getattr(part, name)) for part in parts) for name in Split._fields}
-    sizes["minority"] = max(int(dataset.y[part.train].sum()) for part in parts)
-    if regular:
-        folds = protocol.folds
-        rest = dataset.n_rows - sizes["valid"]
-        # Stratified parts differ by at most one row in each of the two classes.
-        minority = dataset.n_minority - dataset.n_minority * sizes["valid"] // dataset.n_rows
-        sizes["train"] = rest - rest // folds + 2
-        sizes["test"] = -(-rest // folds) + 2
-        sizes["minority"] = minority - minority // folds
-    sizes["train"] = -(-sizes["train"] // 128) * 128
-    return sizes
+def _zeros_after(values, size):
+    """Zeros appended along the first axis."""
+    return np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), values.dtype)])
 
 
 def _pad(index, size):

@@ -4,7 +4,6 @@ import io
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from imbax.experiments.cells import CellResult
@@ -92,24 +91,24 @@ def _monitored(result, r):
 
 def _fallback(result, r):
     """Whether the sampler's rule failed on this run."""
-    resampled = None if result.progress is None else result.progress.resampled
-    return resampled is not None and bool(resampled.fallback[r])
+    return result.fallback is not None and bool(result.fallback[r])
 
 
-def _points(result, r):
+def _points(result, r, width):
     points = None if result.progress is None else result.progress.best.points
     if points is None:
         return None
     real = points.w[r] > 0
-    return points.start[r][real], points.now[r][real]
+    return points.start[r][real, :width], points.now[r][real, :width]
 
 
 def _movement(plan, result, r):
     """Whether there are points, their root mean square way, and the share outside the box."""
-    if (points := _points(result, r)) is None or not len(points[0]):
+    train = plan.features(r, plan.splits[r].train)
+    points = _points(result, r, train.shape[1])
+    if points is None or not len(points[0]):
         return False, float("nan"), float("nan")
     start, now = points
-    train = plan.features(r, plan.splits[r].train)
     outside = (now < train.min(0) - 1e-6) | (now > train.max(0) + 1e-6)
     way = np.sqrt(((now - start) ** 2).sum(1).mean())
     return True, float(way), float(outside.any(1).mean())
@@ -120,7 +119,7 @@ def _plane(plan, result, r, cells=60):
     from sklearn.decomposition import PCA
 
     train = plan.features(r, plan.splits[r].train)
-    start, end = _points(result, r)
+    start, end = _points(result, r, train.shape[1])
     axes = PCA(2, random_state=0).fit(train)
     flat = {"x": axes.transform(train), "start": axes.transform(start), "end": axes.transform(end)}
     every = np.concatenate(list(flat.values()))
@@ -128,7 +127,9 @@ def _plane(plan, result, r, cells=60):
     grid_x, grid_y = (np.linspace(low[i], high[i], cells) for i in (0, 1))
     corners = np.stack(np.meshgrid(grid_x, grid_y), -1).reshape(-1, 2)
     params = jax.tree.map(lambda leaf: leaf[r], result.progress.best.params)
-    logits = result.program.apply(params, jnp.asarray(axes.inverse_transform(corners), jnp.float32))
+    x = np.zeros((len(corners), plan.facts.features), np.float32)
+    x[:, : train.shape[1]] = axes.inverse_transform(corners)
+    logits = result.program.apply(params, x)
     packed = io.BytesIO()
     np.savez_compressed(
         packed,

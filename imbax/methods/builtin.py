@@ -50,19 +50,24 @@ def _loss(name, title, paper, note, loss_for, *, build=None, **hparams):
     )
 
 
-def _oversampled(facts, sampler):
-    sizes = {"max_synth": facts.max_synth, "max_minority": facts.max_minority}
-    return _supervised(facts, resample=partial(sampler, n_synth=facts.n_synth, **sizes))
+def _over(sampler):
+    """An over-sampler as `Method.resample` has it."""
+
+    def resample(key, problem, facts, **options):
+        sizes = {"max_synth": facts.max_synth, "max_minority": facts.max_minority}
+        return sampler(key, problem, n_synth=facts.n_synth, **sizes, **options)
+
+    return resample
 
 
-def _cwgan(facts):
+def _cwgan(key, problem, facts):
     """The GAN's own training, whose length goes with the classifier's."""
     config = gan.Config(iterations=15 * facts.epochs, classifier_steps=5 * facts.epochs)
-    return _oversampled(facts, partial(gan.cwgan, config=config))
+    return _over(gan.cwgan)(key, problem, facts, config=config)
 
 
-def _undersampled(facts):
-    return _supervised(facts, resample=partial(random_under, max_minority=facts.max_minority))
+def _under(key, problem, facts):
+    return random_under(key, problem, max_minority=facts.max_minority)
 
 
 def _explicit_gradient(facts, **options):
@@ -77,7 +82,7 @@ def _on_mlp(method):
 
 _EG = {"kind": "meta", "paper": _PAPER, "starts_from": "ce"}
 _EG_SOURCES = ("explicit_gradient", "points", "duplicate", "supervised")
-_SAMPLER = {"kind": "sampling", "sees": TRAIN, "settings": (sv.Hparams(),)}
+_SAMPLER = {"kind": "sampling", "sees": TRAIN, "build": _supervised, "settings": (sv.Hparams(),)}
 _GAN_NETWORKS = ("../networks/tabular_gan", "../networks/deep_cross")
 _SMOTE_SOURCES = ("smote", "../neighbors", "duplicate", "supervised")
 
@@ -117,11 +122,9 @@ for _method in (
     Method(
         "ros",
         "Random over-sampling",
-        "sampling",
-        TRAIN,
-        build=partial(_oversampled, sampler=duplicate),
-        settings=(sv.Hparams(),),
+        resample=_over(duplicate),
         sources=("supervised", "duplicate"),
+        **_SAMPLER,
     ),
     Method(
         "rs",
@@ -141,7 +144,8 @@ for _method in (
         "sampling",
         "training rows, and as many withheld minority rows; validation rows choose the epoch",
         paper=_PAPER,
-        build=partial(_supervised, resample=potential),
+        build=_supervised,
+        resample=lambda key, problem, facts: potential(key, problem),
         settings=(sv.Hparams(),),
         needs_withheld=True,
         sources=("supervised", "potential"),
@@ -173,7 +177,7 @@ for _method in (
         "random_under",
         "Random under-sampling",
         note="as many majority rows as minority rows, drawn once",
-        build=_undersampled,
+        resample=_under,
         sources=("random_under", "supervised"),
         **_SAMPLER,
     ),
@@ -182,7 +186,7 @@ for _method in (
         "SMOTE",
         paper="Chawla et al. 2002",
         note="k = 5",
-        build=partial(_oversampled, sampler=smote),
+        resample=_over(smote),
         fallback="ros",
         sources=_SMOTE_SOURCES,
         **_SAMPLER,
@@ -192,7 +196,7 @@ for _method in (
         "Borderline-SMOTE",
         paper="Han et al. 2005",
         note="kind 1, k = 5, m = 10",
-        build=partial(_oversampled, sampler=borderline_smote),
+        resample=_over(borderline_smote),
         fallback="smote",
         sources=("borderline_smote", *_SMOTE_SOURCES),
         **_SAMPLER,
@@ -202,7 +206,7 @@ for _method in (
         "ADASYN",
         paper="He et al. 2008",
         note="k = 5, exact totals",
-        build=partial(_oversampled, sampler=adasyn),
+        resample=_over(adasyn),
         fallback="smote",
         sources=("adasyn", *_SMOTE_SOURCES),
         **_SAMPLER,
@@ -212,7 +216,7 @@ for _method in (
         "SUGAR",
         paper="Lindenbaum et al. 2018",
         note="k = 5, one step of diffusion, not rescaled",
-        build=partial(_oversampled, sampler=sugar),
+        resample=_over(sugar),
         fallback="ros",
         sources=("sugar", *_SMOTE_SOURCES),
         **_SAMPLER,
@@ -222,7 +226,7 @@ for _method in (
         "Conditional Wasserstein GAN",
         paper="Engelmann & Lessmann 2021",
         note="λ = 15; 15 generator steps, each after 3 of the critic, per epoch; averaged",
-        build=_cwgan,
+        resample=_cwgan,
         cost=20.0,
         fallback="ros",
         sources=("cwgan", *_GAN_NETWORKS, *_SMOTE_SOURCES),

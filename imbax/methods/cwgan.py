@@ -135,7 +135,7 @@ def cwgan(
     training, sampling, repeating = jax.random.split(key, 3)
     minority = minority_of(train, max_minority)
     with jax.default_matmul_precision("float32"):
-        nets = networks(minority.x.shape[1], config.architecture)
+        nets = networks(train.live, config.architecture)
         params, losses = fit(training, config, nets, train)
         z = latent(sampling, max_synth, config.architecture.latent)
         x = generated(nets, params, z, jnp.ones(max_synth))
@@ -191,10 +191,10 @@ def critic_step(
     Returns:
       The state, and the critic's loss with its penalty.
     """
-    n, shape = len(batch.y), batch.x.shape
+    n = len(batch.y)
     keys = jax.random.split(key, 3)
     fake = generated(nets, state.generator, latent(keys[0], n, config.architecture.latent), batch.y)
-    noise = config.noise * jax.random.normal(keys[1], (2, *shape))
+    noise = _noise(keys[1], config, nets, 2, n)
     real, fake = batch.x + noise[0], fake + noise[1]
     u = jax.random.uniform(keys[2], (n, 1))
 
@@ -231,8 +231,8 @@ def generator_step(
 
     def objective(params):
         x = generated(nets, params, z, y)
-        noise = config.noise * jax.random.normal(keys[1], x.shape)
-        loss = -criticised(nets, state.critic, x + noise, y).mean()
+        x_seen = x + _noise(keys[1], config, nets, n)
+        loss = -criticised(nets, state.critic, x_seen, y).mean()
         if not config.classifier_weight:
             return loss
         wrong = binary_cross_entropy(nets.classifier.apply(classifier, x), y)
@@ -272,6 +272,12 @@ def trained_classifier(
 def latent(key: jax.Array, n: int, size: int) -> jax.Array:
     """z `[n, size]`, uniform in [-1, 1); a row's by its number, so that n changes none of them."""
     return 2 * uniform_by_row(key, n, size).T - 1
+
+
+def _noise(key, config, nets, *rows):
+    """`[*rows, d]`, on live columns; a column's by its number, so that d changes none of them."""
+    normal = jax.random.normal(key, (len(nets.live), *rows))
+    return config.noise * jnp.where(nets.live, jnp.moveaxis(normal, 0, -1), 0)
 
 
 def _optimizer(config):

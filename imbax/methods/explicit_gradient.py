@@ -32,6 +32,7 @@ from imbax.training import (
     Fit,
     Points,
     Program,
+    each_batch,
     minority_positions,
     random_order,
     shuffled_minibatches,
@@ -118,7 +119,7 @@ class State(NamedTuple):
     outer_part: jax.Array
     """`[n]`: 1 for training rows set aside for the outer loss."""
     info: Info
-    """Means over the last epoch."""
+    """Means over the last epoch's steps, by their rows."""
 
 
 def init(
@@ -209,9 +210,8 @@ def explicit_gradient(network: Network, config: Config) -> Program:
         order, window = _cycle(synth_key, state.w_synth, config.synth_batch_size)
         x_start, w_synth = state.x_start[order], state.w_synth[order]
 
-        def one_batch(carry, item):
+        def one_batch(carry, number, drawn):
             params, x_synth = carry
-            number, drawn = item
             points, at = window(number)
             now = state._replace(
                 params=params,
@@ -222,20 +222,13 @@ def explicit_gradient(network: Network, config: Config) -> Program:
             outer = outer_rows.take(outer_window(number)[0](outer_order))
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
             after, info = step(loss_fn, config, hparams, now, batch, outer, outer_loss_fn)
-            real = drawn.w.sum() > 0  # a batch that is all padding is no step
-            info = jax.tree.map(lambda value: value * real, info)
-            keep = lambda new, old: jnp.where(real, new, old)  # noqa: E731
-            params = jax.tree.map(keep, after.params, params)
-            moved = keep(after.x_synth, now.x_synth)
-            return (params, jax.lax.dynamic_update_slice_in_dim(x_synth, moved, at, 0)), info
+            x_synth = jax.lax.dynamic_update_slice_in_dim(x_synth, after.x_synth, at, 0)
+            return (after.params, x_synth), info
 
-        steps = jnp.arange(batches.row.shape[0])
         with jax.default_matmul_precision("float32"):
             carry = (state.params, state.x_synth[order])
-            (params, x_synth), info = jax.lax.scan(one_batch, carry, (steps, batches))
+            (params, x_synth), info = each_batch(one_batch, carry, batches)
             loss = _loss_of_first_batches(loss_fn, params, train, batches)
-        done = (batches.w.sum(1) > 0).sum()
-        info = jax.tree.map(lambda values: values.sum() / done, info)
         x_synth = x_synth[jnp.argsort(order)]
         return state._replace(params=params, x_synth=x_synth, info=info), loss
 

@@ -216,8 +216,8 @@ def step(
 def policy_network(config: Config) -> Network:
     """Observations `[n, 2 b]` to mean and log standard deviation `[n, 2]` before squashing."""
 
-    def make(rngs):
-        hidden = Linear(2 * config.bins, config.hidden, rngs=rngs)
+    def make(rngs, live):
+        hidden = Linear(2 * config.bins, config.hidden, live=live, rngs=rngs)
         return nnx.Sequential(hidden, jax.nn.relu, Linear(config.hidden, 2, rngs=rngs))
 
     return functional(make)

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from imbax.losses import binary_cross_entropy, supervised_loss, weighted_mean
-from imbax.training import Fit, Program, balanced_draws, shuffled_minibatches
+from imbax.training import Fit, Program, balanced_draws, each_batch, shuffled_minibatches
 from imbax.types import Batch, LossFn, Network, Params
 
 __all__ = ["Config", "State", "follow", "mean_loss", "optimizer", "program"]
@@ -67,7 +66,7 @@ def program(
 
     def begin(key, problem, hparams, start):
         # The classifier starts where that of `supervised` does.
-        params = network.init(key) if start is None else start
+        params = network.init(key, problem.train.live) if start is None else start
         state = State(params, optimizer(config, hparams).init(params))
         return init(jax.random.fold_in(key, 1), hparams, state)
 
@@ -78,20 +77,14 @@ def program(
         meta_rows = problem.valid if config.meta_rows == "valid" else train
         draw = balanced_draws(meta_rows, config.meta_batch_size)
 
-        def one_batch(state, item):
-            number, drawn = item
+        def one_batch(state, number, drawn):
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
             meta_batch = meta_rows.take(draw(jax.random.fold_in(meta_key, number)))
             after, _ = step(loss_fn, config, hparams, state, batch, meta_batch)
-            # A batch that is all padding must not even advance an optimizer's clock.
-            real = batch.w.sum()
-            after = jax.tree.map(lambda new, old: jnp.where(real > 0, new, old), after, state)
-            return after, (mean_loss(loss_fn, batch)(state.params) * real, real)
+            return after, mean_loss(loss_fn, batch)(state.params)
 
         with jax.default_matmul_precision("float32"):
-            steps = jnp.arange(batches.row.shape[0])
-            state, (total, rows) = jax.lax.scan(one_batch, state, (steps, batches))
-        return state, total.sum() / rows.sum()
+            return each_batch(one_batch, state, batches)
 
     return Program(
         apply=network.apply,

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from imbax.training import Program
-from imbax.types import Resampled
+from imbax.types import Problem
 
 __all__ = ["Hparams", "refit"]
 
@@ -27,27 +27,23 @@ class Hparams(NamedTuple):
 
 
 def refit(program: Program) -> Program:
-    """The refit of a program; its `hparams` are `Hparams`.
-
-    Raises:
-      ValueError: the program resamples, and bounds the shapes of that by its training rows.
-    """
-    if program.resample:
-        raise ValueError("a program that resamples its training rows cannot be refit")
-
-    def both_parts(key, problem):
-        train, valid = problem.train, problem.valid
-        return Resampled(
-            index=jnp.concatenate([train.index, valid.index]),
-            w=jnp.concatenate([train.w, valid.w]),
-        )
-
+    """The refit of a program; its `hparams` are `Hparams`."""
     return program._replace(
-        init=lambda key, problem, hparams, _: program.init(key, problem, hparams.training, None),
-        epoch=lambda key, state, problem, hparams: program.epoch(
-            key, state, problem, hparams.training
+        init=lambda key, problem, hparams, _: program.init(
+            key, _with_both_parts(problem), hparams.training, None
         ),
-        resample=both_parts,
+        epoch=lambda key, state, problem, hparams: program.epoch(
+            key, state, _with_both_parts(problem), hparams.training
+        ),
         checkpoint=lambda epoch, hparams: epoch == hparams.epochs,
         start_admissible=False,
     )
+
+
+def _with_both_parts(problem: Problem) -> Problem:
+    """The problem whose training rows are those and the validation rows."""
+    train, valid = problem.train, problem.valid
+    both = train._replace(
+        index=jnp.concatenate([train.index, valid.index]), w=jnp.concatenate([train.w, valid.w])
+    )
+    return problem._replace(train=both)

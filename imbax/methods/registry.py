@@ -8,14 +8,19 @@ from typing import Any, NamedTuple
 from imbax.errors import InputError, did_you_mean
 from imbax.methods.refit import refit as refit_program
 from imbax.training import Program
+from imbax.types import Resampled
 
 __all__ = ["Facts", "Method", "add", "get", "names", "refit", "register"]
 
 
 class Facts(NamedTuple):
-    """What is known of a data set before training, and sets shapes."""
+    """What is known of a data set before training, and sets shapes.
+
+    Sizes are rounded up, so that data sets of about the same size share compiled programs.
+    """
 
     features: int
+    """Columns that a network is given; those beyond the data set's own are zero in every row."""
     max_minority: int
     """Most minority rows in any run's training part."""
     max_synth: int
@@ -39,7 +44,9 @@ class Method:
     paper: str = ""
     note: str = ""
     build: Callable[[Facts], Program] | None = None
-    """The training of a neural method."""
+    """The training of a neural method. Methods with the same `build` share its program."""
+    resample: Callable[..., Resampled] | None = None
+    """`(key, problem, facts) -> Resampled`: changes the training rows beforehand."""
     host: Callable[..., Any] | None = None
     """`(x_train, y_train, x_test, random_state) -> scores` of a method that runs outside jax."""
     host_sees_valid: bool = False
@@ -100,10 +107,10 @@ def refit(name: str) -> Method:
       InputError: the method is not a single training from scratch on the training rows as they are.
     """
     method = get(name)
-    if not method.build or method.starts_from or len(method.settings) > 1:
+    if not method.build or method.resample or method.starts_from or len(method.settings) > 1:
         raise InputError(
-            f"{name!r} cannot be refit: expected a method in jax that starts from no other and "
-            "has one setting; run it as it is"
+            f"{name!r} cannot be refit: expected a method in jax that starts from no other, "
+            "changes no rows and has one setting; run it as it is"
         )
     changes = {
         "name": f"{name}_refit",

@@ -1,8 +1,8 @@
 """Supervised training with Adam: one program for cross-entropy and for all that vary it.
 
 They differ in the loss (`loss_methods` has those with a name), in how batches are drawn (shuffled,
-or balanced for `rs`), in the training rows (`ros` adds duplicates), in weight decay, and in the
-number of epochs.
+or balanced for `rs`), in weight decay, and in the number of epochs. Samplers have changed the
+training rows beforehand.
 
 The classifier and its training follow section 5 of the Explicit Gradient paper: Adam with learning
 rate 1e-3, β₁ 0.5, β₂ 0.999, batches of 128. Weight decay, which the paper does not use, is
@@ -18,8 +18,8 @@ import optax
 
 from imbax.class_losses import Loss
 from imbax.losses import binary_cross_entropy, supervised_loss, weighted_mean
-from imbax.training import Fit, Minibatches, Program, shuffled_minibatches
-from imbax.types import Network, Params, Problem, Resampled, Rows
+from imbax.training import Fit, Minibatches, Program, each_batch, shuffled_minibatches
+from imbax.types import Network, Params, Rows
 
 __all__ = ["Context", "Hparams", "State", "supervised"]
 
@@ -58,7 +58,6 @@ def supervised(
     *,
     loss_for: Callable[[Context], Loss] = lambda context: binary_cross_entropy,
     minibatches: Callable[[jax.Array, Rows, int], Minibatches] = shuffled_minibatches,
-    resample: Callable[[jax.Array, Problem], Resampled] | None = None,
     batch_size: int = 128,
     b1: float = 0.5,
     checkpoint: str = "best",
@@ -70,7 +69,6 @@ def supervised(
       loss_for: called once an epoch, gives the loss `(logits [n], y [n]) -> [n]` of its batches;
         `lambda context: loss` for one that depends on nothing else.
       minibatches: `(key, rows, batch_size) -> Minibatches`.
-      resample: over- or under-samples the training rows first.
       batch_size: rows per step, >= 1.
       b1: Adam's β₁ in [0, 1).
       checkpoint: "best" or "last".
@@ -80,7 +78,7 @@ def supervised(
         return optax.adamw(hparams.learning_rate, b1=b1, weight_decay=hparams.weight_decay)
 
     def init(key, problem, hparams, start):
-        params = network.init(key) if start is None else start
+        params = network.init(key, problem.train.live) if start is None else start
         return State(params, optimizer(hparams).init(params), jnp.zeros((), jnp.int32))
 
     def epoch(key, state, problem, hparams):
@@ -88,7 +86,7 @@ def supervised(
         context = Context(_class_counts(problem.train), state.epoch, hparams.loss)
         loss_fn = supervised_loss(network.apply, loss_for(context))
 
-        def step(state, batch):
+        def step(state, number, batch):
             x = problem.train.features(batch.row)
 
             def objective(params):
@@ -97,23 +95,18 @@ def supervised(
             value, gradient = jax.value_and_grad(objective)(state.params)
             updates, opt_state = update(gradient, state.opt_state, state.params)
             params = optax.apply_updates(state.params, updates)
-            after = State(params, opt_state, state.epoch)
-            # A batch that is all padding must not even advance Adam's clock.
-            real = batch.w.sum()
-            after = jax.tree.map(lambda new, old: jnp.where(real > 0, new, old), after, state)
-            return after, (value * real, real)
+            return State(params, opt_state, state.epoch), value
 
         with jax.default_matmul_precision("float32"):
             batches = minibatches(key, problem.train, batch_size)
-            state, (total, rows) = jax.lax.scan(step, state, batches)
-        return state._replace(epoch=state.epoch + 1), total.sum() / rows.sum()
+            state, loss = each_batch(step, state, batches)
+        return state._replace(epoch=state.epoch + 1), loss
 
     return Program(
         apply=network.apply,
         init=init,
         epoch=epoch,
         fit=lambda state: Fit(state.params),
-        resample=resample,
         checkpoint=checkpoint,
     )
 

@@ -23,11 +23,15 @@ __all__ = ["Cross", "DeepCross", "deep_cross"]
 
 
 class Cross(nnx.Module):
-    """`x_0 [n, d], x [n, d] -> x_0 (w · x) + b + x [n, d]`; w starts uniform in ±1/√d, b at 0."""
+    """`x_0 [n, d], x [n, d] -> x_0 (w · x) + b + x [n, d]`; w starts uniform in ±1/√d, b at 0.
 
-    def __init__(self, features: int, *, rngs: nnx.Rngs):
+    Columns that are not `live [d]` are zero in x_0 and x, and do not count in d.
+    """
+
+    def __init__(self, features: int, *, live: jax.Array | None = None, rngs: nnx.Rngs):
+        live = jnp.ones(features, bool) if live is None else live
         uniform = jax.random.uniform(rngs.params(), (features,), jnp.float32, -1, 1)
-        self.w = nnx.Param(uniform / features**0.5)
+        self.w = nnx.Param(uniform / jnp.sqrt(jnp.maximum(live.sum(), 1)))
         self.b = nnx.Param(jnp.zeros(features))
 
     def __call__(self, x_0: jax.Array, x: jax.Array) -> jax.Array:
@@ -39,7 +43,8 @@ class DeepCross(nnx.Module):
 
     With `normalize`, the tower's layers from the second on are normalised over their units (Ba et
     al. 2016) before the activation: row by row, as a gradient penalty needs it. `joint` layers lie
-    between the two parts, concatenated, and the output.
+    between the two parts, concatenated, and the output. Columns of x that are not `live [d]` are
+    zero in every row.
     """
 
     def __init__(
@@ -51,18 +56,25 @@ class DeepCross(nnx.Module):
         crosses: int,
         normalize: bool = False,
         joint: Sequence[int] = (),
+        live: jax.Array | None = None,
         rngs: nnx.Rngs,
     ):
-        stack = lambda *widths: nnx.List(  # noqa: E731
-            Linear(*pair, rngs=rngs) for pair in itertools.pairwise(widths)
-        )
+        live = jnp.ones(features, bool) if live is None else live
+
+        def stack(live, *widths):
+            first, *others = itertools.pairwise((len(live), *widths))
+            layers = [Linear(*first, live=live, rngs=rngs)]
+            return nnx.List(layers + [Linear(*pair, rngs=rngs) for pair in others])
+
         normed = hidden[1:] if normalize else ()
-        self.tower = stack(features, *hidden)
+        self.tower = stack(live, *hidden)
         self.norms = nnx.List(
             nnx.LayerNorm(width, use_fast_variance=False, rngs=rngs) for width in normed
         )
-        self.crosses = nnx.List(Cross(features, rngs=rngs) for _ in range(crosses))
-        self.joint = stack(hidden[-1] + (features if crosses else 0), *joint, outputs)
+        self.crosses = nnx.List(Cross(features, live=live, rngs=rngs) for _ in range(crosses))
+        of_tower = jnp.ones(hidden[-1], bool)
+        both = jnp.concatenate([of_tower, live]) if crosses else of_tower
+        self.joint = stack(both, *joint, outputs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         deep, crossed = x, x
@@ -91,8 +103,11 @@ def deep_cross(
 ) -> Network:
     """A `DeepCross` as two pure functions: `x [n, d] -> [n, outputs]`, or `[n]` where None."""
     options = {"crosses": crosses, "normalize": normalize, "joint": joint}
-    make = lambda rngs: DeepCross(features, hidden, outputs or 1, **options, rngs=rngs)  # noqa: E731
-    network = functional(make)
+    network = functional(
+        lambda rngs, live: DeepCross(
+            features, hidden, outputs or 1, **options, live=live, rngs=rngs
+        )
+    )
     if outputs is not None:
         return network
     return Network(network.init, lambda params, x: network.apply(params, x)[:, 0])

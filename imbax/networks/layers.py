@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-__all__ = ["Cosine", "Linear"]
+__all__ = ["Cosine", "Linear", "uniform_by_input"]
 
 
 class Linear(nnx.Module):
@@ -15,17 +15,19 @@ class Linear(nnx.Module):
     are, 8 µs transposed), and in training there is one such product for every forward pass.
 
     Weights and biases start uniform in ±1/√fan_in, PyTorch's law, since that is what the papers'
-    systems ran with.
+    systems ran with. Inputs that are not `live [fan_in]` do not count in fan_in, and their weights
+    start at 0, where the gradient of an input that is always 0 leaves them.
     """
 
-    def __init__(self, fan_in: int, fan_out: int, *, rngs: nnx.Rngs):
-        def uniform(shape):
-            return jax.random.uniform(rngs.params(), shape, jnp.float32, -1, 1) / fan_in**0.5
-
-        kernel = uniform((fan_in, fan_out))
+    def __init__(self, fan_in: int, fan_out: int, *, live: jax.Array | None = None, rngs: nnx.Rngs):
+        live = jnp.ones(fan_in, bool) if live is None else live
+        bound = 1 / jnp.sqrt(jnp.maximum(live.sum(), 1))
+        kernel = uniform_by_input(rngs.params(), fan_in, fan_out)
+        kernel = jnp.where(live[:, None], bound * kernel, 0)
         self.transposed = fan_in > fan_out
         self.kernel = nnx.Param(kernel.T if self.transposed else kernel)
-        self.bias = nnx.Param(uniform((fan_out,)))
+        bias = jax.random.uniform(rngs.params(), (fan_out,), jnp.float32, -1, 1)
+        self.bias = nnx.Param(bound * bias)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         contracted = ((x.ndim - 1,), (1 if self.transposed else 0,))
@@ -45,6 +47,13 @@ class Cosine(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self.scale * _unit(x) @ _unit(self.kernel[...]).T
+
+
+def uniform_by_input(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
+    """Draws `[fan_in, fan_out]` from U[-1, 1); an input's by its number, so that fan_in and fan_out
+    change none of the others."""
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(fan_in))
+    return jax.vmap(lambda key: jax.random.uniform(key, (fan_out,), jnp.float32, -1, 1))(keys)
 
 
 def _unit(x):

@@ -1,6 +1,5 @@
 """A multilayer perceptron with one logit, and the bridge from Flax to pure functions."""
 
-import itertools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -16,7 +15,8 @@ class MLP(nnx.Module):
     """Linear layers with an activation between them; `x [n, d] -> logits [n]`.
 
     With `cosine_scale` s the last layer is `s (cos(h, W_1) - cos(h, W_0))`, the logit of a softmax
-    over the two classes' cosines with the last hidden features h, which margin losses need.
+    over the two classes' cosines with the last hidden features h, which margin losses need. Columns
+    of x that are not `live [d]` are zero in every row.
     """
 
     def __init__(
@@ -26,15 +26,18 @@ class MLP(nnx.Module):
         *,
         activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
         cosine_scale: float | None = None,
+        live: jax.Array | None = None,
         rngs: nnx.Rngs,
     ):
-        widths = (features, *hidden)
         self.activation = activation
-        layers = [Linear(*pair, rngs=rngs) for pair in itertools.pairwise(widths)]
+        layers, width = [], features
+        for wider in hidden:
+            layers.append(Linear(width, wider, live=live, rngs=rngs))
+            width, live = wider, None
         if cosine_scale is None:
-            layers.append(Linear(widths[-1], 1, rngs=rngs))
+            layers.append(Linear(width, 1, live=live, rngs=rngs))
         else:
-            layers.append(Cosine(widths[-1], 2, scale=cosine_scale, rngs=rngs))
+            layers.append(Cosine(width, 2, scale=cosine_scale, rngs=rngs))
         self.layers = nnx.List(layers)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -53,19 +56,20 @@ def mlp(
 ) -> Network:
     """The papers' classifier as two pure functions; see `MLP`."""
     options = {"activation": activation, "cosine_scale": cosine_scale}
-    return functional(lambda rngs: MLP(features, hidden, **options, rngs=rngs))
+    return functional(lambda rngs, live: MLP(features, hidden, **options, live=live, rngs=rngs))
 
 
-def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
+def functional(make: Callable[[nnx.Rngs, jax.Array | None], nnx.Module]) -> Network:
     """Turn a Flax NNX module without state beyond its parameters into a `Network`.
 
     Args:
-      make: builds the module from random streams, as `lambda rngs: MLP(64, rngs=rngs)`.
+      make: builds the module from random streams and the live columns or None, as
+        `lambda rngs, live: MLP(64, live=live, rngs=rngs)`.
     """
-    graph, shapes = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))
+    graph, shapes = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0), None)))
 
-    def init(key):
-        return nnx.to_pure_dict(nnx.state(make(nnx.Rngs(key))))
+    def init(key, live=None):
+        return nnx.to_pure_dict(nnx.state(make(nnx.Rngs(key), live)))
 
     def apply(params, x):
         state = jax.tree.map(lambda leaf: leaf, shapes)

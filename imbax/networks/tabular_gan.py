@@ -41,20 +41,29 @@ class Networks(NamedTuple):
     """`[n, d + 1] -> [n]`."""
     classifier: Network
     """`[n, d] -> logits [n]`."""
+    live: jax.Array
+    """`[d]` bool: the columns that rows, real or generated, are not zero in."""
 
 
-def networks(features: int, shape: Architecture) -> Networks:
-    """The networks for rows of so many features."""
+def networks(live: jax.Array, shape: Architecture) -> Networks:
+    """The networks for rows of the columns `live [d]`."""
+    generator = deep_cross(
+        shape.latent + 1,
+        shape.generator_hidden,
+        len(live),
+        crosses=shape.generator_crosses,
+        joint=shape.generator_joint,
+    )
+    critic = deep_cross(
+        len(live) + 1, shape.critic_hidden, crosses=shape.critic_crosses, normalize=True
+    )
+    classifier = deep_cross(len(live), shape.classifier_hidden, crosses=shape.classifier_crosses)
+    labelled = jnp.append(live, True)
     return Networks(
-        deep_cross(
-            shape.latent + 1,
-            shape.generator_hidden,
-            features,
-            crosses=shape.generator_crosses,
-            joint=shape.generator_joint,
-        ),
-        deep_cross(features + 1, shape.critic_hidden, crosses=shape.critic_crosses, normalize=True),
-        deep_cross(features, shape.classifier_hidden, crosses=shape.classifier_crosses),
+        Network(generator.init, lambda params, z: jnp.where(live, generator.apply(params, z), 0)),
+        Network(lambda key: critic.init(key, labelled), critic.apply),
+        Network(lambda key: classifier.init(key, live), classifier.apply),
+        live,
     )
 
 

@@ -69,9 +69,6 @@ def outcome(result, r=0):
     progress = result.progress
     if hasattr(progress.state, "outer_part"):
         progress = progress._replace(state=progress.state._replace(outer_part=progress.epoch))
-    if resampled := progress.resampled:
-        shorter = resampled._replace(index=progress.epoch, w=progress.epoch)
-        progress = progress._replace(resampled=shorter)
     kept = (progress, result.best_score, result.best_epoch, result.diverged)
     return of_run(kept, r), result.test_score[r], result.curves.valid_average_precision[r]
 
@@ -100,7 +97,7 @@ def test_shapes_and_ranges(name):
     assert ((result.best_score > 0) & (result.best_score <= 1)).all()
     points = result.progress.best.points
     if points is not None:
-        assert points.now.shape == points.start.shape == (4, cut().facts.max_synth, 4)
+        assert points.now.shape == points.start.shape == (4, cut().facts.max_synth, 8)
         count = [int(cut().dataset.y[part.train].sum()) for part in cut().splits]
         np.testing.assert_array_equal(points.w.sum(1), count)
 
@@ -128,12 +125,15 @@ def test_the_same_keys_give_the_same_bits_and_nothing_is_compiled_again(name):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_compiled_program_equals_the_eager_one(name, quick_compile):
     method, run = get(name), of_run(cut().runs, 0)
-    shared = (cut().x, cut().dataset.y.astype(np.float32))
     views = (
-        Rows(*shared, run[part], run[f"{part}_w"], run["shift"], run["factor"])
+        Rows(*cut().shared, run[part], run[f"{part}_w"], run["shift"], run["factor"])
         for part in ("train", "valid")
     )
     problem = Problem(*jax.tree.map(jnp.asarray, tuple(views)))
+    if method.resample:
+        key = jax.random.fold_in(run["key"], 1)
+        changed = jax.jit(lambda problem: method.resample(key, problem, cut().facts))(problem)
+        problem = problem._replace(train=changed.applied(problem.train))
     hparams, start = method.settings[0], None
     if method.starts_from:
         before = of_run(reference(method.starts_from).progress, 0)
@@ -204,6 +204,21 @@ def test_more_padding_of_other_parts_is_rounding(name, quick_compile):
     assert_close(given.test_score[0], expected.test_score[2], 1e-5)
 
 
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name not in CHAOTIC])
+def test_columns_of_zeros_are_rounding(name, quick_compile):
+    """As many again: what starts by their number or moves along them would show at once."""
+    wider = lambda leaf: np.pad(leaf, ((0, 0), (0, 8)))  # noqa: E731
+    (x, y), runs = cut().shared, dict(cut().runs)
+    runs |= {name: wider(runs[name]) for name in ("shift", "factor")}
+    facts = cut().facts._replace(features=16)
+    given = trained(name, given=cut()._replace(shared=(wider(x), y), runs=runs, facts=facts))
+    expected = reference(name)
+    assert_close(given.curves.train_loss[:, :10], expected.curves.train_loss[:, :10], 1e-4)
+    if points := given.progress.best.points:
+        assert not points.now[..., 8:].any()
+        assert_close(points.start[..., :8], expected.progress.best.points.start, 1e-6)
+
+
 @pytest.mark.parametrize("engine", [MAP, VMAP], ids=lambda engine: engine.strategy)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_other_company_changes_no_bit(name, engine):
@@ -218,9 +233,10 @@ def test_other_company_changes_no_bit(name, engine):
 
 @pytest.mark.parametrize("name", NEURAL)
 def test_test_rows_cannot_change_what_is_fitted(name):
-    x = cut().x.copy()
-    x[cut().splits[3].test] += 100
-    given, expected = trained(name, given=cut()._replace(x=x)), reference(name)
+    x, y = cut().shared
+    x = x.copy()
+    x[cut().splits[3].test, :4] += 100
+    given, expected = trained(name, given=cut()._replace(shared=(x, y))), reference(name)
     assert_same(of_run(given.progress, 3), of_run(expected.progress, 3))
     assert_same(of_run(given.curves, 3), of_run(expected.curves, 3))
     assert (given.test_score[3] != expected.test_score[3]).any()

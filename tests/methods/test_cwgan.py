@@ -71,7 +71,7 @@ def test_the_penalty_of_a_linear_critic_is_its_slopes():
 def test_the_penalty_is_differentiable_again():
     """Through the critic's own layers, in float64, by central differences of both gradients."""
     with jax.enable_x64(True):
-        nets = networks(3, SHAPE)
+        nets = networks(jnp.ones(3, bool), SHAPE)
         to_64 = functools.partial(jax.tree.map, lambda leaf: jnp.asarray(leaf, jnp.float64))
         params, x = to_64(nets.critic.init(KEY)), np.random.default_rng(0).normal(size=(4, 3))
         y = jnp.array([1.0, 1.0, 0.0, 0.0])
@@ -99,7 +99,7 @@ def two_clouds():
     x = x.astype(np.float32)
     shape = dataclasses.replace(SHAPE, generator_hidden=(16,), critic_hidden=(16, 16))
     config = Config(600, 3, 32, 1e-3, architecture=shape, classifier_steps=100)
-    nets = networks(2, shape)
+    nets = networks(jnp.ones(2, bool), shape)
     run = jax.jit(lambda key, train: fit(key, config, nets, train))
     params, losses = run(KEY, view(x, y).train)
     assert all(np.isfinite(leaf).all() for leaf in losses)
@@ -120,7 +120,7 @@ def test_learns_a_law_and_heeds_the_class(k):
 
 
 def test_steps_move_their_own_player_and_the_classifier_joins_above_its_floor():
-    nets = networks(toys.FEATURES, SHAPE)
+    nets = networks(jnp.ones(toys.FEATURES, bool), SHAPE)
     state = init(KEY, TINY, nets)
     x, y = toys.table(8, 4)
     after, _ = jax.jit(functools.partial(critic_step, config=TINY, nets=nets))(
@@ -198,7 +198,8 @@ def test_clipping_keeps_samples_in_the_minoritys_range():
 
 
 def test_samples_come_from_the_average_of_the_generators():
-    problem, nets = toys.problem(40), networks(toys.FEATURES, BARE.architecture)
+    problem = toys.problem(40)
+    nets = networks(problem.train.live, BARE.architecture)
 
     @jax.jit
     def generators(key):
@@ -220,6 +221,6 @@ def test_without_its_weight_there_is_no_classifier():
     train = toys.problem(40).train
     for weight, there in ((0.0, False), (0.1, True)):
         config = dataclasses.replace(TINY, classifier_weight=weight)
-        nets = networks(toys.FEATURES, SHAPE)
+        nets = networks(jnp.ones(toys.FEATURES, bool), SHAPE)
         shapes = jax.eval_shape(lambda key: trained_classifier(key, config, nets, train), KEY)  # noqa: B023
         assert bool(jax.tree.leaves(shapes)) == there

@@ -15,7 +15,6 @@ from imbax.methods import get, register, registry
 from imbax.methods import supervised as sv
 from imbax.methods.refit import Hparams, refit
 from imbax.training import train
-from imbax.types import Resampled
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -55,12 +54,6 @@ def test_it_is_training_on_both_parts_until_the_chosen_epoch():
             assert jnp.abs(b - without).max() > 1e-3
 
 
-def test_a_program_that_resamples_is_refused():
-    resample = lambda key, problem: Resampled(problem.train.index, problem.train.w)  # noqa: E731
-    with pytest.raises(ValueError, match="cannot be refit"):
-        refit(sv.supervised(toys.network(), resample=resample))
-
-
 def test_the_first_training_hands_on_its_best_epochs_run_by_run():
     cut = plan(make_dataset(*toys.table(90, 30), name="toy"), [0, 1], Protocol(2, epochs=8))
     before = train_cell(cut, get("ce"), engine=ENGINE)
@@ -83,7 +76,7 @@ def test_any_plain_method_has_a_refit_by_name(name):
     assert "validation rows choose the epochs and are then trained on" in method.sees
 
 
-@pytest.mark.parametrize("name", ["ce_tuned", "ce_long", "explicit_gradient", "mine"])
+@pytest.mark.parametrize("name", ["ce_tuned", "ce_long", "explicit_gradient", "smote", "mine"])
 def test_what_cannot_be_refit_is_said(name):
     register("mine", host=lambda x, y, x_test, random_state: x_test[:, 0])
     with pytest.raises(InputError, match=f"'{name}' cannot be refit"):

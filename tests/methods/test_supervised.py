@@ -9,13 +9,13 @@ import toys
 from imbax.losses import focal
 from imbax.methods.supervised import Hparams, supervised
 from imbax.training import balanced_minibatches, train
-from imbax.types import Network, Resampled
+from imbax.types import Network
 from imbax.vectorize import Vectorized
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
 KEY = jax.random.key(0)
-LINEAR = Network(lambda key: jnp.zeros(toys.FEATURES), lambda params, x: x @ params)
+LINEAR = Network(lambda key, live=None: jnp.zeros(toys.FEATURES), lambda params, x: x @ params)
 
 
 def adam(gradients, params, rate, decay, b1=0.5, b2=0.999):
@@ -99,7 +99,6 @@ def plain():
     [
         {"loss_for": lambda context: focal},
         {"minibatches": balanced_minibatches},
-        {"resample": lambda key, problem: Resampled(problem.valid.index, problem.valid.w)},
         {"batch_size": 8},
         {"b1": 0.9},
     ],

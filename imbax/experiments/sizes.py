@@ -1,0 +1,65 @@
+"""Shapes of a data set's arrays, rounded up: data sets of about one size share compiled programs.
+
+Compiling takes longer than training on a small data set. What is added holds zeros or has weight 0,
+and changes no result: a run draws its random numbers by row and column, starts its network by the
+columns that vary, and takes no step with a batch that is all padding.
+"""
+
+from collections.abc import Sequence
+
+from imbax.data.splits import Split
+from imbax.data.tabular import Dataset
+
+__all__ = ["columns", "minority_rows", "part_sizes", "rows"]
+
+
+def columns(number: int) -> int:
+    """8, 16, 32, 64, or a multiple of 64."""
+    return _doubled(8, number) if number <= 64 else -(-number // 64) * 64
+
+
+def rows(number: int) -> int:
+    """2,816, doubled until it suffices: 11 times a power of 2, since sets of 10 to 11 thousand rows
+    are many."""
+    return _doubled(2816, number)
+
+
+def minority_rows(number: int) -> int:
+    """128, or that times a power of 8."""
+    return _doubled(128, number, 8)
+
+
+def part_sizes(
+    dataset: Dataset, parts: Sequence[Split], folds: int, valid_fraction: float, regular: bool
+) -> dict[str, int]:
+    """Rows of each part of a run, and of the minority in its training part, for any run's.
+
+    Where folds are `regular`, as `stratified_splits` cuts them, that follows from the numbers of
+    rows, folds and validation rows alone, so that the seeds asked for change no shape. Otherwise
+    the longest of the `parts` decides.
+    """
+    if not regular:
+        sizes = {
+            name: _doubled(128, max(len(getattr(part, name)) for part in parts))
+            for name in Split._fields
+        }
+        most = max(int(dataset.y[part.train].sum()) for part in parts)
+        return sizes | {"minority": minority_rows(most)}
+    # Stratified parts differ by at most one row in each of the two classes.
+    n = rows(dataset.n_rows)
+    rest = n - int(n * valid_fraction) + 2
+    train = rest - rest // folds + 2
+    in_valid = int(dataset.n_minority * valid_fraction) - 1
+    minority = dataset.n_minority - max(in_valid, 0)
+    return {
+        "train": -(-train // 128) * 128,
+        "valid": int(n * valid_fraction) + 3,
+        "test": -(-rest // folds) + 2,
+        "minority": minority_rows(minority - minority // folds + 1),
+    }
+
+
+def _doubled(first, least, factor=2):
+    while first < least:
+        first *= factor
+    return first
