@@ -29,7 +29,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _CORE = (
     *("types", "losses", "class_losses", "metrics", "rowwise", "density", "bilevel"),
     *("networks/layers", "networks/mlp", "training", "methods/refit"),
-    *("data/splits", "data/preprocess", "experiments/plan", "experiments/cells"),
+    *("data/splits", "data/preprocess"),
+    *("experiments/plan", "experiments/sizes", "experiments/cells"),
 )
 
 

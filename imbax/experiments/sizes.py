@@ -25,8 +25,8 @@ def rows(number: int) -> int:
 
 
 def minority_rows(number: int) -> int:
-    """128, or that times a power of 8."""
-    return _doubled(128, number, 8)
+    """1,024, doubled until it suffices."""
+    return _doubled(1024, number)
 
 
 def part_sizes(
@@ -59,7 +59,7 @@ def part_sizes(
     }
 
 
-def _doubled(first, least, factor=2):
+def _doubled(first, least):
     while first < least:
-        first *= factor
+        first *= 2
     return first
