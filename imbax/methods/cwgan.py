@@ -20,8 +20,9 @@ penalty is Gulrajani et al. 2017 (arXiv:1704.00028), equation 3. Here
 - samples come from the moving average of the generator's parameters (Yazıcı et al. 2019,
   arXiv:1806.04498): players of a gradient penalty circle their equilibrium, and the last step of
   the generator is anywhere on that circle. `average=0` takes it, as the code does;
-- samples are not clipped, as in the code's conditional path; `clip` brings them into the minority's
-  range, column by column.
+- samples are brought into the minority's range, column by column; `clip=False` leaves them where
+  the generator puts them, as the code's conditional path does, outside any row's range at times;
+- a column that is constant on the training rows stays so.
 
 Where a loss or a sample is not finite, or there are fewer than 2 minority rows, randomly drawn
 minority rows are added instead, and `Resampled.fallback` says so.
@@ -90,7 +91,7 @@ class Config:
     average: float = 0.999
     """Decay per iteration, in [0, 1), of the mean of the generator's parameters that samples come
     from; 0 for the last ones."""
-    clip: bool = False
+    clip: bool = True
     """Bring samples into the range of the run's minority rows."""
 
 

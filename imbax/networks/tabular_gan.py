@@ -1,6 +1,6 @@
 """The three networks of a conditional GAN for tables, and the critic's gradient penalty.
 
-Generator and critic are told the class, as -1 or 1 in a last column.
+Generator and critic are told the class, as -1 or 1 in a first column.
 """
 
 from collections.abc import Callable
@@ -36,9 +36,9 @@ class Networks(NamedTuple):
     """As pure functions."""
 
     generator: Network
-    """`[n, latent + 1] -> [n, d]`."""
+    """`[n, 1 + latent] -> [n, d]`."""
     critic: Network
-    """`[n, d + 1] -> [n]`."""
+    """`[n, 1 + d] -> [n]`."""
     classifier: Network
     """`[n, d] -> logits [n]`."""
     live: jax.Array
@@ -58,7 +58,7 @@ def networks(live: jax.Array, shape: Architecture) -> Networks:
         len(live) + 1, shape.critic_hidden, crosses=shape.critic_crosses, normalize=True
     )
     classifier = deep_cross(len(live), shape.classifier_hidden, crosses=shape.classifier_crosses)
-    labelled = jnp.append(live, True)
+    labelled = jnp.append(True, live)
     return Networks(
         Network(generator.init, lambda params, z: jnp.where(live, generator.apply(params, z), 0)),
         Network(lambda key: critic.init(key, labelled), critic.apply),
@@ -92,4 +92,4 @@ def gradient_penalty(critic: Callable[[jax.Array], jax.Array], x: jax.Array) -> 
 
 
 def _labelled(x, y):
-    return jnp.concatenate([x, 2 * y[:, None] - 1], 1)
+    return jnp.concatenate([2 * y[:, None] - 1, x], 1)

@@ -28,7 +28,7 @@ from imbax.networks.tabular_gan import (
     gradient_penalty,
     networks,
 )
-from imbax.types import Batch
+from imbax.types import Batch, Problem
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
@@ -49,6 +49,7 @@ BARE = Config(
         SHAPE, critic_hidden=(6,), critic_crosses=0, generator_crosses=0
     ),
     classifier_weight=0.0,
+    clip=False,
 )
 DRAW = jax.jit(cwgan, static_argnames=("n_synth", "config", *SIZES))
 
@@ -165,6 +166,21 @@ def test_the_key_alone_decides_not_padding_bounds_or_company():
     together = jax.jit(jax.vmap(run))(jnp.stack([jax.random.key(1), KEY]))
     np.testing.assert_allclose(together.x_synth[1, :10], expected, atol=1e-5)
     assert (together.x_synth[0] != together.x_synth[1]).any()
+
+
+def test_constant_columns_stay_so_and_change_nothing():
+    """Whatever they hold, wherever they stand, however many."""
+    problem = toys.problem(40)
+
+    def wider(rows):
+        more = lambda leaf, value: jnp.append(leaf, jnp.full((*leaf.shape[:-1], 3), value), -1)  # noqa: E731
+        return rows._replace(
+            data=more(rows.data, 9.0), shift=more(rows.shift, 2.0), factor=more(rows.factor, 0.0)
+        )
+
+    given = added(draw(Problem(wider(problem.train), wider(problem.valid))))
+    np.testing.assert_allclose(given[:, :4], added(draw(problem)), atol=1e-4)
+    assert not given[:, 4:].any()
 
 
 def test_one_minority_row_is_repeated_and_said():
