@@ -131,7 +131,8 @@ class Vectorized:
         one = len(self.devices) == 1
         sharding = SingleDeviceSharding(self.devices[0]) if one else sharding
         return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            jax.eval_shape(lambda tree: tree, tree),  # with the types that arrays get on a device
         )
 
     def _program(self, shared, runs):

@@ -83,6 +83,24 @@ def test_one_compilation_for_each_shape(strategy, n_devices):
     assert mapped.compile_seconds > done[1]
 
 
+@pytest.mark.parametrize("n_devices", [1, 2])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_is_compiled_ahead_is_not_compiled_again(strategy, n_devices):
+    mapped = Vectorized(work, strategy=strategy, devices=jax.devices()[:n_devices])
+    assert not mapped.waiting
+    shapes = mapped.lower(SHARED, runs())
+    assert mapped.waiting
+    mapped.compile()
+    assert not mapped.waiting
+    given = mapped(SHARED, runs())
+    assert mapped.compile_seconds == 0
+    assert_close(given, expected())
+    same = lambda leaf, shape: (leaf.shape, leaf.dtype) == (shape.shape, shape.dtype)  # noqa: E731
+    assert all(jax.tree.leaves(jax.tree.map(same, given, shapes)))
+    assert mapped.lower(SHARED, runs()) == shapes
+    assert not mapped.waiting
+
+
 MEGABYTE = 2**20
 WIDE_RUNS = {"v": np.random.default_rng(0).normal(size=(7, 2**18)).astype(np.float32)}
 

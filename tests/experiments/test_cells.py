@@ -1,5 +1,6 @@
 """One cell: settings chosen on validation, starts handed on, methods outside jax."""
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ from imbax.experiments.cells import Engine, host_cell, train_cell
 from imbax.experiments.plan import Protocol, plan
 from imbax.methods import Method
 from imbax.training import Fit, Program
+from imbax.types import Resampled
 
 ENGINE = Engine(devices=(jax.devices()[0],))
 
@@ -117,6 +119,40 @@ def test_methods_and_data_of_one_shape_share_a_program(cut):
     other = plan(make_dataset(*toys.table(60, 20, seed=9), name="other"), [0, 1], Protocol(2, 4))
     assert again.compile_seconds == 0
     assert train_cell(other, method(3.0), engine=ENGINE).compile_seconds == 0
+
+
+def test_samplers_share_the_training_and_say_where_they_failed(cut):
+    traced = []
+
+    def counted(facts):
+        program = tilted(facts)
+
+        def epoch(key, state, problem, hparams):
+            traced.append(None)
+            return program.epoch(key, state, problem, hparams)
+
+        return program._replace(epoch=epoch)
+
+    def sampler(factor):
+        def resample(key, problem, facts):
+            train = problem.train
+            shares = jax.random.uniform(key, train.w.shape)
+            return Resampled(train.index, factor * train.w * shares, fallback=train.w[0] < factor)
+
+        return resample
+
+    one, other = (
+        train_cell(
+            cut,
+            dataclasses.replace(method(1.0), build=counted, resample=sampler(factor)),
+            engine=ENGINE,
+        )
+        for factor in (1.0, 2.0)
+    )
+    assert len(traced) <= 2  # for the shapes of its result, and for the program
+    assert one.compile_seconds > 0 and other.compile_seconds > 0
+    assert not one.fallback.any() and other.fallback.all()
+    assert train_cell(cut, method(1.0), engine=ENGINE).fallback is None
 
 
 def test_a_method_outside_jax_sees_scaled_training_rows_and_no_test_labels(cut):
