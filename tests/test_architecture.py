@@ -15,7 +15,7 @@ LAYERS = (
     ("types",),
     ("losses", "metrics", "neighbors", "rowwise", "density"),
     ("class_losses",),
-    ("networks.layers",),
+    ("networks.layers", "networks.convolution"),
     ("networks.mlp",),
     ("networks.deep_cross",),
     ("networks.tabular_gan",),

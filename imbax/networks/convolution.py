@@ -1,0 +1,123 @@
+"""Convolutions as matrix products: as fast inside `lax.scan`, `lax.map` and `vmap` as outside.
+
+On CPU, XLA computes a convolution by a fast kernel only where it stands alone: within a loop, or
+with a kernel for each of several runs, it falls back to one that takes many times as long, and the
+gradient of a transposed convolution never has the fast one. A product of matrices is fast anywhere.
+
+    convolution             y = [the k k shifted slices of x, side by side] W
+    transposed convolution  y = sum of the k k shifted slices of x W
+
+Images are `[n, height, width, channels]`. Sizes, strides and paddings are those of PyTorch.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+__all__ = ["Conv", "ConvTranspose", "conv", "conv_transpose"]
+
+
+def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) -> jax.Array:
+    """`y[o, p] = Σ_{i, j} x[o stride + i - padding, p stride + j - padding] · kernel[i, j]`.
+
+    Args:
+      x: `[n, h, w, c]`; outside it are zeros.
+      kernel: `[k, k, c, f]`.
+      stride: s >= 1.
+      padding: rows and columns of zeros on every side, >= 0.
+
+    Returns:
+      `[n, (h + 2 padding - k) // s + 1, (w + 2 padding - k) // s + 1, f]`.
+    """
+    k, _, c, f = kernel.shape
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    last = [stride * ((size - k) // stride) + 1 for size in x.shape[1:3]]
+    slices = [
+        x[:, i : i + last[0] : stride, j : j + last[1] : stride] for i in range(k) for j in range(k)
+    ]
+    return jnp.concatenate(slices, -1) @ kernel.reshape(k * k * c, f)
+
+
+def conv_transpose(
+    x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0
+) -> jax.Array:
+    """`y[o stride + i - padding, p stride + j - padding] += x[o, p] · kernel[i, j]`, from zero.
+
+    The adjoint of `conv` with the same stride and padding and the last two axes swapped.
+
+    Args:
+      x: `[n, h, w, c]`.
+      kernel: `[k, k, c, f]`.
+      stride: s >= 1.
+      padding: rows and columns that are cut off every side of the result, >= 0.
+
+    Returns:
+      `[n, (h - 1) s - 2 padding + k, (w - 1) s - 2 padding + k, f]`.
+    """
+    (n, h, w, c), (k, _, _, f) = x.shape, kernel.shape
+    # In blocks of s x s outputs, k is `reach` blocks long, the last of them filled up with zeros.
+    reach = -(-k // stride)
+    more = reach * stride - k
+    kernel = jnp.pad(kernel, ((0, more), (0, more), (0, 0), (0, 0)))
+    kernel = kernel.reshape(reach, stride, reach, stride, c, f).transpose(4, 0, 2, 1, 3, 5)
+    parts = (x @ kernel.reshape(c, -1)).reshape(n, h, w, reach, reach, stride * stride * f)
+    blocks = sum(
+        jnp.pad(parts[:, :, :, i, j], ((0, 0), (i, reach - 1 - i), (j, reach - 1 - j), (0, 0)))
+        for i in range(reach)
+        for j in range(reach)
+    )
+    height, width = h + reach - 1, w + reach - 1
+    y = blocks.reshape(n, height, width, stride, stride, f).transpose(0, 1, 3, 2, 4, 5)
+    y = y.reshape(n, height * stride, width * stride, f)
+    rows, columns = ((size - 1) * stride - 2 * padding + k for size in (h, w))
+    return y[:, padding : padding + rows, padding : padding + columns]
+
+
+class _Layer(nnx.Module):
+    """A kernel `[k, k, c, f]` and perhaps a bias, uniform in ±1/√fan_in, PyTorch's law."""
+
+    def __init__(
+        self,
+        channels: int,
+        features: int,
+        k: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+        rngs: nnx.Rngs,
+    ):
+        self.stride, self.padding = stride, padding
+        bound = self._fan_in(channels, features, k) ** -0.5
+        uniform = lambda *shape: jax.random.uniform(  # noqa: E731
+            rngs.params(), shape, jnp.float32, -bound, bound
+        )
+        self.kernel = nnx.Param(uniform(k, k, channels, features))
+        self.bias = nnx.Param(uniform(features)) if bias else None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = self._operation(x, self.kernel[...], stride=self.stride, padding=self.padding)
+        return y if self.bias is None else y + self.bias[...]
+
+
+class Conv(_Layer):
+    """`[n, h, w, channels] -> [n, h', w', features]`; see `conv`. fan_in is `k k channels`."""
+
+    _operation = staticmethod(conv)
+
+    @staticmethod
+    def _fan_in(channels, features, k):
+        return k * k * channels
+
+
+class ConvTranspose(_Layer):
+    """`[n, h, w, channels] -> [n, h', w', features]`; see `conv_transpose`.
+
+    fan_in is `k k features`, as PyTorch counts it.
+    """
+
+    _operation = staticmethod(conv_transpose)
+
+    @staticmethod
+    def _fan_in(channels, features, k):
+        return k * k * features
