@@ -1,0 +1,119 @@
+"""DeepSMOTE's encoder and decoder for images of any size.
+
+Encoder: up to four convolutions of 64, 128, 256 and 512 channels, each halving the map (4 x 4,
+stride 2, padding 1), or taking a map of 4 x 4 to a single cell (stride 1, no padding); leaky ReLU
+of slope 0.2, batch normalisation from the second on; then a linear layer to the code.
+
+Decoder "mirrored": a linear layer to the smallest map that halving an even size reaches in at most
+four steps, but not below 2, with min(512, 64 · 2^steps) channels; then one transposed convolution a
+step (4 x 4, stride 2, padding 1), which doubles the map and halves the channels, the last to the
+image's. Batch normalisation and ReLU between, tanh at the end.
+
+Decoder "reference", the public code's, at 28 x 28: a linear layer to 7 x 7 x 512, then 4 x 4
+transposed convolutions without padding to 10 x 10 x 256, 13 x 13 x 128 and, of stride 2, the image.
+The code has none for other sizes; elsewhere it is the one in common use for 32 x 32: a quarter of
+each side with 512 channels, doubled to 256 and to 128 channels, then a 3 x 3 convolution.
+
+Sizes that are no multiple of 4 are decoded to the next one and cut. Source: Dablain et al. 2021
+(arXiv:2105.02340), section III, and the public code, which differ in the decoder.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from imbax.networks.convolution import Conv, ConvTranspose
+from imbax.networks.layers import Linear
+from imbax.networks.normalized import BatchNorm, NormalizedNetwork, functional
+
+__all__ = ["DECODERS", "Decoder", "Encoder", "decoder", "encoder"]
+
+DECODERS = ("mirrored", "reference")
+
+
+class Encoder(nnx.Module):
+    """`x [n, h, w, c] -> codes [n, latent]`."""
+
+    def __init__(self, shape: Sequence[int], latent: int, *, rngs: nnx.Rngs):
+        height, width, channels = shape
+        convolutions, norms, features = [], [], 64
+        while len(convolutions) < 4 and min(height, width) > 1:
+            stride, padding = (1, 0) if height == width == 4 else (2, 1)
+            options = {"stride": stride, "padding": padding, "bias": False}
+            convolutions.append(Conv(channels, features, 4, **options, rngs=rngs))
+            if norms or len(convolutions) > 1:
+                norms.append(BatchNorm(features, rngs=rngs))
+            height, width = ((side + 2 * padding - 4) // stride + 1 for side in (height, width))
+            channels, features = features, 2 * features
+        self.convolutions, self.norms = nnx.List(convolutions), nnx.List(norms)
+        self.head = Linear(height * width * channels, latent, rngs=rngs)
+
+    def __call__(self, x: jax.Array, w: jax.Array | None) -> jax.Array:
+        for number, convolution in enumerate(self.convolutions):
+            x = convolution(x)
+            x = self.norms[number - 1](x, w) if number else x
+            x = jax.nn.leaky_relu(x, 0.2)
+        return self.head(x.reshape(len(x), -1))
+
+
+class Decoder(nnx.Module):
+    """`codes [n, latent] -> x [n, h, w, c]` in (-1, 1)."""
+
+    def __init__(self, shape: Sequence[int], latent: int, kind: str, *, rngs: nnx.Rngs):
+        self.shape = tuple(shape)
+        plan = {"mirrored": _mirrored, "reference": _reference}[kind]
+        self.first, layers = plan(self.shape)
+        self.head = Linear(latent, self.first[0] * self.first[1] * self.first[2], rngs=rngs)
+        made, norms, channels = [], [], self.first[2]
+        for layer, features, k, stride, padding in layers:
+            made.append(layer(channels, features, k, stride=stride, padding=padding, rngs=rngs))
+            norms.append(BatchNorm(features, rngs=rngs))
+            channels = features
+        self.layers, self.norms = nnx.List(made), nnx.List(norms[:-1])
+
+    def __call__(self, z: jax.Array, w: jax.Array | None) -> jax.Array:
+        x = jax.nn.relu(self.head(z)).reshape(-1, *self.first)
+        *between, last = self.layers
+        for layer, norm in zip(between, self.norms, strict=True):
+            x = jax.nn.relu(norm(layer(x), w))
+        height, width, _ = self.shape
+        return jnp.tanh(last(x))[:, :height, :width]
+
+
+def encoder(shape: Sequence[int], latent: int) -> NormalizedNetwork:
+    """The encoder of images `shape` (height, width, channels), each side at least 4."""
+    return functional(lambda rngs: Encoder(shape, latent, rngs=rngs))
+
+
+def decoder(shape: Sequence[int], latent: int, kind: str = "mirrored") -> NormalizedNetwork:
+    """The decoder of images `shape` (height, width, channels), each side at least 4.
+
+    Raises:
+      ValueError: `kind` is not one of `DECODERS`.
+    """
+    if kind not in DECODERS:
+        raise ValueError(f"decoder is one of {', '.join(DECODERS)}; got {kind!r}")
+    return functional(lambda rngs: Decoder(shape, latent, kind, rngs=rngs))
+
+
+def _mirrored(shape):
+    """Shape of the first map; (layer, channels, k, stride, padding) of each step from it."""
+    *sides, channels = shape
+    sides = [-(-side // 4) * 4 for side in sides]
+    steps = 0
+    while steps < 4 and all(side % 2 == 0 and side > 2 for side in sides):
+        sides, steps = [side // 2 for side in sides], steps + 1
+    features = min(512, 64 * 2**steps)
+    widths = [features // 2**step for step in range(1, steps)] + [channels]
+    return (*sides, features), [(ConvTranspose, width, 4, 2, 1) for width in widths]
+
+
+def _reference(shape):
+    height, width, channels = shape
+    if height == width == 28:
+        one, two = (ConvTranspose, 256, 4, 1, 0), (ConvTranspose, 128, 4, 1, 0)
+        return (7, 7, 512), [one, two, (ConvTranspose, channels, 4, 2, 0)]
+    one, two = (ConvTranspose, 256, 4, 2, 1), (ConvTranspose, 128, 4, 2, 1)
+    return (-(-height // 4), -(-width // 4), 512), [one, two, (Conv, channels, 3, 1, 1)]
