@@ -1,5 +1,7 @@
 """Sizes are rounded up to few, and never down."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import toys
@@ -33,6 +35,14 @@ def test_data_sets_of_about_one_size_have_one_shape():
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
     for name, leaf in one.runs.items():
         assert (other.runs[name].shape, other.runs[name].dtype) == (leaf.shape, leaf.dtype)
+
+
+def test_withheld_rows_have_a_place_too():
+    """2,800 rows count, 3,000 are there."""
+    whole = dataclasses.replace(make_dataset(*toys.table(3000, 400), name="toy"), keep=200)
+    cut = plan(whole, [0], Protocol(2, scheme="repeats"))
+    assert cut.shared[0].shape == (5632, 8)
+    np.testing.assert_array_equal(cut.shared[0][:3000, :4], cut.x)
 
 
 def test_what_is_added_holds_nothing():
