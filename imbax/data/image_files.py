@@ -1,0 +1,96 @@
+"""Readers of the files that image sets come in; each gives arrays as uint8 and labels as int64."""
+
+import gzip
+import pickle
+from pathlib import Path
+
+import numpy as np
+
+from imbax.errors import InputError
+
+__all__ = ["read_cifar10", "read_folder", "read_idx", "read_mat", "read_npz"]
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An array of bytes in the idx format, the file compressed or not."""
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        head = file.read(4)
+        if head[:3] != b"\0\0\x08":
+            raise ValueError(f"{path.name} does not begin as an idx file of bytes")
+        shape = np.frombuffer(file.read(4 * head[3]), ">u4")
+        values = np.frombuffer(file.read(), np.uint8)
+    if len(values) != shape.prod():
+        raise ValueError(f"{path.name} holds {len(values)} bytes, its header says {shape.prod()}")
+    return values.reshape(shape)
+
+
+def read_cifar10(folder: Path) -> dict[str, np.ndarray]:
+    """The batch files `data_batch_1` to `_5` and `test_batch`, of the Python or the binary version.
+
+    Returns:
+      `x_train`, `y_train`, `x_test`, `y_test`; images `[n, 32, 32, 3]`.
+    """
+    parts = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
+    arrays = {}
+    for part, names in parts.items():
+        batches = [_cifar_batch(folder, name) for name in names]
+        pixels, labels = (np.concatenate(leaves) for leaves in zip(*batches, strict=True))
+        arrays[f"x_{part}"] = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        arrays[f"y_{part}"] = labels.astype(np.int64)
+    return arrays
+
+
+def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """SVHN's cropped digits: images `[n, 32, 32, 3]`, labels `[n]` with 10 turned to 0."""
+    from scipy.io import loadmat
+
+    arrays = loadmat(path)
+    x, y = arrays["X"].transpose(3, 0, 1, 2), arrays["y"].ravel().astype(np.int64)
+    return np.ascontiguousarray(x), np.where(y == 10, 0, y)
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """`x_train`, `y_train`, `x_test`, `y_test`, as they are."""
+    with np.load(path, allow_pickle=False) as arrays:
+        missing = {"x_train", "y_train", "x_test", "y_test"} - set(arrays)
+        if missing:
+            raise ValueError(f"{path.name} lacks {', '.join(sorted(missing))}")
+        return {name: arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+
+
+def read_folder(folder: Path, names: list[str], size: int) -> np.ndarray:
+    """Colour images by file name, each shrunk to `size` x `size` after cutting it square.
+
+    Raises:
+      InputError: one of them cannot be read.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    x = np.empty((len(names), size, size, 3), np.uint8)
+    for number, name in enumerate(names):
+        try:
+            with Image.open(folder / name) as image:
+                x[number] = ImageOps.fit(image.convert("RGB"), (size, size))
+        except (OSError, UnidentifiedImageError) as error:
+            raise InputError(f"{folder / name} is not a readable image ({error})") from error
+    return x
+
+
+def _cifar_batch(folder, name):
+    binary = folder / f"{name}.bin"
+    if binary.exists():
+        rows = np.frombuffer(binary.read_bytes(), np.uint8).reshape(-1, 1 + 3072)
+        return rows[:, 1:], rows[:, 0]
+    with (folder / name).open("rb") as file:
+        batch = _ArraysOnly(file, encoding="bytes").load()
+    return np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Refuses whatever is not needed for dictionaries of arrays: a pickle can run any code."""
+
+    def find_class(self, module, name):
+        array = module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype")
+        if array or (module, name) == ("_codecs", "encode"):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")

@@ -1,0 +1,172 @@
+"""Sets of images from small made files of the usual layouts, and from the real ones at hand."""
+
+import gzip
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from imbax.data.images import IMAGE_SETS, images
+from imbax.data.tabular import DataUnavailable
+from imbax.errors import InputError
+
+RNG = np.random.default_rng(0)
+
+
+def pixels(n, *shape):
+    return RNG.integers(0, 256, (n, *shape), np.uint8)
+
+
+def labels(n, k=10):
+    return np.arange(n) % k
+
+
+def write_idx(path, array, packed):
+    head = b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    path = path.with_name(path.name + (".gz" if packed else ""))
+    with (gzip.open if packed else open)(path, "wb") as file:
+        file.write(head + array.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("mnist", "mnist"), ("fashion_mnist", "fashion"), ("fashion_mnist", "fashion_mnist")],
+)
+def test_idx_files(tmp_path, name, folder, packed):
+    (tmp_path / folder).mkdir()
+    x, x_test = pixels(12, 28, 28), pixels(10, 28, 28)
+    for part, images_, y in (("train", x, labels(12)), ("t10k", x_test, labels(10))):
+        write_idx(tmp_path / folder / f"{part}-images-idx3-ubyte", images_, packed)
+        write_idx(tmp_path / folder / f"{part}-labels-idx1-ubyte", y.astype(np.uint8), packed)
+    found = images(name, tmp_path)
+    np.testing.assert_array_equal(found.x, x[..., None])
+    np.testing.assert_array_equal(found.x_test, x_test[..., None])
+    np.testing.assert_array_equal(found.y, labels(12))
+    np.testing.assert_array_equal(found.y_test, labels(10))
+    assert found.shape == (28, 28, 1)
+    assert found.name == name
+    assert len(found.classes) == 10
+
+
+@pytest.mark.parametrize("kind", ["py", "bin"])
+def test_cifar10_batches(tmp_path, kind):
+    folder = tmp_path / f"cifar-10-batches-{kind}"
+    folder.mkdir()
+    x, y = pixels(24, 32, 32, 3), labels(24)
+    names = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]
+    for number, name in enumerate(names):
+        part = slice(4 * number, 4 * number + 4)
+        flat = x[part].transpose(0, 3, 1, 2).reshape(4, -1)
+        if kind == "bin":
+            rows = np.concatenate([y[part, None].astype(np.uint8), flat], 1)
+            (folder / f"{name}.bin").write_bytes(rows.tobytes())
+        else:
+            batch = {b"data": flat, b"labels": y[part].tolist()}
+            (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+    found = images("cifar10", tmp_path)
+    np.testing.assert_array_equal(found.x, x[:20])
+    np.testing.assert_array_equal(found.x_test, x[20:])
+    np.testing.assert_array_equal(found.y, y[:20])
+    assert not found.notices
+
+
+def test_a_batch_file_that_would_run_code_is_refused(tmp_path):
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "data_batch_1").write_bytes(pickle.dumps(print))
+    with pytest.raises(DataUnavailable, match=r"cifar10: .*it asks for .*print"):
+        images("cifar10", tmp_path)
+
+
+def test_npz_files_say_that_they_may_be_a_part(tmp_path):
+    arrays = {"x_train": pixels(11, 32, 32, 3), "y_train": labels(11).astype(np.uint8)}
+    arrays |= {"x_test": pixels(10, 32, 32, 3), "y_test": labels(10).astype(np.uint8)}
+    np.savez(tmp_path / "cifar10_mine.npz", **arrays)
+    found = images("cifar10", tmp_path)
+    np.testing.assert_array_equal(found.x, arrays["x_train"])
+    assert found.y.dtype == np.int64
+    assert "cifar10_mine.npz" in found.notices[0]
+    del arrays["y_test"]
+    np.savez(tmp_path / "svhn.npz", **arrays)
+    with pytest.raises(DataUnavailable, match=r"svhn: .*svhn\.npz lacks y_test"):
+        images("svhn", tmp_path)
+
+
+def test_svhns_tens_are_zeros(tmp_path):
+    (tmp_path / "svhn").mkdir()
+    x = pixels(10, 32, 32, 3)
+    for part in ("train", "test"):
+        arrays = {"X": x.transpose(1, 2, 3, 0), "y": np.arange(1, 11)[:, None]}
+        savemat(tmp_path / "svhn" / f"{part}_32x32.mat", arrays)
+    found = images("svhn", tmp_path)
+    np.testing.assert_array_equal(found.x, x)
+    np.testing.assert_array_equal(found.y_test, [1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
+
+
+def test_celeba_takes_faces_with_one_kind_of_hair(tmp_path):
+    folder = tmp_path / "celeba" / "img_align_celeba"
+    folder.mkdir(parents=True)
+    hair = ["Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"]
+    lines = ["6", " ".join(["Smiling", *hair])]
+    kinds = [["Bald"], ["Black_Hair"], ["Blond_Hair", "Gray_Hair"], [], ["Gray_Hair"], ["Bald"]]
+    for number, kind in enumerate(kinds, 1):
+        name = f"{number:06d}.jpg"
+        lines.append(f"{name} 1 " + " ".join("1" if h in kind else "-1" for h in hair))
+        if number < 6:  # the last one's file is missing
+            Image.fromarray(np.full((218, 178, 3), 40 * number, np.uint8)).save(folder / name)
+    (tmp_path / "celeba" / "list_attr_celeba.txt").write_text("\n".join(lines))
+    found = images("celeba", tmp_path)
+    assert found.classes == ("black", "brown", "blond", "gray", "bald")
+    np.testing.assert_array_equal(found.y, [4, 0, 3])
+    assert found.x.shape == (3, 32, 32, 3)
+    np.testing.assert_array_equal(found.x[:, 16, 16, 0], [40, 80, 200])
+    assert found.x_test is None
+    (folder / "000002.jpg").write_bytes(b"not a picture")
+    with pytest.raises(InputError, match=r"000002\.jpg is not a readable image"):
+        images("celeba", tmp_path)
+
+
+def test_digits_need_no_file():
+    found = images("digits")
+    assert found.x.shape == (1797, 8, 8, 1)
+    assert (found.x.min(), found.x.max()) == (0, 255)
+    assert len(found.fingerprint) == 64
+    assert found.fingerprint == images("digits").fingerprint
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "svhn", "celeba"])
+def test_what_is_missing_is_named(name, tmp_path):
+    with pytest.raises(DataUnavailable, match=f"{name}: there is no .* in .*; put it there"):
+        images(name, tmp_path)
+
+
+def test_a_damaged_file_and_an_unknown_name(tmp_path):
+    (tmp_path / "mnist").mkdir()
+    whole = pixels(3, 28, 28)
+    path = write_idx(tmp_path / "mnist" / "train-images-idx3-ubyte", whole, False)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataUnavailable, match=r"mnist: .*2351 bytes, its header says 2352"):
+        images("mnist", tmp_path)
+    path.write_bytes(b"<html>")
+    with pytest.raises(DataUnavailable, match="does not begin as an idx file"):
+        images("mnist", tmp_path)
+    with pytest.raises(InputError, match="no set of images 'mnits'; did you mean 'mnist'"):
+        images("mnits")
+    with pytest.raises(DataUnavailable, match="cifar10: its files are not downloaded"):
+        images("cifar10")
+
+
+def test_the_real_files(data_home):
+    counts = {
+        "mnist": [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
+        "fashion_mnist": [6000] * 10,
+        "cifar10": [4500, 2000, 1000, 800, 600, 500, 400, 250, 150, 80],
+        "svhn": [50, 183, 113, 102, 92, 86, 59, 55, 68, 56],
+    }
+    assert set(counts) < set(IMAGE_SETS)
+    for name, count in counts.items():
+        np.testing.assert_array_equal(np.bincount(images(name, data_home).y), count)
