@@ -1,0 +1,90 @@
+"""SMOTE within every class of K: new rows between a row and a near one of the same class.
+
+    x_synth = x_i + u (x_j - x_i),    u ~ U[0, 1),    i ~ U(class),    j ~ U(k nearest of i in it)
+
+One gap u per row. Where a class has n <= k rows, k is n - 1; a single row is repeated. Source:
+Chawla et al. 2002 (arXiv:1106.1813), section 4.2, class by class as imbalanced-learn does. On
+pixels it is a reference system of DeepSMOTE, on codes a part of it.
+"""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from imbax.methods.smote import pick, uniform_by_row
+from imbax.neighbors import nearest
+
+__all__ = ["Synthetic", "class_counts", "class_smote"]
+
+
+class Synthetic(NamedTuple):
+    """Rows made of others."""
+
+    x: jax.Array
+    """`[s, d]`."""
+    y: jax.Array
+    """`[s]`: their classes."""
+    w: jax.Array
+    """`[s]`, 0 = padding."""
+    parents: jax.Array
+    """`[s, 2]`: i and j; equal where a row is repeated."""
+    gap: jax.Array
+    """`[s]`: u."""
+
+
+def class_counts(y: jax.Array, w: jax.Array, classes: int) -> jax.Array:
+    """Rows of each class `[K]` among those with weight."""
+    return jnp.zeros(classes, jnp.int32).at[y].add((w > 0).astype(jnp.int32))
+
+
+def class_smote(
+    key: jax.Array,
+    x: jax.Array,
+    y: jax.Array,
+    w: jax.Array,
+    wanted: jax.Array,
+    *,
+    max_rows: int,
+    max_synth: int,
+    k_neighbors: int = 5,
+) -> Synthetic:
+    """Make as many rows of each class as are wanted, class after class.
+
+    Args:
+      key: random key.
+      x: `[n, d]`.
+      y: `[n]`: classes in 0..K-1.
+      w: `[n]`; rows of weight 0 are padding.
+      wanted: `[K]`: new rows of each class; 0 for a class without rows.
+      max_rows: static upper bound on the rows of a class of which new ones are wanted.
+      max_synth: static upper bound on the new rows.
+      k_neighbors: neighbours to draw from, >= 1.
+    """
+    chex.assert_rank([x, y, w, wanted], [2, 1, 1, 1], custom_message="x [n, d], y, w, wanted [K]")
+    chex.assert_equal_shape_prefix([x, y, w], 1, custom_message="x, y and w differ in rows")
+    classes = len(wanted)
+    counts = class_counts(y, w, classes)
+    # Row numbers class after class, padding last.
+    order = jnp.argsort(jnp.where(w > 0, y, classes), stable=True)
+    first = jnp.cumsum(counts) - counts
+    row = lambda c, place: order[jnp.minimum(first[c] + place, len(y) - 1)]  # noqa: E731
+
+    def of_class(c):
+        place = jnp.arange(max_rows)
+        mine = x[row(c, place)]
+        found, _ = nearest(mine, mine, place < counts[c], k_neighbors, own=place)
+        return found
+
+    neighbors = jax.lax.map(of_class, jnp.arange(classes))
+    number = jnp.arange(max_synth)
+    c = jnp.minimum(jnp.searchsorted(jnp.cumsum(wanted), number, side="right"), classes - 1)
+    which, column, gap = uniform_by_row(key, max_synth, 3)
+    base = pick(which, counts[c])
+    several = jnp.minimum(k_neighbors, counts[c] - 1)
+    towards = jnp.where(several > 0, neighbors[c, base, pick(column, several)], base)
+    i, j = row(c, base), row(c, towards)
+    added = (number < wanted.sum()).astype(x.dtype)
+    made = x[i] + gap[:, None] * (x[j] - x[i])
+    return Synthetic(made, c.astype(y.dtype), added, jnp.stack([i, j], 1), gap)
