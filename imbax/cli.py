@@ -149,7 +149,18 @@ def _datasets(suite, options):
         loader = partial(adult, data_home=options.data_home)
     else:
         loader = partial(tabular.imblearn27, data_home=options.data_home)
-    return [(name, partial(loader, name)) for name in options.datasets or suite.datasets]
+    return [(name, partial(loader, name)) for name in options.datasets or _by_shape(suite)]
+
+
+def _by_shape(suite):
+    """Names of data sets, those that share compiled programs one after the other."""
+    from imbax.data.tabular import imblearn27_facts
+    from imbax.experiments.sizes import columns, rows
+
+    shapes = {
+        facts.name: (columns(facts.features), rows(facts.rows)) for facts in imblearn27_facts()
+    }
+    return sorted(suite.datasets, key=lambda name: shapes.get(name, ()))
 
 
 def _check_writable(out):

@@ -31,7 +31,7 @@ LAYERS = (
         "methods.random_under",
         "methods.sugar",
     ),
-    ("methods.cwgan", "methods.supervised", "methods.explicit_gradient"),
+    ("methods.cwgan", "methods.deepsmote", "methods.supervised", "methods.explicit_gradient"),
     ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance", "methods.mesa"),
     ("methods.loss_methods",),
     ("methods.registry",),

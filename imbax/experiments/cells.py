@@ -159,7 +159,8 @@ def _compile(programs, sampler, shared, runs):
     return time.perf_counter() - started if waiting else 0.0
 
 
-@functools.lru_cache(maxsize=64)
+# Few are kept: every compiled program takes hundreds of the 65,530 memory maps a process may have.
+@functools.lru_cache(maxsize=12)
 def _sampler(resample, facts, engine):
     """The changed training rows, by the names that `_rows` reads them by."""
 
@@ -172,7 +173,7 @@ def _sampler(resample, facts, engine):
     return Vectorized(change, **engine._asdict())
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=24)
 def _programs(build: Callable[[Facts], Program], facts: Facts, piece: int, engine: Engine):
     """Compiled once for all methods and data sets that share a training and its shapes."""
     program = build(facts)

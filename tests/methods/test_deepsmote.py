@@ -1,0 +1,181 @@
+"""DeepSMOTE's pure parts: draws, penalties and whom they move, statistics, padding, samples."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imbax.methods import deepsmote as ds
+from imbax.types import Batch
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+KEY = jax.random.key(0)
+COUNTS = (12, 6, 2)
+SMALL = ds.Config((8, 8, 1), 3, latent=5, batch_size=8, epochs=2)
+NETS = ds.networks(SMALL)
+
+
+def images(padding=0):
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), COUNTS)
+    x = np.tanh(rng.normal(size=(20, 8, 8, 1)) + y[:, None, None, None] - 1)
+    x = np.concatenate([x, np.full((padding, 8, 8, 1), np.nan)]).astype(np.float32)
+    y = np.concatenate([y, np.zeros(padding, int)]).astype(np.int32)
+    return Batch(*map(jnp.asarray, (x, y, (np.arange(len(y)) < 20).astype(np.float32))))
+
+
+@functools.cache
+def fitted(**options):
+    config = dataclasses.replace(SMALL, **options)
+    return jax.jit(lambda: ds.fit(KEY, config, ds.Hparams(0.01), images()))()
+
+
+@functools.cache
+def after_one_step(weight=1.0, **options):
+    config = dataclasses.replace(SMALL, **options)
+    data, hparams = images(), ds.Hparams(0.01, weight)
+    batch = Batch(*(leaf[8:16] for leaf in data))
+    of_class = None
+    if config.penalty != "none":
+        of_class = ds.class_batch(jax.random.key(4), config, data)
+    state = ds.init(KEY, NETS, hparams)
+    run = jax.jit(lambda: ds.step(NETS, config, hparams, state, batch, of_class))
+    state, info = run()
+    return state.now, info
+
+
+def reconstructed(fitted):
+    """What training comes to; a bias before a normalisation moves by rounding, to no effect."""
+    return ds.decoded(NETS, SMALL, fitted, ds.encoded(NETS, SMALL, fitted, images().x))
+
+
+def differ(a, b):
+    pairs = zip(*map(jax.tree.leaves, (a, b)), strict=True)
+    return [bool(jnp.abs(one - other).max() > 1e-6) for one, other in pairs]
+
+
+@pytest.mark.parametrize(
+    ("draw", "expected"), [("uniform", (1 / 3,) * 3), ("inverse", (1 / 9, 2 / 9, 6 / 9))]
+)
+def test_a_class_batch_is_of_one_class_drawn_as_configured(draw, expected):
+    config = dataclasses.replace(SMALL, class_draw=draw)
+    run = jax.vmap(lambda key: ds.class_batch(key, config, images(padding=5)))
+    given = jax.jit(run)(jax.random.split(KEY, 3000))
+    assert given.x.shape == (3000, 8, 8, 8, 1)
+    assert (given.y == given.y[:, :1]).all()
+    assert (given.w == 1).all()
+    share = np.bincount(given.y[:, 0], minlength=3) / 3000
+    np.testing.assert_allclose(share, expected, atol=0.03)
+    # Each of the six images of class 1 is drawn as often as the others.
+    first = np.asarray(given.x[given.y[:, 0] == 1])[:, :, 0, 0, 0].ravel()
+    share = np.unique(first, return_counts=True)[1] / len(first)
+    assert len(share) == 6
+    np.testing.assert_allclose(share, 1 / 6, atol=0.03)
+
+
+def test_the_penalty_moves_the_decoder_alone_unless_told():
+    without, _ = after_one_step(weight=0.0)
+    given, info = after_one_step()
+    assert info.penalty > 0 and info.reconstruction > 0
+    assert not any(differ(given.params[0], without.params[0]))
+    assert sum(differ(given.params[1], without.params[1])) > 4
+    both, _ = after_one_step(encoder_gradient=True)
+    assert any(differ(both.params[0], without.params[0]))
+    none, info = after_one_step(penalty="none")
+    assert info.penalty == 0
+    assert not any(differ(none.params, without.params))
+
+
+def test_the_permuted_penalty_compares_with_the_next_image():
+    (_, same), (_, permuted) = (after_one_step(penalty=p) for p in ("class_recon", "permuted"))
+    data, hparams = images(), ds.Hparams()
+    of_class = ds.class_batch(jax.random.key(4), SMALL, data)
+    state = ds.init(KEY, NETS, hparams)
+    (_, stats), w = state.now.stats, jnp.ones(8)
+    z, _ = NETS.encoder.apply(state.now.params[0], state.now.stats[0], of_class.x, w)
+    x, _ = NETS.decoder.apply(state.now.params[1], stats, z, w)
+    assert float(same.penalty) == pytest.approx(float(((x - of_class.x) ** 2).mean()), rel=1e-4)
+    shifted = jnp.concatenate([of_class.x[1:], of_class.x[:1]])
+    assert float(permuted.penalty) == pytest.approx(float(((x - shifted) ** 2).mean()), rel=1e-4)
+    assert float(permuted.penalty) != pytest.approx(float(same.penalty), rel=1e-2)
+
+
+def test_padding_changes_nothing():
+    expected, losses = fitted()
+    run = jax.jit(lambda data: ds.fit(KEY, SMALL, ds.Hparams(0.01), data))
+    given, other = run(images(padding=9))
+    np.testing.assert_allclose(other, losses, 1e-4)
+    np.testing.assert_allclose(reconstructed(given), reconstructed(expected), atol=1e-3)
+
+
+def test_runs_are_an_axis():
+    expected, losses = fitted()
+    run = jax.vmap(lambda key: ds.fit(key, SMALL, ds.Hparams(0.01), images()))
+    given, all_losses = jax.jit(run)(jnp.stack([jax.random.key(7), KEY]))
+    np.testing.assert_allclose(all_losses[1], losses, 1e-4)
+    assert (all_losses[0] != losses).all()
+    given = jax.tree.map(lambda leaf: leaf[1], given)
+    np.testing.assert_allclose(reconstructed(given), reconstructed(expected), atol=1e-3)
+
+
+def test_statistics_are_those_of_the_training_images():
+    data = images()
+    config = dataclasses.replace(SMALL, batch_size=20)
+    state = ds.init(KEY, NETS, ds.Hparams())
+    stats = ds.recalibrated(NETS, config, state.now, data)
+    # With them and all images in one batch, the two ways to normalise agree.
+    trained, _ = NETS.encoder.apply(state.now.params[0], stats[0], data.x, data.w)
+    used, _ = NETS.encoder.apply(state.now.params[0], stats[0], data.x)
+    np.testing.assert_allclose(trained, used, 1e-3, 1e-4)
+    assert any(differ(fitted()[0].stats, fitted(recalibrate=False)[0].stats))
+    assert not any(differ(fitted()[0].params, fitted(recalibrate=False)[0].params))
+
+
+def test_training_stops_where_nothing_is_gained_and_keeps_the_best():
+    config = dataclasses.replace(SMALL, epochs=9, patience=3, penalty="none", batch_size=20)
+    best, losses = jax.jit(lambda: ds.fit(KEY, config, ds.Hparams(0.0), images()))()
+    start = ds.init(jax.random.split(KEY)[0], NETS, ds.Hparams())
+    jax.tree.map(np.testing.assert_array_equal, best.params, start.now.params)
+    np.testing.assert_array_equal(np.isfinite(losses), np.arange(9) < 4)
+
+
+def test_samples_are_images_of_the_classes_wanted():
+    given = jax.jit(
+        lambda: ds.sample(
+            KEY, SMALL, fitted()[0], images(), jnp.array([0, 6, 10]), max_rows=6, max_synth=20
+        )
+    )()
+    assert given.x.shape == (20, 8, 8, 1)
+    np.testing.assert_array_equal(given.y[:16], np.repeat([1, 2], (6, 10)))
+    assert given.w.sum() == 16
+    assert (jnp.abs(given.x) <= 1).all()
+    codes = ds.encoded(NETS, SMALL, fitted()[0], images().x)
+    i, j = given.parents.T
+    z = codes[i] + given.gap[:, None] * (codes[j] - codes[i])
+    expected = ds.decoded(NETS, SMALL, fitted()[0], z)
+    np.testing.assert_allclose(given.x[:16], expected[:16], 1e-4, 1e-5)
+
+
+def test_variance_kept_is_by_class():
+    data = images(padding=3)
+    shrunk = jnp.where(data.y[:, None, None, None] == 1, 0.5 * data.x, data.x)
+    kept = ds.variance_kept(data, shrunk, 3)
+    np.testing.assert_allclose(kept, [1, 0.25, 1], 1e-5)
+    assert np.isnan(
+        ds.variance_kept(Batch(*(leaf[-4:-3] for leaf in data)), shrunk[-4:-3], 3)
+    ).all()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"penalty": "literal"}, "penalty is one of class_recon, permuted, none; got 'literal'"),
+        ({"class_draw": "rare"}, "class_draw is one of uniform, inverse; got 'rare'"),
+    ],
+)
+def test_an_unknown_option_is_named(option, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SMALL, **option)
