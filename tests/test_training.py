@@ -10,10 +10,12 @@ from imbax.methods.supervised import Hparams, supervised
 from imbax.metrics import average_precision
 from imbax.training import (
     Fit,
+    Minibatches,
     Program,
     advance,
     balanced_minibatches,
     begin,
+    each_batch,
     minority_positions,
     one_shot,
     random_order,
@@ -248,6 +250,27 @@ def pieces():
         return progress, jax.tree.map(lambda *parts: np.concatenate(parts), *curves)
 
     return run
+
+
+def test_each_batch_with_rows_is_a_step_and_weighs_by_them():
+    rows = np.array([4.0, 4.0, 3.0, 0.0, 0.0])
+
+    def run(rows):
+        w = (jnp.arange(4) < rows[:, None]).astype(float)
+        batches = Minibatches(jnp.zeros((5, 4), int), jnp.zeros((5, 4)), w)
+
+        def step(carry, number, batch):
+            assert batch.w.shape == (4,)
+            return carry.at[number].add(1), {"number": number.astype(float), "rows": batch.w.sum()}
+
+        return each_batch(step, jnp.zeros(5), batches)
+
+    # Alone, and beside a run in which every batch has a row.
+    beside = jax.tree.map(lambda leaf: leaf[1], jax.vmap(run)(np.stack([np.ones(5), rows])))
+    for steps, mean in (run(rows), beside):
+        np.testing.assert_array_equal(steps, [1, 1, 1, 0, 0])
+        np.testing.assert_allclose(mean["number"], (0 * 4 + 1 * 4 + 2 * 3) / 11)
+        np.testing.assert_allclose(mean["rows"], (16 + 16 + 9) / 11)
 
 
 def test_synthetic_rows_are_trained_on():

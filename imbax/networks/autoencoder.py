@@ -43,7 +43,7 @@ class Encoder(nnx.Module):
             stride, padding = (1, 0) if height == width == 4 else (2, 1)
             options = {"stride": stride, "padding": padding, "bias": False}
             convolutions.append(Conv(channels, features, 4, **options, rngs=rngs))
-            if norms or len(convolutions) > 1:
+            if len(convolutions) > 1:
                 norms.append(BatchNorm(features, rngs=rngs))
             height, width = ((side + 2 * padding - 4) // stride + 1 for side in (height, width))
             channels, features = features, 2 * features

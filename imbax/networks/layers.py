@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-__all__ = ["Cosine", "Linear", "uniform_by_input"]
+__all__ = ["Cosine", "Linear"]
 
 
 class Linear(nnx.Module):
@@ -22,7 +22,7 @@ class Linear(nnx.Module):
     def __init__(self, fan_in: int, fan_out: int, *, live: jax.Array | None = None, rngs: nnx.Rngs):
         live = jnp.ones(fan_in, bool) if live is None else live
         bound = 1 / jnp.sqrt(jnp.maximum(live.sum(), 1))
-        kernel = uniform_by_input(rngs.params(), fan_in, fan_out)
+        kernel = _uniform_by_input(rngs.params(), fan_in, fan_out)
         kernel = jnp.where(live[:, None], bound * kernel, 0)
         self.transposed = fan_in > fan_out
         self.kernel = nnx.Param(kernel.T if self.transposed else kernel)
@@ -49,7 +49,7 @@ class Cosine(nnx.Module):
         return self.scale * _unit(x) @ _unit(self.kernel[...]).T
 
 
-def uniform_by_input(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
+def _uniform_by_input(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
     """Draws `[fan_in, fan_out]` from U[-1, 1); an input's by its number, so that fan_in and fan_out
     change none of the others."""
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(fan_in))
