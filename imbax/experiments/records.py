@@ -55,18 +55,21 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
 
 
 def _test_metrics(plan, result):
-    """Each metric of the test rows, `[R]`; NaN for runs that diverged."""
-    w = plan.runs["test_w"]
-    scores = np.zeros(w.shape, np.float32)
+    """Each metric of the test rows, `[R]`; NaN for runs that diverged.
+
+    Run by run, so that how a sum is rounded does not depend on how many there are.
+    """
+    values = []
     for r, score in enumerate(result.test_score):
-        scores[r, : len(score)] = score
-    y = plan.dataset.y[plan.runs["test"]].astype(np.float32)
-    values = jax.device_get(_metrics(scores, y, w))
+        w = plan.runs["test_w"][r]
+        scores = np.pad(score.astype(np.float32), (0, len(w) - len(score)))
+        y = plan.dataset.y[plan.runs["test"][r]].astype(np.float32)
+        values.append(jax.device_get(_metrics(scores, y, w)))
+    values = jax.tree.map(lambda *leaves: np.stack(leaves), *values)
     return {name: np.where(result.diverged, np.nan, value) for name, value in values.items()}
 
 
 @jax.jit
-@jax.vmap
 def _metrics(scores, y, w):
     values = {
         "average_precision": average_precision(scores, y, w),
