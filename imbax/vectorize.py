@@ -85,8 +85,8 @@ class Vectorized:
         """
         n_runs = jax.tree.leaves(runs)[0].shape[0]
         size = -(-n_runs // len(self.devices)) * len(self.devices)
-        shared = self._shapes(shared, self._same)
-        runs = self._shapes(_resized(runs, size), self._per_run)
+        shared = self._placed_shapes(_shapes(shared), self._same)
+        runs = self._placed_shapes(_resized(_shapes(runs), size), self._per_run)
         key = _signature(shared, runs)
         if key not in self._results:
             self._lowered[key] = self._jitted.lower(shared, runs)
@@ -127,12 +127,11 @@ class Vectorized:
         """On the devices, where a program once compiled expects it; nothing moves twice."""
         return jax.device_put(tree, self.devices[0] if len(self.devices) == 1 else sharding)
 
-    def _shapes(self, tree, sharding):
+    def _placed_shapes(self, tree, sharding):
         one = len(self.devices) == 1
         sharding = SingleDeviceSharding(self.devices[0]) if one else sharding
         return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-            jax.eval_shape(lambda tree: tree, tree),  # with the types that arrays get on a device
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
         )
 
     def _program(self, shared, runs):
@@ -196,6 +195,11 @@ def usable_cores() -> int:
 
 def _pick(tree, numbers):
     return jax.tree.map(lambda leaf: leaf[numbers], tree)
+
+
+def _shapes(tree):
+    """With the types that arrays get on a device."""
+    return jax.eval_shape(lambda tree: tree, tree)
 
 
 def _resized(tree, n_runs):
