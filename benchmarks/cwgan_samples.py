@@ -19,6 +19,7 @@ import imbax
 from imbax.data.tabular import DataUnavailable, imblearn27, imblearn27_facts
 from imbax.experiments.plan import Protocol, plan
 from imbax.methods.cwgan import Config, cwgan
+from imbax.training import RESAMPLE
 from imbax.types import Problem, Rows
 from imbax.vectorize import Vectorized
 
@@ -71,7 +72,7 @@ def measured(dataset, epochs):
         )
         free = dataclasses.replace(config, clip=False)
         given = cwgan(
-            jax.random.fold_in(run["key"], 1),
+            jax.random.fold_in(run["key"], RESAMPLE),
             Problem(train, valid),
             n_synth="double",
             config=free,

@@ -141,6 +141,7 @@ def _datasets(suite, options):
             raise InputError(
                 f"suite {suite.name} has no data set {name!r}{did_you_mean(name, suite.datasets)}"
             )
+    names = options.datasets or suite.datasets
     if suite.loader == "quickstart":
         loader = tabular.quickstart
     elif suite.loader == "adult":
@@ -149,18 +150,16 @@ def _datasets(suite, options):
         loader = partial(adult, data_home=options.data_home)
     else:
         loader = partial(tabular.imblearn27, data_home=options.data_home)
-    return [(name, partial(loader, name)) for name in options.datasets or _by_shape(suite)]
+        names = options.datasets or _by_shape(names, tabular.imblearn27_facts())
+    return [(name, partial(loader, name)) for name in names]
 
 
-def _by_shape(suite):
+def _by_shape(names, facts):
     """Names of data sets, those that share compiled programs one after the other."""
-    from imbax.data.tabular import imblearn27_facts
     from imbax.experiments.sizes import columns, rows
 
-    shapes = {
-        facts.name: (columns(facts.features), rows(facts.rows)) for facts in imblearn27_facts()
-    }
-    return sorted(suite.datasets, key=lambda name: shapes.get(name, ()))
+    shapes = {each.name: (columns(each.features), rows(each.rows)) for each in facts}
+    return sorted(names, key=shapes.get)
 
 
 def _check_writable(out):

@@ -16,6 +16,7 @@ from imbax.metrics import average_precision
 from imbax.types import ApplyFn, Params, Problem, Rows, check_rows
 
 __all__ = [
+    "RESAMPLE",
     "Curves",
     "Fit",
     "Minibatches",
@@ -194,8 +195,8 @@ def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> P
     return Program(apply, init, epoch, fit=Fit)
 
 
-# Names of the random streams of a run; 1 is that of samplers, which change its rows beforehand.
-_INIT, _EPOCHS = 0, 2
+# Names of the random streams of a run; the second is that of what changes its rows beforehand.
+_INIT, RESAMPLE, _EPOCHS = 0, 1, 2
 
 
 def _score(apply_fn, params, valid: Rows):

@@ -12,7 +12,7 @@ import numpy as np
 from imbax.experiments.plan import Plan
 from imbax.methods import Facts, Method
 from imbax.methods.refit import Hparams as Refit
-from imbax.training import Curves, Program, Progress, advance, begin
+from imbax.training import RESAMPLE, Curves, Program, Progress, advance, begin
 from imbax.types import Problem, Rows
 from imbax.vectorize import Vectorized, usable_cores
 
@@ -80,7 +80,9 @@ def train_cell(
         runs["progress"] = start
     elif start is not None:
         runs["theta_0"] = start.best.params
-    compile_seconds = _compile(programs, sampler, shared, runs)
+    stages = [stage for stage in (sampler, *programs[1:]) if stage]
+    before = sum(stage.compile_seconds for stage in stages)
+    ahead = _compile(programs, sampler, shared, runs)
 
     fallback = None
     if sampler:
@@ -95,6 +97,8 @@ def train_cell(
     scores = programs.score(shared, runs | {"params": progress.best.params})
     result = jax.device_get((progress, scores, fallback))
     seconds = time.perf_counter() - started
+    # A budget of memory may have made some compile once more, for fewer runs at a time.
+    compile_seconds = ahead + sum(stage.compile_seconds for stage in stages) - before
 
     chosen = _best_setting(result[0].best_score, len(plan.seed))
     progress, scores, fallback = jax.tree.map(lambda leaf: leaf[chosen], result)
@@ -165,7 +169,7 @@ def _sampler(resample, facts, engine):
     """The changed training rows, by the names that `_rows` reads them by."""
 
     def change(shared, run):
-        key, problem = jax.random.fold_in(run["key"], 1), _problem(shared, run)
+        key, problem = jax.random.fold_in(run["key"], RESAMPLE), _problem(shared, run)
         changed = resample(key, problem, facts)._asdict()
         changed |= {"train": changed.pop("index"), "train_w": changed.pop("w")}
         return {name: leaf for name, leaf in changed.items() if leaf is not None}

@@ -50,7 +50,7 @@ def cell_key(
         "config": configuration(method, protocol),
         "data": dataset.fingerprint,
         "splits": splits and [[np.asarray(part).tolist() for part in split] for split in splits],
-        "source": [_code(path) for path in _source_files(method)] + [_own_code(method)],
+        "source": [_code(path) for path in _source_files(method)] + _own_code(method),
         "starts_from": before and cell_key(dataset, before, protocol, splits),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
@@ -93,10 +93,13 @@ def _source_files(method):
 
 
 def _own_code(method):
-    """The file that a registered function lies in; its bytecode if it was typed in a session."""
-    if method.sources:
-        return None
-    own = method.build or method.host
+    """The code of each function that was registered, where the method names no sources."""
+    functions = () if method.sources else (method.build, method.resample, method.host)
+    return [function and _code_of(function) for function in functions]
+
+
+def _code_of(own):
+    """The file that a function lies in; its bytecode if it was typed in a session."""
     while isinstance(own, functools.partial):
         own = own.func
     own = inspect.unwrap(own)

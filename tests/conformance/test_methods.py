@@ -17,7 +17,7 @@ from imbax.experiments.cells import Engine, train_cell
 from imbax.experiments.plan import Protocol, plan
 from imbax.methods import get, names
 from imbax.methods.refit import Hparams as Refit
-from imbax.training import advance, begin
+from imbax.training import RESAMPLE, advance, begin
 from imbax.types import Problem, Rows
 
 NEURAL = [name for name in names() if get(name).build and not get(name).needs_withheld]
@@ -137,7 +137,7 @@ def test_the_compiled_program_equals_the_eager_one(name, quick_compile):
     )
     problem = Problem(*jax.tree.map(jnp.asarray, tuple(views)))
     if method.resample:
-        key = jax.random.fold_in(run["key"], 1)
+        key = jax.random.fold_in(run["key"], RESAMPLE)
         facts = shortened(cut().facts, name)
         changed = jax.jit(lambda problem: method.resample(key, problem, facts))(problem)
         problem = problem._replace(train=changed.applied(problem.train))

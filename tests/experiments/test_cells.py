@@ -17,6 +17,7 @@ from imbax.experiments.plan import Protocol, plan
 from imbax.methods import Method
 from imbax.training import Fit, Program
 from imbax.types import Resampled
+from imbax.vectorize import Vectorized
 
 ENGINE = Engine(devices=(jax.devices()[0],))
 
@@ -153,6 +154,16 @@ def test_samplers_share_the_training_and_say_where_they_failed(cut):
     assert one.compile_seconds > 0 and other.compile_seconds > 0
     assert not one.fallback.any() and other.fallback.all()
     assert train_cell(cut, method(1.0), engine=ENGINE).fallback is None
+
+
+def test_what_a_memory_budget_compiles_again_is_compiling_too(cut, monkeypatch):
+    monkeypatch.setattr(Vectorized, "_bytes", lambda self, shared, runs, size: size)
+    engine = ENGINE._replace(memory=2)
+    given = train_cell(cut, method(1.0), engine=engine)
+    again = cells._programs(tilted, cut.facts, 4, engine)[1:]
+    assert all(program.compile_seconds > 0 for program in again)
+    assert given.compile_seconds > sum(program.compile_seconds for program in again)
+    np.testing.assert_array_equal(given.progress.state["tilt"], [5, 5, 5, 5])
 
 
 def test_a_method_outside_jax_sees_scaled_training_rows_and_no_test_labels(cut):

@@ -146,6 +146,22 @@ def test_source_counts_as_code(tmp_path, old, new, same):
     assert (changed == key_of_source(tmp_path, SOURCE)) == same
 
 
+def test_the_code_of_a_sampler_counts_too(tmp_path):
+    """The training may be another module's, as of a sampler in front of a built-in one."""
+
+    def key(source):
+        path = tmp_path / f"sampler_{next(NUMBERS)}.py"
+        path.write_text(source)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return registered(host=None, build=methods.get("ce").build, resample=module.resample)
+
+    source = "def resample(key, problem, facts):\n    return problem.train, 1\n"
+    assert key(source) == key(source)
+    assert key(source) != key(source.replace("1", "2"))
+
+
 def test_a_partial_stands_for_its_function(tmp_path):
     def wrap(function):
         return functools.partial(functools.partial(function), random_state=0)
