@@ -31,6 +31,7 @@ LAYERS = (
         "methods.random_under",
         "methods.sugar",
     ),
+    ("methods.codes",),
     ("methods.cwgan", "methods.deepsmote", "methods.supervised", "methods.explicit_gradient"),
     ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance", "methods.mesa"),
     ("methods.loss_methods",),

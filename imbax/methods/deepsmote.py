@@ -24,40 +24,40 @@ statistics of their normalisation. They are taken anew, over the training images
 is encoded (`recalibrate`); without that they stay as the code leaves them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import optax
 
 from imbax.losses import weighted_mean
 from imbax.methods.class_smote import Synthetic, class_counts, class_smote
+from imbax.methods.codes import (
+    Autoencoder,
+    Fitted,
+    decoded,
+    encoded,
+    image_batch,
+    recalibrated,
+    there_and_back,
+)
 from imbax.networks.autoencoder import decoder, encoder
-from imbax.networks.normalized import NormalizedNetwork, Stats
-from imbax.training import random_order
-from imbax.types import Batch, Params
+from imbax.training import each_batch, shuffled_minibatches
+from imbax.types import Batch, Rows, check_rows
 
 __all__ = [
     "PENALTIES",
-    "Autoencoder",
     "Config",
-    "Fitted",
     "Hparams",
     "Info",
     "State",
     "class_batch",
-    "decoded",
-    "encoded",
     "fit",
     "init",
     "networks",
-    "recalibrated",
     "sample",
     "step",
-    "variance_kept",
 ]
 
 PENALTIES = ("class_recon", "permuted", "none")
@@ -67,7 +67,7 @@ PENALTIES = ("class_recon", "permuted", "none")
 class Config:
     """Choices fixed at compile time; the first value named is the default."""
 
-    shape: Sequence[int]
+    shape: tuple[int, int, int]
     """Height, width and channels of an image."""
     classes: int
     """K."""
@@ -106,20 +106,6 @@ class Hparams(NamedTuple):
     """λ."""
 
 
-class Autoencoder(NamedTuple):
-    """Two networks."""
-
-    encoder: NormalizedNetwork
-    decoder: NormalizedNetwork
-
-
-class Fitted(NamedTuple):
-    """What encodes and decodes; each is a pair, the encoder's and the decoder's."""
-
-    params: tuple[Params, Params]
-    stats: tuple[Stats, Stats]
-
-
 class State(NamedTuple):
     """What the next epoch needs."""
 
@@ -135,8 +121,9 @@ class State(NamedTuple):
 
 
 class Info(NamedTuple):
-    """The two terms of a step's loss."""
+    """A step's loss and its two terms."""
 
+    loss: jax.Array
     reconstruction: jax.Array
     penalty: jax.Array
     """Not yet times λ."""
@@ -150,17 +137,14 @@ def networks(config: Config) -> Autoencoder:
     )
 
 
-def fit(
-    key: jax.Array, config: Config, hparams: Hparams, images: Batch
-) -> tuple[Fitted, jax.Array]:
-    """Train on images `x [n, h, w, c]` in [-1, 1] of classes `y [n]`; w 0 marks padding.
+def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[Fitted, jax.Array]:
+    """Train on the view's images, each a flat row of `h w c` values in [-1, 1] once scaled.
 
     Returns:
       The best epoch, its statistics taken anew if so configured, and each epoch's mean training
       loss `[epochs]`, NaN once training has stopped.
     """
-    chex.assert_shape(images.x, (None, *config.shape), custom_message="images: x is not `shape`")
-    chex.assert_equal_shape_prefix(list(images), 1, custom_message="images: x, y, w differ in rows")
+    check_rows(train, "deepsmote")
     nets = networks(config)
     starting, training = jax.random.split(key)
 
@@ -171,7 +155,7 @@ def fit(
     def one_more(carry):
         state, losses = carry
         at = state.epoch
-        state, loss = _epoch(jax.random.fold_in(training, at), nets, config, hparams, state, images)
+        state, loss = _epoch(jax.random.fold_in(training, at), nets, config, hparams, state, train)
         return state, losses.at[at].set(loss)
 
     with jax.default_matmul_precision("float32"):
@@ -179,7 +163,8 @@ def fit(
         state, losses = jax.lax.while_loop(running, one_more, carry)
         best = state.best
         if config.recalibrate:
-            best = best._replace(stats=recalibrated(nets, config, best, images))
+            stats = recalibrated(nets, best, train, config.shape, config.batch_size)
+            best = best._replace(stats=stats)
     return best, losses
 
 
@@ -203,166 +188,87 @@ def step(
     """One step of Adam on a batch of images and one of a single class (None: no penalty)."""
 
     def objective(params):
-        stats = state.now.stats
-        x, stats = _there_and_back(nets, params, stats, batch)
+        now = Fitted(params, state.now.stats)
+        x, stats = there_and_back(nets, now, batch)
         reconstruction, penalty = _error(x, batch.x, batch.w), jnp.zeros(())
         if of_class is not None:
-            x, stats = _there_and_back(nets, params, stats, of_class, config.encoder_gradient)
+            now = Fitted(params, stats)
+            x, stats = there_and_back(nets, now, of_class, detached=not config.encoder_gradient)
             shift = 1 if config.penalty == "permuted" else 0
             penalty = _error(x, jnp.roll(of_class.x, -shift, 0), of_class.w)
         loss = reconstruction + hparams.penalty_weight * penalty
-        return loss, (stats, Info(reconstruction, penalty))
+        return loss, (stats, Info(loss, reconstruction, penalty))
 
-    (_, (stats, info)), gradient = jax.value_and_grad(objective, has_aux=True)(state.now.params)
+    gradient, (stats, info) = jax.grad(objective, has_aux=True)(state.now.params)
     updates, opt_state = _optimizer(hparams).update(gradient, state.opt_state)
     params = optax.apply_updates(state.now.params, updates)
     return state._replace(now=Fitted(params, stats), opt_state=opt_state), info
 
 
-def class_batch(key: jax.Array, config: Config, images: Batch) -> Batch:
+def class_batch(key: jax.Array, config: Config, train: Rows) -> Batch:
     """Images of one class, drawn with replacement, `batch_size` of them."""
-    counts = class_counts(images.y, images.w, config.classes)
+    y = train.y.astype(jnp.int32)
+    counts = class_counts(y, train.w, config.classes)
     chance = jnp.where(counts > 0, 1.0 if config.class_draw == "uniform" else 1 / counts, 0)
     choosing, drawing = jax.random.split(key)
     c = jax.random.categorical(choosing, jnp.log(chance))
-    chosen = (images.y == c) & (images.w > 0)
+    chosen = (y == c) & (train.w > 0)
     place = jax.random.randint(drawing, (config.batch_size,), 1, chosen.sum() + 1)
-    return _take(images, jnp.searchsorted(jnp.cumsum(chosen), place))
-
-
-def recalibrated(
-    nets: Autoencoder, config: Config, fitted: Fitted, images: Batch
-) -> tuple[Stats, Stats]:
-    """Means over all batches of the images of the statistics by which each is normalised."""
-    zeros = jax.tree.map(jnp.zeros_like, fitted.stats)
-
-    def add(total, index):
-        batch = _take(images, index)
-        _, moved = _there_and_back(nets, fitted.params, zeros, batch)
-        # From zero a tenth of the batch's own statistics is taken.
-        rows = batch.w.sum()
-        add = lambda t, m: t + jnp.where(rows > 0, 10 * rows * m, 0)  # noqa: E731
-        return jax.tree.map(add, total, moved), rows
-
-    order = random_order(jax.random.key(0), images.w)
-    total, rows = jax.lax.scan(add, zeros, _in_batches(order, config.batch_size))
-    return jax.tree.map(lambda leaf: leaf / rows.sum(), total)
-
-
-def encoded(nets: Autoencoder, config: Config, fitted: Fitted, x: jax.Array) -> jax.Array:
-    """Codes `[n, latent]` of images `[n, h, w, c]` in [-1, 1], block by block."""
-    apply = lambda x: nets.encoder.apply(fitted.params[0], fitted.stats[0], x)[0]  # noqa: E731
-    return jax.lax.map(lambda one: apply(one[None])[0], x, batch_size=config.batch_size)
-
-
-def decoded(nets: Autoencoder, config: Config, fitted: Fitted, z: jax.Array) -> jax.Array:
-    """Images `[n, h, w, c]` in [-1, 1] of codes `[n, latent]`, block by block."""
-    apply = lambda z: nets.decoder.apply(fitted.params[1], fitted.stats[1], z)[0]  # noqa: E731
-    return jax.lax.map(lambda one: apply(one[None])[0], z, batch_size=config.batch_size)
+    drawn = train.take(jnp.searchsorted(jnp.cumsum(chosen), place))
+    return image_batch(*drawn, config.shape)
 
 
 def sample(
     key: jax.Array,
     config: Config,
     fitted: Fitted,
-    images: Batch,
+    train: Rows,
     wanted: jax.Array,
     *,
     max_rows: int,
     max_synth: int,
     k_neighbors: int = 5,
 ) -> Synthetic:
-    """New images: `class_smote` of codes, decoded.
+    """New images, `x [s, h, w, c]` in [-1, 1]: `class_smote` of codes, decoded.
 
     Args:
       key: random key.
       config: of the fit.
       fitted: what `fit` gave.
-      images: those to start from, in [-1, 1].
-      wanted: `[K]`: new images of each class.
-      max_rows: static upper bound on the images of a class of which new ones are wanted.
-      max_synth: static upper bound on the new images.
-      k_neighbors: neighbours to draw from, >= 1.
+      train: the view to start from, as in `fit`.
+      wanted: as the further arguments, of `class_smote`.
     """
-    nets = networks(config)
+    nets, images = networks(config), image_batch(*train.all(), config.shape)
     sizes = {"max_rows": max_rows, "max_synth": max_synth, "k_neighbors": k_neighbors}
     with jax.default_matmul_precision("float32"):
-        codes = encoded(nets, config, fitted, images.x)
+        codes = encoded(nets, fitted, images.x, config.batch_size)
         made = class_smote(key, codes, images.y, images.w, wanted, **sizes)
-        return made._replace(x=decoded(nets, config, fitted, made.x))
+        return made._replace(x=decoded(nets, fitted, made.x, config.batch_size))
 
 
-def variance_kept(images: Batch, reconstructed: jax.Array, classes: int) -> jax.Array:
-    """Of each class, the variance of its reconstructions over that of its images, `[K]`.
-
-    Near 0 a class has collapsed to one picture. NaN where its images do not vary.
-    """
-    rows = class_counts(images.y, images.w, classes)
-    real = (images.w > 0)[:, None]
-
-    def variance(x):
-        x = jnp.where(real, x.reshape(len(x), -1), 0)
-        zeros = jnp.zeros((classes, x.shape[1]))
-        mean = zeros.at[images.y].add(x) / jnp.maximum(rows, 1)[:, None]
-        return zeros.at[images.y].add(jnp.where(real, (x - mean[images.y]) ** 2, 0)).sum(1)
-
-    of_images = variance(images.x)
-    return jnp.where(of_images > 0, variance(reconstructed) / of_images, jnp.nan)
-
-
-def _epoch(key, nets, config, hparams, state, images):
+def _epoch(key, nets, config, hparams, state, train):
     shuffling, drawing = jax.random.split(key)
-    order = random_order(shuffling, images.w)
 
-    def one_batch(carry, item):
-        state, total = carry
-        number, index = item
-        batch = _take(images, index)
+    def one_batch(state, number, drawn):
+        batch = image_batch(train.features(drawn.row), drawn.y, drawn.w, config.shape)
         of_class = None
         if config.penalty != "none":
-            of_class = class_batch(jax.random.fold_in(drawing, number), config, images)
-        after, info = step(nets, config, hparams, state, batch, of_class)
-        loss, rows = info.reconstruction + hparams.penalty_weight * info.penalty, batch.w.sum()
-        # A batch that is all padding must not even advance Adam's clock.
-        after = jax.tree.map(lambda new, old: jnp.where(rows > 0, new, old), after, state)
-        return (after, total + jnp.where(rows > 0, loss * rows, 0)), None
+            of_class = class_batch(jax.random.fold_in(drawing, number), config, train)
+        return step(nets, config, hparams, state, batch, of_class)
 
-    batches = _in_batches(order, config.batch_size)
-    numbered = jnp.arange(len(batches)), batches
-    (state, total), _ = jax.lax.scan(one_batch, (state, jnp.zeros(())), numbered)
-    loss = total / (images.w > 0).sum()
-    better = loss < state.best_loss
-    stale = jnp.where(loss < 0.999 * state.best_loss, 0, state.stale + 1)
+    batches = shuffled_minibatches(shuffling, train, config.batch_size)
+    state, info = each_batch(one_batch, state, batches)
+    better = info.loss < state.best_loss
+    stale = jnp.where(info.loss < 0.999 * state.best_loss, 0, state.stale + 1)
     best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.now, state.best)
-    lowest = jnp.minimum(loss, state.best_loss)
-    return state._replace(best=best, best_loss=lowest, stale=stale, epoch=state.epoch + 1), loss
-
-
-def _there_and_back(nets, params, stats, batch, encoder_gradient=True):
-    """Reconstructions in training, and the statistics moved by both networks."""
-    z, of_encoder = nets.encoder.apply(params[0], stats[0], batch.x, batch.w)
-    z = z if encoder_gradient else jax.lax.stop_gradient(z)
-    x, of_decoder = nets.decoder.apply(params[1], stats[1], z, batch.w)
-    return x, (of_encoder, of_decoder)
+    lowest = jnp.minimum(info.loss, state.best_loss)
+    state = state._replace(best=best, best_loss=lowest, stale=stale, epoch=state.epoch + 1)
+    return state, info.loss
 
 
 def _error(x, target, w):
     """Mean squared difference over pixels and rows."""
     return weighted_mean(((x - target) ** 2).reshape(len(x), -1).mean(1), w)
-
-
-def _take(images, index):
-    """Rows `index [m]`; beyond the last one, padding, which is black."""
-    row = jnp.minimum(index, len(images.w) - 1)
-    w = jnp.where(index < len(images.w), images.w[row], 0)
-    x = jnp.where((w > 0).reshape(-1, 1, 1, 1), images.x[row], 0)
-    return Batch(x, images.y[row], w)
-
-
-def _in_batches(order, size):
-    """`[steps, size]`; what is missing in the last batch is no row."""
-    n = len(order)
-    return jnp.pad(order, (0, -n % size), constant_values=n).reshape(-1, size)
 
 
 def _optimizer(hparams):

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from imbax.methods import codes
 from imbax.methods import deepsmote as ds
-from imbax.types import Batch
+from imbax.types import Batch, rows
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
@@ -24,7 +25,11 @@ def images(padding=0):
     x = np.tanh(rng.normal(size=(20, 8, 8, 1)) + y[:, None, None, None] - 1)
     x = np.concatenate([x, np.full((padding, 8, 8, 1), np.nan)]).astype(np.float32)
     y = np.concatenate([y, np.zeros(padding, int)]).astype(np.int32)
-    return Batch(*map(jnp.asarray, (x, y, (np.arange(len(y)) < 20).astype(np.float32))))
+    return rows(x.reshape(len(x), -1), y, np.arange(len(y)) < 20)
+
+
+def pictures(padding=0):
+    return codes.image_batch(*images(padding).all(), SMALL.shape)
 
 
 @functools.cache
@@ -37,7 +42,7 @@ def fitted(**options):
 def after_one_step(weight=1.0, **options):
     config = dataclasses.replace(SMALL, **options)
     data, hparams = images(), ds.Hparams(0.01, weight)
-    batch = Batch(*(leaf[8:16] for leaf in data))
+    batch = Batch(*(leaf[8:16] for leaf in pictures()))
     of_class = None
     if config.penalty != "none":
         of_class = ds.class_batch(jax.random.key(4), config, data)
@@ -49,7 +54,7 @@ def after_one_step(weight=1.0, **options):
 
 def reconstructed(fitted):
     """What training comes to; a bias before a normalisation moves by rounding, to no effect."""
-    return ds.decoded(NETS, SMALL, fitted, ds.encoded(NETS, SMALL, fitted, images().x))
+    return codes.decoded(NETS, fitted, codes.encoded(NETS, fitted, pictures().x, 8), 8)
 
 
 def differ(a, b):
@@ -122,10 +127,9 @@ def test_runs_are_an_axis():
 
 
 def test_statistics_are_those_of_the_training_images():
-    data = images()
-    config = dataclasses.replace(SMALL, batch_size=20)
+    data = pictures()
     state = ds.init(KEY, NETS, ds.Hparams())
-    stats = ds.recalibrated(NETS, config, state.now, data)
+    stats = codes.recalibrated(NETS, state.now, images(), SMALL.shape, 20)
     # With them and all images in one batch, the two ways to normalise agree.
     trained, _ = NETS.encoder.apply(state.now.params[0], stats[0], data.x, data.w)
     used, _ = NETS.encoder.apply(state.now.params[0], stats[0], data.x)
@@ -152,20 +156,20 @@ def test_samples_are_images_of_the_classes_wanted():
     np.testing.assert_array_equal(given.y[:16], np.repeat([1, 2], (6, 10)))
     assert given.w.sum() == 16
     assert (jnp.abs(given.x) <= 1).all()
-    codes = ds.encoded(NETS, SMALL, fitted()[0], images().x)
+    z = codes.encoded(NETS, fitted()[0], pictures().x)
     i, j = given.parents.T
-    z = codes[i] + given.gap[:, None] * (codes[j] - codes[i])
-    expected = ds.decoded(NETS, SMALL, fitted()[0], z)
+    z = z[i] + given.gap[:, None] * (z[j] - z[i])
+    expected = codes.decoded(NETS, fitted()[0], z)
     np.testing.assert_allclose(given.x[:16], expected[:16], 1e-4, 1e-5)
 
 
 def test_variance_kept_is_by_class():
-    data = images(padding=3)
+    data = pictures(padding=3)
     shrunk = jnp.where(data.y[:, None, None, None] == 1, 0.5 * data.x, data.x)
-    kept = ds.variance_kept(data, shrunk, 3)
+    kept = codes.variance_kept(data, shrunk, 3)
     np.testing.assert_allclose(kept, [1, 0.25, 1], 1e-5)
     assert np.isnan(
-        ds.variance_kept(Batch(*(leaf[-4:-3] for leaf in data)), shrunk[-4:-3], 3)
+        codes.variance_kept(Batch(*(leaf[-4:-3] for leaf in data)), shrunk[-4:-3], 3)
     ).all()
 
 
