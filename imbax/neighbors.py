@@ -26,7 +26,7 @@ def nearest(
     k: int,
     *,
     own: jax.Array | None = None,
-    block: int = 4096,
+    block: int = 8192,
 ) -> tuple[jax.Array, jax.Array]:
     """The k nearest points of each query by Euclidean distance, nearest first.
 
@@ -90,7 +90,7 @@ def kernel_sum(
     scale: jax.Array,
     values: jax.Array,
     *,
-    block: int = 4096,
+    block: int = 8192,
 ) -> jax.Array:
     """`Σ_j kernel(‖q_i - p_j‖², scale_j) values_j` for each query i, `[q, c]`.
 
