@@ -36,6 +36,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--strategy", choices=("auto", "map", "vmap"), default="auto")
     run.add_argument("--plugin", action="append", default=[], metavar="FILE",
                      help="a Python file that registers methods of your own")  # fmt: skip
+    image = run.add_argument_group("suites of images")
+    image.add_argument("--scale", choices=("small", "full"), default="small",
+                       help="small: for a CPU; full: the paper's")  # fmt: skip
+    image.add_argument("--recipe", choices=("plain", "strong"), default="plain",
+                       help="strong: the classifier's images are cropped and flipped")  # fmt: skip
     table = run.add_argument_group("suite custom")
     table.add_argument("--data", type=Path, metavar="FILE", help="CSV, Parquet or npz")
     table.add_argument("--target", metavar="COLUMN", help="the column of labels")

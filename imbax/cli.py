@@ -33,6 +33,8 @@ def _run(options):
         raise InputError(f"--seeds {seeds}, expected at least 1")
     if suite.loader == "sine":
         return _run_sine(suite, seeds, options)
+    if suite.loader == "images":
+        return _run_images(suite, options)
     if options.memory <= 0:
         raise InputError(f"--memory {options.memory:g}, expected GB above 0")
     folds = suite.folds if options.folds is None else options.folds
@@ -54,10 +56,12 @@ def _run(options):
     from imbax.experiments.plan import Protocol
     from imbax.experiments.report import write_report
     from imbax.experiments.run import run_suite, with_starts
+    from imbax.methods import get
 
     _load_plugins(options.plugin)
-    methods = _methods(options.methods, suite)
-    if added := set(with_starts(methods)) - set(methods):
+    names = _methods(options.methods, suite)
+    methods = [get(name) for name in with_starts(names)]
+    if added := {method.name for method in methods} - set(names):
         print(f"also running {', '.join(sorted(added))}: others start from it")
     numbers = {"folds": folds, "epochs": epochs, "n_synth": options.n_synth}
     protocol = Protocol(**numbers, **(suite.protocol | _protocol_options(options)))
@@ -73,12 +77,59 @@ def _run(options):
     return 2 if outcome.failed else 0
 
 
-def _run_sine(suite, seeds, options):
-    for name in ("datasets", "methods", "folds", "epochs", "data"):
+def _run_images(suite, options):
+    given = ("datasets", "data", "scaling", "components", "fit_on", "plugin")
+    _refuse(suite, options, given, "--scale, --recipe, --methods, --seeds, --folds, --epochs")
+    changes = dict(suite.full) if options.scale == "full" else {}
+    numbers = {name: changes.pop(name, getattr(suite, name)) for name in ("seeds", "folds")}
+    numbers |= {name: value for name in numbers if (value := getattr(options, name)) is not None}
+    seeds = numbers.pop("seeds")
+    changes = {"epochs": suite.epochs, **suite.protocol, **changes, **numbers}
+    if options.epochs is not None:
+        changes["epochs"] = options.epochs
+    if options.recipe == "strong":
+        changes |= suite.strong
+    suffixes = [options.scale] * (options.scale != "small") + [options.recipe] * (
+        options.recipe != "plain"
+    )
+    out = options.out or Path("results") / "_".join([suite.name, *suffixes])
+    _check_writable(out)
+    _start_jax()
+    _keep_compiled_programs()
+    from functools import partial
+
+    from imbax.data.images import images
+    from imbax.experiments.cells import Engine
+    from imbax.experiments.images.lab import ImageLab
+    from imbax.experiments.images.plan import ImageProtocol
+    from imbax.experiments.images.report import write_image_report
+    from imbax.experiments.run import run_suite
+    from imbax.methods.image_methods import IMAGE_METHODS, image_method
+
+    names = tuple(IMAGE_METHODS) if options.methods == ["all"] else options.methods
+    methods = [image_method(name) for name in names or suite.methods]
+    engine = Engine(strategy=options.strategy, memory=options.memory * 2**30)
+    lab = ImageLab(ImageProtocol(**changes), engine, out, suite.name)
+    datasets = [(name, partial(images, name, options.data_home)) for name in suite.datasets]
+    command = shlex.join(["imbax", *options.given])
+    outcome = run_suite(lab, datasets, methods, range(seeds), required=True, command=command)
+    for where, error in outcome.failed.items():
+        print(f"imbax: error: {where}: {error}", file=sys.stderr)
+    if any((out / "runs").glob("*/*/*.parquet")):
+        print(f"report: {write_image_report([out], out)}")
+    return 2 if outcome.failed else 0
+
+
+def _refuse(suite, options, names, taken):
+    for name in names:
         if getattr(options, name):
-            raise InputError(
-                f"--{name} does not apply to suite sine; it takes --seeds, --out and --memory"
-            )
+            flag = name.replace("_", "-")
+            raise InputError(f"--{flag} does not apply to suite {suite.name}; it takes {taken}")
+
+
+def _run_sine(suite, seeds, options):
+    given = ("datasets", "methods", "folds", "epochs", "data")
+    _refuse(suite, options, given, "--seeds, --out and --memory")
     out = options.out or Path("results") / suite.name
     _check_writable(out)
     _start_jax()

@@ -62,6 +62,16 @@ class Images:
         """Height, width, channels."""
         return self.x.shape[1:]
 
+    @property
+    def n_rows(self) -> int:
+        """Training images."""
+        return len(self.x)
+
+    @property
+    def n_features(self) -> int:
+        """Values of an image."""
+        return int(np.prod(self.shape))
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hex sha256 of all arrays, with shapes: equal images, equal text."""

@@ -51,12 +51,14 @@ def styles_of(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
     return styles
 
 
-def new_figure(width: float, height: float, panels: int) -> "tuple[Figure, list[Axes]]":
+def new_figure(
+    width: float, height: float, panels: int, widths: Sequence[float] | None = None
+) -> "tuple[Figure, list[Axes]]":
     # A figure of its own instead of pyplot: nothing global, any thread, no window.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = list(figure.subplots(1, panels, squeeze=False)[0])
+    axes = list(figure.subplots(1, panels, squeeze=False, width_ratios=widths)[0])
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color("#999999")

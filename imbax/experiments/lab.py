@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -29,6 +29,8 @@ __all__ = ["Lab"]
 class Lab:
     """Computes cells, or finds them stored."""
 
+    schema: ClassVar = store.SCHEMA
+    """Columns of a result."""
     protocol: Protocol
     engine: Engine = field(default_factory=Engine)
     out: Path | None = None
@@ -51,16 +53,15 @@ class Lab:
             self._compute(dataset, method, missing)
         elif self.out is not None:
             key = self._key(dataset, method)
-            store.renew(self.out, dataset.name, method.name, key, seeds)
+            store.renew(self.out, dataset.name, method.name, key, seeds, self.schema)
 
     def missing(self, dataset: Dataset, method: Method, seeds: Sequence[int]) -> list[int]:
         """The seeds of a cell that are not there yet."""
         key = self._key(dataset, method)
         if self.out is None:
             return [seed for seed in seeds if (key, seed) not in self._rows]
-        return [
-            seed for seed in seeds if not store.has(self.out, dataset.name, method.name, key, seed)
-        ]
+        cell = self.out, dataset.name, method.name, key
+        return [seed for seed in seeds if not store.has(*cell, seed, self.schema)]
 
     def rows(self, dataset: Dataset, method: Method, seeds: Sequence[int]) -> pd.DataFrame:
         """One row per run of a cell, without the large arrays."""

@@ -25,7 +25,7 @@ from imbax.errors import InputError
 from imbax.experiments import sizes as rounded
 from imbax.methods import Facts
 
-__all__ = ["Plan", "Protocol", "plan"]
+__all__ = ["Plan", "Protocol", "plan", "run_key"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def plan(
     sizes = rounded.part_sizes(dataset, parts, protocol.folds, protocol.valid_fraction, regular)
     n_rows, n_columns = rounded.rows(len(x)), rounded.columns(x.shape[1])
     runs = {
-        "key": jnp.stack([_run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
+        "key": jnp.stack([run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
         **{
             name: np.stack(
                 [_zeros_after(getattr(scaling, name), n_columns) for scaling in scalings]
@@ -186,7 +186,8 @@ def _fit_scaling(x, part, protocol):
     return fit_principal_axes(x[rows], scaling, protocol.components)
 
 
-def _run_key(seed, fold):
+def run_key(seed: int, fold: int) -> jax.Array:
+    """The random key of a run; its other random numbers all follow from it."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), seed), fold)
 
 

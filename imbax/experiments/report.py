@@ -23,7 +23,7 @@ from imbax.experiments.findings import findings, further_from_paper, moving_poin
 from imbax.experiments.readings import readings_page
 from imbax.experiments.selection import optimistic_page
 
-__all__ = ["write_report"]
+__all__ = ["manifests_of", "plain", "timings", "write_report"]
 
 Provenance = Sequence[dict[str, Any]]
 
@@ -58,7 +58,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
             "runs/<dataset>/<method>/*.parquet there; run an experiment first or name its folder"
         )
     tables.write_tables(runs, provenance, out)
-    manifests = _manifests([*folders, out])
+    manifests = manifests_of([*folders, out])
     sections = [
         "# Report",
         _what_was_run(runs, provenance, manifests),
@@ -74,7 +74,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
         _methods(provenance),
         moving_points(runs),
         _left_out(runs, provenance, manifests, remarks),
-        _timings(provenance),
+        timings(provenance),
         _BY_DATASET,
         *(_dataset(folders, out, runs, dataset) for dataset in sorted(set(runs["dataset"]))),
     ]
@@ -99,7 +99,7 @@ def _what_was_run(runs: pd.DataFrame, provenance: Provenance, manifests: Provena
         more = f" and {len(fewer) - _MOST_LISTED} more" if len(fewer) > _MOST_LISTED else ""
         lines.append(f"- Fewer runs than other methods: {', '.join(fewer[:_MOST_LISTED])}{more}")
     for title, name in (("Ran on", "environment"), ("Settings", "settings")):
-        for text, n in Counter(_plain(one[name]) for one in provenance).most_common():
+        for text, n in Counter(plain(one[name]) for one in provenance).most_common():
             lines.append(f"- {title}: {text} ({count(n, 'result file')})")
     lines += [
         "- Validation rows chose the checkpoint of each network. Test rows were scored once, with "
@@ -196,7 +196,8 @@ def _left_out(
     return "## What is missing\n\n" + "\n".join(lines)
 
 
-def _timings(provenance: Provenance) -> str:
+def timings(provenance: Provenance) -> str:
+    """The section on time: compiling and running by method."""
     names = ["n_runs", "compile_seconds", "run_seconds"]
     table = tables.timing_table(provenance).groupby("method")[names].sum()
     table = table.loc[tables.in_order(table.index)]
@@ -260,7 +261,7 @@ def _dataset(folders: Sequence[Path], out: Path, runs: pd.DataFrame, dataset: st
     )
 
 
-def _manifests(folders: Iterable[Path]) -> list[dict[str, Any]]:
+def manifests_of(folders: Iterable[Path]) -> list[dict[str, Any]]:
     """What the runner left behind about commands, skipped datasets and failed cells."""
     found = []
     for folder in dict.fromkeys(folder.resolve() for folder in folders):
@@ -275,7 +276,8 @@ def _manifests(folders: Iterable[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def _plain(facts: dict[str, Any]) -> str:
+def plain(facts: dict[str, Any]) -> str:
+    """Facts as a line of names and values."""
     return ", ".join(
         f"{name} {value if isinstance(value, str) else json.dumps(value)}"
         for name, value in facts.items()

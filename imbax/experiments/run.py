@@ -108,7 +108,7 @@ class Outcome:
 def run_suite(
     lab: Lab,
     datasets: Iterable[tuple[str, Callable[[], Dataset]]],
-    methods: Sequence[str],
+    methods: Sequence[Method],
     seeds: Sequence[int],
     *,
     required: bool,
@@ -120,7 +120,7 @@ def run_suite(
     Args:
       lab: with an output folder.
       datasets: names and their loaders, in order.
-      methods: registered names; what they start from is added.
+      methods: each after the one it starts from.
       seeds: the seeds wanted.
       required: whether a data set that cannot be had is a failure (the user named it) or skipped.
       command: the command line, to be kept beside the results.
@@ -132,9 +132,8 @@ def run_suite(
     console = console or Console()
     outcome = Outcome()
     loaded = _load(datasets, required, outcome, console)
-    order = [get(name) for name in with_starts(methods)]
     cells = []
-    for dataset, method in itertools.product(loaded, order):
+    for dataset, method in itertools.product(loaded, methods):
         if lab.missing(dataset, method, seeds):
             cells.append((dataset, method))
         else:

@@ -88,15 +88,21 @@ def file_path(out: Path, dataset: str, method: str, key: str, seed: int) -> Path
     return Path(out, "runs", safe_name(dataset), safe_name(method), f"{key}-seed{seed}.parquet")
 
 
-def write(out: Path, rows: list[dict[str, Any]], provenance: dict[str, Any]) -> Path:
+def write(
+    out: Path,
+    rows: list[dict[str, Any]],
+    provenance: dict[str, Any],
+    schema: pa.Schema = SCHEMA,
+) -> Path:
     """Write the folds of one cell and seed; returns the file, which is whole or not there.
 
-    ``rows`` hold every column of ``SCHEMA`` (``plane`` may be left out) and share one seed;
+    ``rows`` hold every column of ``schema`` (those of bytes may be left out) and share one seed;
     ``provenance`` is JSON-ready and names ``dataset``, ``method`` and ``key``. Raises
     ``ValueError`` for missing or unknown columns and for rows of several seeds.
     """
+    optional = {field.name for field in schema if pa.types.is_binary(field.type)}
     for row in rows:
-        if wrong := (set(row) | {"plane"}) ^ set(SCHEMA.names):
+        if wrong := (set(row) | optional) ^ set(schema.names):
             raise ValueError(f"result row has missing or unknown columns: {sorted(wrong)}")
     seeds = {int(row["seed"]) for row in rows}
     if len(seeds) != 1:
@@ -105,7 +111,7 @@ def write(out: Path, rows: list[dict[str, Any]], provenance: dict[str, Any]) -> 
         b"imbax": json.dumps(provenance, default=_plain).encode(),
         b"imbax_file": json.dumps({"seed": min(seeds), "written": time.time()}).encode(),
     }
-    table = pa.Table.from_pylist(rows, SCHEMA.with_metadata(metadata))
+    table = pa.Table.from_pylist(rows, schema.with_metadata(metadata))
     path = file_path(
         out, provenance["dataset"], provenance["method"], provenance["key"], min(seeds)
     )
@@ -115,20 +121,29 @@ def write(out: Path, rows: list[dict[str, Any]], provenance: dict[str, Any]) -> 
     return path
 
 
-def has(out: Path, dataset: str, method: str, key: str, seed: int) -> bool:
+def has(
+    out: Path, dataset: str, method: str, key: str, seed: int, schema: pa.Schema = SCHEMA
+) -> bool:
     """Whether the runs of this cell and seed are stored and whole."""
     path = file_path(out, dataset, method, key, seed)
     if not path.is_file():
         return False
     try:
         _open(path)
-        _load(path, SCHEMA)
+        _load(path, schema)
     except _DAMAGED:
         return False
     return True
 
 
-def renew(out: Path, dataset: str, method: str, key: str, seeds: Iterable[int]) -> None:
+def renew(
+    out: Path,
+    dataset: str,
+    method: str,
+    key: str,
+    seeds: Iterable[int],
+    schema: pa.Schema = SCHEMA,
+) -> None:
     """Make these stored settings of a cell the ones that count, if others were written later."""
     folder = file_path(out, dataset, method, key, 0).parent
     stored = list(_readable(folder.glob("*.parquet")))
@@ -136,19 +151,24 @@ def renew(out: Path, dataset: str, method: str, key: str, seeds: Iterable[int]) 
     mine = [one for one in stored if one.provenance["key"] == key and one.seed in set(seeds)]
     if others and mine and max(others) > max(one.written for one in mine):
         for one in mine:
-            write(out, _load(one.path, SCHEMA).to_pylist(), one.provenance)
+            write(out, _load(one.path, schema).to_pylist(), one.provenance, schema)
 
 
 def read(
-    folders: Iterable[Path], *, arrays: bool = False, dataset: str | None = None
+    folders: Iterable[Path],
+    *,
+    arrays: bool = False,
+    dataset: str | None = None,
+    schema: pa.Schema = SCHEMA,
 ) -> pd.DataFrame:
     """All runs of all folders, or those of one ``dataset``; one row per fold and seed.
 
-    The columns are those of ``SCHEMA``, without the large ``ARRAYS`` unless ``arrays``. Each cell
+    The columns are those of ``schema``, unless ``arrays`` without lists, maps and bytes. Each cell
     shows one set of settings: where folders (or old and new runs in one folder) disagree, those
     written last are kept and a warning names both. Damaged files are left out with a warning.
     """
-    schema = pa.schema([field for field in SCHEMA if arrays or field.name not in ARRAYS])
+    small = lambda kind: not (pa.types.is_nested(kind) or pa.types.is_binary(kind))  # noqa: E731
+    schema = pa.schema([field for field in schema if arrays or small(field.type)])
     tables = [schema.empty_table()]
     for stored in _find(folders, dataset):
         try:

@@ -23,7 +23,7 @@ class Synthetic(NamedTuple):
     """Rows made of others."""
 
     x: jax.Array
-    """`[s, d]`."""
+    """`[s, ...]`."""
     y: jax.Array
     """`[s]`: their classes."""
     w: jax.Array

@@ -42,6 +42,7 @@ from imbax.methods.codes import (
     recalibrated,
     there_and_back,
 )
+from imbax.methods.generator import Generator
 from imbax.networks.autoencoder import decoder, encoder
 from imbax.training import each_batch, shuffled_minibatches
 from imbax.types import Batch, Rows, check_rows
@@ -53,7 +54,10 @@ __all__ = [
     "Info",
     "State",
     "class_batch",
+    "epoch",
+    "finish",
     "fit",
+    "generator",
     "init",
     "networks",
     "sample",
@@ -61,6 +65,9 @@ __all__ = [
 ]
 
 PENALTIES = ("class_recon", "permuted", "none")
+
+# Names of a run's random streams.
+_INIT, _EPOCHS = 0, 1
 
 
 @dataclass(frozen=True)
@@ -145,32 +152,42 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
       loss `[epochs]`, NaN once training has stopped.
     """
     check_rows(train, "deepsmote")
+    one_more = lambda state, _: epoch(key, config, hparams, state, train)  # noqa: E731
+    state, losses = jax.lax.scan(one_more, init(key, config, hparams), length=config.epochs)
+    return finish(config, state, train), losses
+
+
+def generator(config: Config, hparams: Hparams) -> Generator:
+    """The method for an engine that trains it piece by piece; `fit` does it in one."""
     nets = networks(config)
-    starting, training = jax.random.split(key)
+    pictures = lambda x: x.reshape(-1, *config.shape)  # noqa: E731
+    encode = lambda fitted, x: encoded(nets, fitted, pictures(x), config.batch_size)  # noqa: E731
+    decode = lambda fitted, z: _flat(decoded(nets, fitted, z, config.batch_size))  # noqa: E731
 
-    def running(carry):
-        state, _ = carry
-        return (state.epoch < config.epochs) & (state.stale < config.patience)
+    def draw(key, fitted, train, wanted, **sizes):
+        made = sample(key, config, fitted, train, wanted, **sizes)
+        return made._replace(x=_flat(made.x))
 
-    def one_more(carry):
-        state, losses = carry
-        at = state.epoch
-        state, loss = _epoch(jax.random.fold_in(training, at), nets, config, hparams, state, train)
-        return state, losses.at[at].set(loss)
+    def strip(fitted, a, b, steps):
+        a, b = encode(fitted, a), encode(fitted, b)
+        share = jnp.linspace(0, 1, steps)[:, None]
+        between = a[:, None] + share * (b - a)[:, None]
+        return decode(fitted, between.reshape(-1, config.latent)).reshape(len(a), steps, -1)
 
-    with jax.default_matmul_precision("float32"):
-        carry = init(starting, nets, hparams), jnp.full(config.epochs, jnp.nan)
-        state, losses = jax.lax.while_loop(running, one_more, carry)
-        best = state.best
-        if config.recalibrate:
-            stats = recalibrated(nets, best, train, config.shape, config.batch_size)
-            best = best._replace(stats=stats)
-    return best, losses
+    return Generator(
+        init=lambda key, train: init(key, config, hparams),
+        epoch=lambda key, state, train: epoch(key, config, hparams, state, train),
+        finish=lambda state, train: finish(config, state, train),
+        sample=draw,
+        reconstruct=lambda fitted, x: decode(fitted, encode(fitted, x)),
+        strip=strip,
+    )
 
 
-def init(key: jax.Array, nets: Autoencoder, hparams: Hparams) -> State:
+def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
     """Fresh networks and Adam's state."""
-    pairs = [net.init(key) for net, key in zip(nets, jax.random.split(key), strict=True)]
+    keys = jax.random.split(jax.random.fold_in(key, _INIT))
+    pairs = [net.init(key) for net, key in zip(networks(config), keys, strict=True)]
     now = Fitted(*zip(*pairs, strict=True))
     opt_state = _optimizer(hparams).init(now.params)
     zero = jnp.zeros((), jnp.int32)
@@ -246,7 +263,31 @@ def sample(
         return made._replace(x=decoded(nets, fitted, made.x, config.batch_size))
 
 
-def _epoch(key, nets, config, hparams, state, train):
+def epoch(
+    key: jax.Array, config: Config, hparams: Hparams, state: State, train: Rows
+) -> tuple[State, jax.Array]:
+    """One more pass over the images, if training has not stopped, and its mean loss or NaN.
+
+    `key` is the run's, the same for every epoch.
+    """
+    nets = networks(config)
+    key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), state.epoch)
+    more = lambda state: _pass(key, nets, config, hparams, state, train)  # noqa: E731
+    running = (state.epoch < config.epochs) & (state.stale < config.patience)
+    with jax.default_matmul_precision("float32"):
+        return jax.lax.cond(running, more, lambda state: (state, jnp.array(jnp.nan)), state)
+
+
+def finish(config: Config, state: State, train: Rows) -> Fitted:
+    """The best epoch, its statistics taken anew if so configured."""
+    if not config.recalibrate:
+        return state.best
+    with jax.default_matmul_precision("float32"):
+        stats = recalibrated(networks(config), state.best, train, config.shape, config.batch_size)
+    return state.best._replace(stats=stats)
+
+
+def _pass(key, nets, config, hparams, state, train):
     shuffling, drawing = jax.random.split(key)
 
     def one_batch(state, number, drawn):
@@ -264,6 +305,10 @@ def _epoch(key, nets, config, hparams, state, train):
     lowest = jnp.minimum(info.loss, state.best_loss)
     state = state._replace(best=best, best_loss=lowest, stale=stale, epoch=state.epoch + 1)
     return state, info.loss
+
+
+def _flat(x):
+    return x.reshape(len(x), -1)
 
 
 def _error(x, target, w):

@@ -35,7 +35,10 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) 
     slices = [
         x[:, i : i + last[0] : stride, j : j + last[1] : stride] for i in range(k) for j in range(k)
     ]
-    return jnp.concatenate(slices, -1) @ kernel.reshape(k * k * c, f)
+    patches = jnp.concatenate(slices, -1)
+    # As matrices of two axes: with more, the gradient by the kernel would transpose the patches.
+    y = patches.reshape(-1, k * k * c) @ kernel.reshape(-1, f)
+    return y.reshape(*patches.shape[:3], f)
 
 
 def conv_transpose(
@@ -60,7 +63,8 @@ def conv_transpose(
     more = reach * stride - k
     kernel = jnp.pad(kernel, ((0, more), (0, more), (0, 0), (0, 0)))
     kernel = kernel.reshape(reach, stride, reach, stride, c, f).transpose(4, 0, 2, 1, 3, 5)
-    parts = (x @ kernel.reshape(c, -1)).reshape(n, h, w, reach, reach, stride * stride * f)
+    parts = x.reshape(-1, c) @ kernel.reshape(c, -1)
+    parts = parts.reshape(n, h, w, reach, reach, stride * stride * f)
     blocks = sum(
         jnp.pad(parts[:, :, :, i, j], ((0, 0), (i, reach - 1 - i), (j, reach - 1 - j), (0, 0)))
         for i in range(reach)

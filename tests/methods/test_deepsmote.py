@@ -46,7 +46,7 @@ def after_one_step(weight=1.0, **options):
     of_class = None
     if config.penalty != "none":
         of_class = ds.class_batch(jax.random.key(4), config, data)
-    state = ds.init(KEY, NETS, hparams)
+    state = ds.init(KEY, SMALL, hparams)
     run = jax.jit(lambda: ds.step(NETS, config, hparams, state, batch, of_class))
     state, info = run()
     return state.now, info
@@ -98,7 +98,7 @@ def test_the_permuted_penalty_compares_with_the_next_image():
     (_, same), (_, permuted) = (after_one_step(penalty=p) for p in ("class_recon", "permuted"))
     data, hparams = images(), ds.Hparams()
     of_class = ds.class_batch(jax.random.key(4), SMALL, data)
-    state = ds.init(KEY, NETS, hparams)
+    state = ds.init(KEY, SMALL, hparams)
     (_, stats), w = state.now.stats, jnp.ones(8)
     z, _ = NETS.encoder.apply(state.now.params[0], state.now.stats[0], of_class.x, w)
     x, _ = NETS.decoder.apply(state.now.params[1], stats, z, w)
@@ -128,7 +128,7 @@ def test_runs_are_an_axis():
 
 def test_statistics_are_those_of_the_training_images():
     data = pictures()
-    state = ds.init(KEY, NETS, ds.Hparams())
+    state = ds.init(KEY, SMALL, ds.Hparams())
     stats = codes.recalibrated(NETS, state.now, images(), SMALL.shape, 20)
     # With them and all images in one batch, the two ways to normalise agree.
     trained, _ = NETS.encoder.apply(state.now.params[0], stats[0], data.x, data.w)
@@ -141,7 +141,7 @@ def test_statistics_are_those_of_the_training_images():
 def test_training_stops_where_nothing_is_gained_and_keeps_the_best():
     config = dataclasses.replace(SMALL, epochs=9, patience=3, penalty="none", batch_size=20)
     best, losses = jax.jit(lambda: ds.fit(KEY, config, ds.Hparams(0.0), images()))()
-    start = ds.init(jax.random.split(KEY)[0], NETS, ds.Hparams())
+    start = ds.init(KEY, SMALL, ds.Hparams())
     jax.tree.map(np.testing.assert_array_equal, best.params, start.now.params)
     np.testing.assert_array_equal(np.isfinite(losses), np.arange(9) < 4)
 

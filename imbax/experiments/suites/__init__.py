@@ -50,14 +50,18 @@ class Suite:
     name: str
     title: str
     loader: str
-    """Where its data sets come from: "quickstart", "imblearn27", "adult" or "file"."""
+    """Where its data sets come from: "quickstart", "imblearn27", "adult", "images" or "file"."""
     seeds: int
     folds: int
     epochs: int
     datasets: tuple[str, ...] = ()
     methods: tuple[str, ...] = METHODS
     protocol: Mapping[str, Any] = field(default_factory=dict)
-    """Further fields of `plan.Protocol`."""
+    """Further fields of `plan.Protocol`, or of `images.plan.ImageProtocol`."""
+    full: Mapping[str, Any] = field(default_factory=dict)
+    """What `--scale full` changes of a suite of images: seeds, folds, epochs, the protocol."""
+    strong: Mapping[str, Any] = field(default_factory=dict)
+    """What `--recipe strong` changes of its protocol."""
 
 
 def suite_names() -> tuple[str, ...]:

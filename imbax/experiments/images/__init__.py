@@ -1,0 +1,1 @@
+"""Experiments on images: the DeepSMOTE paper's protocol on the engine that all suites share."""

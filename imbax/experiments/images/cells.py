@@ -1,0 +1,274 @@
+"""One cell: a method on a set of images, all folds and seeds in one compiled program per stage.
+
+The stages: train the method's generator, if it has one; draw what it adds; train the classifier,
+the same for all methods; classify the test images.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imbax.experiments.cells import Engine
+from imbax.experiments.images.plan import ImagePlan
+from imbax.methods import image_classifier
+from imbax.methods.codes import image_batch, variance_kept
+from imbax.methods.image_methods import ImageFacts, ImageMethod, class_weights
+from imbax.types import Rows
+from imbax.vectorize import Vectorized
+
+__all__ = ["GeneratorResult", "ImageResult", "Seconds", "train_generator", "train_images"]
+
+_EACH = 10
+"""Images of each class that are kept to be looked at, and of each strip."""
+
+
+class Seconds(NamedTuple):
+    """Time taken, compiling apart."""
+
+    compile: float
+    run: float
+
+
+class GeneratorResult(NamedTuple):
+    """What training a generator gave; leaves `[R, ...]`."""
+
+    fitted: Any
+    loss: np.ndarray
+    """`[R, epochs]`, NaN after it stopped."""
+    looks: dict[str, np.ndarray]
+    """By name: `reconstruction` and `strip`, uint8 images as in `ImageResult.looks`, and
+    `variance_kept [R, K]`."""
+    seconds: Seconds
+
+
+class ImageResult(NamedTuple):
+    """What a cell's R runs gave."""
+
+    predicted: np.ndarray
+    """`[R, m]`: the class given to each test image."""
+    diverged: np.ndarray
+    """`[R]`."""
+    loss: np.ndarray
+    """`[R, epochs]`, of the classifier."""
+    looks: dict[str, np.ndarray]
+    """`real` and, where a method makes images, `generated`: `[R, K, 10, h, w, c]` uint8."""
+    seconds: Seconds
+
+
+def train_generator(
+    plan: ImagePlan,
+    method: ImageMethod,
+    *,
+    engine: Engine | None = None,
+    on_share: Callable[[float], None] = lambda share: None,
+) -> GeneratorResult:
+    """Train a method's generator on the training images of every run.
+
+    Args:
+      plan: the runs.
+      method: with `build`.
+      engine: strategy, devices and memory budget.
+      on_share: called with the share done, between compiled pieces.
+    """
+    stages = _generator(method.build, plan.facts, engine or Engine())
+    clock = _Clock(stages)
+    shared, runs = stages.first.replicate(plan.shared), plan.runs
+    state, losses, epochs = stages.first(shared, runs), [], plan.facts.epochs
+    for done in range(1, epochs + 1):
+        state, loss = stages.epoch(shared, runs | {"state": state})
+        losses.append(np.asarray(loss))
+        on_share(done / epochs)
+        if np.isnan(losses[-1]).all():
+            break
+    losses += [np.full_like(losses[-1], np.nan)] * (epochs - len(losses))
+    fitted = stages.last(shared, runs | {"state": state})
+    looks = stages.look(shared, runs | {"fitted": fitted})
+    fitted, looks = jax.device_get((fitted, looks))
+    return GeneratorResult(fitted, np.stack(losses, 1), looks, clock.seconds())
+
+
+def train_images(
+    plan: ImagePlan,
+    method: ImageMethod,
+    fitted: Any = None,
+    *,
+    engine: Engine | None = None,
+    on_share: Callable[[float], None] = lambda share: None,
+) -> ImageResult:
+    """Give every run's classifier the method's images, train it, and classify the test images.
+
+    Args:
+      plan: the runs.
+      method: any.
+      fitted: of its generator, leaves `[R, ...]`.
+      engine: strategy, devices and memory budget.
+      on_share: called with the share done, between compiled pieces.
+    """
+    engine = engine or Engine()
+    sampler = _sampler(method.resample, method.build, plan.facts, engine)
+    stages = _classifier(plan.classifier, plan.protocol.learning_rate, engine)
+    clock = _Clock([*stages, sampler])
+    shared = stages.first.replicate(plan.shared)
+    more = sampler(shared, plan.runs | ({} if fitted is None else {"fitted": fitted}))
+    looks = more.pop("looks")
+    weights = class_weights(method, plan.facts)
+    runs = plan.runs | more | {"class_weight": np.tile(weights, (len(plan.seed), 1))}
+    state, losses, epochs = stages.first(shared, runs), [], plan.protocol.epochs
+    for done in range(1, epochs + 1):
+        state, loss = stages.epoch(shared, runs | {"state": state})
+        losses.append(np.asarray(loss))
+        on_share(done / epochs)
+    predicted = stages.predict(shared, plan.runs | {"state": state})
+    predicted, looks = jax.device_get((predicted, looks))
+    losses = np.stack(losses, 1)
+    diverged = ~np.isfinite(losses).all(1)
+    return ImageResult(predicted, diverged, losses, looks, clock.seconds())
+
+
+class _Clock:
+    """Seconds since it was made, and those of them in which programs were compiled."""
+
+    def __init__(self, programs):
+        self._programs = programs
+        self._started, self._compiled = time.perf_counter(), self._compiling()
+
+    def _compiling(self):
+        return sum(program.compile_seconds for program in self._programs)
+
+    def seconds(self) -> Seconds:
+        compiling = self._compiling() - self._compiled
+        return Seconds(compiling, time.perf_counter() - self._started - compiling)
+
+
+class _GeneratorStages(NamedTuple):
+    first: Vectorized
+    epoch: Vectorized
+    last: Vectorized
+    look: Vectorized
+
+
+class _ClassifierStages(NamedTuple):
+    first: Vectorized
+    epoch: Vectorized
+    predict: Vectorized
+
+
+@functools.lru_cache(maxsize=2)
+def _generator(build, facts: ImageFacts, engine: Engine) -> _GeneratorStages:
+    model = build(facts)
+
+    def first(shared, run):
+        return model.init(run["key"], _view(shared, run["train"]))
+
+    def epoch(shared, run):
+        return model.epoch(run["key"], run["state"], _view(shared, run["train"]))
+
+    def last(shared, run):
+        return model.finish(run["state"], _view(shared, run["train"]))
+
+    def look(shared, run):
+        return _looks_of(model, facts, run["fitted"], _view(shared, run["train"]))
+
+    return _GeneratorStages(
+        *(Vectorized(f, **engine._asdict()) for f in (first, epoch, last, look))
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _sampler(resample, build, facts: ImageFacts, engine: Engine) -> Vectorized:
+    """The changed training rows, padded to as many of each class as the largest has."""
+    model = build and build(facts)
+    balanced = max(facts.counts) * facts.classes
+
+    def change(shared, run):
+        train = _view(shared, run["train"])
+        real = _first_of_each(train.index, train.y, facts)
+        looks = {"real": _bytes(train.features(real), facts.shape)}
+        if resample is None:
+            padding = (0, balanced - len(train.index))
+            changed = {"train": jnp.pad(train.index, padding), "w": jnp.pad(train.w, padding)}
+            return changed | {"looks": looks}
+        key = jax.random.fold_in(run["key"], _SAMPLE)
+        made = resample(key, train, facts, model, run.get("fitted"))
+        changed = {"train": made.index, "w": made.w}
+        if made.x_synth is not None:
+            changed |= {"x_synth": made.x_synth, "y_synth": made.y_synth}
+            number = jnp.arange(len(made.x_synth))[-sum(facts.wanted) :]
+            chosen = _first_of_each(number, made.y_synth[number], facts)
+            there = jnp.array(facts.wanted) > 0  # elsewhere nothing was made: white
+            generated = _bytes(made.x_synth[chosen], facts.shape)
+            looks["generated"] = jnp.where(there[:, None, None, None, None], generated, 255)
+        return changed | {"looks": looks}
+
+    return Vectorized(change, **engine._asdict())
+
+
+@functools.lru_cache(maxsize=2)
+def _classifier(config, learning_rate: float, engine: Engine) -> _ClassifierStages:
+    hparams = image_classifier.Hparams(learning_rate)
+    key_of = lambda run: jax.random.fold_in(run["key"], _CLASSIFIER)  # noqa: E731
+
+    def first(shared, run):
+        return image_classifier.init(key_of(run), config, hparams)
+
+    def epoch(shared, run):
+        train = _view(shared, run["train"], run["w"], run.get("x_synth"), run.get("y_synth"))
+        weight = run["class_weight"]
+        return image_classifier.epoch(key_of(run), config, hparams, run["state"], train, weight)
+
+    def predict(shared, run):
+        return image_classifier.predict(config, run["state"], _view(shared, run["test"]))
+
+    return _ClassifierStages(*(Vectorized(f, **engine._asdict()) for f in (first, epoch, predict)))
+
+
+# Names of a run's random streams; a generator's own are below 2.
+_SAMPLE, _CLASSIFIER = 2, 3
+
+
+def _view(shared, index, w=None, x_synth=None, y_synth=None) -> Rows:
+    """Flat images in [-1, 1]."""
+    x, y = shared
+    half = jnp.full(x.shape[1], 127.5)
+    w = jnp.ones(index.shape) if w is None else w
+    return Rows(x, y, index, w, half, 1 / half, None, x_synth, y_synth)
+
+
+def _first_of_each(values, y, facts):
+    """The first ten values of each class `[K * 10]`; the first of all where there are fewer."""
+    place = jnp.arange(_EACH)
+
+    def of_class(c):
+        (found,) = jnp.nonzero(y == c, size=_EACH, fill_value=-1)
+        found = jnp.where(found < 0, found[place % jnp.maximum((found >= 0).sum(), 1)], found)
+        return values[jnp.maximum(found, 0)]
+
+    return jax.vmap(of_class)(jnp.arange(facts.classes)).reshape(-1)
+
+
+def _bytes(x, shape):
+    """Flat images `[K * m, h w c]` in [-1, 1] as `[K, m, h, w, c]` uint8."""
+    values = jnp.clip(jnp.round((x + 1) * 127.5), 0, 255).astype(jnp.uint8)
+    return values.reshape(-1, _EACH, *shape)
+
+
+def _looks_of(model, facts, fitted, train):
+    looks = {}
+    if model.reconstruct:
+        x, y, w = train.all()
+        images = image_batch(x, y, w, facts.shape)
+        again = model.reconstruct(fitted, x)
+        looks["variance_kept"] = variance_kept(images, again.reshape(images.x.shape), facts.classes)
+        chosen = _first_of_each(jnp.arange(len(y)), train.y, facts)
+        looks["reconstruction"] = _bytes(again[chosen], facts.shape)
+    if model.strip:
+        chosen = _first_of_each(train.index, train.y, facts).reshape(-1, _EACH)
+        a, b = (train.features(chosen[:, place]) for place in (0, 1))
+        strip = model.strip(fitted, a, b, _EACH)
+        looks["strip"] = _bytes(strip.reshape(-1, x.shape[1]), facts.shape)
+    return looks

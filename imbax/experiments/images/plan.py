@@ -1,0 +1,117 @@
+"""A set of images cut into runs: arrays with an axis of runs, the same for all methods."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from imbax.data.images import Images
+from imbax.data.imbalance import COUNTS, ImageSplit, image_splits
+from imbax.errors import InputError
+from imbax.experiments.plan import run_key
+from imbax.methods.image_classifier import AUGMENTATIONS, Config
+from imbax.methods.image_methods import ImageFacts
+from imbax.networks.autoencoder import DECODERS
+from imbax.networks.resnet import STEMS
+
+__all__ = ["ImagePlan", "ImageProtocol", "image_plan"]
+
+
+@dataclass(frozen=True)
+class ImageProtocol:
+    """How every method of an experiment is trained and scored."""
+
+    folds: int = 5
+    """Of the five, from the first on; sets with one split have but one."""
+    epochs: int = 30
+    """Of the classifier, each of as many images as the imbalanced training set has."""
+    stem: str = "cifar"
+    width: int = 64
+    augment: str = "none"
+    learning_rate: float = 0.1
+    batch_size: int = 128
+    latent: int = 300
+    decoder: str = "mirrored"
+    generator_epochs: int = 200
+    patience: int = 10
+    generator_learning_rate: float = 2e-4
+
+    def __post_init__(self):
+        choices = {"stem": STEMS, "augment": AUGMENTATIONS, "decoder": DECODERS}
+        for field, allowed in choices.items():
+            if (given := getattr(self, field)) not in allowed:
+                raise InputError(f"{field}={given!r}, expected {' or '.join(map(repr, allowed))}")
+        for field in ("epochs", "width", "batch_size", "latent", "generator_epochs", "patience"):
+            if (given := getattr(self, field)) < 1:
+                raise InputError(f"{field}={given}, expected at least 1")
+
+
+class ImagePlan(NamedTuple):
+    """A set of images cut into R runs."""
+
+    images: Images
+    protocol: ImageProtocol
+    seed: np.ndarray
+    """`[R]`."""
+    fold: np.ndarray
+    """`[R]`."""
+    splits: list[ImageSplit]
+    notices: tuple[str, ...]
+    """Where the counts are not those of the paper."""
+    shared: tuple[np.ndarray, np.ndarray]
+    """All images as flat rows, uint8, and their classes, int32."""
+    runs: dict[str, Any]
+    """Leaves `[R, ...]`: keys, rows of the training part and of the balanced test part."""
+    facts: ImageFacts
+    classifier: Config
+
+
+def image_plan(images: Images, seeds: Sequence[int], protocol: ImageProtocol) -> ImagePlan:
+    """Cut the set; see `image_splits` for errors. Shapes do not depend on the seeds."""
+    parts, seed, fold, notices = [], [], [], ()
+    for s in seeds:
+        splits, notices = image_splits(images, COUNTS[images.name], seed=s, folds=protocol.folds)
+        parts += splits
+        seed += [s] * len(splits)
+        fold += range(len(splits))
+    x, y = images.x, images.y
+    if images.y_test is not None:
+        x, y = np.concatenate([x, images.x_test]), np.concatenate([y, images.y_test])
+    counts = np.bincount(y[parts[0].train], minlength=len(images.classes)).tolist()
+    return ImagePlan(
+        images,
+        protocol,
+        np.array(seed),
+        np.array(fold),
+        parts,
+        notices,
+        shared=(x.reshape(len(x), -1), y.astype(np.int32)),
+        runs={
+            "key": jnp.stack([run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
+            **{
+                name: np.stack([getattr(part, name) for part in parts]).astype(np.int32)
+                for name in ("train", "test")
+            },
+        },
+        facts=ImageFacts(
+            images.shape,
+            tuple(counts),
+            protocol.latent,
+            protocol.decoder,
+            protocol.generator_epochs,
+            protocol.patience,
+            protocol.generator_learning_rate,
+        ),
+        classifier=Config(
+            images.shape,
+            len(counts),
+            sum(counts),
+            protocol.stem,
+            protocol.width,
+            protocol.batch_size,
+            protocol.epochs,
+            protocol.augment,
+        ),
+    )

@@ -1,0 +1,326 @@
+"""A report of a suite of images: scores beside the paper's, what was made, what was mistaken."""
+
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbax.errors import InputError
+from imbax.experiments import store
+from imbax.experiments.contrasts import count
+from imbax.experiments.images import figures
+from imbax.experiments.images.records import METRICS, SCHEMA, TESTS, unpack
+from imbax.experiments.report import manifests_of, plain, timings
+from imbax.experiments.tables import markdown
+from imbax.methods.image_methods import IMAGE_METHODS
+
+__all__ = ["image_summary", "paired", "paper_scores", "write_image_report"]
+
+_PRINTED = ("acsa", "g_mean", "f1")
+_NOTHING = "–"
+_CONTROLS = ("ce", "ros")
+_COLLAPSED = 0.1
+_SHOWN = 6
+
+_METRICS_IN_WORDS = """In percent, mean ± SD over runs (folds and seeds). ACSA is the mean recall of
+the classes, G-mean the root of mean recall times mean specificity, F1 the mean over classes. The
+balanced test part has as many images of each class; on it ACSA is plain accuracy. Columns marked
+*paper* are the figures printed in arXiv 2105.02340 (balanced: its journal version), of other
+classifiers and splits; `?` marks a G-mean there that no classifier can have, being above
+√(ACSA)."""
+
+
+def write_image_report(folders: Iterable[Path], out: Path) -> Path:
+    """Write ``<out>/report.md`` about the runs of all folders, with tables and figures beside it.
+
+    Returns the report's path. Raises ``InputError`` when the folders hold no result.
+    """
+    folders, out = [Path(folder) for folder in folders], Path(out)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        runs = store.read(folders, schema=SCHEMA, arrays=True)
+        provenance = store.read_provenance(folders)
+    remarks = list(dict.fromkeys(str(warning.message) for warning in caught))
+    if runs.empty:
+        raise InputError(f"no results in {', '.join(map(str, folders))}; run an experiment first")
+    runs = _in_order(runs)
+    summary = image_summary(runs)
+    folder = out / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    small = [name for name in runs if runs[name].map(np.isscalar).all()]
+    for name, table in (("runs", runs[small].drop(columns="looks")), ("summary", summary)):
+        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    manifests = manifests_of([*folders, out])
+    sections = ["# Report", _what_was_run(runs, provenance, manifests, remarks)]
+    for dataset, rows in runs.groupby("dataset", sort=False):
+        about = next(one for one in provenance if one["dataset"] == dataset)
+        classes = about["dataset_facts"]["classes"]
+        sections += [
+            f"## {dataset}",
+            _counts(about, rows),
+            _METRICS_IN_WORDS,
+            *(_table(summary, dataset, test) for test in TESTS),
+            _differences(rows),
+            _penalties(rows),
+            _collapse(rows, classes),
+            _pictures(rows, classes, out, dataset),
+        ]
+    sections += [_methods(provenance), timings(provenance)]
+    path = out / "report.md"
+    text = "\n\n".join(section.strip() for section in sections if section) + "\n"
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def image_summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per dataset, test part and method, in percent, over runs that did not diverge.
+
+    ``n`` runs, ``<metric>`` and ``<metric>_sd`` (n - 1) of each metric, and of the paper's three
+    ``<metric>_paper``.
+    """
+    tables, paper = [], paper_scores()
+    for test in TESTS:
+        cells = runs.groupby(["dataset", "method"], sort=False)
+        columns = {"n": cells[f"{test}_acsa"].count()}
+        for metric in METRICS:
+            columns[metric] = 100 * cells[f"{test}_{metric}"].mean()
+            columns[f"{metric}_sd"] = 100 * cells[f"{test}_{metric}"].std(ddof=1)
+        table = pd.DataFrame(columns)
+        printed = paper.loc[test].reindex(table.index)
+        table = table.join(printed.add_suffix("_paper")).reset_index()
+        table.insert(1, "test", test)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def paper_scores() -> pd.DataFrame:
+    """The paper's figures in percent, indexed by test part, dataset and method."""
+    file = resources.files("imbax.experiments") / "paper" / "deepsmote.csv"
+    with file.open(encoding="utf-8") as lines:
+        return pd.read_csv(lines, index_col=["test", "dataset", "method"])
+
+
+def paired(runs: pd.DataFrame, control: str, metric: str = "balanced_acsa") -> pd.DataFrame:
+    """Each method against a control on the same folds and seeds, in points of a percent.
+
+    Indexed by method: ``n`` pairs, ``difference`` (mean), ``sd`` of the differences, ``better``
+    (how often the method was higher).
+    """
+    scores = runs.pivot(index=["seed", "fold"], columns="method", values=metric)
+    rows = {}
+    for method in dict.fromkeys(runs["method"]):
+        if method == control or control not in scores:
+            continue
+        difference = 100 * (scores[method] - scores[control]).dropna()
+        rows[method] = {
+            "n": len(difference),
+            "difference": difference.mean(),
+            "sd": difference.std(ddof=1),
+            "better": int((difference > 0).sum()),
+        }
+    columns = ["n", "difference", "sd", "better"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def _in_order(runs):
+    names = dict.fromkeys([*IMAGE_METHODS, *sorted(set(runs["method"]))])
+    rank = {name: number for number, name in enumerate(names)}
+    keys = runs.assign(rank=runs["method"].map(rank))
+    order = keys.sort_values(["dataset", "rank", "seed", "fold"], kind="stable").index
+    return runs.loc[order].reset_index(drop=True)
+
+
+def _what_was_run(runs, provenance: Sequence[dict[str, Any]], manifests, remarks):
+    n_methods, n_seeds = runs["method"].nunique(), runs["seed"].nunique()
+    lines = [
+        f"- {count(len(runs), 'run')}: {count(n_methods, 'method')}, {count(n_seeds, 'seed')}, "
+        f"{count(runs['fold'].nunique(), 'fold')}",
+        "- One classifier and one recipe for all methods, as many steps for each; the last epoch "
+        "counts. Test images were scored once and played no part in any choice.",
+    ]
+    for title, name in (("Protocol", "config"), ("Ran on", "environment")):
+        texts = dict.fromkeys(plain(one[name]) for one in provenance)
+        lines += [f"- {title}: {text}" for text in texts]
+    diverged = runs[runs["diverged"]].groupby("method").size()
+    lines += [f"- {method}: {count(n, 'run')} diverged, left out" for method, n in diverged.items()]
+    for manifest in manifests:
+        for name, verb in (("skipped", "was skipped"), ("failed", "failed")):
+            lines += [f"- {what} {verb}: {why}" for what, why in manifest.get(name, {}).items()]
+    lines += [f"- {remark}" for remark in remarks]
+    commands = dict.fromkeys(c for manifest in manifests for c in manifest.get("commands", []))
+    return "\n".join(["## What was run", "", *lines, "", "```", *commands, "```"])
+
+
+def _counts(about, rows):
+    facts = about["dataset_facts"]
+    height, width, channels = facts["shape"]
+    text = (
+        f"Images of {height} x {width} x {channels}. Training images per class: "
+        f"{', '.join(map(str, facts['train']))}; test images {rows['n_test'].iloc[0]} (balanced). "
+        f"Split of the first run: `{facts['splits'][0][:12]}`."
+    )
+    notices = [f"- {notice}" for notice in dict.fromkeys(facts["notices"])]
+    return "\n".join([text, "", *notices]) if notices else text
+
+
+def _table(summary, dataset, test):
+    rows = summary.query("dataset == @dataset and test == @test").set_index("method")
+    table = pd.DataFrame(index=rows.index)
+    table["runs"] = rows["n"].astype(str)
+    for metric in METRICS:
+        table[METRICS[metric]] = [
+            _plus_minus(*pair) for pair in rows[[metric, f"{metric}_sd"]].to_numpy()
+        ]
+        if metric in _PRINTED and rows[f"{metric}_paper"].notna().any():
+            table[f"{METRICS[metric]} (paper)"] = [
+                _printed(row, metric) for _, row in rows.iterrows()
+            ]
+    best = pd.DataFrame(False, index=table.index, columns=table.columns)
+    for metric in METRICS:
+        best[METRICS[metric]] = rows[metric] == rows[metric].max()
+    return f"### Scores, {test} test\n\n{markdown(table, best)}"
+
+
+def _plus_minus(mean, sd):
+    if math.isnan(mean):
+        return "diverged"
+    return f"{mean:.2f}" + ("" if math.isnan(sd) else f" ± {sd:.2f}")
+
+
+def _printed(row, metric):
+    value = row[f"{metric}_paper"]
+    if math.isnan(value):
+        return _NOTHING
+    impossible = metric == "g_mean" and value > 10 * math.sqrt(row["acsa_paper"])
+    return f"{value:.2f}" + (" ?" if impossible else "")
+
+
+def _differences(rows):
+    parts = []
+    for control in _CONTROLS:
+        table = paired(rows, control)
+        if table.empty:
+            continue
+        shown = pd.DataFrame(
+            {
+                f"minus {control}": [
+                    f"{d:+.2f}" + ("" if math.isnan(sd) else f" ± {sd:.2f}")
+                    for d, sd in table[["difference", "sd"]].to_numpy()
+                ],
+                "better in": [f"{b} of {n}" for b, n in table[["better", "n"]].to_numpy(int)],
+            },
+            index=table.index.rename("method"),
+        )
+        parts.append(markdown(shown))
+    if not parts:
+        return ""
+    text = (
+        "ACSA on the balanced test, in points, run by run on the same images: mean difference ± SD "
+        "of the differences."
+    )
+    return "### Against the controls\n\n" + "\n\n".join([text, *parts])
+
+
+def _penalties(rows):
+    """The readings of DeepSMOTE beside it, where some ran."""
+    names = [m for m in dict.fromkeys(rows["method"]) if m.startswith("deepsmote")]
+    if len(names) < 2:
+        return ""
+    table = {}
+    for name in names:
+        mine = rows[rows["method"] == name]
+        kept = np.array(mine["variance_kept"].tolist())
+        table[name] = {
+            "ACSA": _plus_minus(100 * mine["balanced_acsa"].mean(),
+                                100 * mine["balanced_acsa"].std(ddof=1)),
+            "variance kept, largest class": f"{kept[:, 0].mean():.2f}",
+            "smallest class": f"{kept[:, -1].mean():.2f}",
+            "epochs": f"{mine['generator_epochs'].mean():.0f}",
+        }  # fmt: skip
+    text = (
+        "Variance kept is that of a class's reconstructions over that of its images: near 0 all "
+        "are reconstructed as one picture. `deepsmote` has the penalty of the public code, "
+        "`deepsmote_permuted` the one that the paper describes, which pulls rare classes towards "
+        "their means."
+    )
+    shown = pd.DataFrame.from_dict(table, orient="index").rename_axis("method")
+    return f"### Readings of DeepSMOTE\n\n{text}\n\n{markdown(shown)}"
+
+
+def _collapse(rows, classes):
+    lines = []
+    for method, mine in rows.groupby("method", sort=False):
+        kept = [one for one in mine["variance_kept"] if len(one)]
+        if not kept:
+            continue
+        mean = np.mean(kept, 0)
+        low = [f"{classes[c]} ({mean[c]:.2f})" for c in np.flatnonzero(mean < _COLLAPSED)]
+        if low:
+            lines.append(f"- {method} has collapsed on {', '.join(low)}: variance kept below 0.1")
+    return "\n".join(lines)
+
+
+def _pictures(rows, classes, out, dataset):
+    parts, made, strips = [], {}, {}
+    first = rows.drop_duplicates("method").set_index("method")
+    stem = out / "figures" / store.safe_name(dataset)
+    path = lambda name: stem.with_name(f"{stem.name}_{name}.png")  # noqa: E731
+    for method, looks in first["looks"].items():
+        looks = unpack(looks)
+        if "generated" not in looks:
+            continue
+        made.setdefault("real", looks["real"][:, :_SHOWN])
+        made[method] = looks["generated"][:, :_SHOWN]
+        if "reconstruction" in looks:
+            blocks = {"real": looks["real"], "reconstructed": looks["reconstruction"]}
+            blocks["generated"] = looks["generated"]
+            figures.sheet(blocks, classes, path(f"{method}_sheet"))
+            parts.append((f"`{method}`: real images, their reconstructions, new images",
+                          f"{method}_sheet"))  # fmt: skip
+            strips[method] = looks["strip"]
+    if made:
+        figures.sheet(made, classes, path("generated"))
+        parts.insert(0, ("what each method adds; the largest class gets nothing new", "generated"))
+    for method, strip in strips.items():
+        figures.sheet({f"{method}: from one image to another": strip}, classes,
+                      path(f"{method}_strip"))  # fmt: skip
+        parts.append((f"`{method}`: between the codes of two images", f"{method}_strip"))
+    matrices = {
+        method: np.sum(mine["balanced_confusion"].tolist(), 0).reshape(len(classes), -1)
+        for method, mine in rows.groupby("method", sort=False)
+    }
+    figures.confusions(matrices, classes, path("confusion"))
+    parts.append(("confusion matrices, balanced test, all runs", "confusion"))
+    for column, title, name in (
+        ("loss", "classifier's training loss", "classifier"),
+        ("generator_loss", "generator's training loss", "generator"),
+    ):
+        losses = {
+            method: _stacked(mine[column])
+            for method, mine in rows.groupby("method", sort=False)
+            if mine[column].map(len).max()
+        }
+        if losses:
+            figures.curves(losses, title, path(name))
+            parts.append((title, name))
+    images = [f"{text[0].upper()}{text[1:]}:\n\n![{text}](figures/{path(name).name})"
+              for text, name in parts]  # fmt: skip
+    return "\n\n".join(["### Pictures", *images])
+
+
+def _stacked(lists):
+    size = max(map(len, lists))
+    return np.stack([np.pad(one, (0, size - len(one)), constant_values=np.nan) for one in lists])
+
+
+def _methods(provenance):
+    facts = {one["method"]: one["method_facts"] for one in provenance}
+    names = [name for name in IMAGE_METHODS if name in facts] or list(facts)
+    table = pd.DataFrame.from_dict(facts, orient="index")
+    table = table.loc[names, ["title", "paper", "kind", "sees", "note"]].rename_axis("method")
+    return f"## Methods\n\n{markdown(table)}"
