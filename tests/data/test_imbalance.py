@@ -1,0 +1,132 @@
+"""Cutting sets of images to counts per class."""
+
+import numpy as np
+import pytest
+
+from imbax.data.images import Images, images
+from imbax.data.imbalance import COUNTS, Counts, image_splits, make_imbalance
+from imbax.errors import InputError
+
+SMALL = Counts((8, 4, 2), 4, (4, 2, 1))
+
+
+def made(per_class=20, per_class_test=None, classes=3):
+    rng = np.random.default_rng(1)
+    parts = []
+    for n in (per_class, per_class_test):
+        if n is None:
+            parts += [None, None]
+            continue
+        y = rng.permutation(np.repeat(np.arange(classes), n))
+        parts += [rng.integers(0, 256, (len(y), 4, 4, 1), np.uint8), y]
+    names = tuple("abcdefghij"[:classes])
+    return Images("made", parts[0], parts[1], names, parts[2], parts[3])
+
+
+@pytest.mark.parametrize("counts", [{"a": 5, "c": 2}, [5, 0, 2]])
+def test_counts_are_kept(counts):
+    y = np.repeat(["a", "b", "c"], 10)
+    x = np.arange(30)[:, None]
+    some, labels, rows = make_imbalance(x, y, counts, seed=3)
+    np.testing.assert_array_equal(np.unique(labels, return_counts=True)[1], [5, 2])
+    np.testing.assert_array_equal(some[:, 0], rows)
+    np.testing.assert_array_equal(labels, y[rows])
+    assert (np.diff(rows) > 0).all()
+    assert (make_imbalance(x, y, counts, seed=3)[2] == rows).all()
+    assert (make_imbalance(x, y, counts, seed=4)[2] != rows).any()
+    fewer = make_imbalance(x, y, {"a": 3, "c": 1}, seed=3)[2]
+    assert set(fewer) < set(rows)
+
+
+def test_the_papers_counts_have_names():
+    y = np.repeat(np.arange(10), 180)
+    assert len(make_imbalance(y, y, "digits")[2]) == sum(COUNTS["digits"].train)
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ([5, 5], "2 counts for 3 classes; give one for each"),
+        ({"d": 1}, "counts of .'d'., which no row has"),
+        ({"a": 11}, "class a: 11 rows wanted, 10 are there"),
+        ("minst", "no counts 'minst'.*mnist"),
+    ],
+)
+def test_impossible_counts_are_named(counts, message):
+    y = np.repeat(["a", "b", "c"], 10)
+    with pytest.raises(InputError, match=message):
+        make_imbalance(y, y, counts)
+
+
+def test_folds_test_every_image_once_and_train_on_others():
+    data = made()
+    splits, notices = image_splits(data, SMALL, seed=0)
+    assert notices == ()
+    for split in splits:
+        np.testing.assert_array_equal(np.bincount(data.y[split.train]), SMALL.train)
+        np.testing.assert_array_equal(np.bincount(data.y[split.test]), [4, 4, 4])
+        chosen = split.test[split.imbalanced]
+        np.testing.assert_array_equal(np.bincount(data.y[chosen]), SMALL.imbalanced)
+        assert len({*split.train, *split.test}) == 14 + 12
+    tested = np.concatenate([split.test for split in splits])
+    assert sorted(tested) == list(range(60))
+    one, _ = image_splits(data, SMALL, seed=0, folds=1)
+    assert one[0].fingerprint == splits[0].fingerprint
+    other, _ = image_splits(data, SMALL, seed=1, folds=1)
+    assert other[0].fingerprint != splits[0].fingerprint
+
+
+def test_official_parts_are_the_split_where_folds_are_too_small():
+    data = made(per_class=9, per_class_test=5)
+    splits, notices = image_splits(data, SMALL, seed=0)
+    assert notices == ("one split, of the official parts; seeds draw from it",)
+    (split,) = splits
+    y = np.concatenate([data.y, data.y_test])
+    assert (split.train < 27).all() and (split.test >= 27).all()
+    np.testing.assert_array_equal(np.bincount(y[split.train]), SMALL.train)
+    np.testing.assert_array_equal(np.bincount(y[split.test]), [4, 4, 4])
+
+
+def test_counts_that_cannot_be_had_shrink_together():
+    splits, notices = image_splits(made(per_class=5), SMALL, seed=0)
+    np.testing.assert_array_equal(np.bincount(made(5).y[splits[0].train]), [4, 2, 1])
+    assert notices == ("training counts [4, 2, 1], 0.5 times the paper's",)
+
+
+def test_folds_of_both_parts():
+    data = made(per_class=5, per_class_test=5)
+    splits, notices = image_splits(data, SMALL._replace(both_parts=True), seed=0)
+    assert len(splits) == 5 and notices == ()
+    assert sorted(np.concatenate([split.test for split in splits])) == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("data", "folds", "message"),
+    [
+        (made(), 6, "6 folds, expected 1 to 5"),
+        (made(4), 5, r"images per class \[4, 4, 4\]; expected 3 classes of at least 5"),
+        (made(20, classes=2), 5, r"images per class \[20, 20, 0\]; expected 3 classes"),
+    ],
+)
+def test_too_few_images_are_refused(data, folds, message):
+    with pytest.raises(InputError, match=message):
+        image_splits(data, SMALL, seed=0, folds=folds)
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "notices"),
+    [
+        ("mnist", COUNTS["mnist"].train, 1084, 0),
+        ("fashion_mnist", COUNTS["mnist"].train, 1200, 0),
+        ("cifar10", COUNTS["cifar10"].train, 200, 1),
+        ("svhn", (50, 22, 11, 8, 6, 5, 4, 2, 1, 1), 10, 2),
+    ],
+)
+def test_real_sets(data_home, name, train, test, notices):
+    data = images(name, data_home)
+    splits, told = image_splits(data, COUNTS[name], seed=0, folds=2)
+    y = np.concatenate([data.y, data.y_test])
+    for split in splits:
+        np.testing.assert_array_equal(np.bincount(y[split.train]), train)
+        assert set(np.bincount(y[split.test])) == {test}
+    assert len(told) == notices

@@ -1,0 +1,250 @@
+"""The image side of the engine, on three classes of 8 x 8 and networks of one layer."""
+
+import dataclasses
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+from imbax.data.images import Images
+from imbax.data.imbalance import COUNTS, Counts
+from imbax.errors import InputError
+from imbax.experiments import store
+from imbax.experiments.images import cells, lab, report
+from imbax.experiments.images.plan import ImageProtocol, image_plan
+from imbax.experiments.images.records import SCHEMA, TESTS, unpack
+from imbax.experiments.images.report import image_summary, paired, write_image_report
+from imbax.experiments.run import run_suite
+from imbax.methods import deepsmote, image_classifier
+from imbax.methods.image_methods import IMAGE_METHODS, image_method
+from imbax.networks.normalized import NormalizedNetwork
+
+NAMES = ("ce", "weighted", "ros", "smote", "deepsmote", "deepsmote_permuted")
+PROTOCOL = ImageProtocol(
+    folds=2, epochs=3, batch_size=8, latent=6, generator_epochs=3, generator_learning_rate=0.01
+)
+
+
+def one_layer(inputs, outputs, end):
+    """`end(x w)` of flattened inputs, with statistics that training moves."""
+
+    def init(key):
+        w = 0.1 * jax.random.normal(key, (inputs, outputs))
+        return {"w": w}, {"mean": jnp.zeros(())}
+
+    def apply(params, stats, x, w=None):
+        mean = stats["mean"] if w is None else 0.9 * stats["mean"] + 0.1 * x.mean()
+        return end(x.reshape(len(x), -1) @ params["w"]), {"mean": mean}
+
+    return NormalizedNetwork(init, apply)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_networks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(COUNTS, "toy", Counts((12, 6, 3), 4, (4, 2, 1)))
+        plain = lambda z: z  # noqa: E731
+        patch.setattr(image_classifier, "_network", lambda config: one_layer(64, 3, plain))
+        patch.setattr(deepsmote, "encoder", lambda shape, latent: one_layer(64, latent, plain))
+        picture = lambda z: jnp.tanh(z).reshape(-1, 8, 8, 1)  # noqa: E731
+        patch.setattr(
+            deepsmote, "decoder", lambda shape, latent, kind: one_layer(latent, 64, picture)
+        )
+        programs = (cells._generator, cells._sampler, cells._classifier)
+        for program in programs:
+            program.cache_clear()
+        yield
+        for program in programs:
+            program.cache_clear()
+
+
+def toy(test_noise=0):
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 3
+    x = np.clip(rng.normal(60 + 60 * y[:, None], 40, (120, 64)), 0, 255)
+    x[:, :20] = np.where(y[:, None] == 0, 250 - x[:, :20], x[:, :20])
+    data = Images("toy", x.reshape(-1, 8, 8, 1).astype(np.uint8), y, ("a", "b", "c"))
+    if test_noise:
+        plan = image_plan(data, [0], dataclasses.replace(PROTOCOL, folds=1))
+        data.x[plan.splits[0].test] = rng.integers(0, 256, (12, 8, 8, 1))
+    return data
+
+
+def run(out, methods=NAMES, seeds=range(2), data=None, **changes):
+    it = lab.ImageLab(dataclasses.replace(PROTOCOL, **changes), out=out, suite="toy")
+    chosen = [image_method(name) for name in methods]
+    outcome = run_suite(it, [("toy", lambda: data or toy())], chosen, seeds, required=True)
+    assert not outcome.failed
+    return it
+
+
+def stored(out):
+    return store.read([out], schema=SCHEMA, arrays=True)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    out = tmp_path_factory.mktemp("toy")
+    run(out)
+    return out
+
+
+def test_every_run_is_recorded_with_its_scores(results):
+    rows = stored(results)
+    assert len(rows) == len(NAMES) * 4
+    assert not rows["diverged"].any()
+    assert (rows["n_train"] == 21).all() and (rows["n_test"] == 12).all()
+    added = rows.groupby("method")["n_added"].first()
+    assert added["ce"] == added["weighted"] == 0
+    assert added["ros"] == added["smote"] == added["deepsmote"] == 15
+    for _, row in rows.iterrows():
+        for test, sizes in zip(TESTS, ((4, 4, 4), (4, 2, 1)), strict=True):
+            matrix = np.array(row[f"{test}_confusion"]).reshape(3, 3)
+            np.testing.assert_array_equal(matrix.sum(1), sizes)
+            true, given = np.repeat(np.indices((3, 3)).reshape(2, -1), matrix.ravel(), axis=1)
+            expected = balanced_accuracy_score(true, given)
+            assert row[f"{test}_acsa"] == pytest.approx(expected, abs=1e-6)
+    assert rows["balanced_acsa"].mean() > 0.6
+
+
+def test_what_was_made_is_kept_to_be_seen(results):
+    rows = stored(results).set_index("method")
+    for name in NAMES:
+        looks = unpack(rows.loc[name, "looks"].iloc[0])
+        assert ("generated" in looks) == (name not in ("ce", "weighted", "ros"))
+        assert ("reconstruction" in looks) == name.startswith("deepsmote")
+        assert all(images.shape == (3, 10, 8, 8, 1) for images in looks.values())
+    smote = unpack(rows.loc["smote", "looks"].iloc[0])
+    assert (smote["generated"][0] == 255).all()  # nothing is made of the largest class
+    assert (smote["generated"][1:] != 255).any()
+    assert rows.loc["deepsmote", "variance_kept"].map(len).eq(3).all()
+
+
+def test_the_classifier_takes_the_real_images_and_as_many_as_the_largest_class_has(results):
+    plan = image_plan(toy(), [0], PROTOCOL)
+    expected = {"ce": [12, 6, 3], "ros": [12, 12, 12], "smote": [12, 12, 12]}
+    for name, counts in expected.items():
+        method = image_method(name)
+        made = cells._sampler(method.resample, None, plan.facts, cells.Engine())(
+            plan.shared, plan.runs
+        )
+        train = cells._view(plan.shared, made["train"][0], made["w"][0],
+                            *(made[k][0] for k in ("x_synth", "y_synth") if k in made))  # fmt: skip
+        assert len(train.index) == 36
+        np.testing.assert_array_equal(np.bincount(train.y, train.w, 3), counts)
+        np.testing.assert_array_equal(train.index[:21], plan.splits[0].train)
+        assert np.abs(train.all().x[np.asarray(train.w) > 0]).max() <= 1
+
+
+def test_what_is_stored_is_not_computed_again(results, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(lab, "train_images", never)
+    monkeypatch.setattr(lab, "train_generator", never)
+    before = stored(results)
+    run(results)
+    pd.testing.assert_frame_equal(stored(results), before)
+
+
+def test_a_run_does_not_depend_on_its_company(results, tmp_path):
+    run(tmp_path, ("deepsmote", "smote"), seeds=[1])
+    alone, all_ = (
+        stored(out).query("seed == 1 and method in ('deepsmote', 'smote')").reset_index(drop=True)
+        for out in (tmp_path, results)
+    )
+    pd.testing.assert_frame_equal(alone, all_)
+
+
+def test_methods_share_a_trained_generator(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(lab, "train_generator", None)
+    shutil.copytree(results / "states", tmp_path / "states")
+    run(tmp_path, ("deepsmote_decoded",))
+    rows = stored(tmp_path).set_index("method").loc["deepsmote_decoded"]
+    assert len(rows) == 4
+
+
+def test_another_protocol_is_another_result(results):
+    it = lab.ImageLab(dataclasses.replace(PROTOCOL, epochs=4), out=results, suite="toy")
+    assert it.missing(toy(), image_method("ce"), [0]) == [0]
+    assert it._generator_key(toy(), image_method("deepsmote")) == lab.ImageLab(
+        PROTOCOL, out=results
+    )._generator_key(toy(), image_method("deepsmote"))
+
+
+def test_test_images_cannot_change_a_training():
+    one = dataclasses.replace(PROTOCOL, folds=1)
+    method = image_method("deepsmote")
+    losses = []
+    for noise in (0, 1):
+        plan = image_plan(toy(noise), [0], one)
+        trained = cells.train_generator(plan, method)
+        result = cells.train_images(plan, method, trained.fitted)
+        losses.append((trained.loss, result.loss))
+    jax.tree.map(np.testing.assert_array_equal, *losses)
+
+
+def test_a_class_counts_by_the_inverse_of_its_images():
+    from imbax.methods.image_methods import class_weights
+
+    facts = image_plan(toy(), [0], PROTOCOL).facts
+    np.testing.assert_allclose(class_weights(image_method("weighted"), facts) * (12, 6, 3), 7)
+    assert (class_weights(image_method("ce"), facts) == 1).all()
+
+
+def test_the_report_says_what_ran_and_shows_it(results, tmp_path):
+    text = write_image_report([results], tmp_path).read_text()
+    for name in NAMES:
+        assert f"| {name} |" in text
+    for part in ("Scores, balanced test", "Against the controls", "Readings of DeepSMOTE"):
+        assert f"### {part}" in text
+    shown = [line.split("(")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
+    assert len(shown) == 8
+    assert all((tmp_path / path).stat().st_size > 5000 for path in shown)
+    summary = pd.read_csv(tmp_path / "tables" / "summary.csv")
+    assert len(summary) == 2 * summary["method"].nunique()
+
+
+def test_the_papers_figures_stand_beside_ours(results):
+    runs = stored(results).assign(dataset="mnist")
+    summary = image_summary(runs).set_index(["test", "method"])
+    assert summary.loc[("imbalanced", "deepsmote"), "acsa_paper"] == 96.16
+    assert summary.loc[("balanced", "smote"), "f1_paper"] == 85.02
+    assert np.isnan(summary.loc[("balanced", "ros"), "acsa_paper"])
+
+
+def test_impossible_cells_of_the_paper_are_marked(results):
+    summary = image_summary(stored(results).assign(dataset="mnist"))
+    assert "98.11 ?" in report._table(summary, "mnist", "imbalanced")  # √0.9616 = 0.9806
+    assert "?" not in report._table(summary, "mnist", "balanced")
+
+
+def test_differences_are_paired():
+    rows = [("a", 0, 0.5), ("a", 1, 0.7), ("b", 0, 0.6), ("b", 1, 0.6), ("b", 2, 0.9)]
+    runs = pd.DataFrame(rows, columns=["method", "seed", "balanced_acsa"]).assign(fold=0)
+    table = paired(runs, "a").loc["b"]
+    assert (table["n"], table["better"]) == (2, 1)
+    assert table["difference"] == pytest.approx(0)
+    assert table["sd"] == pytest.approx(np.sqrt(200))
+    assert paired(runs, "c").empty
+
+
+def test_mistakes_are_named():
+    with pytest.raises(InputError, match=r"no method 'deepsmot' for images.*deepsmote"):
+        image_method("deepsmot")
+    for change, message in (
+        ({"stem": "resnet"}, "stem='resnet', expected 'cifar' or 'imagenet'"),
+        ({"generator_epochs": 0}, "generator_epochs=0, expected at least 1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            dataclasses.replace(PROTOCOL, **change)
+
+
+def test_sources_of_a_method_are_files():
+    for method in IMAGE_METHODS.values():
+        for name in (*lab._CORE, *lab._sources(method)):
+            assert (lab.store.Path(lab.__file__).parents[2] / f"{name}.py").is_file()

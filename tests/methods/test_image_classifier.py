@@ -1,0 +1,128 @@
+"""The classifier of images: as many steps for all, padding, augmentation, weights."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from imbax.methods import image_classifier as ic
+from imbax.types import Rows, rows
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+KEY = jax.random.key(0)
+CONFIG = ic.Config((8, 8, 1), 3, images=10, width=2, batch_size=4, epochs=2)
+HPARAMS = ic.Hparams(0.05)
+
+
+def data(n=10, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    x = np.tanh(rng.normal(size=(n, 64)) + y[:, None] - 1).astype(np.float32)
+    return rows(x, y.astype(np.int32))
+
+
+@functools.cache
+def program(config):
+    def run(key, train, weight):
+        more = lambda state, _: ic.epoch(key, config, HPARAMS, state, train, weight)  # noqa: E731
+        return jax.lax.scan(more, ic.init(key, config, HPARAMS), length=config.epochs)
+
+    return jax.jit(run), jax.jit(jax.vmap(run, in_axes=(0, None, None)))
+
+
+def trained(train, weight=(1.0, 1.0, 1.0), key=KEY, config=CONFIG, over_runs=False):
+    return program(config)[over_runs](key, train, jnp.array(weight))
+
+
+@jax.jit
+def predicted(state):
+    return ic.predict(CONFIG, state, data(), block=4)
+
+
+def padded(train: Rows, more: int) -> Rows:
+    index = jnp.pad(train.index, (0, more))
+    return train._replace(index=index, w=jnp.pad(train.w, (0, more)))
+
+
+def test_a_larger_training_set_is_not_a_longer_training():
+    few, _ = trained(data(10))
+    many, _ = trained(data(16))
+    count = lambda state: int(state.opt_state[1][1].count)  # noqa: E731
+    assert count(few) == count(many) == 2 * 3
+
+
+def test_every_image_is_seen_once_in_an_epoch_of_as_many():
+    batches = ic._batches(KEY, CONFIG, padded(data(10), 7))
+    seen = np.asarray(batches.row)[np.asarray(batches.w) > 0]
+    assert sorted(seen) == list(range(10))
+
+
+def test_padding_changes_nothing():
+    (state, losses), (other, again) = trained(data()), trained(padded(data(), 6))
+    np.testing.assert_allclose(losses, again, 1e-5)
+    for one, two in zip(*map(jax.tree.leaves, (state.params, other.params)), strict=True):
+        np.testing.assert_allclose(one, two, 1e-4, 1e-6)
+
+
+def test_runs_are_an_axis():
+    _, losses = trained(data())
+    _, all_losses = trained(data(), key=jnp.stack([jax.random.key(5), KEY]), over_runs=True)
+    np.testing.assert_allclose(all_losses[1], losses, 1e-4)
+    assert (all_losses[0] != losses).all()
+
+
+def test_the_learning_rate_falls_to_zero():
+    state, _ = trained(data())
+    after = lambda steps: ic._optimizer(CONFIG, HPARAMS).update(  # noqa: E731
+        {"w": jnp.ones(1)},
+        optax.tree.set(
+            ic._optimizer(CONFIG, HPARAMS).init({"w": jnp.ones(1)}), count=jnp.int32(steps)
+        ),
+        {"w": jnp.ones(1)},
+    )[0]["w"]
+    assert -after(0) > -after(3) > 0
+    assert after(int(state.opt_state[1][1].count)) == 0
+
+
+def test_a_class_of_weight_zero_is_not_learned():
+    config = dataclasses.replace(CONFIG, epochs=30)
+    state, _ = trained(data(), weight=(1.0, 1.0, 0.0), config=config)
+    given = predicted(state)
+    assert (given != 2).all()
+    assert (given == data().y)[data().y != 2].mean() > 0.8
+
+
+def test_predictions_are_the_largest_logits():
+    state, _ = trained(data())
+    network = ic._network(CONFIG)
+    logits, _ = network.apply(state.params, state.stats, data().data.reshape(-1, 8, 8, 1))
+    np.testing.assert_array_equal(predicted(state), logits.argmax(1))
+
+
+def test_augmented_images_are_parts_of_the_framed_image():
+    x = jnp.asarray(np.random.default_rng(0).uniform(-0.9, 1, (50, 8, 8, 1)), jnp.float32)
+    assert ic.augmented(KEY, x, "none") is x
+    framed = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-1)
+    places = set()
+    for how in ("crop", "crop_flip"):
+        flips = 0
+        for number, image in enumerate(np.asarray(ic.augmented(KEY, x, how))):
+            for flip in (False, True):
+                seen = image[:, ::-1] if flip else image
+                for i in range(3):
+                    for j in range(3):
+                        if (framed[number, i : i + 8, j : j + 8] == seen).all():
+                            places.add((i, j))
+                            flips += flip
+                            break
+                    else:
+                        continue
+                    break
+        assert (flips == 0) == (how == "crop")
+    assert len(places) == 9
+    with pytest.raises(ValueError, match="augment is one of none, crop, crop_flip; got 'mixup'"):
+        dataclasses.replace(CONFIG, augment="mixup")
