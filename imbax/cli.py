@@ -256,6 +256,7 @@ def _optimistic(options):
 
 
 def _report(options):
+    from imbax.experiments.images.report import holds_images, write_image_report
     from imbax.experiments.report import write_report
 
     for folder in options.folders:
@@ -263,7 +264,10 @@ def _report(options):
             raise InputError(f"{folder} is not a folder; give one that `imbax run --out` wrote")
     out = options.out or options.folders[0]
     _check_writable(out)
-    print(f"report: {write_report(options.folders, out, optimistic=_optimistic(options))}")
+    if holds_images(options.folders):
+        print(f"report: {write_image_report(options.folders, out)}")
+    else:
+        print(f"report: {write_report(options.folders, out, optimistic=_optimistic(options))}")
     return 0
 
 

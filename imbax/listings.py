@@ -40,10 +40,14 @@ def datasets(data_home: Path | None) -> Table:
 def methods() -> Table:
     """Registered methods and what they may see."""
     from imbax.methods import get, names
+    from imbax.methods.image_methods import IMAGE_METHODS
 
-    table = Table("method", "what", "kind", "paper", "sees")
-    for method in map(get, names()):
-        table.add_row(method.name, method.title, method.kind, method.paper, method.sees)
+    table = Table("of", "method", "what", "kind", "paper", "sees")
+    of_tables, of_images = map(get, names()), IMAGE_METHODS.values()
+    for data, found in (("tables", of_tables), ("images", of_images)):
+        for method in found:
+            facts = (method.title, method.kind, method.paper, method.sees)
+            table.add_row(data, method.name, *facts)
     return table
 
 

@@ -216,3 +216,29 @@ def test_going_back_to_earlier_settings_shows_them_without_computing_again(tmp_p
         files = set((tmp_path / "out" / "runs").rglob("*.parquet"))
         assert run(2) == first != second
     assert set((tmp_path / "out" / "runs").rglob("*.parquet")) == files
+
+
+def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--methods", "ce", "--epochs", "1", "--seeds", "1", "--out", out]
+    quickly = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    done = imbax("run", "digits", *options, env=quickly)
+    assert done.returncode == 0, done.stderr
+    (out / "report.md").unlink()
+    assert main(["report", str(out)]) == 0
+    text = (out / "report.md").read_text()
+    assert "Images of 8 x 8 x 1" in text
+    assert "imbax run digits --methods ce --epochs 1" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--datasets", "ecoli"), "--datasets does not apply to suite digits; it takes --scale"),
+        (("--methods", "focal"), "no method 'focal' for images"),
+        (("--folds", "9"), "9 folds, expected 1 to 5"),
+        (("--epochs", "0"), "epochs=0, expected at least 1"),
+    ],
+)
+def test_mistakes_with_images(tmp_path, capsys, options, message):
+    assert message in refused(capsys, "run", "digits", "--out", tmp_path, *options)

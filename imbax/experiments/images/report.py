@@ -19,7 +19,7 @@ from imbax.experiments.report import manifests_of, plain, timings
 from imbax.experiments.tables import markdown
 from imbax.methods.image_methods import IMAGE_METHODS
 
-__all__ = ["image_summary", "paired", "paper_scores", "write_image_report"]
+__all__ = ["holds_images", "image_summary", "paired", "paper_scores", "write_image_report"]
 
 _PRINTED = ("acsa", "g_mean", "f1")
 _NOTHING = "–"
@@ -75,6 +75,14 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     text = "\n\n".join(section.strip() for section in sections if section) + "\n"
     path.write_text(text, encoding="utf-8", newline="\n")
     return path
+
+
+def holds_images(folders: Iterable[Path]) -> bool:
+    """Whether the results in the folders are of images; InputError where only some are."""
+    kinds = {"shape" in one["dataset_facts"] for one in store.read_provenance(map(Path, folders))}
+    if len(kinds) > 1:
+        raise InputError("results of images and of tables in one report; name folders of one kind")
+    return kinds == {True}
 
 
 def image_summary(runs: pd.DataFrame) -> pd.DataFrame:
