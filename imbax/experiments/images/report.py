@@ -173,6 +173,9 @@ def _counts(about, rows):
         f"Split of the first run: `{facts['splits'][0][:12]}`."
     )
     notices = [f"- {notice}" for notice in dict.fromkeys(facts["notices"])]
+    single = [name for name, n in zip(facts["classes"], facts["train"], strict=True) if n == 1]
+    if single:
+        notices.append(f"- one training image of {', '.join(single)}: SMOTE can only repeat it")
     return "\n".join([text, "", *notices]) if notices else text
 
 

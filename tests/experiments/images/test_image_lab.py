@@ -223,6 +223,14 @@ def test_impossible_cells_of_the_paper_are_marked(results):
     assert "?" not in report._table(summary, "mnist", "balanced")
 
 
+def test_a_class_of_one_image_is_told(results):
+    about = store.read_provenance([results])[0]
+    assert "SMOTE can only repeat" not in report._counts(about, stored(results))
+    about["dataset_facts"]["train"] = [12, 6, 1]
+    told = report._counts(about, stored(results))
+    assert "- one training image of c: SMOTE can only repeat it" in told
+
+
 def test_differences_are_paired():
     rows = [("a", 0, 0.5), ("a", 1, 0.7), ("b", 0, 0.6), ("b", 1, 0.6), ("b", 2, 0.9)]
     runs = pd.DataFrame(rows, columns=["method", "seed", "balanced_acsa"]).assign(fold=0)
