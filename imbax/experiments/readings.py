@@ -56,7 +56,6 @@ def _figure(scores: pd.DataFrame, titles: dict[str, Any], path: Path) -> Path:
         ax.scatter(values, np.full(len(values), height), s=14, color="#0072B2", alpha=0.55, lw=0)
         ax.plot([values.mean()] * 2, [height - 0.35, height + 0.35], color="#D55E00", linewidth=2)
     ax.set_yticks(range(len(order)), [titles[name] for name in order])
-    ax.set(xlabel="Average precision minus that of explicit_gradient (dots: data sets, bar: mean)")
-    ax.set_xscale("symlog", linthresh=0.02)
+    ax.set(xlabel="Average precision minus explicit_gradient's\n(dots: data sets, bar: mean)")
     ax.set_ylim(-0.6, len(order) - 0.4)
     return save(figure, path)
