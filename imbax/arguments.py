@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", type=int, metavar="N", help="seeds, each with its own splits")
     run.add_argument("--folds", type=int, metavar="N", help="folds per seed")
     run.add_argument("--epochs", type=int, metavar="N", help="epochs of each training")
-    run.add_argument("--n-synth", choices=("double", "balance"), default="double")
+    run.add_argument("--n-synth", choices=("double", "balance"), help="default double")
     run.add_argument("--scaling", choices=("min_max", "z_score"), help="of the features")
     run.add_argument("--components", type=int, metavar="K", help="principal axes to project on")
     run.add_argument("--fit-on", choices=("train", "all"), help="rows that scaling comes from")
@@ -37,10 +37,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--plugin", action="append", default=[], metavar="FILE",
                      help="a Python file that registers methods of your own")  # fmt: skip
     image = run.add_argument_group("suites of images")
-    image.add_argument("--scale", choices=("small", "full"), default="small",
-                       help="small: for a CPU; full: the paper's")  # fmt: skip
-    image.add_argument("--recipe", choices=("plain", "strong"), default="plain",
-                       help="strong: the classifier's images are cropped and flipped")  # fmt: skip
+    image.add_argument("--scale", choices=("small", "full"),
+                       help="small (default): for a CPU; full: the paper's")  # fmt: skip
+    image.add_argument("--recipe", choices=("plain", "strong"),
+                       help="strong: the classifier's images are cropped and, where that "
+                            "keeps the class, flipped")  # fmt: skip
     table = run.add_argument_group("suite custom")
     table.add_argument("--data", type=Path, metavar="FILE", help="CSV, Parquet or npz")
     table.add_argument("--target", metavar="COLUMN", help="the column of labels")

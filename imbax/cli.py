@@ -35,6 +35,7 @@ def _run(options):
         return _run_sine(suite, seeds, options)
     if suite.loader == "images":
         return _run_images(suite, options)
+    _refuse(suite, options, ("scale", "recipe"), "what suites of tables take")
     if options.memory <= 0:
         raise InputError(f"--memory {options.memory:g}, expected GB above 0")
     folds = suite.folds if options.folds is None else options.folds
@@ -48,6 +49,7 @@ def _run(options):
     datasets = _datasets(suite, options)
     out = options.out or Path("results") / suite.name
     _check_writable(out)
+    _check_kind(out, of_images=False)
 
     _start_jax()
     _keep_compiled_programs()
@@ -63,7 +65,7 @@ def _run(options):
     methods = [get(name) for name in with_starts(names)]
     if added := {method.name for method in methods} - set(names):
         print(f"also running {', '.join(sorted(added))}: others start from it")
-    numbers = {"folds": folds, "epochs": epochs, "n_synth": options.n_synth}
+    numbers = {"folds": folds, "epochs": epochs, "n_synth": options.n_synth or "double"}
     protocol = Protocol(**numbers, **(suite.protocol | _protocol_options(options)))
     engine = Engine(strategy=options.strategy, memory=options.memory * 2**30)
     lab = Lab(protocol, engine, out, suite.name)
@@ -78,7 +80,8 @@ def _run(options):
 
 
 def _run_images(suite, options):
-    given = ("datasets", "data", "scaling", "components", "fit_on", "plugin")
+    given = ("datasets", "data", "scaling", "components", "fit_on", "plugin", "n_synth")
+    given += ("target", "minority", "groups", "drop")
     _refuse(suite, options, given, "--scale, --recipe, --methods, --seeds, --folds, --epochs")
     changes = dict(suite.full) if options.scale == "full" else {}
     numbers = {name: changes.pop(name, getattr(suite, name)) for name in ("seeds", "folds")}
@@ -89,11 +92,10 @@ def _run_images(suite, options):
         changes["epochs"] = options.epochs
     if options.recipe == "strong":
         changes |= suite.strong
-    suffixes = [options.scale] * (options.scale != "small") + [options.recipe] * (
-        options.recipe != "plain"
-    )
-    out = options.out or Path("results") / "_".join([suite.name, *suffixes])
+    chosen = [name for name in (options.scale, options.recipe) if name in ("full", "strong")]
+    out = options.out or Path("results") / "_".join([suite.name, *chosen])
     _check_writable(out)
+    _check_kind(out, of_images=True)
     _start_jax()
     _keep_compiled_programs()
     from functools import partial
@@ -223,6 +225,14 @@ def _check_writable(out):
         raise InputError(
             f"--out {out} cannot be written ({error.strerror}); name a folder that can"
         ) from None
+
+
+def _check_kind(out, *, of_images):
+    from imbax.experiments.images.report import holds_images
+
+    if any(out.glob("runs/*/*/*.parquet")) and holds_images([out]) != of_images:
+        raise InputError(f"{out} holds results of {'tables' if of_images else 'images'}; name "
+                         "another folder with --out")  # fmt: skip
 
 
 def _start_jax():

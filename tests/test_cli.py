@@ -229,6 +229,7 @@ def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
     text = (out / "report.md").read_text()
     assert "Images of 8 x 8 x 1" in text
     assert "imbax run digits --methods ce --epochs 1" in text
+    assert "holds results of images" in refused(capsys, "run", "quickstart", "--out", out)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +237,7 @@ def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
     [
         (("--datasets", "ecoli"), "--datasets does not apply to suite digits; it takes --scale"),
         (("--methods", "focal"), "no method 'focal' for images"),
+        (("--n-synth", "balance"), "--n-synth does not apply to suite digits"),
         (("--folds", "9"), "9 folds, expected 1 to 5"),
         (("--epochs", "0"), "epochs=0, expected at least 1"),
     ],

@@ -8,9 +8,11 @@ i of the paper is label i. Its 5 folds cannot supply them everywhere, so that he
   beside a fold of 1,200;
 - where folds of them are too small even so, the official training and test part are the one split,
   and seeds draw from it anew;
-- where that is too small too, all counts for training shrink by one factor, and a notice says so;
+- where that is too small too, all counts for training shrink by one factor;
 - the balanced test part has as many images of each class as the rarest class can give, 1,200 of
-  `mnist` being 1,084.
+  `mnist` being 1,084; the imbalanced one shrinks by one factor where that is below its largest.
+
+Notices say what shrank.
 
 The imbalanced test part is taken from the balanced one, so that every image is classified once.
 """
@@ -149,10 +151,19 @@ def image_splits(
     beside = there * (FOLDS - 1) // FOLDS
     rows_of = lambda c: _shuffled(np.flatnonzero(y[:pool] == c), seed, c)  # noqa: E731
     if images.y_test is not None and (beside < wanted).any():
-        official = np.bincount(images.y, minlength=len(wanted))
+        official, tests = (
+            np.bincount(part, minlength=len(wanted)) for part in (images.y, images.y_test)
+        )
+        if not official.all() or not tests.all():
+            raise InputError(
+                f"{images.name}: training images per class {official.tolist()}, test images "
+                f"{tests.tolist()}; expected at least one of each class in either"
+            )
         wanted, notices = _shrunk(wanted, official)
-        n_test = int(min(counts.balanced, np.bincount(images.y_test).min()))
-        notices = ("one split, of the official parts; seeds draw from it", *notices)
+        n_test = int(min(counts.balanced, tests.min()))
+        same = (wanted == official).all() and (tests == n_test).all()
+        drawn = "the same images for every seed" if same else "seeds draw from it"
+        notices = (f"one split, of the official parts; {drawn}", *notices)
         parts = [
             (
                 _shuffled(np.flatnonzero(images.y == c), seed, c),
@@ -160,18 +171,20 @@ def image_splits(
             )
             for c in range(len(wanted))
         ]
-        return [_of_counts(parts, wanted, n_test, counts.imbalanced)], notices
+        few, told = _imbalanced(counts.imbalanced, n_test)
+        return [_of_counts(parts, wanted, n_test, few)], notices + told
     wanted, notices = _shrunk(wanted, beside)
     n_test = int(min(counts.balanced, (there // FOLDS).min()))
     cut = [np.array_split(rows_of(c), FOLDS) for c in range(len(wanted))]
+    few, told = _imbalanced(counts.imbalanced, n_test)
     splits = []
     for fold in range(folds):
         parts = [
             (np.concatenate([part for f, part in enumerate(of_class) if f != fold]), of_class[fold])
             for of_class in cut
         ]
-        splits.append(_of_counts(parts, wanted, n_test, counts.imbalanced))
-    return splits, notices
+        splits.append(_of_counts(parts, wanted, n_test, few))
+    return splits, notices + told
 
 
 def _shrunk(wanted, there):
@@ -183,12 +196,19 @@ def _shrunk(wanted, there):
     return counts, (f"training counts {counts.tolist()}, {share:.3g} times the paper's",)
 
 
-def _of_counts(parts, wanted, n_test, imbalanced):
+def _imbalanced(counts, n_test):
+    """Counts of the imbalanced test part of at most `n_test`, and a notice where they shrank."""
+    share = n_test / max(counts)
+    if share >= 1:
+        return counts, ()
+    few = np.maximum(np.round(share * np.array(counts)).astype(int), 1)
+    return few, (f"imbalanced test counts {few.tolist()}, {share:.3g} times the paper's",)
+
+
+def _of_counts(parts, wanted, n_test, few):
     """One split of each class's rows for training and for testing."""
-    share = min(1, n_test / max(imbalanced))
     train = np.concatenate([rows[:n] for (rows, _), n in zip(parts, wanted, strict=True)])
     test = np.concatenate([rows[:n_test] for _, rows in parts])
-    few = np.maximum(np.round(share * np.array(imbalanced)).astype(int), 1)
     chosen = np.concatenate([np.arange(n_test) < n for n in few])
     return ImageSplit(train, test, chosen)
 

@@ -159,7 +159,7 @@ _METHODS = (
         "Random over-sampling",
         "sampling",
         resample=_repeated,
-        sources=("class_duplicate", "class_smote"),
+        sources=("class_duplicate", "class_smote", "smote"),
     ),
     ImageMethod(
         "smote",

@@ -80,22 +80,33 @@ def test_official_parts_are_the_split_where_folds_are_too_small():
     data = made(per_class=9, per_class_test=5)
     splits, notices = image_splits(data, SMALL, seed=0)
     assert notices == ("one split, of the official parts; seeds draw from it",)
+    all_of_them = Counts((9, 9, 9), 5, (4, 2, 1))
+    _, notices = image_splits(data, all_of_them, seed=0)
+    assert notices == ("one split, of the official parts; the same images for every seed",)
     (split,) = splits
     y = np.concatenate([data.y, data.y_test])
     assert (split.train < 27).all() and (split.test >= 27).all()
     np.testing.assert_array_equal(np.bincount(y[split.train]), SMALL.train)
     np.testing.assert_array_equal(np.bincount(y[split.test]), [4, 4, 4])
+    data.y_test[data.y_test == 2] = 1
+    with pytest.raises(InputError, match=r"test images \[5, 10, 0\]; expected at least one"):
+        image_splits(data, SMALL, seed=0)
 
 
 def test_counts_that_cannot_be_had_shrink_together():
     splits, notices = image_splits(made(per_class=5), SMALL, seed=0)
     np.testing.assert_array_equal(np.bincount(made(5).y[splits[0].train]), [4, 2, 1])
-    assert notices == ("training counts [4, 2, 1], 0.5 times the paper's",)
+    assert splits[0].imbalanced.tolist() == [True, True, True]
+    assert notices == (
+        "training counts [4, 2, 1], 0.5 times the paper's",
+        "imbalanced test counts [1, 1, 1], 0.25 times the paper's",
+    )
 
 
 def test_folds_of_both_parts():
     data = made(per_class=5, per_class_test=5)
-    splits, notices = image_splits(data, SMALL._replace(both_parts=True), seed=0)
+    counts = Counts((8, 4, 2), 2, (2, 1, 1), both_parts=True)
+    splits, notices = image_splits(data, counts, seed=0)
     assert len(splits) == 5 and notices == ()
     assert sorted(np.concatenate([split.test for split in splits])) == list(range(30))
 
@@ -118,8 +129,8 @@ def test_too_few_images_are_refused(data, folds, message):
     [
         ("mnist", COUNTS["mnist"].train, 1084, 0),
         ("fashion_mnist", COUNTS["mnist"].train, 1200, 0),
-        ("cifar10", COUNTS["cifar10"].train, 200, 1),
-        ("svhn", (50, 22, 11, 8, 6, 5, 4, 2, 1, 1), 10, 2),
+        ("cifar10", COUNTS["cifar10"].train, 200, 2),
+        ("svhn", (50, 22, 11, 8, 6, 5, 4, 2, 1, 1), 10, 3),
     ],
 )
 def test_real_sets(data_home, name, train, test, notices):

@@ -13,7 +13,12 @@ import numpy as np
 
 from imbax.data.images import Images
 from imbax.experiments import store
-from imbax.experiments.images.cells import GeneratorResult, train_generator, train_images
+from imbax.experiments.images.cells import (
+    GeneratorResult,
+    Seconds,
+    train_generator,
+    train_images,
+)
 from imbax.experiments.images.plan import image_plan
 from imbax.experiments.images.records import SCHEMA, image_records
 from imbax.experiments.lab import Lab
@@ -27,7 +32,8 @@ _CORE = (
     *("types", "losses", "confusion", "training", "neighbors"),
     *("networks/layers", "networks/convolution", "networks/normalized", "networks/resnet"),
     *("methods/image_classifier", "methods/image_methods", "methods/codes"),
-    *("data/imbalance", "experiments/images/plan", "experiments/images/cells"),
+    *("data/imbalance", "experiments/plan"),
+    *("experiments/images/plan", "experiments/images/cells"),
 )
 
 
@@ -52,7 +58,7 @@ class ImageLab(Lab):
         rows = image_records(plan, method, result, trained, self.suite)
         for seed in seeds:
             mine = [row for row in rows if row["seed"] == seed]
-            about = self._about(plan, method, key, result, trained, len(mine))
+            about = self._about(plan, method, key, seed, result, trained)
             store.write(self.out, mine, about, SCHEMA)
 
     def _trained(self, plan, method, on_share) -> GeneratorResult | None:
@@ -72,7 +78,8 @@ class ImageLab(Lab):
                 self._keep_state(plan.images, method, key, seed, kept)
         stored = [self._state(plan.images, method, key, seed) for seed in seeds]
         joined = jax.tree.map(lambda *parts: np.concatenate(parts), *map(_leaves, stored))
-        return stored[0]._replace(**joined)
+        # Time counts where it was spent.
+        return stored[0]._replace(**joined, seconds=result.seconds if lost else Seconds(0.0, 0.0))
 
     def _key(self, dataset, method):
         content = {"method": method.name, **self._content(dataset)}
@@ -93,8 +100,9 @@ class ImageLab(Lab):
         folder = "generators" if method.build else method.name
         return self.out / "states" / dataset.name / folder / f"{key}-seed{seed}.pickle"
 
-    def _about(self, plan, method, key, result, trained, n_runs) -> dict[str, Any]:
-        share = n_runs / len(plan.seed)
+    def _about(self, plan, method, key, seed, result, trained) -> dict[str, Any]:
+        mine = np.flatnonzero(plan.seed == seed)
+        share = len(mine) / len(plan.seed)
         seconds = [result.seconds] + ([] if trained is None else [trained.seconds])
         facts = {name: getattr(method, name) for name in ("title", "paper", "kind", "sees", "note")}
         return {
@@ -110,12 +118,12 @@ class ImageLab(Lab):
                 "train": list(plan.facts.counts),
                 "notices": [*plan.images.notices, *plan.notices],
                 "fingerprint": plan.images.fingerprint,
-                "splits": [part.fingerprint for part in plan.splits],
+                "splits": [plan.splits[r].fingerprint for r in mine],
             },
             "timing": {
                 "compile_seconds": sum(one.compile for one in seconds) * share,
                 "run_seconds": sum(one.run for one in seconds) * share,
-                "n_runs": n_runs,
+                "n_runs": len(mine),
             },
             "environment": environment(),
             "settings": {

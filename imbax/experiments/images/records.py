@@ -51,14 +51,15 @@ def image_records(
     kept = looks.pop("variance_kept", None)
     for r, part in enumerate(plan.splits):
         y = plan.shared[1][part.test]
+        loss = np.zeros(0) if generated is None else generated.loss[r]
+        # A generator's later losses are NaN once it has stopped; its first only if it diverged.
+        diverged = bool(result.diverged[r]) or bool(np.isnan(loss[:1]).any())
         scores = {}
         for test, w in zip(TESTS, (np.ones(len(y)), part.imbalanced), strict=True):
             matrix = confusion.confusion_matrix(y, result.predicted[r], classes, w.astype(float))
             scores[f"{test}_confusion"] = np.asarray(matrix).ravel().astype(int)
             for metric, value in _metrics(matrix).items():
-                wrong = bool(result.diverged[r])
-                scores[f"{test}_{metric}"] = float("nan") if wrong else float(value)
-        loss = np.zeros(0) if generated is None else generated.loss[r]
+                scores[f"{test}_{metric}"] = float("nan") if diverged else float(value)
         loss = loss[np.isfinite(loss)]
         rows.append(
             {
@@ -68,7 +69,7 @@ def image_records(
                 "fold": int(plan.fold[r]),
                 "seed": int(plan.seed[r]),
                 **scores,
-                "diverged": bool(result.diverged[r]),
+                "diverged": diverged,
                 "n_train": len(part.train),
                 "n_added": 0 if method.resample is None else sum(plan.facts.wanted),
                 "n_test": len(part.test),

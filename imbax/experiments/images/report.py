@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from imbax.errors import InputError
 from imbax.experiments import store
@@ -16,13 +17,15 @@ from imbax.experiments.contrasts import count
 from imbax.experiments.images import figures
 from imbax.experiments.images.records import METRICS, SCHEMA, TESTS, unpack
 from imbax.experiments.report import manifests_of, plain, timings
-from imbax.experiments.tables import markdown
+from imbax.experiments.tables import markdown, timing_table
 from imbax.methods.image_methods import IMAGE_METHODS
 
 __all__ = ["holds_images", "image_summary", "paired", "paper_scores", "write_image_report"]
 
 _PRINTED = ("acsa", "g_mean", "f1")
 _NOTHING = "–"
+_UNLIKE = """**These results are of more than one protocol or of different images; methods should
+not be compared.** Run all of them with one command."""
 _CONTROLS = ("ce", "ros")
 _COLLAPSED = 0.1
 _SHOWN = 6
@@ -30,8 +33,8 @@ _SHOWN = 6
 _METRICS_IN_WORDS = """In percent, mean ± SD over runs (folds and seeds). ACSA is the mean recall of
 the classes, G-mean the root of mean recall times mean specificity, F1 the mean over classes. The
 balanced test part has as many images of each class; on it ACSA is plain accuracy. Columns marked
-*paper* are the figures printed in arXiv 2105.02340 (balanced: its journal version), of other
-classifiers and splits; `?` marks a G-mean there that no classifier can have, being above
+*paper* are the figures printed in arXiv 2105.02340 (balanced: its journal version), of another
+recipe and other splits; `?` marks a G-mean there that no classifier can have, being above
 √(ACSA)."""
 
 
@@ -55,17 +58,20 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     small = [name for name in runs if runs[name].map(np.isscalar).all()]
     for name, table in (("runs", runs[small].drop(columns="looks")), ("summary", summary)):
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    timing_table(provenance).to_csv(folder / "timings.csv", index=False, lineterminator="\n")
     manifests = manifests_of([*folders, out])
     sections = ["# Report", _what_was_run(runs, provenance, manifests, remarks)]
     for dataset, rows in runs.groupby("dataset", sort=False):
-        about = next(one for one in provenance if one["dataset"] == dataset)
+        mine = [one for one in provenance if one["dataset"] == dataset]
+        about, alike = mine[0], _alike(mine)
         classes = about["dataset_facts"]["classes"]
         sections += [
             f"## {dataset}",
             _counts(about, rows),
             _METRICS_IN_WORDS,
+            "" if alike else _UNLIKE,
             *(_table(summary, dataset, test) for test in TESTS),
-            _differences(rows),
+            _differences(rows) if alike else "",
             _penalties(rows),
             _collapse(rows, classes),
             _pictures(rows, classes, out, dataset),
@@ -78,8 +84,12 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
 
 
 def holds_images(folders: Iterable[Path]) -> bool:
-    """Whether the results in the folders are of images; InputError where only some are."""
-    kinds = {"shape" in one["dataset_facts"] for one in store.read_provenance(map(Path, folders))}
+    """Whether the results in the folders are of images, by the first of each; False for none.
+
+    Raises ``InputError`` where only some are.
+    """
+    first = [next(Path(folder).glob("runs/*/*/*.parquet"), None) for folder in folders]
+    kinds = {"looks" in pq.read_schema(path).names for path in first if path}
     if len(kinds) > 1:
         raise InputError("results of images and of tables in one report; name folders of one kind")
     return kinds == {True}
@@ -135,6 +145,12 @@ def paired(runs: pd.DataFrame, control: str, metric: str = "balanced_acsa") -> p
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
+def _alike(provenance):
+    """Whether all results of a dataset are of one protocol and of the same images."""
+    seen = {(plain(one["config"]), one["dataset_facts"]["fingerprint"]) for one in provenance}
+    return len(seen) == 1
+
+
 def _in_order(runs):
     names = dict.fromkeys([*IMAGE_METHODS, *sorted(set(runs["method"]))])
     rank = {name: number for number, name in enumerate(names)}
@@ -148,8 +164,8 @@ def _what_was_run(runs, provenance: Sequence[dict[str, Any]], manifests, remarks
     lines = [
         f"- {count(len(runs), 'run')}: {count(n_methods, 'method')}, {count(n_seeds, 'seed')}, "
         f"{count(runs['fold'].nunique(), 'fold')}",
-        "- One classifier and one recipe for all methods, as many steps for each; the last epoch "
-        "counts. Test images were scored once and played no part in any choice.",
+        "- One classifier for all methods, and under one protocol as many steps for each; the last "
+        "epoch counts. Test images were scored once and played no part in any choice.",
     ]
     for title, name in (("Protocol", "config"), ("Ran on", "environment")):
         texts = dict.fromkeys(plain(one[name]) for one in provenance)
@@ -296,7 +312,9 @@ def _pictures(rows, classes, out, dataset):
             strips[method] = looks["strip"]
     if made:
         figures.sheet(made, classes, path("generated"))
-        parts.insert(0, ("what each method adds; the largest class gets nothing new", "generated"))
+        parts.insert(
+            0, ("what each method makes anew; the largest class gets nothing", "generated")
+        )
     for method, strip in strips.items():
         figures.sheet({f"{method}: from one image to another": strip}, classes,
                       path(f"{method}_strip"))  # fmt: skip

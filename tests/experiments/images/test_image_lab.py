@@ -16,7 +16,7 @@ from imbax.errors import InputError
 from imbax.experiments import store
 from imbax.experiments.images import cells, lab, report
 from imbax.experiments.images.plan import ImageProtocol, image_plan
-from imbax.experiments.images.records import SCHEMA, TESTS, unpack
+from imbax.experiments.images.records import SCHEMA, TESTS, image_records, unpack
 from imbax.experiments.images.report import image_summary, paired, write_image_report
 from imbax.experiments.run import run_suite
 from imbax.methods import deepsmote, image_classifier
@@ -205,6 +205,7 @@ def test_the_report_says_what_ran_and_shows_it(results, tmp_path):
     shown = [line.split("(")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
     assert len(shown) == 8
     assert all((tmp_path / path).stat().st_size > 5000 for path in shown)
+    assert (tmp_path / "tables" / "timings.csv").is_file()
     summary = pd.read_csv(tmp_path / "tables" / "summary.csv")
     assert len(summary) == 2 * summary["method"].nunique()
 
@@ -229,6 +230,25 @@ def test_a_class_of_one_image_is_told(results):
     about["dataset_facts"]["train"] = [12, 6, 1]
     told = report._counts(about, stored(results))
     assert "- one training image of c: SMOTE can only repeat it" in told
+
+
+def test_results_of_two_protocols_are_not_compared(results, tmp_path):
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
+    run(tmp_path, ("ce",), epochs=4)
+    text = write_image_report([tmp_path], tmp_path).read_text()
+    assert "two settings of ce on toy" in text
+    assert "should\nnot be compared" in text
+    assert "Against the controls" not in text
+
+
+def test_a_generator_that_diverges_is_told(results):
+    plan = image_plan(toy(), [0], PROTOCOL)
+    result = cells.train_images(plan, image_method("ce"))
+    trained = cells.GeneratorResult(None, np.array([[np.nan] * 3, [1.0, np.nan, np.nan]]), {}, None)
+    rows = image_records(plan, image_method("ce"), result, trained, "toy")
+    assert [row["diverged"] for row in rows] == [True, False]
+    assert np.isnan(rows[0]["balanced_acsa"]) and rows[1]["balanced_acsa"] > 0
+    assert [row["generator_epochs"] for row in rows] == [0, 1]
 
 
 def test_differences_are_paired():
