@@ -1,9 +1,7 @@
 """A report of a suite of images: scores beside the paper's, what was made, what was mistaken."""
 
-import math
 import warnings
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +13,21 @@ from imbax.errors import InputError
 from imbax.experiments import store
 from imbax.experiments.contrasts import count
 from imbax.experiments.images import figures
-from imbax.experiments.images.records import METRICS, SCHEMA, TESTS, unpack
+from imbax.experiments.images.records import SCHEMA, TESTS, unpack
+from imbax.experiments.images.tables import (
+    against_controls,
+    image_summary,
+    readings_table,
+    score_table,
+)
 from imbax.experiments.report import manifests_of, plain, timings
 from imbax.experiments.tables import markdown, timing_table
 from imbax.methods.image_methods import IMAGE_METHODS
 
-__all__ = ["holds_images", "image_summary", "paired", "paper_scores", "write_image_report"]
+__all__ = ["holds_images", "write_image_report"]
 
-_PRINTED = ("acsa", "g_mean", "f1")
-_NOTHING = "–"
 _UNLIKE = """**These results are of more than one protocol or of different images; methods should
 not be compared.** Run all of them with one command."""
-_CONTROLS = ("ce", "ros")
 _COLLAPSED = 0.1
 _SHOWN = 6
 
@@ -70,9 +71,9 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
             _counts(about, rows),
             _METRICS_IN_WORDS,
             "" if alike else _UNLIKE,
-            *(_table(summary, dataset, test) for test in TESTS),
-            _differences(rows) if alike else "",
-            _penalties(rows),
+            *(score_table(summary, dataset, test) for test in TESTS),
+            against_controls(rows) if alike else "",
+            readings_table(rows),
             _collapse(rows, classes),
             _pictures(rows, classes, out, dataset),
         ]
@@ -93,56 +94,6 @@ def holds_images(folders: Iterable[Path]) -> bool:
     if len(kinds) > 1:
         raise InputError("results of images and of tables in one report; name folders of one kind")
     return kinds == {True}
-
-
-def image_summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per dataset, test part and method, in percent, over runs that did not diverge.
-
-    ``n`` runs, ``<metric>`` and ``<metric>_sd`` (n - 1) of each metric, and of the paper's three
-    ``<metric>_paper``.
-    """
-    tables, paper = [], paper_scores()
-    for test in TESTS:
-        cells = runs.groupby(["dataset", "method"], sort=False)
-        columns = {"n": cells[f"{test}_acsa"].count()}
-        for metric in METRICS:
-            columns[metric] = 100 * cells[f"{test}_{metric}"].mean()
-            columns[f"{metric}_sd"] = 100 * cells[f"{test}_{metric}"].std(ddof=1)
-        table = pd.DataFrame(columns)
-        printed = paper.loc[test].reindex(table.index)
-        table = table.join(printed.add_suffix("_paper")).reset_index()
-        table.insert(1, "test", test)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def paper_scores() -> pd.DataFrame:
-    """The paper's figures in percent, indexed by test part, dataset and method."""
-    file = resources.files("imbax.experiments") / "paper" / "deepsmote.csv"
-    with file.open(encoding="utf-8") as lines:
-        return pd.read_csv(lines, index_col=["test", "dataset", "method"])
-
-
-def paired(runs: pd.DataFrame, control: str, metric: str = "balanced_acsa") -> pd.DataFrame:
-    """Each method against a control on the same folds and seeds, in points of a percent.
-
-    Indexed by method: ``n`` pairs, ``difference`` (mean), ``sd`` of the differences, ``better``
-    (how often the method was higher).
-    """
-    scores = runs.pivot(index=["seed", "fold"], columns="method", values=metric)
-    rows = {}
-    for method in dict.fromkeys(runs["method"]):
-        if method == control or control not in scores:
-            continue
-        difference = 100 * (scores[method] - scores[control]).dropna()
-        rows[method] = {
-            "n": len(difference),
-            "difference": difference.mean(),
-            "sd": difference.std(ddof=1),
-            "better": int((difference > 0).sum()),
-        }
-    columns = ["n", "difference", "sd", "better"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def _alike(provenance):
@@ -193,90 +144,6 @@ def _counts(about, rows):
     if single:
         notices.append(f"- one training image of {', '.join(single)}: SMOTE can only repeat it")
     return "\n".join([text, "", *notices]) if notices else text
-
-
-def _table(summary, dataset, test):
-    rows = summary.query("dataset == @dataset and test == @test").set_index("method")
-    table = pd.DataFrame(index=rows.index)
-    table["runs"] = rows["n"].astype(str)
-    for metric in METRICS:
-        table[METRICS[metric]] = [
-            _plus_minus(*pair) for pair in rows[[metric, f"{metric}_sd"]].to_numpy()
-        ]
-        if metric in _PRINTED and rows[f"{metric}_paper"].notna().any():
-            table[f"{METRICS[metric]} (paper)"] = [
-                _printed(row, metric) for _, row in rows.iterrows()
-            ]
-    best = pd.DataFrame(False, index=table.index, columns=table.columns)
-    for metric in METRICS:
-        best[METRICS[metric]] = rows[metric] == rows[metric].max()
-    return f"### Scores, {test} test\n\n{markdown(table, best)}"
-
-
-def _plus_minus(mean, sd):
-    if math.isnan(mean):
-        return "diverged"
-    return f"{mean:.2f}" + ("" if math.isnan(sd) else f" ± {sd:.2f}")
-
-
-def _printed(row, metric):
-    value = row[f"{metric}_paper"]
-    if math.isnan(value):
-        return _NOTHING
-    impossible = metric == "g_mean" and value > 10 * math.sqrt(row["acsa_paper"])
-    return f"{value:.2f}" + (" ?" if impossible else "")
-
-
-def _differences(rows):
-    parts = []
-    for control in _CONTROLS:
-        table = paired(rows, control)
-        if table.empty:
-            continue
-        shown = pd.DataFrame(
-            {
-                f"minus {control}": [
-                    f"{d:+.2f}" + ("" if math.isnan(sd) else f" ± {sd:.2f}")
-                    for d, sd in table[["difference", "sd"]].to_numpy()
-                ],
-                "better in": [f"{b} of {n}" for b, n in table[["better", "n"]].to_numpy(int)],
-            },
-            index=table.index.rename("method"),
-        )
-        parts.append(markdown(shown))
-    if not parts:
-        return ""
-    text = (
-        "ACSA on the balanced test, in points, run by run on the same images: mean difference ± SD "
-        "of the differences."
-    )
-    return "### Against the controls\n\n" + "\n\n".join([text, *parts])
-
-
-def _penalties(rows):
-    """The readings of DeepSMOTE beside it, where some ran."""
-    names = [m for m in dict.fromkeys(rows["method"]) if m.startswith("deepsmote")]
-    if len(names) < 2:
-        return ""
-    table = {}
-    for name in names:
-        mine = rows[rows["method"] == name]
-        kept = np.array(mine["variance_kept"].tolist())
-        table[name] = {
-            "ACSA": _plus_minus(100 * mine["balanced_acsa"].mean(),
-                                100 * mine["balanced_acsa"].std(ddof=1)),
-            "variance kept, largest class": f"{kept[:, 0].mean():.2f}",
-            "smallest class": f"{kept[:, -1].mean():.2f}",
-            "epochs": f"{mine['generator_epochs'].mean():.0f}",
-        }  # fmt: skip
-    text = (
-        "Variance kept is that of a class's reconstructions over that of its images: near 0 all "
-        "are reconstructed as one picture. `deepsmote` has the penalty of the public code, "
-        "`deepsmote_permuted` the one that the paper describes, which pulls rare classes towards "
-        "their means."
-    )
-    shown = pd.DataFrame.from_dict(table, orient="index").rename_axis("method")
-    return f"### Readings of DeepSMOTE\n\n{text}\n\n{markdown(shown)}"
 
 
 def _collapse(rows, classes):

@@ -17,7 +17,8 @@ from imbax.experiments import store
 from imbax.experiments.images import cells, lab, report
 from imbax.experiments.images.plan import ImageProtocol, image_plan
 from imbax.experiments.images.records import SCHEMA, TESTS, image_records, unpack
-from imbax.experiments.images.report import image_summary, paired, write_image_report
+from imbax.experiments.images.report import write_image_report
+from imbax.experiments.images.tables import image_summary, paired, score_table
 from imbax.experiments.run import run_suite
 from imbax.methods import deepsmote, image_classifier
 from imbax.methods.image_methods import IMAGE_METHODS, image_method
@@ -220,8 +221,8 @@ def test_the_papers_figures_stand_beside_ours(results):
 
 def test_impossible_cells_of_the_paper_are_marked(results):
     summary = image_summary(stored(results).assign(dataset="mnist"))
-    assert "98.11 ?" in report._table(summary, "mnist", "imbalanced")  # √0.9616 = 0.9806
-    assert "?" not in report._table(summary, "mnist", "balanced")
+    assert "98.11 ?" in score_table(summary, "mnist", "imbalanced")  # √0.9616 = 0.9806
+    assert "?" not in score_table(summary, "mnist", "balanced")
 
 
 def test_a_class_of_one_image_is_told(results):
