@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imbax.experiments.drawing import INK, add_legend, new_figure, save, styles_of
+from imbax.experiments.drawing import INK, add_legend, log_scale, new_figure, save, styles_of
 
 __all__ = ["confusions", "curves", "sheet"]
 
@@ -84,6 +84,6 @@ def curves(losses: Mapping[str, np.ndarray], title: str, path: Path) -> Path:
         ax.plot(np.arange(1, len(values) + 1), values, label=method, **style)
     ax.set_xlabel("epoch")
     ax.set_ylabel(title)
-    ax.set_yscale("log")
+    log_scale(ax)
     add_legend(figure, ax)
     return save(figure, path)
