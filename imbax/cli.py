@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 from imbax.arguments import parser
@@ -72,11 +73,7 @@ def _run(options):
     required = bool(options.datasets) or suite.loader == "file"
     command = shlex.join(["imbax", *options.given])
     outcome = run_suite(lab, datasets, methods, range(seeds), required=required, command=command)
-    for where, error in outcome.failed.items():
-        print(f"imbax: error: {where}: {error}", file=sys.stderr)
-    if any((out / "runs").glob("*/*/*.parquet")):
-        print(f"report: {write_report([out], out, optimistic=_optimistic(options))}")
-    return 2 if outcome.failed else 0
+    return _finished(outcome, out, partial(write_report, optimistic=_optimistic(options)))
 
 
 def _run_images(suite, options):
@@ -98,8 +95,6 @@ def _run_images(suite, options):
     _check_kind(out, of_images=True)
     _start_jax()
     _keep_compiled_programs()
-    from functools import partial
-
     from imbax.data.images import images
     from imbax.experiments.cells import Engine
     from imbax.experiments.images.lab import ImageLab
@@ -115,10 +110,15 @@ def _run_images(suite, options):
     datasets = [(name, partial(images, name, options.data_home)) for name in suite.datasets]
     command = shlex.join(["imbax", *options.given])
     outcome = run_suite(lab, datasets, methods, range(seeds), required=True, command=command)
+    return _finished(outcome, out, write_image_report)
+
+
+def _finished(outcome, out, write):
+    """Say what failed and report on what is there; the exit status."""
     for where, error in outcome.failed.items():
         print(f"imbax: error: {where}: {error}", file=sys.stderr)
     if any((out / "runs").glob("*/*/*.parquet")):
-        print(f"report: {write_image_report([out], out)}")
+        print(f"report: {write([out], out)}")
     return 2 if outcome.failed else 0
 
 
@@ -171,8 +171,6 @@ def _protocol_options(options):
 
 def _datasets(suite, options):
     """Names and loaders of the data sets wanted; unknown names are refused at once."""
-    from functools import partial
-
     from imbax.data import tabular
 
     if suite.loader == "file":

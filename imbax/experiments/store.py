@@ -45,7 +45,6 @@ METRICS = (
     "precision_at_recall_50",
     "precision_at_recall_25",
 )
-ARRAYS = ("test_y", "test_score", "train_curve", "valid_curve", "monitored", "plane")
 _COUNTS = ("n_train", "n_valid", "n_test", "n_minority", "test_rows_in_train")
 
 SCHEMA = pa.schema(
@@ -61,6 +60,14 @@ SCHEMA = pa.schema(
     + [("monitored", pa.map_(pa.string(), pa.list_(pa.float32())))]
     + [("plane", pa.binary())]
 )
+
+
+def _large(field: pa.Field) -> bool:
+    return pa.types.is_nested(field.type) or pa.types.is_binary(field.type)
+
+
+ARRAYS = tuple(field.name for field in SCHEMA if _large(field))
+"""Columns of lists, maps and bytes."""
 
 _ADDED = {"fallback": False, "monitored": []}
 
@@ -167,8 +174,7 @@ def read(
     shows one set of settings: where folders (or old and new runs in one folder) disagree, those
     written last are kept and a warning names both. Damaged files are left out with a warning.
     """
-    small = lambda kind: not (pa.types.is_nested(kind) or pa.types.is_binary(kind))  # noqa: E731
-    schema = pa.schema([field for field in schema if arrays or small(field.type)])
+    schema = pa.schema([field for field in schema if arrays or not _large(field)])
     tables = [schema.empty_table()]
     for stored in _find(folders, dataset):
         try:

@@ -1,9 +1,8 @@
 """Random over-sampling of every class of K: its rows again, drawn with replacement."""
 
 import jax
-import jax.numpy as jnp
 
-from imbax.methods.class_smote import class_counts
+from imbax.methods.class_smote import by_class, slots
 from imbax.methods.smote import pick, uniform_by_row
 
 __all__ = ["class_duplicate"]
@@ -21,12 +20,6 @@ def class_duplicate(
       wanted: `[K]`: copies of each class; 0 for a class without rows.
       max_synth: static upper bound on the copies; surplus has weight 0.
     """
-    classes = len(wanted)
-    counts = class_counts(y, w, classes)
-    order = jnp.argsort(jnp.where(w > 0, y, classes), stable=True)
-    number = jnp.arange(max_synth)
-    c = jnp.minimum(jnp.searchsorted(jnp.cumsum(wanted), number, side="right"), classes - 1)
+    rows, (c, added) = by_class(y, w, len(wanted)), slots(wanted, max_synth)
     (which,) = uniform_by_row(key, max_synth, 1)
-    place = (jnp.cumsum(counts) - counts)[c] + pick(which, counts[c])
-    added = (number < wanted.sum()).astype(w.dtype)
-    return order[jnp.minimum(place, len(y) - 1)], added
+    return rows.row(c, pick(which, rows.counts[c])), added.astype(w.dtype)

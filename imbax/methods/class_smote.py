@@ -16,7 +16,22 @@ import jax.numpy as jnp
 from imbax.methods.smote import pick, uniform_by_row
 from imbax.neighbors import nearest
 
-__all__ = ["Synthetic", "class_counts", "class_smote"]
+__all__ = ["Classes", "Synthetic", "by_class", "class_counts", "class_smote", "slots"]
+
+
+class Classes(NamedTuple):
+    """The rows of a view, class after class."""
+
+    order: jax.Array
+    """`[n]`: row numbers, padding last."""
+    first: jax.Array
+    """`[K]`: where each class begins in `order`."""
+    counts: jax.Array
+    """`[K]`."""
+
+    def row(self, c: jax.Array, place: jax.Array) -> jax.Array:
+        """Numbers of the rows at `place` within class `c`; what lies beyond it means nothing."""
+        return self.order[jnp.minimum(self.first[c] + place, len(self.order) - 1)]
 
 
 class Synthetic(NamedTuple):
@@ -37,6 +52,20 @@ class Synthetic(NamedTuple):
 def class_counts(y: jax.Array, w: jax.Array, classes: int) -> jax.Array:
     """Rows of each class `[K]` among those with weight."""
     return jnp.zeros(classes, jnp.int32).at[y].add((w > 0).astype(jnp.int32))
+
+
+def by_class(y: jax.Array, w: jax.Array, classes: int) -> Classes:
+    """The rows of `y [n]` with weight `w [n]`, class after class."""
+    counts = class_counts(y, w, classes)
+    order = jnp.argsort(jnp.where(w > 0, y, classes), stable=True)
+    return Classes(order, jnp.cumsum(counts) - counts, counts)
+
+
+def slots(wanted: jax.Array, max_synth: int) -> tuple[jax.Array, jax.Array]:
+    """The class of each new row `[max_synth]`, class after class, and whether it is wanted."""
+    number = jnp.arange(max_synth)
+    c = jnp.searchsorted(jnp.cumsum(wanted), number, side="right")
+    return jnp.minimum(c, len(wanted) - 1), number < wanted.sum()
 
 
 def class_smote(
@@ -64,27 +93,20 @@ def class_smote(
     """
     chex.assert_rank([x, y, w, wanted], [2, 1, 1, 1], custom_message="x [n, d], y, w, wanted [K]")
     chex.assert_equal_shape_prefix([x, y, w], 1, custom_message="x, y and w differ in rows")
-    classes = len(wanted)
-    counts = class_counts(y, w, classes)
-    # Row numbers class after class, padding last.
-    order = jnp.argsort(jnp.where(w > 0, y, classes), stable=True)
-    first = jnp.cumsum(counts) - counts
-    row = lambda c, place: order[jnp.minimum(first[c] + place, len(y) - 1)]  # noqa: E731
+    rows = by_class(y, w, len(wanted))
 
     def of_class(c):
         place = jnp.arange(max_rows)
-        mine = x[row(c, place)]
-        found, _ = nearest(mine, mine, place < counts[c], k_neighbors, own=place)
+        mine = x[rows.row(c, place)]
+        found, _ = nearest(mine, mine, place < rows.counts[c], k_neighbors, own=place)
         return found
 
-    neighbors = jax.lax.map(of_class, jnp.arange(classes))
-    number = jnp.arange(max_synth)
-    c = jnp.minimum(jnp.searchsorted(jnp.cumsum(wanted), number, side="right"), classes - 1)
+    neighbors = jax.lax.map(of_class, jnp.arange(len(wanted)))
+    c, added = slots(wanted, max_synth)
     which, column, gap = uniform_by_row(key, max_synth, 3)
-    base = pick(which, counts[c])
-    several = jnp.minimum(k_neighbors, counts[c] - 1)
+    base = pick(which, rows.counts[c])
+    several = jnp.minimum(k_neighbors, rows.counts[c] - 1)
     towards = jnp.where(several > 0, neighbors[c, base, pick(column, several)], base)
-    i, j = row(c, base), row(c, towards)
-    added = (number < wanted.sum()).astype(x.dtype)
+    i, j = rows.row(c, base), rows.row(c, towards)
     made = x[i] + gap[:, None] * (x[j] - x[i])
-    return Synthetic(made, c.astype(y.dtype), added, jnp.stack([i, j], 1), gap)
+    return Synthetic(made, c.astype(y.dtype), added.astype(x.dtype), jnp.stack([i, j], 1), gap)

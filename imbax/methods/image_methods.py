@@ -72,7 +72,6 @@ class ImageMethod:
     sources: tuple[str, ...] = ()
     """Files beside this one that it is made of; a stored result is stale once one changes."""
     sees: str = "training images and labels"
-    fallback: str = ""
 
 
 def image_method(name: str) -> ImageMethod:

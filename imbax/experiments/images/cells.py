@@ -270,5 +270,5 @@ def _looks_of(model, facts, fitted, train):
         chosen = _first_of_each(train.index, train.y, facts).reshape(-1, _EACH)
         a, b = (train.features(chosen[:, place]) for place in (0, 1))
         strip = model.strip(fitted, a, b, _EACH)
-        looks["strip"] = _bytes(strip.reshape(-1, x.shape[1]), facts.shape)
+        looks["strip"] = _bytes(strip.reshape(-1, train.data.shape[1]), facts.shape)
     return looks
