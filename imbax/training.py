@@ -225,13 +225,18 @@ def random_order(key: jax.Array, w: jax.Array) -> jax.Array:
     return jnp.argsort(jnp.where(w > 0, bits, last))
 
 
-def shuffled_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibatches:
-    """Every row once, in random order; the steps are those of `n` padded rows."""
+def shuffled_minibatches(
+    key: jax.Array, rows: Rows, batch_size: int, most: int | None = None
+) -> Minibatches:
+    """Every row once, in random order, or the first `most` of that order.
+
+    The steps are those of `n` padded rows, or of `most`.
+    """
     check_rows(rows, "shuffled_minibatches")
-    n = rows.w.shape[0]
+    n = min(rows.w.shape[0], most or rows.w.shape[0])
     steps = -(-n // batch_size)
     filler = steps * batch_size - n
-    order = random_order(key, rows.w)
+    order = random_order(key, rows.w)[:n]
     w = jnp.pad(rows.w[order], (0, filler))
     row = rows.index[jnp.pad(order, (0, filler))]
     return Minibatches(*(leaf.reshape(steps, batch_size) for leaf in (row, rows.targets(row), w)))

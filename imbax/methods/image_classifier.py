@@ -19,7 +19,7 @@ from imbax.losses import weighted_mean
 from imbax.methods.codes import image_batch
 from imbax.networks.normalized import Stats
 from imbax.networks.resnet import resnet18
-from imbax.training import Minibatches, each_batch, random_order
+from imbax.training import each_batch, shuffled_minibatches
 from imbax.types import Params, Rows, check_rows
 
 __all__ = ["AUGMENTATIONS", "Config", "Hparams", "State", "augmented", "epoch", "init", "predict"]
@@ -117,7 +117,8 @@ def epoch(
         params = optax.apply_updates(state.params, updates)
         return state._replace(params=params, stats=stats, opt_state=opt_state), loss
 
-    state, loss = each_batch(step, state, _batches(ordering, config, train))
+    batches = shuffled_minibatches(ordering, train, config.batch_size, config.images)
+    state, loss = each_batch(step, state, batches)
     return state._replace(epoch=state.epoch + 1), loss
 
 
@@ -154,17 +155,6 @@ def augmented(key: jax.Array, x: jax.Array, how: str) -> jax.Array:
 
 # Names of a run's random streams.
 _INIT, _EPOCHS = 0, 1
-
-
-def _batches(key, config, train):
-    """The first `images` rows of a random order, cut into batches, the last filled up."""
-    steps = -(-config.images // config.batch_size)
-    order = random_order(key, train.w)[: config.images]
-    filler = steps * config.batch_size - len(order)
-    w = jnp.pad(train.w[order], (0, filler))
-    row = train.index[jnp.pad(order, (0, filler))]
-    leaves = (row, train.targets(row), w)
-    return Minibatches(*(leaf.reshape(steps, config.batch_size) for leaf in leaves))
 
 
 def _network(config):

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from imbax.methods import image_classifier as ic
+from imbax.training import shuffled_minibatches
 from imbax.types import Rows, rows
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -56,7 +57,8 @@ def test_a_larger_training_set_is_not_a_longer_training():
 
 
 def test_every_image_is_seen_once_in_an_epoch_of_as_many():
-    batches = ic._batches(KEY, CONFIG, padded(data(10), 7))
+    batches = shuffled_minibatches(KEY, padded(data(10), 7), 4, most=10)
+    assert batches.row.shape == (3, 4)
     seen = np.asarray(batches.row)[np.asarray(batches.w) > 0]
     assert sorted(seen) == list(range(10))
 
