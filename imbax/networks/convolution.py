@@ -10,6 +10,8 @@ gradient of a transposed convolution never has the fast one. A product of matric
 Images are `[n, height, width, channels]`. Sizes, strides and paddings are those of PyTorch.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -30,12 +32,7 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) 
       `[n, (h + 2 padding - k) // s + 1, (w + 2 padding - k) // s + 1, f]`.
     """
     k, _, c, f = kernel.shape
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    last = [stride * ((size - k) // stride) + 1 for size in x.shape[1:3]]
-    slices = [
-        x[:, i : i + last[0] : stride, j : j + last[1] : stride] for i in range(k) for j in range(k)
-    ]
-    patches = jnp.concatenate(slices, -1)
+    patches = _patches(x, k, stride, padding)
     # As matrices of two axes: with more, the gradient by the kernel would transpose the patches.
     y = patches.reshape(-1, k * k * c) @ kernel.reshape(-1, f)
     return y.reshape(*patches.shape[:3], f)
@@ -57,24 +54,63 @@ def conv_transpose(
     Returns:
       `[n, (h - 1) s - 2 padding + k, (w - 1) s - 2 padding + k, f]`.
     """
+    return _conv_transpose(x, kernel, stride, padding)
+
+
+# By hand its gradient is a convolution and a product of matrices; derived from the slices below, it
+# would be a sum of k k padded maps.
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _conv_transpose(x, kernel, stride, padding):
     (n, h, w, c), (k, _, _, f) = x.shape, kernel.shape
     # In blocks of s x s outputs, k is `reach` blocks long, the last of them filled up with zeros.
     reach = -(-k // stride)
     more = reach * stride - k
     kernel = jnp.pad(kernel, ((0, more), (0, more), (0, 0), (0, 0)))
     kernel = kernel.reshape(reach, stride, reach, stride, c, f).transpose(4, 0, 2, 1, 3, 5)
-    parts = x.reshape(-1, c) @ kernel.reshape(c, -1)
-    parts = parts.reshape(n, h, w, reach, reach, stride * stride * f)
-    blocks = sum(
-        jnp.pad(parts[:, :, :, i, j], ((0, 0), (i, reach - 1 - i), (j, reach - 1 - j), (0, 0)))
-        for i in range(reach)
-        for j in range(reach)
-    )
+    # Between the barriers lies what is computed once, not again wherever x or y is read.
+    parts = jax.lax.optimization_barrier(x).reshape(-1, c) @ kernel.reshape(c, -1)
+    parts = parts.reshape(n, h, w, reach, reach * stride * stride * f)
+    edges, none = [(i, reach - 1 - i) for i in range(reach)], (0, 0)
+    rows = sum(jnp.pad(parts[:, :, :, i], (none, edges[i], none, none)) for i in range(reach))
+    rows = rows.reshape(n, -1, w, reach, stride * stride * f)
+    blocks = sum(jnp.pad(rows[:, :, :, j], (none, none, edges[j], none)) for j in range(reach))
     height, width = h + reach - 1, w + reach - 1
     y = blocks.reshape(n, height, width, stride, stride, f).transpose(0, 1, 3, 2, 4, 5)
     y = y.reshape(n, height * stride, width * stride, f)
     rows, columns = ((size - 1) * stride - 2 * padding + k for size in (h, w))
-    return y[:, padding : padding + rows, padding : padding + columns]
+    y = y[:, padding : padding + rows, padding : padding + columns]
+    return jax.lax.optimization_barrier(y)
+
+
+def _forward(x, kernel, stride, padding):
+    return _conv_transpose(x, kernel, stride, padding), (x, kernel)
+
+
+def _backward(stride, padding, given, slope):
+    x, kernel = given
+    k, _, c, f = kernel.shape
+    patches = _patches(slope, k, stride, padding).reshape(-1, k * k * f)
+    of_x = patches @ kernel.swapaxes(2, 3).reshape(-1, c)
+    transposed = x.reshape(-1, c).T
+    if c < k * k * f:  # the smaller factor; written out transposed, the product is twice as fast
+        transposed = jax.lax.optimization_barrier(transposed)
+    of_kernel = (transposed @ patches).reshape(c, k, k, f).transpose(1, 2, 0, 3)
+    return of_x.reshape(x.shape), of_kernel
+
+
+_conv_transpose.defvjp(_forward, _backward)
+
+
+def _patches(x, k, stride, padding):
+    """`[n, h, w, c] -> [n, h', w', k k c]`: the shifted slices of x side by side."""
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    last = [stride * ((size - k) // stride) + 1 for size in x.shape[1:3]]
+    slices = [
+        x[:, i : i + last[0] : stride, j : j + last[1] : stride] for i in range(k) for j in range(k)
+    ]
+    return jnp.concatenate(slices, -1)
 
 
 class _Layer(nnx.Module):
