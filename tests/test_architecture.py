@@ -32,7 +32,7 @@ LAYERS = (
         "methods.sugar",
     ),
     ("methods.class_duplicate", "methods.codes", "methods.generator"),
-    ("methods.image_classifier",),
+    ("methods.image_classifier", "methods.image_rows"),
     ("methods.cwgan", "methods.deepsmote", "methods.supervised", "methods.explicit_gradient"),
     ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance", "methods.mesa"),
     ("methods.loss_methods", "methods.image_methods"),

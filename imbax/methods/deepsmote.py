@@ -74,8 +74,8 @@ _INIT, _EPOCHS = 0, 1
 class Config:
     """Choices fixed at compile time; the first value named is the default."""
 
-    shape: tuple[int, int, int]
-    """Height, width and channels of an image."""
+    shape: tuple[int, ...]
+    """Height, width and channels of an image, or (d,) for flat rows."""
     classes: int
     """K."""
     latent: int = 300
@@ -175,6 +175,7 @@ def generator(config: Config, hparams: Hparams) -> Generator:
         return decode(fitted, between.reshape(-1, config.latent)).reshape(len(a), steps, -1)
 
     return Generator(
+        epochs=config.epochs,
         init=lambda key, train: init(key, config, hparams),
         epoch=lambda key, state, train: epoch(key, config, hparams, state, train),
         finish=lambda state, train: finish(config, state, train),

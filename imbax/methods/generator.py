@@ -19,6 +19,8 @@ __all__ = ["Generator"]
 class Generator(NamedTuple):
     """A model of images, class by class."""
 
+    epochs: int
+    """How many it trains at most."""
     init: Callable[[jax.Array, Rows], Any]
     """`(key, train) -> state`."""
     epoch: Callable[[jax.Array, Any, Rows], tuple[Any, jax.Array]]

@@ -7,48 +7,17 @@ has; what it adds, it draws from them, or from a `Generator` that it trains on t
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from imbax.errors import InputError, did_you_mean
 from imbax.methods import deepsmote as ds
-from imbax.methods.class_duplicate import class_duplicate
-from imbax.methods.class_smote import Synthetic, class_smote
 from imbax.methods.generator import Generator
-from imbax.types import Resampled, Rows
+from imbax.methods.image_rows import ImageFacts, all_decoded, generated, pixel_smote, repeated
+from imbax.types import Resampled
 
-__all__ = ["IMAGE_METHODS", "ImageFacts", "ImageMethod", "class_weights", "image_method"]
-
-
-class ImageFacts(NamedTuple):
-    """What is known of a set of images before training, and how its generators are trained."""
-
-    shape: tuple[int, int, int]
-    """Height, width and channels."""
-    counts: tuple[int, ...]
-    """Training images of each class."""
-    latent: int
-    """Length of an autoencoder's code."""
-    decoder: str
-    """See `networks.autoencoder`."""
-    epochs: int
-    """Of a generator, at most."""
-    patience: int
-    """Epochs without progress after which it stops."""
-    learning_rate: float
-    """Adam's, of a generator."""
-
-    @property
-    def classes(self) -> int:
-        """K."""
-        return len(self.counts)
-
-    @property
-    def wanted(self) -> tuple[int, ...]:
-        """New images of each class, so that all are as many as the largest."""
-        return tuple(max(self.counts) - count for count in self.counts)
+__all__ = ["IMAGE_METHODS", "ImageMethod", "class_weights", "image_method"]
 
 
 @dataclass(frozen=True)
@@ -88,48 +57,6 @@ def class_weights(method: ImageMethod, facts: ImageFacts) -> np.ndarray:
     return counts.sum() / (len(counts) * counts) if method.weighted else np.ones_like(counts)
 
 
-def _repeated(key, train: Rows, facts, generator, fitted) -> Resampled:
-    sizes = {"max_synth": sum(facts.wanted)}
-    positions, w = class_duplicate(key, train.y, train.w, jnp.array(facts.wanted), **sizes)
-    index = jnp.concatenate([train.index, train.index[positions]])
-    return Resampled(index, jnp.concatenate([train.w, w]))
-
-
-def _pixel_smote(key, train: Rows, facts, generator, fitted) -> Resampled:
-    rows, wanted = train.all(), jnp.array(facts.wanted)
-    return _extended(train, class_smote(key, *rows, wanted, **_sizes(facts)))
-
-
-def _generated(key, train: Rows, facts, generator, fitted) -> Resampled:
-    wanted = jnp.array(facts.wanted)
-    return _extended(train, generator.sample(key, fitted, train, wanted, **_sizes(facts)))
-
-
-def _all_decoded(key, train: Rows, facts, generator, fitted) -> Resampled:
-    """As `_generated`, the real images too replaced by what their codes are decoded to."""
-    made = _generated(key, train, facts, generator, fitted)
-    again = generator.reconstruct(fitted, train.all().x)
-    return made._replace(
-        index=len(train.data) + jnp.arange(len(made.index)),
-        x_synth=jnp.concatenate([again, made.x_synth]),
-        y_synth=jnp.concatenate([train.y, made.y_synth]),
-    )
-
-
-def _extended(train: Rows, made: Synthetic) -> Resampled:
-    return Resampled(
-        index=jnp.concatenate([train.index, len(train.data) + jnp.arange(len(made.x))]),
-        w=jnp.concatenate([train.w, made.w]),
-        x_synth=made.x,
-        y_synth=made.y,
-    )
-
-
-def _sizes(facts):
-    few = [n for n, wanted in zip(facts.counts, facts.wanted, strict=True) if wanted]
-    return {"max_rows": max(few, default=1), "max_synth": sum(facts.wanted)}
-
-
 def _deepsmote(facts: ImageFacts, **options: Any) -> Generator:
     names = ("shape", "classes", "latent", "decoder", "epochs", "patience")
     config = ds.Config(**{name: getattr(facts, name) for name in names}, **options)
@@ -145,7 +72,7 @@ _DEEPSMOTE = ImageMethod(
     _PAPER,
     "penalty of one class's images, as the public code has it; statistics taken anew",
     build=_deepsmote,
-    resample=_generated,
+    resample=generated,
     cost=6.0,
     sources=("deepsmote", "codes", "generator", "../networks/autoencoder", *_NEIGHBORS),
 )
@@ -157,7 +84,7 @@ _METHODS = (
         "ros",
         "Random over-sampling",
         "sampling",
-        resample=_repeated,
+        resample=repeated,
         sources=("class_duplicate", "class_smote", "smote"),
     ),
     ImageMethod(
@@ -166,7 +93,7 @@ _METHODS = (
         "sampling",
         "Chawla et al. 2002",
         "k = 5",
-        resample=_pixel_smote,
+        resample=pixel_smote,
         sources=_NEIGHBORS,
     ),
     _DEEPSMOTE,
@@ -208,7 +135,7 @@ _METHODS = (
         title="DeepSMOTE, real images decoded too",
         kind="reading",
         note="the classifier sees no image that did not pass the decoder",
-        resample=_all_decoded,
+        resample=all_decoded,
     ),
 )
 IMAGE_METHODS: dict[str, ImageMethod] = {method.name: method for method in _METHODS}

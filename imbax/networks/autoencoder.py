@@ -1,4 +1,4 @@
-"""DeepSMOTE's encoder and decoder for images of any size.
+"""DeepSMOTE's encoder and decoder for images of any size, and for flat rows.
 
 Encoder: up to four convolutions of 64, 128, 256 and 512 channels, each halving the map (4 x 4,
 stride 2, padding 1), or taking a map of 4 x 4 to a single cell (stride 1, no padding); leaky ReLU
@@ -14,10 +14,13 @@ transposed convolutions without padding to 10 x 10 x 256, 13 x 13 x 128 and, of 
 The code has none for other sizes; elsewhere it is the one in common use for 32 x 32: a quarter of
 each side with 512 channels, doubled to 256 and to 128 channels, then a 3 x 3 convolution.
 
+Rows of d columns that are no images go through two hidden layers of 256 and 128 features, and back.
+
 Sizes that are no multiple of 4 are decoded to the next one and cut. Source: Dablain et al. 2021
 (arXiv:2105.02340), section III, and the public code, which differ in the decoder.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -28,7 +31,7 @@ from imbax.networks.convolution import Conv, ConvTranspose
 from imbax.networks.layers import Linear
 from imbax.networks.normalized import BatchNorm, NormalizedNetwork, functional
 
-__all__ = ["DECODERS", "Decoder", "Encoder", "decoder", "encoder"]
+__all__ = ["DECODERS", "Decoder", "Dense", "Encoder", "decoder", "encoder"]
 
 DECODERS = ("mirrored", "reference")
 
@@ -82,19 +85,42 @@ class Decoder(nnx.Module):
         return jnp.tanh(last(x))[:, :height, :width]
 
 
+class Dense(nnx.Module):
+    """`x [n, widths[0]] -> [n, widths[-1]]`: linear layers, normalised and rectified between."""
+
+    def __init__(self, widths: Sequence[int], *, bounded: bool, rngs: nnx.Rngs):
+        self.bounded = bounded
+        pairs = itertools.pairwise(widths)
+        self.layers = nnx.List(Linear(*pair, rngs=rngs) for pair in pairs)
+        self.norms = nnx.List(BatchNorm(width, rngs=rngs) for width in widths[1:-1])
+
+    def __call__(self, x: jax.Array, w: jax.Array | None) -> jax.Array:
+        *between, last = self.layers
+        for layer, norm in zip(between, self.norms, strict=True):
+            x = jax.nn.leaky_relu(norm(layer(x), w), 0.2)
+        x = last(x)
+        return jnp.tanh(x) if self.bounded else x
+
+
 def encoder(shape: Sequence[int], latent: int) -> NormalizedNetwork:
-    """The encoder of images `shape` (height, width, channels), each side at least 4."""
+    """The encoder of images `shape` (height, width, channels), each side at least 4, or (d,)."""
+    if len(shape) == 1:
+        return functional(lambda rngs: Dense((*shape, 256, 128, latent), bounded=False, rngs=rngs))
     return functional(lambda rngs: Encoder(shape, latent, rngs=rngs))
 
 
 def decoder(shape: Sequence[int], latent: int, kind: str = "mirrored") -> NormalizedNetwork:
-    """The decoder of images `shape` (height, width, channels), each side at least 4.
+    """The decoder of images `shape` (height, width, channels), each side at least 4, or (d,).
+
+    `kind` makes no difference to flat rows.
 
     Raises:
       ValueError: `kind` is not one of `DECODERS`.
     """
     if kind not in DECODERS:
         raise ValueError(f"decoder is one of {', '.join(DECODERS)}; got {kind!r}")
+    if len(shape) == 1:
+        return functional(lambda rngs: Dense((latent, 128, 256, *shape), bounded=True, rngs=rngs))
     return functional(lambda rngs: Decoder(shape, latent, kind, rngs=rngs))
 
 

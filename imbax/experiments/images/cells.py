@@ -17,7 +17,8 @@ from imbax.experiments.cells import Engine
 from imbax.experiments.images.plan import ImagePlan
 from imbax.methods import image_classifier
 from imbax.methods.codes import image_batch, variance_kept
-from imbax.methods.image_methods import ImageFacts, ImageMethod, class_weights
+from imbax.methods.image_methods import ImageMethod, class_weights
+from imbax.methods.image_rows import ImageFacts
 from imbax.types import Rows
 from imbax.vectorize import Vectorized
 
@@ -78,7 +79,7 @@ def train_generator(
     stages = _generator(method.build, plan.facts, engine or Engine())
     clock = _Clock(stages)
     shared, runs = stages.first.replicate(plan.shared), plan.runs
-    state, losses, epochs = stages.first(shared, runs), [], plan.facts.epochs
+    state, losses, epochs = stages.first(shared, runs), [], method.build(plan.facts).epochs
     for done in range(1, epochs + 1):
         state, loss = stages.epoch(shared, runs | {"state": state})
         losses.append(np.asarray(loss))

@@ -31,7 +31,7 @@ __all__ = ["ImageLab"]
 _CORE = (
     *("types", "losses", "confusion", "training", "neighbors"),
     *("networks/layers", "networks/convolution", "networks/normalized", "networks/resnet"),
-    *("methods/image_classifier", "methods/image_methods", "methods/codes"),
+    *("methods/image_classifier", "methods/image_rows", "methods/codes"),
     *("data/imbalance", "experiments/plan"),
     *("experiments/images/plan", "experiments/images/cells"),
 )
@@ -82,7 +82,11 @@ class ImageLab(Lab):
         return stored[0]._replace(**joined, seconds=result.seconds if lost else Seconds(0.0, 0.0))
 
     def _key(self, dataset, method):
-        content = {"method": method.name, **self._content(dataset)}
+        resample = method.resample and _name_of(method.resample)
+        mine = {"method": method.name, "weighted": method.weighted, "resample": resample}
+        if method.build:
+            mine["build"] = _name_of(method.build)
+        content = mine | self._content(dataset)
         return content_key(content, (*_CORE, *_sources(method)))
 
     def _generator_key(self, dataset, method):

@@ -12,7 +12,7 @@ from imbax.data.imbalance import COUNTS, ImageSplit, image_splits
 from imbax.errors import InputError
 from imbax.experiments.plan import run_key
 from imbax.methods.image_classifier import AUGMENTATIONS, Config
-from imbax.methods.image_methods import ImageFacts
+from imbax.methods.image_rows import ImageFacts
 from imbax.networks.autoencoder import DECODERS
 from imbax.networks.resnet import STEMS
 

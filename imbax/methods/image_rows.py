@@ -1,0 +1,89 @@
+"""What the methods of the image suites give the classifier to train on, as changes to its rows.
+
+Each is called as `(key, train, facts, generator, fitted) -> Resampled`, with the imbalanced view,
+and gives as many rows of each class as the largest has.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from imbax.methods.class_duplicate import class_duplicate
+from imbax.methods.class_smote import Synthetic, class_smote
+from imbax.types import Resampled, Rows
+
+__all__ = ["ImageFacts", "all_decoded", "generated", "pixel_smote", "repeated"]
+
+
+class ImageFacts(NamedTuple):
+    """What is known of a set of images before training, and how its generators are trained."""
+
+    shape: tuple[int, int, int]
+    """Height, width and channels."""
+    counts: tuple[int, ...]
+    """Training images of each class."""
+    latent: int
+    """Length of an autoencoder's code."""
+    decoder: str
+    """See `networks.autoencoder`."""
+    epochs: int
+    """Of a generator, at most."""
+    patience: int
+    """Epochs without progress after which it stops."""
+    learning_rate: float
+    """Adam's, of a generator."""
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.counts)
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """New images of each class, so that all are as many as the largest."""
+        return tuple(max(self.counts) - count for count in self.counts)
+
+
+def repeated(key, train: Rows, facts, generator, fitted) -> Resampled:
+    """Copies of the images."""
+    sizes = {"max_synth": sum(facts.wanted)}
+    positions, w = class_duplicate(key, train.y, train.w, jnp.array(facts.wanted), **sizes)
+    index = jnp.concatenate([train.index, train.index[positions]])
+    return Resampled(index, jnp.concatenate([train.w, w]))
+
+
+def pixel_smote(key, train: Rows, facts, generator, fitted) -> Resampled:
+    """The images, and SMOTE's between their pixels."""
+    rows, wanted = train.all(), jnp.array(facts.wanted)
+    return _extended(train, class_smote(key, *rows, wanted, **_sizes(facts)))
+
+
+def generated(key, train: Rows, facts, generator, fitted) -> Resampled:
+    """The images, and what the trained generator makes."""
+    wanted = jnp.array(facts.wanted)
+    return _extended(train, generator.sample(key, fitted, train, wanted, **_sizes(facts)))
+
+
+def all_decoded(key, train: Rows, facts, generator, fitted) -> Resampled:
+    """As `generated`, the real images too replaced by what their codes are decoded to."""
+    made = generated(key, train, facts, generator, fitted)
+    again = generator.reconstruct(fitted, train.all().x)
+    return made._replace(
+        index=len(train.data) + jnp.arange(len(made.index)),
+        x_synth=jnp.concatenate([again, made.x_synth]),
+        y_synth=jnp.concatenate([train.y, made.y_synth]),
+    )
+
+
+def _extended(train: Rows, made: Synthetic) -> Resampled:
+    return Resampled(
+        index=jnp.concatenate([train.index, len(train.data) + jnp.arange(len(made.x))]),
+        w=jnp.concatenate([train.w, made.w]),
+        x_synth=made.x,
+        y_synth=made.y,
+    )
+
+
+def _sizes(facts):
+    few = [n for n, wanted in zip(facts.counts, facts.wanted, strict=True) if wanted]
+    return {"max_rows": max(few, default=1), "max_synth": sum(facts.wanted)}
