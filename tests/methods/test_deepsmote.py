@@ -147,19 +147,20 @@ def test_training_stops_where_nothing_is_gained_and_keeps_the_best():
 
 
 def test_samples_are_images_of_the_classes_wanted():
+    pair, _ = fitted()
     given = jax.jit(
         lambda: ds.sample(
-            KEY, SMALL, fitted()[0], images(), jnp.array([0, 6, 10]), max_rows=6, max_synth=20
+            KEY, SMALL, pair, images(), jnp.array([0, 6, 10]), max_rows=6, max_synth=20
         )
     )()
     assert given.x.shape == (20, 8, 8, 1)
     np.testing.assert_array_equal(given.y[:16], np.repeat([1, 2], (6, 10)))
     assert given.w.sum() == 16
     assert (jnp.abs(given.x) <= 1).all()
-    z = codes.encoded(NETS, fitted()[0], pictures().x)
+    z = codes.encoded(NETS, pair, pictures().x)
     i, j = given.parents.T
     z = z[i] + given.gap[:, None] * (z[j] - z[i])
-    expected = codes.decoded(NETS, fitted()[0], z)
+    expected = codes.decoded(NETS, pair, z)
     np.testing.assert_allclose(given.x[:16], expected[:16], 1e-4, 1e-5)
 
 
