@@ -19,6 +19,15 @@ from imbax.experiments.cells import _programs  # noqa: E402
 jax.config.update("jax_num_cpu_devices", 2)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_memory_maps():
+    """Linux allows a process 65,530 memory maps; compiled programs that are kept use them up."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
+
+
 @pytest.fixture
 def quick_compile():
     """Programs compiled in half the time, for tests that run each program once or twice."""
