@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Batch": "types",
+    "DeepSMOTE": "estimators.deepsmote",
     "Facts": "methods",
     "InputError": "errors",
     "Network": "types",

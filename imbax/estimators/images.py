@@ -1,0 +1,114 @@
+"""What the user calls images, as flat float rows in [-1, 1], and back."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from imbax.errors import InputError
+
+__all__ = ["Scale", "scale_of"]
+
+_SMALLEST = 4
+_CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How one array of images, or of flat rows, is seen inside."""
+
+    given: tuple[int, ...]
+    """Shape of one image as the user has it: `(h, w)`, `(h, w, c)` or `(d,)`."""
+    shape: tuple[int, ...]
+    """`(h, w, c)`, or `(d,)` for rows that are no images."""
+    dtype: np.dtype
+    low: np.ndarray
+    """Values that become -1: one for images, one per column `[d]` for other rows."""
+    high: np.ndarray
+    """Values that become 1."""
+
+    def inside(self, X: np.ndarray) -> np.ndarray:
+        """`[n, *given]` in the user's range as float32 rows `[n, d]` in [-1, 1].
+
+        Raises:
+          InputError: images of another shape, or values outside the range.
+        """
+        X = np.asarray(X)
+        if X.shape[1:] != self.given:
+            raise InputError(f"X has rows of shape {X.shape[1:]}, expected {self.given} as in fit")
+        flat = X.reshape(len(X), math.prod(self.given)).astype(np.float64)
+        half = np.where(self.high > self.low, (self.high - self.low) / 2, 1)
+        return ((flat - (self.high + self.low) / 2) / half).astype(np.float32)
+
+    def outside(self, x: np.ndarray) -> np.ndarray:
+        """Rows `[n, d]` in [-1, 1] as `[n, *given]` in the user's range and dtype."""
+        x = np.asarray(x, np.float64).reshape(len(x), math.prod(self.given))
+        x = (self.high + self.low) / 2 + (self.high - self.low) / 2 * x
+        if np.issubdtype(self.dtype, np.integer):
+            x = np.rint(x)
+        return np.clip(x, self.low, self.high).astype(self.dtype).reshape(-1, *self.given)
+
+
+def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:
+    """The scale of `X`, `[n, h, w]`, `[n, h, w, c]` or flat `[n, d]`.
+
+    Args:
+      X: numbers.
+      image_shape: `(h, w)` or `(h, w, c)` of flat rows; None: they are no images.
+      value_range: least and greatest value there can be. None: those of the dtype for uint8, else
+        those in X, column by column where rows are no images.
+
+    Raises:
+      InputError: shapes that do not fit, channels first, sides below 4, values out of range.
+    """
+    X = np.asarray(X)
+    given = X.shape[1:]
+    shape = _shape(given, image_shape)
+    flat = X.reshape(len(X), -1)
+    if value_range is not None:
+        low, high = (np.float64(value) for value in value_range)
+        if not low < high:
+            raise InputError(f"value_range={tuple(value_range)}, expected (least, greatest)")
+        if flat.min() < low or flat.max() > high:
+            raise InputError(
+                f"X has values from {flat.min():g} to {flat.max():g}, outside "
+                f"value_range=({low:g}, {high:g}); give the range they come from"
+            )
+    elif X.dtype == np.uint8 and len(shape) == 3:
+        low, high = np.float64(0), np.float64(255)
+    else:
+        axis = 0 if len(shape) == 1 else None
+        low, high = flat.min(axis).astype(np.float64), flat.max(axis).astype(np.float64)
+    return Scale(given, shape, X.dtype, low, high)
+
+
+def _shape(given, image_shape):
+    if len(given) == 1:
+        if image_shape is None:
+            return given
+        shape = tuple(int(side) for side in image_shape)
+        if len(shape) not in (2, 3) or math.prod(shape) != given[0]:
+            raise InputError(
+                f"image_shape={shape} for rows of {given[0]} values, expected (height, width) or "
+                "(height, width, channels) with that product"
+            )
+    elif len(given) in (2, 3):
+        shape = given
+        if image_shape is not None and tuple(image_shape) != given:
+            raise InputError(f"image_shape={tuple(image_shape)}, but X has images of {given}")
+    else:
+        raise InputError(
+            f"X has {1 + len(given)} axes, expected rows (n, d) or images (n, height, width) or "
+            "(n, height, width, channels)"
+        )
+    if len(shape) == 3 and shape[0] in _CHANNELS and shape[2] not in _CHANNELS:
+        raise InputError(
+            f"images of {shape} look like channels first; expected (height, width, channels): "
+            "np.moveaxis(X, 1, -1)"
+        )
+    if min(shape[:2]) < _SMALLEST:
+        raise InputError(
+            f"images of {shape[0]} x {shape[1]}, expected sides of at least {_SMALLEST}; flat rows "
+            "without image_shape are taken as a table"
+        )
+    return shape if len(shape) == 3 else (*shape, 1)
