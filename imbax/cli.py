@@ -34,6 +34,8 @@ def _run(options):
         raise InputError(f"--seeds {seeds}, expected at least 1")
     if suite.loader == "sine":
         return _run_sine(suite, seeds, options)
+    if suite.loader == "toy2d":
+        return _run_toy2d(suite, options)
     if suite.loader == "images":
         return _run_images(suite, options)
     _refuse(suite, options, ("scale", "recipe"), "what suites of tables take")
@@ -103,7 +105,8 @@ def _run_images(suite, options):
     from imbax.experiments.run import run_suite
     from imbax.methods.image_methods import IMAGE_METHODS, image_method
 
-    names = tuple(IMAGE_METHODS) if options.methods == ["all"] else options.methods
+    every = tuple(name for name, method in IMAGE_METHODS.items() if method.kind != "reading")
+    names = every if options.methods == ["all"] else options.methods
     methods = [image_method(name) for name in names or suite.methods]
     engine = Engine(strategy=options.strategy, memory=options.memory * 2**30)
     lab = ImageLab(ImageProtocol(**changes), engine, out, suite.name)
@@ -144,6 +147,18 @@ def _run_sine(suite, seeds, options):
     command = shlex.join(["imbax", *options.given])
     report = run_sine(out, seeds, Config(epochs=suite.epochs), engine=engine, command=command)
     print(f"report: {report}")
+    return 0
+
+
+def _run_toy2d(suite, options):
+    given = ("datasets", "methods", "seeds", "folds", "epochs", "data", "scale", "recipe")
+    _refuse(suite, options, given, "--out")
+    out = options.out or Path("results") / suite.name
+    _check_writable(out)
+    _keep_compiled_programs()
+    from imbax.experiments.toy2d import write_toy2d
+
+    print(f"report: {write_toy2d(out, shlex.join(['imbax', *options.given]))}")
     return 0
 
 

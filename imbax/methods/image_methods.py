@@ -4,6 +4,7 @@ Every method starts from the same imbalanced images and gives as many of each cl
 has; what it adds, it draws from them, or from a `Generator` that it trains on them first.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,9 +13,19 @@ from typing import Any
 import numpy as np
 
 from imbax.errors import InputError, did_you_mean
+from imbax.methods import bagan, gamo
 from imbax.methods import deepsmote as ds
 from imbax.methods.generator import Generator
-from imbax.methods.image_rows import ImageFacts, all_decoded, generated, pixel_smote, repeated
+from imbax.methods.image_rows import (
+    ImageFacts,
+    all_decoded,
+    generated,
+    pixel_amdo,
+    pixel_mc_ccr,
+    pixel_mc_rbo,
+    pixel_smote,
+    repeated,
+)
 from imbax.types import Resampled
 
 __all__ = ["IMAGE_METHODS", "ImageMethod", "class_weights", "image_method"]
@@ -63,6 +74,32 @@ def _deepsmote(facts: ImageFacts, **options: Any) -> Generator:
     return ds.generator(config, ds.Hparams(facts.learning_rate))
 
 
+def _gamo(facts: ImageFacts) -> Generator:
+    """Six passes for each epoch of the others, but no more than the public code's batches."""
+    columns, n = math.prod(facts.shape), sum(facts.counts)
+    few = [count for count in facts.counts if count < max(facts.counts)]
+    batches = -(-n // gamo.Config.batch_size)
+    epochs = min(6 * facts.epochs, -(-_GAMO_BATCHES // batches))
+    config = gamo.Config(columns, facts.classes, max(few, default=1), epochs=epochs)
+    return gamo.generator(config, gamo.Hparams())
+
+
+def _bagan(facts: ImageFacts) -> Generator:
+    """As many epochs for each stage as the others have; the lighter decoder means a quarter of the
+    width. Its rate goes with the others'."""
+    config = bagan.Config(
+        facts.shape,
+        facts.classes,
+        width=32 if facts.decoder == "reference" else 8,
+        autoencoder_epochs=facts.epochs,
+        gan_epochs=facts.epochs,
+    )
+    usual = ds.Hparams().learning_rate
+    rate = bagan.Hparams().learning_rate * facts.learning_rate / usual
+    return bagan.generator(config, bagan.Hparams(rate))
+
+
+_GAMO_BATCHES = 25_000
 _PAPER = "Dablain et al. 2021"
 _NEIGHBORS = ("class_smote", "smote", "../neighbors")
 _DEEPSMOTE = ImageMethod(
@@ -95,6 +132,57 @@ _METHODS = (
         "k = 5",
         resample=pixel_smote,
         sources=_NEIGHBORS,
+    ),
+    ImageMethod(
+        "amdo",
+        "MDO, the part of AMDO that concerns numbers",
+        "sampling",
+        "Abdi & Hashemi 2016, Yang et al. 2018",
+        "directions uniform on the ellipsoid; full counts",
+        resample=pixel_amdo,
+        sources=("amdo", *_NEIGHBORS),
+    ),
+    ImageMethod(
+        "mc_ccr",
+        "MC-CCR",
+        "sampling",
+        "Koziarski et al. 2020",
+        "energy 1.5 median distances to the nearest enemy; images of larger classes move",
+        resample=pixel_mc_ccr,
+        cost=1.5,
+        sources=("mc_ccr", *_NEIGHBORS),
+    ),
+    ImageMethod(
+        "mc_rbo",
+        "MC-RBO",
+        "sampling",
+        "Krawczyk et al. 2020",
+        "γ and step by the median distance to the nearest of the class",
+        resample=pixel_mc_rbo,
+        cost=1.5,
+        sources=("mc_rbo", *_NEIGHBORS),
+    ),
+    ImageMethod(
+        "bagan",
+        "BAGAN",
+        "generative",
+        "Mariani et al. 2018",
+        "as many epochs of the autoencoder as of the GAN",
+        build=_bagan,
+        resample=generated,
+        cost=8.0,
+        sources=("bagan", "codes", "generator", "../networks/bagan", "class_smote", "smote"),
+    ),
+    ImageMethod(
+        "gamo",
+        "GAMO",
+        "generative",
+        "Mullick et al. 2019",
+        "mixes of pixels",
+        build=_gamo,
+        resample=generated,
+        cost=3.0,
+        sources=("gamo", "generator", "../networks/convex_mixer", "class_smote", "smote"),
     ),
     _DEEPSMOTE,
     replace(

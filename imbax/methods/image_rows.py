@@ -8,11 +8,23 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from imbax.methods.amdo import amdo
 from imbax.methods.class_duplicate import class_duplicate
 from imbax.methods.class_smote import Synthetic, class_smote
+from imbax.methods.mc_ccr import mc_ccr
+from imbax.methods.mc_rbo import mc_rbo
 from imbax.types import Resampled, Rows
 
-__all__ = ["ImageFacts", "all_decoded", "generated", "pixel_smote", "repeated"]
+__all__ = [
+    "ImageFacts",
+    "all_decoded",
+    "generated",
+    "pixel_amdo",
+    "pixel_mc_ccr",
+    "pixel_mc_rbo",
+    "pixel_smote",
+    "repeated",
+]
 
 
 class ImageFacts(NamedTuple):
@@ -58,6 +70,26 @@ def pixel_smote(key, train: Rows, facts, generator, fitted) -> Resampled:
     return _extended(train, class_smote(key, *rows, wanted, **_sizes(facts)))
 
 
+def pixel_amdo(key, train: Rows, facts, generator, fitted) -> Resampled:
+    """The images, and MDO's around their classes' means."""
+    rows, wanted = train.all(), jnp.array(facts.wanted)
+    return _extended(train, amdo(key, *rows, wanted, **_sizes(facts)))
+
+
+def pixel_mc_rbo(key, train: Rows, facts, generator, fitted) -> Resampled:
+    """The images, and MC-RBO's, which walk away from the larger classes."""
+    rows, wanted = train.all(), jnp.array(facts.wanted)
+    made = mc_rbo(key, *rows, wanted, max_class=max(facts.counts), **_sizes(facts))
+    return _extended(train, made)
+
+
+def pixel_mc_ccr(key, train: Rows, facts, generator, fitted) -> Resampled:
+    """The images, where MC-CCR has pushed them to, and its own in the room that this makes."""
+    rows, wanted = train.all(), jnp.array(facts.wanted)
+    moved, made = mc_ccr(key, *rows, wanted, max_class=max(facts.counts), **_sizes(facts))
+    return _instead(train, jnp.clip(moved, -1, 1), _extended(train, made))
+
+
 def generated(key, train: Rows, facts, generator, fitted) -> Resampled:
     """The images, and what the trained generator makes."""
     wanted = jnp.array(facts.wanted)
@@ -67,20 +99,24 @@ def generated(key, train: Rows, facts, generator, fitted) -> Resampled:
 def all_decoded(key, train: Rows, facts, generator, fitted) -> Resampled:
     """As `generated`, the real images too replaced by what their codes are decoded to."""
     made = generated(key, train, facts, generator, fitted)
-    again = generator.reconstruct(fitted, train.all().x)
-    return made._replace(
-        index=len(train.data) + jnp.arange(len(made.index)),
-        x_synth=jnp.concatenate([again, made.x_synth]),
-        y_synth=jnp.concatenate([train.y, made.y_synth]),
-    )
+    return _instead(train, generator.reconstruct(fitted, train.all().x), made)
 
 
 def _extended(train: Rows, made: Synthetic) -> Resampled:
     return Resampled(
         index=jnp.concatenate([train.index, len(train.data) + jnp.arange(len(made.x))]),
         w=jnp.concatenate([train.w, made.w]),
-        x_synth=made.x,
+        x_synth=jnp.clip(made.x, -1, 1),  # no image has values beyond
         y_synth=made.y,
+    )
+
+
+def _instead(train: Rows, x, made: Resampled) -> Resampled:
+    """With rows `x` in the place of the view's own."""
+    return made._replace(
+        index=len(train.data) + jnp.arange(len(made.index)),
+        x_synth=jnp.concatenate([x, made.x_synth]),
+        y_synth=jnp.concatenate([train.y, made.y_synth]),
     )
 
 

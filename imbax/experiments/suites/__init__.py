@@ -50,7 +50,8 @@ class Suite:
     name: str
     title: str
     loader: str
-    """Where its data sets come from: "quickstart", "imblearn27", "adult", "images" or "file"."""
+    """Where its data come from: "quickstart", "imblearn27", "adult", "images", "file", or the suite
+    itself: "sine", "toy2d"."""
     seeds: int
     folds: int
     epochs: int

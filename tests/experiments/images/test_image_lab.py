@@ -14,6 +14,7 @@ from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, Counts
 from imbax.errors import InputError
 from imbax.experiments import store
+from imbax.experiments.cells import Engine
 from imbax.experiments.images import cells, lab, report
 from imbax.experiments.images.plan import ImageProtocol, image_plan
 from imbax.experiments.images.records import SCHEMA, TESTS, image_records, unpack
@@ -167,6 +168,28 @@ def test_methods_share_a_trained_generator(results, tmp_path, monkeypatch):
     run(tmp_path, ("deepsmote_decoded",))
     rows = stored(tmp_path).set_index("method").loc["deepsmote_decoded"]
     assert len(rows) == 4
+
+
+@pytest.mark.parametrize("name", ["smote", "amdo", "mc_ccr", "mc_rbo", "bagan", "gamo"])
+def test_every_over_sampler_gives_as_many_images_of_each_class(name):
+    plan, method = image_plan(toy(), [0], PROTOCOL), image_method(name)
+    fitted = {}
+    if method.build:
+        fitted = {"fitted": cells.train_generator(plan, method).fitted}
+    sampler = cells._sampler(method.resample, method.build, plan.facts, Engine())
+    given = jax.device_get(sampler(sampler.replicate(plan.shared), plan.runs | fitted))
+    n = len(plan.shared[1])
+    for run, part in enumerate(plan.splits):
+        row, y = given["train"][run], given["y_synth"][run]
+        assert (given["w"][run] == 1).all()
+        labels = np.where(row < n, plan.shared[1][row % n], y[np.maximum(row - n, 0)])
+        np.testing.assert_array_equal(np.bincount(labels), [12, 12, 12])
+        if method.name == "mc_ccr":  # all are rows of the run's own, for real ones may have moved
+            np.testing.assert_array_equal(row, n + np.arange(36))
+        else:
+            np.testing.assert_array_equal(row[:21], part.train)
+        assert (np.abs(given["x_synth"][run]) <= 1).all()
+    assert (given["x_synth"][0] != given["x_synth"][1]).any()
 
 
 def test_another_protocol_is_another_result(results):

@@ -1,0 +1,300 @@
+"""GAMO (`gamo`): a generator mixes a class's rows so that they pass as it and are taken for others.
+
+With T a trunk that all classes share, W_c a layer of class c, X_c its n_c rows, e_c its one-hot
+vector, z ~ N(0, 1)^100, and ‖·‖² / K a mean over the K classes,
+
+    x̃ = softmax(W_c T(e_c, z)) X_c                                   (a convex mix of all its rows)
+    classifier C      min  mean ‖C(x) - e_y‖² / K  +  Σ_c p_c mean ‖C(x̃) - e_c‖² / K
+    discriminator D   min  mean (D(x, e_y) - 1 + u)²  +  Σ_c p_c mean (D(x̃, e_c) - u)²
+    generator         min  mean ‖C(x̃) - (1 - e_c)‖² / K  +  mean (D(x̃, e_c) - 1)²
+    with              p_c ∝ n_max - n_c,    u ~ U[0, 0.1) for each row
+
+Source: Mullick et al. 2019, "Generative Adversarial Minority Oversampling" (arXiv:1903.09730), and
+the settings of the public code: the form that mixes rows as they are, not a network's features of
+them. The largest class is not generated; where all are as large, all are. Here
+
+- each batch of 32 rows takes one step of C and D, on these rows and as many new ones, then one of
+  the generator against what they have become; the same new rows serve all three players;
+- new rows are ⌈32 / K⌉ of each class, whose losses C and D weigh by p_c. The code draws a class for
+  each with chance p_c: the same mean, with more noise, and matrices of unknown shapes;
+- an epoch is a pass over the rows. The code's 25,000 batches are about 90 epochs of 9,000 rows;
+- T is normalised over the new rows of all generated classes, side by side, with ε 1e-5 (Keras:
+  1e-3), and by its running statistics once it is trained.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from imbax.losses import weighted_mean
+from imbax.methods.class_smote import Classes, Synthetic, by_class, slots
+from imbax.methods.generator import Generator
+from imbax.networks import convex_mixer
+from imbax.networks.convex_mixer import BLOCK, Networks, errors, mixed, shares, slope_of_shares
+from imbax.networks.normalized import Stats
+from imbax.training import each_batch, shuffled_minibatches
+from imbax.types import Batch, Params, Rows, check_rows
+
+__all__ = ["Config", "Fitted", "Hparams", "Info", "Pool", "State"]
+__all__ += ["epoch", "finish", "fit", "generator", "init", "networks", "pool_of", "sample", "step"]
+
+_INIT, _EPOCHS = 0, 1  # Names of a run's random streams.
+_MADE = 128  # New rows of a class that are made at a time.
+
+
+@dataclass(frozen=True)
+class Config:
+    """Choices fixed at compile time."""
+
+    columns: int
+    """d, of a flat row."""
+    classes: int
+    """K."""
+    max_rows: int
+    """Upper bound on the rows of every class but the largest; rows beyond it are not mixed."""
+    noise: int = 100
+    """Random numbers a row is generated from."""
+    batch_size: int = 32
+    """Real rows per step; ⌈batch_size / K⌉ are made of each class."""
+    epochs: int = 90
+    """Passes over the rows."""
+
+    def __post_init__(self):
+        least = {"columns": 1, "classes": 2, "max_rows": 1, "noise": 1, "batch_size": 2}
+        for field, allowed in least.items():
+            if (given := getattr(self, field)) < allowed:
+                raise ValueError(f"{field} is at least {allowed}; got {given}")
+
+
+class Hparams(NamedTuple):
+    """Traced numbers; each may differ from run to run."""
+
+    learning_rate: float = 2e-4
+    """Adam's, with β₁ 0.5, for all players."""
+    label_noise: float = 0.1
+    """Up to how far the discriminator's targets are from 1 and 0."""
+
+
+class Fitted(NamedTuple):
+    """What makes rows."""
+
+    params: tuple[Params, Params]
+    """Of the trunk and of the heads."""
+    stats: Stats
+    """Of the trunk."""
+
+
+class State(NamedTuple):
+    """What the next step needs."""
+
+    now: Fitted
+    adversaries: tuple[Params, Params]
+    """Of the classifier and of the discriminator."""
+    opt_states: tuple[Any, Any]
+    """Of the generator and of the adversaries."""
+    epoch: jax.Array
+    """Epochs done."""
+
+
+class Info(NamedTuple):
+    """A step's losses."""
+
+    classifier: jax.Array
+    discriminator: jax.Array
+    generator: jax.Array
+
+
+class Pool(NamedTuple):
+    """The rows that new ones are mixed of."""
+
+    x: jax.Array
+    """`[n + BLOCK, d]`: class after class, then zeros."""
+    rows: Classes
+    lack: jax.Array
+    """`[K]`: by how many rows a class is smaller than the largest; 0: it is not generated."""
+
+
+def networks(config: Config) -> Networks:
+    """The networks of the configuration."""
+    return convex_mixer.networks(config.columns, config.classes, config.max_rows, config.noise)
+
+
+def pool_of(train: Rows, classes: int) -> Pool:
+    """The rows of a view by class."""
+    rows = by_class(train.y.astype(jnp.int32), train.w, classes)
+    x, _, w = train.take(rows.order)
+    x = jnp.pad(jnp.where(w[:, None] > 0, x, 0), ((0, BLOCK), (0, 0)))
+    lack = jnp.where(rows.counts > 0, rows.counts.max() - rows.counts, 0)
+    return Pool(x, rows, jnp.where(lack.any(), lack, rows.counts > 0))
+
+
+def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[Fitted, jax.Array]:
+    """Train on the rows of the view, whose targets are classes.
+
+    Returns:
+      The generator after the last epoch, and each epoch's mean of the three losses' sum `[epochs]`.
+    """
+    check_rows(train, "gamo")
+    one_more = lambda state, _: epoch(key, config, hparams, state, train)  # noqa: E731
+    state, losses = jax.lax.scan(one_more, init(key, config, hparams, train), length=config.epochs)
+    return finish(state), losses
+
+
+def generator(config: Config, hparams: Hparams) -> Generator:
+    """The method for an engine that trains it piece by piece; `fit` does it in one."""
+    return Generator(
+        epochs=config.epochs,
+        init=lambda key, train: init(key, config, hparams, train),
+        epoch=lambda key, state, train: epoch(key, config, hparams, state, train),
+        finish=lambda state, train: finish(state),
+        sample=lambda key, *given, **sizes: sample(key, config, *given, **sizes),
+    )
+
+
+def init(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> State:
+    """Fresh networks and Adam's states; of the view, only which columns are live matters."""
+    nets, keys = networks(config), jax.random.split(jax.random.fold_in(key, _INIT), 4)
+    trunk, stats = nets.trunk.init(keys[0])
+    made = trunk, nets.heads.init(keys[1])
+    labelled = jnp.concatenate([jnp.ones(config.classes, bool), train.live])
+    rivals = nets.classifier.init(keys[2], train.live), nets.discriminator.init(keys[3], labelled)
+    opt_states = tuple(_optimizer(hparams).init(params) for params in (made, rivals))
+    return State(Fitted(made, stats), rivals, opt_states, jnp.int32(0))
+
+
+def epoch(
+    key: jax.Array, config: Config, hparams: Hparams, state: State, train: Rows
+) -> tuple[State, jax.Array]:
+    """One more pass and its mean of the losses' sum, or NaN once all are done; `key`: the run's."""
+    nets = networks(config)
+    key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), state.epoch)
+    shuffling, drawing = jax.random.split(key)
+
+    def more(state):
+        pool = pool_of(train, config.classes)
+
+        def one_batch(state, number, drawn):
+            x = jnp.where(drawn.w[:, None] > 0, train.features(drawn.row), 0)
+            batch = Batch(x, drawn.y.astype(jnp.int32), drawn.w)
+            key = jax.random.fold_in(drawing, number)
+            return step(key, nets, config, hparams, state, batch, pool)
+
+        batches = shuffled_minibatches(shuffling, train, config.batch_size)
+        state, info = each_batch(one_batch, state, batches)
+        return state._replace(epoch=state.epoch + 1), sum(info)
+
+    with jax.default_matmul_precision("float32"):
+        running = state.epoch < config.epochs
+        return jax.lax.cond(running, more, lambda state: (state, jnp.array(jnp.nan)), state)
+
+
+def finish(state: State) -> Fitted:
+    """The generator as it is."""
+    return state.now
+
+
+def step(
+    key: jax.Array,
+    nets: Networks,
+    config: Config,
+    hparams: Hparams,
+    state: State,
+    batch: Batch,
+    pool: Pool,
+) -> tuple[State, Info]:
+    """One step of the adversaries on a batch and on new rows, and one of the generator."""
+    noise, smoothing = jax.random.split(key)
+    of_each = -(-config.batch_size // config.classes)
+    z = jax.random.normal(noise, (config.classes, of_each, config.noise))
+    c, counts = jnp.arange(config.classes), jnp.where(pool.lack > 0, pool.rows.counts, 0)
+    y, w = (jnp.repeat(values, of_each) for values in (c, pool.lack.astype(z.dtype)))
+    told = jax.nn.one_hot(c, config.classes)
+    generated = lambda params: shares(nets, params, state.now.stats, told, z, counts, w)  # noqa: E731
+
+    taken, pull, stats = jax.vjp(generated, state.now.params, has_aux=True)
+    x = mixed(taken, pool.x, pool.rows.first, counts)
+    flat = x.reshape(-1, config.columns)
+    both = jnp.concatenate([batch.x, flat]), jnp.concatenate([batch.y, y])
+    weight = jnp.concatenate([batch.w / batch.w.sum(), w / w.sum()])
+    u = jax.random.uniform(smoothing, weight.shape, maxval=hparams.label_noise)
+    realness = jnp.where(jnp.arange(len(u)) < len(batch.y), 1 - u, u)
+
+    def of_adversaries(params):
+        own = jax.nn.one_hot(both[1], config.classes)
+        losses = tuple(weight @ e for e in errors(nets, params, *both, own, realness))
+        return sum(losses), losses
+
+    gradient, losses = jax.grad(of_adversaries, has_aux=True)(state.adversaries)
+    rivals, of_rivals = _follow(hparams, gradient, state.opt_states[1], state.adversaries)
+
+    def of_generator(flat):
+        others = 1 - jax.nn.one_hot(y, config.classes)
+        return weighted_mean(sum(errors(nets, rivals, flat, y, others, 1)), jnp.sign(w))
+
+    loss, slope = jax.value_and_grad(of_generator)(flat)
+    slope = slope_of_shares(slope.reshape(x.shape), pool.x, pool.rows.first, counts, taken.shape[2])
+    params, of_made = _follow(hparams, *pull(slope), state.opt_states[0], state.now.params)
+    state = State(Fitted(params, stats), rivals, (of_made, of_rivals), state.epoch)
+    return state, Info(*losses, loss)
+
+
+def sample(
+    key: jax.Array,
+    config: Config,
+    fitted: Fitted,
+    train: Rows,
+    wanted: jax.Array,
+    *,
+    max_rows: int,
+    max_synth: int,
+) -> Synthetic:
+    """New rows, class after class; both parents are the row with the largest share, the gap is 0.
+
+    Args:
+      key: random key.
+      config: of the fit.
+      fitted: what `fit` gave.
+      train: the view it was trained on.
+      wanted: `[K]`: new rows of each class; those of the largest come of weights not trained.
+      max_rows: static upper bound on the rows of a class of which new ones are wanted.
+      max_synth: static upper bound on the new rows.
+    """
+    nets, pool = networks(config), pool_of(train, config.classes)
+    trunk, heads = fitted.params
+    heads = jax.tree.map(lambda leaf: leaf[..., :max_rows], heads)
+    blocks = -(-wanted // _MADE)
+    before = lambda counts: jnp.cumsum(counts) - counts  # noqa: E731
+
+    def make(block):
+        """Rows of one class, drawn by their numbers among all that are wanted."""
+        c, number = block
+        draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (config.noise,))  # noqa: E731
+        z = jax.vmap(draw)(number + jnp.arange(_MADE))
+        told, counts = jax.nn.one_hot(c, config.classes), pool.rows.counts[c]
+        params = trunk, jax.tree.map(lambda leaf: leaf[c], heads)
+        taken, _ = shares(nets, params, fitted.stats, told, z[None], counts)
+        return mixed(taken, pool.x, pool.rows.first[c], counts)[0], taken[0].argmax(1)
+
+    # A class's new rows fill blocks of their own, so that each block needs one class's rows alone.
+    c, _ = slots(blocks, max_synth // _MADE + config.classes)
+    number = before(wanted)[c] + (jnp.arange(len(c)) - before(blocks)[c]) * _MADE
+    with jax.default_matmul_precision("float32"):
+        x, most = jax.lax.map(make, (c[:, None], number))
+    c, added = slots(wanted, max_synth)
+    place = before(blocks)[c] * _MADE + jnp.arange(max_synth) - before(wanted)[c]
+    x, most = x.reshape(-1, config.columns)[place], most.reshape(-1)[place]
+    parent = pool.rows.row(c, most)
+    y, w = c.astype(train.y.dtype), added.astype(x.dtype)
+    return Synthetic(x, y, w, jnp.stack([parent, parent], 1), jnp.zeros_like(w))
+
+
+def _optimizer(hparams):
+    return optax.adam(hparams.learning_rate, b1=0.5)
+
+
+def _follow(hparams, gradient, opt_state, params):
+    updates, opt_state = _optimizer(hparams).update(gradient, opt_state)
+    return optax.apply_updates(params, updates), opt_state

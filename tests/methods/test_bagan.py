@@ -1,0 +1,329 @@
+"""BAGAN: its networks, the hand-over, the Gaussians of the classes, losses, stages, samples."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+from flax import nnx
+
+from imbax.methods import bagan as bg
+from imbax.methods import codes
+from imbax.networks.bagan import DoublingConvolution, dropout, networks
+from imbax.types import Batch, rows
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+KEY = jax.random.key(0)
+COUNTS = (12, 6, 2)
+SMALL = bg.Config((8, 8, 1), 3, latent=5, width=4, autoencoder_epochs=2, gan_epochs=2, batch_size=8)
+NETS = bg.networks(SMALL)
+HPARAMS = bg.Hparams(0.003)
+
+
+def images(padding=0):
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), COUNTS)
+    x = np.tanh(rng.normal(size=(20, 64)) + y[:, None] - 1)
+    x = np.concatenate([x, np.full((padding, 64), np.nan)]).astype(np.float32)
+    y = np.concatenate([y, np.zeros(padding, int)]).astype(np.int32)
+    return rows(x, y, np.arange(len(y)) < 20)
+
+
+def pictures():
+    return codes.image_batch(*images().all(), SMALL.shape)
+
+
+@functools.cache
+def one_epoch():
+    """The one program of all epochs."""
+    return jax.jit(lambda key, state, train: bg.epoch(key, SMALL, HPARAMS, state, train))
+
+
+@functools.cache
+def history():
+    """States after 0, 1, ... 5 epochs, one more than there are, and the losses of the five."""
+    states, losses = [bg.init(KEY, SMALL, HPARAMS)], []
+    for _ in range(5):
+        state, loss = one_epoch()(KEY, states[-1], images())
+        states.append(state)
+        losses.append(float(loss))
+    return states, losses
+
+
+def same(a, b):
+    pairs = zip(*map(jax.tree.leaves, (a, b)), strict=True)
+    return all(bool((one == other).all()) for one, other in pairs)
+
+
+def close(a, b, tolerance=1e-4):
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, 1e-3, tolerance), a, b)
+
+
+@pytest.mark.parametrize(
+    ("shape", "millions"), [((28, 28, 1), (1.64, 8.16)), ((64, 64, 3), (3.21, 11.77))]
+)
+def test_sizes_of_the_code(shape, millions):
+    nets = networks(shape, 100, 10)
+    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+    given = [count(jax.eval_shape(net.init, KEY)[0]) / 1e6 for net in nets[:2]]
+    assert given == pytest.approx(millions, abs=0.01)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 1), (28, 28, 1), (5, 9, 2), (27, 45, 3), (64, 16, 1)])
+def test_images_of_any_size_come_back_in_theirs(shape):
+    nets = networks(shape, 7, 3, width=2)
+
+    def there_and_back(key, x):
+        encoder, generator, discriminator = (net.init(key)[0] for net in nets)
+        z, _ = nets.encoder.apply(encoder, {}, x, key)
+        x, _ = nets.generator.apply(generator, {}, z)
+        return z, x, nets.discriminator.apply(discriminator, {}, x)[0]
+
+    x = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+    z, x, logits = jax.eval_shape(there_and_back, KEY, x)
+    assert (z.shape, x.shape, logits.shape) == ((2, 7), (2, *shape), (2, 4))
+
+
+def test_doubling_is_each_cell_four_times_and_a_convolution():
+    rng = np.random.default_rng(1)
+    x, kernel = rng.normal(size=(2, 3, 4, 2)), rng.normal(size=(5, 5, 2, 3))
+    layer = DoublingConvolution(2, 3, 5, rngs=nnx.Rngs(0))
+    layer.kernel[...] = jnp.asarray(kernel[::-1, ::-1], jnp.float32)
+    large = np.pad(x.repeat(2, 1).repeat(2, 2), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    expected = np.zeros((2, 6, 8, 3))
+    for i in range(6):
+        for j in range(8):
+            seen = large[:, i : i + 5, j : j + 5]
+            expected[:, i, j] = np.einsum("nabc,abcf->nf", seen, kernel)
+    np.testing.assert_allclose(layer(jnp.asarray(x, jnp.float32)), expected, 1e-4, 1e-4)
+
+
+def test_a_key_makes_the_encoder_drop_three_cells_of_ten():
+    params, _ = NETS.encoder.init(KEY)
+    apply = jax.jit(lambda x, key: NETS.encoder.apply(params, {}, x, key)[0])
+    x = jnp.ones((2, 8, 8, 1))
+    still, dropped = apply(x, None), apply(x, KEY)
+    assert same(still[0], still[1])
+    assert not same(dropped[0], dropped[1])
+    assert not same(dropped, apply(x, jax.random.key(1)))
+    one, two = map(np.asarray, dropout(KEY, 100, [(5, 4, 2), (1, 40)]))
+    assert (one.shape, two.shape) == ((100, 5, 4, 2), (100, 1, 40))
+    for factor in (one, two):
+        np.testing.assert_allclose(np.unique(factor), [0, 1 / 0.7], 1e-6)
+        assert factor.mean() == pytest.approx(1, abs=0.03)
+    assert abs(np.corrcoef(one.ravel(), two.ravel())[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize("latent", [2, 9])
+def test_gaussians_are_those_of_numpy(latent):
+    rng = np.random.default_rng(2)
+    y = np.array([0] * 15 + [1] * 3 + [3], np.int32)  # class 2 has no rows
+    z = (rng.normal(size=(19, latent)) @ rng.normal(size=(latent, latent))).astype(np.float32)
+    z = np.concatenate([z, np.full((4, latent), np.nan, np.float32)])
+    y, w = np.pad(y, (0, 4)), np.arange(23) < 19
+    mean, root = jax.jit(lambda *a: bg.class_gaussians(*a, 4))(z, y, w.astype(np.float32))
+    for c in range(4):
+        mine = z[(y == c) & w]
+        if len(mine) < 2:
+            assert not root[c].any()
+            np.testing.assert_allclose(mean[c], mine[0] if len(mine) else 0, 1e-6)
+            continue
+        cov = np.cov(mine.T.astype(np.float64))
+        np.testing.assert_allclose(mean[c], mine.mean(0), 1e-4, 1e-5)
+        np.testing.assert_allclose(root[c] @ root[c].T, cov, atol=1e-5 * np.trace(cov))
+        np.testing.assert_allclose(root[c], root[c].T, atol=1e-5)
+
+
+def test_the_hand_over_copies_the_encoder_but_for_its_head():
+    states, _ = history()
+    start, before, after = states[0], states[1], states[2]
+    assert same(before.discriminator, start.discriminator)
+    assert not before.now.mean.any() and not before.now.root.any()
+    encoder = after.now.params[0]
+    assert same(after.discriminator["layers"], encoder["layers"])
+    assert same(after.discriminator["head"], start.discriminator["head"])
+    assert after.discriminator["head"]["bias"].shape == (4,)
+    data = pictures()
+    z = np.asarray(codes.encoded(codes.Autoencoder(*NETS[:2]), after.now, data.x), np.float64)
+    for c, count in enumerate(COUNTS):
+        mine = z[np.asarray(data.y) == c]
+        np.testing.assert_allclose(after.now.mean[c], mine.mean(0), 1e-3, 1e-4)
+        root, cov = after.now.root[c], np.cov(mine.T)
+        np.testing.assert_allclose(root @ root.T, cov, atol=1e-4 * np.trace(cov))
+        assert np.linalg.matrix_rank(cov) == min(count - 1, 5)
+
+
+def test_the_stages_move_what_is_theirs():
+    states, losses = history()
+    assert [int(state.epoch) for state in states] == [0, 1, 2, 3, 4, 4]
+    np.testing.assert_array_equal(np.isfinite(losses), np.arange(5) < 4)
+    assert losses[1] < losses[0] < 1.5 < losses[2]  # an error of pixels, then two cross-entropies
+    for before, after in itertools.pairwise(states[:3]):
+        assert not same(before.now.params[0], after.now.params[0])
+        assert not same(before.now.params[1], after.now.params[1])
+        assert same(before.opt_states[1:], after.opt_states[1:])
+    for before, after in itertools.pairwise(states[2:5]):
+        assert same(before.now.params[0], after.now.params[0])
+        assert same(before.now[2:], after.now[2:])
+        assert same(before.opt_states[0], after.opt_states[0])
+        assert not same(before.now.params[1], after.now.params[1])
+        assert not same(before.discriminator, after.discriminator)
+    assert same(states[4], states[5])
+    # Two epochs each, of three batches of 8 from 20 rows.
+    assert [int(opt[0].count) for opt in states[4].opt_states] == [6, 6, 6]
+
+
+def test_losses_are_cross_entropies_of_the_same_draws():
+    state = history()[0][2]
+    data = pictures()
+    batch = Batch(*(leaf[8:16] for leaf in data))
+    there = jnp.array([True, True, False])
+    step = jax.jit(lambda key: bg.gan_step(NETS, SMALL, HPARAMS, there, key, state, batch))
+    after, info = step(jax.random.key(5))
+    of_fakes, dropping, of_codes, more_dropping = jax.random.split(jax.random.key(5), 4)
+
+    def made(key, n):
+        choosing, drawing = jax.random.split(key)
+        c = jax.random.categorical(choosing, jnp.array([0, 0, -jnp.inf]), shape=(n,))
+        normal = np.asarray(jax.random.normal(drawing, (n, 5)))
+        mean, root = np.asarray(state.now.mean), np.asarray(state.now.root)
+        z = np.stack([mean[k] + root[k] @ g for k, g in zip(c, normal, strict=True)])
+        return np.asarray(c), NETS.generator.apply(state.now.params[1], {}, z)[0]
+
+    def cross_entropy(judge, x, y, key):
+        logits = np.asarray(NETS.discriminator.apply(judge, {}, x, key)[0], np.float64)
+        return oracles.cross_entropy(logits, y).mean()
+
+    _, fakes = made(of_fakes, 3)
+    x, y = jnp.concatenate([batch.x, fakes]), np.append(batch.y, [3, 3, 3])
+    expected = cross_entropy(state.discriminator, x, y, dropping)
+    assert float(info.discriminator) == pytest.approx(expected, rel=1e-4)
+    c, x = made(of_codes, 11)
+    assert set(c) == {0, 1}
+    expected = cross_entropy(after.discriminator, x, c, more_dropping)
+    assert float(info.generator) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_batch_that_is_not_full_weighs_its_fakes_alike():
+    """D's loss on a half-full batch: four rows count four, three fakes one and a half."""
+    state = history()[0][2]
+    data = pictures()
+    w = jnp.array([1.0] * 4 + [0.0] * 4)
+    batch = Batch(data.x[:8].at[4:].set(7.0), data.y[:8], w)
+    there = jnp.array([True] * 3)
+    step = jax.jit(lambda batch: bg.gan_step(NETS, SMALL, HPARAMS, there, KEY, state, batch))
+    after, info = step(batch)
+    again, other = step(batch._replace(x=data.x[:8]))
+    close(after.discriminator, again.discriminator)
+    assert float(info.discriminator) == pytest.approx(float(other.discriminator), rel=1e-5)
+    x = jnp.zeros((11, 8, 8, 1))
+    w = jnp.append(w, jnp.full(3, 0.5))
+    y = jnp.array([0, 1, 2, 0, 1, 2, 0, 1, 3, 3, 3])
+    given = bg.judged(NETS, state.discriminator, None, x, y, w)
+    logits = np.asarray(NETS.discriminator.apply(state.discriminator, {}, x)[0], np.float64)
+    expected = oracles.weighted_mean(oracles.cross_entropy(logits, np.asarray(y)), np.asarray(w))
+    assert float(given) == pytest.approx(expected, rel=1e-4)
+
+
+def test_padding_changes_nothing():
+    states, losses = history()
+    state = states[0]
+    for number in range(3):
+        state, loss = one_epoch()(KEY, state, images(padding=9))
+        assert float(loss) == pytest.approx(losses[number], rel=1e-4)
+    close(state.now, states[3].now, 1e-3)
+
+
+def test_runs_are_an_axis():
+    states, losses = history()
+    keys = jnp.stack([jax.random.key(7), KEY])
+    state = jax.vmap(lambda key: bg.init(key, SMALL, HPARAMS))(keys)
+    run = jax.jit(jax.vmap(lambda key, state: bg.epoch(key, SMALL, HPARAMS, state, images())))
+    for number in range(3):
+        state, loss = run(keys, state)
+        assert float(loss[1]) == pytest.approx(losses[number], rel=1e-4)
+        assert float(loss[0]) != pytest.approx(losses[number], rel=1e-4)
+    close(jax.tree.map(lambda leaf: leaf[1], state).now, states[3].now, 1e-3)
+
+
+@pytest.mark.parametrize("wanted", [(0, 6, 10), (3, 0, 1), (0, 0, 0)])
+def test_samples_are_images_of_the_classes_wanted(wanted):
+    fitted = bg.finish(history()[0][4])
+    made = drawn(20)(jnp.array(wanted), fitted)
+    assert made.x.shape == (20, 64)
+    n = sum(wanted)
+    np.testing.assert_array_equal(made.y[:n], np.repeat(np.arange(3), wanted))
+    np.testing.assert_array_equal(made.w, np.arange(20) < n)
+    assert (jnp.abs(made.x) <= 1).all()
+    assert (made.parents == -1).all() and not made.gap.any()
+    # A larger bound changes none of them.
+    more = drawn(27)(jnp.array(wanted), fitted)
+    np.testing.assert_allclose(more.x[:n], made.x[:n], 1e-4, 1e-5)
+
+
+@functools.cache
+def drawn(most):
+    return jax.jit(
+        lambda wanted, fitted: bg.sample(
+            KEY, SMALL, fitted, images(), wanted, max_rows=1, max_synth=most
+        )
+    )
+
+
+def test_samples_come_from_their_class():
+    fitted = history()[0][4].now
+    fitted = fitted._replace(root=fitted.root.at[1].set(0))
+    made = drawn(20)(jnp.array([2, 6, 2]), fitted)
+    of_mean, _ = NETS.generator.apply(fitted.params[1], {}, fitted.mean[1:2])
+    expected = np.broadcast_to(of_mean.reshape(1, -1), (6, 64))
+    np.testing.assert_allclose(made.x[2:8], expected, 1e-4, 1e-5)
+    draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (5,))  # noqa: E731
+    z = fitted.mean[2] + fitted.root[2] @ draw(9)
+    x, _ = NETS.generator.apply(fitted.params[1], {}, z[None])
+    np.testing.assert_allclose(made.x[9], x.ravel(), 1e-4, 1e-5)
+
+
+def test_colours_and_an_engine():
+    """The generator for an engine, on images that are neither square nor grey."""
+    shape = (9, 12, 3)
+    config = bg.Config(
+        shape, 2, latent=4, width=2, autoencoder_epochs=1, gan_epochs=1, batch_size=4
+    )
+    model = bg.generator(config, HPARAMS)
+    x = np.tanh(np.random.default_rng(3).normal(size=(7, 324))).astype(np.float32)
+    train = rows(x, np.array([0, 0, 0, 0, 0, 1, 1]))
+    epoch = jax.jit(lambda state: model.epoch(KEY, state, train))
+    state, losses = model.init(KEY, train), []
+    for _ in range(model.epochs):
+        state, loss = epoch(state)
+        losses.append(float(loss))
+    fitted = model.finish(state, train)
+
+    def use(fitted):
+        made = model.sample(KEY, fitted, train, jnp.array([0, 3]), max_rows=2, max_synth=3)
+        return made, model.reconstruct(fitted, x), model.strip(fitted, x[:2], x[2:4], 5)
+
+    made, again, strip = jax.jit(use)(fitted)
+    assert (made.x.shape, again.shape, strip.shape) == ((3, 324), (7, 324), (2, 5, 324))
+    np.testing.assert_allclose(strip[:, 0], again[:2], 1e-4, 1e-5)
+    np.testing.assert_allclose(strip[:, -1], again[2:4], 1e-4, 1e-5)
+    state, expected = jax.jit(lambda: bg.fit(KEY, config, HPARAMS, train))()
+    np.testing.assert_allclose(losses, expected, 1e-4)
+    close(fitted, state, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"shape": (8, 3, 1)}, "shape is .* with sides of at least 4; got .8, 3, 1"),
+        ({"shape": (64,)}, "shape is .height, width, channels. .* got .64"),
+        ({"autoencoder_epochs": 0}, "autoencoder_epochs is at least 1; got 0"),
+        ({"gan_epochs": -1}, "gan_epochs is at least 0; got -1"),
+    ],
+)
+def test_an_option_out_of_range_is_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        bg.Config(**({"shape": (8, 8, 1), "classes": 3} | given))

@@ -1,0 +1,352 @@
+"""GAMO: mixes and losses by brute force, whom a step moves, counts, padding, bounds, runs."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from imbax.methods import gamo
+from imbax.networks.convex_mixer import BLOCK, mixed, slope_of_shares
+from imbax.types import Batch, rows
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+KEY = jax.random.key(0)
+COUNTS = (30, 9, 2)
+SMALL = gamo.Config(2, 3, max_rows=9, noise=4, batch_size=8, epochs=2)
+NETS = gamo.networks(SMALL)
+FAST = gamo.Hparams(0.01)
+WANTED = (0, 21, 150)
+
+
+def table(counts=COUNTS, padding=0, total=0, garbage=np.nan):
+    """A cloud for each class; padding first, in between and last, and up to `total` rows."""
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.repeat(np.arange(3), counts))
+    x = 0.1 * rng.normal(size=(len(y), 2)) + np.array([[0, 0], [0.6, -0.4], [-0.5, 0.5]])[y]
+    at = [0] * padding + [7] * padding + [len(y)] * max(padding, total - len(y))
+    at = np.array(at, int)
+    w = np.insert(np.ones(len(y), np.float32), at, 0)
+    x, y = np.insert(x, at, garbage, 0).astype(np.float32), np.insert(y, at, 1).astype(np.int32)
+    return rows(x, y, w)
+
+
+def of_class(c, counts=COUNTS):
+    data = table(counts)
+    return np.asarray(data.data)[np.asarray(data.target) == c]
+
+
+@functools.cache
+def jitted(config=SMALL):
+    """A first state, and one more epoch."""
+    init = lambda data: gamo.init(KEY, config, FAST, data)  # noqa: E731
+    epoch = lambda key, rate, *given: gamo.epoch(key, config, gamo.Hparams(rate), *given)  # noqa: E731
+    return jax.jit(init), jax.jit(epoch)
+
+
+def trained(data, config=SMALL):
+    """What `fit` does in one, epoch by epoch."""
+    (init, advance), losses = jitted(config), []
+    state = init(data)
+    for _ in range(config.epochs):
+        state, loss = advance(KEY, 0.01, state, data)
+        losses.append(loss)
+    return gamo.finish(state), np.array(losses)
+
+
+@functools.cache
+def fitted():
+    return trained(table())
+
+
+@functools.cache
+def sampler(config=SMALL, max_rows=9, max_synth=171):
+    sizes = {"max_rows": max_rows, "max_synth": max_synth}
+    return jax.jit(lambda *given: gamo.sample(KEY, config, *given, **sizes))
+
+
+def made(wanted=WANTED):
+    return jax.device_get(sampler()(fitted()[0], table(), jnp.array(wanted)))
+
+
+def layers(params):
+    for number in sorted(params["layers"]):
+        kernel, bias = (np.asarray(params["layers"][number][name]) for name in ("kernel", "bias"))
+        # Layers that narrow are kept transposed; none of these is square.
+        yield (kernel.T if len(bias) == kernel.shape[0] else kernel), bias
+
+
+def trunk(params, x, w=None, stats=None):
+    """Features by the batch's rows of weight above 0, or by running statistics."""
+    for number, (kernel, bias) in enumerate(layers(params)):
+        x = np.maximum(x @ kernel + bias, 0)
+        if stats is None:
+            mean, variance = x[w > 0].mean(0), x[w > 0].var(0)
+        else:
+            mean, variance = (np.asarray(stats["norms"][number][name]) for name in ("mean", "var"))
+        scale, bias = (np.asarray(params["norms"][number][name]) for name in ("scale", "bias"))
+        x = (x - mean) / np.sqrt(variance + 1e-5) * scale + bias
+    return x
+
+
+def softmax(z):
+    e = np.exp(z - z.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def share(heads, features, c, n):
+    return softmax(
+        features @ np.asarray(heads["kernel"])[c, :, :n] + np.asarray(heads["bias"])[c, :n]
+    )
+
+
+def judge(params, x):
+    *between, (kernel, bias) = layers(params)
+    for k, b in between:
+        x = x @ k + b
+        x = np.where(x > 0, x, 0.1 * x)
+    return x @ kernel + bias
+
+
+def test_mixes_and_their_gradient_are_brute_forces():
+    """Classes of several blocks, of a few rows, of none, and one cut to m of its rows."""
+    rng, m = np.random.default_rng(1), BLOCK + 44
+    counts, first = np.array([BLOCK + 44, 3, 0, BLOCK, 700]), np.array([0, 300, 303, 303, 559])
+    x = np.pad(rng.normal(size=(1259, 5)), ((0, BLOCK), (0, 0))).astype(np.float32)
+    shares, slope = rng.uniform(size=(5, 2, m)), rng.normal(size=(5, 2, 5))
+    shares[np.arange(m) >= counts[:, None, None] * np.ones((5, 2, 1))] = 0
+    shares, slope = shares.astype(np.float32), slope.astype(np.float32)
+    given = jax.jit(mixed)(shares, x, first, counts)
+    back = jax.jit(slope_of_shares, static_argnums=4)(slope, x, first, counts, m)
+    assert back.shape == shares.shape
+    for c, (begin, n) in enumerate(zip(first, np.minimum(counts, m), strict=True)):
+        own = x[begin : begin + n]
+        np.testing.assert_allclose(given[c], shares[c, :, :n] @ own, 1e-4, 1e-4)
+        np.testing.assert_allclose(back[c, :, :n], slope[c] @ own.T, 1e-4, 1e-4)
+
+
+@functools.cache
+def one_step():
+    data, state = table(), jitted()[0](table())
+    batch = Batch(data.data[:8], data.target[:8], jnp.ones(8).at[5].set(0))
+    pool = gamo.pool_of(data, 3)
+    run = jax.jit(lambda: gamo.step(KEY, NETS, SMALL, FAST, state, batch, pool))
+    return jax.device_get((state, batch, *run()))
+
+
+def test_losses_are_the_equations():
+    before, real, after, info = one_step()
+    noise, smoothing = jax.random.split(KEY)
+    z = np.asarray(jax.random.normal(noise, (3, 3, 4)))
+    u = np.asarray(jax.random.uniform(smoothing, (8 + 9,), maxval=0.1))
+    y = np.repeat(np.arange(3), 3)
+    p = np.array([0, 21, 28])[y] / (3 * 49)  # 30 - 9 and 30 - 2; three rows of each class
+    told = np.concatenate([np.eye(3)[y], z.reshape(9, 4)], 1)
+    features = trunk(before.now.params[0], told, w=p)
+    x = np.zeros((9, 2))
+    for c in (1, 2):
+        weights = share(before.now.params[1], features[y == c], c, COUNTS[c])
+        x[y == c] = weights @ of_class(c)
+
+    def errors(players, x, y, goal, realness):
+        probability = softmax(judge(players[0], x))
+        logit = judge(players[1], np.concatenate([np.eye(3)[y], x], 1))[:, 0]
+        return ((probability - goal) ** 2).sum(1) / 3, (1 / (1 + np.exp(-logit)) - realness) ** 2
+
+    of_real = errors(before.adversaries, real.x, real.y, np.eye(3)[real.y], 1 - u[:8])
+    of_fake = errors(before.adversaries, x, y, np.eye(3)[y], u[8:])
+    expected = [
+        (real.w * a).sum() / 7 + (p * b).sum() for a, b in zip(of_real, of_fake, strict=True)
+    ]
+    np.testing.assert_allclose(info[:2], expected, 1e-4)
+    against = errors(after.adversaries, x, y, 1 - np.eye(3)[y], 1)
+    np.testing.assert_allclose(info.generator, sum(against)[3:].mean(), 1e-4)
+
+
+def test_each_player_follows_its_own_gradient():
+    """The first step of Adam is the sign of the gradient, here by plain matrices of all rows."""
+    before, _, after, _ = one_step()
+    stats = jax.tree.map(jnp.asarray, before.now.stats)
+    z = jax.random.normal(jax.random.split(KEY)[0], (3, 3, 4))
+    real = np.zeros((3, 9, 2), np.float32)
+    for c in (1, 2):
+        real[c, : COUNTS[c]] = of_class(c)
+
+    def loss(params):
+        told = jnp.repeat(jnp.eye(3)[:, None], 3, 1)
+        given = jnp.concatenate([told, z], 2).reshape(9, -1)
+        w = jnp.repeat(jnp.array([0.0, 1, 1]), 3)
+        features, _ = NETS.trunk.apply(params[0], stats, given, w)
+        logits = NETS.heads.apply(params[1], features.reshape(3, 3, -1))
+        there = jnp.arange(9) < jnp.array([1, 9, 2])[:, None, None]
+        x = (jax.nn.softmax(jnp.where(there, logits, -1e9)) @ real).reshape(9, 2)
+        own = jnp.repeat(jnp.eye(3), 3, 0)
+        probability = jax.nn.softmax(NETS.classifier.apply(after.adversaries[0], x))
+        labelled = jnp.concatenate([own, x], 1)
+        realness = jax.nn.sigmoid(NETS.discriminator.apply(after.adversaries[1], labelled)[:, 0])
+        off = ((probability - (1 - own)) ** 2).mean(1)
+        return (off + (realness - 1) ** 2)[3:].mean()
+
+    slopes = jax.tree.leaves(jax.jit(jax.grad(loss))(before.now.params))
+    moved = jax.tree.map(np.subtract, after.now.params, before.now.params)
+    for slope, move in zip(slopes, jax.tree.leaves(moved), strict=True):
+        clear = np.abs(slope) > 1e-5
+        np.testing.assert_allclose(move[clear], -0.01 * np.sign(slope[clear]), 0.01)
+    heads = moved[1]
+    assert (heads["kernel"][0] == 0).all()  # the largest class is not generated
+    assert (heads["kernel"][2, :, 2:] == 0).all()  # and no row is beyond the second
+    assert (np.abs(heads["kernel"][2, :, :2]) > 0).mean() > 0.9
+    moved = jax.tree.map(np.subtract, after.adversaries, before.adversaries)
+    assert all(np.abs(leaf).max() > 5e-3 for leaf in jax.tree.leaves(moved))
+
+
+def test_rows_are_convex_mixes_of_all_rows_of_their_class():
+    given, model = made(), fitted()[0]
+    y = np.asarray(table().target)
+    draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (4,))  # noqa: E731
+    z = np.asarray(jax.vmap(draw)(np.arange(171)))
+    told = np.concatenate([np.eye(3)[given.y], z], 1)
+    features = trunk(model.params[0], told, stats=model.stats)
+    for c in (1, 2):
+        mine, own = given.y == c, of_class(c)
+        weights = share(model.params[1], features[mine], c, COUNTS[c])
+        np.testing.assert_allclose(given.x[mine], weights @ own, 1e-4, 1e-4)
+        assert (given.x[mine] >= own.min(0) - 1e-6).all()
+        assert (given.x[mine] <= own.max(0) + 1e-6).all()
+        parents = np.flatnonzero(y == c)[weights.argmax(1)]
+        np.testing.assert_array_equal(given.parents[mine], np.stack([parents, parents], 1))
+    assert (given.gap == 0).all()
+
+
+@pytest.mark.parametrize("wanted", [WANTED, (0, 0, 0), (5, 128, 0), (0, 129, 42), (171, 0, 0)])
+def test_every_class_gets_what_is_wanted(wanted):
+    given = made(wanted=wanted)
+    total = sum(wanted)
+    assert given.x.shape == (171, 2)
+    np.testing.assert_array_equal(given.w, np.arange(171) < total)
+    np.testing.assert_array_equal(given.y[:total], np.repeat(np.arange(3), wanted))
+    assert np.isfinite(given.x).all()
+
+
+def test_neither_padding_nor_bounds_change_a_sample():
+    expected, padded = made(), table(padding=4)
+    loose = sampler(max_rows=50, max_synth=400)
+    given = jax.device_get(loose(fitted()[0], padded, jnp.array(WANTED)))
+    np.testing.assert_allclose(given.x[:171], expected.x, 1e-5, 1e-6)
+    np.testing.assert_array_equal(given.y[:171], expected.y)
+    assert given.w.sum() == 171
+    x, shifted = np.asarray(table().data), np.asarray(padded.data)
+    np.testing.assert_array_equal(shifted[given.parents[:171]], x[expected.parents])
+
+
+def test_neither_padding_nor_bounds_nor_dead_columns_change_the_training():
+    data = table(padding=4)
+    wider = data._replace(
+        data=jnp.pad(data.data, ((0, 0), (0, 1)), constant_values=7.0),
+        shift=jnp.array([0, 0, 7.0]),
+        factor=jnp.array([1, 1, 0.0]),
+    )
+    config = dataclasses.replace(SMALL, columns=3, max_rows=300)
+    model, losses = trained(wider, config)
+    assert np.isfinite(losses).all()
+    np.testing.assert_allclose(losses, fitted()[1], 1e-4)
+    given = sampler(config)(model, wider, jnp.array(WANTED))
+    np.testing.assert_allclose(given.x[:, :2], made().x, 1e-3, 1e-3)
+    assert (given.x[:, 2] == 0).all()
+
+
+def test_runs_are_an_axis_and_fit_is_all_epochs():
+    expected, losses = fitted()
+    run = jax.vmap(lambda key: gamo.fit(key, SMALL, FAST, table()))
+    given, all_losses = jax.jit(run)(jnp.stack([jax.random.key(7), KEY]))
+    np.testing.assert_allclose(all_losses[1], losses, 1e-4)
+    assert (all_losses[0] != losses).all()
+    given = jax.tree.map(lambda leaf: leaf[1], given)
+    for one, two in zip(*map(jax.tree.leaves, (given.params, expected.params)), strict=True):
+        np.testing.assert_allclose(one, two, 1e-3, 2e-4)
+
+
+def test_an_engine_is_given_the_same_and_training_ends():
+    model, data, (init, advance) = gamo.generator(SMALL, FAST), table(), jitted()
+    state = init(data)
+    for _ in range(model.epochs):
+        state, loss = advance(KEY, 0.01, state, data)
+        assert np.isfinite(loss)
+    same, loss = advance(KEY, 0.01, state, data)
+    assert np.isnan(loss)
+    jax.tree.map(np.testing.assert_array_equal, same, state)
+    jax.tree.map(np.testing.assert_array_equal, model.finish(state, data), fitted()[0])
+    draw = lambda n: model.sample(KEY, state.now, data, n, max_rows=9, max_synth=171)  # noqa: E731
+    shapes = lambda tree: jax.tree.map(jnp.shape, tree)  # noqa: E731
+    assert shapes(jax.eval_shape(model.init, KEY, data)) == shapes(state)
+    assert shapes(jax.eval_shape(model.epoch, KEY, state, data)[0]) == shapes(state)
+    assert shapes(jax.eval_shape(draw, jnp.array(WANTED))) == shapes(made())
+
+
+def test_training_leaves_the_even_mix():
+    """New rows begin near the class's mean, and spread as the generator learns to fool."""
+    init, advance = jitted()
+    start = state = init(table())
+    for number in range(40):
+        key = jax.random.fold_in(KEY, number)
+        state, loss = advance(key, 2e-3, state._replace(epoch=0 * state.epoch), table())
+        assert np.isfinite(loss)
+    draw = lambda state: sampler()(state.now, table(), jnp.array([0, 171, 0])).x  # noqa: E731
+    begun, ended, real = np.asarray(draw(start)), np.asarray(draw(state)), of_class(1)
+    away = lambda x: np.linalg.norm(x - real.mean(0), axis=1).mean()  # noqa: E731
+    assert away(begun) < 0.5 * away(real)
+    assert away(ended) > 2 * away(begun)
+
+
+@pytest.mark.parametrize("counts", [(20, 1, 2), (20, 5, 0), (6, 6, 6)])
+def test_few_rows_no_rows_and_equal_classes(counts):
+    data = table(counts, total=sum(COUNTS))
+    model, losses = trained(data)
+    wanted = jnp.where(jnp.array(counts) > 0, jnp.array([0, 12, 12]), 0)
+    given = jax.device_get(sampler()(model, data, wanted))
+    assert np.isfinite(losses).all() and np.isfinite(given.x).all()
+    if counts[1] == 1:
+        np.testing.assert_allclose(given.x[:12], of_class(1, counts).repeat(12, 0), 1e-5)
+        a, b = of_class(2, counts)
+        share = (given.x[12:24] - a) @ (b - a) / ((b - a) ** 2).sum()
+        np.testing.assert_allclose(given.x[12:24], a + share[:, None] * (b - a), 1e-4, 1e-5)
+        assert (share >= -1e-6).all() and (share <= 1 + 1e-6).all()
+
+
+def test_digits_stay_finite_over_seeds():
+    x, y = load_digits(return_X_y=True)
+    counts = [60, 40, 20, 10, 8, 6, 5, 4, 2, 1]
+    chosen = np.concatenate([np.flatnonzero(y == c)[:n] for c, n in enumerate(counts)])
+    data = rows(x[chosen].astype(np.float32) / 8 - 1, y[chosen].astype(np.int32))
+    config = gamo.Config(64, 10, max_rows=40, epochs=4)
+    sizes = {"max_rows": 40, "max_synth": 444}
+
+    def run(key):
+        model, losses = gamo.fit(key, config, gamo.Hparams(), data)
+        wanted = 60 - jnp.array(counts)
+        return losses, gamo.sample(key, config, model, data, wanted, **sizes)
+
+    losses, given = jax.jit(lambda keys: jax.lax.map(run, keys))(jax.random.split(KEY, 3))
+    assert np.isfinite(losses).all() and np.isfinite(given.x).all()
+    assert (given.w.sum(1) == 444).all() and (np.abs(given.x) <= 1 + 1e-6).all()
+
+
+def test_a_loss_that_is_not_finite_shows():
+    init, advance = jitted()
+    assert not np.isfinite(advance(KEY, jnp.inf, init(table()), table())[1])
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"max_rows": 0}, "max_rows is at least 1; got 0"),
+        ({"classes": 1}, "classes is at least 2; got 1"),
+        ({"batch_size": 1}, "batch_size is at least 2; got 1"),
+    ],
+)
+def test_an_impossible_option_is_named(option, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SMALL, **option)

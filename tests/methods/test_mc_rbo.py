@@ -1,0 +1,291 @@
+"""MC-RBO against brute force given the same draws: walks, enemies, classes in order, scales."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from imbax.methods.class_smote import class_counts
+from imbax.methods.mc_rbo import enemies, mc_rbo, nearby, walk
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+KEY = jax.random.key(0)
+COUNTS = (7, 30, 1, 15, 2)
+# Fewer than there are of class 3, and some of the largest.
+WANTED = (40, 3, 4, 5, 6)
+TOTAL = sum(WANTED)
+D, STEPS = 4, 40
+STATIC = ("max_rows", "max_class", "max_synth", "gamma", "step", "steps", "neighbors")
+SIZES = {"max_rows": 30, "max_class": 47, "max_synth": TOTAL, "steps": STEPS, "neighbors": 6}
+make = jax.jit(mc_rbo, static_argnames=STATIC)
+
+
+def data(padding=0):
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.repeat(np.arange(5), COUNTS))
+    x = rng.normal(size=(len(y), D)) + 0.7 * y[:, None]
+    x = np.concatenate([np.full((padding, D), np.nan), x]).astype(np.float32)
+    w = np.concatenate([np.zeros(padding), np.ones(len(y))]).astype(np.float32)
+    return x, np.concatenate([np.ones(padding, int), y]).astype(np.int32), w
+
+
+@functools.cache
+def made(padding=0, **options):
+    return jax.device_get(make(KEY, *data(padding), jnp.array(WANTED), **{**SIZES, **options}))
+
+
+def potential(x, points, sign, gamma):
+    return (sign * np.exp(-((np.abs(x - points).sum(1) / gamma) ** 2))).sum()
+
+
+def brute_walk(uniform, start, points, sign, gamma, step):
+    """One row; every potential from all coordinates. Also by how little a trial was decided."""
+    d = len(start)
+    x, moves, tried, margin = start.astype(float), list(range(2 * d)), 0, np.inf
+    for u in uniform:
+        if tried == 2 * d:
+            break
+        other = tried + int(np.float32(u) * np.float32(2 * d - tried))
+        moves[tried], moves[other] = moves[other], moves[tried]
+        to = x.copy()
+        to[moves[tried] % d] += step if moves[tried] < d else -step
+        gain = abs(potential(x, points, sign, gamma)) - abs(potential(to, points, sign, gamma))
+        margin = min(margin, abs(gain))
+        x, tried = (to, 0) if gain > 0 else (x, tried + 1)
+    return x, margin
+
+
+def setting(n, k, d, seed=0):
+    rng = np.random.default_rng(seed)
+    start, points = rng.normal(size=(n, d)), rng.normal(size=(n, k, d))
+    points[:, 0] = start
+    sign = rng.integers(-1, 2, (n, k))
+    sign[:, 0] = -1
+    return start.astype(np.float32), points.astype(np.float32), sign
+
+
+@pytest.mark.parametrize(("d", "steps", "step"), [(4, 60, 0.05), (30, 60, 0.1), (1, 12, 0.3)])
+def test_given_the_draws_a_walk_is_brute_forces(d, steps, step):
+    start, points, sign = setting(20, 6, d)
+    uniform = np.random.default_rng(33).random((20, steps), np.float32)
+    gamma = np.float32(0.8 * d)
+    x, phi = jax.jit(walk)(uniform, start, points, sign, gamma, np.float32(step))
+    moved = 0
+    for i in range(20):
+        given = uniform[i], start[i], points[i].astype(float), sign[i], float(gamma), step
+        expected, margin = brute_walk(*given)
+        assert margin > 1e-6, "a trial that rounding may decide: choose other draws"
+        np.testing.assert_allclose(x[i], expected, atol=1e-5)
+        np.testing.assert_allclose(phi[i], potential(expected, *given[2:5]), atol=1e-5)
+        assert abs(phi[i]) <= abs(potential(start[i].astype(float), *given[2:5])) + 1e-6
+        moved += np.abs(expected - start[i]).sum() > step / 2
+    assert moved > 15
+
+
+def test_a_walk_that_stopped_has_tried_every_move():
+    start, points, sign = setting(30, 6, 3, seed=2)
+    uniform = np.random.default_rng(3).random((30, 2000), np.float32)
+    x, phi = jax.jit(walk)(uniform, start, points, sign, np.float32(2), np.float32(0.02))
+    for i in range(30):
+        for move in np.concatenate([np.eye(3), -np.eye(3)]) * 0.02:
+            after = potential(np.asarray(x[i], float) + move, points[i], sign[i], 2)
+            assert abs(after) > abs(phi[i]) - 1e-5
+
+
+def test_moves_are_drawn_uniformly_from_the_untried():
+    """Four of six moves lower |Φ|: away from the point in two columns, either way in the third."""
+    n = 20_000
+    start, points = np.zeros((n, 3), np.float32), np.full((n, 1, 3), [3, -3, 0], np.float32)
+    uniform = np.random.default_rng(0).random((n, 3), np.float32)
+    far = {}
+    for trials in (1, 2, 3):
+        x, _ = jax.jit(walk)(uniform[:, :trials], start, points, -np.ones((n, 1)), 6.0, 0.5)
+        x = np.asarray(x)
+        far[trials] = (x != 0).any(1).mean()
+        if trials == 1:
+            which = [(x[:, 0] < 0).mean(), (x[:, 1] > 0).mean(), (x[:, 2] > 0).mean()]
+            np.testing.assert_allclose(which, 1 / 6, atol=0.01)
+            assert (x[:, 0] <= 0).all() and (x[:, 1] >= 0).all()
+    # Two are not, and neither is tried twice.
+    np.testing.assert_allclose(list(far.values()), [4 / 6, 1 - 1 / 15, 1], atol=0.01)
+
+
+def test_the_nearest_are_brute_forces():
+    x, y, _ = data()
+    own, others = x[y == 1], x[y != 1]
+    own[3] = own[5]
+    points = np.concatenate([own, np.full((2, D), 0), others]).astype(np.float32)
+    sign = np.repeat([-1, 0, 1], [30, 2, 25])
+    near, reach = jax.jit(nearby, static_argnums=4)(own, 28, points, sign, 7)
+    distance = cdist(own, points, "cityblock")
+    distance[:, sign == 0] = np.inf
+    expected = np.argsort(distance[:28], 1, kind="stable")[:, :7]
+    np.testing.assert_array_equal(near[:28], expected)
+    within = np.where(distance[:, :30] > 0, distance[:, :30], np.inf)
+    np.testing.assert_allclose(reach[:28], within.min(1)[:28], 1e-5)
+    assert (reach[28:] == 0).all()
+    near, _ = jax.jit(nearby, static_argnums=4)(own, 30, points, sign, 70)
+    assert near.shape == (30, 57) and set(np.asarray(near[0, 55:])) == {30, 31}
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 4])
+def test_enemies_are_so_many_of_each_larger_class(rank):
+    total, uniform = np.array([33, 20, 47, 5, 5]), np.random.default_rng(0).random(40)
+    larger, place, there = jax.jit(enemies)(uniform.astype(np.float32), total, 30, rank)
+    each = 30 // rank if rank else 0
+    assert there.sum() == each * rank
+    kept = np.asarray(there) > 0
+    counts = np.bincount(larger[kept], minlength=5)
+    np.testing.assert_array_equal(counts, [each] * rank + [0] * (5 - rank))
+    expected = np.floor(uniform.astype(np.float32) * total[larger])
+    np.testing.assert_array_equal(place[kept], expected[kept])
+
+
+def brute(x, y, wanted, gamma, step):
+    """All classes, given the draws."""
+    counts = np.bincount(y, minlength=len(wanted))
+    order = np.argsort(-counts, kind="stable")
+    pool = {c: x[y == c].astype(float) for c in range(len(wanted))}
+    made, starts, margins = {}, {}, []
+    for rank, c in enumerate(order):
+        taking, walking = jax.random.split(jax.random.fold_in(KEY, c))
+        own, each = x[y == c].astype(float), counts.max() // max(rank, 1)
+        others = []
+        for e in range(each * rank):
+            u = jax.random.uniform(jax.random.fold_in(taking, e), (1,))[0]
+            rows = pool[order[e // each]]
+            others.append(rows[int(u * np.float32(len(rows)))])
+        points = np.array([*own, *others])
+        sign = np.repeat([-1, 1], [len(own), len(others)])
+        within = cdist(own, own, "cityblock")
+        nearest = np.where(within > 0, within, np.inf).min(1)
+        rho = np.median(nearest[np.isfinite(nearest)]) if len(own) > 1 else 0
+        scale = (rho or 1) if gamma == "auto" else gamma
+        length = rho / STEPS if step == "auto" else step
+        made[c], starts[c] = [], []
+        for number in range(wanted[c]):
+            u = np.asarray(jax.random.uniform(jax.random.fold_in(walking, number), (1 + STEPS,)))
+            i = int(u[0] * np.float32(len(own)))
+            near = np.argsort(np.abs(points - own[i]).sum(1), kind="stable")[:7]
+            row, margin = brute_walk(u[1:], own[i], points[near], sign[near], scale, length)
+            made[c].append(row)
+            starts[c].append(np.flatnonzero(y == c)[i])
+            margins.append(margin if length else np.inf)
+        pool[c] = np.array([*own, *made[c]])
+    classes = range(len(wanted))
+    rows, starts = [r for c in classes for r in made[c]], [s for c in classes for s in starts[c]]
+    return np.array(rows), np.array(starts), min(margins)
+
+
+@pytest.mark.parametrize(("gamma", "step"), [("auto", "auto"), (1.5, 0.05), ("auto", 0.03)])
+def test_given_the_draws_the_rows_are_brute_forces(gamma, step):
+    x, y, _ = data()
+    given = made(gamma=gamma, step=step)
+    expected, starts, margin = brute(x, y, WANTED, gamma, step)
+    assert margin > 1e-7, "a trial that rounding may decide: choose other draws"
+    np.testing.assert_array_equal(given.parents, np.stack([starts, starts], 1))
+    np.testing.assert_allclose(given.x, expected, atol=1e-5)
+    assert (np.abs(given.x - x[starts]).sum(1) > 0.02).mean() > 0.8
+
+
+def test_every_class_gets_what_is_wanted():
+    given = made(max_synth=90)
+    assert given.w.sum() == TOTAL
+    np.testing.assert_array_equal(given.y[:TOTAL], np.repeat(np.arange(5), WANTED))
+    np.testing.assert_array_equal(class_counts(given.y, given.w, 5), WANTED)
+    np.testing.assert_array_equal(data()[1][given.parents[:TOTAL, 0]], given.y[:TOTAL])
+    assert np.isfinite(given.x).all() and (given.gap == 0).all()
+
+
+def test_more_rows_than_a_block_are_walked_alike():
+    """A class's rows are numbered within it: what else is wanted, and how much, changes none."""
+    x, y, w = data()
+    wanted, sizes = jnp.array([300, 3, 4, 5, 6]), {"max_class": 307, "max_synth": 318}
+    given = make(KEY, x, y, w, wanted, **{**SIZES, **sizes})
+    np.testing.assert_array_equal(class_counts(given.y, given.w, 5), wanted)
+    np.testing.assert_allclose(given.x[:40], made().x[:40], atol=1e-5)
+    assert len(np.unique(np.asarray(given.x[:300]).round(4), axis=0)) > 250
+
+
+def test_neither_padding_nor_bounds_change_anything():
+    expected = made()
+    bounds = {"max_rows": 37, "max_class": 60, "max_synth": 90}
+    given = made(padding=6, **bounds)
+    np.testing.assert_allclose(given.x[:TOTAL], expected.x, atol=1e-5)
+    np.testing.assert_array_equal(given.parents[:TOTAL] - 6, expected.parents)
+    assert given.w.sum() == TOTAL and np.isfinite(given.x[:TOTAL]).all()
+
+
+def test_auto_has_no_unit():
+    x, y, w = data()
+    given = make(KEY, x * 1024, y, w, jnp.array(WANTED), **SIZES)
+    np.testing.assert_allclose(given.x / 1024, made().x, atol=1e-6)
+    fixed = make(KEY, x * 1024, y, w, jnp.array(WANTED), **SIZES, gamma=1.0, step=0.05)
+    assert np.abs(fixed.x / 1024 - made().x).max() > 0.01
+
+
+def test_auto_walks_a_visible_share_of_the_way_between_images():
+    """With the public code's numbers Φ hears of nothing but the start, and rows stay beside it."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [40, 12]).astype(np.int32)
+    hidden = rng.normal(size=(52, 5)) + y[:, None]
+    x = np.tanh(hidden @ rng.normal(size=(5, 784))).astype(np.float32)
+    sizes = {"max_rows": 12, "max_class": 40, "max_synth": 28}
+    run = lambda **options: make(KEY, x, y, np.ones(52), jnp.array([0, 28]), **sizes, **options)  # noqa: E731
+    between = cdist(x[y == 1], x[y == 1], "cityblock")
+    rho = np.median(np.where(between > 0, between, np.inf).min(1))
+    away = lambda given: np.abs(given.x - x[given.parents[:, 0]]).sum(1) / rho  # noqa: E731
+    share = away(run())
+    assert share.mean() > 0.1 and share.max() < 1
+    assert away(run(gamma=0.05, step=0.001)).max() < 0.01
+
+
+def test_copies_few_rows_and_constant_columns_are_no_trouble():
+    x, y, w = data()
+    x[:, 2] = 3
+    x[y == 0] = x[y == 0][0]
+    x[np.flatnonzero(y == 3)[4:]] = x[y == 3][0]
+    given = make(KEY, x, y, w, jnp.array(WANTED), **SIZES)
+    assert np.isfinite(given.x).all()
+    np.testing.assert_array_equal(class_counts(given.y, given.w, 5), WANTED)
+    for c in (0, 2):  # copies, and a single row
+        copies = np.asarray(given.x[given.y == c])
+        np.testing.assert_array_equal(copies, np.tile(x[y == c][0], (WANTED[c], 1)))
+    for c in (3, 4):
+        assert (np.asarray(given.x[given.y == c]) != x[given.parents[given.y == c, 0]]).any()
+
+
+def test_no_rows_and_nothing_wanted():
+    x, y, w = data()
+    given = make(KEY, x, np.where(y == 4, 0, y), w, jnp.zeros(5, int), **SIZES)
+    assert given.w.sum() == 0 and np.isfinite(given.x).all()
+
+
+def test_runs_are_an_axis():
+    x, y, w = map(jnp.asarray, data())
+    keys, wanted = jax.random.split(KEY, 2), jnp.array([WANTED, (0, 2, 8, 1, 0)])
+    run = lambda key, wanted: mc_rbo(key, x, y, w, wanted, **SIZES)  # noqa: E731
+    together = jax.jit(jax.vmap(run))(keys, wanted)
+    given = jax.tree.map(lambda leaf: leaf[1], together)
+    alone = make(keys[1], x, y, w, wanted[1], **SIZES)
+    assert given.w.sum() == 11
+    for one, other in zip(given, alone, strict=True):
+        np.testing.assert_allclose(one[:11], other[:11], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"gamma": "median"}, "gamma is"),
+        ({"gamma": 0.0}, "gamma is"),
+        ({"step": -1}, "step is"),
+        ({"steps": 0}, "steps and neighbors"),
+        ({"neighbors": 0}, "steps and neighbors"),
+    ],
+)
+def test_options_out_of_range_are_named(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        mc_rbo(KEY, *data(), jnp.array(WANTED), **{**SIZES, **wrong})
