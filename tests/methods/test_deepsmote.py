@@ -2,14 +2,19 @@
 
 import dataclasses
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
+from sklearn.datasets import load_digits
 
 from imbax.methods import codes
 from imbax.methods import deepsmote as ds
+from imbax.networks.layers import Linear
+from imbax.networks.normalized import functional
 from imbax.types import Batch, rows
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -184,3 +189,38 @@ def test_variance_kept_is_by_class():
 def test_an_unknown_option_is_named(option, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **option)
+
+
+class Plain(nnx.Module):
+    """Linear layers with ReLU between, and nothing that tells a batch of one class from another."""
+
+    def __init__(self, widths, *, rngs):
+        self.layers = nnx.List(Linear(*pair, rngs=rngs) for pair in itertools.pairwise(widths))
+
+    def __call__(self, x, w):
+        *between, last = self.layers
+        for layer in between:
+            x = jax.nn.relu(layer(x))
+        return last(x)
+
+
+def test_the_permuted_penalty_pulls_rare_classes_to_their_means_as_derived(monkeypatch):
+    """Of class k's variance (p_k / (p_k + 1 / K))² is left; the public code's penalty keeps all."""
+    ends = (64, 128, 32)
+    net = lambda widths: functional(lambda rngs: Plain(widths, rngs=rngs))  # noqa: E731
+    monkeypatch.setattr(ds, "encoder", lambda *given: net(ends))
+    monkeypatch.setattr(ds, "decoder", lambda *given: net(ends[::-1]))
+    x, y = load_digits(return_X_y=True)
+    counts = np.array([150, 30, 8])
+    chosen = np.concatenate([np.flatnonzero(y == c)[:n] for c, n in enumerate(counts)])
+    digits = rows((x[chosen] / 8 - 1).astype(np.float32), y[chosen].astype(np.int32))
+    share = counts / counts.sum()
+    for penalty, expected, tolerance in (
+        ("class_recon", np.ones(3), 0.15),
+        ("permuted", (share / (share + 1 / 3)) ** 2, 0.1),  # 0.50, 0.10, 0.01
+    ):
+        config = ds.Config((64,), 3, 32, penalty=penalty, batch_size=47, patience=200)
+        pair, _ = jax.jit(functools.partial(ds.fit, KEY, config, ds.Hparams(2e-3)))(digits)
+        nets, batch = ds.networks(config), codes.image_batch(*digits.all(), config.shape)
+        again = codes.decoded(nets, pair, codes.encoded(nets, pair, batch.x))
+        np.testing.assert_allclose(codes.variance_kept(batch, again, 3), expected, atol=tolerance)
