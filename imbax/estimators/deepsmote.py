@@ -1,6 +1,5 @@
 """DeepSMOTE as an over-sampler of images or of tables, on imbalanced-learn's contract."""
 
-import json
 import warnings
 from numbers import Integral, Real
 
@@ -14,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imbax.errors import InputError
+from imbax.estimators import weights
 from imbax.estimators.images import Scale, scale_of
 from imbax.methods import deepsmote as core
 from imbax.methods.class_smote import class_smote
@@ -184,8 +184,6 @@ class DeepSMOTE(BaseOverSampler):
 
     def save(self, path):
         """Write the fitted sampler to one file of safetensors, which runs no code when read."""
-        from safetensors.numpy import save_file
-
         check_is_fitted(self)
         about = {
             "params": {k: v for k, v in self.get_params().items() if k != "random_state"},
@@ -196,31 +194,20 @@ class DeepSMOTE(BaseOverSampler):
             "seed": self._seed,
             "loss_curve": self.loss_curve_,
         }
-        try:
-            text = json.dumps(about)
-        except TypeError as error:
-            raise InputError(f"only plain parameters and labels can be saved: {error}") from None
         leaves = jax.tree.leaves(self._fitted)
-        tensors = {f"fitted{number:03}": leaf for number, leaf in enumerate(leaves)} | {
+        arrays = {f"fitted{number:03}": leaf for number, leaf in enumerate(leaves)} | {
             "codes": self.codes_,
             "y": self._y,
             "variance_kept": self.variance_kept_,
             "low": np.asarray(self.scale_.low),
             "high": np.asarray(self.scale_.high),
         }
-        contiguous = {name: np.ascontiguousarray(leaf) for name, leaf in tensors.items()}
-        save_file(contiguous, path, {"imbax.DeepSMOTE": text})
+        weights.write(path, "DeepSMOTE", about, arrays)
 
     @classmethod
     def load(cls, path):
         """The sampler that `save` wrote; it samples, encodes and decodes as before."""
-        from safetensors import safe_open
-
-        with safe_open(path, "numpy") as file:
-            about = json.loads((file.metadata() or {}).get("imbax.DeepSMOTE", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if about is None:
-            raise InputError(f"{path} was not written by DeepSMOTE.save")
+        about, arrays = weights.read(path, "DeepSMOTE")
         listed = about["params"].items()  # JSON has no tuples
         made = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in listed})
         made.classes_ = np.array(about["classes"])
@@ -228,17 +215,17 @@ class DeepSMOTE(BaseOverSampler):
             tuple(about["given"]),
             tuple(about["shape"]),
             np.dtype(about["dtype"]),
-            tensors.pop("low"),
-            tensors.pop("high"),
+            arrays.pop("low"),
+            arrays.pop("high"),
         )
         made._seed, made.loss_curve_ = about["seed"], about["loss_curve"]
         made.n_iter_ = len(made.loss_curve_)
-        made._y, made.codes_ = tensors.pop("y"), tensors.pop("codes")
-        made.variance_kept_ = tensors.pop("variance_kept")
+        made._y, made.codes_ = arrays.pop("y"), arrays.pop("codes")
+        made.variance_kept_ = arrays.pop("variance_kept")
         empty = jax.eval_shape(
             lambda: core.init(jax.random.key(0), made._config(), core.Hparams()).best
         )
-        leaves = [tensors[name] for name in sorted(tensors)]
+        leaves = [arrays[name] for name in sorted(arrays)]
         made._fitted = jax.tree.unflatten(jax.tree.structure(empty), leaves)
         return made
 

@@ -25,11 +25,16 @@ and the last one what is missing to ‖r‖ = 1, or 0 if nothing is. Of p compon
 
 import math
 
-import chex
 import jax
 import jax.numpy as jnp
 
-from imbax.methods.class_smote import Synthetic, by_class, class_counts, slots
+from imbax.methods.class_smote import (
+    Synthetic,
+    by_class,
+    check_rows_of_classes,
+    class_counts,
+    slots,
+)
 from imbax.methods.smote import pick
 from imbax.neighbors import nearest
 
@@ -70,8 +75,7 @@ def amdo(
     Returns:
       The rows; both `parents` are i, and `gap` is 0.
     """
-    chex.assert_rank([x, y, w, wanted], [2, 1, 1, 1], custom_message="x [n, d], y, w, wanted [K]")
-    chex.assert_equal_shape_prefix([x, y, w], 1, custom_message="x, y and w differ in rows")
+    check_rows_of_classes(x, y, w, wanted)
     if k_neighbors < 1 or not 0 < share <= 1:
         raise ValueError(
             f"k_neighbors is at least 1 and share in (0, 1]; got {k_neighbors} and {share}"

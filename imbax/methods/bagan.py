@@ -29,7 +29,7 @@ import optax
 
 from imbax.losses import cross_entropy, weighted_mean
 from imbax.methods.class_smote import Synthetic, class_counts, slots
-from imbax.methods.codes import Autoencoder, decoded, encoded, image_batch
+from imbax.methods.codes import Autoencoder, between, decoded, encoded, image_batch, reconstructed
 from imbax.methods.generator import Generator
 from imbax.networks import bagan
 from imbax.networks.bagan import Networks
@@ -159,16 +159,7 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
 
 def generator(config: Config, hparams: Hparams) -> Generator:
     """The method for an engine that trains it piece by piece; `fit` does it in one."""
-    nets, block = _autoencoder(networks(config)), config.batch_size
-    pictures = lambda x: x.reshape(-1, *config.shape)  # noqa: E731
-    encode = lambda fitted, x: encoded(nets, fitted, pictures(x), block)  # noqa: E731
-    decode = lambda fitted, z: _flat(decoded(nets, fitted, z, block))  # noqa: E731
-
-    def strip(fitted, a, b, steps):
-        a, b = encode(fitted, a)[:, None], encode(fitted, b)[:, None]
-        z = a + jnp.linspace(0, 1, steps)[:, None] * (b - a)
-        return decode(fitted, z.reshape(-1, config.latent)).reshape(len(a), steps, -1)
-
+    nets, sizes = _autoencoder(networks(config)), (config.shape, config.batch_size)
     return Generator(
         epochs=config.epochs,
         init=lambda key, train: init(key, config, hparams),
@@ -177,8 +168,8 @@ def generator(config: Config, hparams: Hparams) -> Generator:
         sample=lambda key, fitted, train, wanted, **sizes: sample(
             key, config, fitted, train, wanted, **sizes
         ),
-        reconstruct=lambda fitted, x: decode(fitted, encode(fitted, x)),
-        strip=strip,
+        reconstruct=lambda fitted, x: reconstructed(nets, fitted, x, *sizes),
+        strip=lambda *given: between(nets, *given, *sizes),
     )
 
 

@@ -16,7 +16,15 @@ import jax.numpy as jnp
 from imbax.methods.smote import pick, uniform_by_row
 from imbax.neighbors import nearest
 
-__all__ = ["Classes", "Synthetic", "by_class", "class_counts", "class_smote", "slots"]
+__all__ = [
+    "Classes",
+    "Synthetic",
+    "by_class",
+    "check_rows_of_classes",
+    "class_counts",
+    "class_smote",
+    "slots",
+]
 
 
 class Classes(NamedTuple):
@@ -47,6 +55,12 @@ class Synthetic(NamedTuple):
     """`[s, 2]`: i and j; equal where a row is repeated."""
     gap: jax.Array
     """`[s]`: u."""
+
+
+def check_rows_of_classes(x: jax.Array, y: jax.Array, w: jax.Array, wanted: jax.Array) -> None:
+    """Raise AssertionError unless `x [n, d]`, `y [n]`, `w [n]` and `wanted [K]` fit each other."""
+    chex.assert_rank([x, y, w, wanted], [2, 1, 1, 1], custom_message="x [n, d], y, w, wanted [K]")
+    chex.assert_equal_shape_prefix([x, y, w], 1, custom_message="x, y and w differ in rows")
 
 
 def class_counts(y: jax.Array, w: jax.Array, classes: int) -> jax.Array:
@@ -91,8 +105,7 @@ def class_smote(
       max_synth: static upper bound on the new rows.
       k_neighbors: neighbours to draw from, >= 1.
     """
-    chex.assert_rank([x, y, w, wanted], [2, 1, 1, 1], custom_message="x [n, d], y, w, wanted [K]")
-    chex.assert_equal_shape_prefix([x, y, w], 1, custom_message="x, y and w differ in rows")
+    check_rows_of_classes(x, y, w, wanted)
     rows = by_class(y, w, len(wanted))
 
     def of_class(c):

@@ -13,10 +13,12 @@ from imbax.types import Batch, Params, Rows
 __all__ = [
     "Autoencoder",
     "Fitted",
+    "between",
     "decoded",
     "encoded",
     "image_batch",
     "recalibrated",
+    "reconstructed",
     "there_and_back",
     "variance_kept",
 ]
@@ -86,6 +88,29 @@ def decoded(nets: Autoencoder, fitted: Fitted, z: jax.Array, block: int = 100) -
     """Images `[n, h, w, c]` in [-1, 1] of codes `[n, latent]`, so many at a time."""
     apply = lambda z: nets.decoder.apply(fitted.params[1], fitted.stats[1], z)[0]  # noqa: E731
     return jax.lax.map(lambda one: apply(one[None])[0], z, batch_size=block)
+
+
+def reconstructed(
+    nets: Autoencoder, fitted: Fitted, x: jax.Array, shape: tuple[int, ...], block: int
+) -> jax.Array:
+    """Flat rows `[n, h w c]` in [-1, 1] to codes and back, so many at a time."""
+    again = decoded(nets, fitted, encoded(nets, fitted, x.reshape(-1, *shape), block), block)
+    return again.reshape(len(x), -1)
+
+
+def between(
+    nets: Autoencoder,
+    fitted: Fitted,
+    a: jax.Array,
+    b: jax.Array,
+    steps: int,
+    shape: tuple[int, ...],
+    block: int,
+) -> jax.Array:
+    """Flat rows `[n, steps, h w c]` on the way from `a [n, h w c]` to b in codes."""
+    a, b = (encoded(nets, fitted, x.reshape(-1, *shape), block)[:, None] for x in (a, b))
+    z = a + jnp.linspace(0, 1, steps)[:, None] * (b - a)
+    return decoded(nets, fitted, z.reshape(-1, z.shape[2]), block).reshape(len(a), steps, -1)
 
 
 def variance_kept(images: Batch, reconstructed: jax.Array, classes: int) -> jax.Array:

@@ -36,10 +36,12 @@ from imbax.methods.class_smote import Synthetic, class_counts, class_smote
 from imbax.methods.codes import (
     Autoencoder,
     Fitted,
+    between,
     decoded,
     encoded,
     image_batch,
     recalibrated,
+    reconstructed,
     there_and_back,
 )
 from imbax.methods.generator import Generator
@@ -159,20 +161,11 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
 
 def generator(config: Config, hparams: Hparams) -> Generator:
     """The method for an engine that trains it piece by piece; `fit` does it in one."""
-    nets = networks(config)
-    pictures = lambda x: x.reshape(-1, *config.shape)  # noqa: E731
-    encode = lambda fitted, x: encoded(nets, fitted, pictures(x), config.batch_size)  # noqa: E731
-    decode = lambda fitted, z: _flat(decoded(nets, fitted, z, config.batch_size))  # noqa: E731
+    nets, sizes = networks(config), (config.shape, config.batch_size)
 
     def draw(key, fitted, train, wanted, **sizes):
         made = sample(key, config, fitted, train, wanted, **sizes)
-        return made._replace(x=_flat(made.x))
-
-    def strip(fitted, a, b, steps):
-        a, b = encode(fitted, a), encode(fitted, b)
-        share = jnp.linspace(0, 1, steps)[:, None]
-        between = a[:, None] + share * (b - a)[:, None]
-        return decode(fitted, between.reshape(-1, config.latent)).reshape(len(a), steps, -1)
+        return made._replace(x=made.x.reshape(len(made.x), -1))
 
     return Generator(
         epochs=config.epochs,
@@ -180,8 +173,8 @@ def generator(config: Config, hparams: Hparams) -> Generator:
         epoch=lambda key, state, train: epoch(key, config, hparams, state, train),
         finish=lambda state, train: finish(config, state, train),
         sample=draw,
-        reconstruct=lambda fitted, x: decode(fitted, encode(fitted, x)),
-        strip=strip,
+        reconstruct=lambda fitted, x: reconstructed(nets, fitted, x, *sizes),
+        strip=lambda *given: between(nets, *given, *sizes),
     )
 
 
@@ -306,10 +299,6 @@ def _pass(key, nets, config, hparams, state, train):
     lowest = jnp.minimum(info.loss, state.best_loss)
     state = state._replace(best=best, best_loss=lowest, stale=stale, epoch=state.epoch + 1)
     return state, info.loss
-
-
-def _flat(x):
-    return x.reshape(len(x), -1)
 
 
 def _error(x, target, w):

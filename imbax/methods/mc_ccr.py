@@ -27,11 +27,10 @@ the rules as in the authors' public code. Where we differ:
 - an enemy within a millionth of r, whose direction is but rounding, goes along the diagonal.
 """
 
-import chex
 import jax
 import jax.numpy as jnp
 
-from imbax.methods.class_smote import Synthetic, by_class, slots
+from imbax.methods.class_smote import Synthetic, by_class, check_rows_of_classes, slots
 from imbax.methods.smote import apportion, spread, uniform_by_row
 
 __all__ = ["mc_ccr", "radii", "spheres"]
@@ -202,8 +201,7 @@ def _check(x, y, w, wanted, energy, p):
     named = isinstance(energy, str)
     if (named and energy != "auto") or (isinstance(energy, int | float) and not energy > 0):
         raise ValueError(f'energy is "auto" or a positive distance; got {energy!r}')
-    chex.assert_rank([x, y, w, wanted], [2, 1, 1, 1], custom_message="x [n, d], y, w, wanted [K]")
-    chex.assert_equal_shape_prefix([x, y, w], 1, custom_message="x, y and w differ in rows")
+    check_rows_of_classes(x, y, w, wanted)
 
 
 def _stream(key, name, c):

@@ -32,11 +32,10 @@ they lie in an array, tried ones first, and each trial swaps one into its place,
 untried again is to count from 0.
 """
 
-import chex
 import jax
 import jax.numpy as jnp
 
-from imbax.methods.class_smote import Synthetic, by_class, slots
+from imbax.methods.class_smote import Synthetic, by_class, check_rows_of_classes, slots
 from imbax.methods.smote import pick, uniform_by_row
 
 __all__ = ["enemies", "mc_rbo", "nearby", "walk"]
@@ -78,8 +77,7 @@ def mc_rbo(
     Returns:
       The rows; both `parents` are the row that one started at, and `gap` is 0.
     """
-    chex.assert_rank([x, y, w, wanted], [2, 1, 1, 1], custom_message="x [n, d], y, w, wanted [K]")
-    chex.assert_equal_shape_prefix([x, y, w], 1, custom_message="x, y and w differ in rows")
+    check_rows_of_classes(x, y, w, wanted)
     _check(gamma=gamma, step=step)
     if steps < 1 or neighbors < 1:
         raise ValueError(f"steps and neighbors are at least 1; got {steps} and {neighbors}")

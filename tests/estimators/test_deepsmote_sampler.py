@@ -160,6 +160,9 @@ def test_it_is_the_same_after_saving(digits, tmp_path):
 
         save_file({"a": x}, tmp_path / "other.safetensors")
         DeepSMOTE.load(tmp_path / "other.safetensors")
+    sampler.set_params(sampling_strategy=lambda y: {"c": 9})
+    with pytest.raises(InputError, match="only plain parameters and labels can be saved"):
+        sampler.save(tmp_path / "b.safetensors")
 
 
 ZEROS = np.zeros((6, 8, 8), np.uint8)
