@@ -186,6 +186,10 @@ def test_every_over_sampler_gives_as_many_images_of_each_class(name):
         np.testing.assert_array_equal(np.bincount(labels), [12, 12, 12])
         if method.name == "mc_ccr":  # all are rows of the run's own, for real ones may have moved
             np.testing.assert_array_equal(row, n + np.arange(36))
+            before = plan.shared[0][part.train] / 127.5 - 1
+            moved = np.abs(given["x_synth"][run][:21] - before).max(1) > 1e-4
+            assert moved.any()
+            assert not moved[plan.shared[1][part.train] == 2].any()  # the smallest: nobody's enemy
         else:
             np.testing.assert_array_equal(row[:21], part.train)
         assert (np.abs(given["x_synth"][run]) <= 1).all()
