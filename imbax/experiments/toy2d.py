@@ -32,7 +32,7 @@ _MAJORITY, _MINORITY = 240, 24
 _WANTED = (0, _MAJORITY - _MINORITY)
 _SIZES = {"max_rows": _MINORITY, "max_synth": _WANTED[1]}
 _GAMO_EPOCHS = 300
-_MAJORITY_COLOUR, _MINORITY_COLOUR, _NEW_COLOUR, _MOVED = "#999999", "#0072B2", "#D55E00", "#BBBBBB"
+_MAJORITY_COLOUR, _MINORITY_COLOUR, _NEW_COLOUR, _MOVED = "#999999", "#0072B2", "#D55E00", "#333333"
 
 
 class Made(NamedTuple):
@@ -156,7 +156,7 @@ def _draw(sets, made, path):
         left_right, below_above = zip(low - 0.25 * (high - low), high + 0.25 * (high - low))  # noqa: B905
         for (method, one), ax in zip(made[name].items(), of_set, strict=True):
             moved = (one.rows != x).any(1)
-            ax.scatter(*x[moved].T, s=7, c=_MOVED, marker="x", linewidths=0.5, label="before")
+            ax.scatter(*x[moved].T, s=14, c=_MOVED, marker="x", linewidths=0.5, label="before")
             ax.scatter(*one.rows[y == 0].T, c=_MAJORITY_COLOUR, label="majority", **dots)
             ax.scatter(*one.new.T, c=_NEW_COLOUR, alpha=0.6, label="new", **dots)
             ax.scatter(*one.rows[y == 1].T, c=_MINORITY_COLOUR, label="minority", **dots)
