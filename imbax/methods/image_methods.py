@@ -4,18 +4,13 @@ Every method starts from the same imbalanced images and gives as many of each cl
 has; what it adds, it draws from them, or from a `Generator` that it trains on them first.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
-
-import numpy as np
 
 from imbax.errors import InputError, did_you_mean
-from imbax.methods import bagan, gamo
-from imbax.methods import deepsmote as ds
 from imbax.methods.generator import Generator
+from imbax.methods.image_generators import build_bagan, build_deepsmote, build_gamo
 from imbax.methods.image_rows import (
     ImageFacts,
     all_decoded,
@@ -28,7 +23,7 @@ from imbax.methods.image_rows import (
 )
 from imbax.types import Resampled
 
-__all__ = ["IMAGE_METHODS", "ImageMethod", "class_weights", "image_method"]
+__all__ = ["IMAGE_METHODS", "ImageMethod", "image_method"]
 
 
 @dataclass(frozen=True)
@@ -62,44 +57,6 @@ def image_method(name: str) -> ImageMethod:
     return IMAGE_METHODS[name]
 
 
-def class_weights(method: ImageMethod, facts: ImageFacts) -> np.ndarray:
-    """`[K]`: by which an image's loss counts, of mean 1 over the training images."""
-    counts = np.array(facts.counts, np.float32)
-    return counts.sum() / (len(counts) * counts) if method.weighted else np.ones_like(counts)
-
-
-def _deepsmote(facts: ImageFacts, **options: Any) -> Generator:
-    names = ("shape", "classes", "latent", "decoder", "epochs", "patience")
-    config = ds.Config(**{name: getattr(facts, name) for name in names}, **options)
-    return ds.generator(config, ds.Hparams(facts.learning_rate))
-
-
-def _gamo(facts: ImageFacts) -> Generator:
-    """Six passes for each epoch of the others, but no more than the public code's batches."""
-    columns, n = math.prod(facts.shape), sum(facts.counts)
-    few = [count for count in facts.counts if count < max(facts.counts)]
-    batches = -(-n // gamo.Config.batch_size)
-    epochs = min(6 * facts.epochs, -(-_GAMO_BATCHES // batches))
-    config = gamo.Config(columns, facts.classes, max(few, default=1), epochs=epochs)
-    return gamo.generator(config, gamo.Hparams())
-
-
-def _bagan(facts: ImageFacts) -> Generator:
-    """As many epochs for each stage as the others have; the lighter decoder means a quarter of the
-    width. Its rate goes with the others'."""
-    config = bagan.Config(
-        facts.shape,
-        facts.classes,
-        width=32 if facts.decoder == "reference" else 8,
-        autoencoder_epochs=facts.epochs,
-        gan_epochs=facts.epochs,
-    )
-    usual = ds.Hparams().learning_rate
-    rate = bagan.Hparams().learning_rate * facts.learning_rate / usual
-    return bagan.generator(config, bagan.Hparams(rate))
-
-
-_GAMO_BATCHES = 25_000
 _PAPER = "Dablain et al. 2021"
 _NEIGHBORS = ("class_smote", "smote", "../neighbors")
 _DEEPSMOTE = ImageMethod(
@@ -108,7 +65,7 @@ _DEEPSMOTE = ImageMethod(
     "generative",
     _PAPER,
     "penalty of one class's images, as the public code has it; statistics taken anew",
-    build=_deepsmote,
+    build=build_deepsmote,
     resample=generated,
     cost=6.0,
     sources=("deepsmote", "codes", "generator", "../networks/autoencoder", *_NEIGHBORS),
@@ -168,7 +125,7 @@ _METHODS = (
         "generative",
         "Mariani et al. 2018",
         "as many epochs of the autoencoder as of the GAN",
-        build=_bagan,
+        build=build_bagan,
         resample=generated,
         cost=8.0,
         sources=("bagan", "codes", "generator", "../networks/bagan", "class_smote", "smote"),
@@ -179,7 +136,7 @@ _METHODS = (
         "generative",
         "Mullick et al. 2019",
         "mixes of pixels",
-        build=_gamo,
+        build=build_gamo,
         resample=generated,
         cost=3.0,
         sources=("gamo", "generator", "../networks/convex_mixer", "class_smote", "smote"),
@@ -191,7 +148,7 @@ _METHODS = (
         title="DeepSMOTE, the penalty as the paper says it",
         kind="reading",
         note="each image of a class is asked to look like the next",
-        build=partial(_deepsmote, penalty="permuted"),
+        build=partial(build_deepsmote, penalty="permuted"),
     ),
     replace(
         _DEEPSMOTE,
@@ -199,7 +156,7 @@ _METHODS = (
         title="DeepSMOTE without penalty",
         kind="reading",
         note="SMOTE of a plain autoencoder's codes",
-        build=partial(_deepsmote, penalty="none"),
+        build=partial(build_deepsmote, penalty="none"),
     ),
     replace(
         _DEEPSMOTE,
@@ -207,7 +164,7 @@ _METHODS = (
         title="DeepSMOTE, the penalty moves the encoder too",
         kind="reading",
         note="",
-        build=partial(_deepsmote, encoder_gradient=True),
+        build=partial(build_deepsmote, encoder_gradient=True),
     ),
     replace(
         _DEEPSMOTE,
@@ -215,7 +172,7 @@ _METHODS = (
         title="DeepSMOTE, rare classes drawn more often",
         kind="reading",
         note="the penalty's class with probability inverse to its size",
-        build=partial(_deepsmote, class_draw="inverse"),
+        build=partial(build_deepsmote, class_draw="inverse"),
     ),
     replace(
         _DEEPSMOTE,

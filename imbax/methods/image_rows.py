@@ -7,6 +7,7 @@ and gives as many rows of each class as the largest has.
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from imbax.methods.amdo import amdo
 from imbax.methods.class_duplicate import class_duplicate
@@ -18,6 +19,7 @@ from imbax.types import Resampled, Rows
 __all__ = [
     "ImageFacts",
     "all_decoded",
+    "class_weights",
     "generated",
     "pixel_amdo",
     "pixel_mc_ccr",
@@ -54,6 +56,13 @@ class ImageFacts(NamedTuple):
     def wanted(self) -> tuple[int, ...]:
         """New images of each class, so that all are as many as the largest."""
         return tuple(max(self.counts) - count for count in self.counts)
+
+
+def class_weights(weighted: bool, facts: ImageFacts) -> np.ndarray:
+    """`[K]`: by which an image's loss counts, of mean 1 over the training images; all 1 or, if
+    `weighted`, by the inverse of the class's images."""
+    counts = np.array(facts.counts, np.float32)
+    return counts.sum() / (len(counts) * counts) if weighted else np.ones_like(counts)
 
 
 def repeated(key, train: Rows, facts, generator, fitted) -> Resampled:

@@ -17,8 +17,8 @@ from imbax.experiments.cells import Engine
 from imbax.experiments.images.plan import ImagePlan
 from imbax.methods import image_classifier
 from imbax.methods.codes import image_batch, variance_kept
-from imbax.methods.image_methods import ImageMethod, class_weights
-from imbax.methods.image_rows import ImageFacts
+from imbax.methods.image_methods import ImageMethod
+from imbax.methods.image_rows import ImageFacts, class_weights
 from imbax.types import Rows
 from imbax.vectorize import Vectorized
 
@@ -117,7 +117,7 @@ def train_images(
     shared = stages.first.replicate(plan.shared)
     more = sampler(shared, plan.runs | ({} if fitted is None else {"fitted": fitted}))
     looks = more.pop("looks")
-    weights = class_weights(method, plan.facts)
+    weights = class_weights(method.weighted, plan.facts)
     runs = plan.runs | more | {"class_weight": np.tile(weights, (len(plan.seed), 1))}
     state, losses, epochs = stages.first(shared, runs), [], plan.protocol.epochs
     for done in range(1, epochs + 1):

@@ -143,8 +143,10 @@ def _leaves(result):
 
 
 def _sources(method):
-    return tuple(str(name).removeprefix("../") if name.startswith("../") else f"methods/{name}"
-                 for name in method.sources)  # fmt: skip
+    """The files that a method's results are made of, besides those of all."""
+    names = (*method.sources, *(["image_generators"] if method.build else []))
+    return tuple(name.removeprefix("../") if name.startswith("../") else f"methods/{name}"
+                 for name in names)  # fmt: skip
 
 
 def _name_of(build):

@@ -23,6 +23,7 @@ from imbax.experiments.images.tables import image_summary, paired, score_table
 from imbax.experiments.run import run_suite
 from imbax.methods import deepsmote, image_classifier
 from imbax.methods.image_methods import IMAGE_METHODS, image_method
+from imbax.methods.image_rows import class_weights
 from imbax.networks.normalized import NormalizedNetwork
 
 NAMES = ("ce", "weighted", "ros", "smote", "deepsmote", "deepsmote_permuted")
@@ -217,11 +218,9 @@ def test_test_images_cannot_change_a_training():
 
 
 def test_a_class_counts_by_the_inverse_of_its_images():
-    from imbax.methods.image_methods import class_weights
-
     facts = image_plan(toy(), [0], PROTOCOL).facts
-    np.testing.assert_allclose(class_weights(image_method("weighted"), facts) * (12, 6, 3), 7)
-    assert (class_weights(image_method("ce"), facts) == 1).all()
+    np.testing.assert_allclose(class_weights(True, facts) * (12, 6, 3), 7)
+    assert (class_weights(False, facts) == 1).all()
 
 
 def test_the_report_says_what_ran_and_shows_it(results, tmp_path):
@@ -304,3 +303,14 @@ def test_sources_of_a_method_are_files():
     for method in IMAGE_METHODS.values():
         for name in (*lab._CORE, *lab._sources(method)):
             assert (lab.store.Path(lab.__file__).parents[2] / f"{name}.py").is_file()
+
+
+def test_a_result_knows_the_code_that_sizes_and_calls_its_generator(results):
+    it = lab.ImageLab(PROTOCOL, out=results)
+    keys = {name: it._key(toy(), image_method(name)) for name in IMAGE_METHODS}
+    assert len(set(keys.values())) == len(keys)
+    for method in IMAGE_METHODS.values():
+        hashed = {*lab._CORE, *lab._sources(method)}
+        for function in filter(None, (method.build, method.resample)):
+            module = getattr(function, "func", function).__module__
+            assert module.removeprefix("imbax.").replace(".", "/") in hashed
