@@ -32,7 +32,6 @@ from imbax.methods.class_smote import (
     Synthetic,
     by_class,
     check_rows_of_classes,
-    class_counts,
     slots,
 )
 from imbax.methods.smote import pick
@@ -82,14 +81,13 @@ def amdo(
         )
     classes = len(wanted)
     rows = by_class(y, w, classes)
-    weight = company(x, y, w, classes, k_neighbors, share)
 
     def of_class(c):
         place = jnp.arange(max_rows)
-        i = rows.row(c, place)
+        i, there = rows.row(c, place), place < jnp.where(wanted[c] > 0, rows.counts[c], 0)
+        weight = company(x, y, w, i, there, k_neighbors, share)
         # Where nothing is wanted, nothing is decomposed: that of zeros is cheap.
-        mine = jnp.where((place < rows.counts[c]) & (wanted[c] > 0), weight[i], 0)
-        return *ellipsoid(x[i], mine > 0), jnp.cumsum(mine)
+        return *ellipsoid(x[i], weight > 0), jnp.cumsum(weight)
 
     mean, axes, square, chance = jax.lax.map(of_class, jnp.arange(classes))
 
@@ -123,14 +121,19 @@ def amdo(
 
 
 def company(
-    x: jax.Array, y: jax.Array, w: jax.Array, classes: int, k: int, share: float
+    x: jax.Array,
+    y: jax.Array,
+    w: jax.Array,
+    i: jax.Array,
+    there: jax.Array,
+    k: int,
+    share: float,
 ) -> jax.Array:
-    """`[n]`: m_i, how many of the k nearest of all rows are of a row's class; 0: not kept."""
-    found, square = nearest(x, x, w, k, own=jnp.arange(len(x)))
-    same = ((y[found] == y[:, None]) & jnp.isfinite(square)).sum(1)
-    enough = same >= math.ceil(share * k - 1e-9)  # 0.07 * 100 is more than 7
-    several = class_counts(y, w * enough, classes)[y] > 1
-    return jnp.where(w > 0, jnp.where(several, same * enough, 1), 0)
+    """m_i of the rows numbered `i [m]`, all that are `there [m]` of one class; 0: not kept."""
+    found, square = nearest(x[i], x, w, k, own=i)
+    same = ((y[found] == y[i][:, None]) & jnp.isfinite(square)).sum(1)
+    enough = there & (same >= math.ceil(share * k - 1e-9))  # 0.07 * 100 is more than 7
+    return jnp.where(there, jnp.where(enough.sum() > 1, same * enough, 1), 0)
 
 
 def ellipsoid(x: jax.Array, kept: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

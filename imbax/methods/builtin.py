@@ -17,6 +17,7 @@ from imbax.methods.random_under import random_under
 from imbax.methods.registry import Method, add, refit
 from imbax.methods.smote import smote
 from imbax.methods.sugar import sugar
+from imbax.methods.table_rows import table_amdo, table_gamo, table_mc_ccr, table_mc_rbo
 from imbax.networks.mlp import mlp
 from imbax.training import balanced_minibatches
 
@@ -85,6 +86,7 @@ _EG_SOURCES = ("explicit_gradient", "points", "duplicate", "supervised")
 _SAMPLER = {"kind": "sampling", "sees": TRAIN, "build": _supervised, "settings": (sv.Hparams(),)}
 _GAN_NETWORKS = ("../networks/tabular_gan", "../networks/deep_cross")
 _SMOTE_SOURCES = ("smote", "../neighbors", "duplicate", "supervised")
+_TABLE_SOURCES = ("table_rows", "class_smote", *_SMOTE_SOURCES)
 
 for _method in (
     Method(
@@ -230,6 +232,45 @@ for _method in (
         cost=20.0,
         fallback="ros",
         sources=("cwgan", *_GAN_NETWORKS, *_SMOTE_SOURCES),
+        **_SAMPLER,
+    ),
+    Method(
+        "amdo",
+        "MDO, the part of AMDO that concerns numbers",
+        paper="Abdi & Hashemi 2016, Yang et al. 2018",
+        note="directions uniform on the ellipsoid",
+        resample=table_amdo,
+        sources=("amdo", *_TABLE_SOURCES),
+        **_SAMPLER,
+    ),
+    Method(
+        "mc_ccr",
+        "Combined cleaning and resampling",
+        paper="Koziarski et al. 2020",
+        note="energy 1.5 median distances to the nearest majority row; majority rows move",
+        resample=table_mc_ccr,
+        cost=2.0,
+        sources=("mc_ccr", *_TABLE_SOURCES),
+        **_SAMPLER,
+    ),
+    Method(
+        "mc_rbo",
+        "Radial-based over-sampling",
+        paper="Krawczyk et al. 2020",
+        note="γ and step by the median distance to the nearest minority row",
+        resample=table_mc_rbo,
+        cost=2.0,
+        sources=("mc_rbo", *_TABLE_SOURCES),
+        **_SAMPLER,
+    ),
+    Method(
+        "gamo",
+        "GAMO",
+        paper="Mullick et al. 2019",
+        note="15 steps of the GAN per epoch; mixes of minority rows as they are",
+        resample=table_gamo,
+        cost=20.0,
+        sources=("gamo", "../networks/convex_mixer", *_TABLE_SOURCES),
         **_SAMPLER,
     ),
     _loss(

@@ -57,6 +57,7 @@ def mc_ccr(
     energy: str | float | jax.Array = "auto",
     p: int = 1,
     clean: bool = True,
+    live: jax.Array | None = None,
 ) -> tuple[jax.Array, Synthetic]:
     """Push rows of larger classes aside and make as many rows of each class as are wanted.
 
@@ -72,6 +73,7 @@ def mc_ccr(
       energy: "auto", or a distance.
       p: 1 or 2, of the norm.
       clean: push enemies out; without, all rows stay where they are or were made.
+      live: `[d]`: columns that may differ from row to row; in the others nothing moves. None: all.
 
     Returns:
       The rows given, where they are in the end, `[n, d]`, and the new rows, class after class, of
@@ -79,6 +81,7 @@ def mc_ccr(
     """
     _check(x, y, w, wanted, energy, p)
     n, total = len(x), len(x) + max_synth
+    live = jnp.ones(x.shape[1], bool) if live is None else live
     rows, first_new = by_class(y, w, len(wanted)), jnp.cumsum(wanted) - wanted
     sizes, n_max = rows.counts + wanted, rows.counts.max()
     order = jnp.argsort(rows.counts, descending=True, stable=True)
@@ -106,7 +109,7 @@ def mc_ccr(
         real = jnp.arange(max_rows) < count
         own = jnp.where(real[:, None], x[rows.row(c, jnp.arange(max_rows))], 0)
         enemies = jnp.where(here[:, None], table[enemy], 0)
-        radius, moves = spheres(own, count, enemies, here, energy, p)
+        radius, moves = spheres(own, count, enemies, here, energy, p, live)
         if clean:
             table = table.at[enemy].add(moves, mode="drop")
 
@@ -116,7 +119,7 @@ def mc_ccr(
         base = spread(apportion(jnp.where(real, inverse, 0), wanted[c]), max_class)
         base = jnp.minimum(base, jnp.maximum(count - 1, 0))
         draws = uniform_by_row(_stream(key, _NEW, c), max_class, 1 + x.shape[1])
-        gap, direction = draws[0], _normalized(2 * draws[1:].T - 1, p)
+        gap, direction = draws[0], _normalized((2 * draws[1:].T - 1) * live, p)
         made = own[base] + (gap * radius[base])[:, None] * direction
         place = jnp.arange(max_class)
         at = jnp.where(place < wanted[c], n + first_new[c] + place, total)
@@ -138,6 +141,7 @@ def spheres(
     here: jax.Array,
     energy: str | float | jax.Array,
     p: int,
+    live: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """The spheres of a class's rows, and where they push the enemies.
 
@@ -148,11 +152,12 @@ def spheres(
       here: `[e]`: whether each exists.
       energy: "auto", or a distance.
       p: 1 or 2.
+      live: `[d]`: columns along which two rows that coincide are parted; None: all.
 
     Returns:
       Radii `[m]`, 0 beyond `count`, and the sums of translations `[e, d]`.
     """
-    m, d = own.shape
+    m = len(own)
     own = jnp.pad(own, ((0, -m % _BLOCK), (0, 0)))
     radius = jnp.zeros(len(own), own.dtype)
     real, blocks = jnp.arange(len(own)) < count, -(-count // _BLOCK)
@@ -172,7 +177,8 @@ def spheres(
 
     # What is pushed is a difference of sums; about one of the rows they lose fewer digits.
     origin = own[0]
-    diagonal = _normalized(jnp.ones((1, d), own.dtype), p)
+    live = jnp.ones(own.shape[1], bool) if live is None else live
+    diagonal = _normalized(live[None].astype(own.dtype), p)
 
     def grow(b, carry):
         radius, moves = carry

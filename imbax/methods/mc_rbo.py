@@ -57,6 +57,7 @@ def mc_rbo(
     step: float | str = "auto",
     steps: int = 500,
     neighbors: int = 25,
+    live: jax.Array | None = None,
 ) -> Synthetic:
     """Make as many rows of each class as are wanted, class after class.
 
@@ -73,6 +74,7 @@ def mc_rbo(
       step: length of a move, or "auto".
       steps: trials of a row.
       neighbors: rows beside the start that Φ sums over, >= 1.
+      live: `[d]`: columns that may differ from row to row; no row moves in others. None: all.
 
     Returns:
       The rows; both `parents` are the row that one started at, and `gap` is 0.
@@ -82,6 +84,7 @@ def mc_rbo(
     if steps < 1 or neighbors < 1:
         raise ValueError(f"steps and neighbors are at least 1; got {steps} and {neighbors}")
     classes = len(wanted)
+    live = jnp.ones(x.shape[1], bool) if live is None else live
     rows = by_class(y, w, classes)
     total, n_max = rows.counts + wanted, rows.counts.max()
     by_size = jnp.argsort(rows.counts, descending=True, stable=True)
@@ -108,7 +111,7 @@ def mc_rbo(
             uniform = jax.vmap(drawn_for)(b * _BLOCK + jnp.arange(_BLOCK))
             start = pick(uniform[:, 0], n)
             at = points[near[start]], sign[near[start]]
-            made, _ = walk(uniform[:, 1:], own[start], *at, scale, length)
+            made, _ = walk(uniform[:, 1:], own[start], *at, scale, length, live)
             # What the last block makes beyond what is wanted lies beyond the class: never read.
             put = jax.lax.dynamic_update_slice_in_dim
             return tuple(map(put, of_class, (made, start), 2 * (n + b * _BLOCK,), (0, 0)))
@@ -188,6 +191,7 @@ def walk(
     sign: jax.Array,
     gamma: jax.Array,
     step: jax.Array,
+    live: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Rows `[s, d]` after their walk, given the draws, and Φ there `[s]`.
 
@@ -200,19 +204,22 @@ def walk(
       sign: `[s, k]`: 1 for an enemy, -1 for a row of the class, 0 for padding.
       gamma: γ.
       step: length of a move.
+      live: `[d]`: the columns to move in; None: all.
     """
     (count, d), steps = start.shape, uniform.shape[1]
     each, columns = jnp.arange(count), points.swapaxes(1, 2)
+    live = jnp.ones(d, bool) if live is None else live
+    every = 2 * live.sum()
     summed = lambda distance: (sign * jnp.exp(-((distance / gamma) ** 2))).sum(1)  # noqa: E731
 
     def more(now):
         trial, *_, tried = now
-        return (trial < steps) & (tried < 2 * d).any()
+        return (trial < steps) & (tried < every).any()
 
     def one(now):
         trial, x, distance, phi, moves, tried = now
-        place = jnp.minimum(tried, 2 * d - 1)
-        other = place + pick(uniform[:, trial], 2 * d - place)
+        place = jnp.minimum(tried, jnp.maximum(every - 1, 0))
+        other = place + pick(uniform[:, trial], every - place)
         first, move = moves[each, place], moves[each, other]
         moves = moves.at[each, place].set(move).at[each, other].set(first)
         j, go = move % d, jnp.where(move < d, step, -step)
@@ -221,14 +228,15 @@ def walk(
         to_j = from_j + go
         moved = distance + jnp.abs(to_j[:, None] - there) - jnp.abs(from_j[:, None] - there)
         after = summed(moved)
-        better = (jnp.abs(after) < jnp.abs(phi)) & (tried < 2 * d)
+        better = (jnp.abs(after) < jnp.abs(phi)) & (tried < every)
         x = x.at[each, j].set(jnp.where(better, to_j, from_j))
         distance = jnp.where(better[:, None], moved, distance)
         phi, tried = jnp.where(better, after, phi), jnp.where(better, 0, place + 1)
         return trial + 1, x, distance, phi, moves, tried
 
     distance = jnp.abs(points - start[:, None]).sum(2)
-    moves = jnp.broadcast_to(jnp.arange(2 * d), (count, 2 * d))
+    moves = jnp.argsort(~jnp.tile(live, 2), stable=True)  # those of live columns first
+    moves = jnp.broadcast_to(moves, (count, 2 * d))
     now = 0, start, distance, summed(distance), moves, jnp.zeros(count, jnp.int32)
     _, x, _, phi, _, _ = jax.lax.while_loop(more, one, now)
     return x, phi

@@ -38,8 +38,8 @@ def cut():
 
 
 def shortened(facts, name):
-    """`cwgan` trains many times as long as the classifier that it makes rows for."""
-    return facts._replace(epochs=4) if name == "cwgan" else facts
+    """GANs train many times as long as the classifier that they make rows for."""
+    return facts._replace(epochs=4) if name in ("cwgan", "gamo") else facts
 
 
 def trained(name, engine=MAP, given=None, start=None):

@@ -275,3 +275,15 @@ def test_the_largest_class_has_no_enemies():
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         mc_ccr(KEY, *data(), jnp.array(WANTED), **SIZES | options)
+
+
+def test_nothing_moves_in_a_column_that_is_not_live():
+    """And columns of zeros, left where they are, change nothing in the others."""
+    x, y, w = data()
+    x[y == 1, :2] = x[y == 3, :2][:1]  # some coincide, and are parted along the diagonal
+    wider = np.pad(x, ((0, 0), (0, 2)))
+    live = jnp.arange(5) < 3
+    (moved, new), (moved_wide, new_wide) = made(x, y, w), made(wider, y, w, live=live)
+    assert (moved != x).any()
+    np.testing.assert_allclose(moved_wide, np.pad(moved, ((0, 0), (0, 2))), 1e-5, 1e-5)
+    np.testing.assert_allclose(new_wide.x, np.pad(new.x, ((0, 0), (0, 2))), 1e-5, 1e-5)

@@ -289,3 +289,13 @@ def test_runs_are_an_axis():
 def test_options_out_of_range_are_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         mc_rbo(KEY, *data(), jnp.array(WANTED), **{**SIZES, **wrong})
+
+
+def test_nothing_moves_in_a_column_that_is_not_live():
+    """And columns of zeros, which no trial is spent on, change nothing in the others."""
+    x, y, w = data()
+    wider = jnp.insert(x, jnp.array([0, 2]), 0, axis=1)
+    live = jnp.array([False, True, True, False, True, True])
+    given = jax.device_get(make(KEY, wider, y, w, jnp.array(WANTED), **SIZES, live=live))
+    assert not given.x[:, ~live].any()
+    np.testing.assert_allclose(given.x[:, live], made().x, 1e-6, 1e-6)
