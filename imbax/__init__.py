@@ -9,10 +9,15 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOME = {
+    "AMDO": "estimators.amdo",
+    "BAGAN": "estimators.bagan",
     "Batch": "types",
     "DeepSMOTE": "estimators.deepsmote",
     "Facts": "methods",
+    "GAMO": "estimators.gamo",
     "InputError": "errors",
+    "MCCCR": "estimators.mc_ccr",
+    "MCRBO": "estimators.mc_rbo",
     "Network": "types",
     "OuterGradient": "bilevel",
     "Problem": "types",

@@ -40,6 +40,7 @@ LAYERS = (
     ("methods.loss_methods", "methods.image_generators"),
     ("methods.image_methods",),
     ("methods.registry",),
+    ("methods.table_rows",),
     ("methods.builtin",),
     ("methods",),
     ("vectorize",),

@@ -1,39 +1,30 @@
 """DeepSMOTE as an over-sampler of images or of tables, on imbalanced-learn's contract."""
 
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_sampling_strategy, check_target_type
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from imbax.errors import InputError
-from imbax.estimators import weights
-from imbax.estimators.images import Scale, scale_of
-from imbax.methods import deepsmote as core
+from imbax.estimators.base import padded, size
+from imbax.estimators.generative import GeneratorSampler
+from imbax.methods import deepsmote
 from imbax.methods.class_smote import class_smote
 from imbax.methods.codes import decoded, encoded, image_batch, variance_kept
 from imbax.networks.autoencoder import DECODERS
-from imbax.types import rows
 
 __all__ = ["DeepSMOTE"]
 
 _COLLAPSED = 0.1
-# Names of an estimator's random streams.
-_FIT, _SAMPLE = 0, 1
 
-_init = jax.jit(core.init, static_argnums=1)
-_epoch = jax.jit(core.epoch, static_argnums=1)
-_finish = jax.jit(core.finish, static_argnums=0)
 _smote = jax.jit(class_smote, static_argnames=("max_rows", "max_synth", "k_neighbors"))
 
 
-class DeepSMOTE(BaseOverSampler):
+class DeepSMOTE(GeneratorSampler):
     """SMOTE between the codes of an autoencoder; see `imbax.methods.deepsmote` for equations.
 
     X may be images `(n, height, width)` or `(n, height, width, channels)`, flat rows of images with
@@ -94,20 +85,17 @@ class DeepSMOTE(BaseOverSampler):
     """
 
     _parameter_constraints = {  # noqa: RUF012
-        **BaseOverSampler._parameter_constraints,
-        "image_shape": ["array-like", None],
-        "value_range": ["array-like", None],
+        **GeneratorSampler._parameter_constraints,
         "latent_dim": [Interval(Integral, 1, None, closed="left"), None],
         "decoder": [StrOptions(set(DECODERS))],
-        "penalty": [StrOptions(set(core.PENALTIES))],
+        "penalty": [StrOptions(set(deepsmote.PENALTIES))],
         "class_draw": [StrOptions({"uniform", "inverse"})],
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "verbose": ["verbose"],
     }
+    _core = deepsmote
+    _arrays: ClassVar[tuple[str, ...]] = ("codes_", "variance_kept_")
+    _parents = 2
 
     def __init__(
         self,
@@ -127,9 +115,12 @@ class DeepSMOTE(BaseOverSampler):
         random_state=None,
         verbose=False,
     ):
-        super().__init__(sampling_strategy=sampling_strategy)
-        self.image_shape = image_shape
-        self.value_range = value_range
+        super().__init__(
+            sampling_strategy=sampling_strategy,
+            image_shape=image_shape,
+            value_range=value_range,
+            random_state=random_state,
+        )
         self.latent_dim = latent_dim
         self.decoder = decoder
         self.penalty = penalty
@@ -139,38 +130,7 @@ class DeepSMOTE(BaseOverSampler):
         self.n_iter_no_change = n_iter_no_change
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
-        self.random_state = random_state
         self.verbose = verbose
-
-    def fit(self, X, y):
-        """Train the autoencoder, without making rows."""
-        self._validate_params()
-        X, y, _ = self._check_X_y(X, y)
-        self.sampling_strategy_ = check_sampling_strategy(
-            self.sampling_strategy, y, self._sampling_type
-        )
-        return self._train(X, y)
-
-    def sample(self, n_samples, label, random_state=None):
-        """New rows of one class.
-
-        Parameters
-        ----------
-        n_samples : int
-        label : one of classes_
-        random_state : int, RandomState instance or None, default=None
-            None: the rows that every such call gives.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, ...)
-            In the form, dtype and range of the training rows.
-        """
-        check_is_fitted(self)
-        if label not in self.classes_:
-            raise InputError(f"label={label!r}, expected one of {self.classes_.tolist()}")
-        seed = self._seed if random_state is None else _seed_of(random_state)
-        return self._make({label: n_samples}, seed)[0]
 
     def encode(self, X):
         """Codes `(n, latent_dim)` of rows like those of fit."""
@@ -182,123 +142,16 @@ class DeepSMOTE(BaseOverSampler):
         check_is_fitted(self)
         return self.scale_.outside(self._decode(np.asarray(codes, np.float32)))
 
-    def save(self, path):
-        """Write the fitted sampler to one file of safetensors, which runs no code when read."""
-        check_is_fitted(self)
-        about = {
-            "params": {k: v for k, v in self.get_params().items() if k != "random_state"},
-            "classes": self.classes_.tolist(),
-            "given": self.scale_.given,
-            "shape": self.scale_.shape,
-            "dtype": self.scale_.dtype.str,
-            "seed": self._seed,
-            "loss_curve": self.loss_curve_,
-        }
-        leaves = jax.tree.leaves(self._fitted)
-        arrays = {f"fitted{number:03}": leaf for number, leaf in enumerate(leaves)} | {
-            "codes": self.codes_,
-            "y": self._y,
-            "variance_kept": self.variance_kept_,
-            "low": np.asarray(self.scale_.low),
-            "high": np.asarray(self.scale_.high),
-        }
-        weights.write(path, "DeepSMOTE", about, arrays)
-
-    @classmethod
-    def load(cls, path):
-        """The sampler that `save` wrote; it samples, encodes and decodes as before."""
-        about, arrays = weights.read(path, "DeepSMOTE")
-        listed = about["params"].items()  # JSON has no tuples
-        made = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in listed})
-        made.classes_ = np.array(about["classes"])
-        made.scale_ = Scale(
-            tuple(about["given"]),
-            tuple(about["shape"]),
-            np.dtype(about["dtype"]),
-            arrays.pop("low"),
-            arrays.pop("high"),
-        )
-        made._seed, made.loss_curve_ = about["seed"], about["loss_curve"]
-        made.n_iter_ = len(made.loss_curve_)
-        made._y, made.codes_ = arrays.pop("y"), arrays.pop("codes")
-        made.variance_kept_ = arrays.pop("variance_kept")
-        empty = jax.eval_shape(
-            lambda: core.init(jax.random.key(0), made._config(), core.Hparams()).best
-        )
-        leaves = [arrays[name] for name in sorted(arrays)]
-        made._fitted = jax.tree.unflatten(jax.tree.structure(empty), leaves)
-        return made
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        tags.input_tags.three_d_array = True
-        return tags
-
-    def _check_X_y(self, X, y, accept_sparse=None):
-        y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
-        if isinstance(X, (list, tuple)):
-            sizes = {np.shape(image) for image in X if not np.isscalar(image)}
-            if len(sizes) > 1:
-                raise InputError(
-                    f"rows of different shapes, {' and '.join(map(str, sorted(sizes)[:2]))}; "
-                    "bring all images to one size"
-                )
-        if hasattr(X, "sparse"):  # a pandas frame of sparse columns
-            X = X.sparse.to_dense()
-        X, y = validate_data(self, X=X, y=y, reset=True, allow_nd=True, accept_sparse=False)
-        return X, y, binarize_y
-
-    def _fit_resample(self, X, y):
-        self._train(X, y)
-        made, labels, parents, gap = self._make(self.sampling_strategy_, self._seed)
-        self.is_synthetic_ = np.arange(len(X) + len(made)) >= len(X)
-        self.parent_indices_, self.interpolation_weights_ = parents, gap
-        return np.concatenate([X, made], dtype=X.dtype), np.concatenate([y, labels])
-
-    def _train(self, X, y):
-        self.scale_ = scale_of(X, self.image_shape, self.value_range)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        counts = np.bincount(labels)
-        if counts.max() == 1:
-            raise InputError(
-                f"every one of the {len(counts)} classes has a single row; expected at least two "
-                "rows in one of them"
-            )
-        lone = [
-            c for c, n in zip(self.classes_, counts, strict=True)
-            if n == 1 and self.sampling_strategy_.get(c)
-        ]  # fmt: skip
-        if lone:
-            warnings.warn(
-                f"class {', '.join(map(str, lone))} has a single row; it can only be repeated",
-                stacklevel=3,
-            )
-        self._seed, self._y = _seed_of(self.random_state), labels.astype(np.int32)
-        x = self.scale_.inside(X)
-        train, config = _padded(x, self._y), self._config()
-        hparams = core.Hparams(jnp.float32(self.learning_rate_init), jnp.float32(1))
-        key = jax.random.fold_in(jax.random.key(self._seed), _FIT)
-        state, self.loss_curve_ = _init(key, config, hparams), []
-        for number in range(self.max_iter):
-            state, loss = _epoch(key, config, hparams, state, train)
-            if np.isnan(loss):
-                break
-            self.loss_curve_.append(float(loss))
-            if self.verbose:
-                print(f"Iteration {number + 1}, loss = {loss:.8f}")
-        self.n_iter_ = len(self.loss_curve_)
-        if not np.isfinite(state.best_loss):
-            raise InputError("training did not give a finite loss; lower learning_rate_init")
-        self._fitted = jax.device_get(_finish(config, state, train))
+    def _train(self, x):
+        super()._train(x)
         self.codes_ = self._encode(x)
-        self._look(x, counts)
-        return self
+        self._look(x)
 
-    def _look(self, x, counts):
+    def _look(self, x):
         """Keeps what the reconstructions keep of each class's variance; warns of a collapse."""
         images = image_batch(x, jnp.array(self._y), jnp.ones(len(x)), self.scale_.shape)
-        again = self._decode(self.codes_).reshape(-1, *self.scale_.shape)
+        again, counts = self._decode(self.codes_), self._counts()
+        again = again.reshape(-1, *self.scale_.shape)
         kept = np.asarray(variance_kept(images, again, len(counts)))
         self.variance_kept_ = kept
         low = self.classes_[(kept < _COLLAPSED) & (counts > 1)]
@@ -310,29 +163,21 @@ class DeepSMOTE(BaseOverSampler):
                 stacklevel=4,
             )
 
-    def _make(self, wanted, seed):
-        """New rows, their labels, parents and gaps, class after class."""
-        number = np.array([wanted.get(c, 0) for c in self.classes_])
-        counts = np.bincount(self._y, minlength=len(number))
-        codes = _padded(self.codes_, self._y)
-        made = _smote(
-            jax.random.fold_in(jax.random.key(seed), _SAMPLE),
-            codes.data,
-            codes.target,
-            codes.w,
-            jnp.array(number),
-            max_rows=_size(max(counts[number > 0], default=1)),
-            max_synth=_size(number.sum()),
-            k_neighbors=self.k_neighbors,
-        )
+    def _draw(self, key, x, number):
+        sizes = self._sizes(number)
+        codes = padded(self.codes_, self._y)
+        made = _smote(key, *codes, jnp.array(number), **sizes, k_neighbors=self.k_neighbors)
         made = jax.tree.map(lambda leaf: np.asarray(leaf)[: number.sum()], made)
-        x = self.scale_.outside(self._decode(made.x))
-        return x, self.classes_[made.y], made.parents, made.gap
+        return made._replace(x=self._decode(made.x))
+
+    def _joined(self, X, y, made):
+        self.interpolation_weights_ = made.gap
+        return super()._joined(X, y, made)
 
     def _config(self):
         shape = self.scale_.shape
         values, usual = int(np.prod(shape)), 600 if shape[-1] == 3 else 300
-        return core.Config(
+        return deepsmote.Config(
             shape,
             len(self.classes_),
             self.latent_dim or min(values, usual),
@@ -351,29 +196,14 @@ class DeepSMOTE(BaseOverSampler):
         return self._through(decoded, z)
 
     def _through(self, way, given):
-        size = _size(len(given))
-        padded = np.pad(given, ((0, size - len(given)),) + ((0, 0),) * (given.ndim - 1))
-        return np.asarray(_pass(self._config(), way, self._fitted, padded))[: len(given)]
-
-
-def _seed_of(random_state):
-    return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _size(number):
-    """Rounded up, so that sets of about one size share compiled programs."""
-    return 256 if number <= 256 else int(-(-number // 1024) * 1024)
-
-
-def _padded(x, y):
-    more = _size(len(x)) - len(x)
-    w = np.pad(np.ones(len(x), np.float32), (0, more))
-    return rows(np.pad(x, ((0, more), (0, 0))), np.pad(y, (0, more)), w)
+        more = size(len(given)) - len(given)
+        filled = np.pad(given, ((0, more),) + ((0, 0),) * (given.ndim - 1))
+        return np.asarray(_pass(self._config(), way, self._fitted, filled))[: len(given)]
 
 
 def _through_networks(config, way, fitted, given):
     with jax.default_matmul_precision("float32"):
-        return way(core.networks(config), fitted, given, config.batch_size)
+        return way(deepsmote.networks(config), fitted, given, config.batch_size)
 
 
 _pass = jax.jit(_through_networks, static_argnums=(0, 1))

@@ -26,6 +26,13 @@ class Scale:
     """Values that become -1: one for images, one per column `[d]` for other rows."""
     high: np.ndarray
     """Values that become 1."""
+    only: np.ndarray
+    """`[d]`: the value of each column that has no other, NaN for those that vary."""
+
+    @property
+    def live(self) -> np.ndarray:
+        """`[d]`: which columns vary."""
+        return np.isnan(self.only)
 
     def inside(self, X: np.ndarray) -> np.ndarray:
         """`[n, *given]` in the user's range as float32 rows `[n, d]` in [-1, 1].
@@ -40,13 +47,22 @@ class Scale:
         half = np.where(self.high > self.low, (self.high - self.low) / 2, 1)
         return ((flat - (self.high + self.low) / 2) / half).astype(np.float32)
 
-    def outside(self, x: np.ndarray) -> np.ndarray:
-        """Rows `[n, d]` in [-1, 1] as `[n, *given]` in the user's range and dtype."""
+    def outside(self, x: np.ndarray, *, clip: bool = True, fixed: bool = False) -> np.ndarray:
+        """Rows `[n, d]` in [-1, 1] as `[n, *given]` in the user's range and dtype.
+
+        Args:
+          x: the rows.
+          clip: keep to the range; without, whole numbers still keep to that of their dtype.
+          fixed: give columns that did not vary their value, whatever x has there.
+        """
         x = np.asarray(x, np.float64).reshape(len(x), math.prod(self.given))
         x = (self.high + self.low) / 2 + (self.high - self.low) / 2 * x
-        if np.issubdtype(self.dtype, np.integer):
-            x = np.rint(x)
-        return np.clip(x, self.low, self.high).astype(self.dtype).reshape(-1, *self.given)
+        x = np.where(self.live, x, self.only) if fixed else x
+        whole = self.dtype.kind in "iub"
+        x = np.rint(x) if whole else x
+        if clip or whole:
+            x = np.clip(x, *((self.low, self.high) if clip else _limits(self.dtype)))
+        return x.astype(self.dtype).reshape(-1, *self.given)
 
 
 def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:
@@ -79,7 +95,20 @@ def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:
     else:
         axis = 0 if len(shape) == 1 else None
         low, high = flat.min(axis).astype(np.float64), flat.max(axis).astype(np.float64)
-    return Scale(given, shape, X.dtype, low, high)
+    first = flat[0].astype(np.float64)
+    only = np.where((flat == flat[0]).all(0), first, np.nan)
+    return Scale(given, shape, X.dtype, low, high, only)
+
+
+def _limits(dtype):
+    """Least and greatest whole number of a dtype that a float64 can hold."""
+    if dtype.kind == "b":
+        return 0, 1
+    info = np.iinfo(dtype)
+    greatest = np.float64(info.max)
+    return np.float64(info.min), greatest if int(greatest) <= info.max else np.nextafter(
+        greatest, 0
+    )
 
 
 def _shape(given, image_shape):

@@ -1,0 +1,119 @@
+"""BAGAN as an over-sampler of images, on imbalanced-learn's contract."""
+
+from numbers import Integral
+
+from sklearn.utils._param_validation import Interval
+
+from imbax.errors import InputError
+from imbax.estimators.generative import GeneratorSampler
+from imbax.methods import bagan
+
+__all__ = ["BAGAN"]
+
+
+class BAGAN(GeneratorSampler):
+    """A GAN of all classes that starts as an autoencoder; see `imbax.methods.bagan` for equations.
+
+    X must be images: `(n, height, width)` or `(n, height, width, channels)`, or flat rows with
+    `image_shape`. What comes out has the form, dtype and range of what went in: first the original
+    rows, bit for bit, then the new ones. A class of a single row is repeated by its reconstruction,
+    with a warning.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        As in imbalanced-learn.
+    image_shape : tuple, default=None
+        (height, width) or (height, width, channels) of flat rows.
+    value_range : tuple, default=None
+        Least and greatest value there can be; None: (0, 255) for uint8, else those in X.
+    latent_dim : int, default=100
+        Length of a code.
+    width : int, default=32
+        Channels of the first layer; the others go with it.
+    autoencoder_max_iter : int, default=100
+        Epochs of the autoencoder.
+    max_iter : int, default=100
+        Epochs of the GAN, after those.
+    batch_size : int, default=128
+    learning_rate_init : float, default=5e-5
+        Adam's, in both stages.
+    random_state : int, RandomState instance or None, default=None
+    verbose : bool, default=False
+        Print the loss of each epoch.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Class to number of new rows.
+    classes_ : ndarray of shape (n_classes,)
+    loss_curve_ : list of float
+        Of each epoch the autoencoder's mean loss, then that of both players of the GAN together.
+    n_iter_ : int
+        Epochs of both stages.
+    is_synthetic_ : ndarray of shape (n_samples_new,)
+        Which rows of the last `fit_resample` are new.
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **GeneratorSampler._parameter_constraints,
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "autoencoder_max_iter": [Interval(Integral, 1, None, closed="left")],
+    }
+    _core = bagan
+    _parents = 0
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy="auto",
+        image_shape=None,
+        value_range=None,
+        latent_dim=100,
+        width=32,
+        autoencoder_max_iter=100,
+        max_iter=100,
+        batch_size=128,
+        learning_rate_init=5e-5,
+        random_state=None,
+        verbose=False,
+    ):
+        super().__init__(
+            sampling_strategy=sampling_strategy,
+            image_shape=image_shape,
+            value_range=value_range,
+            random_state=random_state,
+        )
+        self.latent_dim = latent_dim
+        self.width = width
+        self.autoencoder_max_iter = autoencoder_max_iter
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = self.image_shape is not None
+        return tags
+
+    def _train(self, x):
+        if len(self.scale_.shape) != 3:
+            raise InputError(
+                f"X has rows of {x.shape[1]} values, but BAGAN makes images only; give their "
+                "image_shape=(height, width) or (height, width, channels), or use GAMO, DeepSMOTE, "
+                "AMDO, MCCCR or MCRBO for a table"
+            )
+        super()._train(x)
+
+    def _config(self):
+        return bagan.Config(
+            self.scale_.shape,
+            len(self.classes_),
+            self.latent_dim,
+            self.width,
+            self.autoencoder_max_iter,
+            self.max_iter,
+            self.batch_size,
+        )

@@ -1,0 +1,402 @@
+"""What all over-samplers share: forms, counts, the core's rows, small sets, saving, bad input."""
+
+import pickle
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from quick_samplers import OF_TABLES, QUICK, quick
+
+import imbax
+from imbax import BAGAN, GAMO, DeepSMOTE, InputError
+from imbax.estimators.base import FIT, SAMPLE, compiled, stream
+from imbax.estimators.generative import _epoch
+from imbax.estimators.images import scale_of
+from imbax.methods import amdo, bagan, gamo, mc_ccr, mc_rbo
+from imbax.types import rows
+
+pytestmark = [
+    pytest.mark.usefixtures("quick_compile"),
+    pytest.mark.filterwarnings("ignore:reconstructions of class"),
+]
+TRAINED = ("GAMO", "DeepSMOTE", "BAGAN")
+
+
+def table(*counts, columns=3, seed=0):
+    """Normal rows of classes 0, 1, ..., each about a place of its own."""
+    y = np.repeat(np.arange(len(counts)), counts)
+    noise = np.random.default_rng(seed).normal(size=(len(y), columns))
+    return noise + 2 * y[:, None] * np.arange(columns), y
+
+
+def counted(y):
+    return dict(zip(*(part.tolist() for part in np.unique(y, return_counts=True)), strict=True))
+
+
+FORMS = {
+    "images": (lambda x: x, {}),
+    "colour": (lambda x: np.stack([x, x, x // 2], -1), {}),
+    "flat images": (lambda x: x.reshape(len(x), -1), {"image_shape": (8, 8)}),
+    "floats": (lambda x: x.astype(np.float64) / 16, {}),
+    "table": (lambda x: x.reshape(len(x), -1).astype(">i4"), {}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", QUICK)
+def test_what_comes_out_has_the_form_and_dtype_of_what_went_in(digits, name, form):
+    if (name, form) == ("BAGAN", "table"):
+        pytest.skip("it takes none")
+    change, options = FORMS[form]
+    x, y = change(digits[0]), digits[1]
+    before = x.copy()
+    sampler = quick(name, **options)
+    given, labels = sampler.fit_resample(x, y)
+    np.testing.assert_array_equal(x, before)
+    assert given.shape == (120, *x.shape[1:])
+    assert given.dtype == x.dtype
+    still = ~sampler.moved_ if name == "MCCCR" else np.ones(len(x), bool)
+    np.testing.assert_array_equal(given[: len(x)][still], x[still])
+    np.testing.assert_array_equal(labels[: len(x)], y)
+    assert counted(labels) == {"a": 40, "b": 40, "c": 40}
+    np.testing.assert_array_equal(np.flatnonzero(sampler.is_synthetic_), np.arange(len(x), 120))
+    made = given[len(x) :]
+    assert len(np.unique(made.reshape(len(made), -1), axis=0)) > 5  # not one a class
+    if form != "table":
+        assert made.min() >= x.min()
+        assert made.max() <= (255 if x.dtype == np.uint8 else x.max())
+    if name == "BAGAN":
+        assert not hasattr(sampler, "parent_indices_")
+    else:
+        parents = sampler.parent_indices_.reshape(len(made), -1)
+        assert parents.shape[1] == (2 if name == "DeepSMOTE" else 1)
+        assert (y[parents] == labels[len(x) :, None]).all()
+
+
+STRATEGIES = {
+    "auto": {"a": 40, "b": 40, "c": 40},
+    "minority": {"a": 40, "b": 12, "c": 40},
+    "not minority": {"a": 40, "b": 40, "c": 4},
+    "all": {"a": 40, "b": 40, "c": 40},
+    "dict": {"a": 40, "b": 13, "c": 9},
+    "callable": {"a": 40, "b": 12, "c": 400},
+    "nothing": {"a": 40, "b": 12, "c": 4},
+}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_counts_follow_the_strategy(digits, name):
+    x, y = digits
+    given = {"dict": {"b": 13, "c": 9}, "callable": lambda y: {"c": 400}, "nothing": {"c": 4}}
+    for strategy, expected in STRATEGIES.items():
+        sampler = quick(name, sampling_strategy=given.get(strategy, strategy))
+        assert counted(sampler.fit_resample(x, y)[1]) == expected, strategy
+    two = y != "c"
+    sampler = quick(name, sampling_strategy=0.6)
+    assert counted(sampler.fit_resample(x[two], y[two])[1]) == {"a": 40, "b": 24}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_seed_decides(digits, name):
+    one, same, other = (quick(name, random_state=s).fit_resample(*digits)[0] for s in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    assert (one[56:] != other[56:]).any()
+
+
+@pytest.mark.parametrize("value_range", [None, (-20, 20)])
+@pytest.mark.parametrize("name", [name for name in OF_TABLES if name != "DeepSMOTE"])
+def test_columns_that_do_not_vary_stay_as_they_are(name, value_range):
+    x, y = table(30, 9)
+    x[:, 1] = 0.1
+    sampler = quick(name, value_range=value_range)
+    given, _ = sampler.fit_resample(x, y)
+    assert (given[:, 1] == 0.1).all()
+    assert len(np.unique(given[39:, 0])) > 10
+    if name in TRAINED:
+        assert (sampler.sample(5, 1)[:, 1] == 0.1).all()
+
+
+@pytest.mark.parametrize("name", OF_TABLES)
+def test_duplicates_and_small_classes(name):
+    x, y = table(30, 2, 9, 12)
+    x[y == 2] = x[y == 2][0]  # one row nine times
+    x[y == 3] = x[y == 3][:4].repeat(3, 0)
+    given, labels = quick(name, sampling_strategy={1: 20, 2: 10, 3: 30}).fit_resample(x, y)
+    assert counted(labels) == {0: 30, 1: 20, 2: 10, 3: 30}
+    assert np.isfinite(given).all()
+    if name in ("AMDO", "MCRBO"):
+        np.testing.assert_allclose(given[53 + 18], x[y == 2][0], 1e-5)
+    if name == "AMDO":  # a line holds as much as lies at their distance on either side: they do
+        ends = np.unique(given[53:71].round(5), axis=0)
+        np.testing.assert_array_equal(ends, np.unique(x[y == 1].round(5), axis=0))
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_class_of_one_row(digits, name):
+    x, y = digits
+    chosen = np.concatenate([np.flatnonzero(y == "a")[:9], np.flatnonzero(y == "b")[:1]])
+    sampler = quick(name)
+    if name == "MCCCR":
+        given, labels = sampler.fit_resample(x[chosen], y[chosen])
+        assert len(np.unique(given[10:], axis=0)) == 8
+    else:
+        with pytest.warns(UserWarning, match="class b has a single row; it can only be repeated"):
+            given, labels = sampler.fit_resample(x[chosen], y[chosen])
+        assert (given[10:] == given[10]).all()
+    assert (labels[10:] == "b").all()
+    if name != "BAGAN":
+        assert (sampler.parent_indices_ == 9).all()
+
+
+def test_a_step_that_is_given_moves_a_single_row():
+    x, y = table(30, 1)
+    given, _ = quick("MCRBO", step=0.01).fit_resample(x, y)
+    assert len(np.unique(given[31:], axis=0)) > 10
+
+
+def test_new_rows_of_tables_leave_their_range_unless_one_is_given():
+    x, y = table(60, 40, columns=2)
+    free, _ = quick("AMDO", sampling_strategy={1: 400}).fit_resample(x, y)
+    assert free[100:, 1].max() > x[:, 1].max() + 0.1
+    bound = (x.min(), x.max())
+    kept, _ = quick("AMDO", sampling_strategy={1: 400}, value_range=bound).fit_resample(x, y)
+    assert kept[100:].max() == bound[1]
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.int8, np.uint8, np.int64, np.uint64, bool, np.float16, np.float32]
+)
+def test_whole_numbers_keep_to_their_dtype(dtype):
+    """A scale without a bound, of rows that reach the ends of the dtype."""
+    real = np.issubdtype(dtype, np.floating)
+    low, high = (0, 1) if dtype is bool or real else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    x = np.array([[low], [high]], dtype)
+    far = scale_of(x).outside(np.array([[-3], [-0.6], [0.6], [3]]), clip=False)[:, 0]
+    assert far.dtype == dtype
+    assert (np.diff(far.astype(float)) >= 0).all()
+    if real:
+        np.testing.assert_allclose(far, [-1, 0.2, 0.8, 2], 1e-3)
+    else:
+        assert far[0] == low
+        assert far[3] >= 0.99 * high
+        inner = far[1:3].astype(float)  # -0.6 and 0.6 of the way, rounded
+        np.testing.assert_allclose(inner, np.rint(low + np.array([0.2, 0.8]) * (high - low)), 1e-9)
+
+
+def test_mc_ccr_tells_which_rows_it_moved():
+    x, y = table(60, 9, columns=4)
+    sampler = quick("MCCCR", energy=1.5)
+    given, _ = sampler.fit_resample(x, y)
+    changed = (given[:69] != x).any(1)
+    np.testing.assert_array_equal(sampler.moved_, changed)
+    assert 0 < changed.sum() < 60
+    assert (y[changed] == 0).all()
+    still = quick("MCCCR", energy=1.5, clean=False)
+    np.testing.assert_array_equal(still.fit_resample(x, y)[0][:69], x)
+    assert not still.moved_.any()
+
+
+def fitted(name, digits, **options):
+    """A sampler of the digits as a table (BAGAN: as images), its input, its output, and the same
+    input as a core has it: key, x, y, w and wanted."""
+    x, y = digits
+    x = (x if name == "BAGAN" else x.reshape(len(x), -1)).astype(np.float64)
+    sampler = quick(name, **options)
+    given, _ = sampler.fit_resample(x, y)
+    labels = np.unique(y, return_inverse=True)[1]
+    key = stream(np.random.RandomState(0).randint(2**31 - 1), SAMPLE)
+    core = key, scale_of(x).inside(x), labels, np.ones(len(x)), np.array([0, 28, 36])
+    return sampler, x, given, tuple(map(jnp.array, core))
+
+
+def assert_same(sampler, given, x):
+    """Rows are those of a core, `x [n, d]`, taken to the user's scale."""
+    middle, half = ((sampler.scale_.high + s * sampler.scale_.low) / 2 for s in (1, -1))
+    expected = middle + half * np.asarray(x, np.float64)
+    np.testing.assert_allclose(given.reshape(len(given), -1), expected, 1e-4, 1e-4)
+
+
+def assert_made(sampler, given, made):
+    """The last 64 rows are what a core made."""
+    assert_same(sampler, given[56:], made.x)
+    if hasattr(sampler, "parent_indices_"):
+        np.testing.assert_array_equal(sampler.parent_indices_, made.parents[:, 0])
+
+
+BOUNDS = {"max_rows": 12, "max_synth": 64}
+
+
+@pytest.mark.parametrize("options", [{}, {"k_neighbors": 3, "share": 1.0, "reference": True}])
+def test_amdos_rows_are_the_cores(digits, options):
+    sampler, _, given, core = fitted("AMDO", digits, **options)
+    assert_made(sampler, given, amdo.amdo(*core, **BOUNDS, **options))
+
+
+@pytest.mark.parametrize(
+    ("options", "of_core"),
+    [({}, {}), ({"energy": 3, "p": 2}, {"energy": 6.0, "p": 2}), ({"clean": False}, {})],
+)
+def test_mc_ccrs_rows_are_the_cores(digits, options, of_core):
+    sampler, x, given, core = fitted("MCCCR", digits, **options)
+    of_core = of_core | {"clean": options.get("clean", True), "live": np.ptp(x, 0) > 0}
+    pushed, made = mc_ccr.mc_ccr(*core, **BOUNDS, max_class=40, **of_core)
+    assert_made(sampler, given, made)
+    assert_same(sampler, given[:56], pushed)
+    np.testing.assert_array_equal(sampler.moved_, (pushed != core[1]).any(1))
+
+
+@pytest.mark.parametrize(
+    ("options", "of_core"),
+    [
+        ({}, {}),
+        ({"gamma": 4, "step": 0.02, "n_neighbors": 7}, {"gamma": 8, "step": 0.04, "neighbors": 7}),
+    ],
+)
+def test_mc_rbos_rows_are_the_cores(digits, options, of_core):
+    sampler, x, given, core = fitted("MCRBO", digits, **options)
+    of_core = of_core | {"steps": 20, "live": np.ptp(x, 0) > 0}
+    assert_made(sampler, given, mc_rbo.mc_rbo(*core, **BOUNDS, max_class=40, **of_core))
+
+
+@pytest.mark.parametrize(
+    ("name", "core", "config", "hparams"),
+    [
+        ("GAMO", gamo, gamo.Config(64, 3, 256, noise=4, epochs=1), gamo.Hparams()),
+        ("BAGAN", bagan, bagan.Config((8, 8, 1), 3, 4, 2, 1, 1, 32), bagan.Hparams(3e-2)),
+    ],
+)
+def test_a_trained_samplers_rows_are_the_cores(digits, name, core, config, hparams):
+    sampler, _, given, (key, *of_rows, number) = fitted(name, digits)
+    pad = lambda a: jnp.pad(a, ((0, 200),) + ((0, 0),) * (a.ndim - 1))  # noqa: E731
+    view, of_fit = rows(*map(pad, of_rows)), stream(sampler._seed, FIT)
+
+    model = core.generator(config, hparams)
+    epoch = jax.jit(model.epoch)
+    state, losses = jax.jit(model.init)(of_fit, view), []
+    for _ in range(model.epochs):
+        state, loss = epoch(of_fit, state, view)
+        losses.append(loss)
+    np.testing.assert_allclose(sampler.loss_curve_, losses, 1e-5)
+    draw = jax.jit(partial(model.sample, max_rows=12, max_synth=64))
+    assert_made(sampler, given, draw(key, model.finish(state, view), view, number))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_samples_are_of_the_seed_and_in_number(digits, name):
+    sampler = quick(name, value_range=(0, 16)).fit(*digits)
+    made = sampler.sample(5, "c")
+    assert made.shape == (5, 8, 8)
+    assert made.dtype == np.uint8
+    np.testing.assert_array_equal(sampler.sample(3, "c"), made[:3])
+    assert (made != sampler.sample(5, "c", random_state=3)).any()
+    assert len(sampler.sample(0, "b")) == 0
+    with pytest.raises(InputError, match="label='z', expected one of"):
+        sampler.sample(2, "z")
+    for wrong in (-1, 1.5):
+        with pytest.raises(InputError, match=f"n_samples={wrong}, expected a whole number"):
+            sampler.sample(wrong, "b")
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_it_is_the_same_after_saving(digits, name, tmp_path):
+    sampler = quick(name, value_range=(0, 16), sampling_strategy={"c": 9}).fit(*digits)
+    sampler.save(tmp_path / "a.safetensors")
+    kind = type(sampler)
+    for again in (pickle.loads(pickle.dumps(sampler)), kind.load(tmp_path / "a.safetensors")):
+        np.testing.assert_array_equal(again.sample(6, "b"), sampler.sample(6, "b"))
+        assert again.loss_curve_ == sampler.loss_curve_
+        assert again.n_iter_ == sampler.n_iter_
+        assert again.n_features_in_ == sampler.n_features_in_
+        assert again.sampling_strategy_ == sampler.sampling_strategy_ == {"c": 5}
+        assert again.get_params() | {"random_state": 0} == sampler.get_params()
+    other = {"GAMO": BAGAN, "DeepSMOTE": GAMO, "BAGAN": DeepSMOTE}[name]
+    with pytest.raises(InputError, match=f"was not written by {other.__name__}.save"):
+        other.load(tmp_path / "a.safetensors")
+    sampler.set_params(sampling_strategy=lambda y: {"c": 9})
+    with pytest.raises(InputError, match="only plain parameters and labels can be saved"):
+        sampler.save(tmp_path / "b.safetensors")
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_refit_compiles_nothing(digits, name):
+    x, y = digits
+    quick(name, value_range=(0, 16)).fit(x, y)
+    before = _epoch._cache_size()
+    quick(name, value_range=(0, 16), learning_rate_init=3e-4).fit(x[1:], y[1:])
+    assert _epoch._cache_size() == before > 0
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_losses_are_printed_and_have_to_be_finite(digits, name, capsys):
+    sampler = quick(name, value_range=(0, 16), verbose=True).fit(*digits)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == f"Iteration 1, loss = {sampler.loss_curve_[0]:.8f}"
+    assert len(printed) == sampler.n_iter_ == len(sampler.loss_curve_)
+    with pytest.raises(InputError, match="did not give a finite loss; lower learning_rate_init"):
+        quick(name, value_range=(0, 16), learning_rate_init=1e38).fit(*digits)
+
+
+def test_gamo_trains_nothing_for_the_largest_class():
+    x, y = table(300, 20)
+    sampler = quick("GAMO").fit(x, y)
+    with pytest.raises(InputError, match=r"class 0 has 300 rows, .* mixes at most 256 rows"):
+        sampler.sample(2, 0)
+    told = "class 0 is the largest, for which nothing was trained"
+    sampler = quick("GAMO", sampling_strategy={0: 310})
+    with pytest.warns(UserWarning, match=told):
+        given, labels = sampler.fit_resample(x, y)
+    assert (labels[320:] == 0).all()
+    inside = (given[320:] > x[y == 0].min(0)) & (given[320:] < x[y == 0].max(0))
+    assert inside.all()
+    with pytest.warns(UserWarning, match=told):
+        assert len(sampler.sample(2, 0)) == 2
+    x, y = table(300, 300)  # both are trained for
+    assert len(quick("GAMO").fit(x, y).sample(2, 0)) == 2
+
+
+def test_floats_compile_once_and_names_for_each():
+    traced = []
+
+    def core(x, *, scale, n):
+        traced.append((scale, n))
+        return x * (7 if scale == "auto" else scale) * n
+
+    call = compiled(core)
+    assert [call(2.0, scale=s, n=3) for s in (1.5, 2.5, "auto", "auto")] == [9, 15, 42, 42]
+    assert call(2.0, scale=1.5, n=4) == 12
+    assert len(traced) == 3
+
+
+ZEROS = np.zeros((6, 8, 8), np.uint8)
+WRONG = {
+    "sides": (ZEROS[:, :3], {}, "sides of at least 4"),
+    "channels": (np.zeros((6, 3, 8, 8)), {}, "look like channels first"),
+    "axes": (np.zeros((6, 2, 8, 8, 1)), {}, "X has 5 axes"),
+    "product": (ZEROS.reshape(6, 64), {"image_shape": (8, 9)}, r"image_shape=\(8, 9\) for rows of"),
+    "twice": (ZEROS, {"image_shape": (4, 16)}, "but X has images of"),
+    "order": (ZEROS, {"value_range": (1, 0)}, "expected .least, greatest."),
+    "range": (ZEROS + 9, {"value_range": (0, 1)}, "values from 9 to 9, outside"),
+    "mixed": ([np.zeros((8, 8))] * 5 + [np.zeros((8, 9))], {}, "rows of different shapes"),
+    "one class": (ZEROS, {"y": np.ones(6)}, "more than 1 class"),
+    "NaN": (ZEROS + np.nan, {}, "NaN"),
+}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_bad_input_is_told(name):
+    for x, options, message in WRONG.values():
+        y = options.get("y", np.repeat([0, 1], [4, 2]))
+        options = {name: value for name, value in options.items() if name != "y"}
+        with pytest.raises(ValueError, match=message):
+            quick(name, **options).fit_resample(x, y)
+    if name != "MCCCR":
+        with pytest.raises(InputError, match="every one of the 6 classes has a single row"):
+            quick(name).fit_resample(ZEROS, np.arange(6))
+
+
+def test_they_are_reached_by_name():
+    for name, sampler in QUICK.items():
+        assert getattr(imbax, name) is type(sampler)
+        assert name in imbax.__all__
