@@ -24,6 +24,7 @@ import imbax.experiments.ablation
 import imbax.experiments.peers  # noqa: F401  registers them
 from imbax.data.tabular import Dataset, DataUnavailable, make_dataset
 from imbax.errors import InputError
+from imbax.experiments import sizes
 from imbax.experiments.cells import Engine
 from imbax.experiments.lab import Lab
 from imbax.experiments.plan import Protocol
@@ -131,7 +132,8 @@ def run_suite(
     """
     console = console or Console()
     outcome = Outcome()
-    loaded = _load(datasets, required, outcome, console)
+    # One after the other, those of one shape share compiled programs, of which few are kept.
+    loaded = sorted(_load(datasets, required, outcome, console), key=_shape)
     cells = []
     for dataset, method in itertools.product(loaded, methods):
         if lab.missing(dataset, method, seeds):
@@ -183,6 +185,10 @@ def _run_cell(lab, dataset, method: Method, seeds, console, outcome):
         outcome.failed[cell] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         with (lab.out / "errors.log").open("a") as log:
             log.write(f"{cell}\n{traceback.format_exc()}\n")
+
+
+def _shape(dataset):
+    return sizes.columns(dataset.n_features), sizes.rows(dataset.n_rows)
 
 
 def _work(dataset, method):

@@ -17,7 +17,7 @@ from imbax.experiments import lab as lab_module
 from imbax.experiments import store
 from imbax.experiments.lab import Lab
 from imbax.experiments.plan import Protocol
-from imbax.experiments.run import evaluate, with_starts
+from imbax.experiments.run import evaluate, run_suite, with_starts
 from imbax.methods import registry
 from imbax.training import Fit, Program
 
@@ -256,3 +256,25 @@ def test_evaluate_names_a_method_that_is_not_there():
 def test_starts_come_first_and_once():
     order = with_starts([SECOND, HOST, FIRST, SECOND])
     assert order == (FIRST, SECOND, HOST)
+
+
+def test_data_sets_of_one_shape_come_one_after_the_other(tmp_path):
+    """Or their programs would be compiled again, since few are kept."""
+    sizes = {"a": (60, 12), "b": (60, 3), "c": (80, 10), "d": (4000, 2), "e": (90, 4)}
+
+    def loader(name):
+        n, columns = sizes[name]
+        x = np.random.default_rng(0).normal(size=(n, columns))
+        return lambda: make_dataset(x, np.arange(n) % 4 == 0, name=name)
+
+    class Recorder:
+        out, ran = tmp_path, []
+
+        def missing(self, *cell):
+            return True
+
+        def run(self, dataset, method, seeds):
+            self.ran.append(dataset.name)
+
+    run_suite(Recorder(), [(n, loader(n)) for n in sizes], [methods.get("ce")], [0], required=True)
+    assert Recorder.ran == ["b", "e", "d", "a", "c"]
