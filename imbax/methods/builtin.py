@@ -86,7 +86,8 @@ _EG_SOURCES = ("explicit_gradient", "points", "duplicate", "supervised")
 _SAMPLER = {"kind": "sampling", "sees": TRAIN, "build": _supervised, "settings": (sv.Hparams(),)}
 _GAN_NETWORKS = ("../networks/tabular_gan", "../networks/deep_cross")
 _SMOTE_SOURCES = ("smote", "../neighbors", "duplicate", "supervised")
-_TABLE_SOURCES = ("table_rows", "class_smote", *_SMOTE_SOURCES)
+_MIXER = ("gamo", "generator", "../networks/convex_mixer", "../networks/normalized")
+_TABLE_SOURCES = ("table_rows", "amdo", "mc_ccr", "mc_rbo", "class_smote", *_MIXER, *_SMOTE_SOURCES)
 
 for _method in (
     Method(
@@ -240,7 +241,7 @@ for _method in (
         paper="Abdi & Hashemi 2016, Yang et al. 2018",
         note="directions uniform on the ellipsoid",
         resample=table_amdo,
-        sources=("amdo", *_TABLE_SOURCES),
+        sources=_TABLE_SOURCES,
         **_SAMPLER,
     ),
     Method(
@@ -250,7 +251,7 @@ for _method in (
         note="energy 1.5 median distances to the nearest majority row; majority rows move",
         resample=table_mc_ccr,
         cost=2.0,
-        sources=("mc_ccr", *_TABLE_SOURCES),
+        sources=_TABLE_SOURCES,
         **_SAMPLER,
     ),
     Method(
@@ -260,7 +261,7 @@ for _method in (
         note="γ and step by the median distance to the nearest minority row",
         resample=table_mc_rbo,
         cost=2.0,
-        sources=("mc_rbo", *_TABLE_SOURCES),
+        sources=_TABLE_SOURCES,
         **_SAMPLER,
     ),
     Method(
@@ -270,7 +271,7 @@ for _method in (
         note="15 steps of the GAN per epoch; mixes of minority rows as they are",
         resample=table_gamo,
         cost=20.0,
-        sources=("gamo", "../networks/convex_mixer", *_TABLE_SOURCES),
+        sources=_TABLE_SOURCES,
         **_SAMPLER,
     ),
     _loss(

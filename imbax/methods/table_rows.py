@@ -1,7 +1,8 @@
 """What over-samplers for any number of classes give a table's classifier, as changes to its rows.
 
-Each is called as `(key, problem, facts) -> Resampled` and adds minority rows. Columns that rounding
-up has added, and those that are constant on the training rows, stay as they are.
+Each is called as `(key, problem, facts) -> Resampled`, `facts` being `registry.Facts`, and adds
+minority rows. Columns that rounding up has added, and those that are constant on the training rows,
+stay as they are.
 """
 
 import jax
@@ -13,21 +14,20 @@ from imbax.methods.class_smote import Synthetic
 from imbax.methods.duplicate import synthetic_count
 from imbax.methods.mc_ccr import mc_ccr
 from imbax.methods.mc_rbo import mc_rbo
-from imbax.methods.registry import Facts
 from imbax.methods.smote import extended
 from imbax.types import Problem, Resampled, Rows
 
 __all__ = ["table_amdo", "table_gamo", "table_mc_ccr", "table_mc_rbo"]
 
 
-def table_amdo(key, problem: Problem, facts: Facts) -> Resampled:
+def table_amdo(key, problem: Problem, facts) -> Resampled:
     """Rows around the minority's mean."""
     train = problem.train
     made = amdo(key, *_given(train, facts), **_sizes(facts))
     return _added(train, made, facts)
 
 
-def table_mc_rbo(key, problem: Problem, facts: Facts) -> Resampled:
+def table_mc_rbo(key, problem: Problem, facts) -> Resampled:
     """Minority rows that walk away from the majority."""
     train = problem.train
     more = {"max_class": len(train.index) + facts.max_synth, "live": train.live}
@@ -35,7 +35,7 @@ def table_mc_rbo(key, problem: Problem, facts: Facts) -> Resampled:
     return _added(train, made, facts)
 
 
-def table_mc_ccr(key, problem: Problem, facts: Facts) -> Resampled:
+def table_mc_ccr(key, problem: Problem, facts) -> Resampled:
     """Minority rows in spheres, out of which the majority's rows are moved."""
     train = problem.train
     more = {"max_class": len(train.index) + facts.max_synth, "live": train.live}
@@ -48,7 +48,7 @@ def table_mc_ccr(key, problem: Problem, facts: Facts) -> Resampled:
     )
 
 
-def table_gamo(key, problem: Problem, facts: Facts) -> Resampled:
+def table_gamo(key, problem: Problem, facts) -> Resampled:
     """Mixes of minority rows by a network; it takes as many steps as the GAN of `cwgan`, about."""
     train, steps = problem.train, 15 * facts.epochs
     training, sampling = jax.random.split(key)
@@ -67,7 +67,7 @@ def table_gamo(key, problem: Problem, facts: Facts) -> Resampled:
     return _added(train, made, facts)
 
 
-def _given(train: Rows, facts: Facts):
+def _given(train: Rows, facts):
     """The rows, their classes and weights, and how many are wanted of each class."""
     x, y, w = train.all()
     return x, y.astype(jnp.int32), w, jnp.stack([0, synthetic_count(train, facts.n_synth)])
@@ -77,5 +77,5 @@ def _sizes(facts):
     return {"max_rows": facts.max_minority, "max_synth": facts.max_synth}
 
 
-def _added(train: Rows, made: Synthetic, facts: Facts) -> Resampled:
+def _added(train: Rows, made: Synthetic, facts) -> Resampled:
     return extended(train, jnp.where(train.live, made.x, 0), facts.n_synth, fallback=False)
