@@ -34,7 +34,7 @@ def build_gamo(facts: ImageFacts) -> Generator:
 def build_bagan(facts: ImageFacts) -> Generator:
     """As many epochs for each stage as the others have; the lighter decoder means a quarter of the
     width. Its rate goes with the others', and up by as much as the networks are narrower."""
-    width = 32 if facts.decoder == "reference" else 8
+    width = bagan.Config.width // (1 if facts.decoder == "reference" else 4)
     config = bagan.Config(
         facts.shape,
         facts.classes,

@@ -84,7 +84,6 @@ def mc_rbo(
     if steps < 1 or neighbors < 1:
         raise ValueError(f"steps and neighbors are at least 1; got {steps} and {neighbors}")
     classes = len(wanted)
-    live = jnp.ones(x.shape[1], bool) if live is None else live
     rows = by_class(y, w, classes)
     total, n_max = rows.counts + wanted, rows.counts.max()
     by_size = jnp.argsort(rows.counts, descending=True, stable=True)

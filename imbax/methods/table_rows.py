@@ -24,7 +24,8 @@ def table_amdo(key, problem: Problem, facts) -> Resampled:
     """Rows around the minority's mean."""
     train = problem.train
     made = amdo(key, *_given(train, facts), **_sizes(facts))
-    return _added(train, made, facts)
+    # Axes are straight to rounding only.
+    return _added(train, made._replace(x=jnp.where(train.live, made.x, 0)), facts)
 
 
 def table_mc_rbo(key, problem: Problem, facts) -> Resampled:
@@ -52,10 +53,8 @@ def table_gamo(key, problem: Problem, facts) -> Resampled:
     """Mixes of minority rows by a network; it takes as many steps as the GAN of `cwgan`, about."""
     train, steps = problem.train, 15 * facts.epochs
     training, sampling = jax.random.split(key)
-    config, hparams = (
-        gamo.Config(facts.features, 2, facts.max_minority, epochs=steps),
-        gamo.Hparams(),
-    )
+    config = gamo.Config(facts.features, 2, facts.max_minority, epochs=steps)
+    hparams = gamo.Hparams()
     passes = -(-steps * config.batch_size // jnp.maximum((train.w > 0).sum(), 1))
 
     def one_more(_, state):
@@ -78,4 +77,4 @@ def _sizes(facts):
 
 
 def _added(train: Rows, made: Synthetic, facts) -> Resampled:
-    return extended(train, jnp.where(train.live, made.x, 0), facts.n_synth, fallback=False)
+    return extended(train, made.x, facts.n_synth, fallback=False)
