@@ -24,8 +24,7 @@ def table_amdo(key, problem: Problem, facts) -> Resampled:
     """Rows around the minority's mean."""
     train = problem.train
     made = amdo(key, *_given(train, facts), **_sizes(facts))
-    # Axes are straight to rounding only.
-    return _added(train, made._replace(x=jnp.where(train.live, made.x, 0)), facts)
+    return _added(train, made, facts)
 
 
 def table_mc_rbo(key, problem: Problem, facts) -> Resampled:

@@ -57,16 +57,16 @@ def test_minority_rows_are_added(name, n_synth, added):
 
 
 @pytest.mark.parametrize("name", CORES)
-def test_the_rows_are_the_cores(name):
-    train, given = resampled(name)
+@pytest.mark.parametrize(("n_synth", "added"), [("double", 12), ("balance", 18)])
+def test_the_rows_are_the_cores(name, n_synth, added):
+    train, given = resampled(name, n_synth=n_synth)
     x, y, w = train.all()
-    more = {} if name == "amdo" else {"live": train.live, "max_class": 76}
-    core = jax.jit(
-        lambda *rows: CORES[name](KEY, *rows, jnp.array([0, 12]), max_rows=16, max_synth=32, **more)
-    )
+    more = {"max_rows": 16, "max_synth": 32}
+    more |= {} if name == "amdo" else {"live": train.live, "max_class": 76}
+    core = jax.jit(lambda *rows: CORES[name](KEY, *rows, jnp.array([0, added]), **more))
     made = core(x, y.astype(int), w)
     after = given.applied(train).all()
     if name == "mc_ccr":
         moved, made = made
         np.testing.assert_allclose(after.x[:42], moved[:42], 1e-5, 1e-5)
-    np.testing.assert_allclose(after.x[44:56], made.x[:12], 1e-5, 1e-5)
+    np.testing.assert_allclose(after.x[44 : 44 + added], made.x[:added], 1e-5, 1e-5)
