@@ -22,7 +22,14 @@ from imbax.methods.image_rows import ImageFacts, class_weights
 from imbax.types import Rows
 from imbax.vectorize import Vectorized
 
-__all__ = ["GeneratorResult", "ImageResult", "Seconds", "train_generator", "train_images"]
+__all__ = [
+    "Begun",
+    "GeneratorResult",
+    "ImageResult",
+    "Seconds",
+    "train_generator",
+    "train_images",
+]
 
 _EACH = 10
 """Images of each class that are kept to be looked at, and of each strip."""
@@ -31,8 +38,17 @@ _EACH = 10
 class Seconds(NamedTuple):
     """Time taken, compiling apart."""
 
-    compile: float
-    run: float
+    compile: float = 0.0
+    run: float = 0.0
+
+
+class Begun(NamedTuple):
+    """A generator's training up to some epoch; leaves `[R, ...]`."""
+
+    state: Any
+    losses: tuple[np.ndarray, ...]
+    """Of each epoch done, `[R]`."""
+    seconds: Seconds
 
 
 class GeneratorResult(NamedTuple):
@@ -65,7 +81,9 @@ def train_generator(
     plan: ImagePlan,
     method: ImageMethod,
     *,
+    begun: Begun | None = None,
     engine: Engine | None = None,
+    on_begun: Callable[[Begun], None] = lambda begun: None,
     on_share: Callable[[float], None] = lambda share: None,
 ) -> GeneratorResult:
     """Train a method's generator on the training images of every run.
@@ -73,20 +91,22 @@ def train_generator(
     Args:
       plan: the runs.
       method: with `build`.
+      begun: where an earlier training of the same runs stopped; it goes on from there.
       engine: strategy, devices and memory budget.
+      on_begun: called after each epoch with how far it has come.
       on_share: called with the share done, between compiled pieces.
     """
     stages = _generator(method.build, plan.facts, engine or Engine())
-    clock = _Clock(stages)
+    clock = _Clock(stages, begun and begun.seconds)
     shared, runs = stages.first.replicate(plan.shared), plan.runs
-    state, losses, epochs = stages.first(shared, runs), [], method.build(plan.facts).epochs
-    for done in range(1, epochs + 1):
+    epochs = method.build(plan.facts).epochs
+    state, losses = (begun.state, begun.losses) if begun else (stages.first(shared, runs), ())
+    while len(losses) < epochs and not (losses and np.isnan(losses[-1]).all()):
         state, loss = stages.epoch(shared, runs | {"state": state})
-        losses.append(np.asarray(loss))
-        on_share(done / epochs)
-        if np.isnan(losses[-1]).all():
-            break
-    losses += [np.full_like(losses[-1], np.nan)] * (epochs - len(losses))
+        losses = (*losses, np.asarray(loss))
+        on_begun(Begun(state, losses, clock.seconds()))
+        on_share(len(losses) / epochs)
+    losses += (np.full_like(losses[-1], np.nan),) * (epochs - len(losses))
     fitted = stages.last(shared, runs | {"state": state})
     looks = stages.look(shared, runs | {"fitted": fitted})
     fitted, looks = jax.device_get((fitted, looks))
@@ -134,8 +154,8 @@ def train_images(
 class _Clock:
     """Seconds since it was made, and those of them in which programs were compiled."""
 
-    def __init__(self, programs):
-        self._programs = programs
+    def __init__(self, programs, before: Seconds | None = None):
+        self._programs, self._before = programs, before or Seconds()
         self._started, self._compiled = time.perf_counter(), self._compiling()
 
     def _compiling(self):
@@ -143,7 +163,8 @@ class _Clock:
 
     def seconds(self) -> Seconds:
         compiling = self._compiling() - self._compiled
-        return Seconds(compiling, time.perf_counter() - self._started - compiling)
+        running = time.perf_counter() - self._started - compiling
+        return Seconds(self._before.compile + compiling, self._before.run + running)
 
 
 class _GeneratorStages(NamedTuple):

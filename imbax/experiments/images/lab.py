@@ -1,9 +1,13 @@
 """Computes the cells of sets of images and keeps each result the moment it exists.
 
-A trained generator is kept by itself, so that what comes after it can be repeated without it.
+A trained generator is kept by itself, so that what comes after it can be repeated without it; one
+in training is kept now and then, and an interrupted one goes on from there.
 """
 
+import contextlib
 import dataclasses
+import pickle
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,6 +18,7 @@ import numpy as np
 from imbax.data.images import Images
 from imbax.experiments import store
 from imbax.experiments.images.cells import (
+    Begun,
     GeneratorResult,
     Seconds,
     train_generator,
@@ -27,6 +32,8 @@ from imbax.methods.image_methods import ImageMethod
 
 __all__ = ["ImageLab"]
 
+# Seconds between two times that a generator in training is kept.
+_KEEP_EVERY = 60.0
 # What every result on images is made of, besides the files of its own method.
 _CORE = (
     *("types", "losses", "confusion", "training", "neighbors"),
@@ -70,16 +77,25 @@ class ImageLab(Lab):
         lost = [seed for seed in seeds if self._state(plan.images, method, key, seed) is None]
         if lost:
             some = plan if lost == seeds else image_plan(plan.images, lost, self.protocol)
-            result = train_generator(some, method, engine=self.engine, on_share=on_share)
+            unfinished = self._unfinished_file(plan.images, key)
+            result = train_generator(
+                some,
+                method,
+                begun=_begun(unfinished, lost),
+                engine=self.engine,
+                on_begun=_now_and_then(unfinished, lost),
+                on_share=on_share,
+            )
             for seed in lost:
                 at = np.flatnonzero(some.seed == seed)
                 pick = lambda leaf, at=at: leaf[at]  # noqa: E731
                 kept = result._replace(**jax.tree.map(pick, _leaves(result)))
                 self._keep_state(plan.images, method, key, seed, kept)
+            unfinished.unlink(missing_ok=True)
         stored = [self._state(plan.images, method, key, seed) for seed in seeds]
         joined = jax.tree.map(lambda *parts: np.concatenate(parts), *map(_leaves, stored))
         # Time counts where it was spent.
-        return stored[0]._replace(**joined, seconds=result.seconds if lost else Seconds(0.0, 0.0))
+        return stored[0]._replace(**joined, seconds=result.seconds if lost else Seconds())
 
     def _key(self, dataset, method):
         resample = method.resample and _name_of(method.resample)
@@ -103,6 +119,9 @@ class ImageLab(Lab):
     def _state_file(self, dataset, method, key, seed):
         folder = "generators" if method.build else method.name
         return self.out / "states" / dataset.name / folder / f"{key}-seed{seed}.pickle"
+
+    def _unfinished_file(self, dataset, key):
+        return self.out / "states" / dataset.name / "generators" / f"{key}-unfinished.pickle"
 
     def _about(self, plan, method, key, seed, result, trained) -> dict[str, Any]:
         mine = np.flatnonzero(plan.seed == seed)
@@ -135,6 +154,28 @@ class ImageLab(Lab):
                 "memory_gib": self.engine.memory and self.engine.memory / 2**30,
             },
         }
+
+
+def _now_and_then(path, seeds):
+    """Keeps what it is called with, if the last time was long enough ago."""
+    last = time.monotonic()
+
+    def keep(begun):
+        nonlocal last
+        if time.monotonic() - last >= _KEEP_EVERY:
+            with store.atomic(path) as file:
+                pickle.dump((seeds, jax.device_get(begun)), file)
+            last = time.monotonic()
+
+    return keep
+
+
+def _begun(path, seeds) -> Begun | None:
+    """The unfinished training of these seeds together, if it is there and whole."""
+    with contextlib.suppress(Exception):
+        whose, begun = pickle.loads(path.read_bytes())
+        return begun if whose == seeds else None
+    return None
 
 
 def _leaves(result):

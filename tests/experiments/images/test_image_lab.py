@@ -1,6 +1,7 @@
 """The image side of the engine, on three classes of 8 x 8 and networks of one layer."""
 
 import dataclasses
+import pickle
 import shutil
 
 import jax
@@ -169,6 +170,52 @@ def test_methods_share_a_trained_generator(results, tmp_path, monkeypatch):
     run(tmp_path, ("deepsmote_decoded",))
     rows = stored(tmp_path).set_index("method").loc["deepsmote_decoded"]
     assert len(rows) == 4
+
+
+def test_a_generator_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
+    run(tmp_path / "whole", ("deepsmote",), seeds=[0])
+    epochs = [0, 0]
+
+    def stopped(plan, method, *, on_share, **given):
+        def until_the_second(share):
+            epochs[0] += 1
+            if epochs[0] == 2:
+                raise KeyboardInterrupt
+
+        return cells.train_generator(plan, method, on_share=until_the_second, **given)
+
+    def counted(plan, method, *, on_share, **given):
+        def count(share):
+            epochs[1] += 1
+
+        return cells.train_generator(plan, method, on_share=count, **given)
+
+    monkeypatch.setattr(lab, "_KEEP_EVERY", 0.0)
+    monkeypatch.setattr(lab, "train_generator", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", ("deepsmote",), seeds=[0])
+    (unfinished,) = (tmp_path / "parts").rglob("*unfinished*")
+    seeds, begun = pickle.loads(unfinished.read_bytes())
+    monkeypatch.setattr(lab, "train_generator", counted)
+    run(tmp_path / "parts", ("deepsmote",), seeds=[0])
+
+    assert (seeds, len(begun.losses), epochs[1]) == ([0], 2, 1)
+    assert not unfinished.exists()
+    whole, parts = (stored(tmp_path / which) for which in ("whole", "parts"))
+    pd.testing.assert_frame_equal(whole, parts)
+    (about,) = store.read_provenance([tmp_path / "parts"])
+    assert about["timing"]["run_seconds"] > begun.seconds.run > 0
+
+
+def test_an_unfinished_training_of_other_seeds_or_a_damaged_one_is_not_used(tmp_path):
+    path = tmp_path / "unfinished.pickle"
+    assert lab._begun(path, [0]) is None
+    begun = cells.Begun({"w": np.ones(2)}, (), cells.Seconds(0.0, 1.0))
+    path.write_bytes(pickle.dumps(([0], begun)))
+    assert lab._begun(path, [0]).seconds.run == 1
+    assert lab._begun(path, [0, 1]) is None
+    path.write_bytes(path.read_bytes()[:-9])
+    assert lab._begun(path, [0]) is None
 
 
 @pytest.mark.parametrize("name", ["smote", "amdo", "mc_ccr", "mc_rbo", "bagan", "gamo"])
