@@ -15,6 +15,7 @@ from imbax.losses import cross_entropy
 
 __all__ = [
     "Loss",
+    "class_counts",
     "effective_number_weights",
     "ldam",
     "logit_adjustment",
@@ -24,6 +25,11 @@ __all__ = [
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 """`(logits [n] or [n, K], y [n]) -> per-example losses [n]`."""
+
+
+def class_counts(y: jax.Array, w: jax.Array, classes: int) -> jax.Array:
+    """Rows of each class `[K]` among those of `y [n]` with weight `w [n]`."""
+    return jnp.zeros(classes, jnp.int32).at[y.astype(jnp.int32)].add((w > 0).astype(jnp.int32))
 
 
 def effective_number_weights(counts: jax.Array, beta: float = 0.999) -> jax.Array:

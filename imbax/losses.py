@@ -1,9 +1,9 @@
 """Per-example losses `[n]` and the ways to average them.
 
 A loss takes the logits `[n]` of a sigmoid and targets `y [n]` in {0, 1}, 1 being the minority, or
-the logits `[n, K]` of a softmax and classes `y [n]` in 0..K-1. Objectives are of the first kind.
-All are safe under `jit`, `vmap` and `grad`. Rows of weight 0 contribute nothing to an average,
-whatever they hold. `class_losses` has the losses that know how many rows each class has.
+the logits `[n, K]` of a softmax and classes `y [n]` in 0..K-1. All are safe under `jit`, `vmap` and
+`grad`. Rows of weight 0 contribute nothing to an average, whatever they hold. `class_losses` has
+the losses that know how many rows each class has.
 """
 
 from collections.abc import Callable
@@ -37,13 +37,10 @@ def weighted_mean(losses: jax.Array, w: jax.Array) -> jax.Array:
     return jnp.where(w > 0, w * losses, 0).sum() / jnp.where(total > 0, total, 1)
 
 
-def balanced_mean(losses: jax.Array, y: jax.Array, w: jax.Array) -> jax.Array:
-    """The mean over both classes of each class's weighted mean; an absent class counts 0."""
-    minority = y > 0.5
-    return 0.5 * (
-        weighted_mean(losses, jnp.where(minority, w, 0))
-        + weighted_mean(losses, jnp.where(minority, 0, w))
-    )
+def balanced_mean(losses: jax.Array, y: jax.Array, w: jax.Array, classes: int = 2) -> jax.Array:
+    """The mean over the classes of each class's weighted mean; an absent class counts 0."""
+    each = [weighted_mean(losses, jnp.where(y == c, w, 0)) for c in range(classes)]
+    return sum(each) / classes
 
 
 def binary_cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
@@ -143,7 +140,7 @@ def smooth_average_precision(
     `sigmoid((s_j - s_i) / temperature)` in place of a step (Brown et al. 2020, equation 6, with
     row weights). Costs `O(n²)`: meant for batches. 0 when no minority row is present.
     """
-    chex.assert_equal_shape([logits, y, w], custom_message="logits, y and w must all be [n]")
+    _check_one_logit(logits, y, w)
     logits = jnp.where(w > 0, logits, 0)
     positive = jnp.where(y > 0.5, w, 0)
     above = jax.nn.sigmoid((logits[None, :] - logits[:, None]) / temperature)
@@ -159,7 +156,7 @@ def pairwise_ranking(logits: jax.Array, y: jax.Array, w: jax.Array) -> jax.Array
     A convex bound on `1 - roc_auc` in units of log 2 (Burges et al. 2005); a pair weighs the
     product of its rows' weights. Costs `O(n²)`: meant for batches. 0 when either class is absent.
     """
-    chex.assert_equal_shape([logits, y, w], custom_message="logits, y and w must all be [n]")
+    _check_one_logit(logits, y, w)
     logits = jnp.where(w > 0, logits, 0)
     minority, majority = jnp.where(y > 0.5, w, 0), jnp.where(y > 0.5, 0, w)
     losses = jax.nn.softplus(logits[None, :] - logits[:, None])
@@ -168,17 +165,19 @@ def pairwise_ranking(logits: jax.Array, y: jax.Array, w: jax.Array) -> jax.Array
 
 
 OBJECTIVES: dict[str, Callable[[jax.Array, jax.Array, jax.Array], jax.Array]] = {
-    "bce": lambda logits, y, w: weighted_mean(binary_cross_entropy(logits, y), w),
-    "balanced_bce": lambda logits, y, w: balanced_mean(binary_cross_entropy(logits, y), y, w),
+    "ce": lambda logits, y, w: weighted_mean(cross_entropy(logits, y), w),
+    "balanced_ce": lambda logits, y, w: balanced_mean(
+        cross_entropy(logits, y), y, w, 2 if logits.ndim == 1 else logits.shape[1]
+    ),
     "focal": lambda logits, y, w: weighted_mean(focal(logits, y), w),
     "smooth_ap": smooth_average_precision,
     "pairwise_ranking": pairwise_ranking,
 }
-"""Scalar objectives `(logits [n], y [n], w [n]) -> scalar` by name."""
+"""Scalar objectives `(logits, y [n], w [n]) -> scalar` by name; the last two know two classes."""
 
 
 def supervised_loss(
-    apply_fn: ApplyFn, loss: Callable[[jax.Array, jax.Array], jax.Array] = binary_cross_entropy
+    apply_fn: ApplyFn, loss: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy
 ) -> LossFn:
     """Join a network and a loss of its logits to a `LossFn`."""
 
@@ -186,6 +185,11 @@ def supervised_loss(
         return loss(apply_fn(params, x), y)
 
     return loss_fn
+
+
+def _check_one_logit(logits, y, w):
+    message = "logits, y and w must all be [n]: this loss knows two classes only"
+    chex.assert_equal_shape([logits, y, w], custom_message=message)
 
 
 def _classes(logits, y):

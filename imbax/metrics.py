@@ -3,8 +3,9 @@
 Each takes scores `[n]` (higher means minority), targets `y [n]` in {0, 1} and a row mask `w [n]`
 (default all rows; rows where `w` is 0 are padding and change nothing), and returns a scalar in
 [0, 1]. Tied scores share one threshold. A non-finite score of an unmasked row gives NaN.
+`macro_average_precision` is for more classes.
 
-All three need only be looked at where the threshold is the score of a minority row, so two sorts
+All need only be looked at where the threshold is the score of a minority row, so two sorts
 of one integer key each (far faster on CPU than a sort that carries a payload) and binary searches
 do the work.
 """
@@ -15,7 +16,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-__all__ = ["average_precision", "precision_at_recall", "roc_auc"]
+__all__ = ["average_precision", "macro_average_precision", "precision_at_recall", "roc_auc"]
 
 
 def average_precision(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:
@@ -27,6 +28,26 @@ def average_precision(scores: jax.Array, y: jax.Array, w: jax.Array | None = Non
     at = _at_minority_rows(scores, y, w)
     total = jnp.where(at.mask, at.true_positives / at.predicted, 0).sum()
     return jnp.where(at.broken, jnp.nan, total / jnp.maximum(at.mask.sum(), 1))
+
+
+def macro_average_precision(
+    scores: jax.Array, y: jax.Array, w: jax.Array | None = None
+) -> jax.Array:
+    """The mean over the classes that have rows of each one's average precision against the rest.
+
+    Args:
+      scores: `[n, K]`: the higher, the likelier the class.
+      y: `[n]`: classes in 0..K-1.
+      w: `[n]`.
+    """
+    chex.assert_rank(scores, 2, custom_message="scores must be [n, K]")
+    w = jnp.ones(len(scores), scores.dtype) if w is None else w
+    each = jax.lax.map(
+        lambda c: average_precision(scores[:, c], (y == c).astype(scores.dtype), w),
+        jnp.arange(scores.shape[1]),
+    )
+    there = ((y[:, None] == jnp.arange(scores.shape[1])) & (w > 0)[:, None]).any(0)
+    return jnp.where(there, each, 0).sum() / jnp.maximum(there.sum(), 1)
 
 
 def roc_auc(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:

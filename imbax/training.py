@@ -12,7 +12,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from imbax.metrics import average_precision
+from imbax.class_losses import class_counts
+from imbax.metrics import average_precision, macro_average_precision
 from imbax.types import ApplyFn, Params, Problem, Rows, check_rows
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "begin",
     "each_batch",
     "minority_positions",
+    "number_of_classes",
     "one_shot",
     "random_order",
     "shuffled_minibatches",
@@ -43,6 +45,8 @@ class Points(NamedTuple):
     """`[m, d]`."""
     now: jax.Array
     """`[m, d]`."""
+    y: jax.Array
+    """`[m]`."""
     w: jax.Array
     """`[m]`, 0 = padding."""
 
@@ -65,7 +69,8 @@ class Program(NamedTuple):
     fit: Callable[[Any], Fit]
     """`state -> Fit`."""
     checkpoint: str | Callable[[jax.Array, Any], jax.Array] = "best"
-    """"best": the epoch with the best validation average precision; "last": the last; or
+    """"best": the epoch with the best validation average precision, of more than two classes their
+    mean, the first of several; "latest_best": the last of several; "last": the last; or
     `(epochs done, hparams) -> whether this epoch's fit is taken`."""
     start_admissible: bool = False
     """Whether the starting point itself may be the best checkpoint (as epoch 0)."""
@@ -160,7 +165,9 @@ def advance(
         if callable(program.checkpoint):
             better = program.checkpoint(count, hparams)
         else:
-            better = (score > progress.best_score) | (program.checkpoint == "last")
+            better = score > progress.best_score
+            if program.checkpoint != "best":
+                better |= (score == progress.best_score) | (program.checkpoint == "last")
         choose = lambda new, old: jnp.where(better, new, old)  # noqa: E731
         progress = Progress(
             state,
@@ -180,7 +187,7 @@ def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> P
     """A `Program` of a pure training function that does all its epochs itself.
 
     Args:
-      apply: `(params, x [n, d]) -> logits [n]`.
+      apply: `(params, x [n, d]) -> logits [n]`, or `[n, K]` of more than two classes.
       train: `(key, problem) -> params`.
     """
 
@@ -202,7 +209,10 @@ _INIT, RESAMPLE, _EPOCHS = 0, 1, 2
 def _score(apply_fn, params, valid: Rows):
     batch = valid.all()
     with jax.default_matmul_precision("float32"):
-        return average_precision(apply_fn(params, batch.x), batch.y, batch.w)
+        logits = apply_fn(params, batch.x)
+    if logits.ndim == 1:
+        return average_precision(logits, batch.y, batch.w)
+    return macro_average_precision(jax.nn.softmax(logits), batch.y, batch.w)
 
 
 def random_order(key: jax.Array, w: jax.Array) -> jax.Array:
@@ -272,24 +282,35 @@ def each_batch(
     return carry, jax.tree.map(lambda total: total / weight.sum(), sums)
 
 
-def balanced_draws(rows: Rows, batch_size: int) -> Callable[[jax.Array], jax.Array]:
-    """`key -> positions [batch_size]` of rows, half minority and half majority.
+def number_of_classes(apply: ApplyFn, params: Params, rows: Rows) -> int:
+    """K of a network: 2 where it gives one logit for each row, of the minority."""
+    logits = jax.eval_shape(lambda p: apply(p, rows.take(jnp.arange(1)).x), params)
+    return 2 if logits.ndim == 1 else logits.shape[1]
 
-    Rows are drawn with replacement within their class; padding is never drawn where both classes
-    have rows.
+
+def balanced_draws(
+    rows: Rows, batch_size: int, classes: int = 2
+) -> Callable[[jax.Array], jax.Array]:
+    """`key -> positions [batch_size]` of rows, as many of each class, the last classes first.
+
+    Rows are drawn with replacement within their class, in place of a class without rows among all.
     """
     check_rows(rows, "balanced_draws")
-    half = batch_size // 2
-    real, y = rows.w > 0, rows.y > 0.5
-    # Positions sorted minority first, then majority, then padding.
-    group = jnp.argsort(jnp.where(real, jnp.where(y, 0, 1), 2), stable=True)
-    n_minority, n_real = (real & y).sum(), real.sum()
+    # Positions sorted by class, the minority first, then padding.
+    y = rows.y.astype(jnp.int32)
+    group = jnp.argsort(jnp.where(rows.w > 0, classes - 1 - y, classes), stable=True)
+    counts = class_counts(classes - 1 - y, rows.w, classes)
+    end, some = jnp.cumsum(counts), counts > 0
+    first, end = jnp.where(some, end - counts, 0), jnp.where(some, end, counts.sum())
+    cuts = [batch_size * c // classes for c in range(classes + 1)]
 
     def draw(key):
-        a, b = jax.random.split(key)
-        minority = jax.random.randint(a, (half,), 0, n_minority)
-        majority = jax.random.randint(b, (batch_size - half,), n_minority, n_real)
-        return group[jnp.concatenate([minority, majority])]
+        keys = jax.random.split(key, classes)
+        drawn = [
+            jax.random.randint(keys[c], (cuts[c + 1] - cuts[c],), first[c], end[c])
+            for c in range(classes)
+        ]
+        return group[jnp.concatenate(drawn)]
 
     return draw
 

@@ -225,8 +225,8 @@ def test_objectives_differ_and_are_what_they_are_called():
     assert len(set(values.values())) == len(OBJECTIVES) == 5
     reference = oracles.binary_cross_entropy(LOGITS, Y)
     expected = {
-        "bce": oracles.weighted_mean(reference, W),
-        "balanced_bce": np.mean([oracles.weighted_mean(reference, W * (c == Y)) for c in (0, 1)]),
+        "ce": oracles.weighted_mean(reference, W),
+        "balanced_ce": np.mean([oracles.weighted_mean(reference, W * (c == Y)) for c in (0, 1)]),
         "focal": oracles.weighted_mean(oracles.focal(LOGITS, Y, 2.0), W),
         "smooth_ap": oracles.smooth_average_precision(LOGITS, Y, W, 0.1),
         "pairwise_ranking": oracles.pairwise_ranking(LOGITS, Y, W),

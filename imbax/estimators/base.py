@@ -17,7 +17,17 @@ from imbax.estimators.images import scale_of
 from imbax.methods.class_smote import Synthetic
 from imbax.types import Batch
 
-__all__ = ["FIT", "SAMPLE", "OverSampler", "compiled", "padded", "seed_of", "size", "stream"]
+__all__ = [
+    "FIT",
+    "SAMPLE",
+    "OverSampler",
+    "compiled",
+    "dense",
+    "padded",
+    "seed_of",
+    "size",
+    "stream",
+]
 
 # Names of an estimator's random streams.
 FIT, SAMPLE = 0, 1
@@ -84,9 +94,7 @@ class OverSampler(BaseOverSampler):
                     f"rows of different shapes, {' and '.join(map(str, sorted(sizes)[:2]))}; "
                     "bring all images to one size"
                 )
-        if hasattr(X, "sparse"):  # a pandas frame of sparse columns
-            X = X.sparse.to_dense()
-        X, y = validate_data(self, X=X, y=y, reset=True, allow_nd=True, accept_sparse=False)
+        X, y = validate_data(self, X=dense(X), y=y, reset=True, allow_nd=True, accept_sparse=False)
         return X, y, binarize_y
 
     def _fit_resample(self, X, y):
@@ -142,6 +150,11 @@ class OverSampler(BaseOverSampler):
         count = np.count_nonzero(made.w)
         labels = self.classes_[np.asarray(made.y)[:count]]
         return self._outside(np.asarray(made.x)[:count]), labels
+
+
+def dense(X):
+    """A pandas frame of sparse columns as one of plain ones, anything else as it is."""
+    return X.sparse.to_dense() if hasattr(X, "sparse") else X
 
 
 def seed_of(random_state) -> int:

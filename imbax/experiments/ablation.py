@@ -17,7 +17,7 @@ _STATIC = {
     "eg_steps_5": ("five inner steps", {"num_steps": 5}),
     "eg_outer_train": ("outer loss on training rows", {"outer": "train"}),
     "eg_outer_part": ("outer loss on a third of train, held out", {"outer": "train_part"}),
-    "eg_outer_balanced": ("balanced outer loss", {"outer_loss": "balanced_bce"}),
+    "eg_outer_balanced": ("balanced outer loss", {"outer_loss": "balanced_ce"}),
     "eg_outer_focal": ("focal outer loss", {"outer_loss": "focal"}),
     "eg_outer_ap": ("smooth average precision as outer loss", {"outer_loss": "smooth_ap"}),
     "eg_synth_batch_16": ("16 synthetic rows in a step", {"synth_batch_size": 16}),

@@ -3,7 +3,6 @@
 import functools
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -12,9 +11,9 @@ import numpy as np
 from imbax.experiments.plan import Plan
 from imbax.methods import Facts, Method
 from imbax.methods.refit import Hparams as Refit
-from imbax.training import RESAMPLE, Curves, Program, Progress, advance, begin
-from imbax.types import Problem, Rows
-from imbax.vectorize import Vectorized, usable_cores
+from imbax.programs import compile_together, problem_of, programs_of
+from imbax.training import RESAMPLE, Curves, Program, Progress
+from imbax.vectorize import Vectorized
 
 __all__ = ["CellResult", "Engine", "host_cell", "train_cell"]
 
@@ -139,37 +138,25 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
     )
 
 
-class _Programs(NamedTuple):
-    program: Program
-    begin: Vectorized
-    advance: Vectorized
-    score: Vectorized
-
-
 def _compile(programs, sampler, shared, runs):
     """Compile a cell's programs before the first runs, all at once; returns the seconds it took."""
     started = time.perf_counter()
     if sampler:
         runs = runs | sampler.lower(shared, runs)
         runs.pop("fallback")
-    progress = runs.get("progress")
-    if progress is None:
-        progress = programs.begin.lower(shared, runs)
-    programs.advance.lower(shared, runs | {"progress": progress})
-    programs.score.lower(shared, runs | {"params": progress.best.params})
-    waiting = [f for f in (sampler, *programs[1:]) if f and f.waiting]
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        list(pool.map(Vectorized.compile, waiting))
-    return time.perf_counter() - started if waiting else 0.0
+    programs.lower(shared, runs)
+    stages = [stage for stage in (sampler, *programs[1:]) if stage and stage.waiting]
+    compile_together(stages)
+    return time.perf_counter() - started if stages else 0.0
 
 
 # Few are kept: every compiled program takes hundreds of the 65,530 memory maps a process may have.
 @functools.lru_cache(maxsize=12)
 def _sampler(resample, facts, engine):
-    """The changed training rows, by the names that `_rows` reads them by."""
+    """The changed training rows, by the names that `programs.rows_of` reads them by."""
 
     def change(shared, run):
-        key, problem = jax.random.fold_in(run["key"], RESAMPLE), _problem(shared, run)
+        key, problem = jax.random.fold_in(run["key"], RESAMPLE), problem_of(shared, run)
         changed = resample(key, problem, facts)._asdict()
         changed |= {"train": changed.pop("index"), "train_w": changed.pop("w")}
         return {name: leaf for name, leaf in changed.items() if leaf is not None}
@@ -180,30 +167,7 @@ def _sampler(resample, facts, engine):
 @functools.lru_cache(maxsize=24)
 def _programs(build: Callable[[Facts], Program], facts: Facts, piece: int, engine: Engine):
     """Compiled once for all methods and data sets that share a training and its shapes."""
-    program = build(facts)
-
-    def first(shared, run):
-        return begin(program, run["key"], _problem(shared, run), run["hparams"], run.get("theta_0"))
-
-    def more(shared, run):
-        problem = _problem(shared, run)
-        return advance(program, run["key"], problem, run["hparams"], run["progress"], piece)
-
-    def score(shared, run):
-        with jax.default_matmul_precision("float32"):
-            return program.apply(run["params"], _rows(shared, run, "test").all().x)
-
-    return _Programs(program, *(Vectorized(f, **engine._asdict()) for f in (first, more, score)))
-
-
-def _rows(shared, run, part):
-    scaling = run["shift"], run["factor"], run.get("project")
-    synth = (run.get("x_synth"), run.get("y_synth")) if part == "train" else ()
-    return Rows(*shared, run[part], run[f"{part}_w"], *scaling, *synth)
-
-
-def _problem(shared, run):
-    return Problem(*(_rows(shared, run, part) for part in Problem._fields if part in run))
+    return programs_of(build(facts), piece, **engine._asdict())
 
 
 def _with_settings(runs, start, settings):

@@ -82,10 +82,10 @@ def _on_mlp(method):
 
 
 _EG = {"kind": "meta", "paper": _PAPER, "starts_from": "ce"}
-_EG_SOURCES = ("explicit_gradient", "points", "duplicate", "supervised")
 _SAMPLER = {"kind": "sampling", "sees": TRAIN, "build": _supervised, "settings": (sv.Hparams(),)}
 _GAN_NETWORKS = ("../networks/tabular_gan", "../networks/deep_cross")
 _SMOTE_SOURCES = ("smote", "../neighbors", "duplicate", "supervised")
+_EG_SOURCES = ("explicit_gradient", "points", "class_smote", *_SMOTE_SOURCES)
 _MIXER = ("gamo", "generator", "../networks/convex_mixer", "../networks/normalized")
 _TABLE_SOURCES = ("table_rows", "amdo", "mc_ccr", "mc_rbo", "class_smote", *_MIXER, *_SMOTE_SOURCES)
 

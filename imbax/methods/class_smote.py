@@ -13,6 +13,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from imbax.class_losses import class_counts
 from imbax.methods.smote import pick, uniform_by_row
 from imbax.neighbors import nearest
 
@@ -21,7 +22,6 @@ __all__ = [
     "Synthetic",
     "by_class",
     "check_rows_of_classes",
-    "class_counts",
     "class_smote",
     "slots",
 ]
@@ -61,11 +61,6 @@ def check_rows_of_classes(x: jax.Array, y: jax.Array, w: jax.Array, wanted: jax.
     """Raise AssertionError unless `x [n, d]`, `y [n]`, `w [n]` and `wanted [K]` fit each other."""
     chex.assert_rank([x, y, w, wanted], [2, 1, 1, 1], custom_message="x [n, d], y, w, wanted [K]")
     chex.assert_equal_shape_prefix([x, y, w], 1, custom_message="x, y and w differ in rows")
-
-
-def class_counts(y: jax.Array, w: jax.Array, classes: int) -> jax.Array:
-    """Rows of each class `[K]` among those with weight."""
-    return jnp.zeros(classes, jnp.int32).at[y].add((w > 0).astype(jnp.int32))
 
 
 def by_class(y: jax.Array, w: jax.Array, classes: int) -> Classes:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from imbax.methods.class_smote import class_counts
+from imbax.class_losses import class_counts
 from imbax.networks.normalized import NormalizedNetwork, Stats
 from imbax.training import each_batch, shuffled_minibatches
 from imbax.types import Batch, Params, Rows

@@ -10,6 +10,9 @@ training rows, outer rows and synthetic rows and does
 X_synth starts as the training rows of the minority with C_θ₀(x) <= c, has the minority's label,
 and persists over epochs. Source: Yasinnik et al. 2022 (arXiv:2202.10550), section 3, Algorithm 1.
 
+Of more than two classes, every one but the largest has points of its own label, and C is that
+label's probability; the paper leaves this to future work.
+
 Where the paper is silent or at odds with itself, the fields of `Config` and `Hparams` name the
 reading taken. Equation 1 has the inner loss on synthetic rows alone, Algorithm 1 on the union: the
 union is the default. The abstract speaks of average precision, the algorithm of the loss:
@@ -18,22 +21,29 @@ chosen checkpoint. η₂ = 0 (`frozen=True`) is the ablation in which only the m
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from imbax.bilevel import inner_update, outer_gradient
 from imbax.density import log_density
-from imbax.losses import OBJECTIVES, binary_cross_entropy, supervised_loss, weighted_mean
-from imbax.methods.duplicate import synthetic_count
-from imbax.methods.points import bounding_box, hold, jitter, within
+from imbax.losses import OBJECTIVES, cross_entropy, supervised_loss, weighted_mean
+from imbax.methods.class_smote import slots
+from imbax.methods.points import (
+    bounding_box,
+    deviations,
+    hold,
+    jitter,
+    smaller_classes,
+    within,
+)
 from imbax.training import (
     Fit,
     Points,
     Program,
     each_batch,
-    minority_positions,
+    number_of_classes,
     random_order,
     shuffled_minibatches,
 )
@@ -46,11 +56,11 @@ class Config(NamedTuple):
     """Choices fixed at compile time; the first value named is the default."""
 
     max_minority: int
-    """Upper bound on minority rows in the training part (shapes depend on it)."""
+    """Upper bound on training rows of all classes but the largest (shapes depend on it)."""
     max_synth: int
     """Upper bound on synthetic rows."""
     n_synth: str = "double"
-    """How many: "double" the minority, or "balance" the classes."""
+    """How many: "double" each class but the largest, or "balance" them."""
     frozen: bool = False
     """Leave the points where they start: η₂ = 0 without paying for the outer gradient."""
     inner: str = "union"
@@ -59,8 +69,8 @@ class Config(NamedTuple):
     """Inner steps K >= 1."""
     outer: str = "valid"
     """Rows of the outer loss: "valid", "train", or "train_part" (a third of train, held out)."""
-    outer_loss: str = "bce"
-    """"bce", "balanced_bce", "focal", "smooth_ap" or "pairwise_ranking" (`losses.OBJECTIVES`)."""
+    outer_loss: str = "ce"
+    """"ce", "balanced_ce", "focal", "smooth_ap" or "pairwise_ranking" (`losses.OBJECTIVES`)."""
     constraint: str = "none"
     """"none", "box" of the training rows, or "trust_region" of radius `Hparams.radius`."""
     fixed_columns: tuple[int, ...] = ()
@@ -87,11 +97,13 @@ class Hparams(NamedTuple):
     damping: float = 0.0
     """α in [0, 1): share of the old θ that is kept."""
     confidence: float = 1.0
-    """c in [0, 1]: only minority rows with C_θ₀(x) <= c are duplicated; 1 means all."""
+    """c in [0, 1]: only rows with C_θ₀(x) <= c are duplicated; 1 means all."""
     jitter: float = 0.0
-    """Gaussian noise on the starting points, in minority standard deviations per column."""
+    """Gaussian noise on the starting points, in their class's standard deviations per column."""
     radius: float = 0.1
     """Trust region: largest Euclidean distance from the starting point."""
+    wanted: Any = ()
+    """`[K]`: points of each class in place of `Config.n_synth`; none of the largest."""
 
 
 class Info(NamedTuple):
@@ -110,6 +122,8 @@ class State(NamedTuple):
     """`[m, d]`."""
     x_start: jax.Array
     """`[m, d]`."""
+    y_synth: jax.Array
+    """`[m]`."""
     w_synth: jax.Array
     """`[m]`, 0 = padding or too confident at the start."""
     low: jax.Array
@@ -130,20 +144,25 @@ def init(
     hparams: Hparams,
     theta_0: Params,
 ) -> State:
-    """Duplicate the uncertain minority rows and set the stage."""
+    """Duplicate the uncertain rows of every class but the largest and set the stage."""
     train = problem.train
-    positions, n_minority = minority_positions(train, config.max_minority)
-    number = jnp.arange(config.max_synth)
-    x = train.take(positions[number % jnp.maximum(n_minority, 1)]).x
-    wanted = number < synthetic_count(train, config.n_synth)
-    uncertain = jax.nn.sigmoid(network.apply(theta_0, x)) <= hparams.confidence
+    classes = number_of_classes(network.apply, theta_0, train)
+    few, largest = smaller_classes(train, classes)
+    more = few.counts if config.n_synth == "double" else jnp.maximum(largest - few.counts, 0)
+    more = hparams.wanted if len(hparams.wanted) else more
+    c, wanted = slots(jnp.where(few.counts > 0, more, 0), config.max_synth)
+    place = jnp.arange(config.max_synth) - jnp.searchsorted(c, c)
+    x = train.take(few.row(c, place % jnp.maximum(few.counts[c], 1))).x
+    y = c.astype(train.target.dtype)
+    certainty = jnp.exp(-cross_entropy(network.apply(theta_0, x), y))
+    uncertain = certainty <= hparams.confidence
 
     noise_key, part_key = jax.random.split(key)
-    x = x + hparams.jitter * jitter(noise_key, x, train, positions, n_minority)
+    x = x + hparams.jitter * jitter(noise_key, x, deviations(train, few, config.max_minority)[c])
     low, high = bounding_box(train) if config.constraint == "box" else (jnp.zeros(x.shape[1]),) * 2
     part = _random_third(part_key, train.w) if config.outer == "train_part" else 0 * train.w
     w = (wanted & uncertain).astype(x.dtype)
-    return State(theta_0, x, x, w, low, high, part, Info(*jnp.zeros(2)))
+    return State(theta_0, x, x, y, w, low, high, part, Info(*jnp.zeros(2)))
 
 
 def step(
@@ -166,7 +185,7 @@ def step(
       outer: outer rows X₂.
       outer_loss_fn: `(params, Batch) -> scalar`; default the weighted mean of `loss_fn`.
     """
-    x, y = state.x_synth, jnp.ones(state.x_synth.shape[0], state.x_synth.dtype)
+    x, y = state.x_synth, state.y_synth
     batch, w, eta1 = _inner_weights(config.inner, batch, state.w_synth, hparams.eta1)
     inner = {"step_size": eta1, "batch": batch, "w_synth": w, "num_steps": config.num_steps}
     if config.frozen:
@@ -190,7 +209,7 @@ def explicit_gradient(network: Network, config: Config) -> Program:
       ValueError: an option that is none of those its field names.
     """
     _check(config)
-    loss_fn = supervised_loss(network.apply, binary_cross_entropy)
+    loss_fn = supervised_loss(network.apply)
 
     def outer_loss_fn(params, rows):
         return OBJECTIVES[config.outer_loss](network.apply(params, rows.x), rows.y, rows.w)
@@ -208,16 +227,18 @@ def explicit_gradient(network: Network, config: Config) -> Program:
         outer_order, outer_window = _cycle(outer_key, outer_rows.w, config.outer_batch_size)
         # The points are put in this epoch's order once, so that each batch of them is a slice.
         order, window = _cycle(synth_key, state.w_synth, config.synth_batch_size)
-        x_start, w_synth = state.x_start[order], state.w_synth[order]
+        kept = [leaf[order] for leaf in (state.x_start, state.y_synth, state.w_synth)]
 
         def one_batch(carry, number, drawn):
             params, x_synth = carry
             points, at = window(number)
+            x_start, y_synth, w_synth = map(points, kept)
             now = state._replace(
                 params=params,
                 x_synth=points(x_synth),
-                x_start=points(x_start),
-                w_synth=points(w_synth),
+                x_start=x_start,
+                y_synth=y_synth,
+                w_synth=w_synth,
             )
             outer = outer_rows.take(outer_window(number)[0](outer_order))
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
@@ -236,7 +257,7 @@ def explicit_gradient(network: Network, config: Config) -> Program:
         apply=network.apply,
         init=begin,
         epoch=epoch,
-        fit=lambda state: Fit(state.params, Points(state.x_start, state.x_synth, state.w_synth)),
+        fit=lambda state: Fit(state.params, _points(state)),
         checkpoint=config.checkpoint,
         start_admissible=True,
         monitor=None if config.frozen else _watched,
@@ -310,6 +331,10 @@ def _constrain(config, hparams, state, x):
         x = within(x, state.x_start, hparams.radius)
     # Again, for a jittered start may lie outside the box, and sums round.
     return hold(x, state.x_start, config.fixed_columns) if config.fixed_columns else x
+
+
+def _points(state):
+    return Points(state.x_start, state.x_synth, state.y_synth, state.w_synth)
 
 
 def _watched(state, problem):

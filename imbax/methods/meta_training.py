@@ -1,7 +1,7 @@
 """What Meta-Weight-Net, L2RW and MetaBalance share: with each training batch comes a balanced one.
 
 An epoch visits the training rows as `supervised` does, in shuffled batches. To every batch belongs
-a meta batch, half minority and half majority, drawn with replacement within each class. A method is
+a meta batch with as many rows of each class, drawn with replacement within each class. A method is
 a `step` from both batches and its state to the next state.
 """
 
@@ -12,8 +12,15 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from imbax.losses import binary_cross_entropy, supervised_loss, weighted_mean
-from imbax.training import Fit, Program, balanced_draws, each_batch, shuffled_minibatches
+from imbax.losses import supervised_loss, weighted_mean
+from imbax.training import (
+    Fit,
+    Program,
+    balanced_draws,
+    each_batch,
+    number_of_classes,
+    shuffled_minibatches,
+)
 from imbax.types import Batch, LossFn, Network, Params
 
 __all__ = ["Config", "State", "follow", "mean_loss", "optimizer", "program"]
@@ -62,7 +69,7 @@ def program(
       ValueError: an option that is none of those its field names.
     """
     _check(config)
-    loss_fn = supervised_loss(network.apply, binary_cross_entropy)
+    loss_fn = supervised_loss(network.apply)
 
     def begin(key, problem, hparams, start):
         # The classifier starts where that of `supervised` does.
@@ -75,7 +82,8 @@ def program(
         train = problem.train
         batches = shuffled_minibatches(train_key, train, config.batch_size)
         meta_rows = problem.valid if config.meta_rows == "valid" else train
-        draw = balanced_draws(meta_rows, config.meta_batch_size)
+        classes = number_of_classes(network.apply, state.params, train)
+        draw = balanced_draws(meta_rows, config.meta_batch_size, classes)
 
         def one_batch(state, number, drawn):
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)

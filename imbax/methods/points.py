@@ -3,27 +3,46 @@
 import jax
 import jax.numpy as jnp
 
+from imbax.class_losses import class_counts
+from imbax.methods.class_smote import Classes, by_class
 from imbax.types import Rows
 
-__all__ = ["bounding_box", "hold", "jitter", "within"]
+__all__ = ["bounding_box", "deviations", "hold", "jitter", "smaller_classes", "within"]
 
 
-def jitter(
-    key: jax.Array, x: jax.Array, train: Rows, positions: jax.Array, n_minority: jax.Array
-) -> jax.Array:
-    """Gaussian noise `[m, d]` in standard deviations of the minority per column.
+def smaller_classes(train: Rows, classes: int) -> tuple[Classes, jax.Array]:
+    """The rows of every class but the largest, which counts as having none; and how many it has.
 
-    One stream per point, so that the bound on m changes no draw.
+    Of two classes the second is the minority, whatever their numbers.
+    """
+    y = train.y.astype(jnp.int32)
+    counts = class_counts(y, train.w, classes)
+    largest = 0 if classes == 2 else counts.argmax()
+    return by_class(y, jnp.where(y == largest, 0, train.w), classes), counts[largest]
+
+
+def deviations(train: Rows, few: Classes, max_rows: int) -> jax.Array:
+    """Standard deviations `[K, d]` of the columns within each class.
 
     Args:
-      key: random key.
-      x: the points `[m, d]`.
-      train: training view.
-      positions: of its minority rows, the first `n_minority` of them real.
-      n_minority: how many.
+      train: the view.
+      few: its rows by class.
+      max_rows: static upper bound on these rows.
+    """
+    rows, classes = train.take(few.order[:max_rows]), len(few.counts)
+    y, counts = rows.y.astype(jnp.int32), jnp.maximum(few.counts, 1)[:, None]
+    mine = (jnp.arange(len(y)) < few.counts.sum())[:, None]
+    mean_of = lambda x: jax.ops.segment_sum(jnp.where(mine, x, 0), y, classes) / counts  # noqa: E731
+    return jnp.sqrt(mean_of((rows.x - mean_of(rows.x)[y]) ** 2))
+
+
+def jitter(key: jax.Array, x: jax.Array, deviation: jax.Array) -> jax.Array:
+    """Gaussian noise `[m, d]` for points `x [m, d]`, times `deviation [m, d]`.
+
+    One stream per point, so that the bound on m changes no draw.
     """
     draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), x.shape[1:], x.dtype)  # noqa: E731
-    return _deviation(train, positions, n_minority) * jax.vmap(draw)(jnp.arange(x.shape[0]))
+    return deviation * jax.vmap(draw)(jnp.arange(x.shape[0]))
 
 
 def bounding_box(train: Rows) -> tuple[jax.Array, jax.Array]:
@@ -43,11 +62,3 @@ def hold(x: jax.Array, start: jax.Array, columns: tuple[int, ...]) -> jax.Array:
     """Points `[m, d]` with some columns as they started."""
     columns = jnp.array(columns)
     return x.at[:, columns].set(start[:, columns])
-
-
-def _deviation(train, positions, n_minority):
-    """Standard deviation `[d]` of the minority's training rows."""
-    x = train.take(positions).x
-    real = (jnp.arange(x.shape[0]) < n_minority)[:, None]
-    mean = jnp.where(real, x, 0).sum(0) / n_minority
-    return jnp.sqrt(jnp.where(real, (x - mean) ** 2, 0).sum(0) / n_minority)

@@ -16,9 +16,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.class_losses import Loss
-from imbax.losses import binary_cross_entropy, supervised_loss, weighted_mean
-from imbax.training import Fit, Minibatches, Program, each_batch, shuffled_minibatches
+from imbax.class_losses import Loss, class_counts
+from imbax.losses import cross_entropy, supervised_loss, weighted_mean
+from imbax.training import (
+    Fit,
+    Minibatches,
+    Program,
+    each_batch,
+    number_of_classes,
+    shuffled_minibatches,
+)
 from imbax.types import Network, Params, Rows
 
 __all__ = ["Context", "Hparams", "State", "supervised"]
@@ -46,7 +53,7 @@ class Context(NamedTuple):
     """What a loss may depend on beside its batch: the same for all batches of an epoch."""
 
     counts: jax.Array
-    """Training rows of the majority and the minority `[2]`, without padding."""
+    """Training rows of each class `[K]`, without padding."""
     epoch: jax.Array
     """Epochs done."""
     hparams: Mapping[str, jax.Array]
@@ -56,7 +63,7 @@ class Context(NamedTuple):
 def supervised(
     network: Network,
     *,
-    loss_for: Callable[[Context], Loss] = lambda context: binary_cross_entropy,
+    loss_for: Callable[[Context], Loss] = lambda context: cross_entropy,
     minibatches: Callable[[jax.Array, Rows, int], Minibatches] = shuffled_minibatches,
     batch_size: int = 128,
     b1: float = 0.5,
@@ -66,7 +73,7 @@ def supervised(
 
     Args:
       network: `init` and `apply`.
-      loss_for: called once an epoch, gives the loss `(logits [n], y [n]) -> [n]` of its batches;
+      loss_for: called once an epoch, gives the `class_losses.Loss` of its batches;
         `lambda context: loss` for one that depends on nothing else.
       minibatches: `(key, rows, batch_size) -> Minibatches`.
       batch_size: rows per step, >= 1.
@@ -83,7 +90,9 @@ def supervised(
 
     def epoch(key, state, problem, hparams):
         update = optimizer(hparams).update
-        context = Context(_class_counts(problem.train), state.epoch, hparams.loss)
+        classes = number_of_classes(network.apply, state.params, problem.train)
+        counts = class_counts(problem.train.y, problem.train.w, classes)
+        context = Context(counts, state.epoch, hparams.loss)
         loss_fn = supervised_loss(network.apply, loss_for(context))
 
         def step(state, number, batch):
@@ -109,9 +118,3 @@ def supervised(
         fit=lambda state: Fit(state.params),
         checkpoint=checkpoint,
     )
-
-
-def _class_counts(train):
-    real = train.w > 0
-    minority = (real & (train.y > 0.5)).sum()
-    return jnp.stack([real.sum() - minority, minority])

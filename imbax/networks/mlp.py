@@ -1,4 +1,4 @@
-"""A multilayer perceptron with one logit, and the bridge from Flax to pure functions."""
+"""A multilayer perceptron, and the bridge from Flax to pure functions."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,11 +12,12 @@ __all__ = ["MLP", "functional", "mlp"]
 
 
 class MLP(nnx.Module):
-    """Linear layers with an activation between them; `x [n, d] -> logits [n]`.
+    """Linear layers with an activation between them; `x [n, d] -> logits [n]`, or `[n, K]` of more
+    than two classes.
 
-    With `cosine_scale` s the last layer is `s (cos(h, W_1) - cos(h, W_0))`, the logit of a softmax
-    over the two classes' cosines with the last hidden features h, which margin losses need. Columns
-    of x that are not `live [d]` are zero in every row.
+    With `cosine_scale` s the logits are s times the cosines of each class's weights with the last
+    hidden features h, which margin losses need; of two classes `s (cos(h, W_1) - cos(h, W_0))`.
+    Columns of x that are not `live [d]` are zero in every row.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class MLP(nnx.Module):
         *,
         activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
         cosine_scale: float | None = None,
+        classes: int = 2,
         live: jax.Array | None = None,
         rngs: nnx.Rngs,
     ):
@@ -35,9 +37,9 @@ class MLP(nnx.Module):
             layers.append(Linear(width, wider, live=live, rngs=rngs))
             width, live = wider, None
         if cosine_scale is None:
-            layers.append(Linear(width, 1, live=live, rngs=rngs))
+            layers.append(Linear(width, classes if classes > 2 else 1, live=live, rngs=rngs))
         else:
-            layers.append(Cosine(width, 2, scale=cosine_scale, rngs=rngs))
+            layers.append(Cosine(width, classes, scale=cosine_scale, rngs=rngs))
         self.layers = nnx.List(layers)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -45,6 +47,8 @@ class MLP(nnx.Module):
         for layer in hidden:
             x = self.activation(layer(x))
         x = last(x)
+        if x.shape[-1] > 2:
+            return x
         return x[..., 0] if x.shape[-1] == 1 else x[..., 1] - x[..., 0]
 
 
@@ -53,9 +57,10 @@ def mlp(
     hidden: Sequence[int] = (128, 16),
     activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
     cosine_scale: float | None = None,
+    classes: int = 2,
 ) -> Network:
     """The papers' classifier as two pure functions; see `MLP`."""
-    options = {"activation": activation, "cosine_scale": cosine_scale}
+    options = {"activation": activation, "cosine_scale": cosine_scale, "classes": classes}
     return functional(lambda rngs, live: MLP(features, hidden, **options, live=live, rngs=rngs))
 
 

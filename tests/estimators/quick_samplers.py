@@ -2,7 +2,16 @@
 
 from sklearn.base import clone
 
-from imbax import AMDO, BAGAN, GAMO, MCCCR, MCRBO, DeepSMOTE
+from imbax import (
+    AMDO,
+    BAGAN,
+    GAMO,
+    MCCCR,
+    MCRBO,
+    DeepSMOTE,
+    ExplicitGradientClassifier,
+    ExplicitGradientOverSampler,
+)
 
 QUICK = {
     "AMDO": AMDO(random_state=0),
@@ -20,6 +29,9 @@ QUICK = {
         random_state=0,
     ),
 }
+POINTS = ExplicitGradientOverSampler(
+    ExplicitGradientClassifier(hidden_layer_sizes=(8,), max_iter=5), random_state=0
+)
 OF_TABLES = [name for name in QUICK if name != "BAGAN"]
 
 

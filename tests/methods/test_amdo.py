@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from imbax.class_losses import class_counts
 from imbax.methods.amdo import amdo, company, directions, ellipsoid
-from imbax.methods.class_smote import class_counts
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)

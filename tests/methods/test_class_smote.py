@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imbax.methods.class_smote import class_counts, class_smote
+from imbax.class_losses import class_counts
+from imbax.methods.class_smote import class_smote
 
 KEY = jax.random.key(0)
 COUNTS = (20, 9, 4, 1)

@@ -49,7 +49,7 @@ def one_step(hparams=None, state=None, **config):
     return compiled_step(Config(**(SIZES | config)))(hparams, state)
 
 
-def by_hand(hparams=None, inner="union", num_steps=1, outer_loss="bce"):
+def by_hand(hparams=None, inner="union", num_steps=1, outer_loss="ce"):
     """θ' and X_synth after one step, from sums over rows; no weights, no padding, no `imbax`."""
     h = hparams or Hparams()
     points = MINORITY[jax.nn.sigmoid(NETWORK.apply(THETA_0, MINORITY)) <= h.confidence]
@@ -72,7 +72,7 @@ def by_hand(hparams=None, inner="union", num_steps=1, outer_loss="bce"):
             slope = jax.grad(inner_loss)(params, x)
             params = jax.tree.map(lambda p, g: p - h.eta1 * g, params, slope)
         logits = NETWORK.apply(params, VALID.x)
-        if outer_loss == "bce":
+        if outer_loss == "ce":
             return total(params, VALID.x, VALID.y) / len(VALID.x), params
         return OBJECTIVES[outer_loss](logits, VALID.y, jnp.ones(len(VALID.x))), params
 
@@ -94,7 +94,7 @@ CHOICES = {
     "synth": {"inner": "synth"},
     "sum_of_means": {"inner": "sum_of_means"},
     "num_steps": {"num_steps": 3},
-    "balanced_bce": {"outer_loss": "balanced_bce"},
+    "balanced_ce": {"outer_loss": "balanced_ce"},
     "focal": {"outer_loss": "focal"},
     "smooth_ap": {"outer_loss": "smooth_ap"},
     "pairwise_ranking": {"outer_loss": "pairwise_ranking"},
@@ -347,7 +347,7 @@ def test_a_start_is_needed():
         ({"outer": "test"}, "outer is one of valid, train, train_part; got 'test'"),
         (
             {"outer_loss": "ap"},
-            "outer_loss is one of bce, balanced_bce, focal, smooth_ap, pairwise_ranking; got 'ap'",
+            "outer_loss is one of ce, balanced_ce, focal, smooth_ap, pairwise_ranking; got 'ap'",
         ),
         ({"constraint": "ball"}, "constraint is one of none, box, trust_region; got 'ball'"),
         ({"checkpoint": "first"}, "checkpoint is one of best, last; got 'first'"),

@@ -1,0 +1,366 @@
+"""What imbax's classifiers share: rows, labels, weights, members, stopping, probabilities."""
+
+from functools import lru_cache, partial
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from imbax.errors import InputError
+from imbax.estimators.base import FIT, seed_of, size, stream
+from imbax.networks.mlp import mlp
+from imbax.programs import Programs, programs_of
+from imbax.training import Program
+from imbax.types import Network
+
+__all__ = ["Members", "NeuralClassifier", "inside_of"]
+
+_ACTIVATIONS = {
+    "relu": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "logistic": jax.nn.sigmoid,
+    "identity": lambda x: x,
+}
+# Rows whose probabilities are computed at a time.
+_BLOCK = 8192
+
+
+class Members(NamedTuple):
+    """The rows of R trainings, as `programs` has them, and what is known of them."""
+
+    shared: tuple[np.ndarray, np.ndarray]
+    """Scaled rows and internal labels, padded."""
+    runs: dict[str, Any]
+    """Leaves `[R, ...]`."""
+    counts: np.ndarray
+    """`[R, K]`: training rows of each internal class."""
+    prior: np.ndarray
+    """`[R, K]`: the share of each internal class in the weights that are trained on."""
+
+
+class NeuralClassifier(ClassifierMixin, BaseEstimator):
+    """Trains its members as one program and averages their probabilities.
+
+    A classifier defines `_learn`. Inside, rows are scaled, and of two classes the rarer is 1.
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(_ACTIVATIONS))],
+        "network": [callable, None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "fold_ensemble": ["boolean"],
+        "recalibrate": ["boolean"],
+        "scaling": [StrOptions({"min_max", "z_score"}), None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+    # Whether validation rows are needed also where training does not stop early.
+    _validates = False
+
+    def fit(self, X, y, sample_weight=None):
+        """Train on rows `X (n, d)` with labels `y (n,)` and weights `sample_weight (n,)`.
+
+        Rows of weight 0 are left out.
+        """
+        self._validate_params()
+        if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
+            raise InputError("Multilabel and multioutput targets are not supported; y is (n,)")
+        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        check_classification_targets(y)
+        w = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        some = w > 0
+        X, y, w = X[some], y[some], w[some]
+        before = self._started(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InputError(
+                f"y has one class only, {self.classes_.tolist()[0]!r}; expected at least two"
+            )
+        if lone := self.classes_[np.bincount(labels) == 1].tolist() * self._has_validation():
+            raise InputError(
+                f"class {lone[0]!r} has a single row; expected at least one to train on and one to "
+                "validate on"
+            )
+        self._inside = inside_of(np.bincount(labels))
+        self._scale = _scale_of(X, self.scaling)
+        self._prior = np.bincount(self._inside[labels], w) / w.sum()
+        self._seed = seed_of(self.random_state)
+        members = self._members(X, labels, w, sample_weight is not None)
+        self._params, curves = self._learn(members, before)
+        self._keep(curves)
+        if self.recalibrate:
+            self._shift = np.log(self._prior) - np.log(self._trained_prior(members))
+        return self
+
+    def predict_proba(self, X):
+        """Probabilities `(n, K)` of the classes in the order of `classes_`, float32."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        apply = self._network().apply
+        shift = self._shift if self.recalibrate else np.zeros((1, len(self.classes_)))
+        shift = shift.astype(np.float32)
+        blocks = [X[i : i + _BLOCK] for i in range(0, len(X), _BLOCK)]
+        return np.concatenate(
+            [
+                _probabilities(apply, self._params, shift, _filled(self._scale.inside(x)))[: len(x)]
+                for x in blocks
+            ]
+        )[:, self._inside]
+
+    def predict(self, X):
+        """The likeliest class of each row `(n,)`."""
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(1)]
+
+    def _learn(self, members: Members, before) -> tuple[Any, list]:
+        """Parameters `[R, ...]` of the members' networks and the curves of each training."""
+        raise NotImplementedError
+
+    def _trained_prior(self, members):
+        """`[R, K]`: shares of the internal classes as training has them."""
+        return members.prior
+
+    def _network(self):
+        """Of the classifier; the same object for the same options."""
+        return self._network_with(cosine_scale=None)
+
+    def _network_with(self, cosine_scale):
+        hidden = tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
+        sizes = self.n_features_in_, hidden, self.activation, len(self.classes_)
+        return _network_of(self.network, *sizes, cosine_scale)
+
+    def _has_validation(self):
+        return self.early_stopping or self.fold_ensemble or self._validates
+
+    def _started(self, y):
+        """The parameters to go on from, where `warm_start` asks for it."""
+        if not (self.warm_start and hasattr(self, "_params")):
+            return None
+        if missing := set(np.unique(y).tolist()) ^ set(self.classes_.tolist()):
+            raise InputError(
+                f"warm_start goes on with the same classes, but {sorted(map(str, missing))} are "
+                "not in both; fit a new classifier"
+            )
+        return self._params
+
+    def _members(self, X, labels, w, weighted) -> Members:
+        """Cut, resampled, scaled and padded."""
+        parts = self._parts(X, self._inside[labels])
+        rows, wanted, weights, first = [X], [labels], [w], len(X)
+        sampler = self._sampler()
+        if sampler is not None and weighted:
+            raise InputError("sample_weight says nothing of new rows; give it without a sampler")
+        trains = []
+        for r, (train, _) in enumerate(parts):
+            if sampler is None:
+                trains.append(train)
+                continue
+            made = clone(sampler)
+            if "random_state" in made.get_params():
+                made.set_params(random_state=(self._seed + r) % 2**31)
+            x, y = made.fit_resample(X[train], labels[train])
+            rows.append(x)
+            wanted.append(y)
+            weights.append(np.ones(len(x)))
+            trains.append(first + np.arange(len(x)))
+            first += len(x)
+        x, y, w = map(np.concatenate, (rows, wanted, weights))
+        w = w * compute_sample_weight(self.class_weight, self.classes_[y])
+        y, K = self._inside[y], len(self.classes_)
+        counts = np.stack([np.bincount(y[train], minlength=K) for train in trains])
+        prior = np.stack([np.bincount(y[train], w[train], minlength=K) for train in trains])
+        valids = [valid for _, valid in parts]
+        runs = {
+            **_padded("train", trains, w),
+            **_padded("valid", valids, np.ones(len(w))),
+            "shift": np.zeros((len(parts), x.shape[1]), np.float32),
+            "factor": np.tile(self._scale.live.astype(np.float32), (len(parts), 1)),
+            "key": jax.vmap(lambda r: jax.random.fold_in(stream(self._seed, FIT), r))(
+                jnp.arange(len(parts))
+            ),
+        }
+        more = size(len(x)) - len(x)
+        x = np.pad(self._scale.inside(x), ((0, more), (0, 0)))
+        shared = x, np.pad(y, (0, more)).astype(np.float32)
+        return Members(shared, runs, counts, prior / prior.sum(1, keepdims=True))
+
+    def _parts(self, X, labels):
+        """Training and validation rows of each member."""
+        if self.fold_ensemble:
+            folds = max(self.n_estimators, 2)
+            cut = StratifiedKFold(folds, shuffle=True, random_state=self._seed)
+        elif self._has_validation():
+            cut = StratifiedShuffleSplit(
+                self.n_estimators, test_size=self.validation_fraction, random_state=self._seed
+            )
+        else:
+            everything = np.arange(len(X))
+            return [(everything, everything[:0])] * self.n_estimators
+        return list(cut.split(X, labels))
+
+    def _sampler(self):
+        """What changes each member's training rows beforehand."""
+        return None
+
+    def _compiled(self, build, members, *options) -> Programs:
+        """The pieces of the training `build(*options)`; those seen before need not be compiled."""
+        # Where an epoch ranks all validation rows right, later ones may still be better elsewhere.
+        checkpoint = "latest_best" if self._has_validation() else "last"
+        one = len(members.counts) == 1
+        return _compiled(build, _piece(self.max_iter), checkpoint, one, *options)
+
+    def _with(self, members, hparams, theta_0=None):
+        """The members' runs with numbers, and parameters to start from."""
+        number = len(members.counts)
+        each = lambda v: np.broadcast_to(np.float32(v), (number, *np.shape(v)))  # noqa: E731
+        hparams = jax.tree.map(each, hparams)
+        start = {} if theta_0 is None else {"theta_0": theta_0}
+        return members.runs | {"hparams": hparams} | start
+
+    def _run(self, programs: Programs, members: Members, runs: dict[str, Any]):
+        """Train to the end, or until no member has got better for `n_iter_no_change` epochs.
+
+        Returns:
+          The best checkpoints' `Fit` `[R, ...]`, and `Curves` `[R, epochs]`.
+        """
+        shared = programs.advance.replicate(members.shared)
+        progress, curves = programs.begin(shared, runs), []
+        each = _piece(self.max_iter)
+        for done in range(each, self.max_iter + 1, each):
+            progress, curve = programs.advance(shared, runs | {"progress": progress})
+            curves.append(jax.device_get(curve))
+            if self.verbose:
+                self._tell(done - each, curves[-1])
+            if self.early_stopping:
+                best = np.concatenate([c.valid_average_precision for c in curves], 1).argmax(1)
+                if (done - best > self.n_iter_no_change).all():
+                    break
+        if np.asarray(progress.diverged).any():
+            raise InputError("training did not stay finite; lower learning_rate_init")
+        joined = jax.tree.map(lambda *parts: np.concatenate(parts, 1), *curves)
+        return jax.device_get(progress.best), joined
+
+    def _tell(self, done, curve):
+        losses, scores = curve.train_loss.mean(0), curve.valid_average_precision.mean(0)
+        for number, (loss, score) in enumerate(zip(losses, scores, strict=True), done + 1):
+            told = f"Iteration {number}, loss = {loss:.8f}"
+            if self._has_validation():
+                told += f", validation average precision = {score:.6f}"
+            print(told)
+
+    def _keep(self, curves):
+        """The history of all trainings, mean over members."""
+        losses, scores = (
+            np.concatenate([getattr(curve, name) for curve in curves], 1)
+            for name in ("train_loss", "valid_average_precision")
+        )
+        self.loss_curve_ = losses.mean(0).tolist()
+        self.n_iter_ = len(self.loss_curve_)
+        self.validation_scores_ = self.best_validation_score_ = None
+        if self._has_validation():
+            self.validation_scores_ = scores.mean(0).tolist()
+            self.best_validation_score_ = float(scores.max(1).mean())
+
+
+class _Scale(NamedTuple):
+    """x inside = (x - shift) * factor; a constant column becomes 0."""
+
+    shift: np.ndarray
+    factor: np.ndarray
+
+    @property
+    def live(self):
+        """`[d]`: columns that vary."""
+        return self.factor > 0
+
+    def inside(self, x):
+        """Rows `[n, d]` as float32."""
+        return ((x.astype(np.float64) - self.shift) * self.factor).astype(np.float32)
+
+    def outside(self, x):
+        """Rows `[n, d]` from inside; constant columns get their value."""
+        factor = np.where(self.live, self.factor, 1)
+        return np.where(self.live, x.astype(np.float64) / factor, 0) + self.shift
+
+
+def _scale_of(X, scaling):
+    X = X.astype(np.float64)
+    low, span = X.min(0), np.ptp(X, axis=0)
+    usable = span > np.finfo(np.float32).tiny
+    if scaling == "z_score":
+        low, span = X.mean(0), X.std(0)
+    if scaling is None:
+        low, span = np.where(usable, 0, low), np.ones(X.shape[1])
+    return _Scale(low, np.where(usable, 1 / np.where(usable, span, 1), 0))
+
+
+def inside_of(counts):
+    """The internal number `[K]` of each class: of two, the rarer is 1."""
+    if len(counts) == 2 and counts[0] < counts[1]:
+        return np.array([1, 0])
+    return np.arange(len(counts))
+
+
+def _padded(part, rows, w):
+    """Row numbers and weights `[R, m]` under their names."""
+    most = size(max(map(len, rows)))
+    index = np.stack([np.pad(r, (0, most - len(r))) for r in rows])
+    weights = np.stack([np.pad(w[r], (0, most - len(r))) for r in rows])
+    return {part: index.astype(np.int32), f"{part}_w": weights.astype(np.float32)}
+
+
+def _filled(x):
+    """Up to a whole block, so that one program serves most."""
+    return np.pad(x, ((0, min(size(len(x)), _BLOCK) - len(x)), (0, 0)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _probabilities(apply, params, shift, x):
+    """`[n, K]`, the mean over members, whose logits get `shift [R, K]`."""
+
+    def of_member(params, shift):
+        with jax.default_matmul_precision("float32"):
+            logits = apply(params, x)
+        if logits.ndim == 1:
+            logits = jnp.stack([jnp.zeros_like(logits), logits], 1)
+        return jax.nn.softmax(logits + shift)
+
+    shift = jnp.broadcast_to(shift, (len(jax.tree.leaves(params)[0]), shift.shape[1]))
+    return jax.lax.map(lambda member: of_member(*member), (params, shift)).mean(0)
+
+
+@lru_cache(maxsize=32)
+def _network_of(given, features, hidden, activation, classes, cosine_scale) -> Network:
+    """The user's network, `(features, classes) -> Network`, or an MLP."""
+    if given is not None:
+        return given(features, classes)
+    return mlp(features, hidden, _ACTIVATIONS[activation], cosine_scale, classes)
+
+
+@lru_cache(maxsize=16)
+def _compiled(build, epochs: int, checkpoint: str, one: bool, *options: Any) -> Programs:
+    """The pieces, of so many epochs, of the training `build(*options)`; on `one` device or all."""
+    program: Program = build(*options)._replace(checkpoint=checkpoint)
+    return programs_of(program, epochs, devices=tuple(jax.devices()[:1]) if one else None)
+
+
+def _piece(max_iter: int) -> int:
+    """Epochs that are compiled as one."""
+    return max(n for n in range(1, 11) if max_iter % n == 0)

@@ -1,0 +1,337 @@
+"""Explicit Gradient as a classifier, and its points as an over-sampler for any classifier."""
+
+from numbers import Real
+
+import numpy as np
+from imblearn.over_sampling.base import BaseOverSampler
+from sklearn.base import clone
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from imbax.errors import InputError
+from imbax.estimators.base import dense, seed_of, size
+from imbax.estimators.classifier import NeuralClassifier, inside_of
+from imbax.estimators.imbalanced_mlp import supervised_program
+from imbax.losses import OBJECTIVES
+from imbax.methods import explicit_gradient as eg
+from imbax.methods import supervised as sv
+from imbax.programs import compile_together
+
+__all__ = ["ExplicitGradientClassifier", "ExplicitGradientOverSampler"]
+
+
+class ExplicitGradientClassifier(NeuralClassifier):
+    """A network trained with synthetic rows that follow the gradient taken through its own step.
+
+    First it is trained by cross-entropy; from its best epoch on, each step moves synthetic rows of
+    every class but the largest so that the step it takes with them lowers the loss on validation
+    rows. See `imbax.methods.explicit_gradient` for the equations. Columns are scaled within.
+
+    Parameters
+    ----------
+    eta1 : float, default=0.01
+        Step size η₁ of the network.
+    eta2 : float, default=10.0
+        Step size η₂ of the points; 0 leaves them where they start.
+    n_synth : {"double", "balance"}, default="double"
+        How many points: as many as each class has rows, or as many as it lacks.
+    confidence : float, default=1.0
+        Only rows to which the network gives at most this probability of their class are followed.
+    inner : {"union", "synth", "sum_of_means"}, default="union"
+        What the step is taken on: batch and points, points alone, or the sum of both means.
+    outer : {"valid", "train", "train_part"}, default="valid"
+        Rows whose loss the points follow.
+    outer_loss : {"ce", "balanced_ce", "focal", "smooth_ap", "pairwise_ranking"}, default="ce"
+        That loss; the last two are for two classes.
+    constraint : {"none", "box", "trust_region"}, default="none"
+        Where points may go: anywhere, within the range of the training rows, or near their start.
+    radius : float, default=0.1
+        Of the trust region, in scaled columns.
+    jitter : float, default=0.0
+        Noise on the starting points, in standard deviations of their class.
+    hidden_layer_sizes : array-like of int, default=(128, 16)
+    activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
+    network : callable, default=None
+        `(features, classes) -> imbax.Network` in place of the perceptron.
+    batch_size : int, default=128
+        Training rows, points and validation rows of a step.
+    learning_rate_init : float, default=1e-3
+        Adam's, of the first training.
+    max_iter : int, default=200
+        Most epochs of each of the two trainings.
+    early_stopping : bool, default=True
+        Stop each training once average precision on the validation rows (of more than two classes
+        their mean) has not got better for `n_iter_no_change` epochs. The best epoch is kept anyway.
+    validation_fraction : float, default=0.2
+    n_iter_no_change : int, default=20
+        Looked at every few epochs, at most 10.
+    class_weight : dict or "balanced", default=None
+    n_estimators : int, default=1
+        Members, trained as one program, whose probabilities are averaged; each has its own start
+        and its own validation rows.
+    fold_ensemble : bool, default=False
+        Give each member one of `n_estimators` folds (at least 2) to validate on.
+    recalibrate : bool, default=False
+        Give probabilities the class shares of y rather than those of a step, points included.
+    scaling : {"min_max", "z_score"}, default="min_max"
+        Of columns, by the rows given to fit; None: as they are.
+    warm_start : bool, default=False
+        Start the first training from the parameters of the last fit.
+    random_state : int, RandomState instance or None, default=None
+    verbose : bool, default=False
+        Print each epoch's loss.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    x_synth_ : ndarray of shape (n_synth, n_features_in_)
+        The points of the checkpoint, in the columns' own units; of all members one after the other.
+    x_start_ : ndarray of shape (n_synth, n_features_in_)
+        Where they started.
+    y_synth_ : ndarray of shape (n_synth,)
+        Their classes.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X has names.
+    n_iter_ : int
+        Epochs done, of both trainings.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, over members.
+    validation_scores_ : list of float
+        Average precision on validation rows after each epoch, over members.
+    best_validation_score_ : float
+        Of the best epochs, over members.
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **NeuralClassifier._parameter_constraints,
+        "eta1": [Interval(Real, 0, None, closed="neither")],
+        "eta2": [Interval(Real, 0, None, closed="left")],
+        "n_synth": [StrOptions({"double", "balance"})],
+        "confidence": [Interval(Real, 0, 1, closed="both")],
+        "inner": [StrOptions({"union", "synth", "sum_of_means"})],
+        "outer": [StrOptions({"valid", "train", "train_part"})],
+        "outer_loss": [StrOptions(set(OBJECTIVES))],
+        "constraint": [StrOptions({"none", "box", "trust_region"})],
+        "radius": [Interval(Real, 0, None, closed="neither")],
+        "jitter": [Interval(Real, 0, None, closed="left")],
+    }
+    _validates = True
+    # Points of each class, by an over-sampler's count.
+    _wanted = None
+
+    def __init__(
+        self,
+        *,
+        eta1=1e-2,
+        eta2=10.0,
+        n_synth="double",
+        confidence=1.0,
+        inner="union",
+        outer="valid",
+        outer_loss="ce",
+        constraint="none",
+        radius=0.1,
+        jitter=0.0,
+        hidden_layer_sizes=(128, 16),
+        activation="relu",
+        network=None,
+        batch_size=128,
+        learning_rate_init=1e-3,
+        max_iter=200,
+        early_stopping=True,
+        validation_fraction=0.2,
+        n_iter_no_change=20,
+        class_weight=None,
+        n_estimators=1,
+        fold_ensemble=False,
+        recalibrate=False,
+        scaling="min_max",
+        warm_start=False,
+        random_state=None,
+        verbose=False,
+    ):
+        self.eta1 = eta1
+        self.eta2 = eta2
+        self.n_synth = n_synth
+        self.confidence = confidence
+        self.inner = inner
+        self.outer = outer
+        self.outer_loss = outer_loss
+        self.constraint = constraint
+        self.radius = radius
+        self.jitter = jitter
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.network = network
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.n_estimators = n_estimators
+        self.fold_ensemble = fold_ensemble
+        self.recalibrate = recalibrate
+        self.scaling = scaling
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _learn(self, members, before):
+        if self.outer_loss in ("smooth_ap", "pairwise_ranking") and len(self.classes_) > 2:
+            raise InputError(
+                f"outer_loss={self.outer_loss!r} is for two classes, y has {len(self.classes_)}; "
+                'use "ce", "balanced_ce" or "focal"'
+            )
+        first = self._with(members, sv.Hparams(self.learning_rate_init), before)
+        options = self._network(), "ce", self.max_iter, self.batch_size
+        plain = self._compiled(supervised_program, members, *options)
+        moved = self._wanted is not None  # points handed on must have moved
+        options = options[0], self._config(members), moved
+        moving = self._compiled(_moving_program, members, *options)
+        second = self._with(members, self._hparams())
+        progress = plain.lower(members.shared, first)
+        moving.lower(members.shared, second | {"theta_0": progress.best.params})
+        compile_together([*plain[1:], *moving[1:]])
+
+        fit, before = self._run(plain, members, first)
+        fit, after = self._run(moving, members, second | {"theta_0": fit.params})
+        self._keep_points(fit.points)
+        return fit.params, [before, after]
+
+    def _config(self, members):
+        few = self._few(members.counts)
+        return eg.Config(
+            size(few.sum(1).max()),
+            size(self._points(members.counts).sum(1).max()),
+            self.n_synth,
+            frozen=self.eta2 == 0,
+            inner=self.inner,
+            outer=self.outer,
+            outer_loss=self.outer_loss,
+            constraint=self.constraint,
+            batch_size=self.batch_size,
+            synth_batch_size=self.batch_size,
+            outer_batch_size=self.batch_size,
+        )
+
+    def _hparams(self):
+        return eg.Hparams(
+            self.eta1,
+            self.eta2,
+            confidence=self.confidence,
+            jitter=self.jitter,
+            radius=self.radius,
+            wanted=() if self._wanted is None else self._wanted,
+        )
+
+    def _few(self, counts):
+        """`[R, K]`: rows of each class but the largest."""
+        largest = np.zeros(len(counts), int) if counts.shape[1] == 2 else counts.argmax(1)
+        few = counts.copy()
+        few[np.arange(len(few)), largest] = 0
+        return few
+
+    def _points(self, counts):
+        """`[R, K]`: points of each class."""
+        few = self._few(counts)
+        if self._wanted is not None:
+            return np.tile(self._wanted, (len(counts), 1))
+        if self.n_synth == "double":
+            return few
+        lacking = counts.max(1, keepdims=True) - few
+        return np.where(few > 0, lacking, 0)
+
+    def _keep_points(self, points):
+        some, classes = points.w > 0, self.classes_[self._inside.argsort()]
+        if self._wanted is not None:  # also those that stay where they started
+            some = np.arange(some.shape[1]) < np.tile(self._wanted.sum(), (len(some), 1))
+        self.x_synth_ = self._scale.outside(points.now[some])
+        self.x_start_ = self._scale.outside(points.start[some])
+        self.y_synth_ = classes[points.y[some].astype(int)]
+
+    def _trained_prior(self, members):
+        points = self._points(members.counts)
+        share = points / np.maximum(points.sum(1, keepdims=True), 1)
+        each = np.minimum(points.sum(1, keepdims=True), self.batch_size)
+        batch = np.minimum(members.counts.sum(1, keepdims=True), self.batch_size)
+        return (batch * members.prior + each * share) / (batch + each)
+
+
+def _moving_program(network, config, moved):
+    program = eg.explicit_gradient(network, config)
+    return program._replace(start_admissible=not moved)
+
+
+class ExplicitGradientOverSampler(BaseOverSampler):
+    """The points of Explicit Gradient as rows for any classifier.
+
+    A network learns where synthetic rows help it; these are then given to another classifier, as in
+    `imblearn.pipeline.make_pipeline(ExplicitGradientOverSampler(), classifier)`. First come the
+    original rows, bit for bit, then the new ones. The largest class, and of two classes the more
+    frequent, gets none.
+
+    Parameters
+    ----------
+    classifier : ExplicitGradientClassifier, default=None
+        The network and its training, with one member; its `n_synth` and `random_state` do not
+        count. None: the defaults.
+    sampling_strategy : float, str, dict or callable, default="auto"
+        As in imbalanced-learn.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Class to number of new rows.
+    classifier_ : ExplicitGradientClassifier
+        As it was trained.
+    is_synthetic_ : ndarray of shape (n_samples_new,)
+        Which rows of the last `fit_resample` are new.
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **BaseOverSampler._parameter_constraints,
+        "classifier": [HasMethods(["fit", "predict_proba"]), None],
+    }
+
+    def __init__(self, classifier=None, *, sampling_strategy="auto", random_state=None):
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.classifier = classifier
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+    def _check_X_y(self, X, y):
+        return super()._check_X_y(dense(X), y, accept_sparse=False)
+
+    def _fit_resample(self, X, y):
+        given = ExplicitGradientClassifier() if self.classifier is None else self.classifier
+        if not isinstance(given, ExplicitGradientClassifier):
+            raise InputError(f"classifier={given!r}, expected an ExplicitGradientClassifier")
+        if given.n_estimators > 1 or given.fold_ensemble:
+            raise InputError("classifier has several members, whose points differ; give it one")
+        learner = clone(given).set_params(random_state=seed_of(self.random_state))
+        classes, counts = np.unique(y, return_counts=True)
+        inside, wanted = inside_of(counts), np.zeros(len(counts), int)
+        wanted[inside] = [self.sampling_strategy_.get(c, 0) for c in classes]
+        largest = 0 if len(counts) == 2 else counts[inside.argsort()].argmax()
+        if wanted[largest]:
+            name = classes[inside == largest].tolist()[0]
+            raise InputError(
+                f"sampling_strategy asks for rows of {name!r}, the largest class, which gets no "
+                "points"
+            )
+        self.classifier_ = learner
+        if not wanted.any():
+            self.is_synthetic_ = np.zeros(len(X), bool)
+            return X.copy(), y.copy()
+        learner._wanted = wanted
+        learner.fit(X, y)
+        self.is_synthetic_ = np.arange(len(X) + wanted.sum()) >= len(X)
+        rows = np.concatenate([X, learner.x_synth_], dtype=X.dtype, casting="unsafe")
+        return rows, np.concatenate([y, learner.y_synth_.astype(y.dtype)])

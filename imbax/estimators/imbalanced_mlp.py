@@ -1,0 +1,220 @@
+"""A multilayer perceptron with any of imbax's losses, after any sampler."""
+
+from numbers import Real
+
+import numpy as np
+from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE, RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from imbax.class_losses import effective_number_weights
+from imbax.errors import InputError
+from imbax.estimators.classifier import NeuralClassifier
+from imbax.losses import cross_entropy
+from imbax.methods import get
+from imbax.methods import loss_methods as lm
+from imbax.methods import supervised as sv
+from imbax.training import balanced_minibatches, shuffled_minibatches
+
+__all__ = ["ImbalancedMLPClassifier"]
+
+LOSSES = {
+    "ce": lambda context: cross_entropy,
+    "focal": lm.focal,
+    "asymmetric": lm.asymmetric,
+    "class_balanced": lm.class_balanced,
+    "logit_adjustment": lm.logit_adjustment,
+    "vs_loss": lm.vs_loss,
+    "ldam": lm.ldam,
+    "ldam_drw": lm.ldam,
+}
+SAMPLERS = {
+    "ros": RandomOverSampler,
+    "smote": SMOTE,
+    "borderline_smote": BorderlineSMOTE,
+    "adasyn": ADASYN,
+    "random_under": RandomUnderSampler,
+}
+
+
+class ImbalancedMLPClassifier(NeuralClassifier):
+    """A multilayer perceptron for rare classes: losses, weights and samplers by name.
+
+    Columns are scaled within. Of more than two classes the network gives a logit for each. See
+    `imbax.methods.supervised` for the training, Adam with β₁ 0.5, and `imbax.losses` and
+    `imbax.class_losses` for the losses.
+
+    Parameters
+    ----------
+    loss : {"ce", "focal", "asymmetric", "class_balanced", "logit_adjustment", "vs_loss", "ldam", \
+"ldam_drw"} or callable, default="ce"
+        A callable takes logits, `(n,)` of two classes (the rarer is 1) or `(n, K)`, and classes
+        `(n,)`, and gives losses `(n,)` in jax.
+    loss_params : dict, default=None
+        Numbers of the loss in place of its defaults, as `{"gamma": 1.0}`.
+    sampler : {"rs", "ros", "smote", "borderline_smote", "adasyn", "random_under"} or a sampler of \
+imbalanced-learn's contract, default=None
+        What changes each member's training rows; "rs" draws balanced batches instead. Validation
+        rows stay as they are.
+    hidden_layer_sizes : array-like of int, default=(128, 16)
+    activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
+    network : callable, default=None
+        `(features, classes) -> imbax.Network` in place of the perceptron.
+    alpha : float, default=0.0
+        Weight decay, decoupled from the gradient.
+    batch_size : int, default=128
+    learning_rate_init : float, default=1e-3
+    max_iter : int, default=200
+        Most epochs.
+    early_stopping : bool, default=True
+        Set validation rows aside, keep the epoch with the best average precision on them (of more
+        than two classes their mean), and stop where it has not got better for `n_iter_no_change`
+        epochs. Otherwise all rows are trained on for `max_iter` epochs.
+    validation_fraction : float, default=0.2
+    n_iter_no_change : int, default=20
+        Looked at every few epochs, at most 10.
+    class_weight : dict or "balanced", default=None
+    n_estimators : int, default=1
+        Members, trained as one program, whose probabilities are averaged; each has its own start
+        and its own validation rows.
+    fold_ensemble : bool, default=False
+        Give each member one of `n_estimators` folds (at least 2) to validate on.
+    recalibrate : bool, default=False
+        Give probabilities the class shares of y, where a sampler or weights changed them.
+    scaling : {"min_max", "z_score"}, default="min_max"
+        Of columns, by the rows given to fit; None: as they are.
+    warm_start : bool, default=False
+        Start from the parameters of the last fit.
+    random_state : int, RandomState instance or None, default=None
+    verbose : bool, default=False
+        Print each epoch's loss.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X has names.
+    n_iter_ : int
+        Epochs done.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, over members.
+    validation_scores_ : list of float or None
+        Average precision on validation rows after each epoch, over members.
+    best_validation_score_ : float or None
+        Of the checkpoints kept, over members.
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **NeuralClassifier._parameter_constraints,
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "loss_params": [dict, None],
+        "sampler": [StrOptions({"rs", *SAMPLERS}), HasMethods("fit_resample"), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        loss="ce",
+        loss_params=None,
+        sampler=None,
+        hidden_layer_sizes=(128, 16),
+        activation="relu",
+        network=None,
+        alpha=0.0,
+        batch_size=128,
+        learning_rate_init=1e-3,
+        max_iter=200,
+        early_stopping=True,
+        validation_fraction=0.2,
+        n_iter_no_change=20,
+        class_weight=None,
+        n_estimators=1,
+        fold_ensemble=False,
+        recalibrate=False,
+        scaling="min_max",
+        warm_start=False,
+        random_state=None,
+        verbose=False,
+    ):
+        self.loss = loss
+        self.loss_params = loss_params
+        self.sampler = sampler
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.network = network
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.n_estimators = n_estimators
+        self.fold_ensemble = fold_ensemble
+        self.recalibrate = recalibrate
+        self.scaling = scaling
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _learn(self, members, before):
+        hparams = sv.Hparams(self.learning_rate_init, self.alpha, self._loss_numbers())
+        programs = self._compiled(
+            supervised_program,
+            members,
+            self._network(),
+            self.loss,
+            self.max_iter,
+            self.batch_size,
+            self.sampler == "rs",
+        )
+        fit, curves = self._run(programs, members, self._with(members, hparams, before))
+        return fit.params, [curves]
+
+    def _loss_numbers(self):
+        known = {} if callable(self.loss) else dict(get(self.loss).settings[0].loss)
+        given = self.loss_params or {}
+        if unknown := sorted(set(given) - set(known)):
+            raise InputError(
+                f"loss_params has {', '.join(map(repr, unknown))}, but loss={self.loss!r} takes "
+                f"{', '.join(map(repr, known)) or 'none'}"
+            )
+        return known | given
+
+    def _sampler(self):
+        if self.sampler is None or self.sampler == "rs":
+            return None
+        return SAMPLERS[self.sampler]() if isinstance(self.sampler, str) else self.sampler
+
+    def _network(self):
+        scale = lm.SCALE if self.loss in ("ldam", "ldam_drw") else None
+        return self._network_with(scale)
+
+    def _trained_prior(self, members):
+        if self.sampler == "rs":
+            return np.full_like(members.prior, 1 / members.prior.shape[1])
+        if self.loss == "logit_adjustment":
+            prior = members.prior ** (1 - self._loss_numbers()["tau"])
+        elif self.loss == "class_balanced":
+            beta = self._loss_numbers()["beta"]
+            weights = [effective_number_weights(counts, beta) for counts in members.counts]
+            prior = members.prior * np.stack(weights)
+        else:
+            return members.prior
+        return prior / prior.sum(1, keepdims=True)
+
+
+def supervised_program(network, loss, epochs, batch_size, balanced=False):
+    """`supervised` with a loss by name or of logits and classes."""
+    loss_for = LOSSES.get(loss) or (lambda context: loss)
+    if loss == "ldam_drw":
+        loss_for = lm.deferred(loss_for, epochs)
+    return sv.supervised(
+        network,
+        loss_for=loss_for,
+        minibatches=balanced_minibatches if balanced else shuffled_minibatches,
+        batch_size=batch_size,
+    )

@@ -1,0 +1,141 @@
+"""Meta-Weight-Net as a classifier."""
+
+from numbers import Real
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from imbax.estimators.classifier import NeuralClassifier
+from imbax.methods import meta_weight_net as mwn
+
+__all__ = ["MetaWeightNetClassifier"]
+
+
+class MetaWeightNetClassifier(NeuralClassifier):
+    """A network whose rows are weighed by a second one, which a balanced loss teaches.
+
+    See `imbax.methods.meta_weight_net` for the equations. Columns are scaled within.
+
+    Parameters
+    ----------
+    eta1 : float, default=0.1
+        Step size η₁ of the step that is looked through.
+    meta_learning_rate_init : float, default=1e-3
+        Adam's, of the network that weighs.
+    meta_rows : {"valid", "train"}, default="valid"
+        Rows of the balanced loss.
+    alpha : float, default=0.0
+        Weight decay, decoupled from the gradient.
+    hidden_layer_sizes : array-like of int, default=(128, 16)
+    activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
+    network : callable, default=None
+        `(features, classes) -> imbax.Network` in place of the perceptron.
+    batch_size : int, default=128
+        Training rows of a step, and rows of the balanced loss.
+    learning_rate_init : float, default=1e-3
+        Adam's, of the classifier.
+    max_iter : int, default=200
+        Most epochs.
+    early_stopping : bool, default=True
+        Stop once average precision on the validation rows (of more than two classes their mean) has
+        not got better for `n_iter_no_change` epochs. The best epoch is kept anyway.
+    validation_fraction : float, default=0.2
+    n_iter_no_change : int, default=20
+        Looked at every few epochs, at most 10.
+    class_weight : dict or "balanced", default=None
+    n_estimators : int, default=1
+        Members, trained as one program, whose probabilities are averaged; each has its own start
+        and its own validation rows.
+    fold_ensemble : bool, default=False
+        Give each member one of `n_estimators` folds (at least 2) to validate on.
+    recalibrate : bool, default=False
+        Give probabilities the class shares of y where `class_weight` changed them. The learned
+        weights have no share of their own.
+    scaling : {"min_max", "z_score"}, default="min_max"
+        Of columns, by the rows given to fit; None: as they are.
+    warm_start : bool, default=False
+        Start from the parameters of the last fit.
+    random_state : int, RandomState instance or None, default=None
+    verbose : bool, default=False
+        Print each epoch's loss.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X has names.
+    n_iter_ : int
+        Epochs done.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, over members.
+    validation_scores_ : list of float
+        Average precision on validation rows after each epoch, over members.
+    best_validation_score_ : float
+        Of the best epochs, over members.
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **NeuralClassifier._parameter_constraints,
+        "eta1": [Interval(Real, 0, None, closed="neither")],
+        "meta_learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "meta_rows": [StrOptions({"valid", "train"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+    }
+    _validates = True
+
+    def __init__(
+        self,
+        *,
+        eta1=0.1,
+        meta_learning_rate_init=1e-3,
+        meta_rows="valid",
+        alpha=0.0,
+        hidden_layer_sizes=(128, 16),
+        activation="relu",
+        network=None,
+        batch_size=128,
+        learning_rate_init=1e-3,
+        max_iter=200,
+        early_stopping=True,
+        validation_fraction=0.2,
+        n_iter_no_change=20,
+        class_weight=None,
+        n_estimators=1,
+        fold_ensemble=False,
+        recalibrate=False,
+        scaling="min_max",
+        warm_start=False,
+        random_state=None,
+        verbose=False,
+    ):
+        self.eta1 = eta1
+        self.meta_learning_rate_init = meta_learning_rate_init
+        self.meta_rows = meta_rows
+        self.alpha = alpha
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.network = network
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.n_estimators = n_estimators
+        self.fold_ensemble = fold_ensemble
+        self.recalibrate = recalibrate
+        self.scaling = scaling
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _learn(self, members, before):
+        hparams = mwn.Hparams(
+            self.learning_rate_init, self.alpha, self.eta1, self.meta_learning_rate_init
+        )
+        size = self.batch_size
+        config = mwn.Config(self.meta_rows, batch_size=size, meta_batch_size=size)
+        programs = self._compiled(mwn.meta_weight_net, members, self._network(), config)
+        fit, curves = self._run(programs, members, self._with(members, hparams, before))
+        return fit.params, [curves]

@@ -1,0 +1,24 @@
+"""Every classifier with little to train."""
+
+from sklearn.base import clone
+
+from imbax import ExplicitGradientClassifier, ImbalancedMLPClassifier, MetaWeightNetClassifier
+
+_LITTLE = {
+    "hidden_layer_sizes": (16,),
+    "learning_rate_init": 1e-2,
+    "max_iter": 60,
+    "n_iter_no_change": 40,
+    "random_state": 0,
+}
+
+CLASSIFIERS = {
+    "ImbalancedMLPClassifier": ImbalancedMLPClassifier(**_LITTLE),
+    "ExplicitGradientClassifier": ExplicitGradientClassifier(**_LITTLE),
+    "MetaWeightNetClassifier": MetaWeightNetClassifier(**_LITTLE),
+}
+
+
+def quick_classifier(name, **options):
+    """A new one."""
+    return clone(CLASSIFIERS[name]).set_params(**options)

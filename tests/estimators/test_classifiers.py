@@ -1,0 +1,425 @@
+"""The classifiers: labels, weights, stopping, members, probabilities, points, and what users do."""
+
+import contextlib
+import pickle
+
+import jax
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from imblearn.pipeline import make_pipeline
+from quick_classifiers import CLASSIFIERS, quick_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_breast_cancer, load_wine, make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+    cross_val_score,
+    cross_validate,
+)
+
+import imbax
+from imbax import ExplicitGradientClassifier, ExplicitGradientOverSampler, InputError
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
+EACH = pytest.mark.parametrize("name", CLASSIFIERS)
+
+
+def table(n=200, share=0.2, seed=0, classes=2):
+    weights = [1 - share] if classes == 2 else [1 - share, share * 2 / 3]
+    return make_classification(
+        n, 6, n_informative=5, n_redundant=0, weights=weights, n_classes=classes,
+        n_clusters_per_class=1, class_sep=1.0, flip_y=0.02, random_state=seed,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rare_cancer():
+    """A real table: 357 benign rows and 60 of the malignant ones, which are 1."""
+    x, y = load_breast_cancer(return_X_y=True)
+    y = 1 - y
+    kept = np.concatenate([np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:60]])
+    return x[kept], y[kept]
+
+
+@EACH
+def test_a_real_table_is_learned(name, rare_cancer):
+    scores = cross_val_score(quick_classifier(name), *rare_cancer, scoring="average_precision")
+    assert scores.mean() > 0.9  # chance is 0.14
+
+
+@EACH
+def test_three_classes_are_learned(name):
+    x, y = load_wine(return_X_y=True)
+    kept = np.concatenate([np.flatnonzero(y == c)[:n] for c, n in ((0, 20), (1, 71), (2, 35))])
+    proba = cross_validate(
+        quick_classifier(name), x[kept], y[kept], scoring=("accuracy", "neg_log_loss")
+    )
+    assert proba["test_accuracy"].mean() > 0.9
+    assert proba["test_neg_log_loss"].mean() > -0.6  # chance is -0.97
+
+
+@EACH
+def test_labels_are_the_users(name):
+    x, y = table()
+    numbered = quick_classifier(name).fit(x, y)
+    assert numbered.predict_proba(x).shape == (200, 2)
+    # Of two classes the rarer is the inner 1, whatever it is called.
+    other = quick_classifier(name).fit(x, np.where(y == 1, "a rare one", "b"))
+    np.testing.assert_array_equal(other.classes_, ["a rare one", "b"])
+    np.testing.assert_array_equal(other.predict_proba(x), numbered.predict_proba(x)[:, ::-1])
+    assert set(other.predict(x)) == {"a rare one", "b"}
+    average = average_precision_score(y, numbered.predict_proba(x)[:, 1])
+    assert average > 0.6  # chance is 0.2
+
+
+@EACH
+def test_rows_of_weight_0_are_left_out(name):
+    x, y = table()
+    w = (np.arange(200) % 4 > 0).astype(float)
+    weighed = quick_classifier(name).fit(x, y, w).predict_proba(x)
+    without = quick_classifier(name).fit(x[w > 0], y[w > 0]).predict_proba(x)
+    np.testing.assert_array_equal(weighed, without)
+
+
+def test_a_weight_is_a_number_of_copies():
+    x, y = table()
+    w = np.random.default_rng(0).integers(1, 4, 200)
+    plain = {"early_stopping": False, "batch_size": 1000, "scaling": None, "max_iter": 10}
+    weighed = quick_classifier("ImbalancedMLPClassifier", **plain).fit(x, y, w)
+    copies = quick_classifier("ImbalancedMLPClassifier", **plain).fit(
+        np.repeat(x, w, axis=0), np.repeat(y, w)
+    )
+    np.testing.assert_allclose(weighed.predict_proba(x), copies.predict_proba(x), atol=2e-4)
+    unweighed = quick_classifier("ImbalancedMLPClassifier", **plain).fit(x, y)
+    assert np.abs(weighed.predict_proba(x) - unweighed.predict_proba(x)).max() > 2e-3
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_class_weights_move_predictions(classes):
+    x, y = table(classes=classes)
+    heavy = {c: 1000 if c == 1 else 1e-4 for c in range(classes)}
+    fit = lambda weight: quick_classifier(  # noqa: E731
+        "ImbalancedMLPClassifier", class_weight=weight, early_stopping=False
+    ).fit(x, y)
+    assert (fit(heavy).predict(x) == 1).mean() > 0.95
+    share = [(fit(weight).predict(x) > 0).mean() for weight in (None, "balanced")]
+    assert share[1] > share[0]
+
+
+@EACH
+def test_training_stops_once_validation_no_longer_gets_better(name):
+    x, y = table(120)
+    options = {"max_iter": 200, "n_iter_no_change": 5}
+    stopped = quick_classifier(name, **options).fit(x, y)
+    whole = 400 if name == "ExplicitGradientClassifier" else 200
+    assert stopped.n_iter_ == len(stopped.loss_curve_) == len(stopped.validation_scores_) < whole
+    scores = np.array(stopped.validation_scores_)
+    assert stopped.best_validation_score_ == pytest.approx(scores.max(), abs=1e-6)
+    if name == "ImbalancedMLPClassifier":
+        assert stopped.n_iter_ - scores.argmax() - 1 in range(5, 16)
+        on = quick_classifier(name, early_stopping=False).fit(x, y)
+        assert on.validation_scores_ is None and on.best_validation_score_ is None
+    else:
+        on = quick_classifier(name, early_stopping=False).fit(x, y)
+    assert on.n_iter_ == (2 if whole == 400 else 1) * on.max_iter
+
+
+def test_a_warm_start_goes_on():
+    x, y = table()
+    given = quick_classifier("ImbalancedMLPClassifier", early_stopping=False, warm_start=True)
+    first = given.fit(x, y).loss_curve_
+    again = given.fit(x, y).loss_curve_
+    assert again[0] < 0.7 * first[0]
+    cold = quick_classifier("ImbalancedMLPClassifier", early_stopping=False).fit(x, y)
+    assert cold.fit(x, y).loss_curve_ == first
+    with pytest.raises(InputError, match="warm_start goes on with the same classes, but"):
+        given.fit(x, y + 1)
+
+
+def test_members_are_averaged_and_do_not_depend_on_their_number():
+    x, y = table()
+    options = {"early_stopping": False, "max_iter": 5}
+    several = [
+        quick_classifier("ImbalancedMLPClassifier", n_estimators=n, **options).fit(x, y)
+        for n in (1, 2, 3)
+    ]
+    one, two, three = (each.predict_proba(x) for each in several)
+    first = lambda fitted: jax.tree.map(lambda leaf: leaf[:1], fitted._params)  # noqa: E731
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        several[0]._params,
+        first(several[2]),
+    )
+    each = []
+    for r in range(3):
+        several[2]._params, kept = (
+            jax.tree.map(lambda leaf, r=r: leaf[r : r + 1], several[2]._params),
+            several[2]._params,
+        )
+        each.append(several[2].predict_proba(x))
+        several[2]._params = kept
+    np.testing.assert_allclose(three, np.mean(each, 0), atol=1e-6)
+    np.testing.assert_allclose(two, np.mean(each[:2], 0), atol=1e-5)
+    np.testing.assert_allclose(one, each[0], atol=1e-5)
+    assert np.abs(each[0] - each[1]).max() > 1e-3
+
+
+def test_in_an_ensemble_of_folds_each_row_validates_once():
+    x, y = table()
+    fitted = quick_classifier("ImbalancedMLPClassifier", n_estimators=4, fold_ensemble=True)
+    fitted.fit(x, y)
+    parts = fitted._parts(x, y)
+    np.testing.assert_array_equal(np.sort(np.concatenate([v for _, v in parts])), np.arange(200))
+    assert all(len(np.intersect1d(*part)) == 0 for part in parts)
+    assert len(jax.tree.leaves(fitted._params)[0]) == 4
+    assert len(fitted.validation_scores_) == fitted.n_iter_
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "odds"),
+    [
+        # 40 rows of the minority become 160; class weights make it so; batches are half and half.
+        ("ImbalancedMLPClassifier", {"sampler": "ros"}, 4),
+        ("ImbalancedMLPClassifier", {"class_weight": "balanced"}, 4),
+        ("ImbalancedMLPClassifier", {"sampler": "rs"}, 4),
+        ("ImbalancedMLPClassifier", {"loss": "logit_adjustment"}, 4),
+        ("ImbalancedMLPClassifier", {}, 1),
+        # Of 160 training rows, 32 are doubled: all 32 points beside 128 rows in each step.
+        ("ExplicitGradientClassifier", {}, (0.2 * 128 + 32) / (0.8 * 128) * 4),
+    ],
+)
+def test_probabilities_get_the_shares_of_the_classes_back(name, options, odds):
+    x, y = table(share=0.2)
+    y = np.sort(y)  # labels that are exactly a fifth
+    y[:] = np.arange(200) >= 160
+    options = {"max_iter": 5, **options}
+    if name == "ImbalancedMLPClassifier":
+        options["early_stopping"] = False
+    plain = quick_classifier(name, **options).fit(x, y).predict_proba(x)
+    again = quick_classifier(name, recalibrate=True, **options).fit(x, y).predict_proba(x)
+    ratio = (plain[:, 1] / plain[:, 0]) / (again[:, 1] / again[:, 0])
+    np.testing.assert_allclose(ratio, odds, rtol=1e-3)
+    np.testing.assert_allclose(again.sum(1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 8192, 8193])
+def test_many_rows_are_taken_in_blocks(rows):
+    x, y = table()
+    fitted = quick_classifier("ImbalancedMLPClassifier", max_iter=2).fit(x, y)
+    many = np.random.default_rng(0).normal(size=(rows, 6))
+    proba = fitted.predict_proba(many)
+    assert proba.shape == (rows, 2)
+    np.testing.assert_allclose(proba[-1:], fitted.predict_proba(many[-1:]), rtol=1e-5)
+
+
+def test_columns_may_have_any_size():
+    x, y = table()
+    fit = lambda x: quick_classifier("ImbalancedMLPClassifier").fit(x, y).predict_proba(x)  # noqa: E731
+    moved = x * [1e-6, 1, 1e3, 1e6, 1, 1] + [1e-3, 1e4, 0, 0, 0, 0]
+    np.testing.assert_allclose(fit(moved), fit(x), atol=1e-3)
+    constant = np.insert(x, 3, 7.0, axis=1)
+    assert np.isfinite(fit(constant)).all()
+
+
+@EACH
+def test_a_saved_classifier_says_the_same(name, tmp_path):
+    x, y = table()
+    fitted = quick_classifier(name).fit(x, y)
+    joblib.dump(fitted, tmp_path / "fitted.joblib")
+    for again in (pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "fitted.joblib")):
+        np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
+    assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(fitted._params))
+
+
+@EACH
+def test_another_fold_of_about_that_size_compiles_nothing(name):
+    x, y = table()
+    quick_classifier(name).fit(x[:160], y[:160])
+    with compilations() as made:
+        quick_classifier(name, random_state=3).fit(x[45:], y[45:])
+    assert made == []
+
+
+@contextlib.contextmanager
+def compilations():
+    """Lists the functions that are traced anew within."""
+    made = []
+
+    def listen(event, duration, **about):
+        if event == "/jax/core/compile/backend_compile_duration":
+            made.append(about)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield made
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_metadata_and_wrappers_of_scikit_learn(rare_cancer):
+    x, y = rare_cancer
+    given = quick_classifier("ImbalancedMLPClassifier", max_iter=10)
+    calibrated = CalibratedClassifierCV(given, cv=2).fit(x, y)
+    tuned = TunedThresholdClassifierCV(given, scoring="balanced_accuracy", cv=2).fit(x, y)
+    for fitted in (calibrated, tuned):
+        assert fitted.score(x, y) > 0.8
+    grid = GridSearchCV(given, {"loss": ["ce", "focal"], "alpha": [0.0, 0.1]}, cv=2).fit(x, y)
+    assert set(grid.best_params_) == {"loss", "alpha"}
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = given.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        w = np.where(y == 1, 3.0, 1.0)
+        scores = cross_validate(routed, x, y, cv=2, params={"sample_weight": w})
+    assert len(scores["test_score"]) == 2
+
+
+def test_frames_keep_their_names():
+    x, y = table()
+    frame = pd.DataFrame(x, columns=list("abcdef"))
+    fitted = quick_classifier("ImbalancedMLPClassifier").fit(frame, pd.Series(y))
+    np.testing.assert_array_equal(fitted.feature_names_in_, list("abcdef"))
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.predict(frame[["b", "a", "c", "d", "e", "f"]])
+
+
+@pytest.mark.parametrize("loss", ["focal", "asymmetric", "class_balanced", "vs_loss", "ldam_drw"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_losses_by_name(loss, classes):
+    x, y = table(classes=classes)
+    fitted = quick_classifier("ImbalancedMLPClassifier", loss=loss, max_iter=20).fit(x, y)
+    proba = fitted.predict_proba(x)
+    plain = quick_classifier("ImbalancedMLPClassifier", max_iter=20).fit(x, y).predict_proba(x)
+    assert np.abs(proba - plain).max() > 1e-3
+    assert (proba.argmax(1) == y).mean() > 0.7
+
+
+def test_a_loss_and_a_network_of_ones_own():
+    x, y = table()
+    linear = lambda features, classes: imbax.mlp(features, ())  # noqa: E731
+    squared = lambda logits, y: (jax.nn.sigmoid(logits) - y) ** 2  # noqa: E731
+    fitted = quick_classifier("ImbalancedMLPClassifier", loss=squared, network=linear).fit(x, y)
+    assert len(jax.tree.leaves(fitted._params)) == 2
+    assert 0 < fitted.loss_curve_[-1] < 0.25
+
+
+@pytest.mark.parametrize("sampler", ["rs", "ros", "smote", "random_under", "borderline_smote"])
+def test_a_sampler_changes_training_rows_only(sampler):
+    x, y = table()
+    fitted = quick_classifier("ImbalancedMLPClassifier", sampler=sampler).fit(x, y)
+    plain = quick_classifier("ImbalancedMLPClassifier").fit(x, y)
+    assert fitted.predict_proba(x)[:, 1].mean() > plain.predict_proba(x)[:, 1].mean()
+    assert len(fitted.validation_scores_) == fitted.n_iter_
+
+
+def test_points_of_explicit_gradient_start_at_rows_and_move():
+    x, y = table(300)
+    options = {"max_iter": 5, "early_stopping": False, "random_state": 1}
+    moved = quick_classifier("ExplicitGradientClassifier", eta2=100.0, **options).fit(x, y)
+    for point in moved.x_start_:
+        assert np.abs(x[y == 1] - point).max(1).min() < 1e-5
+    assert len(moved.x_synth_) == len(moved.y_synth_) == round(0.8 * (y == 1).sum())
+    assert (moved.y_synth_ == 1).all()
+    still = quick_classifier("ExplicitGradientClassifier", eta2=0.0, **options).fit(x, y)
+    np.testing.assert_array_equal(still.x_synth_, still.x_start_)
+    np.testing.assert_array_equal(still.x_start_, moved.x_start_)
+
+
+def test_points_balance_classes_of_any_number():
+    x, y = table(300, classes=3)
+    fitted = quick_classifier("ExplicitGradientClassifier", n_synth="balance").fit(x, y)
+    (part,) = fitted._parts(x, y)
+    counts = np.bincount(y[part[0]])
+    np.testing.assert_array_equal(np.bincount(fitted.y_synth_, minlength=3), counts.max() - counts)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "added"),
+    [("auto", [0, 140, 190]), ({1: 65, 2: 300}, [0, 5, 290]), ("minority", [0, 0, 190])],
+)
+def test_points_for_other_classifiers(strategy, added):
+    rng = np.random.default_rng(0)
+    y = np.repeat(["large", "middle", "small"], [200, 60, 10])
+    x = rng.normal(size=(270, 4)).astype(np.float32) + np.repeat([0, 1, 2], [200, 60, 10])[:, None]
+    if isinstance(strategy, dict):
+        strategy = {["large", "middle", "small"][c]: n for c, n in strategy.items()}
+    given = quick_classifier("ExplicitGradientClassifier", eta2=100.0)
+    sampler = ExplicitGradientOverSampler(given, sampling_strategy=strategy, random_state=0)
+    more, labels = sampler.fit_resample(x, y)
+    np.testing.assert_array_equal(more[:270], x)
+    np.testing.assert_array_equal(labels[:270], y)
+    assert more.dtype == x.dtype
+    new = [(labels[270:] == c).sum() for c in ("large", "middle", "small")]
+    np.testing.assert_array_equal(new, added)
+    np.testing.assert_array_equal(sampler.is_synthetic_, np.arange(len(more)) >= 270)
+    moved = np.abs(more[270:, None] - x[None]).max(2).min(1)
+    assert (moved > 1e-4).mean() > 0.5
+
+
+def test_points_in_a_pipeline(rare_cancer):
+    x, y = rare_cancer
+    given = quick_classifier("ExplicitGradientClassifier", max_iter=5)
+    forest = RandomForestClassifier(20, random_state=0)
+    pipeline = make_pipeline(ExplicitGradientOverSampler(given, random_state=0), forest)
+    scores = cross_val_score(pipeline, pd.DataFrame(x), y, cv=3, scoring="average_precision")
+    assert scores.mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (
+            lambda x, y: quick_classifier("ImbalancedMLPClassifier", loss_params={"a": 1}).fit(
+                x, y
+            ),
+            "loss_params has 'a', but loss='ce' takes none",
+        ),
+        (
+            lambda x, y: quick_classifier("ImbalancedMLPClassifier", sampler="ros").fit(
+                x, y, y + 1
+            ),
+            "sample_weight says nothing of new rows",
+        ),
+        (
+            lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, 0 * y),
+            "y has one class only, 0; expected at least two",
+        ),
+        (
+            lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, np.arange(200) == 3),
+            "class True has a single row",
+        ),
+        (
+            lambda x, y: quick_classifier("ImbalancedMLPClassifier", learning_rate_init=1e30).fit(
+                x, y
+            ),
+            "training did not stay finite; lower learning_rate_init",
+        ),
+        (
+            lambda x, y: quick_classifier("ExplicitGradientClassifier", outer_loss="smooth_ap").fit(
+                x, np.arange(200) % 3
+            ),
+            "outer_loss='smooth_ap' is for two classes, y has 3",
+        ),
+        (
+            lambda x, y: ExplicitGradientOverSampler(
+                ExplicitGradientClassifier(n_estimators=2)
+            ).fit_resample(x, y),
+            "classifier has several members",
+        ),
+        (
+            lambda x, y: ExplicitGradientOverSampler(sampling_strategy={0: 400}).fit_resample(x, y),
+            "sampling_strategy asks for rows of 0, the largest class, which gets no points",
+        ),
+        (
+            lambda x, y: ExplicitGradientOverSampler(RandomForestClassifier()).fit_resample(x, y),
+            "expected an ExplicitGradientClassifier",
+        ),
+    ],
+)
+def test_mistakes_are_named(action, message):
+    with pytest.raises(InputError, match=message):
+        action(*table())
