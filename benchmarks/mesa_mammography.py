@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score
 
 from imbax.data.splits import stratified_splits
 from imbax.data.tabular import imblearn27
-from imbax.experiments.mesa import Mesa
+from imbax.estimators.mesa import Mesa
 from imbax.experiments.provenance import environment
 
 HERE = Path(__file__).resolve().parent

@@ -21,6 +21,7 @@ _HOME = {
     "InputError": "errors",
     "MCCCR": "estimators.mc_ccr",
     "MCRBO": "estimators.mc_rbo",
+    "MESAClassifier": "estimators.mesa",
     "MetaWeightNetClassifier": "estimators.meta_weight_net",
     "Network": "types",
     "OuterGradient": "bilevel",

@@ -40,6 +40,7 @@ def macro_average_precision(
       y: `[n]`: classes in 0..K-1.
       w: `[n]`.
     """
+    scores, y = jnp.asarray(scores), jnp.asarray(y)
     chex.assert_rank(scores, 2, custom_message="scores must be [n, K]")
     w = jnp.ones(len(scores), scores.dtype) if w is None else w
     each = jax.lax.map(

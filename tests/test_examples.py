@@ -34,7 +34,7 @@ def test_a_method_of_ones_own_in_the_command_line_and_the_report(tmp_path):
 def test_the_readmes_python_runs():
     readme = (EXAMPLES.parent / "README.md").read_text()
     blocks = [block.split("```")[0] for block in readme.split("```python\n")[1:]]
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         code = block.replace("seeds=5", "seeds=1, epochs=5")
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

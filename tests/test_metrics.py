@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from imbax.metrics import average_precision, precision_at_recall, roc_auc
+from imbax.metrics import (
+    average_precision,
+    macro_average_precision,
+    precision_at_recall,
+    roc_auc,
+)
 
 N = 40
 RECALLS = (0.25, 0.5, 0.9, 1.0)
@@ -21,6 +26,7 @@ def all_metrics(scores, y, w=None):
 
 
 JITTED = jax.jit(all_metrics)
+MACRO = jax.jit(macro_average_precision)
 
 
 def sklearn_metrics(scores, y):
@@ -166,3 +172,23 @@ def test_shapes_that_would_broadcast_are_refused(scores, y, w):
     for metric in (average_precision, roc_auc):
         with pytest.raises(AssertionError, match=r"must (all )?be"):
             metric(scores, y, w)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6), st.sampled_from([None, 3]))
+def test_the_macro_average_is_scikit_learns(seed, n_levels):
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=(N, 3)) if n_levels is None else rng.integers(0, n_levels, (N, 3))
+    y, w = rng.integers(0, 3, N), rng.random(N) < 0.75
+    y[:3], w[:3] = (0, 1, 2), True
+    given = MACRO(jnp.asarray(scores, jnp.float32), y, w)
+    expected = average_precision_score(np.eye(3)[y[w]], scores[w], average="macro")
+    np.testing.assert_allclose(given, expected, atol=1e-6)
+
+
+def test_a_class_without_rows_is_left_out_of_the_macro_average():
+    y = np.array([0, 0, 2, 2, 2])
+    scores = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    each = [average_precision_score(y == c, scores[:, c]) for c in (0, 2)]
+    np.testing.assert_allclose(macro_average_precision(scores, y), np.mean(each), atol=1e-6)
+    assert np.isnan(macro_average_precision(np.full_like(scores, np.nan), y))

@@ -25,8 +25,9 @@ def layers(params, widths):
     [
         (mlp(5, (6, 3), jnp.tanh), (5, 6, 3, 1), np.tanh),
         (mlp(5), (5, 128, 16, 1), lambda h: np.maximum(h, 0)),
+        (mlp(5, (6,), classes=4), (5, 6, 4), lambda h: np.maximum(h, 0)),
     ],
-    ids=["tanh", "default"],
+    ids=["tanh", "default", "four classes"],
 )
 def test_logits_are_what_the_layers_say(network, widths, activation):
     params = network.init(jax.random.key(0))
@@ -37,8 +38,8 @@ def test_logits_are_what_the_layers_say(network, widths, activation):
         h = activation(h) if number < len(widths) - 1 else h
     assert len(params["layers"]) == number
     logits = network.apply(params, X)
-    assert logits.shape == (7,)
-    np.testing.assert_allclose(logits, h[:, 0], 1e-4, 1e-6)
+    assert logits.shape == ((7, 4) if widths[-1] == 4 else (7,))
+    np.testing.assert_allclose(logits, h if widths[-1] == 4 else h[:, 0], 1e-4, 1e-6)
 
 
 def test_weights_start_uniform_by_the_inputs_of_their_layer():

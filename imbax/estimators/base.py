@@ -157,6 +157,15 @@ def dense(X):
     return X.sparse.to_dense() if hasattr(X, "sparse") else X
 
 
+def refuse_several_targets(y) -> None:
+    """InputError for y of several columns."""
+    if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
+        raise InputError(
+            f"Multilabel and multioutput targets are not supported: y has {y.shape[1]} columns, "
+            "expected one"
+        )
+
+
 def seed_of(random_state) -> int:
     """One number of it."""
     return int(check_random_state(random_state).randint(2**31 - 1))

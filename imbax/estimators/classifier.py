@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from imbax.errors import InputError
-from imbax.estimators.base import FIT, seed_of, size, stream
+from imbax.estimators.base import FIT, refuse_several_targets, seed_of, size, stream
 from imbax.networks.mlp import mlp
 from imbax.programs import Programs, programs_of
 from imbax.training import Program
@@ -77,11 +77,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X, y, sample_weight=None):
         """Train on rows `X (n, d)` with labels `y (n,)` and weights `sample_weight (n,)`.
 
-        Rows of weight 0 are left out.
+        Rows of weight 0 are left out; those of validation count alike.
         """
         self._validate_params()
-        if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
-            raise InputError("Multilabel and multioutput targets are not supported; y is (n,)")
+        refuse_several_targets(y)
         X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
         check_classification_targets(y)
         w = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -100,13 +99,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
             )
         self._inside = inside_of(np.bincount(labels))
         self._scale = _scale_of(X, self.scaling)
-        self._prior = np.bincount(self._inside[labels], w) / w.sum()
+        prior = np.bincount(self._inside[labels], w) / w.sum()
         self._seed = seed_of(self.random_state)
         members = self._members(X, labels, w, sample_weight is not None)
         self._params, curves = self._learn(members, before)
         self._keep(curves)
-        if self.recalibrate:
-            self._shift = np.log(self._prior) - np.log(self._trained_prior(members))
+        log = lambda prior: np.log(np.maximum(prior, np.finfo(np.float32).tiny))  # noqa: E731
+        self._shift = log(prior) - log(self._trained_prior(members))
         return self
 
     def predict_proba(self, X):
@@ -114,15 +113,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         apply = self._network().apply
-        shift = self._shift if self.recalibrate else np.zeros((1, len(self.classes_)))
-        shift = shift.astype(np.float32)
-        blocks = [X[i : i + _BLOCK] for i in range(0, len(X), _BLOCK)]
-        return np.concatenate(
-            [
-                _probabilities(apply, self._params, shift, _filled(self._scale.inside(x)))[: len(x)]
-                for x in blocks
-            ]
-        )[:, self._inside]
+        shift = (self._shift * self.recalibrate).astype(np.float32)
+        proba = np.empty((len(X), len(self.classes_)), np.float32)
+        for first in range(0, len(X), _BLOCK):
+            x = self._scale.inside(X[first : first + _BLOCK])
+            inner = _probabilities(apply, self._params, shift, _filled(x))
+            proba[first : first + len(x)] = np.asarray(inner)[: len(x), self._inside]
+        return proba
 
     def predict(self, X):
         """The likeliest class of each row `(n,)`."""
@@ -163,43 +160,47 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
     def _members(self, X, labels, w, weighted) -> Members:
         """Cut, resampled, scaled and padded."""
         parts = self._parts(X, self._inside[labels])
-        rows, wanted, weights, first = [X], [labels], [w], len(X)
-        sampler = self._sampler()
-        if sampler is not None and weighted:
-            raise InputError("sample_weight says nothing of new rows; give it without a sampler")
-        trains = []
-        for r, (train, _) in enumerate(parts):
-            if sampler is None:
-                trains.append(train)
-                continue
-            made = clone(sampler)
-            if "random_state" in made.get_params():
-                made.set_params(random_state=(self._seed + r) % 2**31)
-            x, y = made.fit_resample(X[train], labels[train])
-            rows.append(x)
-            wanted.append(y)
-            weights.append(np.ones(len(x)))
-            trains.append(first + np.arange(len(x)))
-            first += len(x)
-        x, y, w = map(np.concatenate, (rows, wanted, weights))
-        w = w * compute_sample_weight(self.class_weight, self.classes_[y])
-        y, K = self._inside[y], len(self.classes_)
-        counts = np.stack([np.bincount(y[train], minlength=K) for train in trains])
-        prior = np.stack([np.bincount(y[train], w[train], minlength=K) for train in trains])
-        valids = [valid for _, valid in parts]
+        trains, valids = zip(*parts, strict=True)
+        if self._sampler() is not None:
+            if weighted:
+                raise InputError("sample_weight says nothing of new rows; give it or a sampler")
+            X, labels, trains = self._resampled(X, labels, trains)
+            w = np.ones(len(X))
+        y, classes = self._inside[labels], len(self.classes_)
+        weights = [
+            w[rows] * compute_sample_weight(self.class_weight, self.classes_[labels[rows]])
+            for rows in trains
+        ]
+        prior = np.stack(
+            [np.bincount(y[rows], w, classes) for rows, w in zip(trains, weights, strict=True)]
+        )
+        counts = np.stack([np.bincount(y[rows], minlength=classes) for rows in trains])
+        key, number = stream(self._seed, FIT), len(parts)
         runs = {
-            **_padded("train", trains, w),
-            **_padded("valid", valids, np.ones(len(w))),
-            "shift": np.zeros((len(parts), x.shape[1]), np.float32),
-            "factor": np.tile(self._scale.live.astype(np.float32), (len(parts), 1)),
-            "key": jax.vmap(lambda r: jax.random.fold_in(stream(self._seed, FIT), r))(
-                jnp.arange(len(parts))
-            ),
+            **_padded("train", trains, weights),
+            **_padded("valid", valids, [np.ones(len(rows)) for rows in valids]),
+            "shift": np.zeros((number, X.shape[1]), np.float32),
+            "factor": np.tile(self._scale.live.astype(np.float32), (number, 1)),
+            "key": jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(number)),
         }
-        more = size(len(x)) - len(x)
-        x = np.pad(self._scale.inside(x), ((0, more), (0, 0)))
+        more = size(len(X)) - len(X)
+        x = np.pad(self._scale.inside(X), ((0, more), (0, 0)))
         shared = x, np.pad(y, (0, more)).astype(np.float32)
         return Members(shared, runs, counts, prior / prior.sum(1, keepdims=True))
+
+    def _resampled(self, X, labels, trains):
+        """All rows, then what the sampler makes of each member's; and which are whose."""
+        rows, wanted, whose, first = [X], [labels], [], len(X)
+        for r, train in enumerate(trains):
+            sampler = clone(self._sampler())
+            if "random_state" in sampler.get_params():
+                sampler.set_params(random_state=(self._seed + r) % 2**31)
+            x, y = sampler.fit_resample(X[train], labels[train])
+            rows.append(x)
+            wanted.append(y)
+            whose.append(first + np.arange(len(x)))
+            first += len(x)
+        return np.concatenate(rows), np.concatenate(wanted), whose
 
     def _parts(self, X, labels):
         """Training and validation rows of each member."""
@@ -318,12 +319,14 @@ def inside_of(counts):
     return np.arange(len(counts))
 
 
-def _padded(part, rows, w):
-    """Row numbers and weights `[R, m]` under their names."""
+def _padded(part, rows, weights):
+    """Row numbers and their weights `[R, m]` under their names."""
     most = size(max(map(len, rows)))
-    index = np.stack([np.pad(r, (0, most - len(r))) for r in rows])
-    weights = np.stack([np.pad(w[r], (0, most - len(r))) for r in rows])
-    return {part: index.astype(np.int32), f"{part}_w": weights.astype(np.float32)}
+    filled = lambda values: np.stack([np.pad(v, (0, most - len(v))) for v in values])  # noqa: E731
+    return {
+        part: filled(rows).astype(np.int32),
+        f"{part}_w": filled(weights).astype(np.float32),
+    }
 
 
 def _filled(x):
@@ -342,7 +345,6 @@ def _probabilities(apply, params, shift, x):
             logits = jnp.stack([jnp.zeros_like(logits), logits], 1)
         return jax.nn.softmax(logits + shift)
 
-    shift = jnp.broadcast_to(shift, (len(jax.tree.leaves(params)[0]), shift.shape[1]))
     return jax.lax.map(lambda member: of_member(*member), (params, shift)).mean(0)
 
 

@@ -41,7 +41,7 @@ def _easy_ensemble(x, y, x_test, random_state):
 
 
 def _mesa(x, y, x_test, random_state, *, x_valid, y_valid):
-    from imbax.experiments.mesa import Mesa
+    from imbax.estimators.mesa import Mesa
 
     model = Mesa(n_estimators=10, random_state=random_state)
     return model.fit(x, y, x_valid, y_valid).predict_proba(x_test)[:, 1]
@@ -97,5 +97,5 @@ register(
     host=_mesa,
     host_sees_valid=True,
     cost=10.0,
-    sources=("mesa", "../experiments/mesa", "../experiments/peers"),
+    sources=("mesa", "../estimators/mesa", "../experiments/peers"),
 )

@@ -21,7 +21,7 @@ the opposite of what bootstrapping asks for; and the learning rate that decays i
 the policy's. The memory starts with made-up transitions that reward high μ for under-fitted
 ensembles and low μ for over-fitted ones; their histograms are ours.
 
-Everything here is pure; the trees and the loop are in `experiments.mesa`.
+Everything here is pure; the trees and the loop are in `estimators.mesa`.
 """
 
 import functools

@@ -2,7 +2,12 @@
 
 from sklearn.base import clone
 
-from imbax import ExplicitGradientClassifier, ImbalancedMLPClassifier, MetaWeightNetClassifier
+from imbax import (
+    ExplicitGradientClassifier,
+    ImbalancedMLPClassifier,
+    MESAClassifier,
+    MetaWeightNetClassifier,
+)
 
 _LITTLE = {
     "hidden_layer_sizes": (16,),
@@ -17,6 +22,8 @@ CLASSIFIERS = {
     "ExplicitGradientClassifier": ExplicitGradientClassifier(**_LITTLE),
     "MetaWeightNetClassifier": MetaWeightNetClassifier(**_LITTLE),
 }
+
+MESA = MESAClassifier(n_estimators=3, random_steps=2, learned_steps=2, random_state=0)
 
 
 def quick_classifier(name, **options):

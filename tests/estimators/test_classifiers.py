@@ -1,6 +1,7 @@
 """The classifiers: labels, weights, stopping, members, probabilities, points, and what users do."""
 
 import contextlib
+import copy
 import pickle
 
 import jax
@@ -112,6 +113,15 @@ def test_class_weights_move_predictions(classes):
     assert share[1] > share[0]
 
 
+def test_balanced_weights_are_those_of_the_rows_that_are_trained_on():
+    """After a sampler that balances there is nothing left to weigh."""
+    x, y = table()
+    fit = lambda weight: quick_classifier(  # noqa: E731
+        "ImbalancedMLPClassifier", class_weight=weight, sampler="ros"
+    ).fit(x, y)
+    np.testing.assert_array_equal(fit("balanced").predict_proba(x), fit(None).predict_proba(x))
+
+
 @EACH
 def test_training_stops_once_validation_no_longer_gets_better(name):
     x, y = table(120)
@@ -149,21 +159,15 @@ def test_members_are_averaged_and_do_not_depend_on_their_number():
         quick_classifier("ImbalancedMLPClassifier", n_estimators=n, **options).fit(x, y)
         for n in (1, 2, 3)
     ]
-    one, two, three = (each.predict_proba(x) for each in several)
-    first = lambda fitted: jax.tree.map(lambda leaf: leaf[:1], fitted._params)  # noqa: E731
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
-        several[0]._params,
-        first(several[2]),
-    )
-    each = []
-    for r in range(3):
-        several[2]._params, kept = (
-            jax.tree.map(lambda leaf, r=r: leaf[r : r + 1], several[2]._params),
-            several[2]._params,
-        )
-        each.append(several[2].predict_proba(x))
-        several[2]._params = kept
+    one, two, three = (fitted.predict_proba(x) for fitted in several)
+
+    def member(r):
+        alone = copy.copy(several[2])
+        pick = lambda leaf: leaf[r : r + 1]  # noqa: E731
+        alone._params, alone._shift = jax.tree.map(pick, (alone._params, alone._shift))
+        return alone.predict_proba(x)
+
+    each = [member(r) for r in range(3)]
     np.testing.assert_allclose(three, np.mean(each, 0), atol=1e-6)
     np.testing.assert_allclose(two, np.mean(each[:2], 0), atol=1e-5)
     np.testing.assert_allclose(one, each[0], atol=1e-5)

@@ -11,8 +11,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
+from imbax.estimators.mesa import Mesa, MESAClassifier, Sampler
 from imbax.experiments.cells import host_cell
-from imbax.experiments.mesa import Mesa, Sampler
 from imbax.experiments.plan import Protocol, plan
 from imbax.methods import Method
 from imbax.methods.mesa import Config
@@ -127,3 +127,32 @@ def test_a_host_that_sees_validation_rows_is_given_them():
     for (x, y), part in zip(given, cut.splits, strict=True):
         assert x.shape == (len(part.valid), toys.FEATURES)
         np.testing.assert_array_equal(y, cut.dataset.y[part.valid])
+
+
+def quick_mesa(**options):
+    small = {"n_estimators": 4, "random_steps": 4, "learned_steps": 4, "random_state": 0}
+    return MESAClassifier(**(small | options))
+
+
+def test_the_classifier_is_the_loop_on_rows_of_which_some_are_set_aside():
+    x, y = toys.table(100, 20)
+    fitted = quick_mesa().fit(x, y)
+    named = quick_mesa().fit(x, np.where(y == 1, "a rare one", "b"))
+    np.testing.assert_array_equal(named.predict_proba(x)[:, 0], fitted.predict_proba(x)[:, 1])
+    np.testing.assert_array_equal(named.classes_, ["a rare one", "b"])
+    assert average_precision_score(y, fitted.predict_proba(x)[:, 1]) > 0.4  # chance is 0.2
+    again = quick_mesa(sampler=fitted.sampler_, estimator=GaussianNB()).fit(x, y)
+    assert again.sampler_ is fitted.sampler_
+    assert all(isinstance(one, GaussianNB) for one in again.estimators_)
+    assert len(again.estimators_) == 4
+
+
+def test_the_classifiers_mistakes_are_named():
+    x, y = toys.table(100, 20)
+    for labels, message in (
+        (np.arange(100) % 3, "Only binary classification is supported.*OneVsRestClassifier"),
+        (np.arange(100) == 3, "class True a single row; expected two classes"),
+        (0 * y, "y has 1 class, or"),
+    ):
+        with pytest.raises(InputError, match=message):
+            quick_mesa().fit(x, labels)

@@ -1,0 +1,33 @@
+"""scikit-learn's habits: a classifier, an ensemble of folds, and points for another classifier."""
+
+import numpy as np
+from imblearn.pipeline import make_pipeline
+from sklearn.datasets import load_wine, make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import cross_val_score
+
+import imbax
+
+x, y = make_classification(1000, 12, weights=[0.93], class_sep=0.8, random_state=0)
+points = imbax.ExplicitGradientClassifier(max_iter=40, random_state=0)
+models = {
+    "cross-entropy": imbax.ImbalancedMLPClassifier(max_iter=40, random_state=0),
+    "margins by class size": imbax.ImbalancedMLPClassifier(
+        loss="ldam_drw", max_iter=40, random_state=0
+    ),
+    "five folds of SMOTE": imbax.ImbalancedMLPClassifier(
+        sampler="smote", n_estimators=5, fold_ensemble=True, max_iter=40, random_state=0
+    ),
+    "Explicit Gradient": points,
+    "boosting on its points": make_pipeline(
+        imbax.ExplicitGradientOverSampler(points, random_state=0),
+        HistGradientBoostingClassifier(max_iter=30, random_state=0),
+    ),
+}
+for name, model in models.items():
+    scores = cross_val_score(model, x, y, cv=3, scoring="average_precision")
+    print(f"{name}: average precision {scores.mean():.3f} ± {scores.std():.3f}")
+
+wine = imbax.ExplicitGradientClassifier(n_synth="balance", max_iter=40, random_state=0)
+wine.fit(*load_wine(return_X_y=True))
+print("points of each kind of wine:", np.bincount(wine.y_synth_, minlength=3))

@@ -1,0 +1,186 @@
+"""The neural methods on more than two classes: what they start from, and their equations."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+
+from imbax.losses import cross_entropy
+from imbax.methods import l2rw, metabalance
+from imbax.methods import meta_weight_net as mwn
+from imbax.methods import supervised as sv
+from imbax.methods.explicit_gradient import Config, Hparams, explicit_gradient, init, step
+from imbax.networks.mlp import mlp
+from imbax.training import balanced_draws, number_of_classes, train
+from imbax.types import Problem, rows
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
+KEY = jax.random.key(0)
+NETWORK = mlp(4, (8,), classes=3)
+THETA_0 = jax.tree.map(lambda leaf: 3 * leaf, NETWORK.init(jax.random.key(1)))
+SIZES = {"max_minority": 20, "max_synth": 40}
+COUNTS = (7, 20, 4)  # the largest class is in the middle
+
+
+def part(seed, counts=COUNTS, padding=5):
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.repeat([0, 1, 2], counts))
+    x = rng.normal(size=(len(y), 4)) + np.eye(3, 4)[y] * 3
+    x, y = np.pad(x, ((0, padding), (0, 0)), constant_values=9), np.pad(y, (0, padding))
+    w = np.arange(len(y)) < len(y) - padding
+    return rows(jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32), w)
+
+
+PROBLEM = Problem(part(0), part(1))
+TRAIN, VALID = PROBLEM.train.all(), PROBLEM.valid.all()
+
+
+def start(hparams=None, **config):
+    return init(KEY, PROBLEM, NETWORK, Config(**SIZES | config), hparams or Hparams(), THETA_0)
+
+
+def points_of(state):
+    some = np.asarray(state.w_synth) > 0
+    return np.asarray(state.x_synth)[some], np.asarray(state.y_synth)[some].astype(int)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [7, 0, 4]),
+        ({"n_synth": "balance"}, [13, 0, 16]),
+        ({"hparams": Hparams(wanted=jnp.array([2, 0, 9]))}, [2, 0, 9]),
+    ],
+)
+def test_every_class_but_the_largest_gets_points(options, expected):
+    x, y = points_of(start(**options))
+    np.testing.assert_array_equal(np.bincount(y, minlength=3), expected)
+    for c in (0, 2):
+        mine = np.asarray(TRAIN.x)[(np.asarray(TRAIN.y) == c) & (np.asarray(TRAIN.w) > 0)]
+        again = np.tile(mine, (-(-expected[c] // len(mine)), 1))[: expected[c]]
+        np.testing.assert_array_equal(x[y == c], again)
+
+
+def test_points_of_which_the_network_is_certain_are_left_out():
+    certainty = np.exp(-cross_entropy(NETWORK.apply(THETA_0, TRAIN.x), TRAIN.y))
+    few = (np.asarray(TRAIN.y) != 1) & (np.asarray(TRAIN.w) > 0)
+    at = float(np.median(certainty[few]))
+    x, _ = points_of(start(Hparams(confidence=at)))
+    assert 0 < len(x) < 11
+    expected = np.asarray(TRAIN.x)[few & (certainty <= at)]
+    np.testing.assert_array_equal(np.sort(x, axis=0), np.sort(expected, axis=0))
+
+
+def test_jitter_goes_by_the_points_own_class():
+    sizes = {"max_synth": 6000, "hparams": Hparams(wanted=jnp.array([3000, 0, 3000]))}
+    still = start(**sizes)
+    noisy = start(**sizes | {"hparams": sizes["hparams"]._replace(jitter=0.5)})
+    noise, (_, y) = np.asarray(noisy.x_synth - still.x_synth), points_of(still)
+    for c in (0, 2):
+        mine = np.asarray(TRAIN.x)[(np.asarray(TRAIN.y) == c) & (np.asarray(TRAIN.w) > 0)]
+        np.testing.assert_allclose(noise[y == c].std(0), 0.5 * mine.std(0), rtol=0.08)
+
+
+@pytest.mark.parametrize("outer_loss", ["ce", "balanced_ce"])
+def test_one_step_is_what_the_equations_say(outer_loss):
+    """Algorithm 1 with a softmax, written out on the rows that count."""
+    config, hparams = Config(**SIZES, outer_loss=outer_loss), Hparams()
+    state = start(outer_loss=outer_loss)
+    x, y = points_of(state)
+    kept = [np.asarray(batch.w) > 0 for batch in (TRAIN, VALID)]
+    (x1, y1), (x2, y2) = (
+        (batch.x[some], batch.y[some].astype(int))
+        for batch, some in zip((TRAIN, VALID), kept, strict=True)
+    )
+
+    def losses(params, x, y):
+        log_p = jax.nn.log_softmax(NETWORK.apply(params, x))
+        return -log_p[jnp.arange(len(y)), y]
+
+    def outer(points):
+        union = lambda p: jnp.append(losses(p, x1, y1), losses(p, points, y)).mean()  # noqa: E731
+        params = jax.tree.map(lambda p, g: p - 0.01 * g, THETA_0, jax.grad(union)(THETA_0))
+        each = losses(params, x2, y2)
+        by_class = jnp.stack([each[y2 == c].mean() for c in range(3)])
+        return (each.mean() if outer_loss == "ce" else by_class.mean()), params
+
+    (loss, params), gradient = jax.value_and_grad(outer, has_aux=True)(jnp.asarray(x))
+    loss_fn = lambda p, x, y: cross_entropy(NETWORK.apply(p, x), y)  # noqa: E731
+    program = explicit_gradient(NETWORK, config)
+    assert program.start_admissible
+
+    def outer_loss_fn(p, batch):
+        from imbax.losses import OBJECTIVES
+
+        return OBJECTIVES[outer_loss](NETWORK.apply(p, batch.x), batch.y, batch.w)
+
+    after, info = step(loss_fn, config, hparams, state, TRAIN, VALID, outer_loss_fn)
+    some = np.asarray(state.w_synth) > 0
+    np.testing.assert_allclose(info.outer_loss, loss, 1e-5)
+    moved = np.asarray(after.x_synth - state.x_synth)[some]
+    assert oracles.relative_error(moved, -10 * gradient) < 1e-3
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), after.params, params)
+
+
+BUILDS = {
+    "ce": lambda: (sv.supervised(NETWORK), sv.Hparams(1e-2), None),
+    "explicit_gradient": lambda: (
+        explicit_gradient(NETWORK, Config(**SIZES)),
+        Hparams(eta1=0.5),
+        NETWORK.init(KEY),
+    ),
+    "meta_weight_net": lambda: (mwn.meta_weight_net(NETWORK), mwn.Hparams(1e-2), None),
+    "l2rw": lambda: (l2rw.l2rw(NETWORK), l2rw.Hparams(1e-2), None),
+    "metabalance": lambda: (metabalance.metabalance(NETWORK), metabalance.Hparams(1e-2), None),
+}
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_training_ranks_every_class(name):
+    program, hparams, theta_0 = BUILDS[name]()
+    progress, curves = jax.jit(lambda: train(program, KEY, PROBLEM, hparams, 40, theta_0))()
+    assert not progress.diverged
+    # Clouds 4 apart; at the start the network knows nothing.
+    assert progress.best_score > 0.9
+    assert curves.train_loss[-1] < curves.train_loss[0]
+
+
+def test_losses_see_how_many_rows_each_class_has():
+    seen = []
+
+    def loss_for(context):
+        seen.append(context.counts)
+        return lambda logits, y: cross_entropy(logits, y) + 0 * context.counts.sum()
+
+    program = sv.supervised(NETWORK, loss_for=loss_for)
+    state = program.init(KEY, PROBLEM, sv.Hparams(), None)
+    program.epoch(KEY, state, PROBLEM, sv.Hparams())
+    np.testing.assert_array_equal(seen[0], COUNTS)
+
+
+def test_balanced_draws_have_as_many_rows_of_each_class():
+    view = PROBLEM.train
+    draw = jax.vmap(balanced_draws(view, 12, 3))
+    drawn = np.asarray(draw(jax.random.split(KEY, 500)))
+    y, w = np.asarray(view.y).astype(int), np.asarray(view.w)
+    assert (w[drawn] > 0).all()
+    np.testing.assert_array_equal(y[drawn], np.tile(np.repeat([2, 1, 0], 4), (500, 1)))
+    for c in range(3):
+        count = np.bincount(drawn.ravel(), minlength=len(y))[(y == c) & (w > 0)]
+        np.testing.assert_allclose(count / count.mean(), 1, atol=0.25)
+
+
+def test_a_class_without_rows_is_drawn_from_all_others():
+    view = part(3, counts=(6, 0, 5))
+    drawn = np.asarray(jax.vmap(balanced_draws(view, 12, 3))(jax.random.split(KEY, 50)))
+    assert (np.asarray(view.w)[drawn] > 0).all()
+    y = np.asarray(view.y).astype(int)[drawn]
+    assert (y[:, :4] == 2).all() and (y[:, 8:] == 0).all()
+    assert set(y[:, 4:8].ravel()) == {0, 2}
+
+
+def test_a_network_says_how_many_classes_it_knows():
+    for network, classes in ((NETWORK, 3), (mlp(4, (8,)), 2), (mlp(4, (), classes=5), 5)):
+        assert number_of_classes(network.apply, network.init(KEY), PROBLEM.train) == classes
