@@ -42,6 +42,7 @@ _HOME = {
     "register": "methods",
     "roc_auc": "metrics",
     "rows": "types",
+    "search": "experiments.search",
     "supervised": "methods.supervised",
     "train": "training",
     "use_cpu_cores": "vectorize",

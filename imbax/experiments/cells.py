@@ -53,6 +53,7 @@ def train_cell(
     method: Method,
     *,
     start: Progress | None = None,
+    every_setting: bool = False,
     engine: Engine | None = None,
     on_epochs: Callable[[int], None] = lambda done: None,
 ) -> CellResult:
@@ -61,7 +62,10 @@ def train_cell(
     Args:
       plan: the runs.
       method: with `build`.
-      start: final progress, leaves `[R, ...]`, of the method it starts from.
+      start: final progress, leaves `[R, ...]`, of the method it starts from, or one for each
+        setting of each run.
+      every_setting: give what each of S settings gave, R runs of one after those of the other,
+        rather than each run's best by validation.
       engine: strategy, devices and memory budget.
       on_epochs: called with the number of epochs done, between compiled pieces.
     """
@@ -99,10 +103,14 @@ def train_cell(
     # A budget of memory may have made some compile once more, for fewer runs at a time.
     compile_seconds = ahead + sum(stage.compile_seconds for stage in stages) - before
 
-    chosen = _best_setting(result[0].best_score, len(plan.seed))
+    splits, settings = plan.splits, len(result[0].best_score) // len(plan.seed)
+    if every_setting:
+        chosen, splits = np.arange(settings * len(splits)), splits * settings
+    else:
+        chosen = _best_setting(result[0].best_score, len(plan.seed))
     progress, scores, fallback = jax.tree.map(lambda leaf: leaf[chosen], result)
     return CellResult(
-        test_score=[scores[r, : len(part.test)] for r, part in enumerate(plan.splits)],
+        test_score=[scores[r, : len(part.test)] for r, part in enumerate(splits)],
         best_score=progress.best_score,
         best_epoch=progress.best_epoch,
         diverged=progress.diverged | ~np.isfinite(scores).all(1),
@@ -174,7 +182,8 @@ def _with_settings(runs, start, settings):
     """Repeat the runs for each setting: `[R, ...]` to `[S·R, ...]`, one setting after the other."""
     n_runs = len(runs["train"])
     tile = np.tile(np.arange(n_runs), len(settings))
-    runs, start = jax.tree.map(lambda leaf: leaf[tile], (runs, start))
+    of_all = lambda leaf: leaf if len(leaf) == len(tile) else leaf[tile]  # noqa: E731
+    runs, start = jax.tree.map(of_all, (runs, start))
     repeat = lambda *values: np.repeat(np.array(values, np.float32), n_runs)  # noqa: E731
     return runs | {"hparams": jax.tree.map(repeat, *settings)}, start
 
