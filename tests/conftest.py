@@ -1,5 +1,6 @@
 """Shared fixtures: two CPU devices for jax, and where the real data lies, if it is there."""
 
+import itertools
 import os
 from pathlib import Path
 
@@ -21,13 +22,30 @@ from imbax.experiments.cells import _programs  # noqa: E402
 jax.config.update("jax_num_cpu_devices", 2)
 
 
-@pytest.fixture(scope="module", autouse=True)
+def pytest_collection_modifyitems(items):
+    """Tests of one file and one method go to one worker, which compiles their programs once.
+
+    Those that have them compiled quickly come last, since they cannot share them.
+    """
+    for item in items:
+        given = getattr(item, "callspec", None)
+        given = given.params if given else {}
+        subject = given.get("name") or type(given.get("estimator")).__name__
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {subject}"))
+    items.sort(key=lambda item: "quick_compile" in item.fixturenames)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
 def few_memory_maps():
     """Linux allows a process 65,530 memory maps; compiled programs that are kept use them up."""
     yield
     maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
-        jax.clear_caches()
+    if next(_numbers) % 20 == 0 and maps.exists():
+        if maps.read_bytes().count(b"\n") > 20_000:
+            jax.clear_caches()
 
 
 @pytest.fixture
