@@ -9,9 +9,12 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOME = {
+    "ADASYN": "estimators.adasyn",
     "AMDO": "estimators.amdo",
     "BAGAN": "estimators.bagan",
     "Batch": "types",
+    "BorderlineSMOTE": "estimators.borderline_smote",
+    "CWGAN": "estimators.cwgan",
     "DeepSMOTE": "estimators.deepsmote",
     "ExplicitGradientClassifier": "estimators.explicit_gradient",
     "ExplicitGradientOverSampler": "estimators.explicit_gradient",
@@ -28,6 +31,8 @@ _HOME = {
     "Problem": "types",
     "Program": "training",
     "Rows": "types",
+    "SMOTE": "estimators.smote",
+    "SUGAR": "estimators.sugar",
     "Vectorized": "vectorize",
     "average_precision": "metrics",
     "bilevel_gradient": "bilevel",

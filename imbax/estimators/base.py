@@ -143,6 +143,8 @@ class OverSampler(BaseOverSampler):
         if self._parents:
             parents = np.asarray(made.parents)[: len(new)]
             self.parent_indices_ = parents if self._parents == 2 else parents[:, 0]
+        if self._parents == 2:
+            self.interpolation_weights_ = np.asarray(made.gap)[: len(new)]
         return np.concatenate([X, new], dtype=X.dtype), np.concatenate([y, labels])
 
     def _unscaled(self, made):

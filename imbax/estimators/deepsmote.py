@@ -170,10 +170,6 @@ class DeepSMOTE(GeneratorSampler):
         made = jax.tree.map(lambda leaf: np.asarray(leaf)[: number.sum()], made)
         return made._replace(x=self._decode(made.x))
 
-    def _joined(self, X, y, made):
-        self.interpolation_weights_ = made.gap
-        return super()._joined(X, y, made)
-
     def _config(self):
         shape = self.scale_.shape
         values, usual = int(np.prod(shape)), 600 if shape[-1] == 3 else 300

@@ -37,7 +37,7 @@ def adasyn(
     key: jax.Array,
     problem: Problem,
     *,
-    n_synth: str,
+    n_synth: str | jax.Array,
     max_synth: int,
     max_minority: int,
     k_neighbors: int = 5,
@@ -47,7 +47,7 @@ def adasyn(
     Args:
       key: random key.
       problem: training and validation views.
-      n_synth: "double" or "balance".
+      n_synth: "double", "balance", or how many.
       max_synth: static upper bound on the rows added; surplus has weight 0.
       max_minority: static upper bound on minority rows.
       k_neighbors: neighbours, both those that are counted and those to go towards, >= 1.

@@ -35,7 +35,7 @@ def borderline_smote(
     key: jax.Array,
     problem: Problem,
     *,
-    n_synth: str,
+    n_synth: str | jax.Array,
     max_synth: int,
     max_minority: int,
     k_neighbors: int = 5,
@@ -48,7 +48,7 @@ def borderline_smote(
     Args:
       key: random key.
       problem: training and validation views.
-      n_synth: "double" or "balance".
+      n_synth: "double", "balance", or how many.
       max_synth: static upper bound on the rows added; surplus has weight 0.
       max_minority: static upper bound on minority rows.
       k_neighbors: neighbours to go towards, >= 1.

@@ -117,7 +117,7 @@ def cwgan(
     key: jax.Array,
     problem: Problem,
     *,
-    n_synth: str,
+    n_synth: str | jax.Array,
     max_synth: int,
     max_minority: int,
     config: Config | None = None,
@@ -127,7 +127,7 @@ def cwgan(
     Args:
       key: random key.
       problem: training and validation views; validation rows are not used.
-      n_synth: "double" or "balance".
+      n_synth: "double", "balance", or how many.
       max_synth: static upper bound on the rows added; surplus has weight 0.
       max_minority: static upper bound on minority rows.
       config: networks and training.

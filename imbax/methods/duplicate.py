@@ -14,8 +14,13 @@ from imbax.types import Problem, Resampled, Rows
 __all__ = ["duplicate", "synthetic_count"]
 
 
-def synthetic_count(rows: Rows, n_synth: str) -> jax.Array:
-    """How many synthetic rows a run adds, a traced scalar; ValueError for an unknown rule."""
+def synthetic_count(rows: Rows, n_synth: str | jax.Array) -> jax.Array:
+    """How many synthetic rows a run adds, a traced scalar: by rule, or the number itself.
+
+    Raises ValueError for an unknown rule.
+    """
+    if not isinstance(n_synth, str):
+        return jnp.asarray(n_synth)
     minority = ((rows.w > 0) & (rows.y > 0.5)).sum()
     if n_synth == "double":
         return minority

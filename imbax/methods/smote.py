@@ -52,7 +52,7 @@ def smote(
     key: jax.Array,
     problem: Problem,
     *,
-    n_synth: str,
+    n_synth: str | jax.Array,
     max_synth: int,
     max_minority: int,
     k_neighbors: int = 5,
@@ -62,7 +62,7 @@ def smote(
     Args:
       key: random key.
       problem: training and validation views.
-      n_synth: "double" or "balance".
+      n_synth: "double", "balance", or how many.
       max_synth: static upper bound on the rows added; surplus has weight 0.
       max_minority: static upper bound on minority rows.
       k_neighbors: neighbours to draw from, >= 1.
@@ -150,7 +150,7 @@ def spread(counts: jax.Array, size: int) -> jax.Array:
 
 
 def extended(
-    train: Rows, x_synth: jax.Array, n_synth: str, fallback: jax.Array | bool
+    train: Rows, x_synth: jax.Array, n_synth: str | jax.Array, fallback: jax.Array | bool
 ) -> Resampled:
     """The training view and the first of the minority rows `x_synth [s, d]`, as many as wanted."""
     number = jnp.arange(len(x_synth))

@@ -39,7 +39,7 @@ def sugar(
     key: jax.Array,
     problem: Problem,
     *,
-    n_synth: str,
+    n_synth: str | jax.Array,
     max_synth: int,
     max_minority: int,
     k_neighbors: int = 5,
@@ -51,7 +51,7 @@ def sugar(
     Args:
       key: random key.
       problem: training and validation views.
-      n_synth: "double" or "balance".
+      n_synth: "double", "balance", or how many.
       max_synth: static upper bound on the rows added; surplus has weight 0.
       max_minority: static upper bound on minority rows.
       k_neighbors: rows of the local covariance, the row itself included, >= 2.

@@ -3,17 +3,26 @@
 from sklearn.base import clone
 
 from imbax import (
+    ADASYN,
     AMDO,
     BAGAN,
+    CWGAN,
     GAMO,
     MCCCR,
     MCRBO,
+    SMOTE,
+    SUGAR,
+    BorderlineSMOTE,
     DeepSMOTE,
     ExplicitGradientClassifier,
     ExplicitGradientOverSampler,
 )
 
 QUICK = {
+    "SMOTE": SMOTE(random_state=0),
+    "BorderlineSMOTE": BorderlineSMOTE(random_state=0),
+    "ADASYN": ADASYN(random_state=0),
+    "SUGAR": SUGAR(random_state=0),
     "AMDO": AMDO(random_state=0),
     "MCCCR": MCCCR(random_state=0),
     "MCRBO": MCRBO(max_iter=20, random_state=0),
@@ -29,6 +38,8 @@ QUICK = {
         random_state=0,
     ),
 }
+# Every new shape compiles a GAN anew, so that it is not among those above.
+GAN = CWGAN(max_iter=40, batch_size=8, learning_rate_init=1e-2, random_state=0)
 POINTS = ExplicitGradientOverSampler(
     ExplicitGradientClassifier(hidden_layer_sizes=(8,), max_iter=5), random_state=0
 )

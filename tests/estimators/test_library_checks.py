@@ -5,7 +5,7 @@ import warnings
 import pytest
 from imblearn.utils import estimator_checks as imblearn_checks
 from quick_classifiers import CLASSIFIERS, MESA
-from quick_samplers import OF_TABLES, POINTS, QUICK, quick
+from quick_samplers import GAN, OF_TABLES, POINTS, QUICK, quick
 from sklearn.utils import estimator_checks as sklearn_checks
 
 from imbax import InputError
@@ -94,9 +94,22 @@ def test_checks_that_are_not_generated(estimator, check):
         sklearn_checks.check_set_params,
     ],
 )
-def test_checks_of_bagan_that_give_no_tables(check):
-    """All others fit tables, which it does not take: `test_bagan_takes_no_table`."""
-    quietly(check, "BAGAN", QUICK["BAGAN"])
+@pytest.mark.parametrize("estimator", [QUICK["BAGAN"], GAN], ids=type)
+def test_checks_that_fit_no_table(estimator, check):
+    """BAGAN takes none, `test_bagan_takes_no_table`; CWGAN compiles for minutes in all others."""
+    quietly(check, type(estimator).__name__, estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        sklearn_checks.check_n_features_in,
+        imblearn_checks.check_samplers_fit_resample,
+        imblearn_checks.check_samplers_preserve_dtype,
+    ],
+)
+def test_checks_of_cwgan_that_fit_tables(check):
+    quietly(check, "CWGAN", GAN)
 
 
 def test_bagan_takes_no_table(digits):

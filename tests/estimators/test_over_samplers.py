@@ -7,21 +7,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from quick_samplers import OF_TABLES, QUICK, quick
+from quick_samplers import GAN, OF_TABLES, QUICK, quick
+from sklearn.base import clone
 
 import imbax
 from imbax import BAGAN, GAMO, DeepSMOTE, InputError
-from imbax.estimators.base import FIT, SAMPLE, compiled, stream
+from imbax.estimators.base import FIT, SAMPLE, compiled, padded, stream
 from imbax.estimators.generative import _epoch
 from imbax.estimators.images import scale_of
-from imbax.methods import amdo, bagan, gamo, mc_ccr, mc_rbo
-from imbax.types import rows
+from imbax.methods import amdo, bagan, class_smote, gamo, mc_ccr, mc_rbo
+from imbax.methods.adasyn import adasyn
+from imbax.methods.borderline_smote import borderline_smote
+from imbax.methods.cwgan import Config, cwgan
+from imbax.methods.sugar import sugar
+from imbax.types import Problem, rows
 
 pytestmark = [
     pytest.mark.usefixtures("quick_compile"),
     pytest.mark.filterwarnings("ignore:reconstructions of class"),
+    pytest.mark.filterwarnings("ignore:class .*; rows are made as by SMOTE"),
 ]
-TRAINED = ("GAMO", "DeepSMOTE", "BAGAN")
+TRAINED = ("GAMO", "DeepSMOTE", "BAGAN")  # and then make as many rows as one asks for
+WITHOUT_PARENTS = ("BAGAN", "BorderlineSMOTE", "ADASYN", "SUGAR")
 
 
 def table(*counts, columns=3, seed=0):
@@ -67,11 +74,11 @@ def test_what_comes_out_has_the_form_and_dtype_of_what_went_in(digits, name, for
     if form != "table":
         assert made.min() >= x.min()
         assert made.max() <= (255 if x.dtype == np.uint8 else x.max())
-    if name == "BAGAN":
+    if name in WITHOUT_PARENTS:
         assert not hasattr(sampler, "parent_indices_")
     else:
         parents = sampler.parent_indices_.reshape(len(made), -1)
-        assert parents.shape[1] == (2 if name == "DeepSMOTE" else 1)
+        assert parents.shape[1] == (2 if "SMOTE" in name else 1)
         assert (y[parents] == labels[len(x) :, None]).all()
 
 
@@ -146,7 +153,7 @@ def test_a_class_of_one_row(digits, name):
             given, labels = sampler.fit_resample(x[chosen], y[chosen])
         assert (given[10:] == given[10]).all()
     assert (labels[10:] == "b").all()
-    if name != "BAGAN":
+    if name not in WITHOUT_PARENTS:
         assert (sampler.parent_indices_ == 9).all()
 
 
@@ -226,6 +233,60 @@ def assert_made(sampler, given, made):
 
 
 BOUNDS = {"max_rows": 12, "max_synth": 64}
+
+
+def test_smotes_rows_are_the_cores(digits):
+    sampler, _, given, core = fitted("SMOTE", digits, k_neighbors=3)
+    made = class_smote.class_smote(*core, **BOUNDS, k_neighbors=3)
+    assert_same(sampler, given[56:], made.x)
+    np.testing.assert_array_equal(sampler.parent_indices_, made.parents)
+    np.testing.assert_allclose(sampler.interpolation_weights_, made.gap)
+
+
+REST = {
+    "BorderlineSMOTE": (borderline_smote, {"k_neighbors": 3, "m_neighbors": 4, "kind": 2}),
+    "ADASYN": (adasyn, {"k_neighbors": 4}),
+    "SUGAR": (sugar, {"k_neighbors": 4, "steps": 2}),
+}
+
+
+@pytest.mark.parametrize("name", REST)
+def test_each_classs_rows_are_those_of_a_core_that_knows_it_and_all_others(digits, name):
+    core, options = REST[name]
+    sampler, x, given, (key, inside, y, _, number) = fitted(name, digits, **options)
+    live, at = np.ptp(x, 0) > 0, 56
+    for c in (1, 2):
+        view = rows(inside, (y == c).astype(float))._replace(factor=jnp.array(live, float))
+        draw = jax.jit(partial(core, n_synth=number[c], max_synth=40, max_minority=12, **options))
+        made = draw(jax.random.fold_in(key, c), Problem(view, view)).x_synth[: number[c]]
+        assert_same(sampler, given[at : at + number[c]], made)
+        at += number[c]
+    assert at == len(given)
+
+
+def test_cwgans_rows_are_the_cores_and_within_their_classs_range():
+    x, y = table(60, 20)
+    sampler = clone(GAN)
+    given, labels = sampler.fit_resample(x, y)
+    assert counted(labels) == {0: 60, 1: 60}
+    np.testing.assert_array_equal(given[:80], x)
+    view = rows(*padded(scale_of(x).inside(x), y.astype(np.float32)))
+    config = Config(40, batch_size=8, learning_rate=1e-2, classifier_steps=14)
+    draw = jax.jit(partial(cwgan, n_synth=40, max_synth=256, max_minority=256, config=config))
+    key = jax.random.fold_in(stream(np.random.RandomState(0).randint(2**31 - 1), SAMPLE), 1)
+    assert_same(sampler, given[80:], draw(key, Problem(view, view)).x_synth[:40])
+    assert (given[80:] >= x[y == 1].min(0) - 1e-5).all()
+    assert (given[80:] <= x[y == 1].max(0) + 1e-5).all()
+    assert len(np.unique(given[80:], axis=0)) > 20
+
+
+def test_a_rule_that_fails_is_told():
+    x, y = table(30, 9)
+    x[y == 1] += 100  # nobody is near another class
+    for name, told in (("BorderlineSMOTE", "no row is in danger"), ("ADASYN", "no row of another")):
+        with pytest.warns(UserWarning, match=f"class 1: {told}.*; rows are made as by SMOTE"):
+            given, _ = quick(name).fit_resample(x, y)
+        assert len(np.unique(given[39:], axis=0)) == 21
 
 
 @pytest.mark.parametrize("options", [{}, {"k_neighbors": 3, "share": 1.0, "reference": True}])
@@ -397,6 +458,6 @@ def test_bad_input_is_told(name):
 
 
 def test_they_are_reached_by_name():
-    for name, sampler in QUICK.items():
+    for name, sampler in (QUICK | {"CWGAN": GAN}).items():
         assert getattr(imbax, name) is type(sampler)
         assert name in imbax.__all__

@@ -1,0 +1,71 @@
+"""ADASYN as an over-sampler, on imbalanced-learn's contract."""
+
+from numbers import Integral
+
+from sklearn.utils._param_validation import Interval
+
+from imbax.estimators.against_rest import AgainstRest
+from imbax.estimators.base import compiled
+from imbax.methods.adasyn import adasyn
+
+__all__ = ["ADASYN"]
+
+_core = compiled(adasyn)
+
+
+class ADASYN(AgainstRest):
+    """SMOTE with the more rows, the more rows of other classes are near; totals are exact.
+
+    See `imbax.methods.adasyn` for equations. X may be a table, images `(n, height, width)` or `(n,
+    height, width, channels)`, or flat rows of images with `image_shape`. What comes out has the
+    form and dtype of what went in: first the original rows, bit for bit, then the new ones.
+    Distances are between columns scaled to their range. Of more than two classes each is the
+    minority against all others.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        As in imbalanced-learn.
+    image_shape : tuple, default=None
+        (height, width) or (height, width, channels) of flat rows.
+    value_range : tuple, default=None
+        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
+        column by column in a table. What is -1 and 1 inside.
+    k_neighbors : int, default=5
+        Nearest rows, both those that are counted and those that new ones lie towards.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Class to number of new rows.
+    classes_ : ndarray of shape (n_classes,)
+    is_synthetic_ : ndarray of shape (n_samples_new,)
+        Which rows of the last `fit_resample` are new.
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **AgainstRest._parameter_constraints,
+        "k_neighbors": [Interval(Integral, 1, None, closed="left")],
+    }
+    _fallback = "no row of another class is near any of it; rows are made as by SMOTE"
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy="auto",
+        image_shape=None,
+        value_range=None,
+        k_neighbors=5,
+        random_state=None,
+    ):
+        super().__init__(
+            sampling_strategy=sampling_strategy,
+            image_shape=image_shape,
+            value_range=value_range,
+            random_state=random_state,
+        )
+        self.k_neighbors = k_neighbors
+
+    def _core(self):
+        return _core, {"k_neighbors": self.k_neighbors}

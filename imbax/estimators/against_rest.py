@@ -1,0 +1,50 @@
+"""Over-samplers whose core knows one minority: each class in turn against all others."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imbax.estimators.base import OverSampler, padded, size
+from imbax.methods.class_smote import Synthetic
+from imbax.types import Problem, rows
+
+__all__ = ["AgainstRest"]
+
+
+class AgainstRest(OverSampler):
+    """A sampler names its core, by `_core`, and its options."""
+
+    _parents = 0
+    # What is done where the core's rule fails, in words.
+    _fallback = ""
+
+    def _core(self) -> tuple[Callable, dict[str, Any]]:
+        """The core, under `compiled`, and its options."""
+        raise NotImplementedError
+
+    def _draw(self, key, x, number):
+        core, options = self._core()
+        wanted, counts = np.flatnonzero(number), self._counts()
+        made = []
+        for c in wanted:
+            batch = padded(x, (self._y == c).astype(np.float32))
+            view = rows(*map(jnp.asarray, batch))
+            view = view._replace(factor=jnp.asarray(self.scale_.live, jnp.float32))
+            changed = core(
+                jax.random.fold_in(key, int(c)),
+                Problem(view, view),
+                n_synth=np.array(number[c]),
+                max_synth=size(number[c]),
+                max_minority=size(counts[c]),
+                **options,
+            )
+            if changed.fallback and counts[c] > 1:
+                warnings.warn(f"class {self.classes_[c]}: {self._fallback}", stacklevel=5)
+            made.append(np.asarray(changed.x_synth)[: number[c]])
+        x = np.concatenate(made) if made else x[:0]
+        none = np.full((len(x), 2), -1)
+        return Synthetic(x, np.repeat(wanted, number[wanted]), np.ones(len(x)), none, none[:, 0])

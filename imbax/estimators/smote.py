@@ -1,0 +1,75 @@
+"""SMOTE as an over-sampler of tables or images, on imbalanced-learn's contract."""
+
+from numbers import Integral
+
+import jax
+from sklearn.utils._param_validation import Interval
+
+from imbax.estimators.base import OverSampler, padded
+from imbax.methods.class_smote import class_smote
+
+__all__ = ["SMOTE"]
+
+_smote = jax.jit(class_smote, static_argnames=("max_rows", "max_synth", "k_neighbors"))
+
+
+class SMOTE(OverSampler):
+    """New rows between a row and a near one of the same class.
+
+    See `imbax.methods.class_smote` for equations. X may be a table, images `(n, height, width)` or
+    `(n, height, width, channels)`, or flat rows of images with `image_shape`. What comes out has
+    the form and dtype of what went in: first the original rows, bit for bit, then the new ones.
+    Distances are between columns scaled to their range.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        As in imbalanced-learn.
+    image_shape : tuple, default=None
+        (height, width) or (height, width, channels) of flat rows.
+    value_range : tuple, default=None
+        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
+        column by column in a table. What is -1 and 1 inside.
+    k_neighbors : int, default=5
+        A class of n <= k_neighbors rows uses n - 1.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Class to number of new rows.
+    classes_ : ndarray of shape (n_classes,)
+    is_synthetic_ : ndarray of shape (n_samples_new,)
+        Which rows of the last `fit_resample` are new.
+    parent_indices_ : ndarray of shape (n_synthetic, 2)
+        The training rows between which each new one lies.
+    interpolation_weights_ : ndarray of shape (n_synthetic,)
+        How far from the first parent to the second, in [0, 1).
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **OverSampler._parameter_constraints,
+        "k_neighbors": [Interval(Integral, 1, None, closed="left")],
+    }
+    _parents = 2
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy="auto",
+        image_shape=None,
+        value_range=None,
+        k_neighbors=5,
+        random_state=None,
+    ):
+        super().__init__(
+            sampling_strategy=sampling_strategy,
+            image_shape=image_shape,
+            value_range=value_range,
+            random_state=random_state,
+        )
+        self.k_neighbors = k_neighbors
+
+    def _draw(self, key, x, number):
+        sizes = self._sizes(number)
+        return _smote(key, *padded(x, self._y), number, **sizes, k_neighbors=self.k_neighbors)
