@@ -171,6 +171,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
             w[rows] * compute_sample_weight(self.class_weight, self.classes_[labels[rows]])
             for rows in trains
         ]
+        # Of mean 1, since synthetic rows weigh 1.
+        weights = [w / w.mean() for w in weights]
         prior = np.stack(
             [np.bincount(y[rows], w, classes) for rows, w in zip(trains, weights, strict=True)]
         )

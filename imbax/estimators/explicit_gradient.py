@@ -46,6 +46,8 @@ class ExplicitGradientClassifier(NeuralClassifier):
         Where points may go: anywhere, within the range of the training rows, or near their start.
     radius : float, default=0.1
         Of the trust region, in scaled columns.
+    fixed_columns : array-like of int, default=()
+        Columns that do not move, as those of categories.
     jitter : float, default=0.0
         Noise on the starting points, in standard deviations of their class.
     hidden_layer_sizes : array-like of int, default=(128, 16)
@@ -113,6 +115,7 @@ class ExplicitGradientClassifier(NeuralClassifier):
         "outer_loss": [StrOptions(set(OBJECTIVES))],
         "constraint": [StrOptions({"none", "box", "trust_region"})],
         "radius": [Interval(Real, 0, None, closed="neither")],
+        "fixed_columns": ["array-like"],
         "jitter": [Interval(Real, 0, None, closed="left")],
     }
     _validates = True
@@ -131,6 +134,7 @@ class ExplicitGradientClassifier(NeuralClassifier):
         outer_loss="ce",
         constraint="none",
         radius=0.1,
+        fixed_columns=(),
         jitter=0.0,
         hidden_layer_sizes=(128, 16),
         activation="relu",
@@ -159,6 +163,7 @@ class ExplicitGradientClassifier(NeuralClassifier):
         self.outer_loss = outer_loss
         self.constraint = constraint
         self.radius = radius
+        self.fixed_columns = fixed_columns
         self.jitter = jitter
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -202,6 +207,12 @@ class ExplicitGradientClassifier(NeuralClassifier):
 
     def _config(self, members):
         few = self._few(members.counts)
+        fixed = tuple(int(column) for column in self.fixed_columns)
+        if wrong := [column for column in fixed if not 0 <= column < self.n_features_in_]:
+            raise InputError(
+                f"fixed_columns has {wrong[0]}, expected numbers of columns from 0 to "
+                f"{self.n_features_in_ - 1}"
+            )
         return eg.Config(
             size(few.sum(1).max()),
             size(self._points(members.counts).sum(1).max()),
@@ -211,6 +222,7 @@ class ExplicitGradientClassifier(NeuralClassifier):
             outer=self.outer,
             outer_loss=self.outer_loss,
             constraint=self.constraint,
+            fixed_columns=fixed,
             batch_size=self.batch_size,
             synth_batch_size=self.batch_size,
             outer_batch_size=self.batch_size,

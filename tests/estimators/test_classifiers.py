@@ -88,6 +88,13 @@ def test_rows_of_weight_0_are_left_out(name):
     np.testing.assert_array_equal(weighed, without)
 
 
+@EACH
+def test_only_the_proportions_of_weights_count(name):
+    x, y = table()
+    fit = lambda w: quick_classifier(name, max_iter=5).fit(x, y, w).predict_proba(x)  # noqa: E731
+    np.testing.assert_array_equal(fit(np.full(200, 1000.0)), fit(None))
+
+
 def test_a_weight_is_a_number_of_copies():
     x, y = table()
     w = np.random.default_rng(0).integers(1, 4, 200)
@@ -331,6 +338,13 @@ def test_points_of_explicit_gradient_start_at_rows_and_move():
     still = quick_classifier("ExplicitGradientClassifier", eta2=0.0, **options).fit(x, y)
     np.testing.assert_array_equal(still.x_synth_, still.x_start_)
     np.testing.assert_array_equal(still.x_start_, moved.x_start_)
+    held = quick_classifier(
+        "ExplicitGradientClassifier", eta2=100.0, fixed_columns=[0, 3], **options
+    ).fit(x, y)
+    some = np.isin(np.arange(6), [0, 3])
+    np.testing.assert_array_equal(held.x_synth_[:, some], held.x_start_[:, some])
+    assert (held.x_synth_ != held.x_start_)[:, ~some].mean() > 0.9
+    assert (moved.x_synth_ != moved.x_start_).mean() > 0.9
 
 
 def test_points_balance_classes_of_any_number():
@@ -407,6 +421,12 @@ def test_points_in_a_pipeline(rare_cancer):
                 x, np.arange(200) % 3
             ),
             "outer_loss='smooth_ap' is for two classes, y has 3",
+        ),
+        (
+            lambda x, y: quick_classifier("ExplicitGradientClassifier", fixed_columns=[6]).fit(
+                x, y
+            ),
+            "fixed_columns has 6, expected numbers of columns from 0 to 5",
         ),
         (
             lambda x, y: ExplicitGradientOverSampler(
