@@ -315,12 +315,14 @@ def balanced_draws(
     return draw
 
 
-def balanced_minibatches(key: jax.Array, rows: Rows, batch_size: int) -> Minibatches:
+def balanced_minibatches(
+    key: jax.Array, rows: Rows, batch_size: int, classes: int = 2
+) -> Minibatches:
     """As many steps as `shuffled_minibatches` has, each drawn by `balanced_draws`.
 
     Steps beyond those that the run's own rows would fill have weight 0.
     """
-    draw = balanced_draws(rows, batch_size)
+    draw = balanced_draws(rows, batch_size, classes)
     steps = jnp.arange(-(-rows.w.shape[0] // batch_size))
     row = rows.index[jax.vmap(lambda step: draw(jax.random.fold_in(key, step)))(steps)]
     used = steps * batch_size < (rows.w > 0).sum()

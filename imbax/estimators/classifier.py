@@ -21,7 +21,7 @@ from imbax.programs import Programs, programs_of
 from imbax.training import Program
 from imbax.types import Network
 
-__all__ = ["Members", "NeuralClassifier", "inside_of"]
+__all__ = ["Members", "NeuralClassifier", "check_validation", "inside_of"]
 
 _ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -44,6 +44,8 @@ class Members(NamedTuple):
     """`[R, K]`: training rows of each internal class."""
     prior: np.ndarray
     """`[R, K]`: the share of each internal class in the weights that are trained on."""
+    weighted: bool
+    """Whether the user gave weights."""
 
 
 class NeuralClassifier(ClassifierMixin, BaseEstimator):
@@ -97,15 +99,16 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
                 f"class {lone[0]!r} has a single row; expected at least one to train on and one to "
                 "validate on"
             )
-        self._inside = inside_of(np.bincount(labels))
+        if before is None:
+            self._inside = inside_of(np.bincount(labels))
         self._scale = _scale_of(X, self.scaling)
         prior = np.bincount(self._inside[labels], w) / w.sum()
         self._seed = seed_of(self.random_state)
         members = self._members(X, labels, w, sample_weight is not None)
-        self._params, curves = self._learn(members, before)
+        self._params, curves, trained = self._learn(members, before)
         self._keep(curves)
         log = lambda prior: np.log(np.maximum(prior, np.finfo(np.float32).tiny))  # noqa: E731
-        self._shift = log(prior) - log(self._trained_prior(members))
+        self._shift = log(prior) - log(trained)
         return self
 
     def predict_proba(self, X):
@@ -126,13 +129,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(1)]
 
-    def _learn(self, members: Members, before) -> tuple[Any, list]:
-        """Parameters `[R, ...]` of the members' networks and the curves of each training."""
+    def _learn(self, members: Members, before) -> tuple[Any, list, np.ndarray]:
+        """Parameters `[R, ...]` of the members' networks, the curves of each training, and the
+        shares `[R, K]` of the internal classes that were trained for."""
         raise NotImplementedError
-
-    def _trained_prior(self, members):
-        """`[R, K]`: shares of the internal classes as training has them."""
-        return members.prior
 
     def _network(self):
         """Of the classifier; the same object for the same options."""
@@ -154,6 +154,14 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
             raise InputError(
                 f"warm_start goes on with the same classes, but {sorted(map(str, missing))} are "
                 "not in both; fit a new classifier"
+            )
+        like = jax.tree.leaves(jax.eval_shape(self._network().init, jax.random.key(0)))
+        members = max(self.n_estimators, 2) if self.fold_ensemble else self.n_estimators
+        sizes = [(members, *leaf.shape) for leaf in like]
+        if [leaf.shape for leaf in jax.tree.leaves(self._params)] != sizes:
+            raise InputError(
+                "warm_start goes on with as many members, and networks of the same size, as were "
+                "fitted before; fit a new classifier"
             )
         return self._params
 
@@ -188,18 +196,21 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
         more = size(len(X)) - len(X)
         x = np.pad(self._scale.inside(X), ((0, more), (0, 0)))
         shared = x, np.pad(y, (0, more)).astype(np.float32)
-        return Members(shared, runs, counts, prior / prior.sum(1, keepdims=True))
+        return Members(shared, runs, counts, prior / prior.sum(1, keepdims=True), weighted)
 
     def _resampled(self, X, labels, trains):
         """All rows, then what the sampler makes of each member's; and which are whose."""
         rows, wanted, whose, first = [X], [labels], [], len(X)
         for r, train in enumerate(trains):
             sampler = clone(self._sampler())
-            if "random_state" in sampler.get_params():
-                sampler.set_params(random_state=(self._seed + r) % 2**31)
-            x, y = sampler.fit_resample(X[train], labels[train])
+            seeds = {
+                name: (self._seed + r) % 2**31
+                for name in sampler.get_params()
+                if name == "random_state" or name.endswith("__random_state")
+            }
+            x, y = sampler.set_params(**seeds).fit_resample(X[train], self.classes_[labels[train]])
             rows.append(x)
-            wanted.append(y)
+            wanted.append(np.searchsorted(self.classes_, y))
             whose.append(first + np.arange(len(x)))
             first += len(x)
         return np.concatenate(rows), np.concatenate(wanted), whose
@@ -216,7 +227,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
         else:
             everything = np.arange(len(X))
             return [(everything, everything[:0])] * self.n_estimators
-        return list(cut.split(X, labels))
+        parts = list(cut.split(X, labels))
+        if not self.fold_ensemble:
+            for _, valid in parts:
+                check_validation(labels[valid], self.classes_[self._inside.argsort()])
+        return parts
 
     def _sampler(self):
         """What changes each member's training rows beforehand."""
@@ -237,11 +252,21 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
         start = {} if theta_0 is None else {"theta_0": theta_0}
         return members.runs | {"hparams": hparams} | start
 
-    def _run(self, programs: Programs, members: Members, runs: dict[str, Any]):
+    def _least_epochs(self):
+        """Training does not stop before."""
+        return 0
+
+    def _run(self, programs, members, runs, lower="learning_rate_init"):
         """Train to the end, or until no member has got better for `n_iter_no_change` epochs.
 
+        Args:
+          programs: the training.
+          members: whose rows.
+          runs: with numbers, and parameters to start from.
+          lower: what to lower where training does not stay finite.
+
         Returns:
-          The best checkpoints' `Fit` `[R, ...]`, and `Curves` `[R, epochs]`.
+          `Progress` `[R, ...]`, and `Curves` `[R, epochs]`.
         """
         shared = programs.advance.replicate(members.shared)
         progress, curves = programs.begin(shared, runs), []
@@ -251,14 +276,14 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
             curves.append(jax.device_get(curve))
             if self.verbose:
                 self._tell(done - each, curves[-1])
-            if self.early_stopping:
+            if self.early_stopping and done >= self._least_epochs():
                 best = np.concatenate([c.valid_average_precision for c in curves], 1).argmax(1)
                 if (done - best > self.n_iter_no_change).all():
                     break
         if np.asarray(progress.diverged).any():
-            raise InputError("training did not stay finite; lower learning_rate_init")
+            raise InputError(f"training did not stay finite; lower {lower}")
         joined = jax.tree.map(lambda *parts: np.concatenate(parts, 1), *curves)
-        return jax.device_get(progress.best), joined
+        return jax.device_get(progress), joined
 
     def _tell(self, done, curve):
         losses, scores = curve.train_loss.mean(0), curve.valid_average_precision.mean(0)
@@ -312,6 +337,15 @@ def _scale_of(X, scaling):
     if scaling is None:
         low, span = np.where(usable, 0, low), np.ones(X.shape[1])
     return _Scale(low, np.where(usable, 1 / np.where(usable, span, 1), 0))
+
+
+def check_validation(labels, classes) -> None:
+    """InputError unless validation rows with labels 0..K-1 have some of all K `classes`."""
+    if missing := classes[np.bincount(labels, minlength=len(classes)) == 0].tolist():
+        raise InputError(
+            f"none of the rows set aside for validation is of class {missing[0]!r}; raise "
+            "validation_fraction or give more rows of it"
+        )
 
 
 def inside_of(counts):

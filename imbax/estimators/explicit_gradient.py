@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from imbax.errors import InputError
 from imbax.estimators.base import dense, seed_of, size
 from imbax.estimators.classifier import NeuralClassifier, inside_of
+from imbax.estimators.images import as_dtype
 from imbax.estimators.imbalanced_mlp import supervised_program
 from imbax.losses import OBJECTIVES
 from imbax.methods import explicit_gradient as eg
@@ -200,10 +201,11 @@ class ExplicitGradientClassifier(NeuralClassifier):
         moving.lower(members.shared, second | {"theta_0": progress.best.params})
         compile_together([*plain[1:], *moving[1:]])
 
-        fit, before = self._run(plain, members, first)
-        fit, after = self._run(moving, members, second | {"theta_0": fit.params})
-        self._keep_points(fit.points)
-        return fit.params, [before, after]
+        progress, before = self._run(plain, members, first)
+        second["theta_0"] = progress.best.params
+        progress, after = self._run(moving, members, second, lower="eta1 or eta2")
+        self._keep_points(progress.best.points)
+        return progress.best.params, [before, after], self._trained_prior(members, progress)
 
     def _config(self, members):
         few = self._few(members.counts)
@@ -239,7 +241,9 @@ class ExplicitGradientClassifier(NeuralClassifier):
         )
 
     def _few(self, counts):
-        """`[R, K]`: rows of each class but the largest."""
+        """`[R, K]`: rows of each class that points start from."""
+        if self._wanted is not None:
+            return np.where(self._wanted > 0, counts, 0)
         largest = np.zeros(len(counts), int) if counts.shape[1] == 2 else counts.argmax(1)
         few = counts.copy()
         few[np.arange(len(few)), largest] = 0
@@ -263,12 +267,26 @@ class ExplicitGradientClassifier(NeuralClassifier):
         self.x_start_ = self._scale.outside(points.start[some])
         self.y_synth_ = classes[points.y[some].astype(int)]
 
-    def _trained_prior(self, members):
-        points = self._points(members.counts)
-        share = points / np.maximum(points.sum(1, keepdims=True), 1)
-        each = np.minimum(points.sum(1, keepdims=True), self.batch_size)
+    def _trained_prior(self, members, progress):
+        """Shares of the rows of a step, points included; of θ₀, those of the first training."""
+        prior, points = members.prior, progress.best.points
+        number = np.stack(
+            [
+                np.bincount(y[w > 0].astype(int), minlength=prior.shape[1])
+                for y, w in zip(points.y, points.w, strict=True)
+            ]
+        )
+        total = number.sum(1, keepdims=True)
+        share = number / np.maximum(total, 1)
+        each = np.minimum(total, self.batch_size)
         batch = np.minimum(members.counts.sum(1, keepdims=True), self.batch_size)
-        return (batch * members.prior + each * share) / (batch + each)
+        of_step = {
+            "union": (batch * prior + each * share) / (batch + each),
+            "synth": prior,  # a step sees no row of the largest class, and so no shares
+            "sum_of_means": (prior + share) / 2,
+        }[self.inner]
+        still = (progress.best_epoch == 0)[:, None] | (total == 0)
+        return np.where(still, prior, of_step)
 
 
 def _moving_program(network, config, moved):
@@ -281,8 +299,7 @@ class ExplicitGradientOverSampler(BaseOverSampler):
 
     A network learns where synthetic rows help it; these are then given to another classifier, as in
     `imblearn.pipeline.make_pipeline(ExplicitGradientOverSampler(), classifier)`. First come the
-    original rows, bit for bit, then the new ones. The largest class, and of two classes the more
-    frequent, gets none.
+    original rows, bit for bit, then the new ones.
 
     Parameters
     ----------
@@ -331,13 +348,6 @@ class ExplicitGradientOverSampler(BaseOverSampler):
         classes, counts = np.unique(y, return_counts=True)
         inside, wanted = inside_of(counts), np.zeros(len(counts), int)
         wanted[inside] = [self.sampling_strategy_.get(c, 0) for c in classes]
-        largest = 0 if len(counts) == 2 else counts[inside.argsort()].argmax()
-        if wanted[largest]:
-            name = classes[inside == largest].tolist()[0]
-            raise InputError(
-                f"sampling_strategy asks for rows of {name!r}, the largest class, which gets no "
-                "points"
-            )
         self.classifier_ = learner
         if not wanted.any():
             self.is_synthetic_ = np.zeros(len(X), bool)
@@ -345,5 +355,5 @@ class ExplicitGradientOverSampler(BaseOverSampler):
         learner._wanted = wanted
         learner.fit(X, y)
         self.is_synthetic_ = np.arange(len(X) + wanted.sum()) >= len(X)
-        rows = np.concatenate([X, learner.x_synth_], dtype=X.dtype, casting="unsafe")
+        rows = np.concatenate([X, as_dtype(learner.x_synth_, X.dtype)])
         return rows, np.concatenate([y, learner.y_synth_.astype(y.dtype)])

@@ -7,7 +7,7 @@ import numpy as np
 
 from imbax.errors import InputError
 
-__all__ = ["Scale", "scale_of"]
+__all__ = ["Scale", "as_dtype", "scale_of"]
 
 _SMALLEST = 4
 _CHANNELS = (1, 3, 4)
@@ -98,6 +98,13 @@ def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:
     first = flat[0].astype(np.float64)
     only = np.where((flat == flat[0]).all(0), first, np.nan)
     return Scale(given, shape, X.dtype, low, high, only)
+
+
+def as_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """`x` in a dtype; for one of whole numbers rounded, and kept to what it can hold."""
+    if dtype.kind in "iub":
+        x = np.clip(np.rint(x), *_limits(dtype))
+    return x.astype(dtype)
 
 
 def _limits(dtype):

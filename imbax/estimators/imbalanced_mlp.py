@@ -1,5 +1,6 @@
 """A multilayer perceptron with any of imbax's losses, after any sampler."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -69,7 +70,8 @@ imbalanced-learn's contract, default=None
     early_stopping : bool, default=True
         Set validation rows aside, keep the epoch with the best average precision on them (of more
         than two classes their mean), and stop where it has not got better for `n_iter_no_change`
-        epochs. Otherwise all rows are trained on for `max_iter` epochs.
+        epochs, with "ldam_drw" not before its weights have changed. Otherwise all epochs are
+        trained, on all rows unless `fold_ensemble` holds some out.
     validation_fraction : float, default=0.2
     n_iter_no_change : int, default=20
         Looked at every few epochs, at most 10.
@@ -80,7 +82,8 @@ imbalanced-learn's contract, default=None
     fold_ensemble : bool, default=False
         Give each member one of `n_estimators` folds (at least 2) to validate on.
     recalibrate : bool, default=False
-        Give probabilities the class shares of y, where a sampler or weights changed them.
+        Give probabilities the class shares of y, where a sampler, weights, or the shift of
+        "logit_adjustment", "vs_loss" or "class_balanced" changed them.
     scaling : {"min_max", "z_score"}, default="min_max"
         Of columns, by the rows given to fit; None: as they are.
     warm_start : bool, default=False
@@ -162,6 +165,11 @@ imbalanced-learn's contract, default=None
 
     def _learn(self, members, before):
         hparams = sv.Hparams(self.learning_rate_init, self.alpha, self._loss_numbers())
+        if self.sampler == "rs" and (members.weighted or self.class_weight is not None):
+            raise InputError(
+                'sampler="rs" draws rows of all classes alike; give it without sample_weight and '
+                "class_weight"
+            )
         programs = self._compiled(
             supervised_program,
             members,
@@ -169,10 +177,10 @@ imbalanced-learn's contract, default=None
             self.loss,
             self.max_iter,
             self.batch_size,
-            self.sampler == "rs",
+            len(self.classes_) if self.sampler == "rs" else None,
         )
-        fit, curves = self._run(programs, members, self._with(members, hparams, before))
-        return fit.params, [curves]
+        progress, curves = self._run(programs, members, self._with(members, hparams, before))
+        return progress.best.params, [curves], self._trained_prior(members)
 
     def _loss_numbers(self):
         known = {} if callable(self.loss) else dict(get(self.loss).settings[0].loss)
@@ -193,28 +201,35 @@ imbalanced-learn's contract, default=None
         scale = lm.SCALE if self.loss in ("ldam", "ldam_drw") else None
         return self._network_with(scale)
 
+    def _least_epochs(self):
+        if self.loss != "ldam_drw":
+            return 0
+        return round(self._loss_numbers()["drw_start"] * self.max_iter) + self.n_iter_no_change
+
     def _trained_prior(self, members):
+        """The shares that the batches, weights and the loss's own shift train for."""
+        prior, counts = members.prior, members.counts
         if self.sampler == "rs":
-            return np.full_like(members.prior, 1 / members.prior.shape[1])
-        if self.loss == "logit_adjustment":
-            prior = members.prior ** (1 - self._loss_numbers()["tau"])
-        elif self.loss == "class_balanced":
+            prior = np.full(prior.shape, 1 / prior.shape[1])
+        if self.loss in ("logit_adjustment", "vs_loss"):
+            prior = prior * counts.astype(float) ** -self._loss_numbers()["tau"]
+        if self.loss == "class_balanced":
             beta = self._loss_numbers()["beta"]
-            weights = [effective_number_weights(counts, beta) for counts in members.counts]
-            prior = members.prior * np.stack(weights)
-        else:
-            return members.prior
+            prior = prior * np.stack([effective_number_weights(each, beta) for each in counts])
         return prior / prior.sum(1, keepdims=True)
 
 
-def supervised_program(network, loss, epochs, batch_size, balanced=False):
-    """`supervised` with a loss by name or of logits and classes."""
+def supervised_program(network, loss, epochs, batch_size, balanced=None):
+    """`supervised` with a loss by name or of logits and classes; batches of `balanced` classes."""
+    minibatches = shuffled_minibatches
+    if balanced:
+        minibatches = partial(balanced_minibatches, classes=balanced)
     loss_for = LOSSES.get(loss) or (lambda context: loss)
     if loss == "ldam_drw":
         loss_for = lm.deferred(loss_for, epochs)
     return sv.supervised(
         network,
         loss_for=loss_for,
-        minibatches=balanced_minibatches if balanced else shuffled_minibatches,
+        minibatches=minibatches,
         batch_size=batch_size,
     )

@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imbax.errors import InputError
 from imbax.estimators.base import refuse_several_targets, seed_of
+from imbax.estimators.classifier import check_validation
 from imbax.methods import mesa
 from imbax.methods.mesa import Config, Hparams, Transition
 
@@ -167,6 +168,7 @@ class MESAClassifier(ClassifierMixin, BaseEstimator):
         parts = train_test_split(
             X, labels, test_size=self.validation_fraction, stratify=labels, random_state=seed
         )
+        check_validation(parts[3], self.classes_[[1 - self._rarer, self._rarer]])
         fitted = Mesa(
             n_estimators=self.n_estimators,
             estimator=DecisionTreeClassifier() if self.estimator is None else self.estimator,

@@ -137,5 +137,5 @@ class MetaWeightNetClassifier(NeuralClassifier):
         size = self.batch_size
         config = mwn.Config(self.meta_rows, batch_size=size, meta_batch_size=size)
         programs = self._compiled(mwn.meta_weight_net, members, self._network(), config)
-        fit, curves = self._run(programs, members, self._with(members, hparams, before))
-        return fit.params, [curves]
+        progress, curves = self._run(programs, members, self._with(members, hparams, before))
+        return progress.best.params, [curves], members.prior

@@ -43,7 +43,9 @@ def search(
     """Train a method with many settings on every fold and seed, all of them side by side.
 
     A run's best setting is chosen on its validation rows and judged on its test rows, so that
-    `table[table.chosen].average_precision` is the nested test score.
+    `table[table.chosen].average_precision` is the nested test score. With `halving` and several
+    seeds it is so only nearly: settings are dropped by their mean over seeds, and one seed's
+    validation rows are another's test rows.
 
     Args:
       method: a registered name of a method in jax.
@@ -102,7 +104,8 @@ def search(
 def _points(space, n_iter, random_state):
     """The settings as dictionaries."""
     for name, values in space.items():
-        if isinstance(values, str) or not (hasattr(values, "rvs") or len(values)):
+        listed = hasattr(values, "__len__") and not isinstance(values, str) and len(values)
+        if not (listed or hasattr(values, "rvs")):
             raise InputError(f"space[{name!r}]={values!r}, expected a list of values")
         if hasattr(values, "rvs") and n_iter is None:
             raise InputError(f"space[{name!r}] is a distribution: say how many settings by n_iter")

@@ -103,7 +103,7 @@ class Hparams(NamedTuple):
     radius: float = 0.1
     """Trust region: largest Euclidean distance from the starting point."""
     wanted: Any = ()
-    """`[K]`: points of each class in place of `Config.n_synth`; none of the largest."""
+    """`[K]`: points of each class in place of `Config.n_synth`, also of the largest."""
 
 
 class Info(NamedTuple):
@@ -147,9 +147,10 @@ def init(
     """Duplicate the uncertain rows of every class but the largest and set the stage."""
     train = problem.train
     classes = number_of_classes(network.apply, theta_0, train)
-    few, largest = smaller_classes(train, classes)
+    own = hparams.wanted if len(hparams.wanted) else None
+    few, largest = smaller_classes(train, classes, own)
     more = few.counts if config.n_synth == "double" else jnp.maximum(largest - few.counts, 0)
-    more = hparams.wanted if len(hparams.wanted) else more
+    more = more if own is None else own
     c, wanted = slots(jnp.where(few.counts > 0, more, 0), config.max_synth)
     place = jnp.arange(config.max_synth) - jnp.searchsorted(c, c)
     x = train.take(few.row(c, place % jnp.maximum(few.counts[c], 1))).x

@@ -88,6 +88,8 @@ def program(
         def one_batch(state, number, drawn):
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
             meta_batch = meta_rows.take(draw(jax.random.fold_in(meta_key, number)))
+            # Drawn in equal shares, which weights of training rows must not change again.
+            meta_batch = meta_batch._replace(w=(meta_batch.w > 0).astype(meta_batch.w.dtype))
             after, _ = step(loss_fn, config, hparams, state, batch, meta_batch)
             return after, mean_loss(loss_fn, batch)(state.params)
 

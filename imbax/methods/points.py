@@ -10,15 +10,19 @@ from imbax.types import Rows
 __all__ = ["bounding_box", "deviations", "hold", "jitter", "smaller_classes", "within"]
 
 
-def smaller_classes(train: Rows, classes: int) -> tuple[Classes, jax.Array]:
+def smaller_classes(
+    train: Rows, classes: int, wanted: jax.Array | None = None
+) -> tuple[Classes, jax.Array]:
     """The rows of every class but the largest, which counts as having none; and how many it has.
 
-    Of two classes the second is the minority, whatever their numbers.
+    Of two classes the second is the minority, whatever their numbers. With `wanted [K]` it is the
+    classes of which some are wanted instead.
     """
     y = train.y.astype(jnp.int32)
     counts = class_counts(y, train.w, classes)
     largest = 0 if classes == 2 else counts.argmax()
-    return by_class(y, jnp.where(y == largest, 0, train.w), classes), counts[largest]
+    some = y != largest if wanted is None else wanted[y] > 0
+    return by_class(y, jnp.where(some, train.w, 0), classes), counts[largest]
 
 
 def deviations(train: Rows, few: Classes, max_rows: int) -> jax.Array:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline
 from quick_classifiers import CLASSIFIERS, quick_classifier
 from sklearn.calibration import CalibratedClassifierCV
@@ -159,6 +160,17 @@ def test_a_warm_start_goes_on():
         given.fit(x, y + 1)
 
 
+def test_a_warm_start_keeps_what_is_what_where_another_class_is_rarer():
+    x, y = table()
+    given = quick_classifier("ImbalancedMLPClassifier", early_stopping=False, warm_start=True)
+    before = given.fit(x, y).predict_proba(x)
+    kept = np.append(np.flatnonzero(y == 1), np.flatnonzero(y == 0)[:20])
+    given.set_params(learning_rate_init=1e-9, max_iter=1, scaling=None)
+    after = given.fit(x[kept], y[kept])
+    after._scale = quick_classifier("ImbalancedMLPClassifier").fit(x, y)._scale
+    np.testing.assert_allclose(after.predict_proba(x), before, atol=1e-5)
+
+
 def test_members_are_averaged_and_do_not_depend_on_their_number():
     x, y = table()
     options = {"early_stopping": False, "max_iter": 5}
@@ -200,9 +212,14 @@ def test_in_an_ensemble_of_folds_each_row_validates_once():
         ("ImbalancedMLPClassifier", {"class_weight": "balanced"}, 4),
         ("ImbalancedMLPClassifier", {"sampler": "rs"}, 4),
         ("ImbalancedMLPClassifier", {"loss": "logit_adjustment"}, 4),
+        ("ImbalancedMLPClassifier", {"loss": "vs_loss"}, 4),
+        ("ImbalancedMLPClassifier", {"loss": "logit_adjustment", "sampler": "rs"}, 16),
+        ("ImbalancedMLPClassifier", {"loss": "logit_adjustment", "class_weight": "balanced"}, 16),
         ("ImbalancedMLPClassifier", {}, 1),
         # Of 160 training rows, 32 are doubled: all 32 points beside 128 rows in each step.
         ("ExplicitGradientClassifier", {}, (0.2 * 128 + 32) / (0.8 * 128) * 4),
+        ("ExplicitGradientClassifier", {"inner": "sum_of_means"}, (0.2 + 1) / 0.8 * 4),
+        ("ExplicitGradientClassifier", {"confidence": 0.0}, 1),
     ],
 )
 def test_probabilities_get_the_shares_of_the_classes_back(name, options, odds):
@@ -212,7 +229,10 @@ def test_probabilities_get_the_shares_of_the_classes_back(name, options, odds):
     options = {"max_iter": 5, **options}
     if name == "ImbalancedMLPClassifier":
         options["early_stopping"] = False
-    plain = quick_classifier(name, **options).fit(x, y).predict_proba(x)
+    fitted = quick_classifier(name, **options).fit(x, y)
+    if name == "ExplicitGradientClassifier" and (fitted.x_synth_ == fitted.x_start_).all():
+        odds = 1  # the checkpoint is that of the first training, without points
+    plain = fitted.predict_proba(x)
     again = quick_classifier(name, recalibrate=True, **options).fit(x, y).predict_proba(x)
     ratio = (plain[:, 1] / plain[:, 0]) / (again[:, 1] / again[:, 0])
     np.testing.assert_allclose(ratio, odds, rtol=1e-3)
@@ -318,6 +338,37 @@ def test_a_loss_and_a_network_of_ones_own():
     assert 0 < fitted.loss_curve_[-1] < 0.25
 
 
+def test_a_sampler_sees_the_users_labels():
+    x, y = table(200, classes=3)
+    given = RandomOverSampler(sampling_strategy={"c": 60})
+    fitted = quick_classifier("ImbalancedMLPClassifier", sampler=given, early_stopping=False)
+    named = np.array(["a", "b", "c"])[y]
+    fitted.fit(x, named)
+    members = fitted._members(x, y, np.ones(200), False)
+    counts = np.bincount(y)
+    np.testing.assert_array_equal(members.counts, [[*counts[:2], 60]])
+
+
+def test_balanced_batches_have_as_many_rows_of_each_of_three_classes():
+    x, y = table(300, classes=3)
+    options = {"early_stopping": False, "max_iter": 60}
+    fit = lambda sampler: quick_classifier(  # noqa: E731
+        "ImbalancedMLPClassifier", sampler=sampler, **options
+    ).fit(x, y)
+    shares = fit("rs").predict_proba(x).mean(0), fit(None).predict_proba(x).mean(0)
+    assert (shares[0][1:] > shares[1][1:]).all()
+
+
+def test_deferred_weights_are_waited_for():
+    x, y = table(120)
+    options = {"max_iter": 100, "n_iter_no_change": 5}
+    fitted = quick_classifier("ImbalancedMLPClassifier", loss="ldam_drw", **options).fit(x, y)
+    assert fitted.n_iter_ > 80
+    assert (
+        quick_classifier("ImbalancedMLPClassifier", loss="ldam", **options).fit(x, y).n_iter_ < 80
+    )
+
+
 @pytest.mark.parametrize("sampler", ["rs", "ros", "smote", "random_under", "borderline_smote"])
 def test_a_sampler_changes_training_rows_only(sampler):
     x, y = table()
@@ -378,6 +429,32 @@ def test_points_for_other_classifiers(strategy, added):
     assert (moved > 1e-4).mean() > 0.5
 
 
+def test_points_are_of_the_classes_wanted_where_two_are_the_largest():
+    x, _ = table(91)
+    y = np.repeat([0, 1, 2], [40, 41, 10])
+    given = quick_classifier("ExplicitGradientClassifier", max_iter=2)
+    for seed in range(3):
+        for strategy, added in (("auto", [1, 0, 31]), ({1: 45, 2: 12}, [0, 4, 2])):
+            sampler = ExplicitGradientOverSampler(
+                given, sampling_strategy=strategy, random_state=seed
+            )
+            _, labels = sampler.fit_resample(x, y)
+            np.testing.assert_array_equal(np.bincount(labels[91:]), added)
+
+
+def test_points_of_whole_numbers_are_rounded_and_stay_in_range():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [80, 20])
+    x = rng.integers(0, 256, (100, 3)).astype(np.uint8)
+    given = quick_classifier("ExplicitGradientClassifier", eta2=3e4, max_iter=5)
+    sampler = ExplicitGradientOverSampler(given, random_state=0)
+    more, _ = sampler.fit_resample(x, y)
+    exact = sampler.classifier_.x_synth_
+    assert more.dtype == np.uint8
+    assert ((exact < -1) | (exact > 256)).any()
+    np.testing.assert_array_equal(more[100:], np.clip(np.rint(exact), 0, 255))
+
+
 def test_points_in_a_pipeline(rare_cancer):
     x, y = rare_cancer
     given = quick_classifier("ExplicitGradientClassifier", max_iter=5)
@@ -435,8 +512,33 @@ def test_points_in_a_pipeline(rare_cancer):
             "classifier has several members",
         ),
         (
-            lambda x, y: ExplicitGradientOverSampler(sampling_strategy={0: 400}).fit_resample(x, y),
-            "sampling_strategy asks for rows of 0, the largest class, which gets no points",
+            lambda x, y: quick_classifier("ImbalancedMLPClassifier", sampler="rs").fit(x, y, y + 1),
+            'sampler="rs" draws rows of all classes alike; give it without sample_weight',
+        ),
+        (
+            lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, np.arange(200) > 197),
+            "none of the rows set aside for validation is of class True; raise validation_fraction",
+        ),
+        (
+            lambda x, y: quick_classifier("ExplicitGradientClassifier", eta1=1e30).fit(x, y),
+            "training did not stay finite; lower eta1 or eta2",
+        ),
+        (
+            lambda x, y: (
+                quick_classifier("ImbalancedMLPClassifier", warm_start=True, max_iter=2)
+                .fit(x, y)
+                .set_params(n_estimators=2)
+                .fit(x, y)
+            ),
+            "warm_start goes on with as many members, and networks of the same size",
+        ),
+        (
+            lambda x, y: (
+                quick_classifier("ImbalancedMLPClassifier", warm_start=True, max_iter=2)
+                .fit(x, y)
+                .fit(x[:, 1:], y)
+            ),
+            "warm_start goes on with as many members, and networks of the same size",
         ),
         (
             lambda x, y: ExplicitGradientOverSampler(RandomForestClassifier()).fit_resample(x, y),

@@ -94,6 +94,7 @@ def test_a_method_that_starts_from_another_and_settings_that_are_drawn():
     [
         ("ce", {"learning_rat": [1]}, {}, "ce has no hyperparameter 'learning_rat'.*learning_rate"),
         ("ce", {"learning_rate": []}, {}, r"space\['learning_rate'\]=\[\], expected a list"),
+        ("ce", {"learning_rate": 0.1}, {}, r"space\['learning_rate'\]=0.1, expected a list"),
         ("ce", {"learning_rate": scipy.stats.uniform()}, {}, "say how many settings by n_iter"),
         ("ce", {"learning_rate": [1]}, {"halving": 1}, "halving=1, expected at least 2"),
         ("mesa", {"sigma": [1]}, {}, "'mesa' cannot be searched"),

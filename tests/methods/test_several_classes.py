@@ -12,7 +12,7 @@ from imbax.methods import meta_weight_net as mwn
 from imbax.methods import supervised as sv
 from imbax.methods.explicit_gradient import Config, Hparams, explicit_gradient, init, step
 from imbax.networks.mlp import mlp
-from imbax.training import balanced_draws, number_of_classes, train
+from imbax.training import balanced_draws, balanced_minibatches, number_of_classes, train
 from imbax.types import Problem, rows
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -170,6 +170,11 @@ def test_balanced_draws_have_as_many_rows_of_each_class():
     for c in range(3):
         count = np.bincount(drawn.ravel(), minlength=len(y))[(y == c) & (w > 0)]
         np.testing.assert_allclose(count / count.mean(), 1, atol=0.25)
+
+
+def test_balanced_minibatches_have_as_many_rows_of_each_class():
+    y = np.asarray(balanced_minibatches(KEY, PROBLEM.train, 12, 3).y)
+    np.testing.assert_array_equal(y, np.tile(np.repeat([2, 1, 0], 4), (len(y), 1)))
 
 
 def test_a_class_without_rows_is_drawn_from_all_others():
