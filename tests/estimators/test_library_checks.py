@@ -104,7 +104,6 @@ def test_checks_that_fit_no_table(estimator, check):
     "check",
     [
         sklearn_checks.check_n_features_in,
-        imblearn_checks.check_samplers_fit_resample,
         imblearn_checks.check_samplers_preserve_dtype,
     ],
 )
