@@ -18,6 +18,8 @@ import pytest  # noqa: E402
 
 from imbax.experiments.cells import _programs  # noqa: E402
 
+# Commands that tests start compile in half the time; jax here has read its settings already.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 # Two devices, so that runs are divided over devices also where one core does the work.
 jax.config.update("jax_num_cpu_devices", 2)
 
