@@ -237,7 +237,7 @@ class ExplicitGradientClassifier(NeuralClassifier):
             confidence=self.confidence,
             jitter=self.jitter,
             radius=self.radius,
-            wanted=() if self._wanted is None else self._wanted,
+            wanted=self._wanted,
         )
 
     def _few(self, counts):

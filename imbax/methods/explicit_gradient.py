@@ -102,7 +102,7 @@ class Hparams(NamedTuple):
     """Gaussian noise on the starting points, in their class's standard deviations per column."""
     radius: float = 0.1
     """Trust region: largest Euclidean distance from the starting point."""
-    wanted: Any = ()
+    wanted: Any = None
     """`[K]`: points of each class in place of `Config.n_synth`, also of the largest."""
 
 
@@ -147,7 +147,7 @@ def init(
     """Duplicate the uncertain rows of every class but the largest and set the stage."""
     train = problem.train
     classes = number_of_classes(network.apply, theta_0, train)
-    own = hparams.wanted if len(hparams.wanted) else None
+    own = hparams.wanted
     few, largest = smaller_classes(train, classes, own)
     more = few.counts if config.n_synth == "double" else jnp.maximum(largest - few.counts, 0)
     more = more if own is None else own

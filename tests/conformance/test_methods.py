@@ -23,9 +23,15 @@ from imbax.types import Problem, Rows
 NEURAL = [name for name in names() if get(name).build and not get(name).needs_withheld]
 # Those with a program and settings of their own.
 PROGRAMS = [name for name in NEURAL if len(get(name).settings) == 1 and not get(name).resumes]
-# Losses differ in nothing else; some stand for all where each would be compiled once more.
-ALIKE = ("asymmetric", "class_balanced", "ldam", "logit_adjustment", "vs_loss")
-DISTINCT = [name for name in PROGRAMS if name not in ALIKE]
+# What these show, the others share; `pytest -m thorough` asks them too.
+SHOWN = ("ce", "smote", "explicit_gradient", "meta_weight_net", "ldam_drw")
+
+
+def asked(names):
+    thorough = pytest.mark.thorough
+    return [pytest.param(n, marks=() if n in SHOWN else thorough) for n in names]
+
+
 # Two players amplify rounding until their paths part; its own test compares its first iterations.
 CHAOTIC = ("cwgan",)
 EPOCHS = 50
@@ -131,7 +137,7 @@ def test_the_same_keys_give_the_same_bits_and_nothing_is_compiled_again(name):
     assert_same(again.curves, expected.curves)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", asked(PROGRAMS))
 def test_the_compiled_program_equals_the_eager_one(name, quick_compile):
     method, run = get(name), of_run(cut().runs, 0)
     views = (
@@ -171,7 +177,7 @@ def assert_same_training(name, engine):
         assert_close(points, expected.progress.best.points, 1e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in DISTINCT if name not in CHAOTIC])
+@pytest.mark.parametrize("name", asked(name for name in PROGRAMS if name not in CHAOTIC))
 def test_batched_runs_equal_runs_in_turn(name, quick_compile):
     assert_same_training(name, VMAP)
 
@@ -196,7 +202,7 @@ def alone(r, **padding):
     )
 
 
-@pytest.mark.parametrize("name", DISTINCT)
+@pytest.mark.parametrize("name", asked(PROGRAMS))
 def test_a_run_alone_and_with_more_padding_is_the_run_among_others(name):
     """Bit for bit, taken in turn: neither company nor padding is part of the result."""
     given = trained(name, given=alone(2, train=128))
@@ -214,7 +220,7 @@ def test_more_padding_of_other_parts_is_rounding(name, quick_compile):
     assert_close(given.test_score[0], expected.test_score[2], 1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in DISTINCT if name not in CHAOTIC])
+@pytest.mark.parametrize("name", asked(name for name in PROGRAMS if name not in CHAOTIC))
 def test_columns_of_zeros_are_rounding(name, quick_compile):
     """As many again: what starts by their number or moves along them would show at once."""
     wider = lambda leaf: np.pad(leaf, ((0, 0), (0, 8)))  # noqa: E731
@@ -230,7 +236,7 @@ def test_columns_of_zeros_are_rounding(name, quick_compile):
 
 
 @pytest.mark.parametrize("engine", [MAP, VMAP], ids=lambda engine: engine.strategy)
-@pytest.mark.parametrize("name", DISTINCT)
+@pytest.mark.parametrize("name", asked(PROGRAMS))
 def test_other_company_changes_no_bit(name, engine):
     """Run 1 stays where it is; the others become runs of other keys, rows and scalings."""
     runs = of_run(cut().runs, np.array([2, 1, 0, 2]))

@@ -31,11 +31,22 @@ def fails_of(estimator):
     return NETWORK_FAILS if type(estimator) in map(type, CLASSIFIERS.values()) else {}
 
 
+# One of each base class; `pytest -m thorough` asks the others too.
+SHOWN = ("SMOTE", "SUGAR", "DeepSMOTE", "ImbalancedMLPClassifier", "MESAClassifier")
+
+
+def thorough(estimator):
+    return () if type(estimator).__name__ in SHOWN else (pytest.mark.thorough,)
+
+
 def checks_of(module, estimators):
     """A library's checks; their mark holds a generator, which pytest no longer takes."""
     mark = module.parametrize_with_checks(estimators, expected_failed_checks=fails_of).mark
     names, cases = mark.args
-    return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
+    # Those that are expected to fail come as parameters with a mark.
+    cases = [(getattr(c, "values", c), list(getattr(c, "marks", ()))) for c in cases]
+    cases = [pytest.param(*given, marks=[*marks, *thorough(given[0])]) for given, marks in cases]
+    return pytest.mark.parametrize(names, cases, **mark.kwargs)
 
 
 def quietly(check, *given):
@@ -48,11 +59,7 @@ EVERY_CLASSIFIER = [*CLASSIFIERS.values(), MESA]
 SAMPLERS = [*(QUICK[name] for name in OF_TABLES), POINTS]
 
 
-# Of those that share their base class and have its `fit_resample`, one stands for all.
-ALIKE = ("BorderlineSMOTE", "ADASYN", "MCRBO")
-
-
-@checks_of(sklearn_checks, [one for one in SAMPLERS if type(one).__name__ not in ALIKE])
+@checks_of(sklearn_checks, SAMPLERS)
 def test_scikit_learns_checks(estimator, check):
     quietly(check, estimator)
 
@@ -72,7 +79,11 @@ def test_imbalanced_learns_checks_of_classifiers(estimator, check):
     quietly(check, estimator)
 
 
-@pytest.mark.parametrize("estimator", [*EVERY_CLASSIFIER, *SAMPLERS], ids=type)
+@pytest.mark.parametrize(
+    "estimator",
+    [pytest.param(one, marks=thorough(one)) for one in (*EVERY_CLASSIFIER, *SAMPLERS)],
+    ids=type,
+)
 @pytest.mark.parametrize(
     "check",
     [

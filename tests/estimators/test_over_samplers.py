@@ -42,6 +42,9 @@ def counted(y):
     return dict(zip(*(part.tolist() for part in np.unique(y, return_counts=True)), strict=True))
 
 
+# One of each base class and those with a way of their own; `pytest -m thorough` asks all.
+SHOWN = ("SMOTE", "SUGAR", "MCCCR", "GAMO", "DeepSMOTE", "BAGAN")
+ASKED = [pytest.param(n, marks=() if n in SHOWN else pytest.mark.thorough) for n in QUICK]
 FORMS = {
     "images": (lambda x: x, {}),
     "colour": (lambda x: np.stack([x, x, x // 2], -1), {}),
@@ -52,7 +55,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", ASKED)
 def test_what_comes_out_has_the_form_and_dtype_of_what_went_in(digits, name, form):
     if (name, form) == ("BAGAN", "table"):
         pytest.skip("it takes none")
@@ -93,7 +96,7 @@ STRATEGIES = {
 }
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", ASKED)
 def test_counts_follow_the_strategy(digits, name):
     x, y = digits
     given = {"dict": {"b": 13, "c": 9}, "callable": lambda y: {"c": 400}, "nothing": {"c": 4}}
