@@ -19,7 +19,7 @@ from imbax.training import Program, advance, begin
 from imbax.types import Problem, Rows
 from imbax.vectorize import Vectorized, usable_cores
 
-__all__ = ["Programs", "compile_together", "problem_of", "programs_of", "rows_of"]
+__all__ = ["Programs", "compile_together", "piece_of", "problem_of", "programs_of", "rows_of"]
 
 
 class Programs(NamedTuple):
@@ -67,6 +67,11 @@ def programs_of(program: Program, epochs: int, **engine: Any) -> Programs:
             return program.apply(run["params"], rows_of(shared, run, "test").all().x)
 
     return Programs(program, *(Vectorized(f, **engine) for f in (first, more, score)))
+
+
+def piece_of(epochs: int) -> int:
+    """How many epochs to compile as one: at most 10, and so that pieces make up all `epochs`."""
+    return max(n for n in range(1, 11) if epochs % n == 0)
 
 
 def compile_together(stages: Iterable[Vectorized]) -> None:

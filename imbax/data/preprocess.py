@@ -13,6 +13,7 @@ __all__ = [
     "fit_z_score",
     "identity",
     "scale",
+    "unscale",
 ]
 
 
@@ -66,6 +67,12 @@ def scale(x: np.ndarray, scaling: Scaling) -> np.ndarray:
     """x [n, d] scaled and projected; rows outside the fitted range land outside [0, 1]."""
     scaled = (x - scaling.shift) * scaling.factor
     return scaled if scaling.project is None else scaled @ scaling.project
+
+
+def unscale(x: np.ndarray, scaling: Scaling) -> np.ndarray:
+    """x [n, d] before `scale`, without a projection; columns that were constant get their value."""
+    live = scaling.factor != 0
+    return np.where(live, x / np.where(live, scaling.factor, 1), 0) + scaling.shift
 
 
 def condition(x: np.ndarray) -> np.ndarray:

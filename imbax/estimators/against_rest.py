@@ -1,6 +1,7 @@
 """Over-samplers whose core knows one minority: each class in turn against all others."""
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -22,9 +23,9 @@ class AgainstRest(OverSampler):
     # What is done where the core's rule fails, in words.
     _fallback = ""
 
+    @abstractmethod
     def _core(self) -> tuple[Callable, dict[str, Any]]:
         """The core, under `compiled`, and its options."""
-        raise NotImplementedError
 
     def _draw(self, key, x, number):
         core, options = self._core()

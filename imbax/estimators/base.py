@@ -1,6 +1,7 @@
 """What imbax's over-samplers share: the forms of what is given, labels, and what they return."""
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -76,9 +77,9 @@ class OverSampler(BaseOverSampler):
     def _train(self, x):
         """Learns from scaled rows `[n, d]` what making rows needs."""
 
+    @abstractmethod
     def _draw(self, key, x, number) -> Synthetic:
         """New rows, scaled, class after class: `number [K]` of each, then perhaps padding."""
-        raise NotImplementedError
 
     def _outside(self, x):
         """New rows in the user's form; only images and a range that was given bound them."""

@@ -1,5 +1,6 @@
 """What imbax's classifiers share: rows, labels, weights, members, stopping, probabilities."""
 
+from abc import ABCMeta, abstractmethod
 from functools import lru_cache, partial
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -14,10 +15,11 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from imbax.data.preprocess import SCALINGS, Scaling, scale
 from imbax.errors import InputError
 from imbax.estimators.base import FIT, refuse_several_targets, seed_of, size, stream
 from imbax.networks.mlp import mlp
-from imbax.programs import Programs, programs_of
+from imbax.programs import Programs, piece_of, programs_of
 from imbax.training import Program
 from imbax.types import Network
 
@@ -48,7 +50,7 @@ class Members(NamedTuple):
     """Whether the user gave weights."""
 
 
-class NeuralClassifier(ClassifierMixin, BaseEstimator):
+class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     """Trains its members as one program and averages their probabilities.
 
     A classifier defines `_learn`. Inside, rows are scaled, and of two classes the rarer is 1.
@@ -68,7 +70,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "fold_ensemble": ["boolean"],
         "recalibrate": ["boolean"],
-        "scaling": [StrOptions({"min_max", "z_score"}), None],
+        "scaling": [StrOptions(set(SCALINGS)), None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -101,7 +103,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
             )
         if before is None:
             self._inside = inside_of(np.bincount(labels))
-        self._scale = _scale_of(X, self.scaling)
+        self._scaling = _scaling_of(X, self.scaling)
         prior = np.bincount(self._inside[labels], w) / w.sum()
         self._seed = seed_of(self.random_state)
         members = self._members(X, labels, w, sample_weight is not None)
@@ -119,7 +121,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
         shift = (self._shift * self.recalibrate).astype(np.float32)
         proba = np.empty((len(X), len(self.classes_)), np.float32)
         for first in range(0, len(X), _BLOCK):
-            x = self._scale.inside(X[first : first + _BLOCK])
+            x = self._inner(X[first : first + _BLOCK])
             inner = _probabilities(apply, self._params, shift, _filled(x))
             proba[first : first + len(x)] = np.asarray(inner)[: len(x), self._inside]
         return proba
@@ -129,10 +131,14 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(1)]
 
+    def _inner(self, X):
+        """Rows `[n, d]` as the network sees them, float32."""
+        return scale(X.astype(np.float64), self._scaling).astype(np.float32)
+
+    @abstractmethod
     def _learn(self, members: Members, before) -> tuple[Any, list, np.ndarray]:
         """Parameters `[R, ...]` of the members' networks, the curves of each training, and the
         shares `[R, K]` of the internal classes that were trained for."""
-        raise NotImplementedError
 
     def _network(self):
         """Of the classifier; the same object for the same options."""
@@ -190,11 +196,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
             **_padded("train", trains, weights),
             **_padded("valid", valids, [np.ones(len(rows)) for rows in valids]),
             "shift": np.zeros((number, X.shape[1]), np.float32),
-            "factor": np.tile(self._scale.live.astype(np.float32), (number, 1)),
+            "factor": np.tile((self._scaling.factor > 0).astype(np.float32), (number, 1)),
             "key": jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(number)),
         }
         more = size(len(X)) - len(X)
-        x = np.pad(self._scale.inside(X), ((0, more), (0, 0)))
+        x = np.pad(self._inner(X), ((0, more), (0, 0)))
         shared = x, np.pad(y, (0, more)).astype(np.float32)
         return Members(shared, runs, counts, prior / prior.sum(1, keepdims=True), weighted)
 
@@ -242,7 +248,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
         # Where an epoch ranks all validation rows right, later ones may still be better elsewhere.
         checkpoint = "latest_best" if self._has_validation() else "last"
         one = len(members.counts) == 1
-        return _compiled(build, _piece(self.max_iter), checkpoint, one, *options)
+        return _compiled(build, piece_of(self.max_iter), checkpoint, one, *options)
 
     def _with(self, members, hparams, theta_0=None):
         """The members' runs with numbers, and parameters to start from."""
@@ -270,7 +276,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
         """
         shared = programs.advance.replicate(members.shared)
         progress, curves = programs.begin(shared, runs), []
-        each = _piece(self.max_iter)
+        each = piece_of(self.max_iter)
         for done in range(each, self.max_iter + 1, each):
             progress, curve = programs.advance(shared, runs | {"progress": progress})
             curves.append(jax.device_get(curve))
@@ -307,36 +313,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):
             self.best_validation_score_ = float(scores.max(1).mean())
 
 
-class _Scale(NamedTuple):
-    """x inside = (x - shift) * factor; a constant column becomes 0."""
-
-    shift: np.ndarray
-    factor: np.ndarray
-
-    @property
-    def live(self):
-        """`[d]`: columns that vary."""
-        return self.factor > 0
-
-    def inside(self, x):
-        """Rows `[n, d]` as float32."""
-        return ((x.astype(np.float64) - self.shift) * self.factor).astype(np.float32)
-
-    def outside(self, x):
-        """Rows `[n, d]` from inside; constant columns get their value."""
-        factor = np.where(self.live, self.factor, 1)
-        return np.where(self.live, x.astype(np.float64) / factor, 0) + self.shift
-
-
-def _scale_of(X, scaling):
+def _scaling_of(X, name):
+    """Of all columns by their rows; one that is constant becomes 0 under any."""
     X = X.astype(np.float64)
-    low, span = X.min(0), np.ptp(X, axis=0)
-    usable = span > np.finfo(np.float32).tiny
-    if scaling == "z_score":
-        low, span = X.mean(0), X.std(0)
-    if scaling is None:
-        low, span = np.where(usable, 0, low), np.ones(X.shape[1])
-    return _Scale(low, np.where(usable, 1 / np.where(usable, span, 1), 0))
+    if name is not None:
+        return SCALINGS[name](X)
+    live = np.ptp(X, axis=0) > 0
+    return Scaling(np.where(live, 0, X[0]), live.astype(np.float64))
 
 
 def check_validation(labels, classes) -> None:
@@ -397,8 +380,3 @@ def _compiled(build, epochs: int, checkpoint: str, one: bool, *options: Any) -> 
     """The pieces, of so many epochs, of the training `build(*options)`; on `one` device or all."""
     program: Program = build(*options)._replace(checkpoint=checkpoint)
     return programs_of(program, epochs, devices=tuple(jax.devices()[:1]) if one else None)
-
-
-def _piece(max_iter: int) -> int:
-    """Epochs that are compiled as one."""
-    return max(n for n in range(1, 11) if max_iter % n == 0)

@@ -7,6 +7,7 @@ from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from imbax.data.preprocess import unscale
 from imbax.errors import InputError
 from imbax.estimators.base import dense, seed_of, size
 from imbax.estimators.classifier import NeuralClassifier, inside_of
@@ -263,8 +264,8 @@ class ExplicitGradientClassifier(NeuralClassifier):
         some, classes = points.w > 0, self.classes_[self._inside.argsort()]
         if self._wanted is not None:  # also those that stay where they started
             some = np.arange(some.shape[1]) < np.tile(self._wanted.sum(), (len(some), 1))
-        self.x_synth_ = self._scale.outside(points.now[some])
-        self.x_start_ = self._scale.outside(points.start[some])
+        self.x_synth_ = unscale(points.now[some], self._scaling)
+        self.x_start_ = unscale(points.start[some], self._scaling)
         self.y_synth_ = classes[points.y[some].astype(int)]
 
     def _trained_prior(self, members, progress):

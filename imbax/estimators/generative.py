@@ -1,6 +1,7 @@
 """Over-samplers that train a generator by epochs, make rows of it later too, and can be saved."""
 
 import math
+from abc import abstractmethod
 from functools import partial
 from numbers import Integral, Real
 from types import ModuleType
@@ -104,9 +105,9 @@ class GeneratorSampler(OverSampler):
         made._fitted = jax.tree.unflatten(jax.tree.structure(empty), leaves)
         return made
 
+    @abstractmethod
     def _config(self):
         """The core's, of what was given to fit."""
-        raise NotImplementedError
 
     def _train(self, x):
         given, train = self._given(), rows(*padded(x, self._y))

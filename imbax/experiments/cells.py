@@ -11,7 +11,7 @@ import numpy as np
 from imbax.experiments.plan import Plan
 from imbax.methods import Facts, Method
 from imbax.methods.refit import Hparams as Refit
-from imbax.programs import compile_together, problem_of, programs_of
+from imbax.programs import compile_together, piece_of, problem_of, programs_of
 from imbax.training import RESAMPLE, Curves, Program, Progress
 from imbax.vectorize import Vectorized
 
@@ -70,7 +70,7 @@ def train_cell(
       on_epochs: called with the number of epochs done, between compiled pieces.
     """
     epochs = 1 if method.one_epoch else plan.protocol.epochs
-    piece = max(n for n in range(1, 11) if epochs % n == 0)
+    piece = piece_of(epochs)
     programs = _programs(method.build, plan.facts, piece, engine or Engine())
     sampler = method.resample and _sampler(method.resample, plan.facts, engine or Engine())
     started = time.perf_counter()

@@ -13,6 +13,7 @@ from imbax.data.preprocess import (
     fit_z_score,
     identity,
     scale,
+    unscale,
 )
 
 RNG = np.random.default_rng(0)
@@ -29,6 +30,15 @@ def test_training_rows_decide_as_in_scikit_learn(fit, peer, dtype, rtol):
     assert scaled.dtype == dtype
     expected = peer.fit(X[:40]).transform(X[40:])
     np.testing.assert_allclose(scaled, expected, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("fit", [fit_min_max, fit_z_score])
+def test_scaling_can_be_undone(fit):
+    x = np.insert(X, 2, 7.5, axis=1)  # a constant column, which gets its value
+    scaling = fit(x)
+    np.testing.assert_allclose(unscale(scale(x, scaling), scaling), x, rtol=1e-12, atol=1e-12)
+    moved = scale(x, scaling) + 3
+    assert (unscale(moved, scaling)[:, 2] == 7.5).all()
 
 
 def test_min_max_maps_training_rows_onto_the_unit_interval():

@@ -167,7 +167,7 @@ def test_a_warm_start_keeps_what_is_what_where_another_class_is_rarer():
     kept = np.append(np.flatnonzero(y == 1), np.flatnonzero(y == 0)[:20])
     given.set_params(learning_rate_init=1e-9, max_iter=1, scaling=None)
     after = given.fit(x[kept], y[kept])
-    after._scale = quick_classifier("ImbalancedMLPClassifier").fit(x, y)._scale
+    after._scaling = quick_classifier("ImbalancedMLPClassifier").fit(x, y)._scaling
     np.testing.assert_allclose(after.predict_proba(x), before, atol=1e-5)
 
 
