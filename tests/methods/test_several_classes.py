@@ -7,13 +7,13 @@ import oracles
 import pytest
 
 from imbax.losses import cross_entropy
-from imbax.methods import l2rw, metabalance
+from imbax.methods import l2rw, meta_training, metabalance
 from imbax.methods import meta_weight_net as mwn
 from imbax.methods import supervised as sv
 from imbax.methods.explicit_gradient import Config, Hparams, explicit_gradient, init, step
 from imbax.networks.mlp import mlp
 from imbax.training import balanced_draws, balanced_minibatches, number_of_classes, train
-from imbax.types import Problem, rows
+from imbax.types import Network, Problem, rows
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -145,6 +145,21 @@ def test_training_ranks_every_class(name):
     # Clouds 4 apart; at the start the network knows nothing.
     assert progress.best_score > 0.9
     assert curves.train_loss[-1] < curves.train_loss[0]
+
+
+def test_weights_of_training_rows_do_not_unbalance_the_meta_batches():
+    """The network is a number, to which each step adds the meta rows that do not weigh 1."""
+    network = Network(lambda key, live=None: jnp.zeros(()), lambda p, x: p + 0 * x[:, :3])
+
+    def count(loss_fn, config, hparams, state, batch, meta_batch):
+        return state._replace(params=state.params + (meta_batch.w != 1).sum()), None
+
+    weighed = PROBLEM.train._replace(w=PROBLEM.train.w * (1 + 9 * (PROBLEM.train.y == 2)))
+    program = meta_training.program(network, mwn.Config(meta_rows="train"), count)
+    problem = PROBLEM._replace(train=weighed)
+    state = program.init(KEY, problem, mwn.Hparams(), None)
+    state, _ = program.epoch(KEY, state, problem, mwn.Hparams())
+    assert state.params == 0
 
 
 def test_losses_see_how_many_rows_each_class_has():
