@@ -1,7 +1,6 @@
 """What imbax's over-samplers share: the forms of what is given, labels, and what they return."""
 
 import warnings
-from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -37,7 +36,8 @@ FIT, SAMPLE = 0, 1
 class OverSampler(BaseOverSampler):
     """Takes images or tables to float rows in [-1, 1] and back, and new rows after given ones.
 
-    A sampler defines `_draw`, and `_train` if it has something to train.
+    A sampler defines `_draw`, and `_train` if it has something to train; one that moves given rows
+    too defines `_fit_resample` instead.
     """
 
     _parameter_constraints = {  # noqa: RUF012
@@ -77,9 +77,9 @@ class OverSampler(BaseOverSampler):
     def _train(self, x):
         """Learns from scaled rows `[n, d]` what making rows needs."""
 
-    @abstractmethod
     def _draw(self, key, x, number) -> Synthetic:
         """New rows, scaled, class after class: `number [K]` of each, then perhaps padding."""
+        raise NotImplementedError
 
     def _outside(self, x):
         """New rows in the user's form; only images and a range that was given bound them."""
