@@ -17,7 +17,7 @@ _HOME = {
     "CWGAN": "estimators.cwgan",
     "DeepSMOTE": "estimators.deepsmote",
     "ExplicitGradientClassifier": "estimators.explicit_gradient",
-    "ExplicitGradientOverSampler": "estimators.explicit_gradient",
+    "ExplicitGradientOverSampler": "estimators.explicit_gradient_over_sampler",
     "Facts": "methods",
     "GAMO": "estimators.gamo",
     "ImbalancedMLPClassifier": "estimators.imbalanced_mlp",

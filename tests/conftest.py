@@ -9,6 +9,8 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "compiled")
 # Two workers on two cores: threads of scikit-learn's would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Programs compile in half the time, here and in the commands that tests start.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
@@ -16,25 +18,17 @@ import numpy as np  # noqa: E402
 import oracles  # noqa: E402
 import pytest  # noqa: E402
 
-from imbax.experiments.cells import _programs  # noqa: E402
-
-# Commands that tests start compile in half the time; jax here has read its settings already.
-os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 # Two devices, so that runs are divided over devices also where one core does the work.
 jax.config.update("jax_num_cpu_devices", 2)
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of one file and one method go to one worker, which compiles their programs once.
-
-    Those that have them compiled quickly come last, since they cannot share them.
-    """
+    """Tests of one file and one method go to one worker, which compiles their programs once."""
     for item in items:
         given = getattr(item, "callspec", None)
         given = given.params if given else {}
         subject = given.get("name") or type(given.get("estimator")).__name__
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {subject}"))
-    items.sort(key=lambda item: "quick_compile" in item.fixturenames)
 
 
 _numbers = itertools.count()
@@ -49,15 +43,6 @@ def few_memory_maps():
         return
     if maps.read_bytes().count(b"\n") > 20_000:
         jax.clear_caches()
-
-
-@pytest.fixture
-def quick_compile():
-    """Programs compiled in half the time, for tests that run each program once or twice."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    _programs.cache_clear()  # what was compiled so is for nobody else
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import pytest
 from imbax.networks.autoencoder import decoder, encoder
 from imbax.networks.resnet import resnet18
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 
 

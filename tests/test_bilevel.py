@@ -16,8 +16,6 @@ from imbax.networks.mlp import mlp
 from imbax.rowwise import rows_are_independent
 from imbax.types import Batch
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 M, D, STEP = 4, 6, 0.7
 W_SYNTH = np.array([1.0, 0.5, 0.0, 2.0])
 

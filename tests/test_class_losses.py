@@ -11,8 +11,6 @@ from imbax.class_losses import effective_number_weights, reweighted
 from imbax.losses import cross_entropy, focal
 from imbax.networks.mlp import mlp
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 LOGITS = np.random.default_rng(0).normal(0, 3, 24)
 Y = (np.arange(24) % 4 == 0).astype(np.float64)
 BINARY = (LOGITS, Y, np.array([900, 35]))

@@ -6,7 +6,6 @@ import pytest
 
 from imbax.networks.deep_cross import deep_cross
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 X = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
 
 

@@ -39,9 +39,7 @@ def test_cross_entropy_and_focal_follow_their_formulas(arrays):
 
 @pytest.mark.parametrize("name", ["cross_entropy", "focal", "weighted focal", "asymmetric"])
 @pytest.mark.parametrize("form", ["binary", "multi-class"])
-def test_value_and_gradient_of_each_loss_follow_its_formula(
-    form, name, assert_follows, quick_compile
-):
+def test_value_and_gradient_of_each_loss_follow_its_formula(form, name, assert_follows):
     alpha = 0.25 if form == "binary" else np.array([0.2, 0.5, 1.0])
     options = {
         "cross_entropy": {},
@@ -96,9 +94,7 @@ def test_every_number_of_the_asymmetric_loss_matters(logits, y):
 
 @pytest.mark.parametrize("name", ["focal", "asymmetric"])
 @pytest.mark.parametrize(("logits", "y"), [(LOGITS, Y), (oracles.LOGITS_3, oracles.Y_3)])
-def test_values_and_gradients_of_focus_are_finite_however_far_the_logits(
-    name, logits, y, quick_compile
-):
+def test_values_and_gradients_of_focus_are_finite_however_far_the_logits(name, logits, y):
     def both(scale, gamma, shift):
         numbers = (gamma,) if name == "focal" else (gamma, gamma, shift)
         value = lambda z: getattr(losses, name)(z, jnp.asarray(y), *numbers).sum()  # noqa: E731

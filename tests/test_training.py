@@ -24,8 +24,6 @@ from imbax.training import (
 )
 from imbax.types import Resampled
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 KEY = jax.random.key(3)
 
 

@@ -62,17 +62,20 @@ def trained(name, engine=MAP, given=None, start=None):
 
 @functools.cache
 def reference(name, engine=MAP):
-    """Compiled as users' programs are, whichever test asks first."""
-    quick = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", False)
-    if quick:
+    return trained(name, engine)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_as_users_do():
+    """Bits depend on how XLA compiles, and other tests let it compile quickly."""
+
+    def compile_quickly(answer):
+        jax.config.update("jax_disable_most_optimizations", answer)
         cells._programs.cache_clear()
-    try:
-        return trained(name, engine)
-    finally:
-        jax.config.update("jax_disable_most_optimizations", quick)
-        if quick:
-            cells._programs.cache_clear()
+
+    compile_quickly(False)
+    yield
+    compile_quickly(True)
 
 
 def of_run(tree, r):
@@ -138,7 +141,7 @@ def test_the_same_keys_give_the_same_bits_and_nothing_is_compiled_again(name):
 
 
 @pytest.mark.parametrize("name", asked(PROGRAMS))
-def test_the_compiled_program_equals_the_eager_one(name, quick_compile):
+def test_the_compiled_program_equals_the_eager_one(name):
     method, run = get(name), of_run(cut().runs, 0)
     views = (
         Rows(*cut().shared, run[part], run[f"{part}_w"], run["shift"], run["factor"])
@@ -178,7 +181,7 @@ def assert_same_training(name, engine):
 
 
 @pytest.mark.parametrize("name", asked(name for name in PROGRAMS if name not in CHAOTIC))
-def test_batched_runs_equal_runs_in_turn(name, quick_compile):
+def test_batched_runs_equal_runs_in_turn(name):
     assert_same_training(name, VMAP)
 
 
@@ -186,7 +189,7 @@ def test_batched_runs_equal_runs_in_turn(name, quick_compile):
     ("name", "strategy"),
     [("ce", "map"), ("explicit_gradient", "map"), ("explicit_gradient", "vmap")],
 )
-def test_two_devices_equal_one(name, strategy, quick_compile):
+def test_two_devices_equal_one(name, strategy):
     assert_same_training(name, Engine(strategy, tuple(jax.devices()[:2])))
 
 
@@ -210,7 +213,7 @@ def test_a_run_alone_and_with_more_padding_is_the_run_among_others(name):
 
 
 @pytest.mark.parametrize("name", ["ce", "explicit_gradient"])
-def test_more_padding_of_other_parts_is_rounding(name, quick_compile):
+def test_more_padding_of_other_parts_is_rounding(name):
     """A product over more rows is cut into blocks elsewhere, which shows in the last bit."""
     given, expected = trained(name, given=alone(2, valid=9, test=5)), reference(name)
     params, same = given.progress.state.params, of_run(expected.progress.state.params, 2)
@@ -221,7 +224,7 @@ def test_more_padding_of_other_parts_is_rounding(name, quick_compile):
 
 
 @pytest.mark.parametrize("name", asked(name for name in PROGRAMS if name not in CHAOTIC))
-def test_columns_of_zeros_are_rounding(name, quick_compile):
+def test_columns_of_zeros_are_rounding(name):
     """As many again: what starts by their number or moves along them would show at once."""
     wider = lambda leaf: np.pad(leaf, ((0, 0), (0, 8)))  # noqa: E731
     (x, y), runs = cut().shared, dict(cut().runs)

@@ -27,8 +27,6 @@ from sklearn.model_selection import (
 import imbax
 from imbax import ExplicitGradientClassifier, ExplicitGradientOverSampler, InputError
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 EACH = pytest.mark.parametrize("name", CLASSIFIERS)
 
 

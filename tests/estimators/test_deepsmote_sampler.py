@@ -6,7 +6,6 @@ import pytest
 
 from imbax import DeepSMOTE, InputError
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 QUICK = {"max_iter": 1, "latent_dim": 4, "batch_size": 32, "random_state": 0}
 
 

@@ -10,9 +10,6 @@ from sklearn.utils import estimator_checks as sklearn_checks
 
 from imbax import InputError
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
-
 # Expected, with the reasons, for classifiers that are networks and for MESA.
 NETWORK_FAILS = {
     "check_sample_weight_equivalence_on_dense_data": "float32, random minibatches and validation "

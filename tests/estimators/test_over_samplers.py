@@ -23,7 +23,6 @@ from imbax.methods.sugar import sugar
 from imbax.types import Problem, rows
 
 pytestmark = [
-    pytest.mark.usefixtures("quick_compile"),
     pytest.mark.filterwarnings("ignore:reconstructions of class"),
     pytest.mark.filterwarnings("ignore:class .*; rows are made as by SMOTE"),
 ]

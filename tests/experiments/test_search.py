@@ -17,8 +17,6 @@ from imbax.experiments.plan import Protocol, plan
 from imbax.methods import get
 from imbax.methods import supervised as sv
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 DATA = toys.table(200, 40)
 SMALL = {"seeds": 2, "folds": 2, "epochs": 4}
 RATES = [1e-4, 1e-2, 3e-2]

@@ -18,15 +18,8 @@ TINY = Config(epochs=4, steps=6, records=2)
 OURS, FROZEN, BASELINE, TRAIN, THETA_0 = range(len(METHODS))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module")
-def result(quick):
+def result():
     return sine_suite._compute(TINY, [0, 1, 2], Engine())
 
 

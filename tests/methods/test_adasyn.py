@@ -11,7 +11,6 @@ from imbax import evaluate
 from imbax.methods.adasyn import adasyn
 from imbax.methods.smote import interpolate, minority_of, own_neighbors, smote, uniform_by_row
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 SIZES = {"max_synth": 60, "max_minority": 40}
 DRAW = jax.jit(adasyn, static_argnames=("n_synth", *SIZES))

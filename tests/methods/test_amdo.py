@@ -11,7 +11,6 @@ from scipy.spatial.distance import cdist
 from imbax.class_losses import class_counts
 from imbax.methods.amdo import amdo, company, directions, ellipsoid
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 # Class 2 has fewer rows than columns; class 3 is too small for any of its rows to be kept.
 COUNTS = (40, 15, 6, 2, 1)

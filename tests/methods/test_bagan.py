@@ -15,7 +15,6 @@ from imbax.methods import codes
 from imbax.networks.bagan import DoublingConvolution, LastConvolution, dropout, networks
 from imbax.types import Batch, rows
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 COUNTS = (12, 6, 2)
 # In colour, not square, doubled once and cut.

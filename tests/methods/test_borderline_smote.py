@@ -11,7 +11,6 @@ from imbax.methods.borderline_smote import borderline_smote, in_danger, shortene
 from imbax.methods.smote import interpolate, smote, uniform_by_row
 from imbax.neighbors import nearest
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 SIZES = {"max_synth": 40, "max_minority": 40}
 DRAW = jax.jit(borderline_smote, static_argnames=("n_synth", "kind", "shorten", *SIZES))

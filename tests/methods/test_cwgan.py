@@ -30,7 +30,6 @@ from imbax.networks.tabular_gan import (
 )
 from imbax.types import Batch, Problem
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 SIZES = {"max_synth": 40, "max_minority": 14}
 SHAPE = Architecture(

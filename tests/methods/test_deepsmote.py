@@ -17,7 +17,6 @@ from imbax.networks.layers import Linear
 from imbax.networks.normalized import functional
 from imbax.types import Batch, rows
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 COUNTS = (12, 6, 2)
 SMALL = ds.Config((8, 8, 1), 3, latent=5, batch_size=8, epochs=2)

@@ -13,8 +13,6 @@ from imbax.losses import OBJECTIVES, binary_cross_entropy
 from imbax.methods.explicit_gradient import Config, Hparams, explicit_gradient, init, step
 from imbax.training import train
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 KEY = jax.random.key(0)
 NETWORK = toys.network()
 THETA_0 = jax.tree.map(lambda leaf: 3 * leaf, NETWORK.init(jax.random.key(1)))

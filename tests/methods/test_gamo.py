@@ -13,7 +13,6 @@ from imbax.methods import gamo
 from imbax.networks.convex_mixer import BLOCK, mixed, slope_of_shares
 from imbax.types import Batch, rows
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 COUNTS = (30, 9, 2)
 SMALL = gamo.Config(2, 3, max_rows=9, noise=4, batch_size=8, epochs=2)

@@ -13,7 +13,6 @@ from imbax.methods import image_classifier as ic
 from imbax.training import shuffled_minibatches
 from imbax.types import Rows, rows
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 CONFIG = ic.Config((8, 8, 1), 3, images=10, width=2, batch_size=4, epochs=2)
 HPARAMS = ic.Hparams(0.05)

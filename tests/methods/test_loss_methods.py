@@ -18,8 +18,6 @@ from imbax.methods.supervised import Context, Hparams
 from imbax.training import train
 from imbax.vectorize import Vectorized
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 LOGITS = jnp.linspace(-3, 3, 8)
 Y = jnp.array([0.0, 1] * 4)
 COUNTS = jnp.array([300, 20])

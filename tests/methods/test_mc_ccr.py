@@ -11,7 +11,6 @@ from imbax.class_losses import class_counts
 from imbax.methods.mc_ccr import mc_ccr, radii, spheres
 from imbax.methods.smote import uniform_by_row
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 # The largest class is not the first, and two are of one size.
 COUNTS = (9, 30, 9, 4, 1)

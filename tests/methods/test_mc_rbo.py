@@ -11,7 +11,6 @@ from scipy.spatial.distance import cdist
 from imbax.class_losses import class_counts
 from imbax.methods.mc_rbo import enemies, mc_rbo, nearby, walk
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 COUNTS = (7, 30, 1, 15, 2)
 # Fewer than there are of class 3, and some of the largest.

@@ -10,8 +10,6 @@ import pytest
 from imbax.methods import mesa
 from imbax.methods.mesa import Config, Hparams, Transition
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 KEY = jax.random.key(0)
 new_agent = jax.jit(mesa.init, static_argnums=1)
 SMALL = Config(bins=2, hidden=4, batch_size=8, memory=8)

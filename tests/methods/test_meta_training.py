@@ -16,8 +16,6 @@ from imbax.methods import meta_weight_net as mwn
 from imbax.training import train
 from imbax.types import Batch, Network
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 KEY = jax.random.key(0)
 PROBLEM = toys.problem()
 START = np.random.default_rng(3).normal(size=15)

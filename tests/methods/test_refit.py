@@ -16,8 +16,6 @@ from imbax.methods import supervised as sv
 from imbax.methods.refit import Hparams, refit
 from imbax.training import train
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 KEY = jax.random.key(0)
 PROGRAM = sv.supervised(toys.network(), batch_size=16)
 ENGINE = Engine(devices=(jax.devices()[0],))

@@ -15,8 +15,6 @@ from imbax.networks.mlp import mlp
 from imbax.training import balanced_draws, balanced_minibatches, number_of_classes, train
 from imbax.types import Network, Problem, rows
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 KEY = jax.random.key(0)
 NETWORK = mlp(4, (8,), classes=3)
 THETA_0 = jax.tree.map(lambda leaf: 3 * leaf, NETWORK.init(jax.random.key(1)))

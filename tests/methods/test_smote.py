@@ -21,7 +21,6 @@ from imbax.methods.smote import (
     uniform_by_row,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 SIZES = {"max_synth": 40, "max_minority": 14}
 DRAW = jax.jit(smote, static_argnames=("n_synth", *SIZES))

@@ -9,7 +9,6 @@ from scipy.spatial.distance import cdist
 
 from imbax.methods.sugar import degrees, diffused, local_noise, sugar
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 SIZES = {"max_synth": 40, "max_minority": 30}
 DRAW = jax.jit(sugar, static_argnames=("n_synth", "steps", "rescale", "k_neighbors", *SIZES))

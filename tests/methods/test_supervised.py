@@ -12,8 +12,6 @@ from imbax.training import balanced_minibatches, train
 from imbax.types import Network
 from imbax.vectorize import Vectorized
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 KEY = jax.random.key(0)
 LINEAR = Network(lambda key, live=None: jnp.zeros(toys.FEATURES), lambda params, x: x @ params)
 

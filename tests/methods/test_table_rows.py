@@ -11,7 +11,6 @@ from imbax.methods.mc_ccr import mc_ccr
 from imbax.methods.mc_rbo import mc_rbo
 from imbax.types import Problem, Rows
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(0)
 FACTS = Facts(features=4, max_minority=16, max_synth=32, n_synth="double", epochs=2)
 CORES = {"amdo": amdo, "mc_ccr": mc_ccr, "mc_rbo": mc_rbo}

@@ -61,9 +61,7 @@ def small_networks():
         programs = (cells._generator, cells._sampler, cells._classifier)
         for program in programs:
             program.cache_clear()
-        jax.config.update("jax_disable_most_optimizations", True)
         yield
-        jax.config.update("jax_disable_most_optimizations", False)
         for program in programs:
             program.cache_clear()
 
