@@ -22,6 +22,11 @@ its case m = X_synth. With v = ∇L_out(θ'), the chain rule gives a mixed deriv
 one forward-mode derivative of one gradient with respect to m only. Over K inner steps the same
 product is taken step by step backwards, with v <- v - η₁ ∇²_θ L_in v in between; the last v is
 ∇_θ L_out(θ'(θ)), the gradient with respect to where the classifier started.
+
+A network may keep state s that a step moves without a gradient, as batch normalisation and dropout
+do: with params `Variables(θ, s)` a step is (θ, s) -> (θ', s'), L_out looks at both, and the
+gradient with respect to X_synth goes through both, by reverse mode through the steps. (Where a
+network stops it at s', as NNX's BatchNorm does at running statistics, it is that of the network.)
 """
 
 from collections.abc import Callable
@@ -33,7 +38,7 @@ import jax.numpy as jnp
 
 from imbax.losses import weighted_mean
 from imbax.rowwise import rows_are_independent
-from imbax.types import Batch, LossFn, Params
+from imbax.types import Batch, LossFn, Params, Variables
 
 __all__ = [
     "BilevelGradient",
@@ -84,7 +89,8 @@ def inner_update(
     Args:
       loss_fn: `(params, x, y) -> per-example losses [n]`; called once a step, on the union of
         synthetic and real rows, synthetic rows first.
-      params: θ, any pytree of floating arrays.
+      params: θ, any pytree of floating arrays; or `Variables(θ, s)`, and then `loss_fn` is
+        `(θ, s, x, y, w) -> (losses [n], s)`, w being the weights of its rows, 0 = padding.
       x_synth: synthetic rows `[m, ...]`.
       y_synth: their targets `[m, ...]`.
       step_size: η₁ > 0, traced or not.
@@ -101,6 +107,8 @@ def inner_update(
     """
     synth, batch = _checked(x_synth, y_synth, w_synth, batch, num_steps)
     with _exact_matmul():
+        if isinstance(params, Variables):
+            return _moved(loss_fn, params, synth, batch, step_size, num_steps)
         return _adapted(_inner_loss(loss_fn, synth, batch), params, synth.x, step_size, num_steps)
 
 
@@ -123,11 +131,13 @@ def outer_gradient(
     Args:
       loss_fn, params, x_synth, y_synth, step_size, batch, w_synth, num_steps: as in `inner_update`.
       valid: the rows of the outer loss.
-      outer_loss_fn: `(params, batch) -> scalar`; default the weighted mean of `loss_fn`.
+      outer_loss_fn: `(params, batch) -> scalar`; default the weighted mean of `loss_fn`. Of
+        `Variables` it gets θ' and s', so that it may look at the network as it predicts.
       method: "mixed" or "unrolled", equal to rounding, see `bilevel_gradient`. "mixed", 1.3 to 2
         times faster, differentiates only the synthetic rows twice where `loss_fn` is proved to
         treat each row by itself (`rowwise.rows_are_independent`). Where rows interact, as under
-        batch normalisation, it differentiates the union and stays exact.
+        batch normalisation, it differentiates the union and stays exact. `Variables` are always
+        unrolled.
 
     Returns:
       `OuterGradient(loss, x_synth_grad, params)`; the gradient of a row of weight 0 is 0 unless
@@ -139,6 +149,9 @@ def outer_gradient(
     """
     synth, batch = _checked(x_synth, y_synth, w_synth, batch, num_steps)
     chex.assert_equal_shape_prefix([valid.x, valid.y, valid.w], 1, custom_message=_rows_of("valid"))
+    if isinstance(params, Variables):
+        steps = (loss_fn, params, synth, batch, step_size, num_steps)
+        return _through_state(steps, valid, outer_loss_fn)
     if outer_loss_fn is None:
 
         def outer_loss_fn(params, rows):
@@ -251,12 +264,46 @@ def _inner_loss(loss_fn, synth, batch):
     """`(params, x_synth) -> scalar`: one weighted mean over the union, synthetic rows first."""
 
     def inner_loss(params, x):
-        if batch is None:
-            return weighted_mean(loss_fn(params, x, synth.y), synth.w)
-        union = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), synth._replace(x=x), batch)
+        union = _union(synth._replace(x=x), batch)
         return weighted_mean(loss_fn(params, union.x, union.y), union.w)
 
     return inner_loss
+
+
+def _union(synth, batch):
+    if batch is None:
+        return synth
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), synth, batch)
+
+
+def _through_state(steps, valid, outer_loss_fn):
+    """`outer_gradient` of `Variables`; `steps` is what `_moved` is given."""
+    loss_fn, before, synth, *rest = steps
+
+    def training_loss(params, rows):
+        return weighted_mean(loss_fn(*params, *rows)[0], rows.w)
+
+    def loss_at(x):
+        after = _moved(loss_fn, before, synth._replace(x=x), *rest)
+        return (outer_loss_fn or training_loss)(after, valid), after
+
+    with _exact_matmul():
+        (loss, after), x_synth_grad = jax.value_and_grad(loss_at, has_aux=True)(synth.x)
+    return OuterGradient(loss, x_synth_grad, after)
+
+
+def _moved(loss_fn, variables, synth, batch, step_size, num_steps):
+    """`Variables` after the steps."""
+    rows = _union(synth, batch)
+
+    def inner_loss(learned, state):
+        losses, state = loss_fn(learned, state, *rows)
+        return weighted_mean(losses, rows.w), state
+
+    for _ in range(num_steps):
+        gradient, state = jax.grad(inner_loss, has_aux=True)(*variables)
+        variables = Variables(_descend(variables.learned, gradient, step_size), state)
+    return variables
 
 
 def _adapted(inner_loss, params, meta, step_size, num_steps):

@@ -16,6 +16,7 @@ __all__ = [
     "Problem",
     "Resampled",
     "Rows",
+    "Variables",
     "check_rows",
     "rows",
 ]
@@ -137,13 +138,42 @@ class Resampled(NamedTuple):
         return rows._replace(**{name: getattr(self, name) for name in Resampled._fields[:-1]})
 
 
+class Variables(NamedTuple):
+    """The params of a network that keeps state, such as batch statistics."""
+
+    learned: Params
+    """θ, which gradients move."""
+    state: Any
+    """What training moves otherwise."""
+
+
 class Network(NamedTuple):
-    """A network as two pure functions."""
+    """A network as pure functions: two, and a third where it trains otherwise than it predicts."""
 
     init: Callable[..., Params]
     """`(key, live [d] bool or None) -> params`: a column that is not live is zero in every row, and
     the network starts as if it had not been given it. None, the default: all are live."""
     apply: ApplyFn
+    train: Callable[..., tuple[jax.Array, Any]] | None = None
+    """`(learned, state, x [n, ...], w [n], key) -> (logits, state)` of a network whose params are
+    `Variables`: as it is in training, with batch statistics of the rows with weight and with
+    dropout by `key`. None: it has neither, and its params are any pytree."""
+
+    def variables(self, params: Params) -> Variables:
+        """What is learned and what is kept; of most networks all, and nothing."""
+        return Variables(params, ()) if self.train is None else params
+
+    def params(self, variables: Variables) -> Params:
+        """The reverse of `variables`."""
+        return variables.learned if self.train is None else variables
+
+    def forward(
+        self, variables: Variables, x: jax.Array, w: jax.Array, key: jax.Array
+    ) -> tuple[jax.Array, Any]:
+        """The logits and the state after a look at rows in training."""
+        if self.train is None:
+            return self.apply(variables.learned, x), variables.state
+        return self.train(*variables, x, w, key)
 
 
 def check_rows(rows: Rows, name: str) -> None:

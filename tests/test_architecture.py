@@ -18,7 +18,7 @@ LAYERS = (
     ("networks.layers", "networks.convolution"),
     ("networks.mlp", "networks.normalized"),
     ("networks.autoencoder", "networks.bagan", "networks.convex_mixer", "networks.resnet"),
-    ("networks.deep_cross",),
+    ("networks.deep_cross", "networks.bridge"),
     ("networks.tabular_gan",),
     ("training", "bilevel"),
     ("methods.duplicate", "methods.potential", "methods.refit"),

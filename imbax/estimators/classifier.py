@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from imbax.data.preprocess import SCALINGS, Scaling, scale
 from imbax.errors import InputError
 from imbax.estimators.base import FIT, refuse_several_targets, seed_of, size, stream
+from imbax.networks.bridge import as_network
 from imbax.networks.mlp import mlp
 from imbax.programs import Programs, piece_of, programs_of
 from imbax.training import Program
@@ -59,7 +60,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     _parameter_constraints = {  # noqa: RUF012
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(_ACTIVATIONS))],
-        "network": [callable, None],
+        "network": [callable, tuple, None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -369,9 +370,9 @@ def _probabilities(apply, params, shift, x):
 
 @lru_cache(maxsize=32)
 def _network_of(given, features, hidden, activation, classes, cosine_scale) -> Network:
-    """The user's network, `(features, classes) -> Network`, or an MLP."""
+    """The user's network, or an MLP."""
     if given is not None:
-        return given(features, classes)
+        return as_network(given, features, classes)
     return mlp(features, hidden, _ACTIVATIONS[activation], cosine_scale, classes)
 
 

@@ -51,8 +51,8 @@ class ExplicitGradientClassifier(NeuralClassifier):
         Noise on the starting points, in standard deviations of their class.
     hidden_layer_sizes : array-like of int, default=(128, 16)
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-    network : callable, default=None
-        `(features, classes) -> imbax.Network` in place of the perceptron.
+    network : Flax module or functions, default=None
+        In place of the perceptron, see `imbax.as_network`; may have batch statistics and dropout.
     batch_size : int, default=128
         Training rows, points and validation rows of a step.
     learning_rate_init : float, default=1e-3

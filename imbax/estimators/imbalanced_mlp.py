@@ -59,8 +59,8 @@ imbalanced-learn's contract, default=None
         rows stay as they are.
     hidden_layer_sizes : array-like of int, default=(128, 16)
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-    network : callable, default=None
-        `(features, classes) -> imbax.Network` in place of the perceptron.
+    network : Flax module or functions, default=None
+        In place of the perceptron, see `imbax.as_network`; may have batch statistics and dropout.
     alpha : float, default=0.0
         Weight decay, decoupled from the gradient.
     batch_size : int, default=128

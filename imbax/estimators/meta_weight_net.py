@@ -4,6 +4,7 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from imbax.errors import InputError
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.methods import meta_weight_net as mwn
 
@@ -27,8 +28,8 @@ class MetaWeightNetClassifier(NeuralClassifier):
         Weight decay, decoupled from the gradient.
     hidden_layer_sizes : array-like of int, default=(128, 16)
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-    network : callable, default=None
-        `(features, classes) -> imbax.Network` in place of the perceptron.
+    network : Flax module or functions, default=None
+        In place of the perceptron, see `imbax.as_network`; without batch statistics and dropout.
     batch_size : int, default=128
         Training rows of a step, and rows of the balanced loss.
     learning_rate_init : float, default=1e-3
@@ -134,6 +135,11 @@ class MetaWeightNetClassifier(NeuralClassifier):
         hparams = mwn.Hparams(
             self.learning_rate_init, self.alpha, self.eta1, self.meta_learning_rate_init
         )
+        if self._network().train is not None:
+            raise InputError(
+                "network has batch statistics or dropout, which MetaWeightNetClassifier does not "
+                "follow through its step; ExplicitGradientClassifier and ImbalancedMLPClassifier do"
+            )
         size = self.batch_size
         config = mwn.Config(self.meta_rows, batch_size=size, meta_batch_size=size)
         programs = self._compiled(mwn.meta_weight_net, members, self._network(), config)

@@ -47,7 +47,7 @@ from imbax.training import (
     random_order,
     shuffled_minibatches,
 )
-from imbax.types import Batch, LossFn, Network, Params, Problem, Rows
+from imbax.types import Batch, LossFn, Network, Params, Problem, Rows, Variables
 
 __all__ = ["Config", "Hparams", "Info", "State", "explicit_gradient", "init", "step"]
 
@@ -178,7 +178,8 @@ def step(
     """Both equations once, for all points of `state`.
 
     Args:
-      loss_fn: per-example losses.
+      loss_fn: per-example losses; as in `bilevel.outer_gradient`, also where `state.params` are
+        `Variables`.
       config: static choices.
       hparams: traced numbers.
       state: points `[b, d]` and parameters.
@@ -200,6 +201,9 @@ def step(
         x = _constrain(config, hparams, state, x - hparams.eta2 * gradient)
         info = Info(loss, jnp.linalg.norm(gradient))
     damp = lambda old, new: new + hparams.damping * (old - new)  # noqa: E731
+    if isinstance(adapted, Variables):
+        learned = jax.tree.map(damp, state.params.learned, adapted.learned)
+        return state._replace(params=adapted._replace(learned=learned), x_synth=x), info
     return state._replace(params=jax.tree.map(damp, state.params, adapted), x_synth=x), info
 
 
@@ -210,7 +214,6 @@ def explicit_gradient(network: Network, config: Config) -> Program:
       ValueError: an option that is none of those its field names.
     """
     _check(config)
-    loss_fn = supervised_loss(network.apply)
 
     def outer_loss_fn(params, rows):
         return OBJECTIVES[config.outer_loss](network.apply(params, rows.x), rows.y, rows.w)
@@ -222,6 +225,7 @@ def explicit_gradient(network: Network, config: Config) -> Program:
 
     def epoch(key, state, problem, hparams):
         train_key, outer_key, synth_key = jax.random.split(key, 3)
+        dropping = jax.random.fold_in(key, _DROPOUT)
         train = problem.train._replace(w=problem.train.w * (1 - state.outer_part))
         batches = shuffled_minibatches(train_key, train, config.batch_size)
         outer_rows = _outer_rows(config.outer, problem, state.outer_part)
@@ -243,6 +247,7 @@ def explicit_gradient(network: Network, config: Config) -> Program:
             )
             outer = outer_rows.take(outer_window(number)[0](outer_order))
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
+            loss_fn = _training_loss(network, jax.random.fold_in(dropping, number))
             after, info = step(loss_fn, config, hparams, now, batch, outer, outer_loss_fn)
             x_synth = jax.lax.dynamic_update_slice_in_dim(x_synth, after.x_synth, at, 0)
             return (after.params, x_synth), info
@@ -250,6 +255,7 @@ def explicit_gradient(network: Network, config: Config) -> Program:
         with jax.default_matmul_precision("float32"):
             carry = (state.params, state.x_synth[order])
             (params, x_synth), info = each_batch(one_batch, carry, batches)
+            loss_fn = supervised_loss(network.apply)
             loss = _loss_of_first_batches(loss_fn, params, train, batches)
         x_synth = x_synth[jnp.argsort(order)]
         return state._replace(params=params, x_synth=x_synth, info=info), loss
@@ -263,6 +269,22 @@ def explicit_gradient(network: Network, config: Config) -> Program:
         start_admissible=True,
         monitor=None if config.frozen else _watched,
     )
+
+
+# The name of an epoch's random stream beside those of its batches.
+_DROPOUT = 3
+
+
+def _training_loss(network, key):
+    """Cross-entropy of the network in training, as `step` takes it."""
+    if network.train is None:
+        return supervised_loss(network.apply)
+
+    def loss_fn(learned, state, x, y, w):
+        logits, state = network.train(learned, state, x, w, key)
+        return cross_entropy(logits, y), state
+
+    return loss_fn
 
 
 def _check(config):

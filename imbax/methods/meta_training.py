@@ -66,9 +66,11 @@ def program(
       init: `(key, hparams, State) -> state`, a NamedTuple with the fields of `State` and more.
 
     Raises:
-      ValueError: an option that is none of those its field names.
+      ValueError: an option that is none of those its field names, or a network that keeps state.
     """
     _check(config)
+    if network.train is not None:
+        raise ValueError("expected a network without state (batch statistics, dropout)")
     loss_fn = supervised_loss(network.apply)
 
     def begin(key, problem, hparams, start):

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from imbax.class_losses import Loss, class_counts
-from imbax.losses import cross_entropy, supervised_loss, weighted_mean
+from imbax.losses import cross_entropy, weighted_mean
 from imbax.training import (
     Fit,
     Minibatches,
@@ -26,9 +26,12 @@ from imbax.training import (
     number_of_classes,
     shuffled_minibatches,
 )
-from imbax.types import Network, Params, Rows
+from imbax.types import Network, Params, Rows, Variables
 
 __all__ = ["Context", "Hparams", "State", "supervised"]
+
+# The name of an epoch's random stream beside that of its batches.
+_DROPOUT = 1
 
 
 class Hparams(NamedTuple):
@@ -86,30 +89,35 @@ def supervised(
 
     def init(key, problem, hparams, start):
         params = network.init(key, problem.train.live) if start is None else start
-        return State(params, optimizer(hparams).init(params), jnp.zeros((), jnp.int32))
+        opt_state = optimizer(hparams).init(network.variables(params).learned)
+        return State(params, opt_state, jnp.zeros((), jnp.int32))
 
     def epoch(key, state, problem, hparams):
         update = optimizer(hparams).update
         classes = number_of_classes(network.apply, state.params, problem.train)
         counts = class_counts(problem.train.y, problem.train.w, classes)
         context = Context(counts, state.epoch, hparams.loss)
-        loss_fn = supervised_loss(network.apply, loss_for(context))
+        loss, dropping = loss_for(context), jax.random.fold_in(key, _DROPOUT)
 
         def step(state, number, batch):
-            x = problem.train.features(batch.row)
+            x, before = problem.train.features(batch.row), network.variables(state.params)
+            dropout_key = jax.random.fold_in(dropping, number)
 
-            def objective(params):
-                return weighted_mean(loss_fn(params, x, batch.y), batch.w)
+            def objective(learned):
+                now = Variables(learned, before.state)
+                logits, kept = network.forward(now, x, batch.w, dropout_key)
+                return weighted_mean(loss(logits, batch.y), batch.w), kept
 
-            value, gradient = jax.value_and_grad(objective)(state.params)
-            updates, opt_state = update(gradient, state.opt_state, state.params)
-            params = optax.apply_updates(state.params, updates)
+            (value, kept), gradient = jax.value_and_grad(objective, has_aux=True)(before.learned)
+            updates, opt_state = update(gradient, state.opt_state, before.learned)
+            learned = optax.apply_updates(before.learned, updates)
+            params = network.params(Variables(learned, kept))
             return State(params, opt_state, state.epoch), value
 
         with jax.default_matmul_precision("float32"):
             batches = minibatches(key, problem.train, batch_size)
-            state, loss = each_batch(step, state, batches)
-        return state._replace(epoch=state.epoch + 1), loss
+            state, mean_loss = each_batch(step, state, batches)
+        return state._replace(epoch=state.epoch + 1), mean_loss
 
     return Program(
         apply=network.apply,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from flax import nnx
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline
 from quick_classifiers import CLASSIFIERS, quick_classifier
@@ -334,6 +335,42 @@ def test_a_loss_and_a_network_of_ones_own():
     fitted = quick_classifier("ImbalancedMLPClassifier", loss=squared, network=linear).fit(x, y)
     assert len(jax.tree.leaves(fitted._params)) == 2
     assert 0 < fitted.loss_curve_[-1] < 0.25
+
+
+class Normalized(nnx.Module):
+    """With batch statistics and dropout."""
+
+    def __init__(self, features, classes, *, rngs):
+        self.hidden = nnx.Linear(features, 16, rngs=rngs)
+        self.norm = nnx.BatchNorm(16, momentum=0.9, rngs=rngs)
+        self.dropout = nnx.Dropout(0.1, rngs=rngs)
+        self.last = nnx.Linear(16, classes, rngs=rngs)
+
+    def __call__(self, x):
+        return self.last(self.dropout(jax.nn.relu(self.norm(self.hidden(x)))))
+
+
+@pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("name", ["ImbalancedMLPClassifier", "ExplicitGradientClassifier"])
+def test_a_network_that_keeps_state(name, classes):
+    x, y = table(classes=classes)
+    options = {"network": Normalized, "n_estimators": 2, "max_iter": 30}
+    fitted = quick_classifier(name, **options).fit(x, y)
+    proba = fitted.predict_proba(x)
+    assert (proba.argmax(1) == y).mean() > 0.8
+    first = fitted.predict_proba(x[:1])  # rows do not matter to each other
+    np.testing.assert_allclose(first, proba[:1], rtol=1e-4)
+    means = fitted._params.state["norm"]["mean"]
+    assert (means != 0).all() and (means[0] != means[1]).all()
+    again = pickle.loads(pickle.dumps(fitted)).predict_proba(x)
+    np.testing.assert_array_equal(again, proba)
+    if name == "ExplicitGradientClassifier":
+        assert (fitted.x_synth_ != fitted.x_start_).any(1).mean() > 0.9
+
+
+def test_a_network_that_keeps_state_where_it_cannot_be():
+    with pytest.raises(InputError, match="batch statistics or dropout, which MetaWeightNet"):
+        quick_classifier("MetaWeightNetClassifier", network=Normalized).fit(*table())
 
 
 def test_a_sampler_sees_the_users_labels():

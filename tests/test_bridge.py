@@ -1,0 +1,106 @@
+"""Networks from Flax modules and functions: shapes, state, padding, mistakes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen, nnx
+
+from imbax.errors import InputError
+from imbax.networks.bridge import as_network
+from imbax.types import Network, Variables
+
+X = jax.random.normal(jax.random.key(1), (6, 4))
+ALL = jnp.ones(6)
+
+
+class Noisy(nnx.Module):
+    """Batch normalisation and dropout."""
+
+    def __init__(self, features, classes, *, rngs):
+        self.norm = nnx.BatchNorm(features, momentum=0.5, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.linear = nnx.Linear(features, classes, rngs=rngs)
+
+    def __call__(self, x):
+        return self.linear(self.dropout(self.norm(x)))
+
+
+class NoisyLinen(linen.Module):
+    @linen.compact
+    def __call__(self, x, train: bool):
+        x = linen.BatchNorm(use_running_average=not train, momentum=0.5)(x)
+        return linen.Dense(3)(linen.Dropout(0.5, deterministic=not train)(x))
+
+
+@pytest.mark.parametrize("given", [Noisy, NoisyLinen()], ids=["nnx", "linen"])
+def test_a_network_with_state(given):
+    network = as_network(given, 4, 3)
+    params = network.init(jax.random.key(0))
+    assert isinstance(params, Variables)
+    means = lambda state: jax.tree.leaves(state)[0]  # noqa: E731
+    one = network.forward(params, X, ALL, jax.random.key(2))
+    again = network.forward(params, X, ALL, jax.random.key(2))
+    other = network.forward(params, X, ALL, jax.random.key(3))
+    np.testing.assert_array_equal(one[0], again[0])
+    assert (one[0] != other[0]).any()  # another mask
+    np.testing.assert_allclose(means(one[1]), X.mean(0) / 2, atol=1e-6)
+    # It predicts by the statistics, so that rows do not matter to each other.
+    trained = params._replace(state=one[1])
+    every, first = network.apply(trained, X), network.apply(trained, X[:1])
+    np.testing.assert_allclose(every[:1], first, rtol=1e-5)
+    assert (every != network.apply(params, X)).any()
+
+
+@pytest.mark.parametrize("given", [Noisy, NoisyLinen()], ids=["nnx", "linen"])
+def test_padding_is_in_no_statistic(given):
+    network, w = as_network(given, 4, 3), ALL.at[jnp.array([1, 4])].set(0)
+    params = network.init(jax.random.key(0))
+    moved = [network.forward(params, x, w, jax.random.key(2))[1] for x in (X, X.at[1].set(1e6))]
+    jax.tree.map(np.testing.assert_array_equal, *moved)
+    few = X[jnp.array([0, 2, 3, 5])]
+    copied = jnp.concatenate([few, few[:2]]).mean(0) / 2
+    np.testing.assert_allclose(jax.tree.leaves(moved[0])[0], copied, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        linen.Dense(2),
+        lambda features, classes, rngs: nnx.Linear(features, classes, rngs=rngs),
+        lambda features, classes: linen.Dense(1),
+        (lambda key: jax.random.normal(key, (4, 2)), lambda params, x: x @ params),
+        lambda features, classes: Network(
+            lambda key, live=None: jax.random.normal(key, (features,)), lambda params, x: x @ params
+        ),
+    ],
+    ids=["linen", "nnx", "one logit", "functions", "network"],
+)
+def test_a_network_without_state(given):
+    network = as_network(given, 4, 2)
+    params = network.init(jax.random.key(0))
+    assert network.train is None
+    assert network.apply(params, X).shape == (6,)
+    given = network.forward(network.variables(params), X, ALL, jax.random.key(0))
+    np.testing.assert_array_equal(given[0], network.apply(params, X))
+
+
+def test_two_logits_are_one():
+    network = as_network(linen.Dense(2), 4, 2)
+    params = network.init(jax.random.key(0))
+    logits = linen.Dense(2).apply({"params": params}, X)
+    both = jax.nn.softmax(logits)[:, 1]
+    np.testing.assert_allclose(jax.nn.sigmoid(network.apply(params, X)), both, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (linen.Dense(3), r"gives logits of shape \(3, 3\) for 3 rows, expected \(3, 2\)"),
+        (3, "expected a Flax module, a pair of functions"),
+        ((lambda key: 0.0, lambda params: 0.0), "cannot be called: .*argument"),
+    ],
+)
+def test_mistakes(given, message):
+    with pytest.raises(InputError, match=message):
+        as_network(given, 4, 2)
