@@ -16,7 +16,7 @@ from imbax.data.splits import repeated_splits
 from imbax.data.tabular import Dataset, DataUnavailable, make_dataset
 from imbax.errors import InputError, did_you_mean
 
-__all__ = ["ADULT", "adult"]
+__all__ = ["ADULT", "adult", "adult_frame"]
 
 ADULT = {"adult_50": 50, "adult_100": 100, "adult_200": 200}
 """Names and ratios."""
@@ -44,14 +44,9 @@ def adult(name: str, data_home: str | Path | None = None) -> Dataset:
     if name not in ADULT:
         raise InputError(f"no set {name!r}{did_you_mean(name, ADULT)}")
     try:
-        frame = _from_openml() if data_home is None else _from_files(Path(data_home).expanduser())
-    except DAMAGED as error:
-        where = "OpenML's table 'adult'" if data_home is None else f"{data_home}/adult"
-        raise DataUnavailable(
-            f"{name}: {where} cannot be read ({first_line(error)}); fetch it again, or name the "
-            "folder above 'adult' with --data-home"
-        ) from error
-    frame = frame.dropna()
+        frame = adult_frame(data_home)
+    except DataUnavailable as error:
+        raise DataUnavailable(f"{name}: {error}") from error
     positive = frame.pop("class").astype("str").str.rstrip(".") == _POSITIVE
     if (len(frame), positive.sum()) != (_ROWS, _POSITIVES):
         raise DataUnavailable(
@@ -68,6 +63,23 @@ def adult(name: str, data_home: str | Path | None = None) -> Dataset:
     counts = " + ".join(str(dataset.y[part].sum()) for part in split)
     notice = f"{keep} of {_POSITIVES} positives kept in a repeat: {counts}"
     return dataclasses.replace(dataset, keep=keep, notices=(*dataset.notices, notice))
+
+
+def adult_frame(data_home: str | Path | None = None) -> pd.DataFrame:
+    """The complete rows as they are, the label in column "class"; files as for `adult`.
+
+    Raises:
+        DataUnavailable: the files are missing or damaged, or the download fails.
+    """
+    try:
+        frame = _from_openml() if data_home is None else _from_files(Path(data_home).expanduser())
+    except DAMAGED as error:
+        where = "OpenML's table 'adult'" if data_home is None else f"{data_home}/adult"
+        raise DataUnavailable(
+            f"{where} cannot be read ({first_line(error)}); fetch it again, or name the folder "
+            "above 'adult' with --data-home"
+        ) from error
+    return frame.dropna()
 
 
 def _from_files(folder):

@@ -1,0 +1,90 @@
+"""Plugin: points for another classifier, and ensembles, as rows beside each other.
+
+imbax run imblearn27 --plugin benchmarks/estimators.py --methods boosting points_boosting
+
+Each is given training and validation rows together, and sets validation rows of its own aside.
+"""
+
+from functools import partial
+
+import imbax
+
+MEMBERS = 5
+
+
+def doubled(y):
+    """As many new minority rows as there are."""
+    return {1: int(y.sum())}
+
+
+def boosting(random_state, sampler=None):
+    """Boosted trees, on the rows of a sampler."""
+    from imblearn.pipeline import make_pipeline
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    trees = HistGradientBoostingClassifier(random_state=random_state)
+    return make_pipeline(sampler(random_state), trees) if sampler else trees
+
+
+def copies(random_state):
+    from imblearn.over_sampling import RandomOverSampler
+
+    return RandomOverSampler(sampling_strategy=doubled, random_state=random_state)
+
+
+def between(random_state):
+    return imbax.SMOTE(sampling_strategy=doubled, random_state=random_state)
+
+
+def points(random_state, eta2=10.0):
+    return imbax.ExplicitGradientOverSampler(
+        imbax.ExplicitGradientClassifier(eta2=eta2),
+        sampling_strategy=doubled,
+        random_state=random_state,
+    )
+
+
+def scores(build, x, y, x_test, random_state, *, x_valid, y_valid):
+    import numpy as np
+
+    x, y = np.concatenate([x, x_valid]), np.concatenate([y, y_valid]).astype(int)
+    return build(random_state=random_state).fit(x, y).predict_proba(x_test)[:, 1]
+
+
+ROWS = {
+    "boosting": (boosting, "Boosted trees"),
+    "copies_boosting": (partial(boosting, sampler=copies), "Boosted trees on copies"),
+    "smote_boosting": (partial(boosting, sampler=between), "Boosted trees on SMOTE's rows"),
+    "points_boosting": (
+        partial(boosting, sampler=points),
+        "Boosted trees on the points of Explicit Gradient",
+    ),
+    "still_boosting": (
+        partial(boosting, sampler=partial(points, eta2=0.0)),
+        "The same, the points where they start",
+    ),
+}
+for name, make in {
+    "mlp": imbax.ImbalancedMLPClassifier,
+    "eg": imbax.ExplicitGradientClassifier,
+}.items():
+    ROWS[name] = make, make.__name__
+    ROWS[f"{name}_members"] = (
+        partial(make, n_estimators=MEMBERS),
+        f"{make.__name__}, mean of {MEMBERS} members",
+    )
+    ROWS[f"{name}_folds"] = (
+        partial(make, n_estimators=MEMBERS, fold_ensemble=True),
+        f"{make.__name__}, a member for each of {MEMBERS} folds",
+    )
+
+for name, (build, title) in ROWS.items():
+    imbax.register(
+        name,
+        host=partial(scores, build),
+        host_sees_valid=True,
+        title=title,
+        kind="estimator",
+        sees="training and validation rows",
+        options={"members": MEMBERS},
+    )
