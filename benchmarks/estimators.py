@@ -13,8 +13,8 @@ MEMBERS = 5
 
 
 def doubled(y):
-    """As many new minority rows as there are."""
-    return {1: int(y.sum())}
+    """The minority twice over."""
+    return {1: 2 * int(y.sum())}
 
 
 def boosting(random_state, sampler=None):
