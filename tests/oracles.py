@@ -13,6 +13,7 @@ __all__ = [
     "central_differences",
     "cross_entropy",
     "effective_number_weights",
+    "expected_calibration_error",
     "focal",
     "ldam",
     "logit_adjustment",
@@ -46,6 +47,13 @@ def roc_auc(scores, y) -> float:
     """Over all pairs of a minority and a majority row: in the right order, ties half."""
     pairs = [np.sign(a - b) for a in scores[y == 1] for b in scores[y == 0]]
     return 0.5 + 0.5 * np.mean(pairs) if pairs else np.nan
+
+
+def expected_calibration_error(p, y, w, bins: int) -> float:
+    """Rows by the middle of their rank among the weights, those that tie together."""
+    middle = np.array([w[p < value].sum() + w[p == value].sum() / 2 for value in p])
+    bin_of = np.floor(bins * middle / w.sum())
+    return sum(abs((w * (p - y))[bin_of == b].sum()) for b in range(bins)) / w.sum()
 
 
 def precision_at_recall(scores, y, hits_wanted: int) -> float:

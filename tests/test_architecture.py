@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "imbax"
 LAYERS = (
     ("errors",),
     ("types",),
-    ("losses", "metrics", "confusion", "neighbors", "rowwise", "density"),
+    ("losses", "metrics", "calibration", "confusion", "neighbors", "rowwise", "density"),
     ("class_losses",),
     ("networks.layers", "networks.convolution"),
     ("networks.mlp", "networks.normalized"),
