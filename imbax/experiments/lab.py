@@ -144,6 +144,7 @@ class Lab:
                 "note": method.note,
                 "fallback": method.fallback,
                 "neural": method.build is not None,
+                "scores": method.scores,
             },
             "dataset_facts": {
                 "n_rows": dataset.n_rows,

@@ -54,6 +54,7 @@ register(
     sees="training rows",
     note="default C = 1",
     host=_logistic_regression,
+    scores="logit",
 )
 register(
     "hist_gradient_boosting",
@@ -62,6 +63,7 @@ register(
     sees="training rows",
     note="default settings",
     host=_hist_gradient_boosting,
+    scores="logit",
 )
 register(
     "hist_gradient_boosting_balanced",
@@ -70,6 +72,7 @@ register(
     sees="training rows",
     note='class_weight="balanced"',
     host=_hist_gradient_boosting_balanced,
+    scores="logit",
 )
 register(
     "balanced_random_forest",
@@ -78,6 +81,7 @@ register(
     sees="training rows",
     note="default settings: 100 trees, each on as many rows of either class, with replacement",
     host=_balanced_random_forest,
+    scores="probability",
 )
 register(
     "easy_ensemble",
@@ -95,6 +99,7 @@ register(
     paper="Liu et al. 2020",
     note="10 trees; the sampler is trained anew for each run",
     host=_mesa,
+    scores="probability",
     host_sees_valid=True,
     cost=10.0,
     sources=("mesa", "../estimators/mesa", "../experiments/peers"),

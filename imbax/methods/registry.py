@@ -51,6 +51,9 @@ class Method:
     """`(x_train, y_train, x_test, random_state) -> scores` of a method that runs outside jax."""
     host_sees_valid: bool = False
     """Also give it `x_valid` and `y_valid`, by name."""
+    scores: str = "logit"
+    """What it gives a row: "logit", of which the sigmoid is the probability of the minority,
+    "probability", or "rank" where only the order of rows means something."""
     settings: tuple[Any, ...] = ()
     """Traced hyperparameters; of several, each run keeps the best on validation."""
     starts_from: str | None = None
@@ -75,6 +78,7 @@ class Method:
     """Files beside this one that it is made of; a stored result is stale once one changes."""
 
 
+_SCORES = ("logit", "probability", "rank")
 _REGISTRY: dict[str, Method] = {}
 
 
@@ -85,17 +89,23 @@ def register(name: str, build: Callable[[Facts], Program] | None = None, **facts
       name: how tables and the command line call it.
       build: `Facts -> Program`; `training.one_shot` makes a program of a pure training function.
       **facts: further fields of `Method`; `title`, `kind` and `sees` have defaults. A method that
-        runs outside jax gives `host` instead of `build`.
+        runs outside jax gives `host` instead of `build`, and its `scores` are "rank" unless it says
+        that they are more.
 
     Raises:
-      InputError: a built-in method has that name.
+      InputError: a built-in method has that name, or `scores` is none of the three.
     """
     if name in _REGISTRY and _REGISTRY[name].built_in:
         raise InputError(f"method {name!r} is built in; register yours under another name")
     if (build is None) == (facts.get("host") is None):
         raise InputError(f"method {name!r} needs either `build` (jax) or `host` (any other code)")
     defaults = {"title": name, "kind": "custom", "sees": "not declared"}
-    return add(Method(name=name, build=build, **(defaults | facts)))
+    facts = defaults | {"scores": "logit" if build else "rank"} | facts
+    if facts["scores"] not in _SCORES:
+        raise InputError(
+            f"method {name!r} has scores={facts['scores']!r}; expected one of {', '.join(_SCORES)}"
+        )
+    return add(Method(name=name, build=build, **facts))
 
 
 def refit(name: str) -> Method:

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 import toys
+from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from imbax.experiments import peers  # noqa: F401  registers them
@@ -36,6 +37,16 @@ def test_it_ranks_and_repeats(name):
     assert roc_auc(given, Y_TEST, w) > 0.75
     assert average_precision(given, Y_TEST, w) > 2 * Y_TEST.mean()
     np.testing.assert_array_equal(given, scores.__wrapped__(name))
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_its_scores_are_what_it_says(name):
+    kind, given = get(name).scores, scores(name)
+    if kind == "probability":
+        assert ((given >= 0) & (given <= 1)).all()
+    elif kind == "logit" and "balanced" not in name:
+        assert given.min() < 0  # so a probability it is not, and its mean that of the minority
+        assert expit(given).mean() == pytest.approx(Y_TEST.mean(), abs=0.04)
 
 
 def test_class_weights_and_seeds_matter():

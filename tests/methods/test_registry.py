@@ -51,6 +51,7 @@ def test_a_method_of_ones_own_is_found_by_name_and_may_be_replaced():
     assert names()[-1] == "mine"
     assert names().count("mine") == 1
     assert register("other", build).build is build
+    assert (get("mine").scores, get("other").scores) == ("rank", "logit")
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,10 @@ def test_a_method_of_ones_own_is_found_by_name_and_may_be_replaced():
         (lambda: register("ce", host=host), "'ce' is built in; register yours under another name"),
         (lambda: register("mine"), "'mine' needs either `build`"),
         (lambda: register("mine", build, host=host), "'mine' needs either `build`"),
+        (
+            lambda: register("mine", build, scores="odds"),
+            "'mine' has scores='odds'; expected",
+        ),
         (lambda: get("explicit_gradent"), "unknown method .*did you mean 'explicit_gradient'"),
     ],
 )
