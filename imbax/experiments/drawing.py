@@ -5,6 +5,8 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from imbax.experiments.tables import in_order
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ __all__ = [
     "log_scale",
     "new_figure",
     "rgb",
+    "root_scale",
     "save",
     "styles_of",
 ]
@@ -52,13 +55,24 @@ def styles_of(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def new_figure(
-    width: float, height: float, panels: int, widths: Sequence[float] | None = None
+    width: float,
+    height: float,
+    panels: int,
+    widths: Sequence[float] | None = None,
+    *,
+    columns: int | None = None,
 ) -> "tuple[Figure, list[Axes]]":
+    """An empty figure and its panels, in one row unless ``columns`` says how many share one."""
     # A figure of its own instead of pyplot: nothing global, any thread, no window.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = list(figure.subplots(1, panels, squeeze=False, width_ratios=widths)[0])
+    columns = columns or panels
+    grid = figure.subplots(-(-panels // columns), columns, squeeze=False, width_ratios=widths)
+    axes = list(grid.flat)
+    for ax in axes[panels:]:
+        ax.remove()
+    axes = axes[:panels]
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color("#999999")
@@ -99,3 +113,21 @@ def log_scale(ax: "Axes") -> None:
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.tick_params(which="minor", color=FAINT)
+
+
+_SHARES = [digits * 10.0**power for power in range(-6, 1) for digits in (1, 2.5, 5)]
+
+
+def root_scale(ax: "Axes", most_x: float, most_y: float) -> None:
+    """Both axes as square roots, from 0 to a little above the largest share on each."""
+    root = {"functions": (lambda share: np.sqrt(np.maximum(share, 0)), np.square)}
+    ax.set_xscale("function", **root)
+    ax.set_yscale("function", **root)
+    top_x, top_y = (min(1.1 * most, 1) for most in (most_x, most_y))
+    ax.set(xlim=(0, top_x), ylim=(0, top_y))
+    for axis, top in ((ax.xaxis, top_x), (ax.yaxis, top_y)):
+        ticks = [0.0]
+        for share in _SHARES:
+            if share <= top and np.sqrt(share) - np.sqrt(ticks[-1]) > 0.13 * np.sqrt(top):
+                ticks.append(share)
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import beta
 
 from imbax.experiments.drawing import (
     FAINT,
@@ -22,14 +23,17 @@ from imbax.experiments.drawing import (
     log_scale,
     new_figure,
     rgb,
+    root_scale,
     save,
     styles_of,
 )
+from imbax.experiments.probabilities import pooled
 from imbax.experiments.statistics import paired_differences
 
 __all__ = [
     "convergence",
     "precision_recall",
+    "reliability_diagram",
     "score_differences",
     "synthetic_points",
     "training_curves",
@@ -38,6 +42,7 @@ __all__ = [
 _BANDED = ("explicit_gradient", "ce")
 _MOST_LINES = 12
 _MOST_POINTS = 4000
+_DOTTED = {"linewidth": 1, "markersize": 4, "clip_on": False, "zorder": 3}
 
 
 def precision_recall(
@@ -72,6 +77,43 @@ def precision_recall(
     ax.set(xlabel="Recall", ylabel="Precision (mean over runs)", xlim=(0, 1), ylim=(0, 1.02))
     ax.set_title(rows["dataset"].iloc[0])
     add_legend(figure, ax)
+    return save(figure, path)
+
+
+def reliability_diagram(
+    rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
+) -> Path | None:
+    """Share of minority rows against probability, a panel for each method.
+
+    A point is one of ten bins of equal mass of the test rows of all runs; its bar is Jeffreys' 95%
+    interval of that share among as many rows as a seed has in the bin, since seeds share rows.
+    ``rows`` also hold ``probability`` (of ``probabilities.probabilities``); methods whose scores
+    only rank are left out. The axes are square roots, as most rows lie near 0.
+    """
+    kept = rows[rows["probability"].notna() & rows["method"].isin(_shown(rows))]
+    if kept.empty:
+        return None
+    styles = styles_of(methods or rows["method"])
+    binned = {m: pooled(kept[kept["method"] == m]) for m in styles if m in set(kept["method"])}
+    columns = min(4, len(binned))
+    lines = -(-len(binned) // columns)
+    figure, axes = new_figure(0.6 + 2.2 * columns, 0.9 + 2 * lines, len(binned), columns=columns)
+    top = [max(bins[i].max() for bins in binned.values()) for i in ("predicted", "observed")]
+    for i, (method, bins) in enumerate(binned.items()):
+        ax, colour = axes[i], styles[method]["color"]
+        ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (1, 3)))
+        of_seed = bins["rows"] / kept.loc[kept["method"] == method, "seed"].nunique()
+        hits = of_seed * bins["observed"]
+        low, high = beta.interval(0.95, hits + 0.5, of_seed - hits + 0.5)
+        ax.vlines(bins["predicted"], low, high, color=colour, alpha=0.3, linewidth=2.5)
+        ax.plot("predicted", "observed", "o-", data=bins, color=colour, **_DOTTED)
+        root_scale(ax, *top)
+        ax.set_title(method, fontsize=9, color=INK)
+        below, left = i + columns >= len(binned), i % columns == 0
+        ax.tick_params(labelbottom=below, labelleft=left, labelsize=8)
+    figure.supxlabel("Probability of the minority class", fontsize=10, color=INK)
+    figure.supylabel("Share of minority rows", fontsize=10, color=INK)
+    figure.suptitle(rows["dataset"].iloc[0], color=INK, fontsize=11)
     return save(figure, path)
 
 

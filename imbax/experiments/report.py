@@ -20,6 +20,12 @@ from imbax.experiments.compare import over_datasets
 from imbax.experiments.contrasts import count
 from imbax.experiments.drawing import OWN_COLOUR
 from imbax.experiments.findings import findings, further_from_paper, moving_points
+from imbax.experiments.probabilities import (
+    kinds_of_score,
+    probabilities,
+    probabilities_page,
+    with_calibration,
+)
 from imbax.experiments.readings import readings_page
 from imbax.experiments.selection import optimistic_page
 
@@ -33,8 +39,10 @@ _MOST_LISTED = 20
 _BY_DATASET = """## Dataset by dataset
 
 Precision and recall are means over runs, bands are one SD. A figure holds at most 12 methods:
-those the paper is about and the best of the others on that dataset. Epochs are those of the
-method itself; explicit_gradient starts from the checkpoint of ce. The points are shown on the two
+those the paper is about and the best of the others on that dataset. Reliability is the share of
+minority rows against the probability, each point a tenth of the test rows of all runs, its bar a
+95% interval; below the dotted line probabilities are too high. Epochs are those of the method
+itself; explicit_gradient starts from the checkpoint of ce. The points are shown on the two
 principal axes of the training rows, for the first run in which they moved."""
 
 
@@ -57,6 +65,9 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
             f"no results in {', '.join(map(str, folders)) or 'no folder at all'}; expected "
             "runs/<dataset>/<method>/*.parquet there; run an experiment first or name its folder"
         )
+    kinds = kinds_of_score(provenance)
+    with warnings.catch_warnings(action="ignore"):  # said once already
+        runs = with_calibration(runs, folders, kinds)
     tables.write_tables(runs, provenance, out)
     manifests = manifests_of([*folders, out])
     sections = [
@@ -66,6 +77,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
         f"## What the runs show\n\n{findings(runs)}",
         over_datasets(tables.score_table(runs), out, first=tuple(OWN_COLOUR)),
         _differences(runs, out),
+        probabilities_page(runs, provenance),
         optimistic_page(runs, out) if optimistic else "",
         readings_page(runs, _readings(provenance), out),
         beside_the_ceiling(runs),
@@ -76,7 +88,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
         _left_out(runs, provenance, manifests, remarks),
         timings(provenance),
         _BY_DATASET,
-        *(_dataset(folders, out, runs, dataset) for dataset in sorted(set(runs["dataset"]))),
+        *(_dataset(folders, out, runs, kinds, dataset) for dataset in sorted(set(runs["dataset"]))),
     ]
     path = out / "report.md"
     text = "\n\n".join(section.strip() for section in sections if section) + "\n"
@@ -223,14 +235,20 @@ def _differences(runs: pd.DataFrame, out: Path) -> str:
     return path and f"![differences by dataset](figures/{path.name})"
 
 
-def _dataset(folders: Sequence[Path], out: Path, runs: pd.DataFrame, dataset: str) -> str:
+def _dataset(
+    folders: Sequence[Path], out: Path, runs: pd.DataFrame, kinds: dict[str, str], dataset: str
+) -> str:
     methods = tables.in_order(runs["method"])
     with warnings.catch_warnings(action="ignore"):  # said once already
         rows = store.read(folders, arrays=True, dataset=dataset)
+    rows = rows.assign(probability=probabilities(rows, kinds))
     stem = out / "figures" / store.safe_name(dataset)
     images = {
         "precision and recall": figures.precision_recall(
             rows, stem.with_name(f"{stem.name}_precision_recall.png"), methods=methods
+        ),
+        "reliability": figures.reliability_diagram(
+            rows, stem.with_name(f"{stem.name}_reliability.png"), methods=methods
         ),
         "training": figures.training_curves(
             rows, stem.with_name(f"{stem.name}_training.png"), methods=methods
@@ -251,7 +269,7 @@ def _dataset(folders: Sequence[Path], out: Path, runs: pd.DataFrame, dataset: st
     return "\n\n".join(
         [
             f"### {dataset}",
-            tables.markdown(tables.dataset_table(rows)),
+            tables.markdown(tables.dataset_table(runs[runs["dataset"] == dataset])),
             *(
                 f"![{name} on {dataset}](figures/{path.name})"
                 for name, path in images.items()

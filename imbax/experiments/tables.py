@@ -19,6 +19,7 @@ from imbax.experiments.statistics import mean_ranks
 from imbax.experiments.store import METRICS
 
 __all__ = [
+    "CALIBRATION",
     "best_cells",
     "beyond_paper",
     "dataset_table",
@@ -32,6 +33,9 @@ __all__ = [
     "timing_table",
     "write_tables",
 ]
+
+CALIBRATION = ("brier_score", "expected_calibration_error")
+"""Metrics of probabilities, which `probabilities.with_calibration` adds to runs: lower = better."""
 
 # What the paper is about comes first in every table and figure, other methods by name after it.
 _FIRST = ("explicit_gradient", "explicit_gradient_frozen", "ce", "ce_long")
@@ -77,8 +81,8 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per dataset and method, over its runs that did not diverge.
 
     ``n`` runs, ``mean`` and ``sd`` (over folds and seeds, n - 1) of average precision, the paper's
-    ``paper_mean`` and ``paper_sd``, ``<metric>_mean`` and ``<metric>_sd`` of the other metrics, and
-    how many runs ``diverged``.
+    ``paper_mean`` and ``paper_sd``, ``<metric>_mean`` and ``<metric>_sd`` of the other metrics that
+    the runs hold, and how many runs ``diverged``.
     """
     cells = runs.groupby(["dataset", "method"])
     first = METRICS[0]
@@ -89,7 +93,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     }
     paper = paper_figures().reindex(columns["n"].index)
     columns |= {"paper_mean": paper["mean"], "paper_sd": paper["sd"]}
-    for metric in METRICS[1:]:
+    for metric in _metrics_of(runs)[1:]:
         columns |= {
             f"{metric}_mean": cells[metric].mean(),
             f"{metric}_sd": cells[metric].std(ddof=1),
@@ -126,9 +130,14 @@ def best_cells(scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 def dataset_table(runs: pd.DataFrame) -> pd.DataFrame:
     """All metrics of the runs of one dataset as text, a row per method, best first."""
     by_method = runs.groupby("method")
-    cells = {m: by_method[m].agg(["mean", "std", "count", "size"]) for m in METRICS}
+    cells = {m: by_method[m].agg(["mean", "std", "count", "size"]) for m in _metrics_of(runs)}
     best_first = cells[METRICS[0]]["mean"].sort_values(ascending=False, kind="stable").index
-    table = pd.DataFrame({m: cell.apply(_cell, axis=1) for m, cell in cells.items()})
+    # Those of probabilities are small where the minority is.
+    digits = {m: 4 if m in CALIBRATION else 2 for m in cells}
+    table = pd.DataFrame({m: c.apply(_cell, axis=1, digits=digits[m]) for m, c in cells.items()})
+    for metric in set(CALIBRATION) & set(cells):
+        without = (cells[metric]["count"] == 0) & (cells[METRICS[0]]["count"] > 0)
+        table.loc[without, metric] = _NOTHING
     return table.loc[best_first].rename(columns=lambda name: name.replace("_", " "))
 
 
@@ -183,7 +192,7 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
     folder = Path(out, "tables")
     folder.mkdir(parents=True, exist_ok=True)
     keys = ["dataset", "method", "fold", "seed"]
-    _csv(runs[[*keys, *METRICS]].sort_values(keys), folder / "runs.csv")
+    _csv(runs[[*keys, *_metrics_of(runs)]].sort_values(keys), folder / "runs.csv")
     _csv(timing_table(provenance), folder / "timings.csv")
     _csv(summarise(runs), folder / "summary.csv")
     scores = score_table(runs)
@@ -200,16 +209,20 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, lineterminator="\n")
 
 
+def _metrics_of(runs: pd.DataFrame) -> list[str]:
+    return [metric for metric in (*METRICS, *CALIBRATION) if metric in runs]
+
+
 def _number(value: float) -> str:
     return _NOTHING if math.isnan(value) else f"{value:.2f}"
 
 
-def _cell(cell: pd.Series) -> str:
+def _cell(cell: pd.Series, digits: int = 2) -> str:
     if cell["count"] == 0:
         return "diverged (n=0)"
-    sd = "" if np.isnan(cell["std"]) else f" ± {cell['std']:.2f}"
+    sd = "" if np.isnan(cell["std"]) else f" ± {cell['std']:.{digits}f}"
     n = "" if cell["count"] == cell["size"] else f" (n={cell['count']:.0f})"
-    return f"{cell['mean']:.2f}{sd}{n}"
+    return f"{cell['mean']:.{digits}f}{sd}{n}"
 
 
 def _beside_paper(table: pd.DataFrame, full: pd.Index, mean_row: str) -> pd.DataFrame:

@@ -6,11 +6,14 @@ import pytest
 from matplotlib.image import imread
 
 from imbax.experiments import drawing, figures, store
+from imbax.experiments.probabilities import kinds_of_score, probabilities
 
 
 @pytest.fixture(scope="module")
 def rows(results) -> pd.DataFrame:
-    return store.read([results], arrays=True, dataset="oil")
+    rows = store.read([results], arrays=True, dataset="oil")
+    kinds = kinds_of_score(store.read_provenance([results]))
+    return rows.assign(probability=probabilities(rows, kinds))
 
 
 def is_drawn(path) -> bool:
@@ -22,6 +25,7 @@ def is_drawn(path) -> bool:
 def test_each_figure_of_a_dataset_is_drawn(rows, tmp_path):
     plane = store.unpack_plane(rows["plane"].dropna().iloc[0])
     assert is_drawn(figures.precision_recall(rows, tmp_path / "new" / "pr.png"))
+    assert is_drawn(figures.reliability_diagram(rows, tmp_path / "reliability.png"))
     assert is_drawn(figures.training_curves(rows, tmp_path / "curves.png"))
     assert is_drawn(figures.synthetic_points(plane, tmp_path / "points.png", "oil"))
 
@@ -41,6 +45,7 @@ def test_nothing_to_draw_writes_nothing(rows, tmp_path):
     trees = rows[rows["method"] == "random_forest"]
     path = tmp_path / "none.png"
     assert figures.training_curves(trees, path) is None
+    assert figures.reliability_diagram(trees, path) is None  # its scores only rank
     assert figures.precision_recall(rows.assign(diverged=True), path) is None
     assert figures.score_differences(trees, path) is None
     assert not path.exists()

@@ -17,6 +17,7 @@ from imbax.experiments import lab as lab_module
 from imbax.experiments import store
 from imbax.experiments.lab import Lab
 from imbax.experiments.plan import Protocol
+from imbax.experiments.probabilities import kinds_of_score
 from imbax.experiments.run import evaluate, run_suite, with_starts
 from imbax.methods import registry
 from imbax.training import Fit, Program
@@ -245,6 +246,14 @@ def test_other_splits_are_another_cell(tmp_path):
         expected = evaluate(X, Y, [HOST], **options)
         stored = evaluate(X, Y, [HOST], out=tmp_path / "results", **options)
         pd.testing.assert_frame_equal(stored, expected[stored.columns], check_dtype=False)
+
+
+def test_a_result_says_what_its_scores_are(tmp_path):
+    """Which is not known of a user's own method once it is not registered any more."""
+    methods.register(HOST, host=first_column, scores="probability")
+    run(Lab(PROTOCOL, out=tmp_path), HOST, [0])
+    del registry._REGISTRY[HOST]
+    assert kinds_of_score(store.read_provenance([tmp_path])) == {HOST: "probability"}
 
 
 def test_evaluate_names_a_method_that_is_not_there():

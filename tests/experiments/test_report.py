@@ -26,6 +26,7 @@ def test_every_section_and_every_linked_file_is_there(report):
     text = report.read_text(encoding="utf-8")
     for heading in (
         *("What was run", "Average precision", "What the runs show", "Datasets", "Methods"),
+        "Probabilities",
         *("Further from the paper than its spread", "Moving points", "What is missing", "Time"),
         *("Dataset by dataset", "ecoli", "my data/1.csv"),
     ):
@@ -33,7 +34,8 @@ def test_every_section_and_every_linked_file_is_there(report):
     links = re.findall(r"\]\((.+?)\)", text)
     over = ("differences", "ecoli_points", "critical_difference", "profiles")
     assert {f"figures/{stem}.png" for stem in over} <= set(links)
-    assert {"figures/ecoli_precision_recall.png", "figures/ecoli_training.png"} <= set(links)
+    of_each = ("precision_recall", "reliability", "training")
+    assert {f"figures/ecoli_{stem}.png" for stem in of_each} <= set(links)
     for link in links:
         assert (report.parent / link).is_file(), link
 
