@@ -86,5 +86,6 @@ for name, (build, title) in ROWS.items():
         title=title,
         kind="estimator",
         sees="training and validation rows",
+        scores="probability",
         options={"members": MEMBERS},
     )
