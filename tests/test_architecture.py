@@ -37,7 +37,7 @@ LAYERS = (
     ("methods.cwgan", "methods.supervised", "methods.explicit_gradient"),
     ("methods.bagan", "methods.deepsmote", "methods.gamo"),
     ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance", "methods.mesa"),
-    ("methods.loss_methods", "methods.image_generators"),
+    ("methods.loss_methods", "methods.image_generators", "methods.latent_explicit_gradient"),
     ("methods.image_methods",),
     ("methods.registry",),
     ("methods.table_rows",),

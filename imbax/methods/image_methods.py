@@ -21,6 +21,7 @@ from imbax.methods.image_rows import (
     pixel_smote,
     repeated,
 )
+from imbax.methods.latent_explicit_gradient import latent_moved
 from imbax.types import Resampled
 
 __all__ = ["IMAGE_METHODS", "ImageMethod", "image_method"]
@@ -37,7 +38,8 @@ class ImageMethod:
     paper: str = ""
     note: str = ""
     build: Callable[[ImageFacts], Generator] | None = None
-    """The generator that it trains first, if any. Methods with the same `build` share it."""
+    """The generator that it trains first, if any. Methods with the same `build` and `sources` share
+    it."""
     resample: Callable[..., Resampled] | None = None
     """`(key, train, facts, generator, fitted) -> Resampled`; None: the images as they are."""
     weighted: bool = False
@@ -46,6 +48,8 @@ class ImageMethod:
     """Rough time, 1 for plain training; only the progress display uses it."""
     sources: tuple[str, ...] = ()
     """Files beside this one that it is made of; a stored result is stale once one changes."""
+    resample_sources: tuple[str, ...] = ()
+    """More such files, of which its generator is not made."""
     sees: str = "training images and labels"
 
 
@@ -69,6 +73,19 @@ _DEEPSMOTE = ImageMethod(
     resample=generated,
     cost=6.0,
     sources=("deepsmote", "codes", "generator", "../networks/autoencoder", *_NEIGHBORS),
+)
+_LATENT = replace(
+    _DEEPSMOTE,
+    name="latent_explicit_gradient",
+    title="Latent Explicit Gradient: DeepSMOTE's codes moved",
+    paper=f"{_PAPER}, Yasinnik et al. 2022",
+    note="η₁ = 0.01, η₂ = 25 per row of a step; a third of each class held out moves the points",
+    resample=latent_moved,
+    cost=7.0,
+    resample_sources=(
+        *("latent_explicit_gradient", "explicit_gradient", "points", "supervised"),
+        *("../bilevel", "../rowwise", "../metrics", "../networks/mlp"),
+    ),
 )
 
 _METHODS = (
@@ -142,6 +159,14 @@ _METHODS = (
         sources=("gamo", "generator", "../networks/convex_mixer", "class_smote", "smote"),
     ),
     _DEEPSMOTE,
+    _LATENT,
+    replace(
+        _LATENT,
+        name="latent_explicit_gradient_frozen",
+        title="Latent Explicit Gradient, codes not moved",
+        note="η₂ = 0, all else equal: the images of deepsmote",
+        resample=partial(latent_moved, frozen=True),
+    ),
     replace(
         _DEEPSMOTE,
         name="deepsmote_permuted",

@@ -111,7 +111,8 @@ class ImageLab(Lab):
         apart = ("epochs", "stem", "width", "augment", "learning_rate", "batch_size")
         settings = {name: value for name, value in settings.items() if name not in apart}
         content = {"build": _name_of(method.build), **self._content(dataset), "config": settings}
-        return content_key(content, (*_CORE, *_sources(method)))
+        trained = dataclasses.replace(method, resample_sources=())
+        return content_key(content, (*_CORE, *_sources(trained)))
 
     def _content(self, dataset):
         return {"config": dataclasses.asdict(self.protocol), "data": dataset.fingerprint}
@@ -185,7 +186,8 @@ def _leaves(result):
 
 def _sources(method):
     """The files that a method's results are made of, besides those of all."""
-    names = (*method.sources, *(["image_generators"] if method.build else []))
+    builders = ["image_generators"] if method.build else []
+    names = (*method.sources, *builders, *method.resample_sources)
     return tuple(name.removeprefix("../") if name.startswith("../") else f"methods/{name}"
                  for name in names)  # fmt: skip
 
