@@ -244,6 +244,27 @@ def test_every_over_sampler_gives_as_many_images_of_each_class(name):
     assert (given["x_synth"][0] != given["x_synth"][1]).any()
 
 
+def test_codes_that_stay_are_decoded_to_the_images_of_deepsmote_and_others_are_not():
+    names = ("deepsmote", "latent_explicit_gradient_frozen", "latent_explicit_gradient")
+    plan, other = (image_plan(toy(noise), [0], PROTOCOL) for noise in (0, 1))
+    fitted = {"fitted": cells.train_generator(plan, image_method("deepsmote")).fitted}
+    made = []
+    for method in map(image_method, names):
+        sampler = cells._sampler(method.resample, method.build, plan.facts, Engine())
+        made.append(jax.device_get(sampler(plan.shared, plan.runs | fitted)))
+    plain, stayed, moved = made
+    jax.tree.map(np.testing.assert_array_equal, plain, stayed)
+    for name in ("train", "w", "y_synth"):
+        np.testing.assert_array_equal(plain[name], moved[name])
+    moves = np.abs(moved["x_synth"] - plain["x_synth"])
+    assert (moves.max(2) > 1e-4).all()  # every image
+    assert np.abs(moved["x_synth"]).max() <= 1
+    # Test images of the first run are others; only training images are looked at.
+    again = jax.device_get(sampler(other.shared, other.runs | fitted))
+    assert (other.shared[0][plan.splits[0].test] != plan.shared[0][plan.splits[0].test]).any()
+    np.testing.assert_array_equal(again["x_synth"][0], moved["x_synth"][0])
+
+
 def test_another_protocol_is_another_result(results):
     it = lab.ImageLab(dataclasses.replace(PROTOCOL, epochs=4), out=results, suite="toy")
     assert it.missing(toy(), image_method("ce"), [0]) == [0]
@@ -356,6 +377,8 @@ def test_a_result_knows_the_code_that_sizes_and_calls_its_generator(results):
     it = lab.ImageLab(PROTOCOL, out=results)
     keys = {name: it._key(toy(), image_method(name)) for name in IMAGE_METHODS}
     assert len(set(keys.values())) == len(keys)
+    names = ("deepsmote", "deepsmote_decoded", "latent_explicit_gradient")
+    assert len({it._generator_key(toy(), image_method(name)) for name in names}) == 1
     for method in IMAGE_METHODS.values():
         hashed = {*lab._CORE, *lab._sources(method)}
         for function in filter(None, (method.build, method.resample)):
