@@ -6,6 +6,7 @@ from sklearn.utils._param_validation import Interval
 
 from imbax.estimators.against_rest import AgainstRest
 from imbax.estimators.base import compiled
+from imbax.estimators.mixed import MixedOverSampler
 from imbax.methods.adasyn import adasyn
 
 __all__ = ["ADASYN"]
@@ -13,7 +14,7 @@ __all__ = ["ADASYN"]
 _core = compiled(adasyn)
 
 
-class ADASYN(AgainstRest):
+class ADASYN(MixedOverSampler, AgainstRest):
     """SMOTE with the more rows, the more rows of other classes are near; totals are exact.
 
     See `imbax.methods.adasyn` for equations. X may be a table, images `(n, height, width)` or `(n,
@@ -33,6 +34,10 @@ class ADASYN(AgainstRest):
         column by column in a table. What is -1 and 1 inside.
     k_neighbors : int, default=5
         Nearest rows, both those that are counted and those that new ones lie towards.
+    categorical_features : "auto" or array-like of int, bool or str, default=None
+        Columns of a table that are categories: positions, a mask, or names; "auto": those of a
+        frame whose type says so. A new row has those of the nearer of the two rows that it lies
+        between. A missing value is a category. Distances: `imbax.estimators.mixed`.
     random_state : int, RandomState instance or None, default=None
 
     Attributes
@@ -40,12 +45,14 @@ class ADASYN(AgainstRest):
     sampling_strategy_ : dict
         Class to number of new rows.
     classes_ : ndarray of shape (n_classes,)
+    categorical_features_ : ndarray of int
+        Positions of the columns of categories.
     is_synthetic_ : ndarray of shape (n_samples_new,)
         Which rows of the last `fit_resample` are new.
     """
 
     _parameter_constraints = {  # noqa: RUF012
-        **AgainstRest._parameter_constraints,
+        **MixedOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
     }
     _fallback = "no row of another class is near any of it; rows are made as by SMOTE"
@@ -57,6 +64,7 @@ class ADASYN(AgainstRest):
         image_shape=None,
         value_range=None,
         k_neighbors=5,
+        categorical_features=None,
         random_state=None,
     ):
         super().__init__(
@@ -66,6 +74,7 @@ class ADASYN(AgainstRest):
             random_state=random_state,
         )
         self.k_neighbors = k_neighbors
+        self.categorical_features = categorical_features
 
     def _core(self):
         return _core, {"k_neighbors": self.k_neighbors}

@@ -27,14 +27,20 @@ class AgainstRest(OverSampler):
     def _core(self) -> tuple[Callable, dict[str, Any]]:
         """The core, under `compiled`, and its options."""
 
+    def _weighed(self, x, c):
+        """Rows as they are compared where class `c` is the minority."""
+        return x
+
     def _draw(self, key, x, number):
         core, options = self._core()
         wanted, counts = np.flatnonzero(number), self._counts()
         made = []
         for c in wanted:
-            batch = padded(x, (self._y == c).astype(np.float32))
+            batch = padded(self._weighed(x, c), (self._y == c).astype(np.float32))
             view = rows(*map(jnp.asarray, batch))
-            view = view._replace(factor=jnp.asarray(self.scale_.live, jnp.float32))
+            live = self.scale_.live
+            factor = jnp.ones(x.shape[1]).at[: len(live)].set(live)
+            view = view._replace(factor=factor)
             changed = core(
                 jax.random.fold_in(key, int(c)),
                 Problem(view, view),

@@ -7,13 +7,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from imbax.errors import InputError
 from imbax.estimators.images import scale_of
+from imbax.estimators.tables import TableSampler
 from imbax.methods.class_smote import Synthetic
 from imbax.types import Batch
 
@@ -22,7 +22,6 @@ __all__ = [
     "SAMPLE",
     "OverSampler",
     "compiled",
-    "dense",
     "padded",
     "seed_of",
     "size",
@@ -33,7 +32,7 @@ __all__ = [
 FIT, SAMPLE = 0, 1
 
 
-class OverSampler(BaseOverSampler):
+class OverSampler(TableSampler):
     """Takes images or tables to float rows in [-1, 1] and back, and new rows after given ones.
 
     A sampler defines `_draw`, and `_train` if it has something to train; one that moves given rows
@@ -41,7 +40,7 @@ class OverSampler(BaseOverSampler):
     """
 
     _parameter_constraints = {  # noqa: RUF012
-        **BaseOverSampler._parameter_constraints,
+        **TableSampler._parameter_constraints,
         "image_shape": ["array-like", None],
         "value_range": ["array-like", None],
     }
@@ -95,7 +94,7 @@ class OverSampler(BaseOverSampler):
                     f"rows of different shapes, {' and '.join(map(str, sorted(sizes)[:2]))}; "
                     "bring all images to one size"
                 )
-        X, y = validate_data(self, X=dense(X), y=y, reset=True, allow_nd=True, accept_sparse=False)
+        X, y = validate_data(self, X=self._numeric(X), y=y, allow_nd=True, accept_sparse=False)
         return X, y, binarize_y
 
     def _fit_resample(self, X, y):
@@ -153,11 +152,6 @@ class OverSampler(BaseOverSampler):
         count = np.count_nonzero(made.w)
         labels = self.classes_[np.asarray(made.y)[:count]]
         return self._outside(np.asarray(made.x)[:count]), labels
-
-
-def dense(X):
-    """A pandas frame of sparse columns as one of plain ones, anything else as it is."""
-    return X.sparse.to_dense() if hasattr(X, "sparse") else X
 
 
 def refuse_several_targets(y) -> None:

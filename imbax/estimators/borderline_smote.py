@@ -6,6 +6,7 @@ from sklearn.utils._param_validation import Interval, Options
 
 from imbax.estimators.against_rest import AgainstRest
 from imbax.estimators.base import compiled
+from imbax.estimators.mixed import MixedOverSampler
 from imbax.methods.borderline_smote import borderline_smote
 
 __all__ = ["BorderlineSMOTE"]
@@ -13,7 +14,7 @@ __all__ = ["BorderlineSMOTE"]
 _core = compiled(borderline_smote)
 
 
-class BorderlineSMOTE(AgainstRest):
+class BorderlineSMOTE(MixedOverSampler, AgainstRest):
     """SMOTE from those rows only that many rows of other classes surround.
 
     See `imbax.methods.borderline_smote` for equations. X may be a table, images `(n, height,
@@ -37,6 +38,10 @@ class BorderlineSMOTE(AgainstRest):
         Nearest rows of all classes that say whether a row is in danger.
     kind : {1, 2}, default=1
         2 also goes half way towards rows of other classes.
+    categorical_features : "auto" or array-like of int, bool or str, default=None
+        Columns of a table that are categories: positions, a mask, or names; "auto": those of a
+        frame whose type says so. A new row has those of the nearer of the two rows that it lies
+        between. A missing value is a category. Distances: `imbax.estimators.mixed`.
     random_state : int, RandomState instance or None, default=None
 
     Attributes
@@ -44,12 +49,14 @@ class BorderlineSMOTE(AgainstRest):
     sampling_strategy_ : dict
         Class to number of new rows.
     classes_ : ndarray of shape (n_classes,)
+    categorical_features_ : ndarray of int
+        Positions of the columns of categories.
     is_synthetic_ : ndarray of shape (n_samples_new,)
         Which rows of the last `fit_resample` are new.
     """
 
     _parameter_constraints = {  # noqa: RUF012
-        **AgainstRest._parameter_constraints,
+        **MixedOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
         "m_neighbors": [Interval(Integral, 1, None, closed="left")],
         "kind": [Options(Integral, {1, 2})],
@@ -65,6 +72,7 @@ class BorderlineSMOTE(AgainstRest):
         k_neighbors=5,
         m_neighbors=10,
         kind=1,
+        categorical_features=None,
         random_state=None,
     ):
         super().__init__(
@@ -76,6 +84,7 @@ class BorderlineSMOTE(AgainstRest):
         self.k_neighbors = k_neighbors
         self.m_neighbors = m_neighbors
         self.kind = kind
+        self.categorical_features = categorical_features
 
     def _core(self):
         return _core, {

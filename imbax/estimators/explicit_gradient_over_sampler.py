@@ -1,20 +1,20 @@
 """The points of Explicit Gradient as an over-sampler for any classifier."""
 
 import numpy as np
-from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
 
 from imbax.errors import InputError
-from imbax.estimators.base import dense, seed_of
+from imbax.estimators.base import seed_of
 from imbax.estimators.classifier import inside_of
 from imbax.estimators.explicit_gradient import ExplicitGradientClassifier
 from imbax.estimators.images import as_dtype
+from imbax.estimators.tables import TableSampler
 
 __all__ = ["ExplicitGradientOverSampler"]
 
 
-class ExplicitGradientOverSampler(BaseOverSampler):
+class ExplicitGradientOverSampler(TableSampler):
     """The points of Explicit Gradient as rows for any classifier.
 
     A network learns where synthetic rows help it; these are then given to another classifier, as in
@@ -41,7 +41,7 @@ class ExplicitGradientOverSampler(BaseOverSampler):
     """
 
     _parameter_constraints = {  # noqa: RUF012
-        **BaseOverSampler._parameter_constraints,
+        **TableSampler._parameter_constraints,
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
     }
 
@@ -56,7 +56,7 @@ class ExplicitGradientOverSampler(BaseOverSampler):
         return tags
 
     def _check_X_y(self, X, y):
-        return super()._check_X_y(dense(X), y, accept_sparse=False)
+        return super()._check_X_y(self._numeric(X), y, accept_sparse=False)
 
     def _fit_resample(self, X, y):
         given = ExplicitGradientClassifier() if self.classifier is None else self.classifier

@@ -62,7 +62,7 @@ class Scale:
         x = np.rint(x) if whole else x
         if clip or whole:
             x = np.clip(x, *((self.low, self.high) if clip else _limits(self.dtype)))
-        return x.astype(self.dtype).reshape(-1, *self.given)
+        return x.astype(self.dtype).reshape(len(x), *self.given)
 
 
 def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:

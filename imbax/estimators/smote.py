@@ -5,7 +5,8 @@ from numbers import Integral
 import jax
 from sklearn.utils._param_validation import Interval
 
-from imbax.estimators.base import OverSampler, padded
+from imbax.estimators.base import padded
+from imbax.estimators.mixed import MixedOverSampler
 from imbax.methods.class_smote import class_smote
 
 __all__ = ["SMOTE"]
@@ -13,7 +14,7 @@ __all__ = ["SMOTE"]
 _smote = jax.jit(class_smote, static_argnames=("max_rows", "max_synth", "k_neighbors"))
 
 
-class SMOTE(OverSampler):
+class SMOTE(MixedOverSampler):
     """New rows between a row and a near one of the same class.
 
     See `imbax.methods.class_smote` for equations. X may be a table, images `(n, height, width)` or
@@ -32,6 +33,11 @@ class SMOTE(OverSampler):
         column by column in a table. What is -1 and 1 inside.
     k_neighbors : int, default=5
         A class of n <= k_neighbors rows uses n - 1.
+    categorical_features : "auto" or array-like of int, bool or str, default=None
+        Columns of a table that are categories: positions, a mask, or names; "auto": those of a
+        frame whose type says so. A new row has the one most frequent among its first parent's
+        neighbours (SMOTE-NC), of several such that of nearer ones. A missing value is a category.
+        Distances: `imbax.estimators.mixed`.
     random_state : int, RandomState instance or None, default=None
 
     Attributes
@@ -39,6 +45,8 @@ class SMOTE(OverSampler):
     sampling_strategy_ : dict
         Class to number of new rows.
     classes_ : ndarray of shape (n_classes,)
+    categorical_features_ : ndarray of int
+        Positions of the columns of categories.
     is_synthetic_ : ndarray of shape (n_samples_new,)
         Which rows of the last `fit_resample` are new.
     parent_indices_ : ndarray of shape (n_synthetic, 2)
@@ -48,7 +56,7 @@ class SMOTE(OverSampler):
     """
 
     _parameter_constraints = {  # noqa: RUF012
-        **OverSampler._parameter_constraints,
+        **MixedOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
     }
     _parents = 2
@@ -60,6 +68,7 @@ class SMOTE(OverSampler):
         image_shape=None,
         value_range=None,
         k_neighbors=5,
+        categorical_features=None,
         random_state=None,
     ):
         super().__init__(
@@ -69,7 +78,10 @@ class SMOTE(OverSampler):
             random_state=random_state,
         )
         self.k_neighbors = k_neighbors
+        self.categorical_features = categorical_features
 
     def _draw(self, key, x, number):
         sizes = self._sizes(number)
-        return _smote(key, *padded(x, self._y), number, **sizes, k_neighbors=self.k_neighbors)
+        x = self._weighed(x, self._y)
+        made = _smote(key, *padded(x, self._y), number, **sizes, k_neighbors=self.k_neighbors)
+        return self._voted(made, x, self.k_neighbors)

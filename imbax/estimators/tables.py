@@ -1,0 +1,164 @@
+"""Tables of pandas, polars or NumPy as arrays of numbers, and new rows of them back."""
+
+from typing import Any
+
+import numpy as np
+from imblearn.over_sampling.base import BaseOverSampler
+
+from imbax.errors import InputError, shortened
+from imbax.estimators.images import as_dtype
+
+__all__ = ["Table", "TableSampler", "is_frame"]
+
+
+class Table:
+    """A table as the user has it, `[n, d]`: a frame of pandas or polars, an array, or lists."""
+
+    def __init__(self, given: Any):
+        self.given = np.array(given, object) if isinstance(given, list) else given
+        self.is_list, self.is_frame = isinstance(given, list), is_frame(given)
+        # Of each column of categories, rows that have one each.
+        self._examples: dict[int, np.ndarray] = {}
+
+    @property
+    def names(self) -> list:
+        """Of the frame's columns; an array's are numbers."""
+        return list(self.given.columns if self.is_frame else range(self.given.shape[1]))
+
+    @property
+    def columns(self) -> list:
+        """As series of the frame's own kind, or one-dimensional arrays."""
+        if not self.is_frame:
+            return list(self.given.T)
+        at = self.given if _is_polars(self.given) else self.given.iloc
+        return [at[:, j] for j in range(self.given.shape[1])]
+
+    def categories(self) -> list[int]:
+        """The columns of a frame that have a type of categories."""
+        kinds = ("category", "Categorical", "Enum")  # of pandas, and of polars
+        return [j for j, c in enumerate(self.columns) if str(c.dtype).split("(")[0] in kinds]
+
+    def without_numbers(self) -> list[int]:
+        """The columns of categories or of text."""
+        text = [j for j, column in enumerate(self.columns) if _has_text(np.asarray(column))]
+        return sorted({*text, *(self.categories() if self.is_frame else [])})
+
+    def encoded(self, categorical: np.ndarray) -> np.ndarray:
+        """`[n, d]`, float64: numbers as they are; 0, 1, ... for what is in a categorical column."""
+        from pandas import factorize
+
+        encoded = np.empty(self.given.shape)
+        for j, column in enumerate(self.columns):
+            if j in categorical:
+                encoded[:, j], _ = factorize(np.asarray(column), use_na_sentinel=False)
+                self._examples[j] = np.unique(encoded[:, j], return_index=True)[1]
+            else:
+                encoded[:, j] = np.asarray(column, np.float64)
+        return encoded
+
+    def extended(self, made: np.ndarray, moved: np.ndarray | None = None) -> Any:
+        """The given rows, then those of `made [n + s, d]`, encoded, that follow the first n.
+
+        Rows that were `moved [n]` are taken from `made` too. Where a column has whole numbers only,
+        new ones are rounded.
+        """
+        n = len(self.given)
+        changed = np.zeros(0, int) if moved is None else np.flatnonzero(moved)
+        rows = made[np.append(changed, np.arange(n, len(made)))]
+        new = [self._decoded(j, column, rows[:, j]) for j, column in enumerate(self.columns)]
+        order = np.append(np.arange(n), n + np.arange(len(changed), len(rows)))
+        order[changed] = n + np.arange(len(changed))
+        if _is_polars(self.given):
+            return self.given.vstack(type(self.given)(new))[order]
+        if self.is_frame:
+            from pandas import DataFrame, concat
+
+            new = DataFrame(dict(enumerate(new))).set_axis(self.given.columns, axis=1)
+            return concat([self.given, new]).iloc[order].reset_index(drop=True)
+        every = np.empty((n + len(rows), len(new)), self.given.dtype)
+        every[:n] = self.given
+        for j, column in enumerate(new):
+            every[n:, j] = column
+        return every[order].tolist() if self.is_list else every[order]
+
+    def _decoded(self, j, column, values):
+        """Of a column, in its own kind and dtype."""
+        if j in self._examples:
+            rows = self._examples[j][values.astype(int)]
+            if self.is_frame and not _is_polars(column):
+                return column.iloc[rows].reset_index(drop=True)
+            return column[rows]
+        values = as_dtype(values, _numbers_dtype(column))
+        if not self.is_frame:
+            return values
+        if _is_polars(column):
+            return type(column)(column.name, values, dtype=column.dtype)
+        return type(column)(values, dtype=column.dtype)
+
+
+class TableSampler(BaseOverSampler):
+    """Takes frames of pandas and polars too, and gives the same back."""
+
+    def fit_resample(self, X, y, **params):
+        """The given rows, then new ones, and the labels of both.
+
+        Parameters
+        ----------
+        X : array, or DataFrame of pandas or polars, of shape (n_samples, n_features)
+        y : array, or Series of pandas or polars, of shape (n_samples,)
+
+        Returns
+        -------
+        X : of shape (n_samples_new, n_features)
+            As it was given: columns have their names and dtypes.
+        y : of shape (n_samples_new,)
+        """
+        table, labels = self._table(X), np.asarray(y) if _is_polars(y) else y
+        made, labels = super().fit_resample(X if table is None else table, labels, **params)
+        if table is not None:
+            made = table.extended(made, getattr(self, "moved_", None))
+        return made, type(y)(y.name, labels, dtype=y.dtype) if _is_polars(y) else labels
+
+    def _table(self, X):
+        """X as a table, where more than an array of numbers is to be given back."""
+        return Table(X) if is_frame(X) else None
+
+    def _numeric(self, X):
+        """What was given as X, to be validated; InputError if it has columns without numbers."""
+        X = X.given if isinstance(X, Table) else X
+        if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
+            self._refuse_text(Table(X))
+        return X.sparse.to_dense() if hasattr(X, "sparse") else X
+
+    def _refuse_text(self, table, categorical=()):
+        if wrong := [j for j in table.without_numbers() if j not in categorical]:
+            told = (
+                f"X has columns without numbers, {shortened([repr(table.names[j]) for j in wrong])}"
+            )
+            if hasattr(self, "categorical_features"):
+                raise InputError(f"{told}; name them in categorical_features")
+            raise InputError(
+                f"{told}, and {type(self).__name__} knows numbers only; encode them, or use "
+                "SMOTE(categorical_features=...)"
+            )
+
+
+def is_frame(data) -> bool:
+    """Whether it is a DataFrame of pandas or polars."""
+    return hasattr(data, "columns") and hasattr(data, "dtypes")
+
+
+def _is_polars(data) -> bool:
+    return type(data).__module__.split(".")[0] == "polars"
+
+
+def _has_text(values) -> bool:
+    if values.dtype.kind == "O":
+        return any(isinstance(value, str | bytes) for value in values)
+    return values.dtype.kind in "SU"
+
+
+def _numbers_dtype(column) -> np.dtype:
+    """NumPy's, of a column of numbers, be it of pandas' nullable ones or of Python's own."""
+    dtype = getattr(column.dtype, "numpy_dtype", np.asarray(column).dtype)
+    return np.array(column.tolist()).dtype if dtype.kind == "O" else dtype
