@@ -2,18 +2,19 @@
 
 import contextlib
 import copy
-import pickle
 
 import jax
-import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 from flax import nnx
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline
-from quick_classifiers import CLASSIFIERS, quick_classifier
+from quick_classifiers import CLASSIFIERS, MESA, quick_classifier
+from saving import saved
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_wine, make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -257,14 +258,13 @@ def test_columns_may_have_any_size():
     assert np.isfinite(fit(constant)).all()
 
 
-@EACH
-def test_a_saved_classifier_says_the_same(name, tmp_path):
+@pytest.mark.parametrize("name", [*CLASSIFIERS, "MESAClassifier"])
+def test_a_saved_classifier_says_the_same(name):
     x, y = table()
-    fitted = quick_classifier(name).fit(x, y)
-    joblib.dump(fitted, tmp_path / "fitted.joblib")
-    for again in (pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "fitted.joblib")):
-        np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
-    assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(fitted._params))
+    fitted = clone(MESA) if name == "MESAClassifier" else quick_classifier(name)
+    proba = fitted.fit(x, y).predict_proba(x)
+    for again in saved(fitted):
+        np.testing.assert_array_equal(again.predict_proba(x), proba)
 
 
 @EACH
@@ -310,11 +310,20 @@ def test_metadata_and_wrappers_of_scikit_learn(rare_cancer):
 
 def test_frames_keep_their_names():
     x, y = table()
-    frame = pd.DataFrame(x, columns=list("abcdef"))
-    fitted = quick_classifier("ImbalancedMLPClassifier").fit(frame, pd.Series(y))
-    np.testing.assert_array_equal(fitted.feature_names_in_, list("abcdef"))
-    with pytest.raises(ValueError, match="feature names"):
-        fitted.predict(frame[["b", "a", "c", "d", "e", "f"]])
+    fitted = [
+        quick_classifier("ImbalancedMLPClassifier").fit(frame, labels)
+        for frame, labels in (
+            (pd.DataFrame(x, columns=list("abcdef")), pd.Series(y)),
+            (pl.DataFrame(x, list("abcdef")), pl.Series(np.array(["no", "yes"])[y])),
+        )
+    ]
+    frame = pl.DataFrame(x, list("abcdef"))
+    for one in fitted:
+        np.testing.assert_array_equal(one.feature_names_in_, list("abcdef"))
+        with pytest.raises(ValueError, match="feature names"):
+            one.predict(frame.select("b", "a", "c", "d", "e", "f"))
+    numbers, words = (one.predict(frame) for one in fitted)
+    np.testing.assert_array_equal(words, np.array(["no", "yes"])[numbers])
 
 
 @pytest.mark.parametrize("loss", ["focal", "asymmetric", "class_balanced", "vs_loss", "ldam_drw"])

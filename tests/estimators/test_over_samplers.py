@@ -1,6 +1,5 @@
 """What all over-samplers share: forms, counts, the core's rows, small sets, saving, bad input."""
 
-import pickle
 from functools import partial
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from quick_samplers import GAN, OF_TABLES, QUICK, quick
+from saving import saved
 from sklearn.base import clone
 
 import imbax
@@ -367,7 +367,7 @@ def test_it_is_the_same_after_saving(digits, name, tmp_path):
     sampler = quick(name, value_range=(0, 16), sampling_strategy={"c": 9}).fit(*digits)
     sampler.save(tmp_path / "a.safetensors")
     kind = type(sampler)
-    for again in (pickle.loads(pickle.dumps(sampler)), kind.load(tmp_path / "a.safetensors")):
+    for again in (*saved(sampler), kind.load(tmp_path / "a.safetensors")):
         np.testing.assert_array_equal(again.sample(6, "b"), sampler.sample(6, "b"))
         assert again.loss_curve_ == sampler.loss_curve_
         assert again.n_iter_ == sampler.n_iter_

@@ -1,0 +1,212 @@
+"""Frames of pandas and polars in and out; categories beside numbers, by brute force."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from quick_samplers import GAN, OF_TABLES, POINTS, QUICK
+from saving import saved
+from sklearn.base import clone
+from sklearn.neighbors import NearestNeighbors
+
+from imbax import ADASYN, SMOTE, BorderlineSMOTE, InputError
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:reconstructions of class"),
+    pytest.mark.filterwarnings("ignore:class .*; rows are made as by SMOTE"),
+]
+SAMPLERS = {name: QUICK[name] for name in OF_TABLES} | {"POINTS": POINTS}
+SHOWN = ("SMOTE", "SUGAR", "MCCCR", "DeepSMOTE", "POINTS")
+ASKED = [pytest.param(n, marks=() if n in SHOWN else pytest.mark.thorough) for n in SAMPLERS]
+INTERPOLATE = (SMOTE, BorderlineSMOTE, ADASYN)
+N = 60
+LABELS = np.repeat(["a", "b"], [48, 12])
+COLOURS = ["red", "green", "blue", "none"]  # the last of which no row has
+
+
+def numbers():
+    """A pandas frame of four dtypes, the same of polars."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "whole": rng.integers(-100, 100, N).astype(np.int8),
+            "real": rng.normal(size=N).astype(np.float32),
+            "large": rng.integers(2**60, 2**61, N),  # a float64 holds none of them
+            "truth": rng.random(N) < 0.5,
+        }
+    )
+    return frame, pl.DataFrame({name: column.to_numpy() for name, column in frame.items()})
+
+
+def mixed():
+    """A pandas frame of numbers, categories and text, the same of polars, and as an array."""
+    rng = np.random.default_rng(1)
+    frame, polars = numbers()
+    colour, word = rng.choice(COLOURS[:3], N), rng.choice(["x", "y"], N)
+    frame.insert(1, "colour", pd.Categorical(colour, COLOURS))
+    frame["word"] = word
+    polars = polars.insert_column(1, pl.Series("colour", colour, pl.Enum(COLOURS)))
+    return frame, polars.with_columns(word=pl.Series(word)), frame.to_numpy(object)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_frames_come_back_with_names_and_dtypes(name):
+    frame, polars = numbers()
+    sampler, again = clone(SAMPLERS[name]), clone(SAMPLERS[name])
+    given, labels = sampler.fit_resample(frame.set_axis(range(5, 5 + N)), pd.Series(LABELS))
+    other, other_labels = again.fit_resample(polars, pl.Series("t", LABELS, pl.Categorical))
+    assert (given.dtypes == frame.dtypes).all()
+    assert other.schema == polars.schema
+    still = ~getattr(sampler, "moved_", np.zeros(N, bool))
+    pd.testing.assert_frame_equal(given[:N][still], frame[still])
+    assert other[:N].filter(still).equals(polars.filter(still))
+    assert (name == "MCCCR") == (not still.all())
+    assert sorted(labels) == ["a"] * 48 + ["b"] * 48
+    assert other_labels.to_list() == labels.tolist()
+    assert (other_labels.name, other_labels.dtype) == ("t", pl.Categorical)
+    for column in frame:
+        assert given[column].tolist() == other[column].to_list()
+    np.testing.assert_array_equal(again.feature_names_in_, list(frame))
+    # What are whole numbers, are rounded to such.
+    plain, _ = clone(SAMPLERS[name]).fit_resample(frame.to_numpy(np.float64), LABELS)
+    rounded = np.clip(np.rint(plain[:, 0]), -128, 127)
+    np.testing.assert_array_equal(given["whole"], rounded)
+
+
+@pytest.mark.parametrize("kind", INTERPOLATE)
+def test_tables_have_categories(kind):
+    frame, polars, array = mixed()
+    by_name, by_number = ["colour", "word"], [1, 5]
+    mask = np.isin(range(6), by_number)
+    one, labels = kind(categorical_features=by_name, random_state=0).fit_resample(frame, LABELS)
+    sampler = kind(categorical_features=mask, random_state=0)
+    other, _ = sampler.fit_resample(polars, LABELS)
+    sampler.set_params(categorical_features=by_number)
+    third, _ = sampler.fit_resample(array, LABELS)
+    np.testing.assert_array_equal(sampler.categorical_features_, by_number)
+    assert (one.dtypes == frame.dtypes).all()
+    assert other.schema == polars.schema
+    assert third.dtype == object
+    pd.testing.assert_frame_equal(one[:N], frame)
+    assert other[:N].equals(polars)
+    np.testing.assert_array_equal(third[:N], array)
+    assert sorted(labels) == ["a"] * 48 + ["b"] * 48
+    assert {"red", "blue"} <= set(one["colour"][N:]) <= set(COLOURS[:3])
+    assert set(one["word"][N:]) == {"x", "y"}
+    assert len(set(one["real"][N:])) > 30
+    for j, column in enumerate(frame):
+        assert one[column].tolist() == other[column].to_list()
+        if column != "real":  # an array has it in Python's own floats
+            assert one[column].tolist() == third[:, j].tolist()
+    assert {type(value) for value in third[-1]} == {int, float, bool, str}
+    for again in saved(sampler):
+        np.testing.assert_array_equal(again.fit_resample(array, LABELS)[0], third)
+
+
+def test_types_of_categories_are_found():
+    frame, polars, array = mixed()
+    polars = polars.with_columns(pl.col("word").cast(pl.Categorical))
+    frame["word"] = frame["word"].astype("category")
+    for table in (frame, polars):
+        sampler = SMOTE(categorical_features="auto").fit(table, LABELS)
+        np.testing.assert_array_equal(sampler.categorical_features_, [1, 5])
+    assert (
+        len(SMOTE(categorical_features="auto").fit(numbers()[1], LABELS).categorical_features_) == 0
+    )
+    with pytest.raises(InputError, match="needs a frame of pandas or polars"):
+        SMOTE(categorical_features="auto").fit(array, LABELS)
+
+
+def test_rows_are_as_smote_nc_has_them():
+    """Neighbours by numbers and m for each category, of which the most frequent is taken."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [150, 40, 25])
+    x = rng.normal(size=(len(y), 3)) * np.array([0.1, 0.4, 0.05])[y][:, None]
+    x = x.clip(-1, 1)
+    x[:2] = np.array([[-1], [1]])  # so that they are as they are inside
+    codes = rng.integers(0, 3, (len(y), 4))
+    sampler = SMOTE(categorical_features=[0, 1, 2, 3], random_state=0)
+    given, labels = sampler.fit_resample(np.hstack([codes, x]), y)
+    made, made_codes, labels = given[len(y) :, 4:], given[len(y) :, :4], labels[len(y) :]
+    first, second = sampler.parent_indices_.T
+    u = sampler.interpolation_weights_[:, None]
+    np.testing.assert_allclose(made, x[first] + u * (x[second] - x[first]), atol=1e-6)
+    clear = 0
+    for c in (1, 2):
+        rows = np.flatnonzero(y == c)
+        m = np.median(x[rows].std(0))
+        ones = (codes[rows, :, None] == np.arange(3)).reshape(len(rows), -1)
+        encoded = np.hstack([x[rows], ones * m / np.sqrt(2)])
+        near = rows[NearestNeighbors(n_neighbors=6).fit(encoded).kneighbors(encoded)[1][:, 1:]]
+        for new in np.flatnonzero(labels == c):
+            of_first = near[np.searchsorted(rows, first[new])]
+            assert second[new] in of_first
+            for code, around in zip(made_codes[new], codes[of_first].T, strict=True):
+                votes = np.bincount(around, minlength=3)
+                assert votes[int(code)] == votes.max()
+                clear += (votes == votes.max()).sum() == 1
+                if (votes == votes.max()).sum() > 1:  # of those, the nearer ones
+                    places = [np.flatnonzero(around == k).sum() for k in range(3)]
+                    tied = votes == votes.max()
+                    assert places[int(code)] == min(np.array(places)[tied])
+    assert clear > 500
+
+
+@pytest.mark.parametrize("kind", [BorderlineSMOTE, ADASYN])
+def test_a_row_between_two_is_of_the_nearer_ones_category(kind):
+    """Neighbours are those next to each other: m is small, but above 0."""
+    rare = np.array([-0.2, 0, 0.3])
+    side = np.array(["u"] * 31 + ["v", "u"])
+    x = pl.DataFrame({"at": [*np.linspace(-1, 1, 30), *rare], "side": side})
+    y = np.repeat([0, 1], [30, 3])
+    sampler = kind(categorical_features=["side"], k_neighbors=1, random_state=0)
+    given, _ = sampler.fit_resample(x, y)
+    nearer = np.abs(given["at"].to_numpy()[33:, None] - rare).argmin(1)
+    np.testing.assert_array_equal(given["side"].to_numpy()[33:], side[30:][nearer])
+    assert len(np.unique(nearer)) > 1
+
+
+def test_categories_without_numbers_and_missing_ones():
+    y = np.repeat([0, 1], [20, 8])
+    # Rows of the minority are of two kinds, which share no category: none in between.
+    kinds = np.array([["x", "p", None], ["z", "q", "r"]], object)
+    x = np.vstack([np.full((20, 3), "o", object), kinds[[0, 1] * 4]])
+    given, _ = SMOTE(categorical_features=[0, 1, 2], k_neighbors=3).fit_resample(x, y)
+    assert {tuple(row) for row in given[28:]} == {tuple(kind) for kind in kinds}
+    frame = pl.DataFrame(x, ["one", "two", "three"])
+    given, _ = SMOTE(categorical_features=[0, 1, 2], k_neighbors=3).fit_resample(frame, y)
+    assert set(given[28:].rows()) == {tuple(kind) for kind in kinds}
+    # The same beside a number that does not vary.
+    x = np.hstack([x, np.full((28, 1), 7)]).tolist()
+    given, _ = SMOTE(categorical_features=[0, 1, 2], k_neighbors=3).fit_resample(x, y)
+    assert isinstance(given, list)
+    assert {tuple(row) for row in given[28:]} == {(*kind, 7) for kind in kinds}
+
+
+def test_bad_tables_are_told():
+    frame, _, array = mixed()
+    known = "X has columns without numbers, 'colour', 'word'"
+    for name in OF_TABLES:
+        if not isinstance(QUICK[name], INTERPOLATE):
+            with pytest.raises(
+                InputError, match=rf"{known}, and {name} knows numbers only; .*SMOTE"
+            ):
+                clone(QUICK[name]).fit_resample(frame, LABELS)
+    with pytest.raises(InputError, match=rf"{known}, and CWGAN knows numbers only"):
+        clone(GAN).fit_resample(frame, LABELS)
+    with pytest.raises(InputError, match="without numbers, 1, 5, and ExplicitGradientOverSampler"):
+        clone(POINTS).fit_resample(array, LABELS)
+    wrong = {
+        "name them in categorical_features": (None, frame),
+        "without numbers, 'word'; name": ("auto", frame),
+        "has 'hue', which is no column of X; there are": (["hue"], frame),
+        "has 6, expected positions of columns from 0 to 5": ([6], array),
+        "has 2 truth values, expected one for each of the 6": ([True, False], frame),
+    }
+    for message, (categories, table) in wrong.items():
+        with pytest.raises(InputError, match=message):
+            SMOTE(categorical_features=categories).fit_resample(table, LABELS)
+    with pytest.raises(InputError, match="image_shape for images; give one"):
+        SMOTE(categorical_features=[0], image_shape=(2, 3)).fit(frame, LABELS)
+    with pytest.raises(ValueError, match="NaN"):
+        SMOTE(categorical_features=[0]).fit([[1, np.nan], [2, 3.0]], [0, 1])
