@@ -6,18 +6,22 @@ like it; "map" takes them one after the other on each device, which keeps a smal
 set in a CPU core's cache. Either way the runs are divided over the devices by `jax.shard_map`, and
 nothing is communicated between them. `use_cpu_cores` makes each core a device.
 
-Runs are chunked to a memory budget, taken from what the compiler says the program needs, so that a
-result never depends on what else the machine is doing.
+Runs are chunked to a memory budget by what the compiler says the program needs, so that a result
+never depends on what else the machine is doing. Where a device runs out of memory all the same, the
+chunk is halved and the work goes on.
 """
 
+import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.errors import JaxRuntimeError
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 __all__ = ["Vectorized", "usable_cores", "use_cpu_cores"]
@@ -31,8 +35,8 @@ class Vectorized:
     Args:
       f: pure function `(shared, run) -> result`.
       strategy: "vmap", "map", or "auto" (map on CPU, vmap elsewhere).
-      devices: the devices to divide the runs over; default all visible.
-      memory: budget in bytes over all devices; None for no limit.
+      devices: the devices to divide the runs over; default all of this process.
+      memory: budget in bytes over all devices; default, and at most, what they have.
 
     Raises:
       ValueError: unknown strategy.
@@ -47,13 +51,15 @@ class Vectorized:
         devices: Sequence[jax.Device] | None = None,
         memory: float | None = None,
     ):
-        self.devices = list(devices or jax.devices())
+        self.devices = list(devices or jax.local_devices())
         if strategy == "auto":
             strategy = "map" if self.devices[0].platform == "cpu" else "vmap"
         if strategy not in ("map", "vmap"):
             raise ValueError(f'strategy is "auto", "map" or "vmap", got {strategy!r}')
         self.strategy = strategy
-        self.memory = memory
+        self.memory = _memory_of(self.devices)
+        if memory is not None:
+            self.memory = min(memory, self.memory)
         self.compile_seconds = 0.0
         mesh = Mesh(np.array(self.devices), (_AXIS,))
         self._same, self._per_run = (
@@ -69,12 +75,28 @@ class Vectorized:
         """`f(shared, run)` for every run: leaves `[n_runs, ...]` in, leaves `[n_runs, ...]` out."""
         shared = self.replicate(shared)
         n_runs = jax.tree.leaves(runs)[0].shape[0]
-        size = self._chunk_size(shared, runs, n_runs)
-        if size == n_runs:
-            return self._run(shared, runs)
-        # A short last chunk repeats its last run, so that one program serves all chunks.
-        numbers = np.minimum(np.arange(-(-n_runs // size) * size), n_runs - 1).reshape(-1, size)
-        parts = [self._run(shared, _pick(runs, taken)) for taken in numbers]
+        key = n_runs, _signature(shared, runs)
+        if key not in self._chunk:
+            self._chunk[key] = self._most_that_fit(shared, runs, n_runs)
+        parts, done = [], 0
+        while done < n_runs:
+            size = self._chunk[key]
+            # A short last chunk repeats its last run, so that one program serves all chunks.
+            numbers = np.minimum(np.arange(done, done + size), n_runs - 1)
+            try:
+                parts.append(self._run(shared, runs if size == n_runs else _pick(runs, numbers)))
+                done += size
+            except JaxRuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                said = str(error).splitlines()[0]
+                self._chunk[key] = self._halved(size, f"ran out of memory: {said}")
+                warnings.warn(
+                    f"out of memory with {size} runs at once; going on with {self._chunk[key]}",
+                    stacklevel=2,
+                )
+        if len(parts) == 1 and done == n_runs:
+            return parts[0]
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_runs], *parts)
 
     def lower(self, shared: Any, runs: Any) -> Any:
@@ -101,7 +123,11 @@ class Vectorized:
     def compile(self) -> None:
         """Compile what was lowered; other programs may be compiled meanwhile in other threads."""
         for key in tuple(self._lowered):
-            self._compiled[key] = self._lowered.pop(key).compile()
+            try:
+                self._compiled[key] = self._lowered.pop(key).compile()
+            except JaxRuntimeError as error:  # a call will take fewer runs at once
+                if not _is_out_of_memory(error):
+                    raise
 
     def replicate(self, shared: Any) -> Any:
         """`shared` on every device; done once, later calls copy nothing."""
@@ -121,7 +147,8 @@ class Vectorized:
 
     def _run(self, shared, runs):
         runs = self._place(runs, self._per_run)
-        return self._program(shared, runs)(shared, runs)
+        # Not before it is ready is it known whether there was memory enough.
+        return jax.block_until_ready(self._program(shared, runs)(shared, runs))
 
     def _place(self, tree, sharding):
         """On the devices, where a program once compiled expects it; nothing moves twice."""
@@ -143,29 +170,33 @@ class Vectorized:
             self.compile_seconds += time.perf_counter() - start
         return self._compiled[key]
 
-    def _chunk_size(self, shared, runs, n_runs):
+    def _most_that_fit(self, shared, runs, n_runs):
         """The most runs that fit the budget: all, or halves of that, a multiple of the devices."""
-        key = (n_runs, _signature(shared, runs))
-        if key not in self._chunk:
-            each = len(self.devices)
-            size = -(-n_runs // each) * each
-            while self.memory is not None:
-                needed = self._bytes(shared, runs, size)
-                if needed <= self.memory:
-                    break
-                if size == each:
-                    raise MemoryError(
-                        f"{each} runs at once, the fewest on {each} devices, need "
-                        f"{needed / 2**30:.2f} GiB; the budget is {self.memory / 2**30:.2f} GiB. "
-                        "Raise --memory."
-                    )
-                size = max(-(-size // (2 * each)) * each, each)
-            self._chunk[key] = size
-        return self._chunk[key]
+        size = -(-n_runs // len(self.devices)) * len(self.devices)
+        while (needed := self._bytes(shared, runs, size)) > self.memory:
+            budget, available = (each / 2**30 for each in (self.memory, _memory_of(self.devices)))
+            size = self._halved(
+                size,
+                f"need {needed / 2**30:.2f} GiB; the budget is {budget:.2f} GiB of {available:.2f} "
+                "there are. Raise --memory, or take fewer rows.",
+            )
+        return size
+
+    def _halved(self, size, why):
+        each = len(self.devices)
+        if size == each:
+            raise MemoryError(f"{each} runs at once, the fewest on {each} devices, {why}")
+        return -(-size // (2 * each)) * each
 
     def _bytes(self, shared, runs, size):
-        chunk = self._place(_pick(runs, np.zeros(size, int)), self._per_run)
-        analysis = self._program(shared, chunk).memory_analysis()
+        """What a call with so many runs takes on all devices."""
+        chunk = self._placed_shapes(_resized(_shapes(runs), size), self._per_run)
+        try:
+            analysis = self._program(shared, chunk).memory_analysis()
+        except JaxRuntimeError as error:  # some compilers refuse what cannot fit
+            if not _is_out_of_memory(error):
+                raise
+            return math.inf
         each = (
             analysis.argument_size_in_bytes
             + analysis.output_size_in_bytes
@@ -191,6 +222,21 @@ def usable_cores() -> int:
     """CPU cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _memory_of(devices):
+    """Bytes that the devices have together: cores share the machine's, as far as it is known."""
+    if devices[0].platform == "cpu":
+        try:
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, ValueError):  # no POSIX
+            return math.inf
+    known = [device.memory_stats() or {} for device in devices]
+    return sum(stats.get("bytes_limit", math.inf) for stats in known)
+
+
+def _is_out_of_memory(error):
+    return "RESOURCE_EXHAUSTED" in str(error)
 
 
 def _pick(tree, numbers):

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.errors import JaxRuntimeError
 
+from imbax import vectorize
 from imbax.vectorize import Vectorized, usable_cores, use_cpu_cores
 
 STRATEGIES = ("map", "vmap")
@@ -139,6 +141,77 @@ def test_runs_that_do_not_fit_one_by_one_are_refused(n_devices):
     message = rf"^{n_devices} runs at once.* need 0\.00 GiB; the budget is 0\.00 GiB.*--memory"
     with pytest.raises(MemoryError, match=message):
         mapped(SHARED, WIDE_RUNS)
+
+
+def test_the_budget_is_at_most_what_the_devices_have(monkeypatch):
+    assert 2**29 < Vectorized(wide).memory < 2**50
+    monkeypatch.setattr(vectorize, "_memory_of", lambda devices: MEGABYTE)
+    for asked in (None, 2 * MEGABYTE):
+        with pytest.raises(MemoryError):
+            Vectorized(wide, memory=asked)(SHARED, WIDE_RUNS)
+
+
+def faulty(monkeypatch, fails, status="RESOURCE_EXHAUSTED"):
+    """A call fails where `fails(sizes)`, the numbers of runs of all calls up to it; the sizes."""
+    sizes, program = [], Vectorized._program
+
+    def watched(self, shared, runs):
+        compiled = program(self, shared, runs)
+
+        def call(shared, runs):
+            sizes.append(len(runs["number"]))
+            if fails(sizes):
+                raise JaxRuntimeError(f"{status}: Out of memory\nmore")
+            return compiled(shared, runs)
+
+        call.memory_analysis = compiled.memory_analysis
+        return call
+
+    monkeypatch.setattr(Vectorized, "_program", watched)
+    return sizes
+
+
+def test_out_of_memory_halves_the_chunk_and_goes_on(monkeypatch):
+    sizes = faulty(monkeypatch, lambda sizes: sizes[-1] > (3 if len(sizes) < 3 else 2))
+    mapped = Vectorized(work, devices=jax.devices()[:1])
+    with pytest.warns(UserWarning, match="out of memory with") as said:
+        result = mapped(SHARED, runs())
+    assert [str(one.message)[-1] for one in said] == ["3", "2"]
+    assert_close(result, expected())
+    assert sizes == [5, 3, 3, 2]
+    sizes.clear()
+    assert_close(mapped(SHARED, runs()), expected())
+    assert sizes == [2, 2, 2], "what did not fit was tried again"
+
+
+def test_out_of_memory_with_one_run_and_other_faults_are_errors(monkeypatch):
+    faulty(monkeypatch, lambda sizes: True)
+    with pytest.raises(MemoryError, match="1 runs at once.* ran out of memory: RESOURCE.*memory$"):
+        Vectorized(work, devices=jax.devices()[:1])(SHARED, runs(1))
+    faulty(monkeypatch, lambda sizes: True, "INTERNAL")
+    with pytest.raises(JaxRuntimeError, match="INTERNAL"):
+        Vectorized(work)(SHARED, runs())
+
+
+def test_a_compiler_that_refuses_what_cannot_fit_is_asked_for_less():
+    mapped = Vectorized(work, devices=jax.devices()[:1])
+    jitted = mapped._jitted
+
+    class Lowered:
+        def compile(self):
+            raise JaxRuntimeError("RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm")
+
+    class Jitted:
+        def lower(self, shared, runs):
+            lowered = jitted.lower(shared, runs)
+            Lowered.out_info = lowered.out_info
+            return lowered if len(runs["number"]) < 3 else Lowered()
+
+    mapped._jitted = Jitted()
+    mapped.lower(SHARED, runs())
+    mapped.compile()
+    assert_close(mapped(SHARED, runs()), expected())
+    assert set(mapped._chunk.values()) == {2}
 
 
 def test_an_unknown_strategy_is_named():
