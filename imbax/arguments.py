@@ -32,10 +32,21 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--fit-on", choices=("train", "all"), help="rows that scaling comes from")
     run.add_argument("--out", type=Path, metavar="DIR", help="default: results/SUITE")
     run.add_argument("--data-home", type=Path, metavar="DIR", help="cache of the data loaders")
-    run.add_argument("--memory", type=float, metavar="GB", default=4.0, help="budget, default 4")
+    run.add_argument("--memory", type=float, metavar="GB",
+                     help="budget; default 4, on an accelerator all there is")  # fmt: skip
     run.add_argument("--strategy", choices=("auto", "map", "vmap"), default="auto")
     run.add_argument("--plugin", action="append", default=[], metavar="FILE",
                      help="a Python file that registers methods of your own")  # fmt: skip
+    run.add_argument("--profile", type=Path, metavar="DIR", help="write a jax profiler trace")
+    hosts = run.add_argument_group("several processes or hosts")
+    hosts.add_argument("--distributed", action="store_true",
+                       help="share the cells with all processes that are given this command; --out "
+                            "is a folder that all see; process 0 writes the report")  # fmt: skip
+    hosts.add_argument("--coordinator", metavar="HOST:PORT",
+                       help="of process 0; default, as the next two: what SLURM, MPI or TPU "
+                            "metadata say")  # fmt: skip
+    hosts.add_argument("--processes", type=int, metavar="N", help="how many there are")
+    hosts.add_argument("--process", type=int, metavar="I", help="the number of this one, from 0")
     image = run.add_argument_group("suites of images")
     image.add_argument("--scale", choices=("small", "full"),
                        help="small (default): for a CPU; full: the paper's")  # fmt: skip

@@ -32,6 +32,8 @@ def _run(options):
     seeds = suite.seeds if options.seeds is None else options.seeds
     if seeds < 1:
         raise InputError(f"--seeds {seeds}, expected at least 1")
+    if options.memory is not None and options.memory <= 0:
+        raise InputError(f"--memory {options.memory:g}, expected GB above 0")
     if suite.loader == "sine":
         return _run_sine(suite, seeds, options)
     if suite.loader == "toy2d":
@@ -39,8 +41,6 @@ def _run(options):
     if suite.loader == "images":
         return _run_images(suite, options)
     _refuse(suite, options, ("scale", "recipe"), "what suites of tables take")
-    if options.memory <= 0:
-        raise InputError(f"--memory {options.memory:g}, expected GB above 0")
     folds = suite.folds if options.folds is None else options.folds
     if folds < 2:
         raise InputError(
@@ -54,9 +54,9 @@ def _run(options):
     _check_writable(out)
     _check_kind(out, of_images=False)
 
-    _start_jax()
-    _keep_compiled_programs()
-    from imbax.experiments.cells import Engine
+    from imbax import session
+
+    share = session.start(options, out)
     from imbax.experiments.lab import Lab
     from imbax.experiments.plan import Protocol
     from imbax.experiments.report import write_report
@@ -70,12 +70,13 @@ def _run(options):
         print(f"also running {', '.join(sorted(added))}: others start from it")
     numbers = {"folds": folds, "epochs": epochs, "n_synth": options.n_synth or "double"}
     protocol = Protocol(**numbers, **(suite.protocol | _protocol_options(options)))
-    engine = Engine(strategy=options.strategy, memory=options.memory * 2**30)
-    lab = Lab(protocol, engine, out, suite.name)
+    lab = Lab(protocol, session.engine(options), out, suite.name)
     required = bool(options.datasets) or suite.loader == "file"
-    command = shlex.join(["imbax", *options.given])
-    outcome = run_suite(lab, datasets, methods, range(seeds), required=required, command=command)
-    return _finished(outcome, out, partial(write_report, optimistic=_optimistic(options)))
+    about = {"required": required, "share": share, "command": _command(options)}
+    with session.profiled(options.profile):
+        outcome = run_suite(lab, datasets, methods, range(seeds), **about)
+    write = partial(write_report, optimistic=_optimistic(options))
+    return _finished(outcome, out, share, write)
 
 
 def _run_images(suite, options):
@@ -95,10 +96,10 @@ def _run_images(suite, options):
     out = options.out or Path("results") / "_".join([suite.name, *chosen])
     _check_writable(out)
     _check_kind(out, of_images=True)
-    _start_jax()
-    _keep_compiled_programs()
+    from imbax import session
+
+    share = session.start(options, out)
     from imbax.data.images import images
-    from imbax.experiments.cells import Engine
     from imbax.experiments.images.lab import ImageLab
     from imbax.experiments.images.plan import ImageProtocol
     from imbax.experiments.images.report import write_image_report
@@ -108,19 +109,23 @@ def _run_images(suite, options):
     every = tuple(name for name, method in IMAGE_METHODS.items() if method.kind != "reading")
     names = every if options.methods == ["all"] else options.methods
     methods = [image_method(name) for name in names or suite.methods]
-    engine = Engine(strategy=options.strategy, memory=options.memory * 2**30)
-    lab = ImageLab(ImageProtocol(**changes), engine, out, suite.name)
+    lab = ImageLab(ImageProtocol(**changes), session.engine(options), out, suite.name)
     datasets = [(name, partial(images, name, options.data_home)) for name in suite.datasets]
-    command = shlex.join(["imbax", *options.given])
-    outcome = run_suite(lab, datasets, methods, range(seeds), required=True, command=command)
-    return _finished(outcome, out, write_image_report)
+    about = {"required": True, "share": share, "command": _command(options)}
+    with session.profiled(options.profile):
+        outcome = run_suite(lab, datasets, methods, range(seeds), **about)
+    return _finished(outcome, out, share, write_image_report)
 
 
-def _finished(outcome, out, write):
-    """Say what failed and report on what is there; the exit status."""
+def _command(options):
+    return shlex.join(["imbax", *options.given])
+
+
+def _finished(outcome, out, share, write):
+    """Say what failed and, in one process, report on what is there; the exit status."""
     for where, error in outcome.failed.items():
         print(f"imbax: error: {where}: {error}", file=sys.stderr)
-    if any((out / "runs").glob("*/*/*.parquet")):
+    if share.process == 0 and any((out / "runs").glob("*/*/*.parquet")):
         print(f"report: {write([out], out)}")
     return 2 if outcome.failed else 0
 
@@ -133,32 +138,34 @@ def _refuse(suite, options, names, taken):
 
 
 def _run_sine(suite, seeds, options):
-    given = ("datasets", "methods", "folds", "epochs", "data")
-    _refuse(suite, options, given, "--seeds, --out and --memory")
+    given = ("datasets", "methods", "folds", "epochs", "data", "distributed")
+    _refuse(suite, options, given, "--seeds, --out, --memory and --profile")
     out = options.out or Path("results") / suite.name
     _check_writable(out)
-    _start_jax()
-    _keep_compiled_programs()
-    from imbax.experiments.cells import Engine
+    from imbax import session
+
+    session.start(options, out)
     from imbax.experiments.sine import Config
     from imbax.experiments.sine_suite import run_sine
 
-    engine = Engine(options.strategy, None, options.memory * 2**30)
-    command = shlex.join(["imbax", *options.given])
-    report = run_sine(out, seeds, Config(epochs=suite.epochs), engine=engine, command=command)
+    about = {"engine": session.engine(options), "command": _command(options)}
+    with session.profiled(options.profile):
+        report = run_sine(out, seeds, Config(epochs=suite.epochs), **about)
     print(f"report: {report}")
     return 0
 
 
 def _run_toy2d(suite, options):
     given = ("datasets", "methods", "seeds", "folds", "epochs", "data", "scale", "recipe")
+    given += ("distributed", "profile", "memory")
     _refuse(suite, options, given, "--out")
     out = options.out or Path("results") / suite.name
     _check_writable(out)
-    _keep_compiled_programs()
     from imbax.experiments.toy2d import write_toy2d
+    from imbax.session import keep_compiled_programs
 
-    print(f"report: {write_toy2d(out, shlex.join(['imbax', *options.given]))}")
+    keep_compiled_programs()
+    print(f"report: {write_toy2d(out, _command(options))}")
     return 0
 
 
@@ -233,7 +240,7 @@ def _check_writable(out):
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".imbax-writable"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may look at the same time
     except OSError as error:
         raise InputError(
             f"--out {out} cannot be written ({error.strerror}); name a folder that can"
@@ -253,16 +260,6 @@ def _start_jax():
     from imbax.vectorize import use_cpu_cores
 
     use_cpu_cores()
-
-
-def _keep_compiled_programs():
-    """In the user's cache folder, unless jax was told of another; a later run loads them."""
-    import jax
-    from platformdirs import user_cache_path
-
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(user_cache_path("imbax") / "compiled"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _load_plugins(files):

@@ -48,7 +48,7 @@ LAYERS = (
     ("data",),
     ("estimators",),
     ("experiments",),
-    ("listings", "bench", "arguments"),
+    ("listings", "bench", "arguments", "session"),
     ("cli",),
 )
 # Within these, modules import each other, without cycles.

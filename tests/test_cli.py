@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,14 +20,12 @@ QUICK = ["--epochs", "2", "--seeds", "1", "--folds", "2"]
 CHEAP = ["--methods", "logistic_regression", *QUICK]
 
 
+COMMAND = [sys.executable, "-c", "import sys; from imbax.cli import main; sys.exit(main())"]
+
+
 def imbax(*arguments, **options):
-    code = "import sys; from imbax.cli import main; sys.exit(main())"
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, **options
     )
 
 
@@ -62,6 +61,8 @@ def table(tmp_path):
         (["run", "--folds", "1"], "at least 2"),
         (["run", "--epochs", "-5"], "at least 1"),
         (["run", "--memory", "0"], "above 0"),
+        (["run", "--processes", "2"], "need --distributed"),
+        (["run", "sine", "--distributed"], "--distributed does not apply to suite sine"),
         (["run", "custom"], "--data FILE"),
         (["run", "--plugin", "nowhere.py"], "nowhere.py"),
         (["report", "no-such-folder"], "no-such-folder"),
@@ -112,8 +113,10 @@ def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table
     frame.to_csv(table, index=False)
     out = tmp_path / "out"
     arguments = ["--data", table, "--target", "fraud", "--groups", "who", "--out", out]
+    arguments += ["--profile", tmp_path / "profile"]
     assert main(["run", "custom", *map(str, arguments), *CHEAP]) == 0
     assert "report:" in capsys.readouterr().out
+    assert list((tmp_path / "profile").glob("plugins/profile/*/*.xplane.pb"))
     with (out / "tables" / "runs.csv").open() as file:
         header, *rows = csv.reader(file)
     recall = [f"precision_at_recall_{percent}" for percent in (75, 50, 25)]
@@ -141,26 +144,71 @@ def test_more_seeds_add_to_what_is_there_and_the_table_is_the_same_twice(tmp_pat
     assert run(tmp_path / "at_once", 2) == grown
 
 
-def test_after_kill_9_finished_cells_are_kept_and_the_table_is_the_uninterrupted_one(tmp_path):
-    code = "import sys; from imbax.cli import main; sys.exit(main())"
-    arguments = ["run", "--datasets", "moons_20", "breast_cancer_10", *QUICK]
-    arguments += ["--methods", "logistic_regression", "ce", "explicit_gradient", "--out"]
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments, str(killed)], stdout=subprocess.DEVNULL
-    )
-    while not list(killed.glob("runs/*/ce/*.parquet")):
-        assert process.poll() is None, "ended before it could be killed"
+SOME = ["run", "--datasets", "moons_20", "breast_cancer_10", *QUICK]
+SOME += ["--methods", "logistic_regression", "ce", "explicit_gradient", "--out"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The table of `SOME`, computed at once by one process."""
+    out = tmp_path_factory.mktemp("whole")
+    assert imbax(*SOME, out).returncode == 0
+    return (out / "tables" / "runs.csv").read_bytes()
+
+
+def begun(*arguments):
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL)
+
+
+def killed_after_a_cell_of_ce(processes, out):
+    """Kills the last process once some cell of `ce` is stored; when each file was written."""
+    while not list(out.glob("runs/*/ce/*.parquet")):
+        assert [process.poll() for process in processes] == [None] * len(processes)
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = {p: p.stat().st_mtime_ns for p in (killed / "runs").rglob("*.parquet")}
+    processes[-1].kill()
+    processes[-1].wait()
+    return written(out)
+
+
+def written(out):
+    return {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.parquet")}
+
+
+def test_after_kill_9_finished_cells_are_kept_and_the_table_is_the_uninterrupted_one(
+    tmp_path, whole
+):
+    before = killed_after_a_cell_of_ce([begun(*SOME, tmp_path)], tmp_path)
     assert 0 < len(before) < 6
-    assert imbax(*arguments, killed).returncode == 0
-    assert {p: p.stat().st_mtime_ns for p in before} == before, "a finished cell was computed again"
-    assert imbax(*arguments, whole).returncode == 0
-    tables = [(out / "tables" / "runs.csv").read_bytes() for out in (killed, whole)]
-    assert tables[0] == tables[1]
+    assert imbax(*SOME, tmp_path).returncode == 0
+    assert before.items() <= written(tmp_path).items(), "a finished cell was computed again"
+    assert (tmp_path / "tables" / "runs.csv").read_bytes() == whole
+
+
+def two_processes(out):
+    """That share `SOME` on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    options = ["--distributed", "--coordinator", address, "--processes", 2, "--process"]
+    return [begun(*SOME, out, *options, number) for number in range(2)]
+
+
+def test_of_two_processes_one_may_be_killed_and_the_table_is_that_of_one(tmp_path, whole):
+    processes = two_processes(tmp_path)
+    try:
+        killed_after_a_cell_of_ce(processes, tmp_path)
+        processes[0].terminate()  # jax would end it too, after its 100 s without a sign of life
+        assert processes[0].wait(60) == -signal.SIGTERM
+        before = written(tmp_path)
+        assert 0 < len(before) < 6
+        processes = two_processes(tmp_path)
+        assert [process.wait(300) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+    assert before.items() <= written(tmp_path).items(), "a finished cell was computed again"
+    assert (tmp_path / "tables" / "runs.csv").read_bytes() == whole
+    assert not (tmp_path / "processes").exists()
 
 
 def test_list_prints_the_papers_table_beside_what_is_measured(capsys, data_home):
@@ -181,11 +229,12 @@ def test_list_suites_and_methods(capsys, what):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_help_never_imports_jax():
+def test_help_imports_nothing_heavy():
     code = (
         "import sys\nfrom imbax.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
-        "sys.exit(any(m in sys.modules for m in ('jax', 'pandas', 'sklearn', 'matplotlib')))"
+        "heavy = {'jax', 'flax', 'pandas', 'sklearn', 'matplotlib'}\n"
+        "sys.exit(any(heavy & {*sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 

@@ -186,7 +186,7 @@ def test_out_of_memory_halves_the_chunk_and_goes_on(monkeypatch):
 
 def test_out_of_memory_with_one_run_and_other_faults_are_errors(monkeypatch):
     faulty(monkeypatch, lambda sizes: True)
-    with pytest.raises(MemoryError, match="1 runs at once.* ran out of memory: RESOURCE.*memory$"):
+    with pytest.raises(MemoryError, match=r"1 runs at once.* ran out of memory: RESOURCE.*memory$"):
         Vectorized(work, devices=jax.devices()[:1])(SHARED, runs(1))
     faulty(monkeypatch, lambda sizes: True, "INTERNAL")
     with pytest.raises(JaxRuntimeError, match="INTERNAL"):

@@ -380,4 +380,4 @@ def _network_of(given, features, hidden, activation, classes, cosine_scale) -> N
 def _compiled(build, epochs: int, checkpoint: str, one: bool, *options: Any) -> Programs:
     """The pieces, of so many epochs, of the training `build(*options)`; on `one` device or all."""
     program: Program = build(*options)._replace(checkpoint=checkpoint)
-    return programs_of(program, epochs, devices=tuple(jax.devices()[:1]) if one else None)
+    return programs_of(program, epochs, devices=tuple(jax.local_devices()[:1]) if one else None)

@@ -63,6 +63,10 @@ class Lab:
         cell = self.out, dataset.name, method.name, key
         return [seed for seed in seeds if not store.has(*cell, seed, self.schema)]
 
+    def unit(self, method: Method) -> str:
+        """The same for methods that share some training, which is kept for the next of them."""
+        return method.starts_from or method.name
+
     def rows(self, dataset: Dataset, method: Method, seeds: Sequence[int]) -> pd.DataFrame:
         """One row per run of a cell, without the large arrays."""
         if self.out is None:

@@ -28,6 +28,7 @@ from imbax.experiments import sizes
 from imbax.experiments.cells import Engine
 from imbax.experiments.lab import Lab
 from imbax.experiments.plan import Protocol
+from imbax.experiments.sharing import Share
 from imbax.experiments.suites import METHODS
 from imbax.methods import Method, get
 
@@ -113,6 +114,7 @@ def run_suite(
     seeds: Sequence[int],
     *,
     required: bool,
+    share: Share | None = None,
     command: str = "",
     console: Console | None = None,
 ) -> Outcome:
@@ -124,35 +126,51 @@ def run_suite(
       methods: each after the one it starts from.
       seeds: the seeds wanted.
       required: whether a data set that cannot be had is a failure (the user named it) or skipped.
+      share: which process this is, of several that run the same suite into the same folder.
       command: the command line, to be kept beside the results.
       console: where to show progress.
 
     Returns:
-      What was skipped and what failed; also kept in `manifest.json` of the output folder.
+      What was skipped and what failed, here or, in process 0, anywhere; that process also keeps
+      it in `manifest.json` of the output folder.
     """
     console = console or Console()
     outcome = Outcome()
     # One after the other, those of one shape share compiled programs, of which few are kept.
     loaded = sorted(_load(datasets, required, outcome, console), key=_shape)
-    cells = []
-    for dataset, method in itertools.product(loaded, methods):
-        if lab.missing(dataset, method, seeds):
-            cells.append((dataset, method))
+    share = share or Share()
+    units: dict[Any, list] = {}
+    for cell in itertools.product(loaded, methods):
+        todo = units.setdefault((cell[0].name, lab.unit(cell[1])), [])
+        if lab.missing(*cell, seeds):
+            todo.append(cell)
         else:
-            lab.run(dataset, method, seeds)  # nothing to compute: its stored runs now count
+            lab.run(*cell, seeds)  # nothing to compute: its stored runs now count
+    todo = list(units.values())
+
     with _progress(console) as progress:
-        bar = progress.add_task("", total=sum(_work(*cell) for cell in cells))
-        for dataset, method in cells:
+        total = sum(_work(*cell) for cell in itertools.chain(*todo))
+        bar = progress.add_task("", total=total / share.processes)
+
+        def compute(dataset, method):
             done = progress.tasks[0].completed
             work = _work(dataset, method)
             progress.update(bar, description=f"{dataset.name}/{method.name}")
-            lab.on_progress = lambda share, done=done, work=work: progress.update(
-                bar, completed=done + share * work
-            )
-            if dataset.name not in outcome.failed:
+            lab.on_progress = lambda part: progress.update(bar, completed=done + part * work)
+            if not {dataset.name, _name(dataset, method)} & outcome.failed.keys():
                 _run_cell(lab, dataset, method, seeds, console, outcome)
             progress.update(bar, completed=done + work)
-    _write_manifest(lab.out, outcome, command)
+
+        for unit in share.turns(len(todo)):
+            for cell in todo[unit]:
+                compute(*cell)
+        share.wait()
+        if share.processes > 1 and share.process == 0:
+            for cell in itertools.chain(*todo):
+                if lab.missing(*cell, seeds):  # another process could not
+                    compute(*cell)
+    if share.process == 0:
+        _write_manifest(lab.out, outcome, command)
     return outcome
 
 
@@ -171,7 +189,7 @@ def _load(datasets, required, outcome, console):
 
 
 def _run_cell(lab, dataset, method: Method, seeds, console, outcome):
-    cell = f"{dataset.name}/{method.name}"
+    cell = _name(dataset, method)
     started = time.perf_counter()
     try:
         lab.run(dataset, method, seeds)
@@ -185,6 +203,10 @@ def _run_cell(lab, dataset, method: Method, seeds, console, outcome):
         outcome.failed[cell] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         with (lab.out / "errors.log").open("a") as log:
             log.write(f"{cell}\n{traceback.format_exc()}\n")
+
+
+def _name(dataset, method):
+    return f"{dataset.name}/{method.name}"
 
 
 def _shape(dataset):

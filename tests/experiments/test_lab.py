@@ -19,6 +19,7 @@ from imbax.experiments.lab import Lab
 from imbax.experiments.plan import Protocol
 from imbax.experiments.probabilities import kinds_of_score
 from imbax.experiments.run import evaluate, run_suite, with_starts
+from imbax.experiments.sharing import Share
 from imbax.methods import registry
 from imbax.training import Fit, Program
 
@@ -278,6 +279,7 @@ def test_data_sets_of_one_shape_come_one_after_the_other(tmp_path):
 
     class Recorder:
         out, ran = tmp_path, []
+        unit = Lab.unit
 
         def missing(self, *cell):
             return True
@@ -287,3 +289,17 @@ def test_data_sets_of_one_shape_come_one_after_the_other(tmp_path):
 
     run_suite(Recorder(), [(n, loader(n)) for n in sizes], [methods.get("ce")], [0], required=True)
     assert Recorder.ran == ["b", "e", "d", "a", "c"]
+
+
+def test_process_0_computes_what_another_could_not(tmp_path, computed):
+    """The other has taken the second unit, failed, and is done."""
+    folder = tmp_path / "processes"
+    folder.mkdir()
+    (folder / "unit-1").touch()
+    (folder / "done-1").touch()
+    cells = [methods.get(name) for name in (HOST, FIRST, SECOND)]
+    share = Share(0, 2, folder)
+    lab = Lab(PROTOCOL, out=tmp_path / "out")
+    run_suite(lab, [("toy", lambda: DATA)], cells, [0], required=True, share=share)
+    assert computed == [(HOST, [0]), (FIRST, [0]), (SECOND, [0])]
+    assert (tmp_path / "out" / "manifest.json").exists()

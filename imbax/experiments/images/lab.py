@@ -50,6 +50,9 @@ class ImageLab(Lab):
 
     schema: ClassVar = SCHEMA
 
+    def unit(self, method: ImageMethod) -> str:
+        return str(_name_of(method.build)) if method.build else method.name
+
     def _compute(self, dataset: Images, method: ImageMethod, seeds: Sequence[int]) -> None:
         plan = image_plan(dataset, seeds, self.protocol)
         share = 0.7 if method.build else 0.0  # of the cell's time that the generator takes, roughly
