@@ -73,7 +73,7 @@ def join_processes(
             _number("JAX_PROCESS_ID") if process is None else process,
         )
     except (ValueError, RuntimeError) as error:
-        said = str(error).splitlines()[0]
+        said = str(error).splitlines()[0].rstrip(".")
         raise InputError(
             f"--distributed: {said}; give --coordinator HOST:PORT, --processes N and --process I, "
             "the same HOST:PORT and N to every process"
@@ -91,6 +91,8 @@ def profiled(folder: Path | None) -> Iterator[None]:
     if folder is None:
         yield
     else:
-        with jax.profiler.trace(folder):
+        options = jax.profiler.ProfileOptions()
+        options.python_tracer_level = 0  # calls of Python would crowd out all else
+        with jax.profiler.trace(folder, profiler_options=options):
             yield
         print(f"profile: {folder}")

@@ -174,12 +174,10 @@ class Vectorized:
         """The most runs that fit the budget: all, or halves of that, a multiple of the devices."""
         size = -(-n_runs // len(self.devices)) * len(self.devices)
         while (needed := self._bytes(shared, runs, size)) > self.memory:
-            budget, available = (each / 2**30 for each in (self.memory, _memory_of(self.devices)))
-            size = self._halved(
-                size,
-                f"need {needed / 2**30:.2f} GiB; the budget is {budget:.2f} GiB of {available:.2f} "
-                "there are. Raise --memory, or take fewer rows.",
-            )
+            numbers = (needed, self.memory, _memory_of(self.devices))
+            need, budget, there = (f"{number / 2**30:.3g} GiB" for number in numbers)
+            why = f"need {need}; the budget is {budget}, the devices have {there}"
+            size = self._halved(size, f"{why}. Raise --memory, or take fewer rows.")
         return size
 
     def _halved(self, size, why):

@@ -33,7 +33,7 @@ def test_what_jax_says_to_missing_options_is_passed_on(monkeypatch):
         raise ValueError("coordinator_address should be defined.\nmore")
 
     monkeypatch.setattr(jax.distributed, "initialize", initialize)
-    with pytest.raises(InputError, match=r"coordinator_address should be defined\.; give --coord"):
+    with pytest.raises(InputError, match="coordinator_address should be defined; give --coord"):
         session.join_processes()
 
 

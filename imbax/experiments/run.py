@@ -68,7 +68,7 @@ def evaluate(
       name: the data set's name in the table.
       out: a folder to store results in and resume from; the report is not written.
       strategy: "auto", "map" or "vmap", see `Vectorized`.
-      memory: budget in GiB; None for no limit.
+      memory: budget in GiB; default, and at most, what the devices have.
 
     Returns:
       One row per method, fold and seed: test metrics, validation score, chosen epoch, counts.

@@ -58,7 +58,7 @@ def search(
         are trained on, and again after halving times as many; None: all to the end.
       random_state: of the settings drawn.
       strategy: "auto", "map" or "vmap", see `Vectorized`.
-      memory: budget in GiB to which the runs are chunked; None for no limit.
+      memory: budget in GiB to which the runs are chunked; default, and at most, what there is.
 
     Returns:
       One row per setting, seed and fold: the hyperparameters, `validation_average_precision` and

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import jax
 from jax.experimental import multihost_utils
 
+from imbax.errors import InputError
+
 __all__ = ["Share", "join"]
 
 
@@ -46,11 +48,19 @@ class Share(NamedTuple):
 
 
 def join(folder: Path) -> Share:
-    """Begin to share work through a folder; returns once all processes have called it."""
+    """Begin to share work through a folder; returns once all processes have called it.
+
+    Raises:
+      InputError: this process does not see the folder that process 0 made.
+    """
     if jax.process_index() == 0:
         shutil.rmtree(folder, ignore_errors=True)  # of processes that did not end
         folder.mkdir(parents=True)
     multihost_utils.sync_global_devices("imbax: work is shared")
+    if not folder.is_dir():
+        raise InputError(
+            f"process 0 made {folder}, which is not here; give an --out that all processes see"
+        )
     return Share(jax.process_index(), jax.process_count(), folder)
 
 
