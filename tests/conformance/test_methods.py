@@ -60,22 +60,35 @@ def trained(name, engine=MAP, given=None, start=None):
     return train_cell(given, method, start=start, engine=engine)
 
 
-@functools.cache
 def reference(name, engine=MAP):
+    """Once for each way of compiling, which decides the last bits."""
+    return _reference(name, engine, jax.config.read("jax_disable_most_optimizations"))
+
+
+@functools.cache
+def _reference(name, engine, quickly):
     return trained(name, engine)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_as_users_do():
-    """Bits depend on how XLA compiles, and other tests let it compile quickly."""
+@pytest.fixture(scope="module")
+def compile_quickly():
+    """Says how programs are compiled from now on, and forgets those compiled otherwise."""
 
-    def compile_quickly(answer):
-        jax.config.update("jax_disable_most_optimizations", answer)
-        cells._programs.cache_clear()
+    def choose(answer):
+        if jax.config.read("jax_disable_most_optimizations") != answer:
+            jax.config.update("jax_disable_most_optimizations", answer)
+            cells._programs.cache_clear()
 
-    compile_quickly(False)
-    yield
-    compile_quickly(True)
+    before = jax.config.read("jax_disable_most_optimizations")
+    yield choose
+    choose(before)
+
+
+@pytest.fixture(autouse=True)
+def compiled_as_users_do(request, compile_quickly):
+    """Bits depend on how XLA compiles: those that are shown are not compiled quickly."""
+    given = getattr(request.node, "callspec", None)
+    compile_quickly(given is None or given.params.get("name") not in SHOWN)
 
 
 def of_run(tree, r):
