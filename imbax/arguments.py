@@ -85,8 +85,18 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--plugin", action="append", default=[], metavar="FILE")
     show.set_defaults(command="list")
 
-    bench = commands.add_parser("bench", help="time the training steps on this machine")
-    bench.add_argument("--runs", nargs="+", type=int, default=[1, 4, 20], metavar="N")
+    bench = commands.add_parser("bench", help="time the main kernels on this machine")
+    bench.add_argument("--kernels", nargs="+", metavar="NAME", help="default all")
+    bench.add_argument("--runs", nargs="+", type=int, metavar="N",
+                       help="default 1 to 1024, of images 1 and 4")  # fmt: skip
+    bench.add_argument("--batch", nargs="+", type=int, metavar="N", help="rows of a batch")
+    bench.add_argument("--rounds", type=int, default=5, metavar="N", help="turns, default 5")
+    bench.add_argument("--strategy", nargs="+", choices=("auto", "map", "vmap"), default=["auto"],
+                       help="how runs are an axis; several are compared")  # fmt: skip
+    bench.add_argument("--compare", choices=("torch",), help="also time the same in PyTorch")
+    bench.add_argument("--small", action="store_true", help="tiny sizes, to try whether all works")
+    bench.add_argument("--out", type=Path, metavar="DIR", default=Path("results/bench"),
+                       help="keeps the figures as they come; default results/bench")  # fmt: skip
     bench.set_defaults(command="bench")
     return top
 

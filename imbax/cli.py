@@ -326,10 +326,15 @@ def _list(options):
 
 
 def _bench(options):
+    _check_writable(options.out)
     _start_jax()
-    from imbax.bench import print_steps
+    from imbax.bench.command import bench
 
-    print_steps(options.runs)
+    table, figure = bench(options, shlex.join(["imbax", *options.given]))
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    print(f"figure: {figure}")
     return 0
 
 

@@ -1,123 +1,308 @@
 """The benchmarks run and count right; nothing here depends on how fast the machine is."""
 
 import importlib.util
+import io
+import itertools
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import jax
-import jax.extend
 import jax.numpy as jnp
-import numpy as np
 import pytest
+from rich.console import Console
 
-from imbax import bench
+from imbax.bench import images, measure, operations, tables, timing
+from imbax.bench.kernels import KERNELS
+from imbax.bench.report import draw, frame, table
+from imbax.bench.sizes import Size
+from imbax.cli import main
 from imbax.errors import InputError
 from imbax.losses import binary_cross_entropy
+from imbax.methods import deepsmote as ds
 from imbax.networks.mlp import mlp
+from imbax.networks.resnet import resnet18
+from imbax.types import Batch
 
 ROOT = Path(__file__).resolve().parents[1]
+QUICK = ("explicit_gradient", "smote")
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="torch is not installed"
+)
 
 
-def products_in(f, *args) -> int:
-    """Floating-point operations of all matrix products in the program of `f(*args)`."""
-
-    def count(jaxpr):
-        total = 0
-        for eqn in jaxpr.eqns:
-            if eqn.primitive.name == "dot_general":
-                (contracted, _), _ = eqn.params["dimension_numbers"]
-                lengths = [eqn.invars[0].aval.shape[axis] for axis in contracted]
-                total += 2 * int(np.prod(lengths)) * eqn.outvars[0].aval.size
-            total += sum(map(count, jax.extend.core.jaxprs_in_params(eqn.params)))
-        return total
-
-    return count(jax.make_jaxpr(f)(*args).jaxpr)
+def multiply_adds(f, *args) -> int:
+    return sum(operations.layers_of(f, *args))
 
 
-@pytest.mark.parametrize("hidden", [(), (128, 16), (7, 5, 3)])
+@pytest.mark.parametrize("hidden", [(), (7, 5, 3)])
 def test_necessary_operations_are_those_of_the_traced_equations(hidden):
     n, features = 8, 6
     network = mlp(features, hidden)
-    params, x, y = network.init(jax.random.key(0)), jnp.ones((n, features)), jnp.ones(n)
+    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), shapes)
+    x, y = jnp.ones((n, features)), jnp.ones(n)
 
     def loss(params, x):
         return binary_cross_entropy(network.apply(params, x), y).mean()
 
-    gradient = products_in(jax.grad(loss), params, x)
+    widths = (features, *hidden, 1)
+    layers = operations.layers_of(network.apply, params, x[:1])
+    assert layers == [a * b for a, b in itertools.pairwise(widths)]
+    assert n * operations.gradient(layers) == multiply_adds(jax.grad(loss), params, x)
+    by_input = multiply_adds(jax.grad(loss, (0, 1)), params, x)
+    assert n * operations.gradient(layers, of_input=True) == by_input
     # Linearized, the primal part is evaluated and what remains is the mixed derivative.
     _, mixed = jax.linearize(lambda params: jax.grad(loss, 1)(params, x), params)
-    expected = {"ce": gradient, "explicit_gradient": 3 * gradient + products_in(mixed, params)}
-    widths = (features, *hidden, 1)
-    for method in bench.METHODS:
-        assert bench.necessary_operations(method, widths, n) == expected[method]
+    assert n * operations.mixed(layers) == multiply_adds(mixed, params)
+
+
+def test_the_steps_on_tables_need_what_the_readme_says():
+    counts = {name: KERNELS[name].needs(KERNELS[name].size)[0] for name in ("supervised", *QUICK)}
+    per_row = 64 * 128 + 128 * 16 + 16
+    gradient, mixed = 3 * per_row - 64 * 128, 4 * per_row - 64 * 128
+    assert counts["explicit_gradient"] == 2 * 128 * (3 * gradient + mixed) == 25_743_360
+    assert counts["supervised"] == 2 * 128 * gradient == 5_779_456
+    assert counts["smote"] == 2 * 1000 * 1000 * 64
+    # Fewer points than a batch make a smaller batch.
+    few = KERNELS["explicit_gradient"].size._replace(points=28)
+    expected = 2 * (2 * 128 * gradient + 28 * (gradient + mixed))
+    assert tables.explicit_gradient_needs(few)[0] == expected
+
+
+def test_the_resnets_operations_are_those_known_of_it():
+    network = resnet18(3, 10)
+    params, stats = jax.eval_shape(network.init, jax.random.key(0))
+    x, w = jnp.zeros((1, 32, 32, 3)), jnp.ones(1)
+    assert multiply_adds(network.apply, params, stats, x, w) == 555_422_720
+
+
+@pytest.mark.parametrize("decoder", ["mirrored", "reference"])
+def test_deepsmotes_operations_are_those_of_its_traced_step(decoder):
+    size = Size(1, batch=2, rows=2, features=64, width=8)
+    config = ds.Config(images.image_shape(size), 10, latent=8, decoder=decoder, batch_size=2)
+    nets, hparams = ds.networks(config), ds.Hparams()
+    state = jax.eval_shape(lambda: ds.init(jax.random.key(0), config, hparams))
+    batch = Batch(jnp.ones((2, 8, 8, 1)), jnp.zeros(2, jnp.int32), jnp.ones(2))
+    step = lambda state: ds.step(nets, config, hparams, state, batch, batch)  # noqa: E731
+    needed, moved = images.deepsmote_needs(decoder, size)
+    assert needed == 2 * multiply_adds(step, state)
+    params = sum(leaf.size for leaf in jax.tree.leaves(state.now.params))
+    assert moved == 4 * (2 * batch.x.size + 6 * params)
 
 
 def test_workloads_take_turns():
     calls = []
-    works = [bench.Workload(lambda name=name: calls.append(name), 1.0) for name in "ab"]
-    seconds = bench.seconds_in_turns(works, rounds=3)
-    assert "".join(calls) == "ab" * 4  # the first to warm up
+    works = [timing.Workload(lambda name=name: calls.append(name)) for name in "ab"]
+    seconds = timing.seconds_in_turns(works, rounds=3)
+    assert "".join(calls) == "ab" * 3
     assert seconds.shape == (2, 3)
     assert (seconds >= 0).all()
 
 
-def test_random_problem_has_full_batches_and_the_minority_asked_for():
-    train, valid, _ = bench.random_problem(384)
-    assert train.data.shape == (384, bench.WIDTHS[0])
-    assert train.y.sum() == bench.BATCH
-    assert len(valid.y) == bench.BATCH
-    assert 0 < valid.y.sum() < bench.BATCH
+def test_the_machines_rates_are_the_best_of_each_kind():
+    work = timing.Workload(None, operations=12.0, bytes=60.0)
+    kinds = ("memory", "float32", "float32", "default")
+    machine = [timing.Reference(kind, work) for kind in kinds]
+    seconds = 1.0 * jnp.array([[3, 2], [4, 6], [9, 3], [1, 2]])
+    assert timing.rates(machine, seconds, "float32") == (4.0, 30.0)
+    assert timing.rates(machine, seconds, "default") == (12.0, 30.0)
 
 
-def test_measured_numbers_fit_together():
-    times = bench.measure_steps([1], rounds=2, batches=1, epochs=1, sizes=(16,))
-    assert [(row.method, row.runs) for row in times] == [("explicit_gradient", 1), ("ce", 1)]
-    for row in times:
-        operations = bench.necessary_operations(row.method)
-        assert row.gflops == pytest.approx(1e-3 * operations / row.minimum)
-        assert row.minimum <= row.median
+def test_a_pass_over_memory_leaves_the_array_in_its_place():
+    memory = next(each.work for each in timing.references(small=True) if each.kind == "memory")
+    assert memory.bytes == 2 * 2**20  # a megabyte read and written
+    memory.call()
+
+
+def text_of(found):
+    console = Console(width=160, file=io.StringIO(), record=True)
+    console.print(table(found))
+    return console.export_text()
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bench") / "bench.json"
+    options = {"rounds": 2, "small": True, "command": "imbax bench", "say": lambda line: None}
+    cases = measure.cases(QUICK, [2], small=True)
+    return path, cases, options, measure.measure(cases, path, **options)
+
+
+def test_measured_numbers_fit_together(measured):
+    rows = frame(measured[-1])
+    assert list(rows["kernel"]) == list(QUICK)
+    for row in rows.itertuples():
+        assert len(row.seconds) == 2
+        assert row.best <= row.median <= row.worst
+        needed, moved = KERNELS[row.kernel].needs(KERNELS[row.kernel].small)
+        assert (row.operations, row.bytes) == (needed, moved)
+        assert row.rate == pytest.approx(1e6 * needed / row.best)
+        seconds = max(needed / row.matmul_rate, moved / row.memory_rate)
+        assert row.roofline == pytest.approx(1e6 * seconds / row.best)
+        assert row.run_steps == 2 * {"explicit_gradient": 2, "smote": 1}[row.kernel]
+        assert row.times_imbax == 1
         assert row.compile_seconds > 0
-    rates = [row.gflops / row.matmul_share for row in times]
-    assert rates[0] == pytest.approx(rates[1])
 
 
-def test_table_has_a_line_per_step(monkeypatch, capsys):
-    times = [bench.StepTime("ce", 4, 1.25, 35.0, 36.5, 160.0, 0.8)]
-    monkeypatch.setattr(bench, "measure_steps", lambda runs: times)
-    bench.print_steps([4])
-    text = capsys.readouterr().out
-    (line,) = [line for line in text.splitlines() if line.split()[:1] == ["ce"]]
-    assert line.split() == ["ce", "4", "1.2", "35.0", "36.5", "160.0", "80"]
-    assert "product 200 GFLOP/s" in text
+def test_the_json_read_back_gives_the_same_table_and_figure(measured, tmp_path):
+    path, *_, found = measured
+    again = measure.read(path)
+    assert text_of(again) == text_of(found)
+    lines = [line.split()[:2] for line in text_of(found).splitlines()]
+    assert [name for name, *_ in filter(None, lines) if name in KERNELS] == list(QUICK)
+    pictures = [draw(each, tmp_path / f"{n}.png") for n, each in enumerate((found, again))]
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
-def test_runs_below_one_are_refused():
-    with pytest.raises(InputError, match="--runs 0, expected"):
-        bench.measure_steps([4, 0])
+def test_what_is_there_is_not_measured_again(measured, monkeypatch):
+    path, cases, options, found = measured
+
+    def never(*args):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(measure, "seconds_in_turns", never)
+    assert measure.measure(cases, path, **options) == found
+    with pytest.raises(AssertionError, match="measured again"):
+        measure.measure(cases, path, **options | {"rounds": 3})
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
-def test_pytorch_takes_the_same_steps_as_imbax(tmp_path):
-    script, out = ROOT / "benchmarks" / "explicit_gradient_step.py", tmp_path / "result.json"
-    sizes = [f"--{name}={n}" for name, n in dict(runs=2, rounds=1, batches=1, epochs=1).items()]
-    done = subprocess.run(
-        [sys.executable, script, "--no-compile", *sizes, f"--out={out}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        # PyTorch's threads would otherwise spin against whatever else runs on their cores.
-        env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(out.read_text())
-    assert max(result["relative_difference"].values()) < 1e-4
-    kinds = {(row["step"], row["runs"], row["kind"]) for row in result["times_imbax"]}
-    assert kinds == {
-        ("explicit_gradient", 2, "torch eager"),
-        ("explicit_gradient", 2, "torch.func"),
-        ("explicit_gradient", 1, "torch eager"),
-        ("ce", 2, "torch eager"),
+def test_figures_of_another_machine_are_not_mixed_in(measured, tmp_path):
+    _, cases, options, found = measured
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps(found | {"environment": found["environment"] | {"jax": "0.0"}}))
+    with pytest.raises(InputError, match=r"holds figures of jax 0\.0, here it is"):
+        measure.measure(cases, path, **options)
+    path.write_text("[]")
+    with pytest.raises(InputError, match="holds no figures of `imbax bench`"):
+        measure.measure(cases, path, **options)
+
+
+def test_a_peer_that_does_not_work_is_named_and_the_others_go_on(tmp_path):
+    def broken():
+        raise RuntimeError("no compiler\nat all")
+
+    def contenders(case):
+        work = timing.Workload(lambda: None, operations=2.0, bytes=0.0, run_steps=2)
+        each = measure.Contender
+        return [each("torch.compile", "loop", broken), each("torch eager", "loop", lambda: work)]
+
+    said = []
+    peers = measure.Peers({"torch": "2", "torch_device": "cpu"}, lambda names: {"a": 0}, contenders)
+    options = {"rounds": 1, "small": True, "peers": peers, "say": said.append}
+    path, cases = tmp_path / "bench.json", measure.cases(["smote"], small=True)
+    found = measure.measure(cases, path, **options)
+    assert [row["contender"] for row in found["measurements"] if "failed" not in row] == [
+        "imbax",
+        "torch eager",
+    ]
+    assert "smote, torch.compile (loop), runs 2: no compiler" in text_of(found)
+    assert "  torch.compile (loop) does not work: no compiler" in said
+    assert found["relative_difference"] == {"a": 0}
+    said.clear()
+    measure.measure(cases, path, **options)
+    assert not said, "what does not work is not tried again"
+
+
+def test_cases_are_every_number_of_runs_with_every_batch():
+    cases = measure.cases(["supervised", "smote"], [4, 1], [16, 8])
+    found = [(c.kernel, c.size.batch, c.size.runs, c.size.steps) for c in cases]
+    steps = [("supervised", batch, runs, 50) for batch in (16, 8) for runs in (1, 4)]
+    assert found == [*steps, ("smote", 0, 1, 1), ("smote", 0, 4, 1)]
+    usual = measure.cases(["explicit_gradient"])
+    assert {case.size.runs for case in usual} == {1, 4, 16, 64, 256, 1024}
+    assert {(case.size.batch, case.size.points) for case in usual} == {
+        (b, b) for b in (32, 128, 512)
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--kernels", "smot"], "--kernels smot: no such kernel; did you mean 'smote'?"),
+        (["--runs", "4", "0"], "--runs 0, expected numbers of at least 1"),
+        (["--batch", "0"], "--batch 0, expected numbers of at least 1"),
+        (["--rounds", "0"], "--rounds 0, expected at least 1"),
+        (["--compare", "torch"], "needs PyTorch, which is not installed; pip install 'imbax[bench"),
+    ],
+)
+def test_mistakes_get_one_line(options, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("imbax.cli._start_jax", lambda: None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "imbax.bench.peers_torch", raising=False)
+    assert main(["bench", *options, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kernel_runs_at_its_smallest(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("imbax.cli._start_jax", lambda: None)
+    command = ["bench", "--small", "--kernels", name, "--rounds", "1", "--out", str(tmp_path)]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert name in out
+    assert (tmp_path / "bench.png").stat().st_size > 0
+    (record,) = json.loads((tmp_path / "bench.json").read_text())["measurements"]
+    assert "failed" not in record
+
+
+@pytest.mark.thorough
+@needs_torch
+def test_pytorch_takes_the_same_steps_as_imbax(tmp_path, monkeypatch):
+    from imbax.bench import peers_torch
+
+    monkeypatch.setattr(peers_torch, "usable_cores", lambda: 1)
+    found = peers_torch.check(list(KERNELS), compile=False)
+    assert max(found.values()) < 1e-4
+    assert found["resnet, operations"] == found["deepsmote, operations"] == 0
+    assert len(found) == 7
+    options = {"rounds": 1, "small": True, "peers": peers_torch.peers(compile=False)}
+    cases = measure.cases(("supervised", "smote", "resnet"), small=True)
+    monkeypatch.setattr(peers_torch, "check", lambda *args, **options: {})
+    found = measure.measure(cases, tmp_path / "bench.json", **options)
+    assert {(row["kernel"], row["contender"]) for row in found["measurements"]} == {
+        *((name, "imbax") for name in ("supervised", "smote", "resnet")),
+        *(("supervised", kind) for kind in ("torch eager", "torch.func")),
+        ("resnet", "torch eager"),
+    }
+    assert not any("failed" in row for row in found["measurements"])
+
+
+def cost_curves():
+    spec = importlib.util.spec_from_file_location("cost", ROOT / "benchmarks" / "cost_curves.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_slopes_are_said_in_words():
+    cost, n = cost_curves(), jnp.array([10.0, 100.0, 1000.0])
+    assert cost.slope(n, 3 * n**2) == pytest.approx(2)
+    said = cost.sentence("smote", "rows", n.astype(int), 3 * n**2)
+    assert "longer, x 1e+02 for ten times as many, slope 2.00" in said
+    assert "the arithmetic has 2: no faster than that" in said
+    assert "has 0: FASTER than that" in cost.sentence("supervised", "rows", n.astype(int), n)
+    assert "about as long throughout" in cost.growth(0.05)
+    for (name, axis), curve in cost.curves(cost.AXES, small=False).items():
+        assert [getattr(case.size, axis) for case in curve] == list(cost.AXES[axis])
+        assert all(case.kernel == name for case in curve)
+        assert all(2 * c.size.points <= c.size.rows for c in curve if name != "smote")
+
+
+@pytest.mark.thorough
+def test_the_scripts_run(tmp_path):
+    out = tmp_path / "curves"
+    command = ["cost_curves.py", "--small", "--axes", "features", "--rounds", "1", "--out", out]
+    figure = ["figure.py", out / "cost_curves.json", tmp_path / "figure.png"]
+    for script, *options in (command, figure):
+        done = subprocess.run(
+            [sys.executable, ROOT / "benchmarks" / script, *options],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert len((out / "slopes.md").read_text().splitlines()) == 3
+    assert (tmp_path / "figure.png").stat().st_size > 0

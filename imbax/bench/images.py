@@ -1,0 +1,96 @@
+"""The kernels of images: a step of DeepSMOTE's autoencoder, and one of the ResNet-18."""
+
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imbax.bench.operations import gradient, layers_of
+from imbax.bench.sizes import Size
+from imbax.methods import deepsmote as ds
+from imbax.methods import image_classifier as ic
+from imbax.networks.resnet import resnet18
+from imbax.types import Rows, rows
+from imbax.vectorize import Vectorized
+
+__all__ = ["CLASSES", "deepsmote", "deepsmote_needs", "image_shape", "resnet", "resnet_needs"]
+
+CLASSES = 10
+
+
+def image_shape(size: Size) -> tuple[int, int, int]:
+    """Height, width and the one channel."""
+    side = math.isqrt(size.features)
+    return side, side, 1
+
+
+def deepsmote(decoder: str, size: Size, strategy: str) -> tuple[Vectorized, tuple[Rows, Any]]:
+    """An epoch of DeepSMOTE with that decoder; runs differ in their key."""
+    config, hparams = _config(decoder, size), ds.Hparams()
+    return _training(
+        lambda key: ds.init(key, config, hparams),
+        lambda key, state, images: ds.epoch(key, config, hparams, state, images),
+        size,
+        strategy,
+    )
+
+
+def resnet(size: Size, strategy: str) -> tuple[Vectorized, tuple[Rows, Any]]:
+    """An epoch of the image classifier; runs differ in their key."""
+    options = {"width": size.width, "batch_size": size.batch}
+    config, hparams = ic.Config(image_shape(size), CLASSES, size.rows, **options), ic.Hparams()
+    weight = jnp.ones(CLASSES)
+    return _training(
+        lambda key: ic.init(key, config, hparams),
+        lambda key, state, images: ic.epoch(key, config, hparams, state, images, weight),
+        size,
+        strategy,
+    )
+
+
+def deepsmote_needs(decoder: str, size: Size) -> tuple[int, int]:
+    """Floating-point operations of a step, and bytes that it reads and writes at least.
+
+    The gradient of a batch through both networks, and of a class batch through the decoder alone;
+    both batches are read, the parameters and Adam's two moments also written.
+    """
+    nets = ds.networks(_config(decoder, size))
+    encoder, n = _network(nets.encoder, jnp.zeros((1, *image_shape(size))))
+    decoder, more = _network(nets.decoder, jnp.zeros((1, size.width)))
+    through_both = gradient(encoder) + gradient(decoder, of_input=True)
+    of_class = sum(encoder) + gradient(decoder)
+    moved = 2 * size.batch * size.features + 6 * (n + more)
+    return 2 * size.batch * (through_both + of_class), 4 * moved
+
+
+def resnet_needs(size: Size) -> tuple[int, int]:
+    """The gradient of a batch, which is read; parameters and their momentum, also written."""
+    network = resnet18(1, CLASSES, width=size.width)
+    layers, n = _network(network, jnp.zeros((1, *image_shape(size))))
+    return 2 * size.batch * gradient(layers), 4 * (size.batch * size.features + 4 * n)
+
+
+def _config(decoder, size):
+    options = {"latent": size.width, "decoder": decoder, "batch_size": size.batch}
+    return ds.Config(image_shape(size), CLASSES, **options)
+
+
+def _training(init, epoch, size, strategy):
+    x = np.random.default_rng(0).uniform(-1, 1, (size.rows, size.features)).astype(np.float32)
+    images = rows(x, np.arange(size.rows, dtype=np.int32) % CLASSES)
+    over = partial(Vectorized, strategy=strategy, devices=jax.devices()[: size.runs])
+    keys = jax.random.split(jax.random.key(0), size.runs)
+    # On the devices, where the program expects it: a call copies nothing.
+    state = over(lambda _, key: init(key))((), keys)
+    program = over(lambda images, run: epoch(run["key"], run["state"], images))
+    return program, (images, {"key": keys, "state": state})
+
+
+def _network(network, row):
+    """Multiply-adds of its layers for one row; how many parameters it has."""
+    params, stats = jax.eval_shape(network.init, jax.random.key(0))
+    layers = layers_of(network.apply, params, stats, row, jnp.ones(1))
+    return layers, sum(p.size for p in jax.tree.leaves(params))

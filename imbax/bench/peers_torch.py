@@ -1,0 +1,232 @@
+"""The peers in PyTorch: eager loops, `torch.func.vmap` over runs, and `torch.compile`.
+
+PyTorch is spared what belongs to a training: only its steps are timed, on batches that were drawn
+and sliced beforehand. A loop over runs takes one after the other, so its time per run-step does not
+depend on how many there are; at most `LOOPED` are timed. Kernels of images have loops only.
+"""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from imbax.bench import images, tables
+from imbax.bench import torch_images as ti
+from imbax.bench import torch_steps as ts
+from imbax.bench.kernels import KERNELS
+from imbax.bench.measure import Case, Contender, Peers
+from imbax.bench.sizes import Size
+from imbax.bench.timing import Workload
+from imbax.methods.explicit_gradient import Hparams
+from imbax.networks.mlp import mlp
+from imbax.vectorize import usable_cores
+
+__all__ = ["LOOPED", "TOLERANCE", "check", "contenders", "peers"]
+
+LOOPED = 4
+"""Most runs of a loop that are timed."""
+TOLERANCE = 1e-4
+"""Largest relative difference from imbax's results."""
+_RUN_STEPS = 2000
+"""About as many are in one call, so that a peer's turn is not much longer than imbax's."""
+_TABLES = ("explicit_gradient", "supervised")
+_IMAGE_WAYS = {("torch eager", "loop"): None, ("torch.compile", "loop"): None}
+_HPARAMS = Hparams()
+_DECODERS = {"deepsmote": "mirrored", "deepsmote_reference": "reference"}
+
+
+def peers(*, compile: bool = True) -> Peers:
+    """All of them, on the first CUDA device or else on the CPU; `compile`: with `torch.compile`."""
+    torch.compiler.config.force_disable_caches = True  # compile times are of the first time
+    # Past its limit PyTorch would go on without compiling, and say so only in a warning.
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
+    name = torch.cuda.get_device_name() if _device() == "cuda" else "cpu"
+    here = {"torch": torch.__version__, "torch_device": name}
+    options = {"compile": compile}
+    return Peers(here, partial(check, **options), partial(contenders, **options))
+
+
+def contenders(case: Case, *, compile: bool = True) -> list[Contender]:
+    """The peers of a kernel at that size, to be measured before another case's; none of SMOTE."""
+    torch._dynamo.reset()
+    name, size = case
+    if name == "smote":
+        return []
+    ways, build = (_ways(name), _table) if name in _TABLES else (_IMAGE_WAYS, _image)
+    threads = [None] if _device() == "cuda" else sorted({1, usable_cores()})
+    found = []
+    for (kind, way), train in ways.items():
+        for number in threads if kind != "torch.compile" or compile else ():
+            setting = way if number is None else f"{way}, threads: {number}"
+            workload = partial(
+                _workload, kind, number, partial(build, name, size, kind, way, train)
+            )
+            found.append(Contender(kind, setting, workload))
+    return found
+
+
+def check(names: Sequence[str], *, compile: bool = True) -> dict[str, float]:
+    """Relative differences from imbax by contender.
+
+    On tables: how far parameters and points moved in five steps from the same start. On images:
+    the operations that PyTorch counts in a step.
+
+    Raises:
+      RuntimeError: one is larger than `TOLERANCE`.
+    """
+    found = {}
+    for name in names:
+        if name in _TABLES:
+            found |= _apart_on_tables(name, compile)
+        elif name != "smote":
+            found[f"{name}, operations"] = _apart_on_images(name)
+    worst = max(found, key=found.get, default=None)
+    if worst and not found[worst] <= TOLERANCE:
+        raise RuntimeError(f"{worst}: PyTorch differs from imbax by {found[worst]:.1e}")
+    return found
+
+
+def _device():
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _ways(name, hparams=_HPARAMS):
+    """By kind and way: `(number of steps, parameters, batches) -> [*parameters, *points]`."""
+    if name == "supervised":
+        eager, by_func, step = ts.supervised, ts.supervised_by_func, ts.loss_gradient
+    else:
+        eager = partial(ts.explicit_gradient, partial(ts.explicit_gradient_step, hparams))
+        by_func, step = ts.explicit_gradient, partial(ts.explicit_gradient_step_by_func, hparams)
+    mapped = torch.func.vmap(step)
+    return {
+        ("torch eager", "loop"): eager,
+        ("torch.func", "vmap"): partial(by_func, mapped),
+        ("torch.compile", "loop"): partial(by_func, _compiled(step)),
+        ("torch.compile", "vmap"): partial(by_func, _compiled(mapped)),
+    }
+
+
+def _compiled(f):
+    return torch.compile(f, fullgraph=True, dynamic=False)
+
+
+def _workload(kind, threads, build):
+    """Of a peer: on so many threads, waited for, called once."""
+    call, operations, run_steps = build()
+
+    def whole():
+        if threads:
+            torch.set_num_threads(threads)
+        call()
+        if _device() == "cuda":
+            torch.cuda.synchronize()
+
+    def seconds():
+        started = time.perf_counter()
+        whole()
+        return time.perf_counter() - started
+
+    first = seconds()
+    compiling = max(first - seconds(), 0.0) if kind == "torch.compile" else 0.0
+    return Workload(whole, operations, 0.0, run_steps, compiling)
+
+
+def _table(name, size, kind, way, train):
+    n_runs = min(size.runs, LOOPED) if way == "loop" else size.runs
+    num_steps = max(min(size.steps, _RUN_STEPS // n_runs), 1)
+    short = size._replace(rows=num_steps * size.batch)
+    problem = tables.random_problem(short, size.points or size.batch)
+    stacked = None if way == "loop" else n_runs
+    batches = ts.to_batches(problem, size.batch, stacked, _device())
+    starts = [p.to(_device()) for p in ts.to_torch(_starts(size, n_runs))]
+
+    def call():
+        if way == "vmap":
+            return train(num_steps, starts, batches)
+        return [train(num_steps, [p[run] for p in starts], batches) for run in range(n_runs)]
+
+    run_steps = n_runs * num_steps
+    return call, KERNELS[name].needs(size)[0] * run_steps, run_steps
+
+
+def _starts(size, n_runs):
+    keys = jax.random.split(jax.random.key(0), n_runs)
+    return jax.vmap(mlp(size.features).init)(keys)
+
+
+def _image(name, size, kind, way, train):
+    step, nets, optimizer = _image_step(name, size)
+    if kind == "torch.compile":
+        for net in nets:
+            net.compile(fullgraph=True, dynamic=False)
+    tf32, data = KERNELS[name].precision == "default", _image_batches(name, size)
+
+    def call():
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+        for batch in data:
+            step(nets, optimizer, *batch)
+
+    return call, KERNELS[name].needs(size)[0] * size.steps, size.steps
+
+
+def _image_step(name, size):
+    if name == "resnet":
+        nets = torch.nn.ModuleList([ti.resnet18(size.width)]).to(_device())
+        descent = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
+        return ti.resnet_step, nets, torch.optim.SGD(nets.parameters(), **descent)
+    side, decoder = images.image_shape(size)[0], _DECODERS[name]
+    nets = ti.deepsmote_networks(side, size.width, decoder).to(_device())
+    return ti.deepsmote_step, nets, torch.optim.Adam(nets.parameters(), 2e-4)
+
+
+def _image_batches(name, size):
+    shape = (size.steps, size.batch, 1, *images.image_shape(size)[:2])
+    x = torch.rand(shape, device=_device()) * 2 - 1
+    if name != "resnet":
+        return list(zip(x, x.flip(0), strict=True))
+    y = torch.randint(images.CLASSES, shape[:2], device=_device())
+    return list(zip(x, y, strict=True))
+
+
+def _apart_on_tables(name, compile, num_steps=5, n_runs=3):
+    """All rows fit into one batch, so that the order in which imbax draws them does not matter."""
+    size = Size(n_runs, batch=128, rows=128, features=64, points=64, epochs=num_steps)
+    problem = tables.random_problem(size, size.points)
+    # Larger steps than usual, or the move of the points would drown in their own rounding.
+    hparams = Hparams(eta1=0.1, eta2=1000.0)
+    given = {"eta1": 0.1, "eta2": 1000.0} if name == "explicit_gradient" else {}
+    program, (_, runs) = tables.training(name, size, problem=problem, **given)
+    state = program(problem, runs)[0].state
+    starts, ours = ts.to_torch(runs["start"]), ts.to_torch(state.params)
+    points = torch.tensor(np.asarray(problem.train.data)[: size.points])
+    batches = ts.to_batches(problem, size.batch)._replace(points=[points])
+    if name == "explicit_gradient":
+        ours.append(torch.tensor(np.asarray(state.x_synth)))
+        start = [*starts, points.expand(n_runs, -1, -1)]
+    else:
+        start = starts
+    same = jax.tree.map(lambda leaf: leaf.expand(n_runs, *leaf.shape).contiguous(), batches)
+    found = {}
+    for (kind, way), train in _ways(name, hparams).items():
+        if kind == "torch.compile" and not compile:
+            continue
+        if way == "vmap":
+            theirs = train(num_steps, starts, same)
+        else:
+            runs = [train(num_steps, [p[r] for p in starts], batches) for r in range(n_runs)]
+            theirs = [torch.stack(leaf) for leaf in zip(*runs, strict=True)]
+        moves = [(a - s, b - s) for a, b, s in zip(ours, theirs, start, strict=True)]
+        found[f"{name}, {kind} {way}"] = max(float((a - b).norm() / b.norm()) for a, b in moves)
+    return found
+
+
+def _apart_on_images(name):
+    size = KERNELS[name].size.resized(1, 2)._replace(rows=2)
+    step, nets, optimizer = _image_step(name, size)
+    with FlopCounterMode(display=False) as counter:
+        step(nets, optimizer, *_image_batches(name, size)[0])
+    return abs(counter.get_total_flops() / KERNELS[name].needs(size)[0] - 1)

@@ -1,0 +1,205 @@
+"""The figures of `measure` as a table and as a picture."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+
+from imbax.bench.kernels import KERNELS
+from imbax.errors import InputError
+from imbax.experiments.drawing import INK, LEGEND, OWN_COLOUR, log_scale, new_figure, save
+
+__all__ = ["draw", "frame", "table"]
+
+_CASE = ["kernel", "batch", "rows", "features", "points", "width", "epochs", "runs"]
+
+
+def frame(found: Mapping[str, Any]) -> pd.DataFrame:
+    """A row per contender and size, in the order of the kernels.
+
+    Beside what was measured: `best`, `median` and `worst` microseconds per run-step over rounds,
+    all runs together divided by runs and steps; `rate`, necessary operations per second at best;
+    `roofline`, the time that these operations and this traffic need at the machine's own rates,
+    whichever is longer, by `best`; `times_imbax`, `best` by that of imbax's best setting.
+
+    Raises:
+      InputError: nothing could be timed.
+    """
+    rows = pd.DataFrame([r for r in found["measurements"] if "failed" not in r])
+    if rows.empty:
+        raise InputError(f"nothing could be timed: {'; '.join(_failures(found)) or 'no figures'}")
+    per_step = 1e6 / rows["run_steps"]
+    rows["best"] = rows["seconds"].map(min) * per_step
+    rows["median"] = rows["seconds"].map(lambda seconds: pd.Series(seconds).median()) * per_step
+    rows["worst"] = rows["seconds"].map(max) * per_step
+    rows["rate"] = 1e6 * rows["operations"] / rows["best"]
+    attainable = [rows["operations"] / rows["matmul_rate"], rows["bytes"] / rows["memory_rate"]]
+    rows["attainable"] = 1e6 * pd.concat(attainable, axis=1).max(axis=1)
+    rows["roofline"] = rows["attainable"] / rows["best"]
+    ours = rows[rows["contender"] == "imbax"].groupby(_CASE)["best"].min().rename("ours")
+    rows = rows.join(ours, on=_CASE)
+    rows["times_imbax"] = rows["best"] / rows.pop("ours")
+    order = {name: number for number, name in enumerate(KERNELS)}
+    return rows.sort_values(
+        ["kernel", *_CASE[1:]],
+        key=lambda column: column.map(order) if column.name == "kernel" else column,
+        kind="stable",
+        ignore_index=True,
+    )
+
+
+def table(found: Mapping[str, Any]) -> Table:
+    """The table that is printed."""
+    rows = frame(found)
+    caption = "\n".join([_machine(found), *_failures(found)])
+    drawn = Table(title="Time per run-step", caption=caption, box=box.SIMPLE_HEAD)
+    for name in ("kernel", "contender"):
+        drawn.add_column(name, no_wrap=True)
+    numbers = ("batch", "runs", "compile s", "best", "median", "worst", "rows/s", "GFLOP/s",
+               "% roof", "x imbax")  # fmt: skip
+    for name in numbers:
+        drawn.add_column(name, justify="right")
+    before = None
+    for row in rows.itertuples():
+        if before not in (None, row.kernel):
+            drawn.add_section()
+        before = row.kernel
+        drawn.add_row(
+            row.kernel,
+            f"{row.contender}, {row.setting}",
+            f"{row.batch}" if row.batch else "",
+            f"{row.runs}",
+            f"{row.compile_seconds:.1f}",
+            *(_time(value) for value in (row.best, row.median, row.worst)),
+            _three(1e6 * (row.batch or row.points) / row.best),
+            _three(1e-9 * row.rate),
+            f"{100 * row.roofline:.0f}",
+            f"{row.times_imbax:.2f}",
+        )
+    return drawn
+
+
+def draw(found: Mapping[str, Any], path: Path) -> Path:
+    """Time of a run-step by the number of runs, a panel for each kernel, on logarithmic axes.
+
+    Each contender at its best setting and at the kernel's usual batch, from the best round to the
+    worst; imbax's other batches are thin, their size beside them. The percentages are shares of the
+    roofline, which is dotted.
+    """
+    rows = frame(found)
+    names = list(rows["kernel"].unique())
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    figure, axes = new_figure(4.2 * columns, 3.6 * lines + 0.6, columns, rows=lines)
+    for ax, name in zip(axes, names, strict=False):
+        _panel(ax, rows[rows["kernel"] == name], name)
+    for ax in axes[len(names) :]:
+        ax.set_axis_off()
+    shown = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    style = {"loc": "outside lower center", "ncols": len(shown)} | LEGEND
+    figure.legend(shown.values(), shown.keys(), **style)
+    figure.suptitle(_machine(found), color=INK, fontsize=9)
+    return save(figure, path)
+
+
+_LOOKS = {
+    "imbax": {
+        "color": OWN_COLOUR["explicit_gradient"],
+        "linewidth": 2.2,
+        "marker": "o",
+        "zorder": 4,
+    },
+    "torch eager": {"color": "#999999", "linewidth": 1.4, "marker": "s"},
+    "torch.func": {"color": OWN_COLOUR["ce"], "linewidth": 1.4, "marker": "^"},
+    "torch.compile": {"color": OWN_COLOUR["ce_long"], "linewidth": 1.4, "marker": "D"},
+}
+_ROOFLINE = {"color": INK, "linewidth": 1, "linestyle": (0, (1, 2))}
+
+
+def _panel(ax, rows, name):
+    batches = list(rows["batch"].unique())
+    usual = next((b for b in (*KERNELS[name].batches, *batches) if b in batches), 0)
+    unit, word = _unit(rows["best"].min())
+    rows = rows.assign(**{c: rows[c] / unit for c in ("best", "worst", "attainable")})
+    main, ours = rows[rows["batch"] == usual], rows[rows["contender"] == "imbax"]
+    for contender, look in _LOOKS.items():
+        line = _best(main[main["contender"] == contender])
+        if len(line):
+            ax.plot(line.index, line["best"], markersize=4.5, label=contender, **look)
+            band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
+            ax.fill_between(line.index, line["best"], line["worst"], **band)
+    line = _best(ours[ours["batch"] == usual])
+    ax.plot(line.index, line["attainable"], label="roofline", **_ROOFLINE)
+    text = {"textcoords": "offset points", "color": INK}
+    for runs, row in line.iterrows():
+        share = f"{100 * row['roofline']:.0f} %"
+        ax.annotate(share, (runs, row["best"]), xytext=(0, -13), ha="center", fontsize=7.5, **text)
+    for batch in set(batches) - {usual}:
+        line = _best(ours[ours["batch"] == batch])
+        ax.plot(line.index, line["best"], color=_LOOKS["imbax"]["color"], linewidth=0.9)
+        end = (line.index[-1], line["best"].iloc[-1])
+        ax.annotate(f"{batch}", end, xytext=(4, 0), va="center", fontsize=7.5, **text)
+    _log_axes(ax, sorted(rows["runs"].unique()))
+    ax.set(xlabel="Runs", ylabel=f"{word} per run-step")
+    ax.set_title(KERNELS[name].title + (f", batch {usual}" if usual else ""))
+
+
+def _log_axes(ax, ticks):
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.margins(0.09)
+    log_scale(ax)
+
+
+def _best(rows):
+    """By the number of runs: the setting that took least."""
+    return rows.loc[rows.groupby("runs")["best"].idxmin()].set_index("runs").sort_index()
+
+
+def _machine(found):
+    here, rows = found["environment"], frame(found)
+    accelerated = here["device"] != "cpu"  # a CPU's products have one precision
+    precision = rows["kernel"].map(lambda k: KERNELS[k].precision if accelerated else "float32")
+    products = ", ".join(
+        f"{name} {1e-9 * rate:,.0f} GFLOP/s"
+        for name, rate in rows["matmul_rate"].groupby(precision, sort=False).max().items()
+    )
+    torch = f", torch {here['torch']} on {here['torch_device']}" if "torch" in here else ""
+    return (
+        f"{here['devices']} x {here['device']} ({here['cpu']}), jax {here['jax']}{torch}\n"
+        f"matrix product {products}, memory {1e-9 * rows['memory_rate'].max():,.0f} GB/s"
+    )
+
+
+def _failures(found):
+    """A line for each contender that does not work."""
+    return [
+        f"{r['kernel']}, {r['contender']} ({r['setting']}), runs {r['runs']}: {r['failed']}"
+        for r in found["measurements"]
+        if "failed" in r
+    ]
+
+
+def _time(microseconds):
+    unit, word = _unit(microseconds)
+    return f"{_three(microseconds / unit)} {word}"
+
+
+def _unit(microseconds):
+    units = ((1e6, "s"), (1e3, "ms"), (1, "µs"))
+    return next(each for each in units if microseconds >= each[0] or each[0] == 1)
+
+
+def _three(value):
+    """With three digits or, of larger numbers, all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

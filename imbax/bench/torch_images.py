@@ -1,0 +1,117 @@
+"""The steps on images in PyTorch: the public DeepSMOTE code's networks, and a ResNet-18."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from imbax.bench.images import CLASSES
+
+__all__ = ["deepsmote_networks", "deepsmote_step", "resnet18", "resnet_step"]
+
+
+def deepsmote_networks(side: int, latent: int, decoder: str) -> nn.ModuleList:
+    """Encoder and decoder of square images in grey; see `imbax.networks.autoencoder`."""
+    make = {"mirrored": _mirrored, "reference": _reference}[decoder]
+    return nn.ModuleList([_encoder(side, latent), make(side, latent)])
+
+
+def deepsmote_step(
+    networks: Sequence[nn.Module],
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    of_class: torch.Tensor,
+) -> torch.Tensor:
+    """One step of Adam on images `[n, 1, h, w]` and on as many of one class; the loss."""
+    encoder, decoder = networks
+    loss = ((decoder(encoder(x)) - x) ** 2).mean()
+    loss = loss + ((decoder(encoder(of_class).detach()) - of_class) ** 2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def resnet18(width: int) -> nn.Module:
+    """He et al. 2016 for small images: a stem of 3 x 3, two blocks at each of four widths."""
+    blocks, channels = [], width
+    for level in range(4):
+        features = width * 2**level
+        blocks += [_Block(channels, features, 1 if level == 0 else 2), _Block(features, features)]
+        channels = features
+    stem = [nn.Conv2d(1, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES)]
+    return nn.Sequential(*stem, *blocks, *head)
+
+
+def resnet_step(
+    networks: Sequence[nn.Module],
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    y: torch.Tensor,
+) -> torch.Tensor:
+    """One step of gradient descent on images `[n, 1, h, w]` and their classes; the loss."""
+    (network,) = networks
+    loss = nn.functional.cross_entropy(network(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+class _Block(nn.Module):
+    def __init__(self, channels, features, stride=1):
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.Conv2d(channels, features, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(features),
+            nn.ReLU(),
+            nn.Conv2d(features, features, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(features),
+        )
+        self.past = nn.Sequential()
+        if stride != 1 or channels != features:
+            past = nn.Conv2d(channels, features, 1, stride, bias=False)
+            self.past = nn.Sequential(past, nn.BatchNorm2d(features))
+
+    def forward(self, x):
+        return torch.relu(self.inner(x) + self.past(x))
+
+
+def _encoder(side, latent):
+    layers, channels, features = [], 1, 64
+    while features <= 512 and side > 1:
+        stride, padding = (1, 0) if side == 4 else (2, 1)
+        layers.append(nn.Conv2d(channels, features, 4, stride, padding, bias=False))
+        layers += [nn.BatchNorm2d(features)] if channels > 1 else []
+        layers.append(nn.LeakyReLU(0.2))
+        side = (side + 2 * padding - 4) // stride + 1
+        channels, features = features, 2 * features
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, latent))
+
+
+def _mirrored(side, latent):
+    steps = 0
+    while steps < 4 and side % 2 == 0 and side > 2:
+        side, steps = side // 2, steps + 1
+    channels = min(512, 64 * 2**steps)
+    widths = [channels // 2**step for step in range(1, steps)] + [1]
+    return _decoder(side, latent, channels, [(width, 4, 2, 1) for width in widths])
+
+
+def _reference(side, latent):
+    if side == 28:
+        return _decoder(7, latent, 512, [(256, 4, 1, 0), (128, 4, 1, 0), (1, 4, 2, 0)])
+    widths = [(256, 4, 2, 1), (128, 4, 2, 1)]
+    return _decoder(side // 4, latent, 512, widths, nn.Conv2d(128, 1, 3, 1, 1))
+
+
+def _decoder(side, latent, channels, transposed, last=None):
+    head = nn.Linear(latent, channels * side * side)
+    layers = [head, nn.ReLU(), nn.Unflatten(1, (channels, side, side))]
+    for features, *options in transposed:
+        layers.append(nn.ConvTranspose2d(channels, features, *options))
+        if features > 1:
+            layers += [nn.BatchNorm2d(features), nn.ReLU()]
+        channels = features
+    return nn.Sequential(*layers, *([last] if last else []), nn.Tanh())
