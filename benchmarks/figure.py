@@ -6,10 +6,8 @@ python benchmarks/figure.py benchmarks/results/bench/bench.json benchmarks/resul
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from imbax.bench.measure import read
-from imbax.bench.report import draw, table
+from imbax.bench.report import draw, show
 
 
 def main():
@@ -18,7 +16,7 @@ def main():
     parser.add_argument("out", type=Path, metavar="PNG")
     options = parser.parse_args()
     found = read(options.figures)
-    Console().print(table(found))
+    show(found)
     print(draw(found, options.out))
 
 

@@ -330,11 +330,7 @@ def _bench(options):
     _start_jax()
     from imbax.bench.command import bench
 
-    table, figure = bench(options, shlex.join(["imbax", *options.given]))
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-    print(f"figure: {figure}")
+    print(f"figure: {bench(options, shlex.join(['imbax', *options.given]))}")
     return 0
 
 

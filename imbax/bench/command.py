@@ -3,17 +3,18 @@
 from argparse import Namespace
 from pathlib import Path
 
-from rich.table import Table
-
 from imbax.bench.measure import Peers, cases, measure
-from imbax.bench.report import draw, table
+from imbax.bench.report import draw, show
 from imbax.errors import InputError
 
 __all__ = ["bench"]
 
 
-def bench(options: Namespace, command: str) -> tuple[Table, Path]:
-    """Measure what is missing in `options.out`; the table of all that is there, and the figure.
+def bench(options: Namespace, command: str) -> Path:
+    """Measure what is missing in `options.out`, print the table of all that is there, and draw it.
+
+    Returns:
+      Where the figure is.
 
     Raises:
       InputError: as `cases` and `measure` do; PyTorch is asked for and not installed.
@@ -28,7 +29,8 @@ def bench(options: Namespace, command: str) -> tuple[Table, Path]:
         small=options.small,
         command=command,
     )
-    return table(found), draw(found, options.out / "bench.png")
+    show(found)
+    return draw(found, options.out / "bench.png")
 
 
 def _torch() -> Peers:

@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from imbax.bench.kernels import KERNELS
 from imbax.errors import InputError
 from imbax.experiments.drawing import INK, LEGEND, OWN_COLOUR, log_scale, new_figure, save
 
-__all__ = ["draw", "frame", "table"]
+__all__ = ["draw", "frame", "show", "table"]
 
 _CASE = ["kernel", "batch", "rows", "features", "points", "width", "epochs", "runs"]
 
@@ -49,6 +50,12 @@ def frame(found: Mapping[str, Any]) -> pd.DataFrame:
         kind="stable",
         ignore_index=True,
     )
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """Print the table, whole where a terminal would be too narrow for its columns."""
+    console = Console()
+    Console(width=max(console.width, 160)).print(table(found))
 
 
 def table(found: Mapping[str, Any]) -> Table:
