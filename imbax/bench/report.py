@@ -100,11 +100,10 @@ def draw(found: Mapping[str, Any], path: Path) -> Path:
     names = list(rows["kernel"].unique())
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
-    figure, axes = new_figure(4.2 * columns, 3.6 * lines + 0.6, columns, rows=lines)
-    for ax, name in zip(axes, names, strict=False):
+    height = 3.6 * lines + 0.6
+    figure, axes = new_figure(4.2 * columns, height, len(names), columns=columns)
+    for ax, name in zip(axes, names, strict=True):
         _panel(ax, rows[rows["kernel"] == name], name)
-    for ax in axes[len(names) :]:
-        ax.set_axis_off()
     shown = {}
     for ax in axes:
         handles, labels = ax.get_legend_handles_labels()
