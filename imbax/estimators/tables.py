@@ -39,9 +39,10 @@ class Table:
         return [j for j, c in enumerate(self.columns) if str(c.dtype).split("(")[0] in kinds]
 
     def without_numbers(self) -> list[int]:
-        """The columns of categories or of text."""
-        text = [j for j, column in enumerate(self.columns) if _has_text(np.asarray(column))]
-        return sorted({*text, *(self.categories() if self.is_frame else [])})
+        """The columns of categories, of text, or of dates."""
+        every = enumerate(self.columns)
+        found = [j for j, column in every if _without_numbers(np.asarray(column))]
+        return sorted({*found, *(self.categories() if self.is_frame else [])})
 
     def encoded(self, categorical: np.ndarray) -> np.ndarray:
         """`[n, d]`, float64: numbers as they are; 0, 1, ... for what is in a categorical column."""
@@ -113,6 +114,8 @@ class TableSampler(BaseOverSampler):
             As it was given: columns have their names and dtypes.
         y : of shape (n_samples_new,)
         """
+        if _is_polars(y) and is_frame(y):
+            raise InputError("y is a polars DataFrame, expected a Series; take its column")
         table, labels = self._table(X), np.asarray(y) if _is_polars(y) else y
         made, labels = super().fit_resample(X if table is None else table, labels, **params)
         if table is not None:
@@ -152,10 +155,10 @@ def _is_polars(data) -> bool:
     return type(data).__module__.split(".")[0] == "polars"
 
 
-def _has_text(values) -> bool:
+def _without_numbers(values) -> bool:
     if values.dtype.kind == "O":
         return any(isinstance(value, str | bytes) for value in values)
-    return values.dtype.kind in "SU"
+    return values.dtype.kind in "SUMm"
 
 
 def _numbers_dtype(column) -> np.dtype:
