@@ -25,11 +25,13 @@ NEURAL = [name for name in names() if get(name).build and not get(name).needs_wi
 PROGRAMS = [name for name in NEURAL if len(get(name).settings) == 1 and not get(name).resumes]
 # What these show, the others share; `pytest -m thorough` asks them too.
 SHOWN = ("ce", "smote", "explicit_gradient", "meta_weight_net", "ldam_drw")
+# For what compiles a program of its own.
+FEW = ("ce", "explicit_gradient")
 
 
-def asked(names):
+def asked(names, shown=SHOWN):
     thorough = pytest.mark.thorough
-    return [pytest.param(n, marks=() if n in SHOWN else thorough) for n in names]
+    return [pytest.param(n, marks=() if n in shown else thorough) for n in names]
 
 
 # Two players amplify rounding until their paths part; its own test compares its first iterations.
@@ -153,7 +155,7 @@ def test_the_same_keys_give_the_same_bits_and_nothing_is_compiled_again(name):
     assert_same(again.curves, expected.curves)
 
 
-@pytest.mark.parametrize("name", asked(PROGRAMS))
+@pytest.mark.parametrize("name", asked(PROGRAMS, FEW))
 def test_the_compiled_program_equals_the_eager_one(name):
     method, run = get(name), of_run(cut().runs, 0)
     views = (
@@ -193,7 +195,7 @@ def assert_same_training(name, engine):
         assert_close(points, expected.progress.best.points, 1e-4)
 
 
-@pytest.mark.parametrize("name", asked(name for name in PROGRAMS if name not in CHAOTIC))
+@pytest.mark.parametrize("name", asked((n for n in PROGRAMS if n not in CHAOTIC), FEW))
 def test_batched_runs_equal_runs_in_turn(name):
     assert_same_training(name, VMAP)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import pickle
 
 import jax
 import numpy as np

@@ -28,21 +28,25 @@ def fails_of(estimator):
     return NETWORK_FAILS if type(estimator) in map(type, CLASSIFIERS.values()) else {}
 
 
-# One of each base class; `pytest -m thorough` asks the others too.
-SHOWN = ("SMOTE", "SUGAR", "DeepSMOTE", "ImbalancedMLPClassifier", "MESAClassifier")
+# One of each base class; `pytest -m thorough` asks the others too. Of those that are trained to
+# make rows, which compile anew for every shape, imbalanced-learn's checks only.
+SHOWN = ("SMOTE", "SUGAR", "ImbalancedMLPClassifier", "MESAClassifier")
+TRAINED = ("DeepSMOTE",)
 
 
-def thorough(estimator):
-    return () if type(estimator).__name__ in SHOWN else (pytest.mark.thorough,)
+def thorough(estimator, shown=SHOWN):
+    return () if type(estimator).__name__ in shown else (pytest.mark.thorough,)
 
 
-def checks_of(module, estimators):
+def checks_of(module, estimators, shown=SHOWN):
     """A library's checks; their mark holds a generator, which pytest no longer takes."""
     mark = module.parametrize_with_checks(estimators, expected_failed_checks=fails_of).mark
     names, cases = mark.args
     # Those that are expected to fail come as parameters with a mark.
     cases = [(getattr(c, "values", c), list(getattr(c, "marks", ()))) for c in cases]
-    cases = [pytest.param(*given, marks=[*marks, *thorough(given[0])]) for given, marks in cases]
+    cases = [
+        pytest.param(*given, marks=[*marks, *thorough(given[0], shown)]) for given, marks in cases
+    ]
     return pytest.mark.parametrize(names, cases, **mark.kwargs)
 
 
@@ -61,7 +65,7 @@ def test_scikit_learns_checks(estimator, check):
     quietly(check, estimator)
 
 
-@checks_of(imblearn_checks, SAMPLERS)
+@checks_of(imblearn_checks, SAMPLERS, SHOWN + TRAINED)
 def test_imbalanced_learns_checks(estimator, check):
     quietly(check, estimator)
 
@@ -116,7 +120,7 @@ def test_checks_that_fit_no_table(estimator, check):
     "check",
     [
         sklearn_checks.check_n_features_in,
-        imblearn_checks.check_samplers_preserve_dtype,
+        pytest.param(imblearn_checks.check_samplers_preserve_dtype, marks=pytest.mark.thorough),
     ],
 )
 def test_checks_of_cwgan_that_fit_tables(check):
