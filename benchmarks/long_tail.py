@@ -44,7 +44,7 @@ METHODS = {
 
 
 def of_images(name, data_home):
-    """Flat images of a long tail: class sizes fall geometrically to one RATIO-th of the first."""
+    """Flat images of a long tail: sizes fall geometrically to one RATIO-th of the first, or 8."""
     data = images(name, data_home)
     y = np.asarray(data.y)
     largest = np.bincount(y).min() if name == "digits" else MOST // 4

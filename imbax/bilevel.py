@@ -149,6 +149,7 @@ def outer_gradient(
     """
     synth, batch = _checked(x_synth, y_synth, w_synth, batch, num_steps)
     chex.assert_equal_shape_prefix([valid.x, valid.y, valid.w], 1, custom_message=_rows_of("valid"))
+    _check_method(method)
     if isinstance(params, Variables):
         steps = (loss_fn, params, synth, batch, step_size, num_steps)
         return _through_state(steps, valid, outer_loss_fn)
@@ -198,8 +199,7 @@ def bilevel_gradient(
     Raises:
       ValueError: unknown method, or no step.
     """
-    if method not in ("mixed", "unrolled"):
-        raise ValueError(f'method is "mixed" or "unrolled", got {method!r}')
+    _check_method(method)
     _check_steps(num_steps)
     fixed = fixed_loss_fn or (lambda theta: 0.0)
     route = _mixed if method == "mixed" else _unrolled
@@ -337,6 +337,11 @@ def _checked(x_synth, y_synth, w_synth, batch, num_steps):
             custom_message="x_synth [m, ...] and batch.x [n, ...] must have the same features",
         )
     return Batch(x_synth, y_synth, w_synth), batch
+
+
+def _check_method(method):
+    if method not in ("mixed", "unrolled"):
+        raise ValueError(f'method is "mixed" or "unrolled", got {method!r}')
 
 
 def _check_steps(num_steps):

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.types import ApplyFn, LossFn
+from imbax.types import ApplyFn, LossFn, Network
 
 __all__ = [
     "OBJECTIVES",
@@ -25,6 +25,7 @@ __all__ = [
     "pairwise_ranking",
     "smooth_average_precision",
     "supervised_loss",
+    "training_loss",
     "weighted_mean",
 ]
 
@@ -183,6 +184,23 @@ def supervised_loss(
 
     def loss_fn(params, x, y):
         return loss(apply_fn(params, x), y)
+
+    return loss_fn
+
+
+def training_loss(network: Network) -> LossFn:
+    """Cross-entropy of a network in training, as `bilevel.outer_gradient` takes it.
+
+    Of a network that keeps state it is a loss of `Network.with_key(params, key)`.
+    """
+    if network.train is None:
+        return supervised_loss(network.apply)
+
+    def loss_fn(learned, state, x, y, w):
+        kept, key = state
+        key, own = jax.random.split(key)
+        logits, kept = network.train(learned, kept, x, w, own)
+        return cross_entropy(logits, y), (kept, key)
 
     return loss_fn
 

@@ -167,6 +167,14 @@ class Network(NamedTuple):
         """The reverse of `variables`."""
         return variables.learned if self.train is None else variables
 
+    def with_key(self, params: Params, key: jax.Array) -> Params:
+        """With a key beside the state, from which each step in training takes its own."""
+        return params if self.train is None else params._replace(state=(params.state, key))
+
+    def without_key(self, params: Params) -> Params:
+        """The reverse of `with_key`."""
+        return params if self.train is None else params._replace(state=params.state[0])
+
     def forward(
         self, variables: Variables, x: jax.Array, w: jax.Array, key: jax.Array
     ) -> tuple[jax.Array, Any]:

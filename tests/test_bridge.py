@@ -1,5 +1,7 @@
 """Networks from Flax modules and functions: shapes, state, padding, mistakes."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +35,40 @@ class NoisyLinen(linen.Module):
         return linen.Dense(3)(linen.Dropout(0.5, deterministic=not train)(x))
 
 
-@pytest.mark.parametrize("given", [Noisy, NoisyLinen()], ids=["nnx", "linen"])
+class Told(nnx.Module):
+    """Told by an argument whether it trains."""
+
+    def __init__(self, features, classes, *, rngs):
+        self.norm = nnx.BatchNorm(features, momentum=0.5, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.linear = nnx.Linear(features, classes, rngs=rngs)
+
+    def __call__(self, x, train=False):
+        return self.linear(self.dropout(self.norm(x), deterministic=not train))
+
+
+class TwoSwitches(linen.Module):
+    @linen.compact
+    def __call__(self, x, train=False, deterministic=True):
+        x = linen.BatchNorm(use_running_average=not train, momentum=0.5)(x)
+        return linen.Dense(3)(linen.Dropout(0.5, deterministic=deterministic)(x))
+
+
+class Sower(linen.Module):
+    @linen.compact
+    def __call__(self, x, train=False):
+        self.sow("losses", "norm", jnp.abs(x).mean())
+        return linen.Dense(2)(x)
+
+
+STATEFUL = pytest.mark.parametrize(
+    "given",
+    [Noisy, partial(Noisy), NoisyLinen(), Told, TwoSwitches()],
+    ids=["nnx", "partial", "linen", "told", "two switches"],
+)
+
+
+@STATEFUL
 def test_a_network_with_state(given):
     network = as_network(given, 4, 3)
     params = network.init(jax.random.key(0))
@@ -52,7 +87,7 @@ def test_a_network_with_state(given):
     assert (every != network.apply(params, X)).any()
 
 
-@pytest.mark.parametrize("given", [Noisy, NoisyLinen()], ids=["nnx", "linen"])
+@STATEFUL
 def test_padding_is_in_no_statistic(given):
     network, w = as_network(given, 4, 3), ALL.at[jnp.array([1, 4])].set(0)
     params = network.init(jax.random.key(0))
@@ -98,7 +133,10 @@ def test_two_logits_are_one():
     [
         (linen.Dense(3), r"gives logits of shape \(3, 3\) for 3 rows, expected \(3, 2\)"),
         (3, "expected a Flax module, a pair of functions"),
-        ((lambda key: 0.0, lambda params: 0.0), "cannot be called: .*argument"),
+        ((lambda key: 0.0, lambda params: 0.0), "cannot be built or called: TypeError: .*argument"),
+        (lambda features, classes: {}[features], "cannot be built or called: KeyError: 4"),
+        (Noisy(4, 2, rngs=nnx.Rngs(0)), "is a Noisy that has its parameters; give its class"),
+        (Sower(), "has state that changes shape in training"),
     ],
 )
 def test_mistakes(given, message):

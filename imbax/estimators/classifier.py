@@ -18,20 +18,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from imbax.data.preprocess import SCALINGS, Scaling, scale
 from imbax.errors import InputError
 from imbax.estimators.base import FIT, refuse_several_targets, seed_of, size, stream
-from imbax.networks.bridge import as_network
-from imbax.networks.mlp import mlp
+from imbax.estimators.networks import ACTIVATIONS, network_of
 from imbax.programs import Programs, piece_of, programs_of
 from imbax.training import Program
-from imbax.types import Network
 
 __all__ = ["Members", "NeuralClassifier", "check_validation", "inside_of"]
 
-_ACTIVATIONS = {
-    "relu": jax.nn.relu,
-    "tanh": jnp.tanh,
-    "logistic": jax.nn.sigmoid,
-    "identity": lambda x: x,
-}
 # Rows whose probabilities are computed at a time.
 _BLOCK = 8192
 
@@ -59,7 +51,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     _parameter_constraints = {  # noqa: RUF012
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(_ACTIVATIONS))],
+        "activation": [StrOptions(set(ACTIVATIONS))],
         "network": [callable, tuple, None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
@@ -148,7 +140,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _network_with(self, cosine_scale):
         hidden = tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
         sizes = self.n_features_in_, hidden, self.activation, len(self.classes_)
-        return _network_of(self.network, *sizes, cosine_scale)
+        return network_of(self.network, *sizes, cosine_scale)
 
     def _has_validation(self):
         return self.early_stopping or self.fold_ensemble or self._validates
@@ -366,14 +358,6 @@ def _probabilities(apply, params, shift, x):
         return jax.nn.softmax(logits + shift)
 
     return jax.lax.map(lambda member: of_member(*member), (params, shift)).mean(0)
-
-
-@lru_cache(maxsize=32)
-def _network_of(given, features, hidden, activation, classes, cosine_scale) -> Network:
-    """The user's network, or an MLP."""
-    if given is not None:
-        return as_network(given, features, classes)
-    return mlp(features, hidden, _ACTIVATIONS[activation], cosine_scale, classes)
 
 
 @lru_cache(maxsize=16)

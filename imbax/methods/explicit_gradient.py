@@ -28,10 +28,11 @@ import jax.numpy as jnp
 
 from imbax.bilevel import inner_update, outer_gradient
 from imbax.density import log_density
-from imbax.losses import OBJECTIVES, cross_entropy, supervised_loss, weighted_mean
+from imbax.losses import OBJECTIVES, cross_entropy, supervised_loss, training_loss, weighted_mean
 from imbax.methods.class_smote import slots
 from imbax.methods.points import (
     bounding_box,
+    cycle,
     deviations,
     hold,
     jitter,
@@ -214,9 +215,11 @@ def explicit_gradient(network: Network, config: Config) -> Program:
       ValueError: an option that is none of those its field names.
     """
     _check(config)
+    loss_fn = training_loss(network)
 
     def outer_loss_fn(params, rows):
-        return OBJECTIVES[config.outer_loss](network.apply(params, rows.x), rows.y, rows.w)
+        logits = network.apply(network.without_key(params), rows.x)
+        return OBJECTIVES[config.outer_loss](logits, rows.y, rows.w)
 
     def begin(key, problem, hparams, theta_0):
         if theta_0 is None:
@@ -229,9 +232,9 @@ def explicit_gradient(network: Network, config: Config) -> Program:
         train = problem.train._replace(w=problem.train.w * (1 - state.outer_part))
         batches = shuffled_minibatches(train_key, train, config.batch_size)
         outer_rows = _outer_rows(config.outer, problem, state.outer_part)
-        outer_order, outer_window = _cycle(outer_key, outer_rows.w, config.outer_batch_size)
+        outer_order, outer_window = cycle(outer_key, outer_rows.w, config.outer_batch_size)
         # The points are put in this epoch's order once, so that each batch of them is a slice.
-        order, window = _cycle(synth_key, state.w_synth, config.synth_batch_size)
+        order, window = cycle(synth_key, state.w_synth, config.synth_batch_size)
         kept = [leaf[order] for leaf in (state.x_start, state.y_synth, state.w_synth)]
 
         def one_batch(carry, number, drawn):
@@ -239,7 +242,7 @@ def explicit_gradient(network: Network, config: Config) -> Program:
             points, at = window(number)
             x_start, y_synth, w_synth = map(points, kept)
             now = state._replace(
-                params=params,
+                params=network.with_key(params, jax.random.fold_in(dropping, number)),
                 x_synth=points(x_synth),
                 x_start=x_start,
                 y_synth=y_synth,
@@ -247,16 +250,15 @@ def explicit_gradient(network: Network, config: Config) -> Program:
             )
             outer = outer_rows.take(outer_window(number)[0](outer_order))
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
-            loss_fn = _training_loss(network, jax.random.fold_in(dropping, number))
             after, info = step(loss_fn, config, hparams, now, batch, outer, outer_loss_fn)
             x_synth = jax.lax.dynamic_update_slice_in_dim(x_synth, after.x_synth, at, 0)
-            return (after.params, x_synth), info
+            return (network.without_key(after.params), x_synth), info
 
         with jax.default_matmul_precision("float32"):
             carry = (state.params, state.x_synth[order])
             (params, x_synth), info = each_batch(one_batch, carry, batches)
-            loss_fn = supervised_loss(network.apply)
-            loss = _loss_of_first_batches(loss_fn, params, train, batches)
+            predicted = supervised_loss(network.apply)
+            loss = _loss_of_first_batches(predicted, params, train, batches)
         x_synth = x_synth[jnp.argsort(order)]
         return state._replace(params=params, x_synth=x_synth, info=info), loss
 
@@ -273,18 +275,6 @@ def explicit_gradient(network: Network, config: Config) -> Program:
 
 # The name of an epoch's random stream beside those of its batches.
 _DROPOUT = 3
-
-
-def _training_loss(network, key):
-    """Cross-entropy of the network in training, as `step` takes it."""
-    if network.train is None:
-        return supervised_loss(network.apply)
-
-    def loss_fn(learned, state, x, y, w):
-        logits, state = network.train(learned, state, x, w, key)
-        return cross_entropy(logits, y), state
-
-    return loss_fn
 
 
 def _check(config):
@@ -314,23 +304,6 @@ def _outer_rows(outer, problem, part) -> Rows:
     if outer == "train":
         return problem.train
     return problem.train._replace(w=problem.train.w * part)
-
-
-def _cycle(key, w, batch_size):
-    """Walk over the rows with weight in a random order, batch by batch, again and again.
-
-    Returns the order `[n]` and a function from the batch number to (the function that slices an
-    array in that order, the slice's start). The last batch of a round reaches back to be full.
-    """
-    size = min(batch_size, w.shape[0])
-    count = (w > 0).sum()
-    batches = jnp.maximum(-(-count // size), 1)
-
-    def window(number):
-        first = jnp.clip((number % batches) * size, 0, jnp.maximum(count - size, 0))
-        return (lambda a: jax.lax.dynamic_slice_in_dim(a, first, size)), first
-
-    return random_order(key, w), window
 
 
 def _inner_weights(inner, batch, w_synth, eta1):

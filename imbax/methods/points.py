@@ -1,13 +1,16 @@
 """Where synthetic points start, and where they may go."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from imbax.class_losses import class_counts
 from imbax.methods.class_smote import Classes, by_class
+from imbax.training import random_order
 from imbax.types import Rows
 
-__all__ = ["bounding_box", "deviations", "hold", "jitter", "smaller_classes", "within"]
+__all__ = ["bounding_box", "cycle", "deviations", "hold", "jitter", "smaller_classes", "within"]
 
 
 def smaller_classes(
@@ -66,3 +69,22 @@ def hold(x: jax.Array, start: jax.Array, columns: tuple[int, ...]) -> jax.Array:
     """Points `[m, d]` with some columns as they started."""
     columns = jnp.array(columns)
     return x.at[:, columns].set(start[:, columns])
+
+
+def cycle(
+    key: jax.Array, w: jax.Array, batch_size: int
+) -> tuple[jax.Array, Callable[[jax.Array], tuple[Callable, jax.Array]]]:
+    """Walk over the rows with weight in a random order, batch by batch, again and again.
+
+    Returns the order `[n]` and a function from the batch number to (the function that slices an
+    array in that order, the slice's start). The last batch of a round reaches back to be full.
+    """
+    size = min(batch_size, w.shape[0])
+    count = (w > 0).sum()
+    batches = jnp.maximum(-(-count // size), 1)
+
+    def window(number):
+        first = jnp.clip((number % batches) * size, 0, jnp.maximum(count - size, 0))
+        return (lambda a: jax.lax.dynamic_slice_in_dim(a, first, size)), first
+
+    return random_order(key, w), window

@@ -30,8 +30,8 @@ from imbax.types import Network, Params, Rows, Variables
 
 __all__ = ["Context", "Hparams", "State", "supervised"]
 
-# The name of an epoch's random stream beside that of its batches.
-_DROPOUT = 1
+# The name of an epoch's random stream beside that of its batches, which may use small numbers.
+_DROPOUT = 2**31 - 1
 
 
 class Hparams(NamedTuple):

@@ -1,6 +1,7 @@
 """From what users have for a network, Flax modules and pure functions, to a `Network`."""
 
 import inspect
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,8 +13,8 @@ from imbax.types import Network, Variables
 
 __all__ = ["as_network"]
 
-# What Linen modules call the argument that says whether they train, and its value when they do.
-_LINEN_SWITCHES = {
+# What modules call the argument that says whether they train, and its value when they do.
+_SWITCHES = {
     "train": True,
     "training": True,
     "is_training": True,
@@ -31,29 +32,43 @@ def as_network(given: Any, features: int, classes: int) -> Network:
 
     Args:
       given: a `Network`; a pair `(init, apply)` of functions, `key -> params` and
-        `(params, x) -> logits`; a Linen module that is called as `module(x)`, or also with one of
-        the arguments train, training, is_training, deterministic and use_running_average; a class
-        of NNX modules, or a function, called as `given(features, classes, rngs=rngs)`, whose module
-        is called as `module(x)`; or a function called as `given(features, classes)` that gives any
-        of the others.
+        `(params, x) -> logits`; a Linen module; a class of NNX modules, or a function, called as
+        `given(features, classes, rngs=rngs)`; or a function called as `given(features, classes)`
+        that gives any of the others. Modules are called as `module(x)`, and told whether they train
+        where they take train, training, is_training, deterministic or use_running_average.
       features: d, columns of x `[n, d]`.
       classes: K >= 2.
 
     Raises:
-      InputError: it is none of these, or its logits have another shape.
+      InputError: it is none of these, it cannot be built or called, its logits have another shape,
+        or its state changes shape in training.
     """
-    network = _network(given, features, classes)
     rows = jax.ShapeDtypeStruct((3, features), jnp.float32)
     try:
+        network = _network(given, features, classes)
         params = jax.eval_shape(lambda key: network.init(key, None), jax.random.key(0))
         shape = jax.eval_shape(network.apply, params, rows).shape
-    except TypeError as error:
-        raise InputError(f"network={given!r} cannot be called: {error}") from error
+        state = network.variables(params).state
+        if network.train is not None:
+            w, key = jax.ShapeDtypeStruct((3,), jnp.float32), jax.random.key(0)
+            _, state = jax.eval_shape(network.train, *params, rows, w, key)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's code raises
+        said = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"network={given!r} cannot be built or called: {type(error).__name__}: {said}"
+        ) from error
     allowed = [(3, classes)] + [(3,), (3, 1)] * (classes == 2)
     if shape not in allowed:
         raise InputError(
             f"network={given!r} gives logits of shape {shape} for 3 rows, expected "
             f"{' or '.join(map(str, allowed))}"
+        )
+    if network.train is not None and not _same_shapes(state, params.state):
+        raise InputError(
+            f"network={given!r} has state that changes shape in training; keep statistics only, "
+            "and sow nothing"
         )
     return network if len(shape) == 1 or classes > 2 else _of_one_logit(network)
 
@@ -65,12 +80,20 @@ def _network(given, features, classes):
         return _of_functions(*given)
     if isinstance(given, linen.Module):
         return _of_linen(given, features)
+    if isinstance(given, nnx.Module):
+        raise InputError(
+            f"network is a {type(given).__name__} that has its parameters; give its class, or a "
+            "function (features, classes, rngs) that makes one"
+        )
     if not callable(given):
         raise InputError(
             f"network={given!r}, expected a Flax module, a pair of functions (init, apply), or a "
             "function of (features, classes) that gives one"
         )
-    is_module = isinstance(given, type) and issubclass(given, nnx.Module)
+    made = given
+    while isinstance(made, partial):
+        made = made.func
+    is_module = isinstance(made, type) and issubclass(made, nnx.Module)
     if is_module or "rngs" in inspect.signature(given).parameters:
         return _of_nnx(lambda rngs: given(features, classes, rngs=rngs))
     return _network(given(features, classes), features, classes)
@@ -78,6 +101,12 @@ def _network(given, features, classes):
 
 def _of_functions(init, apply):
     return Network(lambda key, live=None: init(key), apply)
+
+
+def _switched(module, training):
+    """The arguments that tell a module whether it trains."""
+    named = inspect.signature(module.__call__).parameters
+    return {name: on is training for name, on in _SWITCHES.items() if name in named}
 
 
 def _of_nnx(make):
@@ -99,12 +128,12 @@ def _of_nnx(make):
         learned, state = params if stateful else (params, {})
         module = merged(learned, state, jax.random.key(0))
         module.eval()
-        return module(x)
+        return module(x, **_switched(module, False))
 
     def train(learned, state, x, w, key):
         module = merged(learned, state, key)
         module.train()
-        logits = module(_without_padding(x, w))
+        logits = module(_without_padding(x, w), **_switched(module, True))
         _, _, _, kept = nnx.split(module, nnx.Param, nnx.RngState, ...)
         return logits, nnx.to_pure_dict(kept)
 
@@ -114,24 +143,21 @@ def _of_nnx(make):
 def _seeded(streams, key):
     """The state of random streams that start from a key; each is given its own."""
     leaves, structure = jax.tree.flatten(streams)
-    is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)  # noqa: E731
-    filled = [
-        jax.random.fold_in(key, number) if is_key(leaf) else jnp.zeros(leaf.shape, leaf.dtype)
-        for number, leaf in enumerate(leaves)
-    ]
-    return jax.tree.unflatten(structure, filled)
+
+    def start(number, leaf):
+        if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jnp.zeros(leaf.shape, leaf.dtype)
+        own = jax.random.fold_in(key, number)
+        return jax.random.split(own, leaf.shape) if leaf.shape else own
+
+    return jax.tree.unflatten(structure, [start(*each) for each in enumerate(leaves)])
 
 
 def _of_linen(module, features):
-    named = inspect.signature(module.__call__).parameters
-    switch = next((name for name in _LINEN_SWITCHES if name in named), None)
-
-    def switched(training):
-        return {} if switch is None else {switch: _LINEN_SWITCHES[switch] is training}
-
     def init_all(key):
         streams = {"params": key, "dropout": jax.random.fold_in(key, 1)}
-        return dict(module.init(streams, jnp.zeros((2, features)), **switched(False)))
+        rows = jnp.zeros((2, features))
+        return dict(module.init(streams, rows, **_switched(module, False)))
 
     def init(key, live=None):
         state = init_all(key)
@@ -140,18 +166,22 @@ def _of_linen(module, features):
 
     def apply(params, x):
         learned, state = params if stateful else (params, {})
-        return module.apply({"params": learned, **state}, x, **switched(False))
+        return module.apply({"params": learned, **state}, x, **_switched(module, False))
 
     def train(learned, state, x, w, key):
         x, variables = _without_padding(x, w), {"params": learned, **state}
-        logits, moved = module.apply(
-            variables, x, **switched(True), mutable=list(state), rngs={"dropout": key}
-        )
+        more = {"mutable": list(state), "rngs": {"dropout": key}}
+        logits, moved = module.apply(variables, x, **_switched(module, True), **more)
         return logits, state | moved
 
     shapes = jax.eval_shape(init_all, jax.random.key(0))
-    stateful = switch is not None or set(shapes) != {"params"}
+    stateful = bool(_switched(module, True)) or set(shapes) != {"params"}
     return Network(init, apply, train if stateful else None)
+
+
+def _same_shapes(one, other):
+    shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)  # noqa: E731
+    return shapes(one) == shapes(other)
 
 
 def _without_padding(x, w):

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import pickle
+from functools import partial
 
 import jax
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
-from flax import nnx
+from flax import linen, nnx
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline
 from quick_classifiers import CLASSIFIERS, MESA, quick_classifier
@@ -29,6 +30,7 @@ from sklearn.model_selection import (
 
 import imbax
 from imbax import ExplicitGradientClassifier, ExplicitGradientOverSampler, InputError
+from imbax.estimators.networks import network_of
 
 EACH = pytest.mark.parametrize("name", CLASSIFIERS)
 
@@ -350,11 +352,11 @@ def test_a_loss_and_a_network_of_ones_own():
 class Normalized(nnx.Module):
     """With batch statistics and dropout."""
 
-    def __init__(self, features, classes, *, rngs):
-        self.hidden = nnx.Linear(features, 16, rngs=rngs)
-        self.norm = nnx.BatchNorm(16, momentum=0.9, rngs=rngs)
+    def __init__(self, features, classes, *, width=16, rngs):
+        self.hidden = nnx.Linear(features, width, rngs=rngs)
+        self.norm = nnx.BatchNorm(width, momentum=0.9, rngs=rngs)
         self.dropout = nnx.Dropout(0.1, rngs=rngs)
-        self.last = nnx.Linear(16, classes, rngs=rngs)
+        self.last = nnx.Linear(width, classes, rngs=rngs)
 
     def __call__(self, x):
         return self.last(self.dropout(jax.nn.relu(self.norm(self.hidden(x)))))
@@ -376,6 +378,15 @@ def test_a_network_that_keeps_state(name, classes):
     np.testing.assert_array_equal(again, proba)
     if name == "ExplicitGradientClassifier":
         assert (fitted.x_synth_ != fitted.x_start_).any(1).mean() > 0.9
+
+
+def test_copies_of_a_network_are_one_program():
+    given = partial(Normalized, width=3)
+    of = lambda given: network_of(given, 4, (), "relu", 2, None)  # noqa: E731
+    assert of(given) is of(copy.deepcopy(given)) is not of(partial(Normalized, width=4))
+    with pytest.raises(InputError, match="give its options as tuples, not lists"):
+        of(linen.Sequential([linen.Dense(3), linen.Dense(1)]))
+    assert of(linen.Sequential((linen.Dense(3), linen.Dense(1)))).train is None
 
 
 def test_a_network_that_keeps_state_where_it_cannot_be():

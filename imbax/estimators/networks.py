@@ -1,0 +1,64 @@
+"""The network of a classifier, the user's own or a perceptron; for equal options the same."""
+
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from imbax.errors import InputError
+from imbax.networks.bridge import as_network
+from imbax.networks.mlp import mlp
+from imbax.types import Network
+
+__all__ = ["ACTIVATIONS", "network_of"]
+
+ACTIVATIONS = {
+    "relu": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "logistic": jax.nn.sigmoid,
+    "identity": lambda x: x,
+}
+
+
+class _Partial(NamedTuple):
+    """A `functools.partial` that is equal to another of the same parts."""
+
+    func: Any
+    args: tuple
+    keywords: tuple
+
+
+def network_of(
+    given: Any,
+    features: int,
+    hidden: tuple[int, ...],
+    activation: str,
+    classes: int,
+    cosine_scale: float | None,
+) -> Network:
+    """What `as_network` makes of `given`, or of None an MLP with the other options.
+
+    Raises:
+      InputError: as `as_network`; or `given` cannot be compared with others.
+    """
+    parts = given
+    if isinstance(given, partial):
+        parts = _Partial(given.func, given.args, tuple(sorted(given.keywords.items())))
+    try:
+        hash(parts)
+    except Exception as error:
+        raise InputError(
+            f"network={given!r} cannot be told from others ({error}); give its options as tuples, "
+            "not lists"
+        ) from error
+    return _kept(parts, features, hidden, activation, classes, cosine_scale)
+
+
+@lru_cache(maxsize=32)
+def _kept(given, features, hidden, activation, classes, cosine_scale):
+    if isinstance(given, _Partial):
+        given = partial(given.func, *given.args, **dict(given.keywords))
+    if given is not None:
+        return as_network(given, features, classes)
+    return mlp(features, hidden, ACTIVATIONS[activation], cosine_scale, classes)
