@@ -4,13 +4,16 @@ from functools import partial
 from numbers import Real
 
 import numpy as np
-from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE, RandomOverSampler
+from imblearn.over_sampling import RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from imbax.class_losses import effective_number_weights
 from imbax.errors import InputError
+from imbax.estimators.adasyn import ADASYN
+from imbax.estimators.borderline_smote import BorderlineSMOTE
 from imbax.estimators.classifier import NeuralClassifier
+from imbax.estimators.smote import SMOTE
 from imbax.losses import cross_entropy
 from imbax.methods import get
 from imbax.methods import loss_methods as lm
