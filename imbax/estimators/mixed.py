@@ -24,7 +24,10 @@ _nearest = jax.jit(nearest, static_argnums=3)
 
 
 class MixedOverSampler(OverSampler):
-    """An over-sampler of rows between two others, whose categories are those of the nearer one."""
+    """An over-sampler of rows between two others.
+
+    Their categories are those of the nearer one, or those `_voted` by its neighbours, as in SMOTE.
+    """
 
     _parameter_constraints = {  # noqa: RUF012
         **OverSampler._parameter_constraints,
@@ -34,7 +37,7 @@ class MixedOverSampler(OverSampler):
     def _table(self, X):
         if self.categorical_features is None:
             return super()._table(X)
-        if not (is_frame(X) or isinstance(X, list)):
+        if not (is_frame(X) or isinstance(X, list | tuple)):
             X = check_array(X, dtype=None, ensure_all_finite=False)
         return Table(X)
 
@@ -76,10 +79,11 @@ class MixedOverSampler(OverSampler):
                     f"categorical_features has {column!r}, which is no column of X"
                     + did_you_mean(column, map(str, names))
                 )
-            if not 0 <= column < len(names):
+            whole = np.ndim(column) == 0 and np.asarray(column).dtype.kind in "iu"
+            if not (whole and 0 <= column < len(names)):
                 raise InputError(
                     f"categorical_features has {column}, expected positions of columns from 0 to "
-                    f"{len(names) - 1}"
+                    f"{len(names) - 1}, whole numbers"
                 )
         return np.unique(np.array(columns, int))
 

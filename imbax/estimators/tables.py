@@ -1,5 +1,6 @@
 """Tables of pandas, polars or NumPy as arrays of numbers, and new rows of them back."""
 
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ class Table:
     """A table as the user has it, `[n, d]`: a frame of pandas or polars, an array, or lists."""
 
     def __init__(self, given: Any):
-        self.given = np.array(given, object) if isinstance(given, list) else given
+        if type(given).__name__ == "LazyFrame":
+            raise InputError("X is a polars LazyFrame, expected a DataFrame; collect() it first")
+        self.given = _rows(given) if isinstance(given, list | tuple) else given
         self.is_list, self.is_frame = isinstance(given, list), is_frame(given)
         # Of each column of categories, rows that have one each.
         self._examples: dict[int, np.ndarray] = {}
@@ -40,9 +43,8 @@ class Table:
 
     def without_numbers(self) -> list[int]:
         """The columns of categories, of text, or of dates."""
-        every = enumerate(self.columns)
-        found = [j for j, column in every if _without_numbers(np.asarray(column))]
-        return sorted({*found, *(self.categories() if self.is_frame else [])})
+        known = self.categories() if self.is_frame else []
+        return [j for j, c in enumerate(self.columns) if j in known or _without_numbers(c)]
 
     def encoded(self, categorical: np.ndarray) -> np.ndarray:
         """`[n, d]`, float64: numbers as they are; 0, 1, ... for what is in a categorical column."""
@@ -50,11 +52,17 @@ class Table:
 
         encoded = np.empty(self.given.shape)
         for j, column in enumerate(self.columns):
-            if j in categorical:
-                encoded[:, j], _ = factorize(np.asarray(column), use_na_sentinel=False)
-                self._examples[j] = np.unique(encoded[:, j], return_index=True)[1]
-            else:
-                encoded[:, j] = np.asarray(column, np.float64)
+            try:
+                if j in categorical:
+                    encoded[:, j], _ = factorize(np.asarray(column), use_na_sentinel=False)
+                    self._examples[j] = np.unique(encoded[:, j], return_index=True)[1]
+                else:
+                    encoded[:, j] = np.asarray(column, np.float64)
+            except (TypeError, ValueError) as error:
+                wanted = "string or number, as its category" if j in categorical else "number"
+                raise InputError(
+                    f"column {self.names[j]!r} of X: {error}; give each row one {wanted}"
+                ) from None
         return encoded
 
     def extended(self, made: np.ndarray, moved: np.ndarray | None = None) -> Any:
@@ -115,7 +123,8 @@ class TableSampler(BaseOverSampler):
         y : of shape (n_samples_new,)
         """
         if _is_polars(y) and is_frame(y):
-            raise InputError("y is a polars DataFrame, expected a Series; take its column")
+            kind = type(y).__name__
+            raise InputError(f"y is a polars {kind}, expected a Series; take its column")
         table, labels = self._table(X), np.asarray(y) if _is_polars(y) else y
         made, labels = super().fit_resample(X if table is None else table, labels, **params)
         if table is not None:
@@ -129,15 +138,18 @@ class TableSampler(BaseOverSampler):
     def _numeric(self, X):
         """What was given as X, to be validated; InputError if it has columns without numbers."""
         X = X.given if isinstance(X, Table) else X
+        if isinstance(X, list | tuple) and np.asarray(X).dtype.kind not in "biufc":
+            X = np.array(X, object)
         if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
             self._refuse_text(Table(X))
+        if _is_polars(X) and is_frame(X):
+            X = X.cast({column.name: float for column in X if column.dtype.is_decimal()})
         return X.sparse.to_dense() if hasattr(X, "sparse") else X
 
     def _refuse_text(self, table, categorical=()):
         if wrong := [j for j in table.without_numbers() if j not in categorical]:
-            told = (
-                f"X has columns without numbers, {shortened([repr(table.names[j]) for j in wrong])}"
-            )
+            names = shortened([repr(table.names[j]) for j in wrong])
+            told = f"X has columns without numbers, {names}"
             if hasattr(self, "categorical_features"):
                 raise InputError(f"{told}; name them in categorical_features")
             raise InputError(
@@ -148,20 +160,40 @@ class TableSampler(BaseOverSampler):
 
 def is_frame(data) -> bool:
     """Whether it is a DataFrame of pandas or polars."""
-    return hasattr(data, "columns") and hasattr(data, "dtypes")
+    return hasattr(type(data), "columns") and hasattr(type(data), "dtypes")
 
 
 def _is_polars(data) -> bool:
     return type(data).__module__.split(".")[0] == "polars"
 
 
-def _without_numbers(values) -> bool:
-    if values.dtype.kind == "O":
-        return any(isinstance(value, str | bytes) for value in values)
-    return values.dtype.kind in "SUMm"
+def _rows(given) -> np.ndarray:
+    """Lists as an array of objects `[n, d]`."""
+    try:
+        rows = np.array(given, object)
+    except ValueError:  # a column has sequences of several lengths
+        rows = np.empty(len(given))
+    if rows.ndim != 2:
+        raise InputError(
+            f"X is a {type(given).__name__} of shape {rows.shape}, expected (n_samples, "
+            "n_features); give rows of one length, with one value in each column"
+        )
+    return rows
+
+
+def _without_numbers(column) -> bool:
+    if _is_polars(column):
+        return not (column.dtype.is_numeric() or str(column.dtype) in ("Boolean", "Null"))
+    if column.dtype.kind != "O":  # M: pandas' dates of a time zone too
+        return column.dtype.kind in "SUMm"
+    known = str | bytes | timedelta | np.datetime64 | np.timedelta64
+    # Dates, times, pandas' periods and its NaT have strftime.
+    return any(isinstance(v, known) or hasattr(v, "strftime") for v in np.asarray(column))
 
 
 def _numbers_dtype(column) -> np.dtype:
     """NumPy's, of a column of numbers, be it of pandas' nullable ones or of Python's own."""
     dtype = getattr(column.dtype, "numpy_dtype", np.asarray(column).dtype)
-    return np.array(column.tolist()).dtype if dtype.kind == "O" else dtype
+    if dtype.kind == "O":
+        dtype = np.array(np.asarray(column).tolist()).dtype
+    return np.dtype(float) if dtype.kind == "O" else dtype  # of Decimals

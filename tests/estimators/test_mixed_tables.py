@@ -1,5 +1,7 @@
 """Frames of pandas and polars in and out; categories beside numbers, by brute force."""
 
+from datetime import date, time, timedelta
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -201,6 +203,7 @@ def test_bad_tables_are_told():
         "without numbers, 'word'; name": ("auto", frame),
         "has 'hue', which is no column of X; there are": (["hue"], frame),
         "has 6, expected positions of columns from 0 to 5": ([6], array),
+        "has 1.5, expected positions of columns from 0 to 5, whole": ([1.5], array),
         "has 2 truth values, expected one for each of the 6": ([True, False], frame),
     }
     for message, (categories, table) in wrong.items():
@@ -210,3 +213,76 @@ def test_bad_tables_are_told():
         SMOTE(categorical_features=[0], image_shape=(2, 3)).fit(frame, LABELS)
     with pytest.raises(ValueError, match="NaN"):
         SMOTE(categorical_features=[0]).fit([[1, np.nan], [2, 3.0]], [0, 1])
+
+
+DAYS = [None, *(date(2020, 1, 1) + timedelta(day) for day in range(N - 1))]
+STAMPS = pd.Series(pd.to_datetime(DAYS))
+DATES = {
+    "polars date": pl.Series(DAYS),
+    "polars time": pl.Series([None, *[time(1)] * (N - 1)]),
+    "polars duration": pl.Series(DAYS).diff(),
+    "pandas": STAMPS,
+    "zone": STAMPS.dt.tz_localize("UTC"),
+    "period": STAMPS.dt.to_period("D"),
+    "timedelta": STAMPS.diff(),
+    "objects": pd.Series(DAYS, dtype=object),
+}
+
+
+@pytest.mark.parametrize("kind", DATES)
+def test_dates_are_no_numbers(kind):
+    """Nor where some are missing; they may be categories."""
+    dates = DATES[kind]
+    frame = (pl if isinstance(dates, pl.Series) else pd).DataFrame({"when": dates, "word": LABELS})
+    rows = [[value, word] for value, word in zip(dates, LABELS, strict=True)]
+    for table, name in ((frame, "'when'"), (rows, "0"), (np.array(rows, object), "0")):
+        for categories in (None, [1]):
+            with pytest.raises(InputError, match=f"without numbers, {name}"):
+                SMOTE(categorical_features=categories).fit(table, LABELS)
+    SMOTE(categorical_features=[0, 1]).fit(frame, LABELS)
+
+
+def test_decimals_and_tuples_of_rows():
+    _, polars = numbers()
+    decimals = polars.with_columns(pl.col("real").cast(pl.Decimal(10, 2)))
+    given, _ = SMOTE(random_state=0).fit_resample(decimals, LABELS)
+    other, _ = SMOTE(random_state=0).fit_resample(
+        decimals.with_columns(pl.col("real").cast(pl.Float64)), LABELS
+    )
+    assert given.schema == decimals.schema
+    assert given[:N].equals(decimals)
+    new = given["real"][N:].cast(pl.Float64)
+    np.testing.assert_allclose(new, other["real"][N:], atol=0.00501)
+    array = mixed()[2]
+    sampler = SMOTE(categorical_features=[1, 5], random_state=0)
+    of_rows, _ = sampler.fit_resample(tuple(map(tuple, array)), LABELS)
+    np.testing.assert_array_equal(of_rows, sampler.fit_resample(array, LABELS)[0])
+
+
+@pytest.mark.parametrize(
+    ("message", "x"),
+    {
+        r"list of shape \(60,\), expected .*; give rows": [1.0] * N,
+        r"list of shape \(60,\), expected": [[1, 2]] * (N - 1) + [[1]],
+        r"list of shape \(60, 2, 1\), expected": [[[1], [2]]] * N,
+        r"tuple of shape \(60,\), expected": (1.0,) * N,
+        r"a polars LazyFrame, expected a DataFrame; collect\(\)": numbers()[1].lazy(),
+        r"column 1 of X: unhashable type: 'list'; give each row one string": [[1, [2]]] * N,
+        r"column 'b' of X: unhashable type: 'dict'": pd.DataFrame({"a": 1, "b": [{}] * N}),
+        r"column 'b' of X: .*; give": pl.DataFrame({"a": [1] * N, "b": [{"c": 1}] * N}),
+        r"column 0 of X: float.*; give each row one number": [[{}, "a"]] * N,
+    }.items(),
+)
+def test_what_is_no_table_is_told(message, x):
+    with pytest.raises(InputError, match=message):
+        SMOTE(categorical_features=[1]).fit_resample(x, LABELS)
+    with pytest.raises(InputError, match=message):
+        SMOTE(categorical_features=[1]).fit(x, LABELS)
+
+
+def test_labels_of_polars_are_a_series():
+    for y in (pl.DataFrame({"y": LABELS}), pl.LazyFrame({"y": LABELS})):
+        with pytest.raises(InputError, match="Frame, expected a Series; take its column"):
+            SMOTE().fit_resample(numbers()[1], y)
+    with pytest.raises(InputError, match=r"collect\(\) it first"):
+        SMOTE().fit_resample(numbers()[1].lazy(), LABELS)
