@@ -218,7 +218,17 @@ def test_an_unfinished_training_of_other_seeds_or_a_damaged_one_is_not_used(tmp_
     assert lab._begun(path, [0]) is None
 
 
-@pytest.mark.parametrize("name", ["smote", "amdo", "mc_ccr", "mc_rbo", "bagan", "gamo"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "smote",
+        "amdo",
+        "mc_ccr",
+        "mc_rbo",
+        "gamo",
+        pytest.param("bagan", marks=pytest.mark.thorough),
+    ],
+)
 def test_every_over_sampler_gives_as_many_images_of_each_class(name):
     plan, method = image_plan(toy(), [0], PROTOCOL), image_method(name)
     fitted = {}
