@@ -6,6 +6,7 @@ import itertools
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -201,8 +202,45 @@ def test_a_peer_that_does_not_work_is_named_and_the_others_go_on(tmp_path):
     assert "  torch.compile (loop) does not work: no compiler" in said
     assert found["relative_difference"] == {"a": 0}
     said.clear()
-    measure.measure(cases, path, **options)
-    assert not said, "what does not work is not tried again"
+    again = measure.measure(cases, path, **options)
+    assert len(said) == 2, "what does not work is tried again"
+    assert again["measurements"] == found["measurements"], "and nothing else"
+
+
+@pytest.fixture
+def instant(monkeypatch):
+    """A machine that takes no time, and imbax on it."""
+    work = timing.Workload(lambda: None, operations=2.0, bytes=2.0)
+    machine = [timing.Reference(kind, work) for kind in ("memory", "float32", "default")]
+    monkeypatch.setattr(measure, "references", lambda small: machine)
+    each = partial(measure.Contender, "imbax", workload=lambda: work)
+    monkeypatch.setattr(measure, "_ours", lambda case, strategies: [each(s) for s in strategies])
+    return work
+
+
+def test_figures_of_contenders_that_are_not_asked_for_stay(instant, tmp_path):
+    peer = measure.Contender("torch eager", "loop", lambda: instant)
+    peers = measure.Peers({}, lambda names: {}, lambda case: [peer])
+    path, cases = tmp_path / "bench.json", measure.cases(["smote"], [1, 4])
+    quiet = {"say": lambda line: None}
+    measure.measure(cases, path, rounds=1, strategies=["map"], peers=peers, **quiet)
+    measure.measure(cases, path, rounds=1, strategies=["vmap"], **quiet)
+    measure.measure(cases, path, rounds=2, strategies=["map"], **quiet)
+    rounds = {("map", 2), ("loop", 1), ("vmap", 1)}
+    for runs in (1, 4):
+        rows = [r for r in measure.read(path)["measurements"] if r["runs"] == runs]
+        assert len(rows) == 3
+        assert {(r["setting"], len(r["seconds"])) for r in rows} == rounds
+
+
+def test_a_batch_that_only_a_peer_could_take_is_drawn(measured, tmp_path):
+    *_, found = measured
+    ours = found["measurements"][0]
+    failed = {k: v for k, v in ours.items() if k != "seconds"} | {"batch": 8, "failed": "memory"}
+    peer = ours | {"contender": "torch eager", "batch": 8}
+    found = found | {"measurements": [ours, failed, peer]}
+    assert draw(found, tmp_path / "bench.png").exists()
+    assert "nan" not in text_of(found)
 
 
 def test_cases_are_every_number_of_runs_with_every_batch():
@@ -270,6 +308,46 @@ def test_pytorch_takes_the_same_steps_as_imbax(tmp_path, monkeypatch):
     assert not any("failed" in row for row in found["measurements"])
 
 
+@pytest.mark.thorough
+@needs_torch
+def test_pytorch_without_a_compiler_is_checked_and_timed(monkeypatch):
+    import torch
+
+    from imbax.bench import peers_torch
+
+    def broken(*args):
+        raise RuntimeError("no compiler\nat all")
+
+    monkeypatch.setattr(peers_torch, "_compiled", lambda f: broken)
+    found = peers_torch.check(["supervised"])
+    compiled = {name for name, apart in found.items() if apart == "no compiler"}
+    assert compiled == {f"supervised, torch.compile {way}" for way in ("loop", "vmap")}
+    assert all(found[name] < 1e-4 for name in found.keys() - compiled)
+    monkeypatch.setattr(peers_torch, "TOLERANCE", 0)
+    with pytest.raises(RuntimeError, match="torch eager loop: PyTorch differs from imbax by"):
+        peers_torch.check(["supervised"])
+    flags = torch.backends.cuda.matmul
+    for name, tf32 in {"resnet": True, "supervised": False, "deepsmote": False}.items():
+        (case,) = measure.cases([name], small=True)
+        peers_torch.contenders(case)[0].workload()
+        assert flags.allow_tf32 is tf32
+
+
+@needs_torch
+@pytest.mark.parametrize(("runs", "way"), [(1, "loop"), (4, "vmap")])
+def test_torch_compile_of_tables_has_one_way_and_all_cores(runs, way, monkeypatch):
+    from imbax.bench import peers_torch
+
+    monkeypatch.setattr(peers_torch, "usable_cores", lambda: 3)
+    (case,) = measure.cases(["supervised"], [runs], [8])
+    found = {(each.name, each.setting) for each in peers_torch.contenders(case)}
+    assert found == {
+        ("torch.compile", f"{way}, threads: 3"),
+        *(("torch eager", f"loop, threads: {n}") for n in (1, 3)),
+        *(("torch.func", f"vmap, threads: {n}") for n in (1, 3)),
+    }
+
+
 def cost_curves():
     spec = importlib.util.spec_from_file_location("cost", ROOT / "benchmarks" / "cost_curves.py")
     module = importlib.util.module_from_spec(spec)
@@ -289,6 +367,25 @@ def test_slopes_are_said_in_words():
         assert [getattr(case.size, axis) for case in curve] == list(cost.AXES[axis])
         assert all(case.kernel == name for case in curve)
         assert all(2 * c.size.points <= c.size.rows for c in curve if name != "smote")
+
+
+def test_cost_curves_leave_out_what_failed_and_name_all_kernels(instant, tmp_path, monkeypatch):
+    cost = cost_curves()
+    wanted = cost.curves(["points", "features"], small=False)
+    cases = list(dict.fromkeys(case for curve in wanted.values() for case in curve))
+    found = measure.measure(cases, tmp_path / "cost.json", rounds=1, say=lambda line: None)
+    failed = next(r for r in found["measurements"] if r["features"] == 2048)
+    assert failed["kernel"] == "explicit_gradient"
+    failed["failed"] = "no memory"
+    rows = frame(found)
+    curves = {key: cost.curve_of(rows, key[1], curve) for key, curve in wanted.items()}
+    assert list(curves["explicit_gradient", "features"][0]) == [8, 128]
+    (line,) = cost.untimed(wanted, curves)
+    assert line == "Explicit Gradient, a step, features 2,048: could not be timed."
+    monkeypatch.setattr(cost, "save", lambda figure, path: figure)
+    (legend,) = cost.draw(curves, tmp_path / "cost.png").legends
+    named = {text.get_text() for text in legend.get_texts()}
+    assert named >= {KERNELS[name].title for name in cost.CURVES}
 
 
 @pytest.mark.thorough

@@ -18,7 +18,7 @@ from imbax.bench.timing import Reference, Workload, rates, references, seconds_i
 from imbax.errors import InputError
 from imbax.experiments.provenance import environment
 
-__all__ = ["Case", "Contender", "Peers", "cases", "measure", "read"]
+__all__ = ["Case", "Contender", "Peers", "cases", "first_line", "measure", "read"]
 
 
 class Contender(NamedTuple):
@@ -44,8 +44,9 @@ class Peers(NamedTuple):
 
     environment: dict[str, Any]
     """Its version and device."""
-    check: Callable[[Sequence[str]], dict[str, float]]
-    """`kernels -> relative differences` from imbax's results, if none is too large."""
+    check: Callable[[Sequence[str]], dict[str, float | str]]
+    """`kernels -> relative differences` from imbax's results, if none is too large; of what does
+    not work, why."""
     contenders: Callable[[Case], list[Contender]]
 
 
@@ -92,7 +93,8 @@ def measure(
 
     Args:
       cases: kernels and sizes.
-      path: JSON; what it holds of this machine and commit is not measured again.
+      path: JSON; what it holds of this machine and commit is not measured again, but what failed
+        is tried again.
       rounds: times that everything is timed, >= 1.
       strategies: of `Vectorized`, each a contender.
       peers: contenders of another library, checked to do the same before they are timed.
@@ -115,20 +117,20 @@ def measure(
     found["environment"] |= here
     found["commands"] += [command] * (command not in found["commands"])
 
-    def contenders(case):
-        return [*_ours(case, strategies), *(peers.contenders(case) if peers else ())]
+    def missing(case):
+        contenders = [*_ours(case, strategies), *(peers.contenders(case) if peers else ())]
+        return _missing(found["measurements"], case, contenders, rounds)
 
-    done = found["measurements"]
-    wanted = [case for case in cases if not _has(done, case, contenders(case), rounds)]
+    wanted = [case for case in cases if missing(case)]
     if wanted and peers:
         names = list(dict.fromkeys(case.kernel for case in wanted))
         found["relative_difference"] |= peers.check(names)
     machine = references(small=small) if wanted else []
     for case in wanted:
         say(f"{case.kernel}: {_described(case.size)}")
-        new = _measured(case, contenders(case), machine, rounds, say)
-        kept = [record for record in found["measurements"] if not _is_of(record, case)]
-        found["measurements"] = kept + new
+        new = _measured(case, missing(case), machine, rounds, say)
+        records = {_identity(record): record for record in [*found["measurements"], *new]}
+        found["measurements"] = list(records.values())
         _write(path, found)
     return found
 
@@ -142,6 +144,11 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         pass
     raise InputError(f"{path} holds no figures of `imbax bench`; name a file that it wrote")
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in a line."""
+    return str(error).strip().split("\n")[0][:200]
 
 
 def _nothing():
@@ -163,7 +170,7 @@ def _measured(case, contenders, machine: Sequence[Reference], rounds, say):
             works.append(build())
         except (RuntimeError, MemoryError) as error:
             works.append(None)
-            records[-1]["failed"] = str(error).strip().split("\n")[0][:200]
+            records[-1]["failed"] = first_line(error)
             say(f"  {name} ({setting}) does not work: {records[-1]['failed']}")
     working = [work for work in works if work]
     if not working:
@@ -186,17 +193,18 @@ def _measured(case, contenders, machine: Sequence[Reference], rounds, say):
     return records
 
 
-def _has(records, case, contenders, rounds):
-    done = {
-        (r["contender"], r["setting"])
-        for r in records
-        if _is_of(r, case) and ("failed" in r or len(r["seconds"]) >= rounds)
-    }
-    return {(c.name, c.setting) for c in contenders} <= done
+def _missing(records, case, contenders, rounds):
+    """All contenders if one lacks rounds, for they take turns; else those that failed."""
+    of = {_identity(record): record for record in records}
+    found = [of.get((case, each.name, each.setting), {"seconds": ()}) for each in contenders]
+    if any(len(record["seconds"]) < rounds for record in found if "failed" not in record):
+        return contenders
+    return [each for each, record in zip(contenders, found, strict=True) if "failed" in record]
 
 
-def _is_of(record, case):
-    return Case(record["kernel"], Size(*(record[name] for name in Size._fields))) == case
+def _identity(record):
+    case = Case(record["kernel"], Size(*(record[name] for name in Size._fields)))
+    return case, record["contender"], record["setting"]
 
 
 def _check_same(then, now, path):

@@ -84,7 +84,7 @@ def table(found: Mapping[str, Any]) -> Table:
             _three(1e6 * (row.batch or row.points) / row.best),
             _three(1e-9 * row.rate),
             f"{100 * row.roofline:.0f}",
-            f"{row.times_imbax:.2f}",
+            "" if pd.isna(row.times_imbax) else f"{row.times_imbax:.2f}",
         )
     return drawn
 
@@ -148,6 +148,8 @@ def _panel(ax, rows, name):
         ax.annotate(share, (runs, row["best"]), xytext=(0, -13), ha="center", fontsize=7.5, **text)
     for batch in set(batches) - {usual}:
         line = _best(ours[ours["batch"] == batch])
+        if line.empty:
+            continue
         ax.plot(line.index, line["best"], color=_LOOKS["imbax"]["color"], linewidth=0.9)
         end = (line.index[-1], line["best"].iloc[-1])
         ax.annotate(f"{batch}", end, xytext=(4, 0), va="center", fontsize=7.5, **text)
