@@ -38,7 +38,7 @@ def between(random_state):
 
 def points(random_state, eta2=10.0):
     return imbax.ExplicitGradientOverSampler(
-        imbax.ExplicitGradientClassifier(eta2=eta2),
+        imbax.ExplicitGradientClassifier(eta2=eta2, early_stopping=True),
         sampling_strategy=doubled,
         random_state=random_state,
     )
@@ -64,18 +64,20 @@ ROWS = {
         "The same, the points where they start",
     ),
 }
-for name, make in {
+for name, kind in {
     "mlp": imbax.ImbalancedMLPClassifier,
     "eg": imbax.ExplicitGradientClassifier,
 }.items():
-    ROWS[name] = make, make.__name__
+    ROWS[f"{name}_long"] = kind, kind.__name__
+    make = partial(kind, early_stopping=True)
+    ROWS[name] = make, f"{kind.__name__}, stopped early"
     ROWS[f"{name}_members"] = (
         partial(make, n_estimators=MEMBERS),
-        f"{make.__name__}, mean of {MEMBERS} members",
+        f"{kind.__name__}, stopped early, mean of {MEMBERS} members",
     )
     ROWS[f"{name}_folds"] = (
         partial(make, n_estimators=MEMBERS, fold_ensemble=True),
-        f"{make.__name__}, a member for each of {MEMBERS} folds",
+        f"{kind.__name__}, stopped early, a member for each of {MEMBERS} folds",
     )
 
 for name, (build, title) in ROWS.items():

@@ -30,7 +30,8 @@ OUT = Path(__file__).resolve().parent / "results" / "long_tail"
 MOST, RATIO = 3000, 50
 IMAGES = ("digits", "mnist", "fashion_mnist", "cifar10", "svhn")
 COLUMNS = ("workclass", "marital-status", "occupation", "relationship", "race")
-mlp, eg = imbax.ImbalancedMLPClassifier, imbax.ExplicitGradientClassifier
+mlp = partial(imbax.ImbalancedMLPClassifier, early_stopping=True)
+eg = partial(imbax.ExplicitGradientClassifier, early_stopping=True)
 METHODS = {
     "ce": mlp,
     "balanced": partial(mlp, class_weight="balanced"),

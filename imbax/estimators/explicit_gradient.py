@@ -59,9 +59,10 @@ class ExplicitGradientClassifier(NeuralClassifier):
         Adam's, of the first training.
     max_iter : int, default=200
         Most epochs of each of the two trainings.
-    early_stopping : bool, default=True
+    early_stopping : bool, default=False
         Stop each training once average precision on the validation rows (of more than two classes
-        their mean) has not got better for `n_iter_no_change` epochs. The best epoch is kept anyway.
+        their mean) has not got better for `n_iter_no_change` epochs. The best epoch is kept anyway;
+        with only a few validation rows of a class it may come soon by chance.
     validation_fraction : float, default=0.2
     n_iter_no_change : int, default=20
         Looked at every few epochs, at most 10.
@@ -141,7 +142,7 @@ class ExplicitGradientClassifier(NeuralClassifier):
         batch_size=128,
         learning_rate_init=1e-3,
         max_iter=200,
-        early_stopping=True,
+        early_stopping=False,
         validation_fraction=0.2,
         n_iter_no_change=20,
         class_weight=None,

@@ -70,11 +70,12 @@ imbalanced-learn's contract, default=None
     learning_rate_init : float, default=1e-3
     max_iter : int, default=200
         Most epochs.
-    early_stopping : bool, default=True
+    early_stopping : bool, default=False
         Set validation rows aside, keep the epoch with the best average precision on them (of more
         than two classes their mean), and stop where it has not got better for `n_iter_no_change`
         epochs, with "ldam_drw" not before its weights have changed. Otherwise all epochs are
-        trained, on all rows unless `fold_ensemble` holds some out.
+        trained, on all rows unless `fold_ensemble` holds some out. Where validation has only a few
+        rows of a class, the best epoch is mostly chance.
     validation_fraction : float, default=0.2
     n_iter_no_change : int, default=20
         Looked at every few epochs, at most 10.
@@ -132,7 +133,7 @@ imbalanced-learn's contract, default=None
         batch_size=128,
         learning_rate_init=1e-3,
         max_iter=200,
-        early_stopping=True,
+        early_stopping=False,
         validation_fraction=0.2,
         n_iter_no_change=20,
         class_weight=None,

@@ -36,7 +36,7 @@ class MetaWeightNetClassifier(NeuralClassifier):
         Adam's, of the classifier.
     max_iter : int, default=200
         Most epochs.
-    early_stopping : bool, default=True
+    early_stopping : bool, default=False
         Stop once average precision on the validation rows (of more than two classes their mean) has
         not got better for `n_iter_no_change` epochs. The best epoch is kept anyway.
     validation_fraction : float, default=0.2
@@ -97,7 +97,7 @@ class MetaWeightNetClassifier(NeuralClassifier):
         batch_size=128,
         learning_rate_init=1e-3,
         max_iter=200,
-        early_stopping=True,
+        early_stopping=False,
         validation_fraction=0.2,
         n_iter_no_change=20,
         class_weight=None,

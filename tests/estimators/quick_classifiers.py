@@ -13,6 +13,7 @@ _LITTLE = {
     "hidden_layer_sizes": (16,),
     "learning_rate_init": 1e-2,
     "max_iter": 60,
+    "early_stopping": True,
     "n_iter_no_change": 40,
     "random_state": 0,
 }
