@@ -276,9 +276,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             if self.verbose:
                 self._tell(done - each, curves[-1])
             if self.early_stopping and done >= self._least_epochs():
-                scores = np.concatenate([c.valid_average_precision for c in curves], 1)
-                since = scores[:, ::-1].argmax(1)  # of several best epochs the last is kept
-                if (since >= self.n_iter_no_change).all():
+                best = np.concatenate([c.valid_average_precision for c in curves], 1).argmax(1)
+                if (done - best > self.n_iter_no_change).all():
                     break
         if np.asarray(progress.diverged).any():
             raise InputError(f"training did not stay finite; lower {lower}")
