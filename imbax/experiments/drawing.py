@@ -1,5 +1,6 @@
 """What all figures share: colours and lines of methods, an empty figure, legend, file."""
 
+import math
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -115,19 +116,22 @@ def log_scale(ax: "Axes") -> None:
     ax.tick_params(which="minor", color=FAINT)
 
 
-_SHARES = [digits * 10.0**power for power in range(-6, 1) for digits in (1, 2.5, 5)]
-
-
 def root_scale(ax: "Axes", most_x: float, most_y: float) -> None:
-    """Both axes as square roots, from 0 to a little above the largest share on each."""
+    """Both axes as square roots, from 0 to a little above the largest share on each.
+
+    Ticks are at 1, 2.5 and 5 times powers of ten, those of x, whose labels lie side by side,
+    further apart.
+    """
     root = {"functions": (lambda share: np.sqrt(np.maximum(share, 0)), np.square)}
     ax.set_xscale("function", **root)
     ax.set_yscale("function", **root)
-    top_x, top_y = (min(1.1 * most, 1) for most in (most_x, most_y))
+    # Where all shares are 0 the axis still has a length.
+    top_x, top_y = (min(1.1 * most, 1) or 1 for most in (most_x, most_y))
     ax.set(xlim=(0, top_x), ylim=(0, top_y))
-    for axis, top in ((ax.xaxis, top_x), (ax.yaxis, top_y)):
-        ticks = [0.0]
-        for share in _SHARES:
-            if share <= top and np.sqrt(share) - np.sqrt(ticks[-1]) > 0.13 * np.sqrt(top):
+    for axis, top, apart in ((ax.xaxis, top_x, 0.25), (ax.yaxis, top_y, 0.13)):
+        power = math.floor(math.log10(top))
+        powers, ticks = range(power - 2, power + 1), [0.0]
+        for share in (digits * 10.0**power for power in powers for digits in (1, 2.5, 5)):
+            if share <= top and np.sqrt(share) - np.sqrt(ticks[-1]) > apart * np.sqrt(top):
                 ticks.append(share)
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -98,14 +98,15 @@ def reliability_diagram(
     columns = min(4, len(binned))
     lines = -(-len(binned) // columns)
     figure, axes = new_figure(0.6 + 2.2 * columns, 0.9 + 2 * lines, len(binned), columns=columns)
-    top = [max(bins[i].max() for bins in binned.values()) for i in ("predicted", "observed")]
+    for method, bins in binned.items():
+        of_seed = bins["rows"] / kept.loc[kept["method"] == method, "seed"].nunique()
+        hits = of_seed * bins["observed"]
+        bins["low"], bins["high"] = beta.interval(0.95, hits + 0.5, of_seed - hits + 0.5)
+    top = [max(bins[i].max() for bins in binned.values()) for i in ("predicted", "high")]
     for i, (method, bins) in enumerate(binned.items()):
         ax, colour = axes[i], styles[method]["color"]
         ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (1, 3)))
-        of_seed = bins["rows"] / kept.loc[kept["method"] == method, "seed"].nunique()
-        hits = of_seed * bins["observed"]
-        low, high = beta.interval(0.95, hits + 0.5, of_seed - hits + 0.5)
-        ax.vlines(bins["predicted"], low, high, color=colour, alpha=0.3, linewidth=2.5)
+        ax.vlines("predicted", "low", "high", data=bins, color=colour, alpha=0.3, linewidth=2.5)
         ax.plot("predicted", "observed", "o-", data=bins, color=colour, **_DOTTED)
         root_scale(ax, *top)
         ax.set_title(method, fontsize=9, color=INK)

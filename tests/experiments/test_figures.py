@@ -30,6 +30,17 @@ def test_each_figure_of_a_dataset_is_drawn(rows, tmp_path):
     assert is_drawn(figures.synthetic_points(plane, tmp_path / "points.png", "oil"))
 
 
+def test_a_reliability_diagram_holds_whole_bars_and_has_ticks(rows, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: shown.append(figure))
+    for scale in (1, 1e-9, 0):
+        figures.reliability_diagram(rows.assign(probability=rows["probability"] * scale), tmp_path)
+        for ax in shown[-1].axes:
+            (bars,) = ax.collections
+            assert max(path.vertices[:, 1].max() for path in bars.get_paths()) <= ax.get_ylim()[1]
+            assert sum(tick <= ax.get_xlim()[1] for tick in ax.get_xticks()) >= 3
+
+
 def test_the_same_runs_give_the_same_bytes(rows, tmp_path):
     first = figures.precision_recall(rows, tmp_path / "a.png").read_bytes()
     assert figures.precision_recall(rows, tmp_path / "b.png").read_bytes() == first
