@@ -52,10 +52,12 @@ def probabilities(rows: pd.DataFrame, kinds: dict[str, str]) -> pd.Series:
     """Probability of the minority `[n_test]` of each run, None where there is none or where what
     a method calls probabilities is not in [0, 1].
 
-    ``rows`` hold ``method``, ``diverged`` and ``test_score``.
+    ``rows`` hold ``method``, ``diverged`` and ``test_score``. A method without a kind, stored since
+    those were read, has none.
     """
-    given = zip(rows["method"], rows["diverged"], rows["test_score"], strict=True)
-    values = [None if lost else _probability(score, kinds[m]) for m, lost, score in given]
+    kind = rows["method"].map(lambda method: kinds.get(method, "rank"))
+    given = zip(kind, rows["diverged"], rows["test_score"], strict=True)
+    values = [None if lost else _probability(score, kind) for kind, lost, score in given]
     return pd.Series(values, index=rows.index, dtype=object)
 
 

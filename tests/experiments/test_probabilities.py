@@ -44,6 +44,7 @@ def test_a_probability_is_had_as_the_scores_say():
     np.testing.assert_allclose(given[0], [0, 0.5, 1 / (1 + np.exp(-1))], rtol=1e-6)
     np.testing.assert_array_equal(given[1], [0, 0.5, 1])
     assert given[2:].isna().all()
+    assert probabilities(rows, {"l": "logit"})[1:].isna().all(), "p was stored since"
 
 
 @pytest.fixture(scope="module")
