@@ -8,7 +8,7 @@ nothing is communicated between them. `use_cpu_cores` makes each core a device.
 
 Runs are chunked to a memory budget by what the compiler says the program needs, so that a result
 never depends on what else the machine is doing. Where a device runs out of memory all the same, the
-chunk is halved and the work goes on.
+chunk is halved and the work goes on. What chunks give is joined on the host.
 """
 
 import math
@@ -72,7 +72,11 @@ class Vectorized:
         self._chunk: dict[Any, int] = {}
 
     def __call__(self, shared: Any, runs: Any) -> Any:
-        """`f(shared, run)` for every run: leaves `[n_runs, ...]` in, leaves `[n_runs, ...]` out."""
+        """`f(shared, run)` for every run: leaves `[n_runs, ...]` in, leaves `[n_runs, ...]` out.
+
+        They are left on the devices, or in NumPy (keys aside) where runs were chunked or do not
+        divide over the devices.
+        """
         shared = self.replicate(shared)
         n_runs = jax.tree.leaves(runs)[0].shape[0]
         key = n_runs, _signature(shared, runs)
@@ -84,7 +88,9 @@ class Vectorized:
             # A short last chunk repeats its last run, so that one program serves all chunks.
             numbers = np.minimum(np.arange(done, done + size), n_runs - 1)
             try:
-                parts.append(self._run(shared, runs if size == n_runs else _pick(runs, numbers)))
+                if size == n_runs:
+                    return self._run(shared, runs)
+                parts.append(jax.device_get(self._run(shared, _pick(runs, numbers))))
                 done += size
             except JaxRuntimeError as error:
                 if not _is_out_of_memory(error):
@@ -95,9 +101,7 @@ class Vectorized:
                     f"out of memory with {size} runs at once; going on with {self._chunk[key]}",
                     stacklevel=2,
                 )
-        if len(parts) == 1 and done == n_runs:
-            return parts[0]
-        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_runs], *parts)
+        return jax.tree.map(lambda *leaves: _join(leaves)[:n_runs], *parts)
 
     def lower(self, shared: Any, runs: Any) -> Any:
         """Trace for a call with arrays, or shapes, like these; `compile` can do the rest ahead.
@@ -174,11 +178,19 @@ class Vectorized:
         """The most runs that fit the budget: all, or halves of that, a multiple of the devices."""
         size = -(-n_runs // len(self.devices)) * len(self.devices)
         while (needed := self._bytes(shared, runs, size)) > self.memory:
-            numbers = (needed, self.memory, _memory_of(self.devices))
-            need, budget, there = (f"{number / 2**30:.3g} GiB" for number in numbers)
-            why = f"need {need}; the budget is {budget}, the devices have {there}"
-            size = self._halved(size, f"{why}. Raise --memory, or take fewer rows.")
+            size = self._halved(size, self._too_much(needed))
         return size
+
+    def _too_much(self, needed):
+        """What is needed and what there is, and what to do."""
+        there = _memory_of(self.devices)
+        have = f"the devices have {_gib(there)}"
+        if needed == math.inf:
+            return f"need more than the compiler allows; {have}. Take fewer rows."
+        if self.memory == there:
+            return f"need {_gib(needed)}; {have}. Take fewer rows."
+        budget = f"the budget is {_gib(self.memory)}"
+        return f"need {_gib(needed)}; {budget}, {have}. Raise --memory, or take fewer rows."
 
     def _halved(self, size, why):
         each = len(self.devices)
@@ -233,12 +245,21 @@ def _memory_of(devices):
     return sum(stats.get("bytes_limit", math.inf) for stats in known)
 
 
+def _gib(number):
+    return f"{number / 2**30:.3g} GiB" if number < math.inf else "an unknown amount"
+
+
 def _is_out_of_memory(error):
     return "RESOURCE_EXHAUSTED" in str(error)
 
 
 def _pick(tree, numbers):
     return jax.tree.map(lambda leaf: leaf[numbers], tree)
+
+
+def _join(leaves):
+    keys = jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key)
+    return (jnp if keys else np).concatenate(leaves)
 
 
 def _shapes(tree):

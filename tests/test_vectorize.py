@@ -132,6 +132,7 @@ def test_a_memory_budget_makes_chunks(strategy, n_devices, monkeypatch):
         # How a batch of matrix products is summed depends on the number in the batch.
         tolerance = 1e-5 if strategy == "vmap" else 0
         np.testing.assert_allclose(result, reference, rtol=tolerance, atol=tolerance)
+        assert isinstance(result, np.ndarray) == (chunks != [7]), "joined on the host"
 
 
 @pytest.mark.parametrize("n_devices", [1, 2])
@@ -147,7 +148,8 @@ def test_the_budget_is_at_most_what_the_devices_have(monkeypatch):
     assert 2**29 < Vectorized(wide).memory < 2**50
     monkeypatch.setattr(vectorize, "_memory_of", lambda devices: MEGABYTE)
     for asked in (None, 2 * MEGABYTE):
-        with pytest.raises(MemoryError):
+        message = r" need 0\.00\d+ GiB; the devices have 0\.000977 GiB\. Take fewer rows\.$"
+        with pytest.raises(MemoryError, match=message):
             Vectorized(wide, memory=asked)(SHARED, WIDE_RUNS)
 
 
@@ -212,6 +214,16 @@ def test_a_compiler_that_refuses_what_cannot_fit_is_asked_for_less():
     mapped.compile()
     assert_close(mapped(SHARED, runs()), expected())
     assert set(mapped._chunk.values()) == {2}
+    Jitted.lower = lambda self, *shapes: Lowered()
+    mapped._compiled.clear()
+    with pytest.raises(MemoryError, match="need more than the compiler allows; the devices have"):
+        mapped(SHARED, runs(6))
+
+
+def test_keys_are_joined_as_keys():
+    keys = jax.random.split(jax.random.key(0), 3)
+    split = Vectorized(lambda shared, key: jax.random.split(key), strategy="map")
+    assert jnp.all(split((), keys) == jax.vmap(jax.random.split)(keys))
 
 
 def test_an_unknown_strategy_is_named():
