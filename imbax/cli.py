@@ -34,10 +34,15 @@ def _run(options):
         raise InputError(f"--seeds {seeds}, expected at least 1")
     if options.memory is not None and options.memory <= 0:
         raise InputError(f"--memory {options.memory:g}, expected GB above 0")
-    if suite.loader == "sine":
-        return _run_sine(suite, seeds, options)
+    where = (options.coordinator, options.processes, options.process)
+    if not options.distributed and where != (None, None, None):
+        raise InputError("--coordinator, --processes and --process need --distributed")
     if suite.loader == "toy2d":
         return _run_toy2d(suite, options)
+    if options.profile is not None:
+        _check_writable(options.profile, "--profile")
+    if suite.loader == "sine":
+        return _run_sine(suite, seeds, options)
     if suite.loader == "images":
         return _run_images(suite, options)
     _refuse(suite, options, ("scale", "recipe"), "what suites of tables take")
@@ -55,28 +60,30 @@ def _run(options):
     _check_kind(out, of_images=False)
 
     from imbax import session
-
-    share = session.start(options, out)
     from imbax.experiments.lab import Lab
     from imbax.experiments.plan import Protocol
     from imbax.experiments.report import write_report
     from imbax.experiments.run import run_suite, with_starts
     from imbax.methods import get
 
-    _load_plugins(options.plugin)
-    names = _methods(options.methods, suite)
-    methods = [get(name) for name in with_starts(names)]
-    if added := {method.name for method in methods} - set(names):
-        print(f"also running {', '.join(sorted(added))}: others start from it")
     numbers = {"folds": folds, "epochs": epochs, "n_synth": options.n_synth or "double"}
     protocol = Protocol(**numbers, **(suite.protocol | _protocol_options(options)))
-    lab = Lab(protocol, session.engine(options), out, suite.name)
-    required = bool(options.datasets) or suite.loader == "file"
-    about = {"required": required, "share": share, "command": _command(options)}
-    with session.profiled(options.profile):
-        outcome = run_suite(lab, datasets, methods, range(seeds), **about)
-    write = partial(write_report, optimistic=_optimistic(options))
-    return _finished(outcome, out, share, write)
+    _check_plugins(options.plugin)
+    if not options.plugin:  # which may register more, but also use jax, once it is started
+        _methods(options.methods, suite)
+    with session.start(options, out) as share:
+        _load_plugins(options.plugin)
+        names = _methods(options.methods, suite)
+        methods = [get(name) for name in with_starts(names)]
+        if added := {method.name for method in methods} - set(names):
+            print(f"also running {', '.join(sorted(added))}: others start from it")
+        lab = Lab(protocol, session.engine(options), out, suite.name)
+        required = bool(options.datasets) or suite.loader == "file"
+        about = {"required": required, "share": share, "command": _command(options)}
+        with session.profiled(options.profile):
+            outcome = run_suite(lab, datasets, methods, range(seeds), **about)
+        write = partial(write_report, optimistic=_optimistic(options))
+        return _finished(outcome, out, share, write)
 
 
 def _run_images(suite, options):
@@ -97,8 +104,6 @@ def _run_images(suite, options):
     _check_writable(out)
     _check_kind(out, of_images=True)
     from imbax import session
-
-    share = session.start(options, out)
     from imbax.data.images import images
     from imbax.experiments.images.lab import ImageLab
     from imbax.experiments.images.plan import ImageProtocol
@@ -109,12 +114,14 @@ def _run_images(suite, options):
     every = tuple(name for name, method in IMAGE_METHODS.items() if method.kind != "reading")
     names = every if options.methods == ["all"] else options.methods
     methods = [image_method(name) for name in names or suite.methods]
-    lab = ImageLab(ImageProtocol(**changes), session.engine(options), out, suite.name)
+    protocol = ImageProtocol(**changes)
     datasets = [(name, partial(images, name, options.data_home)) for name in suite.datasets]
-    about = {"required": True, "share": share, "command": _command(options)}
-    with session.profiled(options.profile):
-        outcome = run_suite(lab, datasets, methods, range(seeds), **about)
-    return _finished(outcome, out, share, write_image_report)
+    with session.start(options, out) as share:
+        lab = ImageLab(protocol, session.engine(options), out, suite.name)
+        about = {"required": True, "share": share, "command": _command(options)}
+        with session.profiled(options.profile):
+            outcome = run_suite(lab, datasets, methods, range(seeds), **about)
+        return _finished(outcome, out, share, write_image_report)
 
 
 def _command(options):
@@ -235,15 +242,15 @@ def _by_shape(names, facts):
     return sorted(names, key=shapes.get)
 
 
-def _check_writable(out):
+def _check_writable(folder, option="--out"):
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".imbax-writable"
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".imbax-writable"
         probe.touch()
         probe.unlink(missing_ok=True)  # another process may look at the same time
     except OSError as error:
         raise InputError(
-            f"--out {out} cannot be written ({error.strerror}); name a folder that can"
+            f"{option} {folder} cannot be written ({error.strerror}); name a folder that can"
         ) from None
 
 
@@ -262,12 +269,17 @@ def _start_jax():
     use_cpu_cores()
 
 
-def _load_plugins(files):
-    import runpy
-
+def _check_plugins(files):
     for file in files:
         if not Path(file).is_file():
             raise InputError(f"--plugin {file} is not a file; give a Python file that registers")
+
+
+def _load_plugins(files):
+    import runpy
+
+    _check_plugins(files)
+    for file in files:
         runpy.run_path(file)
 
 

@@ -21,15 +21,15 @@ _CORES_MEMORY = 4.0
 
 
 def start(options: Namespace, out: Path) -> Share:
-    """Start jax as the command line asks, before it is first used; which process this is."""
+    """Start jax as the command line asks, before it is first used; which process this is.
+
+    What can go wrong afterwards belongs inside `with`; see `Share`.
+    """
     use_cpu_cores()  # runs divide over devices; an accelerator goes first anyway
     keep_compiled_programs()
-    where = (options.coordinator, options.processes, options.process)
     if not options.distributed:
-        if where != (None, None, None):
-            raise InputError("--coordinator, --processes and --process need --distributed")
         return Share()
-    join_processes(*where)
+    join_processes(options.coordinator, options.processes, options.process)
     return join(out / "processes")
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from imbax.cli import main
+from imbax.experiments.sharing import Share
 
 QUICK = ["--epochs", "2", "--seeds", "1", "--folds", "2"]
 CHEAP = ["--methods", "logistic_regression", *QUICK]
@@ -62,6 +63,7 @@ def table(tmp_path):
         (["run", "--epochs", "-5"], "at least 1"),
         (["run", "--memory", "0"], "above 0"),
         (["run", "--processes", "2"], "need --distributed"),
+        (["run", "toy2d", "--process", "0"], "need --distributed"),
         (["run", "sine", "--distributed"], "--distributed does not apply to suite sine"),
         (["run", "custom"], "--data FILE"),
         (["run", "--plugin", "nowhere.py"], "nowhere.py"),
@@ -73,9 +75,44 @@ def test_mistakes_in_options_get_one_line(capsys, tmp_path, monkeypatch, argumen
     assert says in refused(capsys, *arguments)
 
 
-def test_an_output_folder_that_cannot_be_written(capsys, tmp_path):
+def test_a_folder_that_cannot_be_written(capsys, tmp_path, monkeypatch):
+    """Found before anything is computed."""
+    monkeypatch.delattr("imbax.session.start")
     (tmp_path / "file").write_text("")
-    assert "--out" in refused(capsys, "run", "--out", tmp_path / "file" / "below")
+    below = tmp_path / "file" / "below"
+    assert "--out" in refused(capsys, "run", "--out", below)
+    for suite in ("quickstart", "digits", "sine"):
+        error = refused(capsys, "run", suite, "--profile", below, "--out", tmp_path / "out")
+        assert f"--profile {below} cannot be written" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suite", ["quickstart", "digits"])
+def test_a_process_with_an_error_leaves_when_the_others_are_done(suite, tmp_path, monkeypatch):
+    def run_suite(*_, **__):
+        raise OSError("no disk")
+
+    (tmp_path / "done-1").touch()
+    monkeypatch.setattr("imbax.experiments.run.run_suite", run_suite)
+    monkeypatch.setattr("imbax.session.start", lambda *_: Share(0, 2, tmp_path))
+    with pytest.raises(OSError, match="no disk"):
+        main(["run", suite, "--out", str(tmp_path / "out")])
+    assert not tmp_path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["quickstart", "--methods", "nope"], "'nope'"),
+        (["quickstart", "--plugin", "nowhere.py"], "nowhere.py"),
+        (["digits", "--methods", "nope"], "'nope'"),
+    ],
+)
+def test_mistakes_are_found_before_others_are_waited_for(
+    capsys, tmp_path, monkeypatch, arguments, says
+):
+    monkeypatch.delattr("imbax.session.start")
+    assert says in refused(capsys, "run", *arguments, "--out", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -139,17 +139,16 @@ def run_suite(
     # One after the other, those of one shape share compiled programs, of which few are kept.
     loaded = sorted(_load(datasets, required, outcome, console), key=_shape)
     share = share or Share()
-    units: dict[Any, list] = {}
+    units: dict[str, list] = {}
     for cell in itertools.product(loaded, methods):
-        todo = units.setdefault((cell[0].name, lab.unit(cell[1])), [])
+        todo = units.setdefault(f"{cell[0].name}/{lab.unit(cell[1])}", [])
         if lab.missing(*cell, seeds):
             todo.append(cell)
         else:
             lab.run(*cell, seeds)  # nothing to compute: its stored runs now count
-    todo = list(units.values())
 
     with _progress(console) as progress:
-        total = sum(_work(*cell) for cell in itertools.chain(*todo))
+        total = sum(_work(*cell) for cell in itertools.chain(*units.values()))
         bar = progress.add_task("", total=total / share.processes)
 
         def compute(dataset, method):
@@ -161,12 +160,12 @@ def run_suite(
                 _run_cell(lab, dataset, method, seeds, console, outcome)
             progress.update(bar, completed=done + work)
 
-        for unit in share.turns(len(todo)):
-            for cell in todo[unit]:
+        for unit in share.turns(list(units)):
+            for cell in units[unit]:
                 compute(*cell)
         share.wait()
         if share.processes > 1 and share.process == 0:
-            for cell in itertools.chain(*todo):
+            for cell in itertools.chain(*units.values()):
                 if lab.missing(*cell, seeds):  # another process could not
                     compute(*cell)
     if share.process == 0:

@@ -1,37 +1,58 @@
 """Units of work divided over processes that `jax.distributed` knows and that see one folder.
 
-Nobody hands out work: every process numbers the units alike, takes each n-th, and then what is left
-of the others'. Empty files say what is taken, so that nothing is computed twice, and who is done.
-A process that dies takes the others with it, as jax has it; what is stored by then is kept.
+Nobody hands out work: every process takes each n-th unit, and then what is left of the others'.
+Empty files, by the units' names, say what is taken, so that nothing is computed twice, and who is
+done. A process that dies takes the others with it, as jax has it, and so one with an error waits
+for them; what is stored by then is kept.
 """
 
+import secrets
 import shutil
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 
 from imbax.errors import InputError
+from imbax.experiments.store import safe_name
 
 __all__ = ["Share", "join"]
 
 
-class Share(NamedTuple):
-    """Which of the processes this one is; by default the only one."""
+@dataclass
+class Share:
+    """Which of the processes this one is; by default the only one.
+
+    As a context, an error inside is raised once the others are done.
+    """
 
     process: int = 0
     processes: int = 1
     folder: Path | None = None
-    """Where the empty files are."""
+    """Where the empty files are; None for a process that is alone."""
 
-    def turns(self, units: int) -> Iterator[int]:
-        """The numbers of the units for this process, each taken when its turn comes."""
-        own = range(self.process, units, self.processes)
-        for unit in (*own, *(unit for unit in reversed(range(units)) if unit not in own)):
-            if self.folder is None or _made(self.folder / f"unit-{unit}"):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if self.folder is not None and isinstance(error, Exception):
+            print(
+                f"imbax: process {self.process} waits for the others after {kind.__name__}: "
+                f"{error}",
+                file=sys.stderr,
+            )
+            self.wait()
+
+    def turns(self, units: Sequence[str]) -> Iterator[str]:
+        """The names of the units for this process, each taken when its turn comes."""
+        own = units[self.process :: self.processes]
+        for unit in (*own, *(unit for unit in reversed(units) if unit not in own)):
+            if self.folder is None or _made(self.folder / f"unit-{safe_name(unit)}"):
                 yield unit
 
     def wait(self) -> None:
@@ -45,21 +66,28 @@ class Share(NamedTuple):
         jax.distributed.shutdown()  # waits too, but five minutes at most
         if self.process == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder = None
 
 
 def join(folder: Path) -> Share:
     """Begin to share work through a folder; returns once all processes have called it.
 
     Raises:
-      InputError: this process does not see the folder that process 0 made.
+      InputError: some process does not see what process 0 made in the folder; all of them raise.
     """
+    # An earlier run may have left such a folder where this process looks, but not this file.
+    name = np.uint32(secrets.randbits(32))
     if jax.process_index() == 0:
         shutil.rmtree(folder, ignore_errors=True)  # of processes that did not end
         folder.mkdir(parents=True)
-    multihost_utils.sync_global_devices("imbax: work is shared")
-    if not folder.is_dir():
+        (folder / f"begun-{name}").touch()
+    name = multihost_utils.broadcast_one_to_all(name)
+    sees = multihost_utils.process_allgather(np.array((folder / f"begun-{name}").exists()))
+    if not sees.all():
+        blind = ", ".join(map(str, np.flatnonzero(~sees)))
         raise InputError(
-            f"process 0 made {folder}, which is not here; give an --out that all processes see"
+            f"process {blind} does not see what process 0 made in its {folder}; give an --out that "
+            "all processes see"
         )
     return Share(jax.process_index(), jax.process_count(), folder)
 

@@ -292,10 +292,10 @@ def test_data_sets_of_one_shape_come_one_after_the_other(tmp_path):
 
 
 def test_process_0_computes_what_another_could_not(tmp_path, computed):
-    """The other has taken the second unit, failed, and is done."""
+    """The other has taken a unit, failed, and is done."""
     folder = tmp_path / "processes"
     folder.mkdir()
-    (folder / "unit-1").touch()
+    list(Share(1, 2, folder).turns([f"toy/{FIRST}"]))
     (folder / "done-1").touch()
     cells = [methods.get(name) for name in (HOST, FIRST, SECOND)]
     share = Share(0, 2, folder)

@@ -3,18 +3,26 @@
 import subprocess
 import sys
 
+import jax
 import pytest
 
-from imbax.experiments.sharing import Share
+from imbax.errors import InputError
+from imbax.experiments.sharing import Share, join
 
 
 def test_every_unit_falls_to_one_process_its_own_first(tmp_path):
-    slow, quick = (Share(process, 2, tmp_path).turns(7) for process in (0, 1))
+    slow, quick = (Share(process, 2, tmp_path).turns("abcdefg") for process in (0, 1))
     first = [next(slow), next(slow)]
-    assert first == [0, 2]
-    assert list(quick) == [1, 3, 5, 6, 4]
+    assert first == ["a", "c"]
+    assert list(quick) == ["b", "d", "f", "g", "e"]
     assert list(slow) == []
-    assert list(Share().turns(3)) == [0, 1, 2]
+    assert list(Share().turns("abc")) == ["a", "b", "c"]
+
+
+def test_a_process_that_lacks_some_units_means_the_same_by_the_others(tmp_path):
+    every, some = ["a/ce", "b/ce", "b/x y", "c/ce"], ["b/ce", "b/x y", "c/ce"]
+    assert list(Share(0, 2, tmp_path).turns(some)) == ["b/ce", "c/ce", "b/x y"]
+    assert list(Share(1, 2, tmp_path).turns(every)) == ["a/ce"]
 
 
 def test_no_process_goes_on_alone_before_all_are_here(tmp_path, monkeypatch):
@@ -25,9 +33,37 @@ def test_no_process_goes_on_alone_before_all_are_here(tmp_path, monkeypatch):
         (tmp_path / f"done-{len(waits)}").touch()
 
     monkeypatch.setattr("time.sleep", sleep)
-    Share(0, 3, tmp_path).wait()
+    share = Share(0, 3, tmp_path)
+    share.wait()
+    share.wait()  # alone since
     assert len(waits) == 2
     assert not tmp_path.exists()
+
+
+def test_an_error_is_raised_once_the_others_are_done(tmp_path, monkeypatch, capsys):
+    waits = []
+
+    def sleep(seconds):
+        waits.append((tmp_path / "done-1").exists())
+        (tmp_path / "done-0").touch()
+
+    monkeypatch.setattr("time.sleep", sleep)
+    with pytest.raises(OSError, match="disk"), Share(1, 2, tmp_path):
+        raise OSError("no disk")
+    assert waits == [True]
+    assert "process 1 waits for the others after OSError: no disk" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt), Share(2, 3, tmp_path):
+        raise KeyboardInterrupt
+    assert len(waits) == 1, "who is told to end ends"
+
+
+def test_a_folder_of_an_earlier_run_is_not_the_one_of_process_0(tmp_path, monkeypatch):
+    folder = tmp_path / "processes"
+    share = join(folder)
+    assert (share.process, share.processes) == (0, 1)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    with pytest.raises(InputError, match=r"process 0 does not see .* give an --out that all"):
+        join(folder)
 
 
 DEVICES = """
