@@ -158,7 +158,8 @@ def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table
         header, *rows = csv.reader(file)
     recall = [f"precision_at_recall_{percent}" for percent in (75, 50, 25)]
     keys = ["dataset", "method", "fold", "seed"]
-    assert header == [*keys, "average_precision", "roc_auc", *recall]
+    probabilities = ["brier_score", "expected_calibration_error"]
+    assert header == [*keys, "average_precision", "roc_auc", *recall, *probabilities]
     assert len(rows) == 2
     report = (out / "report.md").read_text()
     assert "city" in report, "the notice about the one-hot column"
