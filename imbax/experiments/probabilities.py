@@ -5,22 +5,19 @@ are, logits or probabilities, the method says (`Method.scores`); scores that onl
 probability, and neither do runs that diverged.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from scipy.special import expit
 
-import imbax.experiments.peers  # noqa: F401  registers them
-from imbax.calibration import brier_score, expected_calibration_error, reliability
 from imbax.experiments import sizes, store
 from imbax.experiments.contrasts import count
 from imbax.experiments.tables import CALIBRATION, in_order, markdown, score_table
-from imbax.methods import get, names
 
 __all__ = [
     "by_method",
@@ -179,7 +176,7 @@ def pooled(rows: pd.DataFrame) -> pd.DataFrame:
     probability ``predicted`` and the share of the minority ``observed`` among them.
     """
     probability, y = (np.concatenate(list(rows[name])) for name in ("probability", "test_y"))
-    bins = pd.DataFrame(jax.device_get(_reliability(*_padded(probability, y)))._asdict())
+    bins = pd.DataFrame(_in_jax().reliability(*_padded(probability, y))._asdict())
     bins = bins[bins["weight"] > 0]
     return bins.assign(rows=len(y) * bins.pop("weight"))
 
@@ -187,6 +184,9 @@ def pooled(rows: pd.DataFrame) -> pd.DataFrame:
 def _kind(name, facts):
     if "scores" in facts:
         return facts["scores"]
+    import imbax.experiments.peers  # noqa: F401  registers them
+    from imbax.methods import get, names
+
     if name in names():
         return get(name).scores
     return "logit" if facts["neural"] else "rank"
@@ -202,7 +202,8 @@ def _probability(score, kind):
 def _metrics(probability, y):
     if probability is None:
         return {}
-    brier, error = jax.device_get(_calibration(*_padded(probability, y)))
+    given = _padded(probability, y)
+    brier, error = (getattr(_in_jax(), name)(*given) for name in CALIBRATION)
     return {
         "brier_score": float(brier),
         "expected_calibration_error": float(error),
@@ -219,9 +220,15 @@ def _padded(probability, y):
     return padded
 
 
-_reliability = jax.jit(reliability)
+@functools.cache
+def _in_jax():
+    """The metrics compiled; jax is imported only once there is something to compute."""
+    from types import SimpleNamespace
 
+    import jax
 
-@jax.jit
-def _calibration(probability, y, w):
-    return brier_score(probability, y, w), expected_calibration_error(probability, y, w)
+    from imbax import calibration
+
+    compiled = {name: jax.jit(getattr(calibration, name)) for name in (*CALIBRATION, "reliability")}
+    read = lambda f: lambda *given: jax.device_get(f(*given))  # noqa: E731
+    return SimpleNamespace(**{name: read(f) for name, f in compiled.items()})
