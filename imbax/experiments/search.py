@@ -79,9 +79,9 @@ def search(
     engine = Engine(strategy, None, memory and memory * 2**30)
 
     start = found.starts_from and train_cell(cut, get(found.starts_from), engine=engine).progress
-    alive, done, tables = np.arange(len(settings)), 0, []
+    alive, done, result, tables = np.arange(len(settings)), 0, None, []
     for until in _rungs(len(settings), epochs, halving):
-        if done:
+        if result is not None:
             kept = _best(result.best_score.reshape(len(alive), -1), -(-len(alive) // halving))
             rows = np.arange(len(result.best_score)).reshape(len(alive), -1)[kept].ravel()
             start = jax.tree.map(lambda leaf, rows=rows: leaf[rows], result.progress)
