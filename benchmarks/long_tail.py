@@ -108,9 +108,13 @@ def main():
         for method, seed in track(missing, dataset):
             rows += run(dataset, x, y, method, seed)
             pd.DataFrame(rows).to_csv(stored, index=False, float_format="%.6f")
-    means = pd.DataFrame(rows).pivot_table("macro_average_precision", "dataset", "method")
-    means[list(METHODS)].to_csv(options.out / "scores.csv", float_format="%.6f")
-    print(means[list(METHODS)].round(3).to_string())
+    for metric, file in {
+        "macro_average_precision": "scores.csv",
+        "balanced_accuracy": "balanced_accuracy.csv",
+    }.items():
+        means = pd.DataFrame(rows).pivot_table(metric, "dataset", "method")[list(METHODS)]
+        means.to_csv(options.out / file, float_format="%.6f")
+        print(f"{metric}\n{means.round(3).to_string()}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import pytest
 from rich.console import Console
 
-from imbax.bench import images, measure, operations, tables, timing
+from imbax.bench import images, measure, operations, report, tables, timing
 from imbax.bench.kernels import KERNELS
 from imbax.bench.report import draw, frame, table
 from imbax.bench.sizes import Size
@@ -403,3 +403,7 @@ def test_the_scripts_run(tmp_path):
         assert done.returncode == 0, done.stderr
     assert len((out / "slopes.md").read_text().splitlines()) == 3
     assert (tmp_path / "figure.png").stat().st_size > 0
+
+
+def test_labels_that_have_no_room_are_left_out():
+    assert report._apart([1, 4, 16, 20, 64]) == [64, 20, 4, 1]

@@ -143,7 +143,8 @@ def _panel(ax, rows, name):
     line = _best(ours[ours["batch"] == usual])
     ax.plot(line.index, line["attainable"], label="roofline", **_ROOFLINE)
     text = {"textcoords": "offset points", "color": INK}
-    for runs, row in line.iterrows():
+    ticks = _apart(rows["runs"].unique())
+    for runs, row in line[line.index.isin(ticks)].iterrows():
         share = f"{100 * row['roofline']:.0f} %"
         ax.annotate(share, (runs, row["best"]), xytext=(0, -13), ha="center", fontsize=7.5, **text)
     for batch in set(batches) - {usual}:
@@ -153,9 +154,18 @@ def _panel(ax, rows, name):
         ax.plot(line.index, line["best"], color=_LOOKS["imbax"]["color"], linewidth=0.9)
         end = (line.index[-1], line["best"].iloc[-1])
         ax.annotate(f"{batch}", end, xytext=(4, 0), va="center", fontsize=7.5, **text)
-    _log_axes(ax, sorted(rows["runs"].unique()))
+    _log_axes(ax, ticks)
     ax.set(xlabel="Runs", ylabel=f"{word} per run-step")
     ax.set_title(KERNELS[name].title + (f", batch {usual}" if usual else ""))
+
+
+def _apart(numbers, factor=1.5):
+    """Those of the numbers that have room for a label on a logarithmic axis, from the largest."""
+    kept = []
+    for number in sorted(numbers, reverse=True):
+        if not kept or kept[-1] >= factor * number:
+            kept.append(number)
+    return kept
 
 
 def _log_axes(ax, ticks):

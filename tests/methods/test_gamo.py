@@ -6,6 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
 from sklearn.datasets import load_digits
 
@@ -265,7 +266,8 @@ def test_runs_are_an_axis_and_fit_is_all_epochs():
     assert (all_losses[0] != losses).all()
     given = jax.tree.map(lambda leaf: leaf[1], given)
     for one, two in zip(*map(jax.tree.leaves, (given.params, expected.params)), strict=True):
-        np.testing.assert_allclose(one, two, 1e-3, 2e-3)  # Adam amplifies rounding; a key moves all
+        # Of a whole leaf: Adam amplifies the rounding of a gradient that is nearly 0.
+        assert oracles.relative_error(one, two) < 5e-4
 
 
 def test_an_engine_is_given_the_same_and_training_ends():
