@@ -262,13 +262,6 @@ def _check_kind(out, *, of_images):
                          "another folder with --out")  # fmt: skip
 
 
-def _start_jax():
-    """One device per CPU core, for runs divide over devices; an accelerator goes first anyway."""
-    from imbax.vectorize import use_cpu_cores
-
-    use_cpu_cores()
-
-
 def _check_plugins(files):
     for file in files:
         if not Path(file).is_file():
@@ -339,9 +332,10 @@ def _list(options):
 
 def _bench(options):
     _check_writable(options.out)
-    _start_jax()
     from imbax.bench.command import bench
+    from imbax.vectorize import use_cpu_cores
 
+    use_cpu_cores()
     print(f"figure: {bench(options, shlex.join(['imbax', *options.given]))}")
     return 0
 
