@@ -79,7 +79,7 @@ def sized(name, axis, number, *, small):
     kernel = KERNELS[name]
     size = (kernel.small if small else kernel.size).resized(usable_cores())
     if size.batch and not small:
-        size = size._replace(rows=STEPS * size.batch)
+        size = size._replace(rows=STEPS * size.batch, epochs=1)
     if axis == "points" and size.batch:
         most = max((SMALL if small else AXES)["points"])
         size = size._replace(rows=2 * most)  # the points start as minority rows: as many are there

@@ -246,7 +246,7 @@ def test_a_batch_that_only_a_peer_could_take_is_drawn(measured, tmp_path):
 def test_cases_are_every_number_of_runs_with_every_batch():
     cases = measure.cases(["supervised", "smote"], [4, 1], [16, 8])
     found = [(c.kernel, c.size.batch, c.size.runs, c.size.steps) for c in cases]
-    steps = [("supervised", batch, runs, 50) for batch in (16, 8) for runs in (1, 4)]
+    steps = [("supervised", batch, runs, 200) for batch in (16, 8) for runs in (1, 4)]
     assert found == [*steps, ("smote", 0, 1, 1), ("smote", 0, 4, 1)]
     usual = measure.cases(["explicit_gradient"])
     assert {case.size.runs for case in usual} == {1, 4, 16, 64, 256, 1024}
