@@ -34,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--data-home", type=Path, metavar="DIR", help="cache of the data loaders")
     run.add_argument("--memory", type=float, metavar="GB",
                      help="budget; default 4, on an accelerator all there is")  # fmt: skip
-    run.add_argument("--strategy", choices=("auto", "map", "vmap"), default="auto")
+    run.add_argument("--strategy", choices=("auto", "map", "vmap", "rows"), default="auto",
+                     help="runs in turn or together on each device; rows: a matrix that one device "
+                          "cannot hold is divided over all")  # fmt: skip
     run.add_argument("--plugin", action="append", default=[], metavar="FILE",
                      help="a Python file that registers methods of your own")  # fmt: skip
     run.add_argument("--profile", type=Path, metavar="DIR", help="write a jax profiler trace")

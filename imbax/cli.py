@@ -147,6 +147,8 @@ def _refuse(suite, options, names, taken):
 def _run_sine(suite, seeds, options):
     given = ("datasets", "methods", "folds", "epochs", "data", "distributed")
     _refuse(suite, options, given, "--seeds, --out, --memory and --profile")
+    if options.strategy == "rows":
+        raise InputError(f"--strategy rows does not apply to suite {suite.name}: it has few rows")
     out = options.out or Path("results") / suite.name
     _check_writable(out)
     from imbax import session

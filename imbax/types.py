@@ -7,6 +7,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from imbax.divided import take
+
 __all__ = [
     "ApplyFn",
     "Batch",
@@ -75,16 +77,16 @@ class Rows(NamedTuple):
 
     def features(self, row: jax.Array) -> jax.Array:
         """Scaled features `[m, d']` of the rows numbered `row [m]`."""
-        x = (self._shared(self.data, row) - self.shift) * self.factor
+        x = (take(self.data, self._shared(row)) - self.shift) * self.factor
         x = x if self.project is None else x @ self.project
         return self._own(x, self.x_synth, row)
 
     def targets(self, row: jax.Array) -> jax.Array:
         """Targets `[m]` of the rows numbered `row [m]`."""
-        return self._own(self._shared(self.target, row), self.y_synth, row)
+        return self._own(self.target[self._shared(row)], self.y_synth, row)
 
-    def _shared(self, values, row):
-        return values[row if self.x_synth is None else jnp.minimum(row, len(values) - 1)]
+    def _shared(self, row):
+        return row if self.x_synth is None else jnp.minimum(row, len(self.data) - 1)
 
     def _own(self, values, own, row):
         if own is None:

@@ -1,10 +1,15 @@
 """Runs as an axis: one compiled program for all folds, seeds and settings, over all devices.
 
-`Vectorized(f)` maps `f(shared, run)` over the leading axis of `run`. Two strategies give the same
+`Vectorized(f)` maps `f(shared, run)` over the leading axis of `run`. Three strategies give the same
 numbers to rounding: "vmap" batches the runs into one stream of larger operations, as accelerators
 like it; "map" takes them one after the other on each device, which keeps a small network's working
 set in a CPU core's cache. Either way the runs are divided over the devices by `jax.shard_map`, and
 nothing is communicated between them. `use_cpu_cores` makes each core a device.
+
+"rows" is for a shared matrix that one device cannot hold: its rows are divided over the devices,
+which take the runs one after the other, all devices together at each; `divided` says how and what
+they communicate. Any `f` that reads the matrix through `types.Rows` may be given; what it does with
+all rows at once, as some samplers do, may bring them together on every device.
 
 Runs are chunked to a memory budget by what the compiler says the program needs, so that a result
 never depends on what else the machine is doing. Where a device runs out of memory all the same, the
@@ -24,6 +29,8 @@ import numpy as np
 from jax.errors import JaxRuntimeError
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
+from imbax import divided
+
 __all__ = ["Vectorized", "usable_cores", "use_cpu_cores"]
 
 _AXIS = "run"
@@ -34,8 +41,8 @@ class Vectorized:
 
     Args:
       f: pure function `(shared, run) -> result`.
-      strategy: "vmap", "map", or "auto" (map on CPU, vmap elsewhere).
-      devices: the devices to divide the runs over; default all of this process.
+      strategy: "vmap", "map", "auto" (map on CPU, vmap elsewhere), or "rows".
+      devices: the devices to divide the runs, or rows, over; default all of this process.
       memory: budget in bytes over all devices; default, and at most, what they have.
 
     Raises:
@@ -54,17 +61,20 @@ class Vectorized:
         self.devices = list(devices or jax.local_devices())
         if strategy == "auto":
             strategy = "map" if self.devices[0].platform == "cpu" else "vmap"
-        if strategy not in ("map", "vmap"):
-            raise ValueError(f'strategy is "auto", "map" or "vmap", got {strategy!r}')
+        if strategy not in ("rows", "map", "vmap"):
+            raise ValueError(f'strategy is "auto", "rows", "map" or "vmap", got {strategy!r}')
         self.strategy = strategy
         self.memory = _memory_of(self.devices)
         if memory is not None:
             self.memory = min(memory, self.memory)
         self.compile_seconds = 0.0
-        mesh = Mesh(np.array(self.devices), (_AXIS,))
-        self._same, self._per_run = (
-            NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(_AXIS))
-        )
+        by_rows, each = strategy == "rows", len(self.devices)
+        axis = divided.AXIS if by_rows else _AXIS
+        mesh = Mesh(np.array(self.devices), (axis,))
+        self._same, split = (NamedSharding(mesh, PartitionSpec(*of)) for of in ((), (axis,)))
+        self._per_row, self._per_run = (split, self._same) if by_rows else (self._same, split)
+        # What numbers of rows, and of runs in a chunk, are multiples of.
+        self._row_parts, self._abreast = (each, 1) if by_rows else (1, each)
         self._jitted = self._jit(f)
         self._lowered: dict[Any, Any] = {}
         self._results: dict[Any, Any] = {}
@@ -110,9 +120,8 @@ class Vectorized:
           The shapes of the call's result.
         """
         n_runs = jax.tree.leaves(runs)[0].shape[0]
-        size = -(-n_runs // len(self.devices)) * len(self.devices)
-        shared = self._placed_shapes(_shapes(shared), self._same)
-        runs = self._placed_shapes(_resized(_shapes(runs), size), self._per_run)
+        shared = self._shared_shapes(shared)
+        runs = self._runs_shapes(runs, _multiple(n_runs, self._abreast))
         key = _signature(shared, runs)
         if key not in self._results:
             self._lowered[key] = self._jitted.lower(shared, runs)
@@ -134,8 +143,13 @@ class Vectorized:
                     raise
 
     def replicate(self, shared: Any) -> Any:
-        """`shared` on every device; done once, later calls copy nothing."""
-        return self._place(shared, self._same)
+        """`shared` on every device; done once, later calls copy nothing.
+
+        With "rows", matrices are divided, and rows of zeros added to all that does not divide.
+        """
+        shapes = self._shared_shapes(shared)
+        shared = jax.tree.map(lambda leaf, shape: _zeros_below(leaf, shape.shape), shared, shapes)
+        return self._place(shared, jax.tree.map(lambda shape: shape.sharding, shapes))
 
     def _jit(self, f):
         def over_runs(shared, runs):
@@ -143,10 +157,16 @@ class Vectorized:
                 return jax.vmap(f, in_axes=(None, 0))(shared, runs)
             return jax.lax.map(lambda run: f(shared, run), runs)
 
+        def by_rows(shared, runs):
+            with jax.sharding.use_abstract_mesh(self._same.mesh.abstract_mesh):
+                return over_runs(shared, runs)
+
         if len(self.devices) == 1:
             return jax.jit(over_runs)
+        if self.strategy == "rows":
+            return jax.jit(by_rows, out_shardings=self._same)
         specs = {"in_specs": (PartitionSpec(), PartitionSpec(_AXIS)), "check_vma": False}
-        mesh, out = self._per_run.mesh, PartitionSpec(_AXIS)
+        mesh, out = self._same.mesh, PartitionSpec(_AXIS)
         return jax.jit(jax.shard_map(over_runs, mesh=mesh, out_specs=out, **specs))
 
     def _run(self, shared, runs):
@@ -158,12 +178,28 @@ class Vectorized:
         """On the devices, where a program once compiled expects it; nothing moves twice."""
         return jax.device_put(tree, self.devices[0] if len(self.devices) == 1 else sharding)
 
-    def _placed_shapes(self, tree, sharding):
+    def _shared_shapes(self, shared):
+        """As `replicate` puts them on the devices."""
+
+        def of(leaf):
+            rows = [_multiple(n, self._row_parts) for n in leaf.shape[:1]]
+            sharding = self._per_row if leaf.ndim > 1 else self._same
+            return self._placed_shape(leaf, (*rows, *leaf.shape[1:]), sharding)
+
+        return jax.tree.map(of, _shapes(shared))
+
+    def _runs_shapes(self, runs, size):
+        """Those of so many runs, as `_run` puts them there."""
+
+        def of(leaf):
+            return self._placed_shape(leaf, (size, *leaf.shape[1:]), self._per_run)
+
+        return jax.tree.map(of, _shapes(runs))
+
+    def _placed_shape(self, leaf, shape, sharding):
         one = len(self.devices) == 1
         sharding = SingleDeviceSharding(self.devices[0]) if one else sharding
-        return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
-        )
+        return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=sharding)
 
     def _program(self, shared, runs):
         """The compiled program for arrays (or shapes) like these."""
@@ -175,8 +211,8 @@ class Vectorized:
         return self._compiled[key]
 
     def _most_that_fit(self, shared, runs, n_runs):
-        """The most runs that fit the budget: all, or halves of that, a multiple of the devices."""
-        size = -(-n_runs // len(self.devices)) * len(self.devices)
+        """The most runs that fit the budget: all, or halves of that."""
+        size = _multiple(n_runs, self._abreast)
         while (needed := self._bytes(shared, runs, size)) > self.memory:
             size = self._halved(size, self._too_much(needed))
         return size
@@ -193,16 +229,16 @@ class Vectorized:
         return f"need {_gib(needed)}; {budget}, {have}. Raise --memory, or take fewer rows."
 
     def _halved(self, size, why):
-        each = len(self.devices)
+        each = self._abreast
         if size == each:
-            raise MemoryError(f"{each} runs at once, the fewest on {each} devices, {why}")
-        return -(-size // (2 * each)) * each
+            on = f"{len(self.devices)} devices"
+            raise MemoryError(f"{each} runs at once, the fewest on {on}, {why}")
+        return _multiple(-(-size // 2), each)
 
     def _bytes(self, shared, runs, size):
         """What a call with so many runs takes on all devices."""
-        chunk = self._placed_shapes(_resized(_shapes(runs), size), self._per_run)
         try:
-            analysis = self._program(shared, chunk).memory_analysis()
+            analysis = self._program(shared, self._runs_shapes(runs, size)).memory_analysis()
         except JaxRuntimeError as error:  # some compilers refuse what cannot fit
             if not _is_out_of_memory(error):
                 raise
@@ -251,6 +287,16 @@ def _gib(number):
 
 def _is_out_of_memory(error):
     return "RESOURCE_EXHAUSTED" in str(error)
+
+
+def _multiple(number, of):
+    return -(-number // of) * of
+
+
+def _zeros_below(leaf, shape):
+    """On the host, as no device may have room for it."""
+    more = shape[0] - len(leaf) if shape else 0
+    return np.pad(leaf, [(0, more)] + [(0, 0)] * (len(shape) - 1)) if more else leaf
 
 
 def _pick(tree, numbers):

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "imbax"
 # A module imports only from lines above its own. `data` sees nothing of the core but `errors`.
 LAYERS = (
     ("errors",),
+    ("divided",),
     ("types",),
     ("losses", "metrics", "calibration", "confusion", "neighbors", "rowwise", "density"),
     ("class_losses",),

@@ -65,6 +65,7 @@ def table(tmp_path):
         (["run", "--processes", "2"], "need --distributed"),
         (["run", "toy2d", "--process", "0"], "need --distributed"),
         (["run", "sine", "--distributed"], "--distributed does not apply to suite sine"),
+        (["run", "sine", "--strategy", "rows"], "--strategy rows does not apply to suite sine"),
         (["run", "custom"], "--data FILE"),
         (["run", "--plugin", "nowhere.py"], "nowhere.py"),
         (["report", "no-such-folder"], "no-such-folder"),

@@ -9,9 +9,11 @@ import pytest
 from jax.errors import JaxRuntimeError
 
 from imbax import vectorize
+from imbax.types import Rows
 from imbax.vectorize import Vectorized, usable_cores, use_cpu_cores
 
 STRATEGIES = ("map", "vmap")
+ALL = (*STRATEGIES, "rows")
 N_RUNS = 5
 SHARED = {"x": np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)}
 
@@ -43,7 +45,7 @@ def assert_close(given, reference):
 
 
 @pytest.mark.parametrize("n_devices", [1, 2])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", ALL)
 def test_every_run_gets_its_own_result_in_order(strategy, n_devices):
     """Five runs do not divide over two devices; neither does one."""
     mapped = Vectorized(work, strategy=strategy, devices=jax.devices()[:n_devices])
@@ -63,7 +65,7 @@ def test_all_devices_are_used_unless_told():
 
 
 @pytest.mark.parametrize("n_devices", [1, 2])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", ALL)
 def test_one_compilation_for_each_shape(strategy, n_devices):
     traced = []
 
@@ -86,7 +88,7 @@ def test_one_compilation_for_each_shape(strategy, n_devices):
 
 
 @pytest.mark.parametrize("n_devices", [1, 2])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", ALL)
 def test_what_is_compiled_ahead_is_not_compiled_again(strategy, n_devices):
     mapped = Vectorized(work, strategy=strategy, devices=jax.devices()[:n_devices])
     assert not mapped.waiting
@@ -218,6 +220,57 @@ def test_a_compiler_that_refuses_what_cannot_fit_is_asked_for_less():
     mapped._compiled.clear()
     with pytest.raises(MemoryError, match="need more than the compiler allows; the devices have"):
         mapped(SHARED, runs(6))
+
+
+def view(data, target, run):
+    """21 rows of 31, weighed, in an order of the run's own."""
+    index, w = jax.random.permutation(run["key"], 31)[:21], jnp.linspace(0, 1, 21)
+    return Rows(data, target, index, w, run["v"], jnp.full(8, 2.0))
+
+
+def fitted(shared, run):
+    """A step of gradient descent on some rows, and what it gives on all."""
+    rows = view(*shared, run)
+
+    def loss(theta):
+        x, y, w = rows.take(jnp.arange(5, 18))
+        return (w * (jnp.tanh(x @ theta) - y) ** 2).sum()
+
+    theta = run["v"] - 0.1 * jax.grad(loss)(run["v"])
+    return {"theta": theta, "scores": rows.all().x @ theta, "rows": len(rows.data)}
+
+
+def test_rows_divided_over_devices_give_what_whole_ones_give():
+    """31 rows do not divide over two devices, nor do 13 and 21 that are taken of them."""
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(31, 8)).astype(np.float32), rng.random(31).astype(np.float32)
+    mapped = Vectorized(fitted, strategy="rows")
+    given, whole = mapped(shared, runs()), Vectorized(fitted)(shared, runs())
+    assert_close([given["theta"], given["scores"]], [whole["theta"], whole["scores"]])
+    assert np.ptp(given["theta"], axis=0).min() > 0
+    data, target = mapped.replicate(shared)
+    assert [shard.data.shape for shard in data.addressable_shards] == [(16, 8), (16, 8)]
+    assert [shard.data.shape for shard in target.addressable_shards] == [(32,), (32,)]
+    np.testing.assert_array_equal(data[:31], shared[0])
+    assert given["rows"][0] == 32 and not data[31].any()
+    (compiled,) = mapped._compiled.values()
+    assert "reduce-scatter" in compiled.as_text()
+    assert "all-reduce" in compiled.as_text(), "the gradient's sum over the devices' rows"
+
+
+def test_divided_rows_take_part_of_the_memory_and_chunks_any_number_of_runs():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(2**15, 8)).astype(np.float32), np.zeros(2**15, np.float32)
+    each = {}
+    for strategy in ("map", "rows"):
+        mapped = Vectorized(fitted, strategy=strategy)
+        mapped(shared, runs())
+        (compiled,) = mapped._compiled.values()
+        each[strategy] = compiled.memory_analysis().argument_size_in_bytes
+    assert each["rows"] < each["map"] - 0.49 * shared[0].nbytes
+    mapped = Vectorized(wide, strategy="rows", memory=20 * MEGABYTE)
+    np.testing.assert_allclose(mapped(SHARED, WIDE_RUNS), Vectorized(wide)(SHARED, WIDE_RUNS))
+    assert set(mapped._chunk.values()) == {4}
 
 
 def test_keys_are_joined_as_keys():

@@ -27,8 +27,8 @@ __all__ = ["cell_key", "configuration", "content_key", "environment"]
 _ROOT = Path(__file__).resolve().parents[1]
 # What every neural result is made of, besides the files of its own method.
 _CORE = (
-    *("types", "losses", "class_losses", "metrics", "rowwise", "density", "bilevel", "programs"),
-    *("networks/layers", "networks/mlp", "training", "methods/refit"),
+    *("divided", "types", "losses", "class_losses", "metrics", "rowwise", "density", "bilevel"),
+    *("networks/layers", "networks/mlp", "training", "programs", "methods/refit"),
     *("data/splits", "data/preprocess"),
     *("experiments/plan", "experiments/sizes", "experiments/cells"),
 )

@@ -67,7 +67,7 @@ def evaluate(
       groups: `[n]`; no group is cut by a split.
       name: the data set's name in the table.
       out: a folder to store results in and resume from; the report is not written.
-      strategy: "auto", "map" or "vmap", see `Vectorized`.
+      strategy: "auto", "map", "vmap" or "rows", see `Vectorized`.
       memory: budget in GiB; default, and at most, what the devices have.
 
     Returns:

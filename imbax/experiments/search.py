@@ -57,7 +57,7 @@ def search(
       halving: after few epochs only the best 1/halving of the settings, by their mean over runs,
         are trained on, and again after halving times as many; None: all to the end.
       random_state: of the settings drawn.
-      strategy: "auto", "map" or "vmap", see `Vectorized`.
+      strategy: "auto", "map", "vmap" or "rows", see `Vectorized`.
       memory: budget in GiB to which the runs are chunked; default, and at most, what there is.
 
     Returns:

@@ -35,7 +35,7 @@ _READINGS = (
     {"frequency": 2.0},
 )
 _CODE = (
-    *("types", "losses", "rowwise", "bilevel", "networks/layers", "networks/mlp"),
+    *("divided", "types", "losses", "rowwise", "bilevel", "networks/layers", "networks/mlp"),
     "experiments/sine",
 )
 

@@ -36,7 +36,7 @@ __all__ = ["ImageLab"]
 _KEEP_EVERY = 60.0
 # What every result on images is made of, besides the files of its own method.
 _CORE = (
-    *("types", "losses", "class_losses", "confusion", "training", "neighbors"),
+    *("divided", "types", "losses", "class_losses", "confusion", "training", "neighbors"),
     *("networks/layers", "networks/convolution", "networks/normalized", "networks/resnet"),
     *("methods/image_classifier", "methods/image_rows", "methods/codes"),
     *("data/imbalance", "experiments/plan"),

@@ -1,0 +1,46 @@
+"""Rows of a matrix divided over devices are found by number, bit for bit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from imbax import divided
+
+MESH = Mesh(np.array(jax.devices()), (divided.AXIS,))
+BY_ROW = NamedSharding(MESH, PartitionSpec(divided.AXIS))
+
+
+@jax.jit
+def under_mesh(values, row):
+    with jax.sharding.use_abstract_mesh(MESH.abstract_mesh):
+        return divided.take(values, row)
+
+
+@pytest.mark.parametrize("number", [1, 2, 7, 12, 13, 40])
+@pytest.mark.parametrize("values", [np.float32, np.uint8])
+def test_what_is_found_is_what_indexing_finds(number, values, monkeypatch):
+    """Also of numbers that divide neither over two devices nor into turns of three rows."""
+    monkeypatch.setattr(divided, "_TURN", 3)
+    rng = np.random.default_rng(0)
+    values = (255 * rng.random((30, 4, 2))).astype(values)
+    row = rng.integers(0, 30, number)
+    row[0], row[-1] = 0, 29
+    jax.clear_caches()  # of other turns
+    found = under_mesh(jax.device_put(values, BY_ROW), row)
+    assert found.dtype == values.dtype
+    np.testing.assert_array_equal(found, values[row])
+    np.testing.assert_array_equal(divided.take(jnp.asarray(values), row), values[row])
+
+
+def test_no_device_has_more_than_its_share(monkeypatch):
+    monkeypatch.setattr(divided, "_TURN", 64)
+    jax.clear_caches()
+    row = np.arange(4096)[::-1]
+    values = jax.device_put(np.ones((4096, 64), np.float32), BY_ROW)
+    compiled = under_mesh.lower(values, row).compile()
+    assert [s.data.shape for s in compiled(values, row).addressable_shards] == [(2048, 64)] * 2
+    memory = compiled.memory_analysis()
+    assert memory.argument_size_in_bytes < 0.52 * values.nbytes
+    assert memory.temp_size_in_bytes < 0.2 * values.nbytes
