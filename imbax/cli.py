@@ -45,7 +45,8 @@ def _run(options):
         return _run_sine(suite, seeds, options)
     if suite.loader == "images":
         return _run_images(suite, options)
-    _refuse(suite, options, ("scale", "recipe"), "what suites of tables take")
+    given = ("scale", "recipe", "imbalance", "fraction", "shrink", "generator_epochs")
+    _refuse(suite, options, given, "what suites of tables take")
     folds = suite.folds if options.folds is None else options.folds
     if folds < 2:
         raise InputError(
@@ -89,14 +90,15 @@ def _run(options):
 def _run_images(suite, options):
     given = ("datasets", "data", "scaling", "components", "fit_on", "plugin", "n_synth")
     given += ("target", "minority", "groups", "drop")
-    _refuse(suite, options, given, "--scale, --recipe, --methods, --seeds, --folds, --epochs")
+    taken = "--scale, --recipe, --imbalance, --fraction, --shrink, --methods, --seeds, --folds, "
+    _refuse(suite, options, given, taken + "--epochs, --generator-epochs")
     changes = dict(suite.full) if options.scale == "full" else {}
     numbers = {name: changes.pop(name, getattr(suite, name)) for name in ("seeds", "folds")}
     numbers |= {name: value for name in numbers if (value := getattr(options, name)) is not None}
     seeds = numbers.pop("seeds")
     changes = {"epochs": suite.epochs, **suite.protocol, **changes, **numbers}
-    if options.epochs is not None:
-        changes["epochs"] = options.epochs
+    given = {name: getattr(options, name) for name in ("epochs", "generator_epochs")}
+    changes |= {name: value for name, value in given.items() if value is not None}
     if options.recipe == "strong":
         changes |= suite.strong
     chosen = [name for name in (options.scale, options.recipe) if name in ("full", "strong")]
@@ -104,7 +106,8 @@ def _run_images(suite, options):
     _check_writable(out)
     _check_kind(out, of_images=True)
     from imbax import session
-    from imbax.data.images import images
+    from imbax.data.images import images, shrunk
+    from imbax.data.imbalance import recounted
     from imbax.experiments.images.lab import ImageLab
     from imbax.experiments.images.plan import ImageProtocol
     from imbax.experiments.images.report import write_image_report
@@ -115,7 +118,16 @@ def _run_images(suite, options):
     names = every if options.methods == ["all"] else options.methods
     methods = [image_method(name) for name in names or suite.methods]
     protocol = ImageProtocol(**changes)
-    datasets = [(name, partial(images, name, options.data_home)) for name in suite.datasets]
+    fraction, factor = (
+        1 if given is None else given for given in (options.fraction, options.shrink)
+    )
+
+    def load(name, imbalance):
+        found = recounted(images(name, options.data_home), imbalance, fraction)
+        return shrunk(found, factor)
+
+    kinds = options.imbalance or ["paper"]
+    datasets = [(name, partial(load, name, kind)) for name in suite.datasets for kind in kinds]
     with session.start(options, out) as share:
         lab = ImageLab(protocol, session.engine(options), out, suite.name)
         about = {"required": True, "share": share, "command": _command(options)}

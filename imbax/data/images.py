@@ -6,6 +6,7 @@ import hashlib
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from imbax.data.checks import DAMAGED, first_line
 from imbax.data.tabular import DataUnavailable
 from imbax.errors import InputError, did_you_mean
 
-__all__ = ["IMAGE_SETS", "Images", "images"]
+__all__ = ["IMAGE_SETS", "Counts", "Images", "images", "shrunk"]
 
 _ENDS = ("", ".gz")
 _CIFAR10 = [
@@ -45,6 +46,18 @@ _DIGITS = [str(digit) for digit in range(10)]
 _HAIR = ("Black_Hair", "Brown_Hair", "Blond_Hair", "Gray_Hair", "Bald")
 
 
+class Counts(NamedTuple):
+    """Images of each class."""
+
+    train: tuple[int, ...]
+    balanced: int
+    """Of every class, in the balanced test part."""
+    imbalanced: tuple[int, ...]
+    """In the imbalanced test part."""
+    both_parts: bool = False
+    """Whether the folds are of the official test part too."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
     """A set of images with classes 0..K-1."""
@@ -56,6 +69,7 @@ class Images:
     x_test: np.ndarray | None = None  # [m, h, w, c] uint8; None where no test part is fixed
     y_test: np.ndarray | None = None  # [m] int64
     notices: tuple[str, ...] = ()  # things to tell the user
+    counts: Counts | None = None  # wanted of it; None: those of `imbalance.COUNTS`
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -115,6 +129,32 @@ def images(name: str, data_home: str | Path | None = None) -> Images:
             f"{name}: {where} cannot be read ({first_line(error)}); fetch it again"
         ) from error
     return dataclasses.replace(found, name=name)
+
+
+def shrunk(images: Images, factor: int) -> Images:
+    """The set in fewer pixels, each the mean of `factor` x `factor`, its size added to its name.
+
+    Raises InputError where height and width are no multiples of the factor.
+    """
+    height, width, _ = images.shape
+    if factor < 1 or height % factor or width % factor:
+        raise InputError(
+            f"{images.name}: shrink {factor}, expected a whole number that divides {height} and "
+            f"{width}"
+        )
+    if factor == 1:
+        return images
+
+    def small(x):
+        blocks = x.reshape(len(x), height // factor, factor, width // factor, factor, -1)
+        return np.round(blocks.mean((2, 4))).astype(np.uint8)
+
+    return dataclasses.replace(
+        images,
+        name=f"{images.name}_{height // factor}x{width // factor}",
+        x=small(images.x),
+        x_test=None if images.x_test is None else small(images.x_test),
+    )
 
 
 def _digits(data_home) -> Images:

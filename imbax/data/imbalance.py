@@ -17,31 +17,29 @@ Notices say what shrank.
 The imbalanced test part is taken from the balanced one, so that every image is classified once.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from imbax.data.images import Images
+from imbax.data.images import Counts, Images
 from imbax.errors import InputError, did_you_mean
 
-__all__ = ["COUNTS", "FOLDS", "Counts", "ImageSplit", "image_splits", "make_imbalance"]
+__all__ = [
+    "COUNTS",
+    "FOLDS",
+    "IMBALANCES",
+    "Counts",
+    "ImageSplit",
+    "image_splits",
+    "make_imbalance",
+    "recounted",
+]
 
 FOLDS = 5
 """The paper's."""
-
-
-class Counts(NamedTuple):
-    """Images of each class."""
-
-    train: tuple[int, ...]
-    balanced: int
-    """Of every class, in the balanced test part."""
-    imbalanced: tuple[int, ...]
-    """In the imbalanced test part."""
-    both_parts: bool = False
-    """Whether the folds are of the official test part too."""
 
 
 _TEN = (1000, 500, 250, 187, 125, 87, 50, 25, 15, 10)
@@ -59,6 +57,16 @@ COUNTS: dict[str, Counts] = {
     "celeba": Counts((9000, 4500, 1000, 500, 160), 900, (1000, 500, 111, 55, 17)),
 }
 """By set of images; `digits`, too small for the paper's, has counts of our own."""
+
+
+def _step(counts):
+    half = len(counts) // 2
+    return (max(counts),) * (len(counts) - half) + (min(counts),) * half
+
+
+_SHAPES = {"paper": tuple, "reversed": lambda counts: tuple(reversed(counts)), "step": _step}
+IMBALANCES = tuple(_SHAPES)
+"""How `recounted` distributes images over classes."""
 
 
 class ImageSplit(NamedTuple):
@@ -120,6 +128,36 @@ def make_imbalance(
         kept.append(rows[:wanted])
     kept = np.sort(np.concatenate(kept))
     return x[kept], y[kept], kept
+
+
+def recounted(images: Images, imbalance: str = "paper", fraction: float = 1.0) -> Images:
+    """The set with other counts wanted of it, and a name that says which.
+
+        paper      those of `COUNTS`
+        reversed   the same from the last class to the first
+        step       the first half of the classes as large as the largest, the others as small as
+                   the smallest: a step of Buda et al. 2018 (arXiv:1710.05381), μ = 1/2
+
+    Args:
+        images: a set that `COUNTS` names.
+        imbalance: one of `IMBALANCES`, of the training images and the imbalanced test part.
+        fraction: of the training images, above 0 and at most 1; a class keeps at least one.
+
+    Raises:
+        InputError: imbalance or fraction is none of these.
+    """
+    if imbalance not in IMBALANCES:
+        raise InputError(f"no imbalance {imbalance!r}{did_you_mean(imbalance, IMBALANCES)}")
+    if not 0 < fraction <= 1:
+        raise InputError(f"fraction={fraction:g}, expected above 0 and at most 1")
+    shape, counts = _SHAPES[imbalance], COUNTS[images.name]
+    train = tuple(max(round(fraction * count), 1) for count in shape(counts.train))
+    changes = [imbalance] * (imbalance != "paper") + [f"{fraction:g}"] * (fraction != 1)
+    return dataclasses.replace(
+        images,
+        name="_".join([images.name, *changes]),
+        counts=counts._replace(train=train, imbalanced=shape(counts.imbalanced)),
+    )
 
 
 def image_splits(
@@ -193,7 +231,7 @@ def _shrunk(wanted, there):
     if share >= 1:
         return wanted, ()
     counts = np.maximum((share * wanted).astype(int), 1)
-    return counts, (f"training counts {counts.tolist()}, {share:.3g} times the paper's",)
+    return counts, (f"training counts {counts.tolist()}, {share:.3g} times those wanted",)
 
 
 def _imbalanced(counts, n_test):
@@ -202,7 +240,7 @@ def _imbalanced(counts, n_test):
     if share >= 1:
         return counts, ()
     few = np.maximum(np.round(share * np.array(counts)).astype(int), 1)
-    return few, (f"imbalanced test counts {few.tolist()}, {share:.3g} times the paper's",)
+    return few, (f"imbalanced test counts {few.tolist()}, {share:.3g} times those wanted",)
 
 
 def _of_counts(parts, wanted, n_test, few):

@@ -98,8 +98,8 @@ def test_counts_that_cannot_be_had_shrink_together():
     np.testing.assert_array_equal(np.bincount(made(5).y[splits[0].train]), [4, 2, 1])
     assert splits[0].imbalanced.tolist() == [True, True, True]
     assert notices == (
-        "training counts [4, 2, 1], 0.5 times the paper's",
-        "imbalanced test counts [1, 1, 1], 0.25 times the paper's",
+        "training counts [4, 2, 1], 0.5 times those wanted",
+        "imbalanced test counts [1, 1, 1], 0.25 times those wanted",
     )
 
 

@@ -118,7 +118,8 @@ class ImageLab(Lab):
         return content_key(content, (*_CORE, *_sources(trained)))
 
     def _content(self, dataset):
-        return {"config": dataclasses.asdict(self.protocol), "data": dataset.fingerprint}
+        data = {"data": dataset.fingerprint, "counts": dataset.counts}
+        return {"config": dataclasses.asdict(self.protocol), **data}
 
     def _state_file(self, dataset, method, key, seed):
         folder = "generators" if method.build else method.name

@@ -71,8 +71,9 @@ class ImagePlan(NamedTuple):
 def image_plan(images: Images, seeds: Sequence[int], protocol: ImageProtocol) -> ImagePlan:
     """Cut the set; see `image_splits` for errors. Shapes do not depend on the seeds."""
     parts, seed, fold, notices = [], [], [], ()
+    wanted = images.counts or COUNTS[images.name]
     for s in seeds:
-        splits, notices = image_splits(images, COUNTS[images.name], seed=s, folds=protocol.folds)
+        splits, notices = image_splits(images, wanted, seed=s, folds=protocol.folds)
         parts += splits
         seed += [s] * len(splits)
         fold += range(len(splits))

@@ -73,7 +73,7 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
             "" if alike else _UNLIKE,
             *(score_table(summary, dataset, test) for test in TESTS),
             against_controls(rows) if alike else "",
-            readings_table(rows),
+            readings_table(rows, about["dataset_facts"]["train"]),
             _collapse(rows, classes),
             _pictures(rows, classes, out, dataset),
         ]

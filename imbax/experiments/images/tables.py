@@ -5,6 +5,7 @@ imbalanced test) and the table of the balanced test in its journal version, for 
 """
 
 import math
+from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
@@ -123,8 +124,11 @@ def against_controls(rows: pd.DataFrame) -> str:
     return "### Against the controls\n\n" + "\n\n".join([text, *parts])
 
 
-def readings_table(rows: pd.DataFrame) -> str:
-    """The section of DeepSMOTE beside its other readings; empty where none ran."""
+def readings_table(rows: pd.DataFrame, train: Sequence[int]) -> str:
+    """The section of DeepSMOTE beside its other readings; empty where none ran.
+
+    `train`: images of each class.
+    """
     names = [m for m in dict.fromkeys(rows["method"]) if m.startswith("deepsmote")]
     if len(names) < 2:
         return ""
@@ -135,8 +139,8 @@ def readings_table(rows: pd.DataFrame) -> str:
         table[name] = {
             "ACSA": _plus_minus(100 * mine["balanced_acsa"].mean(),
                                 100 * mine["balanced_acsa"].std(ddof=1)),
-            "variance kept, largest class": f"{kept[:, 0].mean():.2f}",
-            "smallest class": f"{kept[:, -1].mean():.2f}",
+            "variance kept, largest class": f"{kept[:, np.argmax(train)].mean():.2f}",
+            "smallest class": f"{kept[:, np.argmin(train)].mean():.2f}",
             "epochs": f"{mine['generator_epochs'].mean():.0f}",
         }  # fmt: skip
     text = (
