@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from imbax.cli import main
+from imbax.experiments.run import Outcome
 from imbax.experiments.sharing import Share
 
 QUICK = ["--epochs", "2", "--seeds", "1", "--folds", "2"]
@@ -319,9 +320,29 @@ def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
     assert "holds results of images" in refused(capsys, "run", "quickstart", "--out", out)
 
 
+def test_imbalances_fractions_and_sizes_of_images(tmp_path, monkeypatch):
+    seen = []
+
+    def run_suite(lab, datasets, *_, **__):
+        assert lab.protocol.generator_epochs == 7
+        seen.extend(load() for _, load in datasets)
+        return Outcome()
+
+    monkeypatch.setattr("imbax.experiments.run.run_suite", run_suite)
+    monkeypatch.setattr("imbax.session.start", lambda *_: Share())
+    options = ["--imbalance", "paper", "step", "--fraction", "0.5", "--shrink", "2"]
+    options += ["--generator-epochs", "7", "--out", str(tmp_path)]
+    assert main(["run", "digits", *options]) == 0
+    assert [found.name for found in seen] == ["digits_0.5_4x4", "digits_step_0.5_4x4"]
+    assert [found.counts.train[:2] for found in seen] == [(65, 45), (65, 65)]
+    assert {found.shape for found in seen} == {(4, 4, 1)}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--fraction", "2"), "fraction=2, expected above 0 and at most 1"),
+        (("--shrink", "3"), "digits: shrink 3, expected a whole number that divides 8 and 8"),
         (("--datasets", "ecoli"), "--datasets does not apply to suite digits; it takes --scale"),
         (("--methods", "focal"), "no method 'focal' for images"),
         (("--n-synth", "balance"), "--n-synth does not apply to suite digits"),

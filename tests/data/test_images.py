@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from imbax.data.images import IMAGE_SETS, images
+from imbax.data.images import IMAGE_SETS, Images, images, shrunk
 from imbax.data.tabular import DataUnavailable
 from imbax.errors import InputError
 
@@ -136,6 +136,24 @@ def test_digits_need_no_file():
     assert (found.x.min(), found.x.max()) == (0, 255)
     assert len(found.fingerprint) == 64
     assert found.fingerprint == images("digits").fingerprint
+
+
+def test_shrunk_images_are_the_means_of_their_blocks():
+    x, y = pixels(3, 4, 6, 2), labels(3, 3)
+    small = shrunk(Images("made", x, y, ("a", "b", "c"), x[:1], y[:1]), 2)
+    assert (small.name, small.shape) == ("made_2x3", (2, 3, 2))
+    assert small.x.dtype == small.x_test.dtype == np.uint8
+    np.testing.assert_array_equal(small.x[1, 1, 2], np.round(x[1, 2:4, 4:6].mean((0, 1))))
+    np.testing.assert_array_equal(small.x_test, small.x[:1])
+    digits = images("digits")
+    assert shrunk(digits, 1) is digits
+    assert shrunk(digits, 4).x_test is None
+
+
+@pytest.mark.parametrize("factor", [0, -2, 3])
+def test_images_that_cannot_be_shrunk(factor):
+    with pytest.raises(InputError, match=f"shrink {factor}, expected a whole number that divides"):
+        shrunk(images("digits"), factor)
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "svhn", "celeba"])

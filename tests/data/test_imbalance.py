@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imbax.data.images import Images, images
-from imbax.data.imbalance import COUNTS, Counts, image_splits, make_imbalance
+from imbax.data.imbalance import COUNTS, Counts, image_splits, make_imbalance, recounted
 from imbax.errors import InputError
 
 SMALL = Counts((8, 4, 2), 4, (4, 2, 1))
@@ -141,3 +141,42 @@ def test_real_sets(data_home, name, train, test, notices):
         np.testing.assert_array_equal(np.bincount(y[split.train]), train)
         assert set(np.bincount(y[split.test])) == {test}
     assert len(told) == notices
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "train", "few"),
+    [
+        ((), "made", (8, 4, 1), (4, 2, 1)),
+        (("paper", 0.5), "made_0.5", (4, 2, 1), (4, 2, 1)),
+        (("reversed",), "made_reversed", (1, 4, 8), (1, 2, 4)),
+        (("step",), "made_step", (8, 8, 1), (4, 4, 1)),
+        (("step", 0.25), "made_step_0.25", (2, 2, 1), (4, 4, 1)),
+    ],
+)
+def test_counts_are_distributed_anew(monkeypatch, given, name, train, few):
+    monkeypatch.setitem(COUNTS, "made", Counts((8, 4, 1), 4, (4, 2, 1)))
+    found = recounted(made(), *given)
+    assert found.name == name
+    assert found.counts == Counts(train, 4, few)
+    (split, *_), notices = image_splits(found, found.counts, seed=0)
+    np.testing.assert_array_equal(np.bincount(found.y[split.train]), train)
+    assert notices == ()
+
+
+def test_step_of_ten_classes_is_half_and_half():
+    found = recounted(images("digits"), "step")
+    assert found.counts.train == (130,) * 5 + (6,) * 5
+    assert found.counts.imbalanced == (34,) * 5 + (2,) * 5
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("stepp",), "no imbalance 'stepp'.*step"),
+        (("paper", 0.0), "fraction=0, expected above 0 and at most 1"),
+        (("paper", 1.5), r"fraction=1.5, expected above 0 and at most 1"),
+    ],
+)
+def test_impossible_distributions_are_named(given, message):
+    with pytest.raises(InputError, match=message):
+        recounted(images("digits"), *given)

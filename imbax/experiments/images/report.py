@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 
 from imbax.errors import InputError
 from imbax.experiments import store
-from imbax.experiments.contrasts import count
+from imbax.experiments.compare import over_datasets
+from imbax.experiments.contrasts import count, ranking
 from imbax.experiments.images import figures
 from imbax.experiments.images.records import SCHEMA, TESTS, unpack
 from imbax.experiments.images.tables import (
     against_controls,
     image_summary,
+    mean_scores,
     readings_table,
     score_table,
 )
@@ -59,20 +61,27 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     small = [name for name in runs if runs[name].map(np.isscalar).all()]
     for name, table in (("runs", runs[small].drop(columns="looks")), ("summary", summary)):
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    scores = mean_scores(runs)
+    scores.to_csv(folder / "scores.csv", lineterminator="\n")
     timing_table(provenance).to_csv(folder / "timings.csv", index=False, lineterminator="\n")
     manifests = manifests_of([*folders, out])
-    sections = ["# Report", _what_was_run(runs, provenance, manifests, remarks)]
+    abouts = {name: [one for one in provenance if one["dataset"] == name] for name in scores.index}
+    alike = {name: _alike(mine) for name, mine in abouts.items()}
+    sections = [
+        "# Report",
+        _what_was_run(runs, provenance, manifests, remarks),
+        _over_sets(scores.loc[[name for name in abouts if alike[name]]], out),
+    ]
     for dataset, rows in runs.groupby("dataset", sort=False):
-        mine = [one for one in provenance if one["dataset"] == dataset]
-        about, alike = mine[0], _alike(mine)
+        about = abouts[dataset][0]
         classes = about["dataset_facts"]["classes"]
         sections += [
             f"## {dataset}",
             _counts(about, rows),
             _METRICS_IN_WORDS,
-            "" if alike else _UNLIKE,
+            "" if alike[dataset] else _UNLIKE,
             *(score_table(summary, dataset, test) for test in TESTS),
-            against_controls(rows) if alike else "",
+            against_controls(rows) if alike[dataset] else "",
             readings_table(rows, about["dataset_facts"]["train"]),
             _collapse(rows, classes),
             _pictures(rows, classes, out, dataset),
@@ -100,6 +109,17 @@ def _alike(provenance):
     """Whether all results of a dataset are of one protocol and of the same images."""
     seen = {(plain(one["config"]), one["dataset_facts"]["fingerprint"]) for one in provenance}
     return len(seen) == 1
+
+
+def _over_sets(scores, out):
+    """Empty for few sets."""
+    if not (diagrams := over_datasets(scores, out)):
+        return ""
+    text = (
+        "By mean ACSA on the balanced test, [scores.csv](tables/scores.csv), which `imbax compare` "
+        "reads. Sets made of the same images are not independent of each other."
+    )
+    return "\n\n".join(["## Over all sets", text, ranking(scores), diagrams])
 
 
 def _in_order(runs):

@@ -17,6 +17,7 @@ from imbax.experiments.tables import markdown
 __all__ = [
     "against_controls",
     "image_summary",
+    "mean_scores",
     "paired",
     "paper_scores",
     "readings_table",
@@ -47,6 +48,12 @@ def image_summary(runs: pd.DataFrame) -> pd.DataFrame:
         table.insert(1, "test", test)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def mean_scores(runs: pd.DataFrame, metric: str = "balanced_acsa") -> pd.DataFrame:
+    """Mean of a metric over the runs that did not diverge, [dataset x method]; NaN for gaps."""
+    means = runs.groupby(["dataset", "method"])[metric].mean().unstack()
+    return means[runs["method"].unique()].rename_axis(columns=None)
 
 
 def paper_scores() -> pd.DataFrame:

@@ -20,7 +20,12 @@ from imbax.experiments.images import cells, lab, report
 from imbax.experiments.images.plan import ImageProtocol, image_plan
 from imbax.experiments.images.records import SCHEMA, TESTS, image_records, unpack
 from imbax.experiments.images.report import write_image_report
-from imbax.experiments.images.tables import image_summary, paired, score_table
+from imbax.experiments.images.tables import (
+    image_summary,
+    paired,
+    readings_table,
+    score_table,
+)
 from imbax.experiments.run import run_suite
 from imbax.methods import deepsmote, image_classifier
 from imbax.methods.image_methods import IMAGE_METHODS, image_method
@@ -313,6 +318,51 @@ def test_the_report_says_what_ran_and_shows_it(results, tmp_path):
     assert (tmp_path / "tables" / "timings.csv").is_file()
     summary = pd.read_csv(tmp_path / "tables" / "summary.csv")
     assert len(summary) == 2 * summary["method"].nunique()
+    scores = pd.read_csv(tmp_path / "tables" / "scores.csv", index_col="dataset").loc["toy"]
+    assert scores.index.tolist() == list(NAMES)
+    balanced = summary.query("test == 'balanced'").set_index("method")["acsa"]
+    np.testing.assert_allclose(100 * scores, balanced[scores.index])
+    assert "Over all sets" not in text
+
+
+def test_methods_are_ranked_over_sets_of_one_protocol_each(results, tmp_path, monkeypatch):
+    names = [f"toy{number}" for number in range(7)]
+    runs = pd.concat([stored(results).assign(dataset=name) for name in names], ignore_index=True)
+    abouts = [one | {"dataset": name} for name in names for one in store.read_provenance([results])]
+    abouts[-1] = abouts[-1] | {"config": {}}
+    monkeypatch.setattr(report.store, "read", lambda *_, **__: runs)
+    monkeypatch.setattr(report.store, "read_provenance", lambda *_: abouts)
+    monkeypatch.setattr(report, "_pictures", lambda *_: "")
+    text = write_image_report([results], tmp_path).read_text()
+    assert "## Over all sets" in text
+    assert "Mean rank over 6 datasets" in text
+    assert (tmp_path / "figures" / "critical_difference.png").is_file()
+
+
+def test_counts_of_the_set_come_before_those_by_name(results):
+    counts = Counts((5, 12, 4), 3, (3, 2, 1))
+    data = dataclasses.replace(toy(), counts=counts)
+    plan = image_plan(data, [0], PROTOCOL)
+    assert plan.facts.counts == counts.train
+    assert [len(part.test) for part in plan.splits] == [9, 9]
+    it, method = lab.ImageLab(PROTOCOL, out=results), image_method("deepsmote")
+    assert it._key(data, method) != it._key(toy(), method)
+    assert it._generator_key(data, method) != it._generator_key(toy(), method)
+
+
+def test_the_largest_and_the_smallest_class_are_told_by_their_images():
+    rows = pd.DataFrame(
+        {
+            "method": ["deepsmote", "deepsmote_none"],
+            "balanced_acsa": 0.5,
+            "variance_kept": [np.array([0.1, 0.2, 0.3])] * 2,
+            "generator_epochs": 1,
+        }
+    )
+    (line,) = (
+        s for s in readings_table(rows, (3, 9, 5)).splitlines() if s.startswith("| deepsmote |")
+    )
+    assert [cell.strip() for cell in line.split("|")[3:5]] == ["0.20", "0.10"]
 
 
 def test_the_papers_figures_stand_beside_ours(results):
