@@ -12,7 +12,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from imbax.class_losses import class_counts
+from imbax.class_losses import Loss, class_counts
+from imbax.losses import cross_entropy, weighted_mean
 from imbax.metrics import average_precision, macro_average_precision
 from imbax.types import ApplyFn, Params, Problem, Rows, check_rows
 
@@ -69,13 +70,17 @@ class Program(NamedTuple):
     fit: Callable[[Any], Fit]
     """`state -> Fit`."""
     checkpoint: str | Callable[[jax.Array, Any], jax.Array] = "best"
-    """"best": the epoch with the best validation average precision, of more than two classes their
-    mean, the first of several; "latest_best": the last of several; "last": the last; or
-    `(epochs done, hparams) -> whether this epoch's fit is taken`."""
+    """"best": the epoch with the best score, the first of several; "latest_best": the last of
+    several; "last": the last; or `(epochs done, hparams) -> whether this epoch's fit is taken`."""
     start_admissible: bool = False
     """Whether the starting point itself may be the best checkpoint (as epoch 0)."""
     monitor: Callable[[Any, Problem], dict[str, jax.Array]] | None = None
     """`(state, problem) -> scalars by name`, after every epoch; kept beside the curves."""
+    scoring: str = "average_precision"
+    """Of an epoch on validation rows: "average_precision", of more than two classes their mean, in
+    which rows count alike; or minus the weighted mean "loss"."""
+    loss_for: Callable[[Params, Problem, Any], Loss] = lambda *given: cross_entropy
+    """`(params, problem, hparams) -> Loss`, that of the scoring, for all epochs the same."""
 
 
 class Progress(NamedTuple):
@@ -84,7 +89,7 @@ class Progress(NamedTuple):
     state: Any
     best: Fit
     best_score: jax.Array
-    """Validation average precision of `best`."""
+    """That of `best` on validation rows."""
     best_epoch: jax.Array
     """Epochs after which `best` was taken; 0 is the starting point."""
     epoch: jax.Array
@@ -97,7 +102,8 @@ class Curves(NamedTuple):
     """Per epoch `[epochs]`."""
 
     train_loss: jax.Array
-    valid_average_precision: jax.Array
+    valid_score: jax.Array
+    """As `Program.scoring` has it."""
     monitored: dict[str, jax.Array]
     """What else the program watches; empty for most."""
 
@@ -139,7 +145,7 @@ def begin(
     state = program.init(jax.random.fold_in(key, _INIT), problem, hparams, start)
     fit = program.fit(state)
     if program.start_admissible:
-        score = _score(program.apply, fit.params, problem.valid)
+        score = _score(program, fit.params, problem, hparams)
     else:
         score = jnp.array(-jnp.inf)
     zero = jnp.zeros((), jnp.int32)
@@ -160,7 +166,7 @@ def advance(
         step_key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), progress.epoch)
         state, loss = program.epoch(step_key, progress.state, problem, hparams)
         fit = program.fit(state)
-        score = _score(program.apply, fit.params, problem.valid)
+        score = _score(program, fit.params, problem, hparams)
         count = progress.epoch + 1
         if callable(program.checkpoint):
             better = program.checkpoint(count, hparams)
@@ -206,10 +212,13 @@ def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> P
 _INIT, RESAMPLE, _EPOCHS = 0, 1, 2
 
 
-def _score(apply_fn, params, valid: Rows):
-    batch = valid.all()
+def _score(program, params, problem, hparams):
+    batch = problem.valid.all()
     with jax.default_matmul_precision("float32"):
-        logits = apply_fn(params, batch.x)
+        logits = program.apply(params, batch.x)
+    if program.scoring == "loss":
+        loss = program.loss_for(params, problem, hparams)
+        return -weighted_mean(loss(logits, batch.y), batch.w)
     if logits.ndim == 1:
         return average_precision(logits, batch.y, batch.w)
     return macro_average_precision(jax.nn.softmax(logits), batch.y, batch.w)

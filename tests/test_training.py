@@ -145,13 +145,30 @@ def test_the_checkpoint_is_the_best_of_the_validation_curve():
     curve = [float(average_precision(jnp.asarray(s, jnp.float32), y)) for s in scores]
     assert curve[3] == max(curve[1:]) == curve[5] < curve[0]
     progress, curves = run(scripted(scores, losses=np.arange(7.0)), 6)
-    np.testing.assert_array_equal(curves.valid_average_precision, np.float32(curve[1:]))
+    np.testing.assert_array_equal(curves.valid_score, np.float32(curve[1:]))
     np.testing.assert_array_equal(curves.train_loss, np.arange(6))
     # The first of two equals; the starting point may not win here.
     assert (progress.best.params, progress.best_epoch, progress.epoch) == (3, 3, 6)
     assert progress.best_score == np.float32(curve[3])
     assert progress.state == 6
     assert not progress.diverged
+
+
+def test_the_checkpoint_may_be_the_least_of_the_weighted_losses():
+    scores, problem = written_scores([9, 1, 3, 2]) / 3, toys.problem()
+    y, w = np.asarray(problem.valid.y), 1.0 + np.arange(N_VALID) % 3
+    problem = problem._replace(valid=problem.valid._replace(w=jnp.asarray(w, jnp.float32)))
+    # The epoch that ranks best has logits that are far too large.
+    scores[1:] *= np.array([0.5, 3, 0.1])[:, None]
+    curve = [-np.average(np.logaddexp(0, s) - s * y, weights=w) for s in scores[1:]]
+    of = lambda **options: train(scripted(scores, **options), KEY, problem, (), 3)  # noqa: E731
+    progress, curves = of(scoring="loss")
+    np.testing.assert_allclose(curves.valid_score, curve, rtol=1e-5)
+    assert progress.best_epoch == 1 + np.argmax(curve) != of()[0].best_epoch
+    assert progress.best_score == curves.valid_score.max()
+    squared = of(scoring="loss", loss_for=lambda *given: lambda logits, y: (logits - y) ** 2)
+    expected = [-np.average((s - y) ** 2, weights=w) for s in scores[1:]]
+    np.testing.assert_allclose(squared[1].valid_score, expected, rtol=1e-5)
 
 
 def test_train_begins_and_advances():
@@ -189,7 +206,7 @@ def test_the_last_checkpoint_is_the_last():
     for options in ({}, {"start_admissible": True}):
         progress, curves = run(scripted(scores, checkpoint="last", **options), 3)
         assert (progress.best.params, progress.best_epoch) == (3, 3)
-        assert progress.best_score == curves.valid_average_precision[-1]
+        assert progress.best_score == curves.valid_score[-1]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -226,7 +243,7 @@ def test_a_one_shot_program_trains_in_its_only_epoch():
     expected = fit_mean(KEY, problem)["direction"]
     np.testing.assert_allclose(progress.best.params["direction"], expected, 1e-6)
     assert progress.best_epoch == 1
-    assert curves.valid_average_precision[0] > 0.3
+    assert curves.valid_score[0] > 0.3
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
+        "scoring": [StrOptions({"average_precision", "loss"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -74,7 +75,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def fit(self, X, y, sample_weight=None):
         """Train on rows `X (n, d)` with labels `y (n,)` and weights `sample_weight (n,)`.
 
-        Rows of weight 0 are left out; those of validation count alike.
+        Rows of weight 0 are left out. On validation rows weights count in losses alone.
         """
         self._validate_params()
         refuse_several_targets(y)
@@ -174,12 +175,14 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             X, labels, trains = self._resampled(X, labels, trains)
             w = np.ones(len(X))
         y, classes = self._inside[labels], len(self.classes_)
-        weights = [
-            w[rows] * compute_sample_weight(self.class_weight, self.classes_[labels[rows]])
-            for rows in trains
-        ]
-        # Of mean 1, since synthetic rows weigh 1.
-        weights = [w / w.mean() for w in weights]
+
+        def weights_of(rows):
+            if not len(rows):
+                return w[rows]
+            each = w[rows] * compute_sample_weight(self.class_weight, self.classes_[labels[rows]])
+            return each / each.mean()  # of mean 1, since synthetic rows weigh 1
+
+        weights = [weights_of(rows) for rows in trains]
         prior = np.stack(
             [np.bincount(y[rows], w, classes) for rows, w in zip(trains, weights, strict=True)]
         )
@@ -187,7 +190,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         key, number = stream(self._seed, FIT), len(parts)
         runs = {
             **_padded("train", trains, weights),
-            **_padded("valid", valids, [np.ones(len(rows)) for rows in valids]),
+            **_padded("valid", valids, [weights_of(rows) for rows in valids]),
             "shift": np.zeros((number, X.shape[1]), np.float32),
             "factor": np.tile((self._scaling.factor > 0).astype(np.float32), (number, 1)),
             "key": jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(number)),
@@ -241,7 +244,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         # Where an epoch ranks all validation rows right, later ones may still be better elsewhere.
         checkpoint = "latest_best" if self._has_validation() else "last"
         one = len(members.counts) == 1
-        return _compiled(build, piece_of(self.max_iter), checkpoint, one, *options)
+        return _compiled(build, piece_of(self.max_iter), checkpoint, self.scoring, one, *options)
 
     def _with(self, members, hparams, theta_0=None):
         """The members' runs with numbers, and parameters to start from."""
@@ -276,7 +279,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             if self.verbose:
                 self._tell(done - each, curves[-1])
             if self.early_stopping and done >= self._least_epochs():
-                best = np.concatenate([c.valid_average_precision for c in curves], 1).argmax(1)
+                best = np.concatenate([c.valid_score for c in curves], 1).argmax(1)
                 if (done - best > self.n_iter_no_change).all():
                     break
         if np.asarray(progress.diverged).any():
@@ -285,18 +288,18 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return jax.device_get(progress), joined
 
     def _tell(self, done, curve):
-        losses, scores = curve.train_loss.mean(0), curve.valid_average_precision.mean(0)
+        losses, scores = curve.train_loss.mean(0), curve.valid_score.mean(0)
         for number, (loss, score) in enumerate(zip(losses, scores, strict=True), done + 1):
             told = f"Iteration {number}, loss = {loss:.8f}"
             if self._has_validation():
-                told += f", validation average precision = {score:.6f}"
+                told += f", validation score = {score:.6f}"
             print(told)
 
     def _keep(self, curves):
         """The history of all trainings, mean over members."""
         losses, scores = (
             np.concatenate([getattr(curve, name) for curve in curves], 1)
-            for name in ("train_loss", "valid_average_precision")
+            for name in ("train_loss", "valid_score")
         )
         self.loss_curve_ = losses.mean(0).tolist()
         self.n_iter_ = len(self.loss_curve_)
@@ -361,7 +364,7 @@ def _probabilities(apply, params, shift, x):
 
 
 @lru_cache(maxsize=16)
-def _compiled(build, epochs: int, checkpoint: str, one: bool, *options: Any) -> Programs:
+def _compiled(build, epochs: int, checkpoint: str, scoring: str, one: bool, *options) -> Programs:
     """The pieces, of so many epochs, of the training `build(*options)`; on `one` device or all."""
-    program: Program = build(*options)._replace(checkpoint=checkpoint)
+    program: Program = build(*options)._replace(checkpoint=checkpoint, scoring=scoring)
     return programs_of(program, epochs, devices=tuple(jax.local_devices()[:1]) if one else None)

@@ -60,9 +60,13 @@ class ExplicitGradientClassifier(NeuralClassifier):
     max_iter : int, default=200
         Most epochs of each of the two trainings.
     early_stopping : bool, default=False
-        Stop each training once average precision on the validation rows (of more than two classes
-        their mean) has not got better for `n_iter_no_change` epochs. The best epoch is kept anyway;
-        with only a few validation rows of a class it may come soon by chance.
+        Stop each training once its score on the validation rows has not got better for
+        `n_iter_no_change` epochs. The best epoch is kept anyway; with only a few validation rows of
+        a class it may come soon by chance.
+    scoring : {"average_precision", "loss"}, default="average_precision"
+        What the best epoch is best by, on validation rows: average precision, of more than two
+        classes their mean, in which rows count alike; or minus the cross-entropy, with the weights
+        of rows and classes.
     validation_fraction : float, default=0.2
     n_iter_no_change : int, default=20
         Looked at every few epochs, at most 10.
@@ -99,7 +103,7 @@ class ExplicitGradientClassifier(NeuralClassifier):
     loss_curve_ : list of float
         Mean training loss of each epoch, over members.
     validation_scores_ : list of float
-        Average precision on validation rows after each epoch, over members.
+        Score on validation rows after each epoch, over members.
     best_validation_score_ : float
         Of the best epochs, over members.
     """
@@ -143,6 +147,7 @@ class ExplicitGradientClassifier(NeuralClassifier):
         learning_rate_init=1e-3,
         max_iter=200,
         early_stopping=False,
+        scoring="average_precision",
         validation_fraction=0.2,
         n_iter_no_change=20,
         class_weight=None,
@@ -172,6 +177,7 @@ class ExplicitGradientClassifier(NeuralClassifier):
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
         self.early_stopping = early_stopping
+        self.scoring = scoring
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight

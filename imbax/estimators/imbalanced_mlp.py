@@ -71,11 +71,14 @@ imbalanced-learn's contract, default=None
     max_iter : int, default=200
         Most epochs.
     early_stopping : bool, default=False
-        Set validation rows aside, keep the epoch with the best average precision on them (of more
-        than two classes their mean), and stop where it has not got better for `n_iter_no_change`
-        epochs, with "ldam_drw" not before its weights have changed. Otherwise all epochs are
-        trained, on all rows unless `fold_ensemble` holds some out. Where validation has only a few
-        rows of a class, the best epoch is mostly chance.
+        Set validation rows aside, keep the epoch with the best score on them, and stop where it has
+        not got better for `n_iter_no_change` epochs, with "ldam_drw" not before its weights have
+        changed. Otherwise all epochs are trained, on all rows unless `fold_ensemble` holds some
+        out. Where validation has only a few rows of a class, the best epoch is mostly chance.
+    scoring : {"average_precision", "loss"}, default="average_precision"
+        What the best epoch is best by, on validation rows: average precision, of more than two
+        classes their mean, in which rows count alike; or minus the loss, with the weights of rows
+        and classes ("ldam_drw" as it is in the end).
     validation_fraction : float, default=0.2
     n_iter_no_change : int, default=20
         Looked at every few epochs, at most 10.
@@ -107,7 +110,7 @@ imbalanced-learn's contract, default=None
     loss_curve_ : list of float
         Mean training loss of each epoch, over members.
     validation_scores_ : list of float or None
-        Average precision on validation rows after each epoch, over members.
+        Score on validation rows after each epoch, over members.
     best_validation_score_ : float or None
         Of the checkpoints kept, over members.
     """
@@ -134,6 +137,7 @@ imbalanced-learn's contract, default=None
         learning_rate_init=1e-3,
         max_iter=200,
         early_stopping=False,
+        scoring="average_precision",
         validation_fraction=0.2,
         n_iter_no_change=20,
         class_weight=None,
@@ -156,6 +160,7 @@ imbalanced-learn's contract, default=None
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
         self.early_stopping = early_stopping
+        self.scoring = scoring
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight

@@ -46,7 +46,7 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
                 "test_y": y.astype(np.int8),
                 "test_score": score.astype(np.float32),
                 "train_curve": _curve(result, "train_loss", r),
-                "valid_curve": _curve(result, "valid_average_precision", r, known=held_out),
+                "valid_curve": _curve(result, "valid_score", r, known=held_out),
                 "monitored": _monitored(result, r),
                 "plane": _plane(plan, result, r) if r == drawn and start else None,
             }

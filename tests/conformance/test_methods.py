@@ -103,7 +103,7 @@ def outcome(result, r=0):
     if hasattr(progress.state, "outer_part"):
         progress = progress._replace(state=progress.state._replace(outer_part=progress.epoch))
     kept = (progress, result.best_score, result.best_epoch, result.diverged)
-    return of_run(kept, r), result.test_score[r], result.curves.valid_average_precision[r]
+    return of_run(kept, r), result.test_score[r], result.curves.valid_score[r]
 
 
 def assert_same(given, expected):
@@ -121,7 +121,7 @@ def test_shapes_and_ranges(name):
     epochs = EPOCHS * (2 if method.resumes else 1)
     assert [len(score) for score in result.test_score] == [len(part.test) for part in cut().splits]
     assert result.curves.train_loss.shape == (4, EPOCHS)
-    assert result.curves.valid_average_precision.shape == (4, EPOCHS)
+    assert result.curves.valid_score.shape == (4, EPOCHS)
     for leaf in jax.tree.leaves(result):
         assert not isinstance(leaf, np.ndarray) or np.isfinite(leaf).all()
     assert not result.diverged.any()
@@ -233,8 +233,8 @@ def test_more_padding_of_other_parts_is_rounding(name):
     given, expected = trained(name, given=alone(2, valid=9, test=5)), reference(name)
     params, same = given.progress.state.params, of_run(expected.progress.state.params, 2)
     assert_close(of_run(params, 0), same, 1e-6)
-    curves = given.curves.valid_average_precision[0]
-    assert_close(curves, expected.curves.valid_average_precision[2], 1e-6)
+    curves = given.curves.valid_score[0]
+    assert_close(curves, expected.curves.valid_score[2], 1e-6)
     assert_close(given.test_score[0], expected.test_score[2], 1e-5)
 
 

@@ -20,13 +20,14 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_wine, make_classification
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, log_loss
 from sklearn.model_selection import (
     GridSearchCV,
     TunedThresholdClassifierCV,
     cross_val_score,
     cross_validate,
 )
+from sklearn.utils.class_weight import compute_sample_weight
 
 import imbax
 from imbax import ExplicitGradientClassifier, ExplicitGradientOverSampler, InputError
@@ -149,6 +150,47 @@ def test_training_stops_once_validation_no_longer_gets_better(name):
     else:
         on = quick_classifier(name, early_stopping=False).fit(x, y)
     assert on.n_iter_ == (2 if whole == 400 else 1) * on.max_iter
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        ("ImbalancedMLPClassifier", 2),
+        ("ExplicitGradientClassifier", 3),
+        pytest.param("ImbalancedMLPClassifier", 3, marks=pytest.mark.thorough),
+        pytest.param("MetaWeightNetClassifier", 2, marks=pytest.mark.thorough),
+    ],
+)
+def test_the_epoch_is_best_by_the_scoring(name, classes):
+    x, y = table(classes=classes)
+    w = 1.0 + np.arange(len(y)) % 2
+    options = {"class_weight": "balanced", "learning_rate_init": 0.05}
+    curves = {}
+    for scoring in ("average_precision", "loss"):
+        fitted = quick_classifier(name, scoring=scoring, **options).fit(x, y, w)
+        ((_, valid),) = fitted._parts(x, fitted._inside[y])
+        given, proba = y[valid], fitted.predict_proba(x[valid])
+        if scoring == "loss":
+            weights = w[valid] * compute_sample_weight("balanced", given)
+            expected = -log_loss(given, proba, sample_weight=weights)
+        else:
+            one_hot, scores = (given, proba[:, 1]) if classes == 2 else (np.eye(3)[given], proba)
+            expected = average_precision_score(one_hot, scores)
+        curves[scoring] = fitted.validation_scores_
+        assert max(curves[scoring]) == fitted.best_validation_score_
+        assert fitted.best_validation_score_ == pytest.approx(expected, abs=1e-5)
+    shared = min(map(len, curves.values()))
+    first, second = (np.argmax(curve[:shared]) for curve in curves.values())
+    assert first != second
+
+
+def test_the_loss_that_scores_is_the_one_trained():
+    x, y = table()
+    fitted = quick_classifier("ImbalancedMLPClassifier", loss="focal", scoring="loss").fit(x, y)
+    ((_, valid),) = fitted._parts(x, y)
+    right = fitted.predict_proba(x[valid])[np.arange(len(valid)), y[valid]].astype(float)
+    expected = ((1 - right) ** 2 * np.log(right)).mean()
+    assert fitted.best_validation_score_ == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_warm_start_goes_on():

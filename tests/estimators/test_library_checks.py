@@ -6,6 +6,7 @@ import pytest
 from imblearn.utils import estimator_checks as imblearn_checks
 from quick_classifiers import CLASSIFIERS, MESA
 from quick_samplers import GAN, OF_TABLES, POINTS, QUICK, quick
+from sklearn.base import clone
 from sklearn.utils import estimator_checks as sklearn_checks
 
 from imbax import InputError
@@ -15,7 +16,7 @@ NETWORK_FAILS = {
     "check_sample_weight_equivalence_on_dense_data": "float32, random minibatches and validation "
     "rows; test_a_weight_is_a_number_of_copies holds where these play no part",
     "check_class_weight_classifiers": "the epoch is chosen by how it ranks validation rows, which "
-    "class weights do not change; test_class_weights_move_predictions trains all epochs",
+    "class weights do not change; test_class_weights_choose_the_epoch has the loss score",
 }
 
 
@@ -78,6 +79,14 @@ def test_scikit_learns_checks_of_classifiers(estimator, check):
 @checks_of(imblearn_checks, EVERY_CLASSIFIER)
 def test_imbalanced_learns_checks_of_classifiers(estimator, check):
     quietly(check, estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator", [pytest.param(one, marks=thorough(one)) for one in CLASSIFIERS.values()], ids=type
+)
+def test_class_weights_choose_the_epoch(estimator):
+    scored = clone(estimator).set_params(scoring="loss")
+    quietly(sklearn_checks.check_class_weight_classifiers, type(estimator).__name__, scored)
 
 
 @pytest.mark.parametrize(

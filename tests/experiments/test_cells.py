@@ -57,7 +57,7 @@ def test_every_run_is_trained_and_its_test_rows_scored(cut):
     np.testing.assert_array_equal(result.progress.epoch, 4)
     np.testing.assert_array_equal(result.best_epoch, 1)  # all epochs score alike
     np.testing.assert_array_equal(result.curves.train_loss, [[1, 2, 3, 4]] * 4)
-    assert result.curves.valid_average_precision.shape == (4, 4)
+    assert result.curves.valid_score.shape == (4, 4)
     for r, split in enumerate(cut.splits):
         x = scale(cut.x[split.test], fit_min_max(cut.x[split.train]))
         np.testing.assert_allclose(result.test_score[r], 2 * x[:, 0], 1e-5)

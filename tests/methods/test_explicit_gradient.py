@@ -252,7 +252,7 @@ def test_padding_changes_no_bit():
     )
     jax.tree.map(np.testing.assert_array_equal, padded[0], plain[0])
     given, expected = padded[1], plain[1]
-    np.testing.assert_array_equal(given.valid_average_precision, expected.valid_average_precision)
+    np.testing.assert_array_equal(given.valid_score, expected.valid_score)
     # A mean over rows of which more are padding is summed in another order.
     np.testing.assert_allclose(given.train_loss, expected.train_loss, 1e-6)
 
@@ -317,17 +317,17 @@ def test_theta_0_is_the_checkpoint_when_nothing_beats_it():
     still, curves = run(Hparams(eta1=0.0), epochs=12)
     assert still.best_epoch == 0
     jax.tree.map(np.testing.assert_array_equal, still.best.params, THETA_0)
-    np.testing.assert_array_equal(curves.valid_average_precision, still.best_score)
+    np.testing.assert_array_equal(curves.valid_score, still.best_score)
     np.testing.assert_array_equal(still.best.points.now, still.best.points.start)
     better, curves = run(Hparams(eta1=0.3), epochs=12)
-    assert better.best_epoch == 1 + np.argmax(curves.valid_average_precision) > 0
+    assert better.best_epoch == 1 + np.argmax(curves.valid_score) > 0
     assert better.best_score > still.best_score
 
 
 def test_the_last_checkpoint_is_taken_whatever_its_score():
     last, curves = run(Hparams(eta1=0.0), checkpoint="last")
     assert last.best_epoch == 1
-    assert last.best_score == curves.valid_average_precision[-1]
+    assert last.best_score == curves.valid_score[-1]
     np.testing.assert_array_equal(last.best.points.now, last.state.x_synth)
 
 

@@ -14,10 +14,11 @@ from imbax.experiments.cells import Engine, train_cell
 from imbax.experiments.plan import Protocol, plan
 from imbax.methods import Facts, get
 from imbax.methods import loss_methods as lm
-from imbax.methods.supervised import Context, Hparams
+from imbax.methods.supervised import Context, Hparams, supervised
 from imbax.training import train
 from imbax.vectorize import Vectorized
 
+KEY = jax.random.key(3)
 LOGITS = jnp.linspace(-3, 3, 8)
 Y = jnp.array([0.0, 1] * 4)
 COUNTS = jnp.array([300, 20])
@@ -53,6 +54,17 @@ def test_reweighting_is_deferred(beta):
         hparams = {"gamma": 1.0, "drw_start": jnp.float32(0.8), "drw_beta": beta}
         given = loss_for(Context(COUNTS, jnp.int32(epoch), hparams))(LOGITS, Y)
         np.testing.assert_allclose(given, expected, 1e-6)
+
+
+def test_epochs_are_compared_by_the_loss_of_the_last():
+    loss_for = lm.deferred(lm.focal, num_epochs=10)
+    program, problem = supervised(toys.network(), loss_for=loss_for), toys.problem()
+    hparams = Hparams(loss={"gamma": 1.0, "drw_start": 0.8, "drw_beta": 1.0})
+    params = toys.network().init(KEY)
+    given = program.loss_for(params, problem, hparams)(LOGITS, Y)
+    weights = 1 / np.bincount(problem.train.y.astype(int))
+    weights = 2 * weights / weights.sum()
+    np.testing.assert_allclose(given, weights[Y.astype(int)] * losses.focal(LOGITS, Y, 1.0), 1e-5)
 
 
 @pytest.fixture(scope="module")
