@@ -50,21 +50,16 @@ def parser() -> argparse.ArgumentParser:
     hosts.add_argument("--processes", type=int, metavar="N", help="how many there are")
     hosts.add_argument("--process", type=int, metavar="I", help="the number of this one, from 0")
     image = run.add_argument_group("suites of images")
-    image.add_argument("--scale", choices=("small", "full"),
-                       help="small (default): for a CPU; full: the paper's")  # fmt: skip
-    image.add_argument("--recipe", choices=("plain", "strong"),
-                       help="strong: the classifier's images are cropped and, where that "
-                            "keeps the class, flipped")  # fmt: skip
+    image.add_argument("--scale", choices=("tiny", "small", "full"),
+                       help="tiny: few images, a quarter as high and wide; small (default): for a "
+                            "CPU; full: the paper's")  # fmt: skip
     image.add_argument("--imbalance", nargs="+", choices=("paper", "reversed", "step"),
                        help="counts of the classes, one or several: the paper's (default), these "
                             "from the last class to the first, or a half large and a half small"
                        )  # fmt: skip
-    image.add_argument("--fraction", type=float, metavar="F",
-                       help="of the training images, of each class alike")  # fmt: skip
-    image.add_argument("--shrink", type=int, metavar="K",
-                       help="height and width by this factor, to be faster")  # fmt: skip
-    image.add_argument("--generator-epochs", type=int, metavar="N",
-                       help="epochs of each training of a generator, at most")  # fmt: skip
+    image.add_argument("--recipe", choices=("plain", "strong"),
+                       help="strong: the classifier's images are cropped and, where that "
+                            "keeps the class, flipped")  # fmt: skip
     table = run.add_argument_group("suite custom")
     table.add_argument("--data", type=Path, metavar="FILE", help="CSV, Parquet or npz")
     table.add_argument("--target", metavar="COLUMN", help="the column of labels")

@@ -45,8 +45,7 @@ def _run(options):
         return _run_sine(suite, seeds, options)
     if suite.loader == "images":
         return _run_images(suite, options)
-    given = ("scale", "recipe", "imbalance", "fraction", "shrink", "generator_epochs")
-    _refuse(suite, options, given, "what suites of tables take")
+    _refuse(suite, options, ("scale", "recipe", "imbalance"), "what suites of tables take")
     folds = suite.folds if options.folds is None else options.folds
     if folds < 2:
         raise InputError(
@@ -90,18 +89,21 @@ def _run(options):
 def _run_images(suite, options):
     given = ("datasets", "data", "scaling", "components", "fit_on", "plugin", "n_synth")
     given += ("target", "minority", "groups", "drop")
-    taken = "--scale, --recipe, --imbalance, --fraction, --shrink, --methods, --seeds, --folds, "
-    _refuse(suite, options, given, taken + "--epochs, --generator-epochs")
-    changes = dict(suite.full) if options.scale == "full" else {}
+    taken = "--scale, --recipe, --imbalance, --methods, --seeds, --folds, --epochs"
+    _refuse(suite, options, given, taken)
+    changes = dict({"tiny": suite.tiny, "full": suite.full}.get(options.scale, {}))
+    fraction, factor = changes.pop("fraction", 1.0), changes.pop("shrink", 1)
     numbers = {name: changes.pop(name, getattr(suite, name)) for name in ("seeds", "folds")}
     numbers |= {name: value for name in numbers if (value := getattr(options, name)) is not None}
     seeds = numbers.pop("seeds")
     changes = {"epochs": suite.epochs, **suite.protocol, **changes, **numbers}
-    given = {name: getattr(options, name) for name in ("epochs", "generator_epochs")}
-    changes |= {name: value for name, value in given.items() if value is not None}
+    if options.epochs is not None:
+        changes["epochs"] = options.epochs
     if options.recipe == "strong":
         changes |= suite.strong
-    chosen = [name for name in (options.scale, options.recipe) if name in ("full", "strong")]
+    chosen = [
+        name for name in (options.scale, options.recipe) if name in ("tiny", "full", "strong")
+    ]
     out = options.out or Path("results") / "_".join([suite.name, *chosen])
     _check_writable(out)
     _check_kind(out, of_images=True)
@@ -118,13 +120,9 @@ def _run_images(suite, options):
     names = every if options.methods == ["all"] else options.methods
     methods = [image_method(name) for name in names or suite.methods]
     protocol = ImageProtocol(**changes)
-    fraction, factor = (
-        1 if given is None else given for given in (options.fraction, options.shrink)
-    )
 
-    def load(name, imbalance):
-        found = recounted(images(name, options.data_home), imbalance, fraction)
-        return shrunk(found, factor)
+    def load(name, kind):
+        return shrunk(recounted(images(name, options.data_home), kind, fraction), factor)
 
     kinds = options.imbalance or ["paper"]
     datasets = [(name, partial(load, name, kind)) for name in suite.datasets for kind in kinds]

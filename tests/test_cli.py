@@ -320,29 +320,35 @@ def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
     assert "holds results of images" in refused(capsys, "run", "quickstart", "--out", out)
 
 
-def test_imbalances_fractions_and_sizes_of_images(tmp_path, monkeypatch):
+def test_scale_tiny_and_other_imbalances_of_images(tmp_path, monkeypatch):
     seen = []
 
     def run_suite(lab, datasets, *_, **__):
-        assert lab.protocol.generator_epochs == 7
-        seen.extend(load() for _, load in datasets)
+        seen.extend((lab.protocol, load()) for _, load in datasets)
         return Outcome()
 
     monkeypatch.setattr("imbax.experiments.run.run_suite", run_suite)
     monkeypatch.setattr("imbax.session.start", lambda *_: Share())
-    options = ["--imbalance", "paper", "step", "--fraction", "0.5", "--shrink", "2"]
-    options += ["--generator-epochs", "7", "--out", str(tmp_path)]
-    assert main(["run", "digits", *options]) == 0
-    assert [found.name for found in seen] == ["digits_0.5_4x4", "digits_step_0.5_4x4"]
-    assert [found.counts.train[:2] for found in seen] == [(65, 45), (65, 65)]
-    assert {found.shape for found in seen} == {(4, 4, 1)}
+    x, y = np.zeros((60, 32, 32, 3), np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "cifar10.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
+    options = ["--data-home", str(tmp_path), "--out", str(tmp_path), "--seeds", "1"]
+    for scale, kinds in (("tiny", ["paper", "step"]), ("small", ["reversed"])):
+        assert main(["run", "cifar10", "--scale", scale, "--imbalance", *kinds, *options]) == 0
+    (protocol, paper), (_, step), (small, whole) = seen
+    names = ["cifar10_0.03_8x8", "cifar10_step_0.03_8x8", "cifar10_reversed"]
+    assert [found.name for found in (paper, step, whole)] == names
+    assert [found.shape for found in (paper, step, whole)] == [(8, 8, 3), (8, 8, 3), (32, 32, 3)]
+    assert [found.counts.train[:2] for found in (paper, step, whole)] == [
+        (135, 60),
+        (135, 135),
+        (80, 150),
+    ]
+    assert (protocol.width, small.width) == (8, 32)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--fraction", "2"), "fraction=2, expected above 0 and at most 1"),
-        (("--shrink", "3"), "digits: shrink 3, expected a whole number that divides 8 and 8"),
         (("--datasets", "ecoli"), "--datasets does not apply to suite digits; it takes --scale"),
         (("--methods", "focal"), "no method 'focal' for images"),
         (("--n-synth", "balance"), "--n-synth does not apply to suite digits"),

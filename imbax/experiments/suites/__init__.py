@@ -59,6 +59,9 @@ class Suite:
     methods: tuple[str, ...] = METHODS
     protocol: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `plan.Protocol`, or of `images.plan.ImageProtocol`."""
+    tiny: Mapping[str, Any] = field(default_factory=dict)
+    """What `--scale tiny` changes of a suite of images: as `full`, and the fraction of the training
+    images and the factor by which all shrink."""
     full: Mapping[str, Any] = field(default_factory=dict)
     """What `--scale full` changes of a suite of images: seeds, folds, epochs, the protocol."""
     strong: Mapping[str, Any] = field(default_factory=dict)
