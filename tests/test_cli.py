@@ -17,6 +17,7 @@ import pytest
 from imbax.cli import main
 from imbax.experiments.run import Outcome
 from imbax.experiments.sharing import Share
+from imbax.experiments.suites import load_suite, suite_names
 
 QUICK = ["--epochs", "2", "--seeds", "1", "--folds", "2"]
 CHEAP = ["--methods", "logistic_regression", *QUICK]
@@ -318,6 +319,17 @@ def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
     assert "Images of 8 x 8 x 1" in text
     assert "imbax run digits --methods ce --epochs 1" in text
     assert "holds results of images" in refused(capsys, "run", "quickstart", "--out", out)
+
+
+@pytest.mark.parametrize("scale", ["tiny", "small", "full"])
+def test_every_suite_of_images_has_every_scale(tmp_path, monkeypatch, scale):
+    monkeypatch.setattr("imbax.experiments.run.run_suite", lambda *_, **__: Outcome())
+    monkeypatch.setattr("imbax.session.start", lambda *_: Share())
+    names = [name for name in suite_names() if load_suite(name).loader == "images"]
+    assert len(names) == 6
+    for name in names:
+        options = ["--scale", scale, "--recipe", "strong", "--out", str(tmp_path)]
+        assert main(["run", name, *options]) == 0
 
 
 def test_scale_tiny_and_other_imbalances_of_images(tmp_path, monkeypatch):
