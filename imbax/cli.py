@@ -193,14 +193,21 @@ def _methods(given, suite):
     from imbax.methods import get, names
 
     fits = [n for n in names() if not get(n).needs_withheld or suite.loader == "adult"]
+    if suite.loader == "long_tail":
+        fits = [name for name in fits if get(name).several_classes]
     if given == ["all"]:
         return tuple(name for name in fits if get(name).kind != "reading")
     if given == ["paper"]:
         return PAPER
     for name in given or ():
-        if get(name).name not in fits:
+        if get(name).needs_withheld and suite.loader != "adult":
             raise InputError(
                 f"{name} needs withheld minority rows, and suite {suite.name} has none; use adult"
+            )
+        if name not in fits:
+            raise InputError(
+                f"{name} knows two classes, and suite {suite.name} has more; `--methods all` runs "
+                "those that know more"
             )
     return tuple(given or suite.methods)
 
@@ -240,6 +247,10 @@ def _datasets(suite, options):
         from imbax.data.adult import adult
 
         loader = partial(adult, data_home=options.data_home)
+    elif suite.loader == "long_tail":
+        from imbax.data.long_tail import long_tail
+
+        loader = partial(long_tail, data_home=options.data_home)
     else:
         loader = partial(tabular.imblearn27, data_home=options.data_home)
         names = options.datasets or _by_shape(names, tabular.imblearn27_facts())

@@ -33,6 +33,7 @@ LAYERS = (
         "methods.sugar",
     ),
     ("methods.class_duplicate", "methods.codes", "methods.generator", "methods.points"),
+    ("methods.class_rows",),
     ("methods.amdo", "methods.mc_ccr", "methods.mc_rbo"),
     ("methods.image_classifier", "methods.image_rows"),
     ("methods.cwgan", "methods.supervised", "methods.explicit_gradient"),

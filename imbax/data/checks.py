@@ -12,6 +12,7 @@ from imbax.errors import InputError, shortened
 __all__ = [
     "DAMAGED",
     "binary_labels",
+    "class_labels",
     "feature_matrix",
     "first_line",
     "group_codes",
@@ -76,8 +77,8 @@ def feature_matrix(
     return x, names
 
 
-def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[str, str]]:
-    """[n] int8 with 1 = minority, and the two labels as text."""
+def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """[n], the number of each row's label in the order of labels, and these as text."""
     import pandas as pd
 
     y = np.asarray(y)
@@ -92,10 +93,16 @@ def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[s
         order = np.argsort(values)
     except TypeError:
         order = np.argsort([_text(value) for value in values])
-    texts = [_text(values[i]) for i in order]
-    counts = np.bincount(codes, minlength=len(values))[order]
+    texts = tuple(_text(values[i]) for i in order)
     if len(texts) < 2:
         raise InputError(f"{name}: y has one class only ({''.join(texts)}), expected two")
+    return np.argsort(order)[codes], texts
+
+
+def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[str, str]]:
+    """[n] int8 with 1 = minority, and the two labels as text."""
+    codes, texts = class_labels(y, name)
+    counts = np.bincount(codes)
     if minority is not None:
         if _text(minority) not in texts:
             raise InputError(
@@ -116,7 +123,7 @@ def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[s
             f"{len(y)} rows; name the rarer class"
         )
     majority = texts[1 - index] if len(texts) == 2 else f"not {texts[index]}"
-    return (codes == order[index]).astype(np.int8), (majority, texts[index])
+    return (codes == index).astype(np.int8), (majority, texts[index])
 
 
 def group_codes(groups: Any, name: str) -> np.ndarray:

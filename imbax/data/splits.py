@@ -32,7 +32,7 @@ def stratified_splits(
     With the defaults that is 60 % train, 20 % validation, 20 % test in every fold.
 
     Args:
-        y: [n] 0/1 labels, 1 = minority.
+        y: [n] labels 0..K-1.
         seed: 0 <= seed < 2**32; the result depends on the arguments and nothing else.
         folds: at least 2.
         valid_fraction: in (0, 0.5]; with groups rounded to 1/2, 1/3, 1/4, ... of them.
@@ -40,7 +40,7 @@ def stratified_splits(
 
     Raises:
         InputError: a number is out of its range, or rows, minority rows or groups are too few to
-            put both classes in each part.
+            put every class in each part.
     """
     y = np.asarray(y)
     if folds < 2:
@@ -127,7 +127,7 @@ def rows_in_both(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> int:
 
 def _check_minority(y: np.ndarray, folds: int, valid_fraction: float) -> None:
     """At least one row in validation, one in each test part, and one more to train on."""
-    count = _rarest(y)
+    count = _rarest(y, y)
     # Both follow from rounding count * valid_fraction to the nearest whole row.
     for_valid = math.floor(0.5 / valid_fraction) + 1
     for_folds = math.ceil((folds + 0.5) / (1 - valid_fraction))
@@ -154,14 +154,14 @@ def _folds_over_rest(
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     rest = np.setdiff1d(np.arange(len(y)), valid)
-    if _rarest(y[rest]) < folds:
+    if _rarest(y[rest], y) < folds:
         return None
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     parts = kind(folds, shuffle=True, random_state=seed).split(
         rest, y[rest], None if groups is None else groups[rest]
     )
     splits = [Split(rest[train], valid, rest[test]) for train, test in parts]
-    return splits if all(_rarest(y[part]) > 0 for split in splits for part in split) else None
+    return splits if all(_rarest(y[part], y) > 0 for split in splits for part in split) else None
 
 
 def _grouped_splits(
@@ -177,7 +177,7 @@ def _grouped_splits(
                 f"{folds + 1}; lower --folds or use finer groups"
             )
     # More parts than groups, or than minority rows, would come out empty.
-    n_parts = max(2, min(round(1 / valid_fraction), n_groups, _rarest(y)))
+    n_parts = max(2, min(round(1 / valid_fraction), n_groups, _rarest(y, y)))
     parts = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed).split(y, y, groups)
     candidates = [valid for _, valid in parts]
     # scikit-learn hands out the most uneven groups first, shuffled or not: drawing the part
@@ -192,6 +192,6 @@ def _grouped_splits(
     )
 
 
-def _rarest(y: np.ndarray) -> int:
-    """Rows of the class with fewer, which may be 0."""
-    return int(np.bincount(y, minlength=2).min())
+def _rarest(part: np.ndarray, y: np.ndarray) -> int:
+    """Rows in a part of the class of `y` that has fewest there, which may be 0."""
+    return int(np.bincount(part, minlength=max(int(y.max()) + 1, 2)).min())

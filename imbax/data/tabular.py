@@ -17,6 +17,7 @@ import numpy as np
 from imbax.data.checks import (
     DAMAGED,
     binary_labels,
+    class_labels,
     feature_matrix,
     first_line,
     group_codes,
@@ -34,7 +35,7 @@ __all__ = [
     "quickstart",
 ]
 
-MIN_ROWS = 20
+MIN_ROWS, MAX_CLASSES = 20, 100
 QUICKSTART = ("digits_8", "breast_cancer_10", "moons_20")
 
 
@@ -44,13 +45,16 @@ class DataUnavailable(InputError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """A checked binary table; build it with `make_dataset`."""
+    """A checked table; build it with `make_dataset`.
+
+    Of two classes 1 is the minority; of more the rarest is what is counted as minority.
+    """
 
     name: str
     x: np.ndarray  # [n, d] float64, finite
-    y: np.ndarray  # [n] int8, 1 = minority
+    y: np.ndarray  # [n] int8 in 0..K-1; of two classes 1 = minority
     feature_names: tuple[str, ...]
-    classes: tuple[str, str]  # the user's (majority, minority) labels as text
+    classes: tuple[str, ...]  # the user's labels as text; of two (majority, minority)
     groups: np.ndarray | None = None  # [n] int64 codes
     notices: tuple[str, ...] = ()  # things to tell the user
     keep: int | None = None  # minority rows in each repeat, the others withheld; None: all
@@ -58,7 +62,8 @@ class Dataset:
     @property
     def n_rows(self) -> int:
         """Rows of an experiment; withheld ones do not count."""
-        return self.x.shape[0] - int(np.count_nonzero(self.y)) + self.n_minority
+        withheld = 0 if self.keep is None else int(np.count_nonzero(self.y)) - self.keep
+        return len(self.x) - withheld
 
     @property
     def n_features(self) -> int:
@@ -66,12 +71,21 @@ class Dataset:
 
     @property
     def n_minority(self) -> int:
+        if len(self.classes) > 2:
+            return int(np.bincount(self.y).min())
         return self.keep or int(np.count_nonzero(self.y))
+
+    @property
+    def n_majority(self) -> int:
+        """Rows of the majority, or of the largest of several classes."""
+        if len(self.classes) > 2:
+            return int(np.bincount(self.y).max())
+        return self.n_rows - self.n_minority
 
     @property
     def imbalance_ratio(self) -> float:
         """Majority rows per minority row."""
-        return (self.n_rows - self.n_minority) / self.n_minority
+        return self.n_majority / self.n_minority
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -92,18 +106,21 @@ def make_dataset(
     *,
     name: str = "data",
     minority: Any = None,
+    several_classes: bool = False,
     groups: Any = None,
     feature_names: Sequence[str] | None = None,
     notices: Iterable[str] = (),
 ) -> Dataset:
-    """Check the user's arrays and name the minority class 1.
+    """Check the user's arrays and name the minority class 1, or number several classes.
 
     Args:
         x: [n, d] numbers, an array or a pandas DataFrame; n >= 20, finite.
-        y: [n] labels of any type with two distinct values.
+        y: [n] labels of any type with two distinct values, or more if a minority is named or there
+            may be several classes.
         name: how messages and tables call the data.
         minority: the minority label, compared as text; all other labels become the majority.
             Without it the rarer of two labels (on a tie, the one that sorts last).
+        several_classes: keep more than two labels apart, at most 100, numbered in their order.
         groups: [n] codes of any type; rows of one group stay together in every split.
         feature_names: d distinct names; default the DataFrame's columns, or x0, x1, ...
         notices: what the loader wants the user to know; notices found here are appended.
@@ -112,7 +129,7 @@ def make_dataset(
         InputError: whatever of the above does not hold.
     """
     values, names = feature_matrix(x, name, feature_names)
-    labels, classes = binary_labels(y, name, minority)
+    labels, classes = _labels(y, name, minority, several_classes)
     codes = None if groups is None else group_codes(groups, name)
     for what, column in (("y", labels), ("groups", codes)):
         if column is not None and len(column) != len(values):
@@ -130,6 +147,19 @@ def make_dataset(
         count, verb = (len(constant), "columns scale") if constant[1:] else (1, "column scales")
         notices = (*notices, f"{count} constant {verb} to 0: {shortened(constant)}")
     return Dataset(name, values, labels, names, classes, codes, tuple(notices))
+
+
+def _labels(y, name, minority, several_classes):
+    if several_classes and minority is None:
+        labels, classes = class_labels(y, name)
+        if len(classes) > MAX_CLASSES:
+            raise InputError(
+                f"{name}: y has {len(classes)} distinct labels, expected at most {MAX_CLASSES} "
+                "classes; join the rarest to one"
+            )
+        if len(classes) > 2:
+            return labels.astype(np.int8), classes
+    return binary_labels(y, name, minority)
 
 
 class Imblearn27Facts(NamedTuple):

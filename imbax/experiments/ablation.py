@@ -48,9 +48,10 @@ def _register():
     for name, (title, choice) in _STATIC.items():
         build = partial(default.build, **choice)
         facts = {"title": title, "options": choice, "settings": default.settings}
+        facts["several_classes"] = choice.get("outer_loss") != "smooth_ap"
         register(name, build, **(shared | facts))
     for name, (title, choice) in _TRACED.items():
-        facts = {"title": title, "settings": (Hparams(**choice),)}
+        facts = {"title": title, "settings": (Hparams(**choice),), "several_classes": True}
         register(name, default.build, **(shared | facts))
 
 

@@ -13,7 +13,7 @@ from imbax.experiments.tables import in_order, markdown, paper_table
 __all__ = ["beside_the_ceiling", "gaps"]
 
 _CEILING = "potential"
-_SHORT = dict(zip(METRICS, ("AP", "AUC-ROC", "P@.75", "P@.5", "P@.25"), strict=True))
+_SHORT = dict(zip(METRICS[:5], ("AP", "AUC-ROC", "P@.75", "P@.5", "P@.25"), strict=True))
 
 
 def gaps(runs: pd.DataFrame) -> pd.DataFrame:
@@ -25,7 +25,7 @@ def gaps(runs: pd.DataFrame) -> pd.DataFrame:
     prints none.
     """
     with_ceiling = runs.loc[runs["method"] == _CEILING, "dataset"].unique()
-    cells = runs[runs["dataset"].isin(with_ceiling)].groupby(["dataset", "method"])[list(METRICS)]
+    cells = runs[runs["dataset"].isin(with_ceiling)].groupby(["dataset", "method"])[list(_SHORT)]
     mean, sd = cells.mean(), cells.std(ddof=1).add_suffix("_sd")
     table = pd.concat([mean, sd], axis=1)
     table.insert(0, "n", cells.count()["average_precision"])

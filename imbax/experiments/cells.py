@@ -22,7 +22,7 @@ class CellResult(NamedTuple):
     """What a cell's R runs gave."""
 
     test_score: list[np.ndarray]
-    """One array per run."""
+    """One array per run, `[m]`, or of several classes `[m, K]`."""
     best_score: np.ndarray
     """`[R]`: validation average precision of the checkpoint; NaN outside jax."""
     best_epoch: np.ndarray
@@ -113,7 +113,7 @@ def train_cell(
         test_score=[scores[r, : len(part.test)] for r, part in enumerate(splits)],
         best_score=progress.best_score,
         best_epoch=progress.best_epoch,
-        diverged=progress.diverged | ~np.isfinite(scores).all(1),
+        diverged=progress.diverged | ~np.isfinite(scores.reshape(len(scores), -1)).all(1),
         fallback=fallback,
         curves=jax.tree.map(lambda *parts: np.concatenate(parts, 1)[chosen], *curves),
         progress=progress,

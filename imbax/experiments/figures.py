@@ -27,7 +27,7 @@ from imbax.experiments.drawing import (
     save,
     styles_of,
 )
-from imbax.experiments.probabilities import pooled
+from imbax.experiments.probabilities import pooled, two_classes
 from imbax.experiments.statistics import paired_differences
 
 __all__ = [
@@ -52,7 +52,7 @@ def precision_recall(
 
     The precision at recall r is that at the highest threshold whose recall reaches r.
     """
-    rows = rows[~rows["diverged"]]
+    rows = rows[~rows["diverged"] & two_classes(rows)]
     if rows.empty:
         return None
     shown = _shown(rows)

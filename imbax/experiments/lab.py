@@ -153,6 +153,7 @@ class Lab:
             "dataset_facts": {
                 "n_rows": dataset.n_rows,
                 "n_features": dataset.n_features,
+                "n_classes": len(dataset.classes),
                 "n_minority": dataset.n_minority,
                 "imbalance_ratio": dataset.imbalance_ratio,
                 "notices": list(dataset.notices),

@@ -55,6 +55,7 @@ register(
     note="default C = 1",
     host=_logistic_regression,
     scores="logit",
+    several_classes=True,
 )
 register(
     "hist_gradient_boosting",
@@ -64,6 +65,7 @@ register(
     note="default settings",
     host=_hist_gradient_boosting,
     scores="logit",
+    several_classes=True,
 )
 register(
     "hist_gradient_boosting_balanced",
@@ -73,6 +75,7 @@ register(
     note='class_weight="balanced"',
     host=_hist_gradient_boosting_balanced,
     scores="logit",
+    several_classes=True,
 )
 register(
     "balanced_random_forest",

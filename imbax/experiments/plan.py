@@ -134,9 +134,14 @@ def plan(
     facts = Facts(
         features=protocol.components or n_columns,
         max_minority=minority,
-        max_synth=minority if protocol.n_synth == "double" else sizes["train"],
+        max_synth=(
+            minority
+            if protocol.n_synth == "double"
+            else sizes["train"] * (len(dataset.classes) - 1)
+        ),
         n_synth=protocol.n_synth,
         epochs=protocol.epochs,
+        classes=len(dataset.classes),
     )
     shared_rows = np.array([rows_in_both(dataset.x, part.train, part.test) for part in parts])
     return Plan(

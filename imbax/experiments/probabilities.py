@@ -25,6 +25,7 @@ __all__ = [
     "pooled",
     "probabilities",
     "probabilities_page",
+    "two_classes",
     "with_calibration",
 ]
 
@@ -46,16 +47,22 @@ def kinds_of_score(provenance: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 def probabilities(rows: pd.DataFrame, kinds: dict[str, str]) -> pd.Series:
-    """Probability of the minority `[n_test]` of each run, None where there is none or where what
-    a method calls probabilities is not in [0, 1].
+    """Probability of the minority `[n_test]` of each run, None where there is none, where what a
+    method calls probabilities is not in [0, 1], and where there are more than two classes.
 
-    ``rows`` hold ``method``, ``diverged`` and ``test_score``. A method without a kind, stored since
-    those were read, has none.
+    ``rows`` hold ``method``, ``diverged``, ``test_y`` and ``test_score``. A method without a kind,
+    stored since those were read, has none.
     """
     kind = rows["method"].map(lambda method: kinds.get(method, "rank"))
-    given = zip(kind, rows["diverged"], rows["test_score"], strict=True)
+    lost = rows["diverged"] | ~two_classes(rows)
+    given = zip(kind, lost, rows["test_score"], strict=True)
     values = [None if lost else _probability(score, kind) for kind, lost, score in given]
     return pd.Series(values, index=rows.index, dtype=object)
+
+
+def two_classes(rows: pd.DataFrame) -> pd.Series:
+    """Whether runs have one score for each test row, not one for each of several classes."""
+    return rows["test_score"].map(len) == rows["test_y"].map(len)
 
 
 def with_calibration(

@@ -1,22 +1,36 @@
 """From a cell's result to the records that are stored: test scores, curves, where points went."""
 
 import io
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from imbax.confusion import (
+    average_class_specific_accuracy,
+    confusion_matrix,
+    geometric_mean,
+    macro_f1,
+)
 from imbax.experiments.cells import CellResult
 from imbax.experiments.plan import Plan
+from imbax.experiments.store import METRICS
 from imbax.methods import Method
-from imbax.metrics import average_precision, precision_at_recall, roc_auc
+from imbax.metrics import (
+    average_precision,
+    macro_average_precision,
+    precision_at_recall,
+    roc_auc,
+)
 
 __all__ = ["records"]
 
 
 def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[dict[str, Any]]:
     """One record per run, as the store keeps it. Test rows are scored here, and only here."""
-    metrics, rows = _test_metrics(plan, result), []
+    metrics, rows = _test_metrics(plan, method, result), []
     movements = [_movement(plan, result, r) for r in range(len(plan.splits))]
     # The run whose points are kept to be drawn: the first in which they moved, if any did.
     drawn = next((r for r, (_, move, _) in enumerate(movements) if move > 0), 0)
@@ -39,12 +53,12 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
                 "n_train": len(part.train),
                 "n_valid": len(part.valid),
                 "n_test": len(part.test),
-                "n_minority": int(plan.dataset.y[part.train].sum()),
+                "n_minority": _minority(plan, part.train),
                 "test_rows_in_train": int(plan.test_rows_in_train[r]),
                 "x_synth_move": move,
                 "x_synth_outside": outside,
                 "test_y": y.astype(np.int8),
-                "test_score": score.astype(np.float32),
+                "test_score": score.astype(np.float32).ravel(),
                 "train_curve": _curve(result, "train_loss", r),
                 "valid_curve": _curve(result, "valid_score", r, known=held_out),
                 "monitored": _monitored(result, r),
@@ -54,7 +68,13 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
     return rows
 
 
-def _test_metrics(plan, result):
+def _minority(plan, rows):
+    """How many rows are of the minority, or of the rarest of several classes."""
+    counts = np.bincount(plan.dataset.y[rows], minlength=2)
+    return int(counts[1] if plan.facts.classes == 2 else counts.min())
+
+
+def _test_metrics(plan, method, result):
     """Each metric of the test rows, `[R]`; NaN for runs that diverged.
 
     Run by run, so that how a sum is rounded does not depend on how many there are.
@@ -62,11 +82,17 @@ def _test_metrics(plan, result):
     values = []
     for r, score in enumerate(result.test_score):
         w = plan.runs["test_w"][r]
-        scores = np.pad(score.astype(np.float32), (0, len(w) - len(score)))
+        padding = ((0, len(w) - len(score)), *[(0, 0)] * (score.ndim - 1))
+        scores = np.pad(score.astype(np.float32), padding)
         y = plan.dataset.y[plan.runs["test"][r]].astype(np.float32)
-        values.append(jax.device_get(_metrics(scores, y, w)))
+        if plan.facts.classes == 2:
+            found = _metrics(scores, y, w)
+        else:
+            found = _class_metrics(scores, y, w, of_logits=method.scores == "logit")
+        values.append(jax.device_get(found))
     values = jax.tree.map(lambda *leaves: np.stack(leaves), *values)
-    return {name: np.where(result.diverged, np.nan, value) for name, value in values.items()}
+    nothing = np.full(len(result.diverged), np.nan)
+    return {name: np.where(result.diverged, np.nan, values.get(name, nothing)) for name in METRICS}
 
 
 @jax.jit
@@ -79,6 +105,21 @@ def _metrics(scores, y, w):
         name = f"precision_at_recall_{percent}"
         values[name] = precision_at_recall(scores, y, w, recall=percent / 100)
     return values
+
+
+@partial(jax.jit, static_argnames="of_logits")
+def _class_metrics(scores, y, w, of_logits):
+    """Of scores `[n, K]`."""
+    scores, classes = jax.nn.softmax(scores) if of_logits else scores, jnp.arange(scores.shape[1])
+    areas = jax.lax.map(lambda c: roc_auc(scores[:, c], (y == c).astype(w.dtype), w), classes)
+    matrix = confusion_matrix(y, scores.argmax(1), len(classes), w)
+    return {
+        "average_precision": macro_average_precision(scores, y, w),
+        "roc_auc": jnp.nanmean(areas),
+        "balanced_accuracy": average_class_specific_accuracy(matrix),
+        "g_mean": geometric_mean(matrix),
+        "macro_f1": macro_f1(matrix),
+    }
 
 
 def _curve(result, name, r, known=True):
@@ -118,9 +159,14 @@ def _movement(plan, result, r):
 
 
 def _plane(plan, result, r, cells=60):
-    """Training rows, points and probabilities on the training rows' first two principal axes."""
+    """Training rows, points and probabilities on the training rows' first two principal axes.
+
+    None of several classes, whose probabilities are no plane.
+    """
     from sklearn.decomposition import PCA
 
+    if plan.facts.classes > 2:
+        return None
     train = plan.features(r, plan.splits[r].train)
     start, end = _points(result, r, train.shape[1])
     axes = PCA(2, random_state=0).fit(train)

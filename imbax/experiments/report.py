@@ -74,6 +74,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
         "# Report",
         _what_was_run(runs, provenance, manifests),
         _summary(runs),
+        _balanced_accuracy(runs),
         f"## What the runs show\n\n{findings(runs)}",
         over_datasets(tables.score_table(runs), out, first=tuple(OWN_COLOUR)),
         _differences(runs, out),
@@ -131,9 +132,24 @@ def _summary(runs: pd.DataFrame) -> str:
     return (
         "## Average precision\n\n"
         "Mean ± SD over runs (folds and seeds); the highest mean of a dataset is bold, which does "
-        "not say that its lead is more than chance. Columns marked *paper* are the figures printed "
-        "in arXiv 2202.10550, found with other splits and settings than these. Other metrics: "
+        "not say that its lead is more than chance. Of more than two classes it is the mean over "
+        "classes, each against the rest. Columns marked *paper* are the figures printed in arXiv "
+        "2202.10550, found with other splits and settings than these. Other metrics: "
         "[summary.csv](tables/summary.csv).\n\n" + tables.markdown(table, best)
+    )
+
+
+def _balanced_accuracy(runs: pd.DataFrame) -> str:
+    runs = tables.of_several_classes(runs)
+    if runs.empty:
+        return ""
+    table = tables.summary_table(runs, "balanced_accuracy")
+    best = tables.best_cells(tables.score_table(runs, "balanced_accuracy"), table)
+    return (
+        "## Balanced accuracy\n\n"
+        "The mean recall of the classes, of datasets with more than two, as above. For `imbax "
+        "compare`: [balanced_accuracy.csv](tables/balanced_accuracy.csv).\n\n"
+        + tables.markdown(table, best)
     )
 
 
@@ -148,6 +164,7 @@ def _datasets(runs: pd.DataFrame, provenance: Provenance) -> str:
         rows[dataset] = {
             "rows": facts["n_rows"],
             "features": facts["n_features"],
+            "classes": facts.get("n_classes", 2),
             "minority": facts["n_minority"],
             "ratio": f"{facts['imbalance_ratio']:.1f}",
             "test rows": f"{test_rows[dataset]:.0f}",
@@ -161,11 +178,14 @@ def _datasets(runs: pd.DataFrame, provenance: Provenance) -> str:
                 "between result files, so its scores should not be compared."
             )
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
+    if (table["classes"] == 2).all():
+        del table["classes"]
     return "\n\n".join(
         [
             "## Datasets",
-            "Ratio is majority rows per minority row. Test rows, and those with an exact copy "
-            "among the training rows, are means per run.",
+            "Ratio is majority rows per minority row; of more than two classes these are the "
+            "largest and the rarest. Test rows, and those with an exact copy among the training "
+            "rows, are means per run.",
             tables.markdown(table),
             *notes,
         ]

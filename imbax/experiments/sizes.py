@@ -7,6 +7,8 @@ columns that vary, and takes no step with a batch that is all padding.
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
 
@@ -34,28 +36,32 @@ def part_sizes(
 ) -> dict[str, int]:
     """Rows of each part of a run, and of the minority in its training part, for any run's.
 
+    Of several classes all but the largest are the minority.
+
     Where folds are `regular`, as `stratified_splits` cuts them, that follows from the numbers of
     rows, folds and validation rows alone, so that the seeds asked for change no shape. Otherwise
     the longest of the `parts` decides.
     """
+    classes = len(dataset.classes)
     if not regular:
         sizes = {
             name: _doubled(128, max(len(getattr(part, name)) for part in parts))
             for name in Split._fields
         }
-        most = max(int(dataset.y[part.train].sum()) for part in parts)
+        few = dataset.y != (0 if classes == 2 else np.bincount(dataset.y).argmax())
+        most = max(int(few[part.train].sum()) for part in parts)
         return sizes | {"minority": minority_rows(most)}
-    # Stratified parts differ by at most one row in each of the two classes.
-    n = rows(dataset.n_rows)
-    rest = n - int(n * valid_fraction) + 2
-    train = rest - rest // folds + 2
-    in_valid = int(dataset.n_minority * valid_fraction) - 1
-    minority = dataset.n_minority - max(in_valid, 0)
+    # Stratified parts differ by at most one row in each of the classes.
+    n, few = rows(dataset.n_rows), dataset.n_rows - dataset.n_majority
+    rest = n - int(n * valid_fraction) + classes
+    train = rest - rest // folds + classes
+    in_valid = int(few * valid_fraction) - (classes - 1)
+    minority = few - max(in_valid, 0)
     return {
         "train": -(-train // 128) * 128,
-        "valid": int(n * valid_fraction) + 3,
-        "test": -(-rest // folds) + 2,
-        "minority": minority_rows(minority - minority // folds + 1),
+        "valid": int(n * valid_fraction) + classes + 1,
+        "test": -(-rest // folds) + classes,
+        "minority": minority_rows(minority - minority // folds + classes - 1),
     }
 
 

@@ -44,7 +44,12 @@ METRICS = (
     "precision_at_recall_75",
     "precision_at_recall_50",
     "precision_at_recall_25",
+    "balanced_accuracy",
+    "g_mean",
+    "macro_f1",
 )
+"""Of test rows. Of more than two classes the first two are means over the classes, each against
+the rest, and only they have the last three; elsewhere NaN."""
 _COUNTS = ("n_train", "n_valid", "n_test", "n_minority", "test_rows_in_train")
 
 SCHEMA = pa.schema(
@@ -69,7 +74,7 @@ def _large(field: pa.Field) -> bool:
 ARRAYS = tuple(field.name for field in SCHEMA if _large(field))
 """Columns of lists, maps and bytes."""
 
-_ADDED = {"fallback": False, "monitored": []}
+_ADDED = {"fallback": False, "monitored": [], **dict.fromkeys(METRICS[5:], float("nan"))}
 
 # KeyError and ValueError: a readable parquet file that is not one of ours.
 _DAMAGED = (pa.ArrowException, OSError, KeyError, ValueError)

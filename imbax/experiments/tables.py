@@ -25,6 +25,7 @@ __all__ = [
     "dataset_table",
     "in_order",
     "markdown",
+    "of_several_classes",
     "paper_figures",
     "paper_table",
     "score_table",
@@ -75,6 +76,11 @@ def score_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.Dat
     """Mean of a metric over the runs that have one, [dataset x method]; NaN where none has."""
     means = runs.groupby(["dataset", "method"])[metric].mean().unstack("method")
     return means[in_order(means.columns)].rename_axis(columns=None)
+
+
+def of_several_classes(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of datasets with more than two classes."""
+    return runs[runs.groupby("dataset")["balanced_accuracy"].transform("count") > 0]
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
@@ -187,7 +193,8 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
 
     ``runs.csv`` (every run; the same runs give the same bytes), ``timings.csv``, the summary as
     ``summary.csv`` (long, for programs), ``summary.md`` and ``summary.tex`` (to read), and
-    ``scores.csv`` (mean average precision, [dataset x method], as ``imbax compare`` reads it).
+    ``scores.csv`` (mean average precision, [dataset x method], as ``imbax compare`` reads it); of
+    more than two classes also ``balanced_accuracy.csv``, alike.
     """
     folder = Path(out, "tables")
     folder.mkdir(parents=True, exist_ok=True)
@@ -197,6 +204,9 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
     _csv(summarise(runs), folder / "summary.csv")
     scores = score_table(runs)
     _csv(scores.reset_index(), folder / "scores.csv")
+    if not (balanced := of_several_classes(runs)).empty:
+        accuracy = score_table(balanced, "balanced_accuracy")
+        _csv(accuracy.reset_index(), folder / "balanced_accuracy.csv")
     table = summary_table(runs)
     best = best_cells(scores, table)
     for name, text in (("summary.md", markdown(table, best)), ("summary.tex", _latex(table, best))):
@@ -210,7 +220,9 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def _metrics_of(runs: pd.DataFrame) -> list[str]:
-    return [metric for metric in (*METRICS, *CALIBRATION) if metric in runs]
+    """Those that some run has, and always the first."""
+    some = [metric for metric in (*METRICS, *CALIBRATION) if metric in runs]
+    return [metric for metric in some if metric == METRICS[0] or runs[metric].notna().any()]
 
 
 def _number(value: float) -> str:

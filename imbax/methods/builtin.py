@@ -11,6 +11,7 @@ from imbax.methods import meta_weight_net as mwn
 from imbax.methods import supervised as sv
 from imbax.methods.adasyn import adasyn
 from imbax.methods.borderline_smote import borderline_smote
+from imbax.methods.class_rows import copies_of_classes, smote_of_classes
 from imbax.methods.duplicate import duplicate
 from imbax.methods.potential import potential
 from imbax.methods.random_under import random_under
@@ -29,7 +30,15 @@ WEIGHED = "training rows; validation labels weigh the rows and choose the epoch"
 
 
 def _supervised(facts, cosine_scale=None, **options):
-    return sv.supervised(mlp(facts.features, cosine_scale=cosine_scale), **options)
+    return sv.supervised(_mlp(facts, cosine_scale), **options)
+
+
+def _mlp(facts, cosine_scale=None):
+    return mlp(facts.features, cosine_scale=cosine_scale, classes=facts.classes)
+
+
+def _balanced(facts):
+    return _supervised(facts, minibatches=partial(balanced_minibatches, classes=facts.classes))
 
 
 def _ldam_drw(facts):
@@ -51,10 +60,12 @@ def _loss(name, title, paper, note, loss_for, *, build=None, **hparams):
     )
 
 
-def _over(sampler):
-    """An over-sampler as `Method.resample` has it."""
+def _over(sampler, of_several=None):
+    """An over-sampler as `Method.resample` has it, and what does the same for more classes."""
 
     def resample(key, problem, facts, **options):
+        if facts.classes > 2:
+            return of_several(key, problem, facts)
         sizes = {"max_synth": facts.max_synth, "max_minority": facts.max_minority}
         return sampler(key, problem, n_synth=facts.n_synth, **sizes, **options)
 
@@ -73,21 +84,23 @@ def _under(key, problem, facts):
 
 def _explicit_gradient(facts, **options):
     config = eg.Config(facts.max_minority, facts.max_synth, facts.n_synth, **options)
-    return eg.explicit_gradient(mlp(facts.features), config)
+    return eg.explicit_gradient(_mlp(facts), config)
 
 
 def _on_mlp(method):
     """A builder of a method that needs nothing but a network."""
-    return lambda facts: method(mlp(facts.features))
+    return lambda facts: method(_mlp(facts))
 
 
+_TWO_CLASSES = ("potential", "random_under", "borderline_smote", "adasyn", "sugar", "cwgan")
 _EG = {"kind": "meta", "paper": _PAPER, "starts_from": "ce"}
 _SAMPLER = {"kind": "sampling", "sees": TRAIN, "build": _supervised, "settings": (sv.Hparams(),)}
 _GAN_NETWORKS = ("../networks/tabular_gan", "../networks/deep_cross")
 _SMOTE_SOURCES = ("smote", "../neighbors", "duplicate", "supervised")
 _EG_SOURCES = ("explicit_gradient", "points", "class_smote", *_SMOTE_SOURCES)
 _MIXER = ("gamo", "generator", "../networks/convex_mixer", "../networks/normalized")
-_TABLE_SOURCES = ("table_rows", "amdo", "mc_ccr", "mc_rbo", "class_smote", *_MIXER, *_SMOTE_SOURCES)
+_CLASS_SOURCES = ("class_rows", "points", "class_duplicate", "class_smote", *_SMOTE_SOURCES)
+_TABLE_SOURCES = ("table_rows", "amdo", "mc_ccr", "mc_rbo", *_MIXER, *_CLASS_SOURCES)
 
 for _method in (
     Method(
@@ -125,8 +138,8 @@ for _method in (
     Method(
         "ros",
         "Random over-sampling",
-        resample=_over(duplicate),
-        sources=("supervised", "duplicate"),
+        resample=_over(duplicate, copies_of_classes),
+        sources=_CLASS_SOURCES,
         **_SAMPLER,
     ),
     Method(
@@ -134,8 +147,8 @@ for _method in (
         "Balanced minibatches",
         "sampling",
         TRAIN,
-        note="each batch half minority, drawn with replacement within classes",
-        build=partial(_supervised, minibatches=balanced_minibatches),
+        note="as many rows of each class in a batch, drawn with replacement within classes",
+        build=_balanced,
         settings=(sv.Hparams(),),
         options={"minibatches": "balanced"},
         sources=("supervised",),
@@ -189,9 +202,9 @@ for _method in (
         "SMOTE",
         paper="Chawla et al. 2002",
         note="k = 5",
-        resample=_over(smote),
+        resample=_over(smote, smote_of_classes),
         fallback="ros",
-        sources=_SMOTE_SOURCES,
+        sources=_CLASS_SOURCES,
         **_SAMPLER,
     ),
     Method(
@@ -293,6 +306,14 @@ for _method in (
         beta=0.999,
     ),
     _loss(
+        "weighted",
+        "Cross-entropy, classes weighed alike",
+        "",
+        "weights by inverse frequency",
+        lm.class_balanced,
+        beta=1.0,
+    ),
+    _loss(
         "ldam",
         "Label-distribution-aware margins",
         "Cao et al. 2019",
@@ -366,5 +387,5 @@ for _method in (
         sources=("metabalance", "meta_training"),
     ),
 ):
-    add(replace(_method, built_in=True))
+    add(replace(_method, built_in=True, several_classes=_method.name not in _TWO_CLASSES))
 add(replace(refit("ce"), built_in=True))

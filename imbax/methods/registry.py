@@ -22,13 +22,15 @@ class Facts(NamedTuple):
     features: int
     """Columns that a network is given; those beyond the data set's own are zero in every row."""
     max_minority: int
-    """Most minority rows in any run's training part."""
+    """Most minority rows in any run's training part; of several classes, of all but the largest."""
     max_synth: int
     """Most synthetic rows any run adds."""
     n_synth: str
     """"double" the minority or "balance" the classes."""
     epochs: int
     """Epochs of one training, as the user asked."""
+    classes: int = 2
+    """K."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Method:
     """Train anew, also on validation rows, for as many epochs as that method found best."""
     one_epoch: bool = False
     """The program is over after one call of `epoch`, whatever the number of epochs."""
+    several_classes: bool = False
+    """Whether it also takes more than two classes (`Facts.classes`)."""
     needs_withheld: bool = False
     """Runs only where an experiment withholds minority rows (`Problem.withheld`)."""
     cost: float = 1.0

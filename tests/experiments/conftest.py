@@ -58,6 +58,7 @@ def make_rows(
                 "precision_at_recall_75": np.nan if lost else 0.3,
                 "precision_at_recall_50": np.nan if lost else 0.5,
                 "precision_at_recall_25": np.nan if lost else 0.8,
+                **dict.fromkeys(store.METRICS[5:], np.nan),
                 "diverged": lost,
                 "fallback": fell_back and fold == 0,
                 "epoch": 0 if method.startswith("explicit") and fold == 0 else 17,

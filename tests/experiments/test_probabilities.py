@@ -39,12 +39,15 @@ def test_older_results_have_the_scores_of_the_method_of_that_name():
 def test_a_probability_is_had_as_the_scores_say():
     rows = pd.DataFrame({"method": ["l", "p", "r", "l", "p"], "diverged": [False] * 5})
     rows.loc[3, "diverged"] = True
+    rows["test_y"] = [np.zeros(3)] * 5
     rows["test_score"] = [np.float32([-200, 0, 1]), *[np.float32([0, 0.5, 1])] * 3, np.ones(3) + 1]
     given = probabilities(rows, {"l": "logit", "p": "probability", "r": "rank"})
     np.testing.assert_allclose(given[0], [0, 0.5, 1 / (1 + np.exp(-1))], rtol=1e-6)
     np.testing.assert_array_equal(given[1], [0, 0.5, 1])
     assert given[2:].isna().all()
     assert probabilities(rows, {"l": "logit"})[1:].isna().all(), "p was stored since"
+    rows["test_y"] = [np.zeros(1)] * 5
+    assert probabilities(rows, {"l": "logit"}).isna().all(), "three classes"
 
 
 @pytest.fixture(scope="module")

@@ -50,8 +50,8 @@ class Suite:
     name: str
     title: str
     loader: str
-    """Where its data come from: "quickstart", "imblearn27", "adult", "images", "file", or the suite
-    itself: "sine", "toy2d"."""
+    """Where its data come from: "quickstart", "imblearn27", "adult", "long_tail", "images",
+    "file", or the suite itself: "sine", "toy2d"."""
     seeds: int
     folds: int
     epochs: int
