@@ -60,6 +60,7 @@ def table(tmp_path):
         (["run", "imblearn27", "--datasets", "ecolli"], "did you mean 'ecoli'"),
         (["run", "--methods", "explicit_gradiant"], "did you mean 'explicit_gradient'"),
         (["run", "--methods", "potential"], "potential needs withheld minority rows"),
+        (["run", "long_tail", "--methods", "adasyn"], "adasyn knows two classes, and suite long_t"),
         (["run", "--seeds", "0"], "at least 1"),
         (["run", "--folds", "1"], "at least 2"),
         (["run", "--epochs", "-5"], "at least 1"),

@@ -53,6 +53,21 @@ def test_on_a_tie_the_label_that_sorts_last_is_the_minority():
     assert make_dataset(X, labels("b", "a", 15)).classes == ("a", "b")
 
 
+def test_several_classes_are_numbered_in_their_order():
+    y = np.array(["mild"] * 10 + ["none"] * 15 + ["grave"] * 5)
+    data = make_dataset(X, y, several_classes=True)
+    assert data.classes == ("grave", "mild", "none")
+    np.testing.assert_array_equal(data.y, np.repeat([1, 2, 0], [10, 15, 5]))
+    assert data.y.dtype == np.int8
+    assert (data.n_rows, data.n_minority, data.n_majority, data.imbalance_ratio) == (30, 5, 15, 3)
+    # Of two the rarer is 1 as ever, and a minority that is named has all others against it.
+    assert make_dataset(X, labels("a", "b"), several_classes=True).classes == ("b", "a")
+    named = make_dataset(X, y, several_classes=True, minority="mild")
+    assert named.classes == ("not mild", "mild")
+    with pytest.raises(InputError, match="y has 101 distinct labels, expected at most 100 classes"):
+        make_dataset(np.ones((101, 2)), np.arange(101), several_classes=True)
+
+
 def test_labels_that_do_not_sort_are_ordered_as_text():
     mixed = np.array(["low"] * 15 + [5] * 15, dtype=object)
     assert make_dataset(X, mixed).classes == ("5", "low")
