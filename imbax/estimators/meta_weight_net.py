@@ -4,7 +4,6 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from imbax.errors import InputError
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.methods import meta_weight_net as mwn
 
@@ -29,7 +28,7 @@ class MetaWeightNetClassifier(NeuralClassifier):
     hidden_layer_sizes : array-like of int, default=(128, 16)
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
     network : Flax module or functions, default=None
-        In place of the perceptron, see `imbax.as_network`; without batch statistics and dropout.
+        In place of the perceptron, see `imbax.as_network`; may have batch statistics and dropout.
     batch_size : int, default=128
         Training rows of a step, and rows of the balanced loss.
     learning_rate_init : float, default=1e-3
@@ -141,11 +140,6 @@ class MetaWeightNetClassifier(NeuralClassifier):
         hparams = mwn.Hparams(
             self.learning_rate_init, self.alpha, self.eta1, self.meta_learning_rate_init
         )
-        if self._network().train is not None:
-            raise InputError(
-                "network has batch statistics or dropout, which MetaWeightNetClassifier does not "
-                "follow through its step; ExplicitGradientClassifier and ImbalancedMLPClassifier do"
-            )
         size = self.batch_size
         config = mwn.Config(self.meta_rows, batch_size=size, meta_batch_size=size)
         programs = self._compiled(mwn.meta_weight_net, members, self._network(), config)

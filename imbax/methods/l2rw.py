@@ -15,6 +15,7 @@ Source: Ren, Zeng, Yang and Urtasun 2018, "Learning to Reweight Examples for Rob
 `supervised`, so that methods differ in their weights alone.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -24,7 +25,7 @@ from imbax.bilevel import bilevel_gradient
 from imbax.losses import weighted_mean
 from imbax.methods.meta_training import Config, State, follow, mean_loss, program
 from imbax.training import Program
-from imbax.types import Batch, LossFn, Network
+from imbax.types import Batch, LossFn, Network, Params
 
 __all__ = ["Config", "Hparams", "Info", "State", "l2rw", "step"]
 
@@ -51,14 +52,19 @@ def step(
     state: State,
     batch: Batch,
     meta_batch: Batch,
+    meta_loss: Callable[[Params], jax.Array] | None = None,
 ) -> tuple[State, Info]:
-    """Weigh the rows of `batch` by `meta_batch`, and take one step."""
+    """Weigh the rows of `batch` by `meta_batch`, and take one step.
+
+    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`.
+    """
 
     def inner_loss(params, epsilon):
         return jnp.vdot(epsilon, loss_fn(params, batch.x, batch.y))
 
     look = bilevel_gradient(
-        inner_loss, state.params, jnp.zeros_like(batch.w), mean_loss(loss_fn, meta_batch),
+        inner_loss, state.params, jnp.zeros_like(batch.w),
+        meta_loss or mean_loss(loss_fn, meta_batch),
         step_size=1.0, method=config.method,
     )  # fmt: skip
     weights = jnp.where(batch.w > 0, jnp.maximum(-look.meta_grad, 0) * batch.w, 0)

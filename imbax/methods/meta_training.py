@@ -3,6 +3,10 @@
 An epoch visits the training rows as `supervised` does, in shuffled batches. To every batch belongs
 a meta batch with as many rows of each class, drawn with replacement within each class. A method is
 a `step` from both batches and its state to the next state.
+
+Of a network that keeps state s, batch statistics and dropout, the losses of a step are those in
+training, all with one mask, and the meta loss is that of predicting with the s' that the batch
+leaves. Weights of rows do not move s', so that gradients with respect to them are exact.
 """
 
 from collections.abc import Callable
@@ -12,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from imbax.losses import supervised_loss, weighted_mean
+from imbax.losses import cross_entropy, weighted_mean
 from imbax.training import (
     Fit,
     Program,
@@ -21,7 +25,7 @@ from imbax.training import (
     number_of_classes,
     shuffled_minibatches,
 )
-from imbax.types import Batch, LossFn, Network, Params
+from imbax.types import Batch, LossFn, Network, Params, Variables
 
 __all__ = ["Config", "State", "follow", "mean_loss", "optimizer", "program"]
 
@@ -48,7 +52,12 @@ class State(NamedTuple):
     """What the next step needs, where nothing but the classifier is learned."""
 
     params: Params
+    """Within a step only what is learned."""
     opt_state: Any
+
+
+# The name of an epoch's random stream beside that of its batches.
+_DROPOUT = 2**31 - 1
 
 
 def program(
@@ -62,25 +71,25 @@ def program(
     Args:
       network: the classifier.
       config: static choices.
-      step: `(loss_fn, config, hparams, state, batch, meta_batch) -> (state, info)`.
+      step: `(loss_fn, config, hparams, state, batch, meta_batch, meta_loss) -> (state, info)`;
+        `meta_loss` is that of the meta batch, `params -> scalar`.
       init: `(key, hparams, State) -> state`, a NamedTuple with the fields of `State` and more.
 
     Raises:
-      ValueError: an option that is none of those its field names, or a network that keeps state.
+      ValueError: an option that is none of those its field names.
     """
     _check(config)
-    if network.train is not None:
-        raise ValueError("expected a network without state (batch statistics, dropout)")
-    loss_fn = supervised_loss(network.apply)
 
     def begin(key, problem, hparams, start):
         # The classifier starts where that of `supervised` does.
         params = network.init(key, problem.train.live) if start is None else start
-        state = State(params, optimizer(config, hparams).init(params))
+        learned = network.variables(params).learned
+        state = State(params, optimizer(config, hparams).init(learned))
         return init(jax.random.fold_in(key, 1), hparams, state)
 
     def epoch(key, state, problem, hparams):
         train_key, meta_key = jax.random.split(key)
+        dropping = jax.random.fold_in(key, _DROPOUT)
         train = problem.train
         batches = shuffled_minibatches(train_key, train, config.batch_size)
         meta_rows = problem.valid if config.meta_rows == "valid" else train
@@ -92,8 +101,23 @@ def program(
             meta_batch = meta_rows.take(draw(jax.random.fold_in(meta_key, number)))
             # Drawn in equal shares, which weights of training rows must not change again.
             meta_batch = meta_batch._replace(w=(meta_batch.w > 0).astype(meta_batch.w.dtype))
-            after, _ = step(loss_fn, config, hparams, state, batch, meta_batch)
-            return after, mean_loss(loss_fn, batch)(state.params)
+            before, dropout = network.variables(state.params), jax.random.fold_in(dropping, number)
+
+            def loss_fn(learned, x, y):
+                now = Variables(learned, before.state)
+                return cross_entropy(network.forward(now, x, batch.w, dropout)[0], y)
+
+            _, kept = network.forward(before, batch.x, batch.w, dropout)
+            params_of = lambda learned: network.params(Variables(learned, kept))  # noqa: E731
+
+            def meta_loss(learned):
+                logits = network.apply(params_of(learned), meta_batch.x)
+                return weighted_mean(cross_entropy(logits, meta_batch.y), meta_batch.w)
+
+            inside = state._replace(params=before.learned)
+            after, _ = step(loss_fn, config, hparams, inside, batch, meta_batch, meta_loss)
+            after = after._replace(params=params_of(after.params))
+            return after, mean_loss(loss_fn, batch)(before.learned)
 
         with jax.default_matmul_precision("float32"):
             return each_batch(one_batch, state, batches)

@@ -14,6 +14,7 @@ follows Adam with learning rate 1e-3 and weight decay 1e-4, added to the gradien
 with an η₁ of its own. The mean is over rows; `normalize` divides by the sum of weights instead.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -89,8 +90,12 @@ def step(
     state: State,
     batch: Batch,
     meta_batch: Batch,
+    meta_loss: Callable[[Params], jax.Array] | None = None,
 ) -> tuple[State, Info]:
-    """One step of φ through the classifier's virtual step, then one of θ."""
+    """One step of φ through the classifier's virtual step, then one of θ.
+
+    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`.
+    """
 
     def weighted_loss(params, phi):
         losses = loss_fn(params, batch.x, batch.y)
@@ -100,7 +105,7 @@ def step(
         return weighted_mean(weights * losses, batch.w)
 
     look = bilevel_gradient(
-        weighted_loss, state.params, state.phi, mean_loss(loss_fn, meta_batch),
+        weighted_loss, state.params, state.phi, meta_loss or mean_loss(loss_fn, meta_batch),
         step_size=hparams.eta1, method=config.method,
     )  # fmt: skip
     update = _phi_optimizer(hparams).update

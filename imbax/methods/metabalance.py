@@ -6,12 +6,14 @@
 Source: Bansal et al. 2021, "MetaBalance: High-Performance Neural Networks for Class-Imbalanced
 Data" (arXiv:2106.09643): an inner-loop and an outer-loop loss, each balanced in its own way. There
 is no public code. Read into it here: the inner loss is that of the rows as they come, the outer
-loss that of balanced batches; K = 1; the gradient is exact, second derivatives included; θ, not θ',
-is kept and scored. Balanced batches are drawn from the training rows, because here, unlike in
-`meta_weight_net` and `l2rw`, the outer loss trains θ itself, and validation rows that θ is fitted
-to could no longer choose the epoch; `meta_rows="valid"` is there for those who want that.
+loss that of balanced batches; K = 1; the gradient is exact, second derivatives included, but for
+state that the network keeps, which it takes as given; θ, not θ', is kept and scored. Balanced
+batches are drawn from the training rows, because here, unlike in `meta_weight_net` and `l2rw`, the
+outer loss trains θ itself, and validation rows that θ is fitted to could no longer choose the
+epoch; `meta_rows="valid"` is there for those who want that.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +23,7 @@ from imbax.bilevel import bilevel_gradient
 from imbax.methods import meta_training
 from imbax.methods.meta_training import State, follow, mean_loss, program
 from imbax.training import Program
-from imbax.types import Batch, LossFn, Network
+from imbax.types import Batch, LossFn, Network, Params
 
 __all__ = ["Config", "Hparams", "Info", "State", "metabalance", "step"]
 
@@ -58,9 +60,13 @@ def step(
     state: State,
     batch: Batch,
     meta_batch: Batch,
+    meta_loss: Callable[[Params], jax.Array] | None = None,
 ) -> tuple[State, Info]:
-    """One step of θ along the balanced loss after inner steps on `batch`."""
-    inner, outer = mean_loss(loss_fn, batch), mean_loss(loss_fn, meta_batch)
+    """One step of θ along the balanced loss after inner steps on `batch`.
+
+    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`.
+    """
+    inner, outer = mean_loss(loss_fn, batch), meta_loss or mean_loss(loss_fn, meta_batch)
     look = bilevel_gradient(
         lambda params, nothing: inner(params), state.params, (), outer,
         step_size=hparams.eta1, num_steps=config.num_steps, method=config.method,

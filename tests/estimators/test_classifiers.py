@@ -156,7 +156,7 @@ def test_training_stops_once_validation_no_longer_gets_better(name):
     ("name", "classes"),
     [
         ("ImbalancedMLPClassifier", 2),
-        ("ExplicitGradientClassifier", 3),
+        pytest.param("ExplicitGradientClassifier", 3, marks=pytest.mark.thorough),
         pytest.param("ImbalancedMLPClassifier", 3, marks=pytest.mark.thorough),
         pytest.param("MetaWeightNetClassifier", 2, marks=pytest.mark.thorough),
     ],
@@ -405,7 +405,7 @@ class Normalized(nnx.Module):
 
 
 @pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.thorough)])
-@pytest.mark.parametrize("name", ["ImbalancedMLPClassifier", "ExplicitGradientClassifier"])
+@EACH
 def test_a_network_that_keeps_state(name, classes):
     x, y = table(classes=classes)
     options = {"network": Normalized, "n_estimators": 2, "max_iter": 30}
@@ -429,11 +429,6 @@ def test_copies_of_a_network_are_one_program():
     with pytest.raises(InputError, match="give its options as tuples, not lists"):
         of(linen.Sequential([linen.Dense(3), linen.Dense(1)]))
     assert of(linen.Sequential((linen.Dense(3), linen.Dense(1)))).train is None
-
-
-def test_a_network_that_keeps_state_where_it_cannot_be():
-    with pytest.raises(InputError, match="batch statistics or dropout, which MetaWeightNet"):
-        quick_classifier("MetaWeightNetClassifier", network=Normalized).fit(*table())
 
 
 def test_a_sampler_sees_the_users_labels():

@@ -149,7 +149,7 @@ def test_weights_of_training_rows_do_not_unbalance_the_meta_batches():
     """The network is a number, to which each step adds the meta rows that do not weigh 1."""
     network = Network(lambda key, live=None: jnp.zeros(()), lambda p, x: p + 0 * x[:, :3])
 
-    def count(loss_fn, config, hparams, state, batch, meta_batch):
+    def count(loss_fn, config, hparams, state, batch, meta_batch, meta_loss):
         return state._replace(params=state.params + (meta_batch.w != 1).sum()), None
 
     weighed = PROBLEM.train._replace(w=PROBLEM.train.w * (1 + 9 * (PROBLEM.train.y == 2)))
