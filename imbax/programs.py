@@ -29,7 +29,7 @@ class Programs(NamedTuple):
     begin: Vectorized
     """`Progress` before the first epoch."""
     advance: Vectorized
-    """Of runs with `progress`: that after some more epochs, and their `Curves`."""
+    """Of runs with `progress`, which it takes: that after some more epochs, and their `Curves`."""
     score: Vectorized
     """Of runs with `params`: what the network says of the test rows."""
 
@@ -66,7 +66,12 @@ def programs_of(program: Program, epochs: int, **engine: Any) -> Programs:
         with jax.default_matmul_precision("float32"):
             return program.apply(run["params"], rows_of(shared, run, "test").all().x)
 
-    return Programs(program, *(Vectorized(f, **engine) for f in (first, more, score)))
+    return Programs(
+        program,
+        begin=Vectorized(first, **engine),
+        advance=Vectorized(more, takes="progress", **engine),
+        score=Vectorized(score, **engine),
+    )
 
 
 def piece_of(epochs: int) -> int:

@@ -16,6 +16,7 @@ never depends on what else the machine is doing. Where a device runs out of memo
 chunk is halved and the work goes on. What chunks give is joined on the host.
 """
 
+import functools
 import math
 import os
 import time
@@ -41,6 +42,8 @@ class Vectorized:
 
     Args:
       f: pure function `(shared, run) -> result`.
+      takes: the name of an item of `runs`, a dictionary, that a call takes from its caller: `f`
+        gives `(what comes after it, anything)`, and the former gets its memory.
       strategy: "vmap", "map", "auto" (map on CPU, vmap elsewhere), or "rows".
       devices: the devices to divide the runs, or rows, over; default all of this process.
       memory: budget in bytes over all devices; default, and at most, what they have.
@@ -54,6 +57,7 @@ class Vectorized:
         self,
         f: Callable[[Any, Any], Any],
         *,
+        takes: str | None = None,
         strategy: str = "auto",
         devices: Sequence[jax.Device] | None = None,
         memory: float | None = None,
@@ -63,7 +67,7 @@ class Vectorized:
             strategy = "map" if self.devices[0].platform == "cpu" else "vmap"
         if strategy not in ("rows", "map", "vmap"):
             raise ValueError(f'strategy is "auto", "rows", "map" or "vmap", got {strategy!r}')
-        self.strategy = strategy
+        self.strategy, self.takes = strategy, takes
         self.memory = _memory_of(self.devices)
         if memory is not None:
             self.memory = min(memory, self.memory)
@@ -103,7 +107,7 @@ class Vectorized:
                 parts.append(jax.device_get(self._run(shared, _pick(runs, numbers))))
                 done += size
             except JaxRuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not _is_out_of_memory(error) or _is_taken(runs):
                     raise
                 said = str(error).splitlines()[0]
                 self._chunk[key] = self._halved(size, f"ran out of memory: {said}")
@@ -124,7 +128,7 @@ class Vectorized:
         runs = self._runs_shapes(runs, _multiple(n_runs, self._abreast))
         key = _signature(shared, runs)
         if key not in self._results:
-            self._lowered[key] = self._jitted.lower(shared, runs)
+            self._lowered[key] = self._jitted.lower(shared, *self._parts(runs))
             self._results[key] = self._lowered[key].out_info
         return _resized(self._results[key], n_runs)
 
@@ -152,27 +156,38 @@ class Vectorized:
         return self._place(shared, jax.tree.map(lambda shape: shape.sharding, shapes))
 
     def _jit(self, f):
-        def over_runs(shared, runs):
+        def over_runs(shared, *parts):
+            def of_run(run, *taken):
+                return f(shared, run | {self.takes: taken[0]} if taken else run)
+
             if self.strategy == "vmap":
-                return jax.vmap(f, in_axes=(None, 0))(shared, runs)
-            return jax.lax.map(lambda run: f(shared, run), runs)
+                return jax.vmap(of_run)(*parts)
+            return _in_place(of_run, *parts) if self.takes else jax.lax.map(of_run, *parts)
 
-        def by_rows(shared, runs):
+        def by_rows(*given):
             with jax.sharding.use_abstract_mesh(self._same.mesh.abstract_mesh):
-                return over_runs(shared, runs)
+                return over_runs(*given)
 
+        jit = functools.partial(jax.jit, donate_argnums=2 if self.takes else ())
         if len(self.devices) == 1:
-            return jax.jit(over_runs)
+            return jit(over_runs)
         if self.strategy == "rows":
-            return jax.jit(by_rows, out_shardings=self._same)
-        specs = {"in_specs": (PartitionSpec(), PartitionSpec(_AXIS)), "check_vma": False}
-        mesh, out = self._same.mesh, PartitionSpec(_AXIS)
-        return jax.jit(jax.shard_map(over_runs, mesh=mesh, out_specs=out, **specs))
+            return jit(by_rows, out_shardings=self._same)
+        same, each, mesh = PartitionSpec(), PartitionSpec(_AXIS), self._same.mesh
+        specs = {"in_specs": (same, each, *[each] * bool(self.takes)), "out_specs": each}
+        return jit(jax.shard_map(over_runs, mesh=mesh, check_vma=False, **specs))
+
+    def _parts(self, runs):
+        """`runs`, and what is taken apart from the rest."""
+        if self.takes is None:
+            return (runs,)
+        rest = dict(runs)
+        return rest, rest.pop(self.takes)
 
     def _run(self, shared, runs):
         runs = self._place(runs, self._per_run)
         # Not before it is ready is it known whether there was memory enough.
-        return jax.block_until_ready(self._program(shared, runs)(shared, runs))
+        return jax.block_until_ready(self._program(shared, runs)(shared, *self._parts(runs)))
 
     def _place(self, tree, sharding):
         """On the devices, where a program once compiled expects it; nothing moves twice."""
@@ -183,30 +198,28 @@ class Vectorized:
 
         def of(leaf):
             rows = [_multiple(n, self._row_parts) for n in leaf.shape[:1]]
-            sharding = self._per_row if leaf.ndim > 1 else self._same
-            return self._placed_shape(leaf, (*rows, *leaf.shape[1:]), sharding)
+            leaf = jax.ShapeDtypeStruct((*rows, *leaf.shape[1:]), leaf.dtype)
+            return self._placed_shapes(leaf, self._per_row if leaf.ndim > 1 else self._same)
 
         return jax.tree.map(of, _shapes(shared))
 
     def _runs_shapes(self, runs, size):
         """Those of so many runs, as `_run` puts them there."""
+        return self._placed_shapes(_resized(_shapes(runs), size), self._per_run)
 
-        def of(leaf):
-            return self._placed_shape(leaf, (size, *leaf.shape[1:]), self._per_run)
-
-        return jax.tree.map(of, _shapes(runs))
-
-    def _placed_shape(self, leaf, shape, sharding):
+    def _placed_shapes(self, tree, sharding):
         one = len(self.devices) == 1
         sharding = SingleDeviceSharding(self.devices[0]) if one else sharding
-        return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=sharding)
+        return jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+        )
 
     def _program(self, shared, runs):
         """The compiled program for arrays (or shapes) like these."""
         key = _signature(shared, runs)
         if key not in self._compiled:
             start = time.perf_counter()
-            self._compiled[key] = self._jitted.lower(shared, runs).compile()
+            self._compiled[key] = self._jitted.lower(shared, *self._parts(runs)).compile()
             self.compile_seconds += time.perf_counter() - start
         return self._compiled[key]
 
@@ -247,6 +260,7 @@ class Vectorized:
             analysis.argument_size_in_bytes
             + analysis.output_size_in_bytes
             + analysis.temp_size_in_bytes
+            - analysis.alias_size_in_bytes
         )
         return each * len(self.devices)
 
@@ -287,6 +301,28 @@ def _gib(number):
 
 def _is_out_of_memory(error):
     return "RESOURCE_EXHAUSTED" in str(error)
+
+
+def _is_taken(runs):
+    arrays = (leaf for leaf in jax.tree.leaves(runs) if isinstance(leaf, jax.Array))
+    return any(leaf.is_deleted() for leaf in arrays)
+
+
+def _in_place(f, runs, state):
+    """`f(run, state) -> (state, more)` of each run in turn, new states in the place of old ones.
+
+    `f` has a loop of its own, as trainings have: where XLA can fuse all of `f` into the write, it
+    copies the states of all runs instead.
+    """
+
+    def one(states, numbered):
+        number, run = numbered
+        state, more = f(run, _pick(states, number))
+        put = jax.lax.dynamic_update_index_in_dim
+        return jax.tree.map(lambda all, one: put(all, one, number, 0), states, state), more
+
+    numbers = jnp.arange(len(jax.tree.leaves(state)[0]))
+    return jax.lax.scan(one, state, (numbers, runs))
 
 
 def _multiple(number, of):

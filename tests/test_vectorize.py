@@ -155,6 +155,60 @@ def test_the_budget_is_at_most_what_the_devices_have(monkeypatch):
             Vectorized(wide, memory=asked)(SHARED, WIDE_RUNS)
 
 
+def moved(shared, run):
+    """A run's state after three more steps, and what was seen on the way."""
+
+    def step(state, _):
+        v = jnp.sin(state["v"]) + shared["x"][0, 0]
+        return {"v": v, "steps": state["steps"] + 1}, v.sum() + run["number"]
+
+    return jax.lax.scan(step, run["state"], length=3)
+
+
+def moving(n=4):
+    v = np.random.default_rng(2).normal(size=(n, 2**17)).astype(np.float32)
+    return {"number": np.arange(n), "state": {"v": v, "steps": np.zeros(n, np.int32)}}
+
+
+@pytest.mark.parametrize("n_devices", [1, 2])
+@pytest.mark.parametrize("strategy", ALL)
+def test_what_is_taken_leaves_its_memory_to_what_comes_after_it(strategy, n_devices):
+    options = {"strategy": strategy, "devices": jax.devices()[:n_devices]}
+    given, results, needed = moving(), [], []
+    for taken in (None, "state"):
+        mapped = Vectorized(moved, takes=taken, **options)
+        mapped.lower(SHARED, given)
+        mapped.compile()
+        first, _ = mapped(SHARED, given)
+        results.append(mapped(SHARED, given | {"state": first}))
+        assert first["v"].is_deleted() == (taken is not None)
+        assert mapped.compile_seconds == 0
+        needed.append(mapped._bytes(mapped.replicate(SHARED), given, 4))
+    np.testing.assert_array_equal(results[1][0]["steps"], [6, 6, 6, 6])
+    jax.tree.map(np.testing.assert_array_equal, *results)
+    np.testing.assert_array_equal(given["state"]["v"], moving()["state"]["v"])
+    state = given["state"]["v"].nbytes * (n_devices if strategy == "rows" else 1)
+    assert needed[0] - needed[1] > 0.99 * state
+
+
+def test_what_is_taken_may_be_chunked_and_survives_what_does_not_fit(monkeypatch):
+    given, plain = moving(5), Vectorized(moved)
+    expected = plain(SHARED, given)
+    mapped = Vectorized(moved, takes="state", memory=3 * MEGABYTE)
+    jax.tree.map(np.testing.assert_array_equal, mapped(SHARED, given), expected)
+    assert set(mapped._chunk.values()) == {2}
+
+    faulty(monkeypatch, lambda sizes: sizes[-1] > 4)
+    mapped, state = Vectorized(moved, takes="state"), jax.device_put(given["state"])
+    with pytest.warns(UserWarning, match="out of memory with 6 runs at once"):
+        result = mapped(SHARED, given | {"state": state})
+    jax.tree.map(np.testing.assert_array_equal, result, expected)
+    assert not state["v"].is_deleted()
+    faulty(monkeypatch, lambda sizes: not state["v"].delete())
+    with pytest.raises(JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        mapped(SHARED, given | {"state": state})
+
+
 def faulty(monkeypatch, fails, status="RESOURCE_EXHAUSTED"):
     """A call fails where `fails(sizes)`, the numbers of runs of all calls up to it; the sizes."""
     sizes, program = [], Vectorized._program
@@ -162,11 +216,11 @@ def faulty(monkeypatch, fails, status="RESOURCE_EXHAUSTED"):
     def watched(self, shared, runs):
         compiled = program(self, shared, runs)
 
-        def call(shared, runs):
+        def call(shared, runs, *taken):
             sizes.append(len(runs["number"]))
             if fails(sizes):
                 raise JaxRuntimeError(f"{status}: Out of memory\nmore")
-            return compiled(shared, runs)
+            return compiled(shared, runs, *taken)
 
         call.memory_analysis = compiled.memory_analysis
         return call

@@ -147,7 +147,7 @@ def _init(build, config, hparams, key, train):
     return build(config, hparams).init(key, train)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), donate_argnames="state")
 def _epoch(build, config, hparams, key, state, train):
     return build(config, hparams).epoch(key, state, train)
 

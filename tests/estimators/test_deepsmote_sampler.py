@@ -1,10 +1,12 @@
 """What is DeepSMOTE's own: codes, their parents, collapse; `test_over_samplers` has the rest."""
 
+import jax
 import joblib
 import numpy as np
 import pytest
 
 from imbax import DeepSMOTE, InputError
+from imbax.estimators import generative
 
 QUICK = {"max_iter": 1, "latent_dim": 4, "batch_size": 32, "random_state": 0}
 
@@ -28,6 +30,20 @@ def test_training_lowers_the_loss(digits):
     assert one.loss_curve_[-1] < 0.8 * one.loss_curve_[0]
     assert one.n_iter_ == 6
     assert one.variance_kept_.shape == (3,)
+
+
+@pytest.mark.filterwarnings("ignore:reconstructions of class")
+def test_an_epoch_takes_the_state_of_the_one_before(digits, monkeypatch):
+    states, epoch = [], generative._epoch
+
+    def watched(*given):
+        states.append(given[4])
+        return epoch(*given)
+
+    monkeypatch.setattr(generative, "_epoch", watched)
+    DeepSMOTE(**QUICK | {"max_iter": 3}).fit(*digits)
+    assert len(states) == 3
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(states))
 
 
 def test_a_collapse_is_told(digits):

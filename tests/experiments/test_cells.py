@@ -100,6 +100,22 @@ def test_a_start_is_handed_on_or_resumed(cut):
     np.testing.assert_array_equal(resumed.progress.epoch, 8)
 
 
+def test_a_piece_takes_the_state_of_the_one_before(monkeypatch):
+    long = plan(make_dataset(*toys.table(60, 20), name="toy"), [0, 1], Protocol(2, epochs=20))
+    taken, once = [], Vectorized._run
+
+    def watched(self, shared, runs):
+        result = once(self, shared, runs)
+        taken.extend(leaf.is_deleted() for leaf in jax.tree.leaves(runs.get("progress", ())))
+        return result
+
+    monkeypatch.setattr(Vectorized, "_run", watched)
+    train_cell(long, method(1.0), engine=ENGINE)
+    (compiled,) = cells._programs(tilted, long.facts, 10, ENGINE).advance._compiled.values()
+    assert compiled.memory_analysis().alias_size_in_bytes > 0
+    assert len(taken) == 2 * 6 and all(taken)
+
+
 @pytest.mark.parametrize(("epochs", "done"), [(4, [4]), (30, [10, 20, 30]), (7, [7])])
 def test_progress_is_told_between_pieces(epochs, done):
     cut = plan(make_dataset(*toys.table(60, 20), name="toy"), [0], Protocol(2, epochs=epochs))

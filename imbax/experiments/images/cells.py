@@ -93,7 +93,7 @@ def train_generator(
       method: with `build`.
       begun: where an earlier training of the same runs stopped; it goes on from there.
       engine: strategy, devices and memory budget.
-      on_begun: called after each epoch with how far it has come.
+      on_begun: called after each epoch with how far it has come, which the next epoch takes.
       on_share: called with the share done, between compiled pieces.
     """
     stages = _generator(method.build, plan.facts, engine or Engine())
@@ -196,9 +196,7 @@ def _generator(build, facts: ImageFacts, engine: Engine) -> _GeneratorStages:
     def look(shared, run):
         return _looks_of(model, facts, run["fitted"], _view(shared, run["train"]))
 
-    return _GeneratorStages(
-        *(Vectorized(f, **engine._asdict()) for f in (first, epoch, last, look))
-    )
+    return _GeneratorStages(*_stages(engine, first, epoch, last, look))
 
 
 @functools.lru_cache(maxsize=4)
@@ -246,7 +244,13 @@ def _classifier(config, learning_rate: float, engine: Engine) -> _ClassifierStag
     def predict(shared, run):
         return image_classifier.predict(config, run["state"], _view(shared, run["test"]))
 
-    return _ClassifierStages(*(Vectorized(f, **engine._asdict()) for f in (first, epoch, predict)))
+    return _ClassifierStages(*_stages(engine, first, epoch, predict))
+
+
+def _stages(engine, first, epoch, *others):
+    """Compiled; an epoch takes the `state` it is given."""
+    for f in (first, epoch, *others):
+        yield Vectorized(f, takes="state" if f is epoch else None, **engine._asdict())
 
 
 # Names of a run's random streams; a generator's own are below 2.

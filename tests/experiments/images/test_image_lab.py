@@ -31,6 +31,7 @@ from imbax.methods import deepsmote, image_classifier
 from imbax.methods.image_methods import IMAGE_METHODS, image_method
 from imbax.methods.image_rows import class_weights
 from imbax.networks.normalized import NormalizedNetwork
+from imbax.vectorize import Vectorized
 
 NAMES = ("ce", "weighted", "ros", "smote", "deepsmote", "deepsmote_permuted")
 PROTOCOL = ImageProtocol(
@@ -210,6 +211,21 @@ def test_a_generator_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch
     pd.testing.assert_frame_equal(whole, parts)
     (about,) = store.read_provenance([tmp_path / "parts"])
     assert about["timing"]["run_seconds"] > begun.seconds.run > 0
+
+
+def test_an_epoch_takes_the_state_of_the_one_before(tmp_path, monkeypatch):
+    taken, once = [], Vectorized._run
+
+    def watched(self, shared, runs):
+        result = once(self, shared, runs)
+        if "state" in runs:
+            state = jax.tree.leaves(runs["state"])
+            taken.append({leaf.is_deleted() for leaf in state} == {True})
+        return result
+
+    monkeypatch.setattr(Vectorized, "_run", watched)
+    run(tmp_path, ("deepsmote",), seeds=[0, 1])
+    assert taken == [True] * 3 + [False] + [True] * 3 + [False]
 
 
 def test_an_unfinished_training_of_other_seeds_or_a_damaged_one_is_not_used(tmp_path):
