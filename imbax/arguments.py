@@ -37,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--strategy", choices=("auto", "map", "vmap", "rows"), default="auto",
                      help="runs in turn or together on each device; rows: a matrix that one device "
                           "cannot hold is divided over all")  # fmt: skip
+    run.add_argument("--precision", choices=("float32", "bfloat16"),
+                     help="of matrix products in training; default float32")  # fmt: skip
     run.add_argument("--plugin", action="append", default=[], metavar="FILE",
                      help="a Python file that registers methods of your own")  # fmt: skip
     run.add_argument("--profile", type=Path, metavar="DIR", help="write a jax profiler trace")

@@ -88,7 +88,7 @@ def _run(options):
 
 def _run_images(suite, options):
     given = ("datasets", "data", "scaling", "components", "fit_on", "plugin", "n_synth")
-    given += ("target", "minority", "groups", "drop")
+    given += ("precision", "target", "minority", "groups", "drop")
     taken = "--scale, --recipe, --imbalance, --methods, --seeds, --folds, --epochs"
     _refuse(suite, options, given, taken)
     changes = dict({"tiny": suite.tiny, "full": suite.full}.get(options.scale, {}))
@@ -155,7 +155,7 @@ def _refuse(suite, options, names, taken):
 
 
 def _run_sine(suite, seeds, options):
-    given = ("datasets", "methods", "folds", "epochs", "data", "distributed")
+    given = ("datasets", "methods", "folds", "epochs", "data", "distributed", "precision")
     _refuse(suite, options, given, "--seeds, --out, --memory and --profile")
     if options.strategy == "rows":
         raise InputError(f"--strategy rows does not apply to suite {suite.name}: it has few rows")
@@ -176,7 +176,7 @@ def _run_sine(suite, seeds, options):
 
 def _run_toy2d(suite, options):
     given = ("datasets", "methods", "seeds", "folds", "epochs", "data", "scale", "recipe")
-    given += ("distributed", "profile", "memory")
+    given += ("distributed", "profile", "memory", "precision")
     _refuse(suite, options, given, "--out")
     out = options.out or Path("results") / suite.name
     _check_writable(out)
@@ -213,7 +213,8 @@ def _methods(given, suite):
 
 
 def _protocol_options(options):
-    given = {name: getattr(options, name) for name in ("scaling", "components", "fit_on")}
+    names = ("scaling", "components", "fit_on", "precision")
+    given = {name: getattr(options, name) for name in names}
     return {name: value for name, value in given.items() if value is not None}
 
 

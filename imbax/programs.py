@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from imbax.precision import bfloat16_products
 from imbax.training import Program, advance, begin
 from imbax.types import Problem, Rows
 from imbax.vectorize import Vectorized, usable_cores
@@ -45,14 +46,20 @@ class Programs(NamedTuple):
         return progress
 
 
-def programs_of(program: Program, epochs: int, **engine: Any) -> Programs:
+def programs_of(
+    program: Program, epochs: int, *, precision: str = "float32", **engine: Any
+) -> Programs:
     """Compile a training in pieces of so many epochs.
 
     Args:
       program: the training.
       epochs: of one call of `advance`.
+      precision: of matrix products in the program's epochs, one of `PRECISIONS`; beginnings and
+        scores, of validation too, are in float32.
       **engine: strategy, devices and memory budget of `Vectorized`.
     """
+    if precision == "bfloat16":
+        program = program._replace(epoch=bfloat16_products(program.epoch))
 
     def first(shared, run):
         problem = problem_of(shared, run)

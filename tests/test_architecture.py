@@ -15,7 +15,7 @@ LAYERS = (
     ("divided",),
     ("types",),
     ("losses", "metrics", "calibration", "confusion", "neighbors", "rowwise", "density"),
-    ("class_losses",),
+    ("class_losses", "precision"),
     ("networks.layers", "networks.convolution"),
     ("networks.mlp", "networks.normalized"),
     ("networks.autoencoder", "networks.bagan", "networks.convex_mixer", "networks.resnet"),

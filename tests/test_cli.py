@@ -365,6 +365,7 @@ def test_scale_tiny_and_other_imbalances_of_images(tmp_path, monkeypatch):
         (("--datasets", "ecoli"), "--datasets does not apply to suite digits; it takes --scale"),
         (("--methods", "focal"), "no method 'focal' for images"),
         (("--n-synth", "balance"), "--n-synth does not apply to suite digits"),
+        (("--precision", "bfloat16"), "--precision does not apply to suite digits"),
         (("--folds", "9"), "9 folds, expected 1 to 5"),
         (("--epochs", "0"), "epochs=0, expected at least 1"),
     ],

@@ -39,7 +39,7 @@ def lowered(monkeypatch):
     exported = []
 
     def lower(self, shared, runs):
-        shapes = jax.eval_shape(lambda *given: given, shared, runs)
+        shapes = jax.eval_shape(lambda *given: given, shared, *self._parts(runs))
         key = self, str(shapes)
         if key not in _PROGRAMS:
             _PROGRAMS[key] = jax.export.export(self._jitted, platforms=PLATFORMS)(*shapes)
@@ -67,6 +67,13 @@ def test_training_on_tables(lowered, name):
         lowered.clear()
     train_cell(cut, method, start=start, engine=ENGINE)
     assert len(lowered) == 3 - method.resumes + (method.resample is not None)
+
+
+def test_training_in_bfloat16(lowered):
+    protocol = Protocol(2, epochs=1, precision="bfloat16")
+    cut = plan(make_dataset(*toys.table(60, 20), name="toy"), [0], protocol)
+    train_cell(cut, methods.get("ce"), engine=ENGINE)
+    assert ["bf16" in program.mlir_module() for program in lowered] == [False, True, False]
 
 
 @pytest.mark.parametrize("name", asked(IMAGE_METHODS))

@@ -175,7 +175,7 @@ def _sampler(resample, facts, engine):
 @functools.lru_cache(maxsize=24)
 def _programs(build: Callable[[Facts], Program], facts: Facts, piece: int, engine: Engine):
     """Compiled once for all methods and data sets that share a training and its shapes."""
-    return programs_of(build(facts), piece, **engine._asdict())
+    return programs_of(build(facts), piece, precision=facts.precision, **engine._asdict())
 
 
 def _with_settings(runs, start, settings):

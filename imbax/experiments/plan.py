@@ -24,6 +24,7 @@ from imbax.data.tabular import Dataset
 from imbax.errors import InputError
 from imbax.experiments import sizes as rounded
 from imbax.methods import Facts
+from imbax.precision import PRECISIONS
 
 __all__ = ["Plan", "Protocol", "plan", "run_key"]
 
@@ -44,12 +45,15 @@ class Protocol:
     """Principal axes to project on after scaling; None: the features as they are."""
     fit_on: str = "train"
     """Rows that scaling and axes come from: "train", or "all" as the Adult experiment may have."""
+    precision: str = "float32"
+    """Of matrix products in a training's epochs: "float32" or "bfloat16"; scores are in float32."""
 
     def __post_init__(self):
         for field, allowed in (
             ("scheme", ("folds", "repeats")),
             ("scaling", tuple(SCALINGS)),
             ("fit_on", ("train", "all")),
+            ("precision", PRECISIONS),
         ):
             if (given := getattr(self, field)) not in allowed:
                 raise InputError(f"{field}={given!r}, expected {' or '.join(map(repr, allowed))}")
@@ -142,6 +146,7 @@ def plan(
         n_synth=protocol.n_synth,
         epochs=protocol.epochs,
         classes=len(dataset.classes),
+        precision=protocol.precision,
     )
     shared_rows = np.array([rows_in_both(dataset.x, part.train, part.test) for part in parts])
     return Plan(

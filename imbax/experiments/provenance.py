@@ -28,7 +28,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 # What every neural result is made of, besides the files of its own method.
 _CORE = (
     *("divided", "types", "losses", "class_losses", "metrics", "rowwise", "density", "bilevel"),
-    *("networks/layers", "networks/mlp", "training", "programs", "methods/refit"),
+    *("networks/layers", "networks/mlp", "training", "precision", "programs", "methods/refit"),
     *("data/splits", "data/preprocess"),
     *("experiments/plan", "experiments/sizes", "experiments/cells"),
 )

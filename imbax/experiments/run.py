@@ -50,6 +50,7 @@ def evaluate(
     name: str = "data",
     out: str | Path | None = None,
     strategy: str = "auto",
+    precision: str = "float32",
     memory: float | None = None,
 ) -> pd.DataFrame:
     """Run methods on your own arrays, over folds and seeds, each method's runs as one program.
@@ -68,6 +69,7 @@ def evaluate(
       name: the data set's name in the table.
       out: a folder to store results in and resume from; the report is not written.
       strategy: "auto", "map", "vmap" or "rows", see `Vectorized`.
+      precision: of matrix products in training, "float32" or "bfloat16"; scores are in float32.
       memory: budget in GiB; default, and at most, what the devices have.
 
     Returns:
@@ -77,7 +79,7 @@ def evaluate(
       InputError: bad data or an unknown name; the message says what to do.
     """
     dataset = make_dataset(x, y, name=name, minority=minority, groups=groups)
-    protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
+    protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth, precision=precision)
     engine = Engine(strategy, None, memory and memory * 2**30)
     lab = Lab(protocol, engine, out and Path(out), splits=splits)
     wanted = range(seeds) if isinstance(seeds, int) else seeds

@@ -31,6 +31,8 @@ class Facts(NamedTuple):
     """Epochs of one training, as the user asked."""
     classes: int = 2
     """K."""
+    precision: str = "float32"
+    """Of the training's matrix products, which the engine changes where it is "bfloat16"."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from imbax.data.tabular import make_dataset
 from imbax.experiments import cells
 from imbax.experiments.cells import Engine, host_cell, train_cell
 from imbax.experiments.plan import Protocol, plan
-from imbax.methods import Method
+from imbax.methods import Method, get
 from imbax.training import Fit, Program
 from imbax.types import Resampled
 from imbax.vectorize import Vectorized
@@ -136,6 +136,23 @@ def test_methods_and_data_of_one_shape_share_a_program(cut):
     other = plan(make_dataset(*toys.table(60, 20, seed=9), name="other"), [0, 1], Protocol(2, 4))
     assert again.compile_seconds == 0
     assert train_cell(other, method(3.0), engine=ENGINE).compile_seconds == 0
+
+
+def test_products_of_training_are_in_the_precision_asked_for_and_scores_in_float32():
+    results, dataset = {}, make_dataset(*toys.table(60, 20), name="toy")
+    for precision in ("float32", "bfloat16"):
+        cut = plan(dataset, [0], Protocol(2, epochs=2, precision=precision))
+        results[precision] = train_cell(cut, get("ce"), engine=ENGINE)
+        programs = cells._programs(get("ce").build, cut.facts, 2, ENGINE)
+        for stage, some in ((programs.advance, precision == "bfloat16"), (programs.score, False)):
+            (compiled,) = stage._compiled.values()
+            assert ("bf16" in compiled.as_text()) == some
+    exact, rounded = results["float32"], results["bfloat16"]
+    assert 0 < np.abs(exact.curves.train_loss - rounded.curves.train_loss).max() < 1e-2
+    assert max(map(np.ptp, exact.test_score)) > 0
+    for a, b in zip(exact.test_score, rounded.test_score, strict=True):
+        np.testing.assert_allclose(a, b, atol=0.05)
+        assert (a != b).any()
 
 
 def test_samplers_share_the_training_and_say_where_they_failed(cut):

@@ -257,9 +257,11 @@ def test_a_result_says_what_its_scores_are(tmp_path):
     assert kinds_of_score(store.read_provenance([tmp_path])) == {HOST: "probability"}
 
 
-def test_evaluate_names_a_method_that_is_not_there():
+def test_evaluate_names_what_is_not_there():
     with pytest.raises(InputError, match="unknown method 'toy_frist'; did you mean 'toy_first'"):
         evaluate(X, Y, ["toy_frist"])
+    with pytest.raises(InputError, match="precision='half', expected 'float32' or 'bfloat16'"):
+        evaluate(X, Y, [FIRST], precision="half")
     assert imbax.evaluate is evaluate
 
 

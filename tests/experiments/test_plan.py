@@ -193,6 +193,7 @@ def test_scaling_may_come_from_all_rows_of_a_repeat(thinned):
         ({"scheme": "loo"}, "scheme='loo', expected 'folds' or 'repeats'"),
         ({"scaling": "robust"}, "scaling='robust', expected"),
         ({"fit_on": "test"}, "fit_on='test', expected"),
+        ({"precision": "half"}, "precision='half', expected 'float32' or 'bfloat16'"),
         ({"components": 5}, "components=5, expected 1 to 4"),
         ({"components": 0}, "components=0, expected 1 to 4"),
     ],

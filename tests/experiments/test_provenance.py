@@ -46,7 +46,13 @@ def test_keys_differ_between_methods_and_look_like_keys():
 
 @pytest.mark.parametrize(
     "change",
-    [{"folds": 5}, {"epochs": 100}, {"n_synth": "balance"}, {"valid_fraction": 0.3}],
+    [
+        {"folds": 5},
+        {"epochs": 100},
+        {"n_synth": "balance"},
+        {"valid_fraction": 0.3},
+        {"precision": "bfloat16"},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_the_protocol_is_in_the_key(change):

@@ -1,0 +1,73 @@
+"""What matrix products in bfloat16 do to scores: test average precision of the same runs in both.
+
+    python benchmarks/precision.py --data-home DIR
+
+A training is sensitive to rounding of any kind: beside the difference to bfloat16 stands that to
+float32 once more, with the runs together (`vmap`), whose sums are taken in another order.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+import imbax
+from imbax.data.tabular import imblearn27
+from imbax.experiments.cells import Engine
+from imbax.experiments.lab import Lab
+from imbax.experiments.plan import Protocol
+from imbax.methods import get
+
+HERE = Path(__file__).resolve().parent
+DATASETS = ("ecoli", "oil", "us_crime", "yeast_me2", "mammography")
+METHODS = ("ce", "explicit_gradient")
+SETTINGS = {
+    "float32": ("float32", "map"),
+    "bfloat16": ("bfloat16", "map"),
+    "float32_vmap": ("float32", "vmap"),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-home", required=True, metavar="DIR")
+    parser.add_argument("--datasets", nargs="+", default=DATASETS, metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=3, help="each gives 4 runs")
+    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "precision.csv")
+    options = parser.parse_args()
+    imbax.use_cpu_cores()
+    rows = []
+    for name in options.datasets:
+        scores = {setting: scores_of(name, *SETTINGS[setting], options) for setting in SETTINGS}
+        for method in METHODS:
+            rows.append({"dataset": name, "method": method, **row(scores, method)})
+            print(rows[-1], flush=True)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(options.out, index=False, float_format="%.5f")
+
+
+def scores_of(name, precision, strategy, options):
+    """Test average precision by method, seed and fold."""
+    lab = Lab(Protocol(epochs=options.epochs, precision=precision), Engine(strategy))
+    dataset, seeds = imblearn27(name, options.data_home), range(options.seeds)
+    for method in METHODS:
+        lab.run(dataset, get(method), seeds)
+    table = pd.concat([lab.rows(dataset, get(method), seeds) for method in METHODS])
+    return table.set_index(["method", "seed", "fold"])["average_precision"]
+
+
+def row(scores, method):
+    """Means over runs; of a difference also its standard deviation and largest size."""
+    of = {setting: values[method] for setting, values in scores.items()}
+    numbers = {"runs": len(of["float32"]), "float32": of["float32"].mean()}
+    numbers |= {"float32_sd": of["float32"].std(), "bfloat16": of["bfloat16"].mean()}
+    for setting in ("bfloat16", "float32_vmap"):
+        change = of[setting] - of["float32"]
+        told = {"mean": change.mean(), "sd": change.std(), "largest": change.abs().max()}
+        numbers |= {f"{setting}_change_{what}": value for what, value in told.items()}
+    return numbers
+
+
+if __name__ == "__main__":
+    main()
