@@ -154,6 +154,7 @@ def test_gaussians_are_those_of_numpy(latent):
         np.testing.assert_allclose(root[c], root[c].T, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_hand_over_copies_the_encoder_but_for_its_head():
     states, _ = history()
     start, before, after = states[0], states[1], states[2]

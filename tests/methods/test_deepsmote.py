@@ -120,6 +120,7 @@ def test_padding_changes_nothing():
     np.testing.assert_allclose(reconstructed(given), reconstructed(expected), atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_runs_are_an_axis():
     expected, losses = fitted()
     run = jax.vmap(lambda key: ds.fit(key, SMALL, ds.Hparams(0.01), images()))
@@ -130,6 +131,7 @@ def test_runs_are_an_axis():
     np.testing.assert_allclose(reconstructed(given), reconstructed(expected), atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_statistics_are_those_of_the_training_images():
     data = pictures()
     state = ds.init(KEY, SMALL, ds.Hparams())

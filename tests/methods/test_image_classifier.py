@@ -48,6 +48,7 @@ def padded(train: Rows, more: int) -> Rows:
     return train._replace(index=index, w=jnp.pad(train.w, (0, more)))
 
 
+@pytest.mark.thorough
 def test_a_larger_training_set_is_not_a_longer_training():
     few, _ = trained(data(10))
     many, _ = trained(data(16))
@@ -69,6 +70,7 @@ def test_padding_changes_nothing():
         np.testing.assert_allclose(one, two, 1e-4, 1e-6)
 
 
+@pytest.mark.thorough
 def test_runs_are_an_axis():
     _, losses = trained(data())
     _, all_losses = trained(data(), key=jnp.stack([jax.random.key(5), KEY]), over_runs=True)
