@@ -238,7 +238,7 @@ def test_more_padding_of_other_parts_is_rounding(name):
     assert_close(given.test_score[0], expected.test_score[2], 1e-5)
 
 
-@pytest.mark.parametrize("name", asked(name for name in PROGRAMS if name not in CHAOTIC))
+@pytest.mark.parametrize("name", asked((n for n in PROGRAMS if n not in CHAOTIC), FEW))
 def test_columns_of_zeros_are_rounding(name):
     """As many again: what starts by their number or moves along them would show at once."""
     wider = lambda leaf: np.pad(leaf, ((0, 0), (0, 8)))  # noqa: E731
@@ -254,7 +254,7 @@ def test_columns_of_zeros_are_rounding(name):
 
 
 @pytest.mark.parametrize("engine", [MAP, VMAP], ids=lambda engine: engine.strategy)
-@pytest.mark.parametrize("name", asked(PROGRAMS))
+@pytest.mark.parametrize("name", asked(PROGRAMS, FEW))
 def test_other_company_changes_no_bit(name, engine):
     """Run 1 stays where it is; the others become runs of other keys, rows and scalings."""
     runs = of_run(cut().runs, np.array([2, 1, 0, 2]))

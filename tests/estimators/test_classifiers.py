@@ -372,7 +372,7 @@ def test_frames_keep_their_names():
 
 
 @pytest.mark.parametrize("loss", ["focal", "asymmetric", "class_balanced", "vs_loss", "ldam_drw"])
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.thorough)])
 def test_losses_by_name(loss, classes):
     x, y = table(classes=classes)
     fitted = quick_classifier("ImbalancedMLPClassifier", loss=loss, max_iter=20).fit(x, y)
