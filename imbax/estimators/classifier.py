@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -75,7 +75,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def fit(self, X, y, sample_weight=None):
         """Train on rows `X (n, d)` with labels `y (n,)` and weights `sample_weight (n,)`.
 
-        Rows of weight 0 are left out. On validation rows weights count in losses alone.
+        Rows of weight 0 are left out. On validation rows weights count in losses alone, those of
+        classes as in training.
         """
         self._validate_params()
         refuse_several_targets(y)
@@ -175,14 +176,14 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             X, labels, trains = self._resampled(X, labels, trains)
             w = np.ones(len(X))
         y, classes = self._inside[labels], len(self.classes_)
-
-        def weights_of(rows):
-            if not len(rows):
-                return w[rows]
-            each = w[rows] * compute_sample_weight(self.class_weight, self.classes_[labels[rows]])
-            return each / each.mean()  # of mean 1, since synthetic rows weigh 1
-
-        weights = [weights_of(rows) for rows in trains]
+        weights, valid_weights = [], []
+        for train, valid in zip(trains, valids, strict=True):
+            given = {"classes": self.classes_, "y": self.classes_[labels[train]]}
+            of_class = compute_class_weight(self.class_weight, **given)
+            for rows, kept in ((train, weights), (valid, valid_weights)):
+                each = w[rows] * of_class[labels[rows]]
+                # Of mean 1, since synthetic rows weigh 1.
+                kept.append(each / each.mean() if len(rows) else each)
         prior = np.stack(
             [np.bincount(y[rows], w, classes) for rows, w in zip(trains, weights, strict=True)]
         )
@@ -190,7 +191,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         key, number = stream(self._seed, FIT), len(parts)
         runs = {
             **_padded("train", trains, weights),
-            **_padded("valid", valids, [weights_of(rows) for rows in valids]),
+            **_padded("valid", valids, valid_weights),
             "shift": np.zeros((number, X.shape[1]), np.float32),
             "factor": np.tile((self._scaling.factor > 0).astype(np.float32), (number, 1)),
             "key": jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(number)),

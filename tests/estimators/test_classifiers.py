@@ -27,7 +27,6 @@ from sklearn.model_selection import (
     cross_val_score,
     cross_validate,
 )
-from sklearn.utils.class_weight import compute_sample_weight
 
 import imbax
 from imbax import ExplicitGradientClassifier, ExplicitGradientOverSampler, InputError
@@ -168,10 +167,10 @@ def test_the_epoch_is_best_by_the_scoring(name, classes):
     curves = {}
     for scoring in ("average_precision", "loss"):
         fitted = quick_classifier(name, scoring=scoring, **options).fit(x, y, w)
-        ((_, valid),) = fitted._parts(x, fitted._inside[y])
+        ((train, valid),) = fitted._parts(x, fitted._inside[y])
         given, proba = y[valid], fitted.predict_proba(x[valid])
         if scoring == "loss":
-            weights = w[valid] * compute_sample_weight("balanced", given)
+            weights = w[valid] / np.bincount(y[train])[given]
             expected = -log_loss(given, proba, sample_weight=weights)
         else:
             one_hot, scores = (given, proba[:, 1]) if classes == 2 else (np.eye(3)[given], proba)
@@ -182,6 +181,15 @@ def test_the_epoch_is_best_by_the_scoring(name, classes):
     shared = min(map(len, curves.values()))
     first, second = (np.argmax(curve[:shared]) for curve in curves.values())
     assert first != second
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+def test_a_fold_without_a_class_that_has_a_weight_of_its_own():
+    x, y = table(60)
+    y = (np.arange(60) < 3).astype(int)  # in three of the four folds
+    options = {"n_estimators": 4, "fold_ensemble": True, "class_weight": {1: 5.0}, "max_iter": 2}
+    fitted = quick_classifier("ImbalancedMLPClassifier", scoring="loss", **options).fit(x, y)
+    assert np.isfinite(fitted.validation_scores_).all()
 
 
 def test_the_loss_that_scores_is_the_one_trained():
