@@ -51,8 +51,11 @@ def image_summary(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_scores(runs: pd.DataFrame, metric: str = "balanced_acsa") -> pd.DataFrame:
-    """Mean of a metric over the runs that did not diverge, [dataset x method]; NaN for gaps."""
-    means = runs.groupby(["dataset", "method"])[metric].mean().unstack()
+    """Mean of a metric over the runs that did not diverge, [dataset x method]; NaN for gaps.
+
+    Six places, since metrics are computed in float32: equal accuracies are to be ties.
+    """
+    means = runs.groupby(["dataset", "method"])[metric].mean().unstack().round(6)
     return means[runs["method"].unique()].rename_axis(columns=None)
 
 
