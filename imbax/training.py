@@ -276,6 +276,7 @@ def each_batch(
     Returns:
       The last step's carry, and the mean over steps of each value, by the weight of their rows.
     """
+    step = jax.jit(step, inline=True)  # traced once, for its shapes and in the loop alike
     weight = batches.w.sum(1)
     pick = lambda number: jax.tree.map(lambda leaf: leaf[number], batches)  # noqa: E731
 
@@ -285,7 +286,7 @@ def each_batch(
         add = lambda total, value: total + weight[number] * value  # noqa: E731
         return carry, jax.tree.map(add, sums, values)
 
-    _, values = jax.eval_shape(step, carry, jnp.int32(0), pick(0))
+    _, values = jax.eval_shape(step, carry, 0, pick(0))
     zeros = jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), values)
     carry, sums = jax.lax.fori_loop(0, (weight > 0).sum(), body, (carry, zeros))
     return carry, jax.tree.map(lambda total: total / weight.sum(), sums)

@@ -268,7 +268,7 @@ def pieces():
 
 
 def test_each_batch_with_rows_is_a_step_and_weighs_by_them():
-    rows = np.array([4.0, 4.0, 3.0, 0.0, 0.0])
+    rows, traced = np.array([4.0, 4.0, 3.0, 0.0, 0.0]), []
 
     def run(rows):
         w = (jnp.arange(4) < rows[:, None]).astype(float)
@@ -276,6 +276,7 @@ def test_each_batch_with_rows_is_a_step_and_weighs_by_them():
 
         def step(carry, number, batch):
             assert batch.w.shape == (4,)
+            traced.append(None)
             return carry.at[number].add(1), {"number": number.astype(float), "rows": batch.w.sum()}
 
         return each_batch(step, jnp.zeros(5), batches)
@@ -286,6 +287,7 @@ def test_each_batch_with_rows_is_a_step_and_weighs_by_them():
         np.testing.assert_array_equal(steps, [1, 1, 1, 0, 0])
         np.testing.assert_allclose(mean["number"], (0 * 4 + 1 * 4 + 2 * 3) / 11)
         np.testing.assert_allclose(mean["rows"], (16 + 16 + 9) / 11)
+    assert len(traced) == 2  # once for each call
 
 
 def test_synthetic_rows_are_trained_on():
