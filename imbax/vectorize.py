@@ -93,9 +93,9 @@ class Vectorized:
         """
         shared = self.replicate(shared)
         n_runs = jax.tree.leaves(runs)[0].shape[0]
-        key = n_runs, _signature(shared, runs)
+        key = n_runs, _signature(_shapes(shared), _shapes(runs))
         if key not in self._chunk:
-            self._chunk[key] = self._most_that_fit(shared, runs, n_runs)
+            self._chunk[key] = self._most_that_fit(shared, runs, self._at_once(*key))
         parts, done = [], 0
         while done < n_runs:
             size = self._chunk[key]
@@ -124,11 +124,13 @@ class Vectorized:
           The shapes of the call's result.
         """
         n_runs = jax.tree.leaves(runs)[0].shape[0]
-        shared = self._shared_shapes(shared)
-        runs = self._runs_shapes(runs, _multiple(n_runs, self._abreast))
-        key = _signature(shared, runs)
+        shared, runs = self._shared_shapes(shared), _shapes(runs)
+        signature = _signature(shared, runs)
+        size = self._at_once(n_runs, signature)
+        key = size, signature
         if key not in self._results:
-            self._lowered[key] = self._jitted.lower(shared, *self._parts(runs))
+            parts = self._parts(self._runs_shapes(runs, size))
+            self._lowered[key] = self._jitted.lower(shared, *parts)
             self._results[key] = self._lowered[key].out_info
         return _resized(self._results[key], n_runs)
 
@@ -216,16 +218,28 @@ class Vectorized:
 
     def _program(self, shared, runs):
         """The compiled program for arrays (or shapes) like these."""
-        key = _signature(shared, runs)
+        key = jax.tree.leaves(runs)[0].shape[0], _signature(shared, runs)
         if key not in self._compiled:
             start = time.perf_counter()
             self._compiled[key] = self._jitted.lower(shared, *self._parts(runs)).compile()
+            self._results[key] = self._compiled[key].out_info
             self.compile_seconds += time.perf_counter() - start
         return self._compiled[key]
 
-    def _most_that_fit(self, shared, runs, n_runs):
-        """The most runs that fit the budget: all, or halves of that."""
-        size = _multiple(n_runs, self._abreast)
+    def _at_once(self, n_runs, signature):
+        """For how many runs to have a program: all, rounded up to a multiple of the devices.
+
+        Or for a half, a third or a quarter, where there is one already: runs that are taken one
+        after the other lose nothing by it.
+        """
+        if self.strategy != "vmap":
+            for size, known in (*self._compiled, *self._lowered):
+                if known == signature and n_runs in (size, 2 * size, 3 * size, 4 * size):
+                    return size
+        return _multiple(n_runs, self._abreast)
+
+    def _most_that_fit(self, shared, runs, size):
+        """The most runs that fit the budget: so many, or halves of that."""
         while (needed := self._bytes(shared, runs, size)) > self.memory:
             size = self._halved(size, self._too_much(needed))
         return size
@@ -356,6 +370,9 @@ def _resized(tree, n_runs):
     )
 
 
-def _signature(*trees):
-    leaves, structure = jax.tree.flatten(trees)
-    return structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+def _signature(shared, runs):
+    """Structure, shapes and types, whatever the number of runs."""
+    same, each = jax.tree.leaves(shared), jax.tree.leaves(runs)
+    shapes = [leaf.shape for leaf in same] + [leaf.shape[1:] for leaf in each]
+    types = [leaf.dtype for leaf in (*same, *each)]
+    return jax.tree.structure((shared, runs)), tuple(shapes), tuple(types)

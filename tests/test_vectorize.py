@@ -105,6 +105,21 @@ def test_what_is_compiled_ahead_is_not_compiled_again(strategy, n_devices):
     assert not mapped.waiting
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_few_times_as_many_runs_take_the_program_there_is(strategy):
+    """Where runs are taken in turn; the settings of a method are such."""
+    mapped = Vectorized(work, strategy=strategy)
+    mapped(SHARED, runs(4))
+    seconds, in_turn = mapped.compile_seconds, strategy == "map"
+    shapes = mapped.lower(SHARED, runs(12))
+    assert mapped.waiting != in_turn
+    assert shapes["scores"].shape == (12, 30)
+    assert_close(mapped(SHARED, runs(12)), expected(12))
+    assert (mapped.compile_seconds == seconds) == in_turn
+    mapped(SHARED, runs(20))  # too many times as many: one program for all
+    assert mapped.compile_seconds > seconds
+
+
 MEGABYTE = 2**20
 WIDE_RUNS = {"v": np.random.default_rng(0).normal(size=(7, 2**18)).astype(np.float32)}
 
