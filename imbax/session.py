@@ -1,6 +1,7 @@
 """How `imbax run` uses jax: devices, processes, memory, kept programs, a profile."""
 
 import contextlib
+import gc
 import os
 from argparse import Namespace
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ def start(options: Namespace, out: Path) -> Share:
     What can go wrong afterwards belongs inside `with`; see `Share`.
     """
     use_cpu_cores()  # runs divide over devices; an accelerator goes first anyway
+    # Tracing makes many objects and little garbage; to look for it took an eighth of that time.
+    gc.set_threshold(20_000, 50, 50)
     keep_compiled_programs()
     if not options.distributed:
         return Share()
