@@ -9,15 +9,16 @@ What all runs share is the matrix, `(data [N, d], target [N])`. A run is a dicti
     theta_0                         parameters to start from; may be absent
 """
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
 
 from imbax.precision import bfloat16_products
-from imbax.training import Program, advance, begin
-from imbax.types import Problem, Rows
+from imbax.training import INIT, Program, advance, begin
+from imbax.types import ApplyFn, Params, Problem, Rows
 from imbax.vectorize import Vectorized, usable_cores
 
 __all__ = ["Programs", "compile_together", "piece_of", "problem_of", "programs_of", "rows_of"]
@@ -27,22 +28,43 @@ class Programs(NamedTuple):
     """A training's pieces; each takes the shared matrix and runs with leaves `[R, ...]`."""
 
     program: Program
-    begin: Vectorized
+    fresh: Vectorized | None
+    """Parameters to start from, where the program names how; shared by all that name the same."""
+    first: Vectorized
     """`Progress` before the first epoch."""
     advance: Vectorized
     """Of runs with `progress`, which it takes: that after some more epochs, and their `Curves`."""
-    score: Vectorized
-    """Of runs with `params`: what the network says of the test rows."""
+    look: Vectorized
+    """Of runs with `params`: what the network says of the test rows; shared by all it is one of."""
+
+    @property
+    def stages(self) -> list[Vectorized]:
+        """All that is compiled."""
+        return [stage for stage in self[1:] if stage]
+
+    def begin(self, shared: Any, runs: dict[str, Any]) -> Any:
+        """`Progress` before the first epoch."""
+        if self.fresh and "theta_0" not in runs:
+            runs = runs | {"theta_0": self.fresh(shared, _untrained(runs))}
+        return self.first(shared, runs)
+
+    def score(self, shared: Any, runs: dict[str, Any], params: Params) -> Any:
+        """What the network says of the test rows, `[R, m]`, with each run's parameters."""
+        return self.look(shared, _tested(runs, params))
 
     def lower(self, shared: Any, runs: dict[str, Any]) -> Any:
         """Trace all pieces for runs like these, for `compile_together`; the shapes of `Progress`.
 
         Runs that have `progress` go on from there and need no beginning.
         """
-        progress = runs.get("progress") or self.begin.lower(shared, runs)
+        progress, start = runs.get("progress"), {}
+        if not progress:
+            if self.fresh and "theta_0" not in runs:
+                start = {"theta_0": self.fresh.lower(shared, _untrained(runs))}
+            progress = self.first.lower(shared, runs | start)
         self.advance.lower(shared, runs | {"progress": progress})
         if "test" in runs:
-            self.score.lower(shared, runs | {"params": progress.best.params})
+            self.look.lower(shared, _tested(runs, progress.best.params))
         return progress
 
 
@@ -56,29 +78,65 @@ def programs_of(
       epochs: of one call of `advance`.
       precision: of matrix products in the program's epochs, one of `PRECISIONS`; beginnings and
         scores, of validation too, are in float32.
-      **engine: strategy, devices and memory budget of `Vectorized`.
+      **engine: strategy, devices (a tuple) and memory budget of `Vectorized`.
     """
     if precision == "bfloat16":
         program = program._replace(epoch=bfloat16_products(program.epoch))
-
-    def first(shared, run):
-        problem = problem_of(shared, run)
-        return begin(program, run["key"], problem, run["hparams"], run.get("theta_0"))
 
     def more(shared, run):
         problem = problem_of(shared, run)
         return advance(program, run["key"], problem, run["hparams"], run["progress"], epochs)
 
-    def score(shared, run):
-        with jax.default_matmul_precision("float32"):
-            return program.apply(run["params"], rows_of(shared, run, "test").all().x)
-
     return Programs(
         program,
-        begin=Vectorized(first, **engine),
-        advance=Vectorized(more, takes="progress", **engine),
-        score=Vectorized(score, **engine),
+        program.fresh and _fresh(program.fresh, **engine),
+        _first(program._replace(epoch=None, checkpoint="", monitor=None), **engine),
+        Vectorized(more, takes="progress", **engine),
+        _look(program.apply, **engine),
     )
+
+
+# What is compiled below serves all trainings that are alike as far as it goes. Few are kept; see
+# `experiments.cells`.
+@functools.lru_cache(maxsize=24)
+def _first(program: Program, **engine: Any) -> Vectorized:
+    def first(shared, run):
+        problem = problem_of(shared, run)
+        return begin(program, run["key"], problem, run["hparams"], run.get("theta_0"))
+
+    return Vectorized(first, **engine)
+
+
+@functools.lru_cache(maxsize=16)
+def _fresh(fresh: Callable[[jax.Array, jax.Array], Params], **engine: Any) -> Vectorized:
+    def start(shared, run):
+        live = rows_of(shared, run, "valid").live  # of any part: columns are the run's
+        return fresh(jax.random.fold_in(run["key"], INIT), live)
+
+    return Vectorized(start, **engine)
+
+
+@functools.lru_cache(maxsize=16)
+def _look(apply: ApplyFn, **engine: Any) -> Vectorized:
+    def look(shared, run):
+        with jax.default_matmul_precision("float32"):
+            return apply(run["params"], rows_of(shared, run, "test").all().x)
+
+    return Vectorized(look, **engine)
+
+
+def _untrained(runs):
+    return _of_part(runs, "valid") | {"key": runs["key"]}
+
+
+def _tested(runs, params):
+    return _of_part(runs, "test") | {"params": params}
+
+
+def _of_part(runs, part):
+    """What `rows_of` needs, and no more: what else runs hold differs from method to method."""
+    names = (part, f"{part}_w", "shift", "factor", "project")
+    return {name: runs[name] for name in names if name in runs}
 
 
 def piece_of(epochs: int) -> int:
@@ -89,7 +147,7 @@ def piece_of(epochs: int) -> int:
 def compile_together(stages: Iterable[Vectorized]) -> None:
     """Compile all that was lowered, each in a thread of its own."""
     with ThreadPoolExecutor(usable_cores()) as pool:
-        list(pool.map(Vectorized.compile, [stage for stage in stages if stage.waiting]))
+        list(pool.map(Vectorized.compile, {stage for stage in stages if stage.waiting}))
 
 
 def problem_of(shared: Any, run: dict[str, Any]) -> Problem:

@@ -18,6 +18,7 @@ from imbax.metrics import average_precision, macro_average_precision
 from imbax.types import ApplyFn, Params, Problem, Rows, check_rows
 
 __all__ = [
+    "INIT",
     "RESAMPLE",
     "Curves",
     "Fit",
@@ -81,6 +82,9 @@ class Program(NamedTuple):
     which rows count alike; or minus the weighted mean "loss"."""
     loss_for: Callable[[Params, Problem, Any], Loss] = lambda *given: cross_entropy
     """`(params, problem, hparams) -> Loss`, that of the scoring, for all epochs the same."""
+    fresh: Callable[[jax.Array, jax.Array], Params] | None = None
+    """`(key, live columns [d']) -> parameters`: what `init` starts from where it is given None.
+    Trainings that name the same function have it compiled once."""
 
 
 class Progress(NamedTuple):
@@ -142,7 +146,7 @@ def begin(
     """
     check_rows(problem.train, "problem.train")
     check_rows(problem.valid, "problem.valid")
-    state = program.init(jax.random.fold_in(key, _INIT), problem, hparams, start)
+    state = program.init(jax.random.fold_in(key, INIT), problem, hparams, start)
     fit = program.fit(state)
     if program.start_admissible:
         score = _score(program, fit.params, problem, hparams)
@@ -209,7 +213,7 @@ def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> P
 
 
 # Names of the random streams of a run; the second is that of what changes its rows beforehand.
-_INIT, RESAMPLE, _EPOCHS = 0, 1, 2
+INIT, RESAMPLE, _EPOCHS = 0, 1, 2
 
 
 def _score(program, params, problem, hparams):

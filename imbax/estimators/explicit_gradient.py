@@ -204,7 +204,7 @@ class ExplicitGradientClassifier(NeuralClassifier):
         second = self._with(members, self._hparams())
         progress = plain.lower(members.shared, first)
         moving.lower(members.shared, second | {"theta_0": progress.best.params})
-        compile_together([*plain[1:], *moving[1:]])
+        compile_together([*plain.stages, *moving.stages])
 
         progress, before = self._run(plain, members, first)
         second["theta_0"] = progress.best.params

@@ -83,9 +83,9 @@ def train_cell(
         runs["progress"] = start
     elif start is not None:
         runs["theta_0"] = start.best.params
-    stages = [stage for stage in (sampler, *programs[1:]) if stage]
+    stages = [*programs.stages, *([sampler] if sampler else [])]
     before = sum(stage.compile_seconds for stage in stages)
-    ahead = _compile(programs, sampler, shared, runs)
+    ahead = _compile(programs, sampler, stages, shared, runs)
 
     fallback = None
     if sampler:
@@ -97,7 +97,7 @@ def train_cell(
         progress, curve = programs.advance(shared, runs | {"progress": progress})
         curves.append(jax.device_get(curve))
         on_epochs(done)
-    scores = programs.score(shared, runs | {"params": progress.best.params})
+    scores = programs.score(shared, runs, progress.best.params)
     result = jax.device_get((progress, scores, fallback))
     seconds = time.perf_counter() - started
     # A budget of memory may have made some compile once more, for fewer runs at a time.
@@ -146,16 +146,16 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
     )
 
 
-def _compile(programs, sampler, shared, runs):
+def _compile(programs, sampler, stages, shared, runs):
     """Compile a cell's programs before the first runs, all at once; returns the seconds it took."""
     started = time.perf_counter()
     if sampler:
         runs = runs | sampler.lower(shared, runs)
         runs.pop("fallback")
     programs.lower(shared, runs)
-    stages = [stage for stage in (sampler, *programs[1:]) if stage and stage.waiting]
+    some = any(stage.waiting for stage in stages)
     compile_together(stages)
-    return time.perf_counter() - started if stages else 0.0
+    return time.perf_counter() - started if some else 0.0
 
 
 # Few are kept: every compiled program takes hundreds of the 65,530 memory maps a process may have.

@@ -20,6 +20,7 @@ cross-entropy is the default outer loss. Points are never projected by default. 
 chosen checkpoint. η₂ = 0 (`frozen=True`) is the ablation in which only the movement is missing.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -221,11 +222,6 @@ def explicit_gradient(network: Network, config: Config) -> Program:
         logits = network.apply(network.without_key(params), rows.x)
         return OBJECTIVES[config.outer_loss](logits, rows.y, rows.w)
 
-    def begin(key, problem, hparams, theta_0):
-        if theta_0 is None:
-            raise ValueError("explicit_gradient starts from θ₀: give `start` (trained parameters)")
-        return init(key, problem, network, config, hparams, theta_0)
-
     def epoch(key, state, problem, hparams):
         train_key, outer_key, synth_key = jax.random.split(key, 3)
         dropping = jax.random.fold_in(key, _DROPOUT)
@@ -264,9 +260,9 @@ def explicit_gradient(network: Network, config: Config) -> Program:
 
     return Program(
         apply=network.apply,
-        init=begin,
+        init=_begin(network, config._replace(frozen=False)),
         epoch=epoch,
-        fit=lambda state: Fit(state.params, _points(state)),
+        fit=_fit,
         checkpoint=config.checkpoint,
         start_admissible=True,
         monitor=None if config.frozen else _watched,
@@ -275,6 +271,22 @@ def explicit_gradient(network: Network, config: Config) -> Program:
 
 # The name of an epoch's random stream beside those of its batches.
 _DROPOUT = 3
+
+
+@functools.lru_cache
+def _begin(network, config):
+    """The same function for the same arguments, so that it is compiled once."""
+
+    def begin(key, problem, hparams, theta_0):
+        if theta_0 is None:
+            raise ValueError("explicit_gradient starts from θ₀: give `start` (trained parameters)")
+        return init(key, problem, network, config, hparams, theta_0)
+
+    return begin
+
+
+def _fit(state):
+    return Fit(state.params, Points(state.x_start, state.x_synth, state.y_synth, state.w_synth))
 
 
 def _check(config):
@@ -327,10 +339,6 @@ def _constrain(config, hparams, state, x):
         x = within(x, state.x_start, hparams.radius)
     # Again, for a jittered start may lie outside the box, and sums round.
     return hold(x, state.x_start, config.fixed_columns) if config.fixed_columns else x
-
-
-def _points(state):
-    return Points(state.x_start, state.x_synth, state.y_synth, state.w_synth)
 
 
 def _watched(state, problem):

@@ -128,6 +128,7 @@ def program(
         epoch=epoch,
         fit=lambda state: Fit(state.params),
         checkpoint=config.checkpoint,
+        fresh=network.init,
     )
 
 

@@ -29,8 +29,8 @@ class Hparams(NamedTuple):
 def refit(program: Program) -> Program:
     """The refit of a program; its `hparams` are `Hparams`."""
     return program._replace(
-        init=lambda key, problem, hparams, _: program.init(
-            key, _with_both_parts(problem), hparams.training, None
+        init=lambda key, problem, hparams, start: program.init(
+            key, _with_both_parts(problem), hparams.training, start
         ),
         epoch=lambda key, state, problem, hparams: program.epoch(
             key, state, _with_both_parts(problem), hparams.training

@@ -131,4 +131,5 @@ def supervised(
         checkpoint=checkpoint,
         # A loss that changes over the epochs compares them as it is in the end.
         loss_for=partial(loss_at, jnp.iinfo(jnp.int32).max),
+        fresh=network.init,
     )

@@ -1,5 +1,6 @@
 """A multilayer perceptron, and the bridge from Flax to pure functions."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -59,7 +60,15 @@ def mlp(
     cosine_scale: float | None = None,
     classes: int = 2,
 ) -> Network:
-    """The papers' classifier as two pure functions; see `MLP`."""
+    """The papers' classifier as two pure functions; see `MLP`.
+
+    The same arguments give the same functions, so that what they compile to can be shared.
+    """
+    return _mlp(features, tuple(hidden), activation, cosine_scale, classes)
+
+
+@functools.lru_cache
+def _mlp(features, hidden, activation, cosine_scale, classes):
     options = {"activation": activation, "cosine_scale": cosine_scale, "classes": classes}
     return functional(lambda rngs, live: MLP(features, hidden, **options, live=live, rngs=rngs))
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import toys
 
+from imbax import programs
 from imbax.data.tabular import make_dataset
 from imbax.experiments import cells
 from imbax.experiments.cells import Engine, train_cell
@@ -79,7 +80,8 @@ def compile_quickly():
     def choose(answer):
         if jax.config.read("jax_disable_most_optimizations") != answer:
             jax.config.update("jax_disable_most_optimizations", answer)
-            cells._programs.cache_clear()
+            for kept in (cells._programs, programs._first, programs._fresh, programs._look):
+                kept.cache_clear()
 
     before = jax.config.read("jax_disable_most_optimizations")
     yield choose

@@ -144,9 +144,9 @@ def test_products_of_training_are_in_the_precision_asked_for_and_scores_in_float
         cut = plan(dataset, [0], Protocol(2, epochs=2, precision=precision))
         results[precision] = train_cell(cut, get("ce"), engine=ENGINE)
         programs = cells._programs(get("ce").build, cut.facts, 2, ENGINE)
-        for stage, some in ((programs.advance, precision == "bfloat16"), (programs.score, False)):
-            (compiled,) = stage._compiled.values()
-            assert ("bf16" in compiled.as_text()) == some
+        for stage, some in ((programs.advance, precision == "bfloat16"), (programs.look, False)):
+            compiled = [each.as_text() for each in stage._compiled.values()]
+            assert compiled and all(("bf16" in text) == some for text in compiled)
     exact, rounded = results["float32"], results["bfloat16"]
     assert 0 < np.abs(exact.curves.train_loss - rounded.curves.train_loss).max() < 1e-2
     assert max(map(np.ptp, exact.test_score)) > 0
@@ -193,7 +193,7 @@ def test_what_a_memory_budget_compiles_again_is_compiling_too(cut, monkeypatch):
     monkeypatch.setattr(Vectorized, "_bytes", lambda self, shared, runs, size: size)
     engine = ENGINE._replace(memory=2)
     given = train_cell(cut, method(1.0), engine=engine)
-    again = cells._programs(tilted, cut.facts, 4, engine)[1:]
+    again = cells._programs(tilted, cut.facts, 4, engine).stages
     assert all(program.compile_seconds > 0 for program in again)
     assert given.compile_seconds > sum(program.compile_seconds for program in again)
     np.testing.assert_array_equal(given.progress.state["tilt"], [5, 5, 5, 5])
