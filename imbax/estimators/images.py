@@ -11,6 +11,8 @@ __all__ = ["Scale", "as_dtype", "scale_of"]
 
 _SMALLEST = 4
 _CHANNELS = (1, 3, 4)
+# Rows that are scaled at once.
+_BLOCK = 8192
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,13 @@ class Scale:
         X = np.asarray(X)
         if X.shape[1:] != self.given:
             raise InputError(f"X has rows of shape {X.shape[1:]}, expected {self.given} as in fit")
-        flat = X.reshape(len(X), math.prod(self.given)).astype(np.float64)
+        flat = X.reshape(len(X), math.prod(self.given))
         half = np.where(self.high > self.low, (self.high - self.low) / 2, 1)
-        return ((flat - (self.high + self.low) / 2) / half).astype(np.float32)
+
+        def scaled(x):
+            return (x.astype(np.float64) - (self.high + self.low) / 2) / half
+
+        return _in_blocks(scaled, flat, np.float32)
 
     def outside(self, x: np.ndarray, *, clip: bool = True, fixed: bool = False) -> np.ndarray:
         """Rows `[n, d]` in [-1, 1] as `[n, *given]` in the user's range and dtype.
@@ -55,14 +61,17 @@ class Scale:
           clip: keep to the range; without, whole numbers still keep to that of their dtype.
           fixed: give columns that did not vary their value, whatever x has there.
         """
-        x = np.asarray(x, np.float64).reshape(len(x), math.prod(self.given))
-        x = (self.high + self.low) / 2 + (self.high - self.low) / 2 * x
-        x = np.where(self.live, x, self.only) if fixed else x
-        whole = self.dtype.kind in "iub"
-        x = np.rint(x) if whole else x
-        if clip or whole:
-            x = np.clip(x, *((self.low, self.high) if clip else _limits(self.dtype)))
-        return x.astype(self.dtype).reshape(len(x), *self.given)
+        flat, whole = np.asarray(x).reshape(len(x), math.prod(self.given)), self.dtype.kind in "iub"
+
+        def of_user(x):
+            x = (self.high + self.low) / 2 + (self.high - self.low) / 2 * x.astype(np.float64)
+            x = np.where(self.live, x, self.only) if fixed else x
+            x = np.rint(x) if whole else x
+            if clip or whole:
+                x = np.clip(x, *((self.low, self.high) if clip else _limits(self.dtype)))
+            return x
+
+        return _in_blocks(of_user, flat, self.dtype).reshape(len(x), *self.given)
 
 
 def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:
@@ -105,6 +114,15 @@ def as_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.kind in "iub":
         x = np.clip(np.rint(x), *_limits(dtype))
     return x.astype(dtype)
+
+
+def _in_blocks(f, rows, dtype):
+    """`f(rows)` in a dtype, some rows at a time: in between it makes arrays of float64."""
+    done = np.empty(rows.shape, dtype)
+    for first in range(0, len(rows), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        done[block] = f(rows[block]).astype(dtype)
+    return done
 
 
 def _limits(dtype):

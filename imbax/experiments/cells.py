@@ -98,17 +98,21 @@ def train_cell(
         curves.append(jax.device_get(curve))
         on_epochs(done)
     scores = programs.score(shared, runs, progress.best.params)
-    result = jax.device_get((progress, scores, fallback))
+
+    best_score, splits = jax.device_get(progress.best_score), plan.splits
+    if every_setting:
+        chosen = np.arange(len(best_score))
+        splits = splits * (len(best_score) // len(splits))
+    else:
+        chosen = _best_setting(best_score, len(plan.seed))
+    leaves, structure = jax.tree.flatten((progress, scores, fallback))
+    del progress, scores, fallback
+    # Each leaf is gone from the devices before the next one is fetched: they may be large.
+    kept = [jax.device_get(leaves.pop(0))[chosen] for _ in range(len(leaves))]
+    progress, scores, fallback = jax.tree.unflatten(structure, kept)
     seconds = time.perf_counter() - started
     # A budget of memory may have made some compile once more, for fewer runs at a time.
     compile_seconds = ahead + sum(stage.compile_seconds for stage in stages) - before
-
-    splits, settings = plan.splits, len(result[0].best_score) // len(plan.seed)
-    if every_setting:
-        chosen, splits = np.arange(settings * len(splits)), splits * settings
-    else:
-        chosen = _best_setting(result[0].best_score, len(plan.seed))
-    progress, scores, fallback = jax.tree.map(lambda leaf: leaf[chosen], result)
     return CellResult(
         test_score=[scores[r, : len(part.test)] for r, part in enumerate(splits)],
         best_score=progress.best_score,

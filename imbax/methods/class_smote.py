@@ -103,13 +103,18 @@ def class_smote(
     check_rows_of_classes(x, y, w, wanted)
     rows = by_class(y, w, len(wanted))
 
-    def of_class(c):
-        place = jnp.arange(max_rows)
-        mine = x[rows.row(c, place)]
-        found, _ = nearest(mine, mine, place < rows.counts[c], k_neighbors, own=place)
-        return found
+    place = jnp.arange(max_rows)
 
-    neighbors = jax.lax.map(of_class, jnp.arange(len(wanted)))
+    def search(c):
+        mine = x[rows.row(c, place)]
+        return nearest(mine, mine, place < rows.counts[c], k_neighbors, own=place)[0]
+
+    def none(c):
+        return jnp.broadcast_to(place[:, None], (max_rows, k_neighbors))
+
+    neighbors = jax.lax.map(
+        lambda c: jax.lax.cond(wanted[c] > 0, search, none, c), jnp.arange(len(wanted))
+    )
     c, added = slots(wanted, max_synth)
     which, column, gap = uniform_by_row(key, max_synth, 3)
     base = pick(which, rows.counts[c])

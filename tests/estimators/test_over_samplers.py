@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 import imbax
 from imbax import BAGAN, GAMO, DeepSMOTE, InputError
+from imbax.estimators import images
 from imbax.estimators.base import FIT, SAMPLE, compiled, padded, stream
 from imbax.estimators.generative import _epoch
 from imbax.estimators.images import scale_of
@@ -204,6 +205,19 @@ def test_whole_numbers_keep_to_their_dtype(dtype):
         assert far[3] >= 0.99 * high
         inner = far[1:3].astype(float)  # -0.6 and 0.6 of the way, rounded
         np.testing.assert_allclose(inner, np.rint(low + np.array([0.2, 0.8]) * (high - low)), 1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_rows_are_scaled_alike_whatever_part_of_them_at_once(dtype, monkeypatch):
+    x = np.random.default_rng(0).integers(0, 256, (23, 5)).astype(dtype)
+    made = np.random.default_rng(1).normal(size=(23, 5)).astype(np.float32)
+    scale = scale_of(x)
+    both = lambda: (scale.inside(x), scale.outside(made, clip=False, fixed=True))  # noqa: E731
+    whole = both()
+    monkeypatch.setattr(images, "_BLOCK", 7)
+    for one, other in zip(whole, both(), strict=True):
+        assert np.ptp(one) > 0
+        np.testing.assert_array_equal(one, other)
 
 
 def test_mc_ccr_tells_which_rows_it_moved():
