@@ -40,7 +40,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=5, help="each gives 4 runs")
     # A suite compiles ten epochs at a time: more of them take longer, not more memory.
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--method", choices=(*METHODS, SAMPLER), help="measure this one, in this process")
+    parser.add_argument(
+        "--method", choices=(*METHODS, SAMPLER), help="measure this one, in this process"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "results" / "memory.json")
     options = parser.parse_args()
 

@@ -262,7 +262,7 @@ def _by_shape(names, facts):
     """Names of data sets, those that share compiled programs one after the other."""
     from imbax.experiments.sizes import columns, rows
 
-    shapes = {each.name: (columns(each.features), rows(each.rows)) for each in facts}
+    shapes = {each.name: (columns(each.features, each.rows), rows(each.rows)) for each in facts}
     return sorted(names, key=shapes.get)
 
 

@@ -114,7 +114,7 @@ def plan(
     scalings = [_fit_scaling(x, part, protocol) for part in parts]
     regular = splits is None and dataset.groups is None and protocol.scheme == "folds"
     sizes = rounded.part_sizes(dataset, parts, protocol.folds, protocol.valid_fraction, regular)
-    n_rows, n_columns = rounded.rows(len(x)), rounded.columns(x.shape[1])
+    n_rows, n_columns = rounded.rows(len(x)), rounded.columns(x.shape[1], len(x))
     runs = {
         "key": jnp.stack([run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
         **{

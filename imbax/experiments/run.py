@@ -211,7 +211,7 @@ def _name(dataset, method):
 
 
 def _shape(dataset):
-    return sizes.columns(dataset.n_features), sizes.rows(dataset.n_rows)
+    return sizes.columns(dataset.n_features, dataset.n_rows), sizes.rows(dataset.n_rows)
 
 
 def _work(dataset, method):

@@ -14,16 +14,21 @@ from imbax.data.tabular import Dataset
 
 __all__ = ["columns", "minority_rows", "part_sizes", "rows"]
 
+_FEWEST_ROWS = 2816
 
-def columns(number: int) -> int:
-    """8, 16, 32, 64, or a multiple of 64."""
-    return _doubled(8, number) if number <= 64 else -(-number // 64) * 64
+
+def columns(number: int, n_rows: int) -> int:
+    """8, 16, 32, 64, or a multiple of 64; for the fewest `rows` no 32, since there half as many
+    columns save less time than one more shape takes to compile."""
+    if number > 64 or (number > 16 and rows(n_rows) == _FEWEST_ROWS):
+        return -(-number // 64) * 64
+    return _doubled(8, number)
 
 
 def rows(number: int) -> int:
     """2,816, doubled until it suffices: 11 times a power of 2, since sets of 10 to 11 thousand rows
     are many."""
-    return _doubled(2816, number)
+    return _doubled(_FEWEST_ROWS, number)
 
 
 def minority_rows(number: int) -> int:

@@ -1,6 +1,7 @@
 """Sizes are rounded up to few, and never down."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ from imbax.data.tabular import make_dataset
 from imbax.experiments import sizes
 from imbax.experiments.plan import Protocol, plan
 
+of_many, of_few = (partial(sizes.columns, n_rows=n) for n in (2817, 2816))
+
 
 @pytest.mark.parametrize(
     ("rounded", "pairs"),
     [
-        (sizes.columns, {1: 8, 8: 8, 9: 16, 33: 64, 64: 64, 65: 128, 300: 320, 617: 640}),
+        (of_many, {1: 8, 8: 8, 9: 16, 17: 32, 33: 64, 64: 64, 65: 128, 300: 320, 617: 640}),
+        (of_few, {1: 8, 8: 8, 9: 16, 17: 64, 33: 64, 64: 64, 65: 128}),
         (sizes.rows, {1: 2816, 2816: 2816, 2817: 5632, 11183: 11264, 34780: 45056}),
         (sizes.minority_rows, {1: 1024, 1024: 1024, 1025: 2048}),
     ],
