@@ -10,8 +10,7 @@ What all runs share is the matrix, `(data [N, d], target [N])`. A run is a dicti
 """
 
 import functools
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,9 +18,9 @@ import jax
 from imbax.precision import bfloat16_products
 from imbax.training import INIT, Program, advance, begin
 from imbax.types import ApplyFn, Params, Problem, Rows
-from imbax.vectorize import Vectorized, usable_cores
+from imbax.vectorize import Vectorized
 
-__all__ = ["Programs", "compile_together", "piece_of", "problem_of", "programs_of", "rows_of"]
+__all__ = ["Programs", "piece_of", "problem_of", "programs_of", "rows_of"]
 
 
 class Programs(NamedTuple):
@@ -53,7 +52,7 @@ class Programs(NamedTuple):
         return self.look(shared, _tested(runs, params))
 
     def lower(self, shared: Any, runs: dict[str, Any]) -> Any:
-        """Trace all pieces for runs like these, for `compile_together`; the shapes of `Progress`.
+        """Trace and begin to compile all pieces for runs like these; the shapes of `Progress`.
 
         Runs that have `progress` go on from there and need no beginning.
         """
@@ -142,12 +141,6 @@ def _of_part(runs, part):
 def piece_of(epochs: int) -> int:
     """How many epochs to compile as one: at most 10, and so that pieces make up all `epochs`."""
     return max(n for n in range(1, 11) if epochs % n == 0)
-
-
-def compile_together(stages: Iterable[Vectorized]) -> None:
-    """Compile all that was lowered, each in a thread of its own."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        list(pool.map(Vectorized.compile, {stage for stage in stages if stage.waiting}))
 
 
 def problem_of(shared: Any, run: dict[str, Any]) -> Problem:

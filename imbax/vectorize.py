@@ -22,6 +22,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -80,7 +81,7 @@ class Vectorized:
         # What numbers of rows, and of runs in a chunk, are multiples of.
         self._row_parts, self._abreast = (each, 1) if by_rows else (1, each)
         self._jitted = self._jit(f)
-        self._lowered: dict[Any, Any] = {}
+        self._compiling: dict[Any, Future] = {}
         self._results: dict[Any, Any] = {}
         self._compiled: dict[Any, Any] = {}
         self._chunk: dict[Any, int] = {}
@@ -118,7 +119,7 @@ class Vectorized:
         return jax.tree.map(lambda *leaves: _join(leaves)[:n_runs], *parts)
 
     def lower(self, shared: Any, runs: Any) -> Any:
-        """Trace for a call with arrays, or shapes, like these; `compile` can do the rest ahead.
+        """Trace for a call with arrays, or shapes, like these; a thread then compiles it.
 
         Returns:
           The shapes of the call's result.
@@ -130,20 +131,21 @@ class Vectorized:
         key = size, signature
         if key not in self._results:
             parts = self._parts(self._runs_shapes(runs, size))
-            self._lowered[key] = self._jitted.lower(shared, *parts)
-            self._results[key] = self._lowered[key].out_info
+            lowered = self._jitted.lower(shared, *parts)
+            self._results[key] = lowered.out_info
+            self._compiling[key] = _COMPILERS.submit(lowered.compile)
         return _resized(self._results[key], n_runs)
 
     @property
     def waiting(self) -> bool:
-        """Whether something was lowered and not compiled since."""
-        return bool(self._lowered)
+        """Whether something was lowered and not waited for since."""
+        return bool(self._compiling)
 
     def compile(self) -> None:
-        """Compile what was lowered; other programs may be compiled meanwhile in other threads."""
-        for key in tuple(self._lowered):
+        """Wait until what was lowered is compiled."""
+        for key in tuple(self._compiling):
             try:
-                self._compiled[key] = self._lowered.pop(key).compile()
+                self._compiled[key] = self._compiling.pop(key).result()
             except JaxRuntimeError as error:  # a call will take fewer runs at once
                 if not _is_out_of_memory(error):
                     raise
@@ -219,6 +221,7 @@ class Vectorized:
     def _program(self, shared, runs):
         """The compiled program for arrays (or shapes) like these."""
         key = jax.tree.leaves(runs)[0].shape[0], _signature(shared, runs)
+        self.compile()
         if key not in self._compiled:
             start = time.perf_counter()
             self._compiled[key] = self._jitted.lower(shared, *self._parts(runs)).compile()
@@ -233,7 +236,7 @@ class Vectorized:
         after the other lose nothing by it.
         """
         if self.strategy != "vmap":
-            for size, known in (*self._compiled, *self._lowered):
+            for size, known in (*self._compiled, *self._compiling):
                 if known == signature and n_runs in (size, 2 * size, 3 * size, 4 * size):
                     return size
         return _multiple(n_runs, self._abreast)
@@ -296,6 +299,10 @@ def usable_cores() -> int:
     """CPU cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+# They compile while the next program is traced.
+_COMPILERS = ThreadPoolExecutor(usable_cores(), thread_name_prefix="compiler")
 
 
 def _memory_of(devices):

@@ -115,7 +115,8 @@ def test_a_few_times_as_many_runs_take_the_program_there_is(strategy):
     assert mapped.waiting != in_turn
     assert shapes["scores"].shape == (12, 30)
     assert_close(mapped(SHARED, runs(12)), expected(12))
-    assert (mapped.compile_seconds == seconds) == in_turn
+    assert mapped.compile_seconds == seconds  # and a call waits for what was lowered
+    assert not mapped.waiting
     mapped(SHARED, runs(20))  # too many times as many: one program for all
     assert mapped.compile_seconds > seconds
 

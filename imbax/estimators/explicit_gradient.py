@@ -13,7 +13,6 @@ from imbax.estimators.imbalanced_mlp import supervised_program
 from imbax.losses import OBJECTIVES
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import supervised as sv
-from imbax.programs import compile_together
 
 __all__ = ["ExplicitGradientClassifier"]
 
@@ -204,7 +203,6 @@ class ExplicitGradientClassifier(NeuralClassifier):
         second = self._with(members, self._hparams())
         progress = plain.lower(members.shared, first)
         moving.lower(members.shared, second | {"theta_0": progress.best.params})
-        compile_together([*plain.stages, *moving.stages])
 
         progress, before = self._run(plain, members, first)
         second["theta_0"] = progress.best.params

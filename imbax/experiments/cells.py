@@ -11,7 +11,7 @@ import numpy as np
 from imbax.experiments.plan import Plan
 from imbax.methods import Facts, Method
 from imbax.methods.refit import Hparams as Refit
-from imbax.programs import compile_together, piece_of, problem_of, programs_of
+from imbax.programs import piece_of, problem_of, programs_of
 from imbax.training import RESAMPLE, Curves, Program, Progress
 from imbax.vectorize import Vectorized
 
@@ -151,15 +151,16 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
 
 
 def _compile(programs, sampler, stages, shared, runs):
-    """Compile a cell's programs before the first runs, all at once; returns the seconds it took."""
+    """Compile a cell's programs before the first run; returns the seconds it took."""
     started = time.perf_counter()
     if sampler:
         runs = runs | sampler.lower(shared, runs)
         runs.pop("fallback")
     programs.lower(shared, runs)
-    some = any(stage.waiting for stage in stages)
-    compile_together(stages)
-    return time.perf_counter() - started if some else 0.0
+    waiting = [stage for stage in stages if stage.waiting]
+    for stage in waiting:
+        stage.compile()
+    return time.perf_counter() - started if waiting else 0.0
 
 
 # Few are kept: every compiled program takes hundreds of the 65,530 memory maps a process may have.
