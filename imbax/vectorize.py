@@ -94,7 +94,7 @@ class Vectorized:
         """
         shared = self.replicate(shared)
         n_runs = jax.tree.leaves(runs)[0].shape[0]
-        key = n_runs, _signature(_shapes(shared), _shapes(runs))
+        key = n_runs, _signature(shared, jax.tree.map(jax.typeof, runs))
         if key not in self._chunk:
             self._chunk[key] = self._most_that_fit(shared, runs, self._at_once(*key))
         parts, done = [], 0

@@ -1,6 +1,7 @@
 """The kernels of tables: a step of Explicit Gradient, a supervised step, SMOTE.
 
-A step is timed inside the real training, with its shuffling, validation and checkpoints.
+A step is timed inside the real training, with its shuffling and checkpoints, and with a validation
+as short as a batch.
 """
 
 from typing import Any
@@ -29,11 +30,11 @@ __all__ = [
 
 
 def random_problem(size: Size, n_minority: int) -> Problem:
-    """Gaussian rows, `n_minority` of them minority, and a third as many validation rows.
+    """Gaussian rows, `n_minority` of them minority, and validation rows that fill a batch.
 
-    Of the validation rows, which fill a batch at least, a tenth is minority.
+    A tenth of those is minority. More of them would be time for scores, of which a step has none.
     """
-    n_valid = max(size.rows // 3, size.batch, 10)
+    n_valid = max(size.batch, 10)
     rng = np.random.default_rng(0)
 
     def part(n, minority):
