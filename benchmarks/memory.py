@@ -20,13 +20,13 @@ import numpy as np
 
 import imbax
 from imbax.data.tabular import imblearn27
+from imbax.devices import use_cpu_cores
 from imbax.experiments.cells import Engine, train_cell
 from imbax.experiments.plan import Protocol, plan
 from imbax.experiments.provenance import environment
 from imbax.methods import get
 from imbax.networks.mlp import mlp
 from imbax.training import Fit, Progress
-from imbax.vectorize import use_cpu_cores
 
 HERE = Path(__file__).resolve().parent
 METHODS = ("ce", "explicit_gradient")

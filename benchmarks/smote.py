@@ -59,8 +59,8 @@ def main():
 
 def environment_of_imbax():
     """Asked last, since it starts jax in this process."""
+    from imbax.devices import use_cpu_cores
     from imbax.experiments.provenance import environment
-    from imbax.vectorize import use_cpu_cores
 
     use_cpu_cores()
     return environment()
@@ -141,9 +141,10 @@ def with_imbalanced_learn(x, y, parts):
 def with_imbax(options, x, y, parts, n_devices):
     import jax
 
+    from imbax.devices import use_cpu_cores
     from imbax.methods.smote import minority_of, own_neighbors, smote
     from imbax.types import Problem, Rows
-    from imbax.vectorize import Vectorized, use_cpu_cores
+    from imbax.vectorize import Vectorized
 
     use_cpu_cores(n_devices)
     most = max(map(len, parts))

@@ -53,7 +53,7 @@ _HOME = {
     "search": "experiments.search",
     "supervised": "methods.supervised",
     "train": "training",
-    "use_cpu_cores": "vectorize",
+    "use_cpu_cores": "devices",
 }
 
 __all__ = sorted(_HOME)

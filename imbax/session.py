@@ -10,10 +10,10 @@ from pathlib import Path
 import jax
 from platformdirs import user_cache_path
 
+from imbax.devices import use_cpu_cores
 from imbax.errors import InputError
 from imbax.experiments.cells import Engine
 from imbax.experiments.sharing import Share, join
-from imbax.vectorize import use_cpu_cores
 
 __all__ = ["engine", "join_processes", "keep_compiled_programs", "profiled", "start"]
 

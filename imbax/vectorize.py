@@ -4,7 +4,7 @@
 numbers to rounding: "vmap" batches the runs into one stream of larger operations, as accelerators
 like it; "map" takes them one after the other on each device, which keeps a small network's working
 set in a CPU core's cache. Either way the runs are divided over the devices by `jax.shard_map`, and
-nothing is communicated between them. `use_cpu_cores` makes each core a device.
+nothing is communicated between them. `devices.use_cpu_cores` makes each core a device.
 
 "rows" is for a shared matrix that one device cannot hold: its rows are divided over the devices,
 which take the runs one after the other, all devices together at each; `divided` says how and what
@@ -18,7 +18,6 @@ chunk is halved and the work goes on. What chunks give is joined on the host.
 
 import functools
 import math
-import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -32,8 +31,9 @@ from jax.errors import JaxRuntimeError
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from imbax import divided
+from imbax.devices import is_out_of_memory, memory_of, usable_cores
 
-__all__ = ["Vectorized", "usable_cores", "use_cpu_cores"]
+__all__ = ["Vectorized"]
 
 _AXIS = "run"
 
@@ -69,7 +69,7 @@ class Vectorized:
         if strategy not in ("rows", "map", "vmap"):
             raise ValueError(f'strategy is "auto", "rows", "map" or "vmap", got {strategy!r}')
         self.strategy, self.takes = strategy, takes
-        self.memory = _memory_of(self.devices)
+        self.memory = memory_of(self.devices)
         if memory is not None:
             self.memory = min(memory, self.memory)
         self.compile_seconds = 0.0
@@ -108,7 +108,7 @@ class Vectorized:
                 parts.append(jax.device_get(self._run(shared, _pick(runs, numbers))))
                 done += size
             except JaxRuntimeError as error:
-                if not _is_out_of_memory(error) or _is_taken(runs):
+                if not is_out_of_memory(error) or _is_taken(runs):
                     raise
                 said = str(error).splitlines()[0]
                 self._chunk[key] = self._halved(size, f"ran out of memory: {said}")
@@ -147,7 +147,7 @@ class Vectorized:
             try:
                 self._compiled[key] = self._compiling.pop(key).result()
             except JaxRuntimeError as error:  # a call will take fewer runs at once
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
 
     def replicate(self, shared: Any) -> Any:
@@ -249,7 +249,7 @@ class Vectorized:
 
     def _too_much(self, needed):
         """What is needed and what there is, and what to do."""
-        there = _memory_of(self.devices)
+        there = memory_of(self.devices)
         have = f"the devices have {_gib(there)}"
         if needed == math.inf:
             return f"need more than the compiler allows; {have}. Take fewer rows."
@@ -270,7 +270,7 @@ class Vectorized:
         try:
             analysis = self._program(shared, self._runs_shapes(runs, size)).memory_analysis()
         except JaxRuntimeError as error:  # some compilers refuse what cannot fit
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return math.inf
         each = (
@@ -282,46 +282,12 @@ class Vectorized:
         return each * len(self.devices)
 
 
-def use_cpu_cores(number: int | None = None) -> None:
-    """Let jax see each CPU core (default all this process may use) as a device of its own.
-
-    A small network's operations are too short to be split over cores, while whole runs divide
-    perfectly. Changes jax's configuration, so it is for programs, not libraries, to call, and
-    before jax is first used.
-
-    Raises:
-      RuntimeError: jax has already started its backends.
-    """
-    jax.config.update("jax_num_cpu_devices", number or usable_cores())
-
-
-def usable_cores() -> int:
-    """CPU cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 # They compile while the next program is traced.
 _COMPILERS = ThreadPoolExecutor(usable_cores(), thread_name_prefix="compiler")
 
 
-def _memory_of(devices):
-    """Bytes that the devices have together: cores share the machine's, as far as it is known."""
-    if devices[0].platform == "cpu":
-        try:
-            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        except (AttributeError, ValueError):  # no POSIX
-            return math.inf
-    known = [device.memory_stats() or {} for device in devices]
-    return sum(stats.get("bytes_limit", math.inf) for stats in known)
-
-
 def _gib(number):
     return f"{number / 2**30:.3g} GiB" if number < math.inf else "an unknown amount"
-
-
-def _is_out_of_memory(error):
-    return "RESOURCE_EXHAUSTED" in str(error)
 
 
 def _is_taken(runs):

@@ -45,6 +45,7 @@ LAYERS = (
     ("methods.table_rows",),
     ("methods.builtin",),
     ("methods",),
+    ("devices",),
     ("vectorize",),
     ("programs",),
     ("data",),

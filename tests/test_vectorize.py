@@ -9,8 +9,9 @@ import pytest
 from jax.errors import JaxRuntimeError
 
 from imbax import vectorize
+from imbax.devices import usable_cores, use_cpu_cores
 from imbax.types import Rows
-from imbax.vectorize import Vectorized, usable_cores, use_cpu_cores
+from imbax.vectorize import Vectorized
 
 STRATEGIES = ("map", "vmap")
 ALL = (*STRATEGIES, "rows")
@@ -164,7 +165,7 @@ def test_runs_that_do_not_fit_one_by_one_are_refused(n_devices):
 
 def test_the_budget_is_at_most_what_the_devices_have(monkeypatch):
     assert 2**29 < Vectorized(wide).memory < 2**50
-    monkeypatch.setattr(vectorize, "_memory_of", lambda devices: MEGABYTE)
+    monkeypatch.setattr(vectorize, "memory_of", lambda devices: MEGABYTE)
     for asked in (None, 2 * MEGABYTE):
         message = r" need 0\.00\d+ GiB; the devices have 0\.000977 GiB\. Take fewer rows\.$"
         with pytest.raises(MemoryError, match=message):

@@ -18,9 +18,9 @@ import numpy as np
 
 import imbax
 from imbax.data.tabular import Dataset
+from imbax.devices import usable_cores
 from imbax.experiments.plan import Protocol
 from imbax.methods import Method, get
-from imbax.vectorize import usable_cores
 
 __all__ = ["cell_key", "configuration", "content_key", "environment"]
 
