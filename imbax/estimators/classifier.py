@@ -272,6 +272,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
           `Progress` `[R, ...]`, and `Curves` `[R, epochs]`.
         """
         shared = programs.advance.replicate(members.shared)
+        programs.lower(shared, runs)  # all its pieces compile at once
         progress, curves = programs.begin(shared, runs), []
         each = piece_of(self.max_iter)
         for done in range(each, self.max_iter + 1, each):
