@@ -8,6 +8,7 @@ can take the trees' place.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ _draw = jax.jit(mesa.draw)
 _act = jax.jit(mesa.act, static_argnums=1)
 _init = jax.jit(mesa.init, static_argnums=1)
 _step = jax.jit(mesa.step, static_argnums=1)
+
+
+@partial(jax.jit, static_argnums=2)
+def _keys(key, number, how_many):
+    """Those of a move, apart: in one call, since there are thousands of moves."""
+    return tuple(jax.random.split(jax.random.fold_in(key, number), how_many))
 
 
 @dataclass(frozen=True)
@@ -230,7 +237,7 @@ class Mesa:
         self.sampler_ = self.sampler or self._train_sampler(game)
         game.restart()
         for number in range(1, self.n_estimators):
-            act_key, move_key = jax.random.split(jax.random.fold_in(game.key, number))
+            act_key, move_key = _keys(game.key, number, 2)
             action = _act(act_key, game.config, self.sampler_.policy, game.observation)
             game.move(move_key, action)
         self.estimators_ = game.estimators
@@ -247,7 +254,7 @@ class Mesa:
         for number in range(self.random_steps + self.learned_steps):
             if game.over:
                 game.restart()
-            act_key, move_key, learn_key = jax.random.split(jax.random.fold_in(key, number), 3)
+            act_key, move_key, learn_key = _keys(key, number, 3)
             before = game.observation
             if number < self.random_steps:
                 action = np.float32(game.rng.random())
