@@ -27,7 +27,7 @@ class Hparams(NamedTuple):
 
 
 def refit(program: Program) -> Program:
-    """The refit of a program; its `hparams` are `Hparams`."""
+    """The refit of a program; its `hparams` are `Hparams`, its start is untrained or none."""
     return program._replace(
         init=lambda key, problem, hparams, start: program.init(
             key, _with_both_parts(problem), hparams.training, start

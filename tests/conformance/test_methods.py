@@ -173,8 +173,10 @@ def test_the_compiled_program_equals_the_eager_one(name):
     hparams, start = method.settings[0], None
     if method.starts_from:
         before = of_run(reference(method.starts_from).progress, 0)
-        start = before.best.params
-        hparams = Refit(hparams, before.best_epoch) if method.refits else hparams
+        if method.refits:  # anew
+            hparams = Refit(hparams, before.best_epoch)
+        else:
+            start = before.best.params
     given = (method.build(cut().facts), run["key"], problem, hparams)
     _, curves = advance(*given, begin(*given, start), 2)  # no `jit` around it
     expected = jax.tree.map(lambda leaf: leaf[0, :2], reference(name).curves)
