@@ -34,7 +34,7 @@ class Programs(NamedTuple):
     advance: Vectorized
     """Of runs with `progress`, which it takes: that after some more epochs, and their `Curves`."""
     look: Vectorized
-    """Of runs with `params`: what the network says of the test rows; shared by all it is one of."""
+    """Of runs with `params`: what the network says of the test rows; shared by its trainings."""
 
     @property
     def stages(self) -> list[Vectorized]:
