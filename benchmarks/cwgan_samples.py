@@ -17,11 +17,11 @@ import numpy as np
 
 import imbax
 from imbax.data.tabular import DataUnavailable, imblearn27, imblearn27_facts
+from imbax.engine.vectorize import Vectorized
 from imbax.experiments.plan import Protocol, plan
 from imbax.methods.cwgan import Config, cwgan
 from imbax.training import RESAMPLE
 from imbax.types import Problem, Rows
-from imbax.vectorize import Vectorized
 
 HERE = Path(__file__).resolve().parent
 FIELDS = ("dataset", "runs", "fallbacks", "outside", "means_within_1_sd", "seconds")

@@ -20,7 +20,7 @@ import numpy as np
 
 import imbax
 from imbax.data.tabular import imblearn27
-from imbax.devices import use_cpu_cores
+from imbax.engine.devices import use_cpu_cores
 from imbax.experiments.cells import Engine, train_cell
 from imbax.experiments.plan import Protocol, plan
 from imbax.experiments.provenance import environment

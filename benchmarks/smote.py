@@ -59,7 +59,7 @@ def main():
 
 def environment_of_imbax():
     """Asked last, since it starts jax in this process."""
-    from imbax.devices import use_cpu_cores
+    from imbax.engine.devices import use_cpu_cores
     from imbax.experiments.provenance import environment
 
     use_cpu_cores()
@@ -141,10 +141,10 @@ def with_imbalanced_learn(x, y, parts):
 def with_imbax(options, x, y, parts, n_devices):
     import jax
 
-    from imbax.devices import use_cpu_cores
+    from imbax.engine.devices import use_cpu_cores
+    from imbax.engine.vectorize import Vectorized
     from imbax.methods.smote import minority_of, own_neighbors, smote
     from imbax.types import Problem, Rows
-    from imbax.vectorize import Vectorized
 
     use_cpu_cores(n_devices)
     most = max(map(len, parts))

@@ -357,7 +357,7 @@ def _list(options):
 def _bench(options):
     _check_writable(options.out)
     from imbax.bench.command import bench
-    from imbax.devices import use_cpu_cores
+    from imbax.engine.devices import use_cpu_cores
 
     use_cpu_cores()
     print(f"figure: {bench(options, shlex.join(['imbax', *options.given]))}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 from platformdirs import user_cache_path
 
-from imbax.devices import use_cpu_cores
+from imbax.engine.devices import use_cpu_cores
 from imbax.errors import InputError
 from imbax.experiments.cells import Engine
 from imbax.experiments.sharing import Share, join

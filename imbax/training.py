@@ -12,9 +12,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from imbax.class_losses import Loss, class_counts
-from imbax.losses import cross_entropy, weighted_mean
-from imbax.metrics import average_precision, macro_average_precision
+from imbax.losses.by_class import Loss, class_counts
+from imbax.losses.per_example import cross_entropy, weighted_mean
+from imbax.metrics.ranking import average_precision, macro_average_precision
 from imbax.types import ApplyFn, Params, Problem, Rows, check_rows
 
 __all__ = [

@@ -7,7 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from imbax.divided import take
+from imbax.sharding import take
 
 __all__ = [
     "ApplyFn",

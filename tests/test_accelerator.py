@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import imbax
-from imbax.losses import binary_cross_entropy, supervised_loss
+from imbax.losses.per_example import binary_cross_entropy, supervised_loss
 
 pytestmark = [
     pytest.mark.gpu,

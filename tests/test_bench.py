@@ -20,7 +20,7 @@ from imbax.bench.report import draw, frame, table
 from imbax.bench.sizes import Size
 from imbax.cli import main
 from imbax.errors import InputError
-from imbax.losses import binary_cross_entropy
+from imbax.losses.per_example import binary_cross_entropy
 from imbax.methods import deepsmote as ds
 from imbax.networks.mlp import mlp
 from imbax.networks.resnet import resnet18
@@ -266,7 +266,7 @@ def test_cases_are_every_number_of_runs_with_every_batch():
     ],
 )
 def test_mistakes_get_one_line(options, message, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("imbax.devices.use_cpu_cores", lambda: None)
+    monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "imbax.bench.peers_torch", raising=False)
     assert main(["bench", *options, "--out", str(tmp_path)]) == 2
@@ -276,7 +276,7 @@ def test_mistakes_get_one_line(options, message, tmp_path, capsys, monkeypatch):
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", KERNELS)
 def test_every_kernel_runs_at_its_smallest(name, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("imbax.devices.use_cpu_cores", lambda: None)
+    monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
     command = ["bench", "--small", "--kernels", name, "--rounds", "1", "--out", str(tmp_path)]
     assert main(command) == 0
     out = capsys.readouterr().out

@@ -9,11 +9,11 @@ import oracles
 import pytest
 from jax.extend import core as jex
 
-from imbax import bilevel
-from imbax.bilevel import bilevel_gradient, inner_update, outer_gradient
-from imbax.losses import OBJECTIVES, binary_cross_entropy, focal, supervised_loss
+from imbax.bilevel import gradients as bilevel
+from imbax.bilevel.gradients import bilevel_gradient, inner_update, outer_gradient
+from imbax.bilevel.row_independence import rows_are_independent
+from imbax.losses.per_example import OBJECTIVES, binary_cross_entropy, focal, supervised_loss
 from imbax.networks.mlp import mlp
-from imbax.rowwise import rows_are_independent
 from imbax.types import Batch
 
 M, D, STEP = 4, 6, 0.7

@@ -7,9 +7,9 @@ import oracles
 import pytest
 from flax import linen
 
-from imbax.bilevel import inner_update, outer_gradient
-from imbax.losses import cross_entropy, weighted_mean
-from imbax.networks.bridge import as_network
+from imbax.bilevel.gradients import inner_update, outer_gradient
+from imbax.losses.per_example import cross_entropy, weighted_mean
+from imbax.networks.as_network import as_network
 from imbax.networks.resnet import resnet18
 from imbax.types import Batch, Variables
 

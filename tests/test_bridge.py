@@ -9,7 +9,7 @@ import pytest
 from flax import linen, nnx
 
 from imbax.errors import InputError
-from imbax.networks.bridge import as_network
+from imbax.networks.as_network import as_network
 from imbax.types import Network, Variables
 
 X = jax.random.normal(jax.random.key(1), (6, 4))

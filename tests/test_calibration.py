@@ -9,7 +9,7 @@ import oracles
 import pytest
 from sklearn.metrics import brier_score_loss
 
-from imbax.calibration import brier_score, expected_calibration_error, reliability
+from imbax.metrics.calibration import brier_score, expected_calibration_error, reliability
 
 N = 40
 

@@ -6,9 +6,9 @@ import numpy as np
 import oracles
 import pytest
 
-from imbax import class_losses
-from imbax.class_losses import effective_number_weights, reweighted
-from imbax.losses import cross_entropy, focal
+from imbax.losses import by_class as class_losses
+from imbax.losses.by_class import effective_number_weights, reweighted
+from imbax.losses.per_example import cross_entropy, focal
 from imbax.networks.mlp import mlp
 
 LOGITS = np.random.default_rng(0).normal(0, 3, 24)

@@ -8,7 +8,7 @@ from imblearn.metrics import geometric_mean_score
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.metrics import confusion_matrix as reference_matrix
 
-from imbax.confusion import (
+from imbax.metrics.confusion import (
     average_class_specific_accuracy,
     confusion_matrix,
     geometric_mean,

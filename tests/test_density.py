@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import norm
 
-from imbax.density import log_density
+from imbax.metrics.density import log_density
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3)) * [1, 10, 0.1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from imbax import divided
+from imbax import sharding as divided
 
 MESH = Mesh(np.array(jax.devices()), (divided.AXIS,))
 BY_ROW = NamedSharding(MESH, PartitionSpec(divided.AXIS))

@@ -11,13 +11,13 @@ from imbax import methods
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, Counts
 from imbax.data.tabular import make_dataset
+from imbax.engine.vectorize import Vectorized
 from imbax.experiments import cells
 from imbax.experiments.cells import Engine, train_cell
 from imbax.experiments.images.cells import train_generator, train_images
 from imbax.experiments.images.plan import ImageProtocol, image_plan
 from imbax.experiments.plan import Protocol, plan
 from imbax.methods.image_methods import IMAGE_METHODS
-from imbax.vectorize import Vectorized
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 ENGINE = Engine("vmap", tuple(jax.devices()[:1]))

@@ -8,8 +8,8 @@ import numpy as np
 import oracles
 import pytest
 
-from imbax import losses
-from imbax.losses import OBJECTIVES
+from imbax.losses import per_example as losses
+from imbax.losses.per_example import OBJECTIVES
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 3, 40)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from imbax.metrics import (
+from imbax.metrics.ranking import (
     average_precision,
     macro_average_precision,
     precision_at_recall,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend import core as jex
 
-from imbax.precision import bfloat16_products
+from imbax.engine.precision import bfloat16_products
 
 RNG = np.random.default_rng(0)
 A, B = (RNG.normal(size=shape).astype(np.float32) for shape in ((64, 32), (32, 16)))

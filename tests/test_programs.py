@@ -8,9 +8,9 @@ import pytest
 from toys import table
 
 from imbax.data.tabular import make_dataset
+from imbax.engine.compiled import problem_of, programs_of
 from imbax.experiments.plan import Protocol, plan
 from imbax.methods import get
-from imbax.programs import problem_of, programs_of
 from imbax.training import begin
 
 

@@ -7,9 +7,9 @@ import optax
 import pytest
 from flax import nnx
 
-from imbax.losses import binary_cross_entropy, focal
+from imbax.bilevel.row_independence import rows_are_independent
+from imbax.losses.per_example import binary_cross_entropy, focal
 from imbax.networks.mlp import functional, mlp
-from imbax.rowwise import rows_are_independent
 
 N, D, H = 6, 8, 5
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 import toys
 
 from imbax.methods.supervised import Hparams, supervised
-from imbax.metrics import average_precision
+from imbax.metrics.ranking import average_precision
 from imbax.training import (
     Fit,
     Minibatches,

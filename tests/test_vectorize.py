@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from jax.errors import JaxRuntimeError
 
-from imbax import vectorize
-from imbax.devices import usable_cores, use_cpu_cores
+from imbax.engine import vectorize
+from imbax.engine.devices import usable_cores, use_cpu_cores
+from imbax.engine.vectorize import Vectorized
 from imbax.types import Rows
-from imbax.vectorize import Vectorized
 
 STRATEGIES = ("map", "vmap")
 ALL = (*STRATEGIES, "rows")

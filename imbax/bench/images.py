@@ -10,11 +10,11 @@ import numpy as np
 
 from imbax.bench.operations import gradient, layers_of
 from imbax.bench.sizes import Size
+from imbax.engine.vectorize import Vectorized
 from imbax.methods import deepsmote as ds
 from imbax.methods import image_classifier as ic
 from imbax.networks.resnet import resnet18
 from imbax.types import Rows, rows
-from imbax.vectorize import Vectorized
 
 __all__ = ["CLASSES", "deepsmote", "deepsmote_needs", "image_shape", "resnet", "resnet_needs"]
 

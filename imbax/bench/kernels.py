@@ -9,8 +9,8 @@ import jax
 from imbax.bench import images, tables
 from imbax.bench.sizes import Size
 from imbax.bench.timing import Workload
+from imbax.engine.vectorize import Vectorized
 from imbax.errors import InputError, did_you_mean
-from imbax.vectorize import Vectorized
 
 __all__ = ["KERNELS", "Kernel", "kernel"]
 

@@ -21,7 +21,7 @@ from imbax.bench.kernels import KERNELS
 from imbax.bench.measure import Case, Contender, Peers, first_line
 from imbax.bench.sizes import Size
 from imbax.bench.timing import Workload
-from imbax.devices import usable_cores
+from imbax.engine.devices import usable_cores
 from imbax.methods.explicit_gradient import Hparams
 from imbax.networks.mlp import mlp
 

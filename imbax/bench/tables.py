@@ -11,13 +11,13 @@ import numpy as np
 
 from imbax.bench.operations import gradient, layers_of, mixed
 from imbax.bench.sizes import Size
+from imbax.engine.vectorize import Vectorized
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import smote as sm
 from imbax.methods import supervised as sv
 from imbax.networks.mlp import mlp
 from imbax.training import train
 from imbax.types import Problem, rows
-from imbax.vectorize import Vectorized
 
 __all__ = [
     "explicit_gradient_needs",

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from imbax.vectorize import Vectorized
+from imbax.engine.vectorize import Vectorized
 
 __all__ = [
     "PRECISIONS",

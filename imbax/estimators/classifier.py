@@ -16,10 +16,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from imbax.data.preprocess import SCALINGS, Scaling, scale
+from imbax.engine.compiled import Programs, piece_of, programs_of
 from imbax.errors import InputError
 from imbax.estimators.base import FIT, refuse_several_targets, seed_of, size, stream
 from imbax.estimators.networks import ACTIVATIONS, network_of
-from imbax.programs import Programs, piece_of, programs_of
 from imbax.training import Program
 
 __all__ = ["Members", "NeuralClassifier", "check_validation", "inside_of"]

@@ -10,7 +10,7 @@ from imbax.errors import InputError
 from imbax.estimators.base import size
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.estimators.imbalanced_mlp import supervised_program
-from imbax.losses import OBJECTIVES
+from imbax.losses.per_example import OBJECTIVES
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import supervised as sv
 

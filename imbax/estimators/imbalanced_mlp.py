@@ -8,13 +8,13 @@ from imblearn.over_sampling import RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from imbax.class_losses import effective_number_weights
 from imbax.errors import InputError
 from imbax.estimators.adasyn import ADASYN
 from imbax.estimators.borderline_smote import BorderlineSMOTE
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.estimators.smote import SMOTE
-from imbax.losses import cross_entropy
+from imbax.losses.by_class import effective_number_weights
+from imbax.losses.per_example import cross_entropy
 from imbax.methods import get
 from imbax.methods import loss_methods as lm
 from imbax.methods import supervised as sv
@@ -46,7 +46,7 @@ class ImbalancedMLPClassifier(NeuralClassifier):
 
     Columns are scaled within. Of more than two classes the network gives a logit for each. See
     `imbax.methods.supervised` for the training, Adam with β₁ 0.5, and `imbax.losses` and
-    `imbax.class_losses` for the losses.
+    `imbax.losses.by_class` for the losses.
 
     Parameters
     ----------

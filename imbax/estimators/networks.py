@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from imbax.errors import InputError
-from imbax.networks.bridge import as_network
+from imbax.networks.as_network import as_network
 from imbax.networks.mlp import mlp
 from imbax.types import Network
 

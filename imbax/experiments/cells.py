@@ -8,12 +8,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from imbax.engine.compiled import piece_of, problem_of, programs_of
+from imbax.engine.vectorize import Vectorized
 from imbax.experiments.plan import Plan
 from imbax.methods import Facts, Method
 from imbax.methods.refit import Hparams as Refit
-from imbax.programs import piece_of, problem_of, programs_of
 from imbax.training import RESAMPLE, Curves, Program, Progress
-from imbax.vectorize import Vectorized
 
 __all__ = ["CellResult", "Engine", "host_cell", "train_cell"]
 

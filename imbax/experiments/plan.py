@@ -21,10 +21,10 @@ from imbax.data.splits import (
     withheld_rows,
 )
 from imbax.data.tabular import Dataset
+from imbax.engine.precision import PRECISIONS
 from imbax.errors import InputError
 from imbax.experiments import sizes as rounded
 from imbax.methods import Facts
-from imbax.precision import PRECISIONS
 
 __all__ = ["Plan", "Protocol", "plan", "run_key"]
 

@@ -234,7 +234,7 @@ def _in_jax():
 
     import jax
 
-    from imbax import calibration
+    from imbax.metrics import calibration
 
     compiled = {name: jax.jit(getattr(calibration, name)) for name in (*CALIBRATION, "reliability")}
     read = lambda f: lambda *given: jax.device_get(f(*given))  # noqa: E731

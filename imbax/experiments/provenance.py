@@ -18,7 +18,7 @@ import numpy as np
 
 import imbax
 from imbax.data.tabular import Dataset
-from imbax.devices import usable_cores
+from imbax.engine.devices import usable_cores
 from imbax.experiments.plan import Protocol
 from imbax.methods import Method, get
 

@@ -8,17 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imbax.confusion import (
+from imbax.experiments.cells import CellResult
+from imbax.experiments.plan import Plan
+from imbax.experiments.store import METRICS
+from imbax.methods import Method
+from imbax.metrics.confusion import (
     average_class_specific_accuracy,
     confusion_matrix,
     geometric_mean,
     macro_f1,
 )
-from imbax.experiments.cells import CellResult
-from imbax.experiments.plan import Plan
-from imbax.experiments.store import METRICS
-from imbax.methods import Method
-from imbax.metrics import (
+from imbax.metrics.ranking import (
     average_precision,
     macro_average_precision,
     precision_at_recall,

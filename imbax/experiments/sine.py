@@ -29,9 +29,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.bilevel import inner_update, outer_gradient
+from imbax.bilevel.gradients import inner_update, outer_gradient
 from imbax.errors import InputError
-from imbax.losses import weighted_mean
+from imbax.losses.per_example import weighted_mean
 from imbax.networks.mlp import mlp
 from imbax.types import Batch
 

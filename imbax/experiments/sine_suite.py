@@ -15,12 +15,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from imbax.engine.vectorize import Vectorized
 from imbax.experiments import store
 from imbax.experiments.cells import Engine
 from imbax.experiments.provenance import content_key, environment
 from imbax.experiments.sine import Config, Result, run
 from imbax.experiments.sine_report import setting_name, write_sine_report
-from imbax.vectorize import Vectorized
 
 __all__ = ["run_sine", "settings"]
 

@@ -27,8 +27,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.class_losses import class_counts
-from imbax.losses import cross_entropy, weighted_mean
+from imbax.losses.by_class import class_counts
+from imbax.losses.per_example import cross_entropy, weighted_mean
 from imbax.methods.class_smote import Synthetic, slots
 from imbax.methods.codes import Autoencoder, between, decoded, encoded, image_batch, reconstructed
 from imbax.methods.generator import Generator

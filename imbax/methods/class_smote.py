@@ -13,7 +13,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from imbax.class_losses import class_counts
+from imbax.losses.by_class import class_counts
 from imbax.methods.smote import pick, uniform_by_row
 from imbax.neighbors import nearest
 

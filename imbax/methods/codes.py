@@ -5,8 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from imbax.class_losses import class_counts
-from imbax.networks.normalized import NormalizedNetwork, Stats
+from imbax.losses.by_class import class_counts
+from imbax.networks.batch_norm import NormalizedNetwork, Stats
 from imbax.training import each_batch, shuffled_minibatches
 from imbax.types import Batch, Params, Rows
 

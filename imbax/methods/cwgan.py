@@ -35,10 +35,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.losses import binary_cross_entropy
+from imbax.losses.per_example import binary_cross_entropy
 from imbax.methods.duplicate import synthetic_count
 from imbax.methods.smote import extended, minority_of, pick, uniform_by_row
-from imbax.networks.tabular_gan import (
+from imbax.networks.cwgan import (
     Architecture,
     Networks,
     criticised,

@@ -31,8 +31,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.class_losses import class_counts
-from imbax.losses import weighted_mean
+from imbax.losses.by_class import class_counts
+from imbax.losses.per_example import weighted_mean
 from imbax.methods.class_smote import Synthetic, class_smote
 from imbax.methods.codes import (
     Autoencoder,

@@ -27,9 +27,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from imbax.bilevel import inner_update, outer_gradient
-from imbax.density import log_density
-from imbax.losses import OBJECTIVES, cross_entropy, supervised_loss, training_loss, weighted_mean
+from imbax.bilevel.gradients import inner_update, outer_gradient
+from imbax.losses.per_example import (
+    OBJECTIVES,
+    cross_entropy,
+    supervised_loss,
+    training_loss,
+    weighted_mean,
+)
 from imbax.methods.class_smote import slots
 from imbax.methods.points import (
     bounding_box,
@@ -40,6 +45,7 @@ from imbax.methods.points import (
     smaller_classes,
     within,
 )
+from imbax.metrics.density import log_density
 from imbax.training import (
     Fit,
     Points,

@@ -29,12 +29,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.losses import weighted_mean
+from imbax.losses.per_example import weighted_mean
 from imbax.methods.class_smote import Classes, Synthetic, by_class, slots
 from imbax.methods.generator import Generator
-from imbax.networks import convex_mixer
-from imbax.networks.convex_mixer import BLOCK, Networks, errors, mixed, shares, slope_of_shares
-from imbax.networks.normalized import Stats
+from imbax.networks import gamo as convex_mixer
+from imbax.networks.batch_norm import Stats
+from imbax.networks.gamo import BLOCK, Networks, errors, mixed, shares, slope_of_shares
 from imbax.training import each_batch, shuffled_minibatches
 from imbax.types import Batch, Params, Rows, check_rows
 

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.losses import weighted_mean
+from imbax.losses.per_example import weighted_mean
 from imbax.methods.codes import image_batch
-from imbax.networks.normalized import Stats
+from imbax.networks.batch_norm import Stats
 from imbax.networks.resnet import resnet18
 from imbax.training import each_batch, shuffled_minibatches
 from imbax.types import Params, Rows, check_rows

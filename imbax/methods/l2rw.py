@@ -21,8 +21,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from imbax.bilevel import bilevel_gradient
-from imbax.losses import weighted_mean
+from imbax.bilevel.gradients import bilevel_gradient
+from imbax.losses.per_example import weighted_mean
 from imbax.methods.meta_training import Config, State, follow, mean_loss, program
 from imbax.training import Program
 from imbax.types import Batch, LossFn, Network, Params

@@ -17,8 +17,9 @@ from functools import partial
 
 import jax.numpy as jnp
 
-from imbax import class_losses, losses
-from imbax.class_losses import Loss
+from imbax.losses import by_class as class_losses
+from imbax.losses import per_example as losses
+from imbax.losses.by_class import Loss
 from imbax.methods.supervised import Context
 
 __all__ = [

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from imbax.losses import cross_entropy, weighted_mean
+from imbax.losses.per_example import cross_entropy, weighted_mean
 from imbax.training import (
     Fit,
     Program,

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from imbax.bilevel import bilevel_gradient
-from imbax.losses import weighted_mean
+from imbax.bilevel.gradients import bilevel_gradient
+from imbax.losses.per_example import weighted_mean
 from imbax.methods import meta_training
 from imbax.methods.meta_training import follow, mean_loss, program
 from imbax.networks.mlp import mlp

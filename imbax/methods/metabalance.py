@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import jax
 
-from imbax.bilevel import bilevel_gradient
+from imbax.bilevel.gradients import bilevel_gradient
 from imbax.methods import meta_training
 from imbax.methods.meta_training import State, follow, mean_loss, program
 from imbax.training import Program

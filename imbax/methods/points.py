@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from imbax.class_losses import class_counts
+from imbax.losses.by_class import class_counts
 from imbax.methods.class_smote import Classes, by_class
 from imbax.training import random_order
 from imbax.types import Rows

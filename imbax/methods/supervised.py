@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.class_losses import Loss, class_counts
-from imbax.losses import cross_entropy, weighted_mean
+from imbax.losses.by_class import Loss, class_counts
+from imbax.losses.per_example import cross_entropy, weighted_mean
 from imbax.training import (
     Fit,
     Minibatches,

@@ -27,9 +27,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from imbax.networks.batch_norm import BatchNorm, NormalizedNetwork, functional
 from imbax.networks.convolution import Conv, ConvTranspose
 from imbax.networks.layers import Linear
-from imbax.networks.normalized import BatchNorm, NormalizedNetwork, functional
 
 __all__ = ["DECODERS", "Decoder", "Dense", "Encoder", "decoder", "encoder"]
 

@@ -28,8 +28,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from imbax.networks.batch_norm import NormalizedNetwork, functional
 from imbax.networks.convolution import conv, conv_transpose
-from imbax.networks.normalized import NormalizedNetwork, functional
 
 __all__ = [
     "Convolution",

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import toys
 
-from imbax import programs
 from imbax.data.tabular import make_dataset
+from imbax.engine import compiled as programs
 from imbax.experiments import cells
 from imbax.experiments.cells import Engine, train_cell
 from imbax.experiments.plan import Protocol, plan

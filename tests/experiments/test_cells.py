@@ -11,13 +11,13 @@ import toys
 
 from imbax.data.preprocess import fit_min_max, scale
 from imbax.data.tabular import make_dataset
+from imbax.engine.vectorize import Vectorized
 from imbax.experiments import cells
 from imbax.experiments.cells import Engine, host_cell, train_cell
 from imbax.experiments.plan import Protocol, plan
 from imbax.methods import Method, get
 from imbax.training import Fit, Program
 from imbax.types import Resampled
-from imbax.vectorize import Vectorized
 
 ENGINE = Engine(devices=(jax.devices()[0],))
 

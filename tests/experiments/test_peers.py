@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from imbax.experiments import peers  # noqa: F401  registers them
 from imbax.methods import get, names
-from imbax.metrics import average_precision, roc_auc
+from imbax.metrics.ranking import average_precision, roc_auc
 
 X, Y = toys.table(240, 40)
 X_TEST, Y_TEST = toys.table(120, 20, seed=1)

@@ -208,7 +208,7 @@ def test_the_command_line_runs_it(tmp_path, capsys, monkeypatch):
 
     asked = []
     monkeypatch.setattr(sine_suite, "run_sine", run_sine)
-    monkeypatch.setattr("imbax.devices.use_cpu_cores", lambda: None)
+    monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
     out = tmp_path / "out"
     assert main(["run", "sine", "--seeds", "3", "--out", str(out)]) == 0
     assert asked == [(3, Config(), f"imbax run sine --seeds 3 --out {out}")]

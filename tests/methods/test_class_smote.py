@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imbax.class_losses import class_counts
+from imbax.losses.by_class import class_counts
 from imbax.methods.class_smote import class_smote
 
 KEY = jax.random.key(0)

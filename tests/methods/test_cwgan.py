@@ -21,13 +21,7 @@ from imbax.methods.cwgan import (
     latent,
     trained_classifier,
 )
-from imbax.networks.tabular_gan import (
-    Architecture,
-    criticised,
-    generated,
-    gradient_penalty,
-    networks,
-)
+from imbax.networks.cwgan import Architecture, criticised, generated, gradient_penalty, networks
 from imbax.types import Batch, Problem
 
 KEY = jax.random.key(0)

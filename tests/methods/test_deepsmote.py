@@ -13,8 +13,8 @@ from sklearn.datasets import load_digits
 
 from imbax.methods import codes
 from imbax.methods import deepsmote as ds
+from imbax.networks.batch_norm import functional
 from imbax.networks.layers import Linear
-from imbax.networks.normalized import functional
 from imbax.types import Batch, rows
 
 KEY = jax.random.key(0)

@@ -9,7 +9,7 @@ import oracles
 import pytest
 import toys
 
-from imbax.losses import OBJECTIVES, binary_cross_entropy
+from imbax.losses.per_example import OBJECTIVES, binary_cross_entropy
 from imbax.methods.explicit_gradient import Config, Hparams, explicit_gradient, init, step
 from imbax.training import train
 

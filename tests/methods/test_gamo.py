@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from imbax.methods import gamo
-from imbax.networks.convex_mixer import BLOCK, mixed, slope_of_shares
+from imbax.networks.gamo import BLOCK, mixed, slope_of_shares
 from imbax.types import Batch, rows
 
 KEY = jax.random.key(0)

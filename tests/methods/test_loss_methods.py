@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import toys
 
-from imbax import class_losses, losses
 from imbax.data.tabular import make_dataset
+from imbax.engine.vectorize import Vectorized
 from imbax.experiments.cells import Engine, train_cell
 from imbax.experiments.plan import Protocol, plan
+from imbax.losses import by_class as class_losses
+from imbax.losses import per_example as losses
 from imbax.methods import Facts, get
 from imbax.methods import loss_methods as lm
 from imbax.methods.supervised import Context, Hparams, supervised
 from imbax.training import train
-from imbax.vectorize import Vectorized
 
 KEY = jax.random.key(3)
 LOGITS = jnp.linspace(-3, 3, 8)

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
-from imbax.class_losses import class_counts
+from imbax.losses.by_class import class_counts
 from imbax.methods.mc_ccr import mc_ccr, radii, spheres
 from imbax.methods.smote import uniform_by_row
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from imbax.class_losses import class_counts
+from imbax.losses.by_class import class_counts
 from imbax.methods.mc_rbo import enemies, mc_rbo, nearby, walk
 
 KEY = jax.random.key(0)

@@ -11,11 +11,11 @@ import pytest
 import toys
 from flax import linen
 
-from imbax.losses import cross_entropy, weighted_mean
+from imbax.losses.per_example import cross_entropy, weighted_mean
 from imbax.methods import l2rw, metabalance
 from imbax.methods import meta_weight_net as mwn
 from imbax.methods.meta_training import program
-from imbax.networks.bridge import as_network
+from imbax.networks.as_network import as_network
 from imbax.training import train
 from imbax.types import Variables
 

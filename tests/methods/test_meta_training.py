@@ -10,7 +10,7 @@ import oracles
 import pytest
 import toys
 
-from imbax.losses import binary_cross_entropy
+from imbax.losses.per_example import binary_cross_entropy
 from imbax.methods import l2rw, metabalance
 from imbax.methods import meta_weight_net as mwn
 from imbax.training import train

@@ -6,7 +6,7 @@ import numpy as np
 import oracles
 import pytest
 
-from imbax.losses import cross_entropy
+from imbax.losses.per_example import cross_entropy
 from imbax.methods import l2rw, meta_training, metabalance
 from imbax.methods import meta_weight_net as mwn
 from imbax.methods import supervised as sv
@@ -110,7 +110,7 @@ def test_one_step_is_what_the_equations_say(outer_loss):
     assert program.start_admissible
 
     def outer_loss_fn(p, batch):
-        from imbax.losses import OBJECTIVES
+        from imbax.losses.per_example import OBJECTIVES
 
         return OBJECTIVES[outer_loss](NETWORK.apply(p, batch.x), batch.y, batch.w)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import toys
 
-from imbax.losses import focal
+from imbax.engine.vectorize import Vectorized
+from imbax.losses.per_example import focal
 from imbax.methods.supervised import Hparams, supervised
 from imbax.training import balanced_minibatches, train
 from imbax.types import Network
-from imbax.vectorize import Vectorized
 
 KEY = jax.random.key(0)
 LINEAR = Network(lambda key, live=None: jnp.zeros(toys.FEATURES), lambda params, x: x @ params)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imbax.engine.vectorize import Vectorized
 from imbax.experiments.cells import Engine
 from imbax.experiments.images.plan import ImagePlan
 from imbax.methods import image_classifier
@@ -20,7 +21,6 @@ from imbax.methods.codes import image_batch, variance_kept
 from imbax.methods.image_methods import ImageMethod
 from imbax.methods.image_rows import ImageFacts, class_weights
 from imbax.types import Rows
-from imbax.vectorize import Vectorized
 
 __all__ = [
     "Begun",

@@ -13,6 +13,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, Counts
+from imbax.engine.vectorize import Vectorized
 from imbax.errors import InputError
 from imbax.experiments import store
 from imbax.experiments.cells import Engine
@@ -31,8 +32,7 @@ from imbax.experiments.run import run_suite
 from imbax.methods import deepsmote, image_classifier
 from imbax.methods.image_methods import IMAGE_METHODS, image_method
 from imbax.methods.image_rows import class_weights
-from imbax.networks.normalized import NormalizedNetwork
-from imbax.vectorize import Vectorized
+from imbax.networks.batch_norm import NormalizedNetwork
 
 NAMES = ("ce", "weighted", "ros", "smote", "deepsmote", "deepsmote_permuted")
 PROTOCOL = ImageProtocol(

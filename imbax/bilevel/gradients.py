@@ -36,8 +36,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from imbax.losses import weighted_mean
-from imbax.rowwise import rows_are_independent
+from imbax.bilevel.row_independence import rows_are_independent
+from imbax.losses.per_example import weighted_mean
 from imbax.types import Batch, LossFn, Params, Variables
 
 __all__ = [

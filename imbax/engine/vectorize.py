@@ -30,8 +30,8 @@ import numpy as np
 from jax.errors import JaxRuntimeError
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from imbax import divided
-from imbax.devices import is_out_of_memory, memory_of, usable_cores
+from imbax import sharding as divided
+from imbax.engine.devices import is_out_of_memory, memory_of, usable_cores
 
 __all__ = ["Vectorized"]
 

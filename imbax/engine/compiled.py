@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from imbax.precision import bfloat16_products
+from imbax.engine.precision import bfloat16_products
+from imbax.engine.vectorize import Vectorized
 from imbax.training import INIT, Program, advance, begin
 from imbax.types import ApplyFn, Params, Problem, Rows
-from imbax.vectorize import Vectorized
 
 __all__ = ["Programs", "piece_of", "problem_of", "programs_of", "rows_of"]
 

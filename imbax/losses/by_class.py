@@ -11,7 +11,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from imbax.losses import cross_entropy
+from imbax.losses.per_example import cross_entropy
 
 __all__ = [
     "Loss",

@@ -18,9 +18,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from imbax.networks import mlp, normalized
+from imbax.networks import batch_norm as normalized
+from imbax.networks import mlp
+from imbax.networks.batch_norm import BatchNorm, NormalizedNetwork, Stats
 from imbax.networks.layers import Linear
-from imbax.networks.normalized import BatchNorm, NormalizedNetwork, Stats
 from imbax.types import Network, Params
 
 __all__ = [

@@ -1,0 +1,3 @@
+"""The classifier's own update θ'(X_synth) and the outer gradient taken through it."""
+
+from imbax.bilevel.gradients import *  # noqa: F403

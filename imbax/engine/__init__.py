@@ -1,0 +1,1 @@
+"""Runs as an axis: vectorised programs, compiled pieces, devices, precision."""
