@@ -20,7 +20,7 @@ from imbax.bench.kernels import KERNELS
 from imbax.bench.measure import Case, measure
 from imbax.bench.report import frame
 from imbax.engine.devices import usable_cores, use_cpu_cores
-from imbax.experiments.drawing import FAINT, INK, LEGEND, OWN_COLOUR, new_figure, save
+from imbax.reports.drawing import FAINT, INK, LEGEND, OWN_COLOUR, new_figure, save
 
 HERE = Path(__file__).resolve().parent
 AXES = {

@@ -18,7 +18,7 @@ import numpy as np
 import imbax
 from imbax.data.tabular import DataUnavailable, imblearn27, imblearn27_facts
 from imbax.engine.vectorize import Vectorized
-from imbax.experiments.plan import Protocol, plan
+from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.methods.cwgan import Config, cwgan
 from imbax.training import RESAMPLE
 from imbax.types import Problem, Rows

@@ -13,9 +13,9 @@ import pandas as pd
 
 import imbax
 from imbax.data.tabular import imblearn27
-from imbax.experiments.cells import Engine
 from imbax.experiments.lab import Lab
-from imbax.experiments.plan import Protocol
+from imbax.experiments.tabular.cells import Engine
+from imbax.experiments.tabular.plan import Protocol
 from imbax.methods import get
 
 HERE = Path(__file__).resolve().parent

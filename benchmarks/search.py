@@ -19,9 +19,9 @@ import numpy as np
 
 import imbax
 from imbax.data.tabular import imblearn27
-from imbax.experiments.cells import Engine, train_cell
-from imbax.experiments.plan import Protocol, plan
 from imbax.experiments.provenance import environment
+from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.methods import get
 from imbax.methods import supervised as sv
 

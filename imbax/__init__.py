@@ -50,7 +50,7 @@ _HOME = {
     "register": "methods",
     "roc_auc": "metrics.ranking",
     "rows": "types",
-    "search": "experiments.search",
+    "search": "results.search",
     "supervised": "methods.supervised",
     "train": "training",
     "use_cpu_cores": "engine.devices",

@@ -17,6 +17,7 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import oracles  # noqa: E402
 import pytest  # noqa: E402
+from made_up_results import make_results, results  # noqa: E402, F401  fixtures
 
 # Two devices, so that runs are divided over devices also where one core does the work.
 jax.config.update("jax_num_cpu_devices", 2)

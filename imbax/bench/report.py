@@ -11,7 +11,7 @@ from rich.table import Table
 
 from imbax.bench.kernels import KERNELS
 from imbax.errors import InputError
-from imbax.experiments.drawing import INK, LEGEND, OWN_COLOUR, log_scale, new_figure, save
+from imbax.reports.drawing import INK, LEGEND, OWN_COLOUR, log_scale, new_figure, save
 
 __all__ = ["draw", "frame", "show", "table"]
 

@@ -4,9 +4,9 @@ from numbers import Integral
 
 from sklearn.utils._param_validation import Interval
 
-from imbax.estimators.against_rest import AgainstRest
-from imbax.estimators.base import compiled
-from imbax.estimators.mixed import MixedOverSampler
+from imbax.estimators.categorical import MixedOverSampler
+from imbax.estimators.one_vs_rest import AgainstRest
+from imbax.estimators.over_sampler import compiled
 from imbax.methods.adasyn import adasyn
 
 __all__ = ["ADASYN"]
@@ -37,7 +37,7 @@ class ADASYN(MixedOverSampler, AgainstRest):
     categorical_features : "auto" or array-like of int, bool or str, default=None
         Columns of a table that are categories: positions, a mask, or names; "auto": those of a
         frame whose type says so. A new row has those of the nearer of the two rows that it lies
-        between. A missing value is a category. Distances: `imbax.estimators.mixed`.
+        between. A missing value is a category. Distances: `imbax.estimators.categorical`.
     random_state : int, RandomState instance or None, default=None
 
     Attributes

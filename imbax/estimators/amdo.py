@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import jax
 from sklearn.utils._param_validation import Interval
 
-from imbax.estimators.base import OverSampler, padded
+from imbax.estimators.over_sampler import OverSampler, padded
 from imbax.methods.amdo import amdo
 
 __all__ = ["AMDO"]

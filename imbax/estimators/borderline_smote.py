@@ -4,9 +4,9 @@ from numbers import Integral
 
 from sklearn.utils._param_validation import Interval, Options
 
-from imbax.estimators.against_rest import AgainstRest
-from imbax.estimators.base import compiled
-from imbax.estimators.mixed import MixedOverSampler
+from imbax.estimators.categorical import MixedOverSampler
+from imbax.estimators.one_vs_rest import AgainstRest
+from imbax.estimators.over_sampler import compiled
 from imbax.methods.borderline_smote import borderline_smote
 
 __all__ = ["BorderlineSMOTE"]
@@ -41,7 +41,7 @@ class BorderlineSMOTE(MixedOverSampler, AgainstRest):
     categorical_features : "auto" or array-like of int, bool or str, default=None
         Columns of a table that are categories: positions, a mask, or names; "auto": those of a
         frame whose type says so. A new row has those of the nearer of the two rows that it lies
-        between. A missing value is a category. Distances: `imbax.estimators.mixed`.
+        between. A missing value is a category. Distances: `imbax.estimators.categorical`.
     random_state : int, RandomState instance or None, default=None
 
     Attributes

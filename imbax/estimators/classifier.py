@@ -18,8 +18,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from imbax.data.preprocess import SCALINGS, Scaling, scale
 from imbax.engine.compiled import Programs, piece_of, programs_of
 from imbax.errors import InputError
-from imbax.estimators.base import FIT, refuse_several_targets, seed_of, size, stream
 from imbax.estimators.networks import ACTIVATIONS, network_of
+from imbax.estimators.over_sampler import FIT, refuse_several_targets, seed_of, size, stream
 from imbax.training import Program
 
 __all__ = ["Members", "NeuralClassifier", "check_validation", "inside_of"]

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from imbax.estimators.base import padded, size
 from imbax.estimators.generative import GeneratorSampler
+from imbax.estimators.over_sampler import padded, size
 from imbax.methods import deepsmote
 from imbax.methods.class_smote import class_smote
 from imbax.methods.codes import decoded, encoded, image_batch, variance_kept

@@ -7,9 +7,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from imbax.data.preprocess import unscale
 from imbax.errors import InputError
-from imbax.estimators.base import size
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.estimators.imbalanced_mlp import supervised_program
+from imbax.estimators.over_sampler import size
 from imbax.losses.per_example import OBJECTIVES
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import supervised as sv

@@ -5,11 +5,11 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
 
 from imbax.errors import InputError
-from imbax.estimators.base import seed_of
 from imbax.estimators.classifier import inside_of
 from imbax.estimators.explicit_gradient import ExplicitGradientClassifier
-from imbax.estimators.images import as_dtype
-from imbax.estimators.tables import TableSampler
+from imbax.estimators.frames import TableSampler
+from imbax.estimators.over_sampler import seed_of
+from imbax.estimators.value_scale import as_dtype
 
 __all__ = ["ExplicitGradientOverSampler"]
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from sklearn.utils._param_validation import Interval
 
 from imbax.errors import InputError
-from imbax.estimators.base import padded, size
 from imbax.estimators.generative import GeneratorSampler
+from imbax.estimators.over_sampler import padded, size
 from imbax.methods import gamo
 from imbax.types import rows
 

@@ -14,9 +14,9 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from imbax.errors import InputError
-from imbax.estimators import weights
-from imbax.estimators.base import FIT, SAMPLE, OverSampler, padded, seed_of, stream
-from imbax.estimators.images import Scale
+from imbax.estimators import saving as weights
+from imbax.estimators.over_sampler import FIT, SAMPLE, OverSampler, padded, seed_of, stream
+from imbax.estimators.value_scale import Scale
 from imbax.types import rows
 
 __all__ = ["GeneratorSampler"]

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from imbax.estimators.base import SAMPLE, OverSampler, compiled, padded, size, stream
+from imbax.estimators.over_sampler import SAMPLE, OverSampler, compiled, padded, size, stream
 from imbax.methods.mc_ccr import mc_ccr
 
 __all__ = ["MCCCR"]

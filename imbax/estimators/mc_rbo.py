@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from imbax.estimators.base import OverSampler, compiled, padded, size
+from imbax.estimators.over_sampler import OverSampler, compiled, padded, size
 from imbax.methods.mc_rbo import mc_rbo
 
 __all__ = ["MCRBO"]

@@ -24,8 +24,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imbax.errors import InputError
-from imbax.estimators.base import refuse_several_targets, seed_of
 from imbax.estimators.classifier import check_validation
+from imbax.estimators.over_sampler import refuse_several_targets, seed_of
 from imbax.methods import mesa
 from imbax.methods.mesa import Config, Hparams, Transition
 

@@ -5,8 +5,8 @@ from numbers import Integral
 import jax
 from sklearn.utils._param_validation import Interval
 
-from imbax.estimators.base import padded
-from imbax.estimators.mixed import MixedOverSampler
+from imbax.estimators.categorical import MixedOverSampler
+from imbax.estimators.over_sampler import padded
 from imbax.methods.class_smote import class_smote
 
 __all__ = ["SMOTE"]
@@ -37,7 +37,7 @@ class SMOTE(MixedOverSampler):
         Columns of a table that are categories: positions, a mask, or names; "auto": those of a
         frame whose type says so. A new row has the one most frequent among its first parent's
         neighbours (SMOTE-NC), of several such that of nearer ones. A missing value is a category.
-        Distances: `imbax.estimators.mixed`.
+        Distances: `imbax.estimators.categorical`.
     random_state : int, RandomState instance or None, default=None
 
     Attributes

@@ -4,8 +4,8 @@ from numbers import Integral
 
 from sklearn.utils._param_validation import Interval
 
-from imbax.estimators.against_rest import AgainstRest
-from imbax.estimators.base import compiled
+from imbax.estimators.one_vs_rest import AgainstRest
+from imbax.estimators.over_sampler import compiled
 from imbax.methods.sugar import sugar
 
 __all__ = ["SUGAR"]

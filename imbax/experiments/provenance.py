@@ -19,7 +19,7 @@ import numpy as np
 import imbax
 from imbax.data.tabular import Dataset
 from imbax.engine.devices import usable_cores
-from imbax.experiments.plan import Protocol
+from imbax.experiments.tabular.plan import Protocol
 from imbax.methods import Method, get
 
 __all__ = ["cell_key", "configuration", "content_key", "environment"]

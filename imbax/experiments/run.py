@@ -20,16 +20,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-import imbax.experiments.ablation
-import imbax.experiments.peers  # noqa: F401  registers them
+import imbax.experiments.tabular.ablation
+import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.data.tabular import Dataset, DataUnavailable, make_dataset
 from imbax.errors import InputError
-from imbax.experiments import sizes
-from imbax.experiments.cells import Engine
 from imbax.experiments.lab import Lab
-from imbax.experiments.plan import Protocol
-from imbax.experiments.sharing import Share
+from imbax.experiments.processes import Share
 from imbax.experiments.suites import METHODS
+from imbax.experiments.tabular import padding as sizes
+from imbax.experiments.tabular.cells import Engine
+from imbax.experiments.tabular.plan import Protocol
 from imbax.methods import Method, get
 
 __all__ = ["Outcome", "evaluate", "run_suite", "with_starts"]

@@ -13,9 +13,9 @@ import toys
 
 from imbax.data.tabular import make_dataset
 from imbax.engine import compiled as programs
-from imbax.experiments import cells
-from imbax.experiments.cells import Engine, train_cell
-from imbax.experiments.plan import Protocol, plan
+from imbax.experiments.tabular import cells
+from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.methods import get, names
 from imbax.methods.refit import Hparams as Refit
 from imbax.training import RESAMPLE, advance, begin

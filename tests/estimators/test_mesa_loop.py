@@ -12,8 +12,8 @@ from sklearn.tree import DecisionTreeClassifier
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.estimators.mesa import Mesa, MESAClassifier, Sampler
-from imbax.experiments.cells import host_cell
-from imbax.experiments.plan import Protocol, plan
+from imbax.experiments.tabular.cells import host_cell
+from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.methods import Method
 from imbax.methods.mesa import Config
 

@@ -12,10 +12,10 @@ from sklearn.base import clone
 
 import imbax
 from imbax import BAGAN, GAMO, DeepSMOTE, InputError
-from imbax.estimators import images
-from imbax.estimators.base import FIT, SAMPLE, compiled, padded, stream
+from imbax.estimators import value_scale as images
 from imbax.estimators.generative import _epoch
-from imbax.estimators.images import scale_of
+from imbax.estimators.over_sampler import FIT, SAMPLE, compiled, padded, stream
+from imbax.estimators.value_scale import scale_of
 from imbax.methods import amdo, bagan, class_smote, gamo, mc_ccr, mc_rbo
 from imbax.methods.adasyn import adasyn
 from imbax.methods.borderline_smote import borderline_smote

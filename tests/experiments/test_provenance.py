@@ -19,8 +19,8 @@ import imbax
 from imbax import methods
 from imbax.data.tabular import make_dataset
 from imbax.experiments import provenance
-from imbax.experiments.plan import Protocol
 from imbax.experiments.provenance import cell_key, configuration, environment
+from imbax.experiments.tabular.plan import Protocol
 from imbax.methods import registry
 
 X, Y = toys.table(60, 20)
@@ -188,7 +188,7 @@ def test_a_method_typed_in_a_session_has_a_key():
     code = (
         "import imbax\n"
         "from imbax.experiments.provenance import cell_key\n"
-        "from imbax.experiments.plan import Protocol\n"
+        "from imbax.experiments.tabular.plan import Protocol\n"
         "from imbax.data.tabular import quickstart\n"
         "imbax.register('mine', host=lambda x, y, x_test, random_state: x_test[:, 0])\n"
         "from imbax.methods import get\n"
@@ -270,7 +270,7 @@ def test_the_key_is_the_same_in_another_process():
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import toys\n"
         "from imbax.data.tabular import make_dataset\n"
-        "from imbax.experiments.plan import Protocol\n"
+        "from imbax.experiments.tabular.plan import Protocol\n"
         "from imbax.experiments.provenance import cell_key\n"
         "from imbax.methods import get\n"
         "data = make_dataset(*toys.table(60, 20), name='toy')\n"

@@ -8,9 +8,9 @@ import toys
 
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
-from imbax.experiments.cells import Engine, train_cell
-from imbax.experiments.plan import Protocol, plan
-from imbax.experiments.records import records
+from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.experiments.tabular.records import records
 from imbax.methods import get, register, registry
 from imbax.methods import supervised as sv
 from imbax.methods.refit import Hparams, refit

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from imbax.engine.vectorize import Vectorized
-from imbax.experiments.cells import Engine
 from imbax.experiments.images.plan import ImagePlan
+from imbax.experiments.tabular.cells import Engine
 from imbax.methods import image_classifier
 from imbax.methods.codes import image_batch, variance_kept
 from imbax.methods.image_methods import ImageMethod

@@ -10,7 +10,7 @@ import numpy as np
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, ImageSplit, image_splits
 from imbax.errors import InputError
-from imbax.experiments.plan import run_key
+from imbax.experiments.tabular.plan import run_key
 from imbax.methods.image_classifier import AUGMENTATIONS, Config
 from imbax.methods.image_rows import ImageFacts
 from imbax.networks.autoencoder import DECODERS

@@ -16,23 +16,24 @@ from imbax.data.imbalance import COUNTS, Counts
 from imbax.engine.vectorize import Vectorized
 from imbax.errors import InputError
 from imbax.experiments import store
-from imbax.experiments.cells import Engine
-from imbax.experiments.images import cells, lab, report
+from imbax.experiments.images import cells, lab
 from imbax.experiments.images.plan import ImageProtocol, image_plan
 from imbax.experiments.images.records import SCHEMA, TESTS, image_records, unpack
-from imbax.experiments.images.report import write_image_report
-from imbax.experiments.images.tables import (
+from imbax.experiments.run import run_suite
+from imbax.experiments.tabular.cells import Engine
+from imbax.methods import deepsmote, image_classifier
+from imbax.methods.image_methods import IMAGE_METHODS, image_method
+from imbax.methods.image_rows import class_weights
+from imbax.networks.batch_norm import NormalizedNetwork
+from imbax.reports.images import report
+from imbax.reports.images.report import write_image_report
+from imbax.reports.images.tables import (
     image_summary,
     mean_scores,
     paired,
     readings_table,
     score_table,
 )
-from imbax.experiments.run import run_suite
-from imbax.methods import deepsmote, image_classifier
-from imbax.methods.image_methods import IMAGE_METHODS, image_method
-from imbax.methods.image_rows import class_weights
-from imbax.networks.batch_norm import NormalizedNetwork
 
 NAMES = ("ce", "weighted", "ros", "smote", "deepsmote", "deepsmote_permuted")
 PROTOCOL = ImageProtocol(

@@ -1,0 +1,5 @@
+"""The command line."""
+
+from imbax.cli.main import main
+
+__all__ = ["main"]

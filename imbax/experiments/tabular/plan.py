@@ -1,0 +1,212 @@
+"""A data set cut into runs: the arrays, with a leading axis of runs, that every method gets.
+
+Shapes follow from the data set and the protocol, not from which seeds are asked for, so that a
+run's numbers do not depend on its company; `sizes` rounds them up.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imbax.data.preprocess import SCALINGS, Scaling, condition, fit_principal_axes, scale
+from imbax.data.splits import (
+    Split,
+    repeated_splits,
+    rows_in_both,
+    stratified_splits,
+    withheld_rows,
+)
+from imbax.data.tabular import Dataset
+from imbax.engine.precision import PRECISIONS
+from imbax.errors import InputError
+from imbax.experiments.tabular import padding as rounded
+from imbax.methods import Facts
+
+__all__ = ["Plan", "Protocol", "plan", "run_key"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How every method of an experiment is trained and scored."""
+
+    folds: int = 4
+    epochs: int = 200
+    n_synth: str = "double"
+    valid_fraction: float = 0.2
+    scheme: str = "folds"
+    """"folds" of the rows that are not validation, or independent "repeats" of a 64/16/20 split."""
+    scaling: str = "min_max"
+    """"min_max" to [0, 1], or "z_score"."""
+    components: int | None = None
+    """Principal axes to project on after scaling; None: the features as they are."""
+    fit_on: str = "train"
+    """Rows that scaling and axes come from: "train", or "all" as the Adult experiment may have."""
+    precision: str = "float32"
+    """Of matrix products in a training's epochs: "float32" or "bfloat16"; scores are in float32."""
+
+    def __post_init__(self):
+        for field, allowed in (
+            ("scheme", ("folds", "repeats")),
+            ("scaling", tuple(SCALINGS)),
+            ("fit_on", ("train", "all")),
+            ("precision", PRECISIONS),
+        ):
+            if (given := getattr(self, field)) not in allowed:
+                raise InputError(f"{field}={given!r}, expected {' or '.join(map(repr, allowed))}")
+        if self.epochs < 1:
+            raise InputError(f"epochs={self.epochs}, expected at least 1; the paper has 200")
+        if self.n_synth not in ("double", "balance"):
+            raise InputError(f'n_synth={self.n_synth!r}, expected "double" or "balance"')
+
+
+class Plan(NamedTuple):
+    """A data set cut into R runs."""
+
+    dataset: Dataset
+    protocol: Protocol
+    seed: np.ndarray
+    """`[R]`."""
+    fold: np.ndarray
+    """`[R]`."""
+    splits: list[Split]
+    x: np.ndarray
+    """`[N, d]` float32."""
+    shared: tuple[np.ndarray, np.ndarray]
+    """`x` and the labels, float32, with rows and columns of zeros: what all runs share."""
+    runs: dict[str, Any]
+    """Leaves `[R, ...]`: keys, padded row indices and weights of each part, padded scaling."""
+    facts: Facts
+    test_rows_in_train: np.ndarray
+    """`[R]`."""
+    scalings: list[Scaling]
+
+    def features(self, run: int, rows: np.ndarray) -> np.ndarray:
+        """`[m, d']` float32: rows `[m]` as the models of a run see them, without padding."""
+        return scale(self.x[rows], self.scalings[run])
+
+
+def plan(
+    dataset: Dataset,
+    seeds: Sequence[int],
+    protocol: Protocol,
+    splits: Sequence[tuple] | None = None,
+) -> Plan:
+    """Cut the data set; see `stratified_splits` and `repeated_splits` for errors.
+
+    Args:
+      dataset: rows and labels.
+      seeds: the seeds wanted; each gives `protocol.folds` runs.
+      protocol: how.
+      splits: the user's own (train, valid, test) index arrays, folds of each seed, instead.
+    """
+    parts, seed, fold = [], [], []
+    for s in seeds:
+        own = [Split(*map(np.asarray, split)) for split in splits] if splits else None
+        folds = own or _splits(dataset, s, protocol)
+        parts += folds
+        seed += [s] * len(folds)
+        fold += range(len(folds))
+    x = condition(dataset.x)
+    scalings = [_fit_scaling(x, part, protocol) for part in parts]
+    regular = splits is None and dataset.groups is None and protocol.scheme == "folds"
+    sizes = rounded.part_sizes(dataset, parts, protocol.folds, protocol.valid_fraction, regular)
+    n_rows, n_columns = rounded.rows(len(x)), rounded.columns(x.shape[1], len(x))
+    runs = {
+        "key": jnp.stack([run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
+        **{
+            name: np.stack(
+                [_zeros_after(getattr(scaling, name), n_columns) for scaling in scalings]
+            )
+            for name in Scaling._fields
+            if getattr(scalings[0], name) is not None
+        },
+    }
+    indices = {name: [getattr(part, name) for part in parts] for name in Split._fields}
+    if dataset.keep is not None:
+        sizes["withheld"] = sizes["minority"]
+        indices["withheld"] = [
+            withheld_rows(dataset.y, part, seed=s) for part, s in zip(parts, seed, strict=True)
+        ]
+    for name, rows in indices.items():
+        padded = [_pad(index, sizes[name]) for index in rows]
+        runs[name], runs[f"{name}_w"] = (np.stack(leaves) for leaves in zip(*padded, strict=True))
+    minority = sizes["minority"]
+    facts = Facts(
+        features=protocol.components or n_columns,
+        max_minority=minority,
+        max_synth=(
+            minority
+            if protocol.n_synth == "double"
+            else sizes["train"] * (len(dataset.classes) - 1)
+        ),
+        n_synth=protocol.n_synth,
+        epochs=protocol.epochs,
+        classes=len(dataset.classes),
+        precision=protocol.precision,
+    )
+    shared_rows = np.array([rows_in_both(dataset.x, part.train, part.test) for part in parts])
+    return Plan(
+        dataset,
+        protocol,
+        seed=np.array(seed),
+        fold=np.array(fold),
+        splits=parts,
+        x=x,
+        shared=(
+            _zeros_after(_zeros_after(x, n_rows).T, n_columns).T,
+            _zeros_after(dataset.y.astype(np.float32), n_rows),
+        ),
+        runs=runs,
+        facts=facts,
+        test_rows_in_train=shared_rows,
+        scalings=scalings,
+    )
+
+
+def _splits(dataset, seed, protocol):
+    if protocol.scheme == "folds":
+        if dataset.keep is not None:
+            raise InputError(f"{dataset.name} keeps some minority rows: use scheme 'repeats'")
+        return stratified_splits(
+            dataset.y,
+            seed=seed,
+            folds=protocol.folds,
+            valid_fraction=protocol.valid_fraction,
+            groups=dataset.groups,
+        )
+    if dataset.groups is not None:
+        raise InputError(f"{dataset.name} has groups, which 'repeats' would cut: use 'folds'")
+    return repeated_splits(dataset.y, seed=seed, repeats=protocol.folds, keep=dataset.keep)
+
+
+def _fit_scaling(x, part, protocol):
+    rows = part.train if protocol.fit_on == "train" else np.concatenate(part)
+    scaling = SCALINGS[protocol.scaling](x[rows])
+    if protocol.components is None:
+        return scaling
+    if not 1 <= protocol.components <= min(x[rows].shape):
+        raise InputError(
+            f"components={protocol.components}, expected 1 to {min(x[rows].shape)}, the fewer of "
+            "rows and features"
+        )
+    return fit_principal_axes(x[rows], scaling, protocol.components)
+
+
+def run_key(seed: int, fold: int) -> jax.Array:
+    """The random key of a run; its other random numbers all follow from it."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), seed), fold)
+
+
+def _zeros_after(values, size):
+    """Zeros appended along the first axis."""
+    return np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), values.dtype)])
+
+
+def _pad(index, size):
+    w = np.zeros(size, np.float32)
+    w[: len(index)] = 1
+    return np.pad(index, (0, size - len(index))).astype(np.int32), w

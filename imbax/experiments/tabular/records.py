@@ -1,0 +1,191 @@
+"""From a cell's result to the records that are stored: test scores, curves, where points went."""
+
+import io
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imbax.experiments.store import METRICS
+from imbax.experiments.tabular.cells import CellResult
+from imbax.experiments.tabular.plan import Plan
+from imbax.methods import Method
+from imbax.metrics.confusion import (
+    average_class_specific_accuracy,
+    confusion_matrix,
+    geometric_mean,
+    macro_f1,
+)
+from imbax.metrics.ranking import (
+    average_precision,
+    macro_average_precision,
+    precision_at_recall,
+    roc_auc,
+)
+
+__all__ = ["records"]
+
+
+def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[dict[str, Any]]:
+    """One record per run, as the store keeps it. Test rows are scored here, and only here."""
+    metrics, rows = _test_metrics(plan, method, result), []
+    movements = [_movement(plan, result, r) for r in range(len(plan.splits))]
+    # The run whose points are kept to be drawn: the first in which they moved, if any did.
+    drawn = next((r for r, (_, move, _) in enumerate(movements) if move > 0), 0)
+    held_out = not method.refits  # validation rows that were trained on say nothing
+    for r, part in enumerate(plan.splits):
+        y, score = plan.dataset.y[part.test], result.test_score[r]
+        start, move, outside = movements[r]
+        rows.append(
+            {
+                "suite": suite,
+                "dataset": plan.dataset.name,
+                "method": method.name,
+                "fold": int(plan.fold[r]),
+                "seed": int(plan.seed[r]),
+                **{name: float(value[r]) for name, value in metrics.items()},
+                "diverged": bool(result.diverged[r]),
+                "fallback": _fallback(result, r),
+                "epoch": int(result.best_epoch[r]),
+                "validation_average_precision": float(result.best_score[r]) if held_out else np.nan,
+                "n_train": len(part.train),
+                "n_valid": len(part.valid),
+                "n_test": len(part.test),
+                "n_minority": _minority(plan, part.train),
+                "test_rows_in_train": int(plan.test_rows_in_train[r]),
+                "x_synth_move": move,
+                "x_synth_outside": outside,
+                "test_y": y.astype(np.int8),
+                "test_score": score.astype(np.float32).ravel(),
+                "train_curve": _curve(result, "train_loss", r),
+                "valid_curve": _curve(result, "valid_score", r, known=held_out),
+                "monitored": _monitored(result, r),
+                "plane": _plane(plan, result, r) if r == drawn and start else None,
+            }
+        )
+    return rows
+
+
+def _minority(plan, rows):
+    """How many rows are of the minority, or of the rarest of several classes."""
+    counts = np.bincount(plan.dataset.y[rows], minlength=2)
+    return int(counts[1] if plan.facts.classes == 2 else counts.min())
+
+
+def _test_metrics(plan, method, result):
+    """Each metric of the test rows, `[R]`; NaN for runs that diverged.
+
+    Run by run, so that how a sum is rounded does not depend on how many there are.
+    """
+    values = []
+    for r, score in enumerate(result.test_score):
+        w = plan.runs["test_w"][r]
+        padding = ((0, len(w) - len(score)), *[(0, 0)] * (score.ndim - 1))
+        scores = np.pad(score.astype(np.float32), padding)
+        y = plan.dataset.y[plan.runs["test"][r]].astype(np.float32)
+        if plan.facts.classes == 2:
+            found = _metrics(scores, y, w)
+        else:
+            found = _class_metrics(scores, y, w, of_logits=method.scores == "logit")
+        values.append(jax.device_get(found))
+    values = jax.tree.map(lambda *leaves: np.stack(leaves), *values)
+    nothing = np.full(len(result.diverged), np.nan)
+    return {name: np.where(result.diverged, np.nan, values.get(name, nothing)) for name in METRICS}
+
+
+@jax.jit
+def _metrics(scores, y, w):
+    values = {
+        "average_precision": average_precision(scores, y, w),
+        "roc_auc": roc_auc(scores, y, w),
+    }
+    for percent in (75, 50, 25):
+        name = f"precision_at_recall_{percent}"
+        values[name] = precision_at_recall(scores, y, w, recall=percent / 100)
+    return values
+
+
+@partial(jax.jit, static_argnames="of_logits")
+def _class_metrics(scores, y, w, of_logits):
+    """Of scores `[n, K]`."""
+    scores, classes = jax.nn.softmax(scores) if of_logits else scores, jnp.arange(scores.shape[1])
+    areas = jax.lax.map(lambda c: roc_auc(scores[:, c], (y == c).astype(w.dtype), w), classes)
+    matrix = confusion_matrix(y, scores.argmax(1), len(classes), w)
+    return {
+        "average_precision": macro_average_precision(scores, y, w),
+        "roc_auc": jnp.nanmean(areas),
+        "balanced_accuracy": average_class_specific_accuracy(matrix),
+        "g_mean": geometric_mean(matrix),
+        "macro_f1": macro_f1(matrix),
+    }
+
+
+def _curve(result, name, r, known=True):
+    if result.curves is None or not known:
+        return np.zeros(0, np.float32)
+    return getattr(result.curves, name)[r]
+
+
+def _monitored(result, r):
+    monitored = {} if result.curves is None else result.curves.monitored
+    return {name: values[r] for name, values in monitored.items()}
+
+
+def _fallback(result, r):
+    """Whether the sampler's rule failed on this run."""
+    return result.fallback is not None and bool(result.fallback[r])
+
+
+def _points(result, r, width):
+    points = None if result.progress is None else result.progress.best.points
+    if points is None:
+        return None
+    real = points.w[r] > 0
+    return points.start[r][real, :width], points.now[r][real, :width]
+
+
+def _movement(plan, result, r):
+    """Whether there are points, their root mean square way, and the share outside the box."""
+    train = plan.features(r, plan.splits[r].train)
+    points = _points(result, r, train.shape[1])
+    if points is None or not len(points[0]):
+        return False, float("nan"), float("nan")
+    start, now = points
+    outside = (now < train.min(0) - 1e-6) | (now > train.max(0) + 1e-6)
+    way = np.sqrt(((now - start) ** 2).sum(1).mean())
+    return True, float(way), float(outside.any(1).mean())
+
+
+def _plane(plan, result, r, cells=60):
+    """Training rows, points and probabilities on the training rows' first two principal axes.
+
+    None of several classes, whose probabilities are no plane.
+    """
+    from sklearn.decomposition import PCA
+
+    if plan.facts.classes > 2:
+        return None
+    train = plan.features(r, plan.splits[r].train)
+    start, end = _points(result, r, train.shape[1])
+    axes = PCA(2, random_state=0).fit(train)
+    flat = {"x": axes.transform(train), "start": axes.transform(start), "end": axes.transform(end)}
+    every = np.concatenate(list(flat.values()))
+    low, high = every.min(0), every.max(0)
+    grid_x, grid_y = (np.linspace(low[i], high[i], cells) for i in (0, 1))
+    corners = np.stack(np.meshgrid(grid_x, grid_y), -1).reshape(-1, 2)
+    params = jax.tree.map(lambda leaf: leaf[r], result.progress.best.params)
+    x = np.zeros((len(corners), plan.facts.features), np.float32)
+    x[:, : train.shape[1]] = axes.inverse_transform(corners)
+    logits = result.program.apply(params, x)
+    packed = io.BytesIO()
+    np.savez_compressed(
+        packed,
+        y=plan.dataset.y[plan.splits[r].train],
+        grid_x=grid_x,
+        grid_y=grid_y,
+        probability=np.asarray(jax.nn.sigmoid(logits)).reshape(cells, cells),
+        **flat,
+    )
+    return packed.getvalue()

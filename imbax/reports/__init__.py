@@ -1,0 +1,1 @@
+"""Reports: they read stored runs and say what these show."""

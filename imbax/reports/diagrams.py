@@ -1,0 +1,110 @@
+"""Figures of a table of scores [dataset x method]: critical differences and profiles.
+
+As in ``figures``, each function writes ``path`` and returns it, or returns None and writes nothing
+where there is nothing to draw. Only datasets with a score of every method count.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from imbax.reports.drawing import INK, LEGEND, OWN_COLOUR, new_figure, save, styles_of
+from imbax.statistics import profiles
+from imbax.statistics import ranks as statistics
+
+__all__ = ["critical_difference", "performance_profiles"]
+
+_MOST_LINES = 12
+_LARGEST_FACTOR = 8
+
+
+def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
+    """Demsar's diagram: mean ranks on an axis, bars join methods that Nemenyi's test does not.
+
+    A bar joins methods whose mean ranks lie within the critical difference at the 5% level.
+    """
+    full = scores.dropna()
+    n, k = full.shape
+    if n < 2 or k < 3:
+        return None
+    # Imported here because it brings pyplot and statsmodels with it.
+    from scikit_posthocs import critical_difference_diagram
+
+    ranks = statistics.mean_ranks(full)
+    ranks.index = [_label(name) for name in ranks.index]
+    apart = statistics.critical_difference(k, n)
+    gaps = np.abs(np.subtract.outer(ranks.to_numpy(), ranks.to_numpy()))
+    # The diagram takes p-values and compares them with 0.05; only the side counts.
+    same = pd.DataFrame(np.where(gaps > apart, 0.0, 1.0), index=ranks.index, columns=ranks.index)
+    figure, (ax,) = new_figure(7.2, 4, 1)
+    ax.grid(False)
+    styles = styles_of(scores.columns)
+    drawn = critical_difference_diagram(
+        ranks,
+        same,
+        ax=ax,
+        label_fmt_left="{label}  {rank:.2f}",
+        label_fmt_right="{rank:.2f}  {label}",
+        label_props={"fontsize": 9},
+        marker_props={"s": 18},
+        elbow_props={"linewidth": 1},
+        crossbar_props={"color": INK, "linewidth": 2.5, "solid_capstyle": "butt"},
+        color_palette={
+            _label(name): style["color"] if name in OWN_COLOUR else INK
+            for name, style in styles.items()
+        },
+        text_h_margin=0.03 * float(ranks.max() - ranks.min() + 0.1),
+    )
+    low = float(ranks.min())
+    (scale,) = ax.plot([low, low + apart], [1.5, 1.5], color=INK, linewidth=1, marker="|")
+    ax.text(low, 1.75, f"critical difference {apart:.2f}", fontsize=9, color=INK)
+    for line in (*drawn["elbows"], scale):
+        line.set_clip_on(False)
+    ax.spines["top"].set(visible=True, color="#999999")
+    bottom = min(label.get_position()[1] for label in drawn["labels"])
+    ax.set_ylim(bottom - 0.5, 2.2)
+    figure.set_size_inches(7.2, 0.25 * (3 - bottom) + 0.4)
+    figure.suptitle(f"Mean rank over {n} datasets, 1 = best", color=INK, fontsize=11)
+    return save(figure, path)
+
+
+def performance_profiles(
+    scores: pd.DataFrame, path: Path, *, first: Sequence[str] = ()
+) -> Path | None:
+    """Dolan and More's profiles: left as Figure 3 of the paper draws them, right classical.
+
+    At most twelve methods are drawn: those in ``first``, then those with the largest area.
+    """
+    if not profiles.drawable(scores) or scores.shape[1] < 2:
+        return None
+    area = profiles.areas(scores).sort_values(ascending=False, kind="stable")
+    area = pd.concat([area[area.index.isin(first)], area[~area.index.isin(first)]])[:_MOST_LINES]
+    factors = np.geomspace(1, _LARGEST_FACTOR, 241)
+    as_drawn = profiles.profile(scores, np.linspace(0, 1, 401))
+    classical = profiles.cost_profile(profiles.costs(scores), factors)
+    figure, (left, right) = new_figure(9.6, 4.2, 2)
+    lines, labels = [], []
+    styles = styles_of(scores.columns)
+    for method in area.sort_values(ascending=False, kind="stable").index:
+        (line,) = left.step(as_drawn.index, as_drawn[method], where="pre", **styles[method])
+        right.step(classical.index, classical[method], where="post", **styles[method])
+        lines.append(line)
+        labels.append(f"{_label(method)}  {area[method]:.3f}")
+    left.set(xlabel="θ", ylabel="Share of datasets", xlim=(0, 1), ylim=(0, 1.02))
+    left.set_title("score ≥ θ · best score")
+    right.set(xlabel="τ", xlim=(1, _LARGEST_FACTOR), ylim=(0, 1.02))
+    right.set_xscale("log", base=2)
+    right.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+    right.set_title("best score / score ≤ τ")
+    figure.legend(
+        lines, labels, loc="outside right center", title="area under the left curve", **LEGEND
+    ).get_title().set(fontsize=9, color=INK)
+    return save(figure, path)
+
+
+def _label(name: str) -> str:
+    """The name as matplotlib shows it: no formula between $ signs, no name hidden for its _."""
+    name = name.replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name

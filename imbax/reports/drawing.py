@@ -1,0 +1,137 @@
+"""What all figures share: colours and lines of methods, an empty figure, legend, file."""
+
+import math
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imbax.reports.tabular.tables import in_order
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "FAINT",
+    "INK",
+    "LEGEND",
+    "OWN_COLOUR",
+    "add_legend",
+    "log_scale",
+    "new_figure",
+    "rgb",
+    "root_scale",
+    "save",
+    "styles_of",
+]
+
+# Okabe and Ito's palette, without its yellow, which is hard to see as a line on white.
+OWN_COLOUR = {
+    "explicit_gradient": "#D55E00",
+    "explicit_gradient_frozen": "#E69F00",
+    "ce": "#0072B2",
+    "ce_long": "#56B4E9",
+}
+_OTHER_COLOURS = ("#009E73", "#CC79A7", "#000000", "#999999")
+_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+INK, FAINT = "#333333", "#E4E4E4"
+LEGEND = {"frameon": False, "fontsize": 9, "labelcolor": INK}
+
+
+def styles_of(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and line of each method, in the order of the legend."""
+    looks = list(product(_DASHES, _OTHER_COLOURS))
+    styles, others = {}, 0
+    for method in in_order(methods):
+        if method in OWN_COLOUR:
+            styles[method] = {"color": OWN_COLOUR[method], "linewidth": 2.2, "zorder": 3}
+        else:
+            dashes, colour = looks[others % len(looks)]
+            styles[method] = {"color": colour, "linewidth": 1.3, "linestyle": dashes}
+            others += 1
+    return styles
+
+
+def new_figure(
+    width: float,
+    height: float,
+    panels: int,
+    widths: Sequence[float] | None = None,
+    *,
+    columns: int | None = None,
+) -> "tuple[Figure, list[Axes]]":
+    """An empty figure and its panels, in one row unless ``columns`` says how many share one."""
+    # A figure of its own instead of pyplot: nothing global, any thread, no window.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    columns = columns or panels
+    grid = figure.subplots(-(-panels // columns), columns, squeeze=False, width_ratios=widths)
+    axes = list(grid.flat)
+    for ax in axes[panels:]:
+        ax.remove()
+    axes = axes[:panels]
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[["left", "bottom"]].set_color("#999999")
+        ax.tick_params(color="#999999", labelcolor=INK, labelsize=9)
+        ax.xaxis.label.set_color(INK)
+        ax.yaxis.label.set_color(INK)
+        ax.title.set(color=INK, fontsize=11)
+        ax.grid(color=FAINT, linewidth=0.7)
+        ax.set_axisbelow(True)
+    return figure, axes
+
+
+def add_legend(figure: "Figure", ax: "Axes") -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", **LEGEND)
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour)
+
+
+def save(figure: "Figure", path: Path) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Without the version of matplotlib the same runs give the same bytes.
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    return path
+
+
+def log_scale(ax: "Axes") -> None:
+    """A logarithmic y axis with plain numbers at 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.tick_params(which="minor", color=FAINT)
+
+
+def root_scale(ax: "Axes", most_x: float, most_y: float) -> None:
+    """Both axes as square roots, from 0 to a little above the largest share on each.
+
+    Ticks are at 1, 2.5 and 5 times powers of ten, those of x, whose labels lie side by side,
+    further apart.
+    """
+    root = {"functions": (lambda share: np.sqrt(np.maximum(share, 0)), np.square)}
+    ax.set_xscale("function", **root)
+    ax.set_yscale("function", **root)
+    # Where all shares are 0 the axis still has a length.
+    top_x, top_y = (min(1.1 * most, 1) or 1 for most in (most_x, most_y))
+    ax.set(xlim=(0, top_x), ylim=(0, top_y))
+    for axis, top, apart in ((ax.xaxis, top_x, 0.25), (ax.yaxis, top_y, 0.13)):
+        power = math.floor(math.log10(top))
+        powers, ticks = range(power - 2, power + 1), [0.0]
+        for share in (digits * 10.0**power for power in powers for digits in (1, 2.5, 5)):
+            if share <= top and np.sqrt(share) - np.sqrt(ticks[-1]) > apart * np.sqrt(top):
+                ticks.append(share)
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])

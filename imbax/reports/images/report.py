@@ -1,0 +1,242 @@
+"""A report of a suite of images: scores beside the paper's, what was made, what was mistaken."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from imbax.errors import InputError
+from imbax.experiments import store
+from imbax.experiments.images.records import SCHEMA, TESTS, unpack
+from imbax.methods.image_methods import IMAGE_METHODS
+from imbax.reports.compare import over_datasets
+from imbax.reports.comparisons import count, ranking
+from imbax.reports.images import figures
+from imbax.reports.images.tables import (
+    against_controls,
+    image_summary,
+    mean_scores,
+    readings_table,
+    score_table,
+)
+from imbax.reports.tabular.report import manifests_of, plain, timings
+from imbax.reports.tabular.tables import markdown, timing_table
+
+__all__ = ["holds_images", "write_image_report"]
+
+_UNLIKE = """**These results are of more than one protocol or of different images; methods should
+not be compared.** Run all of them with one command."""
+_COLLAPSED = 0.1
+_SHOWN = 6
+
+_METRICS_IN_WORDS = """In percent, mean ± SD over runs (folds and seeds). ACSA is the mean recall of
+the classes, G-mean the root of mean recall times mean specificity, F1 the mean over classes. The
+balanced test part has as many images of each class; on it ACSA is plain accuracy. Columns marked
+*paper* are the figures printed in arXiv 2105.02340 (balanced: its journal version), of another
+recipe and other splits; `?` marks a G-mean there that no classifier can have, being above
+√(ACSA)."""
+
+
+def write_image_report(folders: Iterable[Path], out: Path) -> Path:
+    """Write ``<out>/report.md`` about the runs of all folders, with tables and figures beside it.
+
+    Returns the report's path. Raises ``InputError`` when the folders hold no result.
+    """
+    folders, out = [Path(folder) for folder in folders], Path(out)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        runs = store.read(folders, schema=SCHEMA, arrays=True)
+        provenance = store.read_provenance(folders)
+    remarks = list(dict.fromkeys(str(warning.message) for warning in caught))
+    if runs.empty:
+        raise InputError(f"no results in {', '.join(map(str, folders))}; run an experiment first")
+    runs = _in_order(runs)
+    summary = image_summary(runs)
+    folder = out / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    small = [name for name in runs if runs[name].map(np.isscalar).all()]
+    for name, table in (("runs", runs[small].drop(columns="looks")), ("summary", summary)):
+        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    scores = mean_scores(runs)
+    scores.to_csv(folder / "scores.csv", lineterminator="\n")
+    timing_table(provenance).to_csv(folder / "timings.csv", index=False, lineterminator="\n")
+    manifests = manifests_of([*folders, out])
+    abouts = {name: [one for one in provenance if one["dataset"] == name] for name in scores.index}
+    alike = {name: _alike(mine) for name, mine in abouts.items()}
+    sections = [
+        "# Report",
+        _what_was_run(runs, provenance, manifests, remarks),
+        _over_sets(scores.loc[[name for name in abouts if alike[name]]], out),
+    ]
+    for dataset, rows in runs.groupby("dataset", sort=False):
+        about = abouts[dataset][0]
+        classes = about["dataset_facts"]["classes"]
+        sections += [
+            f"## {dataset}",
+            _counts(about, rows),
+            _METRICS_IN_WORDS,
+            "" if alike[dataset] else _UNLIKE,
+            *(score_table(summary, dataset, test) for test in TESTS),
+            against_controls(rows) if alike[dataset] else "",
+            readings_table(rows, about["dataset_facts"]["train"]),
+            _collapse(rows, classes),
+            _pictures(rows, classes, out, dataset),
+        ]
+    sections += [_methods(provenance), timings(provenance)]
+    path = out / "report.md"
+    text = "\n\n".join(section.strip() for section in sections if section) + "\n"
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def holds_images(folders: Iterable[Path]) -> bool:
+    """Whether the results in the folders are of images, by the first of each; False for none.
+
+    Raises ``InputError`` where only some are.
+    """
+    first = [next(Path(folder).glob("runs/*/*/*.parquet"), None) for folder in folders]
+    kinds = {"looks" in pq.read_schema(path).names for path in first if path}
+    if len(kinds) > 1:
+        raise InputError("results of images and of tables in one report; name folders of one kind")
+    return kinds == {True}
+
+
+def _alike(provenance):
+    """Whether all results of a dataset are of one protocol and of the same images."""
+    seen = {(plain(one["config"]), one["dataset_facts"]["fingerprint"]) for one in provenance}
+    return len(seen) == 1
+
+
+def _over_sets(scores, out):
+    """Empty for few sets."""
+    if not (diagrams := over_datasets(scores, out)):
+        return ""
+    text = (
+        "By mean ACSA on the balanced test, [scores.csv](tables/scores.csv), which `imbax compare` "
+        "reads. Sets made of the same images are not independent of each other."
+    )
+    return "\n\n".join(["## Over all sets", text, ranking(scores), diagrams])
+
+
+def _in_order(runs):
+    names = dict.fromkeys([*IMAGE_METHODS, *sorted(set(runs["method"]))])
+    rank = {name: number for number, name in enumerate(names)}
+    keys = runs.assign(rank=runs["method"].map(rank))
+    order = keys.sort_values(["dataset", "rank", "seed", "fold"], kind="stable").index
+    return runs.loc[order].reset_index(drop=True)
+
+
+def _what_was_run(runs, provenance: Sequence[dict[str, Any]], manifests, remarks):
+    n_methods, n_seeds = runs["method"].nunique(), runs["seed"].nunique()
+    lines = [
+        f"- {count(len(runs), 'run')}: {count(n_methods, 'method')}, {count(n_seeds, 'seed')}, "
+        f"{count(runs['fold'].nunique(), 'fold')}",
+        "- One classifier for all methods, and under one protocol as many steps for each; the last "
+        "epoch counts. Test images were scored once and played no part in any choice.",
+    ]
+    for title, name in (("Protocol", "config"), ("Ran on", "environment")):
+        texts = dict.fromkeys(plain(one[name]) for one in provenance)
+        lines += [f"- {title}: {text}" for text in texts]
+    diverged = runs[runs["diverged"]].groupby("method").size()
+    lines += [f"- {method}: {count(n, 'run')} diverged, left out" for method, n in diverged.items()]
+    for manifest in manifests:
+        for name, verb in (("skipped", "was skipped"), ("failed", "failed")):
+            lines += [f"- {what} {verb}: {why}" for what, why in manifest.get(name, {}).items()]
+    lines += [f"- {remark}" for remark in remarks]
+    commands = dict.fromkeys(c for manifest in manifests for c in manifest.get("commands", []))
+    return "\n".join(["## What was run", "", *lines, "", "```", *commands, "```"])
+
+
+def _counts(about, rows):
+    facts = about["dataset_facts"]
+    height, width, channels = facts["shape"]
+    text = (
+        f"Images of {height} x {width} x {channels}. Training images per class: "
+        f"{', '.join(map(str, facts['train']))}; test images {rows['n_test'].iloc[0]} (balanced). "
+        f"Split of the first run: `{facts['splits'][0][:12]}`."
+    )
+    notices = [f"- {notice}" for notice in dict.fromkeys(facts["notices"])]
+    single = [name for name, n in zip(facts["classes"], facts["train"], strict=True) if n == 1]
+    if single:
+        notices.append(f"- one training image of {', '.join(single)}: SMOTE can only repeat it")
+    return "\n".join([text, "", *notices]) if notices else text
+
+
+def _collapse(rows, classes):
+    lines = []
+    for method, mine in rows.groupby("method", sort=False):
+        kept = [one for one in mine["variance_kept"] if len(one)]
+        if not kept:
+            continue
+        mean = np.mean(kept, 0)
+        low = [f"{classes[c]} ({mean[c]:.2f})" for c in np.flatnonzero(mean < _COLLAPSED)]
+        if low:
+            lines.append(f"- {method} has collapsed on {', '.join(low)}: variance kept below 0.1")
+    return "\n".join(lines)
+
+
+def _pictures(rows, classes, out, dataset):
+    parts, made, strips = [], {}, {}
+    first = rows.drop_duplicates("method").set_index("method")
+    stem = out / "figures" / store.safe_name(dataset)
+    path = lambda name: stem.with_name(f"{stem.name}_{name}.png")  # noqa: E731
+    for method, looks in first["looks"].items():
+        looks = unpack(looks)
+        if "generated" not in looks:
+            continue
+        made.setdefault("real", looks["real"][:, :_SHOWN])
+        made[method] = looks["generated"][:, :_SHOWN]
+        if "reconstruction" in looks:
+            blocks = {"real": looks["real"], "reconstructed": looks["reconstruction"]}
+            blocks["generated"] = looks["generated"]
+            figures.sheet(blocks, classes, path(f"{method}_sheet"))
+            parts.append((f"`{method}`: real images, their reconstructions, new images",
+                          f"{method}_sheet"))  # fmt: skip
+            strips[method] = looks["strip"]
+    if made:
+        figures.sheet(made, classes, path("generated"))
+        parts.insert(
+            0, ("what each method makes anew; the largest class gets nothing", "generated")
+        )
+    for method, strip in strips.items():
+        figures.sheet({f"{method}: from one image to another": strip}, classes,
+                      path(f"{method}_strip"))  # fmt: skip
+        parts.append((f"`{method}`: between the codes of two images", f"{method}_strip"))
+    matrices = {
+        method: np.sum(mine["balanced_confusion"].tolist(), 0).reshape(len(classes), -1)
+        for method, mine in rows.groupby("method", sort=False)
+    }
+    figures.confusions(matrices, classes, path("confusion"))
+    parts.append(("confusion matrices, balanced test, all runs", "confusion"))
+    for column, title, name in (
+        ("loss", "classifier's training loss", "classifier"),
+        ("generator_loss", "generator's training loss", "generator"),
+    ):
+        losses = {
+            method: _stacked(mine[column])
+            for method, mine in rows.groupby("method", sort=False)
+            if mine[column].map(len).max()
+        }
+        if losses:
+            figures.curves(losses, title, path(name))
+            parts.append((title, name))
+    images = [f"{text[0].upper()}{text[1:]}:\n\n![{text}](figures/{path(name).name})"
+              for text, name in parts]  # fmt: skip
+    return "\n\n".join(["### Pictures", *images])
+
+
+def _stacked(lists):
+    size = max(map(len, lists))
+    return np.stack([np.pad(one, (0, size - len(one)), constant_values=np.nan) for one in lists])
+
+
+def _methods(provenance):
+    facts = {one["method"]: one["method_facts"] for one in provenance}
+    names = [name for name in IMAGE_METHODS if name in facts] or list(facts)
+    table = pd.DataFrame.from_dict(facts, orient="index")
+    table = table.loc[names, ["title", "paper", "kind", "sees", "note"]].rename_axis("method")
+    return f"## Methods\n\n{markdown(table)}"

@@ -1,0 +1,265 @@
+"""Tables and report of the suite `sine`."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from imbax.experiments.provenance import environment
+from imbax.experiments.sine.problem import METHODS, Config, Result, grid
+from imbax.reports.sine import figures
+from imbax.reports.tabular.tables import markdown
+from imbax.statistics.ranks import compare, holm
+
+__all__ = ["runs_table", "setting_name", "summary_table", "write_sine_report"]
+
+_OURS, _FROZEN, _BASELINE = METHODS[:3]
+
+_METHODS = """Errors are mean squared errors on 501 evenly spaced x, which no method sees.
+
+- `explicit_gradient`: from θ₀; moves the synthetic points by the validation points' gradient.
+- `explicit_gradient_frozen`: the same with η₂ = 0. Only the movement is missing.
+- `train_valid`: the network on training and validation points together, the paper's baseline.
+- `train`: the network on the training points alone.
+- `theta_0`: that network after its first updates, from which the first two start.
+
+All methods of a seed share the points and the initial network, and all but `theta_0` get as many
+updates."""
+
+
+def setting_name(config: Config, base: Config) -> str:
+    """What differs from the base, or "paper"."""
+    changed = [
+        f"{field}={value}"
+        for field, value in config._asdict().items()
+        if value != getattr(base, field)
+    ]
+    return " ".join(changed) or "paper"
+
+
+def runs_table(results: Mapping[str, Result]) -> pd.DataFrame:
+    """One row per setting, seed and method."""
+    rows = [
+        pd.DataFrame(
+            {
+                "setting": name,
+                "seed": np.repeat(np.arange(len(result.error)), len(METHODS)),
+                "method": np.tile(METHODS, len(result.error)),
+                "test_error": np.ravel(result.error).astype(float),
+                "valid_error": np.ravel(result.valid_error).astype(float),
+            }
+        )
+        for name, result in results.items()
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per setting and method, over the seeds that did not diverge.
+
+    `median`, `q25`, `q75`, `mean`, `sd` are of the test error, `valid_median` of the validation
+    error. The other columns set Explicit Gradient against the row's method on the same seeds:
+    `difference` is the median of its test error minus the method's, `wins` and `losses` are the
+    seeds where it is lower and higher, `p_value` is Wilcoxon's, two-sided, and `p_holm` that
+    corrected over the setting's methods.
+    """
+    finite = runs.replace([np.inf, -np.inf], np.nan)
+    cells = finite.groupby(["setting", "method"], sort=False)
+    error = cells["test_error"]
+    summary = pd.DataFrame(
+        {
+            "n": error.count(),
+            "diverged": error.size() - error.count(),
+            "median": error.median(),
+            "q25": error.quantile(0.25),
+            "q75": error.quantile(0.75),
+            "mean": error.mean(),
+            "sd": error.std(ddof=1),
+            "valid_median": cells["valid_error"].median(),
+        }
+    )
+    against = {}
+    for setting, rows in finite.groupby("setting", sort=False):
+        # Comparisons take higher as better.
+        scores = -rows.pivot(index="seed", columns="method", values="test_error")
+        found = {rival: compare(scores, _OURS, rival) for rival in METHODS if rival != _OURS}
+        p_holm = holm([one.p_value for one in found.values()])
+        for (rival, one), p in zip(found.items(), p_holm, strict=True):
+            against[setting, rival] = (
+                *(-one.median_difference, one.wins, one.losses, one.p_value, p),
+            )
+    columns = ["difference", "wins", "losses", "p_value", "p_holm"]
+    other = pd.DataFrame.from_dict(against, orient="index", columns=columns)
+    other.index = pd.MultiIndex.from_tuples(other.index)
+    summary = summary.join(other.reindex(summary.index))
+    return summary.astype({"wins": "Int64", "losses": "Int64"}).reset_index()
+
+
+def write_sine_report(
+    results: Mapping[Config, Result], base: Config, out: Path, command: str = ""
+) -> Path:
+    """Write `<out>/report.md`, tables and figures about the seeds of every setting.
+
+    Args:
+      results: leaves `[seeds, ...]`; `base` is among the settings.
+      base: the paper's setting.
+      out: the folder.
+      command: the command line.
+    """
+    named = {setting_name(config, base): result for config, result in results.items()}
+    runs = runs_table(named)
+    summary = summary_table(runs)
+    folder = Path(out, "tables")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in (("runs", runs), ("summary", summary)):
+        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    zero = _zero(base)
+    paper = summary[summary["setting"] == "paper"].set_index("method")
+    sections = [
+        "# Regression of a sine",
+        _what_was_run(base, len(results[base].error), command),
+        f"## The paper's setting\n\n{_METHODS}\n\n{markdown(_shown(paper))}",
+        _in_words(paper, zero),
+        _aligned(results[base], base),
+        _panels(results[base], base, Path(out)),
+        _length(results[base], base, zero, Path(out)),
+        _numbers(results, base, zero, Path(out)),
+        _settings(summary),
+        "Every run: [runs.csv](tables/runs.csv). All numbers of the tables, and mean ± SD: "
+        "[summary.csv](tables/summary.csv).",
+    ]
+    path = Path(out, "report.md")
+    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8", newline="\n")
+    return path
+
+
+def _zero(config):
+    """Test error of predicting 0 everywhere."""
+    return float((np.asarray(grid(config))[:, 1] ** 2).mean())
+
+
+def _what_was_run(base, seeds, command):
+    fields = ", ".join(f"{name} {value}" for name, value in base._asdict().items())
+    machine = ", ".join(f"{name} {value}" for name, value in environment().items())
+    lines = [f"- {seeds} seeds; {fields}", f"- Ran on: {machine}"]
+    return "\n".join([*lines, *(["", "```", command, "```"] if command else [])])
+
+
+def _shown(paper):
+    spread = [f"{r.median:.3f} [{r.q25:.3f}, {r.q75:.3f}]" for r in paper.itertuples()]
+    mean = [f"{r.mean:.2f} ± {r.sd:.2f}" for r in paper.itertuples()]
+    wins = [
+        "" if math.isnan(r.difference) else f"{r.difference:+.3f} ({r.wins} of {r.n})"
+        for r in paper.itertuples()
+    ]
+    table = {
+        "test error, median [quartiles]": spread,
+        "mean ± SD": mean,
+        "validation error, median": [f"{value:.2g}" for value in paper["valid_median"]],
+        "Explicit Gradient minus it, median (lower in)": wins,
+        "p, Wilcoxon, Holm": [_p(value) for value in paper["p_holm"]],
+        "diverged": [str(value) for value in paper["diverged"]],
+    }
+    return pd.DataFrame(table, index=paper.index)
+
+
+def _in_words(paper, zero):
+    ours = paper.loc[_OURS, "median"]
+    sentences = []
+    for rival, what in ((_BASELINE, "the paper's baseline"), (_FROZEN, "points that stay")):
+        row = paper.loc[rival]
+        if not row["p_holm"] < 0.05:
+            verdict = "is not shown to differ from"
+        else:
+            verdict = "beats" if row["difference"] < 0 else "is worse than"
+        sentences.append(
+            f"Explicit Gradient {verdict} {what} (`{rival}`): median test error {ours:.3f} "
+            f"against {row['median']:.3f}, lower on {row['wins']} of {row['n']} seeds, "
+            f"p = {_p(row['p_holm'])}."
+        )
+    sentences.append(f"Predicting 0 everywhere has {zero:.3f}.")
+    return " ".join(sentences)
+
+
+def _aligned(result, base):
+    start, end = (
+        np.median(np.abs(rows[..., 1] - np.sin(base.frequency * rows[..., 0])), axis=1)
+        for rows in (result.start, result.end)
+    )
+    return (
+        "Do the points come to lie on the true function, as the paper's figure 1 says? Their "
+        f"vertical distance from it (a seed's median; median over seeds) is {np.median(start):.2f} "
+        f"at the start and {np.nanmedian(end):.2f} at the end, and shrinks on "
+        f"{np.sum(end < start)} of {len(end)} seeds."
+    )
+
+
+def _panels(result, base, out):
+    ours, baseline = (result.error[:, METHODS.index(name)] for name in (_OURS, _BASELINE))
+    ours = np.where(np.isfinite(ours), ours, np.inf)
+    chosen = {
+        "typical": (np.argsort(ours)[(len(ours) - 1) // 2], "its test error is the median"),
+        "luckiest": (np.argmin(ours - baseline), "its lead over the baseline is the largest"),
+    }
+    truth, images = np.asarray(grid(base)), []
+    for name, (seed, why) in chosen.items():
+        title = f"Seed {seed}, where Explicit Gradient is {name}: {why}"
+        path = out / "figures" / f"three_panels_{name}.png"
+        figures.three_panels(result, int(seed), truth, path, title=title)
+        images.append(f"![{title}](figures/{path.name})")
+    return "\n\n".join(images)
+
+
+def _length(result, base, zero, out):
+    figures.error_by_length(result, base, zero, out / "figures" / "length.png")
+    curves = pd.DataFrame(np.nanmedian(result.curve, axis=0).T, columns=list(METHODS))
+    best = curves[_OURS].iloc[base.records :].min()
+    early = curves[_BASELINE].iloc[: base.records]
+    updates = (np.arange(base.records) + 1) * base.epochs // base.records
+    below = updates[early.to_numpy() < best]
+    first = f"after {below[0]} updates" if len(below) else f"not within {base.epochs} updates"
+    return (
+        "## Length of training\n\nThe paper gives none, so the test error is shown at every "
+        "length. The lowest median that Explicit Gradient has at any of the lengths after θ₀ is "
+        f"{best:.3f}; the baseline's median is first below that {first}.\n\n"
+        "![test error by updates](figures/length.png)"
+    )
+
+
+def _numbers(results, base, zero, out):
+    synthetic = {c.n_synth: r for c, r in results.items() if c == base._replace(n_synth=c.n_synth)}
+    real = {
+        c.n_train: r
+        for c, r in results.items()
+        if c == base._replace(n_train=c.n_train, n_valid=c.n_train)
+    }
+    figures.error_by_numbers(synthetic, real, zero, out / "figures" / "numbers.png")
+    return (
+        "## Other numbers of points\n\n"
+        f"Left, synthetic points beside {base.n_train} + {base.n_valid} real ones. Right, real "
+        f"points beside {base.n_synth} synthetic ones.\n\n"
+        "![test error by numbers of points](figures/numbers.png)"
+    )
+
+
+def _settings(summary):
+    rows = summary.set_index(["setting", "method"])
+    shown = {}
+    for setting in dict.fromkeys(summary["setting"]):
+        of = rows.loc[setting]
+        shown[setting] = {name: f"{of.loc[name, 'median']:.3f}" for name in METHODS[:4]}
+        for rival in (_BASELINE, _FROZEN):
+            row = of.loc[rival]
+            shown[setting][f"lower than {rival}"] = f"{row['wins']:.0f} of {row['n']:.0f}"
+    table = pd.DataFrame.from_dict(shown, orient="index").rename_axis("setting")
+    return (
+        "## All settings\n\nMedian test errors, and the seeds on which Explicit Gradient is "
+        "lower. The readings are explained in `imbax.experiments.sine.problem`.\n\n"
+        f"{markdown(table)}"
+    )
+
+
+def _p(value):
+    return "" if math.isnan(value) else f"{value:.2g}"

@@ -1,0 +1,61 @@
+"""The report's section on the readings of Explicit Gradient: what each choice is worth."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbax.reports.comparisons import against_control, legend, to_read
+from imbax.reports.drawing import INK, new_figure, save
+from imbax.reports.tabular.tables import score_table
+
+__all__ = ["readings_page"]
+
+_DEFAULT, _STILL = "explicit_gradient", "explicit_gradient_frozen"
+
+
+def readings_page(runs: pd.DataFrame, titles: dict[str, str], out: Path) -> str:
+    """Every reading against the default, with a figure and `tables/readings.csv`.
+
+    Args:
+      runs: one row per run.
+      titles: what each reading changes, by method name.
+      out: the report's folder.
+    """
+    present = [name for name in (_STILL, *titles) if name in set(runs["method"])]
+    if not titles or _DEFAULT not in set(runs["method"]):
+        return ""
+    scores = score_table(runs[runs["method"].isin([_DEFAULT, *present])])
+    table = against_control(scores, _DEFAULT)
+    if table.empty:
+        return ""
+    titles = {_STILL: "points not moved (η₂ = 0)"} | titles
+    table.droplevel("against").to_csv(Path(out, "tables", "readings.csv"), lineterminator="\n")
+    figure = _figure(scores, titles, Path(out, "figures", "readings.png"))
+    named = table.rename(index=titles, level="method")
+    return "\n\n".join(
+        [
+            "## Readings of the method",
+            f"Each row is `{_DEFAULT}` with one choice changed, against `{_DEFAULT}` itself, over "
+            f"data sets. {legend(table)} By name: [readings.csv](tables/readings.csv).",
+            to_read(named),
+            f"![readings of the method](figures/{figure.name})",
+        ]
+    )
+
+
+def _figure(scores: pd.DataFrame, titles: dict[str, Any], path: Path) -> Path:
+    """Differences from the default: a dot per data set, a bar at the mean; best reading on top."""
+    difference = scores.drop(columns=_DEFAULT).sub(scores[_DEFAULT], axis=0)
+    order = difference.mean().sort_values().index
+    figure, (ax,) = new_figure(7.6, 1 + 0.27 * len(order), 1)
+    ax.axvline(0, color=INK, linewidth=0.8)
+    for height, name in enumerate(order):
+        values = difference[name].dropna()
+        ax.scatter(values, np.full(len(values), height), s=14, color="#0072B2", alpha=0.55, lw=0)
+        ax.plot([values.mean()] * 2, [height - 0.35, height + 0.35], color="#D55E00", linewidth=2)
+    ax.set_yticks(range(len(order)), [titles[name] for name in order])
+    ax.set(xlabel="Average precision minus explicit_gradient's\n(dots: data sets, bar: mean)")
+    ax.set_ylim(-0.6, len(order) - 0.4)
+    return save(figure, path)

@@ -1,0 +1,323 @@
+"""A report in plain words of what a set of runs shows, with its tables and figures.
+
+Markdown, so that it reads in an editor, on a code host and in a browser alike.
+"""
+
+import json
+import shlex
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from imbax.errors import InputError
+from imbax.experiments import store
+from imbax.reports.compare import over_datasets
+from imbax.reports.comparisons import count
+from imbax.reports.drawing import OWN_COLOUR
+from imbax.reports.tabular import figures, tables
+from imbax.reports.tabular.calibration import (
+    kinds_of_score,
+    probabilities,
+    probabilities_page,
+    with_calibration,
+)
+from imbax.reports.tabular.ceiling import beside_the_ceiling
+from imbax.reports.tabular.conclusions import findings, further_from_paper, moving_points
+from imbax.reports.tabular.optimism import optimistic_page
+from imbax.reports.tabular.readings import readings_page
+
+__all__ = ["manifests_of", "plain", "timings", "write_report"]
+
+Provenance = Sequence[dict[str, Any]]
+
+_FEWEST_TO_PLOT = 5
+_MOST_LISTED = 20
+
+_BY_DATASET = """## Dataset by dataset
+
+Precision and recall are means over runs, bands are one SD. A figure holds at most 12 methods:
+those the paper is about and the best of the others on that dataset. Reliability is the share of
+minority rows against the probability, each point a tenth of the test rows of all runs, its bar a
+95% interval; below the dotted line probabilities are too high. Epochs are those of the method
+itself; explicit_gradient starts from the checkpoint of ce. The points are shown on the two
+principal axes of the training rows, for the first run in which they moved."""
+
+
+def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False) -> Path:
+    """Write ``<out>/report.md`` about the runs of all folders, with tables and figures beside it.
+
+    ``folders`` are outputs of earlier runs, ``out`` may be one of them; returns the report's path.
+    ``optimistic`` adds what reporting validation scores would have shown.
+    Raises ``InputError`` when the folders hold no result.
+    """
+    folders, out = [Path(folder) for folder in folders], Path(out)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        runs, provenance = store.read(folders), store.read_provenance(folders)
+    remarks = list(dict.fromkeys(str(warning.message) for warning in caught))
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=2)
+    if runs.empty:
+        raise InputError(
+            f"no results in {', '.join(map(str, folders)) or 'no folder at all'}; expected "
+            "runs/<dataset>/<method>/*.parquet there; run an experiment first or name its folder"
+        )
+    kinds = kinds_of_score(provenance)
+    with warnings.catch_warnings(action="ignore"):  # said once already
+        runs = with_calibration(runs, folders, kinds)
+    tables.write_tables(runs, provenance, out)
+    manifests = manifests_of([*folders, out])
+    sections = [
+        "# Report",
+        _what_was_run(runs, provenance, manifests),
+        _summary(runs),
+        _balanced_accuracy(runs),
+        f"## What the runs show\n\n{findings(runs)}",
+        over_datasets(tables.score_table(runs), out, first=tuple(OWN_COLOUR)),
+        _differences(runs, out),
+        probabilities_page(runs, provenance),
+        optimistic_page(runs, out) if optimistic else "",
+        readings_page(runs, _readings(provenance), out),
+        beside_the_ceiling(runs),
+        further_from_paper(runs),
+        _datasets(runs, provenance),
+        _methods(provenance),
+        moving_points(runs),
+        _left_out(runs, provenance, manifests, remarks),
+        timings(provenance),
+        _BY_DATASET,
+        *(_dataset(folders, out, runs, kinds, dataset) for dataset in sorted(set(runs["dataset"]))),
+    ]
+    path = out / "report.md"
+    text = "\n\n".join(section.strip() for section in sections if section) + "\n"
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def _what_was_run(runs: pd.DataFrame, provenance: Provenance, manifests: Provenance) -> str:
+    n_datasets, n_methods = runs["dataset"].nunique(), runs["method"].nunique()
+    n_seeds, n_folds = runs["seed"].nunique(), runs["fold"].nunique()
+    lines = [
+        f"- Suite: {', '.join(sorted(set(runs['suite'])))}",
+        f"- {count(len(runs), 'run')}: {count(n_datasets, 'dataset')}, "
+        f"{count(n_methods, 'method')}, {count(n_seeds, 'seed')}, {count(n_folds, 'fold')}",
+    ]
+    sizes = runs.groupby(["dataset", "method"]).size().unstack(fill_value=0)
+    most = sizes.max(axis=1)
+    fewer = [f"{m} on {d} ({n} of {most[d]})" for (d, m), n in sizes.stack().items() if n < most[d]]
+    if fewer:
+        more = f" and {len(fewer) - _MOST_LISTED} more" if len(fewer) > _MOST_LISTED else ""
+        lines.append(f"- Fewer runs than other methods: {', '.join(fewer[:_MOST_LISTED])}{more}")
+    for title, name in (("Ran on", "environment"), ("Settings", "settings")):
+        for text, n in Counter(plain(one[name]) for one in provenance).most_common():
+            lines.append(f"- {title}: {text} ({count(n, 'result file')})")
+    lines += [
+        "- Validation rows chose the checkpoint of each network. Test rows were scored once, with "
+        "that checkpoint, and played no part in any choice.",
+        "- Every run's figures: [runs.csv](tables/runs.csv)",
+    ]
+    commands = [c for manifest in manifests for c in manifest.get("commands", [])]
+    if commands:
+        text = [c if isinstance(c, str) else shlex.join(map(str, c)) for c in commands]
+        lines += ["", "```", *dict.fromkeys(text), "```"]
+    return "## What was run\n\n" + "\n".join(lines)
+
+
+def _summary(runs: pd.DataFrame) -> str:
+    table = tables.summary_table(runs)
+    best = tables.best_cells(tables.score_table(runs), table)
+    return (
+        "## Average precision\n\n"
+        "Mean ± SD over runs (folds and seeds); the highest mean of a dataset is bold, which does "
+        "not say that its lead is more than chance. Of more than two classes it is the mean over "
+        "classes, each against the rest. Columns marked *paper* are the figures printed in arXiv "
+        "2202.10550, found with other splits and settings than these. Other metrics: "
+        "[summary.csv](tables/summary.csv).\n\n" + tables.markdown(table, best)
+    )
+
+
+def _balanced_accuracy(runs: pd.DataFrame) -> str:
+    runs = tables.of_several_classes(runs)
+    if runs.empty:
+        return ""
+    table = tables.summary_table(runs, "balanced_accuracy")
+    best = tables.best_cells(tables.score_table(runs, "balanced_accuracy"), table)
+    return (
+        "## Balanced accuracy\n\n"
+        "The mean recall of the classes, of datasets with more than two, as above. For `imbax "
+        "compare`: [balanced_accuracy.csv](tables/balanced_accuracy.csv).\n\n"
+        + tables.markdown(table, best)
+    )
+
+
+def _datasets(runs: pd.DataFrame, provenance: Provenance) -> str:
+    repeats = runs.groupby("dataset")["test_rows_in_train"].mean()
+    test_rows = runs.groupby("dataset")["n_test"].mean()
+    rows, notes = {}, []
+    for one in provenance:
+        dataset, facts = one["dataset"], one["dataset_facts"]
+        if dataset in rows:
+            continue
+        rows[dataset] = {
+            "rows": facts["n_rows"],
+            "features": facts["n_features"],
+            "classes": facts.get("n_classes", 2),
+            "minority": facts["n_minority"],
+            "ratio": f"{facts['imbalance_ratio']:.1f}",
+            "test rows": f"{test_rows[dataset]:.0f}",
+            "of them also in training": f"{repeats[dataset]:.1f}",
+            "notices": "; ".join(facts["notices"]),
+        }
+        prints = {p["dataset_facts"]["fingerprint"] for p in provenance if p["dataset"] == dataset}
+        if len(prints) > 1:
+            notes.append(
+                f"The methods did not all see the same rows of {dataset}: its content differs "
+                "between result files, so its scores should not be compared."
+            )
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
+    if (table["classes"] == 2).all():
+        del table["classes"]
+    return "\n\n".join(
+        [
+            "## Datasets",
+            "Ratio is majority rows per minority row; of more than two classes these are the "
+            "largest and the rarest. Test rows, and those with an exact copy among the training "
+            "rows, are means per run.",
+            tables.markdown(table),
+            *notes,
+        ]
+    )
+
+
+def _methods(provenance: Provenance) -> str:
+    facts = {one["method"]: one["method_facts"] for one in provenance}
+    names = ["title", "paper", "kind", "sees", "note"]
+    table = pd.DataFrame.from_dict(facts, orient="index").reindex(columns=names).fillna("")
+    order = tables.in_order(facts)
+    return f"## Methods\n\n{tables.markdown(table.loc[order].rename_axis('method'))}"
+
+
+def _readings(provenance: Provenance) -> dict[str, str]:
+    facts = {one["method"]: one["method_facts"] for one in provenance}
+    return {name: fact["title"] for name, fact in facts.items() if fact["kind"] == "reading"}
+
+
+def _left_out(
+    runs: pd.DataFrame, provenance: Provenance, manifests: Provenance, remarks: Sequence[str]
+) -> str:
+    diverged = runs.groupby(["dataset", "method"])["diverged"].agg(["sum", "size"])
+    lines = [
+        f"- {method} on {dataset}: {row['sum']} of {count(row['size'], 'run')} diverged and "
+        "are left out of its means"
+        for (dataset, method), row in diverged[diverged["sum"] > 0].iterrows()
+    ] or ["- No run diverged."]
+    others = {one["method"]: one["method_facts"].get("fallback") for one in provenance}
+    failed = runs.groupby(["dataset", "method"])["fallback"].agg(["sum", "size"])
+    lines += [
+        f"- {method} fell back to {others[method] or 'another rule'} in {row['sum']} of "
+        f"{count(row['size'], 'run')} on {dataset}"
+        for (dataset, method), row in failed[failed["sum"] > 0].iterrows()
+    ]
+    for name, verb in (("skipped", "was skipped"), ("failed", "failed")):
+        reasons = {k: v for manifest in manifests for k, v in manifest.get(name, {}).items()}
+        lines += [f"- {what} {verb}: {reason}" for what, reason in sorted(reasons.items())]
+    lines += [f"- {remark}" for remark in remarks]
+    return "## What is missing\n\n" + "\n".join(lines)
+
+
+def timings(provenance: Provenance) -> str:
+    """The section on time: compiling and running by method."""
+    names = ["n_runs", "compile_seconds", "run_seconds"]
+    table = tables.timing_table(provenance).groupby("method")[names].sum()
+    table = table.loc[tables.in_order(table.index)]
+    table.loc["total"] = table.sum()
+    shown = pd.DataFrame(
+        {
+            "runs": table["n_runs"].map("{:.0f}".format),
+            "compile, s": table["compile_seconds"].map("{:.1f}".format),
+            "run, s": table["run_seconds"].map("{:.1f}".format),
+            "run, s per run": (table["run_seconds"] / table["n_runs"]).map("{:.3f}".format),
+        }
+    ).rename_axis("method")
+    return (
+        "## Time\n\nSummed over datasets and seeds, compiling apart from running; by dataset in "
+        f"[timings.csv](tables/timings.csv).\n\n{tables.markdown(shown)}"
+    )
+
+
+def _differences(runs: pd.DataFrame, out: Path) -> str:
+    if runs["dataset"].nunique() < _FEWEST_TO_PLOT:
+        return ""
+    path = figures.score_differences(runs, out / "figures" / "differences.png")
+    return path and f"![differences by dataset](figures/{path.name})"
+
+
+def _dataset(
+    folders: Sequence[Path], out: Path, runs: pd.DataFrame, kinds: dict[str, str], dataset: str
+) -> str:
+    methods = tables.in_order(runs["method"])
+    with warnings.catch_warnings(action="ignore"):  # said once already
+        rows = store.read(folders, arrays=True, dataset=dataset)
+    rows = rows.assign(probability=probabilities(rows, kinds))
+    stem = out / "figures" / store.safe_name(dataset)
+    images = {
+        "precision and recall": figures.precision_recall(
+            rows, stem.with_name(f"{stem.name}_precision_recall.png"), methods=methods
+        ),
+        "reliability": figures.reliability_diagram(
+            rows, stem.with_name(f"{stem.name}_reliability.png"), methods=methods
+        ),
+        "training": figures.training_curves(
+            rows, stem.with_name(f"{stem.name}_training.png"), methods=methods
+        ),
+    }
+    of_paper = rows[rows["method"] == "explicit_gradient"]
+    images["convergence of the points"] = figures.convergence(
+        of_paper, stem.with_name(f"{stem.name}_convergence.png")
+    )
+    moved = rows[rows["plane"].notna() & (rows["x_synth_move"] > 0)]
+    for i, method in enumerate(tables.in_order(moved["method"])):
+        plane = store.unpack_plane(moved.loc[moved["method"] == method, "plane"].iloc[0])
+        suffix = f"_{store.safe_name(method)}" if i else ""
+        path = stem.with_name(f"{stem.name}_points{suffix}.png")
+        images[f"points of {method}"] = figures.synthetic_points(
+            plane, path, f"{method} on {dataset}"
+        )
+    return "\n\n".join(
+        [
+            f"### {dataset}",
+            tables.markdown(tables.dataset_table(runs[runs["dataset"] == dataset])),
+            *(
+                f"![{name} on {dataset}](figures/{path.name})"
+                for name, path in images.items()
+                if path
+            ),
+        ]
+    )
+
+
+def manifests_of(folders: Iterable[Path]) -> list[dict[str, Any]]:
+    """What the runner left behind about commands, skipped datasets and failed cells."""
+    found = []
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
+        path = folder / "manifest.json"
+        if path.is_file():
+            try:
+                found.append(json.loads(path.read_text(encoding="utf-8")))
+            except ValueError as error:
+                raise InputError(
+                    f"{path} is not JSON ({error}); remove it or run the experiment again"
+                ) from error
+    return found
+
+
+def plain(facts: dict[str, Any]) -> str:
+    """Facts as a line of names and values."""
+    return ", ".join(
+        f"{name} {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in facts.items()
+    )

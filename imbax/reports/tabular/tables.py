@@ -1,0 +1,274 @@
+"""Tables of a set of runs: every run, timings, and the summary beside the paper's figures.
+
+``paper/`` holds the figures of Tables 1 to 3 of Yasinnik, Salhov, Lindenbaum and Averbuch,
+"Imbalanced Classification via Explicit Gradient Learning From Augmented Data" (arXiv 2202.10550),
+as printed but under this library's names, for comparison only: ``table_1.csv`` (Adult), and for
+Tables 2 and 3 one file of means and one of SDs, a row per dataset and a column per method.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbax.experiments.store import METRICS
+from imbax.statistics.ranks import mean_ranks
+
+__all__ = [
+    "CALIBRATION",
+    "best_cells",
+    "beyond_paper",
+    "dataset_table",
+    "in_order",
+    "markdown",
+    "of_several_classes",
+    "paper_figures",
+    "paper_table",
+    "score_table",
+    "summarise",
+    "summary_table",
+    "timing_table",
+    "write_tables",
+]
+
+CALIBRATION = ("brier_score", "expected_calibration_error")
+"""Metrics of probabilities, which `probabilities.with_calibration` adds to runs: lower = better."""
+
+# What the paper is about comes first in every table and figure, other methods by name after it.
+_FIRST = ("explicit_gradient", "explicit_gradient_frozen", "ce", "ce_long")
+_BESIDE_PAPER = ("ce", "explicit_gradient")
+_NOTHING = "–"
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Distinct method names in the order that all tables and figures use."""
+    names = set(methods)
+    return [name for name in _FIRST if name in names] + sorted(names - set(_FIRST))
+
+
+def paper_table(name: str) -> pd.DataFrame:
+    """One of the paper's tables: "table_1", "table_2", "table_2_sd", "table_3" or "table_3_sd".
+
+    Table 1 is indexed by method and imbalance ratio; the others are [dataset x method], NaN where
+    the paper prints none.
+    """
+    file = resources.files("imbax.reports") / "paper" / f"{name}.csv"
+    with file.open(encoding="utf-8") as lines:
+        return pd.read_csv(lines, index_col=["method", "ratio"] if name == "table_1" else "dataset")
+
+
+def paper_figures() -> pd.DataFrame:
+    """The mean and SD of average precision in Tables 2 and 3, indexed by dataset and method."""
+    columns = {
+        column: pd.concat([paper_table(f"table_{number}{suffix}").stack() for number in (2, 3)])
+        for column, suffix in (("mean", ""), ("sd", "_sd"))
+    }
+    # The paper's own method stands in both tables, with the same figures.
+    columns = {name: column[~column.index.duplicated()] for name, column in columns.items()}
+    return pd.DataFrame(columns).dropna(subset="mean").rename_axis(["dataset", "method"])
+
+
+def score_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.DataFrame:
+    """Mean of a metric over the runs that have one, [dataset x method]; NaN where none has."""
+    means = runs.groupby(["dataset", "method"])[metric].mean().unstack("method")
+    return means[in_order(means.columns)].rename_axis(columns=None)
+
+
+def of_several_classes(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of datasets with more than two classes."""
+    return runs[runs.groupby("dataset")["balanced_accuracy"].transform("count") > 0]
+
+
+def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per dataset and method, over its runs that did not diverge.
+
+    ``n`` runs, ``mean`` and ``sd`` (over folds and seeds, n - 1) of average precision, the paper's
+    ``paper_mean`` and ``paper_sd``, ``<metric>_mean`` and ``<metric>_sd`` of the other metrics that
+    the runs hold, and how many runs ``diverged``.
+    """
+    cells = runs.groupby(["dataset", "method"])
+    first = METRICS[0]
+    columns = {
+        "n": cells[first].count(),
+        "mean": cells[first].mean(),
+        "sd": cells[first].std(ddof=1),
+    }
+    paper = paper_figures().reindex(columns["n"].index)
+    columns |= {"paper_mean": paper["mean"], "paper_sd": paper["sd"]}
+    for metric in _metrics_of(runs)[1:]:
+        columns |= {
+            f"{metric}_mean": cells[metric].mean(),
+            f"{metric}_sd": cells[metric].std(ddof=1),
+        }
+    columns["diverged"] = cells["diverged"].sum().astype(int)
+    return pd.DataFrame(columns).reset_index()
+
+
+def summary_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.DataFrame:
+    """The table to read, as text: a row per dataset, a column per method, mean and mean rank last.
+
+    Cells are ``mean ± SD`` over runs, with ``(n=19)`` where a run diverged. The last two rows are
+    over the datasets on which every method has a score, and say how many those are. For average
+    precision the paper's figures stand beside ours.
+    """
+    scores = score_table(runs, metric)
+    cells = runs.groupby(["dataset", "method"])[metric].agg(["mean", "std", "count", "size"])
+    table = cells.apply(_cell, axis=1).unstack("method").reindex(columns=scores.columns)
+    full = scores.dropna()
+    over = f"({len(full)} dataset{'' if len(full) == 1 else 's'})"
+    last = {f"mean {over}": full.mean(), f"mean rank {over}": mean_ranks(scores)}
+    table = pd.concat([table, pd.DataFrame(last).T.map(_number)])
+    if metric == METRICS[0]:
+        table = _beside_paper(table, full.index, f"mean {over}")
+    return table.fillna(_NOTHING).rename_axis(index="dataset", columns=None)
+
+
+def best_cells(scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Where ``table`` (of ``summary_table``) shows the best score of a dataset, [row x column]."""
+    best = scores.eq(scores.max(axis=1), axis=0)
+    return best.reindex(index=table.index, columns=table.columns, fill_value=False)
+
+
+def dataset_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """All metrics of the runs of one dataset as text, a row per method, best first."""
+    by_method = runs.groupby("method")
+    cells = {m: by_method[m].agg(["mean", "std", "count", "size"]) for m in _metrics_of(runs)}
+    best_first = cells[METRICS[0]]["mean"].sort_values(ascending=False, kind="stable").index
+    # Those of probabilities are small where the minority is.
+    digits = {m: 4 if m in CALIBRATION else 2 for m in cells}
+    table = pd.DataFrame({m: c.apply(_cell, axis=1, digits=digits[m]) for m, c in cells.items()})
+    for metric in set(CALIBRATION) & set(cells):
+        without = (cells[metric]["count"] == 0) & (cells[METRICS[0]]["count"] > 0)
+        table.loc[without, metric] = _NOTHING
+    return table.loc[best_first].rename(columns=lambda name: name.replace("_", " "))
+
+
+def beyond_paper(runs: pd.DataFrame, method: str = "ce") -> pd.DataFrame:
+    """Datasets where a method's mean is more than max(2 paper SD, 0.02) from the paper's.
+
+    Indexed by dataset: ``ours``, ``sd``, ``paper``, ``paper_sd``, ``difference``.
+    """
+    ours = summarise(runs).query("method == @method").set_index("dataset")
+    table = pd.DataFrame(
+        {
+            "ours": ours["mean"],
+            "sd": ours["sd"],
+            "paper": ours["paper_mean"],
+            "paper_sd": ours["paper_sd"],
+            "difference": ours["mean"] - ours["paper_mean"],
+        }
+    )
+    spread = (2 * table["paper_sd"].fillna(0)).clip(lower=0.02)
+    return table[table["difference"].abs() > spread + 1e-9]
+
+
+def timing_table(provenance: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Per dataset and method: seeds, runs, and seconds of compiling and of running."""
+    rows = [
+        {"dataset": one["dataset"], "method": one["method"], "seeds": 1, **_timing(one)}
+        for one in provenance
+    ]
+    names = ["dataset", "method", "seeds", "n_runs", "compile_seconds", "run_seconds"]
+    return pd.DataFrame(rows, columns=names).groupby(names[:2], as_index=False).sum()
+
+
+def markdown(table: pd.DataFrame, best: pd.DataFrame | None = None) -> str:
+    """A pipe table with the index as its first column; cells marked in ``best`` are bold."""
+    lines = [[table.index.name or "", *table.columns], ["---"] * (table.shape[1] + 1)]
+    for i, (name, row) in enumerate(table.iterrows()):
+        cells = [str(cell) for cell in row]
+        if best is not None:
+            cells = [f"**{c}**" if best.iat[i, j] else c for j, c in enumerate(cells)]
+        lines.append([str(name), *cells])
+    clean = [[str(c).replace("|", "\\|").replace("\n", " ") for c in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in clean)
+
+
+def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: Path) -> Path:
+    """Write ``<out>/tables/`` and return it.
+
+    ``runs.csv`` (every run; the same runs give the same bytes), ``timings.csv``, the summary as
+    ``summary.csv`` (long, for programs), ``summary.md`` and ``summary.tex`` (to read), and
+    ``scores.csv`` (mean average precision, [dataset x method], as ``imbax compare`` reads it); of
+    more than two classes also ``balanced_accuracy.csv``, alike.
+    """
+    folder = Path(out, "tables")
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = ["dataset", "method", "fold", "seed"]
+    _csv(runs[[*keys, *_metrics_of(runs)]].sort_values(keys), folder / "runs.csv")
+    _csv(timing_table(provenance), folder / "timings.csv")
+    _csv(summarise(runs), folder / "summary.csv")
+    scores = score_table(runs)
+    _csv(scores.reset_index(), folder / "scores.csv")
+    if not (balanced := of_several_classes(runs)).empty:
+        accuracy = score_table(balanced, "balanced_accuracy")
+        _csv(accuracy.reset_index(), folder / "balanced_accuracy.csv")
+    table = summary_table(runs)
+    best = best_cells(scores, table)
+    for name, text in (("summary.md", markdown(table, best)), ("summary.tex", _latex(table, best))):
+        (folder / name).write_text(text.strip() + "\n", encoding="utf-8", newline="\n")
+    return folder
+
+
+def _csv(table: pd.DataFrame, path: Path) -> None:
+    # pandas writes the shortest text that reads back as the same float.
+    table.to_csv(path, index=False, lineterminator="\n")
+
+
+def _metrics_of(runs: pd.DataFrame) -> list[str]:
+    """Those that some run has, and always the first."""
+    some = [metric for metric in (*METRICS, *CALIBRATION) if metric in runs]
+    return [metric for metric in some if metric == METRICS[0] or runs[metric].notna().any()]
+
+
+def _number(value: float) -> str:
+    return _NOTHING if math.isnan(value) else f"{value:.2f}"
+
+
+def _cell(cell: pd.Series, digits: int = 2) -> str:
+    if cell["count"] == 0:
+        return "diverged (n=0)"
+    sd = "" if np.isnan(cell["std"]) else f" ± {cell['std']:.{digits}f}"
+    n = "" if cell["count"] == cell["size"] else f" (n={cell['count']:.0f})"
+    return f"{cell['mean']:.{digits}f}{sd}{n}"
+
+
+def _beside_paper(table: pd.DataFrame, full: pd.Index, mean_row: str) -> pd.DataFrame:
+    figures = paper_figures().assign(size=1, count=1).rename(columns={"sd": "std"})
+    for method in _BESIDE_PAPER:
+        figure = figures.xs(method, level="method")
+        if method not in table or not table.index.isin(figure.index).any():
+            continue
+        cells = figure.apply(_cell, axis=1)
+        if len(full) and full.isin(figure.index).all():
+            cells[mean_row] = _number(figure.loc[full, "mean"].mean())
+        table.insert(table.columns.get_loc(method) + 1, f"{method} (paper)", cells)
+    return table
+
+
+def _latex(table: pd.DataFrame, best: pd.DataFrame) -> str:
+    marks = best.map(lambda is_best: "textbf:--rwrap;" if is_best else "")
+    styler = (
+        table.rename_axis(index=None)
+        .replace("±", r"$\\pm$", regex=True)
+        .replace(_NOTHING, "--")
+        .style.apply(lambda _: marks, axis=None)
+        .format_index(escape="latex", axis=0)
+        .format_index(escape="latex", axis=1)
+    )
+    columns = "l" + "r" * table.shape[1]
+    return styler.to_latex(
+        hrules=True,
+        column_format=columns,
+        caption="Average precision, mean and SD over runs.",
+        label="tab:imbax-summary",
+    )
+
+
+def _timing(one: dict[str, Any]) -> dict[str, float]:
+    timing = one["timing"]
+    return {name: timing[name] for name in ("n_runs", "compile_seconds", "run_seconds")}

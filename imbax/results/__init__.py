@@ -1,0 +1,1 @@
+"""Everything that trains and returns a table of results."""

@@ -1,0 +1,1 @@
+"""Tests and intervals over any table of scores; no jax."""

@@ -1,0 +1,409 @@
+"""The benchmarks run and count right; nothing here depends on how fast the machine is."""
+
+import importlib.util
+import io
+import itertools
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+from rich.console import Console
+
+from imbax.bench import images, measure, operations, report, tables, timing
+from imbax.bench.kernels import KERNELS
+from imbax.bench.report import draw, frame, table
+from imbax.bench.sizes import Size
+from imbax.cli.main import main
+from imbax.errors import InputError
+from imbax.losses.per_example import binary_cross_entropy
+from imbax.methods import deepsmote as ds
+from imbax.networks.mlp import mlp
+from imbax.networks.resnet import resnet18
+from imbax.types import Batch
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ("explicit_gradient", "smote")
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="torch is not installed"
+)
+
+
+def multiply_adds(f, *args) -> int:
+    return sum(operations.layers_of(f, *args))
+
+
+@pytest.mark.parametrize("hidden", [(), (7, 5, 3)])
+def test_necessary_operations_are_those_of_the_traced_equations(hidden):
+    n, features = 8, 6
+    network = mlp(features, hidden)
+    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), shapes)
+    x, y = jnp.ones((n, features)), jnp.ones(n)
+
+    def loss(params, x):
+        return binary_cross_entropy(network.apply(params, x), y).mean()
+
+    widths = (features, *hidden, 1)
+    layers = operations.layers_of(network.apply, params, x[:1])
+    assert layers == [a * b for a, b in itertools.pairwise(widths)]
+    assert n * operations.gradient(layers) == multiply_adds(jax.grad(loss), params, x)
+    by_input = multiply_adds(jax.grad(loss, (0, 1)), params, x)
+    assert n * operations.gradient(layers, of_input=True) == by_input
+    # Linearized, the primal part is evaluated and what remains is the mixed derivative.
+    _, mixed = jax.linearize(lambda params: jax.grad(loss, 1)(params, x), params)
+    assert n * operations.mixed(layers) == multiply_adds(mixed, params)
+
+
+def test_the_steps_on_tables_need_what_the_readme_says():
+    counts = {name: KERNELS[name].needs(KERNELS[name].size)[0] for name in ("supervised", *QUICK)}
+    per_row = 64 * 128 + 128 * 16 + 16
+    gradient, mixed = 3 * per_row - 64 * 128, 4 * per_row - 64 * 128
+    assert counts["explicit_gradient"] == 2 * 128 * (3 * gradient + mixed) == 25_743_360
+    assert counts["supervised"] == 2 * 128 * gradient == 5_779_456
+    assert counts["smote"] == 2 * 1000 * 1000 * 64
+    # Fewer points than a batch make a smaller batch.
+    few = KERNELS["explicit_gradient"].size._replace(points=28)
+    expected = 2 * (2 * 128 * gradient + 28 * (gradient + mixed))
+    assert tables.explicit_gradient_needs(few)[0] == expected
+
+
+def test_the_resnets_operations_are_those_known_of_it():
+    network = resnet18(3, 10)
+    params, stats = jax.eval_shape(network.init, jax.random.key(0))
+    x, w = jnp.zeros((1, 32, 32, 3)), jnp.ones(1)
+    assert multiply_adds(network.apply, params, stats, x, w) == 555_422_720
+
+
+@pytest.mark.parametrize("decoder", ["mirrored", "reference"])
+def test_deepsmotes_operations_are_those_of_its_traced_step(decoder):
+    size = Size(1, batch=2, rows=2, features=64, width=8)
+    config = ds.Config(images.image_shape(size), 10, latent=8, decoder=decoder, batch_size=2)
+    nets, hparams = ds.networks(config), ds.Hparams()
+    state = jax.eval_shape(lambda: ds.init(jax.random.key(0), config, hparams))
+    batch = Batch(jnp.ones((2, 8, 8, 1)), jnp.zeros(2, jnp.int32), jnp.ones(2))
+    step = lambda state: ds.step(nets, config, hparams, state, batch, batch)  # noqa: E731
+    needed, moved = images.deepsmote_needs(decoder, size)
+    assert needed == 2 * multiply_adds(step, state)
+    params = sum(leaf.size for leaf in jax.tree.leaves(state.now.params))
+    assert moved == 4 * (2 * batch.x.size + 6 * params)
+
+
+def test_workloads_take_turns():
+    calls = []
+    works = [timing.Workload(lambda name=name: calls.append(name)) for name in "ab"]
+    seconds = timing.seconds_in_turns(works, rounds=3)
+    assert "".join(calls) == "ab" * 3
+    assert seconds.shape == (2, 3)
+    assert (seconds >= 0).all()
+
+
+def test_the_machines_rates_are_the_best_of_each_kind():
+    work = timing.Workload(None, operations=12.0, bytes=60.0)
+    kinds = ("memory", "float32", "float32", "default")
+    machine = [timing.Reference(kind, work) for kind in kinds]
+    seconds = 1.0 * jnp.array([[3, 2], [4, 6], [9, 3], [1, 2]])
+    assert timing.rates(machine, seconds, "float32") == (4.0, 30.0)
+    assert timing.rates(machine, seconds, "default") == (12.0, 30.0)
+
+
+def test_a_pass_over_memory_leaves_the_array_in_its_place():
+    memory = next(each.work for each in timing.references(small=True) if each.kind == "memory")
+    assert memory.bytes == 2 * 2**20  # a megabyte read and written
+    memory.call()
+
+
+def text_of(found):
+    console = Console(width=160, file=io.StringIO(), record=True)
+    console.print(table(found))
+    return console.export_text()
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bench") / "bench.json"
+    options = {"rounds": 2, "small": True, "command": "imbax bench", "say": lambda line: None}
+    cases = measure.cases(QUICK, [2], small=True)
+    return path, cases, options, measure.measure(cases, path, **options)
+
+
+def test_measured_numbers_fit_together(measured):
+    rows = frame(measured[-1])
+    assert list(rows["kernel"]) == list(QUICK)
+    for row in rows.itertuples():
+        assert len(row.seconds) == 2
+        assert row.best <= row.median <= row.worst
+        needed, moved = KERNELS[row.kernel].needs(KERNELS[row.kernel].small)
+        assert (row.operations, row.bytes) == (needed, moved)
+        assert row.rate == pytest.approx(1e6 * needed / row.best)
+        seconds = max(needed / row.matmul_rate, moved / row.memory_rate)
+        assert row.roofline == pytest.approx(1e6 * seconds / row.best)
+        assert row.run_steps == 2 * {"explicit_gradient": 2, "smote": 1}[row.kernel]
+        assert row.times_imbax == 1
+        assert row.compile_seconds > 0
+
+
+def test_the_json_read_back_gives_the_same_table_and_figure(measured, tmp_path):
+    path, *_, found = measured
+    again = measure.read(path)
+    assert text_of(again) == text_of(found)
+    lines = [line.split()[:2] for line in text_of(found).splitlines()]
+    assert [name for name, *_ in filter(None, lines) if name in KERNELS] == list(QUICK)
+    pictures = [draw(each, tmp_path / f"{n}.png") for n, each in enumerate((found, again))]
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+def test_what_is_there_is_not_measured_again(measured, monkeypatch):
+    path, cases, options, found = measured
+
+    def never(*args):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(measure, "seconds_in_turns", never)
+    assert measure.measure(cases, path, **options) == found
+    with pytest.raises(AssertionError, match="measured again"):
+        measure.measure(cases, path, **options | {"rounds": 3})
+
+
+def test_figures_of_another_machine_are_not_mixed_in(measured, tmp_path):
+    _, cases, options, found = measured
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps(found | {"environment": found["environment"] | {"jax": "0.0"}}))
+    with pytest.raises(InputError, match=r"holds figures of jax 0\.0, here it is"):
+        measure.measure(cases, path, **options)
+    path.write_text("[]")
+    with pytest.raises(InputError, match="holds no figures of `imbax bench`"):
+        measure.measure(cases, path, **options)
+
+
+def test_a_peer_that_does_not_work_is_named_and_the_others_go_on(tmp_path):
+    def broken():
+        raise RuntimeError("no compiler\nat all")
+
+    def contenders(case):
+        work = timing.Workload(lambda: None, operations=2.0, bytes=0.0, run_steps=2)
+        each = measure.Contender
+        return [each("torch.compile", "loop", broken), each("torch eager", "loop", lambda: work)]
+
+    said = []
+    peers = measure.Peers({"torch": "2", "torch_device": "cpu"}, lambda names: {"a": 0}, contenders)
+    options = {"rounds": 1, "small": True, "peers": peers, "say": said.append}
+    path, cases = tmp_path / "bench.json", measure.cases(["smote"], small=True)
+    found = measure.measure(cases, path, **options)
+    assert [row["contender"] for row in found["measurements"] if "failed" not in row] == [
+        "imbax",
+        "torch eager",
+    ]
+    assert "smote, torch.compile (loop), runs 2: no compiler" in text_of(found)
+    assert "  torch.compile (loop) does not work: no compiler" in said
+    assert found["relative_difference"] == {"a": 0}
+    said.clear()
+    again = measure.measure(cases, path, **options)
+    assert len(said) == 2, "what does not work is tried again"
+    assert again["measurements"] == found["measurements"], "and nothing else"
+
+
+@pytest.fixture
+def instant(monkeypatch):
+    """A machine that takes no time, and imbax on it."""
+    work = timing.Workload(lambda: None, operations=2.0, bytes=2.0)
+    machine = [timing.Reference(kind, work) for kind in ("memory", "float32", "default")]
+    monkeypatch.setattr(measure, "references", lambda small: machine)
+    each = partial(measure.Contender, "imbax", workload=lambda: work)
+    monkeypatch.setattr(measure, "_ours", lambda case, strategies: [each(s) for s in strategies])
+    return work
+
+
+def test_figures_of_contenders_that_are_not_asked_for_stay(instant, tmp_path):
+    peer = measure.Contender("torch eager", "loop", lambda: instant)
+    peers = measure.Peers({}, lambda names: {}, lambda case: [peer])
+    path, cases = tmp_path / "bench.json", measure.cases(["smote"], [1, 4])
+    quiet = {"say": lambda line: None}
+    measure.measure(cases, path, rounds=1, strategies=["map"], peers=peers, **quiet)
+    measure.measure(cases, path, rounds=1, strategies=["vmap"], **quiet)
+    measure.measure(cases, path, rounds=2, strategies=["map"], **quiet)
+    rounds = {("map", 2), ("loop", 1), ("vmap", 1)}
+    for runs in (1, 4):
+        rows = [r for r in measure.read(path)["measurements"] if r["runs"] == runs]
+        assert len(rows) == 3
+        assert {(r["setting"], len(r["seconds"])) for r in rows} == rounds
+
+
+def test_a_batch_that_only_a_peer_could_take_is_drawn(measured, tmp_path):
+    *_, found = measured
+    ours = found["measurements"][0]
+    failed = {k: v for k, v in ours.items() if k != "seconds"} | {"batch": 8, "failed": "memory"}
+    peer = ours | {"contender": "torch eager", "batch": 8}
+    found = found | {"measurements": [ours, failed, peer]}
+    assert draw(found, tmp_path / "bench.png").exists()
+    assert "nan" not in text_of(found)
+
+
+def test_cases_are_every_number_of_runs_with_every_batch():
+    cases = measure.cases(["supervised", "smote"], [4, 1], [16, 8])
+    found = [(c.kernel, c.size.batch, c.size.runs, c.size.steps) for c in cases]
+    steps = [("supervised", batch, runs, 200) for batch in (16, 8) for runs in (1, 4)]
+    assert found == [*steps, ("smote", 0, 1, 1), ("smote", 0, 4, 1)]
+    usual = measure.cases(["explicit_gradient"])
+    assert {case.size.runs for case in usual} == {1, 4, 16, 64, 256, 1024}
+    assert {(case.size.batch, case.size.points) for case in usual} == {
+        (b, b) for b in (32, 128, 512)
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--kernels", "smot"], "--kernels smot: no such kernel; did you mean 'smote'?"),
+        (["--runs", "4", "0"], "--runs 0, expected numbers of at least 1"),
+        (["--batch", "0"], "--batch 0, expected numbers of at least 1"),
+        (["--rounds", "0"], "--rounds 0, expected at least 1"),
+        (["--compare", "torch"], "needs PyTorch, which is not installed; pip install 'imbax[bench"),
+    ],
+)
+def test_mistakes_get_one_line(options, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "imbax.bench.peers_torch", raising=False)
+    assert main(["bench", *options, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kernel_runs_at_its_smallest(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
+    command = ["bench", "--small", "--kernels", name, "--rounds", "1", "--out", str(tmp_path)]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert name in out
+    assert (tmp_path / "bench.png").stat().st_size > 0
+    (record,) = json.loads((tmp_path / "bench.json").read_text())["measurements"]
+    assert "failed" not in record
+
+
+@pytest.mark.thorough
+@needs_torch
+def test_pytorch_takes_the_same_steps_as_imbax(tmp_path, monkeypatch):
+    from imbax.bench import peers_torch
+
+    monkeypatch.setattr(peers_torch, "usable_cores", lambda: 1)
+    found = peers_torch.check(list(KERNELS), compile=False)
+    assert max(found.values()) < 1e-4
+    assert found["resnet, operations"] == found["deepsmote, operations"] == 0
+    assert len(found) == 7
+    options = {"rounds": 1, "small": True, "peers": peers_torch.peers(compile=False)}
+    cases = measure.cases(("supervised", "smote", "resnet"), small=True)
+    monkeypatch.setattr(peers_torch, "check", lambda *args, **options: {})
+    found = measure.measure(cases, tmp_path / "bench.json", **options)
+    assert {(row["kernel"], row["contender"]) for row in found["measurements"]} == {
+        *((name, "imbax") for name in ("supervised", "smote", "resnet")),
+        *(("supervised", kind) for kind in ("torch eager", "torch.func")),
+        ("resnet", "torch eager"),
+    }
+    assert not any("failed" in row for row in found["measurements"])
+
+
+@pytest.mark.thorough
+@needs_torch
+def test_pytorch_without_a_compiler_is_checked_and_timed(monkeypatch):
+    import torch
+
+    from imbax.bench import peers_torch
+
+    def broken(*args):
+        raise RuntimeError("no compiler\nat all")
+
+    monkeypatch.setattr(peers_torch, "_compiled", lambda f: broken)
+    found = peers_torch.check(["supervised"])
+    compiled = {name for name, apart in found.items() if apart == "no compiler"}
+    assert compiled == {f"supervised, torch.compile {way}" for way in ("loop", "vmap")}
+    assert all(found[name] < 1e-4 for name in found.keys() - compiled)
+    monkeypatch.setattr(peers_torch, "TOLERANCE", 0)
+    with pytest.raises(RuntimeError, match="torch eager loop: PyTorch differs from imbax by"):
+        peers_torch.check(["supervised"])
+    flags = torch.backends.cuda.matmul
+    for name, tf32 in {"resnet": True, "supervised": False, "deepsmote": False}.items():
+        (case,) = measure.cases([name], small=True)
+        peers_torch.contenders(case)[0].workload()
+        assert flags.allow_tf32 is tf32
+
+
+@needs_torch
+@pytest.mark.parametrize(("runs", "way"), [(1, "loop"), (4, "vmap")])
+def test_torch_compile_of_tables_has_one_way_and_all_cores(runs, way, monkeypatch):
+    from imbax.bench import peers_torch
+
+    monkeypatch.setattr(peers_torch, "usable_cores", lambda: 3)
+    (case,) = measure.cases(["supervised"], [runs], [8])
+    found = {(each.name, each.setting) for each in peers_torch.contenders(case)}
+    assert found == {
+        ("torch.compile", f"{way}, threads: 3"),
+        *(("torch eager", f"loop, threads: {n}") for n in (1, 3)),
+        *(("torch.func", f"vmap, threads: {n}") for n in (1, 3)),
+    }
+
+
+def cost_curves():
+    spec = importlib.util.spec_from_file_location("cost", ROOT / "benchmarks" / "cost_curves.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_slopes_are_said_in_words():
+    cost, n = cost_curves(), jnp.array([10.0, 100.0, 1000.0])
+    assert cost.slope(n, 3 * n**2) == pytest.approx(2)
+    said = cost.sentence("smote", "rows", n.astype(int), 3 * n**2)
+    assert "longer, x 1e+02 for ten times as many, slope 2.00" in said
+    assert "the arithmetic has 2: no faster than that" in said
+    assert "has 0: FASTER than that" in cost.sentence("supervised", "rows", n.astype(int), n)
+    assert "about as long throughout" in cost.growth(0.05)
+    for (name, axis), curve in cost.curves(cost.AXES, small=False).items():
+        assert [getattr(case.size, axis) for case in curve] == list(cost.AXES[axis])
+        assert all(case.kernel == name for case in curve)
+        assert all(2 * c.size.points <= c.size.rows for c in curve if name != "smote")
+
+
+def test_cost_curves_leave_out_what_failed_and_name_all_kernels(instant, tmp_path, monkeypatch):
+    cost = cost_curves()
+    wanted = cost.curves(["points", "features"], small=False)
+    cases = list(dict.fromkeys(case for curve in wanted.values() for case in curve))
+    found = measure.measure(cases, tmp_path / "cost.json", rounds=1, say=lambda line: None)
+    failed = next(r for r in found["measurements"] if r["features"] == 2048)
+    assert failed["kernel"] == "explicit_gradient"
+    failed["failed"] = "no memory"
+    rows = frame(found)
+    curves = {key: cost.curve_of(rows, key[1], curve) for key, curve in wanted.items()}
+    assert list(curves["explicit_gradient", "features"][0]) == [8, 128]
+    (line,) = cost.untimed(wanted, curves)
+    assert line == "Explicit Gradient, a step, features 2,048: could not be timed."
+    monkeypatch.setattr(cost, "save", lambda figure, path: figure)
+    (legend,) = cost.draw(curves, tmp_path / "cost.png").legends
+    named = {text.get_text() for text in legend.get_texts()}
+    assert named >= {KERNELS[name].title for name in cost.CURVES}
+
+
+@pytest.mark.thorough
+def test_the_scripts_run(tmp_path):
+    out = tmp_path / "curves"
+    command = ["cost_curves.py", "--small", "--axes", "features", "--rounds", "1", "--out", out]
+    figure = ["figure.py", out / "cost_curves.json", tmp_path / "figure.png"]
+    for script, *options in (command, figure):
+        done = subprocess.run(
+            [sys.executable, ROOT / "benchmarks" / script, *options],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert len((out / "slopes.md").read_text().splitlines()) == 3
+    assert (tmp_path / "figure.png").stat().st_size > 0
+
+
+def test_labels_that_have_no_room_are_left_out():
+    assert report._apart([1, 4, 16, 20, 64]) == [64, 20, 4, 1]

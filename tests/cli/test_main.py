@@ -1,0 +1,374 @@
+"""The command line: what it says to mistakes, and that no finished work is lost."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from imbax.cli.main import main
+from imbax.experiments.processes import Share
+from imbax.experiments.run import Outcome
+from imbax.experiments.suites import load_suite, suite_names
+
+QUICK = ["--epochs", "2", "--seeds", "1", "--folds", "2"]
+CHEAP = ["--methods", "logistic_regression", *QUICK]
+
+
+COMMAND = [sys.executable, "-c", "import sys; from imbax.cli import main; sys.exit(main())"]
+
+
+def imbax(*arguments, **options):
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, **options
+    )
+
+
+def refused(capsys, *arguments):
+    """The one line that a mistake gets; no traceback, exit status 2."""
+    status = main([str(argument) for argument in arguments])
+    error = capsys.readouterr().err.strip()
+    assert status == 2
+    assert error.startswith("imbax: error: ")
+    assert "\n" not in error
+    return error
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=120), "b": rng.normal(size=120)})
+    frame["city"] = rng.choice(["Oslo", "Rome"], 120)
+    frame["fraud"] = np.where(rng.random(120) < 0.2, "yes", "no")
+    path = tmp_path / "table.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "imblearn72"], "did you mean 'imblearn27'"),
+        (["run", "imblearn27", "--datasets", "ecolli"], "did you mean 'ecoli'"),
+        (["run", "--methods", "explicit_gradiant"], "did you mean 'explicit_gradient'"),
+        (["run", "--methods", "potential"], "potential needs withheld minority rows"),
+        (["run", "long_tail", "--methods", "adasyn"], "adasyn knows two classes, and suite long_t"),
+        (["run", "--seeds", "0"], "at least 1"),
+        (["run", "--folds", "1"], "at least 2"),
+        (["run", "--epochs", "-5"], "at least 1"),
+        (["run", "--memory", "0"], "above 0"),
+        (["run", "--processes", "2"], "need --distributed"),
+        (["run", "toy2d", "--process", "0"], "need --distributed"),
+        (["run", "sine", "--distributed"], "--distributed does not apply to suite sine"),
+        (["run", "sine", "--strategy", "rows"], "--strategy rows does not apply to suite sine"),
+        (["run", "custom"], "--data FILE"),
+        (["run", "--plugin", "nowhere.py"], "nowhere.py"),
+        (["report", "no-such-folder"], "no-such-folder"),
+    ],
+)
+def test_mistakes_in_options_get_one_line(capsys, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    assert says in refused(capsys, *arguments)
+
+
+def test_a_folder_that_cannot_be_written(capsys, tmp_path, monkeypatch):
+    """Found before anything is computed."""
+    monkeypatch.delattr("imbax.cli.session.start")
+    (tmp_path / "file").write_text("")
+    below = tmp_path / "file" / "below"
+    assert "--out" in refused(capsys, "run", "--out", below)
+    for suite in ("quickstart", "digits", "sine"):
+        error = refused(capsys, "run", suite, "--profile", below, "--out", tmp_path / "out")
+        assert f"--profile {below} cannot be written" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suite", ["quickstart", "digits"])
+def test_a_process_with_an_error_leaves_when_the_others_are_done(suite, tmp_path, monkeypatch):
+    def run_suite(*_, **__):
+        raise OSError("no disk")
+
+    (tmp_path / "done-1").touch()
+    monkeypatch.setattr("imbax.experiments.run.run_suite", run_suite)
+    monkeypatch.setattr("imbax.cli.session.start", lambda *_: Share(0, 2, tmp_path))
+    with pytest.raises(OSError, match="no disk"):
+        main(["run", suite, "--out", str(tmp_path / "out")])
+    assert not tmp_path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["quickstart", "--methods", "nope"], "'nope'"),
+        (["quickstart", "--plugin", "nowhere.py"], "nowhere.py"),
+        (["digits", "--methods", "nope"], "'nope'"),
+    ],
+)
+def test_mistakes_are_found_before_others_are_waited_for(
+    capsys, tmp_path, monkeypatch, arguments, says
+):
+    monkeypatch.delattr("imbax.cli.session.start")
+    assert says in refused(capsys, "run", *arguments, "--out", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda f: f.assign(a=[np.nan] + [1.0] * (len(f) - 1)), "'a'"),
+        (lambda f: f.assign(a=[np.inf] + [1.0] * (len(f) - 1)), "'a'"),
+        (lambda f: f.assign(fraud="no"), "one class"),
+        (lambda f: f.assign(name=[f"id-{i}" for i in range(len(f))]), "--drop name"),
+        (lambda f: f.head(10), "10 rows"),
+        (lambda f: f.drop(columns="fraud"), "fraud"),
+        (lambda f: f.head(0), "no rows|0 rows|empty"),
+        (lambda f: f.assign(fraud=["yes"] * 2 + ["no"] * (len(f) - 2)), "minority class has 2"),
+    ],
+)
+def test_bad_tables_get_one_line(capsys, tmp_path, table, edit, says):
+    edit(pd.read_csv(table)).to_csv(table, index=False)
+    arguments = ["run", "custom", "--data", table, "--target", "fraud", "--out", tmp_path / "out"]
+    error = refused(capsys, *arguments, *CHEAP)
+    assert pd.Series([error]).str.contains(says).all(), error
+
+
+def test_a_set_that_the_user_named_is_an_error_and_the_good_cells_are_kept(
+    capsys, tmp_path, data_home
+):
+    out = tmp_path / "out"
+    sets = ["--datasets", "protein_homo", "ecoli", "--data-home", data_home]
+    error = refused(capsys, "run", "imblearn27", *sets, "--out", out, *CHEAP)
+    assert "protein_homo" in error
+    assert set(pd.read_csv(out / "tables" / "runs.csv")["dataset"]) == {"ecoli"}
+
+
+def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table):
+    frame = pd.read_csv(table).assign(who=np.arange(120) // 3)
+    frame.to_csv(table, index=False)
+    out = tmp_path / "out"
+    arguments = ["--data", table, "--target", "fraud", "--groups", "who", "--out", out]
+    arguments += ["--profile", tmp_path / "profile"]
+    assert main(["run", "custom", *map(str, arguments), *CHEAP]) == 0
+    assert "report:" in capsys.readouterr().out
+    assert list((tmp_path / "profile").glob("plugins/profile/*/*.xplane.pb"))
+    with (out / "tables" / "runs.csv").open() as file:
+        header, *rows = csv.reader(file)
+    recall = [f"precision_at_recall_{percent}" for percent in (75, 50, 25)]
+    keys = ["dataset", "method", "fold", "seed"]
+    probabilities = ["brier_score", "expected_calibration_error"]
+    assert header == [*keys, "average_precision", "roc_auc", *recall, *probabilities]
+    assert len(rows) == 2
+    report = (out / "report.md").read_text()
+    assert "city" in report, "the notice about the one-hot column"
+    for name in ("timings.csv", "summary.csv", "summary.md", "summary.tex"):
+        assert (out / "tables" / name).stat().st_size > 0
+    assert list((out / "figures").glob("*_precision_recall.png"))
+
+
+def test_more_seeds_add_to_what_is_there_and_the_table_is_the_same_twice(tmp_path, table):
+    def run(out, seeds):
+        assert main([*command, "--out", str(out), "--seeds", str(seeds)]) == 0
+        return (out / "tables" / "runs.csv").read_bytes()
+
+    command = ["run", "custom", "--data", str(table), "--target", "fraud", "--folds", "2"]
+    command += ["--epochs", "2", "--methods", "explicit_gradient"]
+    run(tmp_path / "grown", 1)
+    first = {p: p.stat().st_mtime_ns for p in (tmp_path / "grown" / "runs").rglob("*.parquet")}
+    grown = run(tmp_path / "grown", 2)
+    assert {p: p.stat().st_mtime_ns for p in first} == first, "computed again"
+    assert run(tmp_path / "at_once", 2) == grown
+
+
+SOME = ["run", "--datasets", "moons_20", "breast_cancer_10", *QUICK]
+SOME += ["--methods", "logistic_regression", "ce", "explicit_gradient", "--out"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The table of `SOME`, computed at once by one process."""
+    out = tmp_path_factory.mktemp("whole")
+    assert imbax(*SOME, out).returncode == 0
+    return (out / "tables" / "runs.csv").read_bytes()
+
+
+def begun(*arguments):
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL)
+
+
+def killed_after_a_cell_of_ce(processes, out):
+    """Kills the last process once some cell of `ce` is stored; when each file was written."""
+    while not list(out.glob("runs/*/ce/*.parquet")):
+        assert [process.poll() for process in processes] == [None] * len(processes)
+        time.sleep(0.05)
+    processes[-1].kill()
+    processes[-1].wait()
+    return written(out)
+
+
+def written(out):
+    return {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.parquet")}
+
+
+def test_after_kill_9_finished_cells_are_kept_and_the_table_is_the_uninterrupted_one(
+    tmp_path, whole
+):
+    before = killed_after_a_cell_of_ce([begun(*SOME, tmp_path)], tmp_path)
+    assert 0 < len(before) < 6
+    assert imbax(*SOME, tmp_path).returncode == 0
+    assert before.items() <= written(tmp_path).items(), "a finished cell was computed again"
+    assert (tmp_path / "tables" / "runs.csv").read_bytes() == whole
+
+
+def two_processes(out):
+    """That share `SOME` on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    options = ["--distributed", "--coordinator", address, "--processes", 2, "--process"]
+    return [begun(*SOME, out, *options, number) for number in range(2)]
+
+
+def test_of_two_processes_one_may_be_killed_and_the_table_is_that_of_one(tmp_path, whole):
+    processes = two_processes(tmp_path)
+    try:
+        killed_after_a_cell_of_ce(processes, tmp_path)
+        processes[0].terminate()  # jax would end it too, after its 100 s without a sign of life
+        assert processes[0].wait(60) == -signal.SIGTERM
+        before = written(tmp_path)
+        assert 0 < len(before) < 6
+        processes = two_processes(tmp_path)
+        assert [process.wait(300) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+    assert before.items() <= written(tmp_path).items(), "a finished cell was computed again"
+    assert (tmp_path / "tables" / "runs.csv").read_bytes() == whole
+    assert not (tmp_path / "processes").exists()
+
+
+def test_list_prints_the_papers_table_beside_what_is_measured(capsys, data_home):
+    assert main(["list", "datasets", "--data-home", str(data_home)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (mammography,) = [line for line in lines if "mammography" in line]
+    assert "11183 | 11183 (260 minority)" in mammography
+    assert "42" in mammography
+    (absent,) = [line for line in lines if "protein_homo" in line]
+    assert "absent" in absent
+
+
+@pytest.mark.parametrize("what", ["suites", "methods"])
+def test_list_suites_and_methods(capsys, what):
+    assert main(["list", what]) == 0
+    expected = {"suites": "imblearn27", "methods": "explicit_gradient_frozen"}[what]
+    assert expected in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom imbax.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'jax', 'flax', 'pandas', 'sklearn', 'matplotlib'}\n"
+        "sys.exit(any(heavy & {*sys.modules}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_a_set_that_the_suite_implies_but_cannot_be_had_is_skipped_with_status_0(
+    capsys, tmp_path, data_home
+):
+    home = tmp_path / "home"
+    (home / "zenodo").mkdir(parents=True)
+    shutil.copy(data_home / "zenodo" / "x1data.npz", home / "zenodo")
+    out = tmp_path / "out"
+    command = ["run", "imblearn27", "--data-home", str(home), "--out", str(out), *CHEAP]
+    assert main(command) == 0
+    assert "protein_homo" in capsys.readouterr().out
+    assert len(json.loads((out / "manifest.json").read_text())["skipped"]) == 26
+    assert "protein_homo" in (out / "report.md").read_text()
+
+
+def test_going_back_to_earlier_settings_shows_them_without_computing_again(tmp_path, table):
+    def run(epochs):
+        assert main([*command, "--epochs", str(epochs)]) == 0
+        return (tmp_path / "out" / "tables" / "runs.csv").read_bytes()
+
+    command = ["run", "custom", "--data", str(table), "--target", "fraud", "--folds", "2"]
+    command += ["--methods", "ce", "--seeds", "1", "--out", str(tmp_path / "out")]
+    with pytest.warns(UserWarning, match="two settings of ce"):
+        first, second = run(2), run(4)
+        files = set((tmp_path / "out" / "runs").rglob("*.parquet"))
+        assert run(2) == first != second
+    assert set((tmp_path / "out" / "runs").rglob("*.parquet")) == files
+
+
+def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--methods", "ce", "--epochs", "1", "--seeds", "1", "--out", out]
+    done = imbax("run", "digits", *options)
+    assert done.returncode == 0, done.stderr
+    (out / "report.md").unlink()
+    assert main(["report", str(out)]) == 0
+    text = (out / "report.md").read_text()
+    assert "Images of 8 x 8 x 1" in text
+    assert "imbax run digits --methods ce --epochs 1" in text
+    assert "holds results of images" in refused(capsys, "run", "quickstart", "--out", out)
+
+
+@pytest.mark.parametrize("scale", ["tiny", "small", "full"])
+def test_every_suite_of_images_has_every_scale(tmp_path, monkeypatch, scale):
+    monkeypatch.setattr("imbax.experiments.run.run_suite", lambda *_, **__: Outcome())
+    monkeypatch.setattr("imbax.cli.session.start", lambda *_: Share())
+    names = [name for name in suite_names() if load_suite(name).loader == "images"]
+    assert len(names) == 6
+    for name in names:
+        options = ["--scale", scale, "--recipe", "strong", "--out", str(tmp_path)]
+        assert main(["run", name, *options]) == 0
+
+
+def test_scale_tiny_and_other_imbalances_of_images(tmp_path, monkeypatch):
+    seen = []
+
+    def run_suite(lab, datasets, *_, **__):
+        seen.extend((lab.protocol, load()) for _, load in datasets)
+        return Outcome()
+
+    monkeypatch.setattr("imbax.experiments.run.run_suite", run_suite)
+    monkeypatch.setattr("imbax.cli.session.start", lambda *_: Share())
+    x, y = np.zeros((60, 32, 32, 3), np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "cifar10.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
+    options = ["--data-home", str(tmp_path), "--out", str(tmp_path), "--seeds", "1"]
+    for scale, kinds in (("tiny", ["paper", "step"]), ("small", ["reversed"])):
+        assert main(["run", "cifar10", "--scale", scale, "--imbalance", *kinds, *options]) == 0
+    (protocol, paper), (_, step), (small, whole) = seen
+    names = ["cifar10_0.03_8x8", "cifar10_step_0.03_8x8", "cifar10_reversed"]
+    assert [found.name for found in (paper, step, whole)] == names
+    assert [found.shape for found in (paper, step, whole)] == [(8, 8, 3), (8, 8, 3), (32, 32, 3)]
+    assert [found.counts.train[:2] for found in (paper, step, whole)] == [
+        (135, 60),
+        (135, 135),
+        (80, 150),
+    ]
+    assert (protocol.width, small.width) == (8, 32)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--datasets", "ecoli"), "--datasets does not apply to suite digits; it takes --scale"),
+        (("--methods", "focal"), "no method 'focal' for images"),
+        (("--n-synth", "balance"), "--n-synth does not apply to suite digits"),
+        (("--precision", "bfloat16"), "--precision does not apply to suite digits"),
+        (("--folds", "9"), "9 folds, expected 1 to 5"),
+        (("--epochs", "0"), "epochs=0, expected at least 1"),
+    ],
+)
+def test_mistakes_with_images(tmp_path, capsys, options, message):
+    assert message in refused(capsys, "run", "digits", "--out", tmp_path, *options)

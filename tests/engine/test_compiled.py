@@ -1,0 +1,44 @@
+"""Which pieces trainings share, and that a start that is shared is the one each would make."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from toys import table
+
+from imbax.data.tabular import make_dataset
+from imbax.engine.compiled import problem_of, programs_of
+from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.methods import get
+from imbax.training import begin
+
+
+@pytest.fixture(scope="module")
+def cut():
+    return plan(make_dataset(*table(110, 30)), [0], Protocol(folds=2, epochs=4))
+
+
+def of(name, cut):
+    return programs_of(get(name).build(cut.facts), 4)
+
+
+def test_trainings_of_one_network_start_and_are_scored_by_the_same_programs(cut):
+    ce, focal, meta, ldam = (of(name, cut) for name in ("ce", "focal", "meta_weight_net", "ldam"))
+    assert ce.fresh is focal.fresh is meta.fresh is not ldam.fresh
+    assert ce.look is focal.look is meta.look is not ldam.look
+    moved, still = of("explicit_gradient", cut), of("explicit_gradient_frozen", cut)
+    assert moved.first is still.first
+    assert moved.look is ce.look
+    assert moved.advance is not still.advance
+
+
+def test_a_shared_start_is_the_one_a_training_makes_itself(cut):
+    """Half of the columns are none of the data's."""
+    method, one = get("meta_weight_net"), lambda tree: jax.tree.map(lambda leaf: leaf[1], tree)
+    hparams = jax.tree.map(lambda value: np.full(2, value, np.float32), method.settings[0])
+    programs, runs = of(method.name, cut), cut.runs | {"hparams": hparams}
+    run = one(runs)
+    expected = begin(programs.program, run["key"], problem_of(cut.shared, run), run["hparams"])
+    close = partial(np.testing.assert_allclose, rtol=1e-6)
+    jax.tree.map(close, one(programs.begin(cut.shared, runs)), expected)

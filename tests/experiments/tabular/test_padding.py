@@ -1,0 +1,58 @@
+"""Sizes are rounded up to few, and never down."""
+
+import dataclasses
+from functools import partial
+
+import numpy as np
+import pytest
+import toys
+
+from imbax.data.tabular import make_dataset
+from imbax.experiments.tabular import padding as sizes
+from imbax.experiments.tabular.plan import Protocol, plan
+
+of_many, of_few = (partial(sizes.columns, n_rows=n) for n in (2817, 2816))
+
+
+@pytest.mark.parametrize(
+    ("rounded", "pairs"),
+    [
+        (of_many, {1: 8, 8: 8, 9: 16, 17: 32, 33: 64, 64: 64, 65: 128, 300: 320, 617: 640}),
+        (of_few, {1: 8, 8: 8, 9: 16, 17: 64, 33: 64, 64: 64, 65: 128}),
+        (sizes.rows, {1: 2816, 2816: 2816, 2817: 5632, 11183: 11264, 34780: 45056}),
+        (sizes.minority_rows, {1: 1024, 1024: 1024, 1025: 2048}),
+    ],
+)
+def test_sizes_are_the_next_of_a_few(rounded, pairs):
+    assert {number: rounded(number) for number in pairs} == pairs
+
+
+def test_data_sets_of_about_one_size_have_one_shape():
+    cuts = []
+    for n, minority, d in ((110, 30, 4), (2500, 40, 7)):
+        x, y = toys.table(n, minority)
+        x = np.tile(x, (1, 2))[:, :d]
+        cuts.append(plan(make_dataset(x, y, name="toy"), [0, 1], Protocol(2)))
+    one, other = cuts
+    assert one.facts == other.facts
+    for a, b in zip(one.shared, other.shared, strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+    for name, leaf in one.runs.items():
+        assert (other.runs[name].shape, other.runs[name].dtype) == (leaf.shape, leaf.dtype)
+
+
+def test_withheld_rows_have_a_place_too():
+    """2,800 rows count, 3,000 are there."""
+    whole = dataclasses.replace(make_dataset(*toys.table(3000, 400), name="toy"), keep=200)
+    cut = plan(whole, [0], Protocol(2, scheme="repeats"))
+    assert cut.shared[0].shape == (5632, 8)
+    np.testing.assert_array_equal(cut.shared[0][:3000, :4], cut.x)
+
+
+def test_what_is_added_holds_nothing():
+    cut = plan(make_dataset(*toys.table(110, 30), name="toy"), [0], Protocol(2))
+    x, y = cut.shared
+    np.testing.assert_array_equal(x[:110, :4], cut.x)
+    np.testing.assert_array_equal(y[:110], cut.dataset.y)
+    assert not (x[110:].any() or x[:, 4:].any() or y[110:].any())
+    assert not (cut.runs["factor"][:, 4:].any() or cut.runs["shift"][:, 4:].any())

@@ -1,0 +1,103 @@
+"""Work divided over devices and over processes is the same work."""
+
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from imbax.errors import InputError
+from imbax.experiments.processes import Share, join
+
+
+def test_every_unit_falls_to_one_process_its_own_first(tmp_path):
+    slow, quick = (Share(process, 2, tmp_path).turns("abcdefg") for process in (0, 1))
+    first = [next(slow), next(slow)]
+    assert first == ["a", "c"]
+    assert list(quick) == ["b", "d", "f", "g", "e"]
+    assert list(slow) == []
+    assert list(Share().turns("abc")) == ["a", "b", "c"]
+
+
+def test_a_process_that_lacks_some_units_means_the_same_by_the_others(tmp_path):
+    every, some = ["a/ce", "b/ce", "b/x y", "c/ce"], ["b/ce", "b/x y", "c/ce"]
+    assert list(Share(0, 2, tmp_path).turns(some)) == ["b/ce", "c/ce", "b/x y"]
+    assert list(Share(1, 2, tmp_path).turns(every)) == ["a/ce"]
+
+
+def test_no_process_goes_on_alone_before_all_are_here(tmp_path, monkeypatch):
+    waits = []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        (tmp_path / f"done-{len(waits)}").touch()
+
+    monkeypatch.setattr("time.sleep", sleep)
+    share = Share(0, 3, tmp_path)
+    share.wait()
+    share.wait()  # alone since
+    assert len(waits) == 2
+    assert not tmp_path.exists()
+
+
+def test_an_error_is_raised_once_the_others_are_done(tmp_path, monkeypatch, capsys):
+    waits = []
+
+    def sleep(seconds):
+        waits.append((tmp_path / "done-1").exists())
+        (tmp_path / "done-0").touch()
+
+    monkeypatch.setattr("time.sleep", sleep)
+    with pytest.raises(OSError, match="disk"), Share(1, 2, tmp_path):
+        raise OSError("no disk")
+    assert waits == [True]
+    assert "process 1 waits for the others after OSError: no disk" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt), Share(2, 3, tmp_path):
+        raise KeyboardInterrupt
+    assert len(waits) == 1, "who is told to end ends"
+
+
+def test_a_folder_of_an_earlier_run_is_not_the_one_of_process_0(tmp_path, monkeypatch):
+    folder = tmp_path / "processes"
+    share = join(folder)
+    assert (share.process, share.processes) == (0, 1)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    with pytest.raises(InputError, match=r"process 0 does not see .* give an --out that all"):
+        join(folder)
+
+
+DEVICES = """
+import sys
+import jax, numpy as np
+jax.config.update("jax_num_cpu_devices", 4)
+from imbax.data.tabular import make_dataset
+from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.methods import get
+
+y = np.arange(80) % 4 == 0
+x = np.random.default_rng(0).normal(size=(80, 4)) + y[:, None]
+cut = plan(make_dataset(x, y, name="toy"), [0, 1, 2], Protocol(folds=2, epochs=3))
+results = []
+for strategy, number in (("map", 1), ("map", 4), ("rows", 3)):
+    engine, start = Engine(strategy, tuple(jax.devices()[:number])), None
+    for name in sys.argv[1:]:
+        result = train_cell(cut, get(name), start=start, engine=engine)
+        start = result.progress
+    results.append((result.progress, result.test_score, result.curves))
+jax.tree.map(np.testing.assert_array_equal, *results[:2])
+for whole, by_rows in zip(results[0][1:], results[2][1:]):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-3, 1e-5), whole, by_rows)
+np.testing.assert_array_equal(*(result[0].best_epoch for result in results[1:]))
+assert len(np.unique(results[0][0].best_score)) > 1
+"""
+
+
+@pytest.mark.parametrize(
+    "methods", [("ce",), pytest.param(("ce", "explicit_gradient"), marks=pytest.mark.thorough)]
+)
+def test_four_devices_give_the_bits_of_one_and_rows_on_three_the_same_to_rounding(methods):
+    """Six runs, which do not divide by four, and 2,816 rows, which do not divide by three."""
+    command = [sys.executable, "-c", DEVICES, *methods]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,109 @@
+"""Figures: drawn where there is something to draw, with the same look for a method everywhere."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+from imbax.experiments import store
+from imbax.reports import drawing
+from imbax.reports.tabular import figures
+from imbax.reports.tabular.calibration import kinds_of_score, probabilities
+
+
+@pytest.fixture(scope="module")
+def rows(results) -> pd.DataFrame:
+    rows = store.read([results], arrays=True, dataset="oil")
+    kinds = kinds_of_score(store.read_provenance([results]))
+    return rows.assign(probability=probabilities(rows, kinds))
+
+
+def is_drawn(path) -> bool:
+    """A PNG of a readable size with something on it."""
+    image = imread(path)
+    return min(image.shape[:2]) > 300 and image[..., :3].std() > 0.01
+
+
+def test_each_figure_of_a_dataset_is_drawn(rows, tmp_path):
+    plane = store.unpack_plane(rows["plane"].dropna().iloc[0])
+    assert is_drawn(figures.precision_recall(rows, tmp_path / "new" / "pr.png"))
+    assert is_drawn(figures.reliability_diagram(rows, tmp_path / "reliability.png"))
+    assert is_drawn(figures.training_curves(rows, tmp_path / "curves.png"))
+    assert is_drawn(figures.synthetic_points(plane, tmp_path / "points.png", "oil"))
+
+
+def test_a_reliability_diagram_holds_whole_bars_and_has_ticks(rows, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: shown.append(figure))
+    for scale in (1, 1e-9, 0):
+        figures.reliability_diagram(rows.assign(probability=rows["probability"] * scale), tmp_path)
+        for ax in shown[-1].axes:
+            (bars,) = ax.collections
+            assert max(path.vertices[:, 1].max() for path in bars.get_paths()) <= ax.get_ylim()[1]
+            assert sum(tick <= ax.get_xlim()[1] for tick in ax.get_xticks()) >= 3
+
+
+def test_the_same_runs_give_the_same_bytes(rows, tmp_path):
+    first = figures.precision_recall(rows, tmp_path / "a.png").read_bytes()
+    assert figures.precision_recall(rows, tmp_path / "b.png").read_bytes() == first
+
+
+def test_points_without_a_boundary_are_drawn(rows, tmp_path):
+    plane = store.unpack_plane(rows["plane"].dropna().iloc[0])
+    plane["probability"] = np.full_like(plane["probability"], 0.1)
+    assert is_drawn(figures.synthetic_points(plane, tmp_path / "points.png", "oil"))
+
+
+def test_nothing_to_draw_writes_nothing(rows, tmp_path):
+    trees = rows[rows["method"] == "random_forest"]
+    path = tmp_path / "none.png"
+    assert figures.training_curves(trees, path) is None
+    assert figures.reliability_diagram(trees, path) is None  # its scores only rank
+    assert figures.precision_recall(rows.assign(diverged=True), path) is None
+    assert figures.score_differences(trees, path) is None
+    assert not path.exists()
+
+
+def test_differences_are_drawn_and_need_the_control(results, tmp_path):
+    runs = store.read([results])
+    assert is_drawn(figures.score_differences(runs, tmp_path / "differences.png"))
+    without = runs[runs["method"] != "explicit_gradient"]
+    assert figures.score_differences(without, tmp_path / "none.png") is None
+    lost = runs.assign(average_precision=np.nan)
+    assert figures.score_differences(lost, tmp_path / "none.png") is None
+    assert figures.score_differences(
+        without, tmp_path / "own.png", control="random_forest", rivals=["ce"]
+    )
+
+
+def test_curves_of_runs_that_diverged_or_stopped_early_are_drawn(rows, tmp_path):
+    rows = rows[rows["method"] == "ce"].reset_index(drop=True)
+    curves = [np.array([0.5, np.nan, np.inf]), *[np.array([0.6, 0.4])] * (len(rows) - 1)]
+    rows = rows.assign(train_curve=curves, valid_curve=curves)
+    assert is_drawn(figures.training_curves(rows, tmp_path / "curves.png"))
+    nothing = [np.full(3, np.nan)] * len(rows)
+    rows = rows.assign(train_curve=nothing, valid_curve=nothing)
+    assert figures.training_curves(rows, tmp_path / "none.png") is None
+
+
+def test_precision_is_that_at_the_highest_threshold_which_reaches_the_recall():
+    y, score = np.array([1, 0, 1, 0, 1, 0]), np.array([6, 5, 4, 3, 2, 1.0])
+    got = figures._precision_at(np.array([0.2, 1 / 3, 0.5, 2 / 3, 0.9, 1.0]), y, score)
+    np.testing.assert_allclose(got, [1, 1, 2 / 3, 2 / 3, 3 / 5, 3 / 5])
+
+
+def test_a_method_looks_the_same_whatever_its_company_in_the_figure():
+    everyone = ["ce", "explicit_gradient", *(f"method_{i}" for i in range(15))]
+    styles = drawing.styles_of(everyone)
+    assert list(styles)[:2] == ["explicit_gradient", "ce"]
+    looks = {(s["color"], str(s.get("linestyle"))) for s in styles.values()}
+    assert len(looks) == len(everyone)
+    assert drawing.styles_of(["ce"])["ce"] == styles["ce"]
+
+
+def test_a_legend_holds_twelve_and_never_drops_the_papers_methods():
+    names = ["explicit_gradient", "ce", *(f"method_{i}" for i in range(20))]
+    rows = pd.DataFrame({"method": names, "average_precision": np.arange(22) / 22})
+    shown = figures._shown(rows)
+    assert len(shown) == 12
+    assert {"explicit_gradient", "ce", "method_19", "method_10"} <= shown

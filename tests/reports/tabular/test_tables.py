@@ -1,0 +1,177 @@
+"""Tables: exact columns, repeatable bytes, and figures that agree with the runs."""
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from imbax.data.score_files import read_scores
+from imbax.data.tabular import imblearn27_facts
+from imbax.experiments import store
+from imbax.reports.tabular import tables
+
+
+@pytest.fixture(scope="module")
+def runs(results) -> pd.DataFrame:
+    return store.read([results])
+
+
+@pytest.fixture
+def folder(results, runs, tmp_path):
+    return tables.write_tables(runs, store.read_provenance([results]), tmp_path)
+
+
+def test_runs_csv_holds_every_run_exactly_and_repeatably(results, runs, folder, tmp_path):
+    lines = (folder / "runs.csv").read_text().splitlines()
+    assert lines[0] == (
+        "dataset,method,fold,seed,average_precision,roc_auc,"
+        "precision_at_recall_75,precision_at_recall_50,precision_at_recall_25"
+    )
+    order = ["dataset", "method", "fold", "seed"]
+    expected = runs.sort_values(order)
+    for line, row in zip(csv.reader(lines[1:]), expected.to_dict("records"), strict=True):
+        assert line[:4] == [str(row[name]) for name in order]
+        np.testing.assert_equal(float(line[4] or "nan"), row["average_precision"])
+    shuffled = runs.sample(frac=1, random_state=0)
+    again = tables.write_tables(shuffled, store.read_provenance([results]), tmp_path / "again")
+    assert (again / "runs.csv").read_bytes() == (folder / "runs.csv").read_bytes()
+
+
+def test_scores_csv_is_read_back_by_compare(folder, runs):
+    scores = read_scores(folder / "scores.csv")
+    pd.testing.assert_frame_equal(scores, tables.score_table(runs), check_exact=True)
+
+
+def test_timings_are_summed_over_files(folder):
+    with (folder / "timings.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 7 * 4
+    assert rows[0] == {
+        "dataset": "abalone_19",
+        "method": "ce",
+        "seeds": "2",
+        "n_runs": "4",
+        "compile_seconds": "3.0",
+        "run_seconds": "8.0",
+    }
+
+
+def test_summary_csv_agrees_with_the_runs(folder, runs):
+    summary = pd.read_csv(folder / "summary.csv").set_index(["dataset", "method"])
+    assert list(summary.columns[:5]) == ["n", "mean", "sd", "paper_mean", "paper_sd"]
+    cell = summary.loc["ecoli", "ce"]
+    scores = runs.query("dataset == 'ecoli' and method == 'ce'")
+    assert cell["mean"] == pytest.approx(scores["average_precision"].mean())
+    assert cell["sd"] == pytest.approx(np.std(scores["average_precision"], ddof=1))
+    assert cell["roc_auc_mean"] == pytest.approx(scores["roc_auc"].mean())
+    assert (cell["paper_mean"], cell["paper_sd"]) == (0.64, 0.16)
+    assert summary.loc["oil", "ce"][["n", "diverged"]].tolist() == [2, 2]
+
+
+def test_the_table_to_read_shows_spread_divergence_paper_and_ranks(runs):
+    table = tables.summary_table(runs)
+    assert list(table.columns) == [
+        *("explicit_gradient", "explicit_gradient (paper)", "explicit_gradient_frozen"),
+        *("ce", "ce (paper)", "random_forest"),
+    ]
+    assert list(table.index[-2:]) == ["mean (7 datasets)", "mean rank (7 datasets)"]
+    assert table.loc["oil", "ce"].endswith("(n=2)")
+    assert "n=" not in table.loc["ecoli", "ce"]
+    assert table.loc["ecoli", "ce (paper)"] == "0.64 ± 0.16"
+    assert table.loc["my data/1.csv", "ce (paper)"] == "–"
+    # One of the seven datasets is not in the paper: its mean would be over other datasets.
+    assert table.loc["mean (7 datasets)", "ce (paper)"] == "–"
+    ranks = table.loc["mean rank (7 datasets)"].drop(["ce (paper)", "explicit_gradient (paper)"])
+    assert ranks.astype(float).sum() == pytest.approx(10, abs=0.03)
+
+
+def test_means_and_ranks_are_over_datasets_with_every_method(runs):
+    part = runs[~((runs["dataset"] == "ecoli") & (runs["method"] == "ce"))]
+    lost = part["dataset"].eq("oil") & part["method"].eq("ce")
+    part = part.assign(average_precision=part["average_precision"].mask(lost))
+    table = tables.summary_table(part)
+    assert list(table.index[-2:]) == ["mean (5 datasets)", "mean rank (5 datasets)"]
+    assert table.loc["ecoli", "ce"] == "–"
+    assert table.loc["oil", "ce"] == "diverged (n=0)"
+
+
+def test_bold_marks_the_best_of_our_own_columns(runs):
+    table, scores = tables.summary_table(runs), tables.score_table(runs)
+    best = tables.best_cells(scores, table)
+    assert best.shape == table.shape
+    assert best.sum(axis=1).tolist() == [1] * 7 + [0, 0]
+    assert best.loc["ecoli"].idxmax() == scores.loc["ecoli"].idxmax()
+    line = tables.markdown(table, best).splitlines()[3]
+    assert line.startswith("| ecoli |") and line.count("**") == 2
+
+
+def test_latex_escapes_names_and_keeps_the_sign(folder):
+    text = (folder / "summary.tex").read_text()
+    assert r"explicit\_gradient\_frozen" in text and r"abalone\_19" in text
+    assert r"$\pm$" in text and "±" not in text
+    assert r"\textbf{" in text and r"\toprule" in text
+
+
+def test_markdown_escapes_what_would_break_a_row():
+    table = pd.DataFrame({"a|b": ["x\ny", 1]}, index=pd.Index(["p|q", "r"], name="key"))
+    assert tables.markdown(table).splitlines() == [
+        *("| key | a\\|b |", "| --- | --- |"),
+        *("| p\\|q | x y |", "| r | 1 |"),
+    ]
+
+
+def test_a_single_run_has_no_spread(runs):
+    one = runs.query("dataset == 'ecoli' and method == 'ce' and fold == 0 and seed == 0")
+    assert tables.summary_table(one).loc["ecoli", "ce"] == f"{one['average_precision'].iloc[0]:.2f}"
+
+
+def test_further_from_the_paper_than_its_spread():
+    rows = [("ecoli", 0.95), ("isolet", 0.93), ("scene", 0.25), ("abalone", 0.39), ("mine", 0.1)]
+    runs = pd.DataFrame(
+        [
+            dict.fromkeys(store.METRICS, score)
+            | {"dataset": dataset, "method": "ce", "fold": fold, "seed": 0, "diverged": False}
+            for dataset, score in rows
+            for fold in range(2)
+        ]
+    )
+    # ecoli +.31 < 2 * .16, isolet -.01 < .02, scene +.06 < 2 * .07, abalone +.05 > 2 * .02
+    table = tables.beyond_paper(runs)
+    assert list(table.index) == ["abalone"]
+    assert table.loc["abalone", "difference"] == pytest.approx(0.05)
+
+
+def test_one_dataset_lists_its_methods_best_first(runs):
+    table = tables.dataset_table(runs[runs["dataset"] == "ecoli"])
+    shown = [float(cell.split()[0]) for cell in table["average precision"]]
+    assert shown == sorted(shown, reverse=True) and len(shown) == 4
+
+
+def test_the_papers_figures_are_those_of_its_27_datasets():
+    paper = tables.paper_figures()
+    assert len(paper) == 27 * 9 + 5
+    assert paper.index.is_unique
+    assert paper.groupby("method").size()["mesa"] == 5
+    assert np.isnan(paper.loc[("isolet", "mesa"), "sd"])
+    assert set(paper.index.get_level_values("dataset")) == {f.name for f in imblearn27_facts()}
+    assert paper["mean"].between(0, 1).all()
+    means = paper["mean"].groupby("method").mean().round(2)
+    assert (means["ce"], means["explicit_gradient"], means["ldam"]) == (0.6, 0.63, 0.58)
+
+
+def test_the_papers_tables_are_as_printed():
+    first = tables.paper_table("table_1")
+    assert first.shape == (18, 5) and first.index.is_unique
+    assert first.loc[("explicit_gradient", 200), "precision_at_recall_25"] == 0.1538
+    # The gap column is that to "potential" on the same ratio, to the printed digit or two.
+    score = first["average_precision"].unstack("ratio")
+    gap = 100 * (score / score.loc["potential"] - 1)
+    printed = first["gap_percent"].unstack("ratio").dropna()
+    assert (gap.loc[printed.index] - printed).abs().to_numpy().max() < 0.15
+    for number, methods in ((2, 6), (3, 5)):
+        means, sds = (tables.paper_table(f"table_{number}{part}") for part in ("", "_sd"))
+        assert means.shape == sds.shape == (27, methods)
+        assert means.index.equals(sds.index) and means.columns.equals(sds.columns)
+    both = [tables.paper_table(f"table_{number}")["explicit_gradient"] for number in (2, 3)]
+    assert both[0].equals(both[1])

@@ -1,0 +1,122 @@
+"""Tables of more than two classes under the common engine: splits, cells, records and report."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.metrics as sk
+from imblearn.metrics import sensitivity_specificity_support
+
+from imbax.data.splits import stratified_splits
+from imbax.data.tabular import make_dataset
+from imbax.experiments import store
+from imbax.experiments.lab import Lab
+from imbax.experiments.tabular import baselines as peers  # noqa: F401  registers peers
+from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.methods import get, names
+from imbax.reports.tabular.report import write_report
+
+COUNTS = {"b": 60, "a": 130, "c": 25}
+ENGINE = Engine(devices=(jax.devices()[0],))
+SEVERAL = [name for name in names() if get(name).several_classes]
+SHOWN = ("ce", "explicit_gradient", "smote", "logistic_regression")
+
+
+def clouds(counts=COUNTS):
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.repeat(list(counts), list(counts.values())))
+    x = rng.normal(size=(len(y), 4)) + 1.5 * np.eye(3, 4)[np.searchsorted(sorted(counts), y)]
+    return make_dataset(x, y, name="clouds", several_classes=True)
+
+
+DATA = clouds()
+
+
+def test_every_part_has_every_class_in_its_share():
+    for split in stratified_splits(DATA.y, seed=0):
+        for part, share in zip(split, (0.6, 0.2, 0.2), strict=True):
+            counts = np.bincount(DATA.y[part], minlength=3)
+            np.testing.assert_allclose(counts, share * np.array([130, 60, 25]), atol=1.01)
+
+
+@pytest.mark.parametrize("counts", [COUNTS, {"b": 400, "a": 2000, "c": 416}])  # 2,816 in all
+def test_shapes_hold_every_row(counts):
+    data = clouds(counts)
+    for n_synth in ("double", "balance"):
+        cut = plan(data, range(3), Protocol(folds=3, n_synth=n_synth))
+        assert (cut.facts.classes, cut.facts.features) == (3, 8)
+        for r, split in enumerate(cut.splits):
+            for part, rows in zip(split._fields, split, strict=True):
+                assert (cut.runs[f"{part}_w"][r] > 0).sum() == len(rows)
+            of_class = np.bincount(data.y[split.train])
+            few = of_class.sum() - of_class.max()
+            assert few <= cut.facts.max_minority
+            more = few if n_synth == "double" else 3 * of_class.max() - of_class.sum()
+            assert more <= cut.facts.max_synth
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    made = Lab(Protocol(folds=2, epochs=20), ENGINE, tmp_path_factory.mktemp("several"))
+    for name in SHOWN:
+        made.run(DATA, get(name), [0])
+    return made
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", [n for n in SEVERAL if get(n).build and not get(n).starts_from])
+def test_methods_rank_and_find_the_classes(name):
+    cut = plan(DATA, [0], Protocol(folds=2, epochs=40))
+    cut = cut._replace(facts=cut.facts._replace(epochs=4)) if name == "gamo" else cut
+    result = train_cell(cut, get(name), engine=ENGINE)
+    assert [score.shape for score in result.test_score] == [(86, 3)] * 2
+    assert not result.diverged.any()
+    assert (result.best_score > 0.5).all()  # chance is a third
+
+
+def test_metrics_are_those_of_scikit_learn_and_imbalanced_learn(lab):
+    rows = store.read([lab.out], arrays=True)
+    assert set(rows["method"]) == set(SHOWN)
+    for _, row in rows.iterrows():
+        y, scores = row["test_y"], row["test_score"].reshape(-1, 3).astype(float)
+        proba = np.exp(scores - scores.max(1, keepdims=True))
+        proba /= proba.sum(1, keepdims=True)
+        chosen = proba.argmax(1)
+        recall, specificity, _ = sensitivity_specificity_support(y, chosen)
+        expected = {
+            "average_precision": sk.average_precision_score(np.eye(3)[y], proba, average="macro"),
+            "roc_auc": sk.roc_auc_score(y, proba, multi_class="ovr", average="macro"),
+            "balanced_accuracy": sk.balanced_accuracy_score(y, chosen),
+            "g_mean": np.sqrt(recall.mean() * specificity.mean()),
+            "macro_f1": sk.f1_score(y, chosen, average="macro"),
+        }
+        for name, value in expected.items():
+            assert row[name] == pytest.approx(value, abs=1e-5), name
+        assert np.isnan(row["precision_at_recall_50"])
+        assert row["average_precision"] > 0.45  # chance is a third
+    assert set(rows["n_minority"]) == {10}  # of 25 rows 5 validate, and half of the others train
+
+
+def test_the_report_is_of_several_classes(lab):
+    text = write_report([lab.out], lab.out).read_text(encoding="utf-8")
+    assert "## Balanced accuracy" in text
+    assert "| clouds | 215 | 4 | 3 | 25 | 5.2 | 86 |" in text
+    assert (
+        "| method | average precision | roc auc | balanced accuracy | g mean | macro f1 |" in text
+    )
+    assert "## Moving points" in text
+    assert "## Probabilities" not in text and "precision and recall on clouds" not in text
+    table = pd.read_csv(lab.out / "tables" / "balanced_accuracy.csv", index_col="dataset")
+    rows = store.read([lab.out])
+    for method, mean in rows.groupby("method")["balanced_accuracy"].mean().items():
+        assert table.loc["clouds", method] == pytest.approx(mean)
+
+
+def test_peers_score_every_class():
+    for name in SEVERAL:
+        if host := get(name).host:
+            few = np.concatenate([np.flatnonzero(DATA.y == c)[:20] for c in range(3)])
+            scores = host(DATA.x[few], DATA.y[few], DATA.x, 0)
+            assert scores.shape == (215, 3)
+            assert (scores.argmax(1) == DATA.y).mean() > 0.5

@@ -1,0 +1,176 @@
+"""`imbax compare`: the page, its tables and figures, and one line for every bad table."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from imbax.cli.main import main
+from imbax.data.score_files import read_scores
+from imbax.reports import comparisons as contrasts
+from imbax.reports.compare import write_comparison
+from imbax.reports.tabular import tables
+from imbax.statistics import ranks as statistics
+
+PAPER = tables.resources.files("imbax.experiments") / "paper"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    out = tmp_path_factory.mktemp("page")
+    arguments = ["compare", str(PAPER / "table_2.csv"), "--control", "explicit_gradient"]
+    assert main([*arguments, "--out", str(out)]) == 0
+    return out / "comparison.md"
+
+
+def test_the_papers_table_2_gives_the_known_values(page):
+    text = page.read_text(encoding="utf-8")
+    assert "27 datasets, 6 methods" in text
+    assert "gives F = 7.50, p = 3.2e-06" in text
+    assert "level is 1.45: by it `explicit_gradient` is not told apart from `ce`." in text
+    assert "| ce | 27 | 5 | 3 | 19 | -0.030 | -0.040 to -0.010 | -0.76 | 0.0011 | 0.0011 |" in text
+    friedman = pd.read_csv(page.parent / "tables" / "friedman.csv").loc[0]
+    assert friedman["critical_difference"] == pytest.approx(1.451, abs=5e-4)
+    assert friedman["chi2_corrected"] == pytest.approx(36.13, abs=5e-3)
+
+
+def test_every_file_that_the_page_names_is_there_and_agrees_with_the_statistics(page):
+    links = re.findall(r"\]\((.+?)\)", page.read_text(encoding="utf-8"))
+    figures = {"figures/critical_difference.png", "figures/profiles.png"}
+    assert figures < set(links) and len(links) == 6
+    for link in links:
+        assert (page.parent / link).is_file(), link
+    stored = pd.read_csv(page.parent / "tables" / "contrasts.csv", index_col=["method", "against"])
+    scores = read_scores(PAPER / "table_2.csv")
+    wilcoxon = statistics.compare(scores, "smote", "explicit_gradient")
+    row = stored.loc["smote", "explicit_gradient"]
+    for name, value in wilcoxon._asdict().items():
+        assert row[name] == pytest.approx(value), name
+    assert row[["worse", "equal", "better"]].sum() == pytest.approx(1)
+    np.testing.assert_allclose(stored["p_holm"], statistics.holm(stored["p_value"]))
+    ranks = statistics.rank_test(scores, "explicit_gradient")
+    assert row["p_rank_holm"] == pytest.approx(ranks.loc["smote", "p_holm"])
+    methods = pd.read_csv(page.parent / "tables" / "methods.csv", index_col="method")
+    assert methods["mean_rank"].round(2).to_dict()["explicit_gradient"] == 1.87
+    assert methods.loc["explicit_gradient", "best"] == 21
+
+
+def test_without_a_control_every_pair_is_compared(tmp_path):
+    scores = read_scores(PAPER / "table_2.csv")
+    text = write_comparison(scores, tmp_path, source="t").read_text(encoding="utf-8")
+    stored = pd.read_csv(tmp_path / "tables" / "contrasts.csv")
+    assert len(stored) == 6 * 5 // 2 and "p_rank" not in stored
+    assert "## Every pair of methods" in text and "corrected for 15 comparisons" in text
+    assert "| method | against |" in text
+    np.testing.assert_allclose(stored["p_holm"], statistics.holm(stored["p_value"]))
+
+
+def test_gaps_are_reported_and_dropped_by_row(capsys, tmp_path):
+    assert main(["compare", str(PAPER / "table_3.csv"), "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "22 of 27 data sets left out" in said
+    text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
+    assert "5 datasets, 5 methods" in text and "(gaps by method: `mesa` 22): ecoli, " in text
+    assert "A test over 5 datasets is not meaningful" in text
+    assert "Wilcoxon" not in text and "nan" not in text and ".png" not in text
+    assert pd.read_csv(tmp_path / "tables" / "contrasts.csv")["p_value"].isna().all()
+
+
+def test_the_rope_is_in_the_units_of_the_scores(tmp_path):
+    percent = 100 * read_scores(PAPER / "table_2.csv")
+    table = contrasts.against_control(percent, "ce", rope=1.0)
+    same = contrasts.against_control(percent / 100, "ce", rope=0.01)
+    np.testing.assert_allclose(table["equal"], same["equal"], atol=1e-12)
+    narrow = contrasts.against_control(percent, "ce", rope=0.01)
+    assert (narrow["equal"] < table["equal"]).all()
+
+
+def test_scores_below_0_have_no_profile(tmp_path):
+    scores = -(1 - read_scores(PAPER / "table_2.csv"))
+    text = write_comparison(scores, tmp_path, source="t").read_text(encoding="utf-8")
+    assert "need scores of 0 or more" in text and "profiles.png" not in text
+    assert "profiles.csv" not in text and "profile area" not in text
+
+
+def test_names_as_spreadsheets_write_them(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_bytes("\ufeff, my  net ,a|b\nset 1,.5,.6\n2,.7,\nset|3,.8,.9\n".encode())
+    scores = read_scores(file)
+    assert scores.to_dict() == {
+        "my net": {"set 1": 0.5, "2": 0.7, "set|3": 0.8},
+        "a|b": {"set 1": 0.6, "2": pytest.approx(np.nan, nan_ok=True), "set|3": 0.9},
+    }
+    text = write_comparison(scores, tmp_path, source=file.name).read_text()
+    assert "(gaps by method: `a|b` 1): 2." in text and "| a\\|b |" in text
+
+
+GOOD = "d,a,b\nx,.5,.6\ny,.7,.8\nz,.7,.9\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "there is no file"),
+        ("", "is empty"),
+        ("d,a,b\n", "a header and no rows"),
+        ("a\n.5\n.6\n", "has 1 column"),
+        ("d,a\nx,.5\ny,.6\n", "has 2 columns"),
+        ("d;a;b\nx;1;2\ny;3;4\n", "not separated by commas"),
+        ("a,b,c\n.5,.6,.7\n.6,.7,.8\n", "put a column of names first"),
+        ("d,a,b\nx,.5,.6\nx,.7,.8\n", "'x' stands in two rows"),
+        ("d,a,b\nx,.5,.6\n,.7,.8\n", "line 3 has no data set's name"),
+        ("d,a,a\nx,.5,.6\ny,.7,.8\n", "two columns are called 'a'"),
+        ("d,a,a \nx,.5,.6\ny,.7,.8\n", "two columns are called 'a'"),
+        ("d,a,b,\nx,.5,.6,\ny,.7,.8,\n", "column 4 has no name"),
+        ("d,a,b\nx,.5,0.6+0.1\ny,.7,.8\n", "'b' on 'x' is '0.6+0.1', expected a number"),
+        ("d,a,b\nx,no,yes\ny,low,high\n", "'a' on 'x' is 'no', expected a number"),
+        ("d,a,b\nx,True,.6\ny,False,.8\n", "'a' on 'x' is 'True', expected a number"),
+        ("d,a,b\nx,2020-01-01,.6\ny,2020-01-02,.8\n", "'2020-01-01', expected a number"),
+        ("d,a,b\nx,inf,.6\ny,.7,.8\n", "'a' on 'x' is infinite or huge"),
+        ("d,a,b\nx,.5,.6\ny,.7,-1e999\n", "'b' on 'y' is infinite or huge"),
+        ("d,a,b\nx,.5,.6\ny,.7,\n", "score of every method: 1, expected at least 2; fill gaps"),
+        ("d,a,b\nx,.5,.6\n", "score of every method: 1, expected at least 2; add more rows"),
+        ("d,a,b\nx,.5,\ny,.7,\n", "method 'b' has no score at all"),
+        ("d,a,b\nx,.5,.6,.7\ny,.7,.8\n", "more cells than the header"),
+        ("dataset,method,mean\nx,a,.6\nx,b,.8\n", "tables/scores.csv"),
+        (b"d,a,b\nx,\xff\xfe,.6\n", "cannot be read as .csv"),
+        (b"\x00\x01\x02", "t.csv"),
+    ],
+)
+def test_bad_tables_get_one_line(capsys, tmp_path, monkeypatch, content, says):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        raw = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / "t.csv").write_bytes(raw)
+    assert says in refused(capsys, "t.csv")
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--control", "aa"], "no method 'aa'; did you mean 'a'? there are: a, b"),
+        (["--rope", "-1"], "rope -1"),
+        (["--rope", "nan"], "rope nan"),
+        (["--out", "t.csv/below"], "--out t.csv/below cannot be written"),
+    ],
+)
+def test_bad_options_get_one_line(capsys, tmp_path, monkeypatch, options, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text(GOOD)
+    assert says in refused(capsys, "t.csv", *options)
+
+
+def test_a_folder_or_another_kind_of_file_is_refused(capsys, tmp_path):
+    assert "is a folder" in refused(capsys, str(tmp_path))
+    (tmp_path / "t.xlsx").write_text("x")
+    assert "expected .csv or .parquet" in refused(capsys, str(tmp_path / "t.xlsx"))
+
+
+def refused(capsys, *arguments):
+    status = main(["compare", *arguments])
+    error = capsys.readouterr().err.strip()
+    assert status == 2
+    assert error.startswith("imbax: error: ") and "\n" not in error
+    return error

@@ -1,0 +1,103 @@
+"""Settings x folds x seeds: each as if it were alone, the best by validation, halving, mistakes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.stats
+import toys
+from sklearn.metrics import average_precision_score
+
+import imbax
+from imbax.data.tabular import make_dataset
+from imbax.errors import InputError
+from imbax.experiments.tabular.cells import train_cell
+from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.methods import get
+from imbax.methods import supervised as sv
+from imbax.results import search as module
+
+DATA = toys.table(200, 40)
+SMALL = {"seeds": 2, "folds": 2, "epochs": 4}
+RATES = [1e-4, 1e-2, 3e-2]
+
+
+@pytest.fixture(scope="module")
+def table():
+    return imbax.search("focal", *DATA, {"learning_rate": RATES, "gamma": [0.5, 2.0]}, **SMALL)
+
+
+def test_there_is_a_row_for_each_setting_seed_and_fold(table):
+    assert len(table) == 6 * 2 * 2
+    assert not table.duplicated(["setting", "seed", "fold"]).any()
+    assert not table.duplicated(["learning_rate", "gamma", "seed", "fold"]).any()
+    assert table["average_precision"].between(0, 1).all()
+    assert (table["epochs"] == 4).all()
+
+
+def test_a_setting_gets_what_it_gets_alone(table):
+    cut = plan(make_dataset(*DATA), range(2), Protocol(folds=2, epochs=4))
+    for at in (1, 4):
+        row = table[table["setting"] == at]
+        numbers = sv.Hparams(row["learning_rate"].iloc[0], loss={"gamma": row["gamma"].iloc[0]})
+        alone = train_cell(cut, replace(get("focal"), settings=(numbers,)))
+        np.testing.assert_allclose(row["validation_average_precision"], alone.best_score, atol=1e-6)
+        np.testing.assert_array_equal(row["epoch"], alone.best_epoch)
+        y = [cut.dataset.y[part.test] for part in cut.splits]
+        expected = list(map(average_precision_score, y, alone.test_score))
+        np.testing.assert_allclose(row["average_precision"], expected, atol=1e-6)
+
+
+def test_one_setting_of_each_run_is_chosen_by_validation(table):
+    chosen = table[table["chosen"]]
+    assert len(chosen) == 4
+    for _, of_run in table.groupby(["seed", "fold"]):
+        best = of_run["validation_average_precision"].max()
+        assert of_run.loc[of_run["chosen"], "validation_average_precision"].tolist() == [best]
+
+
+def test_halving_trains_the_better_ones_on():
+    space = {"learning_rate": [-0.05, -0.01, 0.01, 0.05]}
+    whole = imbax.search("ce", *DATA, space, **SMALL)
+    table = imbax.search("ce", *DATA, space, halving=2, **SMALL)
+    assert table.groupby("setting")["epochs"].first().sort_values().tolist() == [1, 1, 2, 4]
+    first = imbax.search("ce", *DATA, space, **SMALL | {"epochs": 1})
+    mean = first.groupby("setting")["validation_average_precision"].mean()
+    assert set(table.loc[table["epochs"] > 1, "setting"]) == set(mean.nlargest(2).index)
+    last = table[table["epochs"] == 4].reset_index(drop=True)
+    same = whole[whole["setting"] == last["setting"].iloc[0]].reset_index(drop=True)
+    for column in ("validation_average_precision", "average_precision", "epoch"):
+        np.testing.assert_allclose(last[column], same[column], atol=1e-6)
+    assert (table["chosen"] == (table["epochs"] == 4)).all()
+
+
+def test_rungs_end_with_all_epochs():
+    assert module._rungs(64, 200, 4) == [3, 12, 50, 200]
+    assert module._rungs(64, 200, None) == [200]
+    assert module._rungs(1, 200, 3) == [200]
+    assert module._rungs(9, 3, 3) == [1, 3]
+
+
+def test_a_method_that_starts_from_another_and_settings_that_are_drawn():
+    space = {"eta2": scipy.stats.loguniform(1, 1000), "confidence": [0.5, 1.0]}
+    table = imbax.search("explicit_gradient", *DATA, space, n_iter=3, **SMALL)
+    assert table["eta2"].nunique() == 3
+    assert table["eta2"].between(1, 1000).all()
+    again = imbax.search("explicit_gradient", *DATA, space, n_iter=3, random_state=1, **SMALL)
+    assert set(again["eta2"]).isdisjoint(table["eta2"])
+
+
+@pytest.mark.parametrize(
+    ("method", "space", "options", "message"),
+    [
+        ("ce", {"learning_rat": [1]}, {}, "ce has no hyperparameter 'learning_rat'.*learning_rate"),
+        ("ce", {"learning_rate": []}, {}, r"space\['learning_rate'\]=\[\], expected a list"),
+        ("ce", {"learning_rate": 0.1}, {}, r"space\['learning_rate'\]=0.1, expected a list"),
+        ("ce", {"learning_rate": scipy.stats.uniform()}, {}, "say how many settings by n_iter"),
+        ("ce", {"learning_rate": [1]}, {"halving": 1}, "halving=1, expected at least 2"),
+        ("mesa", {"sigma": [1]}, {}, "'mesa' cannot be searched"),
+    ],
+)
+def test_mistakes_are_named(method, space, options, message):
+    with pytest.raises(InputError, match=message):
+        imbax.search(method, *DATA, space, **SMALL, **options)

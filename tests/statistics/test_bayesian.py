@@ -1,0 +1,72 @@
+"""The Bayesian signed-rank test against closed forms and a version that visits every pair."""
+
+import math
+
+import numpy as np
+import pytest
+
+from imbax.statistics import bayesian
+from imbax.statistics.bayesian import signed_rank
+
+
+def test_one_difference_has_a_closed_form():
+    # w_0 ~ Beta(1/2, 1) is the prior's weight; better has 1 - w_0^2, equal w_0^2.
+    chance = signed_rank([1.0])
+    assert chance.better == pytest.approx(0.5**0.25, abs=0.007)
+    assert chance.worse == 0
+    assert sum(chance) == pytest.approx(1)
+
+
+def every_pair(z, rope, n_draws=20_000):
+    rng = np.random.default_rng(1)
+    z = np.array([0.0, *z])
+    w = rng.dirichlet([0.5, *np.ones(len(z) - 1)], n_draws)
+    mean = np.add.outer(z, z) / 2
+    masses = [
+        np.einsum("si,ij,sj->s", w, region.astype(float), w)
+        for region in (mean < -rope, np.abs(mean) <= rope, mean > rope)
+    ]
+    return np.bincount(np.argmax(masses, axis=0), minlength=3) / n_draws
+
+
+@pytest.mark.parametrize("rope", [0.0, 0.05, 0.15])
+def test_it_agrees_with_every_pair_visited(rope):
+    z = np.random.default_rng(0).normal(0.05, 0.3, 9)
+    chance = signed_rank(z, rope)
+    np.testing.assert_allclose(chance, every_pair(z, rope), atol=0.015)
+    assert max(chance) < 0.99, "an example that could tell nothing"
+
+
+def test_turning_the_differences_turns_the_verdict():
+    z = np.random.default_rng(0).normal(0.1, 0.3, 12)
+    there, back = signed_rank(z), signed_rank(-z)
+    np.testing.assert_allclose(there, back[::-1], atol=0.01)
+
+
+def test_differences_within_the_rope_are_none():
+    assert signed_rank([0.0] * 5, 0.0) == (0, 1, 0)
+    assert signed_rank([0.2, -0.3, 0.25], 0.3) == (0, 1, 0)
+    # 0.1 + 0.2 is above 0.3 by its last bit, and still at the rope's end.
+    assert signed_rank([0.1 + 0.2, -0.1 - 0.2], 0.3).equal == 1
+    assert signed_rank([1.0] * 8, 0.3).better > 0.99
+    assert signed_rank([-1.0] * 8, 0.3).worse > 0.99
+
+
+def test_gaps_are_left_out_and_nothing_gives_nan():
+    z = [0.1, 0.3, -0.2]
+    assert signed_rank([*z, math.nan]) == signed_rank(z)
+    assert all(map(math.isnan, signed_rank([math.nan])))
+
+
+def test_the_seed_decides_and_the_blocks_do_not(monkeypatch):
+    z = np.random.default_rng(0).normal(0.1, 0.3, 12)
+    whole = signed_rank(z)
+    assert signed_rank(z, seed=1) != whole
+    monkeypatch.setattr(bayesian, "_BLOCK", 1000)
+    assert signed_rank(z) == whole
+
+
+@pytest.mark.parametrize("rope", [-0.1, math.nan, math.inf])
+def test_a_rope_that_is_no_size_is_refused(rope):
+    with pytest.raises(ValueError, match="rope"):
+        signed_rank([0.1], rope)
