@@ -19,12 +19,12 @@ import jax
 import numpy as np
 
 import imbax
+from imbax.catalogue import get
 from imbax.data.tabular import imblearn27
 from imbax.engine.devices import use_cpu_cores
 from imbax.experiments.provenance import environment
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods import get
 from imbax.networks.mlp import mlp
 from imbax.training import Fit, Progress
 

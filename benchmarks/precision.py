@@ -12,11 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 import imbax
+from imbax.catalogue import get
 from imbax.data.tabular import imblearn27
 from imbax.experiments.lab import Lab
 from imbax.experiments.tabular.cells import Engine
 from imbax.experiments.tabular.plan import Protocol
-from imbax.methods import get
 
 HERE = Path(__file__).resolve().parent
 DATASETS = ("ecoli", "oil", "us_crime", "yeast_me2", "mammography")

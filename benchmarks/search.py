@@ -18,11 +18,11 @@ import jax
 import numpy as np
 
 import imbax
+from imbax.catalogue import get
 from imbax.data.tabular import imblearn27
 from imbax.experiments.provenance import environment
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods import get
 from imbax.methods import supervised as sv
 
 HERE = Path(__file__).resolve().parent

@@ -39,8 +39,8 @@ def datasets(data_home: Path | None) -> Table:
 
 def methods() -> Table:
     """Registered methods and what they may see."""
-    from imbax.methods import get, names
-    from imbax.methods.image_methods import IMAGE_METHODS
+    from imbax.catalogue import get, names
+    from imbax.catalogue.images import IMAGE_METHODS
 
     table = Table("of", "method", "what", "kind", "paper", "sees")
     of_tables, of_images = map(get, names()), IMAGE_METHODS.values()

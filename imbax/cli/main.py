@@ -59,11 +59,11 @@ def _run(options):
     _check_writable(out)
     _check_kind(out, of_images=False)
 
+    from imbax.catalogue import get
     from imbax.cli import session
     from imbax.experiments.lab import Lab
     from imbax.experiments.run import run_suite, with_starts
     from imbax.experiments.tabular.plan import Protocol
-    from imbax.methods import get
     from imbax.reports.tabular.report import write_report
 
     numbers = {"folds": folds, "epochs": epochs, "n_synth": options.n_synth or "double"}
@@ -107,13 +107,13 @@ def _run_images(suite, options):
     out = options.out or Path("results") / "_".join([suite.name, *chosen])
     _check_writable(out)
     _check_kind(out, of_images=True)
+    from imbax.catalogue.images import IMAGE_METHODS, image_method
     from imbax.cli import session
     from imbax.data.images import images, shrunk
     from imbax.data.imbalance import recounted
     from imbax.experiments.images.lab import ImageLab
     from imbax.experiments.images.plan import ImageProtocol
     from imbax.experiments.run import run_suite
-    from imbax.methods.image_methods import IMAGE_METHODS, image_method
     from imbax.reports.images.report import write_image_report
 
     every = tuple(name for name, method in IMAGE_METHODS.items() if method.kind != "reading")
@@ -189,8 +189,8 @@ def _run_toy2d(suite, options):
 
 
 def _methods(given, suite):
+    from imbax.catalogue import get, names
     from imbax.experiments.suites import PAPER
-    from imbax.methods import get, names
 
     fits = [n for n in names() if not get(n).needs_withheld or suite.loader == "adult"]
     if suite.loader == "long_tail":

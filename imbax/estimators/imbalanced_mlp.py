@@ -8,15 +8,15 @@ from imblearn.over_sampling import RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from imbax.catalogue import get
 from imbax.errors import InputError
 from imbax.estimators.adasyn import ADASYN
 from imbax.estimators.borderline_smote import BorderlineSMOTE
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.estimators.smote import SMOTE
+from imbax.losses import named as lm
 from imbax.losses.by_class import effective_number_weights
 from imbax.losses.per_example import cross_entropy
-from imbax.methods import get
-from imbax.methods import loss_methods as lm
 from imbax.methods import supervised as sv
 from imbax.training import balanced_minibatches, shuffled_minibatches
 

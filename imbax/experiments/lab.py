@@ -14,13 +14,13 @@ import jax
 import numpy as np
 import pandas as pd
 
+from imbax.catalogue import Method, get, names
 from imbax.data.tabular import Dataset
 from imbax.experiments import store
 from imbax.experiments.provenance import cell_key, configuration, environment
 from imbax.experiments.tabular.cells import Engine, host_cell, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.experiments.tabular.records import records
-from imbax.methods import Method, get, names
 
 __all__ = ["Lab"]
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 import imbax
+from imbax.catalogue import Method, get
 from imbax.data.tabular import Dataset
 from imbax.engine.devices import usable_cores
 from imbax.experiments.tabular.plan import Protocol
-from imbax.methods import Method, get
 
 __all__ = ["cell_key", "configuration", "content_key", "environment"]
 

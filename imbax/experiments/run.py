@@ -22,6 +22,7 @@ from rich.progress import (
 
 import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
+from imbax.catalogue import Method, get
 from imbax.data.tabular import Dataset, DataUnavailable, make_dataset
 from imbax.errors import InputError
 from imbax.experiments.lab import Lab
@@ -30,7 +31,6 @@ from imbax.experiments.suites import METHODS
 from imbax.experiments.tabular import padding as sizes
 from imbax.experiments.tabular.cells import Engine
 from imbax.experiments.tabular.plan import Protocol
-from imbax.methods import Method, get
 
 __all__ = ["Outcome", "evaluate", "run_suite", "with_starts"]
 

@@ -1,9 +1,15 @@
-"""The methods: one file for each idea, a registry of names, and the entries that come with imbax.
+"""The methods: one idea, one file, pure; importing one loads only those it is made of.
 
-A method is one entry in `builtin` and one file beside it. `register` adds a user's own.
+Names for them are in `imbax.catalogue`.
 """
 
-import imbax.methods.builtin  # noqa: F401  registers them
-from imbax.methods.registry import Facts, Method, get, names, refit, register
+from importlib import import_module
 
-__all__ = ["Facts", "Method", "get", "names", "refit", "register"]
+_MOVED = ("Facts", "Method", "get", "names", "refit", "register")
+
+
+def __getattr__(name: str):
+    """Names that moved to `imbax.catalogue`, for one version."""
+    if name not in _MOVED:
+        raise AttributeError(f"module 'imbax.methods' has no attribute {name!r}")
+    return getattr(import_module("imbax.catalogue"), name)

@@ -7,9 +7,9 @@ are.
 import jax
 import jax.numpy as jnp
 
+from imbax.catalogue.adapters import added, given, sizes
 from imbax.methods import gamo
 from imbax.methods.amdo import amdo
-from imbax.methods.class_rows import added, given, sizes
 from imbax.methods.mc_ccr import mc_ccr
 from imbax.methods.mc_rbo import mc_rbo
 from imbax.types import Problem, Resampled

@@ -12,11 +12,11 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
+from imbax.catalogue import get
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError, did_you_mean
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods import get
 
 __all__ = ["search"]
 

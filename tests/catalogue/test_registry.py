@@ -6,9 +6,9 @@ import pytest
 
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax import methods
+from imbax.catalogue import get, names, register, registry
 from imbax.errors import InputError
 from imbax.experiments.suites import METHODS, PAPER
-from imbax.methods import get, names, register, registry
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imbax.methods import Facts, get
+from imbax.catalogue import Facts, get
 from imbax.methods.class_duplicate import class_duplicate
 from imbax.methods.class_smote import class_smote
 from imbax.types import Problem, Rows

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imbax.methods import Facts, get
+from imbax.catalogue import Facts, get
 from imbax.methods.amdo import amdo
 from imbax.methods.mc_ccr import mc_ccr
 from imbax.methods.mc_rbo import mc_rbo

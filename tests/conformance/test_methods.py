@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import toys
 
+from imbax.catalogue import get, names
 from imbax.data.tabular import make_dataset
 from imbax.engine import compiled as programs
 from imbax.experiments.tabular import cells
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods import get, names
 from imbax.methods.refit import Hparams as Refit
 from imbax.training import RESAMPLE, advance, begin
 from imbax.types import Problem, Rows

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from toys import table
 
+from imbax.catalogue import get
 from imbax.data.tabular import make_dataset
 from imbax.engine.compiled import problem_of, programs_of
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods import get
 from imbax.training import begin
 
 

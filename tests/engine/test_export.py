@@ -8,6 +8,7 @@ import pytest
 import toys
 
 from imbax import methods
+from imbax.catalogue.images import IMAGE_METHODS
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, Counts
 from imbax.data.tabular import make_dataset
@@ -17,7 +18,6 @@ from imbax.experiments.images.plan import ImageProtocol, image_plan
 from imbax.experiments.tabular import cells
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods.image_methods import IMAGE_METHODS
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 ENGINE = Engine("vmap", tuple(jax.devices()[:1]))

@@ -9,12 +9,12 @@ from sklearn.metrics import average_precision_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
+from imbax.catalogue import Method
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.estimators.mesa import Mesa, MESAClassifier, Sampler
 from imbax.experiments.tabular.cells import host_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods import Method
 from imbax.methods.mesa import Config
 
 CONFIG = Config(hidden=4, batch_size=8, memory=16)

@@ -73,7 +73,7 @@ jax.config.update("jax_num_cpu_devices", 4)
 from imbax.data.tabular import make_dataset
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods import get
+from imbax.catalogue import get
 
 y = np.arange(80) % 4 == 0
 x = np.random.default_rng(0).normal(size=(80, 4)) + y[:, None]

@@ -17,11 +17,11 @@ import toys
 
 import imbax
 from imbax import methods
+from imbax.catalogue import registry
 from imbax.data.tabular import make_dataset
 from imbax.experiments import provenance
 from imbax.experiments.provenance import cell_key, configuration, environment
 from imbax.experiments.tabular.plan import Protocol
-from imbax.methods import registry
 
 X, Y = toys.table(60, 20)
 DATA = make_dataset(X, Y, name="toy")
@@ -191,7 +191,7 @@ def test_a_method_typed_in_a_session_has_a_key():
         "from imbax.experiments.tabular.plan import Protocol\n"
         "from imbax.data.tabular import quickstart\n"
         "imbax.register('mine', host=lambda x, y, x_test, random_state: x_test[:, 0])\n"
-        "from imbax.methods import get\n"
+        "from imbax.catalogue import get\n"
         "print(len(cell_key(quickstart('moons_20'), get('mine'), Protocol())))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -272,7 +272,7 @@ def test_the_key_is_the_same_in_another_process():
         "from imbax.data.tabular import make_dataset\n"
         "from imbax.experiments.tabular.plan import Protocol\n"
         "from imbax.experiments.provenance import cell_key\n"
-        "from imbax.methods import get\n"
+        "from imbax.catalogue import get\n"
         "data = make_dataset(*toys.table(60, 20), name='toy')\n"
         "print(cell_key(data, get('explicit_gradient'), Protocol()))"
     )

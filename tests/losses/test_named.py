@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import toys
 
+from imbax.catalogue import Facts, get
 from imbax.data.tabular import make_dataset
 from imbax.engine.vectorize import Vectorized
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.losses import by_class as class_losses
+from imbax.losses import named as lm
 from imbax.losses import per_example as losses
-from imbax.methods import Facts, get
-from imbax.methods import loss_methods as lm
 from imbax.methods.supervised import Context, Hparams, supervised
 from imbax.training import train
 

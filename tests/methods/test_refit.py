@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import toys
 
+from imbax.catalogue import get, register, registry
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.experiments.tabular.records import records
-from imbax.methods import get, register, registry
 from imbax.methods import supervised as sv
 from imbax.methods.refit import Hparams, refit
 from imbax.training import train

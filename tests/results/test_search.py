@@ -9,11 +9,11 @@ import toys
 from sklearn.metrics import average_precision_score
 
 import imbax
+from imbax.catalogue import get
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods import get
 from imbax.methods import supervised as sv
 from imbax.results import search as module
 

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imbax.catalogue.images import ImageMethod
 from imbax.engine.vectorize import Vectorized
 from imbax.experiments.images.plan import ImagePlan
 from imbax.experiments.tabular.cells import Engine
 from imbax.methods import image_classifier
 from imbax.methods.codes import image_batch, variance_kept
-from imbax.methods.image_methods import ImageMethod
 from imbax.methods.image_rows import ImageFacts, class_weights
 from imbax.types import Rows
 

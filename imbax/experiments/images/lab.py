@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
+from imbax.catalogue.images import ImageMethod
 from imbax.data.images import Images
 from imbax.experiments import store
 from imbax.experiments.images.cells import (
@@ -28,7 +29,6 @@ from imbax.experiments.images.plan import image_plan
 from imbax.experiments.images.records import SCHEMA, image_records
 from imbax.experiments.lab import Lab
 from imbax.experiments.provenance import content_key, environment
-from imbax.methods.image_methods import ImageMethod
 
 __all__ = ["ImageLab"]
 

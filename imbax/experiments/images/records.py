@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pyarrow as pa
 
+from imbax.catalogue.images import ImageMethod
 from imbax.experiments.images.cells import GeneratorResult, ImageResult
 from imbax.experiments.images.plan import ImagePlan
-from imbax.methods.image_methods import ImageMethod
 from imbax.metrics import confusion
 
 __all__ = ["METRICS", "SCHEMA", "TESTS", "image_records", "unpack"]

@@ -6,7 +6,7 @@ differ in traced numbers only share its compiled program.
 
 from functools import partial
 
-from imbax.methods import get, register
+from imbax.catalogue import get, register
 from imbax.methods.explicit_gradient import Hparams
 
 __all__: list[str] = []

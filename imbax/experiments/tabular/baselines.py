@@ -1,6 +1,6 @@
 """Methods outside jax: what a user would pick instead."""
 
-from imbax.methods import register
+from imbax.catalogue import register
 
 __all__: list[str] = []
 

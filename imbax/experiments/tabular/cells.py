@@ -8,10 +8,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from imbax.catalogue import Facts, Method
 from imbax.engine.compiled import piece_of, problem_of, programs_of
 from imbax.engine.vectorize import Vectorized
 from imbax.experiments.tabular.plan import Plan
-from imbax.methods import Facts, Method
 from imbax.methods.refit import Hparams as Refit
 from imbax.training import RESAMPLE, Curves, Program, Progress
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imbax.catalogue import Facts
 from imbax.data.preprocess import SCALINGS, Scaling, condition, fit_principal_axes, scale
 from imbax.data.splits import (
     Split,
@@ -24,7 +25,6 @@ from imbax.data.tabular import Dataset
 from imbax.engine.precision import PRECISIONS
 from imbax.errors import InputError
 from imbax.experiments.tabular import padding as rounded
-from imbax.methods import Facts
 
 __all__ = ["Plan", "Protocol", "plan", "run_key"]
 

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imbax.catalogue import Method
 from imbax.experiments.store import METRICS
 from imbax.experiments.tabular.cells import CellResult
 from imbax.experiments.tabular.plan import Plan
-from imbax.methods import Method
 from imbax.metrics.confusion import (
     average_class_specific_accuracy,
     confusion_matrix,

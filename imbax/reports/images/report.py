@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from imbax.catalogue.images import IMAGE_METHODS
 from imbax.errors import InputError
 from imbax.experiments import store
 from imbax.experiments.images.records import SCHEMA, TESTS, unpack
-from imbax.methods.image_methods import IMAGE_METHODS
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count, ranking
 from imbax.reports.images import figures

@@ -193,7 +193,7 @@ def _kind(name, facts):
     if "scores" in facts:
         return facts["scores"]
     import imbax.experiments.tabular.baselines  # noqa: F401  registers them
-    from imbax.methods import get, names
+    from imbax.catalogue import get, names
 
     if name in names():
         return get(name).scores

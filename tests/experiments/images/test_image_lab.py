@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
+from imbax.catalogue.images import IMAGE_METHODS, image_method
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, Counts
 from imbax.engine.vectorize import Vectorized
@@ -22,7 +23,6 @@ from imbax.experiments.images.records import SCHEMA, TESTS, image_records, unpac
 from imbax.experiments.run import run_suite
 from imbax.experiments.tabular.cells import Engine
 from imbax.methods import deepsmote, image_classifier
-from imbax.methods.image_methods import IMAGE_METHODS, image_method
 from imbax.methods.image_rows import class_weights
 from imbax.networks.batch_norm import NormalizedNetwork
 from imbax.reports.images import report

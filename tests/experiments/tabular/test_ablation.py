@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 import imbax.experiments.tabular.ablation  # noqa: F401  registers the readings
+from imbax.catalogue import Facts, get, names
 from imbax.experiments.suites import load_suite
-from imbax.methods import Facts, get, names
 from imbax.methods.explicit_gradient import Hparams
 from imbax.reports.tabular.readings import readings_page
 

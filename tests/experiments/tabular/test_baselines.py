@@ -8,8 +8,8 @@ import toys
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
+from imbax.catalogue import get, names
 from imbax.experiments.tabular import baselines as peers  # noqa: F401  registers them
-from imbax.methods import get, names
 from imbax.metrics.ranking import average_precision, roc_auc
 
 X, Y = toys.table(240, 40)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import toys
 
+from imbax.catalogue import Method, get
 from imbax.data.preprocess import fit_min_max, scale
 from imbax.data.tabular import make_dataset
 from imbax.engine.vectorize import Vectorized
 from imbax.experiments.tabular import cells
 from imbax.experiments.tabular.cells import Engine, host_cell, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods import Method, get
 from imbax.training import Fit, Program
 from imbax.types import Resampled
 

@@ -11,6 +11,7 @@ import toys
 
 import imbax
 from imbax import methods
+from imbax.catalogue import registry
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments import lab as lab_module
@@ -19,7 +20,6 @@ from imbax.experiments.lab import Lab
 from imbax.experiments.processes import Share
 from imbax.experiments.run import evaluate, run_suite, with_starts
 from imbax.experiments.tabular.plan import Protocol
-from imbax.methods import registry
 from imbax.reports.tabular.calibration import kinds_of_score
 from imbax.training import Fit, Program
 

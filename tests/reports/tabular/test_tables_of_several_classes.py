@@ -7,6 +7,7 @@ import pytest
 import sklearn.metrics as sk
 from imblearn.metrics import sensitivity_specificity_support
 
+from imbax.catalogue import get, names
 from imbax.data.splits import stratified_splits
 from imbax.data.tabular import make_dataset
 from imbax.experiments import store
@@ -14,7 +15,6 @@ from imbax.experiments.lab import Lab
 from imbax.experiments.tabular import baselines as peers  # noqa: F401  registers peers
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods import get, names
 from imbax.reports.tabular.report import write_report
 
 COUNTS = {"b": 60, "a": 130, "c": 25}

@@ -3,19 +3,19 @@
 from dataclasses import replace
 from functools import partial
 
+from imbax.catalogue.adapters import copies_of_classes, smote_of_classes
+from imbax.catalogue.registry import Method, add, refit
+from imbax.losses import named as lm
 from imbax.methods import cwgan as gan
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import l2rw, metabalance
-from imbax.methods import loss_methods as lm
 from imbax.methods import meta_weight_net as mwn
 from imbax.methods import supervised as sv
 from imbax.methods.adasyn import adasyn
 from imbax.methods.borderline_smote import borderline_smote
-from imbax.methods.class_rows import copies_of_classes, smote_of_classes
 from imbax.methods.duplicate import duplicate
 from imbax.methods.potential import potential
 from imbax.methods.random_under import random_under
-from imbax.methods.registry import Method, add, refit
 from imbax.methods.smote import smote
 from imbax.methods.sugar import sugar
 from imbax.methods.table_rows import table_amdo, table_gamo, table_mc_ccr, table_mc_rbo
