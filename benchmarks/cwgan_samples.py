@@ -10,18 +10,19 @@ import argparse
 import csv
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 
 import imbax
+from imbax.catalogue.adapters import add_rows
 from imbax.data.tabular import DataUnavailable, imblearn27, imblearn27_facts
 from imbax.engine.vectorize import Vectorized
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.methods.cwgan import Config, cwgan
+from imbax.methods import cwgan
 from imbax.training import RESAMPLE
-from imbax.types import Problem, Rows
 
 HERE = Path(__file__).resolve().parent
 FIELDS = ("dataset", "runs", "fallbacks", "outside", "means_within_1_sd", "seconds")
@@ -62,23 +63,14 @@ def main():
 def measured(dataset, epochs):
     """What the samples of a data set's four runs are like."""
     cut = plan(dataset, [0], Protocol(epochs=epochs))
-    config = Config(iterations=15 * epochs, classifier_steps=5 * epochs)
-    sizes = {"max_synth": cut.facts.max_synth, "max_minority": cut.facts.max_minority}
+    config = cwgan.Config(iterations=15 * epochs, classifier_steps=5 * epochs)
+    config = dataclasses.replace(config, clip=False)
+    draw = partial(add_rows, partial(cwgan.sample, config=config))
 
     def sampled(shared, run):
-        train, valid = (
-            Rows(*shared, run[part], run[f"{part}_w"], run["shift"], run["factor"])
-            for part in ("train", "valid")
-        )
-        free = dataclasses.replace(config, clip=False)
-        given = cwgan(
-            jax.random.fold_in(run["key"], RESAMPLE),
-            Problem(train, valid),
-            n_synth="double",
-            config=free,
-            **sizes,
-        )
-        return given.x_synth, given.fallback
+        key = jax.random.fold_in(run.key, RESAMPLE)
+        made = draw(key, run.problem(shared), cut.facts)
+        return made.x_synth, made.fallback
 
     sample = Vectorized(sampled)
     sample.lower(cut.shared, cut.runs)

@@ -23,7 +23,8 @@ from imbax.catalogue import get
 from imbax.data.tabular import imblearn27
 from imbax.engine.devices import use_cpu_cores
 from imbax.experiments.provenance import environment
-from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.engine.vectorize import Engine
+from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.networks.mlp import mlp
 from imbax.training import Fit, Progress
@@ -40,6 +41,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=5, help="each gives 4 runs")
     # A suite compiles ten epochs at a time: more of them take longer, not more memory.
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the table to sample from")
     parser.add_argument(
         "--method", choices=(*METHODS, SAMPLER), help="measure this one, in this process"
     )
@@ -48,7 +50,7 @@ def main():
 
     use_cpu_cores()
     if options.method:
-        measured = peak_of_sampling() if options.method == SAMPLER else peak_of(options)
+        measured = peak_of_sampling(options.rows) if options.method == SAMPLER else peak_of(options)
         print(json.dumps(measured))
         return
     cells = [in_new_process(method) for method in (*METHODS, SAMPLER)]
@@ -71,7 +73,7 @@ def peak_of(options):
     dataset = imblearn27(options.dataset, options.data_home)
     cut = plan(dataset, range(options.seeds), Protocol(epochs=options.epochs))
     method, before = get(options.method), peak_gib()
-    start = untrained(cut) if method.starts_from else None
+    start = untrained(cut) if method.tables.starts_from else None
     # The budget is the command line's default.
     result = train_cell(cut, method, start=start, engine=Engine(memory=4 * 2**30))
     return {
@@ -83,7 +85,7 @@ def peak_of(options):
     }
 
 
-def peak_of_sampling(rows=1_000_000, features=64, share=0.1):
+def peak_of_sampling(rows, features=64, share=0.1):
     """Likewise, with the table and then after `fit_resample`, which gives 1.8 times its rows."""
     rng = np.random.default_rng(0)
     x = rng.random((rows, features), np.float32)
@@ -103,7 +105,7 @@ def peak_of_sampling(rows=1_000_000, features=64, share=0.1):
 
 def untrained(cut):
     """A training's outcome with the parameters that a network begins with."""
-    params = jax.device_get(jax.vmap(mlp(cut.facts.features).init)(cut.runs["key"]))
+    params = jax.device_get(jax.vmap(mlp(cut.facts.features).init)(cut.runs.key))
     nothing = np.zeros(len(cut.splits), np.float32)
     return Progress((), Fit(params), nothing, nothing, nothing, nothing)
 

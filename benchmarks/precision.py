@@ -14,8 +14,8 @@ import pandas as pd
 import imbax
 from imbax.catalogue import get
 from imbax.data.tabular import imblearn27
-from imbax.experiments.lab import Lab
-from imbax.experiments.tabular.cells import Engine
+from imbax.experiments.tabular.lab import TabularLab
+from imbax.engine.vectorize import Engine
 from imbax.experiments.tabular.plan import Protocol
 
 HERE = Path(__file__).resolve().parent
@@ -49,11 +49,12 @@ def main():
 
 def scores_of(name, precision, strategy, options):
     """Test average precision by method, seed and fold."""
-    lab = Lab(Protocol(epochs=options.epochs, precision=precision), Engine(strategy))
+    lab = TabularLab(Protocol(epochs=options.epochs, precision=precision), Engine(strategy))
     dataset, seeds = imblearn27(name, options.data_home), range(options.seeds)
-    for method in METHODS:
-        lab.run(dataset, get(method), seeds)
-    table = pd.concat([lab.rows(dataset, get(method), seeds) for method in METHODS])
+    cells = [lab.cell(dataset, get(method)) for method in METHODS]
+    for cell in cells:
+        lab.run(cell, seeds)
+    table = pd.concat([lab.rows(cell, seeds) for cell in cells])
     return table.set_index(["method", "seed", "fold"])["average_precision"]
 
 

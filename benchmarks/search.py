@@ -21,7 +21,8 @@ import imbax
 from imbax.catalogue import get
 from imbax.data.tabular import imblearn27
 from imbax.experiments.provenance import environment
-from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.engine.vectorize import Engine
+from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.methods import supervised as sv
 

@@ -143,33 +143,34 @@ def with_imbax(options, x, y, parts, n_devices):
 
     from imbax.engine.devices import use_cpu_cores
     from imbax.engine.vectorize import Vectorized
-    from imbax.methods.smote import minority_of, own_neighbors, smote
-    from imbax.types import Problem, Rows
+    from imbax.methods.sampling import Sizes, minority_of, own_neighbors
+    from imbax.methods.smote import sample as smote
+    from imbax.types import Part, Run
 
     use_cpu_cores(n_devices)
     most = max(map(len, parts))
     max_minority = max(int(y[part].sum()) for part in parts)
-    sizes = {"max_synth": max_minority, "max_minority": max_minority}
-
-    def view(shared, run):
-        return Rows(*shared, run["index"], run["w"], run["shift"], run["factor"])
+    sizes = Sizes(max_minority, max_minority)
 
     def rows_of(shared, run):
-        train = view(shared, run)
-        sampled = smote(run["key"], Problem(train, train), n_synth="double", k_neighbors=K, **sizes)
+        train = run.rows(shared, "train")
+        wanted = jax.numpy.stack([0, ((train.y > 0.5) & (train.w > 0)).sum()])
+        sampled = smote(run.key, train, wanted, sizes, k_neighbors=K)
         batch = sampled.applied(train).all()
         return batch.x, batch.y, batch.w
 
     def neighbors_of(shared, run):
-        return own_neighbors(minority_of(view(shared, run), max_minority), K)[0]
+        return own_neighbors(minority_of(run.rows(shared, "train"), max_minority), K)[0]
 
     runs = [
-        {
-            "key": jax.random.key(r),
-            "index": np.pad(part, (0, most - len(part))).astype(np.int32),
-            "w": (np.arange(most) < len(part)).astype(np.float32),
+        Run(
+            key=jax.random.key(r),
+            train=Part(
+                np.pad(part, (0, most - len(part))).astype(np.int32),
+                (np.arange(most) < len(part)).astype(np.float32),
+            ),
             **fit_min_max(x[part])._asdict(),
-        }
+        )
         for r, part in enumerate(parts)
     ]
     at_once = min(len(jax.devices()), len(runs))

@@ -2,8 +2,9 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-__all__ = ["InputError", "did_you_mean", "shortened"]
+__all__ = ["InputError", "at_least", "did_you_mean", "one_of", "shortened"]
 
 
 class InputError(ValueError):
@@ -11,6 +12,21 @@ class InputError(ValueError):
 
     The command line prints it as one line and exits with status 2.
     """
+
+
+def one_of(config: Any, **allowed: Iterable[Any]) -> None:
+    """Raises InputError unless each named field of a record has one of the allowed values."""
+    for field, values in allowed.items():
+        if (value := getattr(config, field)) not in (values := tuple(values)):
+            expected = " or ".join(map(repr, values))
+            raise InputError(f"{field}={value!r}, expected {expected}")
+
+
+def at_least(config: Any, **least: float) -> None:
+    """Raises InputError unless each named field of a record has at least that value."""
+    for field, minimum in least.items():
+        if (value := getattr(config, field)) < minimum:
+            raise InputError(f"{field}={value!r}, expected at least {minimum}")
 
 
 def did_you_mean(given: str, names: Iterable[str]) -> str:

@@ -10,14 +10,18 @@ import jax.numpy as jnp
 from imbax.sharding import take
 
 __all__ = [
+    "COSINE_SCALE",
     "ApplyFn",
     "Batch",
+    "Functions",
     "LossFn",
     "Network",
     "Params",
+    "Part",
     "Problem",
     "Resampled",
     "Rows",
+    "Run",
     "Variables",
     "check_rows",
     "rows",
@@ -31,6 +35,10 @@ ApplyFn = Callable[[Params, jax.Array], jax.Array]
 
 LossFn = Callable[[Params, jax.Array, jax.Array], jax.Array]
 """`(params, x [n, ...], y [n, ...]) -> per-example losses [n]`."""
+
+
+COSINE_SCALE = 30.0
+"""s, the factor on the cosines of a cosine head, and in the margin losses that need one."""
 
 
 class Batch(NamedTuple):
@@ -133,11 +141,74 @@ class Resampled(NamedTuple):
     y_synth: jax.Array | None = None
     """`[m]`."""
     fallback: jax.Array | bool = False
-    """Whether the sampler's rule failed on this run and the documented other one was taken."""
+    """Whether the sampler's rule failed on this run and its documented fallback was taken."""
+    parents: jax.Array | None = None
+    """`[s, 2]`: for each new row, the positions of the training rows that it was made of."""
+    gap: jax.Array | None = None
+    """`[s]`: for each new row, how far it lies from its first parent to its second, in [0, 1)."""
 
     def applied(self, rows: Rows) -> Rows:
         """The view with these rows."""
-        return rows._replace(**{name: getattr(self, name) for name in Resampled._fields[:-1]})
+        return rows._replace(**{name: getattr(self, name) for name in Resampled._fields[:4]})
+
+
+class Part(NamedTuple):
+    """One part of a run's rows, such as those to train on."""
+
+    index: jax.Array
+    """Row numbers `[n]` into the shared matrix."""
+    w: jax.Array
+    """Row weights `[n]`; 0 marks padding."""
+
+
+class Run(NamedTuple):
+    """One run, a fold and a seed; of R runs all leaves are `[R, ...]`.
+
+    The matrix that runs share, `(data [N, d], target [N])`, is not in it. A program is given the
+    fields that it reads; the others are None.
+    """
+
+    key: jax.Array | None = None
+    """The run's random key."""
+    train: Part | None = None
+    valid: Part | None = None
+    test: Part | None = None
+    withheld: Part | None = None
+    """Real minority rows kept from all methods but `potential`."""
+    shift: jax.Array | None = None
+    """`[d]`: as in `Rows`."""
+    factor: jax.Array | None = None
+    """`[d]`: as in `Rows`."""
+    project: jax.Array | None = None
+    """`[d, d']`: as in `Rows`."""
+    x_synth: jax.Array | None = None
+    """`[m, d']`: rows of the run's own, which training may see."""
+    y_synth: jax.Array | None = None
+    """`[m]`: their targets."""
+    hparams: Any = None
+    """Traced hyperparameters."""
+    params: Params = None
+    """Parameters to start from, or to predict with."""
+    fitted: Any = None
+    """A trained generator."""
+    state: Any = None
+    """A training under way."""
+
+    def rows(self, shared: tuple[jax.Array, jax.Array], part: str) -> Rows:
+        """The view of one of its parts, by name."""
+        index, w = getattr(self, part)
+        synth = (self.x_synth, self.y_synth) if part == "train" else ()
+        return Rows(*shared, index, w, self.shift, self.factor, self.project, *synth)
+
+    def problem(self, shared: tuple[jax.Array, jax.Array]) -> Problem:
+        """What the run's method may see."""
+        parts = [part for part in Problem._fields if getattr(self, part) is not None]
+        return Problem(*(self.rows(shared, part) for part in parts))
+
+    def resampled(self, changed: Resampled) -> "Run":
+        """The run with its training rows changed."""
+        part = Part(changed.index, changed.w)
+        return self._replace(train=part, x_synth=changed.x_synth, y_synth=changed.y_synth)
 
 
 class Variables(NamedTuple):
@@ -149,12 +220,23 @@ class Variables(NamedTuple):
     """What training moves otherwise."""
 
 
-class Network(NamedTuple):
-    """A network as pure functions: two, and a third where it trains otherwise than it predicts."""
+class Functions(NamedTuple):
+    """A part of a method's networks as two pure functions."""
 
     init: Callable[..., Params]
     """`(key, live [d] bool or None) -> params`: a column that is not live is zero in every row, and
-    the network starts as if it had not been given it. None, the default: all are live."""
+    the part starts as if it had not been given it. None, the default: all are live."""
+    apply: Callable[..., jax.Array]
+    """`(params, x [n, ...]) -> [n, ...]`."""
+
+
+class Network(NamedTuple):
+    """A classifier as pure functions: two, and a third if it trains otherwise than it predicts."""
+
+    init: Callable[..., Params]
+    """`(key, train) -> params`: `train`, `Rows` with weights or None, is what preprocessing inside
+    the network is fitted on, and tells which columns vary; the others are as if they had not been
+    given. None, the default: all vary."""
     apply: ApplyFn
     train: Callable[..., tuple[jax.Array, Any]] | None = None
     """`(learned, state, x [n, ...], w [n], key) -> (logits, state)` of a network whose params are

@@ -8,20 +8,14 @@ import toys
 
 from imbax.methods.supervised import Hparams, supervised
 from imbax.metrics.ranking import average_precision
-from imbax.training import (
-    Fit,
+from imbax.minibatches import (
     Minibatches,
-    Program,
-    advance,
     balanced_minibatches,
-    begin,
     each_batch,
-    minority_positions,
-    one_shot,
     random_order,
     shuffled_minibatches,
-    train,
 )
+from imbax.training import Fit, Program, advance, begin, minority_positions, one_shot, train
 from imbax.types import Resampled
 
 KEY = jax.random.key(3)

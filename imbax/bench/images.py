@@ -14,7 +14,7 @@ from imbax.engine.vectorize import Vectorized
 from imbax.methods import deepsmote as ds
 from imbax.methods import image_classifier as ic
 from imbax.networks.resnet import resnet18
-from imbax.types import Rows, rows
+from imbax.types import Rows, Run, rows
 
 __all__ = ["CLASSES", "deepsmote", "deepsmote_needs", "image_shape", "resnet", "resnet_needs"]
 
@@ -85,8 +85,8 @@ def _training(init, epoch, size, strategy):
     keys = jax.random.split(jax.random.key(0), size.runs)
     # On the devices, where the program expects it: a call copies nothing.
     state = over(lambda _, key: init(key))((), keys)
-    program = over(lambda images, run: epoch(run["key"], run["state"], images))
-    return program, (images, {"key": keys, "state": state})
+    program = over(lambda images, run: epoch(run.key, run.state, images))
+    return program, (images, Run(key=keys, state=state))
 
 
 def _network(network, row):

@@ -212,7 +212,7 @@ def _apart_on_tables(name, compile, num_steps=5, n_runs=3):
     given = {"eta1": 0.1, "eta2": 1000.0} if name == "explicit_gradient" else {}
     program, (_, runs) = tables.training(name, size, problem=problem, **given)
     state = program(problem, runs)[0].state
-    starts, ours = ts.to_torch(runs["start"]), ts.to_torch(state.params)
+    starts, ours = ts.to_torch(runs.params), ts.to_torch(state.params)
     points = torch.tensor(np.asarray(problem.train.data)[: size.points])
     batches = ts.to_batches(problem, size.batch)._replace(points=[points])
     if name == "explicit_gradient":

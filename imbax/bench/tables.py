@@ -4,8 +4,6 @@ A step is timed inside the real training, with its shuffling and checkpoints, an
 as short as a batch.
 """
 
-from typing import Any
-
 import jax
 import numpy as np
 
@@ -15,9 +13,10 @@ from imbax.engine.vectorize import Vectorized
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import smote as sm
 from imbax.methods import supervised as sv
+from imbax.methods.sampling import Sizes
 from imbax.networks.mlp import mlp
 from imbax.training import train
-from imbax.types import Problem, rows
+from imbax.types import Problem, Run, rows
 
 __all__ = [
     "explicit_gradient_needs",
@@ -46,7 +45,7 @@ def random_problem(size: Size, n_minority: int) -> Problem:
 
 def training(
     name: str, size: Size, strategy: str = "auto", problem: Problem | None = None, **hparams: float
-) -> tuple[Vectorized, tuple[Problem, dict[str, Any]]]:
+) -> tuple[Vectorized, tuple[Problem, Run]]:
     """The whole training as a program `-> (Progress, Curves)`, and its arguments.
 
     Runs differ in their key and in the parameters that they start from.
@@ -60,39 +59,36 @@ def training(
     """
     network, batch = mlp(size.features), size.batch
     if name == "supervised":
-        built, given = sv.supervised(network, batch_size=batch), sv.Hparams(**hparams)
+        built, given = sv.program(network, batch_size=batch), sv.Hparams(**hparams)
         n_minority = _minority(size)
     else:
         sizes = ("batch_size", "synth_batch_size", "outer_batch_size")
         config = eg.Config(size.points, size.points, **dict.fromkeys(sizes, batch))
-        built, given = eg.explicit_gradient(network, config), eg.Hparams(**hparams)
+        built, given = eg.program(network, config), eg.Hparams(**hparams)
         n_minority = size.points  # as many rows again are added
     keys = jax.random.split(jax.random.key(0), size.runs)
-    runs = {
-        "key": keys,
-        "start": jax.vmap(network.init)(keys),
-        "hparams": jax.tree.map(lambda v: np.full(size.runs, v, np.float32), given),
-    }
+    hparams = jax.tree.map(lambda v: np.full(size.runs, v, np.float32), given)
+    runs = Run(key=keys, params=jax.vmap(network.init)(keys), hparams=hparams)
 
     def whole(problem, run):
-        return train(built, run["key"], problem, run["hparams"], size.epochs, run["start"])
+        return train(built, run.key, problem, run.hparams, size.epochs, run.params)
 
     program = Vectorized(whole, strategy=strategy, devices=jax.devices()[: size.runs])
     return program, (problem or random_problem(size, n_minority), runs)
 
 
-def smote(size: Size, strategy: str) -> tuple[Vectorized, tuple[Problem, dict[str, Any]]]:
+def smote(size: Size, strategy: str) -> tuple[Vectorized, tuple[Problem, Run]]:
     """SMOTE of a tenth of the rows; each run scales them anew, so that none shares distances."""
-    counts = {"n_synth": size.points, "max_synth": size.points, "max_minority": _minority(size)}
+    sizes, wanted = Sizes(_minority(size), size.points), np.array([0, size.points])
 
     def sample(problem, run):
-        train = problem.train._replace(factor=run["factor"])
-        return sm.smote(run["key"], problem._replace(train=train), **counts).x_synth
+        train = problem.train._replace(factor=run.factor)
+        return sm.sample(run.key, train, wanted, sizes).x_synth
 
     factor = np.random.default_rng(1).uniform(0.5, 2, (size.runs, size.features))
     keys = jax.random.split(jax.random.key(0), size.runs)
     program = Vectorized(sample, strategy=strategy, devices=jax.devices()[: size.runs])
-    runs = {"key": keys, "factor": factor.astype(np.float32)}
+    runs = Run(key=keys, factor=factor.astype(np.float32))
     return program, (random_problem(size, _minority(size)), runs)
 
 

@@ -1,6 +1,27 @@
 """Names for ideas: every method's title, paper and uses on tables and on images."""
 
-import imbax.catalogue.tabular  # noqa: F401  registers them
-from imbax.catalogue.registry import Facts, Method, get, names, refit, register
+from dataclasses import replace
+from importlib import import_module
 
-__all__ = ["Facts", "Method", "get", "names", "refit", "register"]
+from imbax.catalogue.registry import METHODS, PAPER, add, get, image_method, names, refit, register
+from imbax.catalogue.spec import Facts, ImageFacts, Method, OnImages, OnTables
+
+__all__ = [
+    "METHODS",
+    "PAPER",
+    "Facts",
+    "ImageFacts",
+    "Method",
+    "OnImages",
+    "OnTables",
+    "add",
+    "get",
+    "image_method",
+    "names",
+    "refit",
+    "register",
+]
+
+for _entries in ("tabular", "samplers", "images"):
+    import_module(f"imbax.catalogue.{_entries}")  # registers them
+add(replace(refit("ce"), built_in=True))

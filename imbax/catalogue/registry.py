@@ -1,117 +1,109 @@
-"""Methods by name: what each is, what it may see, and how to build its training."""
+"""Methods by name."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
+from imbax.catalogue.adapters import add_images, add_rows, refit_of
+from imbax.catalogue.spec import SCORES, Facts, Method, OnImages, OnTables
 from imbax.errors import InputError, did_you_mean
-from imbax.methods.refit import refit as refit_program
 from imbax.training import Program
 from imbax.types import Resampled
 
-__all__ = ["Facts", "Method", "add", "get", "names", "refit", "register"]
+__all__ = ["METHODS", "PAPER", "add", "get", "image_method", "names", "refit", "register"]
 
+METHODS = (
+    "ce",
+    "ce_long",
+    "ce_tuned",
+    "ros",
+    "rs",
+    "focal",
+    "explicit_gradient",
+    "explicit_gradient_frozen",
+    "logistic_regression",
+    "hist_gradient_boosting",
+)
+"""The methods that run on tables unless others are named."""
 
-class Facts(NamedTuple):
-    """What is known of a data set before training, and sets shapes.
+PAPER = (
+    "ce",
+    "ros",
+    "focal",
+    "explicit_gradient",
+    "explicit_gradient_frozen",
+    "smote",
+    "borderline_smote",
+    "adasyn",
+    "cwgan",
+    "ldam",
+    "mesa",
+)
+"""The rows of Tables 2 and 3 of the Explicit Gradient paper, and the fair ablation."""
 
-    Sizes are rounded up, so that data sets of about the same size share compiled programs.
-    """
-
-    features: int
-    """Columns that a network is given; those beyond the data set's own are zero in every row."""
-    max_minority: int
-    """Most minority rows in any run's training part; of several classes, of all but the largest."""
-    max_synth: int
-    """Most synthetic rows any run adds."""
-    n_synth: str
-    """"double" the minority or "balance" the classes."""
-    epochs: int
-    """Epochs of one training, as the user asked."""
-    classes: int = 2
-    """K."""
-    precision: str = "float32"
-    """Of the training's matrix products, which the engine changes where it is "bfloat16"."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """One row of every table."""
-
-    name: str
-    title: str
-    kind: str
-    """"loss", "sampling", "meta", "tuning", "peer", or "reading" (of another method)."""
-    sees: str
-    """The rows and labels it may use, in words."""
-    paper: str = ""
-    note: str = ""
-    build: Callable[[Facts], Program] | None = None
-    """The training of a neural method. Methods with the same `build` share its program."""
-    resample: Callable[..., Resampled] | None = None
-    """`(key, problem, facts) -> Resampled`: changes the training rows beforehand."""
-    host: Callable[..., Any] | None = None
-    """`(x_train, y_train, x_test, random_state) -> scores` of a method that runs outside jax."""
-    host_sees_valid: bool = False
-    """Also give it `x_valid` and `y_valid`, by name."""
-    scores: str = "logit"
-    """What it gives a row: "logit", of which the sigmoid is the probability of the minority,
-    "probability", or "rank" where only the order of rows means something."""
-    settings: tuple[Any, ...] = ()
-    """Traced hyperparameters; of several, each run keeps the best on validation."""
-    starts_from: str | None = None
-    """The method whose result it starts from, trained once and shared."""
-    resumes: bool = False
-    """Go on with that method's whole training state, not only its best parameters."""
-    refits: bool = False
-    """Train anew, also on validation rows, for as many epochs as that method found best."""
-    one_epoch: bool = False
-    """The program is over after one call of `epoch`, whatever the number of epochs."""
-    several_classes: bool = False
-    """Whether it also takes more than two classes (`Facts.classes`)."""
-    needs_withheld: bool = False
-    """Runs only where an experiment withholds minority rows (`Problem.withheld`)."""
-    cost: float = 1.0
-    """Rough time per epoch, 1 for plain training; only the progress display uses it."""
-    fallback: str = ""
-    """The method whose training rows a sampler gives where its own rule fails."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """What else identifies the configuration."""
-    built_in: bool = False
-    """Its name cannot be taken."""
-    sources: tuple[str, ...] = ()
-    """Files beside this one that it is made of; a stored result is stale once one changes."""
-
-
-_SCORES = ("logit", "probability", "rank")
 _REGISTRY: dict[str, Method] = {}
 
 
-def register(name: str, build: Callable[[Facts], Program] | None = None, **facts: Any) -> Method:
+def register(
+    name: str,
+    build: Callable[[Facts], Program] | None = None,
+    *,
+    sampler: Callable[..., Resampled] | None = None,
+    images: OnImages | None = None,
+    **fields_of_method: Any,
+) -> Method:
     """Add a method of one's own; from then on it runs by name wherever the built-in ones do.
 
     Args:
-      name: how tables and the command line call it.
+      name: what tables and the command line call it.
       build: `Facts -> Program`; `training.one_shot` makes a program of a pure training function.
-      **facts: further fields of `Method`; `title`, `kind` and `sees` have defaults. A method that
-        runs outside jax gives `host` instead of `build`, and its `scores` are "rank" unless it says
-        that they are more.
+      sampler: `(key, train, wanted [K], sizes) -> Resampled`, a change of training rows that runs
+        on tables and on images; see `methods.sampling`. On tables `ce` is trained on the result
+        unless `build` is given.
+      images: how it runs on images, where a sampler does not say it all.
+      **fields_of_method: further fields of `Method` and `OnTables`; `title`, `kind` and `sees` have
+        defaults. A method that runs outside jax gives `host` in place of `build`, and its `scores`
+        are "rank" unless it says that they are more.
 
     Raises:
-      InputError: a built-in method has that name, or `scores` is none of the three.
+      InputError: a built-in method has that name; it has no use or two; an unknown field; or
+        `scores` is none of the three.
     """
     if name in _REGISTRY and _REGISTRY[name].built_in:
         raise InputError(f"method {name!r} is built in; register yours under another name")
-    if (build is None) == (facts.get("host") is None):
+    host = fields_of_method.get("host")
+    if build is not None and host is not None:
         raise InputError(f"method {name!r} needs either `build` (jax) or `host` (any other code)")
-    defaults = {"title": name, "kind": "custom", "sees": "not declared"}
-    facts = defaults | {"scores": "logit" if build else "rank"} | facts
-    if facts["scores"] not in _SCORES:
+    if (build, sampler, host, images) == (None, None, None, None):
         raise InputError(
-            f"method {name!r} has scores={facts['scores']!r}; expected one of {', '.join(_SCORES)}"
+            f"method {name!r} does nothing; give it `build` or `sampler` (jax), `host` (any other "
+            "code), or `images`"
         )
-    return add(Method(name=name, build=build, **facts))
+    known = {f.name for f in (*fields(Method), *fields(OnTables))}
+    for field in fields_of_method:
+        if field not in known - {"tables", "program", "built_in"}:
+            raise InputError(f"method {name!r} has {field!r}{did_you_mean(field, known)}, which is "
+                             "no field of a method")  # fmt: skip
+    on_tables = {f.name for f in fields(OnTables)} & fields_of_method.keys()
+    tables = {field: fields_of_method.pop(field) for field in on_tables}
+    defaults = {"scores": "rank" if host else "logit", "several_classes": False}
+    if sampler is not None:
+        defaults["resample"] = partial(add_rows, sampler)
+        images = images or OnImages(partial(add_images, sampler))
+        if build is None:
+            ce = get("ce").tables
+            build = ce.program
+            defaults |= {"settings": ce.settings, "several_classes": True}
+    tables = defaults | tables
+    if tables["scores"] not in SCORES:
+        raise InputError(
+            f"method {name!r} has scores={tables['scores']!r}; expected one of {', '.join(SCORES)}"
+        )
+    runs_on_tables = build is not None or host is not None
+    about = {"title": name, "kind": "custom", "sees": "not declared"} | fields_of_method
+    of_tables = OnTables(build, **tables) if runs_on_tables else None
+    return add(Method(name, **about, tables=of_tables, images=images))
 
 
 def refit(name: str) -> Method:
@@ -122,8 +114,8 @@ def refit(name: str) -> Method:
     Raises:
       InputError: the method is not a single training from scratch on the training rows as they are.
     """
-    method = get(name)
-    if not method.build or method.resample or method.starts_from or len(method.settings) > 1:
+    method, tables = get(name), get(name).tables
+    if not method.is_neural or tables.resample or tables.starts_from or len(tables.settings) > 1:
         raise InputError(
             f"{name!r} cannot be refit: expected a method in jax that starts from no other, "
             "changes no rows and has one setting; run it as it is"
@@ -133,9 +125,10 @@ def refit(name: str) -> Method:
         "title": f"{method.title}, refit on training and validation rows",
         "sees": "training rows; validation rows choose the epochs and are then trained on",
         "note": "; ".join(filter(None, (method.note, f"trained anew for {name}'s best epochs"))),
-        "build": partial(_refit, method.build),
-        "starts_from": name,
-        "refits": True,
+        "tables": replace(
+            tables, program=partial(refit_of, tables.program), starts_from=name, refits=True
+        ),
+        "images": None,
     }
     return add(replace(method, **changes))
 
@@ -149,9 +142,20 @@ def get(name: str) -> Method:
     return _REGISTRY[name]
 
 
-def names() -> tuple[str, ...]:
-    """All registered names, in the order of the tables."""
-    return tuple(_REGISTRY)
+def image_method(name: str) -> Method:
+    """The method of that name, which runs on images. Raises InputError naming the nearest one."""
+    if name not in _REGISTRY or _REGISTRY[name].images is None:
+        near = did_you_mean(name, names("images"))
+        raise InputError(f"no method {name!r} for images{near}; `imbax list methods`")
+    return _REGISTRY[name]
+
+
+def names(use: str = "tables") -> tuple[str, ...]:
+    """Names of the methods for that use, "tables" or "images", in the order of the tables."""
+    found = [name for name, method in _REGISTRY.items() if getattr(method, use) is not None]
+    if use == "images":
+        found.sort(key=lambda name: _order_on_images(_REGISTRY[name]))
+    return tuple(found)
 
 
 def add(method: Method) -> Method:
@@ -160,5 +164,7 @@ def add(method: Method) -> Method:
     return method
 
 
-def _refit(build, facts):
-    return refit_program(build(facts))
+def _order_on_images(method):
+    """Losses, then what copies or moves images, then generators and their readings."""
+    kinds = ("loss", "sampling", "generative", "reading")
+    return kinds.index(method.kind) if method.kind in kinds else len(kinds)

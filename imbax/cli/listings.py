@@ -40,14 +40,12 @@ def datasets(data_home: Path | None) -> Table:
 def methods() -> Table:
     """Registered methods and what they may see."""
     from imbax.catalogue import get, names
-    from imbax.catalogue.images import IMAGE_METHODS
 
     table = Table("of", "method", "what", "kind", "paper", "sees")
-    of_tables, of_images = map(get, names()), IMAGE_METHODS.values()
-    for data, found in (("tables", of_tables), ("images", of_images)):
-        for method in found:
-            facts = (method.title, method.kind, method.paper, method.sees)
-            table.add_row(data, method.name, *facts)
+    for use in ("tables", "images"):
+        for method in map(get, names(use)):
+            sees = method.sees if use == "tables" else method.images.sees
+            table.add_row(use, method.name, method.title, method.kind, method.paper, sees)
     return table
 
 

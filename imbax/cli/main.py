@@ -2,11 +2,11 @@
 
 import shlex
 import sys
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from imbax.cli.arguments import parser
-from imbax.errors import InputError, did_you_mean
+from imbax.errors import InputError
 
 __all__ = ["main"]
 
@@ -25,126 +25,53 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+# Of each kind of experiment: what runs it, and what writes its report.
+_KINDS = {
+    "tabular": ("experiments.tabular.suite", "reports.tabular.report"),
+    "images": ("experiments.images.suite", "reports.images.report"),
+    "sine": ("experiments.sine.suite", "reports.sine.report"),
+    "toy2d": ("reports.toy2d", "reports.toy2d"),
+}
+
+
 def _run(options):
     from imbax.experiments.suites import load_suite
 
     suite = load_suite(options.suite)
-    seeds = suite.seeds if options.seeds is None else options.seeds
-    if seeds < 1:
-        raise InputError(f"--seeds {seeds}, expected at least 1")
+    if options.seeds is not None and options.seeds < 1:
+        raise InputError(f"--seeds {options.seeds}, expected at least 1")
     if options.memory is not None and options.memory <= 0:
         raise InputError(f"--memory {options.memory:g}, expected GB above 0")
     where = (options.coordinator, options.processes, options.process)
     if not options.distributed and where != (None, None, None):
         raise InputError("--coordinator, --processes and --process need --distributed")
-    if suite.loader == "toy2d":
-        return _run_toy2d(suite, options)
     if options.profile is not None:
         _check_writable(options.profile, "--profile")
-    if suite.loader == "sine":
-        return _run_sine(suite, seeds, options)
-    if suite.loader == "images":
-        return _run_images(suite, options)
-    _refuse(suite, options, ("scale", "recipe", "imbalance"), "what suites of tables take")
-    folds = suite.folds if options.folds is None else options.folds
-    if folds < 2:
-        raise InputError(
-            f"--folds {folds}, expected at least 2: a model needs rows to be tested on"
-        )
-    epochs = suite.epochs if options.epochs is None else options.epochs
-    if epochs < 1:
-        raise InputError(f"--epochs {epochs}, expected at least 1")
-    datasets = _datasets(suite, options)
-    out = options.out or Path("results") / suite.name
-    _check_writable(out)
-    _check_kind(out, of_images=False)
 
-    from imbax.catalogue import get
-    from imbax.cli import session
-    from imbax.experiments.lab import Lab
-    from imbax.experiments.run import run_suite, with_starts
-    from imbax.experiments.tabular.plan import Protocol
-    from imbax.reports.tabular.report import write_report
-
-    numbers = {"folds": folds, "epochs": epochs, "n_synth": options.n_synth or "double"}
-    protocol = Protocol(**numbers, **(suite.protocol | _protocol_options(options)))
+    experiment, report = (import_module(f"imbax.{name}") for name in _KINDS[suite.kind])
+    _refuse(suite, options, experiment.REFUSED, experiment.TAKES)
     _check_plugins(options.plugin)
-    if not options.plugin:  # which may register more, but also use jax, once it is started
-        _methods(options.methods, suite)
+    experiment.check(suite, options)
+    out = options.out or Path("results") / experiment.folder(suite, options)
+    _check_writable(out)
+    if any(out.glob("runs/*/*/*.parquet")) and _kind_of([out]) != suite.kind:
+        kind = "images" if suite.kind != "images" else "tables"
+        raise InputError(f"{out} holds results of {kind}; name another folder with --out")
+
+    from imbax.cli import session
+
+    options.command_line = shlex.join(["imbax", *options.given])
     with session.start(options, out) as share:
         _load_plugins(options.plugin)
-        names = _methods(options.methods, suite)
-        methods = [get(name) for name in with_starts(names)]
-        if added := {method.name for method in methods} - set(names):
-            print(f"also running {', '.join(sorted(added))}: others start from it")
-        lab = Lab(protocol, session.engine(options), out, suite.name)
-        required = bool(options.datasets) or suite.loader == "file"
-        about = {"required": required, "share": share, "command": _command(options)}
+        about = {"share": share, "command": options.command_line}
         with session.profiled(options.profile):
-            outcome = run_suite(lab, datasets, methods, range(seeds), **about)
-        write = partial(write_report, optimistic=_optimistic(options))
-        return _finished(outcome, out, share, write)
-
-
-def _run_images(suite, options):
-    given = ("datasets", "data", "scaling", "components", "fit_on", "plugin", "n_synth")
-    given += ("precision", "target", "minority", "groups", "drop")
-    taken = "--scale, --recipe, --imbalance, --methods, --seeds, --folds, --epochs"
-    _refuse(suite, options, given, taken)
-    changes = dict({"tiny": suite.tiny, "full": suite.full}.get(options.scale, {}))
-    fraction, factor = changes.pop("fraction", 1.0), changes.pop("shrink", 1)
-    numbers = {name: changes.pop(name, getattr(suite, name)) for name in ("seeds", "folds")}
-    numbers |= {name: value for name in numbers if (value := getattr(options, name)) is not None}
-    seeds = numbers.pop("seeds")
-    changes = {"epochs": suite.epochs, **suite.protocol, **changes, **numbers}
-    if options.epochs is not None:
-        changes["epochs"] = options.epochs
-    if options.recipe == "strong":
-        changes |= suite.strong
-    chosen = [
-        name for name in (options.scale, options.recipe) if name in ("tiny", "full", "strong")
-    ]
-    out = options.out or Path("results") / "_".join([suite.name, *chosen])
-    _check_writable(out)
-    _check_kind(out, of_images=True)
-    from imbax.catalogue.images import IMAGE_METHODS, image_method
-    from imbax.cli import session
-    from imbax.data.images import images, shrunk
-    from imbax.data.imbalance import recounted
-    from imbax.experiments.images.lab import ImageLab
-    from imbax.experiments.images.plan import ImageProtocol
-    from imbax.experiments.run import run_suite
-    from imbax.reports.images.report import write_image_report
-
-    every = tuple(name for name, method in IMAGE_METHODS.items() if method.kind != "reading")
-    names = every if options.methods == ["all"] else options.methods
-    methods = [image_method(name) for name in names or suite.methods]
-    protocol = ImageProtocol(**changes)
-
-    def load(name, kind):
-        return shrunk(recounted(images(name, options.data_home), kind, fraction), factor)
-
-    kinds = options.imbalance or ["paper"]
-    datasets = [(name, partial(load, name, kind)) for name in suite.datasets for kind in kinds]
-    with session.start(options, out) as share:
-        lab = ImageLab(protocol, session.engine(options), out, suite.name)
-        about = {"required": True, "share": share, "command": _command(options)}
-        with session.profiled(options.profile):
-            outcome = run_suite(lab, datasets, methods, range(seeds), **about)
-        return _finished(outcome, out, share, write_image_report)
-
-
-def _command(options):
-    return shlex.join(["imbax", *options.given])
-
-
-def _finished(outcome, out, share, write):
-    """Say what failed and, in one process, report on what is there; the exit status."""
-    for where, error in outcome.failed.items():
-        print(f"imbax: error: {where}: {error}", file=sys.stderr)
-    if share.process == 0 and any((out / "runs").glob("*/*/*.parquet")):
-        print(f"report: {write([out], out)}")
-    return 2 if outcome.failed else 0
+            outcome = experiment.run(suite, options, out, session.engine(options), **about)
+        for place, error in outcome.failed.items():
+            print(f"imbax: error: {place}: {error}", file=sys.stderr)
+        has_runs = experiment.MARKER is None or any((out / "runs").glob("*/*/*.parquet"))
+        if share.process == 0 and has_runs:
+            print(f"report: {report.write(out, outcome, options)}")
+        return 2 if outcome.failed else 0
 
 
 def _refuse(suite, options, names, taken):
@@ -154,116 +81,20 @@ def _refuse(suite, options, names, taken):
             raise InputError(f"--{flag} does not apply to suite {suite.name}; it takes {taken}")
 
 
-def _run_sine(suite, seeds, options):
-    given = ("datasets", "methods", "folds", "epochs", "data", "distributed", "precision")
-    _refuse(suite, options, given, "--seeds, --out, --memory and --profile")
-    if options.strategy == "rows":
-        raise InputError(f"--strategy rows does not apply to suite {suite.name}: it has few rows")
-    out = options.out or Path("results") / suite.name
-    _check_writable(out)
-    from imbax.cli import session
+def _kind_of(folders):
+    """The kind of experiment whose results lie in the folders, "tabular" if there are none.
 
-    session.start(options, out)
-    from imbax.experiments.sine.problem import Config
-    from imbax.experiments.sine.suite import run_sine
+    Raises ``InputError`` where they are of several kinds.
+    """
+    import pyarrow.parquet as pq
 
-    about = {"engine": session.engine(options), "command": _command(options)}
-    with session.profiled(options.profile):
-        report = run_sine(out, seeds, Config(epochs=suite.epochs), **about)
-    print(f"report: {report}")
-    return 0
-
-
-def _run_toy2d(suite, options):
-    given = ("datasets", "methods", "seeds", "folds", "epochs", "data", "scale", "recipe")
-    given += ("distributed", "profile", "memory", "precision")
-    _refuse(suite, options, given, "--out")
-    out = options.out or Path("results") / suite.name
-    _check_writable(out)
-    from imbax.cli.session import keep_compiled_programs
-    from imbax.reports.toy2d import write_toy2d
-
-    keep_compiled_programs()
-    print(f"report: {write_toy2d(out, _command(options))}")
-    return 0
-
-
-def _methods(given, suite):
-    from imbax.catalogue import get, names
-    from imbax.experiments.suites import PAPER
-
-    fits = [n for n in names() if not get(n).needs_withheld or suite.loader == "adult"]
-    if suite.loader == "long_tail":
-        fits = [name for name in fits if get(name).several_classes]
-    if given == ["all"]:
-        return tuple(name for name in fits if get(name).kind != "reading")
-    if given == ["paper"]:
-        return PAPER
-    for name in given or ():
-        if get(name).needs_withheld and suite.loader != "adult":
-            raise InputError(
-                f"{name} needs withheld minority rows, and suite {suite.name} has none; use adult"
-            )
-        if name not in fits:
-            raise InputError(
-                f"{name} knows two classes, and suite {suite.name} has more; `--methods all` runs "
-                "those that know more"
-            )
-    return tuple(given or suite.methods)
-
-
-def _protocol_options(options):
-    names = ("scaling", "components", "fit_on", "precision")
-    given = {name: getattr(options, name) for name in names}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _datasets(suite, options):
-    """Names and loaders of the data sets wanted; unknown names are refused at once."""
-    from imbax.data import tabular
-
-    if suite.loader == "file":
-        from imbax.data.files import read_table
-
-        if options.data is None:
-            raise InputError("suite custom needs --data FILE (and --target COLUMN)")
-        load = partial(
-            read_table,
-            options.data,
-            options.target,
-            minority=options.minority,
-            groups=options.groups,
-            drop=options.drop,
-        )
-        return [(options.data.stem, load)]
-    for name in options.datasets or ():
-        if name not in suite.datasets:
-            raise InputError(
-                f"suite {suite.name} has no data set {name!r}{did_you_mean(name, suite.datasets)}"
-            )
-    names = options.datasets or suite.datasets
-    if suite.loader == "quickstart":
-        loader = tabular.quickstart
-    elif suite.loader == "adult":
-        from imbax.data.adult import adult
-
-        loader = partial(adult, data_home=options.data_home)
-    elif suite.loader == "long_tail":
-        from imbax.data.long_tail import long_tail
-
-        loader = partial(long_tail, data_home=options.data_home)
-    else:
-        loader = partial(tabular.imblearn27, data_home=options.data_home)
-        names = options.datasets or _by_shape(names, tabular.imblearn27_facts())
-    return [(name, partial(loader, name)) for name in names]
-
-
-def _by_shape(names, facts):
-    """Names of data sets, those that share compiled programs one after the other."""
-    from imbax.experiments.tabular.padding import columns, rows
-
-    shapes = {each.name: (columns(each.features, each.rows), rows(each.rows)) for each in facts}
-    return sorted(names, key=shapes.get)
+    first = [next(Path(folder).glob("runs/*/*/*.parquet"), None) for folder in folders]
+    kinds = {
+        "images" if "looks" in pq.read_schema(path).names else "tabular" for path in first if path
+    }
+    if len(kinds) > 1:
+        raise InputError("results of images and of tables in one report; name folders of one kind")
+    return next(iter(kinds), "tabular")
 
 
 def _check_writable(folder, option="--out"):
@@ -278,14 +109,6 @@ def _check_writable(folder, option="--out"):
         ) from None
 
 
-def _check_kind(out, *, of_images):
-    from imbax.reports.images.report import holds_images
-
-    if any(out.glob("runs/*/*/*.parquet")) and holds_images([out]) != of_images:
-        raise InputError(f"{out} holds results of {'tables' if of_images else 'images'}; name "
-                         "another folder with --out")  # fmt: skip
-
-
 def _check_plugins(files):
     for file in files:
         if not Path(file).is_file():
@@ -295,28 +118,26 @@ def _check_plugins(files):
 def _load_plugins(files):
     import runpy
 
-    _check_plugins(files)
     for file in files:
+        sys.path.append(str(Path(file).resolve().parent))  # where it may have files beside it
         runpy.run_path(file)
 
 
-def _optimistic(options):
-    return options.selection == "optimistic"
-
-
 def _report(options):
-    from imbax.reports.images.report import holds_images, write_image_report
-    from imbax.reports.tabular.report import write_report
-
     for folder in options.folders:
         if not folder.is_dir():
             raise InputError(f"{folder} is not a folder; give one that `imbax run --out` wrote")
     out = options.out or options.folders[0]
     _check_writable(out)
-    if holds_images(options.folders):
+    if _kind_of(options.folders) == "images":
+        from imbax.reports.images.report import write_image_report
+
         print(f"report: {write_image_report(options.folders, out)}")
     else:
-        print(f"report: {write_report(options.folders, out, optimistic=_optimistic(options))}")
+        from imbax.reports.tabular.report import write_report
+
+        optimistic = options.selection == "optimistic"
+        print(f"report: {write_report(options.folders, out, optimistic=optimistic)}")
     return 0
 
 
@@ -344,6 +165,7 @@ def _list(options):
     if options.what == "methods":
         import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 
+        _check_plugins(options.plugin)
         _load_plugins(options.plugin)
     table = {
         "suites": listings.suites,

@@ -11,9 +11,9 @@ import jax
 from platformdirs import user_cache_path
 
 from imbax.engine.devices import use_cpu_cores
+from imbax.engine.vectorize import Engine
 from imbax.errors import InputError
 from imbax.experiments.processes import Share, join
-from imbax.experiments.tabular.cells import Engine
 
 __all__ = ["engine", "join_processes", "keep_compiled_programs", "profiled", "start"]
 

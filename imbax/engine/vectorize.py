@@ -7,7 +7,7 @@ set in a CPU core's cache. Either way the runs are divided over the devices by `
 nothing is communicated between them. `devices.use_cpu_cores` makes each core a device.
 
 "rows" is for a shared matrix that one device cannot hold: its rows are divided over the devices,
-which take the runs one after the other, all devices together at each; `divided` says how and what
+which take the runs one after the other, all devices together at each; `sharding` says how and what
 they communicate. Any `f` that reads the matrix through `types.Rows` may be given; what it does with
 all rows at once, as some samplers do, may bring them together on every device.
 
@@ -22,7 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,12 +30,20 @@ import numpy as np
 from jax.errors import JaxRuntimeError
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from imbax import sharding as divided
+from imbax import sharding
 from imbax.engine.devices import is_out_of_memory, memory_of, usable_cores
 
-__all__ = ["Vectorized"]
+__all__ = ["Engine", "Vectorized"]
 
 _AXIS = "run"
+
+
+class Engine(NamedTuple):
+    """How programs run; the arguments of `Vectorized`."""
+
+    strategy: str = "auto"
+    devices: tuple[jax.Device, ...] | None = None
+    memory: float | None = None
 
 
 class Vectorized:
@@ -43,8 +51,8 @@ class Vectorized:
 
     Args:
       f: pure function `(shared, run) -> result`.
-      takes: the name of an item of `runs`, a dictionary, that a call takes from its caller: `f`
-        gives `(what comes after it, anything)`, and the former gets its memory.
+      takes: the name of a field of `runs`, a named tuple, that a call takes from its caller: `f`
+        returns `(what comes after it, anything)`, and the former gets its memory.
       strategy: "vmap", "map", "auto" (map on CPU, vmap elsewhere), or "rows".
       devices: the devices to divide the runs, or rows, over; default all of this process.
       memory: budget in bytes over all devices; default, and at most, what they have.
@@ -74,7 +82,7 @@ class Vectorized:
             self.memory = min(memory, self.memory)
         self.compile_seconds = 0.0
         by_rows, each = strategy == "rows", len(self.devices)
-        axis = divided.AXIS if by_rows else _AXIS
+        axis = sharding.AXIS if by_rows else _AXIS
         mesh = Mesh(np.array(self.devices), (axis,))
         self._same, split = (NamedSharding(mesh, PartitionSpec(*of)) for of in ((), (axis,)))
         self._per_row, self._per_run = (split, self._same) if by_rows else (self._same, split)
@@ -162,7 +170,7 @@ class Vectorized:
     def _jit(self, f):
         def over_runs(shared, *parts):
             def of_run(run, *taken):
-                return f(shared, run | {self.takes: taken[0]} if taken else run)
+                return f(shared, run._replace(**{self.takes: taken[0]}) if taken else run)
 
             if self.strategy == "vmap":
                 return jax.vmap(of_run)(*parts)
@@ -185,8 +193,7 @@ class Vectorized:
         """`runs`, and what is taken apart from the rest."""
         if self.takes is None:
             return (runs,)
-        rest = dict(runs)
-        return rest, rest.pop(self.takes)
+        return runs._replace(**{self.takes: None}), getattr(runs, self.takes)
 
     def _run(self, shared, runs):
         runs = self._place(runs, self._per_run)

@@ -1,20 +1,21 @@
 """ADASYN as an over-sampler, on imbalanced-learn's contract."""
 
 from numbers import Integral
+from typing import Any
 
 from sklearn.utils._param_validation import Interval
 
 from imbax.estimators.categorical import MixedOverSampler
-from imbax.estimators.one_vs_rest import AgainstRest
+from imbax.estimators.one_vs_rest import OneVsRest
 from imbax.estimators.over_sampler import compiled
-from imbax.methods.adasyn import adasyn
+from imbax.estimators.parameters import parameters
+from imbax.methods import adasyn
 
 __all__ = ["ADASYN"]
 
-_core = compiled(adasyn)
 
-
-class ADASYN(MixedOverSampler, AgainstRest):
+@parameters
+class ADASYN(MixedOverSampler, OneVsRest):
     """SMOTE with the more rows, the more rows of other classes are near; totals are exact.
 
     See `imbax.methods.adasyn` for equations. X may be a table, images `(n, height, width)` or `(n,
@@ -51,30 +52,14 @@ class ADASYN(MixedOverSampler, AgainstRest):
         Which rows of the last `fit_resample` are new.
     """
 
+    k_neighbors: Any = 5
+
     _parameter_constraints = {  # noqa: RUF012
         **MixedOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
     }
+    _sample = compiled(adasyn.sample)
     _fallback = "no row of another class is near any of it; rows are made as by SMOTE"
 
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        k_neighbors=5,
-        categorical_features=None,
-        random_state=None,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.k_neighbors = k_neighbors
-        self.categorical_features = categorical_features
-
-    def _core(self):
-        return _core, {"k_neighbors": self.k_neighbors}
+    def _options(self):
+        return {"k_neighbors": self.k_neighbors}

@@ -1,20 +1,18 @@
 """MDO, known as AMDO, as an over-sampler of tables or of images, on imbalanced-learn's contract."""
 
 from numbers import Integral, Real
+from typing import Any
 
-import jax
 from sklearn.utils._param_validation import Interval
 
-from imbax.estimators.over_sampler import OverSampler, padded
-from imbax.methods.amdo import amdo
+from imbax.estimators.over_sampler import OverSampler, compiled
+from imbax.estimators.parameters import parameters
+from imbax.methods import amdo
 
 __all__ = ["AMDO"]
 
-_amdo = jax.jit(
-    amdo, static_argnames=("max_rows", "max_synth", "k_neighbors", "share", "reference")
-)
 
-
+@parameters
 class AMDO(OverSampler):
     """New rows as far from their class's mean, by Mahalanobis, as a row of it is.
 
@@ -52,6 +50,10 @@ class AMDO(OverSampler):
         The training row through whose ellipsoid each new one goes.
     """
 
+    k_neighbors: Any = 5
+    share: Any = 0.4
+    reference: Any = False
+
     _parameter_constraints = {  # noqa: RUF012
         **OverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -59,28 +61,11 @@ class AMDO(OverSampler):
         "reference": ["boolean"],
     }
 
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        k_neighbors=5,
-        share=0.4,
-        reference=False,
-        random_state=None,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.k_neighbors = k_neighbors
-        self.share = share
-        self.reference = reference
+    _sample = compiled(amdo.sample, "share")
 
-    def _draw(self, key, x, number):
-        options = {"k_neighbors": self.k_neighbors, "share": self.share}
-        options |= {"reference": bool(self.reference)}
-        return _amdo(key, *padded(x, self._y), number, **self._sizes(number), **options)
+    def _options(self):
+        return {
+            "k_neighbors": self.k_neighbors,
+            "share": float(self.share),
+            "reference": bool(self.reference),
+        }

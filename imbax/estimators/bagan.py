@@ -1,16 +1,19 @@
 """BAGAN as an over-sampler of images, on imbalanced-learn's contract."""
 
 from numbers import Integral
+from typing import Any
 
 from sklearn.utils._param_validation import Interval
 
 from imbax.errors import InputError
 from imbax.estimators.generative import GeneratorSampler
+from imbax.estimators.parameters import parameters
 from imbax.methods import bagan
 
 __all__ = ["BAGAN"]
 
 
+@parameters
 class BAGAN(GeneratorSampler):
     """A GAN of all classes that starts as an autoencoder; see `imbax.methods.bagan` for equations.
 
@@ -55,6 +58,13 @@ class BAGAN(GeneratorSampler):
         Which rows of the last `fit_resample` are new.
     """
 
+    latent_dim: Any = 100
+    width: Any = 32
+    autoencoder_max_iter: Any = 100
+    max_iter: Any = 100
+    batch_size: Any = 128
+    learning_rate_init: Any = 5e-5
+
     _parameter_constraints = {  # noqa: RUF012
         **GeneratorSampler._parameter_constraints,
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
@@ -63,35 +73,6 @@ class BAGAN(GeneratorSampler):
     }
     _core = bagan
     _parents = 0
-
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        latent_dim=100,
-        width=32,
-        autoencoder_max_iter=100,
-        max_iter=100,
-        batch_size=128,
-        learning_rate_init=5e-5,
-        random_state=None,
-        verbose=False,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.latent_dim = latent_dim
-        self.width = width
-        self.autoencoder_max_iter = autoencoder_max_iter
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.verbose = verbose
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

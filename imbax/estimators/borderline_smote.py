@@ -1,20 +1,21 @@
 """Borderline-SMOTE as an over-sampler, on imbalanced-learn's contract."""
 
 from numbers import Integral
+from typing import Any
 
 from sklearn.utils._param_validation import Interval, Options
 
 from imbax.estimators.categorical import MixedOverSampler
-from imbax.estimators.one_vs_rest import AgainstRest
+from imbax.estimators.one_vs_rest import OneVsRest
 from imbax.estimators.over_sampler import compiled
-from imbax.methods.borderline_smote import borderline_smote
+from imbax.estimators.parameters import parameters
+from imbax.methods import borderline_smote
 
 __all__ = ["BorderlineSMOTE"]
 
-_core = compiled(borderline_smote)
 
-
-class BorderlineSMOTE(MixedOverSampler, AgainstRest):
+@parameters
+class BorderlineSMOTE(MixedOverSampler, OneVsRest):
     """SMOTE from those rows only that many rows of other classes surround.
 
     See `imbax.methods.borderline_smote` for equations. X may be a table, images `(n, height,
@@ -55,39 +56,21 @@ class BorderlineSMOTE(MixedOverSampler, AgainstRest):
         Which rows of the last `fit_resample` are new.
     """
 
+    k_neighbors: Any = 5
+    m_neighbors: Any = 10
+    kind: Any = 1
+
     _parameter_constraints = {  # noqa: RUF012
         **MixedOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
         "m_neighbors": [Interval(Integral, 1, None, closed="left")],
         "kind": [Options(Integral, {1, 2})],
     }
+    _sample = compiled(borderline_smote.sample)
     _fallback = "no row is in danger of being taken for another class; rows are made as by SMOTE"
 
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        k_neighbors=5,
-        m_neighbors=10,
-        kind=1,
-        categorical_features=None,
-        random_state=None,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.k_neighbors = k_neighbors
-        self.m_neighbors = m_neighbors
-        self.kind = kind
-        self.categorical_features = categorical_features
-
-    def _core(self):
-        return _core, {
+    def _options(self):
+        return {
             "k_neighbors": self.k_neighbors,
             "m_neighbors": self.m_neighbors,
             "kind": self.kind,

@@ -6,6 +6,8 @@ columns, of the class's standard deviations (1 where that is 0 or no column is n
 category is a 1 among 0s, times m / √2. Source: Chawla et al. 2002 (arXiv:1106.1813), section 6.1.
 """
 
+from typing import Any
+
 import jax
 import numpy as np
 from imblearn.utils import check_target_type
@@ -16,6 +18,7 @@ from sklearn.utils.validation import validate_data
 from imbax.errors import InputError, did_you_mean
 from imbax.estimators.frames import Table, is_frame
 from imbax.estimators.over_sampler import OverSampler, padded
+from imbax.estimators.parameters import parameters
 from imbax.neighbors import nearest
 
 __all__ = ["MixedOverSampler"]
@@ -23,11 +26,14 @@ __all__ = ["MixedOverSampler"]
 _nearest = jax.jit(nearest, static_argnums=3)
 
 
+@parameters
 class MixedOverSampler(OverSampler):
     """An over-sampler of rows between two others.
 
     Their categories are those of the nearer one, or those `_voted` by its neighbours, as in SMOTE.
     """
+
+    categorical_features: Any = None
 
     _parameter_constraints = {  # noqa: RUF012
         **OverSampler._parameter_constraints,
@@ -101,7 +107,7 @@ class MixedOverSampler(OverSampler):
         ones = [np.eye(k)[code] for k, code in zip(self._levels, codes.T, strict=True)]
         return np.hstack([x, *ones]).astype(np.float32)
 
-    def _weighed(self, x, c):
+    def _weighted(self, x, c):
         """Rows `[n, d]` with their categories as class `c`, or `c [n]`, weighs them."""
         if not len(self.categorical_features_):
             return x
@@ -115,9 +121,9 @@ class MixedOverSampler(OverSampler):
         """
         if not len(self.categorical_features_):
             return made
-        labels, new = np.where(made.w, made.y, -1), np.array(made.x)
-        start, first = len(self.scale_.only), np.asarray(made.parents)[:, 0]
-        for c in np.unique(labels[labels >= 0]):
+        labels, new = made.y, np.array(made.x)
+        start, first = len(self.scale_.only), made.parents[:, 0]
+        for c in np.unique(labels):
             rows = np.flatnonzero(self._y == c)
             if (several := min(k, len(rows) - 1)) == 0:
                 continue

@@ -3,51 +3,64 @@
 from abc import ABCMeta, abstractmethod
 from functools import lru_cache, partial
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from imbax.data.preprocess import SCALINGS, Scaling, scale
 from imbax.engine.compiled import Programs, piece_of, programs_of
 from imbax.errors import InputError
+from imbax.estimators.members import (
+    Members,
+    check_validation,
+    cut_members,
+    padded_part,
+    resample_members,
+    weights_of,
+)
 from imbax.estimators.networks import ACTIVATIONS, network_of
 from imbax.estimators.over_sampler import FIT, refuse_several_targets, seed_of, size, stream
+from imbax.estimators.parameters import parameters
 from imbax.training import Program
+from imbax.types import Run
 
-__all__ = ["Members", "NeuralClassifier", "check_validation", "inside_of"]
+__all__ = ["NeuralClassifier", "inside_of"]
 
 # Rows whose probabilities are computed at a time.
 _BLOCK = 8192
 
 
-class Members(NamedTuple):
-    """The rows of R trainings, as `programs` has them, and what is known of them."""
-
-    shared: tuple[np.ndarray, np.ndarray]
-    """Scaled rows and internal labels, padded."""
-    runs: dict[str, Any]
-    """Leaves `[R, ...]`."""
-    counts: np.ndarray
-    """`[R, K]`: training rows of each internal class."""
-    prior: np.ndarray
-    """`[R, K]`: the share of each internal class in the weights that are trained on."""
-    weighted: bool
-    """Whether the user gave weights."""
-
-
+@parameters
 class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     """Trains its members as one program and averages their probabilities.
 
     A classifier defines `_learn`. Inside, rows are scaled, and of two classes the rarer is 1.
     """
+
+    hidden_layer_sizes: Any = (128, 16)
+    activation: Any = "relu"
+    network: Any = None
+    batch_size: Any = 128
+    learning_rate_init: Any = 1e-3
+    max_iter: Any = 200
+    early_stopping: Any = False
+    scoring: Any = "average_precision"
+    validation_fraction: Any = 0.2
+    n_iter_no_change: Any = 20
+    class_weight: Any = None
+    n_estimators: Any = 1
+    fold_ensemble: Any = False
+    recalibrate: Any = False
+    scaling: Any = "min_max"
+    warm_start: Any = False
+    random_state: Any = None
+    verbose: Any = False
 
     _parameter_constraints = {  # noqa: RUF012
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -168,73 +181,49 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _members(self, X, labels, w, weighted) -> Members:
         """Cut, resampled, scaled and padded."""
-        parts = self._parts(X, self._inside[labels])
+        has_validation = self._has_validation()
+        parts = cut_members(
+            self._inside[labels],
+            n_estimators=self.n_estimators,
+            fold_ensemble=self.fold_ensemble,
+            validation_fraction=self.validation_fraction if has_validation else None,
+            seed=self._seed,
+        )
+        if has_validation and not self.fold_ensemble:
+            for _, valid in parts:
+                check_validation(self._inside[labels[valid]], self.classes_[self._inside.argsort()])
         trains, valids = zip(*parts, strict=True)
         if self._sampler() is not None:
             if weighted:
                 raise InputError("sample_weight says nothing of new rows; give it or a sampler")
-            X, labels, trains = self._resampled(X, labels, trains)
+            given = X, labels, self.classes_, trains, self._sampler(), self._seed
+            X, labels, trains = resample_members(*given)
             w = np.ones(len(X))
+        weights = [
+            weights_of(labels, w, rows, self.classes_, self.class_weight)
+            for rows in zip(trains, valids, strict=True)
+        ]
+        train_weights, valid_weights = zip(*weights, strict=True)
         y, classes = self._inside[labels], len(self.classes_)
-        weights, valid_weights = [], []
-        for train, valid in zip(trains, valids, strict=True):
-            given = {"classes": self.classes_, "y": self.classes_[labels[train]]}
-            of_class = compute_class_weight(self.class_weight, **given)
-            for rows, kept in ((train, weights), (valid, valid_weights)):
-                each = w[rows] * of_class[labels[rows]]
-                # Of mean 1, since synthetic rows weigh 1.
-                kept.append(each / each.mean() if len(rows) else each)
         prior = np.stack(
-            [np.bincount(y[rows], w, classes) for rows, w in zip(trains, weights, strict=True)]
+            [
+                np.bincount(y[rows], w, classes)
+                for rows, w in zip(trains, train_weights, strict=True)
+            ]
         )
         counts = np.stack([np.bincount(y[rows], minlength=classes) for rows in trains])
         key, number = stream(self._seed, FIT), len(parts)
-        runs = {
-            **_padded("train", trains, weights),
-            **_padded("valid", valids, valid_weights),
-            "shift": np.zeros((number, X.shape[1]), np.float32),
-            "factor": np.tile((self._scaling.factor > 0).astype(np.float32), (number, 1)),
-            "key": jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(number)),
-        }
+        runs = Run(
+            key=jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(number)),
+            train=padded_part(trains, train_weights),
+            valid=padded_part(valids, valid_weights),
+            shift=np.zeros((number, X.shape[1]), np.float32),
+            factor=np.tile((self._scaling.factor > 0).astype(np.float32), (number, 1)),
+        )
         more = size(len(X)) - len(X)
         x = np.pad(self._inner(X), ((0, more), (0, 0)))
         shared = x, np.pad(y, (0, more)).astype(np.float32)
         return Members(shared, runs, counts, prior / prior.sum(1, keepdims=True), weighted)
-
-    def _resampled(self, X, labels, trains):
-        """All rows, then what the sampler makes of each member's; and which are whose."""
-        rows, wanted, whose, first = [X], [labels], [], len(X)
-        for r, train in enumerate(trains):
-            sampler = clone(self._sampler())
-            seeds = {
-                name: (self._seed + r) % 2**31
-                for name in sampler.get_params()
-                if name == "random_state" or name.endswith("__random_state")
-            }
-            x, y = sampler.set_params(**seeds).fit_resample(X[train], self.classes_[labels[train]])
-            rows.append(x)
-            wanted.append(np.searchsorted(self.classes_, y))
-            whose.append(first + np.arange(len(x)))
-            first += len(x)
-        return np.concatenate(rows), np.concatenate(wanted), whose
-
-    def _parts(self, X, labels):
-        """Training and validation rows of each member."""
-        if self.fold_ensemble:
-            folds = max(self.n_estimators, 2)
-            cut = StratifiedKFold(folds, shuffle=True, random_state=self._seed)
-        elif self._has_validation():
-            cut = StratifiedShuffleSplit(
-                self.n_estimators, test_size=self.validation_fraction, random_state=self._seed
-            )
-        else:
-            everything = np.arange(len(X))
-            return [(everything, everything[:0])] * self.n_estimators
-        parts = list(cut.split(X, labels))
-        if not self.fold_ensemble:
-            for _, valid in parts:
-                check_validation(labels[valid], self.classes_[self._inside.argsort()])
-        return parts
 
     def _sampler(self):
         """What changes each member's training rows beforehand."""
@@ -247,13 +236,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         one = len(members.counts) == 1
         return _compiled(build, piece_of(self.max_iter), checkpoint, self.scoring, one, *options)
 
-    def _with(self, members, hparams, theta_0=None):
+    def _with(self, members, hparams, params=None):
         """The members' runs with numbers, and parameters to start from."""
         number = len(members.counts)
         each = lambda v: np.broadcast_to(np.float32(v), (number, *np.shape(v)))  # noqa: E731
-        hparams = jax.tree.map(each, hparams)
-        start = {} if theta_0 is None else {"theta_0": theta_0}
-        return members.runs | {"hparams": hparams} | start
+        return members.runs._replace(hparams=jax.tree.map(each, hparams), params=params)
 
     def _least_epochs(self):
         """Training does not stop before."""
@@ -273,10 +260,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         shared = programs.advance.replicate(members.shared)
         programs.lower(shared, runs)  # all its pieces compile at once
+        runs = programs.start(shared, runs)
         progress, curves = programs.begin(shared, runs), []
         each = piece_of(self.max_iter)
         for done in range(each, self.max_iter + 1, each):
-            progress, curve = programs.advance(shared, runs | {"progress": progress})
+            progress, curve = programs.train(shared, runs, progress)
             curves.append(jax.device_get(curve))
             if self.verbose:
                 self._tell(done - each, curves[-1])
@@ -320,30 +308,11 @@ def _scaling_of(X, name):
     return Scaling(np.where(live, 0, X[0]), live.astype(np.float64))
 
 
-def check_validation(labels, classes) -> None:
-    """InputError unless validation rows with labels 0..K-1 have some of all K `classes`."""
-    if missing := classes[np.bincount(labels, minlength=len(classes)) == 0].tolist():
-        raise InputError(
-            f"none of the rows set aside for validation is of class {missing[0]!r}; raise "
-            "validation_fraction or give more rows of it"
-        )
-
-
 def inside_of(counts):
     """The internal number `[K]` of each class: of two, the rarer is 1."""
     if len(counts) == 2 and counts[0] < counts[1]:
         return np.array([1, 0])
     return np.arange(len(counts))
-
-
-def _padded(part, rows, weights):
-    """Row numbers and their weights `[R, m]` under their names."""
-    most = size(max(map(len, rows)))
-    filled = lambda values: np.stack([np.pad(v, (0, most - len(v))) for v in values])  # noqa: E731
-    return {
-        part: filled(rows).astype(np.int32),
-        f"{part}_w": filled(weights).astype(np.float32),
-    }
 
 
 def _filled(x):

@@ -1,19 +1,20 @@
 """The conditional Wasserstein GAN as an over-sampler of tables, on imbalanced-learn's contract."""
 
 from numbers import Integral, Real
+from typing import Any
 
 from sklearn.utils._param_validation import Interval
 
-from imbax.estimators.one_vs_rest import AgainstRest
+from imbax.estimators.one_vs_rest import OneVsRest
 from imbax.estimators.over_sampler import compiled
-from imbax.methods.cwgan import Config, cwgan
+from imbax.estimators.parameters import parameters
+from imbax.methods import cwgan
 
 __all__ = ["CWGAN"]
 
-_core = compiled(cwgan)
 
-
-class CWGAN(AgainstRest):
+@parameters
+class CWGAN(OneVsRest):
     """Rows from a generator that is taught by a critic and by a classifier.
 
     See `imbax.methods.cwgan` for equations; columns are numbers. What comes out has the form and
@@ -46,41 +47,25 @@ class CWGAN(AgainstRest):
         Which rows of the last `fit_resample` are new.
     """
 
+    max_iter: Any = 3000
+    batch_size: Any = 64
+    learning_rate_init: Any = 1e-4
+
     _parameter_constraints = {  # noqa: RUF012
-        **AgainstRest._parameter_constraints,
+        **OneVsRest._parameter_constraints,
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     }
+    _sample = compiled(cwgan.sample)
     _fallback = "training did not stay finite; rows are repeated. Lower learning_rate_init"
 
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        max_iter=3000,
-        batch_size=64,
-        learning_rate_init=1e-4,
-        random_state=None,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-
-    def _core(self):
+    def _options(self):
         # The classifier beside it is trained a third as long, as in the method's default.
-        config = Config(
+        config = cwgan.Config(
             iterations=self.max_iter,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
             classifier_steps=-(-self.max_iter // 3),
         )
-        return _core, {"config": config}
+        return {"config": config}

@@ -2,7 +2,7 @@
 
 import warnings
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,19 +11,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from imbax.estimators.generative import GeneratorSampler
-from imbax.estimators.over_sampler import padded, size
-from imbax.methods import deepsmote
-from imbax.methods.class_smote import class_smote
+from imbax.estimators.over_sampler import compiled, padded, size
+from imbax.estimators.parameters import parameters
+from imbax.methods import deepsmote, smote
 from imbax.methods.codes import decoded, encoded, image_batch, variance_kept
 from imbax.networks.autoencoder import DECODERS
+from imbax.types import rows
 
 __all__ = ["DeepSMOTE"]
 
 _COLLAPSED = 0.1
 
-_smote = jax.jit(class_smote, static_argnames=("max_rows", "max_synth", "k_neighbors"))
 
-
+@parameters
 class DeepSMOTE(GeneratorSampler):
     """SMOTE between the codes of an autoencoder; see `imbax.methods.deepsmote` for equations.
 
@@ -84,6 +84,16 @@ class DeepSMOTE(GeneratorSampler):
         How far from the first parent to the second, in [0, 1).
     """
 
+    latent_dim: Any = None
+    decoder: Any = "mirrored"
+    penalty: Any = "class_recon"
+    class_draw: Any = "uniform"
+    k_neighbors: Any = 5
+    max_iter: Any = 200
+    n_iter_no_change: Any = 10
+    batch_size: Any = 100
+    learning_rate_init: Any = 2e-4
+
     _parameter_constraints = {  # noqa: RUF012
         **GeneratorSampler._parameter_constraints,
         "latent_dim": [Interval(Integral, 1, None, closed="left"), None],
@@ -94,43 +104,9 @@ class DeepSMOTE(GeneratorSampler):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     }
     _core = deepsmote
+    _smote = compiled(smote.sample)
     _arrays: ClassVar[tuple[str, ...]] = ("codes_", "variance_kept_")
     _parents = 2
-
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        latent_dim=None,
-        decoder="mirrored",
-        penalty="class_recon",
-        class_draw="uniform",
-        k_neighbors=5,
-        max_iter=200,
-        n_iter_no_change=10,
-        batch_size=100,
-        learning_rate_init=2e-4,
-        random_state=None,
-        verbose=False,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.latent_dim = latent_dim
-        self.decoder = decoder
-        self.penalty = penalty
-        self.class_draw = class_draw
-        self.k_neighbors = k_neighbors
-        self.max_iter = max_iter
-        self.n_iter_no_change = n_iter_no_change
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.verbose = verbose
 
     def encode(self, X):
         """Codes `(n, latent_dim)` of rows like those of fit."""
@@ -164,10 +140,9 @@ class DeepSMOTE(GeneratorSampler):
             )
 
     def _draw(self, key, x, number):
-        sizes = self._sizes(number)
-        codes = padded(self.codes_, self._y)
-        made = _smote(key, *codes, jnp.array(number), **sizes, k_neighbors=self.k_neighbors)
-        made = jax.tree.map(lambda leaf: np.asarray(leaf)[: number.sum()], made)
+        codes, options = rows(*padded(self.codes_, self._y)), {"k_neighbors": self.k_neighbors}
+        made = self._smote(key, codes, number, self._sizes(number), **options)
+        made = self._new(made, number)
         return made._replace(x=self._decode(made.x))
 
     def _config(self):

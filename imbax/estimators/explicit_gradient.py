@@ -1,6 +1,7 @@
 """Explicit Gradient as a classifier."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -10,6 +11,7 @@ from imbax.errors import InputError
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.estimators.imbalanced_mlp import supervised_program
 from imbax.estimators.over_sampler import size
+from imbax.estimators.parameters import parameters
 from imbax.losses.per_example import OBJECTIVES
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import supervised as sv
@@ -17,6 +19,7 @@ from imbax.methods import supervised as sv
 __all__ = ["ExplicitGradientClassifier"]
 
 
+@parameters
 class ExplicitGradientClassifier(NeuralClassifier):
     """A network trained with synthetic rows that follow the gradient taken through its own step.
 
@@ -107,6 +110,18 @@ class ExplicitGradientClassifier(NeuralClassifier):
         Of the best epochs, over members.
     """
 
+    eta1: Any = 1e-2
+    eta2: Any = 10.0
+    n_synth: Any = "double"
+    confidence: Any = 1.0
+    inner: Any = "union"
+    outer: Any = "valid"
+    outer_loss: Any = "ce"
+    constraint: Any = "none"
+    radius: Any = 0.1
+    fixed_columns: Any = ()
+    jitter: Any = 0.0
+
     _parameter_constraints = {  # noqa: RUF012
         **NeuralClassifier._parameter_constraints,
         "eta1": [Interval(Real, 0, None, closed="neither")],
@@ -125,69 +140,6 @@ class ExplicitGradientClassifier(NeuralClassifier):
     # Points of each class, by an over-sampler's count.
     _wanted = None
 
-    def __init__(
-        self,
-        *,
-        eta1=1e-2,
-        eta2=10.0,
-        n_synth="double",
-        confidence=1.0,
-        inner="union",
-        outer="valid",
-        outer_loss="ce",
-        constraint="none",
-        radius=0.1,
-        fixed_columns=(),
-        jitter=0.0,
-        hidden_layer_sizes=(128, 16),
-        activation="relu",
-        network=None,
-        batch_size=128,
-        learning_rate_init=1e-3,
-        max_iter=200,
-        early_stopping=False,
-        scoring="average_precision",
-        validation_fraction=0.2,
-        n_iter_no_change=20,
-        class_weight=None,
-        n_estimators=1,
-        fold_ensemble=False,
-        recalibrate=False,
-        scaling="min_max",
-        warm_start=False,
-        random_state=None,
-        verbose=False,
-    ):
-        self.eta1 = eta1
-        self.eta2 = eta2
-        self.n_synth = n_synth
-        self.confidence = confidence
-        self.inner = inner
-        self.outer = outer
-        self.outer_loss = outer_loss
-        self.constraint = constraint
-        self.radius = radius
-        self.fixed_columns = fixed_columns
-        self.jitter = jitter
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.network = network
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.scoring = scoring
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.n_estimators = n_estimators
-        self.fold_ensemble = fold_ensemble
-        self.recalibrate = recalibrate
-        self.scaling = scaling
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _learn(self, members, before):
         if self.outer_loss in ("smooth_ap", "pairwise_ranking") and len(self.classes_) > 2:
             raise InputError(
@@ -202,10 +154,10 @@ class ExplicitGradientClassifier(NeuralClassifier):
         moving = self._compiled(_moving_program, members, *options)
         second = self._with(members, self._hparams())
         progress = plain.lower(members.shared, first)
-        moving.lower(members.shared, second | {"theta_0": progress.best.params})
+        moving.lower(members.shared, second._replace(params=progress.best.params))
 
         progress, before = self._run(plain, members, first)
-        second["theta_0"] = progress.best.params
+        second = second._replace(params=progress.best.params)
         progress, after = self._run(moving, members, second, lower="eta1 or eta2")
         self._keep_points(progress.best.points)
         return progress.best.params, [before, after], self._trained_prior(members, progress)
@@ -293,5 +245,5 @@ class ExplicitGradientClassifier(NeuralClassifier):
 
 
 def _moving_program(network, config, moved):
-    program = eg.explicit_gradient(network, config)
+    program = eg.program(network, config)
     return program._replace(start_admissible=not moved)

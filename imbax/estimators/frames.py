@@ -7,6 +7,7 @@ import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
 from imbax.errors import InputError, shortened
+from imbax.estimators.parameters import parameters
 from imbax.estimators.value_scale import as_dtype
 
 __all__ = ["Table", "TableSampler", "is_frame"]
@@ -105,8 +106,12 @@ class Table:
         return type(column)(values, dtype=column.dtype)
 
 
+@parameters
 class TableSampler(BaseOverSampler):
     """Takes frames of pandas and polars too, and gives the same back."""
+
+    sampling_strategy: Any = "auto"
+    random_state: Any = None
 
     def fit_resample(self, X, y, **params):
         """The given rows, then new ones, and the labels of both.

@@ -3,19 +3,21 @@
 import math
 import warnings
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
 from imbax.errors import InputError
 from imbax.estimators.generative import GeneratorSampler
 from imbax.estimators.over_sampler import padded, size
+from imbax.estimators.parameters import parameters
 from imbax.methods import gamo
 from imbax.types import rows
 
 __all__ = ["GAMO"]
 
 
+@parameters
 class GAMO(GeneratorSampler):
     """Convex mixes of all rows of a class, learned against a classifier and a discriminator.
 
@@ -61,6 +63,11 @@ class GAMO(GeneratorSampler):
         The training row with the largest share in each new one.
     """
 
+    noise_dim: Any = 100
+    max_iter: Any = 90
+    batch_size: Any = 32
+    learning_rate_init: Any = 2e-4
+
     _parameter_constraints = {  # noqa: RUF012
         **GeneratorSampler._parameter_constraints,
         "noise_dim": [Interval(Integral, 1, None, closed="left")],
@@ -68,31 +75,6 @@ class GAMO(GeneratorSampler):
     }
     _core = gamo
     _arrays: ClassVar[tuple[str, ...]] = ("_x",)
-
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        noise_dim=100,
-        max_iter=90,
-        batch_size=32,
-        learning_rate_init=2e-4,
-        random_state=None,
-        verbose=False,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.noise_dim = noise_dim
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.verbose = verbose
 
     def _train(self, x):
         self._x = x

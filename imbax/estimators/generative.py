@@ -5,7 +5,7 @@ from abc import abstractmethod
 from functools import partial
 from numbers import Integral, Real
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,16 +14,20 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from imbax.errors import InputError
-from imbax.estimators import saving as weights
+from imbax.estimators import saving
 from imbax.estimators.over_sampler import FIT, SAMPLE, OverSampler, padded, seed_of, stream
+from imbax.estimators.parameters import parameters
 from imbax.estimators.value_scale import Scale
 from imbax.types import rows
 
 __all__ = ["GeneratorSampler"]
 
 
+@parameters
 class GeneratorSampler(OverSampler):
-    """Trains the `generator` of a core; a sampler names the core and defines `_config`."""
+    """Trains the `generator` of a method; a sampler names it, as `_core`, and defines `_config`."""
+
+    verbose: Any = False
 
     _parameter_constraints = {  # noqa: RUF012
         **OverSampler._parameter_constraints,
@@ -78,12 +82,12 @@ class GeneratorSampler(OverSampler):
         arrays = {f"fitted{number:03}": leaf for number, leaf in enumerate(leaves)}
         arrays |= {name: getattr(self, name) for name in ("_y", *self._arrays)}
         arrays |= {name: np.asarray(getattr(self.scale_, name)) for name in ("low", "high", "only")}
-        weights.write(path, type(self).__name__, about, arrays)
+        saving.write(path, type(self).__name__, about, arrays)
 
     @classmethod
     def load(cls, path):
         """The sampler that `save` wrote; it makes rows as before."""
-        about, arrays = weights.read(path, cls.__name__)
+        about, arrays = saving.read(path, cls.__name__)
         listed = about["params"].items()  # JSON has no tuples
         made = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in listed})
         made.classes_ = np.array(about["classes"])
@@ -127,8 +131,9 @@ class GeneratorSampler(OverSampler):
             raise InputError("training did not give a finite loss; lower learning_rate_init")
 
     def _draw(self, key, x, number):
-        sizes = self._sizes(number)
-        return _sample(*self._given(), key, self._fitted, self._view(), jnp.array(number), **sizes)
+        sizes, given = self._sizes(number), self._given()
+        made = _sample(*given, key, self._fitted, self._view(), jnp.array(number), sizes)
+        return self._new(made, number)
 
     def _outside(self, x):
         return self.scale_.outside(x)
@@ -157,7 +162,6 @@ def _finish(build, config, hparams, state, train):
     return build(config, hparams).finish(state, train)
 
 
-@partial(jax.jit, static_argnums=(0, 1), static_argnames=("max_rows", "max_synth"))
-def _sample(build, config, hparams, key, fitted, train, wanted, *, max_rows, max_synth):
-    draw = build(config, hparams).sample
-    return draw(key, fitted, train, wanted, max_rows=max_rows, max_synth=max_synth)
+@partial(jax.jit, static_argnums=(0, 1, 7))
+def _sample(build, config, hparams, key, fitted, train, wanted, sizes):
+    return build(config, hparams).sample(key, fitted, train, wanted, sizes)

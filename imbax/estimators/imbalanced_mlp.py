@@ -2,36 +2,26 @@
 
 from functools import partial
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from imbax.catalogue import get
 from imbax.errors import InputError
 from imbax.estimators.adasyn import ADASYN
 from imbax.estimators.borderline_smote import BorderlineSMOTE
 from imbax.estimators.classifier import NeuralClassifier
+from imbax.estimators.parameters import parameters
 from imbax.estimators.smote import SMOTE
-from imbax.losses import named as lm
-from imbax.losses.by_class import effective_number_weights
-from imbax.losses.per_example import cross_entropy
+from imbax.losses.named import NAMED
 from imbax.methods import supervised as sv
-from imbax.training import balanced_minibatches, shuffled_minibatches
+from imbax.minibatches import balanced_minibatches, shuffled_minibatches
+from imbax.types import COSINE_SCALE
 
 __all__ = ["ImbalancedMLPClassifier"]
 
-LOSSES = {
-    "ce": lambda context: cross_entropy,
-    "focal": lm.focal,
-    "asymmetric": lm.asymmetric,
-    "class_balanced": lm.class_balanced,
-    "logit_adjustment": lm.logit_adjustment,
-    "vs_loss": lm.vs_loss,
-    "ldam": lm.ldam,
-    "ldam_drw": lm.ldam,
-}
 SAMPLERS = {
     "ros": RandomOverSampler,
     "smote": SMOTE,
@@ -41,6 +31,7 @@ SAMPLERS = {
 }
 
 
+@parameters
 class ImbalancedMLPClassifier(NeuralClassifier):
     """A multilayer perceptron for rare classes: losses, weights and samplers by name.
 
@@ -50,10 +41,10 @@ class ImbalancedMLPClassifier(NeuralClassifier):
 
     Parameters
     ----------
-    loss : {"ce", "focal", "asymmetric", "class_balanced", "logit_adjustment", "vs_loss", "ldam", \
-"ldam_drw"} or callable, default="ce"
-        A callable takes logits, `(n,)` of two classes (the rarer is 1) or `(n, K)`, and classes
-        `(n,)`, and gives losses `(n,)` in jax.
+    loss : {"ce", "focal", "asymmetric", "class_balanced", "weighted", "ldam", "ldam_drw", \
+"logit_adjustment", "vs_loss"} or callable, default="ce"
+        A name of `imbax.losses.named.NAMED`. A callable takes logits, `(n,)` of two classes (the
+        rarer is 1) or `(n, K)`, and classes `(n,)`, and gives losses `(n,)` in jax.
     loss_params : dict, default=None
         Numbers of the loss in place of its defaults, as `{"gamma": 1.0}`.
     sampler : {"rs", "ros", "smote", "borderline_smote", "adasyn", "random_under"} or a sampler of \
@@ -115,62 +106,18 @@ imbalanced-learn's contract, default=None
         Of the checkpoints kept, over members.
     """
 
+    loss: Any = "ce"
+    loss_params: Any = None
+    sampler: Any = None
+    alpha: Any = 0.0
+
     _parameter_constraints = {  # noqa: RUF012
         **NeuralClassifier._parameter_constraints,
-        "loss": [StrOptions(set(LOSSES)), callable],
+        "loss": [StrOptions(set(NAMED)), callable],
         "loss_params": [dict, None],
         "sampler": [StrOptions({"rs", *SAMPLERS}), HasMethods("fit_resample"), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
     }
-
-    def __init__(
-        self,
-        *,
-        loss="ce",
-        loss_params=None,
-        sampler=None,
-        hidden_layer_sizes=(128, 16),
-        activation="relu",
-        network=None,
-        alpha=0.0,
-        batch_size=128,
-        learning_rate_init=1e-3,
-        max_iter=200,
-        early_stopping=False,
-        scoring="average_precision",
-        validation_fraction=0.2,
-        n_iter_no_change=20,
-        class_weight=None,
-        n_estimators=1,
-        fold_ensemble=False,
-        recalibrate=False,
-        scaling="min_max",
-        warm_start=False,
-        random_state=None,
-        verbose=False,
-    ):
-        self.loss = loss
-        self.loss_params = loss_params
-        self.sampler = sampler
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.network = network
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.scoring = scoring
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.n_estimators = n_estimators
-        self.fold_ensemble = fold_ensemble
-        self.recalibrate = recalibrate
-        self.scaling = scaling
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
 
     def _learn(self, members, before):
         hparams = sv.Hparams(self.learning_rate_init, self.alpha, self._loss_numbers())
@@ -192,14 +139,14 @@ imbalanced-learn's contract, default=None
         return progress.best.params, [curves], self._trained_prior(members)
 
     def _loss_numbers(self):
-        known = {} if callable(self.loss) else dict(get(self.loss).settings[0].loss)
-        given = self.loss_params or {}
-        if unknown := sorted(set(given) - set(known)):
+        known = {} if callable(self.loss) else dict(NAMED[self.loss].defaults)
+        chosen = self.loss_params or {}
+        if unknown := sorted(set(chosen) - set(known)):
             raise InputError(
                 f"loss_params has {', '.join(map(repr, unknown))}, but loss={self.loss!r} takes "
                 f"{', '.join(map(repr, known)) or 'none'}"
             )
-        return known | given
+        return known | chosen
 
     def _sampler(self):
         if self.sampler is None or self.sampler == "rs":
@@ -207,24 +154,22 @@ imbalanced-learn's contract, default=None
         return SAMPLERS[self.sampler]() if isinstance(self.sampler, str) else self.sampler
 
     def _network(self):
-        scale = lm.SCALE if self.loss in ("ldam", "ldam_drw") else None
-        return self._network_with(scale)
+        head = "linear" if callable(self.loss) else NAMED[self.loss].head
+        return self._network_with(COSINE_SCALE if head == "cosine" else None)
 
     def _least_epochs(self):
-        if self.loss != "ldam_drw":
+        numbers = self._loss_numbers()
+        if "drw_start" not in numbers:
             return 0
-        return round(self._loss_numbers()["drw_start"] * self.max_iter) + self.n_iter_no_change
+        return round(numbers["drw_start"] * self.max_iter) + self.n_iter_no_change
 
     def _trained_prior(self, members):
         """The shares that the batches, weights and the loss's own shift train for."""
         prior, counts = members.prior, members.counts
         if self.sampler == "rs":
             prior = np.full(prior.shape, 1 / prior.shape[1])
-        if self.loss in ("logit_adjustment", "vs_loss"):
-            prior = prior * counts.astype(float) ** -self._loss_numbers()["tau"]
-        if self.loss == "class_balanced":
-            beta = self._loss_numbers()["beta"]
-            prior = prior * np.stack([effective_number_weights(each, beta) for each in counts])
+        if not callable(self.loss) and (shift := NAMED[self.loss].prior):
+            prior = prior * np.stack([shift(each, **self._loss_numbers()) for each in counts])
         return prior / prior.sum(1, keepdims=True)
 
 
@@ -233,12 +178,6 @@ def supervised_program(network, loss, epochs, batch_size, balanced=None):
     minibatches = shuffled_minibatches
     if balanced:
         minibatches = partial(balanced_minibatches, classes=balanced)
-    loss_for = LOSSES.get(loss) or (lambda context: loss)
-    if loss == "ldam_drw":
-        loss_for = lm.deferred(loss_for, epochs)
-    return sv.supervised(
-        network,
-        loss_for=loss_for,
-        minibatches=minibatches,
-        batch_size=batch_size,
-    )
+    loss_for = (lambda context: loss) if callable(loss) else NAMED[loss].loss_for
+    config = sv.Config(loss_for, minibatches, batch_size, epochs=epochs)
+    return sv.program(network, config)

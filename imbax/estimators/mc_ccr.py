@@ -1,18 +1,19 @@
 """MC-CCR as an over-sampler of tables or of images, on imbalanced-learn's contract."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from imbax.estimators.over_sampler import SAMPLE, OverSampler, compiled, padded, size, stream
-from imbax.methods.mc_ccr import mc_ccr
+from imbax.estimators.over_sampler import SAMPLE, OverSampler, compiled, stream
+from imbax.estimators.parameters import parameters
+from imbax.methods import mc_ccr
 
 __all__ = ["MCCCR"]
 
-_mc_ccr = compiled(mc_ccr)
 
-
+@parameters
 class MCCCR(OverSampler):
     """Pushes rows of larger classes away from those of small ones, and fills the room with new.
 
@@ -54,6 +55,10 @@ class MCCCR(OverSampler):
         The training row in whose sphere each new one was made.
     """
 
+    energy: Any = "auto"
+    p: Any = 1
+    clean: Any = True
+
     _parameter_constraints = {  # noqa: RUF012
         **OverSampler._parameter_constraints,
         "energy": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -62,43 +67,20 @@ class MCCCR(OverSampler):
     }
     _repeats_lone_rows = False  # its sphere holds more
 
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        energy="auto",
-        p=1,
-        clean=True,
-        random_state=None,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.energy = energy
-        self.p = p
-        self.clean = clean
+    _sample = compiled(mc_ccr.sample)
+    _fixes_constants = True
+
+    def _options(self):
+        # Inside, columns are twice as wide.
+        energy = "auto" if self.energy == "auto" else float(2 * self.energy)
+        return {"energy": energy, "p": int(self.p), "clean": bool(self.clean)}
 
     def _fit_resample(self, X, y):
         x, number = self._begin(X, y), self._wanted(self.sampling_strategy_)
-        pushed, made = _mc_ccr(
-            stream(self._seed, SAMPLE),
-            *padded(x, self._y),
-            number,
-            **self._sizes(number),
-            max_class=size((self._counts() + number).max()),
-            # Inside, columns are twice as wide.
-            energy="auto" if self.energy == "auto" else float(2 * self.energy),
-            p=int(self.p),
-            clean=bool(self.clean),
-            live=self.scale_.live,
-        )
-        pushed = np.asarray(pushed)[: len(x)]
-        cleaned, still = self._outside(pushed), (pushed == x).reshape(X.shape)
+        changed = self._changed(stream(self._seed, SAMPLE), x, number)
+        pushed = np.asarray(changed.x_synth)[: len(x)]
+        still = (pushed == x * self.scale_.live).reshape(X.shape)
+        cleaned = self._outside(pushed)
         cleaned[still] = X[still]  # as given, not what scaling there and back makes of it
         self.moved_ = (cleaned != X).reshape(len(X), -1).any(1)
-        return self._joined(cleaned, y, made)
+        return self._joined(cleaned, y, self._new(changed, number))

@@ -1,17 +1,18 @@
 """MC-RBO as an over-sampler of tables or of images, on imbalanced-learn's contract."""
 
 from numbers import Integral, Real
+from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from imbax.estimators.over_sampler import OverSampler, compiled, padded, size
-from imbax.methods.mc_rbo import mc_rbo
+from imbax.estimators.over_sampler import OverSampler, compiled
+from imbax.estimators.parameters import parameters
+from imbax.methods import mc_rbo
 
 __all__ = ["MCRBO"]
 
-_mc_rbo = compiled(mc_rbo)
 
-
+@parameters
 class MCRBO(OverSampler):
     """Copies of a class's rows that walk to where it and the larger classes balance.
 
@@ -52,6 +53,11 @@ class MCRBO(OverSampler):
         The training row at which each new one started.
     """
 
+    gamma: Any = "auto"
+    step: Any = "auto"
+    max_iter: Any = 500
+    n_neighbors: Any = 25
+
     _parameter_constraints = {  # noqa: RUF012
         **OverSampler._parameter_constraints,
         "gamma": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -60,45 +66,15 @@ class MCRBO(OverSampler):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        gamma="auto",
-        step="auto",
-        max_iter=500,
-        n_neighbors=25,
-        random_state=None,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.gamma = gamma
-        self.step = step
-        self.max_iter = max_iter
-        self.n_neighbors = n_neighbors
-
     @property
     def _repeats_lone_rows(self):
         return self.step == "auto"  # which is 0 for want of a distance
 
-    def _draw(self, key, x, number):
+    _sample = compiled(mc_rbo.sample)
+    _fixes_constants = True
+
+    def _options(self):
         # Inside, columns are twice as wide.
-        given = {"gamma": self.gamma, "step": self.step}
-        lengths = {k: "auto" if v == "auto" else float(2 * v) for k, v in given.items()}
-        return _mc_rbo(
-            key,
-            *padded(x, self._y),
-            number,
-            **self._sizes(number),
-            max_class=size((self._counts() + number).max()),
-            **lengths,
-            steps=int(self.max_iter),
-            neighbors=int(self.n_neighbors),
-            live=self.scale_.live,
-        )
+        lengths = {"gamma": self.gamma, "step": self.step}
+        lengths = {k: "auto" if v == "auto" else float(2 * v) for k, v in lengths.items()}
+        return {**lengths, "steps": int(self.max_iter), "neighbors": int(self.n_neighbors)}

@@ -24,7 +24,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imbax.errors import InputError
-from imbax.estimators.classifier import check_validation
+from imbax.estimators.members import check_validation
 from imbax.estimators.over_sampler import refuse_several_targets, seed_of
 from imbax.methods import mesa
 from imbax.methods.mesa import Config, Hparams, Transition
@@ -35,7 +35,7 @@ _observe = jax.jit(mesa.observe, static_argnums=0)
 _draw = jax.jit(mesa.draw)
 _act = jax.jit(mesa.act, static_argnums=1)
 _init = jax.jit(mesa.init, static_argnums=1)
-_step = jax.jit(mesa.step, static_argnums=1)
+_step = jax.jit(mesa.step, static_argnames="config")
 
 
 @partial(jax.jit, static_argnums=2)
@@ -262,7 +262,7 @@ class Mesa:
                 action = _act(act_key, self.config, agent.policy, before)
             reward = game.move(move_key, action)
             new = Transition(before, action, reward, game.observation, np.float32(game.over))
-            agent, _ = _step(learn_key, self.config, self.hparams, agent, new)
+            agent, _ = _step(learn_key, agent, new, config=self.config, hparams=self.hparams)
         return Sampler(jax.device_get(agent.policy), self.config)
 
     def _check(self, y, y_valid):

@@ -1,15 +1,18 @@
 """Meta-Weight-Net as a classifier."""
 
 from numbers import Real
+from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from imbax.estimators.classifier import NeuralClassifier
+from imbax.estimators.parameters import parameters
 from imbax.methods import meta_weight_net as mwn
 
 __all__ = ["MetaWeightNetClassifier"]
 
 
+@parameters
 class MetaWeightNetClassifier(NeuralClassifier):
     """A network whose rows are weighed by a second one, which a balanced loss teaches.
 
@@ -78,6 +81,11 @@ class MetaWeightNetClassifier(NeuralClassifier):
         Of the best epochs, over members.
     """
 
+    eta1: Any = 0.1
+    meta_learning_rate_init: Any = 1e-3
+    meta_rows: Any = "valid"
+    alpha: Any = 0.0
+
     _parameter_constraints = {  # noqa: RUF012
         **NeuralClassifier._parameter_constraints,
         "eta1": [Interval(Real, 0, None, closed="neither")],
@@ -87,61 +95,12 @@ class MetaWeightNetClassifier(NeuralClassifier):
     }
     _validates = True
 
-    def __init__(
-        self,
-        *,
-        eta1=0.1,
-        meta_learning_rate_init=1e-3,
-        meta_rows="valid",
-        alpha=0.0,
-        hidden_layer_sizes=(128, 16),
-        activation="relu",
-        network=None,
-        batch_size=128,
-        learning_rate_init=1e-3,
-        max_iter=200,
-        early_stopping=False,
-        scoring="average_precision",
-        validation_fraction=0.2,
-        n_iter_no_change=20,
-        class_weight=None,
-        n_estimators=1,
-        fold_ensemble=False,
-        recalibrate=False,
-        scaling="min_max",
-        warm_start=False,
-        random_state=None,
-        verbose=False,
-    ):
-        self.eta1 = eta1
-        self.meta_learning_rate_init = meta_learning_rate_init
-        self.meta_rows = meta_rows
-        self.alpha = alpha
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.network = network
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.scoring = scoring
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.n_estimators = n_estimators
-        self.fold_ensemble = fold_ensemble
-        self.recalibrate = recalibrate
-        self.scaling = scaling
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _learn(self, members, before):
         hparams = mwn.Hparams(
             self.learning_rate_init, self.alpha, self.eta1, self.meta_learning_rate_init
         )
         size = self.batch_size
         config = mwn.Config(self.meta_rows, batch_size=size, meta_batch_size=size)
-        programs = self._compiled(mwn.meta_weight_net, members, self._network(), config)
+        programs = self._compiled(mwn.program, members, self._network(), config)
         progress, curves = self._run(programs, members, self._with(members, hparams, before))
         return progress.best.params, [curves], members.prior

@@ -1,57 +1,46 @@
-"""Over-samplers whose core knows one minority: each class in turn against all others."""
+"""Over-samplers that make one class the minority at a time, against all others."""
 
 import warnings
-from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from imbax.estimators.over_sampler import OverSampler, padded, size
-from imbax.methods.class_smote import Synthetic
-from imbax.types import Problem, rows
+from imbax.estimators.parameters import parameters
+from imbax.methods.sampling import Made, Sizes
+from imbax.types import rows
 
-__all__ = ["AgainstRest"]
+__all__ = ["OneVsRest"]
 
 
-class AgainstRest(OverSampler):
-    """A sampler names its core, by `_core`, and its options."""
+@parameters
+class OneVsRest(OverSampler):
+    """Calls `_sample` once for each class, so that a class may have distances of its own."""
 
     _parents = 0
-    # What is done where the core's rule fails, in words.
+    # What is done where the method's rule fails, in words.
     _fallback = ""
 
-    @abstractmethod
-    def _core(self) -> tuple[Callable, dict[str, Any]]:
-        """The core, under `compiled`, and its options."""
-
-    def _weighed(self, x, c):
+    def _weighted(self, x, c):
         """Rows as they are compared where class `c` is the minority."""
         return x
 
     def _draw(self, key, x, number):
-        core, options = self._core()
-        wanted, counts = np.flatnonzero(number), self._counts()
-        made = []
-        for c in wanted:
-            batch = padded(self._weighed(x, c), (self._y == c).astype(np.float32))
-            view = rows(*map(jnp.asarray, batch))
+        classes, counts, made = np.flatnonzero(number), self._counts(), [x[:0]]
+        for c in classes:
+            batch = padded(self._weighted(x, c), (self._y == c).astype(np.float32))
             live = self.scale_.live
             factor = jnp.ones(x.shape[1]).at[: len(live)].set(live)
-            view = view._replace(factor=factor)
-            changed = core(
+            changed = type(self)._sample(
                 jax.random.fold_in(key, int(c)),
-                Problem(view, view),
-                n_synth=np.array(number[c]),
-                max_synth=size(number[c]),
-                max_minority=size(counts[c]),
-                **options,
+                rows(*batch)._replace(factor=factor),
+                np.array([0, number[c]]),
+                Sizes(size(counts[c]), size(number[c])),
+                **self._options(),
             )
             if changed.fallback and counts[c] > 1:
                 warnings.warn(f"class {self.classes_[c]}: {self._fallback}", stacklevel=5)
             made.append(np.asarray(changed.x_synth)[: number[c]])
-        x = np.concatenate(made) if made else x[:0]
-        none = np.full((len(x), 2), -1)
-        return Synthetic(x, np.repeat(wanted, number[wanted]), np.ones(len(x)), none, none[:, 0])
+        x = np.concatenate(made)
+        return Made(x, np.repeat(classes, number[classes]), np.ones(len(x), np.float32))

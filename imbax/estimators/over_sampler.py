@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from imblearn.utils import check_sampling_strategy, check_target_type
 from sklearn.utils import check_random_state
@@ -13,9 +14,10 @@ from sklearn.utils.validation import validate_data
 
 from imbax.errors import InputError
 from imbax.estimators.frames import TableSampler
+from imbax.estimators.parameters import parameters
 from imbax.estimators.value_scale import scale_of
-from imbax.methods.class_smote import Synthetic
-from imbax.types import Batch
+from imbax.methods.sampling import Made, Sizes
+from imbax.types import Batch, Resampled, Rows, rows
 
 __all__ = [
     "FIT",
@@ -32,12 +34,16 @@ __all__ = [
 FIT, SAMPLE = 0, 1
 
 
+@parameters
 class OverSampler(TableSampler):
-    """Takes images or tables to float rows in [-1, 1] and back, and new rows after given ones.
+    """Takes images or tables to float rows in [-1, 1] and back; new rows follow those given.
 
-    A sampler defines `_draw`, and `_train` if it has something to train; one that moves given rows
-    too defines `_fit_resample` instead.
+    An over-sampler names a method's `sample`, compiled, as its `_sample`, and its `_options`. One
+    that trains a generator, or draws otherwise, defines `_train` and `_draw`.
     """
+
+    image_shape: Any = None
+    value_range: Any = None
 
     _parameter_constraints = {  # noqa: RUF012
         **TableSampler._parameter_constraints,
@@ -48,14 +54,8 @@ class OverSampler(TableSampler):
     _repeats_lone_rows = True
     # Training rows that each new one tells as its parents: 0, 1 or 2.
     _parents = 1
-
-    def __init__(
-        self, *, sampling_strategy="auto", image_shape=None, value_range=None, random_state=None
-    ):
-        super().__init__(sampling_strategy=sampling_strategy)
-        self.image_shape = image_shape
-        self.value_range = value_range
-        self.random_state = random_state
+    # Whether the method is told which columns do not vary; nothing moves along them.
+    _fixes_constants = False
 
     def fit(self, X, y):
         """Take in, and train what is trained, without making rows."""
@@ -76,9 +76,20 @@ class OverSampler(TableSampler):
     def _train(self, x):
         """Learns from scaled rows `[n, d]` what making rows needs."""
 
-    def _draw(self, key, x, number) -> Synthetic:
-        """New rows, scaled, class after class: `number [K]` of each, then perhaps padding."""
-        raise NotImplementedError
+    def _options(self) -> dict[str, Any]:
+        """Options of the method, beside rows and numbers."""
+        return {}
+
+    def _draw(self, key, x, number) -> Made:
+        """New rows, scaled, class after class: `number [K]` of each class."""
+        return self._new(self._changed(key, x, number), number)
+
+    def _changed(self, key, x, number) -> Resampled:
+        """What the method makes of scaled rows `[n, d]`."""
+        train = rows(*padded(x, self._y))
+        if self._fixes_constants:
+            train = train._replace(factor=jnp.asarray(self.scale_.live, x.dtype))
+        return type(self)._sample(key, train, number, self._sizes(number), **self._options())
 
     def _outside(self, x):
         """New rows in the user's form; only images and a range that was given bound them."""
@@ -132,26 +143,34 @@ class OverSampler(TableSampler):
         return np.bincount(self._y, minlength=len(self.classes_))
 
     def _sizes(self, number):
-        """What bounds the arrays of a core."""
-        most = max(self._counts()[number > 0], default=1)
-        return {"max_rows": size(most), "max_synth": size(number.sum())}
+        """Static bounds of a method's arrays."""
+        counts = self._counts()
+        most = size(max(counts[number > 0], default=1))
+        return Sizes(most, size(number.sum()), size((counts + number).max()))
+
+    def _new(self, resampled, number) -> Made:
+        """The new rows of a change, without padding, in NumPy."""
+        n = number.sum()
+        first = len(resampled.x_synth) - self._sizes(number).max_synth
+        y = np.repeat(np.arange(len(number)), number)
+        made = (resampled.parents, resampled.gap)
+        parents, gap = (None if leaf is None else np.asarray(leaf)[:n] for leaf in made)
+        x = np.asarray(resampled.x_synth)[first : first + n]
+        return Made(x, y, np.ones(n, np.float32), parents, gap)
 
     def _joined(self, X, y, made):
         """Given rows, then new ones; keeps where these are and what they are made of."""
         new, labels = self._unscaled(made)
         self.is_synthetic_ = np.arange(len(X) + len(new)) >= len(X)
         if self._parents:
-            parents = np.asarray(made.parents)[: len(new)]
-            self.parent_indices_ = parents if self._parents == 2 else parents[:, 0]
+            self.parent_indices_ = made.parents if self._parents == 2 else made.parents[:, 0]
         if self._parents == 2:
-            self.interpolation_weights_ = np.asarray(made.gap)[: len(new)]
+            self.interpolation_weights_ = made.gap
         return np.concatenate([X, new], dtype=X.dtype), np.concatenate([y, labels])
 
     def _unscaled(self, made):
-        """New rows and their labels as the user has them, without padding."""
-        count = np.count_nonzero(made.w)
-        labels = self.classes_[np.asarray(made.y)[:count]]
-        return self._outside(np.asarray(made.x)[:count]), labels
+        """New rows and their labels as the user has them."""
+        return self._outside(made.x), self.classes_[made.y]
 
 
 def refuse_several_targets(y) -> None:
@@ -185,19 +204,21 @@ def padded(x: np.ndarray, y: np.ndarray) -> Batch:
     return Batch(np.pad(x, ((0, more), (0, 0))), np.pad(y, (0, more)), w)
 
 
-def compiled(core: Callable) -> Callable:
-    """`core` under `jit`: options that are floats or arrays are traced, all others static.
+def compiled(sample: Callable[..., Resampled], *static_floats: str) -> staticmethod:
+    """A method's `sample` under `jit`: options that are floats are traced, all others static.
 
-    So an option that is "auto" or a number compiles once for either.
+    So an option that is "auto" or a number compiles once for either. `static_floats` names floats
+    that are static all the same.
     """
 
-    @partial(jax.jit, static_argnums=2)
-    def run(given, traced, static):
-        return core(*given, **traced, **dict(static))
+    @partial(jax.jit, static_argnums=(3, 5))
+    def run(key, train, wanted, sizes, traced, static):
+        return sample(key, train, wanted, sizes, **traced, **dict(static))
 
-    def call(*given: Any, **options: Any):
-        traced = {k: v for k, v in options.items() if isinstance(v, float | np.ndarray)}
+    def call(key: jax.Array, train: Rows, wanted: Any, sizes: Sizes, **options: Any) -> Resampled:
+        floats = (name for name, value in options.items() if isinstance(value, float))
+        traced = {name: options[name] for name in floats if name not in static_floats}
         static = tuple((k, v) for k, v in options.items() if k not in traced)
-        return run(given, traced, static)
+        return run(key, train, wanted, sizes, traced, static)
 
-    return call
+    return staticmethod(call)

@@ -1,23 +1,23 @@
 """SMOTE as an over-sampler of tables or images, on imbalanced-learn's contract."""
 
 from numbers import Integral
+from typing import Any
 
-import jax
 from sklearn.utils._param_validation import Interval
 
 from imbax.estimators.categorical import MixedOverSampler
-from imbax.estimators.over_sampler import padded
-from imbax.methods.class_smote import class_smote
+from imbax.estimators.over_sampler import compiled
+from imbax.estimators.parameters import parameters
+from imbax.methods import smote
 
 __all__ = ["SMOTE"]
 
-_smote = jax.jit(class_smote, static_argnames=("max_rows", "max_synth", "k_neighbors"))
 
-
+@parameters
 class SMOTE(MixedOverSampler):
     """New rows between a row and a near one of the same class.
 
-    See `imbax.methods.class_smote` for equations. X may be a table, images `(n, height, width)` or
+    See `imbax.methods.smote` for equations. X may be a table, images `(n, height, width)` or
     `(n, height, width, channels)`, or flat rows of images with `image_shape`. What comes out has
     the form and dtype of what went in: first the original rows, bit for bit, then the new ones.
     Distances are between columns scaled to their range.
@@ -55,33 +55,18 @@ class SMOTE(MixedOverSampler):
         How far from the first parent to the second, in [0, 1).
     """
 
+    k_neighbors: Any = 5
+
     _parameter_constraints = {  # noqa: RUF012
         **MixedOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
     }
+    _sample = compiled(smote.sample)
     _parents = 2
 
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        k_neighbors=5,
-        categorical_features=None,
-        random_state=None,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.k_neighbors = k_neighbors
-        self.categorical_features = categorical_features
+    def _options(self):
+        return {"k_neighbors": self.k_neighbors}
 
     def _draw(self, key, x, number):
-        sizes = self._sizes(number)
-        x = self._weighed(x, self._y)
-        made = _smote(key, *padded(x, self._y), number, **sizes, k_neighbors=self.k_neighbors)
+        made = super()._draw(key, self._weighted(x, self._y), number)
         return self._voted(made, x, self.k_neighbors)

@@ -1,19 +1,20 @@
 """SUGAR as an over-sampler, on imbalanced-learn's contract."""
 
 from numbers import Integral
+from typing import Any
 
 from sklearn.utils._param_validation import Interval
 
-from imbax.estimators.one_vs_rest import AgainstRest
+from imbax.estimators.one_vs_rest import OneVsRest
 from imbax.estimators.over_sampler import compiled
-from imbax.methods.sugar import sugar
+from imbax.estimators.parameters import parameters
+from imbax.methods import sugar
 
 __all__ = ["SUGAR"]
 
-_core = compiled(sugar)
 
-
-class SUGAR(AgainstRest):
+@parameters
+class SUGAR(OneVsRest):
     """Noise of the local shape, most where rows are sparse, pulled to the manifold of the class.
 
     See `imbax.methods.sugar` for equations. X may be a table, images `(n, height, width)` or `(n,
@@ -46,30 +47,16 @@ class SUGAR(AgainstRest):
         Which rows of the last `fit_resample` are new.
     """
 
+    k_neighbors: Any = 5
+    steps: Any = 1
+
     _parameter_constraints = {  # noqa: RUF012
-        **AgainstRest._parameter_constraints,
+        **OneVsRest._parameter_constraints,
         "k_neighbors": [Interval(Integral, 2, None, closed="left")],
         "steps": [Interval(Integral, 0, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        *,
-        sampling_strategy="auto",
-        image_shape=None,
-        value_range=None,
-        k_neighbors=5,
-        steps=1,
-        random_state=None,
-    ):
-        super().__init__(
-            sampling_strategy=sampling_strategy,
-            image_shape=image_shape,
-            value_range=value_range,
-            random_state=random_state,
-        )
-        self.k_neighbors = k_neighbors
-        self.steps = steps
+    _sample = compiled(sugar.sample)
 
-    def _core(self):
-        return _core, {"k_neighbors": self.k_neighbors, "steps": self.steps}
+    def _options(self):
+        return {"k_neighbors": self.k_neighbors, "steps": self.steps}

@@ -1,177 +1,193 @@
-"""Computes the cells of data sets and keeps each result the moment it exists.
+"""Computes the cells of an experiment and keeps each result the moment it exists.
 
-A stored cell is not computed again, and more seeds add to what is there.
+A stored cell is not computed again, and more seeds add to what is there. Where only the code of
+metrics has changed, they are computed again from stored labels and scores.
 """
 
 import pickle
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import jax
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from imbax.catalogue import Method, get, names
-from imbax.data.tabular import Dataset
+from imbax.catalogue import Method
+from imbax.engine.vectorize import Engine
 from imbax.experiments import store
-from imbax.experiments.provenance import cell_key, configuration, environment
-from imbax.experiments.tabular.cells import Engine, host_cell, train_cell
-from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.experiments.tabular.records import records
+from imbax.experiments.provenance import environment
 
-__all__ = ["Lab"]
+__all__ = ["Cell", "Lab", "run_key"]
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A method on a data set, with all its folds and seeds."""
+
+    suite: str
+    dataset: Any
+    """`Dataset` or `Images`."""
+    method: Method
+    network: str = "mlp"
+    members: int = 1
+    """Networks whose probabilities are averaged."""
+    rows: str = "train"
+    """Rows that it is trained on, "train" or "train_valid"."""
+    key: str = ""
+    """The training key: 16 hex digits of all that decides its scores."""
+
+    @property
+    def name(self) -> str:
+        """As it is shown."""
+        return f"{self.dataset.name}/{self.method.name}"
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What the store finds it by."""
+        return self.dataset.name, self.method.name, self.key
 
 
 @dataclass
-class Lab:
-    """Computes cells, or finds them stored."""
+class Lab(ABC):
+    """Computes cells, or finds them stored. A kind of experiment says how, by what is abstract."""
 
-    schema: ClassVar = store.SCHEMA
+    schema: ClassVar[pa.Schema]
     """Columns of a result."""
-    protocol: Protocol
+    protocol: Any
     engine: Engine = field(default_factory=Engine)
     out: Path | None = None
+    """Where results are kept; None: in memory."""
     suite: str = "custom"
-    splits: Sequence[tuple] | None = None
-    """The user's own (train, valid, test) indices, in place of the protocol's folds."""
     on_progress: Callable[[float], None] = lambda share: None
     """Called with the share of the cell under way that is done, between compiled pieces."""
     _rows: dict[Any, list[dict]] = field(default_factory=dict)
     _states: dict[Any, Any] = field(default_factory=dict)
 
-    def run(
-        self,
-        dataset: Dataset,
-        method: Method,
-        seeds: Sequence[int],
-    ) -> None:
+    def cell(self, dataset: Any, method: Method) -> Cell:
+        """A method on a data set, under this lab's protocol."""
+        key = self._training_key(dataset, method)
+        return Cell(self.suite, dataset, method, key=key)
+
+    def run(self, cell: Cell, seeds: Sequence[int]) -> None:
         """Compute the seeds of a cell that are missing, together, and keep each at once."""
-        if missing := self.missing(dataset, method, seeds):
-            self._compute(dataset, method, missing)
-        elif self.out is not None:
-            key = self._key(dataset, method)
-            store.renew(self.out, dataset.name, method.name, key, seeds, self.schema)
-
-    def missing(self, dataset: Dataset, method: Method, seeds: Sequence[int]) -> list[int]:
-        """The seeds of a cell that are not there yet."""
-        key = self._key(dataset, method)
+        if missing := self.missing(cell, seeds):
+            self._compute(cell, missing)
         if self.out is None:
-            return [seed for seed in seeds if (key, seed) not in self._rows]
-        cell = self.out, dataset.name, method.name, key
-        return [seed for seed in seeds if not store.has(*cell, seed, self.schema)]
+            return
+        for seed in self.outdated(cell, set(seeds) - set(missing)):
+            rows, about = store.load(self.out, *cell.place, seed, self.schema)
+            about["metrics_key"] = self._metrics_key()
+            store.write(self.out, self._rescored(rows, about), about, self.schema)
+        if not missing:
+            store.renew(self.out, *cell.place, seeds, self.schema)
 
+    def missing(self, cell: Cell, seeds: Sequence[int]) -> list[int]:
+        """The seeds of a cell that are not there yet."""
+        if self.out is None:
+            return [seed for seed in seeds if (cell.key, seed) not in self._rows]
+        there = (seed for seed in seeds if not store.has(self.out, *cell.place, seed, self.schema))
+        return list(there)
+
+    def outdated(self, cell: Cell, seeds: Sequence[int]) -> list[int]:
+        """The stored seeds of a cell whose metrics were computed by other code."""
+        if self.out is None:
+            return []
+        known = store.metrics_keys(self.out, *cell.place)
+        return [seed for seed in seeds if known.get(seed) not in (None, self._metrics_key())]
+
+    def replaces(self, cell: Cell, seeds: Sequence[int]) -> bool:
+        """Whether missing seeds of a cell are stored as results of other code or settings."""
+        missing = self.missing(cell, seeds)
+        return self.out is not None and store.others(self.out, *cell.place, missing)
+
+    @abstractmethod
     def unit(self, method: Method) -> str:
         """The same for methods that share some training, which is kept for the next of them."""
-        return method.starts_from or method.name
 
-    def rows(self, dataset: Dataset, method: Method, seeds: Sequence[int]) -> pd.DataFrame:
+    @abstractmethod
+    def shape(self, dataset: Any) -> Any:
+        """The same for data sets whose cells share compiled programs; sortable."""
+
+    @abstractmethod
+    def work(self, cell: Cell) -> float:
+        """Time a cell takes, in some unit that all share; for the progress display only."""
+
+    def rows(self, cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
         """One row per run of a cell, without the large arrays."""
+        small = [column.name for column in self.schema if not store.is_large(column)]
         if self.out is None:
-            key = self._key(dataset, method)
-            rows = pd.DataFrame([row for seed in seeds for row in self._rows[key, seed]])
-            return rows.drop(columns=list(store.ARRAYS))
+            rows = [row for seed in seeds for row in self._rows[cell.key, seed]]
+            return pd.DataFrame(rows)[small]
         with warnings.catch_warnings():
             # Other settings may lie there too; those just run or renewed are the ones read.
             warnings.filterwarnings("ignore", "two settings of")
-            rows = store.read([self.out], dataset=dataset.name)
-        return rows[(rows["method"] == method.name) & rows["seed"].isin(list(seeds))]
+            rows = store.read([self.out], self.schema, dataset=cell.dataset.name)
+        return rows[(rows["method"] == cell.method.name) & rows["seed"].isin(list(seeds))]
 
-    def _compute(self, dataset, method, seeds):
-        cut = plan(dataset, seeds, self.protocol, self.splits)
-        if method.host:
-            result = host_cell(cut, method)
-        else:
-            start = self._start(dataset, method, cut)
-            done = lambda epochs: self.on_progress(epochs / self.protocol.epochs)  # noqa: E731
-            result = train_cell(cut, method, start=start, engine=self.engine, on_epochs=done)
-        key = self._key(dataset, method)
-        rows = records(cut, method, result, self.suite)
-        for seed in seeds:
-            if _is_start(method):
-                at = np.flatnonzero(cut.seed == seed)
-                state = jax.tree.map(lambda leaf, at=at: leaf[at], result.progress)
-                self._keep_state(dataset, method, key, seed, state)
-            mine = [row for row in rows if row["seed"] == seed]
-            if self.out is None:
-                self._rows[key, seed] = mine
-            else:
-                share = len(mine) / len(rows)
-                store.write(self.out, mine, self._provenance(dataset, method, key, result, share))
+    @abstractmethod
+    def _training_key(self, dataset: Any, method: Method) -> str:
+        """Of all that decides the scores of a cell."""
 
-    def _start(self, dataset, method, cut):
-        """The final progress, leaves `[R, ...]`, of the method this one starts from."""
-        if method.starts_from is None:
-            return None
-        before = get(method.starts_from)
-        key = self._key(dataset, before)
-        seeds = list(dict.fromkeys(cut.seed.tolist()))
-        lost = [seed for seed in seeds if self._state(dataset, before, key, seed) is None]
-        if lost:
-            self._compute(dataset, before, lost)
-        states = [self._state(dataset, before, key, seed) for seed in seeds]
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *states)
+    @abstractmethod
+    def _metrics_key(self) -> str:
+        """Of the code that computes metrics from stored labels and scores."""
 
-    def _keep_state(self, dataset, method, key, seed, state):
+    @abstractmethod
+    def _compute(self, cell: Cell, seeds: Sequence[int]) -> None:
+        """Train the seeds of a cell, all together, and `_keep` what comes out."""
+
+    @abstractmethod
+    def _rescored(self, rows: list[dict[str, Any]], about: dict[str, Any]) -> list[dict[str, Any]]:
+        """Stored rows with their metrics computed anew; `about` is their provenance."""
+
+    def _keep(self, cell: Cell, seed: int, rows: list[dict[str, Any]], about: dict[str, Any]):
+        """Keep the rows of a seed, with what else is known of them."""
         if self.out is None:
-            self._states[key, seed] = state
+            self._rows[cell.key, seed] = rows
             return
-        with store.atomic(self._state_file(dataset, method, key, seed)) as file:
-            pickle.dump(state, file)
+        settings = {
+            "strategy": self.engine.strategy,
+            "memory_gib": self.engine.memory and self.engine.memory / 2**30,
+        }
+        shared = {
+            "suite": cell.suite,
+            "dataset": cell.dataset.name,
+            "method": cell.method.name,
+            "network": cell.network,
+            "members": cell.members,
+            "rows": cell.rows,
+            "key": cell.key,
+            "metrics_key": self._metrics_key(),
+            "environment": environment(),
+            "settings": settings,
+        }
+        store.write(self.out, rows, shared | about, self.schema)
 
-    def _state(self, dataset, method, key, seed):
+    def _keep_state(self, file: Path, seed: int, state: Any) -> None:
+        """Keep what another training starts from; `file` is its path below `states`."""
         if self.out is None:
-            return self._states.get((key, seed))
+            self._states[file, seed] = state
+            return
+        with store.atomic(self._state_file(file, seed)) as opened:
+            pickle.dump(state, opened)
+
+    def _state(self, file: Path, seed: int) -> Any:
+        """What `_keep_state` kept, or None."""
+        if self.out is None:
+            return self._states.get((file, seed))
         try:
-            return pickle.loads(self._state_file(dataset, method, key, seed).read_bytes())
+            return pickle.loads(self._state_file(file, seed).read_bytes())
         except Exception:
             return None  # absent, damaged in any way, or of another version: computed again
 
-    def _key(self, dataset, method):
-        return cell_key(dataset, method, self.protocol, self.splits)
-
-    def _state_file(self, dataset, method, key, seed):
-        path = store.file_path(self.out, dataset.name, method.name, key, seed)
-        return self.out / "states" / path.relative_to(self.out / "runs").with_suffix(".pickle")
-
-    def _provenance(self, dataset, method, key, result, share):
-        return {
-            "suite": self.suite,
-            "dataset": dataset.name,
-            "method": method.name,
-            "key": key,
-            "config": configuration(method, self.protocol),
-            "method_facts": {
-                **{name: getattr(method, name) for name in ("title", "paper", "kind", "sees")},
-                "note": method.note,
-                "fallback": method.fallback,
-                "neural": method.build is not None,
-                "scores": method.scores,
-            },
-            "dataset_facts": {
-                "n_rows": dataset.n_rows,
-                "n_features": dataset.n_features,
-                "n_classes": len(dataset.classes),
-                "n_minority": dataset.n_minority,
-                "imbalance_ratio": dataset.imbalance_ratio,
-                "notices": list(dataset.notices),
-                "fingerprint": dataset.fingerprint,
-            },
-            "timing": {
-                "compile_seconds": result.compile_seconds * share,
-                "run_seconds": result.run_seconds * share,
-                "n_runs": round(len(result.diverged) * share),
-            },
-            "environment": environment(),
-            "settings": {
-                "strategy": self.engine.strategy,
-                "memory_gib": self.engine.memory and self.engine.memory / 2**30,
-            },
-        }
+    def _state_file(self, file: Path, seed: int) -> Path:
+        return self.out / "states" / file.with_name(f"{file.name}-seed{seed}.pickle")
 
 
-def _is_start(method: Method) -> bool:
-    """Whether some registered method starts from this one's result."""
-    return any(get(name).starts_from == method.name for name in names())
+def run_key(seed: int, fold: int) -> jax.Array:
+    """The random key of a run; its other random numbers all follow from it."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), seed), fold)

@@ -1,4 +1,4 @@
-"""The two ways to run an experiment: on your own arrays, or a suite from the command line."""
+"""Runs every cell of a suite; what is stored is kept, and an error in one spares the others."""
 
 import itertools
 import json
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,81 +19,24 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-import imbax.experiments.tabular.ablation
-import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import Method, get
-from imbax.data.tabular import Dataset, DataUnavailable, make_dataset
-from imbax.errors import InputError
-from imbax.experiments.lab import Lab
+from imbax.data.tabular import DataUnavailable
+from imbax.errors import InputError, shortened
+from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.processes import Share
-from imbax.experiments.suites import METHODS
-from imbax.experiments.tabular import padding as sizes
-from imbax.experiments.tabular.cells import Engine
-from imbax.experiments.tabular.plan import Protocol
 
-__all__ = ["Outcome", "evaluate", "run_suite", "with_starts"]
-
-
-def evaluate(
-    x: Any,
-    y: Any,
-    methods: Sequence[str] = METHODS,
-    *,
-    seeds: int | Sequence[int] = 5,
-    folds: int = 4,
-    epochs: int = 200,
-    n_synth: str = "double",
-    splits: Sequence[tuple] | None = None,
-    minority: Any = None,
-    groups: Any = None,
-    name: str = "data",
-    out: str | Path | None = None,
-    strategy: str = "auto",
-    precision: str = "float32",
-    memory: float | None = None,
-) -> pd.DataFrame:
-    """Run methods on your own arrays, over folds and seeds, each method's runs as one program.
-
-    Args:
-      x: features `[n, d]`, an array or a data frame of numbers.
-      y: labels `[n]` of any type, two classes unless `minority` is named.
-      methods: registered names, your own included (`imbax.register`).
-      seeds: how many, or which; each seed has its own splits and random numbers.
-      folds: stratified folds per seed over the rows that are not validation.
-      epochs: epochs of each training; Explicit Gradient adds as many to those of `ce`.
-      n_synth: synthetic rows, "double" the minority or "balance" the classes.
-      splits: your own (train, valid, test) index arrays, in place of the folds.
-      minority: the minority's label; default the rarer.
-      groups: `[n]`; no group is cut by a split.
-      name: the data set's name in the table.
-      out: a folder to store results in and resume from; the report is not written.
-      strategy: "auto", "map", "vmap" or "rows", see `Vectorized`.
-      precision: of matrix products in training, "float32" or "bfloat16"; scores are in float32.
-      memory: budget in GiB; default, and at most, what the devices have.
-
-    Returns:
-      One row per method, fold and seed: test metrics, validation score, chosen epoch, counts.
-
-    Raises:
-      InputError: bad data or an unknown name; the message says what to do.
-    """
-    dataset = make_dataset(x, y, name=name, minority=minority, groups=groups)
-    protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth, precision=precision)
-    engine = Engine(strategy, None, memory and memory * 2**30)
-    lab = Lab(protocol, engine, out and Path(out), splits=splits)
-    wanted = range(seeds) if isinstance(seeds, int) else seeds
-    for method in map(get, with_starts(methods)):
-        lab.run(dataset, method, wanted)
-    table = pd.concat([lab.rows(dataset, get(method), wanted) for method in methods])
-    return table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")
+__all__ = ["Outcome", "run_cells", "with_starts"]
 
 
 def with_starts(names: Sequence[str]) -> tuple[str, ...]:
     """The methods in an order in which each follows the one it starts from, which is added."""
     ordered: dict[str, None] = {}
     for name in names:
-        if start := get(name).starts_from:
-            ordered[start] = None
+        method = get(name)
+        if method.tables is None:
+            raise InputError(f"method {name!r} does not run on tables; `imbax list methods`")
+        if method.tables.starts_from:
+            ordered[method.tables.starts_from] = None
         ordered[name] = None
     return tuple(ordered)
 
@@ -107,11 +49,13 @@ class Outcome:
     """Data sets that the suite implies and that cannot be had, with the reason."""
     failed: dict[str, str] = field(default_factory=dict)
     """Data sets or `dataset/method` cells that gave an error, with its one line."""
+    results: Any = None
+    """What a report needs besides stored runs."""
 
 
-def run_suite(
+def run_cells(
     lab: Lab,
-    datasets: Iterable[tuple[str, Callable[[], Dataset]]],
+    datasets: Iterable[tuple[str, Callable[[], Any]]],
     methods: Sequence[Method],
     seeds: Sequence[int],
     *,
@@ -139,37 +83,38 @@ def run_suite(
     console = console or Console()
     outcome = Outcome()
     # One after the other, those of one shape share compiled programs, of which few are kept.
-    loaded = sorted(_load(datasets, required, outcome, console), key=_shape)
+    loaded = sorted(_load(datasets, required, outcome, console), key=lab.shape)
     share = share or Share()
-    units: dict[str, list] = {}
-    for cell in itertools.product(loaded, methods):
-        todo = units.setdefault(f"{cell[0].name}/{lab.unit(cell[1])}", [])
-        if lab.missing(*cell, seeds):
+    units: dict[str, list[Cell]] = {}
+    cells = [lab.cell(*pair) for pair in itertools.product(loaded, methods)]
+    _announce(lab, cells, seeds, console)
+    for cell in cells:
+        todo = units.setdefault(f"{cell.dataset.name}/{lab.unit(cell.method)}", [])
+        if lab.missing(cell, seeds):
             todo.append(cell)
         else:
-            lab.run(*cell, seeds)  # nothing to compute: its stored runs now count
+            lab.run(cell, seeds)  # nothing to train: its stored runs now count
 
     with _progress(console) as progress:
-        total = sum(_work(*cell) for cell in itertools.chain(*units.values()))
+        total = sum(map(lab.work, itertools.chain(*units.values())))
         bar = progress.add_task("", total=total / share.processes)
 
-        def compute(dataset, method):
-            done = progress.tasks[0].completed
-            work = _work(dataset, method)
-            progress.update(bar, description=f"{dataset.name}/{method.name}")
+        def compute(cell):
+            done, work = progress.tasks[0].completed, lab.work(cell)
+            progress.update(bar, description=cell.name)
             lab.on_progress = lambda part: progress.update(bar, completed=done + part * work)
-            if not {dataset.name, _name(dataset, method)} & outcome.failed.keys():
-                _run_cell(lab, dataset, method, seeds, console, outcome)
+            if not {cell.dataset.name, cell.name} & outcome.failed.keys():
+                _run_cell(lab, cell, seeds, console, outcome)
             progress.update(bar, completed=done + work)
 
         for unit in share.turns(list(units)):
             for cell in units[unit]:
-                compute(*cell)
+                compute(cell)
         share.wait()
         if share.processes > 1 and share.process == 0:
             for cell in itertools.chain(*units.values()):
-                if lab.missing(*cell, seeds):  # another process could not
-                    compute(*cell)
+                if lab.missing(cell, seeds):  # another process could not
+                    compute(cell)
     if share.process == 0:
         _write_manifest(lab.out, outcome, command)
     return outcome
@@ -189,34 +134,35 @@ def _load(datasets, required, outcome, console):
     return loaded
 
 
-def _run_cell(lab, dataset, method: Method, seeds, console, outcome):
-    cell = _name(dataset, method)
+def _announce(lab, cells, seeds, console):
+    """Say which stored results are computed again, and why."""
+    for what, found in (
+        ("stored as results of other code or settings", lab.replaces),
+        ("stored with metrics of other code; nothing is trained for them", lab.outdated),
+    ):
+        again = [cell.name for cell in cells if found(cell, seeds)]
+        if again:
+            console.print(
+                f"computed again, {what}: {shortened(again)}; no file is deleted",
+                style="yellow",
+                soft_wrap=True,
+            )
+
+
+def _run_cell(lab, cell, seeds, console, outcome):
     started = time.perf_counter()
     try:
-        lab.run(dataset, method, seeds)
-        console.print(f"{cell} {time.perf_counter() - started:.1f} s", style="dim")
+        lab.run(cell, seeds)
+        console.print(f"{cell.name} {time.perf_counter() - started:.1f} s", style="dim")
     except InputError as error:
-        outcome.failed[dataset.name] = str(error)  # too few rows or groups: for every method
+        outcome.failed[cell.dataset.name] = str(error)  # too few rows or groups: for every method
     except MemoryError as error:
-        outcome.failed[cell] = str(error)
+        outcome.failed[cell.name] = str(error)
     except Exception as error:
         # A fault in one method, perhaps the user's own, must not cost the others' results.
-        outcome.failed[cell] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        outcome.failed[cell.name] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         with (lab.out / "errors.log").open("a") as log:
-            log.write(f"{cell}\n{traceback.format_exc()}\n")
-
-
-def _name(dataset, method):
-    return f"{dataset.name}/{method.name}"
-
-
-def _shape(dataset):
-    return sizes.columns(dataset.n_features, dataset.n_rows), sizes.rows(dataset.n_rows)
-
-
-def _work(dataset, method):
-    """Time a cell takes, in some unit that all cells share; for the progress bar only."""
-    return method.cost * dataset.n_rows * (50 + dataset.n_features) + 1e5
+            log.write(f"{cell.name}\n{traceback.format_exc()}\n")
 
 
 def _progress(console):

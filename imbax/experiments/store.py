@@ -24,57 +24,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 __all__ = [
-    "ARRAYS",
-    "METRICS",
-    "SCHEMA",
     "atomic",
     "file_path",
     "has",
+    "is_large",
+    "load",
+    "metrics_keys",
+    "others",
     "read",
     "read_provenance",
     "renew",
     "safe_name",
-    "unpack_plane",
     "write",
 ]
-
-METRICS = (
-    "average_precision",
-    "roc_auc",
-    "precision_at_recall_75",
-    "precision_at_recall_50",
-    "precision_at_recall_25",
-    "balanced_accuracy",
-    "g_mean",
-    "macro_f1",
-)
-"""Of test rows. Of more than two classes the first two are means over the classes, each against
-the rest, and only they have the last three; elsewhere NaN."""
-_COUNTS = ("n_train", "n_valid", "n_test", "n_minority", "test_rows_in_train")
-
-SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("suite", "dataset", "method")]
-    + [(name, pa.int64()) for name in ("fold", "seed")]
-    + [(name, pa.float64()) for name in METRICS]
-    + [("diverged", pa.bool_()), ("fallback", pa.bool_()), ("epoch", pa.int64())]
-    + [("validation_average_precision", pa.float64())]
-    + [(name, pa.int64()) for name in _COUNTS]
-    + [(name, pa.float64()) for name in ("x_synth_move", "x_synth_outside")]
-    + [("test_y", pa.list_(pa.int8())), ("test_score", pa.list_(pa.float32()))]
-    + [(name, pa.list_(pa.float32())) for name in ("train_curve", "valid_curve")]
-    + [("monitored", pa.map_(pa.string(), pa.list_(pa.float32())))]
-    + [("plane", pa.binary())]
-)
-
-
-def _large(field: pa.Field) -> bool:
-    return pa.types.is_nested(field.type) or pa.types.is_binary(field.type)
-
-
-ARRAYS = tuple(field.name for field in SCHEMA if _large(field))
-"""Columns of lists, maps and bytes."""
-
-_ADDED = {"fallback": False, "monitored": [], **dict.fromkeys(METRICS[5:], float("nan"))}
 
 # KeyError and ValueError: a readable parquet file that is not one of ours.
 _DAMAGED = (pa.ArrowException, OSError, KeyError, ValueError)
@@ -85,6 +47,11 @@ class _Stored(NamedTuple):
     provenance: dict[str, Any]
     seed: int
     written: float
+
+
+def is_large(field: pa.Field) -> bool:
+    """Whether a column holds lists, maps or bytes."""
+    return pa.types.is_nested(field.type) or pa.types.is_binary(field.type)
 
 
 def safe_name(name: str) -> str:
@@ -104,7 +71,7 @@ def write(
     out: Path,
     rows: list[dict[str, Any]],
     provenance: dict[str, Any],
-    schema: pa.Schema = SCHEMA,
+    schema: pa.Schema,
 ) -> Path:
     """Write the folds of one cell and seed; returns the file, which is whole or not there.
 
@@ -133,9 +100,7 @@ def write(
     return path
 
 
-def has(
-    out: Path, dataset: str, method: str, key: str, seed: int, schema: pa.Schema = SCHEMA
-) -> bool:
+def has(out: Path, dataset: str, method: str, key: str, seed: int, schema: pa.Schema) -> bool:
     """Whether the runs of this cell and seed are stored and whole."""
     path = file_path(out, dataset, method, key, seed)
     if not path.is_file():
@@ -154,7 +119,7 @@ def renew(
     method: str,
     key: str,
     seeds: Iterable[int],
-    schema: pa.Schema = SCHEMA,
+    schema: pa.Schema,
 ) -> None:
     """Make these stored settings of a cell the ones that count, if others were written later."""
     folder = file_path(out, dataset, method, key, 0).parent
@@ -166,12 +131,34 @@ def renew(
             write(out, _load(one.path, schema).to_pylist(), one.provenance, schema)
 
 
+def load(
+    out: Path, dataset: str, method: str, key: str, seed: int, schema: pa.Schema
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows of one cell and seed, with all columns, and their provenance."""
+    path = file_path(out, dataset, method, key, seed)
+    return _load(path, schema).to_pylist(), _open(path).provenance
+
+
+def metrics_keys(out: Path, dataset: str, method: str, key: str) -> dict[int, str | None]:
+    """The metrics key of every stored seed of a cell; None where a file has none."""
+    folder = file_path(out, dataset, method, key, 0).parent
+    stored = _readable(folder.glob(f"{key}-*.parquet"))
+    return {one.seed: one.provenance.get("metrics_key") for one in stored}
+
+
+def others(out: Path, dataset: str, method: str, key: str, seeds: Iterable[int]) -> bool:
+    """Whether runs of this cell and these seeds are stored under another key."""
+    folder = file_path(out, dataset, method, key, 0).parent
+    stored = _readable(folder.glob("*.parquet"))
+    return any(one.provenance["key"] != key and one.seed in set(seeds) for one in stored)
+
+
 def read(
     folders: Iterable[Path],
+    schema: pa.Schema,
     *,
     arrays: bool = False,
     dataset: str | None = None,
-    schema: pa.Schema = SCHEMA,
 ) -> pd.DataFrame:
     """All runs of all folders, or those of one ``dataset``; one row per fold and seed.
 
@@ -179,7 +166,7 @@ def read(
     shows one set of settings: where folders (or old and new runs in one folder) disagree, those
     written last are kept and a warning names both. Damaged files are left out with a warning.
     """
-    schema = pa.schema([field for field in schema if arrays or not _large(field)])
+    schema = pa.schema([field for field in schema if arrays or not is_large(field)])
     tables = [schema.empty_table()]
     for stored in _find(folders, dataset):
         try:
@@ -192,12 +179,6 @@ def read(
 def read_provenance(folders: Iterable[Path]) -> list[dict[str, Any]]:
     """What is known about each file that ``read`` keeps: its JSON, plus its ``seed``."""
     return [stored.provenance | {"seed": stored.seed} for stored in _find(folders)]
-
-
-def unpack_plane(plane: bytes) -> dict[str, np.ndarray]:
-    """The arrays of a ``plane`` cell by name."""
-    with np.load(io.BytesIO(plane), allow_pickle=False) as arrays:
-        return dict(arrays)
 
 
 def _find(folders: Iterable[Path], dataset: str | None = None) -> list[_Stored]:
@@ -245,12 +226,25 @@ def _open(path: Path) -> _Stored:
 
 def _load(path: Path, schema: pa.Schema) -> pa.Table:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        table = file.read(columns=schema.names)
-    for name, absent in _ADDED.items():  # written before there was such a column
-        if name in schema.names and name not in table.column_names:
-            column = pa.array([absent] * len(table), schema.field(name).type)
-            table = table.append_column(name, column)
+        table = file.read(
+            columns=[name for name in schema.names if name in file.schema_arrow.names]
+        )
+    for field in schema:  # written before there was such a column
+        if field.name not in table.column_names:
+            column = pa.array([_absent(field)] * len(table), field.type)
+            table = table.append_column(field.name, column)
     return table.select(schema.names).cast(schema)
+
+
+def _absent(field: pa.Field) -> Any:
+    """What a column holds where a file has none; KeyError for those that every file has."""
+    if pa.types.is_floating(field.type):
+        return float("nan")
+    if pa.types.is_boolean(field.type):
+        return False
+    if is_large(field):
+        return None if pa.types.is_binary(field.type) else []
+    raise KeyError(field.name)
 
 
 def _warn_damaged(path: Path, error: Exception) -> None:

@@ -1,11 +1,12 @@
 """Losses that know how many rows each class has; per example, `[n]`.
 
-Logits and targets are as in `losses`: `[n]` and {0, 1}, or `[n, K]` and classes. `counts [K]` holds
-the training rows of each class (K = 2, majority first, for logits `[n]`). Every number may be
+Logits and targets are as in `per_example`: `[n]` and {0, 1}, or `[n, K]` and classes. `counts [K]`
+holds the training rows of each class (K = 2, majority first, for logits `[n]`). Every number may be
 traced. A class without rows changes nothing for the others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import chex
 import jax
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from imbax.losses.per_example import cross_entropy
 
 __all__ = [
+    "Context",
     "Loss",
     "class_counts",
     "effective_number_weights",
@@ -25,6 +27,19 @@ __all__ = [
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 """`(logits [n] or [n, K], y [n]) -> per-example losses [n]`."""
+
+
+class Context(NamedTuple):
+    """What a loss may depend on besides its batch: the same for all batches of an epoch."""
+
+    counts: jax.Array
+    """Training rows of each class `[K]`, without padding."""
+    epoch: jax.Array
+    """Epochs done."""
+    hparams: Mapping[str, jax.Array]
+    """The loss's own numbers, by name."""
+    num_epochs: int = 0
+    """Epochs of the whole training."""
 
 
 def class_counts(y: jax.Array, w: jax.Array, classes: int) -> jax.Array:

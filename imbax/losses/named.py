@@ -1,92 +1,158 @@
-"""The losses with a name, as `supervised` takes them: what each makes of an epoch's `Context`.
+"""The losses by name: what each makes of an epoch's `Context`, its numbers, title and paper.
 
-    loss            numbers in `Hparams.loss`                      source
-    focal           gamma                                          Lin et al. 2018
-    asymmetric      gamma_positive, gamma_negative, shift          Ridnik et al. 2021
-    class_balanced  beta                                           Cui et al. 2019
-    logit_adjustment  tau                                          Menon et al. 2021
-    vs_loss         gamma, tau                                     Kini et al. 2021
-    ldam            max_margin                                     Cao et al. 2019
-    any, deferred   its own, and drw_start, drw_beta               Cao et al. 2019, section 3.3
-
-Training is the same for all, that of `supervised`; the sources have schedules of their own.
+An entry of `NAMED` is a method of the catalogue and a `loss` of `ImbalancedMLPClassifier`. Training
+is the same for all, that of `methods.supervised`; the papers have schedules of their own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
-from imbax.losses import by_class as class_losses
-from imbax.losses import per_example as losses
-from imbax.losses.by_class import Loss
-from imbax.methods.supervised import Context
+from imbax.losses import by_class, per_example
+from imbax.losses.by_class import Context, Loss
+from imbax.types import COSINE_SCALE
 
-__all__ = [
-    "SCALE",
-    "asymmetric",
-    "class_balanced",
-    "deferred",
-    "focal",
-    "ldam",
-    "logit_adjustment",
-    "vs_loss",
-]
+__all__ = ["NAMED", "NamedLoss", "deferred"]
 
-SCALE = 30.0
-"""Scale of the cosines, of LDAM's head and of its loss."""
+
+class NamedLoss(NamedTuple):
+    """A loss with a name."""
+
+    title: str
+    loss_for: Callable[[Context], Loss]
+    """Called once an epoch; returns the loss of its batches."""
+    defaults: Mapping[str, float]
+    """The loss's numbers, by name."""
+    paper: str = ""
+    note: str = ""
+    """The defaults in words."""
+    head: str = "linear"
+    """The network's last layer, "linear" or "cosine"."""
+    prior: Callable[..., Any] | None = None
+    """`(counts [K], **numbers) -> [K]`: factors by which the loss shifts the class prior that
+    probabilities are trained for; None: it does not."""
 
 
 def focal(context: Context) -> Loss:
-    """`losses.focal`."""
-    return partial(losses.focal, **context.hparams)
+    """`per_example.focal`."""
+    return partial(per_example.focal, **context.hparams)
 
 
 def asymmetric(context: Context) -> Loss:
-    """`losses.asymmetric`."""
-    return partial(losses.asymmetric, **context.hparams)
+    """`per_example.asymmetric`."""
+    return partial(per_example.asymmetric, **context.hparams)
 
 
 def class_balanced(context: Context) -> Loss:
     """Cross-entropy weighted by the effective number of rows."""
-    weights = class_losses.effective_number_weights(context.counts, **context.hparams)
-    return class_losses.reweighted(losses.cross_entropy, weights)
+    weights = by_class.effective_number_weights(context.counts, **context.hparams)
+    return by_class.reweighted(per_example.cross_entropy, weights)
 
 
 def logit_adjustment(context: Context) -> Loss:
-    """`class_losses.logit_adjustment`."""
-    return partial(class_losses.logit_adjustment, counts=context.counts, **context.hparams)
+    """`by_class.logit_adjustment`."""
+    return partial(by_class.logit_adjustment, counts=context.counts, **context.hparams)
 
 
 def vs_loss(context: Context) -> Loss:
-    """`class_losses.vs_loss`."""
-    return partial(class_losses.vs_loss, counts=context.counts, **context.hparams)
+    """`by_class.vs_loss`."""
+    return partial(by_class.vs_loss, counts=context.counts, **context.hparams)
 
 
 def ldam(context: Context) -> Loss:
-    """`class_losses.ldam`, for a network with `cosine_scale=SCALE`."""
-    options = {"counts": context.counts, "scale": SCALE} | dict(context.hparams)
-    return partial(class_losses.ldam, **options)
+    """`by_class.ldam`, for a network with a cosine head."""
+    options = {"counts": context.counts, "scale": COSINE_SCALE} | dict(context.hparams)
+    return partial(by_class.ldam, **options)
 
 
-def deferred(loss_for: Callable[[Context], Loss], num_epochs: int) -> Callable[[Context], Loss]:
-    """Any loss with deferred re-weighting (DRW).
+def deferred(loss_for: Callable[[Context], Loss], context: Context) -> Loss:
+    """Any loss with deferred re-weighting (DRW); Cao et al. 2019, section 3.3.
 
-    Once the share `drw_start` of the epochs is done, each row weighs by the effective number of its
-    class's rows. The paper writes inverse frequency, its code β = .9999: `drw_beta` is β, and 1 is
-    inverse frequency.
+    Once the share `drw_start` of the epochs is done, each row is weighted by the effective number
+    of its class's rows. The paper writes inverse frequency, its code β = .9999: `drw_beta` is β,
+    and 1 is inverse frequency.
 
     Args:
-      loss_for: as `supervised` takes it.
-      num_epochs: of the whole training.
+      loss_for: any of the losses above.
+      context: its `hparams` hold `drw_start`, `drw_beta` and the numbers of `loss_for`.
     """
+    numbers = dict(context.hparams)
+    start, beta = numbers.pop("drw_start"), numbers.pop("drw_beta")
+    weights = by_class.effective_number_weights(context.counts, beta)
+    has_begun = context.epoch >= jnp.round(start * context.num_epochs)
+    loss = loss_for(context._replace(hparams=numbers))
+    return by_class.reweighted(loss, jnp.where(has_begun, weights, 1))
 
-    def of_epoch(context):
-        own = dict(context.hparams)
-        start, beta = own.pop("drw_start"), own.pop("drw_beta")
-        weights = class_losses.effective_number_weights(context.counts, beta)
-        begun = context.epoch >= jnp.round(start * num_epochs)
-        loss = loss_for(context._replace(hparams=own))
-        return class_losses.reweighted(loss, jnp.where(begun, weights, 1))
 
-    return of_epoch
+def _shifted_prior(counts, *, tau, **numbers):
+    return counts.astype(float) ** -tau
+
+
+def _weighted_prior(counts, *, beta):
+    return np.asarray(by_class.effective_number_weights(counts, beta))
+
+
+NAMED: dict[str, NamedLoss] = {
+    "ce": NamedLoss("Cross-entropy", lambda context: per_example.cross_entropy, {}),
+    "focal": NamedLoss(
+        "Focal loss", focal, {"gamma": 2.0}, "Lin et al. 2018", "γ = 2, no class weight"
+    ),
+    "asymmetric": NamedLoss(
+        "Asymmetric loss",
+        asymmetric,
+        {"gamma_positive": 1.0, "gamma_negative": 4.0, "shift": 0.05},
+        "Ridnik et al. 2021",
+        "γ₊ = 1, γ₋ = 4, probability shift 0.05",
+    ),
+    "class_balanced": NamedLoss(
+        "Class-balanced cross-entropy",
+        class_balanced,
+        {"beta": 0.999},
+        "Cui et al. 2019",
+        "weights by the effective number of rows, β = 0.999",
+        prior=_weighted_prior,
+    ),
+    "weighted": NamedLoss(
+        "Class-weighted cross-entropy",
+        class_balanced,
+        {"beta": 1.0},
+        note="weights by inverse frequency",
+        prior=_weighted_prior,
+    ),
+    "ldam": NamedLoss(
+        "Label-distribution-aware margins",
+        ldam,
+        {"max_margin": 0.5},
+        "Cao et al. 2019",
+        "cosine head, s = 30, largest margin 0.5",
+        head="cosine",
+    ),
+    "ldam_drw": NamedLoss(
+        "Label-distribution-aware margins, deferred re-weighting",
+        partial(deferred, ldam),
+        {"max_margin": 0.5, "drw_start": 0.8, "drw_beta": 0.9999},
+        "Cao et al. 2019",
+        "as ldam; after 80 % of the epochs weights by the effective number of rows, β = 0.9999",
+        head="cosine",
+    ),
+    "logit_adjustment": NamedLoss(
+        "Logit adjustment (balanced softmax)",
+        logit_adjustment,
+        {"tau": 1.0},
+        "Menon et al. 2021",
+        "τ = 1",
+        prior=_shifted_prior,
+    ),
+    "vs_loss": NamedLoss(
+        "Vector-scaling loss",
+        vs_loss,
+        {"gamma": 0.3, "tau": 1.0},
+        "Kini et al. 2021",
+        "γ = 0.3, τ = 1",
+        prior=_shifted_prior,
+    ),
+}
+"""In the order of the tables."""

@@ -13,53 +13,53 @@ majority neighbour r is 0 / 0 (imbalanced-learn raises); here plain SMOTE's rows
 added, and `Resampled.fallback` says so.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
-from imbax.methods.duplicate import synthetic_count
-from imbax.methods.smote import (
+from imbax.methods.sampling import (
+    Sizes,
     apportion,
-    extended,
-    interpolate,
     minority_of,
+    one_vs_rest,
     own_neighbors,
     pick,
     spread,
     uniform_by_row,
 )
+from imbax.methods.smote import interpolate
 from imbax.neighbors import nearest
-from imbax.types import Problem, Resampled
+from imbax.types import Resampled, Rows
 
-__all__ = ["adasyn"]
+__all__ = ["sample"]
 
 
-def adasyn(
-    key: jax.Array,
-    problem: Problem,
-    *,
-    n_synth: str | jax.Array,
-    max_synth: int,
-    max_minority: int,
-    k_neighbors: int = 5,
+def sample(
+    key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes, *, k_neighbors: int = 5
 ) -> Resampled:
-    """Add ADASYN's rows to the training view.
+    """Adds ADASYN's rows to the training view; of more than two classes, one vs. rest.
 
     Args:
       key: random key.
-      problem: training and validation views.
-      n_synth: "double", "balance", or how many.
-      max_synth: static upper bound on the rows added; surplus has weight 0.
-      max_minority: static upper bound on minority rows.
+      train: the view.
+      wanted: `[K]`: new rows of each class; of two classes, none of the first.
+      sizes: static bounds.
       k_neighbors: neighbours, both those that are counted and those to go towards, >= 1.
     """
-    minority, every = minority_of(problem.train, max_minority), problem.train.all()
-    around, square = nearest(minority.x, every.x, every.w, k_neighbors, own=minority.positions)
+    make = functools.partial(_make, k=k_neighbors)
+    return one_vs_rest(make, key, train, wanted, sizes)
+
+
+def _make(key, train, number, sizes, *, k):
+    minority, every = minority_of(train, sizes.max_rows), train.all()
+    around, square = nearest(minority.x, every.x, every.w, k, own=minority.positions)
     hard = ((every.y[around] < 0.5) & jnp.isfinite(square)).sum(1) * minority.real
-    counts = apportion(hard, synthetic_count(problem.train, n_synth))
+    counts = apportion(hard, number)
     easy = hard.sum() == 0
 
-    which, column, gap = uniform_by_row(key, max_synth, 3)
-    base = jnp.where(easy, pick(which, minority.n), spread(counts, max_synth))
-    neighbor, count = own_neighbors(minority, k_neighbors)
+    which, column, gap = uniform_by_row(key, sizes.max_synth, 3)
+    base = jnp.where(easy, pick(which, minority.n), spread(counts, sizes.max_synth))
+    neighbor, count = own_neighbors(minority, k)
     x = interpolate(minority.x, minority.x, neighbor, base, pick(column, count), gap)
-    return extended(problem.train, x, n_synth, fallback=easy | (minority.n < 2))
+    return x, easy | (minority.n < 2)

@@ -28,53 +28,42 @@ import math
 import jax
 import jax.numpy as jnp
 
-from imbax.methods.class_smote import (
-    Synthetic,
-    by_class,
-    check_rows_of_classes,
-    slots,
-)
-from imbax.methods.smote import pick
+from imbax.methods.sampling import Made, Sizes, by_class, classes_of, extended, pick, slots
 from imbax.neighbors import nearest
+from imbax.types import Resampled, Rows
 
-__all__ = ["amdo", "company", "directions", "ellipsoid"]
+__all__ = ["company", "directions", "ellipsoid", "sample"]
 
 _BLOCK = 256
 # Components of smaller relative size are rounding.
 _FLOOR = 1e-4
 
 
-def amdo(
+def sample(
     key: jax.Array,
-    x: jax.Array,
-    y: jax.Array,
-    w: jax.Array,
+    train: Rows,
     wanted: jax.Array,
+    sizes: Sizes,
     *,
-    max_rows: int,
-    max_synth: int,
     k_neighbors: int = 5,
     share: float = 0.4,
     reference: bool = False,
-) -> Synthetic:
-    """Make as many rows of each class as are wanted, class after class.
+) -> Resampled:
+    """Adds rows around the mean of each class to the training view.
 
     Args:
       key: random key.
-      x: `[n, d]`.
-      y: `[n]`: classes in 0..K-1.
-      w: `[n]`; rows of weight 0 are padding.
+      train: the view.
       wanted: `[K]`: new rows of each class; 0 for a class without rows.
-      max_rows: static upper bound on the rows of a class of which new ones are wanted.
-      max_synth: static upper bound on the new rows.
+      sizes: static bounds.
       k_neighbors: k, >= 1, of all classes, the row itself not among them.
       share: of them that must be of a row's own class for it to be kept, in (0, 1].
       reference: take the directions of the public packages, see above.
 
     Returns:
-      The rows; both `parents` are i, and `gap` is 0.
+      The change to the view; both `parents` of a new row are i, and its `gap` is 0.
     """
-    check_rows_of_classes(x, y, w, wanted)
+    x, y, w = classes_of(train, wanted)
     if k_neighbors < 1 or not 0 < share <= 1:
         raise ValueError(
             f"k_neighbors is at least 1 and share in (0, 1]; got {k_neighbors} and {share}"
@@ -83,7 +72,7 @@ def amdo(
     rows = by_class(y, w, classes)
 
     def of_class(c):
-        place = jnp.arange(max_rows)
+        place = jnp.arange(sizes.max_rows)
         i, there = rows.row(c, place), place < jnp.where(wanted[c] > 0, rows.counts[c], 0)
         weight = company(x, y, w, i, there, k_neighbors, share)
         # Where nothing is wanted, nothing is decomposed: that of zeros is cheap.
@@ -111,13 +100,13 @@ def amdo(
             kind = lambda *given: jax.random.uniform(*given, minval=-1)  # noqa: E731
         return jnp.searchsorted(chance[c], at, side="right"), kind(pointing, x.shape[1:], x.dtype)
 
-    made, base = jax.lax.map(block, jnp.arange(max_synth // _BLOCK + classes))
-    c, added = slots(wanted, max_synth)
-    place = first[c] * _BLOCK + jnp.arange(max_synth) - start[c]
+    made, base = jax.lax.map(block, jnp.arange(sizes.max_synth // _BLOCK + classes))
+    c, is_wanted = slots(wanted, sizes.max_synth)
+    place = first[c] * _BLOCK + jnp.arange(sizes.max_synth) - start[c]
     i = rows.row(c, base.ravel()[place])
     made = made.reshape(-1, x.shape[1])[place]
-    parents, gap = jnp.stack([i, i], 1), jnp.zeros(max_synth, x.dtype)
-    return Synthetic(made, c.astype(y.dtype), added.astype(x.dtype), parents, gap)
+    parents, gap = jnp.stack([i, i], 1), jnp.zeros(sizes.max_synth, x.dtype)
+    return extended(train, Made(made, c, is_wanted.astype(x.dtype), parents, gap))
 
 
 def company(

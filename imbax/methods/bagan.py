@@ -21,21 +21,23 @@ epoch counts. Here
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from imbax.errors import at_least
 from imbax.losses.by_class import class_counts
 from imbax.losses.per_example import cross_entropy, weighted_mean
-from imbax.methods.class_smote import Synthetic, slots
 from imbax.methods.codes import Autoencoder, between, decoded, encoded, image_batch, reconstructed
 from imbax.methods.generator import Generator
+from imbax.methods.sampling import Made, Sizes, extended, slots
+from imbax.minibatches import each_batch, shuffled_minibatches
 from imbax.networks import bagan
 from imbax.networks.bagan import Networks
-from imbax.training import each_batch, shuffled_minibatches
-from imbax.types import Batch, Params, Rows, check_rows
+from imbax.types import Batch, Params, Resampled, Rows, check_rows
 
 __all__ = [
     "Config",
@@ -84,11 +86,8 @@ class Config:
         if len(self.shape) != 3 or min(self.shape) < 1 or min(self.shape[:2]) < 4:
             rule = "shape is (height, width, channels) with sides of at least 4"
             raise ValueError(f"{rule}; got {self.shape}")
-        for field in ("classes", "latent", "width", "autoencoder_epochs", "batch_size"):
-            if (given := getattr(self, field)) < 1:
-                raise ValueError(f"{field} is at least 1; got {given}")
-        if self.gan_epochs < 0:
-            raise ValueError(f"gan_epochs is at least 0; got {self.gan_epochs}")
+        at_least(self, classes=1, latent=1, width=1, autoencoder_epochs=1, batch_size=1)
+        at_least(self, gan_epochs=0)
 
     @property
     def epochs(self) -> int:
@@ -160,17 +159,15 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
 
 def generator(config: Config, hparams: Hparams) -> Generator:
     """The method for an engine that trains it piece by piece; `fit` does it in one."""
-    nets, sizes = _autoencoder(networks(config)), (config.shape, config.batch_size)
+    nets, shape = _autoencoder(networks(config)), (config.shape, config.batch_size)
     return Generator(
         epochs=config.epochs,
         init=lambda key, train: init(key, config, hparams),
         epoch=lambda key, state, train: epoch(key, config, hparams, state, train),
         finish=lambda state, train: finish(state),
-        sample=lambda key, fitted, train, wanted, **sizes: sample(
-            key, config, fitted, train, wanted, **sizes
-        ),
-        reconstruct=lambda fitted, x: reconstructed(nets, fitted, x, *sizes),
-        strip=lambda *given: between(nets, *given, *sizes),
+        sample=partial(sample, config=config),
+        reconstruct=lambda fitted, x: reconstructed(nets, fitted, x, *shape),
+        strip=lambda fitted, a, b, steps: between(nets, fitted, a, b, steps, *shape),
     )
 
 
@@ -212,9 +209,10 @@ def epoch(
 
         return go
 
-    first = passing(lambda *args: autoencoder_step(nets, hparams, *args))
+    static = {"nets": nets, "config": config, "hparams": hparams}
+    first = passing(lambda *args: autoencoder_step(*args, **static))
     over = lambda carry: (hand_over(nets, config, carry[0], train), carry[1])  # noqa: E731
-    second = passing(lambda *args: gan_step(nets, config, hparams, there, *args))
+    second = passing(lambda *args: gan_step(*args, there, **static))
     with jax.default_matmul_precision("float32"):
         middle = config.autoencoder_epochs
         carry = _when(done < middle, first, (state, jnp.array(jnp.nan)))
@@ -228,7 +226,7 @@ def finish(state: State) -> Fitted:
 
 
 def autoencoder_step(
-    nets: Networks, hparams: Hparams, key: jax.Array, state: State, batch: Batch
+    key: jax.Array, state: State, batch: Batch, *, nets: Networks, config: Config, hparams: Hparams
 ) -> tuple[State, jax.Array]:
     """One step of Adam for E and G on a batch of images, and their mean squared error."""
 
@@ -273,13 +271,14 @@ def class_gaussians(
 
 
 def gan_step(
-    nets: Networks,
-    config: Config,
-    hparams: Hparams,
-    there: jax.Array,
     key: jax.Array,
     state: State,
     batch: Batch,
+    there: jax.Array,
+    *,
+    nets: Networks,
+    config: Config,
+    hparams: Hparams,
 ) -> tuple[State, Info]:
     """One step of D on a batch and on new images, then one of G against what D has become.
 
@@ -321,26 +320,25 @@ def judged(
 
 def sample(
     key: jax.Array,
-    config: Config,
     fitted: Fitted,
     train: Rows,
     wanted: jax.Array,
+    sizes: Sizes,
     *,
-    max_rows: int | None = None,
-    max_synth: int,
-) -> Synthetic:
-    """New images as flat rows in [-1, 1], class after class; for want of parents -1, and gap 0.
+    config: Config,
+) -> Resampled:
+    """Adds new images, flat rows in [-1, 1], to the view; they have no parents.
 
     Args:
       key: random key.
-      config: of the fit.
-      fitted: what `fit` gave.
-      train: the view it was trained on; only the type of its targets matters.
-      wanted: `[K]`: new images of each class; 0 for a class without rows.
-      max_rows: makes no difference.
-      max_synth: static upper bound on the new images.
+      fitted: what `fit` returned.
+      train: the view it was trained on.
+      wanted: `[K]`: new images of each class; 0 for a class without images.
+      sizes: static bounds.
+      config: that of the fit.
     """
-    c, added = slots(wanted, max_synth)
+    max_synth = sizes.max_synth
+    c, is_wanted = slots(wanted, max_synth)
 
     def code(slot):
         number, c = slot
@@ -350,8 +348,7 @@ def sample(
     with jax.default_matmul_precision("float32"):
         z = jax.lax.map(code, (jnp.arange(max_synth), c), batch_size=config.batch_size)
         x = _flat(decoded(_autoencoder(networks(config)), fitted, z, config.batch_size))
-    none, w = jnp.full((max_synth, 2), -1), added.astype(x.dtype)
-    return Synthetic(x, c.astype(train.y.dtype), w, none, jnp.zeros_like(w))
+    return extended(train, Made(x, c, is_wanted.astype(x.dtype)))
 
 
 def _autoencoder(nets):

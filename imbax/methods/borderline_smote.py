@@ -14,45 +14,46 @@ minority rows. Where no row is in danger imbalanced-learn adds nothing; here pla
 the same key are added, so that all samplers add equally many, and `Resampled.fallback` says so.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
-from imbax.methods.smote import (
-    extended,
-    interpolate,
+from imbax.methods.sampling import (
+    Sizes,
     minority_of,
+    one_vs_rest,
     own_neighbors,
     pick,
     uniform_by_row,
 )
+from imbax.methods.smote import interpolate
 from imbax.neighbors import nearest
-from imbax.types import Problem, Resampled
+from imbax.types import Resampled, Rows
 
-__all__ = ["borderline_smote", "in_danger", "shortened"]
+__all__ = ["in_danger", "sample", "shortened"]
 
 
-def borderline_smote(
+def sample(
     key: jax.Array,
-    problem: Problem,
+    train: Rows,
+    wanted: jax.Array,
+    sizes: Sizes,
     *,
-    n_synth: str | jax.Array,
-    max_synth: int,
-    max_minority: int,
     k_neighbors: int = 5,
     m_neighbors: int = 10,
     kind: int = 1,
     shorten: str = "multiply",
 ) -> Resampled:
-    """Add Borderline-SMOTE's rows to the training view.
+    """Adds Borderline-SMOTE's rows to the training view; of more than two classes, one vs. rest.
 
     Args:
       key: random key.
-      problem: training and validation views.
-      n_synth: "double", "balance", or how many.
-      max_synth: static upper bound on the rows added; surplus has weight 0.
-      max_minority: static upper bound on minority rows.
+      train: the view.
+      wanted: `[K]`: new rows of each class; of two classes, none of the first.
+      sizes: static bounds.
       k_neighbors: neighbours to go towards, >= 1.
-      m_neighbors: neighbours that say whether a row is in danger, >= 1.
+      m_neighbors: neighbours that decide whether a row is in danger, >= 1.
       kind: 1 or 2.
       shorten: "multiply" (u v) or "replace" (v): kind 2's step to a majority row.
     """
@@ -60,27 +61,8 @@ def borderline_smote(
         raise ValueError(
             f'kind is 1 or 2 and shorten "multiply" or "replace", got {kind!r} and {shorten!r}'
         )
-    minority, every = minority_of(problem.train, max_minority), problem.train.all()
-    width = max(m_neighbors, k_neighbors)
-    around, square = nearest(minority.x, every.x, every.w, width, own=minority.positions)
-    found, is_majority = jnp.isfinite(square), every.y[around] < 0.5
-    danger = minority.real & in_danger(is_majority[:, :m_neighbors], found[:, :m_neighbors])
-    n_danger = danger.sum()
-    (seeds,) = jnp.nonzero(danger, size=max_minority, fill_value=0)
-
-    which, column, gap, v = uniform_by_row(key, max_synth, 4)
-    base = jnp.where(n_danger, seeds[pick(which, n_danger)], pick(which, minority.n))
-    neighbor, count = own_neighbors(minority, k_neighbors)
-    neighbor = minority.positions[neighbor]
-    if kind == 2:
-        neighbor = jnp.where(n_danger, around[:, :k_neighbors], neighbor)
-        count = jnp.where(n_danger, found[:, :k_neighbors].sum(1)[base], count)
-    column = pick(column, count)
-    if kind == 2:
-        to_majority = every.y[neighbor[base, column]] < 0.5
-        gap = jnp.where(to_majority, shortened(gap, v / 2, shorten), gap)
-    x = interpolate(minority.x, every.x, neighbor, base, column, gap)
-    return extended(problem.train, x, n_synth, fallback=n_danger == 0)
+    options = {"k": k_neighbors, "m": m_neighbors, "kind": kind, "shorten": shorten}
+    return one_vs_rest(functools.partial(_make, **options), key, train, wanted, sizes)
 
 
 def in_danger(is_majority: jax.Array, found: jax.Array) -> jax.Array:
@@ -100,3 +82,26 @@ def in_danger(is_majority: jax.Array, found: jax.Array) -> jax.Array:
 def shortened(gap: jax.Array, v: jax.Array, shorten: str) -> jax.Array:
     """The step `[s]` to a majority row, of `gap [s]` in [0, 1) and `v [s]` in [0, 1/2)."""
     return gap * v if shorten == "multiply" else v
+
+
+def _make(key, train, number, sizes, *, k, m, kind, shorten):
+    minority, every = minority_of(train, sizes.max_rows), train.all()
+    width = max(m, k)
+    around, square = nearest(minority.x, every.x, every.w, width, own=minority.positions)
+    found, is_majority = jnp.isfinite(square), every.y[around] < 0.5
+    danger = minority.real & in_danger(is_majority[:, :m], found[:, :m])
+    n_danger = danger.sum()
+    (seeds,) = jnp.nonzero(danger, size=sizes.max_rows, fill_value=0)
+
+    which, column, gap, v = uniform_by_row(key, sizes.max_synth, 4)
+    base = jnp.where(n_danger, seeds[pick(which, n_danger)], pick(which, minority.n))
+    neighbor, count = own_neighbors(minority, k)
+    neighbor = minority.positions[neighbor]
+    if kind == 2:
+        neighbor = jnp.where(n_danger, around[:, :k], neighbor)
+        count = jnp.where(n_danger, found[:, :k].sum(1)[base], count)
+    column = pick(column, count)
+    if kind == 2:
+        to_majority = every.y[neighbor[base, column]] < 0.5
+        gap = jnp.where(to_majority, shortened(gap, v / 2, shorten), gap)
+    return interpolate(minority.x, every.x, neighbor, base, column, gap), n_danger == 0

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from imbax.losses.by_class import class_counts
+from imbax.minibatches import each_batch, shuffled_minibatches
 from imbax.networks.batch_norm import NormalizedNetwork, Stats
-from imbax.training import each_batch, shuffled_minibatches
 from imbax.types import Batch, Params, Rows
 
 __all__ = [

@@ -28,6 +28,7 @@ Where a loss or a sample is not finite, or there are fewer than 2 minority rows,
 minority rows are added instead, and `Resampled.fallback` says so.
 """
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,8 +37,8 @@ import jax.numpy as jnp
 import optax
 
 from imbax.losses.per_example import binary_cross_entropy
-from imbax.methods.duplicate import synthetic_count
-from imbax.methods.smote import extended, minority_of, pick, uniform_by_row
+from imbax.methods.sampling import Sizes, minority_of, one_vs_rest, pick, uniform_by_row
+from imbax.minibatches import balanced_draws
 from imbax.networks.cwgan import (
     Architecture,
     Networks,
@@ -46,19 +47,18 @@ from imbax.networks.cwgan import (
     gradient_penalty,
     networks,
 )
-from imbax.training import balanced_draws
-from imbax.types import Batch, Params, Problem, Resampled, Rows
+from imbax.types import Batch, Params, Resampled, Rows
 
 __all__ = [
     "Config",
     "Losses",
     "State",
     "critic_step",
-    "cwgan",
     "fit",
     "generator_step",
     "init",
     "latent",
+    "sample",
     "trained_classifier",
 ]
 
@@ -113,42 +113,25 @@ class Losses(NamedTuple):
     """`[iterations]`."""
 
 
-def cwgan(
+def sample(
     key: jax.Array,
-    problem: Problem,
+    train: Rows,
+    wanted: jax.Array,
+    sizes: Sizes,
     *,
-    n_synth: str | jax.Array,
-    max_synth: int,
-    max_minority: int,
     config: Config | None = None,
 ) -> Resampled:
-    """Train the GAN on the training view, and add minority rows that it generates.
+    """Trains the GAN on the view and adds rows that it generates; of K > 2 classes, one vs. rest.
 
     Args:
       key: random key.
-      problem: training and validation views; validation rows are not used.
-      n_synth: "double", "balance", or how many.
-      max_synth: static upper bound on the rows added; surplus has weight 0.
-      max_minority: static upper bound on minority rows.
+      train: the view.
+      wanted: `[K]`: new rows of each class; of two classes, none of the first.
+      sizes: static bounds.
       config: networks and training.
     """
-    config, train = config or Config(), problem.train
-    training, sampling, repeating = jax.random.split(key, 3)
-    minority = minority_of(train, max_minority)
-    with jax.default_matmul_precision("float32"):
-        nets = networks(train.live, config.architecture)
-        params, losses = fit(training, config, nets, train)
-        z = latent(sampling, max_synth, config.architecture.latent)
-        x = generated(nets, params, z, jnp.ones(max_synth))
-    if config.clip:
-        x = jnp.clip(x, minority.x.min(0), minority.x.max(0))
-    surplus = jnp.arange(max_synth) >= synthetic_count(train, n_synth)
-    seen = (*losses, jnp.where(surplus[:, None], 0, x))
-    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in seen]).all()
-    failed = ~finite | (minority.n < 2)
-    (which,) = uniform_by_row(repeating, max_synth, 1)
-    x = jnp.where(failed, minority.x[pick(which, minority.n)], x)
-    return extended(train, x, n_synth, fallback=failed)
+    make = functools.partial(_make, config=config or Config())
+    return one_vs_rest(make, key, train, wanted, sizes)
 
 
 def fit(key: jax.Array, config: Config, nets: Networks, train: Rows) -> tuple[Params, Losses]:
@@ -159,13 +142,13 @@ def fit(key: jax.Array, config: Config, nets: Networks, train: Rows) -> tuple[Pa
 
     def critic(state, key):
         drawing, stepping = jax.random.split(key)
-        return critic_step(stepping, config, nets, state, train.take(draw(drawing)))
+        return critic_step(stepping, state, train.take(draw(drawing)), nets=nets, config=config)
 
     def iteration(carry, number):
         state, mean = carry
         keys = jax.random.split(jax.random.fold_in(playing, number), config.critic_steps + 1)
         state, critic_losses = jax.lax.scan(critic, state, keys[1:])
-        state, loss = generator_step(keys[0], config, nets, state, classifier)
+        state, loss = generator_step(keys[0], state, classifier, nets=nets, config=config)
         # The plain mean until there are 1 / (1 - average) to average over.
         newest = jnp.maximum(1 - config.average, 1 / (number + 1))
         mean = optax.incremental_update(state.generator, mean, newest)
@@ -185,7 +168,7 @@ def init(key: jax.Array, config: Config, nets: Networks) -> State:
 
 
 def critic_step(
-    key: jax.Array, config: Config, nets: Networks, state: State, batch: Batch
+    key: jax.Array, state: State, batch: Batch, *, nets: Networks, config: Config
 ) -> tuple[State, jax.Array]:
     """One step of the critic on real rows and as many generated ones of the same classes.
 
@@ -212,16 +195,16 @@ def critic_step(
 
 
 def generator_step(
-    key: jax.Array, config: Config, nets: Networks, state: State, classifier: Params | None
+    key: jax.Array, state: State, classifier: Params | None, *, nets: Networks, config: Config
 ) -> tuple[State, jax.Array]:
     """One step of the generator, on as many rows of one class as of the other.
 
     Args:
       key: random key.
-      config: networks and training.
-      nets: the networks.
       state: where both players are.
       classifier: parameters of the auxiliary classifier; not used where its weight is 0.
+      nets: the networks.
+      config: networks and training.
 
     Returns:
       The state, and the generator's loss.
@@ -289,3 +272,21 @@ def _optimizer(config):
 def _follow(config, gradient, opt_state, params):
     updates, opt_state = _optimizer(config).update(gradient, opt_state)
     return optax.apply_updates(params, updates), opt_state
+
+
+def _make(key, train, number, sizes, *, config):
+    key_fit, key_latent, key_repeat = jax.random.split(key, 3)
+    minority = minority_of(train, sizes.max_rows)
+    with jax.default_matmul_precision("float32"):
+        nets = networks(train.live, config.architecture)
+        params, losses = fit(key_fit, config, nets, train)
+        z = latent(key_latent, sizes.max_synth, config.architecture.latent)
+        x = generated(nets, params, z, jnp.ones(sizes.max_synth))
+    if config.clip:
+        x = jnp.clip(x, minority.x.min(0), minority.x.max(0))
+    is_surplus = jnp.arange(sizes.max_synth) >= number
+    checked = (*losses, jnp.where(is_surplus[:, None], 0, x))
+    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in checked]).all()
+    failed = ~finite | (minority.n < 2)
+    (which,) = uniform_by_row(key_repeat, sizes.max_synth, 1)
+    return jnp.where(failed, minority.x[pick(which, minority.n)], x), failed

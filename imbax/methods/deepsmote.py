@@ -25,15 +25,16 @@ is encoded (`recalibrate`); without that they stay as the code leaves them.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from imbax.errors import one_of
 from imbax.losses.by_class import class_counts
 from imbax.losses.per_example import weighted_mean
-from imbax.methods.class_smote import Synthetic, class_smote
 from imbax.methods.codes import (
     Autoencoder,
     Fitted,
@@ -46,9 +47,11 @@ from imbax.methods.codes import (
     there_and_back,
 )
 from imbax.methods.generator import Generator
+from imbax.methods.sampling import Sizes, extended
+from imbax.methods.smote import smote
+from imbax.minibatches import each_batch, shuffled_minibatches
 from imbax.networks.autoencoder import decoder, encoder
-from imbax.training import each_batch, shuffled_minibatches
-from imbax.types import Batch, Rows, check_rows
+from imbax.types import Batch, Resampled, Rows, check_rows, rows
 
 __all__ = [
     "PENALTIES",
@@ -101,10 +104,7 @@ class Config:
     """Take the statistics of the normalisation anew over the training images."""
 
     def __post_init__(self):
-        choices = {"penalty": PENALTIES, "class_draw": ("uniform", "inverse")}
-        for field, allowed in choices.items():
-            if (given := getattr(self, field)) not in allowed:
-                raise ValueError(f"{field} is one of {', '.join(allowed)}; got {given!r}")
+        one_of(self, penalty=PENALTIES, class_draw=("uniform", "inverse"))
 
 
 class Hparams(NamedTuple):
@@ -162,20 +162,15 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
 
 def generator(config: Config, hparams: Hparams) -> Generator:
     """The method for an engine that trains it piece by piece; `fit` does it in one."""
-    nets, sizes = networks(config), (config.shape, config.batch_size)
-
-    def draw(key, fitted, train, wanted, **sizes):
-        made = sample(key, config, fitted, train, wanted, **sizes)
-        return made._replace(x=made.x.reshape(len(made.x), -1))
-
+    nets, shape = networks(config), (config.shape, config.batch_size)
     return Generator(
         epochs=config.epochs,
         init=lambda key, train: init(key, config, hparams),
         epoch=lambda key, state, train: epoch(key, config, hparams, state, train),
         finish=lambda state, train: finish(config, state, train),
-        sample=draw,
-        reconstruct=lambda fitted, x: reconstructed(nets, fitted, x, *sizes),
-        strip=lambda *given: between(nets, *given, *sizes),
+        sample=partial(sample, config=config),
+        reconstruct=lambda fitted, x: reconstructed(nets, fitted, x, *shape),
+        strip=lambda fitted, a, b, steps: between(nets, fitted, a, b, steps, *shape),
     )
 
 
@@ -190,14 +185,19 @@ def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
 
 
 def step(
-    nets: Autoencoder,
-    config: Config,
-    hparams: Hparams,
+    key: jax.Array | None,
     state: State,
     batch: Batch,
     of_class: Batch | None,
+    *,
+    nets: Autoencoder,
+    config: Config,
+    hparams: Hparams,
 ) -> tuple[State, Info]:
-    """One step of Adam on a batch of images and one of a single class (None: no penalty)."""
+    """One step of Adam on a batch of images and one of a single class (None: no penalty).
+
+    `key` is not used, since nothing is drawn.
+    """
 
     def objective(params):
         now = Fitted(params, state.now.stats)
@@ -232,30 +232,31 @@ def class_batch(key: jax.Array, config: Config, train: Rows) -> Batch:
 
 def sample(
     key: jax.Array,
-    config: Config,
     fitted: Fitted,
     train: Rows,
     wanted: jax.Array,
+    sizes: Sizes,
     *,
-    max_rows: int,
-    max_synth: int,
+    config: Config,
     k_neighbors: int = 5,
-) -> Synthetic:
-    """New images, `x [s, h, w, c]` in [-1, 1]: `class_smote` of codes, decoded.
+) -> Resampled:
+    """Adds new images, flat rows in [-1, 1], to the view: SMOTE of codes, decoded.
 
     Args:
       key: random key.
-      config: of the fit.
-      fitted: what `fit` gave.
+      fitted: what `fit` returned.
       train: the view to start from, as in `fit`.
-      wanted: as the further arguments, of `class_smote`.
+      wanted: `[K]`: new images of each class; 0 for a class without images.
+      sizes: static bounds.
+      config: that of the fit.
+      k_neighbors: neighbours to draw from, >= 1.
     """
     nets, images = networks(config), image_batch(*train.all(), config.shape)
-    sizes = {"max_rows": max_rows, "max_synth": max_synth, "k_neighbors": k_neighbors}
     with jax.default_matmul_precision("float32"):
-        codes = encoded(nets, fitted, images.x, config.batch_size)
-        made = class_smote(key, codes, images.y, images.w, wanted, **sizes)
-        return made._replace(x=decoded(nets, fitted, made.x, config.batch_size))
+        codes = rows(encoded(nets, fitted, images.x, config.batch_size), images.y, images.w)
+        made = smote(key, codes, wanted, sizes, k_neighbors=k_neighbors)
+        x = decoded(nets, fitted, made.x, config.batch_size).reshape(sizes.max_synth, -1)
+    return extended(train, made._replace(x=x))
 
 
 def epoch(
@@ -290,7 +291,7 @@ def _pass(key, nets, config, hparams, state, train):
         of_class = None
         if config.penalty != "none":
             of_class = class_batch(jax.random.fold_in(drawing, number), config, train)
-        return step(nets, config, hparams, state, batch, of_class)
+        return step(None, state, batch, of_class, nets=nets, config=config, hparams=hparams)
 
     batches = shuffled_minibatches(shuffling, train, config.batch_size)
     state, info = each_batch(one_batch, state, batches)

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 
 from imbax.bilevel.gradients import inner_update, outer_gradient
+from imbax.errors import one_of
 from imbax.losses.per_example import (
     OBJECTIVES,
     cross_entropy,
@@ -35,29 +36,21 @@ from imbax.losses.per_example import (
     training_loss,
     weighted_mean,
 )
-from imbax.methods.class_smote import slots
 from imbax.methods.points import (
     bounding_box,
     cycle,
     deviations,
     hold,
     jitter,
-    smaller_classes,
     within,
 )
+from imbax.methods.sampling import slots, smaller_classes
 from imbax.metrics.density import log_density
-from imbax.training import (
-    Fit,
-    Points,
-    Program,
-    each_batch,
-    number_of_classes,
-    random_order,
-    shuffled_minibatches,
-)
+from imbax.minibatches import each_batch, random_order, shuffled_minibatches
+from imbax.training import Fit, Points, Program, number_of_classes
 from imbax.types import Batch, LossFn, Network, Params, Problem, Rows, Variables
 
-__all__ = ["Config", "Hparams", "Info", "State", "explicit_gradient", "init", "step"]
+__all__ = ["Config", "Hparams", "Info", "State", "init", "program", "step"]
 
 
 class Config(NamedTuple):
@@ -148,9 +141,10 @@ def init(
     key: jax.Array,
     problem: Problem,
     network: Network,
+    theta_0: Params,
+    *,
     config: Config,
     hparams: Hparams,
-    theta_0: Params,
 ) -> State:
     """Duplicate the uncertain rows of every class but the largest and set the stage."""
     train = problem.train
@@ -175,24 +169,27 @@ def init(
 
 
 def step(
-    loss_fn: LossFn,
-    config: Config,
-    hparams: Hparams,
+    key: jax.Array | None,
     state: State,
     batch: Batch,
     outer: Batch,
+    *,
+    loss_fn: LossFn,
     outer_loss_fn: Callable[[Params, Batch], jax.Array] | None = None,
+    config: Config,
+    hparams: Hparams,
 ) -> tuple[State, Info]:
     """Both equations once, for all points of `state`.
 
     Args:
+      key: random key; not used, since nothing is drawn.
+      state: points `[b, d]` and parameters.
+      batch: training rows X₁.
+      outer: outer rows X₂.
       loss_fn: per-example losses; as in `bilevel.outer_gradient`, also where `state.params` are
         `Variables`.
       config: static choices.
       hparams: traced numbers.
-      state: points `[b, d]` and parameters.
-      batch: training rows X₁.
-      outer: outer rows X₂.
       outer_loss_fn: `(params, Batch) -> scalar`; default the weighted mean of `loss_fn`.
     """
     x, y = state.x_synth, state.y_synth
@@ -215,13 +212,22 @@ def step(
     return state._replace(params=jax.tree.map(damp, state.params, adapted), x_synth=x), info
 
 
-def explicit_gradient(network: Network, config: Config) -> Program:
+def program(network: Network, config: Config) -> Program:
     """The whole training; its `start` is θ₀, the best checkpoint of `supervised`.
 
     Raises:
       ValueError: an option that is none of those its field names.
     """
-    _check(config)
+    one_of(
+        config,
+        n_synth=("double", "balance"),
+        inner=("union", "synth", "sum_of_means"),
+        outer=("valid", "train", "train_part"),
+        outer_loss=OBJECTIVES,
+        constraint=("none", "box", "trust_region"),
+        checkpoint=("best", "last"),
+        method=("mixed", "unrolled"),
+    )
     loss_fn = training_loss(network)
 
     def outer_loss_fn(params, rows):
@@ -252,7 +258,10 @@ def explicit_gradient(network: Network, config: Config) -> Program:
             )
             outer = outer_rows.take(outer_window(number)[0](outer_order))
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
-            after, info = step(loss_fn, config, hparams, now, batch, outer, outer_loss_fn)
+            after, info = step(
+                None, now, batch, outer,
+                loss_fn=loss_fn, outer_loss_fn=outer_loss_fn, config=config, hparams=hparams,
+            )  # fmt: skip
             x_synth = jax.lax.dynamic_update_slice_in_dim(x_synth, after.x_synth, at, 0)
             return (network.without_key(after.params), x_synth), info
 
@@ -286,28 +295,13 @@ def _begin(network, config):
     def begin(key, problem, hparams, theta_0):
         if theta_0 is None:
             raise ValueError("explicit_gradient starts from θ₀: give `start` (trained parameters)")
-        return init(key, problem, network, config, hparams, theta_0)
+        return init(key, problem, network, theta_0, config=config, hparams=hparams)
 
     return begin
 
 
 def _fit(state):
     return Fit(state.params, Points(state.x_start, state.x_synth, state.y_synth, state.w_synth))
-
-
-def _check(config):
-    choices = {
-        "n_synth": ("double", "balance"),
-        "inner": ("union", "synth", "sum_of_means"),
-        "outer": ("valid", "train", "train_part"),
-        "outer_loss": tuple(OBJECTIVES),
-        "constraint": ("none", "box", "trust_region"),
-        "checkpoint": ("best", "last"),
-        "method": ("mixed", "unrolled"),
-    }
-    for field, allowed in choices.items():
-        if (given := getattr(config, field)) not in allowed:
-            raise ValueError(f"{field} is one of {', '.join(allowed)}; got {given!r}")
 
 
 def _random_third(key, w):

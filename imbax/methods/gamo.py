@@ -23,20 +23,22 @@ them. The largest class is not generated; where all are as large, all are. Here
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from imbax.errors import at_least
 from imbax.losses.per_example import weighted_mean
-from imbax.methods.class_smote import Classes, Synthetic, by_class, slots
 from imbax.methods.generator import Generator
+from imbax.methods.sampling import Classes, Made, Sizes, by_class, extended, slots
+from imbax.minibatches import each_batch, shuffled_minibatches
 from imbax.networks import gamo as convex_mixer
 from imbax.networks.batch_norm import Stats
 from imbax.networks.gamo import BLOCK, Networks, errors, mixed, shares, slope_of_shares
-from imbax.training import each_batch, shuffled_minibatches
-from imbax.types import Batch, Params, Rows, check_rows
+from imbax.types import Batch, Params, Resampled, Rows, check_rows
 
 __all__ = ["Config", "Fitted", "Hparams", "Info", "Pool", "State"]
 __all__ += ["epoch", "finish", "fit", "generator", "init", "networks", "pool_of", "sample", "step"]
@@ -63,10 +65,7 @@ class Config:
     """Passes over the rows."""
 
     def __post_init__(self):
-        least = {"columns": 1, "classes": 2, "max_rows": 1, "noise": 1, "batch_size": 2}
-        for field, allowed in least.items():
-            if (given := getattr(self, field)) < allowed:
-                raise ValueError(f"{field} is at least {allowed}; got {given}")
+        at_least(self, columns=1, classes=2, max_rows=1, noise=1, batch_size=2)
 
 
 class Hparams(NamedTuple):
@@ -150,7 +149,7 @@ def generator(config: Config, hparams: Hparams) -> Generator:
         init=lambda key, train: init(key, config, hparams, train),
         epoch=lambda key, state, train: epoch(key, config, hparams, state, train),
         finish=lambda state, train: finish(state),
-        sample=lambda key, *given, **sizes: sample(key, config, *given, **sizes),
+        sample=partial(sample, config=config),
     )
 
 
@@ -180,7 +179,7 @@ def epoch(
             x = jnp.where(drawn.w[:, None] > 0, train.features(drawn.row), 0)
             batch = Batch(x, drawn.y.astype(jnp.int32), drawn.w)
             key = jax.random.fold_in(drawing, number)
-            return step(key, nets, config, hparams, state, batch, pool)
+            return step(key, state, batch, pool, nets=nets, config=config, hparams=hparams)
 
         batches = shuffled_minibatches(shuffling, train, config.batch_size)
         state, info = each_batch(one_batch, state, batches)
@@ -198,12 +197,13 @@ def finish(state: State) -> Fitted:
 
 def step(
     key: jax.Array,
-    nets: Networks,
-    config: Config,
-    hparams: Hparams,
     state: State,
     batch: Batch,
     pool: Pool,
+    *,
+    nets: Networks,
+    config: Config,
+    hparams: Hparams,
 ) -> tuple[State, Info]:
     """One step of the adversaries on a batch and on new rows, and one of the generator."""
     noise, smoothing = jax.random.split(key)
@@ -243,25 +243,24 @@ def step(
 
 def sample(
     key: jax.Array,
-    config: Config,
     fitted: Fitted,
     train: Rows,
     wanted: jax.Array,
+    sizes: Sizes,
     *,
-    max_rows: int,
-    max_synth: int,
-) -> Synthetic:
-    """New rows, class after class; both parents are the row with the largest share, the gap is 0.
+    config: Config,
+) -> Resampled:
+    """Adds new rows to the view; both parents are the row with the largest share, the gap is 0.
 
     Args:
       key: random key.
-      config: of the fit.
-      fitted: what `fit` gave.
+      fitted: what `fit` returned.
       train: the view it was trained on.
-      wanted: `[K]`: new rows of each class; those of the largest come of weights not trained.
-      max_rows: static upper bound on the rows of a class of which new ones are wanted.
-      max_synth: static upper bound on the new rows.
+      wanted: `[K]`: new rows of each class; those of the largest are mixed by untrained weights.
+      sizes: static bounds.
+      config: that of the fit.
     """
+    max_rows, max_synth = sizes.max_rows, sizes.max_synth
     nets, pool = networks(config), pool_of(train, config.classes)
     trunk, heads = fitted.params
     heads = jax.tree.map(lambda leaf: leaf[..., :max_rows], heads)
@@ -283,12 +282,12 @@ def sample(
     number = before(wanted)[c] + (jnp.arange(len(c)) - before(blocks)[c]) * _MADE
     with jax.default_matmul_precision("float32"):
         x, most = jax.lax.map(make, (c[:, None], number))
-    c, added = slots(wanted, max_synth)
+    c, is_wanted = slots(wanted, max_synth)
     place = before(blocks)[c] * _MADE + jnp.arange(max_synth) - before(wanted)[c]
     x, most = x.reshape(-1, config.columns)[place], most.reshape(-1)[place]
     parent = pool.rows.row(c, most)
-    y, w = c.astype(train.y.dtype), added.astype(x.dtype)
-    return Synthetic(x, y, w, jnp.stack([parent, parent], 1), jnp.zeros_like(w))
+    w = is_wanted.astype(x.dtype)
+    return extended(train, Made(x, c, w, jnp.stack([parent, parent], 1), jnp.zeros_like(w)))
 
 
 def _optimizer(hparams):

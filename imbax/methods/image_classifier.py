@@ -15,11 +15,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from imbax.errors import one_of
 from imbax.losses.per_example import weighted_mean
 from imbax.methods.codes import image_batch
+from imbax.minibatches import each_batch, shuffled_minibatches
 from imbax.networks.batch_norm import Stats
 from imbax.networks.resnet import resnet18
-from imbax.training import each_batch, shuffled_minibatches
 from imbax.types import Params, Rows, check_rows
 
 __all__ = ["AUGMENTATIONS", "Config", "Hparams", "State", "augmented", "epoch", "init", "predict"]
@@ -48,9 +49,7 @@ class Config:
     "crop_flip": also mirrored half of the time."""
 
     def __post_init__(self):
-        if self.augment not in AUGMENTATIONS:
-            allowed = ", ".join(AUGMENTATIONS)
-            raise ValueError(f"augment is one of {allowed}; got {self.augment!r}")
+        one_of(self, augment=AUGMENTATIONS)
 
 
 class Hparams(NamedTuple):

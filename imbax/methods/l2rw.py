@@ -23,11 +23,11 @@ import jax.numpy as jnp
 
 from imbax.bilevel.gradients import bilevel_gradient
 from imbax.losses.per_example import weighted_mean
-from imbax.methods.meta_training import Config, State, follow, mean_loss, program
+from imbax.methods.meta_training import Config, State, follow, mean_loss, meta_program
 from imbax.training import Program
 from imbax.types import Batch, LossFn, Network, Params
 
-__all__ = ["Config", "Hparams", "Info", "State", "l2rw", "step"]
+__all__ = ["Config", "Hparams", "Info", "State", "program", "step"]
 
 
 class Hparams(NamedTuple):
@@ -46,17 +46,20 @@ class Info(NamedTuple):
 
 
 def step(
-    loss_fn: LossFn,
-    config: Config,
-    hparams: Hparams,
+    key: jax.Array | None,
     state: State,
     batch: Batch,
     meta_batch: Batch,
+    *,
+    loss_fn: LossFn,
     meta_loss: Callable[[Params], jax.Array] | None = None,
+    config: Config,
+    hparams: Hparams,
 ) -> tuple[State, Info]:
     """Weigh the rows of `batch` by `meta_batch`, and take one step.
 
-    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`.
+    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`. `key` is not used, since
+    nothing is drawn.
     """
 
     def inner_loss(params, epsilon):
@@ -77,10 +80,10 @@ def step(
     return follow(config, hparams, state, jax.grad(objective)(state.params)), info
 
 
-def l2rw(network: Network, config: Config | None = None) -> Program:
+def program(network: Network, config: Config | None = None) -> Program:
     """The whole training.
 
     Raises:
       ValueError: an option that is none of those its field names.
     """
-    return program(network, config or Config(), step)
+    return meta_program(network, config or Config(), step)

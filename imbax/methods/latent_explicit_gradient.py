@@ -21,6 +21,7 @@ What neither paper says:
 - The points of the last epoch are taken, since they are wanted and not θ.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -30,15 +31,16 @@ from imbax import training
 from imbax.methods import deepsmote as ds
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import supervised as sv
-from imbax.methods.class_smote import Synthetic, by_class, class_smote
 from imbax.methods.codes import decoded, encoded, image_batch
 from imbax.methods.generator import Generator
-from imbax.methods.image_rows import ImageFacts, generated
 from imbax.methods.points import bounding_box
+from imbax.methods.sampling import Made, Sizes, by_class, extended
+from imbax.methods.smote import smote
+from imbax.minibatches import random_order
 from imbax.networks.mlp import mlp
 from imbax.types import Batch, Problem, Resampled, Rows, rows
 
-__all__ = ["Config", "Hparams", "held_out_third", "latent_moved", "moved"]
+__all__ = ["Config", "Hparams", "generator", "held_out_third", "moved", "sample"]
 
 
 class Config(NamedTuple):
@@ -66,42 +68,51 @@ class Hparams(NamedTuple):
     moves as far whatever their number."""
 
 
-def latent_moved(
-    key: jax.Array,
-    train: Rows,
-    facts: ImageFacts,
-    generator: Generator,
-    fitted: ds.Fitted,
-    *,
-    frozen: bool = False,
-) -> Resampled:
-    """The images, and DeepSMOTE's decoded after their codes have moved.
+def generator(config: ds.Config, hparams: ds.Hparams, *, frozen: bool = False) -> Generator:
+    """DeepSMOTE's generator, which moves its codes before they are decoded.
 
     Args:
-      key: random key; with the same one `generated` gives what the points start as.
-      train: the imbalanced view of flat images.
-      facts: of the images.
-      generator: `deepsmote`'s.
-      fitted: its autoencoder.
+      config: DeepSMOTE's static choices.
+      hparams: DeepSMOTE's traced numbers.
       frozen: leave the codes where they start.
     """
-    names = ("shape", "classes", "latent", "decoder")
-    nets = ds.networks(ds.Config(**{name: getattr(facts, name) for name in names}))
+    moving = partial(sample, config=config, frozen=frozen)
+    return ds.generator(config, hparams)._replace(sample=moving)
 
-    def sample(key, fitted, train, wanted, **sizes):
-        images = image_batch(*train.all(), facts.shape)
-        with jax.default_matmul_precision("float32"):
-            codes = images._replace(x=encoded(nets, fitted, images.x))
-            made = class_smote(key, *codes, wanted, **sizes)
-            key = jax.random.fold_in(key, len(made.x))  # smaller numbers are those of its draws
-            z = moved(key, Config(facts.classes, frozen), Hparams(), codes, made)
-            return made._replace(x=decoded(nets, fitted, z).reshape(len(z), -1))
 
-    return generated(key, train, facts, generator._replace(sample=sample), fitted)
+def sample(
+    key: jax.Array,
+    fitted: ds.Fitted,
+    train: Rows,
+    wanted: jax.Array,
+    sizes: Sizes,
+    *,
+    config: ds.Config,
+    frozen: bool = False,
+) -> Resampled:
+    """Adds DeepSMOTE's images to the view, decoded after their codes have moved.
+
+    Args:
+      key: random key; with the same one `deepsmote.sample` gives what the points start as.
+      fitted: DeepSMOTE's autoencoder.
+      train: the imbalanced view of flat images.
+      wanted: `[K]`: new images of each class; 0 for a class without images.
+      sizes: static bounds.
+      config: that of the fit.
+      frozen: leave the codes where they start.
+    """
+    nets, images = ds.networks(config), image_batch(*train.all(), config.shape)
+    with jax.default_matmul_precision("float32"):
+        codes = images._replace(x=encoded(nets, fitted, images.x))
+        made = smote(key, rows(*codes), wanted, sizes)
+        key_move = jax.random.fold_in(key, sizes.max_synth)  # smaller numbers are SMOTE's draws
+        z = moved(key_move, Config(config.classes, frozen), Hparams(), codes, made)
+        x = decoded(nets, fitted, z).reshape(sizes.max_synth, -1)
+    return extended(train, made._replace(x=x))
 
 
 def moved(
-    key: jax.Array, config: Config, hparams: Hparams, codes: Batch, starts: Synthetic
+    key: jax.Array, config: Config, hparams: Hparams, codes: Batch, starts: Made
 ) -> jax.Array:
     """Where the points end, `[m, latent]`.
 
@@ -112,15 +123,15 @@ def moved(
       codes: of the training images, `[n, latent]`.
       starts: codes that points start as, `[m, latent]`.
     """
-    dividing, of_theta, of_points = jax.random.split(key, 3)
-    held_out = held_out_third(dividing, codes.y, codes.w, config.classes)
+    key_split, key_theta, key_points = jax.random.split(key, 3)
+    held_out = held_out_third(key_split, codes.y, codes.w, config.classes)
     every, deviation = _scaled(codes)
     w = codes.w
     problem = Problem(every._replace(w=w * (1 - held_out)), every._replace(w=w * held_out))
 
     network, epochs = mlp(codes.x.shape[1], classes=config.classes), config.epochs
-    learner = sv.supervised(network, batch_size=config.batch_size)
-    first, _ = training.train(learner, of_theta, problem, sv.Hparams(), epochs)
+    learner = sv.program(network, batch_size=config.batch_size)
+    first, _ = training.train(learner, key_theta, problem, sv.Hparams(), epochs)
 
     n, m = len(codes.y), len(starts.y)
     of_step = -(-m // -(-2 * n // (3 * config.batch_size)))  # points, over about 2 n / 3 rows
@@ -135,7 +146,7 @@ def moved(
         outer_batch_size=config.outer_batch_size,
         checkpoint="last",
     )
-    mover = eg.explicit_gradient(network, settings)
+    mover = eg.program(network, settings)
     x, (low, high) = (starts.x - every.shift) * every.factor, bounding_box(every)
 
     def begin(*given):
@@ -144,7 +155,7 @@ def moved(
 
     scaled = eg.Hparams(hparams.eta1, hparams.eta2 * (config.batch_size + of_step))
     moving, theta_0 = mover._replace(init=begin), first.best.params
-    last, _ = training.train(moving, of_points, problem, scaled, epochs, theta_0)
+    last, _ = training.train(moving, key_points, problem, scaled, epochs, theta_0)
     start, now, *_ = last.best.points
     return starts.x + deviation * (now - start)  # a code that has not moved is what it was
 
@@ -158,7 +169,7 @@ def held_out_third(key: jax.Array, y: jax.Array, w: jax.Array, classes: int) -> 
       w: `[n]`, 0 = padding.
       classes: K.
     """
-    order = training.random_order(key, w)
+    order = random_order(key, w)
     of_class = by_class(y[order], w[order], classes)
     row = order[of_class.order]
     place = jnp.arange(len(row)) - of_class.first[y[row]]

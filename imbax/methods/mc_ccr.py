@@ -30,10 +30,20 @@ the rules as in the authors' public code. Where we differ:
 import jax
 import jax.numpy as jnp
 
-from imbax.methods.class_smote import Synthetic, by_class, check_rows_of_classes, slots
-from imbax.methods.smote import apportion, spread, uniform_by_row
+from imbax.methods.sampling import (
+    Made,
+    Sizes,
+    apportion,
+    by_class,
+    classes_of,
+    extended,
+    slots,
+    spread,
+    uniform_by_row,
+)
+from imbax.types import Resampled, Rows
 
-__all__ = ["mc_ccr", "radii", "spheres"]
+__all__ = ["radii", "sample", "spheres"]
 
 # Energy by "auto", in median distances to the nearest enemy.
 _AUTO = 1.5
@@ -44,44 +54,35 @@ _BLOCK, _COLUMNS = 64, 16
 _COINCIDENT = 1e-6
 
 
-def mc_ccr(
+def sample(
     key: jax.Array,
-    x: jax.Array,
-    y: jax.Array,
-    w: jax.Array,
+    train: Rows,
     wanted: jax.Array,
+    sizes: Sizes,
     *,
-    max_rows: int,
-    max_class: int,
-    max_synth: int,
     energy: str | float | jax.Array = "auto",
     p: int = 1,
     clean: bool = True,
-    live: jax.Array | None = None,
-) -> tuple[jax.Array, Synthetic]:
-    """Push rows of larger classes aside and make as many rows of each class as are wanted.
+) -> Resampled:
+    """Pushes rows of larger classes aside and adds rows of each class; constant columns stay.
 
     Args:
       key: random key.
-      x: `[n, d]`.
-      y: `[n]`: classes in 0..K-1.
-      w: `[n]`; rows of weight 0 are padding.
+      train: the view.
       wanted: `[K]`: new rows of each class; 0 for a class without rows.
-      max_rows: static upper bound on the rows of a class of which new ones are wanted.
-      max_class: static upper bound on any class's rows, new ones included.
-      max_synth: static upper bound on the new rows.
+      sizes: static bounds.
       energy: "auto", or a distance.
       p: 1 or 2, of the norm.
       clean: push enemies out; without, all rows stay where they are or were made.
-      live: `[d]`: columns that may differ from row to row; in the others nothing moves. None: all.
 
     Returns:
-      The rows given, where they are in the end, `[n, d]`, and the new rows, class after class, of
-      which both `parents` are x and `gap` is u. New rows too may have been pushed.
+      The change to the view. Its `x_synth` holds all rows of the view, where they are in the end,
+      and then the new rows, of which both `parents` are x and `gap` is u. New rows too may have
+      been pushed.
     """
-    _check(x, y, w, wanted, energy, p)
-    n, total = len(x), len(x) + max_synth
-    live = jnp.ones(x.shape[1], bool) if live is None else live
+    _check(energy, p)
+    x, y, w = classes_of(train, wanted)
+    max_class, n, total = sizes.max_class, len(x), len(x) + sizes.max_synth
     rows, first_new = by_class(y, w, len(wanted)), jnp.cumsum(wanted) - wanted
     sizes, n_max = rows.counts + wanted, rows.counts.max()
     order = jnp.argsort(rows.counts, descending=True, stable=True)
@@ -106,10 +107,10 @@ def mc_ccr(
         c = order[i]
         enemy, here = meet(c, i)
         count = jnp.where(wanted[c] > 0, rows.counts[c], 0)
-        real = jnp.arange(max_rows) < count
-        own = jnp.where(real[:, None], x[rows.row(c, jnp.arange(max_rows))], 0)
+        real = jnp.arange(sizes.max_rows) < count
+        own = jnp.where(real[:, None], x[rows.row(c, jnp.arange(sizes.max_rows))], 0)
         enemies = jnp.where(here[:, None], table[enemy], 0)
-        radius, moves = spheres(own, count, enemies, here, energy, p, live)
+        radius, moves = spheres(own, count, enemies, here, energy, p, train.live)
         if clean:
             table = table.at[enemy].add(moves, mode="drop")
 
@@ -119,19 +120,19 @@ def mc_ccr(
         base = spread(apportion(jnp.where(real, inverse, 0), wanted[c]), max_class)
         base = jnp.minimum(base, jnp.maximum(count - 1, 0))
         draws = uniform_by_row(_stream(key, _NEW, c), max_class, 1 + x.shape[1])
-        gap, direction = draws[0], _normalized((2 * draws[1:].T - 1) * live, p)
+        gap, direction = draws[0], _normalized((2 * draws[1:].T - 1) * train.live, p)
         made = own[base] + (gap * radius[base])[:, None] * direction
         place = jnp.arange(max_class)
         at = jnp.where(place < wanted[c], n + first_new[c] + place, total)
         return table.at[at].set(made, mode="drop"), (rows.row(c, base), gap)
 
-    table = jnp.concatenate([x, jnp.zeros((max_synth, x.shape[1]), x.dtype)])
+    table = jnp.concatenate([x, jnp.zeros((sizes.max_synth, x.shape[1]), x.dtype)])
     table, (base, gap) = jax.lax.scan(treat, table, jnp.arange(len(wanted)))
-    c, added = slots(wanted, max_synth)
-    at = rank[c], jnp.minimum(jnp.arange(max_synth) - first_new[c], max_class - 1)
+    c, is_wanted = slots(wanted, sizes.max_synth)
+    at = rank[c], jnp.minimum(jnp.arange(sizes.max_synth) - first_new[c], max_class - 1)
     parents = jnp.stack([base[at]] * 2, 1)
-    made = Synthetic(table[n:], c.astype(y.dtype), added.astype(x.dtype), parents, gap[at])
-    return table[:n], made
+    made = Made(table[n:], c, is_wanted.astype(x.dtype), parents, gap[at])
+    return extended(train, made, moved=table[:n])
 
 
 def spheres(
@@ -201,13 +202,12 @@ def radii(distance: jax.Array, energy: jax.Array) -> jax.Array:
     return ((energy + cost) / (1 + jnp.arange(cost.shape[1]))).min(1)
 
 
-def _check(x, y, w, wanted, energy, p):
+def _check(energy, p):
     if p not in (1, 2):
         raise ValueError(f"p is 1 or 2; got {p!r}")
     named = isinstance(energy, str)
     if (named and energy != "auto") or (isinstance(energy, int | float) and not energy > 0):
         raise ValueError(f'energy is "auto" or a positive distance; got {energy!r}')
-    check_rows_of_classes(x, y, w, wanted)
 
 
 def _stream(key, name, c):

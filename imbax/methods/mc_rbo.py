@@ -35,51 +35,51 @@ untried again is to count from 0.
 import jax
 import jax.numpy as jnp
 
-from imbax.methods.class_smote import Synthetic, by_class, check_rows_of_classes, slots
-from imbax.methods.smote import pick, uniform_by_row
+from imbax.methods.sampling import (
+    Made,
+    Sizes,
+    by_class,
+    classes_of,
+    extended,
+    pick,
+    slots,
+    uniform_by_row,
+)
+from imbax.types import Resampled, Rows
 
-__all__ = ["enemies", "mc_rbo", "nearby", "walk"]
+__all__ = ["enemies", "nearby", "sample", "walk"]
 
 _BLOCK = 128
 
 
-def mc_rbo(
+def sample(
     key: jax.Array,
-    x: jax.Array,
-    y: jax.Array,
-    w: jax.Array,
+    train: Rows,
     wanted: jax.Array,
+    sizes: Sizes,
     *,
-    max_rows: int,
-    max_class: int,
-    max_synth: int,
     gamma: float | str = "auto",
     step: float | str = "auto",
     steps: int = 500,
     neighbors: int = 25,
-    live: jax.Array | None = None,
-) -> Synthetic:
-    """Make as many rows of each class as are wanted, class after class.
+) -> Resampled:
+    """Adds rows that walk away from larger classes to the training view; constant columns stay.
 
     Args:
       key: random key.
-      x: `[n, d]`.
-      y: `[n]`: classes in 0..K-1.
-      w: `[n]`; rows of weight 0 are padding.
+      train: the view.
       wanted: `[K]`: new rows of each class; 0 for a class without rows.
-      max_rows: static upper bound on the rows of a class of which new ones are wanted.
-      max_class: static upper bound on the rows and wanted rows of a class together.
-      max_synth: static upper bound on the new rows.
+      sizes: static bounds.
       gamma: γ, or "auto".
       step: length of a move, or "auto".
       steps: trials of a row.
       neighbors: rows beside the start that Φ sums over, >= 1.
-      live: `[d]`: columns that may differ from row to row; no row moves in others. None: all.
 
     Returns:
-      The rows; both `parents` are the row that one started at, and `gap` is 0.
+      The change to the view; both `parents` of a new row are the one it started at, `gap` is 0.
     """
-    check_rows_of_classes(x, y, w, wanted)
+    x, y, w = classes_of(train, wanted)
+    max_class, max_synth = sizes.max_class, sizes.max_synth
     _check(gamma=gamma, step=step)
     if steps < 1 or neighbors < 1:
         raise ValueError(f"steps and neighbors are at least 1; got {steps} and {neighbors}")
@@ -95,7 +95,7 @@ def mc_rbo(
         taking, walking = jax.random.split(jax.random.fold_in(key, c))
         drawn = uniform_by_row(taking, max_class, 1)[0]
         larger, place, there = enemies(drawn, total[by_size], n_max, rank)
-        own = pool[c, :max_rows]
+        own = pool[c, : sizes.max_rows]
         points = jnp.concatenate([own, pool[by_size[larger], place]])
         sign = jnp.concatenate([jnp.where(jnp.arange(len(own)) < n, -1, 0), there])
         near, reach = nearby(own, jnp.where(wanted[c] > 0, n, 0), points, sign, neighbors + 1)
@@ -110,7 +110,7 @@ def mc_rbo(
             uniform = jax.vmap(drawn_for)(b * _BLOCK + jnp.arange(_BLOCK))
             start = pick(uniform[:, 0], n)
             at = points[near[start]], sign[near[start]]
-            made, _ = walk(uniform[:, 1:], own[start], *at, scale, length, live)
+            made, _ = walk(uniform[:, 1:], own[start], *at, scale, length, train.live)
             # What the last block makes beyond what is wanted lies beyond the class: never read.
             put = jax.lax.dynamic_update_slice_in_dim
             return tuple(map(put, of_class, (made, start), 2 * (n + b * _BLOCK,), (0, 0)))
@@ -125,11 +125,11 @@ def mc_rbo(
 
     state = jax.lax.map(gathered, jnp.arange(classes))
     pool, starts = jax.lax.fori_loop(0, classes, treat, state)
-    c, added = slots(wanted, max_synth)
+    c, is_wanted = slots(wanted, max_synth)
     place = rows.counts[c] + jnp.arange(max_synth) - (jnp.cumsum(wanted) - wanted)[c]
     i = rows.row(c, starts[c, place])
     parents, gap = jnp.stack([i, i], 1), jnp.zeros(max_synth, x.dtype)
-    return Synthetic(pool[c, place], c.astype(y.dtype), added.astype(x.dtype), parents, gap)
+    return extended(train, Made(pool[c, place], c, is_wanted.astype(x.dtype), parents, gap))
 
 
 def enemies(

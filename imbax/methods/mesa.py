@@ -35,7 +35,7 @@ from flax import nnx
 
 from imbax.networks.layers import Linear
 from imbax.networks.mlp import functional, mlp
-from imbax.types import Network, Params
+from imbax.types import Functions, Params
 
 __all__ = [
     "Config",
@@ -170,7 +170,7 @@ def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
 
 
 def step(
-    key: jax.Array, config: Config, hparams: Hparams, state: State, new: Transition
+    key: jax.Array, state: State, new: Transition, *, config: Config, hparams: Hparams
 ) -> tuple[State, Info]:
     """Remember a transition, then update critics, copies and policy once."""
     at = state.count % config.memory
@@ -213,7 +213,7 @@ def step(
 
 
 @functools.cache
-def policy_network(config: Config) -> Network:
+def policy_network(config: Config) -> Functions:
     """Observations `[n, 2 b]` to mean and log standard deviation `[n, 2]` before squashing."""
 
     def make(rngs, live):

@@ -16,18 +16,13 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from imbax.errors import one_of
 from imbax.losses.per_example import cross_entropy, weighted_mean
-from imbax.training import (
-    Fit,
-    Program,
-    balanced_draws,
-    each_batch,
-    number_of_classes,
-    shuffled_minibatches,
-)
+from imbax.minibatches import balanced_draws, each_batch, shuffled_minibatches
+from imbax.training import Fit, Program, number_of_classes
 from imbax.types import Batch, LossFn, Network, Params, Variables
 
-__all__ = ["Config", "State", "follow", "mean_loss", "optimizer", "program"]
+__all__ = ["Config", "State", "follow", "mean_loss", "meta_program", "optimizer"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class State(NamedTuple):
 _DROPOUT = 2**31 - 1
 
 
-def program(
+def meta_program(
     network: Network,
     config: Config,
     step: Callable[..., tuple[Any, Any]],
@@ -71,18 +66,24 @@ def program(
     Args:
       network: the classifier.
       config: static choices.
-      step: `(loss_fn, config, hparams, state, batch, meta_batch, meta_loss) -> (state, info)`;
-        `meta_loss` is that of the meta batch, `params -> scalar`.
+      step: `(key, state, batch, meta_batch, *, loss_fn, meta_loss, config, hparams) -> (state,
+        info)`; `meta_loss` is that of the meta batch, `params -> scalar`.
       init: `(key, hparams, State) -> state`, a NamedTuple with the fields of `State` and more.
 
     Raises:
       ValueError: an option that is none of those its field names.
     """
-    _check(config)
+    one_of(
+        config,
+        meta_rows=("valid", "train"),
+        optimizer=("adam", "sgd"),
+        checkpoint=("best", "last"),
+        method=("mixed", "unrolled"),
+    )
 
     def begin(key, problem, hparams, start):
         # The classifier starts where that of `supervised` does.
-        params = network.init(key, problem.train.live) if start is None else start
+        params = network.init(key, problem.train) if start is None else start
         learned = network.variables(params).learned
         state = State(params, optimizer(config, hparams).init(learned))
         return init(jax.random.fold_in(key, 1), hparams, state)
@@ -115,7 +116,10 @@ def program(
                 return weighted_mean(cross_entropy(logits, meta_batch.y), meta_batch.w)
 
             inside = state._replace(params=before.learned)
-            after, _ = step(loss_fn, config, hparams, inside, batch, meta_batch, meta_loss)
+            after, _ = step(
+                None, inside, batch, meta_batch,
+                loss_fn=loss_fn, meta_loss=meta_loss, config=config, hparams=hparams,
+            )  # fmt: skip
             after = after._replace(params=params_of(after.params))
             return after, mean_loss(loss_fn, batch)(before.learned)
 
@@ -155,15 +159,3 @@ def optimizer(config: Config, hparams: Any) -> optax.GradientTransformation:
 def mean_loss(loss_fn: LossFn, batch: Batch) -> Callable[[Params], jax.Array]:
     """`params -> ` the mean loss of a batch's rows, padding left out."""
     return lambda params: weighted_mean(loss_fn(params, batch.x, batch.y), batch.w)
-
-
-def _check(config):
-    choices = {
-        "meta_rows": ("valid", "train"),
-        "optimizer": ("adam", "sgd"),
-        "checkpoint": ("best", "last"),
-        "method": ("mixed", "unrolled"),
-    }
-    for field, allowed in choices.items():
-        if (given := getattr(config, field)) not in allowed:
-            raise ValueError(f"{field} is one of {', '.join(allowed)}; got {given!r}")

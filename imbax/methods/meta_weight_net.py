@@ -24,12 +24,12 @@ import optax
 from imbax.bilevel.gradients import bilevel_gradient
 from imbax.losses.per_example import weighted_mean
 from imbax.methods import meta_training
-from imbax.methods.meta_training import follow, mean_loss, program
+from imbax.methods.meta_training import follow, mean_loss, meta_program
 from imbax.networks.mlp import mlp
 from imbax.training import Program
 from imbax.types import Batch, LossFn, Network, Params
 
-__all__ = ["Config", "Hparams", "Info", "State", "init", "meta_weight_net", "step", "weigh"]
+__all__ = ["Config", "Hparams", "Info", "State", "init", "program", "step", "weigh"]
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,20 @@ def init(key: jax.Array, config: Config, hparams: Hparams, state: meta_training.
 
 
 def step(
-    loss_fn: LossFn,
-    config: Config,
-    hparams: Hparams,
+    key: jax.Array | None,
     state: State,
     batch: Batch,
     meta_batch: Batch,
+    *,
+    loss_fn: LossFn,
     meta_loss: Callable[[Params], jax.Array] | None = None,
+    config: Config,
+    hparams: Hparams,
 ) -> tuple[State, Info]:
     """One step of φ through the classifier's virtual step, then one of θ.
 
-    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`.
+    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`. `key` is not used, since
+    nothing is drawn.
     """
 
     def weighted_loss(params, phi):
@@ -118,7 +121,7 @@ def step(
     return follow(config, hparams, state, gradient), Info(weights, look.loss)
 
 
-def meta_weight_net(network: Network, config: Config | None = None) -> Program:
+def program(network: Network, config: Config | None = None) -> Program:
     """The whole training.
 
     Raises:
@@ -126,7 +129,7 @@ def meta_weight_net(network: Network, config: Config | None = None) -> Program:
     """
     config = config or Config()
     begin = lambda key, hparams, state: init(key, config, hparams, state)  # noqa: E731
-    return program(network, config, step, begin)
+    return meta_program(network, config, step, begin)
 
 
 def _phi_optimizer(hparams):

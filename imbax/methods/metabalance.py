@@ -21,11 +21,11 @@ import jax
 
 from imbax.bilevel.gradients import bilevel_gradient
 from imbax.methods import meta_training
-from imbax.methods.meta_training import State, follow, mean_loss, program
+from imbax.methods.meta_training import State, follow, mean_loss, meta_program
 from imbax.training import Program
 from imbax.types import Batch, LossFn, Network, Params
 
-__all__ = ["Config", "Hparams", "Info", "State", "metabalance", "step"]
+__all__ = ["Config", "Hparams", "Info", "State", "program", "step"]
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,20 @@ class Info(NamedTuple):
 
 
 def step(
-    loss_fn: LossFn,
-    config: Config,
-    hparams: Hparams,
+    key: jax.Array | None,
     state: State,
     batch: Batch,
     meta_batch: Batch,
+    *,
+    loss_fn: LossFn,
     meta_loss: Callable[[Params], jax.Array] | None = None,
+    config: Config,
+    hparams: Hparams,
 ) -> tuple[State, Info]:
     """One step of θ along the balanced loss after inner steps on `batch`.
 
-    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`.
+    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`. `key` is not used, since
+    nothing is drawn.
     """
     inner, outer = mean_loss(loss_fn, batch), meta_loss or mean_loss(loss_fn, meta_batch)
     look = bilevel_gradient(
@@ -74,10 +77,10 @@ def step(
     return follow(config, hparams, state, look.params_grad), Info(look.loss)
 
 
-def metabalance(network: Network, config: Config | None = None) -> Program:
+def program(network: Network, config: Config | None = None) -> Program:
     """The whole training.
 
     Raises:
       ValueError: an option that is none of those its field names.
     """
-    return program(network, config or Config(), step)
+    return meta_program(network, config or Config(), step)

@@ -5,27 +5,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from imbax.losses.by_class import class_counts
-from imbax.methods.class_smote import Classes, by_class
-from imbax.training import random_order
+from imbax.methods.sampling import Classes
+from imbax.minibatches import random_order
 from imbax.types import Rows
 
-__all__ = ["bounding_box", "cycle", "deviations", "hold", "jitter", "smaller_classes", "within"]
-
-
-def smaller_classes(
-    train: Rows, classes: int, wanted: jax.Array | None = None
-) -> tuple[Classes, jax.Array]:
-    """The rows of every class but the largest, which counts as having none; and how many it has.
-
-    Of two classes the second is the minority, whatever their numbers. With `wanted [K]` it is the
-    classes of which some are wanted instead.
-    """
-    y = train.y.astype(jnp.int32)
-    counts = class_counts(y, train.w, classes)
-    largest = 0 if classes == 2 else counts.argmax()
-    some = y != largest if wanted is None else wanted[y] > 0
-    return by_class(y, jnp.where(some, train.w, 0), classes), counts[largest]
+__all__ = ["bounding_box", "cycle", "deviations", "hold", "jitter", "within"]
 
 
 def deviations(train: Rows, few: Classes, max_rows: int) -> jax.Array:

@@ -9,20 +9,25 @@ import jax
 import jax.numpy as jnp
 
 from imbax.errors import InputError
-from imbax.types import Problem, Resampled
+from imbax.methods.sampling import Sizes
+from imbax.types import Resampled, Rows
 
-__all__ = ["potential"]
+__all__ = ["sample"]
 
 
-def potential(key: jax.Array, problem: Problem) -> Resampled:
-    """Add the withheld rows to the training view; InputError where none are withheld."""
-    withheld = problem.withheld
+def sample(
+    key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes, *, withheld: Rows | None
+) -> Resampled:
+    """Adds the withheld rows to the training view, whatever number is wanted.
+
+    Raises InputError where no rows are withheld.
+    """
     if withheld is None:
         raise InputError(
             "potential trains on minority rows that were withheld, and here none are; it runs in "
             "suites that thin the minority out, such as adult"
         )
     return Resampled(
-        index=jnp.concatenate([problem.train.index, withheld.index]),
-        w=jnp.concatenate([problem.train.w, withheld.w]),
+        index=jnp.concatenate([train.index, withheld.index]),
+        w=jnp.concatenate([train.w, withheld.w]),
     )

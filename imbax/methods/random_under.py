@@ -1,39 +1,42 @@
-"""Random under-sampling (`random_under`): all minority rows, and as many majority rows.
+"""Random under-sampling (`random_under`): rows of a class that is larger than wanted are left out.
 
-The majority rows that stay are drawn without replacement, once per run. The training view becomes
-shorter, so an epoch is too.
+The rows that stay are drawn without replacement, once per run. The training view becomes shorter,
+so an epoch is too.
 """
 
 import jax
 import jax.numpy as jnp
 
-from imbax.training import minority_positions, random_order
-from imbax.types import Problem, Resampled
+from imbax.methods.sampling import Sizes, by_class, classes_of
+from imbax.minibatches import random_order
+from imbax.types import Resampled, Rows
 
-__all__ = ["random_under"]
+__all__ = ["sample"]
 
 
-def random_under(
-    key: jax.Array, problem: Problem, *, max_minority: int, ratio: float = 1.0
-) -> Resampled:
-    """Leave out majority rows of the training view.
+def sample(key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes) -> Resampled:
+    """Leaves out rows of the training view.
 
     Args:
       key: random key.
-      problem: training and validation views.
-      max_minority: static upper bound on minority rows.
-      ratio: minority rows per majority row afterwards, > 0, as imbalanced-learn's
-        `sampling_strategy`; where there are more already, every row stays.
+      train: the view.
+      wanted: `[K]`: rows of each class that stay; all of a class that has fewer.
+      sizes: static bounds: `max_class` on the rows of a class that stay.
     """
-    if not ratio > 0:
-        raise ValueError(f"ratio must be positive, got {ratio}")
-    train = problem.train
-    positions, n_minority = minority_positions(train, max_minority)
-    is_majority = (train.w > 0) & (train.y < 0.5)
-    size = min(int(max_minority / ratio), len(train.w))
-    drawn = random_order(key, is_majority)[:size]
-    # The margin lets 6 rows at ratio 0.6 call for 10 in float32.
-    wanted = jnp.minimum(jnp.floor(n_minority / ratio * (1 + 1e-6)), is_majority.sum())
-    kept = jnp.concatenate([jnp.arange(max_minority) < n_minority, jnp.arange(size) < wanted])
-    place = jnp.concatenate([positions, drawn])
-    return Resampled(train.index[place], jnp.where(kept, train.w[place], 0))
+    rows = classes_of(train, wanted)
+    counts = by_class(rows.y, rows.w, len(wanted)).counts
+    places = jnp.arange(min(sizes.max_class, len(train.w)))
+
+    def kept(c):
+        """Positions of the class's rows that stay, and whether there is such a row."""
+        is_own = (rows.w > 0) & (rows.y == c)
+        key_class = key if c == 0 else jax.random.fold_in(key, c)
+        drawn = random_order(key_class, is_own)[: len(places)]
+        (all_rows,) = jnp.nonzero(is_own, size=len(places), fill_value=0)
+        position = jnp.where(counts[c] <= wanted[c], all_rows, drawn)
+        return position, places < jnp.minimum(wanted[c], counts[c])
+
+    # The last class, a minority of two, comes first.
+    parts = [kept(c) for c in reversed(range(len(wanted)))]
+    position, is_kept = map(jnp.concatenate, zip(*parts, strict=True))
+    return Resampled(train.index[position], jnp.where(is_kept, train.w[position], 0))

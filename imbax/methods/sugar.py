@@ -24,58 +24,48 @@ The step costs two passes over all pairs of points and rows, block by block; κ 
 with A and B the two matrices of exponentials, κ Y = A diag(1/d) (B Y).
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
-from imbax.methods.duplicate import synthetic_count
-from imbax.methods.smote import apportion, extended, minority_of, own_neighbors, spread
+from imbax.methods.sampling import (
+    Sizes,
+    apportion,
+    minority_of,
+    one_vs_rest,
+    own_neighbors,
+    spread,
+)
 from imbax.neighbors import kernel_sum, nearest
-from imbax.types import Problem, Resampled
+from imbax.types import Resampled, Rows
 
-__all__ = ["degrees", "diffused", "local_noise", "sugar"]
+__all__ = ["degrees", "diffused", "local_noise", "sample"]
 
 
-def sugar(
+def sample(
     key: jax.Array,
-    problem: Problem,
+    train: Rows,
+    wanted: jax.Array,
+    sizes: Sizes,
     *,
-    n_synth: str | jax.Array,
-    max_synth: int,
-    max_minority: int,
     k_neighbors: int = 5,
     steps: int = 1,
     rescale: bool = False,
 ) -> Resampled:
-    """Add SUGAR's points to the training view.
+    """Adds SUGAR's points to the training view; of more than two classes, one vs. rest.
 
     Args:
       key: random key.
-      problem: training and validation views.
-      n_synth: "double", "balance", or how many.
-      max_synth: static upper bound on the rows added; surplus has weight 0.
-      max_minority: static upper bound on minority rows.
+      train: the view.
+      wanted: `[K]`: new rows of each class; of two classes, none of the first.
+      sizes: static bounds.
       k_neighbors: rows of the local covariance, the row itself included, >= 2.
       steps: steps of diffusion, 0 for the noise alone.
       rescale: stretch the points to the largest value of the minority rows.
     """
-    minority, total = (
-        minority_of(problem.train, max_minority),
-        synthetic_count(problem.train, n_synth),
-    )
-    degree = degrees(minority.x, minority.real)
-    weight = jnp.where(minority.real, jnp.where(minority.real, degree, 0).max() - degree, 0)
-    weight = jnp.where(weight.sum() > 0, weight, minority.real)
-    base = spread(apportion(weight, total), max_synth)
-
-    draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (k_neighbors,))  # noqa: E731
-    neighbor, count = own_neighbors(minority, k_neighbors - 1)
-    y = local_noise(minority.x, neighbor, count, base, jax.vmap(draw)(jnp.arange(max_synth)))
-    real = jnp.arange(max_synth) < total
-    x = diffused(minority.x, minority.real, degree, y, real, k_neighbors, steps)
-    if rescale:
-        largest = lambda x, real: jnp.where(real[:, None], x, -jnp.inf).max()  # noqa: E731
-        x = x * (0.99 * largest(minority.x, minority.real) / largest(x, real))
-    return extended(problem.train, x, n_synth, fallback=minority.n < 2)
+    make = functools.partial(_make, k=k_neighbors, steps=steps, rescale=rescale)
+    return one_vs_rest(make, key, train, wanted, sizes)
 
 
 def degrees(x: jax.Array, real: jax.Array) -> jax.Array:
@@ -164,3 +154,24 @@ def _reach(rows, real, points, real_points, k):
     reach = jnp.where(jnp.isfinite(square), square, 0).max(1)
     positive = jnp.where(real & (reach > 0), reach, jnp.inf).min()
     return jnp.where(reach > 0, reach, jnp.where(jnp.isfinite(positive), positive, 1))
+
+
+def _make(key, train, number, sizes, *, k, steps, rescale):
+    minority, places = minority_of(train, sizes.max_rows), jnp.arange(sizes.max_synth)
+    degree = degrees(minority.x, minority.real)
+    weight = jnp.where(minority.real, jnp.where(minority.real, degree, 0).max() - degree, 0)
+    weight = jnp.where(weight.sum() > 0, weight, minority.real)
+    base = spread(apportion(weight, number), sizes.max_synth)
+
+    neighbor, count = own_neighbors(minority, k - 1)
+    normal = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (k,)))(places)
+    y = local_noise(minority.x, neighbor, count, base, normal)
+    is_wanted = places < number
+    x = diffused(minority.x, minority.real, degree, y, is_wanted, k, steps)
+    if rescale:
+        x = x * (0.99 * _largest(minority.x, minority.real) / _largest(x, is_wanted))
+    return x, minority.n < 2
+
+
+def _largest(x, real):
+    return jnp.where(real[:, None], x, -jnp.inf).max()

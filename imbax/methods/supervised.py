@@ -1,6 +1,6 @@
 """Supervised training with Adam: one program for cross-entropy and for all that vary it.
 
-They differ in the loss (`loss_methods` has those with a name), in how batches are drawn (shuffled,
+They differ in the loss (`losses.named` has those with a name), in how batches are drawn (shuffled,
 or balanced for `rs`), in weight decay, and in the number of epochs. Samplers have changed the
 training rows beforehand.
 
@@ -17,19 +17,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.losses.by_class import Loss, class_counts
+from imbax.losses.by_class import Context, Loss, class_counts
 from imbax.losses.per_example import cross_entropy, weighted_mean
-from imbax.training import (
-    Fit,
-    Minibatches,
-    Program,
-    each_batch,
-    number_of_classes,
-    shuffled_minibatches,
-)
+from imbax.minibatches import Minibatches, each_batch, shuffled_minibatches
+from imbax.training import Fit, Program, number_of_classes
 from imbax.types import Network, Params, Rows, Variables
 
-__all__ = ["Context", "Hparams", "State", "supervised"]
+__all__ = ["Config", "Context", "Hparams", "State", "program"]
 
 # The name of an epoch's random stream beside that of its batches, which may use small numbers.
 _DROPOUT = 2**31 - 1
@@ -44,6 +38,24 @@ class Hparams(NamedTuple):
     """The loss's own numbers, by name."""
 
 
+class Config(NamedTuple):
+    """Choices fixed at compile time."""
+
+    loss_for: Callable[[Context], Loss] = lambda context: cross_entropy
+    """Called once an epoch; returns the loss of its batches. `lambda context: loss` for a loss that
+    depends on nothing else."""
+    minibatches: Callable[[jax.Array, Rows, int], Minibatches] = shuffled_minibatches
+    """`(key, rows, batch_size) -> Minibatches`."""
+    batch_size: int = 128
+    """Rows per step, >= 1."""
+    b1: float = 0.5
+    """Adam's β₁ in [0, 1)."""
+    epochs: int = 0
+    """Epochs of the whole training, for a loss that changes over them."""
+    checkpoint: str = "best"
+    """"best" score on validation rows over epochs, or "last" epoch."""
+
+
 class State(NamedTuple):
     """What the next epoch needs."""
 
@@ -53,50 +65,29 @@ class State(NamedTuple):
     """Epochs done."""
 
 
-class Context(NamedTuple):
-    """What a loss may depend on beside its batch: the same for all batches of an epoch."""
-
-    counts: jax.Array
-    """Training rows of each class `[K]`, without padding."""
-    epoch: jax.Array
-    """Epochs done."""
-    hparams: Mapping[str, jax.Array]
-    """`Hparams.loss`."""
-
-
-def supervised(
-    network: Network,
-    *,
-    loss_for: Callable[[Context], Loss] = lambda context: cross_entropy,
-    minibatches: Callable[[jax.Array, Rows, int], Minibatches] = shuffled_minibatches,
-    batch_size: int = 128,
-    b1: float = 0.5,
-    checkpoint: str = "best",
-) -> Program:
-    """Build the program.
+def program(network: Network, config: Config | None = None, **options: Any) -> Program:
+    """The whole training.
 
     Args:
-      network: `init` and `apply`.
-      loss_for: called once an epoch, gives the `class_losses.Loss` of its batches;
-        `lambda context: loss` for one that depends on nothing else.
-      minibatches: `(key, rows, batch_size) -> Minibatches`.
-      batch_size: rows per step, >= 1.
-      b1: Adam's β₁ in [0, 1).
-      checkpoint: "best" or "last".
+      network: the classifier.
+      config: static choices.
+      **options: fields of `Config`, in place of those of `config`.
     """
+    config = (config or Config())._replace(**options)
+    loss_for, minibatches, batch_size, b1, epochs, checkpoint = config
 
     def optimizer(hparams):
         return optax.adamw(hparams.learning_rate, b1=b1, weight_decay=hparams.weight_decay)
 
     def init(key, problem, hparams, start):
-        params = network.init(key, problem.train.live) if start is None else start
+        params = network.init(key, problem.train) if start is None else start
         opt_state = optimizer(hparams).init(network.variables(params).learned)
         return State(params, opt_state, jnp.zeros((), jnp.int32))
 
     def loss_at(epoch, params, problem, hparams):
         classes = number_of_classes(network.apply, params, problem.train)
         counts = class_counts(problem.train.y, problem.train.w, classes)
-        return loss_for(Context(counts, epoch, hparams.loss))
+        return loss_for(Context(counts, epoch, hparams.loss, epochs))
 
     def epoch(key, state, problem, hparams):
         update = optimizer(hparams).update

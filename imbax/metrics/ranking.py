@@ -16,7 +16,13 @@ import chex
 import jax
 import jax.numpy as jnp
 
-__all__ = ["average_precision", "macro_average_precision", "precision_at_recall", "roc_auc"]
+__all__ = [
+    "average_precision",
+    "macro_average_precision",
+    "macro_roc_auc",
+    "precision_at_recall",
+    "roc_auc",
+]
 
 
 def average_precision(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:
@@ -49,6 +55,21 @@ def macro_average_precision(
     )
     there = ((y[:, None] == jnp.arange(scores.shape[1])) & (w > 0)[:, None]).any(0)
     return jnp.where(there, each, 0).sum() / jnp.maximum(there.sum(), 1)
+
+
+def macro_roc_auc(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:
+    """The mean over classes of each one's area under the ROC curve against the rest.
+
+    Classes without rows, or without others, do not count. Arguments as in
+    `macro_average_precision`.
+    """
+    scores, y = jnp.asarray(scores), jnp.asarray(y)
+    chex.assert_rank(scores, 2, custom_message="scores must be [n, K]")
+    w = jnp.ones(len(scores), scores.dtype) if w is None else w
+    each = jax.lax.map(
+        lambda c: roc_auc(scores[:, c], (y == c).astype(w.dtype), w), jnp.arange(scores.shape[1])
+    )
+    return jnp.nanmean(each)
 
 
 def roc_auc(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:

@@ -100,7 +100,7 @@ def _network(given, features, classes):
 
 
 def _of_functions(init, apply):
-    return Network(lambda key, live=None: init(key), apply)
+    return Network(lambda key, train=None: init(key), apply)
 
 
 def _switched(module, training):
@@ -115,7 +115,7 @@ def _of_nnx(make):
     graph, _, streams, kept = nnx.split(module, nnx.Param, nnx.RngState, ...)
     stateful = bool(jax.tree.leaves((streams, kept)))
 
-    def init(key, live=None):
+    def init(key, train=None):
         _, learned, _, kept = nnx.split(make(nnx.Rngs(key)), nnx.Param, nnx.RngState, ...)
         learned, kept = nnx.to_pure_dict(learned), nnx.to_pure_dict(kept)
         return Variables(learned, kept) if stateful else learned
@@ -159,7 +159,7 @@ def _of_linen(module, features):
         rows = jnp.zeros((2, features))
         return dict(module.init(streams, rows, **_switched(module, False)))
 
-    def init(key, live=None):
+    def init(key, train=None):
         state = init_all(key)
         learned = state.pop("params")
         return Variables(learned, state) if stateful else learned

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from imbax.networks.deep_cross import deep_cross
-from imbax.types import Network, Params
+from imbax.types import Functions, Params
 
 __all__ = ["Architecture", "Networks", "criticised", "generated", "gradient_penalty", "networks"]
 
@@ -35,11 +35,11 @@ class Architecture:
 class Networks(NamedTuple):
     """As pure functions."""
 
-    generator: Network
+    generator: Functions
     """`[n, 1 + latent] -> [n, d]`."""
-    critic: Network
+    critic: Functions
     """`[n, 1 + d] -> [n]`."""
-    classifier: Network
+    classifier: Functions
     """`[n, d] -> logits [n]`."""
     live: jax.Array
     """`[d]` bool: the columns that rows, real or generated, are not zero in."""
@@ -60,9 +60,9 @@ def networks(live: jax.Array, shape: Architecture) -> Networks:
     classifier = deep_cross(len(live), shape.classifier_hidden, crosses=shape.classifier_crosses)
     labelled = jnp.append(True, live)
     return Networks(
-        Network(generator.init, lambda params, z: jnp.where(live, generator.apply(params, z), 0)),
-        Network(lambda key: critic.init(key, labelled), critic.apply),
-        Network(lambda key: classifier.init(key, live), classifier.apply),
+        Functions(generator.init, lambda params, z: jnp.where(live, generator.apply(params, z), 0)),
+        Functions(lambda key: critic.init(key, labelled), critic.apply),
+        Functions(lambda key: classifier.init(key, live), classifier.apply),
         live,
     )
 

@@ -17,7 +17,7 @@ from flax import nnx
 
 from imbax.networks.layers import Linear
 from imbax.networks.mlp import functional
-from imbax.types import Network
+from imbax.types import Functions
 
 __all__ = ["Cross", "DeepCross", "deep_cross"]
 
@@ -100,7 +100,7 @@ def deep_cross(
     crosses: int,
     normalize: bool = False,
     joint: Sequence[int] = (),
-) -> Network:
+) -> Functions:
     """A `DeepCross` as two pure functions: `x [n, d] -> [n, outputs]`, or `[n]` where None."""
     options = {"crosses": crosses, "normalize": normalize, "joint": joint}
     network = functional(
@@ -110,7 +110,7 @@ def deep_cross(
     )
     if outputs is not None:
         return network
-    return Network(network.init, lambda params, x: network.apply(params, x)[:, 0])
+    return Functions(network.init, lambda params, x: network.apply(params, x)[:, 0])
 
 
 def _leaky(x):

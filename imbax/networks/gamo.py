@@ -22,7 +22,7 @@ from imbax.networks import batch_norm as normalized
 from imbax.networks import mlp
 from imbax.networks.batch_norm import BatchNorm, NormalizedNetwork, Stats
 from imbax.networks.layers import Linear
-from imbax.types import Network, Params
+from imbax.types import Functions, Params
 
 __all__ = [
     "BLOCK",
@@ -46,11 +46,11 @@ class Networks(NamedTuple):
 
     trunk: NormalizedNetwork
     """`[n, K + noise] -> [n, features]`."""
-    heads: Network
+    heads: Functions
     """`[K, n, features] -> logits [K, n, rows]`, each class through its own layer."""
-    classifier: Network
+    classifier: Functions
     """`[n, d] -> logits [n, K]`."""
-    discriminator: Network
+    discriminator: Functions
     """`[n, K + d] -> logits [n, 1]`; larger is more real."""
 
 

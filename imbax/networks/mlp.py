@@ -7,9 +7,12 @@ import jax
 from flax import nnx
 
 from imbax.networks.layers import Cosine, Linear
-from imbax.types import Network
+from imbax.types import COSINE_SCALE, Functions, Network
 
-__all__ = ["MLP", "functional", "mlp"]
+__all__ = ["HEADS", "MLP", "functional", "mlp", "perceptron"]
+
+HEADS = ("linear", "cosine")
+"""Last layers: linear, or `COSINE_SCALE` times a cosine, which margin losses need."""
 
 
 class MLP(nnx.Module):
@@ -67,14 +70,30 @@ def mlp(
     return _mlp(features, tuple(hidden), activation, cosine_scale, classes)
 
 
+def perceptron(features: int, classes: int = 2, head: str = "linear") -> Network:
+    """The papers' network, 128-16 with ReLU, as the catalogue's methods ask for it.
+
+    Args:
+      features: d.
+      classes: K.
+      head: one of `HEADS`.
+    """
+    return mlp(features, cosine_scale=COSINE_SCALE if head == "cosine" else None, classes=classes)
+
+
 @functools.lru_cache
 def _mlp(features, hidden, activation, cosine_scale, classes):
     options = {"activation": activation, "cosine_scale": cosine_scale, "classes": classes}
-    return functional(lambda rngs, live: MLP(features, hidden, **options, live=live, rngs=rngs))
+    made = functional(lambda rngs, live: MLP(features, hidden, **options, live=live, rngs=rngs))
+
+    def init(key, train=None):
+        return made.init(key, None if train is None else train.live)
+
+    return Network(init, made.apply)
 
 
-def functional(make: Callable[[nnx.Rngs, jax.Array | None], nnx.Module]) -> Network:
-    """Turn a Flax NNX module without state beyond its parameters into a `Network`.
+def functional(make: Callable[[nnx.Rngs, jax.Array | None], nnx.Module]) -> Functions:
+    """Turn a Flax NNX module without state beyond its parameters into pure functions.
 
     Args:
       make: builds the module from random streams and the live columns or None, as
@@ -90,4 +109,4 @@ def functional(make: Callable[[nnx.Rngs, jax.Array | None], nnx.Module]) -> Netw
         nnx.replace_by_pure_dict(state, params)
         return nnx.merge(graph, state)(x)
 
-    return Network(init, apply)
+    return Functions(init, apply)

@@ -5,9 +5,10 @@ majority; and three clusters apart from each other. Every method makes the class
 key. Nothing is trained on the result: the pictures are to be looked at.
 """
 
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,22 +18,48 @@ from sklearn.datasets import make_moons
 from sklearn.neighbors import NearestNeighbors
 
 from imbax.experiments import store
-from imbax.methods import gamo
-from imbax.methods.amdo import amdo
-from imbax.methods.class_smote import class_smote
-from imbax.methods.mc_ccr import mc_ccr
-from imbax.methods.mc_rbo import mc_rbo
+from imbax.experiments.run import Outcome
+from imbax.experiments.suites import Suite
+from imbax.methods import amdo, gamo, mc_ccr, mc_rbo, smote
+from imbax.methods.sampling import Sizes
 from imbax.reports.drawing import INK, LEGEND, save
 from imbax.reports.tabular.tables import markdown
 from imbax.types import rows
 
 __all__ = ["METHODS", "Made", "among_the_majority", "make", "problems", "write_toy2d"]
+__all__ += ["MARKER", "REFUSED", "TAKES", "check", "folder", "run", "write"]
+
+REFUSED = ("datasets", "methods", "seeds", "folds", "epochs", "data", "scale", "recipe")
+REFUSED += ("distributed", "profile", "memory", "precision", "plugin")
+"""Options that do not apply."""
+TAKES = "--out"
+MARKER = None
+"""Its results are no tables of runs."""
 
 _MAJORITY, _MINORITY = 240, 24
 _WANTED = (0, _MAJORITY - _MINORITY)
-_SIZES = {"max_rows": _MINORITY, "max_synth": _WANTED[1]}
+_SIZES = Sizes(_MINORITY, _WANTED[1], _MAJORITY)
 _GAMO_EPOCHS = 300
 _MAJORITY_COLOUR, _MINORITY_COLOUR, _NEW_COLOUR, _MOVED = "#999999", "#0072B2", "#D55E00", "#333333"
+
+
+def folder(suite: Suite, options: Namespace) -> str:
+    """Name of the folder of results by default."""
+    return suite.name
+
+
+def check(suite: Suite, options: Namespace) -> None:
+    """Raises InputError for bad options, before anything is started."""
+
+
+def run(suite: Suite, options: Namespace, out: Path, engine: Any, **about: Any) -> Outcome:
+    """Nothing is computed before the report is written."""
+    return Outcome()
+
+
+def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
+    """The report of a run of the suite."""
+    return write_toy2d(out, options.command_line)
 
 
 class Made(NamedTuple):
@@ -44,35 +71,20 @@ class Made(NamedTuple):
     """`[216, 2]`."""
 
 
-def _plain(sampler, **bounds):
-    def resample(key, x, y):
-        made = sampler(key, x, y, jnp.ones(len(x)), jnp.array(_WANTED), **_SIZES, **bounds)
-        return x, made.x
-
-    return resample
-
-
-def _mc_ccr(key, x, y):
-    bounds = {"max_class": _MAJORITY, **_SIZES}
-    moved, made = mc_ccr(key, x, y, jnp.ones(len(x)), jnp.array(_WANTED), **bounds)
-    return moved, made.x
-
-
-def _gamo(key, x, y):
+def _gamo(key, train, wanted, sizes):
     config = gamo.Config(2, 2, _MINORITY, epochs=_GAMO_EPOCHS)
-    train = rows(x, y)
     fitted, _ = gamo.fit(key, config, gamo.Hparams(), train)
-    return x, gamo.sample(key, config, fitted, train, jnp.array(_WANTED), **_SIZES).x
+    return gamo.sample(key, fitted, train, wanted, sizes, config=config)
 
 
 METHODS: Mapping[str, Callable] = {
-    "smote": _plain(class_smote),
-    "amdo": _plain(amdo),
-    "mc_ccr": _mc_ccr,
-    "mc_rbo": _plain(mc_rbo, max_class=_MAJORITY),
+    "smote": smote.sample,
+    "amdo": amdo.sample,
+    "mc_ccr": mc_ccr.sample,
+    "mc_rbo": mc_rbo.sample,
     "gamo": _gamo,
 }
-"""`(key, x [n, 2], y [n]) -> (rows where they are afterwards [n, 2], new rows [s, 2])`."""
+"""`(key, train, wanted, sizes) -> Resampled`."""
 
 _SAYS = {
     "smote": "rows on the lines between neighbours of the minority",
@@ -104,7 +116,15 @@ def problems(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def make(method: str, x: np.ndarray, y: np.ndarray) -> Made:
     """What a method of `METHODS` makes of a set."""
-    return Made(*jax.device_get(jax.jit(METHODS[method])(jax.random.key(0), x, y)))
+
+    @jax.jit
+    def resampled(key, x, y):
+        train = rows(x, y)
+        after = METHODS[method](key, train, jnp.array(_WANTED), _SIZES).applied(train)
+        return after.all().x
+
+    after = jax.device_get(resampled(jax.random.key(0), x, y))
+    return Made(after[: len(x)], after[len(x) :])
 
 
 def among_the_majority(made: Made, y: np.ndarray) -> float:

@@ -14,8 +14,9 @@ import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import get
 from imbax.data.tabular import make_dataset
+from imbax.engine.vectorize import Engine
 from imbax.errors import InputError, did_you_mean
-from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 
 __all__ = ["search"]
@@ -69,7 +70,7 @@ def search(
       InputError: an unknown hyperparameter, one named without a value, or bad data.
     """
     found = get(method)
-    if found.build is None or found.refits:
+    if not found.is_neural or found.tables.refits:
         raise InputError(f"{method!r} cannot be searched: expected a method trained once, in jax")
     points = _points(space, n_iter, random_state)
     settings = tuple(_setting(found, point) for point in points)
@@ -78,15 +79,19 @@ def search(
     cut = plan(dataset, range(seeds) if isinstance(seeds, int) else seeds, protocol, splits)
     engine = Engine(strategy, None, memory and memory * 2**30)
 
-    start = found.starts_from and train_cell(cut, get(found.starts_from), engine=engine).progress
+    before = found.tables.starts_from
+    start = before and train_cell(cut, get(before), engine=engine).progress
     alive, done, result, tables = np.arange(len(settings)), 0, None, []
     for until in _rungs(len(settings), epochs, halving):
         if result is not None:
             kept = _best(result.best_score.reshape(len(alive), -1), -(-len(alive) // halving))
             rows = np.arange(len(result.best_score)).reshape(len(alive), -1)[kept].ravel()
             start = jax.tree.map(lambda leaf, rows=rows: leaf[rows], result.progress)
-            alive, found = alive[kept], replace(found, resumes=True)
-        stage = replace(found, settings=tuple(settings[s] for s in alive))
+            alive = alive[kept]
+        of_stage = {"settings": tuple(settings[s] for s in alive)}
+        if result is not None or found.tables.resumes:
+            of_stage["resumes"] = True
+        stage = replace(found, tables=replace(found.tables, **of_stage))
         part = cut._replace(protocol=replace(protocol, epochs=until - done))
         result, done = (
             train_cell(part, stage, start=start, every_setting=True, engine=engine),
@@ -116,7 +121,7 @@ def _points(space, n_iter, random_state):
 
 def _setting(method, point):
     """The method's first setting with the point's values."""
-    setting = method.settings[0] if method.settings else ()
+    setting = method.tables.settings[0] if method.tables.settings else ()
     known = {name for name in getattr(setting, "_fields", ()) if name not in ("loss", "wanted")}
     loss = dict(getattr(setting, "loss", {}))
     for name in point:

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from imbax.methods import image_classifier as ic
-from imbax.training import shuffled_minibatches
+from imbax.minibatches import shuffled_minibatches
 from imbax.types import Rows, rows
 
 KEY = jax.random.key(0)

@@ -11,8 +11,9 @@ from imbax.methods import l2rw, meta_training, metabalance
 from imbax.methods import meta_weight_net as mwn
 from imbax.methods import supervised as sv
 from imbax.methods.explicit_gradient import Config, Hparams, explicit_gradient, init, step
+from imbax.minibatches import balanced_draws, balanced_minibatches
 from imbax.networks.mlp import mlp
-from imbax.training import balanced_draws, balanced_minibatches, number_of_classes, train
+from imbax.training import number_of_classes, train
 from imbax.types import Network, Problem, rows
 
 KEY = jax.random.key(0)

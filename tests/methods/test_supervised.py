@@ -9,7 +9,8 @@ import toys
 from imbax.engine.vectorize import Vectorized
 from imbax.losses.per_example import focal
 from imbax.methods.supervised import Hparams, supervised
-from imbax.training import balanced_minibatches, train
+from imbax.minibatches import balanced_minibatches
+from imbax.training import train
 from imbax.types import Network
 
 KEY = jax.random.key(0)

@@ -13,14 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imbax.catalogue.images import ImageMethod
-from imbax.engine.vectorize import Vectorized
+from imbax.catalogue import ImageFacts, OnImages
+from imbax.catalogue.adapters import class_weights
+from imbax.engine.vectorize import Engine, Vectorized
 from imbax.experiments.images.plan import ImagePlan
-from imbax.experiments.tabular.cells import Engine
 from imbax.methods import image_classifier
 from imbax.methods.codes import image_batch, variance_kept
-from imbax.methods.image_rows import ImageFacts, class_weights
-from imbax.types import Rows
+from imbax.types import Part, Resampled, Rows
 
 __all__ = [
     "Begun",
@@ -79,7 +78,7 @@ class ImageResult(NamedTuple):
 
 def train_generator(
     plan: ImagePlan,
-    method: ImageMethod,
+    method: OnImages,
     *,
     begun: Begun | None = None,
     engine: Engine | None = None,
@@ -90,32 +89,32 @@ def train_generator(
 
     Args:
       plan: the runs.
-      method: with `build`.
+      method: one with a generator.
       begun: where an earlier training of the same runs stopped; it goes on from there.
       engine: strategy, devices and memory budget.
       on_begun: called after each epoch with how far it has come, which the next epoch takes.
       on_share: called with the share done, between compiled pieces.
     """
-    stages = _generator(method.build, plan.facts, engine or Engine())
+    stages = _generator(method.generator, plan.facts, engine or Engine())
     clock = _Clock(stages, begun and begun.seconds)
     shared, runs = stages.first.replicate(plan.shared), plan.runs
-    epochs = method.build(plan.facts).epochs
+    epochs = method.generator(plan.facts).epochs
     state, losses = (begun.state, begun.losses) if begun else (stages.first(shared, runs), ())
     while len(losses) < epochs and not (losses and np.isnan(losses[-1]).all()):
-        state, loss = stages.epoch(shared, runs | {"state": state})
+        state, loss = stages.epoch(shared, runs._replace(state=state))
         losses = (*losses, np.asarray(loss))
         on_begun(Begun(state, losses, clock.seconds()))
         on_share(len(losses) / epochs)
     losses += (np.full_like(losses[-1], np.nan),) * (epochs - len(losses))
-    fitted = stages.last(shared, runs | {"state": state})
-    looks = stages.look(shared, runs | {"fitted": fitted})
+    fitted = stages.last(shared, runs._replace(state=state))
+    looks = stages.look(shared, runs._replace(fitted=fitted))
     fitted, looks = jax.device_get((fitted, looks))
     return GeneratorResult(fitted, np.stack(losses, 1), looks, clock.seconds())
 
 
 def train_images(
     plan: ImagePlan,
-    method: ImageMethod,
+    method: OnImages,
     fitted: Any = None,
     *,
     engine: Engine | None = None,
@@ -131,20 +130,19 @@ def train_images(
       on_share: called with the share done, between compiled pieces.
     """
     engine = engine or Engine()
-    sampler = _sampler(method.resample, method.build, plan.facts, engine)
+    sampler = _sampler(method.resample, method.generator, plan.facts, engine)
     stages = _classifier(plan.classifier, plan.protocol.learning_rate, engine)
     clock = _Clock([*stages, sampler])
     shared = stages.first.replicate(plan.shared)
-    more = sampler(shared, plan.runs | ({} if fitted is None else {"fitted": fitted}))
-    looks = more.pop("looks")
+    changed, looks = sampler(shared, plan.runs._replace(fitted=fitted))
     weights = class_weights(method.weighted, plan.facts)
-    runs = plan.runs | more | {"class_weight": np.tile(weights, (len(plan.seed), 1))}
+    runs = plan.runs.resampled(changed)._replace(hparams=np.tile(weights, (len(plan.seed), 1)))
     state, losses, epochs = stages.first(shared, runs), [], plan.protocol.epochs
     for done in range(1, epochs + 1):
-        state, loss = stages.epoch(shared, runs | {"state": state})
+        state, loss = stages.epoch(shared, runs._replace(state=state))
         losses.append(np.asarray(loss))
         on_share(done / epochs)
-    predicted = stages.predict(shared, plan.runs | {"state": state})
+    predicted = stages.predict(shared, plan.runs._replace(state=state))
     predicted, looks = jax.device_get((predicted, looks))
     losses = np.stack(losses, 1)
     diverged = ~np.isfinite(losses).all(1)
@@ -185,45 +183,42 @@ def _generator(build, facts: ImageFacts, engine: Engine) -> _GeneratorStages:
     model = build(facts)
 
     def first(shared, run):
-        return model.init(run["key"], _view(shared, run["train"]))
+        return model.init(run.key, _view(shared, run.train))
 
     def epoch(shared, run):
-        return model.epoch(run["key"], run["state"], _view(shared, run["train"]))
+        return model.epoch(run.key, run.state, _view(shared, run.train))
 
     def last(shared, run):
-        return model.finish(run["state"], _view(shared, run["train"]))
+        return model.finish(run.state, _view(shared, run.train))
 
     def look(shared, run):
-        return _looks_of(model, facts, run["fitted"], _view(shared, run["train"]))
+        return _looks_of(model, facts, run.fitted, _view(shared, run.train))
 
     return _GeneratorStages(*_stages(engine, first, epoch, last, look))
 
 
 @functools.lru_cache(maxsize=4)
-def _sampler(resample, build, facts: ImageFacts, engine: Engine) -> Vectorized:
-    """The changed training rows, padded to as many of each class as the largest has."""
-    model = build and build(facts)
+def _sampler(resample, generator, facts: ImageFacts, engine: Engine) -> Vectorized:
+    """The changed training rows, padded to as many of each class as the largest has, and looks."""
+    model = generator and generator(facts)
     balanced = max(facts.counts) * facts.classes
 
     def change(shared, run):
-        train = _view(shared, run["train"])
+        train = _view(shared, run.train)
         real = _first_of_each(train.index, train.y, facts)
         looks = {"real": _bytes(train.features(real), facts.shape)}
         if resample is None:
             padding = (0, balanced - len(train.index))
-            changed = {"train": jnp.pad(train.index, padding), "w": jnp.pad(train.w, padding)}
-            return changed | {"looks": looks}
-        key = jax.random.fold_in(run["key"], _SAMPLE)
-        made = resample(key, train, facts, model, run.get("fitted"))
-        changed = {"train": made.index, "w": made.w}
+            return Resampled(jnp.pad(train.index, padding), jnp.pad(train.w, padding)), looks
+        key = jax.random.fold_in(run.key, _SAMPLE)
+        made = resample(key, train, facts, model, run.fitted)
         if made.x_synth is not None:
-            changed |= {"x_synth": made.x_synth, "y_synth": made.y_synth}
             number = jnp.arange(len(made.x_synth))[-sum(facts.wanted) :]
             chosen = _first_of_each(number, made.y_synth[number], facts)
-            there = jnp.array(facts.wanted) > 0  # elsewhere nothing was made: white
+            is_made = jnp.array(facts.wanted) > 0  # elsewhere nothing was made: white
             generated = _bytes(made.x_synth[chosen], facts.shape)
-            looks["generated"] = jnp.where(there[:, None, None, None, None], generated, 255)
-        return changed | {"looks": looks}
+            looks["generated"] = jnp.where(is_made[:, None, None, None, None], generated, 255)
+        return made._replace(fallback=jnp.asarray(made.fallback), parents=None, gap=None), looks
 
     return Vectorized(change, **engine._asdict())
 
@@ -231,18 +226,19 @@ def _sampler(resample, build, facts: ImageFacts, engine: Engine) -> Vectorized:
 @functools.lru_cache(maxsize=2)
 def _classifier(config, learning_rate: float, engine: Engine) -> _ClassifierStages:
     hparams = image_classifier.Hparams(learning_rate)
-    key_of = lambda run: jax.random.fold_in(run["key"], _CLASSIFIER)  # noqa: E731
+
+    def key_of(run):
+        return jax.random.fold_in(run.key, _CLASSIFIER)
 
     def first(shared, run):
         return image_classifier.init(key_of(run), config, hparams)
 
     def epoch(shared, run):
-        train = _view(shared, run["train"], run["w"], run.get("x_synth"), run.get("y_synth"))
-        weight = run["class_weight"]
-        return image_classifier.epoch(key_of(run), config, hparams, run["state"], train, weight)
+        train, weight = _view(shared, run.train, run.x_synth, run.y_synth), run.hparams
+        return image_classifier.epoch(key_of(run), config, hparams, run.state, train, weight)
 
     def predict(shared, run):
-        return image_classifier.predict(config, run["state"], _view(shared, run["test"]))
+        return image_classifier.predict(config, run.state, _view(shared, run.test))
 
     return _ClassifierStages(*_stages(engine, first, epoch, predict))
 
@@ -257,12 +253,11 @@ def _stages(engine, first, epoch, *others):
 _SAMPLE, _CLASSIFIER = 2, 3
 
 
-def _view(shared, index, w=None, x_synth=None, y_synth=None) -> Rows:
+def _view(shared, part: Part, x_synth=None, y_synth=None) -> Rows:
     """Flat images in [-1, 1]."""
     x, y = shared
     half = jnp.full(x.shape[1], 127.5)
-    w = jnp.ones(index.shape) if w is None else w
-    return Rows(x, y, index, w, half, 1 / half, None, x_synth, y_synth)
+    return Rows(x, y, *part, half, 1 / half, None, x_synth, y_synth)
 
 
 def _first_of_each(values, y, facts):

@@ -1,4 +1,4 @@
-"""Computes the cells of sets of images and keeps each result the moment it exists.
+"""Computes the cells of sets of images.
 
 A trained generator is kept by itself, so that what comes after it can be repeated without it; one
 in training is kept now and then, and an interrupted one goes on from there.
@@ -10,12 +10,13 @@ import pickle
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import jax
 import numpy as np
 
-from imbax.catalogue.images import ImageMethod
+from imbax.catalogue import Method, get
 from imbax.data.images import Images
 from imbax.experiments import store
 from imbax.experiments.images.cells import (
@@ -25,140 +26,136 @@ from imbax.experiments.images.cells import (
     train_generator,
     train_images,
 )
+from imbax.experiments.images.metrics import score_run
 from imbax.experiments.images.plan import image_plan
-from imbax.experiments.images.records import SCHEMA, image_records
-from imbax.experiments.lab import Lab
-from imbax.experiments.provenance import content_key, environment
+from imbax.experiments.images.records import SCHEMA, image_records, rescored
+from imbax.experiments.lab import Cell, Lab
+from imbax.experiments.provenance import key_of
 
 __all__ = ["ImageLab"]
 
 # Seconds between two times that a generator in training is kept.
 _KEEP_EVERY = 60.0
-# What every result on images is made of, besides the files of its own method.
-_CORE = (
-    *("divided", "types", "losses", "class_losses", "confusion", "training", "neighbors"),
-    *("networks/layers", "networks/convolution", "networks/normalized", "networks/resnet"),
-    *("methods/image_classifier", "methods/image_rows", "methods/codes"),
-    *("data/imbalance", "experiments/plan"),
-    *("experiments/images/plan", "experiments/images/cells"),
-)
+# Fields of the protocol that do not concern generators.
+_OF_CLASSIFIER = ("epochs", "stem", "width", "augment", "learning_rate", "batch_size")
 
 
 @dataclass
 class ImageLab(Lab):
-    """Computes cells, or finds them stored; `out` is given."""
+    """Computes cells of images, or finds them stored; `out` is given."""
 
     schema: ClassVar = SCHEMA
 
-    def unit(self, method: ImageMethod) -> str:
-        return str(_name_of(method.build)) if method.build else method.name
+    def unit(self, method: Method) -> str:
+        return method.images.trained_as or method.name
 
-    def _compute(self, dataset: Images, method: ImageMethod, seeds: Sequence[int]) -> None:
-        plan = image_plan(dataset, seeds, self.protocol)
-        share = 0.7 if method.build else 0.0  # of the cell's time that the generator takes, roughly
-        trained = self._trained(plan, method, lambda done: self.on_progress(share * done))
+    def shape(self, dataset: Images) -> tuple[int, int]:
+        return dataset.n_features, dataset.n_rows
+
+    def work(self, cell: Cell) -> float:
+        rows, values = cell.dataset.n_rows, cell.dataset.n_features
+        return cell.method.images.cost * rows * (50 + values) + 1e5
+
+    def _training_key(self, dataset: Images, method: Method) -> str:
+        content = {"method": method.name, "images": method.images, "protocol": self.protocol}
+        generator = method.images.generator and self._generator_key(dataset, method)
+        content |= self._data(dataset) | {"generator": generator}
+        return key_of(content, image_plan, train_images, method.images)
+
+    def _generator_key(self, dataset, method):
+        """The same for methods that share a trained generator."""
+        protocol = dataclasses.asdict(self.protocol)
+        protocol = {name: value for name, value in protocol.items() if name not in _OF_CLASSIFIER}
+        generator = _trained(method).images.generator
+        content = {"generator": generator, "protocol": protocol} | self._data(dataset)
+        return key_of(content, image_plan, train_generator, generator)
+
+    def _data(self, dataset):
+        return {"data": dataset.fingerprint, "counts": dataset.counts}
+
+    def _metrics_key(self) -> str:
+        return key_of({}, score_run)
+
+    def _rescored(self, rows, about):
+        return rescored(rows)
+
+    def _compute(self, cell: Cell, seeds: Sequence[int]) -> None:
+        plan, method = image_plan(cell.dataset, seeds, self.protocol), cell.method
+        # The share of the cell's time that the generator takes, roughly.
+        share = 0.7 if method.images.generator else 0.0
+        trained = self._generators(plan, method, lambda done: self.on_progress(share * done))
         result = train_images(
             plan,
-            method,
+            method.images,
             None if trained is None else trained.fitted,
             engine=self.engine,
             on_share=lambda done: self.on_progress(share + (1 - share) * done),
         )
-        key = self._key(dataset, method)
-        rows = image_records(plan, method, result, trained, self.suite)
+        rows = image_records(plan, cell, result, trained)
         for seed in seeds:
-            mine = [row for row in rows if row["seed"] == seed]
-            about = self._about(plan, method, key, seed, result, trained)
-            store.write(self.out, mine, about, SCHEMA)
+            of_seed = [row for row in rows if row["seed"] == seed]
+            self._keep(cell, seed, of_seed, self._about(plan, method, seed, result, trained))
 
-    def _trained(self, plan, method, on_share) -> GeneratorResult | None:
+    def _generators(self, plan, method, on_share) -> GeneratorResult | None:
         """The generator of every run: stored ones are read, the others trained together."""
-        if method.build is None:
+        if method.images.generator is None:
             return None
         seeds = list(dict.fromkeys(plan.seed.tolist()))
         key = self._generator_key(plan.images, method)
-        lost = [seed for seed in seeds if self._state(plan.images, method, key, seed) is None]
+        file = Path(store.safe_name(plan.images.name), "generators", key)
+        lost = [seed for seed in seeds if self._state(file, seed) is None]
         if lost:
-            some = plan if lost == seeds else image_plan(plan.images, lost, self.protocol)
-            unfinished = self._unfinished_file(plan.images, key)
+            part = plan if lost == seeds else image_plan(plan.images, lost, self.protocol)
+            unfinished = self.out / "states" / file.with_name(f"{key}-unfinished.pickle")
             result = train_generator(
-                some,
-                method,
+                part,
+                _trained(method).images,
                 begun=_begun(unfinished, lost),
                 engine=self.engine,
                 on_begun=_now_and_then(unfinished, lost),
                 on_share=on_share,
             )
             for seed in lost:
-                at = np.flatnonzero(some.seed == seed)
-                pick = lambda leaf, at=at: leaf[at]  # noqa: E731
-                kept = result._replace(**jax.tree.map(pick, _leaves(result)))
-                self._keep_state(plan.images, method, key, seed, kept)
+                at = np.flatnonzero(part.seed == seed)
+                leaves = jax.tree.map(lambda leaf, at=at: leaf[at], _leaves(result))
+                self._keep_state(file, seed, result._replace(**leaves))
             unfinished.unlink(missing_ok=True)
-        stored = [self._state(plan.images, method, key, seed) for seed in seeds]
+        stored = [self._state(file, seed) for seed in seeds]
         joined = jax.tree.map(lambda *parts: np.concatenate(parts), *map(_leaves, stored))
         # Time counts where it was spent.
         return stored[0]._replace(**joined, seconds=result.seconds if lost else Seconds())
 
-    def _key(self, dataset, method):
-        resample = method.resample and _name_of(method.resample)
-        mine = {"method": method.name, "weighted": method.weighted, "resample": resample}
-        if method.build:
-            mine["build"] = _name_of(method.build)
-        content = mine | self._content(dataset)
-        return content_key(content, (*_CORE, *_sources(method)))
-
-    def _generator_key(self, dataset, method):
-        """The same for methods that share a generator."""
-        settings = dataclasses.asdict(self.protocol)
-        apart = ("epochs", "stem", "width", "augment", "learning_rate", "batch_size")
-        settings = {name: value for name, value in settings.items() if name not in apart}
-        content = {"build": _name_of(method.build), **self._content(dataset), "config": settings}
-        trained = dataclasses.replace(method, resample_sources=())
-        return content_key(content, (*_CORE, *_sources(trained)))
-
-    def _content(self, dataset):
-        data = {"data": dataset.fingerprint, "counts": dataset.counts}
-        return {"config": dataclasses.asdict(self.protocol), **data}
-
-    def _state_file(self, dataset, method, key, seed):
-        folder = "generators" if method.build else method.name
-        return self.out / "states" / dataset.name / folder / f"{key}-seed{seed}.pickle"
-
-    def _unfinished_file(self, dataset, key):
-        return self.out / "states" / dataset.name / "generators" / f"{key}-unfinished.pickle"
-
-    def _about(self, plan, method, key, seed, result, trained) -> dict[str, Any]:
-        mine = np.flatnonzero(plan.seed == seed)
-        share = len(mine) / len(plan.seed)
+    def _about(self, plan, method, seed, result, trained) -> dict[str, Any]:
+        runs = np.flatnonzero(plan.seed == seed)
+        share = len(runs) / len(plan.seed)
         seconds = [result.seconds] + ([] if trained is None else [trained.seconds])
-        facts = {name: getattr(method, name) for name in ("title", "paper", "kind", "sees", "note")}
+        notes = (method.note, method.images.note)
         return {
-            "suite": self.suite,
-            "dataset": plan.images.name,
-            "method": method.name,
-            "key": key,
             "config": dataclasses.asdict(self.protocol),
-            "method_facts": facts,
+            "method_facts": {
+                **{name: getattr(method, name) for name in ("title", "paper", "kind")},
+                "sees": method.images.sees,
+                "note": "; ".join(note for note in notes if note),
+            },
             "dataset_facts": {
                 "shape": list(plan.images.shape),
                 "classes": list(plan.images.classes),
                 "train": list(plan.facts.counts),
                 "notices": [*plan.images.notices, *plan.notices],
                 "fingerprint": plan.images.fingerprint,
-                "splits": [plan.splits[r].fingerprint for r in mine],
+                "splits": [plan.splits[r].fingerprint for r in runs],
             },
             "timing": {
                 "compile_seconds": sum(one.compile for one in seconds) * share,
                 "run_seconds": sum(one.run for one in seconds) * share,
-                "n_runs": len(mine),
-            },
-            "environment": environment(),
-            "settings": {
-                "strategy": self.engine.strategy,
-                "memory_gib": self.engine.memory and self.engine.memory / 2**30,
+                "n_runs": len(runs),
             },
         }
+
+
+def _trained(method: Method) -> Method:
+    """The method whose training of a generator this one uses."""
+    return get(method.images.trained_as or method.name)
 
 
 def _now_and_then(path, seeds):
@@ -186,17 +183,3 @@ def _begun(path, seeds) -> Begun | None:
 def _leaves(result):
     """What has a leading axis of runs."""
     return {name: getattr(result, name) for name in ("fitted", "loss", "looks")}
-
-
-def _sources(method):
-    """The files that a method's results are made of, besides those of all."""
-    builders = ["image_generators"] if method.build else []
-    names = (*method.sources, *builders, *method.resample_sources)
-    return tuple(name.removeprefix("../") if name.startswith("../") else f"methods/{name}"
-                 for name in names)  # fmt: skip
-
-
-def _name_of(build):
-    """A builder's function and options, as text."""
-    options = getattr(build, "keywords", {})
-    return [getattr(build, "func", build).__name__, dict(sorted(options.items()))]

@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
+from imbax.catalogue import ImageFacts
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, ImageSplit, image_splits
-from imbax.errors import InputError
-from imbax.experiments.tabular.plan import run_key
+from imbax.errors import at_least, one_of
+from imbax.experiments.lab import run_key
 from imbax.methods.image_classifier import AUGMENTATIONS, Config
-from imbax.methods.image_rows import ImageFacts
 from imbax.networks.autoencoder import DECODERS
 from imbax.networks.resnet import STEMS
+from imbax.types import Part, Run
 
 __all__ = ["ImagePlan", "ImageProtocol", "image_plan"]
 
@@ -39,13 +40,9 @@ class ImageProtocol:
     generator_learning_rate: float = 2e-4
 
     def __post_init__(self):
-        choices = {"stem": STEMS, "augment": AUGMENTATIONS, "decoder": DECODERS}
-        for field, allowed in choices.items():
-            if (given := getattr(self, field)) not in allowed:
-                raise InputError(f"{field}={given!r}, expected {' or '.join(map(repr, allowed))}")
-        for field in ("epochs", "width", "batch_size", "latent", "generator_epochs", "patience"):
-            if (given := getattr(self, field)) < 1:
-                raise InputError(f"{field}={given}, expected at least 1")
+        one_of(self, stem=STEMS, augment=AUGMENTATIONS, decoder=DECODERS)
+        counts = ("epochs", "width", "batch_size", "latent", "generator_epochs", "patience")
+        at_least(self, **dict.fromkeys(counts, 1))
 
 
 class ImagePlan(NamedTuple):
@@ -62,8 +59,8 @@ class ImagePlan(NamedTuple):
     """Where the counts are not those of the paper."""
     shared: tuple[np.ndarray, np.ndarray]
     """All images as flat rows, uint8, and their classes, int32."""
-    runs: dict[str, Any]
-    """Leaves `[R, ...]`: keys, rows of the training part and of the balanced test part."""
+    runs: Run
+    """Leaves `[R, ...]`: keys, the training part and the balanced test part."""
     facts: ImageFacts
     classifier: Config
 
@@ -89,13 +86,11 @@ def image_plan(images: Images, seeds: Sequence[int], protocol: ImageProtocol) ->
         parts,
         notices,
         shared=(x.reshape(len(x), -1), y.astype(np.int32)),
-        runs={
-            "key": jnp.stack([run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
-            **{
-                name: np.stack([getattr(part, name) for part in parts]).astype(np.int32)
-                for name in ("train", "test")
-            },
-        },
+        runs=Run(
+            key=jnp.stack([run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
+            train=_part([part.train for part in parts]),
+            test=_part([part.test for part in parts]),
+        ),
         facts=ImageFacts(
             images.shape,
             tuple(counts),
@@ -116,3 +111,8 @@ def image_plan(images: Images, seeds: Sequence[int], protocol: ImageProtocol) ->
             protocol.augment,
         ),
     )
+
+
+def _part(rows):
+    index = np.stack(rows).astype(np.int32)
+    return Part(index, np.ones(index.shape, np.float32))

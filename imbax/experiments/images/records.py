@@ -1,30 +1,19 @@
 """From a cell's predictions to the records that are stored."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import pyarrow as pa
 
-from imbax.catalogue.images import ImageMethod
 from imbax.experiments.images.cells import GeneratorResult, ImageResult
+from imbax.experiments.images.metrics import METRICS, TESTS, score_run
 from imbax.experiments.images.plan import ImagePlan
-from imbax.metrics import confusion
+from imbax.experiments.lab import Cell
+from imbax.metrics.confusion import confusion_matrix
 
-__all__ = ["METRICS", "SCHEMA", "TESTS", "image_records", "unpack"]
-
-TESTS = ("balanced", "imbalanced")
-"""The two test parts."""
-
-METRICS = {
-    "acsa": "ACSA",
-    "g_mean": "G-mean",
-    "f1": "macro F1",
-    "g_mean_class": "G-mean of classes",
-    "g_mean_product": "G-mean of recalls",
-}
-"""Names of the metrics in tables and in words; in [0, 1]."""
+__all__ = ["SCHEMA", "image_records", "rescored", "unpack"]
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("suite", "dataset", "method")]
@@ -39,11 +28,7 @@ SCHEMA = pa.schema(
 
 
 def image_records(
-    plan: ImagePlan,
-    method: ImageMethod,
-    result: ImageResult,
-    generated: GeneratorResult | None,
-    suite: str,
+    plan: ImagePlan, cell: Cell, result: ImageResult, generated: GeneratorResult | None
 ) -> list[dict[str, Any]]:
     """One record per run. Test images are scored here, and only here."""
     classes, rows = plan.facts.classes, []
@@ -54,24 +39,23 @@ def image_records(
         loss = np.zeros(0) if generated is None else generated.loss[r]
         # A generator's later losses are NaN once it has stopped; its first only if it diverged.
         diverged = bool(result.diverged[r]) or bool(np.isnan(loss[:1]).any())
-        scores = {}
+        matrices = {}
         for test, w in zip(TESTS, (np.ones(len(y)), part.imbalanced), strict=True):
-            matrix = confusion.confusion_matrix(y, result.predicted[r], classes, w.astype(float))
-            scores[f"{test}_confusion"] = np.asarray(matrix).ravel().astype(int)
-            for metric, value in _metrics(matrix).items():
-                scores[f"{test}_{metric}"] = float("nan") if diverged else float(value)
+            matrix = confusion_matrix(y, result.predicted[r], classes, w.astype(float))
+            matrices[f"{test}_confusion"] = np.asarray(matrix).ravel().astype(int)
+        scores = matrices | score_run(matrices, diverged)
         loss = loss[np.isfinite(loss)]
         rows.append(
             {
-                "suite": suite,
-                "dataset": plan.images.name,
-                "method": method.name,
+                "suite": cell.suite,
+                "dataset": cell.dataset.name,
+                "method": cell.method.name,
                 "fold": int(plan.fold[r]),
                 "seed": int(plan.seed[r]),
                 **scores,
                 "diverged": diverged,
                 "n_train": len(part.train),
-                "n_added": 0 if method.resample is None else sum(plan.facts.wanted),
+                "n_added": 0 if cell.method.images.resample is None else sum(plan.facts.wanted),
                 "n_test": len(part.test),
                 "generator_epochs": len(loss),
                 "loss": result.loss[r],
@@ -81,6 +65,11 @@ def image_records(
             }
         )
     return rows
+
+
+def rescored(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Stored records with their metrics computed anew from their confusion matrices."""
+    return [row | score_run(row, row["diverged"]) for row in rows]
 
 
 def unpack(looks: bytes) -> dict[str, np.ndarray]:
@@ -93,14 +82,3 @@ def _pack(arrays):
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
     return packed.getvalue()
-
-
-@jax.jit
-def _metrics(matrix):
-    return {
-        "acsa": confusion.average_class_specific_accuracy(matrix),
-        "g_mean": confusion.geometric_mean(matrix, "macro"),
-        "f1": confusion.macro_f1(matrix),
-        "g_mean_class": confusion.geometric_mean(matrix, "class"),
-        "g_mean_product": confusion.geometric_mean(matrix, "product"),
-    }

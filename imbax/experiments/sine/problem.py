@@ -30,7 +30,7 @@ import jax.numpy as jnp
 import optax
 
 from imbax.bilevel.gradients import inner_update, outer_gradient
-from imbax.errors import InputError
+from imbax.errors import InputError, at_least, one_of
 from imbax.losses.per_example import weighted_mean
 from imbax.networks.mlp import mlp
 from imbax.types import Batch
@@ -232,13 +232,8 @@ def _repeat(
 
 
 def _check(config):
-    choices = {"optimizer": ("adam", "sgd"), "inner": ("union", "synth"), "move": ("x", "both")}
-    for field, allowed in choices.items():
-        if (given := getattr(config, field)) not in allowed:
-            raise InputError(f"{field} is one of {', '.join(allowed)}; got {given!r}")
-    for field in ("n_train", "n_valid", "n_synth", "hidden", "num_steps", "records"):
-        if (given := getattr(config, field)) < 1:
-            raise InputError(f"{field} is {given}, expected at least 1")
+    one_of(config, optimizer=("adam", "sgd"), inner=("union", "synth"), move=("x", "both"))
+    at_least(config, n_train=1, n_valid=1, n_synth=1, hidden=1, num_steps=1, records=1)
     for field in ("epochs", "steps"):
         given = getattr(config, field)
         if given < 1 or given % config.records:

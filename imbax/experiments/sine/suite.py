@@ -9,20 +9,32 @@ import functools
 import json
 import time
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
-from imbax.engine.vectorize import Vectorized
+from imbax.engine.vectorize import Engine, Vectorized
+from imbax.errors import InputError
 from imbax.experiments import store
-from imbax.experiments.provenance import content_key, environment
-from imbax.experiments.sine.problem import Config, Result, run
-from imbax.experiments.tabular.cells import Engine
-from imbax.reports.sine.report import setting_name, write_sine_report
+from imbax.experiments.provenance import environment, key_of
+from imbax.experiments.run import Outcome
+from imbax.experiments.sine import problem
+from imbax.experiments.sine.problem import Config, Result
+from imbax.experiments.suites import Suite
 
-__all__ = ["run_sine", "settings"]
+__all__ = ["MARKER", "REFUSED", "TAKES", "check", "folder", "run", "run_settings"]
+__all__ += ["setting_name", "settings"]
+
+REFUSED = ("datasets", "methods", "folds", "epochs", "data", "distributed", "precision", "plugin")
+"""Options that do not apply."""
+TAKES = "--seeds, --out, --memory and --profile"
+MARKER = None
+"""Its results are no tables of runs."""
+
 
 _SYNTHETIC = (5, 10, 40)
 _REAL = (3, 10, 20)
@@ -34,10 +46,24 @@ _READINGS = (
     {"optimizer": "sgd"},
     {"frequency": 2.0},
 )
-_CODE = (
-    *("divided", "types", "losses", "rowwise", "bilevel", "networks/layers", "networks/mlp"),
-    "experiments/sine",
-)
+
+
+def folder(suite: Suite, options: Namespace) -> str:
+    """Name of the folder of results by default."""
+    return suite.name
+
+
+def check(suite: Suite, options: Namespace) -> None:
+    """Raises InputError for bad options, before anything is started."""
+    if options.strategy == "rows":
+        raise InputError(f"--strategy rows does not apply to suite {suite.name}: it has few rows")
+
+
+def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
+    """Compute what is missing; the results are `{setting: Result}`, the paper's setting first."""
+    seeds = suite.seeds if options.seeds is None else options.seeds
+    results = run_settings(out, seeds, Config(epochs=suite.epochs), engine=engine)
+    return Outcome(results=results)
 
 
 def settings(base: Config) -> tuple[Config, ...]:
@@ -47,41 +73,49 @@ def settings(base: Config) -> tuple[Config, ...]:
     return tuple(dict.fromkeys((base, *changed)))
 
 
-def run_sine(
+def setting_name(config: Config, base: Config) -> str:
+    """What differs from the base, or "paper"."""
+    changed = [
+        f"{field}={value}"
+        for field, value in config._asdict().items()
+        if value != getattr(base, field)
+    ]
+    return " ".join(changed) or "paper"
+
+
+def run_settings(
     out: Path,
     seeds: int,
     base: Config,
     *,
     engine: Engine | None = None,
-    command: str = "",
     say: Callable[[str], None] = print,
-) -> Path:
-    """Compute what is missing of every setting and write `<out>/report.md`; returns its path.
+) -> dict[Config, Result]:
+    """The results of every setting; what is missing is computed.
 
     Args:
       out: a folder; see the module's docstring.
       seeds: the seeds 0, 1, ..., `seeds` - 1.
       base: the paper's setting.
       engine: strategy, devices and memory budget.
-      command: the command line, for the report.
       say: called with one line per computed setting.
 
     Raises:
-      InputError: see `sine.run`.
+      InputError: see `problem.run`.
     """
     results = {}
     for config in settings(base):
         stored = _load(path := _path(out, config))
-        there = 0 if stored is None else len(stored.error)
-        if there < seeds:
+        done = 0 if stored is None else len(stored.error)
+        if done < seeds:
             started = time.perf_counter()
-            new = _compute(config, range(there, seeds), engine or Engine())
+            new = _compute(config, range(done, seeds), engine or Engine())
             both = [new] if stored is None else [stored, new]
             stored = jax.tree.map(lambda *parts: np.concatenate(parts), *both)
             _keep(path, config, stored)
             say(f"sine: {setting_name(config, base)} {time.perf_counter() - started:.1f} s")
         results[config] = jax.tree.map(lambda leaf: leaf[:seeds], stored)
-    return write_sine_report(results, base, out, command)
+    return results
 
 
 def _compute(config, seeds, engine) -> Result:
@@ -92,12 +126,12 @@ def _compute(config, seeds, engine) -> Result:
 def _program(config, engine) -> Vectorized:
     """`(key, seeds [n]) -> Result`, leaves `[n, ...]`."""
     return Vectorized(
-        lambda key, seed: run(jax.random.fold_in(key, seed), config), **engine._asdict()
+        lambda key, seed: problem.run(jax.random.fold_in(key, seed), config), **engine._asdict()
     )
 
 
 def _path(out, config):
-    return Path(out, "runs", "sine", f"{content_key(config._asdict(), _CODE)}.npz")
+    return Path(out, "runs", "sine", f"{key_of(config._asdict(), problem.run)}.npz")
 
 
 def _keep(path, config, result):

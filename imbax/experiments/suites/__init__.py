@@ -11,36 +11,10 @@ from typing import Any
 
 from imbax.errors import InputError, did_you_mean
 
-__all__ = ["METHODS", "PAPER", "Suite", "load_suite", "suite_names"]
+__all__ = ["KINDS", "Suite", "load_suite", "suite_names"]
 
-METHODS = (
-    "ce",
-    "ce_long",
-    "ce_tuned",
-    "ros",
-    "rs",
-    "focal",
-    "explicit_gradient",
-    "explicit_gradient_frozen",
-    "logistic_regression",
-    "hist_gradient_boosting",
-)
-"""What a suite runs unless told otherwise."""
-
-PAPER = (
-    "ce",
-    "ros",
-    "focal",
-    "explicit_gradient",
-    "explicit_gradient_frozen",
-    "smote",
-    "borderline_smote",
-    "adasyn",
-    "cwgan",
-    "ldam",
-    "mesa",
-)
-"""The rows of Tables 2 and 3 of the Explicit Gradient paper, and the fair ablation."""
+KINDS = ("tabular", "images", "sine", "toy2d")
+"""Kinds of experiment."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +23,22 @@ class Suite:
 
     name: str
     title: str
-    loader: str
-    """Where its data come from: "quickstart", "imblearn27", "adult", "long_tail", "images",
-    "file", or the suite itself: "sine", "toy2d"."""
     seeds: int
     folds: int
     epochs: int
+    kind: str = "tabular"
+    """One of `KINDS`."""
+    loader: str = ""
+    """Where its data come from: a function of `suites.loaders`."""
     datasets: tuple[str, ...] = ()
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] = ()
+    """Methods that run unless others are named; none: those of `catalogue.METHODS`."""
+    several_classes: bool = False
+    """Whether its data sets have more than two classes."""
+    withholds: bool = False
+    """Whether it withholds minority rows from training, which `potential` is given."""
     protocol: Mapping[str, Any] = field(default_factory=dict)
-    """Further fields of `plan.Protocol`, or of `images.plan.ImageProtocol`."""
+    """Further fields of `tabular.plan.Protocol`, or of `images.plan.ImageProtocol`."""
     tiny: Mapping[str, Any] = field(default_factory=dict)
     """What `--scale tiny` changes of a suite of images: as `full`, and the fraction of the training
     images and the factor by which all shrink."""
@@ -80,9 +60,5 @@ def load_suite(name: str) -> Suite:
     if name not in suite_names():
         raise InputError(f"unknown suite {name!r}{did_you_mean(name, suite_names())}")
     content = tomllib.loads(resources.files(__name__).joinpath(f"{name}.toml").read_text("utf-8"))
-    if content["loader"] == "imblearn27" and "datasets" not in content:
-        from imbax.data.tabular import imblearn27_facts
-
-        content["datasets"] = [facts.name for facts in imblearn27_facts()]
     lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
     return Suite(name, **(content | lists))

@@ -37,22 +37,16 @@ _TRACED = {
 
 def _register():
     default = get("explicit_gradient")
-    shared = {
-        "kind": "reading",
-        "sees": default.sees,
-        "paper": default.paper,
-        "starts_from": default.starts_from,
-        "cost": default.cost,
-        "sources": default.sources,
-    }
+    tables = default.tables
+    about = {"kind": "reading", "sees": default.sees, "paper": default.paper, "cost": default.cost}
+    shared = {"starts_from": tables.starts_from, "settings": tables.settings}
     for name, (title, choice) in _STATIC.items():
-        build = partial(default.build, **choice)
-        facts = {"title": title, "options": choice, "settings": default.settings}
-        facts["several_classes"] = choice.get("outer_loss") != "smooth_ap"
-        register(name, build, **(shared | facts))
+        several = choice.get("outer_loss") != "smooth_ap"
+        changes = {"title": title, "options": choice, "several_classes": several}
+        register(name, partial(tables.program, **choice), **(about | shared | changes))
     for name, (title, choice) in _TRACED.items():
-        facts = {"title": title, "settings": (Hparams(**choice),), "several_classes": True}
-        register(name, default.build, **(shared | facts))
+        changes = {"title": title, "settings": (Hparams(**choice),), "several_classes": True}
+        register(name, tables.program, **(about | shared | changes))
 
 
 _register()

@@ -105,5 +105,4 @@ register(
     scores="probability",
     host_sees_valid=True,
     cost=10.0,
-    sources=("mesa", "../estimators/mesa", "../experiments/peers"),
 )

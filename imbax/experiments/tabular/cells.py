@@ -6,16 +6,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from imbax.catalogue import Facts, Method
-from imbax.engine.compiled import piece_of, problem_of, programs_of
-from imbax.engine.vectorize import Vectorized
+from imbax.engine.compiled import piece_of, programs_of
+from imbax.engine.vectorize import Engine, Vectorized
 from imbax.experiments.tabular.plan import Plan
 from imbax.methods.refit import Hparams as Refit
 from imbax.training import RESAMPLE, Curves, Program, Progress
 
-__all__ = ["CellResult", "Engine", "host_cell", "train_cell"]
+__all__ = ["CellResult", "host_cell", "train_cell"]
 
 
 class CellResult(NamedTuple):
@@ -40,14 +41,6 @@ class CellResult(NamedTuple):
     run_seconds: float
 
 
-class Engine(NamedTuple):
-    """How programs run; see `Vectorized`."""
-
-    strategy: str = "auto"
-    devices: tuple[jax.Device, ...] | None = None
-    memory: float | None = None
-
-
 def train_cell(
     plan: Plan,
     method: Method,
@@ -61,7 +54,7 @@ def train_cell(
 
     Args:
       plan: the runs.
-      method: with `build`.
+      method: one with a program.
       start: final progress, leaves `[R, ...]`, of the method it starts from, or one for each
         setting of each run.
       every_setting: give what each of S settings gave, R runs of one after those of the other,
@@ -69,36 +62,45 @@ def train_cell(
       engine: strategy, devices and memory budget.
       on_epochs: called with the number of epochs done, between compiled pieces.
     """
-    epochs = 1 if method.one_epoch else plan.protocol.epochs
+    tables, engine = method.tables, engine or Engine()
+    epochs = 1 if tables.one_epoch else plan.protocol.epochs
     piece = piece_of(epochs)
-    programs = _programs(method.build, plan.facts, piece, engine or Engine())
-    sampler = method.resample and _sampler(method.resample, plan.facts, engine or Engine())
+    programs = _programs(tables.program, plan.facts, piece, engine)
+    sampler = tables.resample and _sampler(tables.resample, plan.facts, engine)
     started = time.perf_counter()
 
+    # Runs: one for each setting of each fold and seed, with what they start from.
     shared = programs.advance.replicate(plan.shared)
-    runs, start = _with_settings(plan.runs, start, method.settings or ((),))
-    if method.refits:
-        runs["hparams"], start = Refit(runs["hparams"], start.best_epoch), None
-    if method.resumes:
-        runs["progress"] = start
-    elif start is not None:
-        runs["theta_0"] = start.best.params
+    runs, start = _with_settings(plan.runs, start, tables.settings or ((),))
+    if tables.refits:
+        runs, start = runs._replace(hparams=Refit(runs.hparams, start.best_epoch)), None
+    if start is not None:
+        begun = {"state": start} if tables.resumes else {"params": start.best.params}
+        runs = runs._replace(**begun)
+
+    # Everything compiles before the first run.
     stages = [*programs.stages, *([sampler] if sampler else [])]
     before = sum(stage.compile_seconds for stage in stages)
     ahead = _compile(programs, sampler, stages, shared, runs)
 
-    fallback = None
+    # Parameters are fitted on the rows as they are; then a sampler changes them.
+    progress, fallback = runs.state, None
+    if progress is None:
+        runs = programs.start(shared, runs)
     if sampler:
-        runs |= sampler(shared, runs)
-        fallback = runs.pop("fallback")
-    progress = runs.pop("progress", None) or programs.begin(shared, runs)
+        changed = sampler(shared, _sampled(runs))
+        runs, fallback = runs.resampled(changed), changed.fallback
+    if progress is None:
+        progress = programs.begin(shared, runs)
+    runs = runs._replace(params=None, state=None)
     curves = []
     for done in range(piece, epochs + 1, piece):
-        progress, curve = programs.advance(shared, runs | {"progress": progress})
+        progress, curve = programs.train(shared, runs, progress)
         curves.append(jax.device_get(curve))
         on_epochs(done)
     scores = programs.score(shared, runs, progress.best.params)
 
+    # Each run keeps its best setting.
     best_score, splits = jax.device_get(progress.best_score), plan.splits
     if every_setting:
         chosen = np.arange(len(best_score))
@@ -130,11 +132,12 @@ def train_cell(
 def host_cell(plan: Plan, method: Method) -> CellResult:
     """Train and score a method outside jax, one run after the other."""
     started, scores = time.perf_counter(), []
+    host, sees_valid = method.tables.host, method.tables.host_sees_valid
     for r, (part, seed) in enumerate(zip(plan.splits, plan.seed, strict=True)):
         train, valid, test = (plan.features(r, rows) for rows in part)
         y_train, y_valid = plan.dataset.y[part.train], plan.dataset.y[part.valid]
-        more = {"x_valid": valid, "y_valid": y_valid} if method.host_sees_valid else {}
-        scores.append(np.asarray(method.host(train, y_train, test, int(seed), **more)))
+        more = {"x_valid": valid, "y_valid": y_valid} if sees_valid else {}
+        scores.append(np.asarray(host(train, y_train, test, int(seed), **more)))
     nothing = np.full(len(scores), np.nan)
     return CellResult(
         test_score=scores,
@@ -152,27 +155,30 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
 
 def _compile(programs, sampler, stages, shared, runs):
     """Compile a cell's programs before the first run; returns the seconds it took."""
-    started = time.perf_counter()
+    started, resampled = time.perf_counter(), None
     if sampler:
-        runs = runs | sampler.lower(shared, runs)
-        runs.pop("fallback")
-    programs.lower(shared, runs)
+        resampled = runs.resampled(sampler.lower(shared, _sampled(runs)))
+    programs.lower(shared, runs, resampled)
     waiting = [stage for stage in stages if stage.waiting]
     for stage in waiting:
         stage.compile()
     return time.perf_counter() - started if waiting else 0.0
 
 
+def _sampled(runs):
+    """What a sampler reads of runs: no hyperparameters, and nothing that was trained."""
+    return runs._replace(hparams=None, params=None, state=None)
+
+
 # Few are kept: every compiled program takes hundreds of the 65,530 memory maps a process may have.
 @functools.lru_cache(maxsize=12)
 def _sampler(resample, facts, engine):
-    """The changed training rows, by the names that `programs.rows_of` reads them by."""
+    """The change of a run's training rows."""
 
     def change(shared, run):
-        key, problem = jax.random.fold_in(run["key"], RESAMPLE), problem_of(shared, run)
-        changed = resample(key, problem, facts)._asdict()
-        changed |= {"train": changed.pop("index"), "train_w": changed.pop("w")}
-        return {name: leaf for name, leaf in changed.items() if leaf is not None}
+        key = jax.random.fold_in(run.key, RESAMPLE)
+        changed = resample(key, run.problem(shared), facts)
+        return changed._replace(fallback=jnp.asarray(changed.fallback), parents=None, gap=None)
 
     return Vectorized(change, **engine._asdict())
 
@@ -185,12 +191,17 @@ def _programs(build: Callable[[Facts], Program], facts: Facts, piece: int, engin
 
 def _with_settings(runs, start, settings):
     """Repeat the runs for each setting: `[R, ...]` to `[S·R, ...]`, one setting after the other."""
-    n_runs = len(runs["train"])
+    n_runs = len(runs.train.index)
     tile = np.tile(np.arange(n_runs), len(settings))
-    of_all = lambda leaf: leaf if len(leaf) == len(tile) else leaf[tile]  # noqa: E731
-    runs, start = jax.tree.map(of_all, (runs, start))
-    repeat = lambda *values: np.repeat(np.array(values, np.float32), n_runs)  # noqa: E731
-    return runs | {"hparams": jax.tree.map(repeat, *settings)}, start
+
+    def repeated(leaf):
+        return leaf if len(leaf) == len(tile) else leaf[tile]
+
+    def of_settings(*values):
+        return np.repeat(np.array(values, np.float32), n_runs)
+
+    runs, start = jax.tree.map(repeated, (runs, start))
+    return runs._replace(hparams=jax.tree.map(of_settings, *settings)), start
 
 
 def _best_setting(best_score, n_runs):

@@ -1,18 +1,17 @@
 """A data set cut into runs: the arrays, with a leading axis of runs, that every method gets.
 
 Shapes follow from the data set and the protocol, not from which seeds are asked for, so that a
-run's numbers do not depend on its company; `sizes` rounds them up.
+run's numbers do not depend on its company; `padding` rounds them up.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imbax.catalogue import Facts
+from imbax.catalogue.spec import Facts
 from imbax.data.preprocess import SCALINGS, Scaling, condition, fit_principal_axes, scale
 from imbax.data.splits import (
     Split,
@@ -23,10 +22,12 @@ from imbax.data.splits import (
 )
 from imbax.data.tabular import Dataset
 from imbax.engine.precision import PRECISIONS
-from imbax.errors import InputError
-from imbax.experiments.tabular import padding as rounded
+from imbax.errors import InputError, at_least, one_of
+from imbax.experiments.lab import run_key
+from imbax.experiments.tabular import padding
+from imbax.types import Part, Run
 
-__all__ = ["Plan", "Protocol", "plan", "run_key"]
+__all__ = ["Plan", "Protocol", "plan"]
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,15 @@ class Protocol:
     """Of matrix products in a training's epochs: "float32" or "bfloat16"; scores are in float32."""
 
     def __post_init__(self):
-        for field, allowed in (
-            ("scheme", ("folds", "repeats")),
-            ("scaling", tuple(SCALINGS)),
-            ("fit_on", ("train", "all")),
-            ("precision", PRECISIONS),
-        ):
-            if (given := getattr(self, field)) not in allowed:
-                raise InputError(f"{field}={given!r}, expected {' or '.join(map(repr, allowed))}")
-        if self.epochs < 1:
-            raise InputError(f"epochs={self.epochs}, expected at least 1; the paper has 200")
-        if self.n_synth not in ("double", "balance"):
-            raise InputError(f'n_synth={self.n_synth!r}, expected "double" or "balance"')
+        one_of(
+            self,
+            n_synth=("double", "balance"),
+            scheme=("folds", "repeats"),
+            scaling=SCALINGS,
+            fit_on=("train", "all"),
+            precision=PRECISIONS,
+        )
+        at_least(self, epochs=1)
 
 
 class Plan(NamedTuple):
@@ -77,8 +75,8 @@ class Plan(NamedTuple):
     """`[N, d]` float32."""
     shared: tuple[np.ndarray, np.ndarray]
     """`x` and the labels, float32, with rows and columns of zeros: what all runs share."""
-    runs: dict[str, Any]
-    """Leaves `[R, ...]`: keys, padded row indices and weights of each part, padded scaling."""
+    runs: Run
+    """Leaves `[R, ...]`: keys, padded parts and scalings."""
     facts: Facts
     test_rows_in_train: np.ndarray
     """`[R]`."""
@@ -113,10 +111,17 @@ def plan(
     x = condition(dataset.x)
     scalings = [_fit_scaling(x, part, protocol) for part in parts]
     regular = splits is None and dataset.groups is None and protocol.scheme == "folds"
-    sizes = rounded.part_sizes(dataset, parts, protocol.folds, protocol.valid_fraction, regular)
-    n_rows, n_columns = rounded.rows(len(x)), rounded.columns(x.shape[1], len(x))
-    runs = {
-        "key": jnp.stack([run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
+    sizes = padding.part_sizes(dataset, parts, protocol.folds, protocol.valid_fraction, regular)
+    n_rows, n_columns = padding.rows(len(x)), padding.columns(x.shape[1], len(x))
+    indices = {name: [getattr(part, name) for part in parts] for name in Split._fields}
+    if dataset.keep is not None:
+        sizes["withheld"] = sizes["minority"]
+        indices["withheld"] = [
+            withheld_rows(dataset.y, part, seed=s) for part, s in zip(parts, seed, strict=True)
+        ]
+    runs = Run(
+        key=jnp.stack([run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
+        **{name: _padded(rows, sizes[name]) for name, rows in indices.items()},
         **{
             name: np.stack(
                 [_zeros_after(getattr(scaling, name), n_columns) for scaling in scalings]
@@ -124,16 +129,7 @@ def plan(
             for name in Scaling._fields
             if getattr(scalings[0], name) is not None
         },
-    }
-    indices = {name: [getattr(part, name) for part in parts] for name in Split._fields}
-    if dataset.keep is not None:
-        sizes["withheld"] = sizes["minority"]
-        indices["withheld"] = [
-            withheld_rows(dataset.y, part, seed=s) for part, s in zip(parts, seed, strict=True)
-        ]
-    for name, rows in indices.items():
-        padded = [_pad(index, sizes[name]) for index in rows]
-        runs[name], runs[f"{name}_w"] = (np.stack(leaves) for leaves in zip(*padded, strict=True))
+    )
     minority = sizes["minority"]
     facts = Facts(
         features=protocol.components or n_columns,
@@ -196,17 +192,15 @@ def _fit_scaling(x, part, protocol):
     return fit_principal_axes(x[rows], scaling, protocol.components)
 
 
-def run_key(seed: int, fold: int) -> jax.Array:
-    """The random key of a run; its other random numbers all follow from it."""
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), seed), fold)
-
-
 def _zeros_after(values, size):
     """Zeros appended along the first axis."""
     return np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), values.dtype)])
 
 
-def _pad(index, size):
-    w = np.zeros(size, np.float32)
-    w[: len(index)] = 1
-    return np.pad(index, (0, size - len(index))).astype(np.int32), w
+def _padded(rows, size):
+    """Rows of each run, in lists of different lengths, as a `Part` with leaves `[R, size]`."""
+    w = np.zeros((len(rows), size), np.float32)
+    for r, numbers in enumerate(rows):
+        w[r, : len(numbers)] = 1
+    index = np.stack([np.pad(numbers, (0, size - len(numbers))) for numbers in rows])
+    return Part(index.astype(np.int32), w)

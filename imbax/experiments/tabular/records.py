@@ -1,51 +1,38 @@
 """From a cell's result to the records that are stored: test scores, curves, where points went."""
 
 import io
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from imbax.catalogue import Method
-from imbax.experiments.store import METRICS
+from imbax.experiments.lab import Cell
 from imbax.experiments.tabular.cells import CellResult
+from imbax.experiments.tabular.metrics import METRICS, score_run
 from imbax.experiments.tabular.plan import Plan
-from imbax.metrics.confusion import (
-    average_class_specific_accuracy,
-    confusion_matrix,
-    geometric_mean,
-    macro_f1,
-)
-from imbax.metrics.ranking import (
-    average_precision,
-    macro_average_precision,
-    precision_at_recall,
-    roc_auc,
-)
 
-__all__ = ["records"]
+__all__ = ["records", "rescored"]
 
 
-def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[dict[str, Any]]:
+def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
     """One record per run, as the store keeps it. Test rows are scored here, and only here."""
-    metrics, rows = _test_metrics(plan, method, result), []
+    padded, rows = plan.runs.test.w.shape[1], []
     movements = [_movement(plan, result, r) for r in range(len(plan.splits))]
     # The run whose points are kept to be drawn: the first in which they moved, if any did.
     drawn = next((r for r, (_, move, _) in enumerate(movements) if move > 0), 0)
-    held_out = not method.refits  # validation rows that were trained on say nothing
+    held_out = not cell.method.tables.refits  # validation rows that were trained on say nothing
     for r, part in enumerate(plan.splits):
         y, score = plan.dataset.y[part.test], result.test_score[r]
         start, move, outside = movements[r]
         rows.append(
             {
-                "suite": suite,
-                "dataset": plan.dataset.name,
-                "method": method.name,
+                "suite": cell.suite,
+                "dataset": cell.dataset.name,
+                "method": cell.method.name,
                 "fold": int(plan.fold[r]),
                 "seed": int(plan.seed[r]),
-                **{name: float(value[r]) for name, value in metrics.items()},
+                **_scored(y, score, bool(result.diverged[r]), padded, cell.method.tables.scores),
                 "diverged": bool(result.diverged[r]),
                 "fallback": _fallback(result, r),
                 "epoch": int(result.best_epoch[r]),
@@ -68,58 +55,34 @@ def records(plan: Plan, method: Method, result: CellResult, suite: str) -> list[
     return rows
 
 
+def rescored(rows: Sequence[dict[str, Any]], padded: int, kind: str) -> list[dict[str, Any]]:
+    """Stored records with their metrics computed anew from their labels and scores.
+
+    Args:
+      rows: records.
+      padded: length that labels and scores were padded to; shorter ones are taken as they are.
+      kind: the method's kind of scores.
+    """
+    done = []
+    for row in rows:
+        y, score = np.array(row["test_y"]), np.array(row["test_score"], np.float32)
+        score = score if len(score) == len(y) else score.reshape(len(y), -1)
+        length = max(padded, len(y))
+        done.append(row | _scored(y, score, row["diverged"], length, kind))
+    return done
+
+
+def _scored(y, score, diverged, padded, kind):
+    """The metrics of a run by name; NaN if it diverged."""
+    if diverged:
+        return dict.fromkeys(METRICS, float("nan"))
+    return score_run(y, score, padded, kind)
+
+
 def _minority(plan, rows):
     """How many rows are of the minority, or of the rarest of several classes."""
     counts = np.bincount(plan.dataset.y[rows], minlength=2)
     return int(counts[1] if plan.facts.classes == 2 else counts.min())
-
-
-def _test_metrics(plan, method, result):
-    """Each metric of the test rows, `[R]`; NaN for runs that diverged.
-
-    Run by run, so that how a sum is rounded does not depend on how many there are.
-    """
-    values = []
-    for r, score in enumerate(result.test_score):
-        w = plan.runs["test_w"][r]
-        padding = ((0, len(w) - len(score)), *[(0, 0)] * (score.ndim - 1))
-        scores = np.pad(score.astype(np.float32), padding)
-        y = plan.dataset.y[plan.runs["test"][r]].astype(np.float32)
-        if plan.facts.classes == 2:
-            found = _metrics(scores, y, w)
-        else:
-            found = _class_metrics(scores, y, w, of_logits=method.scores == "logit")
-        values.append(jax.device_get(found))
-    values = jax.tree.map(lambda *leaves: np.stack(leaves), *values)
-    nothing = np.full(len(result.diverged), np.nan)
-    return {name: np.where(result.diverged, np.nan, values.get(name, nothing)) for name in METRICS}
-
-
-@jax.jit
-def _metrics(scores, y, w):
-    values = {
-        "average_precision": average_precision(scores, y, w),
-        "roc_auc": roc_auc(scores, y, w),
-    }
-    for percent in (75, 50, 25):
-        name = f"precision_at_recall_{percent}"
-        values[name] = precision_at_recall(scores, y, w, recall=percent / 100)
-    return values
-
-
-@partial(jax.jit, static_argnames="of_logits")
-def _class_metrics(scores, y, w, of_logits):
-    """Of scores `[n, K]`."""
-    scores, classes = jax.nn.softmax(scores) if of_logits else scores, jnp.arange(scores.shape[1])
-    areas = jax.lax.map(lambda c: roc_auc(scores[:, c], (y == c).astype(w.dtype), w), classes)
-    matrix = confusion_matrix(y, scores.argmax(1), len(classes), w)
-    return {
-        "average_precision": macro_average_precision(scores, y, w),
-        "roc_auc": jnp.nanmean(areas),
-        "balanced_accuracy": average_class_specific_accuracy(matrix),
-        "g_mean": geometric_mean(matrix),
-        "macro_f1": macro_f1(matrix),
-    }
 
 
 def _curve(result, name, r, known=True):

@@ -1,18 +1,20 @@
 """A report of a suite of images: scores beside the paper's, what was made, what was mistaken."""
 
 import warnings
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
-from imbax.catalogue.images import IMAGE_METHODS
+from imbax.catalogue import names as names_of_methods
 from imbax.errors import InputError
 from imbax.experiments import store
-from imbax.experiments.images.records import SCHEMA, TESTS, unpack
+from imbax.experiments.images.metrics import TESTS
+from imbax.experiments.images.records import SCHEMA, unpack
+from imbax.experiments.run import Outcome
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count, ranking
 from imbax.reports.images import figures
@@ -26,7 +28,7 @@ from imbax.reports.images.tables import (
 from imbax.reports.tabular.report import manifests_of, plain, timings
 from imbax.reports.tabular.tables import markdown, timing_table
 
-__all__ = ["holds_images", "write_image_report"]
+__all__ = ["write", "write_image_report"]
 
 _UNLIKE = """**These results are of more than one protocol or of different images; methods should
 not be compared.** Run all of them with one command."""
@@ -41,6 +43,11 @@ recipe and other splits; `?` marks a G-mean there that no classifier can have, b
 √(ACSA)."""
 
 
+def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
+    """The report of a run of a suite."""
+    return write_image_report([out], out)
+
+
 def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     """Write ``<out>/report.md`` about the runs of all folders, with tables and figures beside it.
 
@@ -49,7 +56,7 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     folders, out = [Path(folder) for folder in folders], Path(out)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        runs = store.read(folders, schema=SCHEMA, arrays=True)
+        runs = store.read(folders, SCHEMA, arrays=True)
         provenance = store.read_provenance(folders)
     remarks = list(dict.fromkeys(str(warning.message) for warning in caught))
     if runs.empty:
@@ -93,18 +100,6 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     return path
 
 
-def holds_images(folders: Iterable[Path]) -> bool:
-    """Whether the results in the folders are of images, by the first of each; False for none.
-
-    Raises ``InputError`` where only some are.
-    """
-    first = [next(Path(folder).glob("runs/*/*/*.parquet"), None) for folder in folders]
-    kinds = {"looks" in pq.read_schema(path).names for path in first if path}
-    if len(kinds) > 1:
-        raise InputError("results of images and of tables in one report; name folders of one kind")
-    return kinds == {True}
-
-
 def _alike(provenance):
     """Whether all results of a dataset are of one protocol and of the same images."""
     seen = {(plain(one["config"]), one["dataset_facts"]["fingerprint"]) for one in provenance}
@@ -123,7 +118,7 @@ def _over_sets(scores, out):
 
 
 def _in_order(runs):
-    names = dict.fromkeys([*IMAGE_METHODS, *sorted(set(runs["method"]))])
+    names = dict.fromkeys([*names_of_methods("images"), *sorted(set(runs["method"]))])
     rank = {name: number for number, name in enumerate(names)}
     keys = runs.assign(rank=runs["method"].map(rank))
     order = keys.sort_values(["dataset", "rank", "seed", "fold"], kind="stable").index
@@ -236,7 +231,7 @@ def _stacked(lists):
 
 def _methods(provenance):
     facts = {one["method"]: one["method_facts"] for one in provenance}
-    names = [name for name in IMAGE_METHODS if name in facts] or list(facts)
+    names = [name for name in names_of_methods("images") if name in facts] or list(facts)
     table = pd.DataFrame.from_dict(facts, orient="index")
     table = table.loc[names, ["title", "paper", "kind", "sees", "note"]].rename_axis("method")
     return f"## Methods\n\n{markdown(table)}"

@@ -11,7 +11,7 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 
-from imbax.experiments.images.records import METRICS, TESTS
+from imbax.experiments.images.metrics import METRICS, TESTS
 from imbax.reports.tabular.tables import markdown
 
 __all__ = [
@@ -94,16 +94,16 @@ def score_table(summary: pd.DataFrame, dataset: str, test: str) -> str:
     table = pd.DataFrame(index=rows.index)
     table["runs"] = rows["n"].astype(str)
     for metric in METRICS:
-        table[METRICS[metric]] = [
+        table[METRICS[metric].title] = [
             _plus_minus(*pair) for pair in rows[[metric, f"{metric}_sd"]].to_numpy()
         ]
         if metric in _PRINTED and rows[f"{metric}_paper"].notna().any():
-            table[f"{METRICS[metric]} (paper)"] = [
+            table[f"{METRICS[metric].title} (paper)"] = [
                 _printed(row, metric) for _, row in rows.iterrows()
             ]
     best = pd.DataFrame(False, index=table.index, columns=table.columns)
     for metric in METRICS:
-        best[METRICS[metric]] = rows[metric] == rows[metric].max()
+        best[METRICS[metric].title] = rows[metric] == rows[metric].max()
     return f"### Scores, {test} test\n\n{markdown(table, best)}"
 
 

@@ -1,6 +1,7 @@
 """Tables and report of the suite `sine`."""
 
 import math
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import numpy as np
 import pandas as pd
 
 from imbax.experiments.provenance import environment
+from imbax.experiments.run import Outcome
 from imbax.experiments.sine.problem import METHODS, Config, Result, grid
+from imbax.experiments.sine.suite import setting_name
 from imbax.reports.sine import figures
 from imbax.reports.tabular.tables import markdown
 from imbax.statistics.ranks import compare, holm
 
-__all__ = ["runs_table", "setting_name", "summary_table", "write_sine_report"]
+__all__ = ["runs_table", "summary_table", "write", "write_sine_report"]
 
 _OURS, _FROZEN, _BASELINE = METHODS[:3]
 
@@ -29,14 +32,10 @@ All methods of a seed share the points and the initial network, and all but `the
 updates."""
 
 
-def setting_name(config: Config, base: Config) -> str:
-    """What differs from the base, or "paper"."""
-    changed = [
-        f"{field}={value}"
-        for field, value in config._asdict().items()
-        if value != getattr(base, field)
-    ]
-    return " ".join(changed) or "paper"
+def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
+    """The report of a run of the suite."""
+    results = outcome.results
+    return write_sine_report(results, next(iter(results)), out, options.command_line)
 
 
 def runs_table(results: Mapping[str, Result]) -> pd.DataFrame:

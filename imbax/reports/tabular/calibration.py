@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from imbax.experiments import store
 from imbax.experiments.tabular import padding as sizes
+from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.comparisons import count
 from imbax.reports.tabular.tables import CALIBRATION, in_order, markdown, score_table
 
@@ -35,7 +36,7 @@ _OFF = 1.5  # a mean probability further from the share than by this factor is s
 
 _RUN = ["dataset", "method", "fold", "seed"]
 _ADDED = [*CALIBRATION, "mean_probability", "minority_share"]
-_READ = pa.schema([store.SCHEMA.field(c) for c in (*_RUN, "diverged", "test_y", "test_score")])
+_READ = pa.schema([SCHEMA.field(c) for c in (*_RUN, "diverged", "test_y", "test_score")])
 
 
 def kinds_of_score(provenance: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -76,7 +77,7 @@ def with_calibration(
     """
     parts = []
     for dataset in sorted(set(runs["dataset"])):
-        rows = store.read(folders, arrays=True, dataset=dataset, schema=_READ)
+        rows = store.read(folders, _READ, arrays=True, dataset=dataset)
         of_runs = zip(probabilities(rows, kinds), rows["test_y"], strict=True)
         metrics = [_metrics(probability, y) for probability, y in of_runs]
         table = pd.DataFrame(metrics, index=rows.index, columns=_ADDED, dtype=float)
@@ -196,7 +197,7 @@ def _kind(name, facts):
     from imbax.catalogue import get, names
 
     if name in names():
-        return get(name).scores
+        return get(name).tables.scores
     return "logit" if facts["neural"] else "rank"
 
 

@@ -6,14 +6,19 @@ that of `potential`, which trained on real rows withheld from the others.
 
 import pandas as pd
 
-from imbax.experiments.store import METRICS
 from imbax.reports.comparisons import count
 from imbax.reports.tabular.tables import in_order, markdown, paper_table
 
 __all__ = ["beside_the_ceiling", "gaps"]
 
 _CEILING = "potential"
-_SHORT = dict(zip(METRICS[:5], ("AP", "AUC-ROC", "P@.75", "P@.5", "P@.25"), strict=True))
+_SHORT = {
+    "average_precision": "AP",
+    "roc_auc": "AUC-ROC",
+    "precision_at_recall_75": "P@.75",
+    "precision_at_recall_50": "P@.5",
+    "precision_at_recall_25": "P@.25",
+}
 
 
 def gaps(runs: pd.DataFrame) -> pd.DataFrame:

@@ -185,7 +185,7 @@ def convergence(rows: pd.DataFrame, path: Path) -> Path | None:
 def synthetic_points(plane: Mapping[str, np.ndarray], path: Path, title: str) -> Path:
     """Where synthetic points started and ended, on two principal axes of the training rows.
 
-    ``plane`` holds the arrays of ``store.unpack_plane``. The background is the probability of the
+    ``plane`` holds the arrays of ``schema.unpack_plane``. The background is the probability of the
     minority class on the plane itself, its 0.5 line is drawn where there is one.
     """
     figure, (ax,) = new_figure(7.2, 5.4, 1)

@@ -6,6 +6,7 @@ Markdown, so that it reads in an editor, on a code host and in a browser alike.
 import json
 import shlex
 import warnings
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import store
+from imbax.experiments.run import Outcome
+from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count
 from imbax.reports.drawing import OWN_COLOUR
@@ -30,7 +33,7 @@ from imbax.reports.tabular.conclusions import findings, further_from_paper, movi
 from imbax.reports.tabular.optimism import optimistic_page
 from imbax.reports.tabular.readings import readings_page
 
-__all__ = ["manifests_of", "plain", "timings", "write_report"]
+__all__ = ["manifests_of", "plain", "timings", "write", "write_report"]
 
 Provenance = Sequence[dict[str, Any]]
 
@@ -47,6 +50,11 @@ itself; explicit_gradient starts from the checkpoint of ce. The points are shown
 principal axes of the training rows, for the first run in which they moved."""
 
 
+def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
+    """The report of a run of a suite."""
+    return write_report([out], out, optimistic=options.selection == "optimistic")
+
+
 def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False) -> Path:
     """Write ``<out>/report.md`` about the runs of all folders, with tables and figures beside it.
 
@@ -57,7 +65,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
     folders, out = [Path(folder) for folder in folders], Path(out)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        runs, provenance = store.read(folders), store.read_provenance(folders)
+        runs, provenance = store.read(folders, SCHEMA), store.read_provenance(folders)
     remarks = list(dict.fromkeys(str(warning.message) for warning in caught))
     for remark in remarks:
         warnings.warn(remark, stacklevel=2)
@@ -261,7 +269,7 @@ def _dataset(
 ) -> str:
     methods = tables.in_order(runs["method"])
     with warnings.catch_warnings(action="ignore"):  # said once already
-        rows = store.read(folders, arrays=True, dataset=dataset)
+        rows = store.read(folders, SCHEMA, arrays=True, dataset=dataset)
     rows = rows.assign(probability=probabilities(rows, kinds))
     stem = out / "figures" / store.safe_name(dataset)
     images = {
@@ -281,7 +289,7 @@ def _dataset(
     )
     moved = rows[rows["plane"].notna() & (rows["x_synth_move"] > 0)]
     for i, method in enumerate(tables.in_order(moved["method"])):
-        plane = store.unpack_plane(moved.loc[moved["method"] == method, "plane"].iloc[0])
+        plane = unpack_plane(moved.loc[moved["method"] == method, "plane"].iloc[0])
         suffix = f"_{store.safe_name(method)}" if i else ""
         path = stem.with_name(f"{stem.name}_points{suffix}.png")
         images[f"points of {method}"] = figures.synthetic_points(

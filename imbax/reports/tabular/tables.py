@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbax.experiments.store import METRICS
+from imbax.experiments.tabular.metrics import METRICS
 from imbax.statistics.ranks import mean_ranks
 
 __all__ = [
@@ -40,6 +40,7 @@ CALIBRATION = ("brier_score", "expected_calibration_error")
 
 # What the paper is about comes first in every table and figure, other methods by name after it.
 _FIRST = ("explicit_gradient", "explicit_gradient_frozen", "ce", "ce_long")
+_FIRST_METRIC = "average_precision"
 _BESIDE_PAPER = ("ce", "explicit_gradient")
 _NOTHING = "–"
 
@@ -91,7 +92,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     the runs hold, and how many runs ``diverged``.
     """
     cells = runs.groupby(["dataset", "method"])
-    first = METRICS[0]
+    first = _FIRST_METRIC
     columns = {
         "n": cells[first].count(),
         "mean": cells[first].mean(),
@@ -122,7 +123,7 @@ def summary_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.D
     over = f"({len(full)} dataset{'' if len(full) == 1 else 's'})"
     last = {f"mean {over}": full.mean(), f"mean rank {over}": mean_ranks(scores)}
     table = pd.concat([table, pd.DataFrame(last).T.map(_number)])
-    if metric == METRICS[0]:
+    if metric == _FIRST_METRIC:
         table = _beside_paper(table, full.index, f"mean {over}")
     return table.fillna(_NOTHING).rename_axis(index="dataset", columns=None)
 
@@ -137,12 +138,12 @@ def dataset_table(runs: pd.DataFrame) -> pd.DataFrame:
     """All metrics of the runs of one dataset as text, a row per method, best first."""
     by_method = runs.groupby("method")
     cells = {m: by_method[m].agg(["mean", "std", "count", "size"]) for m in _metrics_of(runs)}
-    best_first = cells[METRICS[0]]["mean"].sort_values(ascending=False, kind="stable").index
+    best_first = cells[_FIRST_METRIC]["mean"].sort_values(ascending=False, kind="stable").index
     # Those of probabilities are small where the minority is.
     digits = {m: 4 if m in CALIBRATION else 2 for m in cells}
     table = pd.DataFrame({m: c.apply(_cell, axis=1, digits=digits[m]) for m, c in cells.items()})
     for metric in set(CALIBRATION) & set(cells):
-        without = (cells[metric]["count"] == 0) & (cells[METRICS[0]]["count"] > 0)
+        without = (cells[metric]["count"] == 0) & (cells[_FIRST_METRIC]["count"] > 0)
         table.loc[without, metric] = _NOTHING
     return table.loc[best_first].rename(columns=lambda name: name.replace("_", " "))
 
@@ -222,7 +223,7 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
 def _metrics_of(runs: pd.DataFrame) -> list[str]:
     """Those that some run has, and always the first."""
     some = [metric for metric in (*METRICS, *CALIBRATION) if metric in runs]
-    return [metric for metric in some if metric == METRICS[0] or runs[metric].notna().any()]
+    return [metric for metric in some if metric == _FIRST_METRIC or runs[metric].notna().any()]
 
 
 def _number(value: float) -> str:

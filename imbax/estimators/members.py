@@ -1,0 +1,140 @@
+"""The members of an ensemble: whose rows each trains on and validates on, and with what weights."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+from sklearn.utils.class_weight import compute_class_weight
+
+from imbax.errors import InputError
+from imbax.estimators.over_sampler import size
+from imbax.types import Part, Run
+
+__all__ = [
+    "Members",
+    "check_validation",
+    "cut_members",
+    "padded_part",
+    "resample_members",
+    "weights_of",
+]
+
+
+class Members(NamedTuple):
+    """The rows of R trainings, as the engine takes them, and what is known of them."""
+
+    shared: tuple[np.ndarray, np.ndarray]
+    """Scaled rows and internal labels, padded."""
+    runs: Run
+    """Leaves `[R, ...]`."""
+    counts: np.ndarray
+    """`[R, K]`: training rows of each internal class."""
+    prior: np.ndarray
+    """`[R, K]`: the share of each internal class in the weights that are trained on."""
+    weighted: bool
+    """Whether the user gave weights."""
+
+
+def cut_members(
+    labels: np.ndarray,
+    *,
+    n_estimators: int,
+    fold_ensemble: bool,
+    validation_fraction: float | None,
+    seed: int,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Training and validation rows of each member, stratified by `labels [n]`.
+
+    Args:
+      labels: internal classes.
+      n_estimators: number of members.
+      fold_ensemble: give each member one of `n_estimators` folds (at least 2) to validate on.
+      validation_fraction: share of rows that each member validates on; None: none.
+      seed: of the splits.
+    """
+    rows = np.arange(len(labels))
+    if fold_ensemble:
+        folds = max(n_estimators, 2)
+        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    elif validation_fraction is not None:
+        splitter = StratifiedShuffleSplit(
+            n_estimators, test_size=validation_fraction, random_state=seed
+        )
+    else:
+        return [(rows, rows[:0])] * n_estimators
+    return list(splitter.split(rows, labels))
+
+
+def resample_members(
+    X: np.ndarray,
+    labels: np.ndarray,
+    classes: np.ndarray,
+    trains: Sequence[np.ndarray],
+    sampler: Any,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """All rows, then what the sampler makes of each member's; and which rows are whose.
+
+    Args:
+      X: `[n, d]`.
+      labels: `[n]`: indices into `classes`.
+      classes: `[K]`: the user's labels.
+      trains: training rows of each member.
+      sampler: on imbalanced-learn's contract; cloned for each member.
+      seed: member r gets `seed + r`.
+    """
+    rows, numbers, whose, first = [X], [labels], [], len(X)
+    for r, train in enumerate(trains):
+        one = clone(sampler)
+        seeds = {
+            name: (seed + r) % 2**31
+            for name in one.get_params()
+            if name == "random_state" or name.endswith("__random_state")
+        }
+        x, y = one.set_params(**seeds).fit_resample(X[train], classes[labels[train]])
+        rows.append(x)
+        numbers.append(np.searchsorted(classes, y))
+        whose.append(first + np.arange(len(x)))
+        first += len(x)
+    return np.concatenate(rows), np.concatenate(numbers), whose
+
+
+def weights_of(
+    labels: np.ndarray,
+    w: np.ndarray,
+    parts: tuple[np.ndarray, np.ndarray],
+    classes: np.ndarray,
+    class_weight: Any,
+) -> list[np.ndarray]:
+    """Weights of a member's training and validation rows, of mean 1 in each part.
+
+    Args:
+      labels: `[n]`: indices into `classes`.
+      w: `[n]`: the user's weights.
+      parts: the member's training and validation rows.
+      classes: `[K]`: the user's labels.
+      class_weight: as scikit-learn takes it; "balanced" goes by the training rows.
+    """
+    y = classes[labels[parts[0]]]
+    of_class = compute_class_weight(class_weight, classes=classes, y=y)
+    weights = [w[rows] * of_class[labels[rows]] for rows in parts]
+    # Of mean 1, since synthetic rows weigh 1.
+    return [each / each.mean() if len(each) else each for each in weights]
+
+
+def padded_part(rows: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> Part:
+    """Row numbers and weights of R members, in lists of different lengths, as `[R, m]`."""
+    most = size(max(map(len, rows)))
+    index, w = (np.stack([np.pad(v, (0, most - len(v))) for v in part]) for part in (rows, weights))
+    return Part(index.astype(np.int32), w.astype(np.float32))
+
+
+def check_validation(labels, classes) -> None:
+    """InputError unless validation rows with labels 0..K-1 have some of all K `classes`."""
+    if missing := classes[np.bincount(labels, minlength=len(classes)) == 0].tolist():
+        raise InputError(
+            f"none of the rows set aside for validation is of class {missing[0]!r}; raise "
+            "validation_fraction or give more rows of it"
+        )

@@ -1,0 +1,64 @@
+"""Suites of images: their methods and protocol, as the command line changes them."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from imbax.catalogue import get, image_method, names
+from imbax.engine.vectorize import Engine
+from imbax.experiments.images.lab import ImageLab
+from imbax.experiments.images.plan import ImageProtocol
+from imbax.experiments.run import Outcome, run_cells
+from imbax.experiments.suites import Suite
+from imbax.experiments.suites.loaders import datasets_of
+
+__all__ = ["MARKER", "REFUSED", "TAKES", "check", "folder", "run"]
+
+REFUSED = ("datasets", "data", "scaling", "components", "fit_on", "n_synth", "precision")
+REFUSED += ("target", "minority", "groups", "drop")
+"""Options that do not apply."""
+TAKES = "--scale, --recipe, --imbalance, --methods, --plugin, --seeds, --folds, --epochs"
+MARKER = "looks"
+"""A column by which stored results are known to be of this kind."""
+
+
+def folder(suite: Suite, options: Namespace) -> str:
+    """Name of the folder of results by default."""
+    chosen = (options.scale, options.recipe)
+    return "_".join([suite.name, *(name for name in chosen if name in ("tiny", "full", "strong"))])
+
+
+def check(suite: Suite, options: Namespace) -> None:
+    """Raises InputError for bad options, before anything is started."""
+    _settings(suite, options)
+    if not options.plugin:
+        _methods(suite, options)
+
+
+def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
+    """Compute what is missing; `about` is for `run_cells`."""
+    seeds, protocol = _settings(suite, options)
+    lab = ImageLab(protocol, engine, out, suite.name)
+    about["required"] = True
+    methods = _methods(suite, options)
+    return run_cells(lab, datasets_of(suite, options), methods, range(seeds), **about)
+
+
+def _methods(suite, options):
+    every = [name for name in names("images") if get(name).kind != "reading"]
+    chosen = every if options.methods == ["all"] else options.methods
+    return [image_method(name) for name in chosen or suite.methods]
+
+
+def _settings(suite, options):
+    """The number of seeds and the protocol."""
+    changes = dict({"tiny": suite.tiny, "full": suite.full}.get(options.scale, {}))
+    data = ("fraction", "shrink")  # which the loader takes
+    changes = {name: value for name, value in changes.items() if name not in data}
+    defaults = {"seeds": suite.seeds, "folds": suite.folds, "epochs": suite.epochs}
+    changes = defaults | dict(suite.protocol) | changes
+    chosen = {name: getattr(options, name) for name in defaults}
+    changes |= {name: value for name, value in chosen.items() if value is not None}
+    if options.recipe == "strong":
+        changes |= suite.strong
+    return changes.pop("seeds"), ImageProtocol(**changes)

@@ -1,0 +1,100 @@
+"""Where the data of suites come from: functions that a suite names as its `loader`.
+
+Each is called as `(suite, options)`, `options` being those of the command line, and returns the
+data sets that are wanted: their names and what loads them, so that unknown names are refused at
+once.
+"""
+
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from imbax.errors import InputError, did_you_mean
+from imbax.experiments.suites import Suite
+
+__all__ = ["adult", "datasets_of", "file", "images", "imblearn27", "long_tail", "quickstart"]
+
+Loaders = list[tuple[str, Callable[[], Any]]]
+
+
+def datasets_of(suite: Suite, options: Namespace) -> Loaders:
+    """The data sets of a suite that are wanted. Raises InputError for a name it does not have."""
+    return globals()[suite.loader](suite, options)
+
+
+def quickstart(suite: Suite, options: Namespace) -> Loaders:
+    """Sets that ship with scikit-learn or are drawn."""
+    from imbax.data.tabular import quickstart
+
+    return [(name, partial(quickstart, name)) for name in _wanted(suite, options)]
+
+
+def imblearn27(suite: Suite, options: Namespace) -> Loaders:
+    """Sets of imbalanced-learn's benchmark; those that share compiled programs in succession."""
+    from imbax.data.tabular import imblearn27, imblearn27_facts
+    from imbax.experiments.tabular.padding import columns, rows
+
+    names, home = _wanted(suite, options), options.data_home
+    if not options.datasets:
+        shapes = {f.name: (columns(f.features, f.rows), rows(f.rows)) for f in imblearn27_facts()}
+        names = sorted(names, key=shapes.get)
+    return [(name, partial(imblearn27, name, data_home=home)) for name in names]
+
+
+def adult(suite: Suite, options: Namespace) -> Loaders:
+    """Adult, its minority thinned out to a ratio."""
+    from imbax.data.adult import adult
+
+    home = options.data_home
+    return [(name, partial(adult, name, data_home=home)) for name in _wanted(suite, options)]
+
+
+def long_tail(suite: Suite, options: Namespace) -> Loaders:
+    """Tables of several classes with long tails."""
+    from imbax.data.long_tail import long_tail
+
+    home = options.data_home
+    return [(name, partial(long_tail, name, data_home=home)) for name in _wanted(suite, options)]
+
+
+def file(suite: Suite, options: Namespace) -> Loaders:
+    """The user's own table."""
+    from imbax.data.files import read_table
+
+    if options.data is None:
+        raise InputError(f"suite {suite.name} needs --data FILE (and --target COLUMN)")
+    load = partial(
+        read_table,
+        options.data,
+        options.target,
+        minority=options.minority,
+        groups=options.groups,
+        drop=options.drop,
+    )
+    return [(options.data.stem, load)]
+
+
+def images(suite: Suite, options: Namespace) -> Loaders:
+    """Images with each imbalance that is asked for, as `--scale` shrinks them."""
+    from imbax.data.images import images, shrunk
+    from imbax.data.imbalance import recounted
+
+    scale = suite.tiny if options.scale == "tiny" else {}
+    fraction, factor = scale.get("fraction", 1.0), scale.get("shrink", 1)
+
+    def load(name, kind):
+        return shrunk(recounted(images(name, options.data_home), kind, fraction), factor)
+
+    kinds = options.imbalance or ["paper"]
+    return [(name, partial(load, name, kind)) for name in suite.datasets for kind in kinds]
+
+
+def _wanted(suite: Suite, options: Namespace) -> Sequence[str]:
+    """The names asked for, or all."""
+    for name in options.datasets or ():
+        if name not in suite.datasets:
+            raise InputError(
+                f"suite {suite.name} has no data set {name!r}{did_you_mean(name, suite.datasets)}"
+            )
+    return options.datasets or suite.datasets

@@ -1,0 +1,145 @@
+"""An epoch's batches as the steps of a loop: shuffled, or balanced over classes.
+
+A batch is row numbers with targets and weights; padding has weight 0. Draws go by the number of a
+row among those with weight, so padding changes no run.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from imbax.losses.by_class import class_counts
+from imbax.types import Rows, check_rows
+
+__all__ = [
+    "Minibatches",
+    "balanced_draws",
+    "balanced_minibatches",
+    "each_batch",
+    "random_order",
+    "shuffled_minibatches",
+]
+
+
+class Minibatches(NamedTuple):
+    """An epoch's batches; padding has weight 0, and a batch may be all padding."""
+
+    row: jax.Array
+    """Row numbers `[steps, batch]` of the shared matrix."""
+    y: jax.Array
+    """`[steps, batch]`."""
+    w: jax.Array
+    """`[steps, batch]`."""
+
+
+def random_order(key: jax.Array, w: jax.Array) -> jax.Array:
+    """A random order `[n]` of positions in which those of weight 0 come last.
+
+    A row's random bits go by its number among the rows with weight, so that padding, wherever it
+    stands and however long it is, changes no run. Up to 65,536 rows, 15 random bits and the
+    position share one integer, because a sort of plain integers is many times faster on CPU than
+    one that carries the positions along; rows that share all 15 bits stay in order of position.
+    """
+    chex.assert_rank(w, 1, custom_message="random_order: w must be [n]")
+    n = w.shape[0]
+    number = jnp.maximum(jnp.cumsum(w > 0) - 1, 0)
+    bits = jax.random.bits(key, (n,), jnp.uint32)[number] >> 1
+    last = jnp.uint32(1 << 31)
+    if n <= 1 << 16:
+        bits = (bits & jnp.uint32(0x7FFF0000)) | jnp.arange(n, dtype=jnp.uint32)
+        ordered = jnp.sort(jnp.where(w > 0, bits, bits | last))
+        return (ordered & jnp.uint32(0xFFFF)).astype(jnp.int32)
+    return jnp.argsort(jnp.where(w > 0, bits, last))
+
+
+def shuffled_minibatches(
+    key: jax.Array, rows: Rows, batch_size: int, most: int | None = None
+) -> Minibatches:
+    """Every row once, in random order, or the first `most` of that order.
+
+    The steps are those of `n` padded rows, or of `most`.
+    """
+    check_rows(rows, "shuffled_minibatches")
+    n = min(rows.w.shape[0], most or rows.w.shape[0])
+    steps = -(-n // batch_size)
+    filler = steps * batch_size - n
+    order = random_order(key, rows.w)[:n]
+    w = jnp.pad(rows.w[order], (0, filler))
+    row = rows.index[jnp.pad(order, (0, filler))]
+    return Minibatches(*(leaf.reshape(steps, batch_size) for leaf in (row, rows.targets(row), w)))
+
+
+def each_batch(
+    step: Callable[[Any, jax.Array, Minibatches], tuple[Any, Any]], carry: Any, batches: Minibatches
+) -> tuple[Any, Any]:
+    """Take a step with each batch that has rows; those that are all padding must come last.
+
+    They cost nothing where runs are taken in turn, so that shapes may be rounded up freely.
+
+    Args:
+      step: `(carry, number, batch) -> (carry, values)` of one batch: its leaves are `[batch]`.
+      carry: what the first step gets.
+      batches: an epoch's.
+
+    Returns:
+      The last step's carry, and the mean over steps of each value, by the weight of their rows.
+    """
+    step = jax.jit(step, inline=True)  # traced once, for its shapes and in the loop alike
+    weight = batches.w.sum(1)
+    pick = lambda number: jax.tree.map(lambda leaf: leaf[number], batches)  # noqa: E731
+
+    def body(number, state):
+        carry, sums = state
+        carry, values = step(carry, number, pick(number))
+        add = lambda total, value: total + weight[number] * value  # noqa: E731
+        return carry, jax.tree.map(add, sums, values)
+
+    _, values = jax.eval_shape(step, carry, 0, pick(0))
+    zeros = jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), values)
+    carry, sums = jax.lax.fori_loop(0, (weight > 0).sum(), body, (carry, zeros))
+    return carry, jax.tree.map(lambda total: total / weight.sum(), sums)
+
+
+def balanced_draws(
+    rows: Rows, batch_size: int, classes: int = 2
+) -> Callable[[jax.Array], jax.Array]:
+    """`key -> positions [batch_size]` of rows, as many of each class, the last classes first.
+
+    Rows are drawn with replacement within their class, in place of a class without rows among all.
+    """
+    check_rows(rows, "balanced_draws")
+    # Positions sorted by class, the minority first, then padding.
+    y = rows.y.astype(jnp.int32)
+    group = jnp.argsort(jnp.where(rows.w > 0, classes - 1 - y, classes), stable=True)
+    counts = class_counts(classes - 1 - y, rows.w, classes)
+    end, some = jnp.cumsum(counts), counts > 0
+    first, end = jnp.where(some, end - counts, 0), jnp.where(some, end, counts.sum())
+    cuts = [batch_size * c // classes for c in range(classes + 1)]
+
+    def draw(key):
+        keys = jax.random.split(key, classes)
+        drawn = [
+            jax.random.randint(keys[c], (cuts[c + 1] - cuts[c],), first[c], end[c])
+            for c in range(classes)
+        ]
+        return group[jnp.concatenate(drawn)]
+
+    return draw
+
+
+def balanced_minibatches(
+    key: jax.Array, rows: Rows, batch_size: int, classes: int = 2
+) -> Minibatches:
+    """As many steps as `shuffled_minibatches` has, each drawn by `balanced_draws`.
+
+    Steps beyond those that the run's own rows would fill have weight 0.
+    """
+    draw = balanced_draws(rows, batch_size, classes)
+    steps = jnp.arange(-(-rows.w.shape[0] // batch_size))
+    row = rows.index[jax.vmap(lambda step: draw(jax.random.fold_in(key, step)))(steps)]
+    used = steps * batch_size < (rows.w > 0).sum()
+    w = jnp.broadcast_to(used[:, None], row.shape).astype(rows.w.dtype)
+    return Minibatches(row, rows.targets(row), w)
