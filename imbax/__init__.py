@@ -4,7 +4,10 @@ The names below load on first use, so that `import imbax` costs nothing and pull
 scikit-learn, pandas nor matplotlib.
 """
 
+import sys
 from importlib import import_module
+
+from imbax.aliases import Finder
 
 __version__ = "0.1.0"
 
@@ -21,15 +24,18 @@ _HOME = {
     "Facts": "catalogue",
     "GAMO": "estimators.gamo",
     "ImbalancedMLPClassifier": "estimators.imbalanced_mlp",
+    "Generator": "methods.generator",
     "InputError": "errors",
     "MCCCR": "estimators.mc_ccr",
     "MCRBO": "estimators.mc_rbo",
     "MESAClassifier": "estimators.mesa",
     "MetaWeightNetClassifier": "estimators.meta_weight_net",
     "Network": "types",
+    "OnImages": "catalogue",
     "OuterGradient": "bilevel.gradients",
     "Problem": "types",
     "Program": "training",
+    "Resampled": "types",
     "Rows": "types",
     "SMOTE": "estimators.smote",
     "SUGAR": "estimators.sugar",
@@ -39,9 +45,9 @@ _HOME = {
     "average_precision": "metrics.ranking",
     "bilevel_gradient": "bilevel.gradients",
     "brier_score": "metrics.calibration",
-    "evaluate": "experiments.run",
+    "evaluate": "results.evaluate",
     "expected_calibration_error": "metrics.calibration",
-    "explicit_gradient": "methods.explicit_gradient",
+    "explicit_gradient": "methods.explicit_gradient:program",
     "inner_update": "bilevel.gradients",
     "mlp": "networks.mlp",
     "one_shot": "training",
@@ -51,7 +57,7 @@ _HOME = {
     "roc_auc": "metrics.ranking",
     "rows": "types",
     "search": "results.search",
-    "supervised": "methods.supervised",
+    "supervised": "methods.supervised:program",
     "train": "training",
     "use_cpu_cores": "engine.devices",
 }
@@ -62,8 +68,12 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module 'imbax' has no attribute {name!r}")
-    return getattr(import_module(f"imbax.{_HOME[name]}"), name)
+    module, _, attribute = _HOME[name].partition(":")
+    return getattr(import_module(f"imbax.{module}"), attribute or name)
 
 
 def __dir__():
     return [*__all__, "__version__"]
+
+
+sys.meta_path.append(Finder())  # behind all others: only what has moved comes to it

@@ -89,12 +89,12 @@ def each_batch(
     """
     step = jax.jit(step, inline=True)  # traced once, for its shapes and in the loop alike
     weight = batches.w.sum(1)
-    pick = lambda number: jax.tree.map(lambda leaf: leaf[number], batches)  # noqa: E731
+    pick = lambda number: jax.tree.map(lambda leaf: leaf[number], batches)
 
     def body(number, state):
         carry, sums = state
         carry, values = step(carry, number, pick(number))
-        add = lambda total, value: total + weight[number] * value  # noqa: E731
+        add = lambda total, value: total + weight[number] * value
         return carry, jax.tree.map(add, sums, values)
 
     _, values = jax.eval_shape(step, carry, 0, pick(0))

@@ -159,7 +159,7 @@ def advance(
             better = score > progress.best_score
             if program.checkpoint != "best":
                 better |= (score == progress.best_score) | (program.checkpoint == "last")
-        choose = lambda new, old: jnp.where(better, new, old)  # noqa: E731
+        choose = lambda new, old: jnp.where(better, new, old)
         progress = Progress(
             state,
             jax.tree.map(choose, fit, progress.best),

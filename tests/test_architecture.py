@@ -1,6 +1,8 @@
-"""The house rules: layers, no cycles, light imports."""
+"""The house rules: layers of folders, no cycles, light imports, files of a readable size."""
 
 import ast
+import functools
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -9,119 +11,141 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "imbax"
 
-# A module imports only from lines above its own. `data` sees nothing of the core but `errors`.
+# A folder, or a file at the top, imports only from the lines above its own.
 LAYERS = (
-    ("errors",),
-    ("divided",),
-    ("types",),
-    ("losses", "metrics", "calibration", "confusion", "neighbors", "rowwise", "density"),
-    ("class_losses", "precision"),
-    ("networks.layers", "networks.convolution"),
-    ("networks.mlp", "networks.normalized"),
-    ("networks.autoencoder", "networks.bagan", "networks.convex_mixer", "networks.resnet"),
-    ("networks.deep_cross", "networks.bridge"),
-    ("networks.tabular_gan",),
-    ("training", "bilevel"),
-    ("methods.duplicate", "methods.potential", "methods.refit"),
-    ("methods.meta_training",),
-    ("methods.smote",),
-    (
-        "methods.adasyn",
-        "methods.borderline_smote",
-        "methods.class_smote",
-        "methods.random_under",
-        "methods.sugar",
-    ),
-    ("methods.class_duplicate", "methods.codes", "methods.generator", "methods.points"),
-    ("methods.class_rows",),
-    ("methods.amdo", "methods.mc_ccr", "methods.mc_rbo"),
-    ("methods.image_classifier", "methods.image_rows"),
-    ("methods.cwgan", "methods.supervised", "methods.explicit_gradient"),
-    ("methods.bagan", "methods.deepsmote", "methods.gamo"),
-    ("methods.meta_weight_net", "methods.l2rw", "methods.metabalance", "methods.mesa"),
-    ("methods.loss_methods", "methods.image_generators", "methods.latent_explicit_gradient"),
-    ("methods.image_methods",),
-    ("methods.registry",),
-    ("methods.table_rows",),
-    ("methods.builtin",),
+    ("errors", "aliases", "sharding"),
+    ("types", "metrics"),
+    ("neighbors",),
+    ("losses", "networks"),
+    ("minibatches", "bilevel"),
+    ("training",),
     ("methods",),
-    ("devices",),
-    ("vectorize",),
-    ("programs",),
-    ("data",),
+    ("engine",),
+    ("catalogue",),
+    ("data", "statistics"),
     ("estimators",),
     ("experiments",),
-    ("listings", "bench", "arguments", "session"),
+    ("reports",),
+    ("results",),
+    ("bench",),
     ("cli",),
 )
-# Within these, modules import each other, without cycles.
-FREE_INSIDE = ("data", "estimators", "experiments", "bench")
+# The core ends with the engine: what is above `catalogue`.
+CORE = {name for names in LAYERS[:8] for name in names}
+# Folders that see nothing of the core but these.
+APART = {"data": {"errors"}, "statistics": {"errors"}}
+# Methods that are made of other methods by definition; all others import none.
+MADE_OF = {
+    "borderline_smote": {"smote"},
+    "adasyn": {"smote"},
+    "deepsmote": {"smote"},
+    "latent_explicit_gradient": {"deepsmote", "smote", "explicit_gradient", "supervised"},
+}
+# Longer than others, each for a reason.
+LONG = {
+    "engine/vectorize.py": "one class: devices, memory and compilation of runs as an axis",
+    "methods/bagan.py": "an autoencoder and a GAN that only make sense together",
+    "methods/explicit_gradient.py": "the paper's algorithm with all its readings, in one place",
+}
 
 
+@functools.cache
 def modules():
+    found = {}
     for path in PACKAGE.rglob("*.py"):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        name = name.removesuffix(".__init__").removesuffix("__init__")
-        yield name, path
+        found[name.removesuffix(".__init__").removesuffix("__init__")] = path
+    return found
 
 
-def imports(path):
-    """Names below `imbax` that a file imports, at the top or inside functions."""
-    for node in ast.walk(ast.parse(path.read_text())):
+@functools.cache
+def imports(name):
+    """The modules of imbax that a module imports, at the top or inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(modules()[name].read_text())):
         if isinstance(node, ast.Import):
-            found = [alias.name for alias in node.names]
+            named = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             # `from imbax.experiments import store` may name modules.
-            found = [f"{node.module}.{alias.name}" for alias in node.names]
+            named = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        for name in found:
-            if name.startswith("imbax."):
-                yield owner(name.removeprefix("imbax."))
+        found |= {owner(n.removeprefix("imbax.")) for n in named if n.startswith("imbax.")}
+    return found - {"", name}
 
 
 def owner(name):
     """The module that a dotted name lies in."""
-    known = {module for module, _ in modules()}
-    while name and name not in known:
+    while name and name not in modules():
         name = name.rpartition(".")[0]
     return name
 
 
+def room(name):
+    return name.split(".")[0]
+
+
 def layer(name):
     for number, members in enumerate(LAYERS):
-        for member in members:
-            if name == member or (member in FREE_INSIDE and name.startswith(f"{member}.")):
-                return number
+        if room(name) in members:
+            return number
     raise AssertionError(f"{name} has no place in the layers")
 
 
-@pytest.mark.parametrize(("name", "path"), sorted(modules()), ids=lambda value: str(value)[-40:])
-def test_imports_only_from_layers_above(name, path):
-    if not name:
-        return  # the face of the package loads every name lazily
-    for other in imports(path):
-        if not other:
+@pytest.mark.parametrize("name", sorted(name for name in modules() if name))
+def test_imports_only_from_layers_above(name):
+    for other in imports(name):
+        if room(other) == room(name):
             continue
-        same_room = name.split(".")[0] == other.split(".")[0] and name.split(".")[0] in FREE_INSIDE
-        assert same_room or layer(other) < layer(name), f"{name} imports {other}"
-        if name.startswith("data"):
-            assert other == "errors" or other.startswith("data"), f"{name} imports {other}"
+        assert layer(other) < layer(name), f"{name} imports {other}"
+        if room(name) in APART:
+            assert room(other) in APART[room(name)], f"{name} imports {other}"
 
 
 def test_no_cycles():
-    graph = {name: set(imports(path)) - {name, ""} for name, path in modules()}
+    # The face of a package names what lies in it.
+    graph = {name: imports(name) for name in modules() if not is_face(name)}
     while graph:
         leaves = {name for name, others in graph.items() if not others & set(graph)}
         assert leaves, f"a cycle among {sorted(graph)}"
         graph = {name: others for name, others in graph.items() if name not in leaves}
 
 
+def is_face(name):
+    return modules()[name].name == "__init__.py"
+
+
+def methods():
+    """Modules that hold a method: a program, a sampler, or a generator."""
+    contract = {"program", "sample", "generator"}
+    for name, path in modules().items():
+        if room(name) == "methods":
+            names = {getattr(node, "name", "") for node in ast.parse(path.read_text()).body}
+            if contract & names:
+                yield name.removeprefix("methods.")
+
+
+def test_methods_import_only_those_they_are_made_of():
+    known = set(methods())
+    assert {"smote", "supervised", "deepsmote", "gamo"} <= known
+    for name in known:
+        others = {other.removeprefix("methods.") for other in imports(f"methods.{name}")}
+        assert others & known == MADE_OF.get(name, set()), name
+
+
+def test_methods_are_at_most_five_imports_deep():
+    @functools.cache
+    def depth(name):
+        inside = [other for other in imports(name) if room(other) == "methods"]
+        return 1 + max((depth(other) for other in inside if not is_face(other)), default=0)
+
+    assert max(depth(name) for name in modules() if room(name) == "methods") <= 5
+
+
 def test_core_needs_only_the_core_packages():
     allowed = {"jax", "flax", "optax", "chex", "numpy", "imbax"} | sys.stdlib_module_names
-    core = {module for members in LAYERS[: layer("vectorize") + 1] for module in members}
-    for name, path in modules():
-        if name not in core:
+    for name, path in modules().items():
+        if room(name) not in CORE:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             names = []
@@ -132,18 +156,49 @@ def test_core_needs_only_the_core_packages():
             assert {n.split(".")[0] for n in names} <= allowed, (name, names)
 
 
+def test_data_and_statistics_need_no_jax():
+    for name, path in modules().items():
+        if room(name) in APART:
+            assert "import jax" not in path.read_text(), name
+
+
+def test_files_have_a_readable_size():
+    lines = {
+        path.relative_to(PACKAGE).as_posix(): len(path.read_text().splitlines())
+        for path in modules().values()
+    }
+    assert statistics.median(lines.values()) < 120
+    assert {file for file, number in lines.items() if number > 350} <= set(LONG)
+    assert len(LONG) <= 3
+    for folder in PACKAGE.rglob("experiments/**/"):
+        assert len(list(folder.glob("*.py"))) <= 15, folder
+
+
 @pytest.mark.parametrize(
     ("code", "heavy"),
     [
         ("import imbax", ("jax", "sklearn", "pandas", "matplotlib")),
         ("import imbax; imbax.outer_gradient", ("sklearn", "pandas", "matplotlib")),
         ("import imbax; imbax.register", ("sklearn", "pandas", "matplotlib")),
+        ("import imbax.methods.smote", ("sklearn", "pandas", "imbax.catalogue", "imbax.engine")),
+        ("import imbax.statistics.ranks", ("jax",)),
     ],
 )
 def test_imports_stay_light(code, heavy):
     check = f"{code}\nimport sys\nsys.exit(' '.join(m for m in {heavy!r} if m in sys.modules) or 0)"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["smote", "amdo", "supervised", "gamo", "deepsmote"])
+def test_a_method_loads_no_other(name):
+    code = (
+        f"import sys, imbax.methods.{name}\n"
+        "print(*(m.split('.')[2] for m in sys.modules if m.startswith('imbax.methods.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    loaded = set(done.stdout.split()) & set(methods())
+    assert loaded == {name} | MADE_OF.get(name, set()), done.stderr
 
 
 def test_every_public_name_loads():
@@ -153,3 +208,19 @@ def test_every_public_name_loads():
         assert getattr(imbax, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         imbax.nothing  # noqa: B018
+
+
+def test_old_module_paths_lead_to_the_new_ones():
+    import importlib
+
+    import imbax
+    from imbax.aliases import MOVED
+
+    for old, new in MOVED.items():
+        sys.modules.pop(f"imbax.{old}", None)
+        with pytest.warns(DeprecationWarning, match=f"imbax.{new}"):
+            module = importlib.import_module(f"imbax.{old}")
+        home = importlib.import_module(f"imbax.{new}")
+        for name in getattr(home, "__all__", ()):
+            assert getattr(module, name) is getattr(home, name)
+    assert imbax.methods.get("ce") is imbax.catalogue.get("ce")

@@ -99,7 +99,7 @@ def _matmul(size, devices, precision):
     product = Vectorized(lambda _, a: jnp.matmul(a, a, precision=precision), devices=devices)
     a = jax.random.normal(jax.random.key(0), (len(devices), size, size))
     a = product((), a)  # a result lies where the next call expects it: nothing is copied
-    call = lambda: jax.block_until_ready(product((), a))  # noqa: E731
+    call = lambda: jax.block_until_ready(product((), a))
     call()
     return Workload(call, operations=2.0 * size**3 * len(devices))
 

@@ -40,13 +40,8 @@ from imbax.bilevel.row_independence import rows_are_independent
 from imbax.losses.per_example import weighted_mean
 from imbax.types import Batch, LossFn, Params, Variables
 
-__all__ = [
-    "BilevelGradient",
-    "OuterGradient",
-    "bilevel_gradient",
-    "inner_update",
-    "outer_gradient",
-]
+__all__ = ["BilevelGradient", "OuterGradient", "bilevel_gradient", "inner_update"]
+__all__ += ["outer_gradient"]
 
 
 class BilevelGradient(NamedTuple):
@@ -209,7 +204,7 @@ def bilevel_gradient(
 
 def _unrolled(moving, fixed, params, meta, step_size, num_steps, outer_loss_fn):
     def loss_at(params, meta):
-        inner_loss = lambda theta, m: moving(theta, m) + fixed(theta)  # noqa: E731
+        inner_loss = lambda theta, m: moving(theta, m) + fixed(theta)
         adapted = _adapted(inner_loss, params, meta, step_size, num_steps)
         return outer_loss_fn(adapted), adapted
 
@@ -247,7 +242,7 @@ def _parts(loss_fn, params, synth, batch):
     Rows that are independent part company: only the synthetic ones are differentiated twice.
     Otherwise everything is in the first part.
     """
-    alone = lambda x, y: loss_fn(params, x, y)  # noqa: E731
+    alone = lambda x, y: loss_fn(params, x, y)
     if batch is None or not rows_are_independent(alone, synth.x, synth.y):
         return _inner_loss(loss_fn, synth, batch), None
     weight = synth.w.sum() + batch.w.sum()

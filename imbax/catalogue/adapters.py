@@ -22,7 +22,7 @@ from imbax.methods.refit import refit
 from imbax.methods.sampling import Sizes, by_class, classes_of, smaller_classes
 from imbax.minibatches import balanced_minibatches
 from imbax.training import Program
-from imbax.types import Problem, Resampled, Rows
+from imbax.types import Problem, Resampled, Rows, rows
 
 __all__ = [
     "add_images",
@@ -120,8 +120,11 @@ def gamo_on_tables(facts: Facts):
 
 def add_images(sample, key, train: Rows, facts: ImageFacts, generator, fitted) -> Resampled:
     """The images and those that a sampler adds, with values in [-1, 1]."""
-    wanted = jnp.array(facts.wanted)
-    return _in_range(sample(key, train, wanted, _sizes_of_images(facts)))
+    scaled, wanted = rows(*train.all()), jnp.array(facts.wanted)  # scaled once, not at each use
+    made = _in_range(sample(key, scaled, wanted, _sizes_of_images(facts)))
+    n = len(scaled.data)
+    own, new = train.index[jnp.minimum(made.index, n - 1)], len(train.data) + made.index - n
+    return made._replace(index=jnp.where(made.index < n, own, new))
 
 
 def generate_images(

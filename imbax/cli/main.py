@@ -45,17 +45,17 @@ def _run(options):
     where = (options.coordinator, options.processes, options.process)
     if not options.distributed and where != (None, None, None):
         raise InputError("--coordinator, --processes and --process need --distributed")
-    if options.profile is not None:
-        _check_writable(options.profile, "--profile")
 
     experiment, report = (import_module(f"imbax.{name}") for name in _KINDS[suite.kind])
     _refuse(suite, options, experiment.REFUSED, experiment.TAKES)
+    if options.profile is not None:
+        _check_writable(options.profile, "--profile")
     _check_plugins(options.plugin)
     experiment.check(suite, options)
     out = options.out or Path("results") / experiment.folder(suite, options)
     _check_writable(out)
-    if any(out.glob("runs/*/*/*.parquet")) and _kind_of([out]) != suite.kind:
-        kind = "images" if suite.kind != "images" else "tables"
+    if experiment.MARKER is not None and _kind_of([out], suite.kind) != suite.kind:
+        kind = "tables" if suite.kind == "images" else "images"
         raise InputError(f"{out} holds results of {kind}; name another folder with --out")
 
     from imbax.cli import session
@@ -81,8 +81,8 @@ def _refuse(suite, options, names, taken):
             raise InputError(f"--{flag} does not apply to suite {suite.name}; it takes {taken}")
 
 
-def _kind_of(folders):
-    """The kind of experiment whose results lie in the folders, "tabular" if there are none.
+def _kind_of(folders, absent="tabular"):
+    """The kind of experiment whose results lie in the folders, `absent` if there are none.
 
     Raises ``InputError`` where they are of several kinds.
     """
@@ -94,7 +94,7 @@ def _kind_of(folders):
     }
     if len(kinds) > 1:
         raise InputError("results of images and of tables in one report; name folders of one kind")
-    return next(iter(kinds), "tabular")
+    return next(iter(kinds), absent)
 
 
 def _check_writable(folder, option="--out"):

@@ -187,7 +187,7 @@ def image_splits(
             f"at least {FOLDS}"
         )
     beside = there * (FOLDS - 1) // FOLDS
-    rows_of = lambda c: _shuffled(np.flatnonzero(y[:pool] == c), seed, c)  # noqa: E731
+    rows_of = lambda c: _shuffled(np.flatnonzero(y[:pool] == c), seed, c)
     if images.y_test is not None and (beside < wanted).any():
         official, tests = (
             np.bincount(part, minlength=len(wanted)) for part in (images.y, images.y_test)

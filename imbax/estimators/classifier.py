@@ -117,7 +117,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         members = self._members(X, labels, w, sample_weight is not None)
         self._params, curves, trained = self._learn(members, before)
         self._keep(curves)
-        log = lambda prior: np.log(np.maximum(prior, np.finfo(np.float32).tiny))  # noqa: E731
+        log = lambda prior: np.log(np.maximum(prior, np.finfo(np.float32).tiny))
         self._shift = log(prior) - log(trained)
         return self
 
@@ -239,7 +239,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _with(self, members, hparams, params=None):
         """The members' runs with numbers, and parameters to start from."""
         number = len(members.counts)
-        each = lambda v: np.broadcast_to(np.float32(v), (number, *np.shape(v)))  # noqa: E731
+        each = lambda v: np.broadcast_to(np.float32(v), (number, *np.shape(v)))
         return members.runs._replace(hparams=jax.tree.map(each, hparams), params=params)
 
     def _least_epochs(self):

@@ -36,7 +36,7 @@ class GeneratorSampler(OverSampler):
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "verbose": ["verbose"],
     }
-    _core: ModuleType
+    _core: ClassVar[ModuleType]
     # Attributes, arrays, that are saved beside the networks.
     _arrays: ClassVar[tuple[str, ...]] = ()
 
@@ -117,7 +117,8 @@ class GeneratorSampler(OverSampler):
         given, train = self._given(), rows(*padded(x, self._y))
         key = stream(self._seed, FIT)
         state, self.loss_curve_ = _init(*given, key, train), []
-        for number in range(self._config().epochs):
+        build, *options = given
+        for number in range(build(*options).epochs):
             state, loss = _epoch(*given, key, state, train)
             if np.isnan(loss):  # has stopped, or failed
                 break
@@ -142,9 +143,12 @@ class GeneratorSampler(OverSampler):
         """The training rows, for a core that samples from them; here none."""
         return rows(*padded(np.zeros((0, math.prod(self.scale_.shape)), np.float32), self._y[:0]))
 
+    def _hparams(self):
+        """The method's, of what was given to fit."""
+        return self._core.Hparams(self.learning_rate_init)
+
     def _given(self):
-        hparams = self._core.Hparams(self.learning_rate_init)
-        return self._core.generator, self._config(), jax.tree.map(jnp.float32, hparams)
+        return self._core.generator, self._config(), jax.tree.map(jnp.float32, self._hparams())
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -68,5 +68,5 @@ class SMOTE(MixedOverSampler):
         return {"k_neighbors": self.k_neighbors}
 
     def _draw(self, key, x, number):
-        made = super()._draw(key, self._weighted(x, self._y), number)
-        return self._voted(made, x, self.k_neighbors)
+        x = self._weighted(x, self._y)
+        return self._voted(super()._draw(key, x, number), x, self.k_neighbors)

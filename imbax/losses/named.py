@@ -36,6 +36,11 @@ class NamedLoss(NamedTuple):
     probabilities are trained for; None: it does not."""
 
 
+def cross_entropy(context: Context) -> Loss:
+    """`per_example.cross_entropy`."""
+    return per_example.cross_entropy
+
+
 def focal(context: Context) -> Loss:
     """`per_example.focal`."""
     return partial(per_example.focal, **context.hparams)
@@ -96,7 +101,7 @@ def _weighted_prior(counts, *, beta):
 
 
 NAMED: dict[str, NamedLoss] = {
-    "ce": NamedLoss("Cross-entropy", lambda context: per_example.cross_entropy, {}),
+    "ce": NamedLoss("Cross-entropy", cross_entropy, {}),
     "focal": NamedLoss(
         "Focal loss", focal, {"gamma": 2.0}, "Lin et al. 2018", "γ = 2, no class weight"
     ),

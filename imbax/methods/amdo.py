@@ -97,7 +97,7 @@ def sample(
         at = pick(jax.random.uniform(choosing), chance[c, -1])
         kind = jax.random.normal
         if reference:
-            kind = lambda *given: jax.random.uniform(*given, minval=-1)  # noqa: E731
+            kind = lambda *given: jax.random.uniform(*given, minval=-1)
         return jnp.searchsorted(chance[c], at, side="right"), kind(pointing, x.shape[1:], x.dtype)
 
     made, base = jax.lax.map(block, jnp.arange(sizes.max_synth // _BLOCK + classes))

@@ -152,7 +152,7 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
       What makes images, and each epoch's mean loss `[epochs]`; see `epoch`.
     """
     check_rows(train, "bagan")
-    one_more = lambda state, _: epoch(key, config, hparams, state, train)  # noqa: E731
+    one_more = lambda state, _: epoch(key, config, hparams, state, train)
     state, losses = jax.lax.scan(one_more, init(key, config, hparams), length=config.epochs)
     return finish(state), losses
 
@@ -211,7 +211,7 @@ def epoch(
 
     static = {"nets": nets, "config": config, "hparams": hparams}
     first = passing(lambda *args: autoencoder_step(*args, **static))
-    over = lambda carry: (hand_over(nets, config, carry[0], train), carry[1])  # noqa: E731
+    over = lambda carry: (hand_over(nets, config, carry[0], train), carry[1])
     second = passing(lambda *args: gan_step(*args, there, **static))
     with jax.default_matmul_precision("float32"):
         middle = config.autoencoder_epochs
@@ -293,15 +293,13 @@ def gan_step(
     x = jnp.concatenate([batch.x, fakes])
     y = jnp.pad(batch.y, (0, config.fakes), constant_values=config.classes)
     w = jnp.append(batch.w, jnp.full(config.fakes, batch.w.mean()))
-    loss = lambda judge: judged(nets, judge, dropping, x, y, w)  # noqa: E731
+    loss = lambda judge: judged(nets, judge, dropping, x, y, w)
     first, gradient = jax.value_and_grad(loss)(state.discriminator)
     judge, of_judge = _follow(hparams, gradient, of_judge, state.discriminator)
 
     c, z = _codes(of_codes, state.now, there, config.batch_size + config.fakes)
-    made = lambda params: nets.generator.apply(params, {}, z)[0]  # noqa: E731
-    loss = lambda params: judged(  # noqa: E731
-        nets, judge, more_dropping, made(params), c, jnp.ones(len(c))
-    )
+    made = lambda params: nets.generator.apply(params, {}, z)[0]
+    loss = lambda params: judged(nets, judge, more_dropping, made(params), c, jnp.ones(len(c)))
     second, gradient = jax.value_and_grad(loss)(params)
     params, of_generator = _follow(hparams, gradient, of_generator, params)
 

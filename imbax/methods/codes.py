@@ -80,13 +80,13 @@ def recalibrated(
 
 def encoded(nets: Autoencoder, fitted: Fitted, x: jax.Array, block: int = 100) -> jax.Array:
     """Codes `[n, latent]` of images `[n, h, w, c]` in [-1, 1], so many at a time."""
-    apply = lambda x: nets.encoder.apply(fitted.params[0], fitted.stats[0], x)[0]  # noqa: E731
+    apply = lambda x: nets.encoder.apply(fitted.params[0], fitted.stats[0], x)[0]
     return jax.lax.map(lambda one: apply(one[None])[0], x, batch_size=block)
 
 
 def decoded(nets: Autoencoder, fitted: Fitted, z: jax.Array, block: int = 100) -> jax.Array:
     """Images `[n, h, w, c]` in [-1, 1] of codes `[n, latent]`, so many at a time."""
-    apply = lambda z: nets.decoder.apply(fitted.params[1], fitted.stats[1], z)[0]  # noqa: E731
+    apply = lambda z: nets.decoder.apply(fitted.params[1], fitted.stats[1], z)[0]
     return jax.lax.map(lambda one: apply(one[None])[0], z, batch_size=block)
 
 

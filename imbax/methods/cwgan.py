@@ -185,7 +185,7 @@ def critic_step(
     def objective(params):
         both = jnp.concatenate([real, fake]), jnp.tile(batch.y, 2)
         of_real, of_fake = criticised(nets, params, *both).reshape(2, n)
-        critic = lambda x: criticised(nets, params, x, batch.y)  # noqa: E731
+        critic = lambda x: criticised(nets, params, x, batch.y)
         penalty = gradient_penalty(critic, u * real + (1 - u) * fake)
         return of_fake.mean() - of_real.mean() + config.penalty * penalty
 

@@ -155,7 +155,7 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
       loss `[epochs]`, NaN once training has stopped.
     """
     check_rows(train, "deepsmote")
-    one_more = lambda state, _: epoch(key, config, hparams, state, train)  # noqa: E731
+    one_more = lambda state, _: epoch(key, config, hparams, state, train)
     state, losses = jax.lax.scan(one_more, init(key, config, hparams), length=config.epochs)
     return finish(config, state, train), losses
 
@@ -268,7 +268,7 @@ def epoch(
     """
     nets = networks(config)
     key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), state.epoch)
-    more = lambda state: _pass(key, nets, config, hparams, state, train)  # noqa: E731
+    more = lambda state: _pass(key, nets, config, hparams, state, train)
     running = (state.epoch < config.epochs) & (state.stale < config.patience)
     with jax.default_matmul_precision("float32"):
         return jax.lax.cond(running, more, lambda state: (state, jnp.array(jnp.nan)), state)

@@ -205,7 +205,7 @@ def step(
         )  # fmt: skip
         x = _constrain(config, hparams, state, x - hparams.eta2 * gradient)
         info = Info(loss, jnp.linalg.norm(gradient))
-    damp = lambda old, new: new + hparams.damping * (old - new)  # noqa: E731
+    damp = lambda old, new: new + hparams.damping * (old - new)
     if isinstance(adapted, Variables):
         learned = jax.tree.map(damp, state.params.learned, adapted.learned)
         return state._replace(params=adapted._replace(learned=learned), x_synth=x), info
@@ -345,7 +345,7 @@ def _watched(state, problem):
     """The convergence of the points (appendix C of the paper)."""
     move = ((state.x_synth - state.x_start) ** 2).sum(1)
     count = state.w_synth.sum()
-    mean = lambda values: jnp.where(state.w_synth > 0, values, 0).sum() / count  # noqa: E731
+    mean = lambda values: jnp.where(state.w_synth > 0, values, 0).sum() / count
     watched = {
         "outer_loss": state.info.outer_loss,
         "outer_gradient_norm": state.info.gradient_norm,

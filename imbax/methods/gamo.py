@@ -137,7 +137,7 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
       The generator after the last epoch, and each epoch's mean of the three losses' sum `[epochs]`.
     """
     check_rows(train, "gamo")
-    one_more = lambda state, _: epoch(key, config, hparams, state, train)  # noqa: E731
+    one_more = lambda state, _: epoch(key, config, hparams, state, train)
     state, losses = jax.lax.scan(one_more, init(key, config, hparams, train), length=config.epochs)
     return finish(state), losses
 
@@ -212,7 +212,7 @@ def step(
     c, counts = jnp.arange(config.classes), jnp.where(pool.lack > 0, pool.rows.counts, 0)
     y, w = (jnp.repeat(values, of_each) for values in (c, pool.lack.astype(z.dtype)))
     told = jax.nn.one_hot(c, config.classes)
-    generated = lambda params: shares(nets, params, state.now.stats, told, z, counts, w)  # noqa: E731
+    generated = lambda params: shares(nets, params, state.now.stats, told, z, counts, w)
 
     taken, pull, stats = jax.vjp(generated, state.now.params, has_aux=True)
     x = mixed(taken, pool.x, pool.rows.first, counts)
@@ -265,12 +265,12 @@ def sample(
     trunk, heads = fitted.params
     heads = jax.tree.map(lambda leaf: leaf[..., :max_rows], heads)
     blocks = -(-wanted // _MADE)
-    before = lambda counts: jnp.cumsum(counts) - counts  # noqa: E731
+    before = lambda counts: jnp.cumsum(counts) - counts
 
     def make(block):
         """Rows of one class, drawn by their numbers among all that are wanted."""
         c, number = block
-        draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (config.noise,))  # noqa: E731
+        draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (config.noise,))
         z = jax.vmap(draw)(number + jnp.arange(_MADE))
         told, counts = jax.nn.one_hot(c, config.classes), pool.rows.counts[c]
         params = trunk, jax.tree.map(lambda leaf: leaf[c], heads)

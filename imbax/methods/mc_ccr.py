@@ -84,7 +84,7 @@ def sample(
     x, y, w = classes_of(train, wanted)
     max_class, n, total = sizes.max_class, len(x), len(x) + sizes.max_synth
     rows, first_new = by_class(y, w, len(wanted)), jnp.cumsum(wanted) - wanted
-    sizes, n_max = rows.counts + wanted, rows.counts.max()
+    totals, n_max = rows.counts + wanted, rows.counts.max()
     order = jnp.argsort(rows.counts, descending=True, stable=True)
     rank = jnp.argsort(order)
 
@@ -96,9 +96,9 @@ def sample(
     def meet(c, i):
         """Numbers `[max_class]` of the enemies of class c of rank i, and which of them exist."""
         draws = uniform_by_row(_stream(key, _ENEMIES, c), max_class, len(wanted))
-        there = jnp.arange(max_class) < sizes[:, None]
+        there = jnp.arange(max_class) < totals[:, None]
         shuffled = jnp.argsort(jnp.where(there, draws, jnp.inf), 1)
-        take = jnp.where(rank < i, jnp.minimum(n_max // jnp.maximum(i, 1), sizes), 0)
+        take = jnp.where(rank < i, jnp.minimum(n_max // jnp.maximum(i, 1), totals), 0)
         of, here = slots(take, max_class)
         place = jnp.arange(max_class) - (jnp.cumsum(take) - take)[of]
         return jnp.where(here, number(of, shuffled[of, place]), total), here
@@ -162,9 +162,9 @@ def spheres(
     own = jnp.pad(own, ((0, -m % _BLOCK), (0, 0)))
     radius = jnp.zeros(len(own), own.dtype)
     real, blocks = jnp.arange(len(own)) < count, -(-count // _BLOCK)
-    part = lambda values, b: jax.lax.dynamic_slice_in_dim(values, b * _BLOCK, _BLOCK)  # noqa: E731
+    part = lambda values, b: jax.lax.dynamic_slice_in_dim(values, b * _BLOCK, _BLOCK)
     columns = _by_columns(enemies)
-    distance = lambda b: jnp.where(here, _distances(part(own, b), columns, p), jnp.inf)  # noqa: E731
+    distance = lambda b: jnp.where(here, _distances(part(own, b), columns, p), jnp.inf)
 
     if isinstance(energy, str):
 

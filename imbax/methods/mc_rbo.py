@@ -209,7 +209,7 @@ def walk(
     each, columns = jnp.arange(count), points.swapaxes(1, 2)
     live = jnp.ones(d, bool) if live is None else live
     every = 2 * live.sum()
-    summed = lambda distance: (sign * jnp.exp(-((distance / gamma) ** 2))).sum(1)  # noqa: E731
+    summed = lambda distance: (sign * jnp.exp(-((distance / gamma) ** 2))).sum(1)
 
     def more(now):
         trial, *_, tried = now

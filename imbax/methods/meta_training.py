@@ -109,7 +109,7 @@ def meta_program(
                 return cross_entropy(network.forward(now, x, batch.w, dropout)[0], y)
 
             _, kept = network.forward(before, batch.x, batch.w, dropout)
-            params_of = lambda learned: network.params(Variables(learned, kept))  # noqa: E731
+            params_of = lambda learned: network.params(Variables(learned, kept))
 
             def meta_loss(learned):
                 logits = network.apply(params_of(learned), meta_batch.x)

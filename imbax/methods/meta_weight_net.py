@@ -128,7 +128,7 @@ def program(network: Network, config: Config | None = None) -> Program:
       ValueError: an option that is none of those its field names.
     """
     config = config or Config()
-    begin = lambda key, hparams, state: init(key, config, hparams, state)  # noqa: E731
+    begin = lambda key, hparams, state: init(key, config, hparams, state)
     return meta_program(network, config, step, begin)
 
 

@@ -23,7 +23,7 @@ def deviations(train: Rows, few: Classes, max_rows: int) -> jax.Array:
     rows, classes = train.take(few.order[:max_rows]), len(few.counts)
     y, counts = rows.y.astype(jnp.int32), jnp.maximum(few.counts, 1)[:, None]
     mine = (jnp.arange(len(y)) < few.counts.sum())[:, None]
-    mean_of = lambda x: jax.ops.segment_sum(jnp.where(mine, x, 0), y, classes) / counts  # noqa: E731
+    mean_of = lambda x: jax.ops.segment_sum(jnp.where(mine, x, 0), y, classes) / counts
     return jnp.sqrt(mean_of((rows.x - mean_of(rows.x)[y]) ** 2))
 
 
@@ -32,7 +32,7 @@ def jitter(key: jax.Array, x: jax.Array, deviation: jax.Array) -> jax.Array:
 
     One stream per point, so that the bound on m changes no draw.
     """
-    draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), x.shape[1:], x.dtype)  # noqa: E731
+    draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), x.shape[1:], x.dtype)
     return deviation * jax.vmap(draw)(jnp.arange(x.shape[0]))
 
 

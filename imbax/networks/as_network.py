@@ -180,7 +180,7 @@ def _of_linen(module, features):
 
 
 def _same_shapes(one, other):
-    shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)  # noqa: E731
+    shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
     return shapes(one) == shapes(other)
 
 

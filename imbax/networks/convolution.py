@@ -129,7 +129,7 @@ class _Layer(nnx.Module):
     ):
         self.stride, self.padding = stride, padding
         bound = self._fan_in(channels, features, k) ** -0.5
-        uniform = lambda *shape: jax.random.uniform(  # noqa: E731
+        uniform = lambda *shape: jax.random.uniform(
             rngs.params(), shape, jnp.float32, -bound, bound
         )
         self.kernel = nnx.Param(uniform(k, k, channels, features))

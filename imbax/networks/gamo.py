@@ -75,9 +75,9 @@ class Heads(nnx.Module):
     """
 
     def __init__(self, classes: int, features: int, rows: int, *, rngs: nnx.Rngs):
-        uniform = lambda key: jax.random.uniform(key, (features + 1,), jnp.float32, -1, 1)  # noqa: E731
-        by_number = lambda key, n: jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n))  # noqa: E731
-        of_class = lambda key: jax.vmap(uniform, out_axes=1)(by_number(key, rows))  # noqa: E731
+        uniform = lambda key: jax.random.uniform(key, (features + 1,), jnp.float32, -1, 1)
+        by_number = lambda key, n: jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n))
+        of_class = lambda key: jax.vmap(uniform, out_axes=1)(by_number(key, rows))
         drawn = jax.vmap(of_class)(by_number(rngs.params(), classes)) / jnp.sqrt(features)
         self.kernel, self.bias = nnx.Param(drawn[:, 1:]), nnx.Param(drawn[:, 0])
 

@@ -1,27 +1,31 @@
-"""The key of a cell: it changes with whatever could change a result, and with nothing else."""
+"""The keys of a cell change with whatever could change its result, and with nothing else."""
 
-import ast
 import functools
 import importlib.util
 import itertools
 import json
-import posixpath
+import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import toys
+from sklearn.tree import DecisionTreeClassifier
 
 import imbax
-from imbax import methods
+from imbax import catalogue
 from imbax.catalogue import registry
 from imbax.data.tabular import make_dataset
-from imbax.experiments import provenance
-from imbax.experiments.provenance import cell_key, configuration, environment
-from imbax.experiments.tabular.plan import Protocol
+from imbax.experiments.closure import code_of, definitions_of
+from imbax.experiments.provenance import environment
+from imbax.experiments.tabular.cells import train_cell
+from imbax.experiments.tabular.lab import TabularLab, configuration
+from imbax.experiments.tabular.plan import Protocol, plan
 
 X, Y = toys.table(60, 20)
 DATA = make_dataset(X, Y, name="toy")
@@ -34,12 +38,12 @@ def own_registry(monkeypatch):
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
 
 
-def key(data=DATA, method="ce", protocol=PROTOCOL):
-    return cell_key(data, methods.get(method), protocol)
+def key(data=DATA, method="ce", protocol=PROTOCOL, splits=None):
+    return TabularLab(protocol, splits=splits).cell(data, catalogue.get(method)).key
 
 
-def test_keys_differ_between_methods_and_look_like_keys():
-    keys = {name: key(method=name) for name in methods.names()}
+def test_keys_differ_between_methods():
+    keys = {name: key(method=name) for name in catalogue.names()}
     assert len(set(keys.values())) == len(keys)
     assert all(len(k) == 16 and set(k) <= set("0123456789abcdef") for k in keys.values())
 
@@ -58,6 +62,13 @@ def test_keys_differ_between_methods_and_look_like_keys():
 def test_the_protocol_is_in_the_key(change):
     assert key(protocol=Protocol(**change)) != key()
     assert key(protocol=Protocol()) == key()
+
+
+def test_the_users_splits_are_in_the_key():
+    rows = np.arange(60)
+    splits = [(rows[:30], rows[30:45], rows[45:])]
+    assert key(splits=splits) == key(splits=[tuple(map(list, splits[0]))]) != key()
+    assert key(splits=[(rows[1:31], rows[30:45], rows[45:])]) != key(splits=splits)
 
 
 def nudged(x):
@@ -89,12 +100,12 @@ def host(x, y, x_test, random_state):
     return x_test[:, 0]
 
 
-def registered(**facts):
-    methods.register("mine", **({"host": host} | facts))
+def registered(**fields):
+    catalogue.register("mine", **({"host": host} | fields))
     return key(method="mine")
 
 
-def test_what_the_registry_says_is_in_the_key():
+def test_what_a_card_says_is_in_the_key():
     keys = [
         registered(),
         registered(settings=(Hparams(),)),
@@ -111,25 +122,40 @@ def test_what_the_registry_says_is_in_the_key():
 SOURCE = '''
 """What the module is about."""
 
+from {helper} import OFFSET
+
 FACTOR = 2
 
 
 def host(x, y, x_test, random_state):
     """What it does."""
-    return FACTOR * x_test[:, 0]  # why
+    return FACTOR * x_test[:, 0] + OFFSET  # why
 '''
-
-
+HELPER = "OFFSET = 1\nUNUSED = 2\n"
 NUMBERS = itertools.count()
 
 
-def key_of_source(folder, source, wrap=lambda f: f):
-    path = folder / f"own_{next(NUMBERS)}.py"
-    path.write_text(source)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def key_of_source(folder, source=SOURCE, helper=HELPER, wrap=lambda f: f):
+    """Key of a plugin's method, which imports a file beside it."""
+    folder = folder / str(next(NUMBERS))
+    folder.mkdir()
+    (folder / "helper.py").write_text(helper)
+    (folder / "plugin.py").write_text(source.replace("{helper}", "helper"))
+    module = loaded_as(folder, "plugin")
     return registered(host=wrap(module.host))
+
+
+def loaded_as(folder, name):
+    before = {m: sys.modules.pop(m, None) for m in (name, "helper")}
+    sys.path.insert(0, str(folder))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(folder))
+        for m, module in before.items():
+            sys.modules.pop(m, None)
+            if module:
+                sys.modules[m] = module
 
 
 @pytest.mark.parametrize(
@@ -149,21 +175,24 @@ def key_of_source(folder, source, wrap=lambda f: f):
 def test_source_counts_as_code(tmp_path, old, new, same):
     assert old in SOURCE
     changed = key_of_source(tmp_path, SOURCE.replace(old, new))
-    assert (changed == key_of_source(tmp_path, SOURCE)) == same
+    assert (changed == key_of_source(tmp_path)) == same
 
 
-def test_the_code_of_a_sampler_counts_too(tmp_path):
-    """The training may be another module's, as of a sampler in front of a built-in one."""
+def test_files_that_a_plugin_imports_count(tmp_path):
+    assert key_of_source(tmp_path, helper="OFFSET = 2\n") != key_of_source(tmp_path)
+
+
+def test_the_code_of_a_sampler_counts(tmp_path):
+    """The training may be another module's."""
 
     def key(source):
-        path = tmp_path / f"sampler_{next(NUMBERS)}.py"
-        path.write_text(source)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return registered(host=None, build=methods.get("ce").build, resample=module.resample)
+        folder = tmp_path / str(next(NUMBERS))
+        folder.mkdir()
+        (folder / "sampling.py").write_text(source)
+        module = loaded_as(folder, "sampling")
+        return registered(host=None, sampler=module.sample)
 
-    source = "def resample(key, problem, facts):\n    return problem.train, 1\n"
+    source = "def sample(key, train, wanted, sizes):\n    return train, 1\n"
     assert key(source) == key(source)
     assert key(source) != key(source.replace("1", "2"))
 
@@ -173,8 +202,23 @@ def test_a_partial_stands_for_its_function(tmp_path):
         return functools.partial(functools.partial(function), random_state=0)
 
     changed = SOURCE.replace("FACTOR = 2", "FACTOR = 3")
-    assert key_of_source(tmp_path, SOURCE, wrap=wrap) == key_of_source(tmp_path, SOURCE)
-    assert key_of_source(tmp_path, SOURCE, wrap=wrap) != key_of_source(tmp_path, changed, wrap=wrap)
+    expected = key_of_source(tmp_path, wrap=wrap)
+    assert key_of_source(tmp_path, wrap=wrap) == expected
+    assert key_of_source(tmp_path, changed, wrap=wrap) != expected
+    assert key_of_source(tmp_path) != expected
+
+
+def test_an_estimators_parameters_and_version_count():
+    def fit(estimator, x, y, x_test, random_state):
+        return estimator.fit(x, y).predict_proba(x_test)[:, 1]
+
+    keys = [
+        registered(host=functools.partial(fit, DecisionTreeClassifier(max_depth=depth)))
+        for depth in (2, 2, 3)
+    ]
+    assert keys[0] == keys[1] != keys[2]
+    _, foreign = definitions_of(DecisionTreeClassifier())
+    assert any(name.startswith("scikit-learn ") or "sklearn" in name for name in foreign)
 
 
 def test_a_method_typed_in_a_session_has_a_key():
@@ -187,18 +231,23 @@ def test_a_method_typed_in_a_session_has_a_key():
     assert len(registered(host=space["host"])) == 16
     code = (
         "import imbax\n"
-        "from imbax.experiments.provenance import cell_key\n"
-        "from imbax.experiments.tabular.plan import Protocol\n"
         "from imbax.data.tabular import quickstart\n"
-        "imbax.register('mine', host=lambda x, y, x_test, random_state: x_test[:, 0])\n"
-        "from imbax.catalogue import get\n"
-        "print(len(cell_key(quickstart('moons_20'), get('mine'), Protocol())))"
+        "from imbax.experiments.tabular.lab import TabularLab\n"
+        "from imbax.experiments.tabular.plan import Protocol\n"
+        "mine = imbax.register('mine', host=lambda x, y, x_test, random_state: x_test[:, 0])\n"
+        "print(len(TabularLab(Protocol()).cell(quickstart('moons_20'), mine).key))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "16", done.stderr.splitlines()[-1]
 
 
-TYPED = "def host(x, y, x_test, random_state):\n    return sorted(x_test[:, 0], key=lambda v: {})"
+TYPED = """
+def helper(v):
+    return {}
+
+def host(x, y, x_test, random_state):
+    return sorted(x_test[:, 0], key=lambda v: helper(v))
+"""
 
 
 def key_of_typed(text):
@@ -207,10 +256,9 @@ def key_of_typed(text):
     return registered(host=space["host"])
 
 
-def test_the_key_of_typed_code_is_of_the_code_not_of_where_it_lies_in_memory():
-    """Functions within the function included; a later session must find what is stored."""
+def test_typed_code_counts_as_code_not_by_its_address():
+    """Functions that it calls included; a later session must find what is stored."""
     assert key_of_typed(TYPED.format("-v")) == key_of_typed(TYPED.format("-v"))
-    assert key_of_typed(TYPED.format("-v")) != key_of_typed(TYPED.format("+v"))
 
 
 class Callable:
@@ -223,41 +271,40 @@ def test_a_method_may_be_any_callable():
     assert len(registered(host=Callable().__call__)) == 16
 
 
-def imported(module):
-    """The modules of imbax that a file imports at its top, by path below the package."""
-    for node in ast.parse((PACKAGE / f"{module}.py").read_text()).body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("imbax"):
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            for name in names:
-                path = "/".join(name.split(".")[1:])
-                if (PACKAGE / f"{path}.py").is_file():
-                    yield path
+TRACED = ("ce", "ldam_drw", "smote", "mc_ccr", "explicit_gradient", "meta_weight_net")
 
 
-@pytest.mark.parametrize("name", [n for n in methods.names() if methods.get(n).build])
-def test_every_module_a_result_is_made_of_is_in_its_key(name):
-    """All that training imports, but what cannot change a number."""
-    harmless = {"devices", "errors", "vectorize", "data/tabular", "data/checks"}
-    method = methods.get(name)
-    found, new = set(), {posixpath.normpath(f"methods/{source}") for source in method.sources}
-    new |= {"experiments/cells", "networks/mlp"}  # the registry builds the network
-    while new:
-        found |= new
-        new = {other for module in new for other in imported(module)} - found
-    hashed = {
-        path.relative_to(PACKAGE).with_suffix("").as_posix()
-        for path in provenance._source_files(method)
-    }
-    assert found - harmless <= hashed
-    assert method.sources
+@pytest.mark.parametrize("name", TRACED)
+def test_all_code_that_runs_is_in_the_key(name):
+    """Against a second route: the functions that a training calls, as the interpreter sees them."""
+    lab, method = TabularLab(Protocol(folds=2, epochs=2)), catalogue.get(name)
+    data, called = make_dataset(*toys.table(64, 20, seed=5), name="traced"), set()
+
+    def note(frame, event, argument):
+        path = frame.f_code.co_filename
+        if event == "call" and path.startswith(str(PACKAGE)):
+            module = Path(path).relative_to(PACKAGE).as_posix()
+            called.add(f"{module}:{frame.f_code.co_qualname.split('.')[0]}")
+
+    cut = plan(data, [0], lab.protocol)
+    state = lab._start(data, method, cut)
+    sys.setprofile(note)
+    try:
+        train_cell(plan(data, [0], lab.protocol), method, start=state)
+    finally:
+        sys.setprofile(None)
+    known, _ = definitions_of(plan, train_cell, method.tables)
+    ran = {one for one in called if not one.endswith((":<module>", ":<lambda>"))}
+    assert len(ran) > 40
+    assert ran - set(known) <= {"aliases.py:Finder"}
 
 
 def test_configuration_and_environment_are_json():
-    for name in methods.names():
-        config = configuration(methods.get(name), PROTOCOL)
+    for name in catalogue.names():
+        config = configuration(catalogue.get(name), PROTOCOL)
         assert json.loads(json.dumps(config)) == config
         assert config["epochs"] == 200
-        assert len(config["settings"]) == len(methods.get(name).settings)
+        assert len(config["settings"]) == len(catalogue.get(name).tables.settings)
     found = environment()
     assert json.loads(json.dumps(found)) == found
     assert found["imbax"] == imbax.__version__
@@ -265,17 +312,94 @@ def test_configuration_and_environment_are_json():
     assert all(found[name] for name in ("jax", "numpy", "scikit-learn", "python", "device", "cpu"))
 
 
-def test_the_key_is_the_same_in_another_process():
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import toys\n"
-        "from imbax.data.tabular import make_dataset\n"
-        "from imbax.experiments.tabular.plan import Protocol\n"
-        "from imbax.experiments.provenance import cell_key\n"
-        "from imbax.catalogue import get\n"
-        "data = make_dataset(*toys.table(60, 20), name='toy')\n"
-        "print(cell_key(data, get('explicit_gradient'), Protocol()))"
+# What a changed copy of the package says: its keys, one line for each.
+KEYS = """
+import sys; sys.path.insert(0, sys.argv[1])
+import toys
+from imbax.catalogue import get, image_method
+from imbax.data.tabular import make_dataset
+from imbax.experiments.images.lab import ImageLab
+from imbax.experiments.images.metrics import score_run
+from imbax.experiments.provenance import key_of
+from imbax.experiments.tabular.lab import TabularLab
+from imbax.experiments.tabular.plan import Protocol
+data = make_dataset(*toys.table(60, 20), name="toy")
+lab = TabularLab(Protocol())
+for name in ("ce", "focal", "smote", "gamo", "explicit_gradient"):
+    print(name, lab.cell(data, get(name)).key)
+print("metrics", lab._metrics_key())
+print("images", key_of({}, image_method("deepsmote").images))
+print("image_metrics", key_of({}, score_run))
+"""
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    """A copy of the package, and its keys after an edit of one of its files."""
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copytree(PACKAGE, folder / "imbax", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def keys(file=None, old="", new=""):
+        path = file and folder / "imbax" / file
+        before = path and path.read_text()
+        if path:
+            assert old in before, old
+            path.write_text(before.replace(old, new, 1))
+        tests = Path(toys.__file__).parent
+        space = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-c", KEYS, str(tests)]
+        done = subprocess.run(command, capture_output=True, text=True, env=space, cwd=folder)
+        if path:
+            path.write_text(before)
+        assert done.returncode == 0, done.stderr
+        return dict(line.split() for line in done.stdout.splitlines())
+
+    return keys
+
+
+TABLES = {"ce", "focal", "smote", "gamo", "explicit_gradient"}
+
+
+def decorated(name):
+    """A definition, and the same with a decorator that changes nothing but its code."""
+    return f"{name}(", f"@(lambda same: same)\n{name}("
+
+
+EDITS = [
+    ("methods/gamo.py", "label_noise: float = 0.1", "label_noise: float = 0.2", {"gamo"}),
+    ("bilevel/gradients.py", *decorated("def outer_gradient"), {"explicit_gradient"}),
+    ("losses/per_example.py", *decorated("def focal"), {"focal", "explicit_gradient"}),
+    ("metrics/ranking.py", *decorated("def precision_at_recall"), {"metrics"}),
+    ("metrics/confusion.py", *decorated("def macro_f1"), {"metrics", "image_metrics"}),
+    ("experiments/tabular/metrics.py", '"recall": 0.75', '"recall": 0.76', {"metrics"}),
+    ("minibatches.py", *decorated("def shuffled_minibatches"), {*TABLES, "images"}),
+    ("catalogue/tabular.py", "cost=3.0", "cost=4.0", set()),
+    ("catalogue/samplers.py", '"k = 5"', '"k = five"', set()),
+    ("networks/autoencoder.py", *decorated("class Encoder"), {"images"}),
+]
+
+
+def test_an_edit_changes_the_keys_of_what_it_is_part_of(copied):
+    """As many processes as edits: this is the promise that makes stored results safe."""
+    expected = copied()
+    for file, old, new, changed in EDITS:
+        found = copied(file, old, new)
+        assert {name for name in expected if found[name] != expected[name]} == changed, file
+
+
+def test_the_key_is_the_same_in_another_process(copied):
+    assert copied()["explicit_gradient"] == key(method="explicit_gradient")
+
+
+def test_a_key_takes_no_time():
+    """Generous: benchmarks measure it; a start must not hang on it."""
+    started = time.perf_counter()
+    key()
+    assert time.perf_counter() - started < 10
+
+
+def test_values_are_described_without_addresses():
+    assert code_of(functools.partial(host, random_state=1)) != code_of(
+        functools.partial(host, random_state=2)
     )
-    tests = Path(toys.__file__).parent
-    done = subprocess.run([sys.executable, "-c", code, tests], capture_output=True, text=True)
-    assert done.stdout.strip() == key(method="explicit_gradient"), done.stderr
+    assert code_of({"b": 1, "a": 2}) == code_of({"a": 2, "b": 1})

@@ -36,6 +36,8 @@ __all__ = ["ImageLab"]
 
 # Seconds between two times that a generator in training is kept.
 _KEEP_EVERY = 60.0
+# Fields of a method on images that decide what is trained; the others are said of it.
+_OF_TRAINING = ("resample", "generator", "weighted")
 # Fields of the protocol that do not concern generators.
 _OF_CLASSIFIER = ("epochs", "stem", "width", "augment", "learning_rate", "batch_size")
 
@@ -57,10 +59,11 @@ class ImageLab(Lab):
         return cell.method.images.cost * rows * (50 + values) + 1e5
 
     def _training_key(self, dataset: Images, method: Method) -> str:
-        content = {"method": method.name, "images": method.images, "protocol": self.protocol}
+        images = {name: getattr(method.images, name) for name in _OF_TRAINING}
+        content = {"method": method.name, "images": images, "protocol": self.protocol}
         generator = method.images.generator and self._generator_key(dataset, method)
         content |= self._data(dataset) | {"generator": generator}
-        return key_of(content, image_plan, train_images, method.images)
+        return key_of(content, image_plan, train_images, images)
 
     def _generator_key(self, dataset, method):
         """The same for methods that share a trained generator."""

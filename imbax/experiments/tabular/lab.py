@@ -16,7 +16,7 @@ from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, train_cell
-from imbax.experiments.tabular.metrics import score_run
+from imbax.experiments.tabular.metrics import functions, score_run
 from imbax.experiments.tabular.plan import plan
 from imbax.experiments.tabular.records import records, rescored
 from imbax.experiments.tabular.schema import SCHEMA
@@ -56,7 +56,7 @@ class TabularLab(Lab):
         return key_of(content, plan, engine, tables, versions=tables.host is not None)
 
     def _metrics_key(self) -> str:
-        return key_of({}, score_run)
+        return key_of({}, score_run, functions("two"), functions("several"))
 
     def _compute(self, cell: Cell, seeds: Sequence[int]) -> None:
         cut, method = plan(cell.dataset, seeds, self.protocol, self.splits), cell.method

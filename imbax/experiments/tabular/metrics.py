@@ -1,57 +1,55 @@
-"""The metrics of test rows, by name. They are computed from stored labels and scores alone."""
+"""The metrics of test rows, by name. They are computed from stored labels and scores alone.
 
+Functions are named, not imported: a report reads the names and needs no jax.
+"""
+
+import functools
 from collections.abc import Callable, Mapping
-from functools import partial
+from importlib import import_module
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from imbax.metrics.confusion import (
-    average_class_specific_accuracy,
-    confusion_matrix,
-    geometric_mean,
-    macro_f1,
-)
-from imbax.metrics.ranking import (
-    average_precision,
-    macro_average_precision,
-    macro_roc_auc,
-    precision_at_recall,
-    roc_auc,
-)
-
-__all__ = ["METRICS", "Metric", "score_run"]
+__all__ = ["METRICS", "Metric", "functions", "score_run"]
 
 
 class Metric(NamedTuple):
-    """A metric: a function `(scores, y, w) -> scalar` for two classes, for more, or for both."""
+    """A metric by its functions in `imbax.metrics`, "" where it has no form for some data."""
 
-    two: Callable[..., jax.Array] | None = None
-    """For scores `[n]` and labels 0 and 1, 1 being the minority."""
-    several: Callable[..., jax.Array] | None = None
-    """For scores `[n, K]` and labels 0..K-1."""
+    two: str = ""
+    """`(scores [n], y [n], w [n]) -> scalar` for labels 0 and 1, 1 being the minority."""
+    several: str = ""
+    """`(scores [n, K], y [n], w [n]) -> scalar` for K > 2 classes 0..K-1."""
+    matrix: str = ""
+    """`confusion matrix [K, K] -> scalar`, in place of `several`."""
+    options: Mapping[str, Any] = {}
+    """Further arguments, by name."""
+
+    def function(self, form: str) -> Callable[..., Any] | None:
+        """The function for "two" classes or "several"."""
+        if form == "several" and self.matrix:
+            return functools.partial(_of_matrix, _function(self.matrix))
+        name = getattr(self, form)
+        return functools.partial(_function(name), **self.options) if name else None
 
 
-def _of_confusion(metric):
-    def several(scores, y, w):
-        return metric(confusion_matrix(y, scores.argmax(1), scores.shape[1], w))
-
-    return Metric(several=several)
-
-
-METRICS: Mapping[str, Metric] = {
-    "average_precision": Metric(average_precision, macro_average_precision),
-    "roc_auc": Metric(roc_auc, macro_roc_auc),
-    "precision_at_recall_75": Metric(partial(precision_at_recall, recall=0.75)),
-    "precision_at_recall_50": Metric(partial(precision_at_recall, recall=0.50)),
-    "precision_at_recall_25": Metric(partial(precision_at_recall, recall=0.25)),
-    "balanced_accuracy": _of_confusion(average_class_specific_accuracy),
-    "g_mean": _of_confusion(geometric_mean),
-    "macro_f1": _of_confusion(macro_f1),
+METRICS: dict[str, Metric] = {
+    "average_precision": Metric("ranking.average_precision", "ranking.macro_average_precision"),
+    "roc_auc": Metric("ranking.roc_auc", "ranking.macro_roc_auc"),
+    "precision_at_recall_75": Metric("ranking.precision_at_recall", options={"recall": 0.75}),
+    "precision_at_recall_50": Metric("ranking.precision_at_recall", options={"recall": 0.50}),
+    "precision_at_recall_25": Metric("ranking.precision_at_recall", options={"recall": 0.25}),
+    "balanced_accuracy": Metric(matrix="confusion.average_class_specific_accuracy"),
+    "g_mean": Metric(matrix="confusion.geometric_mean"),
+    "macro_f1": Metric(matrix="confusion.macro_f1"),
 }
 """By name, the column of the tables; NaN where a metric has no form for the number of classes."""
+
+
+def functions(form: str) -> dict[str, Callable[..., Any]]:
+    """The functions of all metrics that have a form, by name."""
+    found = {name: metric.function(form) for name, metric in METRICS.items()}
+    return {name: function for name, function in found.items() if function}
 
 
 def score_run(y: np.ndarray, score: np.ndarray, padded: int, kind: str) -> dict[str, float]:
@@ -63,18 +61,36 @@ def score_run(y: np.ndarray, score: np.ndarray, padded: int, kind: str) -> dict[
       padded: length to which rows of weight 0 are added, so that runs share a compiled program.
       kind: one of `catalogue.spec.SCORES`.
     """
+    import jax
+
     more = padded - len(y)
     w = np.pad(np.ones(len(y), np.float32), (0, more))
     score = np.pad(score.astype(np.float32), ((0, more), *[(0, 0)] * (score.ndim - 1)))
-    form = "two" if score.ndim == 1 else "several"
-    found = _scores(score, np.pad(y, (0, more)).astype(np.float32), w, form, kind == "logit")
-    nothing = dict.fromkeys(METRICS, float("nan"))
-    return nothing | {name: float(value) for name, value in jax.device_get(found).items()}
+    scores_of = _compiled("two" if score.ndim == 1 else "several", kind == "logit")
+    found = jax.device_get(scores_of(score, np.pad(y, (0, more)).astype(np.float32), w))
+    return {name: float(found.get(name, np.nan)) for name in METRICS}
 
 
-@partial(jax.jit, static_argnames=("form", "of_logits"))
-def _scores(scores: Any, y: Any, w: Any, form: str, of_logits: bool) -> dict[str, jax.Array]:
-    if form == "several" and of_logits:
-        scores = jax.nn.softmax(scores)
-    functions = {name: getattr(metric, form) for name, metric in METRICS.items()}
-    return {name: jnp.asarray(f(scores, y, w)) for name, f in functions.items() if f}
+@functools.cache
+def _compiled(form, of_logits):
+    """`(scores, y, w) -> {name: scalar}` for two classes or for more."""
+    import jax
+    import jax.numpy as jnp
+
+    def scores_of(scores, y, w):
+        if form == "several" and of_logits:
+            scores = jax.nn.softmax(scores)
+        return {name: jnp.asarray(f(scores, y, w)) for name, f in functions(form).items()}
+
+    return jax.jit(scores_of)
+
+
+def _of_matrix(metric, scores, y, w):
+    from imbax.metrics.confusion import confusion_matrix
+
+    return metric(confusion_matrix(y, scores.argmax(1), scores.shape[1], w))
+
+
+def _function(dotted):
+    module, _, name = dotted.rpartition(".")
+    return getattr(import_module(f"imbax.metrics.{module}"), name)

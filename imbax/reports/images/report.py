@@ -178,7 +178,7 @@ def _pictures(rows, classes, out, dataset):
     parts, made, strips = [], {}, {}
     first = rows.drop_duplicates("method").set_index("method")
     stem = out / "figures" / store.safe_name(dataset)
-    path = lambda name: stem.with_name(f"{stem.name}_{name}.png")  # noqa: E731
+    path = lambda name: stem.with_name(f"{stem.name}_{name}.png")
     for method, looks in first["looks"].items():
         looks = unpack(looks)
         if "generated" not in looks:

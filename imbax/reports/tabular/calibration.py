@@ -239,5 +239,5 @@ def _in_jax():
     from imbax.metrics import calibration
 
     compiled = {name: jax.jit(getattr(calibration, name)) for name in (*CALIBRATION, "reliability")}
-    read = lambda f: lambda *given: jax.device_get(f(*given))  # noqa: E731
+    read = lambda f: lambda *given: jax.device_get(f(*given))
     return SimpleNamespace(**{name: read(f) for name, f in compiled.items()})

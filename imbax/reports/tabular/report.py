@@ -10,13 +10,12 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import store
-from imbax.experiments.run import Outcome
 from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count
@@ -32,6 +31,9 @@ from imbax.reports.tabular.ceiling import beside_the_ceiling
 from imbax.reports.tabular.conclusions import findings, further_from_paper, moving_points
 from imbax.reports.tabular.optimism import optimistic_page
 from imbax.reports.tabular.readings import readings_page
+
+if TYPE_CHECKING:
+    from imbax.experiments.run import Outcome
 
 __all__ = ["manifests_of", "plain", "timings", "write", "write_report"]
 
@@ -50,7 +52,7 @@ itself; explicit_gradient starts from the checkpoint of ce. The points are shown
 principal axes of the training rows, for the first run in which they moved."""
 
 
-def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
+def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
     """The report of a run of a suite."""
     return write_report([out], out, optimistic=options.selection == "optimistic")
 
