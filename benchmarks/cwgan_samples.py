@@ -37,6 +37,7 @@ def main():
     parser.add_argument("--out", type=Path, default=default)
     options = parser.parse_args()
 
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     imbax.use_cpu_cores()
     done = set()
     if options.out.exists():

@@ -27,6 +27,7 @@ NAMES = (
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--names", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1_000_000, help="to foretell")
     parser.add_argument("--name", choices=NAMES, help="measure this one, in this process")
@@ -37,16 +38,17 @@ def main():
         return
     from imbax.experiments.provenance import environment
 
-    rounds = [(name, in_new_process(name)) for _ in range(options.rounds) for name in NAMES]
+    rounds = [(name, in_new_process(name)) for _ in range(options.rounds) for name in options.names]
     figures = {
         name: {
             figure: summary([one[figure] for own, one in rounds if own == name])
             for figure in rounds[0][1]
         }
-        for name in NAMES
+        for name in options.names
     }
     settings = {"rows": 1000, "columns": 20, "foretold": options.rows, "rounds": options.rounds}
     result = {"settings": settings, "environment": environment(), "figures": figures}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     for name, of_name in figures.items():
         told = (f"{f} {s['median']} ({s['min']} to {s['max']})" for f, s in of_name.items())

@@ -22,8 +22,8 @@ import imbax
 from imbax.catalogue import get
 from imbax.data.tabular import imblearn27
 from imbax.engine.devices import use_cpu_cores
-from imbax.experiments.provenance import environment
 from imbax.engine.vectorize import Engine
+from imbax.experiments.provenance import environment
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.networks.mlp import mlp

@@ -14,8 +14,8 @@ import pandas as pd
 import imbax
 from imbax.catalogue import get
 from imbax.data.tabular import imblearn27
-from imbax.experiments.tabular.lab import TabularLab
 from imbax.engine.vectorize import Engine
+from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.plan import Protocol
 
 HERE = Path(__file__).resolve().parent

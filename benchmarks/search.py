@@ -20,8 +20,8 @@ import numpy as np
 import imbax
 from imbax.catalogue import get
 from imbax.data.tabular import imblearn27
-from imbax.experiments.provenance import environment
 from imbax.engine.vectorize import Engine
+from imbax.experiments.provenance import environment
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.methods import supervised as sv
@@ -68,6 +68,7 @@ def main():
         "turns": turns,
         "environment": environment(),
     }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     print(result["summary"])
 

@@ -30,7 +30,7 @@ def class_weighted(facts):
             updates, state = optimizer.update(jax.grad(loss)(params), state)
             return (optax.apply_updates(params, updates), state), None
 
-        params = network.init(key, problem.train.live)
+        params = network.init(key, problem.train)
         carry = (params, optimizer.init(params))
         (params, _), _ = jax.lax.scan(step, carry, length=facts.epochs)
         return params

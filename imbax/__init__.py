@@ -43,7 +43,7 @@ _HOME = {
     "Vectorized": "engine.vectorize",
     "as_network": "networks.as_network",
     "average_precision": "metrics.ranking",
-    "bilevel_gradient": "bilevel.gradients",
+    "bilevel_gradient": "bilevel.hypergradient",
     "brier_score": "metrics.calibration",
     "evaluate": "results.evaluate",
     "expected_calibration_error": "metrics.calibration",

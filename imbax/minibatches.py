@@ -79,13 +79,19 @@ def each_batch(
 
     They cost nothing where runs are taken in turn, so that shapes may be rounded up freely.
 
-    Args:
-      step: `(carry, number, batch) -> (carry, values)` of one batch: its leaves are `[batch]`.
-      carry: what the first step gets.
-      batches: an epoch's.
+    Parameters
+    ----------
+    step
+        `(carry, number, batch) -> (carry, values)` of one batch: its leaves are `[batch]`.
+    carry
+        What the first step gets.
+    batches
+        An epoch's.
 
-    Returns:
-      The last step's carry, and the mean over steps of each value, by the weight of their rows.
+    Returns
+    -------
+    tuple[Any, Any]
+        The last step's carry, and the mean over steps of each value, by the weight of their rows.
     """
     step = jax.jit(step, inline=True)  # traced once, for its shapes and in the loop alike
     weight = batches.w.sum(1)

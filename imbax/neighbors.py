@@ -32,18 +32,27 @@ def nearest(
 
     Of points equally far the one with the lower index comes first.
 
-    Args:
-      queries: `[q, d]`.
-      points: `[n, d]`.
-      w: `[n]`; points of weight 0 are padding, and may hold anything.
-      k: how many, >= 1.
-      own: `[q]`: the index of each query among the points, which is left out; other points may
-        equal the query, and are its neighbours at distance 0. Default: nothing is left out.
-      block: points per block.
+    Parameters
+    ----------
+    queries
+        `[q, d]`.
+    points
+        `[n, d]`.
+    w
+        `[n]`; points of weight 0 are padding, and may hold anything.
+    k
+        How many, >= 1.
+    own
+        `[q]`: the index of each query among the points, which is left out; other points may equal
+        the query, and are its neighbours at distance 0. Default: nothing is left out.
+    block
+        Points per block.
 
-    Returns:
-      Indices `[q, k]` in 0..n-1 and squared distances `[q, k]`. Where fewer than k points are
-      there, the distance is infinite and the index means nothing.
+    Returns
+    -------
+    tuple[jax.Array, jax.Array]
+        Indices `[q, k]` in 0..n-1 and squared distances `[q, k]`. Where fewer than k points are
+        there, the distance is infinite and the index means nothing.
     """
     _check(queries, points)
     chex.assert_shape(w, points.shape[:1], custom_message="nearest: w must be [n]")
@@ -94,13 +103,20 @@ def kernel_sum(
 ) -> jax.Array:
     """`Σ_j kernel(‖q_i - p_j‖², scale_j) values_j` for each query i, `[q, c]`.
 
-    Args:
-      kernel: `(squared distance [q', n'], scale [n']) -> [q', n']`, of blocks.
-      queries: `[q, d]`.
-      points: `[n, d]`, finite; padding is marked by values 0.
-      scale: `[n]`: what the kernel needs to know of each point, positive.
-      values: `[n, c]`.
-      block: points per block.
+    Parameters
+    ----------
+    kernel
+        `(squared distance [q', n'], scale [n']) -> [q', n']`, of blocks.
+    queries
+        `[q, d]`.
+    points
+        `[n, d]`, finite; padding is marked by values 0.
+    scale
+        `[n]`: what the kernel needs to know of each point, positive.
+    values
+        `[n, c]`.
+    block
+        Points per block.
     """
     _check(queries, points)
     chex.assert_equal_shape_prefix(

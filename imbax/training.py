@@ -122,8 +122,10 @@ def begin(
 ) -> Progress:
     """State before the first epoch.
 
-    Raises:
-      AssertionError: shapes of the problem's views do not fit; the message names them.
+    Raises
+    ------
+    AssertionError
+        Shapes of the problem's views do not fit; the message names them.
     """
     check_rows(problem.train, "problem.train")
     check_rows(problem.valid, "problem.valid")
@@ -177,9 +179,12 @@ def advance(
 def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> Program:
     """A `Program` of a pure training function that does all its epochs itself.
 
-    Args:
-      apply: `(params, x [n, d]) -> logits [n]`, or `[n, K]` of more than two classes.
-      train: `(key, problem) -> params`.
+    Parameters
+    ----------
+    apply
+        `(params, x [n, d]) -> logits [n]`, or `[n, K]` of more than two classes.
+    train
+        `(key, problem) -> params`.
     """
 
     def init(key, problem, hparams, start):

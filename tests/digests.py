@@ -76,7 +76,7 @@ HOMES = {
 }
 SCHEMAS = {
     "tables": ("experiments tabular schema:SCHEMA", "experiments store:SCHEMA"),
-    "images": ("experiments images records:SCHEMA",),
+    "images": ("experiments images schema:SCHEMA", "experiments images records:SCHEMA"),
 }
 
 

@@ -8,6 +8,8 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from imbax.experiments import store
+from imbax.experiments.tabular.metrics import METRICS
+from imbax.experiments.tabular.schema import SCHEMA
 
 SKILL = {"explicit_gradient": 2.0, "explicit_gradient_frozen": 1.9, "ce": 1.6, "random_forest": 1.8}
 DATASETS = ("ecoli", "mammography", "oil", "my data/1.csv", "abalone_19", "isolet", "scene")
@@ -58,7 +60,7 @@ def make_rows(
                 "precision_at_recall_75": np.nan if lost else 0.3,
                 "precision_at_recall_50": np.nan if lost else 0.5,
                 "precision_at_recall_25": np.nan if lost else 0.8,
-                **dict.fromkeys(store.METRICS[5:], np.nan),
+                **dict.fromkeys(list(METRICS)[5:], np.nan),
                 "diverged": lost,
                 "fallback": fell_back and fold == 0,
                 "epoch": 0 if method.startswith("explicit") and fold == 0 else 17,
@@ -131,7 +133,7 @@ def make_results():
                     rows = make_rows(
                         *cell, seed, diverged=cell in lost, fell_back=cell in fell_back
                     )
-                    store.write(folder, rows, make_provenance(dataset, method, key))
+                    store.write(folder, rows, make_provenance(dataset, method, key), SCHEMA)
         return folder
 
     return make

@@ -224,3 +224,12 @@ def test_old_module_paths_lead_to_the_new_ones():
         for name in getattr(home, "__all__", ()):
             assert getattr(module, name) is getattr(home, name)
     assert imbax.methods.get("ce") is imbax.catalogue.get("ce")
+
+
+def test_docstrings_are_numpydoc():
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+                lines = (ast.get_docstring(node) or "").splitlines()
+                other = {"Args:", "Returns:", "Raises:", "Yields:"} & set(map(str.strip, lines))
+                assert not other, f"{name}: {getattr(node, 'name', '')} has {other}"

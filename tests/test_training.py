@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import toys
 
-from imbax.methods.supervised import Hparams, supervised
+from imbax.methods import supervised
+from imbax.methods.supervised import Hparams
 from imbax.metrics.ranking import average_precision
 from imbax.minibatches import (
     Minibatches,
@@ -15,7 +16,7 @@ from imbax.minibatches import (
     random_order,
     shuffled_minibatches,
 )
-from imbax.training import Fit, Program, advance, begin, minority_positions, one_shot, train
+from imbax.training import Fit, Program, advance, begin, one_shot, train
 from imbax.types import Resampled
 
 KEY = jax.random.key(3)
@@ -35,7 +36,7 @@ def test_a_random_order_is_a_permutation_with_padding_last(n_real, length):
 
 
 @pytest.mark.parametrize("length", [60, 128, 70_000])
-def test_a_random_order_depends_on_neither_length_nor_place_of_padding(length):
+def test_a_random_order_depends_on_no_padding(length):
     plain = random_order(KEY, jnp.ones(50))
     w = weights(50, length)
     rank = np.cumsum(w > 0) - 1  # of a position among those with weight
@@ -95,15 +96,6 @@ def test_balanced_minibatches_draw_all_rows_of_a_class_alike():
         np.testing.assert_allclose(of_class / of_class.mean(), 1, atol=0.2)
 
 
-def test_minority_positions_repeat_the_first_beyond_their_number():
-    rows = toys.problem(40, 10, garbage=7.0).train
-    minority = np.flatnonzero((np.asarray(rows.y) > 0.5) & (np.asarray(rows.w) > 0))
-    positions, number = minority_positions(rows, 14)
-    assert number == len(minority) < 14
-    filler = np.full(14 - len(minority), minority[0])
-    np.testing.assert_array_equal(positions, np.concatenate([minority, filler]))
-
-
 # A program whose scores and losses are written down in advance: after epoch t it has parameters t.
 
 N_VALID = 20
@@ -155,7 +147,7 @@ def test_the_checkpoint_may_be_the_least_of_the_weighted_losses():
     # The epoch that ranks best has logits that are far too large.
     scores[1:] *= np.array([0.5, 3, 0.1])[:, None]
     curve = [-np.average(np.logaddexp(0, s) - s * y, weights=w) for s in scores[1:]]
-    of = lambda **options: train(scripted(scores, **options), KEY, problem, (), 3)  # noqa: E731
+    of = lambda **options: train(scripted(scores, **options), KEY, problem, (), 3)
     progress, curves = of(scoring="loss")
     np.testing.assert_allclose(curves.valid_score, curve, rtol=1e-5)
     assert progress.best_epoch == 1 + np.argmax(curve) != of()[0].best_epoch
@@ -176,7 +168,7 @@ def test_train_begins_and_advances():
     jax.tree.map(np.testing.assert_array_equal, (progress, curves), run(program, 3))
 
 
-def test_the_starting_point_wins_where_it_may_and_nothing_beats_it():
+def test_the_starting_point_wins_where_nothing_beats_it():
     scores = written_scores([2, 0, 1, 2, 1])
     progress, _ = run(scripted(scores, start_admissible=True), 4)
     assert (progress.best.params, progress.best_epoch) == (0, 0)
@@ -243,7 +235,7 @@ def test_a_one_shot_program_trains_in_its_only_epoch():
 @pytest.fixture(scope="module")
 def pieces():
     """`(key, hparams, pieces) -> (progress, curves)` of a real training, in pieces of epochs."""
-    program = supervised(toys.network(), batch_size=16)
+    program = supervised.program(toys.network(), batch_size=16)
     problem = toys.problem()
     start = jax.jit(lambda key, hparams: begin(program, key, problem, hparams))
     more = jax.jit(
@@ -292,7 +284,7 @@ def test_synthetic_rows_are_trained_on():
     index = len(problem.train.data) + jnp.arange(len(batch.w))
     copied = Resampled(index, batch.w, x_synth=batch.x, y_synth=batch.y)
     moved = copied._replace(x_synth=batch.x + 1)
-    program = supervised(toys.network(), batch_size=16)
+    program = supervised.program(toys.network(), batch_size=16)
     expected, given, other = (
         train(program, KEY, problem._replace(train=rows), Hparams(0.01), 3)[1].train_loss
         for rows in (problem.train, *(change.applied(problem.train) for change in (copied, moved)))

@@ -1,10 +1,11 @@
 """Views: rows of a shared matrix, scaled, with padding."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imbax.types import Resampled, Rows, rows
+from imbax.types import Part, Resampled, Rows, Run, check_rows, rows
 
 X = np.arange(12, dtype=np.float32).reshape(6, 2)
 Y = np.array([0, 1, 0, 0, 1, 0], np.float32)
@@ -60,3 +61,57 @@ def test_rows_views_everything_as_it_is():
 def test_shapes_that_do_not_fit_are_named(given, message):
     with pytest.raises(AssertionError, match=message):
         rows(*given)
+
+
+@pytest.mark.parametrize("field", ["index", "shift", "target"])
+def test_a_view_whose_shapes_do_not_fit_is_named(field):
+    view = rows(X, Y)
+    check_rows(view, "the view")
+    with pytest.raises(AssertionError, match=r"the view: data \[N, d\]"):
+        check_rows(view._replace(**{field: getattr(view, field)[:1]}), "the view")
+
+
+def run(**fields):
+    """A run whose parts are two rows, two others, and the last two."""
+    parts = [Part(jnp.array([i, i + 1]), jnp.ones(2)) for i in (0, 2, 4)]
+    return Run(jax.random.key(0), *parts, shift=jnp.ones(2), factor=jnp.full(2, 0.5))._replace(
+        **fields
+    )
+
+
+def test_a_runs_parts_are_views_of_what_all_share():
+    given = run()
+    for part, first in (("train", 0), ("valid", 2), ("test", 4)):
+        batch = given.rows((X, Y), part).all()
+        np.testing.assert_array_equal(batch.x, (X[first : first + 2] - 1) / 2)
+        np.testing.assert_array_equal(batch.y, Y[first : first + 2])
+    projected = run(project=jnp.array([[1.0], [2.0]])).rows((X, Y), "valid").all()
+    np.testing.assert_array_equal(projected.x[:, 0], ((X[2:4] - 1) / 2) @ [1, 2])
+
+
+def test_a_method_sees_no_test_row():
+    problem = run().problem((X, Y))
+    assert problem.withheld is None
+    np.testing.assert_array_equal(problem.train.index, [0, 1])
+    np.testing.assert_array_equal(problem.valid.index, [2, 3])
+    withheld = run(withheld=Part(jnp.array([5]), jnp.ones(1))).problem((X, Y)).withheld
+    np.testing.assert_array_equal(withheld.index, [5])
+
+
+def test_a_resampled_run_trains_on_rows_of_its_own():
+    change = Resampled(jnp.array([1, 6]), jnp.array([1.0, 0.5]), -X[:1], jnp.array([1.0]))
+    given = run().resampled(change).problem((X, Y))
+    batch = given.train.all()
+    np.testing.assert_array_equal(batch.x, [(X[1] - 1) / 2, -X[0]])
+    np.testing.assert_array_equal(batch.y, [1, 1])
+    np.testing.assert_array_equal(batch.w, [1, 0.5])
+    # Other parts know nothing of them.
+    assert given.valid.x_synth is None
+    np.testing.assert_array_equal(given.valid.all().x, (X[2:4] - 1) / 2)
+
+
+def test_columns_that_do_not_vary_are_not_live():
+    view = rows(X, Y)._replace(factor=jnp.array([0.0, 2.0]))
+    np.testing.assert_array_equal(view.live, [False, True])
+    projected = view._replace(project=jnp.array([[1.0, 0.0, 0.0], [0.0, 0.0, 2.0]]))
+    np.testing.assert_array_equal(projected.live, [True, False, True])

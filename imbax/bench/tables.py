@@ -5,6 +5,7 @@ as short as a batch.
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from imbax.bench.operations import gradient, layers_of, mixed
@@ -79,7 +80,7 @@ def training(
 
 def smote(size: Size, strategy: str) -> tuple[Vectorized, tuple[Problem, Run]]:
     """SMOTE of a tenth of the rows; each run scales them anew, so that none shares distances."""
-    sizes, wanted = Sizes(_minority(size), size.points), np.array([0, size.points])
+    sizes, wanted = Sizes(_minority(size), size.points), jnp.array([0, size.points])
 
     def sample(problem, run):
         train = problem.train._replace(factor=run.factor)

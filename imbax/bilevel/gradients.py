@@ -13,15 +13,8 @@ Gradient Learning From Augmented Data" (arXiv:2202.10550), equations 1 and 2 and
 Equation 1 has L_in on the synthetic rows alone, Algorithm 1 on their union with a training batch.
 Both are served, by leaving `batch` out or giving it.
 
-X_synth is one case of what else the inner loss may depend on, call it m: weights of real rows, or
-parameters of a network that gives them. `bilevel_gradient` serves any m, and `outer_gradient` is
-its case m = X_synth. With v = ∇L_out(θ'), the chain rule gives a mixed derivative,
-
-    ∇_m L_out(θ'(m)) = -η₁ ∂/∂ε ∇_m L_in(θ + ε v, m) at ε = 0,
-
-one forward-mode derivative of one gradient with respect to m only. Over K inner steps the same
-product is taken step by step backwards, with v <- v - η₁ ∇²_θ L_in v in between; the last v is
-∇_θ L_out(θ'(θ)), the gradient with respect to where the classifier started.
+X_synth is one case of what else the inner loss may depend on; `hypergradient.bilevel_gradient`
+serves any, and has the equation by which the gradient is computed.
 
 A network may keep state s that a step moves without a gradient, as batch normalisation and dropout
 do: with params `Variables(θ, s)` a step is (θ, s) -> (θ', s'), L_out looks at both, and the
@@ -30,31 +23,25 @@ network stops it at s', as NNX's BatchNorm does at running statistics, it is tha
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from imbax.bilevel.hypergradient import (
+    bilevel_gradient,
+    check_method,
+    check_steps,
+    descend,
+    descended,
+    exact_matmul,
+)
 from imbax.bilevel.row_independence import rows_are_independent
 from imbax.losses.per_example import weighted_mean
 from imbax.types import Batch, LossFn, Params, Variables
 
-__all__ = ["BilevelGradient", "OuterGradient", "bilevel_gradient", "inner_update"]
-__all__ += ["outer_gradient"]
-
-
-class BilevelGradient(NamedTuple):
-    """What one look through the inner update gives, whatever m is."""
-
-    loss: jax.Array
-    """Outer loss at θ', a scalar."""
-    meta_grad: Any
-    """Its gradient with respect to m."""
-    params_grad: Params
-    """Its gradient with respect to θ, through the update."""
-    params: Params
-    """θ' itself."""
+__all__ = ["OuterGradient", "inner_update", "outer_gradient"]
 
 
 class OuterGradient(NamedTuple):
@@ -81,30 +68,43 @@ def inner_update(
 ) -> Params:
     """θ'(X_synth): `num_steps` steps of gradient descent from θ (equation 1).
 
-    Args:
-      loss_fn: `(params, x, y) -> per-example losses [n]`; called once a step, on the union of
-        synthetic and real rows, synthetic rows first.
-      params: θ, any pytree of floating arrays; or `Variables(θ, s)`, and then `loss_fn` is
-        `(θ, s, x, y, w) -> (losses [n], s)`, w being the weights of its rows, 0 = padding.
-      x_synth: synthetic rows `[m, ...]`.
-      y_synth: their targets `[m, ...]`.
-      step_size: η₁ > 0, traced or not.
-      batch: training rows. The inner loss is then one weighted mean over all rows (Algorithm 1);
-        without it, the weighted mean over the synthetic rows (equation 1 of the paper).
-      w_synth: weights `[m]` of the synthetic rows, 0 = padding; default 1.
-      num_steps: number of steps K >= 1, static.
+    Parameters
+    ----------
+    loss_fn
+        `(params, x, y) -> per-example losses [n]`; called once a step, on the union of synthetic
+        and real rows, synthetic rows first.
+    params
+        θ, any pytree of floating arrays; or `Variables(θ, s)`, and then `loss_fn` is `(θ, s, x, y,
+        w) -> (losses [n], s)`, w being the weights of its rows, 0 = padding.
+    x_synth
+        Synthetic rows `[m, ...]`.
+    y_synth
+        Their targets `[m, ...]`.
+    step_size
+        η₁ > 0, traced or not.
+    batch
+        Training rows. The inner loss is then one weighted mean over all rows (Algorithm 1); without
+        it, the weighted mean over the synthetic rows (equation 1 of the paper).
+    w_synth
+        Weights `[m]` of the synthetic rows, 0 = padding; default 1.
+    num_steps
+        Number of steps K >= 1, static.
 
-    Returns:
-      θ', a pytree like `params`.
+    Returns
+    -------
+    Params
+        θ', a pytree like `params`.
 
-    Raises:
-      AssertionError: shapes do not fit; the message names them.
+    Raises
+    ------
+    AssertionError
+        Shapes do not fit; the message names them.
     """
     synth, batch = _checked(x_synth, y_synth, w_synth, batch, num_steps)
-    with _exact_matmul():
+    with exact_matmul():
         if isinstance(params, Variables):
             return _moved(loss_fn, params, synth, batch, step_size, num_steps)
-        return _adapted(_inner_loss(loss_fn, synth, batch), params, synth.x, step_size, num_steps)
+        return descended(_inner_loss(loss_fn, synth, batch), params, synth.x, step_size, num_steps)
 
 
 def outer_gradient(
@@ -123,28 +123,37 @@ def outer_gradient(
 ) -> OuterGradient:
     """The validation loss at θ'(X_synth) and its gradient with respect to X_synth (equation 2).
 
-    Args:
-      loss_fn, params, x_synth, y_synth, step_size, batch, w_synth, num_steps: as in `inner_update`.
-      valid: the rows of the outer loss.
-      outer_loss_fn: `(params, batch) -> scalar`; default the weighted mean of `loss_fn`. Of
-        `Variables` it gets θ' and s', so that it may look at the network as it predicts.
-      method: "mixed" or "unrolled", equal to rounding, see `bilevel_gradient`. "mixed", 1.3 to 2
-        times faster, differentiates only the synthetic rows twice where `loss_fn` is proved to
-        treat each row by itself (`rowwise.rows_are_independent`). Where rows interact, as under
-        batch normalisation, it differentiates the union and stays exact. `Variables` are always
-        unrolled.
+    Parameters
+    ----------
+    loss_fn, params, x_synth, y_synth, step_size, batch, w_synth, num_steps
+        As in `inner_update`.
+    valid
+        The rows of the outer loss.
+    outer_loss_fn
+        `(params, batch) -> scalar`; default the weighted mean of `loss_fn`. Of `Variables` it gets
+        θ' and s', so that it may look at the network as it predicts.
+    method
+        "mixed" or "unrolled", equal to rounding, see `bilevel_gradient`. "mixed", 1.3 to 2 times
+        faster, differentiates only the synthetic rows twice where `loss_fn` is proved to treat each
+        row by itself (`rowwise.rows_are_independent`). Where rows interact, as under batch
+        normalisation, it differentiates the union and stays exact. `Variables` are always unrolled.
 
-    Returns:
-      `OuterGradient(loss, x_synth_grad, params)`; the gradient of a row of weight 0 is 0 unless
-      rows interact.
+    Returns
+    -------
+    OuterGradient
+        `OuterGradient(loss, x_synth_grad, params)`; the gradient of a row of weight 0 is 0 unless
+        rows interact.
 
-    Raises:
-      AssertionError: shapes do not fit; the message names them.
-      ValueError: unknown method.
+    Raises
+    ------
+    AssertionError
+        Shapes do not fit; the message names them.
+    ValueError
+        Unknown method.
     """
     synth, batch = _checked(x_synth, y_synth, w_synth, batch, num_steps)
     chex.assert_equal_shape_prefix([valid.x, valid.y, valid.w], 1, custom_message=_rows_of("valid"))
-    _check_method(method)
+    check_method(method)
     if isinstance(params, Variables):
         steps = (loss_fn, params, synth, batch, step_size, num_steps)
         return _through_state(steps, valid, outer_loss_fn)
@@ -162,78 +171,6 @@ def outer_gradient(
         step_size=step_size, num_steps=num_steps, fixed_loss_fn=fixed_loss, method=method,
     )  # fmt: skip
     return OuterGradient(look.loss, look.meta_grad, look.params)
-
-
-def bilevel_gradient(
-    inner_loss_fn: Callable[[Params, Any], jax.Array],
-    params: Params,
-    meta: Any,
-    outer_loss_fn: Callable[[Params], jax.Array],
-    *,
-    step_size: float | jax.Array,
-    num_steps: int = 1,
-    fixed_loss_fn: Callable[[Params], jax.Array] | None = None,
-    method: str = "mixed",
-) -> BilevelGradient:
-    """The outer loss after the inner update, and its gradients with respect to m and to θ.
-
-    Args:
-      inner_loss_fn: `(params, meta) -> scalar`.
-      params: θ, any pytree of floating arrays.
-      meta: m, any pytree of floating arrays, also an empty one.
-      outer_loss_fn: `params -> scalar`.
-      step_size: η₁ > 0, traced or not.
-      num_steps: number of inner steps K >= 1, static.
-      fixed_loss_fn: `params -> scalar`, added to the inner loss: the part of it that m is not in.
-      method: "mixed" or "unrolled", equal to rounding. "unrolled" is `jax.grad` through the steps;
-        "mixed" is the product in this module's docstring.
-
-    Returns:
-      `BilevelGradient`; what is not used of it costs nothing under `jit`.
-
-    Raises:
-      ValueError: unknown method, or no step.
-    """
-    _check_method(method)
-    _check_steps(num_steps)
-    fixed = fixed_loss_fn or (lambda theta: 0.0)
-    route = _mixed if method == "mixed" else _unrolled
-    with _exact_matmul():
-        return route(inner_loss_fn, fixed, params, meta, step_size, num_steps, outer_loss_fn)
-
-
-def _unrolled(moving, fixed, params, meta, step_size, num_steps, outer_loss_fn):
-    def loss_at(params, meta):
-        inner_loss = lambda theta, m: moving(theta, m) + fixed(theta)
-        adapted = _adapted(inner_loss, params, meta, step_size, num_steps)
-        return outer_loss_fn(adapted), adapted
-
-    both = jax.value_and_grad(loss_at, argnums=(0, 1), has_aux=True)
-    (loss, adapted), (params_grad, meta_grad) = both(params, meta)
-    return BilevelGradient(loss, meta_grad, params_grad, adapted)
-
-
-def _mixed(moving, fixed, params, meta, step_size, num_steps, outer_loss_fn):
-    def gradients(theta):
-        """∇_θ of each part, and ∇_m of the part that m is in."""
-        by_params, by_meta = jax.grad(moving, argnums=(0, 1))(theta, meta)
-        return by_params, jax.grad(fixed)(theta), by_meta
-
-    # `linearize` keeps what each gradient computed, so that the derivative along v, which is known
-    # only at the end, repeats no forward pass.
-    theta, pushes = params, []
-    for _ in range(num_steps):
-        (*by_params, _), push = jax.linearize(gradients, theta)
-        theta = _descend(theta, jax.tree.map(jnp.add, *by_params), step_size)
-        pushes.append(push)
-    loss, v = jax.value_and_grad(outer_loss_fn)(theta)
-
-    meta_grad = jax.tree.map(jnp.zeros_like, meta)
-    for push in reversed(pushes):
-        *along_v, by_meta = push(v)
-        meta_grad = _descend(meta_grad, by_meta, step_size)
-        v = _descend(v, jax.tree.map(jnp.add, *along_v), step_size)
-    return BilevelGradient(loss, meta_grad, v, theta)
 
 
 def _parts(loss_fn, params, synth, batch):
@@ -282,7 +219,7 @@ def _through_state(steps, valid, outer_loss_fn):
         after = _moved(loss_fn, before, synth._replace(x=x), *rest)
         return (outer_loss_fn or training_loss)(after, valid), after
 
-    with _exact_matmul():
+    with exact_matmul():
         (loss, after), x_synth_grad = jax.value_and_grad(loss_at, has_aux=True)(synth.x)
     return OuterGradient(loss, x_synth_grad, after)
 
@@ -297,27 +234,12 @@ def _moved(loss_fn, variables, synth, batch, step_size, num_steps):
 
     for _ in range(num_steps):
         gradient, state = jax.grad(inner_loss, has_aux=True)(*variables)
-        variables = Variables(_descend(variables.learned, gradient, step_size), state)
+        variables = Variables(descend(variables.learned, gradient, step_size), state)
     return variables
 
 
-def _adapted(inner_loss, params, meta, step_size, num_steps):
-    for _ in range(num_steps):
-        params = _descend(params, jax.grad(inner_loss)(params, meta), step_size)
-    return params
-
-
-def _descend(params, gradient, step_size):
-    return jax.tree.map(lambda p, g: p - jnp.asarray(step_size, p.dtype) * g, params, gradient)
-
-
-def _exact_matmul():
-    """Accelerators multiply float32 matrices in fewer bits unless told not to."""
-    return jax.default_matmul_precision("float32")
-
-
 def _checked(x_synth, y_synth, w_synth, batch, num_steps):
-    _check_steps(num_steps)
+    check_steps(num_steps)
     w_synth = jnp.ones(jnp.shape(x_synth)[:1], x_synth.dtype) if w_synth is None else w_synth
     chex.assert_equal_shape_prefix(
         [x_synth, y_synth, w_synth], 1, custom_message=_rows_of("x_synth, y_synth and w_synth")
@@ -332,16 +254,6 @@ def _checked(x_synth, y_synth, w_synth, batch, num_steps):
             custom_message="x_synth [m, ...] and batch.x [n, ...] must have the same features",
         )
     return Batch(x_synth, y_synth, w_synth), batch
-
-
-def _check_method(method):
-    if method not in ("mixed", "unrolled"):
-        raise ValueError(f'method is "mixed" or "unrolled", got {method!r}')
-
-
-def _check_steps(num_steps):
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1, got {num_steps}")
 
 
 def _rows_of(what):

@@ -20,13 +20,19 @@ _MIXED = "mixed"  # rows met, or rows are told apart by their position
 def rows_are_independent(f: Callable[..., jax.Array], *args: jax.Array) -> bool:
     """Whether `f(*args) -> [n]` is one and the same function of row i of each argument, for all i.
 
-    Args:
-      f: traceable function of the arguments; arrays it closes over count as constants.
-      *args: arrays (or `jax.ShapeDtypeStruct`) whose first axis holds the n rows.
+    Parameters
+    ----------
+    f
+        Traceable function of the arguments; arrays it closes over count as constants.
+    *args
+        Arrays (or `jax.ShapeDtypeStruct`) whose first axis holds the n rows.
 
-    Returns:
-      True when proved. False when rows interact (batch normalisation, ranking losses), when a row's
-      position matters (a dropout mask, fixed per-row weights), or when the proof does not succeed.
+    Returns
+    -------
+    bool
+        True when proved. False when rows interact (batch normalisation, ranking losses), when a
+        row's position matters (a dropout mask, fixed per-row weights), or when the proof does not
+        succeed.
     """
     n = args[0].shape[0]
     longer = [jax.ShapeDtypeStruct((n + 1, *arg.shape[1:]), arg.dtype) for arg in args]

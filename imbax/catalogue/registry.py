@@ -55,20 +55,28 @@ def register(
 ) -> Method:
     """Add a method of one's own; from then on it runs by name wherever the built-in ones do.
 
-    Args:
-      name: what tables and the command line call it.
-      build: `Facts -> Program`; `training.one_shot` makes a program of a pure training function.
-      sampler: `(key, train, wanted [K], sizes) -> Resampled`, a change of training rows that runs
-        on tables and on images; see `methods.sampling`. On tables `ce` is trained on the result
-        unless `build` is given.
-      images: how it runs on images, where a sampler does not say it all.
-      **fields_of_method: further fields of `Method` and `OnTables`; `title`, `kind` and `sees` have
-        defaults. A method that runs outside jax gives `host` in place of `build`, and its `scores`
-        are "rank" unless it says that they are more.
+    Parameters
+    ----------
+    name
+        What tables and the command line call it.
+    build
+        `Facts -> Program`; `training.one_shot` makes a program of a pure training function.
+    sampler
+        `(key, train, wanted [K], sizes) -> Resampled`, a change of training rows that runs on
+        tables and on images; see `methods.sampling`. On tables `ce` is trained on the result unless
+        `build` is given.
+    images
+        How it runs on images, where a sampler does not say it all.
+    **fields_of_method
+        Further fields of `Method` and `OnTables`; `title`, `kind` and `sees` have defaults. A
+        method that runs outside jax gives `host` in place of `build`, and its `scores` are "rank"
+        unless it says that they are more.
 
-    Raises:
-      InputError: a built-in method has that name; it has no use or two; an unknown field; or
-        `scores` is none of the three.
+    Raises
+    ------
+    InputError
+        A built-in method has that name; it has no use or two; an unknown field; or `scores` is none
+        of the three.
     """
     if name in _REGISTRY and _REGISTRY[name].built_in:
         raise InputError(f"method {name!r} is built in; register yours under another name")
@@ -111,8 +119,10 @@ def refit(name: str) -> Method:
 
     `get` does so by itself for the name of any method that can be refit.
 
-    Raises:
-      InputError: the method is not a single training from scratch on the training rows as they are.
+    Raises
+    ------
+    InputError
+        The method is not a single training from scratch on the training rows as they are.
     """
     method, tables = get(name), get(name).tables
     if not method.is_neural or tables.resample or tables.starts_from or len(tables.settings) > 1:

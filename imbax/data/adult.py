@@ -32,14 +32,18 @@ _POSITIVE, _ROWS, _POSITIVES = ">50K", 45_222, 11_208
 def adult(name: str, data_home: str | Path | None = None) -> Dataset:
     """22,416 rows, 6 numeric columns and 8 one-hot encoded: 104 features.
 
-    Args:
-        name: one of `ADULT`.
+    Parameters
+    ----------
+    name
+        One of `ADULT`.
         data_home: the folder that holds `adult/adult.data` and `adult/adult.test`; without it,
             `fetch_openml("adult", version=2)` downloads the same rows once.
 
-    Raises:
-        DataUnavailable: the files are missing or damaged, or the download fails.
-        InputError: there is no set of that name.
+    Raises
+    ------
+    DataUnavailable
+        The files are missing or damaged, or the download fails. InputError: there is no set of that
+        name.
     """
     if name not in ADULT:
         raise InputError(f"no set {name!r}{did_you_mean(name, ADULT)}")
@@ -68,8 +72,10 @@ def adult(name: str, data_home: str | Path | None = None) -> Dataset:
 def adult_frame(data_home: str | Path | None = None) -> pd.DataFrame:
     """The complete rows as they are, the label in column "class"; files as for `adult`.
 
-    Raises:
-        DataUnavailable: the files are missing or damaged, or the download fails.
+    Raises
+    ------
+    DataUnavailable
+        The files are missing or damaged, or the download fails.
     """
     try:
         frame = _from_openml() if data_home is None else _from_files(Path(data_home).expanduser())

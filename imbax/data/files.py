@@ -37,17 +37,21 @@ def read_table(
 
     Text, categorical and boolean columns become one 0/1 column for each level, with a notice.
 
-    Args:
-        path: a .csv (commas, one header line), .parquet, or .npz file. An npz file holds arrays
+    Parameters
+    ----------
+    path
+        A .csv (commas, one header line), .parquet, or .npz file. An npz file holds arrays
             `data` [n, d] and `label` [n]; the columns of `data` are called x0, x1, ...
         target: the column of labels; may be left out for npz.
         minority: as in `make_dataset`.
         groups: the column of group codes, not a feature.
         drop: columns to leave out.
 
-    Raises:
-        InputError: the file cannot be read, a column is missing from it, or a column cannot
-            become numbers; the message names the file, the column and the remedy.
+    Raises
+    ------
+    InputError
+        The file cannot be read, a column is missing from it, or a column cannot become numbers; the
+        message names the file, the column and the remedy.
     """
     path = Path(path).expanduser()
     frame, target = _read(path, target, groups)
@@ -86,9 +90,11 @@ def read_table(
 def read_frame(path: Path, suffixes: Sequence[str] = (".csv", ".parquet")) -> "pd.DataFrame":
     """A file as a frame with distinct text column names and at least one row, nothing converted.
 
-    Raises:
-        InputError: there is no such file, its suffix is not among `suffixes`, or it is empty,
-            damaged or ragged.
+    Raises
+    ------
+    InputError
+        There is no such file, its suffix is not among `suffixes`, or it is empty, damaged or
+        ragged.
     """
     _check_file(path, suffixes)
     return _parsed(path, {".csv": _read_csv, ".parquet": _read_parquet}[path.suffix.lower()])

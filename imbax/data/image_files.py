@@ -27,8 +27,10 @@ def read_idx(path: Path) -> np.ndarray:
 def read_cifar10(folder: Path) -> dict[str, np.ndarray]:
     """The batch files `data_batch_1` to `_5` and `test_batch`, of the Python or the binary version.
 
-    Returns:
-      `x_train`, `y_train`, `x_test`, `y_test`; images `[n, 32, 32, 3]`.
+    Returns
+    -------
+    dict[str, np.ndarray]
+        `x_train`, `y_train`, `x_test`, `y_test`; images `[n, 32, 32, 3]`.
     """
     parts = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
     arrays = {}
@@ -61,8 +63,10 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 def read_folder(folder: Path, names: list[str], size: int) -> np.ndarray:
     """Colour images by file name, each shrunk to `size` x `size` after cutting it square.
 
-    Raises:
-      InputError: one of them cannot be read.
+    Raises
+    ------
+    InputError
+        One of them cannot be read.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 

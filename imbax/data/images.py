@@ -109,13 +109,17 @@ def images(name: str, data_home: str | Path | None = None) -> Images:
 
     An npz holds x_train, y_train, x_test and y_test.
 
-    Args:
-        name: one of `IMAGE_SETS`.
-        data_home: DIR. Without it `mnist` and `fashion_mnist` are downloaded once from OpenML.
+    Parameters
+    ----------
+    name
+        One of `IMAGE_SETS`. data_home: DIR. Without it `mnist` and `fashion_mnist` are downloaded
+        once from OpenML.
 
-    Raises:
-        DataUnavailable: files are missing or damaged, or the download fails.
-        InputError: there is no set of that name.
+    Raises
+    ------
+    DataUnavailable
+        Files are missing or damaged, or the download fails. InputError: there is no set of that
+        name.
     """
     if name not in _LOADERS:
         raise InputError(f"no set of images {name!r}{did_you_mean(name, IMAGE_SETS)}")

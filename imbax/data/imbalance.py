@@ -94,18 +94,24 @@ def make_imbalance(
 
     With the same seed, smaller counts keep a part of what larger ones keep.
 
-    Args:
-        x: `[n, ...]`, an array.
+    Parameters
+    ----------
+    x
+        `[n, ...]`, an array.
         y: `[n]`, labels.
         counts: rows of each label: a mapping, or a sequence in the order of sorted labels, or a
             key of `COUNTS` for the paper's training counts.
         seed: 0 <= seed < 2**32.
 
-    Returns:
+    Returns
+    -------
+    tuple[Any, Any, np.ndarray]
         The rows kept, their labels, and their numbers `[m]`, ascending.
 
-    Raises:
-        InputError: a class is missing or has too few rows, or there are no counts of that name.
+    Raises
+    ------
+    InputError
+        A class is missing or has too few rows, or there are no counts of that name.
     """
     y = np.asarray(y)
     labels = np.unique(y)
@@ -138,13 +144,17 @@ def recounted(images: Images, imbalance: str = "paper", fraction: float = 1.0) -
         step       the first half of the classes as large as the largest, the others as small as
                    the smallest: a step of Buda et al. 2018 (arXiv:1710.05381), μ = 1/2
 
-    Args:
-        images: a set that `COUNTS` names.
-        imbalance: one of `IMBALANCES`, of the training images and the imbalanced test part.
-        fraction: of the training images, above 0 and at most 1; a class keeps at least one.
+    Parameters
+    ----------
+    images
+        A set that `COUNTS` names. imbalance: one of `IMBALANCES`, of the training images and the
+        imbalanced test part. fraction: of the training images, above 0 and at most 1; a class keeps
+        at least one.
 
-    Raises:
-        InputError: imbalance or fraction is none of these.
+    Raises
+    ------
+    InputError
+        Imbalance or fraction is none of these.
     """
     if imbalance not in IMBALANCES:
         raise InputError(f"no imbalance {imbalance!r}{did_you_mean(imbalance, IMBALANCES)}")
@@ -165,15 +175,19 @@ def image_splits(
 ) -> tuple[list[ImageSplit], tuple[str, ...]]:
     """The splits of a seed, and what a reader must be told of them.
 
-    Args:
-        images: the whole set.
+    Parameters
+    ----------
+    images
+        The whole set.
         counts: how many of each class.
         seed: 0 <= seed < 2**32.
         folds: how many of the `FOLDS` folds are wanted, from the first on; where the official parts
             are the one split, there is but one.
 
-    Raises:
-        InputError: a class has no image, or folds are not 1 to `FOLDS`.
+    Raises
+    ------
+    InputError
+        A class has no image, or folds are not 1 to `FOLDS`.
     """
     if not 1 <= folds <= FOLDS:
         raise InputError(f"{folds} folds, expected 1 to {FOLDS}")

@@ -29,13 +29,16 @@ def long_tail(name: str, data_home: str | Path | None = None) -> Dataset:
     than those of digits averaged over 4 x 4. adult_COLUMN: 3,000 complete rows of Adult and the
     values of that column that at least 100 of all rows have; other categories are one-hot encoded.
 
-    Args:
-        name: one of `LONG_TAIL`.
-        data_home: as for `images` and `adult`; digits needs no file.
+    Parameters
+    ----------
+    name
+        One of `LONG_TAIL`. data_home: as for `images` and `adult`; digits needs no file.
 
-    Raises:
-        DataUnavailable: files are missing or damaged, or a download fails.
-        InputError: there is no table of that name.
+    Raises
+    ------
+    DataUnavailable
+        Files are missing or damaged, or a download fails. InputError: there is no table of that
+        name.
     """
     if name not in LONG_TAIL:
         raise InputError(f"no table {name!r}{did_you_mean(name, LONG_TAIL)}")

@@ -31,16 +31,18 @@ def stratified_splits(
     The test parts of the folds partition what is not validation; a fold trains on the rest.
     With the defaults that is 60 % train, 20 % validation, 20 % test in every fold.
 
-    Args:
-        y: [n] labels 0..K-1.
-        seed: 0 <= seed < 2**32; the result depends on the arguments and nothing else.
-        folds: at least 2.
-        valid_fraction: in (0, 0.5]; with groups rounded to 1/2, 1/3, 1/4, ... of them.
-        groups: [n] codes; no group is cut.
+    Parameters
+    ----------
+    y
+        [n] labels 0..K-1. seed: 0 <= seed < 2**32; the result depends on the arguments and nothing
+        else. folds: at least 2. valid_fraction: in (0, 0.5]; with groups rounded to 1/2, 1/3, 1/4,
+        ... of them. groups: [n] codes; no group is cut.
 
-    Raises:
-        InputError: a number is out of its range, or rows, minority rows or groups are too few to
-            put every class in each part.
+    Raises
+    ------
+    InputError
+        A number is out of its range, or rows, minority rows or groups are too few to put every
+        class in each part.
     """
     y = np.asarray(y)
     if folds < 2:
@@ -67,15 +69,19 @@ def repeated_splits(
 ) -> list[Split]:
     """Independent stratified splits: a fifth to test, a fifth of the rest to validate on.
 
-    Args:
-        y: [n] 0/1 labels, 1 = minority.
+    Parameters
+    ----------
+    y
+        [n] 0/1 labels, 1 = minority.
         seed: 0 <= seed < 2**32.
         repeats: how many splits, at least 1; each depends on the seed and its own number.
         keep: minority rows in a repeat, drawn anew in each; a smaller number keeps some of a
             larger one's. None: all.
 
-    Raises:
-        InputError: a part would lack a class.
+    Raises
+    ------
+    InputError
+        A part would lack a class.
     """
     y = np.asarray(y)
     minority, majority = np.flatnonzero(y == 1), np.flatnonzero(y != 1)
@@ -115,9 +121,10 @@ def _two_parts(rows, y, rng):
 def rows_in_both(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> int:
     """How many of the rows `x[b]` equal some row of `x[a]` exactly.
 
-    Args:
-        x: [n, d] numbers without NaN.
-        a, b: row indices.
+    Parameters
+    ----------
+    x
+        [n, d] numbers without NaN. a, b: row indices.
     """
     # Equal rows must have equal bytes, so -0.0 becomes 0.0 first.
     row_bytes = np.ascontiguousarray(x) + 0.0

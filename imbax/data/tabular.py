@@ -113,8 +113,10 @@ def make_dataset(
 ) -> Dataset:
     """Check the user's arrays and name the minority class 1, or number several classes.
 
-    Args:
-        x: [n, d] numbers, an array or a pandas DataFrame; n >= 20, finite.
+    Parameters
+    ----------
+    x
+        [n, d] numbers, an array or a pandas DataFrame; n >= 20, finite.
         y: [n] labels of any type with two distinct values, or more if a minority is named or there
             may be several classes.
         name: how messages and tables call the data.
@@ -125,8 +127,10 @@ def make_dataset(
         feature_names: d distinct names; default the DataFrame's columns, or x0, x1, ...
         notices: what the loader wants the user to know; notices found here are appended.
 
-    Raises:
-        InputError: whatever of the above does not hold.
+    Raises
+    ------
+    InputError
+        Whatever of the above does not hold.
     """
     values, names = feature_matrix(x, name, feature_names)
     labels, classes = _labels(y, name, minority, several_classes)
@@ -185,14 +189,18 @@ def imblearn27_facts() -> tuple[Imblearn27Facts, ...]:
 def imblearn27(name: str, data_home: str | Path | None = None) -> Dataset:
     """One of the 27 sets, through `imblearn.datasets.fetch_datasets`.
 
-    Args:
-        name: as in `imblearn27_facts`.
+    Parameters
+    ----------
+    name
+        As in `imblearn27_facts`.
         data_home: the folder that holds `zenodo/x1data.npz` ...; nothing is downloaded then.
             None: scikit-learn's data folder, into which all sets are downloaded once.
 
-    Raises:
-        DataUnavailable: the file is missing or damaged, or the download fails.
-        InputError: there is no set of that name.
+    Raises
+    ------
+    DataUnavailable
+        The file is missing or damaged, or the download fails. InputError: there is no set of that
+        name.
     """
     known = {facts.name: facts for facts in imblearn27_facts()}
     if name not in known:

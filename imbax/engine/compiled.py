@@ -58,10 +58,14 @@ class Programs(NamedTuple):
     def lower(self, shared: Any, runs: Run, resampled: Run | None = None) -> Any:
         """Trace and begin to compile all pieces for runs like these; the shapes of `Progress`.
 
-        Args:
-          shared: the matrix.
-          runs: runs; those with a `state` go on from there and need no beginning.
-          resampled: the same with their training rows changed, if they are.
+        Parameters
+        ----------
+        shared
+            The matrix.
+        runs
+            Runs; those with a `state` go on from there and need no beginning.
+        resampled
+            The same with their training rows changed, if they are.
         """
         progress, params = runs.state, runs.params
         runs, original = resampled or runs, runs
@@ -80,12 +84,17 @@ def programs_of(
 ) -> Programs:
     """Compile a training in pieces of so many epochs.
 
-    Args:
-      program: the training.
-      epochs: epochs of one call of `advance`.
-      precision: precision of matrix products in the program's epochs, one of `PRECISIONS`;
-        beginnings and scores, validation scores included, are in float32.
-      **engine: strategy, devices (a tuple) and memory budget of `Vectorized`.
+    Parameters
+    ----------
+    program
+        The training.
+    epochs
+        Epochs of one call of `advance`.
+    precision
+        Precision of matrix products in the program's epochs, one of `PRECISIONS`; beginnings and
+        scores, validation scores included, are in float32.
+    **engine
+        Strategy, devices (a tuple) and memory budget of `Vectorized`.
     """
     if precision == "bfloat16":
         program = program._replace(epoch=bfloat16_products(program.epoch))

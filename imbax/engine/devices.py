@@ -16,8 +16,10 @@ def use_cpu_cores(number: int | None = None) -> None:
     perfectly. Changes jax's configuration, so it is for programs, not libraries, to call, and
     before jax is first used.
 
-    Raises:
-      RuntimeError: jax has already started its backends.
+    Raises
+    ------
+    RuntimeError
+        Jax has already started its backends.
     """
     jax.config.update("jax_num_cpu_devices", number or usable_cores())
 

@@ -25,8 +25,10 @@ _PRODUCTS = ("dot_general", "conv_general_dilated")
 def bfloat16_products(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f` with its products of float32 arrays in bfloat16, those of derivatives inside too.
 
-    Args:
-      f: a traceable function of pytrees of arrays; it is traced at each call.
+    Parameters
+    ----------
+    f
+        A traceable function of pytrees of arrays; it is traced at each call.
     """
 
     def g(*args):

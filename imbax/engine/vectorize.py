@@ -49,17 +49,26 @@ class Engine(NamedTuple):
 class Vectorized:
     """A function mapped over runs, compiled at the first call for each shape.
 
-    Args:
-      f: pure function `(shared, run) -> result`.
-      takes: the name of a field of `runs`, a named tuple, that a call takes from its caller: `f`
-        returns `(what comes after it, anything)`, and the former gets its memory.
-      strategy: "vmap", "map", "auto" (map on CPU, vmap elsewhere), or "rows".
-      devices: the devices to divide the runs, or rows, over; default all of this process.
-      memory: budget in bytes over all devices; default, and at most, what they have.
+    Parameters
+    ----------
+    f
+        Pure function `(shared, run) -> result`.
+    takes
+        The name of a field of `runs`, a named tuple, that a call takes from its caller: `f` returns
+        `(what comes after it, anything)`, and the former gets its memory.
+    strategy
+        "vmap", "map", "auto" (map on CPU, vmap elsewhere), or "rows".
+    devices
+        The devices to divide the runs, or rows, over; default all of this process.
+    memory
+        Budget in bytes over all devices; default, and at most, what they have.
 
-    Raises:
-      ValueError: unknown strategy.
-      MemoryError: one run per device does not fit the budget; the message gives both numbers.
+    Raises
+    ------
+    ValueError
+        Unknown strategy.
+    MemoryError
+        One run per device does not fit the budget; the message gives both numbers.
     """
 
     def __init__(
@@ -129,8 +138,10 @@ class Vectorized:
     def lower(self, shared: Any, runs: Any) -> Any:
         """Trace for a call with arrays, or shapes, like these; a thread then compiles it.
 
-        Returns:
-          The shapes of the call's result.
+        Returns
+        -------
+        Any
+            The shapes of the call's result.
         """
         n_runs = jax.tree.leaves(runs)[0].shape[0]
         shared, runs = self._shared_shapes(shared), _shapes(runs)

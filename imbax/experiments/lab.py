@@ -32,7 +32,7 @@ class Cell:
     dataset: Any
     """`Dataset` or `Images`."""
     method: Method
-    network: str = "mlp"
+    network: str
     members: int = 1
     """Networks whose probabilities are averaged."""
     rows: str = "train"
@@ -57,6 +57,8 @@ class Lab(ABC):
 
     schema: ClassVar[pa.Schema]
     """Columns of a result."""
+    network: ClassVar[str]
+    """The network that all its methods train."""
     protocol: Any
     engine: Engine = field(default_factory=Engine)
     out: Path | None = None
@@ -70,7 +72,7 @@ class Lab(ABC):
     def cell(self, dataset: Any, method: Method) -> Cell:
         """A method on a data set, under this lab's protocol."""
         key = self._training_key(dataset, method)
-        return Cell(self.suite, dataset, method, key=key)
+        return Cell(self.suite, dataset, method, self.network, key=key)
 
     def run(self, cell: Cell, seeds: Sequence[int]) -> None:
         """Compute the seeds of a cell that are missing, together, and keep each at once."""

@@ -56,9 +56,12 @@ def effective_number_weights(counts: jax.Array, beta: float = 0.999) -> jax.Arra
     where 1 / (1 - β) is not small beside the counts: β below .99 does next to nothing for classes
     of more than some hundred rows.
 
-    Args:
-      counts: `[K]`; a class without rows gets weight 0.
-      beta: β in [0, 1]; 0 is no re-weighting, 1 is inverse frequency (the limit).
+    Parameters
+    ----------
+    counts
+        `[K]`; a class without rows gets weight 0.
+    beta
+        Β in [0, 1]; 0 is no re-weighting, 1 is inverse frequency (the limit).
     """
     chex.assert_rank(counts, 1, custom_message="counts must be [K], one number for each class")
     rows = jnp.maximum(counts, 1.0)
@@ -88,12 +91,18 @@ def ldam(
     features and class weights (`mlp(..., cosine_scale=s)`); without that head training pushes the
     logits up until the margins no longer count.
 
-    Args:
-      logits: `[n]` (s times the difference of the two cosines) or `[n, K]`.
-      y: `[n]`.
-      counts: `[K]`.
-      max_margin: margin of the smallest class; 0 is cross-entropy.
-      scale: s, that of the head.
+    Parameters
+    ----------
+    logits
+        `[n]` (s times the difference of the two cosines) or `[n, K]`.
+    y
+        `[n]`.
+    counts
+        `[K]`.
+    max_margin
+        Margin of the smallest class; 0 is cross-entropy.
+    scale
+        s, that of the head.
     """
     counts = _counts_of(logits, counts)
     smallest = jnp.where(counts > 0, counts, jnp.inf).min()
@@ -113,11 +122,16 @@ def logit_adjustment(
     Trained so, the logits themselves are those of balanced classes: nothing is added when scoring.
     τ = 1 is also known as balanced softmax (Ren et al. 2020). Source: Menon et al. 2021, section 5.
 
-    Args:
-      logits: `[n]` or `[n, K]`.
-      y: `[n]`.
-      counts: `[K]`; a class without rows counts as one with a single row.
-      tau: τ; 0 is cross-entropy.
+    Parameters
+    ----------
+    logits
+        `[n]` or `[n, K]`.
+    y
+        `[n]`.
+    counts
+        `[K]`; a class without rows counts as one with a single row.
+    tau
+        τ; 0 is cross-entropy.
     """
     added = tau * jnp.log(jnp.maximum(_counts_of(logits, counts), 1))
     return cross_entropy(logits + (added[1] - added[0] if logits.ndim == 1 else added), y)
@@ -135,12 +149,18 @@ def vs_loss(
     `logit_adjustment` in both forms. They differ otherwise: the binary Δ belongs to the row, that
     of the softmax to the logit. The paper's further class weights are `reweighted`.
 
-    Args:
-      logits: `[n]` or `[n, K]`.
-      y: `[n]`.
-      counts: `[K]`; a class without rows counts as one with a single row.
-      gamma: exponent of the multiplicative part, >= 0; the default is the published code's.
-      tau: factor of the additive part.
+    Parameters
+    ----------
+    logits
+        `[n]` or `[n, K]`.
+    y
+        `[n]`.
+    counts
+        `[K]`; a class without rows counts as one with a single row.
+    gamma
+        Exponent of the multiplicative part, >= 0; the default is the published code's.
+    tau
+        Factor of the additive part.
     """
     counts = _counts_of(logits, counts)
     factor = (jnp.maximum(counts, 1) / jnp.maximum(counts.max(), 1)) ** gamma

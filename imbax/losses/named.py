@@ -80,9 +80,12 @@ def deferred(loss_for: Callable[[Context], Loss], context: Context) -> Loss:
     of its class's rows. The paper writes inverse frequency, its code β = .9999: `drw_beta` is β,
     and 1 is inverse frequency.
 
-    Args:
-      loss_for: any of the losses above.
-      context: its `hparams` hold `drw_start`, `drw_beta` and the numbers of `loss_for`.
+    Parameters
+    ----------
+    loss_for
+        Any of the losses above.
+    context
+        Its `hparams` hold `drw_start`, `drw_beta` and the numbers of `loss_for`.
     """
     numbers = dict(context.hparams)
     start, beta = numbers.pop("drw_start"), numbers.pop("drw_beta")

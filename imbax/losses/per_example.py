@@ -67,12 +67,17 @@ def focal(
 ) -> jax.Array:
     """Focal loss `α_t (1 - p_t)^γ CE`, `[n]` (Lin et al. 2018, equations 4 and 5).
 
-    Args:
-      logits: `[n]` or `[n, K]`.
-      y: `[n]`.
-      gamma: focusing exponent, >= 0; 0 is cross-entropy.
-      alpha: of logits `[n]`, the weight of the minority in [0, 1], the majority gets `1 - alpha`;
-        of logits `[n, K]`, a weight for each class `[K]`. None: no weights.
+    Parameters
+    ----------
+    logits
+        `[n]` or `[n, K]`.
+    y
+        `[n]`.
+    gamma
+        Focusing exponent, >= 0; 0 is cross-entropy.
+    alpha
+        Of logits `[n]`, the weight of the minority in [0, 1], the majority gets `1 - alpha`; of
+        logits `[n, K]`, a weight for each class `[K]`. None: no weights.
     """
     if logits.ndim == 1:
         chex.assert_equal_shape([logits, y], custom_message="logits and y must both be [n]")
@@ -103,14 +108,21 @@ def asymmetric(
     the K terms are added. The published single-label variant leaves the negative terms out, so
     that its γ₋ does nothing; here that is the limit `shift=1`.
 
-    Args:
-      logits: `[n]` or `[n, K]`.
-      y: `[n]`.
-      gamma_positive: γ₊ >= 0.
-      gamma_negative: γ₋ >= 0.
-      shift: m in [0, 1]. With both γ and m 0, logits `[n]` give cross-entropy.
-      detached: take no gradient through the focusing weights, as the published code does; the
-        paper's analysis of gradients takes it.
+    Parameters
+    ----------
+    logits
+        `[n]` or `[n, K]`.
+    y
+        `[n]`.
+    gamma_positive
+        γ₊ >= 0.
+    gamma_negative
+        γ₋ >= 0.
+    shift
+        M in [0, 1]. With both γ and m 0, logits `[n]` give cross-entropy.
+    detached
+        Take no gradient through the focusing weights, as the published code does; the paper's
+        analysis of gradients takes it.
     """
     if logits.ndim == 1:
         chex.assert_equal_shape([logits, y], custom_message="logits and y must both be [n]")

@@ -40,12 +40,18 @@ def sample(
 ) -> Resampled:
     """Adds ADASYN's rows to the training view; of more than two classes, one vs. rest.
 
-    Args:
-      key: random key.
-      train: the view.
-      wanted: `[K]`: new rows of each class; of two classes, none of the first.
-      sizes: static bounds.
-      k_neighbors: neighbours, both those that are counted and those to go towards, >= 1.
+    Parameters
+    ----------
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: new rows of each class; of two classes, none of the first.
+    sizes
+        Static bounds.
+    k_neighbors
+        Neighbours, both those that are counted and those to go towards, >= 1.
     """
     make = functools.partial(_make, k=k_neighbors)
     return one_vs_rest(make, key, train, wanted, sizes)

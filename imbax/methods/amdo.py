@@ -51,17 +51,27 @@ def sample(
 ) -> Resampled:
     """Adds rows around the mean of each class to the training view.
 
-    Args:
-      key: random key.
-      train: the view.
-      wanted: `[K]`: new rows of each class; 0 for a class without rows.
-      sizes: static bounds.
-      k_neighbors: k, >= 1, of all classes, the row itself not among them.
-      share: of them that must be of a row's own class for it to be kept, in (0, 1].
-      reference: take the directions of the public packages, see above.
+    Parameters
+    ----------
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: new rows of each class; 0 for a class without rows.
+    sizes
+        Static bounds.
+    k_neighbors
+        k, >= 1, of all classes, the row itself not among them.
+    share
+        Of them that must be of a row's own class for it to be kept, in (0, 1].
+    reference
+        Take the directions of the public packages, see above.
 
-    Returns:
-      The change to the view; both `parents` of a new row are i, and its `gap` is 0.
+    Returns
+    -------
+    Resampled
+        The change to the view; both `parents` of a new row are i, and its `gap` is 0.
     """
     x, y, w = classes_of(train, wanted)
     if k_neighbors < 1 or not 0 < share <= 1:
@@ -128,9 +138,11 @@ def company(
 def ellipsoid(x: jax.Array, kept: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Shape of the rows of `x [m, d]` that are kept `[m]`.
 
-    Returns:
-      The mean `[d]`, the axes s_j v_j `[p, d]`, longest first and 0 where rounding is all there is,
-      and a `[m]`.
+    Returns
+    -------
+    tuple[jax.Array, jax.Array, jax.Array]
+        The mean `[d]`, the axes s_j v_j `[p, d]`, longest first and 0 where rounding is all there
+        is, and a `[m]`.
     """
     rest = kept[:, None]
     mean = jnp.where(rest, x, 0).sum(0) / jnp.maximum(kept.sum(), 1)
@@ -145,10 +157,14 @@ def ellipsoid(x: jax.Array, kept: jax.Array) -> tuple[jax.Array, jax.Array, jax.
 def directions(e: jax.Array, axes: jax.Array, reference: bool = False) -> jax.Array:
     """r `[s, p]` of draws that are given, 0 for axes that are.
 
-    Args:
-      e: `[s, d]`: standard normal; for `reference`, from U(-1, 1), the first p of them used.
-      axes: `[p, d]`: of `ellipsoid`.
-      reference: see above.
+    Parameters
+    ----------
+    e
+        `[s, d]`: standard normal; for `reference`, from U(-1, 1), the first p of them used.
+    axes
+        `[p, d]`: of `ellipsoid`.
+    reference
+        See above.
     """
     length = jnp.linalg.norm(axes, axis=1)
     there = length > 0

@@ -148,8 +148,10 @@ def networks(config: Config) -> Networks:
 def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[Fitted, jax.Array]:
     """Train on the view's images, each a flat row of `h w c` values in [-1, 1] once scaled.
 
-    Returns:
-      What makes images, and each epoch's mean loss `[epochs]`; see `epoch`.
+    Returns
+    -------
+    tuple[Fitted, jax.Array]
+        What makes images, and each epoch's mean loss `[epochs]`; see `epoch`.
     """
     check_rows(train, "bagan")
     one_more = lambda state, _: epoch(key, config, hparams, state, train)
@@ -327,13 +329,20 @@ def sample(
 ) -> Resampled:
     """Adds new images, flat rows in [-1, 1], to the view; they have no parents.
 
-    Args:
-      key: random key.
-      fitted: what `fit` returned.
-      train: the view it was trained on.
-      wanted: `[K]`: new images of each class; 0 for a class without images.
-      sizes: static bounds.
-      config: that of the fit.
+    Parameters
+    ----------
+    key
+        Random key.
+    fitted
+        What `fit` returned.
+    train
+        The view it was trained on.
+    wanted
+        `[K]`: new images of each class; 0 for a class without images.
+    sizes
+        Static bounds.
+    config
+        That of the fit.
     """
     max_synth = sizes.max_synth
     c, is_wanted = slots(wanted, max_synth)

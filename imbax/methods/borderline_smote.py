@@ -47,15 +47,24 @@ def sample(
 ) -> Resampled:
     """Adds Borderline-SMOTE's rows to the training view; of more than two classes, one vs. rest.
 
-    Args:
-      key: random key.
-      train: the view.
-      wanted: `[K]`: new rows of each class; of two classes, none of the first.
-      sizes: static bounds.
-      k_neighbors: neighbours to go towards, >= 1.
-      m_neighbors: neighbours that decide whether a row is in danger, >= 1.
-      kind: 1 or 2.
-      shorten: "multiply" (u v) or "replace" (v): kind 2's step to a majority row.
+    Parameters
+    ----------
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: new rows of each class; of two classes, none of the first.
+    sizes
+        Static bounds.
+    k_neighbors
+        Neighbours to go towards, >= 1.
+    m_neighbors
+        Neighbours that decide whether a row is in danger, >= 1.
+    kind
+        1 or 2.
+    shorten
+        "multiply" (u v) or "replace" (v): kind 2's step to a majority row.
     """
     if kind not in (1, 2) or shorten not in ("multiply", "replace"):
         raise ValueError(
@@ -68,12 +77,17 @@ def sample(
 def in_danger(is_majority: jax.Array, found: jax.Array) -> jax.Array:
     """Whether at least half of a row's m neighbours, but not all, are majority rows.
 
-    Args:
-      is_majority: `[n, m]`: of each neighbour.
-      found: `[n, m]`: False where there are fewer neighbours than m.
+    Parameters
+    ----------
+    is_majority
+        `[n, m]`: of each neighbour.
+    found
+        `[n, m]`: False where there are fewer neighbours than m.
 
-    Returns:
-      `[n]`.
+    Returns
+    -------
+    jax.Array
+        `[n]`.
     """
     majority, neighbors = (is_majority & found).sum(1), found.sum(1)
     return (2 * majority >= neighbors) & (majority < neighbors)

@@ -49,11 +49,16 @@ def there_and_back(
 ) -> tuple[jax.Array, tuple[Stats, Stats]]:
     """Reconstructions in training `[n, h, w, c]`, and the statistics moved by both networks.
 
-    Args:
-      nets: the networks.
-      fitted: their parameters and statistics.
-      batch: images; those of weight 0 move no statistics.
-      detached: take no gradient through the codes.
+    Parameters
+    ----------
+    nets
+        The networks.
+    fitted
+        Their parameters and statistics.
+    batch
+        Images; those of weight 0 move no statistics.
+    detached
+        Take no gradient through the codes.
     """
     params, stats = fitted
     z, of_encoder = nets.encoder.apply(params[0], stats[0], batch.x, batch.w)

@@ -123,12 +123,18 @@ def sample(
 ) -> Resampled:
     """Trains the GAN on the view and adds rows that it generates; of K > 2 classes, one vs. rest.
 
-    Args:
-      key: random key.
-      train: the view.
-      wanted: `[K]`: new rows of each class; of two classes, none of the first.
-      sizes: static bounds.
-      config: networks and training.
+    Parameters
+    ----------
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: new rows of each class; of two classes, none of the first.
+    sizes
+        Static bounds.
+    config
+        Networks and training.
     """
     make = functools.partial(_make, config=config or Config())
     return one_vs_rest(make, key, train, wanted, sizes)
@@ -172,8 +178,10 @@ def critic_step(
 ) -> tuple[State, jax.Array]:
     """One step of the critic on real rows and as many generated ones of the same classes.
 
-    Returns:
-      The state, and the critic's loss with its penalty.
+    Returns
+    -------
+    tuple[State, jax.Array]
+        The state, and the critic's loss with its penalty.
     """
     n = len(batch.y)
     keys = jax.random.split(key, 3)
@@ -199,15 +207,23 @@ def generator_step(
 ) -> tuple[State, jax.Array]:
     """One step of the generator, on as many rows of one class as of the other.
 
-    Args:
-      key: random key.
-      state: where both players are.
-      classifier: parameters of the auxiliary classifier; not used where its weight is 0.
-      nets: the networks.
-      config: networks and training.
+    Parameters
+    ----------
+    key
+        Random key.
+    state
+        Where both players are.
+    classifier
+        Parameters of the auxiliary classifier; not used where its weight is 0.
+    nets
+        The networks.
+    config
+        Networks and training.
 
-    Returns:
-      The state, and the generator's loss.
+    Returns
+    -------
+    tuple[State, jax.Array]
+        The state, and the generator's loss.
     """
     n, keys = config.batch_size, jax.random.split(key)
     y = (jnp.arange(n) < n // 2).astype(jnp.float32)

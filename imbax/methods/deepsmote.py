@@ -150,9 +150,11 @@ def networks(config: Config) -> Autoencoder:
 def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[Fitted, jax.Array]:
     """Train on the view's images, each a flat row of `h w c` values in [-1, 1] once scaled.
 
-    Returns:
-      The best epoch, its statistics taken anew if so configured, and each epoch's mean training
-      loss `[epochs]`, NaN once training has stopped.
+    Returns
+    -------
+    tuple[Fitted, jax.Array]
+        The best epoch, its statistics taken anew if so configured, and each epoch's mean training
+        loss `[epochs]`, NaN once training has stopped.
     """
     check_rows(train, "deepsmote")
     one_more = lambda state, _: epoch(key, config, hparams, state, train)
@@ -242,14 +244,22 @@ def sample(
 ) -> Resampled:
     """Adds new images, flat rows in [-1, 1], to the view: SMOTE of codes, decoded.
 
-    Args:
-      key: random key.
-      fitted: what `fit` returned.
-      train: the view to start from, as in `fit`.
-      wanted: `[K]`: new images of each class; 0 for a class without images.
-      sizes: static bounds.
-      config: that of the fit.
-      k_neighbors: neighbours to draw from, >= 1.
+    Parameters
+    ----------
+    key
+        Random key.
+    fitted
+        What `fit` returned.
+    train
+        The view to start from, as in `fit`.
+    wanted
+        `[K]`: new images of each class; 0 for a class without images.
+    sizes
+        Static bounds.
+    config
+        That of the fit.
+    k_neighbors
+        Neighbours to draw from, >= 1.
     """
     nets, images = networks(config), image_batch(*train.all(), config.shape)
     with jax.default_matmul_precision("float32"):

@@ -22,11 +22,16 @@ __all__ = ["sample"]
 def sample(key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes) -> Resampled:
     """Adds randomly drawn rows of each class to the training view.
 
-    Args:
-      key: random key.
-      train: the view.
-      wanted: `[K]`: copies of each class; 0 for a class without rows.
-      sizes: static bounds.
+    Parameters
+    ----------
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: copies of each class; 0 for a class without rows.
+    sizes
+        Static bounds.
     """
     classes = by_class(train.y.astype(jnp.int32), train.w, len(wanted))
     c, is_wanted = slots(wanted, sizes.max_synth)

@@ -181,16 +181,25 @@ def step(
 ) -> tuple[State, Info]:
     """Both equations once, for all points of `state`.
 
-    Args:
-      key: random key; not used, since nothing is drawn.
-      state: points `[b, d]` and parameters.
-      batch: training rows X₁.
-      outer: outer rows X₂.
-      loss_fn: per-example losses; as in `bilevel.outer_gradient`, also where `state.params` are
+    Parameters
+    ----------
+    key
+        Random key; not used, since nothing is drawn.
+    state
+        Points `[b, d]` and parameters.
+    batch
+        Training rows X₁.
+    outer
+        Outer rows X₂.
+    loss_fn
+        Per-example losses; as in `bilevel.outer_gradient`, also where `state.params` are
         `Variables`.
-      config: static choices.
-      hparams: traced numbers.
-      outer_loss_fn: `(params, Batch) -> scalar`; default the weighted mean of `loss_fn`.
+    config
+        Static choices.
+    hparams
+        Traced numbers.
+    outer_loss_fn
+        `(params, Batch) -> scalar`; default the weighted mean of `loss_fn`.
     """
     x, y = state.x_synth, state.y_synth
     batch, w, eta1 = _inner_weights(config.inner, batch, state.w_synth, hparams.eta1)
@@ -215,8 +224,10 @@ def step(
 def program(network: Network, config: Config) -> Program:
     """The whole training; its `start` is θ₀, the best checkpoint of `supervised`.
 
-    Raises:
-      ValueError: an option that is none of those its field names.
+    Raises
+    ------
+    ValueError
+        An option that is none of those its field names.
     """
     one_of(
         config,

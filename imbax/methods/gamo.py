@@ -133,8 +133,11 @@ def pool_of(train: Rows, classes: int) -> Pool:
 def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[Fitted, jax.Array]:
     """Train on the rows of the view, whose targets are classes.
 
-    Returns:
-      The generator after the last epoch, and each epoch's mean of the three losses' sum `[epochs]`.
+    Returns
+    -------
+    tuple[Fitted, jax.Array]
+        The generator after the last epoch, and each epoch's mean of the three losses' sum
+        `[epochs]`.
     """
     check_rows(train, "gamo")
     one_more = lambda state, _: epoch(key, config, hparams, state, train)
@@ -252,13 +255,20 @@ def sample(
 ) -> Resampled:
     """Adds new rows to the view; both parents are the row with the largest share, the gap is 0.
 
-    Args:
-      key: random key.
-      fitted: what `fit` returned.
-      train: the view it was trained on.
-      wanted: `[K]`: new rows of each class; those of the largest are mixed by untrained weights.
-      sizes: static bounds.
-      config: that of the fit.
+    Parameters
+    ----------
+    key
+        Random key.
+    fitted
+        What `fit` returned.
+    train
+        The view it was trained on.
+    wanted
+        `[K]`: new rows of each class; those of the largest are mixed by untrained weights.
+    sizes
+        Static bounds.
+    config
+        That of the fit.
     """
     max_rows, max_synth = sizes.max_rows, sizes.max_synth
     nets, pool = networks(config), pool_of(train, config.classes)

@@ -88,13 +88,20 @@ def epoch(
 ) -> tuple[State, jax.Array]:
     """One more epoch, and its mean loss.
 
-    Args:
-      key: the run's, the same for every epoch.
-      config: static choices.
-      hparams: traced numbers.
-      state: from `init` or the epoch before.
-      train: flat images, `h w c` values in [-1, 1] once scaled; targets are classes.
-      class_weight: `[K]`: by which an image's loss counts.
+    Parameters
+    ----------
+    key
+        The run's, the same for every epoch.
+    config
+        Static choices.
+    hparams
+        Traced numbers.
+    state
+        From `init` or the epoch before.
+    train
+        Flat images, `h w c` values in [-1, 1] once scaled; targets are classes.
+    class_weight
+        `[K]`: by which an image's loss counts.
     """
     check_rows(train, "image_classifier")
     network, optimizer = _network(config), _optimizer(config, hparams)

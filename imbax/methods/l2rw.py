@@ -21,7 +21,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from imbax.bilevel.gradients import bilevel_gradient
+from imbax.bilevel.hypergradient import bilevel_gradient
 from imbax.losses.per_example import weighted_mean
 from imbax.methods.meta_training import Config, State, follow, mean_loss, meta_program
 from imbax.training import Program
@@ -83,7 +83,9 @@ def step(
 def program(network: Network, config: Config | None = None) -> Program:
     """The whole training.
 
-    Raises:
-      ValueError: an option that is none of those its field names.
+    Raises
+    ------
+    ValueError
+        An option that is none of those its field names.
     """
     return meta_program(network, config or Config(), step)

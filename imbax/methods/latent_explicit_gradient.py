@@ -71,10 +71,14 @@ class Hparams(NamedTuple):
 def generator(config: ds.Config, hparams: ds.Hparams, *, frozen: bool = False) -> Generator:
     """DeepSMOTE's generator, which moves its codes before they are decoded.
 
-    Args:
-      config: DeepSMOTE's static choices.
-      hparams: DeepSMOTE's traced numbers.
-      frozen: leave the codes where they start.
+    Parameters
+    ----------
+    config
+        DeepSMOTE's static choices.
+    hparams
+        DeepSMOTE's traced numbers.
+    frozen
+        Leave the codes where they start.
     """
     moving = partial(sample, config=config, frozen=frozen)
     return ds.generator(config, hparams)._replace(sample=moving)
@@ -92,14 +96,22 @@ def sample(
 ) -> Resampled:
     """Adds DeepSMOTE's images to the view, decoded after their codes have moved.
 
-    Args:
-      key: random key; with the same one `deepsmote.sample` gives what the points start as.
-      fitted: DeepSMOTE's autoencoder.
-      train: the imbalanced view of flat images.
-      wanted: `[K]`: new images of each class; 0 for a class without images.
-      sizes: static bounds.
-      config: that of the fit.
-      frozen: leave the codes where they start.
+    Parameters
+    ----------
+    key
+        Random key; with the same one `deepsmote.sample` gives what the points start as.
+    fitted
+        DeepSMOTE's autoencoder.
+    train
+        The imbalanced view of flat images.
+    wanted
+        `[K]`: new images of each class; 0 for a class without images.
+    sizes
+        Static bounds.
+    config
+        That of the fit.
+    frozen
+        Leave the codes where they start.
     """
     nets, images = ds.networks(config), image_batch(*train.all(), config.shape)
     with jax.default_matmul_precision("float32"):
@@ -116,12 +128,18 @@ def moved(
 ) -> jax.Array:
     """Where the points end, `[m, latent]`.
 
-    Args:
-      key: random key.
-      config: static choices.
-      hparams: traced numbers.
-      codes: of the training images, `[n, latent]`.
-      starts: codes that points start as, `[m, latent]`.
+    Parameters
+    ----------
+    key
+        Random key.
+    config
+        Static choices.
+    hparams
+        Traced numbers.
+    codes
+        Of the training images, `[n, latent]`.
+    starts
+        Codes that points start as, `[m, latent]`.
     """
     key_split, key_theta, key_points = jax.random.split(key, 3)
     held_out = held_out_third(key_split, codes.y, codes.w, config.classes)
@@ -163,11 +181,16 @@ def moved(
 def held_out_third(key: jax.Array, y: jax.Array, w: jax.Array, classes: int) -> jax.Array:
     """`[n]`: 1 for a random third of each class's rows, rounded, and no row of a class of one.
 
-    Args:
-      key: random key.
-      y: `[n]`: classes in 0..K-1.
-      w: `[n]`, 0 = padding.
-      classes: K.
+    Parameters
+    ----------
+    key
+        Random key.
+    y
+        `[n]`: classes in 0..K-1.
+    w
+        `[n]`, 0 = padding.
+    classes
+        K.
     """
     order = random_order(key, w)
     of_class = by_class(y[order], w[order], classes)

@@ -66,19 +66,29 @@ def sample(
 ) -> Resampled:
     """Pushes rows of larger classes aside and adds rows of each class; constant columns stay.
 
-    Args:
-      key: random key.
-      train: the view.
-      wanted: `[K]`: new rows of each class; 0 for a class without rows.
-      sizes: static bounds.
-      energy: "auto", or a distance.
-      p: 1 or 2, of the norm.
-      clean: push enemies out; without, all rows stay where they are or were made.
+    Parameters
+    ----------
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: new rows of each class; 0 for a class without rows.
+    sizes
+        Static bounds.
+    energy
+        "auto", or a distance.
+    p
+        1 or 2, of the norm.
+    clean
+        Push enemies out; without, all rows stay where they are or were made.
 
-    Returns:
-      The change to the view. Its `x_synth` holds all rows of the view, where they are in the end,
-      and then the new rows, of which both `parents` are x and `gap` is u. New rows too may have
-      been pushed.
+    Returns
+    -------
+    Resampled
+        The change to the view. Its `x_synth` holds all rows of the view, where they are in the end,
+        and then the new rows, of which both `parents` are x and `gap` is u. New rows too may have
+        been pushed.
     """
     _check(energy, p)
     x, y, w = classes_of(train, wanted)
@@ -146,17 +156,27 @@ def spheres(
 ) -> tuple[jax.Array, jax.Array]:
     """The spheres of a class's rows, and where they push the enemies.
 
-    Args:
-      own: `[m, d]`, finite.
-      count: how many of them are real, the first.
-      enemies: `[e, d]`, finite.
-      here: `[e]`: whether each exists.
-      energy: "auto", or a distance.
-      p: 1 or 2.
-      live: `[d]`: columns along which two rows that coincide are parted; None: all.
+    Parameters
+    ----------
+    own
+        `[m, d]`, finite.
+    count
+        How many of them are real, the first.
+    enemies
+        `[e, d]`, finite.
+    here
+        `[e]`: whether each exists.
+    energy
+        "auto", or a distance.
+    p
+        1 or 2.
+    live
+        `[d]`: columns along which two rows that coincide are parted; None: all.
 
-    Returns:
-      Radii `[m]`, 0 beyond `count`, and the sums of translations `[e, d]`.
+    Returns
+    -------
+    tuple[jax.Array, jax.Array]
+        Radii `[m]`, 0 beyond `count`, and the sums of translations `[e, d]`.
     """
     m = len(own)
     own = jnp.pad(own, ((0, -m % _BLOCK), (0, 0)))

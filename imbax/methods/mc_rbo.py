@@ -65,18 +65,29 @@ def sample(
 ) -> Resampled:
     """Adds rows that walk away from larger classes to the training view; constant columns stay.
 
-    Args:
-      key: random key.
-      train: the view.
-      wanted: `[K]`: new rows of each class; 0 for a class without rows.
-      sizes: static bounds.
-      gamma: γ, or "auto".
-      step: length of a move, or "auto".
-      steps: trials of a row.
-      neighbors: rows beside the start that Φ sums over, >= 1.
+    Parameters
+    ----------
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: new rows of each class; 0 for a class without rows.
+    sizes
+        Static bounds.
+    gamma
+        γ, or "auto".
+    step
+        Length of a move, or "auto".
+    steps
+        Trials of a row.
+    neighbors
+        Rows beside the start that Φ sums over, >= 1.
 
-    Returns:
-      The change to the view; both `parents` of a new row are the one it started at, `gap` is 0.
+    Returns
+    -------
+    Resampled
+        The change to the view; both `parents` of a new row are the one it started at, `gap` is 0.
     """
     x, y, w = classes_of(train, wanted)
     max_class, max_synth = sizes.max_class, sizes.max_synth
@@ -137,14 +148,22 @@ def enemies(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The rows of larger classes that the class of that rank takes, given the draws.
 
-    Args:
-      uniform: `[e]`.
-      total: `[K]`: rows of each class by rank, new ones included.
-      n_max: rows of the largest class without its new ones, <= e.
-      rank: i.
+    Parameters
+    ----------
+    uniform
+        `[e]`.
+    total
+        `[K]`: rows of each class by rank, new ones included.
+    n_max
+        Rows of the largest class without its new ones, <= e.
+    rank
+        i.
 
-    Returns:
-      The rank of the class of each, its place within the class, and 1, or 0 for padding, all `[e]`.
+    Returns
+    -------
+    tuple[jax.Array, jax.Array, jax.Array]
+        The rank of the class of each, its place within the class, and 1, or 0 for padding, all
+        `[e]`.
     """
     each = n_max // jnp.maximum(rank, 1)
     number = jnp.arange(len(uniform))
@@ -159,16 +178,24 @@ def nearby(
 
     One row at a time, so that no array is larger than the points.
 
-    Args:
-      own: `[m, d]`.
-      n: how many of them; the others' results mean nothing.
-      points: `[p, d]`, the first m of them `own`.
-      sign: `[p]`: 1 for an enemy, -1 for a row of `own`, 0 for padding.
-      k: how many. Where there are fewer, points with sign 0 stand for the others.
+    Parameters
+    ----------
+    own
+        `[m, d]`.
+    n
+        How many of them; the others' results mean nothing.
+    points
+        `[p, d]`, the first m of them `own`.
+    sign
+        `[p]`: 1 for an enemy, -1 for a row of `own`, 0 for padding.
+    k
+        How many. Where there are fewer, points with sign 0 stand for the others.
 
-    Returns:
-      Indices `[m, min(k, p)]`, nearest first, of equally near ones the first; and the distance
-      `[m]` to the nearest other row of `own` that is not a copy, or 0.
+    Returns
+    -------
+    tuple[jax.Array, jax.Array]
+        Indices `[m, min(k, p)]`, nearest first, of equally near ones the first; and the distance
+        `[m]` to the nearest other row of `own` that is not a copy, or 0.
     """
     shape = len(own), min(k, len(points))
 
@@ -196,14 +223,22 @@ def walk(
 
     Move m < d is +step in column m, move d + m is -step in it.
 
-    Args:
-      uniform: `[s, steps]`: which of the moves not yet tried each trial takes.
-      start: `[s, d]`.
-      points: `[s, k, d]`: what Φ sums over.
-      sign: `[s, k]`: 1 for an enemy, -1 for a row of the class, 0 for padding.
-      gamma: γ.
-      step: length of a move.
-      live: `[d]`: the columns to move in; None: all.
+    Parameters
+    ----------
+    uniform
+        `[s, steps]`: which of the moves not yet tried each trial takes.
+    start
+        `[s, d]`.
+    points
+        `[s, k, d]`: what Φ sums over.
+    sign
+        `[s, k]`: 1 for an enemy, -1 for a row of the class, 0 for padding.
+    gamma
+        γ.
+    step
+        Length of a move.
+    live
+        `[d]`: the columns to move in; None: all.
     """
     (count, d), steps = start.shape, uniform.shape[1]
     each, columns = jnp.arange(count), points.swapaxes(1, 2)

@@ -123,12 +123,18 @@ def observe(
 ) -> jax.Array:
     """The observation `[2 b]`: histograms of both parts' errors, each of sum b.
 
-    Args:
-      config: static choices.
-      train: errors `[n]` in [0, 1] of the training part's majority rows.
-      w_train: `[n]`; 0 marks padding.
-      valid: errors `[m]` of the validation part's majority rows.
-      w_valid: `[m]`.
+    Parameters
+    ----------
+    config
+        Static choices.
+    train
+        Errors `[n]` in [0, 1] of the training part's majority rows.
+    w_train
+        `[n]`; 0 marks padding.
+    valid
+        Errors `[m]` of the validation part's majority rows.
+    w_valid
+        `[m]`.
     """
     parts = (_histogram(config, *part) for part in ((train, w_train), (valid, w_valid)))
     return jnp.concatenate(list(parts))
@@ -139,12 +145,18 @@ def draw(
 ) -> jax.Array:
     """A random order `[n]` of rows; its first k are k draws without replacement.
 
-    Args:
-      key: random key.
-      errors: `[n]` in [0, 1].
-      w: `[n]`; 0 marks padding, which comes last.
-      action: μ.
-      hparams: for σ.
+    Parameters
+    ----------
+    key
+        Random key.
+    errors
+        `[n]` in [0, 1].
+    w
+        `[n]`; 0 marks padding, which comes last.
+    action
+        μ.
+    hparams
+        For σ.
     """
     log_weight = -0.5 * ((errors - action) / hparams.sigma) ** 2
     # The order of log weights plus Gumbel noise is that of successive weighted draws.

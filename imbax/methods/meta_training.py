@@ -63,15 +63,22 @@ def meta_program(
 ) -> Program:
     """The training of one of these methods.
 
-    Args:
-      network: the classifier.
-      config: static choices.
-      step: `(key, state, batch, meta_batch, *, loss_fn, meta_loss, config, hparams) -> (state,
-        info)`; `meta_loss` is that of the meta batch, `params -> scalar`.
-      init: `(key, hparams, State) -> state`, a NamedTuple with the fields of `State` and more.
+    Parameters
+    ----------
+    network
+        The classifier.
+    config
+        Static choices.
+    step
+        `(key, state, batch, meta_batch, *, loss_fn, meta_loss, config, hparams) -> (state, info)`;
+        `meta_loss` is that of the meta batch, `params -> scalar`.
+    init
+        `(key, hparams, State) -> state`, a NamedTuple with the fields of `State` and more.
 
-    Raises:
-      ValueError: an option that is none of those its field names.
+    Raises
+    ------
+    ValueError
+        An option that is none of those its field names.
     """
     one_of(
         config,

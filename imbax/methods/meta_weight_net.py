@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from imbax.bilevel.gradients import bilevel_gradient
+from imbax.bilevel.hypergradient import bilevel_gradient
 from imbax.losses.per_example import weighted_mean
 from imbax.methods import meta_training
 from imbax.methods.meta_training import follow, mean_loss, meta_program
@@ -124,8 +124,10 @@ def step(
 def program(network: Network, config: Config | None = None) -> Program:
     """The whole training.
 
-    Raises:
-      ValueError: an option that is none of those its field names.
+    Raises
+    ------
+    ValueError
+        An option that is none of those its field names.
     """
     config = config or Config()
     begin = lambda key, hparams, state: init(key, config, hparams, state)

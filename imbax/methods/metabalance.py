@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import jax
 
-from imbax.bilevel.gradients import bilevel_gradient
+from imbax.bilevel.hypergradient import bilevel_gradient
 from imbax.methods import meta_training
 from imbax.methods.meta_training import State, follow, mean_loss, meta_program
 from imbax.training import Program
@@ -80,7 +80,9 @@ def step(
 def program(network: Network, config: Config | None = None) -> Program:
     """The whole training.
 
-    Raises:
-      ValueError: an option that is none of those its field names.
+    Raises
+    ------
+    ValueError
+        An option that is none of those its field names.
     """
     return meta_program(network, config or Config(), step)

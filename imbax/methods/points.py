@@ -15,10 +15,14 @@ __all__ = ["bounding_box", "cycle", "deviations", "hold", "jitter", "within"]
 def deviations(train: Rows, few: Classes, max_rows: int) -> jax.Array:
     """Standard deviations `[K, d]` of the columns within each class.
 
-    Args:
-      train: the view.
-      few: its rows by class.
-      max_rows: static upper bound on these rows.
+    Parameters
+    ----------
+    train
+        The view.
+    few
+        Its rows by class.
+    max_rows
+        Static upper bound on these rows.
     """
     rows, classes = train.take(few.order[:max_rows]), len(few.counts)
     y, counts = rows.y.astype(jnp.int32), jnp.maximum(few.counts, 1)[:, None]

@@ -17,11 +17,16 @@ __all__ = ["sample"]
 def sample(key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes) -> Resampled:
     """Leaves out rows of the training view.
 
-    Args:
-      key: random key.
-      train: the view.
-      wanted: `[K]`: rows of each class that stay; all of a class that has fewer.
-      sizes: static bounds: `max_class` on the rows of a class that stay.
+    Parameters
+    ----------
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: rows of each class that stay; all of a class that has fewer.
+    sizes
+        Static bounds: `max_class` on the rows of a class that stay.
     """
     rows = classes_of(train, wanted)
     counts = by_class(rows.y, rows.w, len(wanted)).counts

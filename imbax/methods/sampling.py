@@ -138,11 +138,16 @@ def slots(wanted: jax.Array, max_synth: int) -> tuple[jax.Array, jax.Array]:
 def extended(train: Rows, made: Made, moved: jax.Array | None = None, fallback=False) -> Resampled:
     """The training rows, followed by the new ones.
 
-    Args:
-      train: the view.
-      made: new rows.
-      moved: `[n, d]`: the view's own rows where a sampler has moved them; None: as they are.
-      fallback: see `Resampled`.
+    Parameters
+    ----------
+    train
+        The view.
+    made
+        New rows.
+    moved
+        `[n, d]`: the view's own rows where a sampler has moved them; None: as they are.
+    fallback
+        See `Resampled`.
     """
     n, x, y = len(train.data), made.x, made.y.astype(train.target.dtype)
     if moved is None:
@@ -173,13 +178,19 @@ def one_vs_rest(
     Of two classes the second is the minority. Of more, each class in turn is the minority against
     all others, with the key `fold_in(key, class)`.
 
-    Args:
-      make: `(key, view whose targets are 1 for the minority and 0 for others, number of new rows,
+    Parameters
+    ----------
+    make
+        `(key, view whose targets are 1 for the minority and 0 for others, number of new rows,
         sizes) -> (new rows [max_synth, d], whether the fallback was taken)`.
-      key: random key.
-      train: the view.
-      wanted: `[K]`: new rows of each class; of two classes, none of the first.
-      sizes: static bounds.
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: new rows of each class; of two classes, none of the first.
+    sizes
+        Static bounds.
     """
     if len(wanted) == 2:
         x, fallback = make(key, train, wanted[1], sizes)
@@ -214,9 +225,12 @@ def minority_of(train: Rows, max_minority: int) -> Minority:
 def minority_positions(rows: Rows, size: int) -> tuple[jax.Array, jax.Array]:
     """Positions `[size]` of the minority rows, and their number; beyond it the first one repeats.
 
-    Args:
-      rows: a view.
-      size: static upper bound on the number of minority rows.
+    Parameters
+    ----------
+    rows
+        A view.
+    size
+        Static upper bound on the number of minority rows.
     """
     check_rows(rows, "minority_positions")
     is_minority = (rows.y > 0.5) & (rows.w > 0)

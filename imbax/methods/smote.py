@@ -33,12 +33,18 @@ def sample(
 ) -> Resampled:
     """Adds SMOTE's rows to the training view.
 
-    Args:
-      key: random key.
-      train: the view.
-      wanted: `[K]`: new rows of each class; 0 for a class without rows.
-      sizes: static bounds.
-      k_neighbors: neighbours to draw from, >= 1.
+    Parameters
+    ----------
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: new rows of each class; 0 for a class without rows.
+    sizes
+        Static bounds.
+    k_neighbors
+        Neighbours to draw from, >= 1.
     """
     counts = by_class(train.y.astype(jnp.int32), train.w, len(wanted)).counts
     made = smote(key, train, wanted, sizes, k_neighbors=k_neighbors)
@@ -83,16 +89,25 @@ def interpolate(
 ) -> jax.Array:
     """The equation, given the draws.
 
-    Args:
-      x: `[m, d]`: rows to start from.
-      points: `[n, d]`: rows to go towards.
-      neighbor: `[m, k]`: indices into `points`.
-      base: `[s]`: i, an index into `x`.
-      column: `[s]`: which of the k neighbours is j.
-      gap: `[s]`: u.
+    Parameters
+    ----------
+    x
+        `[m, d]`: rows to start from.
+    points
+        `[n, d]`: rows to go towards.
+    neighbor
+        `[m, k]`: indices into `points`.
+    base
+        `[s]`: i, an index into `x`.
+    column
+        `[s]`: which of the k neighbours is j.
+    gap
+        `[s]`: u.
 
-    Returns:
-      `[s, d]`.
+    Returns
+    -------
+    jax.Array
+        `[s, d]`.
     """
     chex.assert_equal_shape([base, column, gap], custom_message="interpolate: draws differ in size")
     start = x[base]

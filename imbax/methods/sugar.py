@@ -55,14 +55,22 @@ def sample(
 ) -> Resampled:
     """Adds SUGAR's points to the training view; of more than two classes, one vs. rest.
 
-    Args:
-      key: random key.
-      train: the view.
-      wanted: `[K]`: new rows of each class; of two classes, none of the first.
-      sizes: static bounds.
-      k_neighbors: rows of the local covariance, the row itself included, >= 2.
-      steps: steps of diffusion, 0 for the noise alone.
-      rescale: stretch the points to the largest value of the minority rows.
+    Parameters
+    ----------
+    key
+        Random key.
+    train
+        The view.
+    wanted
+        `[K]`: new rows of each class; of two classes, none of the first.
+    sizes
+        Static bounds.
+    k_neighbors
+        Rows of the local covariance, the row itself included, >= 2.
+    steps
+        Steps of diffusion, 0 for the noise alone.
+    rescale
+        Stretch the points to the largest value of the minority rows.
     """
     make = functools.partial(_make, k=k_neighbors, steps=steps, rescale=rescale)
     return one_vs_rest(make, key, train, wanted, sizes)
@@ -87,12 +95,18 @@ def local_noise(
     cov K_i has rank k - 1 at most, so a combination of the k rows of K_i with weights of mean 0
     draws from it: `Σ_c (g_c - mean g) x_c / √(k - 1)`.
 
-    Args:
-      x: `[n, d]`.
-      neighbor: `[n, k - 1]`: the rows nearest to each row, without itself.
-      count: how many of them there are.
-      base: `[s]`: i.
-      normal: `[s, k]`: g, the first for the row itself.
+    Parameters
+    ----------
+    x
+        `[n, d]`.
+    neighbor
+        `[n, k - 1]`: the rows nearest to each row, without itself.
+    count
+        How many of them there are.
+    base
+        `[s]`: i.
+    normal
+        `[s, k]`: g, the first for the row itself.
     """
     there = jnp.arange(normal.shape[1]) <= count
     weight = normal - jnp.where(there, normal, 0).sum(1, keepdims=True) / (count + 1)
@@ -117,14 +131,22 @@ def diffused(
 
     A point so far from every row that all its weights vanish stays where it is.
 
-    Args:
-      x: `[n, d]`.
-      real: `[n]`: False for padding.
-      degree: `[n]`.
-      y: `[s, d]`.
-      real_y: `[s]`: False for padding.
-      k: the bandwidths reach to the (k + 1)-th nearest.
-      steps: how many, with the weights of the first.
+    Parameters
+    ----------
+    x
+        `[n, d]`.
+    real
+        `[n]`: False for padding.
+    degree
+        `[n]`.
+    y
+        `[s, d]`.
+    real_y
+        `[s]`: False for padding.
+    k
+        The bandwidths reach to the (k + 1)-th nearest.
+    steps
+        How many, with the weights of the first.
     """
     if not steps:
         return y

@@ -68,10 +68,14 @@ class State(NamedTuple):
 def program(network: Network, config: Config | None = None, **options: Any) -> Program:
     """The whole training.
 
-    Args:
-      network: the classifier.
-      config: static choices.
-      **options: fields of `Config`, in place of those of `config`.
+    Parameters
+    ----------
+    network
+        The classifier.
+    config
+        Static choices.
+    **options
+        Fields of `Config`, in place of those of `config`.
     """
     config = (config or Config())._replace(**options)
     loss_for, minibatches, batch_size, b1, epochs, checkpoint = config

@@ -29,11 +29,16 @@ def confusion_matrix(
 ) -> jax.Array:
     """Weight of the rows of each class by the class predicted, `[K, K]`.
 
-    Args:
-      y: classes `[n]` in 0..K-1.
-      predicted: classes `[n]` in 0..K-1.
-      classes: K.
-      w: row weights `[n]`; default 1. 0 marks padding.
+    Parameters
+    ----------
+    y
+        Classes `[n]` in 0..K-1.
+    predicted
+        Classes `[n]` in 0..K-1.
+    classes
+        K.
+    w
+        Row weights `[n]`; default 1. 0 marks padding.
     """
     chex.assert_rank([y, predicted], 1, custom_message="y and predicted must be [n]")
     w = jnp.ones(y.shape) if w is None else w
@@ -54,12 +59,17 @@ def geometric_mean(matrix: jax.Array, kind: str = "macro") -> jax.Array:
         class    mean √(r_c s_c)
         product  (Π r_c)^(1/K)               GAMO's; 0 once a class is never found
 
-    Args:
-      matrix: `[K, K]`, the classes' rows by the class predicted.
-      kind: which.
+    Parameters
+    ----------
+    matrix
+        `[K, K]`, the classes' rows by the class predicted.
+    kind
+        Which.
 
-    Raises:
-      ValueError: `kind` is none of `GEOMETRIC_MEANS`.
+    Raises
+    ------
+    ValueError
+        `kind` is none of `GEOMETRIC_MEANS`.
     """
     recall, present = _recall(matrix), matrix.sum(1) > 0
     others = matrix.sum() - matrix.sum(1)

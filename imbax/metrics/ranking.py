@@ -41,10 +41,14 @@ def macro_average_precision(
 ) -> jax.Array:
     """The mean over the classes that have rows of each one's average precision against the rest.
 
-    Args:
-      scores: `[n, K]`: the higher, the likelier the class.
-      y: `[n]`: classes in 0..K-1.
-      w: `[n]`.
+    Parameters
+    ----------
+    scores
+        `[n, K]`: the higher, the likelier the class.
+    y
+        `[n]`: classes in 0..K-1.
+    w
+        `[n]`.
     """
     scores, y = jnp.asarray(scores), jnp.asarray(y)
     chex.assert_rank(scores, 2, custom_message="scores must be [n, K]")

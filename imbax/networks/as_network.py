@@ -30,18 +30,24 @@ def as_network(given: Any, features: int, classes: int) -> Network:
     rows. Statistics of batches and dropout need nothing more: they are found in the module. In
     training, rows of weight 0 are replaced by copies of others, so that no padding is in them.
 
-    Args:
-      given: a `Network`; a pair `(init, apply)` of functions, `key -> params` and
-        `(params, x) -> logits`; a Linen module; a class of NNX modules, or a function, called as
-        `given(features, classes, rngs=rngs)`; or a function called as `given(features, classes)`
-        that gives any of the others. Modules are called as `module(x)`, and told whether they train
-        where they take train, training, is_training, deterministic or use_running_average.
-      features: d, columns of x `[n, d]`.
-      classes: K >= 2.
+    Parameters
+    ----------
+    given
+        A `Network`; a pair `(init, apply)` of functions, `key -> params` and `(params, x) ->
+        logits`; a Linen module; a class of NNX modules, or a function, called as `given(features,
+        classes, rngs=rngs)`; or a function called as `given(features, classes)` that gives any of
+        the others. Modules are called as `module(x)`, and told whether they train where they take
+        train, training, is_training, deterministic or use_running_average.
+    features
+        d, columns of x `[n, d]`.
+    classes
+        K >= 2.
 
-    Raises:
-      InputError: it is none of these, it cannot be built or called, its logits have another shape,
-        or its state changes shape in training.
+    Raises
+    ------
+    InputError
+        It is none of these, it cannot be built or called, its logits have another shape, or its
+        state changes shape in training.
     """
     rows = jax.ShapeDtypeStruct((3, features), jnp.float32)
     try:

@@ -114,8 +114,10 @@ def decoder(shape: Sequence[int], latent: int, kind: str = "mirrored") -> Normal
 
     `kind` makes no difference to flat rows.
 
-    Raises:
-      ValueError: `kind` is not one of `DECODERS`.
+    Raises
+    ------
+    ValueError
+        `kind` is not one of `DECODERS`.
     """
     if kind not in DECODERS:
         raise ValueError(f"decoder is one of {', '.join(DECODERS)}; got {kind!r}")

@@ -50,8 +50,10 @@ class BatchNorm(nnx.BatchNorm):
 def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> NormalizedNetwork:
     """Turn a Flax NNX module of parameters and `BatchNorm`s into a `NormalizedNetwork`.
 
-    Args:
-      make: builds the module from random streams; it is called as `module(x, w)`.
+    Parameters
+    ----------
+    make
+        Builds the module from random streams; it is called as `module(x, w)`.
     """
     graph, _, _ = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param, nnx.BatchStat)
 

@@ -22,14 +22,21 @@ __all__ = ["Conv", "ConvTranspose", "conv", "conv_transpose"]
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) -> jax.Array:
     """`y[o, p] = Σ_{i, j} x[o stride + i - padding, p stride + j - padding] · kernel[i, j]`.
 
-    Args:
-      x: `[n, h, w, c]`; outside it are zeros.
-      kernel: `[k, k, c, f]`.
-      stride: s >= 1.
-      padding: rows and columns of zeros on every side, >= 0.
+    Parameters
+    ----------
+    x
+        `[n, h, w, c]`; outside it are zeros.
+    kernel
+        `[k, k, c, f]`.
+    stride
+        S >= 1.
+    padding
+        Rows and columns of zeros on every side, >= 0.
 
-    Returns:
-      `[n, (h + 2 padding - k) // s + 1, (w + 2 padding - k) // s + 1, f]`.
+    Returns
+    -------
+    jax.Array
+        `[n, (h + 2 padding - k) // s + 1, (w + 2 padding - k) // s + 1, f]`.
     """
     k, _, c, f = kernel.shape
     patches = _patches(x, k, stride, padding)
@@ -45,14 +52,21 @@ def conv_transpose(
 
     The adjoint of `conv` with the same stride and padding and the last two axes swapped.
 
-    Args:
-      x: `[n, h, w, c]`.
-      kernel: `[k, k, c, f]`.
-      stride: s >= 1.
-      padding: rows and columns that are cut off every side of the result, >= 0.
+    Parameters
+    ----------
+    x
+        `[n, h, w, c]`.
+    kernel
+        `[k, k, c, f]`.
+    stride
+        S >= 1.
+    padding
+        Rows and columns that are cut off every side of the result, >= 0.
 
-    Returns:
-      `[n, (h - 1) s - 2 padding + k, (w - 1) s - 2 padding + k, f]`.
+    Returns
+    -------
+    jax.Array
+        `[n, (h - 1) s - 2 padding + k, (w - 1) s - 2 padding + k, f]`.
     """
     return _conv_transpose(x, kernel, stride, padding)
 

@@ -80,9 +80,12 @@ def criticised(nets: Networks, params: Params, x: jax.Array, y: jax.Array) -> ja
 def gradient_penalty(critic: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
     """`mean (‖∇ critic‖ - 1)²` over rows, a scalar that can be differentiated again.
 
-    Args:
-      critic: `x [n, d] -> [n]`, each entry of its own row alone.
-      x: `[n, d]`: where.
+    Parameters
+    ----------
+    critic
+        `x [n, d] -> [n]`, each entry of its own row alone.
+    x
+        `[n, d]`: where.
     """
     # The rows do not mix, so the gradient of the sum holds the gradient of each.
     slope = jax.grad(lambda x: critic(x).sum())(x)

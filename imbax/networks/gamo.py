@@ -128,17 +128,27 @@ def shares(
 ) -> tuple[jax.Array, Stats]:
     """What new rows, in g groups of one class each, take of every row of their class.
 
-    Args:
-      nets: the networks.
-      params: of the trunk, and of the heads of the g classes.
-      stats: of the trunk.
-      told: `[g, K]`: the classes, one-hot.
-      z: noise `[g, s, noise]`.
-      counts: `[g]`: the rows of each class.
-      w: `[g s]`; with it, as in training: rows of weight 0 take no part in the normalisation.
+    Parameters
+    ----------
+    nets
+        The networks.
+    params
+        Of the trunk, and of the heads of the g classes.
+    stats
+        Of the trunk.
+    told
+        `[g, K]`: the classes, one-hot.
+    z
+        Noise `[g, s, noise]`.
+    counts
+        `[g]`: the rows of each class.
+    w
+        `[g s]`; with it, as in training: rows of weight 0 take no part in the normalisation.
 
-    Returns:
-      `[g, s, m]`, over the last axis adding up to 1 and 0 beyond `counts`, and the statistics.
+    Returns
+    -------
+    tuple[jax.Array, Stats]
+        `[g, s, m]`, over the last axis adding up to 1 and 0 beyond `counts`, and the statistics.
     """
     group, each, _ = z.shape
     given = jnp.concatenate([jnp.repeat(told[:, None], each, 1), z], 2)
@@ -152,11 +162,16 @@ def shares(
 def mixed(shares: jax.Array, x: jax.Array, first: jax.Array, counts: jax.Array) -> jax.Array:
     """The mixes `[g, s, d]` of rows.
 
-    Args:
-      shares: `[g, s, m]`, 0 beyond `counts`.
-      x: `[n + BLOCK, d]`: rows class after class; those beyond n are never mixed.
-      first: `[g]`: where the class of a group begins in x.
-      counts: `[g]`: its rows, of which the first m are mixed; with 0, the mixes are 0.
+    Parameters
+    ----------
+    shares
+        `[g, s, m]`, 0 beyond `counts`.
+    x
+        `[n + BLOCK, d]`: rows class after class; those beyond n are never mixed.
+    first
+        `[g]`: where the class of a group begins in x.
+    counts
+        `[g]`: its rows, of which the first m are mixed; with 0, the mixes are 0.
     """
     group, each, m = shares.shape
     shares = jnp.pad(shares, ((0, 0), (0, 0), (0, -m % BLOCK)))
@@ -196,13 +211,20 @@ def errors(
 ) -> tuple[jax.Array, jax.Array]:
     """Squared errors `[n]` of the classifier, a mean over classes, and of the discriminator.
 
-    Args:
-      nets: the networks.
-      params: of the two.
-      x: `[n, d]`.
-      y: `[n]`: the classes the discriminator is told.
-      goal: `[n, K]`: the probabilities that the classifier should give.
-      realness: `[n]` or a number: what the discriminator should say.
+    Parameters
+    ----------
+    nets
+        The networks.
+    params
+        Of the two.
+    x
+        `[n, d]`.
+    y
+        `[n]`: the classes the discriminator is told.
+    goal
+        `[n, K]`: the probabilities that the classifier should give.
+    realness
+        `[n]` or a number: what the discriminator should say.
     """
     probability = jax.nn.softmax(nets.classifier.apply(params[0], x))
     told = jax.nn.one_hot(y, probability.shape[1])

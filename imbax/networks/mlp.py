@@ -73,10 +73,14 @@ def mlp(
 def perceptron(features: int, classes: int = 2, head: str = "linear") -> Network:
     """The papers' network, 128-16 with ReLU, as the catalogue's methods ask for it.
 
-    Args:
-      features: d.
-      classes: K.
-      head: one of `HEADS`.
+    Parameters
+    ----------
+    features
+        d.
+    classes
+        K.
+    head
+        One of `HEADS`.
     """
     return mlp(features, cosine_scale=COSINE_SCALE if head == "cosine" else None, classes=classes)
 
@@ -95,9 +99,11 @@ def _mlp(features, hidden, activation, cosine_scale, classes):
 def functional(make: Callable[[nnx.Rngs, jax.Array | None], nnx.Module]) -> Functions:
     """Turn a Flax NNX module without state beyond its parameters into pure functions.
 
-    Args:
-      make: builds the module from random streams and the live columns or None, as
-        `lambda rngs, live: MLP(64, live=live, rngs=rngs)`.
+    Parameters
+    ----------
+    make
+        Builds the module from random streams and the live columns or None, as `lambda rngs, live:
+        MLP(64, live=live, rngs=rngs)`.
     """
     graph, shapes = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0), None)))
 

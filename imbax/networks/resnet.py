@@ -68,8 +68,10 @@ def resnet18(
 ) -> NormalizedNetwork:
     """The network for images of so many channels.
 
-    Raises:
-      ValueError: `stem` is not one of `STEMS`.
+    Raises
+    ------
+    ValueError
+        `stem` is not one of `STEMS`.
     """
     if stem not in STEMS:
         raise ValueError(f"stem is one of {', '.join(STEMS)}; got {stem!r}")

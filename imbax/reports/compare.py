@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from imbax.errors import InputError, did_you_mean
-from imbax.reports import comparisons as contrasts
-from imbax.reports import diagrams
+from imbax.reports import comparisons, diagrams
 from imbax.reports.comparisons import count
 from imbax.reports.tabular.tables import markdown
 from imbax.statistics import profiles
@@ -34,9 +33,9 @@ def write_comparison(
         raise InputError(f"rope {rope:g}, expected a difference of scores, 0 or more")
     full = scores.dropna()
     if control is None:
-        title, table = "Every pair of methods", contrasts.every_pair(full, rope)
+        title, table = "Every pair of methods", comparisons.every_pair(full, rope)
     else:
-        title, table = f"Against {control}", contrasts.against_control(full, control, rope)
+        title, table = f"Against {control}", comparisons.against_control(full, control, rope)
     methods = _methods(full)
     _write_tables(full, methods, table, Path(out, "tables"))
     few = ""
@@ -49,13 +48,13 @@ def write_comparison(
         f"# Comparison of {source}",
         _what_was_read(scores, full),
         "## Methods",
-        contrasts.ranking(full),
+        comparisons.ranking(full),
         markdown(methods.map("{:.3f}".format).assign(best=methods["best"].map("{:.0f}".format))),
         over_datasets(full, out, first=() if control is None else (control,)),
         f"## {title}",
         few,
-        contrasts.legend(table, rope),
-        contrasts.to_read(table),
+        comparisons.legend(table, rope),
+        comparisons.to_read(table),
         "Tables for programs: [methods.csv](tables/methods.csv), "
         "[friedman.csv](tables/friedman.csv), [contrasts.csv](tables/contrasts.csv)"
         + (", [profiles.csv](tables/profiles.csv)." if profiles.drawable(full) else "."),

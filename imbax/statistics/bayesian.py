@@ -40,13 +40,19 @@ def signed_rank(differences: Sequence[float], rope: float = ROPE, *, seed: int =
     and in the region of practical equivalence with the rest. Returned is how often each of the
     three is the largest in 50,000 draws of w (standard error at most 0.0023).
 
-    Args:
-      differences: ``[n]``, one per dataset, method minus rival; NaN are left out.
-      rope: differences up to this size, 0 or more, count as none.
-      seed: of the draws.
+    Parameters
+    ----------
+    differences
+        ``[n]``, one per dataset, method minus rival; NaN are left out.
+    rope
+        Differences up to this size, 0 or more, count as none.
+    seed
+        Of the draws.
 
-    Raises:
-      ValueError: rope is negative or not finite.
+    Raises
+    ------
+    ValueError
+        Rope is negative or not finite.
     """
     if not (rope >= 0 and math.isfinite(rope)):
         raise ValueError(f"rope {rope}, expected a size of differences, 0 or more")

@@ -86,7 +86,8 @@ def test_deepsmotes_operations_are_those_of_its_traced_step(decoder):
     nets, hparams = ds.networks(config), ds.Hparams()
     state = jax.eval_shape(lambda: ds.init(jax.random.key(0), config, hparams))
     batch = Batch(jnp.ones((2, 8, 8, 1)), jnp.zeros(2, jnp.int32), jnp.ones(2))
-    step = lambda state: ds.step(nets, config, hparams, state, batch, batch)  # noqa: E731
+    given = {"nets": nets, "config": config, "hparams": hparams}
+    step = lambda state: ds.step(None, state, batch, batch, **given)
     needed, moved = images.deepsmote_needs(decoder, size)
     assert needed == 2 * multiply_adds(step, state)
     params = sum(leaf.size for leaf in jax.tree.leaves(state.now.params))

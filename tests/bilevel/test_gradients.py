@@ -9,8 +9,7 @@ import oracles
 import pytest
 from jax.extend import core as jex
 
-from imbax.bilevel import gradients as bilevel
-from imbax.bilevel.gradients import bilevel_gradient, inner_update, outer_gradient
+from imbax.bilevel import bilevel_gradient, gradients, hypergradient, inner_update, outer_gradient
 from imbax.bilevel.row_independence import rows_are_independent
 from imbax.losses.per_example import OBJECTIVES, binary_cross_entropy, focal, supervised_loss
 from imbax.networks.mlp import mlp
@@ -160,7 +159,7 @@ def test_mixed_equals_unrolled_in_float32_for_the_relu_network(loss, num_steps):
     assert_same(*both_methods(loss_fn, params, x_synth, batch, valid, **options))
 
 
-def test_mixed_equals_unrolled_in_float32_for_parameters_of_any_shape():
+def test_mixed_equals_unrolled_in_float32_for_any_shape():
     _, x_synth, batch, valid = make(tanh_mlp, np.float32)
     parts = (jnp.eye(D)[:, :2], {"scale": jnp.array(0.5), "shift": [jnp.array([0.1, -0.2])]})
 
@@ -214,13 +213,13 @@ def watched(loss_fn):
     return watching, seen
 
 
-def test_where_rows_meet_the_short_cut_is_not_taken_and_would_be_wrong(monkeypatch):
+def test_where_rows_meet_the_short_cut_would_be_wrong(monkeypatch):
     params, x_synth, batch, valid = make(batch_norm_mlp, np.float32)
     loss_fn = supervised_loss(batch_norm_mlp)
     assert not rows_are_independent(lambda x, y: loss_fn(params, x, y), x_synth, jnp.ones(M))
     exact, unrolled = both_methods(loss_fn, params, x_synth, batch, valid)
     assert_same(exact, unrolled)
-    monkeypatch.setattr(bilevel, "rows_are_independent", lambda f, *args: True)
+    monkeypatch.setattr(gradients, "rows_are_independent", lambda f, *args: True)
     naive, _ = both_methods(loss_fn, params, x_synth, batch, valid)
     assert oracles.relative_error(naive.x_synth_grad, unrolled.x_synth_grad) > 0.1
 
@@ -336,7 +335,8 @@ def matrix_products(jaxpr):
 @pytest.mark.parametrize("network", [tanh_mlp, convolution], ids=lambda f: f.__name__)
 def test_matrix_products_keep_all_bits_on_accelerators(network, guarded, monkeypatch):
     if not guarded:  # the test can see the difference
-        monkeypatch.setattr(bilevel, "_exact_matmul", contextlib.nullcontext)
+        for module in (gradients, hypergradient):
+            monkeypatch.setattr(module, "exact_matmul", contextlib.nullcontext)
     params, x_synth, batch, valid = make(network, np.float32)
     given, options = (supervised_loss(network), params), {"step_size": STEP, "batch": batch}
     y = jnp.ones(M)
@@ -414,7 +414,7 @@ def meta_problem():
 
 @pytest.mark.parametrize("with_fixed", [True, False], ids=["fixed", "alone"])
 @pytest.mark.parametrize("num_steps", [1, 3])
-def test_gradients_with_respect_to_anything_learned_and_to_the_start(num_steps, with_fixed):
+def test_gradients_by_anything_learned_and_by_the_start(num_steps, with_fixed):
     with jax.enable_x64(True):
         inner, params, meta, outer, fixed = meta_problem()
         fixed = fixed if with_fixed else None

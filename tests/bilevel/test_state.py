@@ -26,7 +26,7 @@ class Residual(linen.Module):
 
 
 def in_float64(tree):
-    floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)  # noqa: E731
+    floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
     return jax.tree.map(lambda a: jnp.asarray(a, np.float64) if floating(a) else a, tree)
 
 
@@ -127,7 +127,7 @@ def test_the_gradient_is_that_of_the_whole_step(make, num_steps, with_batch, own
         slope = oracles.central_differences(lambda t: literal(x_synth + t * direction)[0], 0.0)
         np.testing.assert_allclose((out.x_synth_grad * direction).sum(), slope, rtol=1e-5)
         np.testing.assert_allclose(out.loss, loss, rtol=1e-9)
-        close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-8)  # noqa: E731
+        close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-8)
         jax.tree.map(close, out.params.learned, after.learned)
         moved, before = (jax.tree.leaves(v.state)[0] for v in (out.params, params))
         assert (np.asarray(moved) != np.asarray(before)).any()

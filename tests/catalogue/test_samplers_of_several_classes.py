@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from imbax.catalogue import Facts, get
 from imbax.methods.class_duplicate import class_duplicate
 from imbax.methods.class_smote import class_smote
+
+from imbax.catalogue import Facts, get
 from imbax.types import Problem, Rows
 
 KEY = jax.random.key(0)

@@ -9,12 +9,15 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from imbax.cli.main import main
+from imbax.cli import main
 from imbax.experiments.processes import Share
 from imbax.experiments.run import Outcome
 from imbax.experiments.suites import load_suite, suite_names
@@ -60,14 +63,14 @@ def table(tmp_path):
         (["run", "imblearn27", "--datasets", "ecolli"], "did you mean 'ecoli'"),
         (["run", "--methods", "explicit_gradiant"], "did you mean 'explicit_gradient'"),
         (["run", "--methods", "potential"], "potential needs withheld minority rows"),
-        (["run", "long_tail", "--methods", "adasyn"], "adasyn knows two classes, and suite long_t"),
+        (["run", "long_tail", "--methods", "mesa"], "mesa knows two classes, and suite long_tail"),
+        (["run", "--methods", "deepsmote"], "deepsmote runs on images only, and suite quicks"),
         (["run", "--seeds", "0"], "at least 1"),
         (["run", "--folds", "1"], "at least 2"),
         (["run", "--epochs", "-5"], "at least 1"),
         (["run", "--memory", "0"], "above 0"),
         (["run", "--processes", "2"], "need --distributed"),
         (["run", "toy2d", "--process", "0"], "need --distributed"),
-        (["run", "sine", "--distributed"], "--distributed does not apply to suite sine"),
         (["run", "sine", "--strategy", "rows"], "--strategy rows does not apply to suite sine"),
         (["run", "custom"], "--data FILE"),
         (["run", "--plugin", "nowhere.py"], "nowhere.py"),
@@ -77,6 +80,48 @@ def table(tmp_path):
 def test_mistakes_in_options_get_one_line(capsys, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
     assert says in refused(capsys, *arguments)
+
+
+VALUES = {
+    **{"datasets": ["ecoli"], "methods": ["ce"], "folds": ["2"], "epochs": ["2"], "seeds": ["2"]},
+    **{"scaling": ["z_score"], "components": ["2"], "fit-on": ["all"], "n-synth": ["balance"]},
+    **{"precision": ["bfloat16"], "memory": ["1"], "profile": ["trace"], "distributed": []},
+    **{"scale": ["tiny"], "recipe": ["strong"], "imbalance": ["step"], "plugin": ["plugin.py"]},
+    **{"data": ["t.csv"], "target": ["y"], "minority": ["1"], "groups": ["g"], "drop": ["a"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("suite", "names", "takes"),
+    [
+        ("quickstart", "scale recipe imbalance", "what suites of tables take"),
+        (
+            "digits",
+            "datasets data scaling components fit-on n-synth precision target minority groups drop",
+            "--scale, --recipe, --imbalance, --methods, --plugin, --seeds, --folds, --epochs",
+        ),
+        (
+            "sine",
+            "datasets methods folds epochs data distributed precision plugin",
+            "--seeds, --out, --memory and --profile",
+        ),
+        (
+            "toy2d",
+            "datasets methods seeds folds epochs data scale recipe distributed profile memory "
+            "precision plugin",
+            "--out",
+        ),
+    ],
+)
+def test_a_suite_refuses_what_has_no_use(capsys, tmp_path, monkeypatch, suite, names, takes):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr("imbax.cli.session.start")
+    for name in names.split():
+        error = refused(capsys, "run", suite, f"--{name}", *VALUES[name])
+        assert error == (
+            f"imbax: error: --{name} does not apply to suite {suite}; it takes {takes}"
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written(capsys, tmp_path, monkeypatch):
@@ -91,13 +136,15 @@ def test_a_folder_that_cannot_be_written(capsys, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("suite", ["quickstart", "digits"])
-def test_a_process_with_an_error_leaves_when_the_others_are_done(suite, tmp_path, monkeypatch):
-    def run_suite(*_, **__):
+@pytest.mark.parametrize(("suite", "kind"), [("quickstart", "tabular"), ("digits", "images")])
+def test_a_process_with_an_error_leaves_when_the_others_are_done(
+    suite, kind, tmp_path, monkeypatch
+):
+    def run_cells(*_, **__):
         raise OSError("no disk")
 
     (tmp_path / "done-1").touch()
-    monkeypatch.setattr("imbax.experiments.run.run_suite", run_suite)
+    monkeypatch.setattr(f"imbax.experiments.{kind}.suite.run_cells", run_cells)
     monkeypatch.setattr("imbax.cli.session.start", lambda *_: Share(0, 2, tmp_path))
     with pytest.raises(OSError, match="no disk"):
         main(["run", suite, "--out", str(tmp_path / "out")])
@@ -139,9 +186,7 @@ def test_bad_tables_get_one_line(capsys, tmp_path, table, edit, says):
     assert pd.Series([error]).str.contains(says).all(), error
 
 
-def test_a_set_that_the_user_named_is_an_error_and_the_good_cells_are_kept(
-    capsys, tmp_path, data_home
-):
+def test_a_named_set_that_is_absent_is_an_error_others_are_kept(capsys, tmp_path, data_home):
     out = tmp_path / "out"
     sets = ["--datasets", "protein_homo", "ecoli", "--data-home", data_home]
     error = refused(capsys, "run", "imblearn27", *sets, "--out", out, *CHEAP)
@@ -170,9 +215,10 @@ def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table
     for name in ("timings.csv", "summary.csv", "summary.md", "summary.tex"):
         assert (out / "tables" / name).stat().st_size > 0
     assert list((out / "figures").glob("*_precision_recall.png"))
+    assert "holds results of tables" in refused(capsys, "run", "digits", "--out", out)
 
 
-def test_more_seeds_add_to_what_is_there_and_the_table_is_the_same_twice(tmp_path, table):
+def test_more_seeds_add_to_what_is_there(tmp_path, table):
     def run(out, seeds):
         assert main([*command, "--out", str(out), "--seeds", str(seeds)]) == 0
         return (out / "tables" / "runs.csv").read_bytes()
@@ -216,9 +262,7 @@ def written(out):
     return {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.parquet")}
 
 
-def test_after_kill_9_finished_cells_are_kept_and_the_table_is_the_uninterrupted_one(
-    tmp_path, whole
-):
+def test_after_kill_9_the_table_is_the_uninterrupted_one(tmp_path, whole):
     before = killed_after_a_cell_of_ce([begun(*SOME, tmp_path)], tmp_path)
     assert 0 < len(before) < 6
     assert imbax(*SOME, tmp_path).returncode == 0
@@ -235,7 +279,7 @@ def two_processes(out):
     return [begun(*SOME, out, *options, number) for number in range(2)]
 
 
-def test_of_two_processes_one_may_be_killed_and_the_table_is_that_of_one(tmp_path, whole):
+def test_of_two_processes_one_may_be_killed(tmp_path, whole):
     processes = two_processes(tmp_path)
     try:
         killed_after_a_cell_of_ce(processes, tmp_path)
@@ -270,6 +314,12 @@ def test_list_suites_and_methods(capsys, what):
     assert expected in capsys.readouterr().out
 
 
+def test_the_console_script_is_main():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    module, _, name = project["project"]["scripts"]["imbax"].partition(":")
+    assert getattr(import_module(module), name) is main
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_help_imports_nothing_heavy():
     code = (
@@ -281,9 +331,7 @@ def test_help_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
-def test_a_set_that_the_suite_implies_but_cannot_be_had_is_skipped_with_status_0(
-    capsys, tmp_path, data_home
-):
+def test_an_absent_set_of_the_suite_is_skipped_with_status_0(capsys, tmp_path, data_home):
     home = tmp_path / "home"
     (home / "zenodo").mkdir(parents=True)
     shutil.copy(data_home / "zenodo" / "x1data.npz", home / "zenodo")
@@ -295,38 +343,61 @@ def test_a_set_that_the_suite_implies_but_cannot_be_had_is_skipped_with_status_0
     assert "protein_homo" in (out / "report.md").read_text()
 
 
-def test_going_back_to_earlier_settings_shows_them_without_computing_again(tmp_path, table):
-    def run(epochs):
+OTHER_CODE = "computed again, stored as results of other code or settings: table/ce; no file is de"
+
+
+def test_earlier_settings_are_shown_without_computing_again(tmp_path, table, capsys):
+    def run(epochs, says=False):
         assert main([*command, "--epochs", str(epochs)]) == 0
+        assert (OTHER_CODE in capsys.readouterr().out) == says
         return (tmp_path / "out" / "tables" / "runs.csv").read_bytes()
 
     command = ["run", "custom", "--data", str(table), "--target", "fraud", "--folds", "2"]
     command += ["--methods", "ce", "--seeds", "1", "--out", str(tmp_path / "out")]
     with pytest.warns(UserWarning, match="two settings of ce"):
-        first, second = run(2), run(4)
+        first = run(2)
+        (stored,) = (tmp_path / "out" / "runs").rglob("*.parquet")
+        before = stored.read_bytes()
+        second = run(4, says=True)
         files = set((tmp_path / "out" / "runs").rglob("*.parquet"))
+        assert stored.read_bytes() == before and len(files) == 2
         assert run(2) == first != second
     assert set((tmp_path / "out" / "runs").rglob("*.parquet")) == files
 
 
+PLUGIN = """
+import imbax
+from imbax.methods import duplicate
+
+
+def copies(key, train, wanted, sizes):
+    return duplicate.sample(key, train, wanted, sizes)
+
+
+imbax.register("copies", sampler=copies)
+"""
+
+
 def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
-    out = tmp_path / "out"
-    options = ["--methods", "ce", "--epochs", "1", "--seeds", "1", "--out", out]
-    done = imbax("run", "digits", *options)
+    out, plugin = tmp_path / "out", tmp_path / "plugin.py"
+    plugin.write_text(PLUGIN)
+    options = ["--methods", "ce", "copies", "--epochs", "1", "--seeds", "1", "--out", out]
+    done = imbax("run", "digits", *options, "--plugin", plugin)
     assert done.returncode == 0, done.stderr
     (out / "report.md").unlink()
     assert main(["report", str(out)]) == 0
     text = (out / "report.md").read_text()
     assert "Images of 8 x 8 x 1" in text
-    assert "imbax run digits --methods ce --epochs 1" in text
+    assert "imbax run digits --methods ce copies --epochs 1" in text
+    assert "| ce |" in text and "| copies |" in text
     assert "holds results of images" in refused(capsys, "run", "quickstart", "--out", out)
 
 
 @pytest.mark.parametrize("scale", ["tiny", "small", "full"])
 def test_every_suite_of_images_has_every_scale(tmp_path, monkeypatch, scale):
-    monkeypatch.setattr("imbax.experiments.run.run_suite", lambda *_, **__: Outcome())
+    monkeypatch.setattr("imbax.experiments.images.suite.run_cells", lambda *_, **__: Outcome())
     monkeypatch.setattr("imbax.cli.session.start", lambda *_: Share())
-    names = [name for name in suite_names() if load_suite(name).loader == "images"]
+    names = [name for name in suite_names() if load_suite(name).kind == "images"]
     assert len(names) == 6
     for name in names:
         options = ["--scale", scale, "--recipe", "strong", "--out", str(tmp_path)]
@@ -336,11 +407,11 @@ def test_every_suite_of_images_has_every_scale(tmp_path, monkeypatch, scale):
 def test_scale_tiny_and_other_imbalances_of_images(tmp_path, monkeypatch):
     seen = []
 
-    def run_suite(lab, datasets, *_, **__):
+    def run_cells(lab, datasets, *_, **__):
         seen.extend((lab.protocol, load()) for _, load in datasets)
         return Outcome()
 
-    monkeypatch.setattr("imbax.experiments.run.run_suite", run_suite)
+    monkeypatch.setattr("imbax.experiments.images.suite.run_cells", run_cells)
     monkeypatch.setattr("imbax.cli.session.start", lambda *_: Share())
     x, y = np.zeros((60, 32, 32, 3), np.uint8), np.arange(60) % 10
     np.savez(tmp_path / "cifar10.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])

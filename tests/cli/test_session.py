@@ -17,9 +17,7 @@ def initialized(monkeypatch):
     return calls
 
 
-def test_processes_are_those_of_flags_then_environment_then_what_jax_finds(
-    initialized, monkeypatch
-):
+def test_processes_are_of_flags_then_environment_then_jax(initialized, monkeypatch):
     session.join_processes()
     monkeypatch.setenv("JAX_NUM_PROCESSES", "3")
     monkeypatch.setenv("JAX_PROCESS_ID", "2")
@@ -38,7 +36,7 @@ def test_what_jax_says_to_missing_options_is_passed_on(monkeypatch):
 
 
 def test_the_budget_is_of_cores_unless_an_accelerator_is_there(monkeypatch):
-    budget = lambda given: session.engine(Namespace(strategy="map", memory=given)).memory  # noqa: E731
+    budget = lambda given: session.engine(Namespace(strategy="map", memory=given)).memory
     assert budget(None) == 4 * 2**30
     assert budget(0.5) == 2**29
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")

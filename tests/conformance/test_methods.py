@@ -245,7 +245,7 @@ def test_more_padding_of_other_parts_is_rounding(name):
 @pytest.mark.parametrize("name", asked((n for n in PROGRAMS if n not in CHAOTIC), FEW))
 def test_columns_of_zeros_are_rounding(name):
     """As many again: what starts by their number or moves along them would show at once."""
-    wider = lambda leaf: np.pad(leaf, ((0, 0), (0, 8)))  # noqa: E731
+    wider = lambda leaf: np.pad(leaf, ((0, 0), (0, 8)))
     (x, y), runs = cut().shared, dict(cut().runs)
     runs |= {name: wider(runs[name]) for name in ("shift", "factor")}
     facts = cut().facts._replace(features=16)

@@ -19,7 +19,7 @@ def grouped(n_groups=40, n=500, seed=3):
     return groups, (rng.random(n) < 0.2).astype(np.int8)
 
 
-def test_four_folds_of_60_20_20_with_the_class_ratio_in_each_part():
+def test_four_folds_of_60_20_20_keep_the_class_ratio():
     splits = stratified_splits(Y, seed=0)
     assert len(splits) == 4
     for split in splits:
@@ -29,7 +29,7 @@ def test_four_folds_of_60_20_20_with_the_class_ratio_in_each_part():
         np.testing.assert_array_equal(np.sort(np.concatenate(split)), np.arange(500))
 
 
-def test_folds_share_validation_and_their_tests_partition_the_rest():
+def test_folds_share_validation_and_tests_partition_the_rest():
     splits = stratified_splits(Y, seed=1, folds=5, valid_fraction=0.25)
     for split in splits:
         np.testing.assert_array_equal(split.valid, splits[0].valid)
@@ -135,7 +135,7 @@ def test_rows_in_both_agrees_with_comparing_all_pairs():
 THINNED = (np.arange(1000) % 2).astype(np.int8)
 
 
-def test_repeats_are_64_16_20_and_withhold_what_doubles_the_minority():
+def test_repeats_are_64_16_20_and_withhold_another_minority():
     splits = repeated_splits(THINNED, seed=0, repeats=3, keep=50)
     for split in splits:
         withheld = withheld_rows(THINNED, split, seed=0)
@@ -156,7 +156,7 @@ def test_no_more_is_withheld_than_there_is():
     assert not np.array_equal(a, b)
 
 
-def test_repeats_without_thinning_use_every_row_and_withhold_none():
+def test_repeats_without_thinning_use_all_rows_withhold_none():
     (split,) = repeated_splits(THINNED, seed=3, repeats=1)
     np.testing.assert_array_equal(np.sort(np.concatenate(split)), np.arange(1000))
     assert len(withheld_rows(THINNED, split, seed=0)) == 0

@@ -27,7 +27,7 @@ def test_outer_gradient_equals_the_cpus(method):
     train, valid, points = batch(), batch(), batch()
 
     def gradient(device):
-        put = lambda tree: jax.device_put(tree, device)  # noqa: E731
+        put = lambda tree: jax.device_put(tree, device)
         with jax.default_device(device):
             params = put(jax.device_get(network.init(jax.random.key(0))))
             return imbax.outer_gradient(

@@ -9,7 +9,7 @@ from toys import table
 
 from imbax.catalogue import get
 from imbax.data.tabular import make_dataset
-from imbax.engine.compiled import problem_of, programs_of
+from imbax.engine.compiled import programs_of
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.training import begin
 
@@ -20,25 +20,28 @@ def cut():
 
 
 def of(name, cut):
-    return programs_of(get(name).build(cut.facts), 4)
+    return programs_of(get(name).tables.program(cut.facts), 4)
 
 
-def test_trainings_of_one_network_start_and_are_scored_by_the_same_programs(cut):
+def test_trainings_of_one_network_share_their_start_and_score(cut):
     ce, focal, meta, ldam = (of(name, cut) for name in ("ce", "focal", "meta_weight_net", "ldam"))
     assert ce.fresh is focal.fresh is meta.fresh is not ldam.fresh
-    assert ce.look is focal.look is meta.look is not ldam.look
+    assert ce.predict is focal.predict is meta.predict is not ldam.predict
     moved, still = of("explicit_gradient", cut), of("explicit_gradient_frozen", cut)
     assert moved.first is still.first
-    assert moved.look is ce.look
+    assert moved.predict is ce.predict
     assert moved.advance is not still.advance
 
 
 def test_a_shared_start_is_the_one_a_training_makes_itself(cut):
     """Half of the columns are none of the data's."""
     method, one = get("meta_weight_net"), lambda tree: jax.tree.map(lambda leaf: leaf[1], tree)
-    hparams = jax.tree.map(lambda value: np.full(2, value, np.float32), method.settings[0])
-    programs, runs = of(method.name, cut), cut.runs | {"hparams": hparams}
+    settings = method.tables.settings[0]
+    hparams = jax.tree.map(lambda value: np.full(2, value, np.float32), settings)
+    programs, runs = of(method.name, cut), cut.runs._replace(hparams=hparams)
     run = one(runs)
-    expected = begin(programs.program, run["key"], problem_of(cut.shared, run), run["hparams"])
+    expected = begin(programs.program, run.key, run.problem(cut.shared), run.hparams)
+    started = programs.start(cut.shared, runs)
     close = partial(np.testing.assert_allclose, rtol=1e-6)
-    jax.tree.map(close, one(programs.begin(cut.shared, runs)), expected)
+    jax.tree.map(close, one(programs.begin(cut.shared, started)), expected)
+    assert programs.start(cut.shared, started) is started, "a start that is given stays"

@@ -7,21 +7,20 @@ import numpy as np
 import pytest
 import toys
 
-from imbax import methods
-from imbax.catalogue.images import IMAGE_METHODS
+from imbax.catalogue import get, image_method, names
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, Counts
 from imbax.data.tabular import make_dataset
-from imbax.engine.vectorize import Vectorized
+from imbax.engine.vectorize import Engine, Vectorized
 from imbax.experiments.images.cells import train_generator, train_images
 from imbax.experiments.images.plan import ImageProtocol, image_plan
 from imbax.experiments.tabular import cells
-from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 ENGINE = Engine("vmap", tuple(jax.devices()[:1]))
-NEURAL = [name for name in methods.names() if methods.get(name).build]
+NEURAL = [name for name in names() if get(name).is_neural]
 # What these show, the others share for the most part; `pytest -m thorough` asks them too.
 SHOWN = ("adasyn", "cwgan", "explicit_gradient", "deepsmote", "bagan", "gamo")
 
@@ -57,37 +56,36 @@ def lowered(monkeypatch):
 @pytest.mark.parametrize("name", asked(NEURAL))
 def test_training_on_tables(lowered, name):
     dataset, protocol = make_dataset(*toys.table(60, 20), name="toy"), Protocol(2, epochs=1)
-    method = methods.get(name)
-    if method.needs_withheld:
+    method, tables = get(name), get(name).tables
+    if tables.needs_withheld:
         dataset = dataclasses.replace(dataset, keep=10)
         protocol = dataclasses.replace(protocol, scheme="repeats")
     cut, start = plan(dataset, [0], protocol), None
-    if method.starts_from:
-        start = train_cell(cut, methods.get(method.starts_from), engine=ENGINE).progress
+    if tables.starts_from:
+        start = train_cell(cut, get(tables.starts_from), engine=ENGINE).progress
         lowered.clear()
     train_cell(cut, method, start=start, engine=ENGINE)
-    untrained = (
-        method.starts_from is None or method.refits
-    )  # parameters to start from are a program
-    assert len(lowered) == 3 + untrained - method.resumes + (method.resample is not None)
+    # Parameters to start from are a program.
+    untrained = tables.starts_from is None or tables.refits
+    assert len(lowered) == 3 + untrained - tables.resumes + (tables.resample is not None)
 
 
 def test_training_in_bfloat16(lowered):
     protocol = Protocol(2, epochs=1, precision="bfloat16")
     cut = plan(make_dataset(*toys.table(60, 20), name="toy"), [0], protocol)
-    train_cell(cut, methods.get("ce"), engine=ENGINE)
+    train_cell(cut, get("ce"), engine=ENGINE)
     assert ["bf16" in program.mlir_module() for program in lowered] == [False, False, True, False]
 
 
-@pytest.mark.parametrize("name", asked(IMAGE_METHODS))
+@pytest.mark.parametrize("name", asked(names("images")))
 def test_training_on_images(lowered, name, monkeypatch):
     monkeypatch.setitem(COUNTS, "toy", Counts((6, 4, 3), 2, (3, 2, 2)))
     rng, y = np.random.default_rng(0), np.arange(60) % 3
     images = Images("toy", rng.integers(0, 256, (60, 8, 8, 1), np.uint8), y, ("a", "b", "c"))
     options = {"folds": 1, "epochs": 1, "generator_epochs": 1, "width": 4, "latent": 4}
     cut = image_plan(images, [0], ImageProtocol(batch_size=8, **options))
-    method = IMAGE_METHODS[name]
-    trained = method.build and train_generator(cut, method, engine=ENGINE)
+    method = image_method(name).images
+    trained = method.generator and train_generator(cut, method, engine=ENGINE)
     train_images(cut, method, trained and trained.fitted, engine=ENGINE)
-    of_generator = method.build(cut.facts).epochs + 3 if method.build else 0
+    of_generator = method.generator(cut.facts).epochs + 3 if method.generator else 0
     assert len(lowered) == of_generator + 4

@@ -24,7 +24,7 @@ def test_operands_are_rounded_and_sums_are_not():
     np.testing.assert_allclose(given, rounded(A) @ rounded(B), 1e-5, 1e-5)
     assert np.abs(given - A @ B).max() > 1e-2
     images, kernel = A.reshape(2, 4, 8, 32), B.reshape(1, 1, 32, 16)
-    convolution = lambda x, k: jax.lax.conv_general_dilated(  # noqa: E731
+    convolution = lambda x, k: jax.lax.conv_general_dilated(
         x, k, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
     given = bfloat16_products(convolution)(images, kernel)
@@ -37,7 +37,7 @@ def test_operands_are_rounded_and_sums_are_not():
 
 def test_so_are_those_of_first_and_second_derivatives():
     """f(B) = Σ (A B)³ / 6, along V."""
-    f = lambda b: ((A @ b) ** 3).sum() / 6  # noqa: E731
+    f = lambda b: ((A @ b) ** 3).sum() / 6
     v = RNG.normal(size=B.shape).astype(np.float32)
     slope, curvature = bfloat16_products(lambda b: jax.jvp(jax.grad(f), (b,), (v,)))(B)
     out, moved = rounded(A) @ rounded(B), rounded(A) @ rounded(v)

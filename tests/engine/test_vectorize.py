@@ -1,6 +1,7 @@
 """Runs as an axis: strategies, devices, chunks and the memory budget."""
 
 import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -100,7 +101,7 @@ def test_what_is_compiled_ahead_is_not_compiled_again(strategy, n_devices):
     given = mapped(SHARED, runs())
     assert mapped.compile_seconds == 0
     assert_close(given, expected())
-    same = lambda leaf, shape: (leaf.shape, leaf.dtype) == (shape.shape, shape.dtype)  # noqa: E731
+    same = lambda leaf, shape: (leaf.shape, leaf.dtype) == (shape.shape, shape.dtype)
     assert all(jax.tree.leaves(jax.tree.map(same, given, shapes)))
     assert mapped.lower(SHARED, runs()) == shapes
     assert not mapped.waiting
@@ -172,19 +173,26 @@ def test_the_budget_is_at_most_what_the_devices_have(monkeypatch):
             Vectorized(wide, memory=asked)(SHARED, WIDE_RUNS)
 
 
+class Moving(NamedTuple):
+    """A call can take a field of a named tuple only."""
+
+    number: Any
+    state: Any
+
+
 def moved(shared, run):
     """A run's state after three more steps, and what was seen on the way."""
 
     def step(state, _):
         v = jnp.sin(state["v"]) + shared["x"][0, 0]
-        return {"v": v, "steps": state["steps"] + 1}, v.sum() + run["number"]
+        return {"v": v, "steps": state["steps"] + 1}, v.sum() + run.number
 
-    return jax.lax.scan(step, run["state"], length=3)
+    return jax.lax.scan(step, run.state, length=3)
 
 
 def moving(n=4):
     v = np.random.default_rng(2).normal(size=(n, 2**17)).astype(np.float32)
-    return {"number": np.arange(n), "state": {"v": v, "steps": np.zeros(n, np.int32)}}
+    return Moving(np.arange(n), {"v": v, "steps": np.zeros(n, np.int32)})
 
 
 @pytest.mark.parametrize("n_devices", [1, 2])
@@ -197,18 +205,18 @@ def test_what_is_taken_leaves_its_memory_to_what_comes_after_it(strategy, n_devi
         mapped.lower(SHARED, given)
         mapped.compile()
         first, _ = mapped(SHARED, given)
-        results.append(mapped(SHARED, given | {"state": first}))
+        results.append(mapped(SHARED, given._replace(state=first)))
         assert first["v"].is_deleted() == (taken is not None)
         assert mapped.compile_seconds == 0
         needed.append(mapped._bytes(mapped.replicate(SHARED), given, 4))
     np.testing.assert_array_equal(results[1][0]["steps"], [6, 6, 6, 6])
     jax.tree.map(np.testing.assert_array_equal, *results)
-    np.testing.assert_array_equal(given["state"]["v"], moving()["state"]["v"])
-    state = given["state"]["v"].nbytes * (n_devices if strategy == "rows" else 1)
+    np.testing.assert_array_equal(given.state["v"], moving().state["v"])
+    state = given.state["v"].nbytes * (n_devices if strategy == "rows" else 1)
     assert needed[0] - needed[1] > 0.99 * state
 
 
-def test_what_is_taken_may_be_chunked_and_survives_what_does_not_fit(monkeypatch):
+def test_what_is_taken_is_chunked_and_survives_no_room(monkeypatch):
     given, plain = moving(5), Vectorized(moved)
     expected = plain(SHARED, given)
     mapped = Vectorized(moved, takes="state", memory=3 * MEGABYTE)
@@ -216,14 +224,14 @@ def test_what_is_taken_may_be_chunked_and_survives_what_does_not_fit(monkeypatch
     assert set(mapped._chunk.values()) == {2}
 
     faulty(monkeypatch, lambda sizes: sizes[-1] > 4)
-    mapped, state = Vectorized(moved, takes="state"), jax.device_put(given["state"])
+    mapped, state = Vectorized(moved, takes="state"), jax.device_put(given.state)
     with pytest.warns(UserWarning, match="out of memory with 6 runs at once"):
-        result = mapped(SHARED, given | {"state": state})
+        result = mapped(SHARED, given._replace(state=state))
     jax.tree.map(np.testing.assert_array_equal, result, expected)
     assert not state["v"].is_deleted()
     faulty(monkeypatch, lambda sizes: not state["v"].delete())
     with pytest.raises(JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
-        mapped(SHARED, given | {"state": state})
+        mapped(SHARED, given._replace(state=state))
 
 
 def faulty(monkeypatch, fails, status="RESOURCE_EXHAUSTED"):
@@ -234,7 +242,7 @@ def faulty(monkeypatch, fails, status="RESOURCE_EXHAUSTED"):
         compiled = program(self, shared, runs)
 
         def call(shared, runs, *taken):
-            sizes.append(len(runs["number"]))
+            sizes.append(len(jax.tree.leaves(runs)[0]))
             if fails(sizes):
                 raise JaxRuntimeError(f"{status}: Out of memory\nmore")
             return compiled(shared, runs, *taken)
@@ -268,7 +276,7 @@ def test_out_of_memory_with_one_run_and_other_faults_are_errors(monkeypatch):
         Vectorized(work)(SHARED, runs())
 
 
-def test_a_compiler_that_refuses_what_cannot_fit_is_asked_for_less():
+def test_a_compiler_that_refuses_is_asked_for_less():
     mapped = Vectorized(work, devices=jax.devices()[:1])
     jitted = mapped._jitted
 
@@ -329,7 +337,7 @@ def test_rows_divided_over_devices_give_what_whole_ones_give():
     assert "all-reduce" in compiled.as_text(), "the gradient's sum over the devices' rows"
 
 
-def test_divided_rows_take_part_of_the_memory_and_chunks_any_number_of_runs():
+def test_divided_rows_take_part_of_the_memory_and_are_chunked():
     rng = np.random.default_rng(0)
     shared = rng.normal(size=(2**15, 8)).astype(np.float32), np.zeros(2**15, np.float32)
     each = {}
@@ -359,7 +367,7 @@ def test_what_is_shared_is_copied_to_the_devices_once():
     mapped = Vectorized(work)
     once = mapped.replicate(SHARED)
     twice = mapped.replicate(once)
-    places = lambda a: [s.data.unsafe_buffer_pointer() for s in a.addressable_shards]  # noqa: E731
+    places = lambda a: [s.data.unsafe_buffer_pointer() for s in a.addressable_shards]
     assert places(once["x"]) == places(twice["x"])
     assert len(places(once["x"])) == 2
 

@@ -43,6 +43,15 @@ def table(n=200, share=0.2, seed=0, classes=2):
     )  # fmt: skip
 
 
+def parts_of(fitted, x, y):
+    """Training and validation rows of each member, as its training is given them."""
+    runs = fitted._members(x, y, np.ones(len(y)), False).runs
+    train, valid = (
+        [index[w > 0] for index, w in zip(*part, strict=True)] for part in (runs.train, runs.valid)
+    )
+    return list(zip(train, valid, strict=True))
+
+
 @pytest.fixture(scope="module")
 def rare_cancer():
     """A real table: 357 benign rows and 60 of the malignant ones, which are 1."""
@@ -95,7 +104,7 @@ def test_rows_of_weight_0_are_left_out(name):
 @EACH
 def test_only_the_proportions_of_weights_count(name):
     x, y = table()
-    fit = lambda w: quick_classifier(name, max_iter=5).fit(x, y, w).predict_proba(x)  # noqa: E731
+    fit = lambda w: quick_classifier(name, max_iter=5).fit(x, y, w).predict_proba(x)
     np.testing.assert_array_equal(fit(np.full(200, 1000.0)), fit(None))
 
 
@@ -116,7 +125,7 @@ def test_a_weight_is_a_number_of_copies():
 def test_class_weights_move_predictions(classes):
     x, y = table(classes=classes)
     heavy = {c: 1000 if c == 1 else 1e-4 for c in range(classes)}
-    fit = lambda weight: quick_classifier(  # noqa: E731
+    fit = lambda weight: quick_classifier(
         "ImbalancedMLPClassifier", class_weight=weight, early_stopping=False
     ).fit(x, y)
     assert (fit(heavy).predict(x) == 1).mean() > 0.95
@@ -124,10 +133,10 @@ def test_class_weights_move_predictions(classes):
     assert share[1] > share[0]
 
 
-def test_balanced_weights_are_those_of_the_rows_that_are_trained_on():
+def test_balanced_weights_are_those_of_the_training_rows():
     """After a sampler that balances there is nothing left to weigh."""
     x, y = table()
-    fit = lambda weight: quick_classifier(  # noqa: E731
+    fit = lambda weight: quick_classifier(
         "ImbalancedMLPClassifier", class_weight=weight, sampler="ros"
     ).fit(x, y)
     np.testing.assert_array_equal(fit("balanced").predict_proba(x), fit(None).predict_proba(x))
@@ -167,7 +176,7 @@ def test_the_epoch_is_best_by_the_scoring(name, classes):
     curves = {}
     for scoring in ("average_precision", "loss"):
         fitted = quick_classifier(name, scoring=scoring, **options).fit(x, y, w)
-        ((train, valid),) = fitted._parts(x, fitted._inside[y])
+        ((train, valid),) = parts_of(fitted, x, y)
         given, proba = y[valid], fitted.predict_proba(x[valid])
         if scoring == "loss":
             weights = w[valid] / np.bincount(y[train])[given]
@@ -195,7 +204,7 @@ def test_a_fold_without_a_class_that_has_a_weight_of_its_own():
 def test_the_loss_that_scores_is_the_one_trained():
     x, y = table()
     fitted = quick_classifier("ImbalancedMLPClassifier", loss="focal", scoring="loss").fit(x, y)
-    ((_, valid),) = fitted._parts(x, y)
+    ((_, valid),) = parts_of(fitted, x, y)
     right = fitted.predict_proba(x[valid])[np.arange(len(valid)), y[valid]].astype(float)
     expected = ((1 - right) ** 2 * np.log(right)).mean()
     assert fitted.best_validation_score_ == pytest.approx(expected, rel=1e-4)
@@ -213,7 +222,7 @@ def test_a_warm_start_goes_on():
         given.fit(x, y + 1)
 
 
-def test_a_warm_start_keeps_what_is_what_where_another_class_is_rarer():
+def test_a_warm_start_holds_where_another_class_is_rarer():
     x, y = table()
     given = quick_classifier("ImbalancedMLPClassifier", early_stopping=False, warm_start=True)
     before = given.fit(x, y).predict_proba(x)
@@ -235,7 +244,7 @@ def test_members_are_averaged_and_do_not_depend_on_their_number():
 
     def member(r):
         alone = copy.copy(several[2])
-        pick = lambda leaf: leaf[r : r + 1]  # noqa: E731
+        pick = lambda leaf: leaf[r : r + 1]
         alone._params, alone._shift = jax.tree.map(pick, (alone._params, alone._shift))
         return alone.predict_proba(x)
 
@@ -250,7 +259,7 @@ def test_in_an_ensemble_of_folds_each_row_validates_once():
     x, y = table()
     fitted = quick_classifier("ImbalancedMLPClassifier", n_estimators=4, fold_ensemble=True)
     fitted.fit(x, y)
-    parts = fitted._parts(x, y)
+    parts = parts_of(fitted, x, y)
     np.testing.assert_array_equal(np.sort(np.concatenate([v for _, v in parts])), np.arange(200))
     assert all(len(np.intersect1d(*part)) == 0 for part in parts)
     assert len(jax.tree.leaves(fitted._params)[0]) == 4
@@ -266,6 +275,7 @@ def test_in_an_ensemble_of_folds_each_row_validates_once():
         ("ImbalancedMLPClassifier", {"sampler": "rs"}, 4),
         ("ImbalancedMLPClassifier", {"loss": "logit_adjustment"}, 4),
         ("ImbalancedMLPClassifier", {"loss": "vs_loss"}, 4),
+        ("ImbalancedMLPClassifier", {"loss": "weighted"}, 4),
         ("ImbalancedMLPClassifier", {"loss": "logit_adjustment", "sampler": "rs"}, 16),
         ("ImbalancedMLPClassifier", {"loss": "logit_adjustment", "class_weight": "balanced"}, 16),
         ("ImbalancedMLPClassifier", {}, 1),
@@ -304,7 +314,7 @@ def test_many_rows_are_taken_in_blocks(rows):
 
 def test_columns_may_have_any_size():
     x, y = table()
-    fit = lambda x: quick_classifier("ImbalancedMLPClassifier").fit(x, y).predict_proba(x)  # noqa: E731
+    fit = lambda x: quick_classifier("ImbalancedMLPClassifier").fit(x, y).predict_proba(x)
     moved = x * [1e-6, 1, 1e3, 1e6, 1, 1] + [1e-3, 1e4, 0, 0, 0, 0]
     np.testing.assert_allclose(fit(moved), fit(x), atol=1e-3)
     constant = np.insert(x, 3, 7.0, axis=1)
@@ -392,8 +402,8 @@ def test_losses_by_name(loss, classes):
 
 def test_a_loss_and_a_network_of_ones_own():
     x, y = table()
-    linear = lambda features, classes: imbax.mlp(features, ())  # noqa: E731
-    squared = lambda logits, y: (jax.nn.sigmoid(logits) - y) ** 2  # noqa: E731
+    linear = lambda features, classes: imbax.mlp(features, ())
+    squared = lambda logits, y: (jax.nn.sigmoid(logits) - y) ** 2
     fitted = quick_classifier("ImbalancedMLPClassifier", loss=squared, network=linear).fit(x, y)
     assert len(jax.tree.leaves(fitted._params)) == 2
     assert 0 < fitted.loss_curve_[-1] < 0.25
@@ -432,7 +442,7 @@ def test_a_network_that_keeps_state(name, classes):
 
 def test_copies_of_a_network_are_one_program():
     given = partial(Normalized, width=3)
-    of = lambda given: network_of(given, 4, (), "relu", 2, None)  # noqa: E731
+    of = lambda given: network_of(given, 4, (), "relu", 2, None)
     assert of(given) is of(copy.deepcopy(given)) is not of(partial(Normalized, width=4))
     with pytest.raises(InputError, match="give its options as tuples, not lists"):
         of(linen.Sequential([linen.Dense(3), linen.Dense(1)]))
@@ -450,10 +460,10 @@ def test_a_sampler_sees_the_users_labels():
     np.testing.assert_array_equal(members.counts, [[*counts[:2], 60]])
 
 
-def test_balanced_batches_have_as_many_rows_of_each_of_three_classes():
+def test_balanced_batches_have_as_many_rows_of_each_class():
     x, y = table(300, classes=3)
     options = {"early_stopping": False, "max_iter": 60}
-    fit = lambda sampler: quick_classifier(  # noqa: E731
+    fit = lambda sampler: quick_classifier(
         "ImbalancedMLPClassifier", sampler=sampler, **options
     ).fit(x, y)
     shares = fit("rs").predict_proba(x).mean(0), fit(None).predict_proba(x).mean(0)
@@ -502,7 +512,7 @@ def test_points_of_explicit_gradient_start_at_rows_and_move():
 def test_points_balance_classes_of_any_number():
     x, y = table(300, classes=3)
     fitted = quick_classifier("ExplicitGradientClassifier", n_synth="balance").fit(x, y)
-    (part,) = fitted._parts(x, y)
+    (part,) = parts_of(fitted, x, y)
     counts = np.bincount(y[part[0]])
     np.testing.assert_array_equal(np.bincount(fitted.y_synth_, minlength=3), counts.max() - counts)
 
@@ -530,7 +540,7 @@ def test_points_for_other_classifiers(strategy, added):
     assert (moved > 1e-4).mean() > 0.5
 
 
-def test_points_are_of_the_classes_wanted_where_two_are_the_largest():
+def test_points_are_of_classes_wanted_where_two_are_largest():
     x, _ = table(91)
     y = np.repeat([0, 1, 2], [40, 41, 10])
     given = quick_classifier("ExplicitGradientClassifier", max_iter=2)

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
-from imbax.catalogue import Method
+from imbax.catalogue import Method, OnTables
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.estimators.mesa import Mesa, MESAClassifier, Sampler
@@ -39,7 +39,7 @@ class Watched(DecisionTreeClassifier):
         return super().fit(x, y)
 
 
-def test_each_tree_sees_all_of_the_minority_and_as_many_others_once():
+def test_each_tree_sees_the_minority_and_as_many_others_once():
     Watched.fits.clear()
     model = mesa(estimator=Watched(), train_ratio=2.0).fit(*DATA)
     # 8 moves are two games of 3 moves and 2 more; with the last game, 4 first trees and 11 moves.
@@ -123,7 +123,8 @@ def test_a_host_that_sees_validation_rows_is_given_them():
         given.append((x_valid, y_valid))
         return x_test[:, 0]
 
-    host_cell(cut, Method("host", "Host", "peer", "all", host=host, host_sees_valid=True))
+    tables = OnTables(host=host, host_sees_valid=True)
+    host_cell(cut, Method("host", "Host", "peer", "all", tables=tables))
     for (x, y), part in zip(given, cut.splits, strict=True):
         assert x.shape == (len(part.valid), toys.FEATURES)
         np.testing.assert_array_equal(y, cut.dataset.y[part.valid])
@@ -134,7 +135,7 @@ def quick_mesa(**options):
     return MESAClassifier(**(small | options))
 
 
-def test_the_classifier_is_the_loop_on_rows_of_which_some_are_set_aside():
+def test_the_classifier_is_the_loop_with_validation_rows():
     x, y = toys.table(100, 20)
     fitted = quick_mesa().fit(x, y)
     named = quick_mesa().fit(x, np.where(y == 1, "a rare one", "b"))

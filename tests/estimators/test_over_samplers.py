@@ -1,4 +1,4 @@
-"""What all over-samplers share: forms, counts, the core's rows, small sets, saving, bad input."""
+"""What all over-samplers share: forms, counts, the method's rows, small sets, saving, errors."""
 
 from functools import partial
 
@@ -12,16 +12,24 @@ from sklearn.base import clone
 
 import imbax
 from imbax import BAGAN, GAMO, DeepSMOTE, InputError
-from imbax.estimators import value_scale as images
+from imbax.estimators import value_scale
 from imbax.estimators.generative import _epoch
 from imbax.estimators.over_sampler import FIT, SAMPLE, compiled, padded, stream
 from imbax.estimators.value_scale import scale_of
-from imbax.methods import amdo, bagan, class_smote, gamo, mc_ccr, mc_rbo
-from imbax.methods.adasyn import adasyn
-from imbax.methods.borderline_smote import borderline_smote
-from imbax.methods.cwgan import Config, cwgan
-from imbax.methods.sugar import sugar
-from imbax.types import Problem, rows
+from imbax.methods import (
+    adasyn,
+    amdo,
+    bagan,
+    borderline_smote,
+    cwgan,
+    gamo,
+    mc_ccr,
+    mc_rbo,
+    smote,
+    sugar,
+)
+from imbax.methods.sampling import Sizes
+from imbax.types import rows
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:reconstructions of class"),
@@ -178,7 +186,7 @@ def test_a_step_that_is_given_moves_a_single_row():
     assert len(np.unique(given[31:], axis=0)) > 10
 
 
-def test_new_rows_of_tables_leave_their_range_unless_one_is_given():
+def test_new_rows_of_tables_are_free_unless_a_range_is_given():
     x, y = table(60, 40, columns=2)
     free, _ = quick("AMDO", sampling_strategy={1: 400}).fit_resample(x, y)
     assert free[100:, 1].max() > x[:, 1].max() + 0.1
@@ -212,9 +220,9 @@ def test_rows_are_scaled_alike_whatever_part_of_them_at_once(dtype, monkeypatch)
     x = np.random.default_rng(0).integers(0, 256, (23, 5)).astype(dtype)
     made = np.random.default_rng(1).normal(size=(23, 5)).astype(np.float32)
     scale = scale_of(x)
-    both = lambda: (scale.inside(x), scale.outside(made, clip=False, fixed=True))  # noqa: E731
+    both = lambda: (scale.inside(x), scale.outside(made, clip=False, fixed=True))
     whole = both()
-    monkeypatch.setattr(images, "_BLOCK", 7)
+    monkeypatch.setattr(value_scale, "_BLOCK", 7)
     for one, other in zip(whole, both(), strict=True):
         assert np.ptp(one) > 0
         np.testing.assert_array_equal(one, other)
@@ -234,38 +242,44 @@ def test_mc_ccr_tells_which_rows_it_moved():
 
 
 def fitted(name, digits, **options):
-    """A sampler of the digits as a table (BAGAN: as images), its input, its output, and the same
-    input as a core has it: key, x, y, w and wanted."""
+    """A sampler of the digits as a table (BAGAN: as images), its input, its output, and what the
+    method is given: key, view and wanted."""
     x, y = digits
     x = (x if name == "BAGAN" else x.reshape(len(x), -1)).astype(np.float64)
     sampler = quick(name, **options)
     given, _ = sampler.fit_resample(x, y)
     labels = np.unique(y, return_inverse=True)[1]
     key = stream(np.random.RandomState(0).randint(2**31 - 1), SAMPLE)
-    core = key, scale_of(x).inside(x), labels, np.ones(len(x)), np.array([0, 28, 36])
-    return sampler, x, given, tuple(map(jnp.array, core))
+    view = rows(scale_of(x).inside(x), labels)
+    return sampler, x, given, (key, view, jnp.array([0, 28, 36]))
+
+
+def varying(view, x):
+    """The view with its constant columns told."""
+    return view._replace(factor=jnp.array(np.ptp(x, 0) > 0, float))
 
 
 def assert_same(sampler, given, x):
-    """Rows are those of a core, `x [n, d]`, taken to the user's scale."""
+    """Rows are those of a method, `x [n, d]`, taken to the user's scale."""
     middle, half = ((sampler.scale_.high + s * sampler.scale_.low) / 2 for s in (1, -1))
     expected = middle + half * np.asarray(x, np.float64)
     np.testing.assert_allclose(given.reshape(len(given), -1), expected, 1e-4, 1e-4)
 
 
-def assert_made(sampler, given, made):
-    """The last 64 rows are what a core made."""
-    assert_same(sampler, given[56:], made.x)
+def assert_made(sampler, given, changed):
+    """The last 64 rows are those that a method adds."""
+    assert_same(sampler, given[56:], changed.x_synth[-64:])
+    np.testing.assert_array_equal(changed.w[-64:], 1)
     if hasattr(sampler, "parent_indices_"):
-        np.testing.assert_array_equal(sampler.parent_indices_, made.parents[:, 0])
+        np.testing.assert_array_equal(sampler.parent_indices_, changed.parents[:, 0])
 
 
-BOUNDS = {"max_rows": 12, "max_synth": 64}
+SIZES = Sizes(max_rows=12, max_synth=64, max_class=40)
 
 
-def test_smotes_rows_are_the_cores(digits):
-    sampler, _, given, core = fitted("SMOTE", digits, k_neighbors=3)
-    made = class_smote.class_smote(*core, **BOUNDS, k_neighbors=3)
+def test_smotes_rows_are_the_methods(digits):
+    sampler, _, given, arguments = fitted("SMOTE", digits, k_neighbors=3)
+    made = smote.smote(*arguments, SIZES, k_neighbors=3)
     assert_same(sampler, given[56:], made.x)
     np.testing.assert_array_equal(sampler.parent_indices_, made.parents)
     np.testing.assert_allclose(sampler.interpolation_weights_, made.gap)
@@ -279,31 +293,34 @@ REST = {
 
 
 @pytest.mark.parametrize("name", REST)
-def test_each_classs_rows_are_those_of_a_core_that_knows_it_and_all_others(digits, name):
-    core, options = REST[name]
-    sampler, x, given, (key, inside, y, _, number) = fitted(name, digits, **options)
-    live, at = np.ptp(x, 0) > 0, 56
+def test_each_classs_rows_are_those_of_a_method_of_two(digits, name):
+    """It knows the class and all others."""
+    method, options = REST[name]
+    sampler, x, given, (key, view, number) = fitted(name, digits, **options)
+    view, at = varying(view, x), 56
+    draw = jax.jit(partial(method.sample, **options), static_argnums=3)
     for c in (1, 2):
-        view = rows(inside, (y == c).astype(float))._replace(factor=jnp.array(live, float))
-        draw = jax.jit(partial(core, n_synth=number[c], max_synth=40, max_minority=12, **options))
-        made = draw(jax.random.fold_in(key, c), Problem(view, view)).x_synth[: number[c]]
+        alone = view._replace(target=(view.target == c).astype(float))
+        of_two = jax.random.fold_in(key, c), alone, jnp.array([0, number[c]])
+        made = draw(*of_two, Sizes(max_rows=12, max_synth=40)).x_synth[: number[c]]
         assert_same(sampler, given[at : at + number[c]], made)
         at += number[c]
     assert at == len(given)
 
 
 @pytest.mark.thorough
-def test_cwgans_rows_are_the_cores_and_within_their_classs_range():
+def test_cwgans_rows_are_the_methods_in_the_range_of_a_class():
     x, y = table(60, 20)
     sampler = clone(GAN)
     given, labels = sampler.fit_resample(x, y)
     assert counted(labels) == {0: 60, 1: 60}
     np.testing.assert_array_equal(given[:80], x)
     view = rows(*padded(scale_of(x).inside(x), y.astype(np.float32)))
-    config = Config(40, batch_size=8, learning_rate=1e-2, classifier_steps=14)
-    draw = jax.jit(partial(cwgan, n_synth=40, max_synth=256, max_minority=256, config=config))
+    config = cwgan.Config(40, batch_size=8, learning_rate=1e-2, classifier_steps=14)
+    draw = jax.jit(partial(cwgan.sample, config=config), static_argnums=3)
     key = jax.random.fold_in(stream(np.random.RandomState(0).randint(2**31 - 1), SAMPLE), 1)
-    assert_same(sampler, given[80:], draw(key, Problem(view, view)).x_synth[:40])
+    made = draw(key, view, jnp.array([0, 40]), Sizes(max_rows=256, max_synth=256))
+    assert_same(sampler, given[80:], made.x_synth[:40])
     assert (given[80:] >= x[y == 1].min(0) - 1e-5).all()
     assert (given[80:] <= x[y == 1].max(0) + 1e-5).all()
     assert len(np.unique(given[80:], axis=0)) > 20
@@ -319,58 +336,59 @@ def test_a_rule_that_fails_is_told():
 
 
 @pytest.mark.parametrize("options", [{}, {"k_neighbors": 3, "share": 1.0, "reference": True}])
-def test_amdos_rows_are_the_cores(digits, options):
-    sampler, _, given, core = fitted("AMDO", digits, **options)
-    assert_made(sampler, given, amdo.amdo(*core, **BOUNDS, **options))
+def test_amdos_rows_are_the_methods(digits, options):
+    sampler, _, given, arguments = fitted("AMDO", digits, **options)
+    assert_made(sampler, given, amdo.sample(*arguments, SIZES, **options))
 
 
 @pytest.mark.parametrize(
-    ("options", "of_core"),
+    ("options", "of_method"),
     [({}, {}), ({"energy": 3, "p": 2}, {"energy": 6.0, "p": 2}), ({"clean": False}, {})],
 )
-def test_mc_ccrs_rows_are_the_cores(digits, options, of_core):
-    sampler, x, given, core = fitted("MCCCR", digits, **options)
-    of_core = of_core | {"clean": options.get("clean", True), "live": np.ptp(x, 0) > 0}
-    pushed, made = mc_ccr.mc_ccr(*core, **BOUNDS, max_class=40, **of_core)
-    assert_made(sampler, given, made)
+def test_mc_ccrs_rows_are_the_methods(digits, options, of_method):
+    sampler, x, given, (key, view, number) = fitted("MCCCR", digits, **options)
+    of_method, view = of_method | {"clean": options.get("clean", True)}, varying(view, x)
+    changed = mc_ccr.sample(key, view, number, SIZES, **of_method)
+    assert_made(sampler, given, changed)
+    pushed = changed.x_synth[:56]
     assert_same(sampler, given[:56], pushed)
-    np.testing.assert_array_equal(sampler.moved_, (pushed != core[1]).any(1))
+    np.testing.assert_array_equal(sampler.moved_, (pushed != view.all().x).any(1))
 
 
 @pytest.mark.parametrize(
-    ("options", "of_core"),
+    ("options", "of_method"),
     [
         ({}, {}),
         ({"gamma": 4, "step": 0.02, "n_neighbors": 7}, {"gamma": 8, "step": 0.04, "neighbors": 7}),
     ],
 )
-def test_mc_rbos_rows_are_the_cores(digits, options, of_core):
-    sampler, x, given, core = fitted("MCRBO", digits, **options)
-    of_core = of_core | {"steps": 20, "live": np.ptp(x, 0) > 0}
-    assert_made(sampler, given, mc_rbo.mc_rbo(*core, **BOUNDS, max_class=40, **of_core))
+def test_mc_rbos_rows_are_the_methods(digits, options, of_method):
+    sampler, x, given, (key, view, number) = fitted("MCRBO", digits, **options)
+    changed = mc_rbo.sample(key, varying(view, x), number, SIZES, steps=20, **of_method)
+    assert_made(sampler, given, changed)
 
 
 @pytest.mark.parametrize(
-    ("name", "core", "config", "hparams"),
+    ("name", "method", "config", "hparams"),
     [
         ("GAMO", gamo, gamo.Config(64, 3, 256, noise=4, epochs=1), gamo.Hparams()),
         ("BAGAN", bagan, bagan.Config((8, 8, 1), 3, 4, 2, 1, 1, 32), bagan.Hparams(3e-2)),
     ],
 )
-def test_a_trained_samplers_rows_are_the_cores(digits, name, core, config, hparams):
-    sampler, _, given, (key, *of_rows, number) = fitted(name, digits)
-    pad = lambda a: jnp.pad(a, ((0, 200),) + ((0, 0),) * (a.ndim - 1))  # noqa: E731
-    view, of_fit = rows(*map(pad, of_rows)), stream(sampler._seed, FIT)
+def test_a_trained_samplers_rows_are_the_methods(digits, name, method, config, hparams):
+    sampler, _, given, (key, view, number) = fitted(name, digits)
+    pad = lambda a: jnp.pad(a, ((0, 200),) + ((0, 0),) * (a.ndim - 1))
+    view, of_fit = rows(*map(pad, view.all())), stream(sampler._seed, FIT)
 
-    model = core.generator(config, hparams)
+    model = method.generator(config, hparams)
     epoch = jax.jit(model.epoch)
     state, losses = jax.jit(model.init)(of_fit, view), []
     for _ in range(model.epochs):
         state, loss = epoch(of_fit, state, view)
         losses.append(loss)
     np.testing.assert_allclose(sampler.loss_curve_, losses, 1e-5)
-    draw = jax.jit(partial(model.sample, max_rows=12, max_synth=64))
-    assert_made(sampler, given, draw(key, model.finish(state, view), view, number))
+    draw = jax.jit(model.sample, static_argnums=4)
+    assert_made(sampler, given, draw(key, model.finish(state, view), view, number, SIZES))
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -449,14 +467,18 @@ def test_gamo_trains_nothing_for_the_largest_class():
 def test_floats_compile_once_and_names_for_each():
     traced = []
 
-    def core(x, *, scale, n):
-        traced.append((scale, n))
-        return x * (7 if scale == "auto" else scale) * n
+    def sample(key, train, wanted, sizes, *, scale, n, share=0.5):
+        assert isinstance(share, float)
+        traced.append((scale, n, share))
+        return wanted * (7 if scale == "auto" else scale) * n
 
-    call = compiled(core)
-    assert [call(2.0, scale=s, n=3) for s in (1.5, 2.5, "auto", "auto")] == [9, 15, 42, 42]
-    assert call(2.0, scale=1.5, n=4) == 12
+    call = partial(compiled(sample, "share"), jax.random.key(0), None, 2.0, SIZES)
+    assert [call(scale=s, n=3) for s in (1.5, 2.5, "auto", "auto")] == [9, 15, 42, 42]
+    assert call(scale=1.5, n=4) == 12
     assert len(traced) == 3
+    for share in (0.1, 0.2, 0.1):  # one that is static all the same
+        assert call(scale=1.5, n=3, share=share) == 9
+    assert [share for *_, share in traced[3:]] == [0.1, 0.2]
 
 
 ZEROS = np.zeros((6, 8, 8), np.uint8)

@@ -19,7 +19,7 @@ def test_every_unit_falls_to_one_process_its_own_first(tmp_path):
     assert list(Share().turns("abc")) == ["a", "b", "c"]
 
 
-def test_a_process_that_lacks_some_units_means_the_same_by_the_others(tmp_path):
+def test_units_mean_the_same_to_a_process_that_lacks_some(tmp_path):
     every, some = ["a/ce", "b/ce", "b/x y", "c/ce"], ["b/ce", "b/x y", "c/ce"]
     assert list(Share(0, 2, tmp_path).turns(some)) == ["b/ce", "c/ce", "b/x y"]
     assert list(Share(1, 2, tmp_path).turns(every)) == ["a/ce"]
@@ -71,7 +71,8 @@ import sys
 import jax, numpy as np
 jax.config.update("jax_num_cpu_devices", 4)
 from imbax.data.tabular import make_dataset
-from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.engine.vectorize import Engine
+from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.catalogue import get
 
@@ -96,7 +97,7 @@ assert len(np.unique(results[0][0].best_score)) > 1
 @pytest.mark.parametrize(
     "methods", [("ce",), pytest.param(("ce", "explicit_gradient"), marks=pytest.mark.thorough)]
 )
-def test_four_devices_give_the_bits_of_one_and_rows_on_three_the_same_to_rounding(methods):
+def test_four_devices_give_the_bits_of_one(methods):
     """Six runs, which do not divide by four, and 2,816 rows, which do not divide by three."""
     command = [sys.executable, "-c", DEVICES, *methods]
     done = subprocess.run(command, capture_output=True, text=True)

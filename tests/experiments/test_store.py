@@ -11,26 +11,27 @@ import pyarrow.parquet as pq
 import pytest
 
 from imbax.experiments import store
+from imbax.experiments.tabular.schema import ARRAYS, SCHEMA, unpack_plane
 
 CELL = {"datasets": ("ecoli",), "methods": ("ce",), "seeds": 1}
 
 
 def test_what_is_written_is_read_back(results):
-    runs = store.read([results], arrays=True, dataset="ecoli")
+    runs = store.read([results], SCHEMA, arrays=True, dataset="ecoli")
     one = runs.query("method == 'explicit_gradient' and seed == 0 and fold == 0").iloc[0]
     assert one["test_y"].dtype == np.int8 and one["test_score"].dtype == np.float32
     assert len(one["test_y"]) == len(one["test_score"]) == 200
-    assert set(store.unpack_plane(one["plane"])) == {
+    assert set(unpack_plane(one["plane"])) == {
         *("x", "y", "start", "end"),
         *("grid_x", "grid_y", "probability"),
     }
-    assert list(runs.columns) == store.SCHEMA.names
+    assert list(runs.columns) == SCHEMA.names
     assert len(runs) == 4 * 2 * 2
 
 
 def test_arrays_are_left_out_unless_wanted(results):
-    runs = store.read([results])
-    assert list(runs.columns) == [n for n in store.SCHEMA.names if n not in store.ARRAYS]
+    runs = store.read([results], SCHEMA)
+    assert list(runs.columns) == [n for n in SCHEMA.names if n not in ARRAYS]
     assert len(runs) == 7 * 4 * 2 * 2
     assert runs["diverged"].sum() == 2
 
@@ -45,23 +46,23 @@ def test_provenance_comes_back_with_its_seed(results):
 def test_files_written_before_there_were_fallbacks_are_whole(make_results, tmp_path):
     make_results(tmp_path, **CELL)
     path = store.file_path(tmp_path, "ecoli", "ce", "0a1b", 0)
-    expected = store.read([tmp_path])
+    expected = store.read([tmp_path], SCHEMA)
     table = pq.read_table(path)
     pq.write_table(table.drop_columns("fallback"), path)
-    assert store.has(tmp_path, "ecoli", "ce", "0a1b", 0)
-    assert store.read([tmp_path]).equals(expected)
+    assert store.has(tmp_path, "ecoli", "ce", "0a1b", 0, SCHEMA)
+    assert store.read([tmp_path], SCHEMA).equals(expected)
 
 
 def test_nothing_is_read_from_an_empty_folder(tmp_path):
-    assert store.read([tmp_path, tmp_path / "absent"]).empty
+    assert store.read([tmp_path, tmp_path / "absent"], SCHEMA).empty
     assert store.read_provenance([tmp_path]) == []
 
 
 def test_has_knows_the_key_and_the_seed(make_results, tmp_path):
     make_results(tmp_path, **CELL)
-    assert store.has(tmp_path, "ecoli", "ce", "0a1b", 0)
-    assert not store.has(tmp_path, "ecoli", "ce", "0a1b", 1)
-    assert not store.has(tmp_path, "ecoli", "ce", "ffff", 0)
+    assert store.has(tmp_path, "ecoli", "ce", "0a1b", 0, SCHEMA)
+    assert not store.has(tmp_path, "ecoli", "ce", "0a1b", 1, SCHEMA)
+    assert not store.has(tmp_path, "ecoli", "ce", "ffff", 0, SCHEMA)
 
 
 @pytest.mark.parametrize("damage", ["cut", "page", "footer", "empty", "foreign"])
@@ -72,7 +73,7 @@ def test_a_damaged_file_is_absent_and_named(make_results, tmp_path, damage):
     if damage == "cut":
         content = content[: len(content) // 2]
     elif damage == "page":
-        meta = pq.read_metadata(path).row_group(0).column(store.SCHEMA.names.index("roc_auc"))
+        meta = pq.read_metadata(path).row_group(0).column(SCHEMA.names.index("roc_auc"))
         content[meta.data_page_offset + meta.total_compressed_size // 2] ^= 0xFF
     elif damage == "footer":
         content[-1] ^= 0xFF
@@ -81,17 +82,17 @@ def test_a_damaged_file_is_absent_and_named(make_results, tmp_path, damage):
     path.write_bytes(content)
     if damage == "foreign":
         pq.write_table(pa.table({"a": [1]}), path)
-    assert not store.has(tmp_path, "ecoli", "ce", "0a1b", 0)
+    assert not store.has(tmp_path, "ecoli", "ce", "0a1b", 0, SCHEMA)
     with pytest.warns(UserWarning, match=f"damaged.*{path.name}"):
-        runs = store.read([tmp_path])
+        runs = store.read([tmp_path], SCHEMA)
     assert set(runs["seed"]) == {1}
 
 
 def test_the_same_results_in_two_folders_count_once(make_results, tmp_path):
     make_results(tmp_path / "a", **CELL)
     make_results(tmp_path / "b", **CELL)
-    assert len(store.read([tmp_path / "a", tmp_path / "b"])) == 2
-    assert len(store.read([tmp_path / "a", tmp_path / "a"])) == 2
+    assert len(store.read([tmp_path / "a", tmp_path / "b"], SCHEMA)) == 2
+    assert len(store.read([tmp_path / "a", tmp_path / "a"], SCHEMA)) == 2
 
 
 def test_of_two_settings_the_last_written_counts(make_results, tmp_path, monkeypatch):
@@ -101,7 +102,7 @@ def test_of_two_settings_the_last_written_counts(make_results, tmp_path, monkeyp
     make_results(tmp_path / "old", key="old", **(CELL | {"seeds": 2}))
     folders = [tmp_path / "new", tmp_path / "old"]
     with pytest.warns(UserWarning, match=r"kept .*new-seed0.*left out .*old-seed0.*1 more"):
-        runs = store.read(folders)
+        runs = store.read(folders, SCHEMA)
     with pytest.warns(UserWarning, match="two settings of ce on ecoli"):
         provenance = store.read_provenance(folders)
     assert set(runs["seed"]) == {0}  # seeds of other settings do not mix into the mean either
@@ -124,22 +125,24 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(make_results, tmp_path,
 
 
 def test_numpy_values_in_provenance_become_plain(results, tmp_path):
-    rows = store.read([results], arrays=True, dataset="oil")
+    rows = store.read([results], SCHEMA, arrays=True, dataset="oil")
     rows = rows.query("method == 'ce' and seed == 0").to_dict("records")
     provenance = store.read_provenance([results])[0] | {"config": {"rate": np.float32(0.5)}}
-    path = store.write(tmp_path, rows, provenance)
+    path = store.write(tmp_path, rows, provenance, SCHEMA)
     assert json.loads(pq.read_schema(path).metadata[b"imbax"])["config"] == {"rate": 0.5}
 
 
 def test_rows_that_do_not_fit_are_refused(results, tmp_path):
-    rows = store.read([results], arrays=True, dataset="oil").to_dict("records")
+    rows = store.read([results], SCHEMA, arrays=True, dataset="oil").to_dict("records")
     provenance = store.read_provenance([results])[0]
     with pytest.raises(ValueError, match="one seed"):
-        store.write(tmp_path, rows, provenance)
+        store.write(tmp_path, rows, provenance, SCHEMA)
     with pytest.raises(ValueError, match=r"\['colour'\]"):
-        store.write(tmp_path, [rows[0] | {"colour": "red"}], provenance)
+        store.write(tmp_path, [rows[0] | {"colour": "red"}], provenance, SCHEMA)
     with pytest.raises(ValueError, match=r"\['epoch'\]"):
-        store.write(tmp_path, [{k: v for k, v in rows[0].items() if k != "epoch"}], provenance)
+        store.write(
+            tmp_path, [{k: v for k, v in rows[0].items() if k != "epoch"}], provenance, SCHEMA
+        )
 
 
 def test_any_name_becomes_one_safe_folder():
@@ -151,10 +154,12 @@ def test_any_name_becomes_one_safe_folder():
         assert Path(name).name == name and not name.startswith(".") and len(name) <= 80
 
 
-def test_reporting_needs_no_accelerator_library_and_no_plotting_until_asked():
-    modules = "store, tables, statistics, figures, findings, report"
+def test_reporting_imports_neither_jax_nor_matplotlib():
+    modules = "conclusions, figures, report, tables"
     code = (
-        f"import sys; from imbax.experiments import {modules}; "
+        "import sys; from imbax.experiments import store; "
+        "from imbax.statistics import bayesian, profiles, ranks; "
+        f"from imbax.reports.tabular import {modules}; "
         "print(sorted({'jax', 'flax', 'matplotlib'} & set(sys.modules)))"
     )
     root = Path(__file__).resolve().parents[2]

@@ -88,13 +88,13 @@ def test_other_limits(form):
     np.testing.assert_allclose(inverse, inverse[0], 1e-6)
 
 
-def test_ldam_without_margin_is_cross_entropy_on_the_normalised_head():
+def test_ldam_without_margin_is_cross_entropy_on_its_head():
     x = jnp.asarray(np.random.default_rng(3).normal(size=(24, 5)), jnp.float32)
     network = mlp(5, (6,), cosine_scale=1.0)
     params = network.init(jax.random.key(0))
     hidden, head = (params["layers"][i] for i in (0, 1))
     h = np.maximum(np.asarray(x, np.float64) @ np.asarray(hidden["kernel"]) + hidden["bias"], 0)
-    unit = lambda a: a / np.linalg.norm(a, axis=1, keepdims=True)  # noqa: E731
+    unit = lambda a: a / np.linalg.norm(a, axis=1, keepdims=True)
     cosines = unit(h) @ unit(np.asarray(head["kernel"], np.float64)).T
     given = class_losses.ldam(network.apply(params, x), jnp.asarray(Y), BINARY[2], 0.0, 1.0)
     np.testing.assert_allclose(given, oracles.cross_entropy(cosines, Y), 1e-5)
@@ -129,7 +129,7 @@ def test_a_class_without_rows_changes_nothing_for_the_others(form):
         class_losses.ldam(logits, y, counts), class_losses.ldam(logits, y, counts.at[1].set(10**6))
     )
     for name in NUMBERS:
-        value = lambda z, name=name: getattr(class_losses, name)(z, y, counts).sum()  # noqa: E731
+        value = lambda z, name=name: getattr(class_losses, name)(z, y, counts).sum()
         assert jnp.isfinite(jnp.append(jax.grad(value)(logits), value(logits))).all()
 
 

@@ -1,6 +1,7 @@
 """The loss methods: what they make of counts, epochs and numbers."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,14 @@ from imbax.engine.vectorize import Vectorized
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.losses import by_class as class_losses
-from imbax.losses import named as lm
+from imbax.losses import named
 from imbax.losses import per_example as losses
-from imbax.methods.supervised import Context, Hparams, supervised
+from imbax.losses.by_class import Context
+from imbax.losses.named import NAMED, deferred
+from imbax.methods import supervised
+from imbax.methods.supervised import Hparams
 from imbax.training import train
+from imbax.types import Run
 
 KEY = jax.random.key(3)
 LOGITS = jnp.linspace(-3, 3, 8)
@@ -39,27 +44,63 @@ BY_HAND = {
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_registered_numbers_reach_the_loss(name):
-    (hparams,) = get(name).settings
-    loss = getattr(lm, name)(Context(COUNTS, jnp.int32(7), hparams.loss))
+    (hparams,) = get(name).tables.settings
+    loss = NAMED[name].loss_for(Context(COUNTS, jnp.int32(7), hparams.loss))
     expected = BY_HAND[name](LOGITS)
     np.testing.assert_allclose(loss(LOGITS, Y), expected, 1e-6)
     assert jnp.abs(expected - losses.binary_cross_entropy(LOGITS, Y)).max() > 0.05
 
 
+@pytest.mark.parametrize("name", NAMED)
+def test_every_named_loss_is_complete_and_takes_its_defaults(name):
+    loss = NAMED[name]
+    assert loss.title and loss.head in ("linear", "cosine")
+    context = Context(COUNTS, jnp.int32(0), loss.defaults, num_epochs=10)
+    given = loss.loss_for(context)(LOGITS, Y)
+    assert given.shape == (8,) and np.isfinite(given).all()
+    assert get(name).title == loss.title
+    assert get(name).tables.settings[0].loss == loss.defaults
+
+
+SHIFTED = [name for name in NAMED if NAMED[name].prior and "gamma" not in NAMED[name].defaults]
+
+
+@pytest.mark.parametrize("name", SHIFTED)
+@pytest.mark.parametrize("counts", [(300, 20), (300, 20, 60)])
+def test_a_prior_is_that_which_the_loss_is_least_for(name, counts):
+    """Of outputs that are the same for all rows, those of the classes' shares times the factors."""
+    loss, counts = NAMED[name], np.array(counts)
+    share = np.log(counts * np.asarray(loss.prior(counts, **loss.defaults)))
+    logits = jnp.asarray(share[1] - share[0] if len(counts) == 2 else share, jnp.float32)
+    y = jnp.arange(len(counts))
+    context = Context(jnp.asarray(counts), jnp.int32(9), loss.defaults, num_epochs=10)
+
+    def total(logits):
+        same = jnp.broadcast_to(logits, (len(y), *logits.shape))
+        return loss.loss_for(context)(same, y) @ (counts / counts.sum())
+
+    np.testing.assert_allclose(jax.grad(total)(logits), 0, atol=1e-4)
+    assert (
+        np.abs(jax.grad(total)(logits + jnp.arange(logits.size).reshape(logits.shape) - 1)).max()
+        > 0.01
+    )
+
+
 @pytest.mark.parametrize("beta", [0.9999, 1.0])
 def test_reweighting_is_deferred(beta):
-    loss_for = lm.deferred(lm.focal, num_epochs=10)
     plain = losses.focal(LOGITS, Y, 1.0)
     weights = class_losses.effective_number_weights(COUNTS, beta)
     for epoch, expected in ((0, plain), (7, plain), (8, weights[Y.astype(int)] * plain)):
         hparams = {"gamma": 1.0, "drw_start": jnp.float32(0.8), "drw_beta": beta}
-        given = loss_for(Context(COUNTS, jnp.int32(epoch), hparams))(LOGITS, Y)
+        context = Context(COUNTS, jnp.int32(epoch), hparams, num_epochs=10)
+        given = deferred(named.focal, context)(LOGITS, Y)
         np.testing.assert_allclose(given, expected, 1e-6)
 
 
 def test_epochs_are_compared_by_the_loss_of_the_last():
-    loss_for = lm.deferred(lm.focal, num_epochs=10)
-    program, problem = supervised(toys.network(), loss_for=loss_for), toys.problem()
+    loss_for = partial(deferred, named.focal)
+    program = supervised.program(toys.network(), loss_for=loss_for, epochs=10)
+    problem = toys.problem()
     hparams = Hparams(loss={"gamma": 1.0, "drw_start": 0.8, "drw_beta": 1.0})
     params = toys.network().init(KEY)
     given = program.loss_for(params, problem, hparams)(LOGITS, Y)
@@ -85,19 +126,20 @@ def test_ldam_drw_is_ldam_until_its_weights_begin(cut):
 
 def test_batched_runs_of_ldam_equal_runs_in_turn_in_float64():
     """In float32 they agree for some epochs only, as rounding grows with the scale of the head."""
-    wide = lambda tree: jax.tree.map(  # noqa: E731
+    wide = lambda tree: jax.tree.map(
         lambda leaf: leaf.astype(float) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
     )
-    program = get("ldam_drw").build(Facts(toys.FEATURES, 10, 10, "double", 30))
-    (hparams,) = get("ldam_drw").settings
+    tables = get("ldam_drw").tables
+    program = tables.program(Facts(toys.FEATURES, 10, 10, "double", 30))
+    (hparams,) = tables.settings
 
     def fit(problem, run):
-        start = wide(program.init(run["key"], problem, hparams, None).params)
-        progress, curves = train(program, run["key"], problem, hparams, 30, start)
+        start = wide(program.init(run.key, problem, hparams, None).params)
+        progress, curves = train(program, run.key, problem, hparams, 30, start)
         return progress.state.params, curves.train_loss
 
     with jax.enable_x64(True):
-        problem, runs = wide(toys.problem()), {"key": jax.random.split(jax.random.key(0), 4)}
+        problem, runs = wide(toys.problem()), Run(jax.random.split(jax.random.key(0), 4))
         given, expected = (
             jax.device_get(Vectorized(fit, strategy=s, devices=jax.devices()[:1])(problem, runs))
             for s in ("vmap", "map")
@@ -109,7 +151,8 @@ def test_batched_runs_of_ldam_equal_runs_in_turn_in_float64():
 def test_a_sweep_is_an_axis_of_one_program(cut):
     """Each run keeps the τ that validation likes best, and compiles nothing for it."""
     method = get("logit_adjustment")
-    of = lambda *taus: replace(method, settings=tuple(Hparams(loss={"tau": t}) for t in taus))  # noqa: E731
+    settings = lambda taus: tuple(Hparams(loss={"tau": tau}) for tau in taus)
+    of = lambda *taus: replace(method, tables=replace(method.tables, settings=settings(taus)))
     taus = (0.0, 1.0, 2.0)
     swept = trained(cut, of(*taus))
     alone = [trained(cut, of(tau)) for tau in taus]

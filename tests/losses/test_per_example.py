@@ -78,7 +78,7 @@ def test_two_logits_are_one_logit_against_zero():
 @pytest.mark.parametrize(("logits", "y"), [(LOGITS, Y), (oracles.LOGITS_3, oracles.Y_3)])
 def test_every_number_of_the_asymmetric_loss_matters(logits, y):
     """Also γ₋ in the softmax form, and the reading that takes no gradient through the focus."""
-    value = lambda *numbers, **options: losses.asymmetric(logits, y, *numbers, **options)  # noqa: E731
+    value = lambda *numbers, **options: losses.asymmetric(logits, y, *numbers, **options)
     logits, y = jnp.asarray(logits, jnp.float32), jnp.asarray(y)
     plain = value(1.0, 4.0, 0.05)
     for other in ((2.0, 4.0, 0.05), (1.0, 2.0, 0.05), (1.0, 4.0, 0.2)):
@@ -94,10 +94,10 @@ def test_every_number_of_the_asymmetric_loss_matters(logits, y):
 
 @pytest.mark.parametrize("name", ["focal", "asymmetric"])
 @pytest.mark.parametrize(("logits", "y"), [(LOGITS, Y), (oracles.LOGITS_3, oracles.Y_3)])
-def test_values_and_gradients_of_focus_are_finite_however_far_the_logits(name, logits, y):
+def test_focus_and_its_gradients_are_finite_however_far_logits(name, logits, y):
     def both(scale, gamma, shift):
         numbers = (gamma,) if name == "focal" else (gamma, gamma, shift)
-        value = lambda z: getattr(losses, name)(z, jnp.asarray(y), *numbers).sum()  # noqa: E731
+        value = lambda z: getattr(losses, name)(z, jnp.asarray(y), *numbers).sum()
         return jax.value_and_grad(value)(scale * jnp.asarray(logits, jnp.float32))
 
     grid = np.array(list(itertools.product((0, 1, 1e4), (0, 0.5, 2), (0, 0.05))), np.float32)
@@ -170,7 +170,7 @@ def test_gradients_are_finite_however_far_the_logits(scale):
 
 def test_the_gradient_of_smooth_average_precision_is_right():
     with jax.enable_x64(True):
-        value = lambda logits: losses.smooth_average_precision(logits, Y, W, 0.5)  # noqa: E731
+        value = lambda logits: losses.smooth_average_precision(logits, Y, W, 0.5)
         expected = oracles.central_differences(value, LOGITS)
         assert oracles.relative_error(jax.grad(value)(LOGITS), expected) < 1e-6
 

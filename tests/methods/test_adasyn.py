@@ -5,16 +5,17 @@ import numpy as np
 import pytest
 import toys
 from imblearn.over_sampling import ADASYN, SMOTE
-from samplers import added, same_law, view
+from samplers import added, compiled, is_one_vs_rest, same_law, three_classes
 
 from imbax import evaluate
-from imbax.methods.adasyn import adasyn
-from imbax.methods.smote import interpolate, minority_of, own_neighbors, smote, uniform_by_row
+from imbax.methods import adasyn, smote
+from imbax.methods.sampling import Sizes, minority_of, own_neighbors, uniform_by_row
+from imbax.types import rows
 
 KEY = jax.random.key(0)
-SIZES = {"max_synth": 60, "max_minority": 40}
-DRAW = jax.jit(adasyn, static_argnames=("n_synth", *SIZES))
-PLAIN = jax.jit(smote, static_argnames=("n_synth", *SIZES))
+SIZES = Sizes(max_rows=40, max_synth=60)
+DRAW = compiled(adasyn.sample, "k_neighbors")
+PLAIN = compiled(smote.sample)
 
 
 def ratios(x, y):
@@ -35,15 +36,15 @@ def test_given_its_draws_the_rows_are_imbalanced_learns():
     counts = np.rint(hard / hard.sum() * 100).astype(int)
     rng = np.random.RandomState(3)
     column, gap = rng.choice(5, len(theirs)), rng.uniform(size=(len(theirs), 1))[:, 0]
-    own = lambda train: own_neighbors(minority_of(train, 60), 5)[0]  # noqa: E731
-    neighbor, x = jax.jit(own)(view(x, y).train), x[y == 1]
+    own = lambda train: own_neighbors(minority_of(train, 60), 5)[0]
+    neighbor, x = jax.jit(own)(rows(x, y)), x[y == 1]
     base = np.repeat(np.arange(60), counts)
-    ours = interpolate(x, x, neighbor, base, column, gap)
+    ours = smote.interpolate(x, x, neighbor, base, column, gap)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 @pytest.mark.parametrize("n_synth", ["double", "balance"])
-def test_given_our_draws_the_rows_are_brute_forces_and_the_total_exact(n_synth):
+def test_given_our_draws_the_rows_are_brute_forces_all_of_them(n_synth):
     x, y = toys.table(80, 25)
     own, total = x[y == 1], 25 if n_synth == "double" else 30
     hard = ratios(x, y)
@@ -55,7 +56,7 @@ def test_given_our_draws_the_rows_are_brute_forces_and_the_total_exact(n_synth):
         near = [r for r in np.argsort(np.linalg.norm(own - own[i], axis=1)) if r != i]
         to = own[near[int(column[j] * 5)]]
         expected.append(own[i] + gap[j] * (to - own[i]))
-    given = DRAW(KEY, view(x, y), n_synth=n_synth, **SIZES)
+    given = DRAW(KEY, rows(x, y), n_synth, SIZES)
     np.testing.assert_allclose(added(given), expected, atol=1e-5)
     assert not given.fallback
 
@@ -67,8 +68,7 @@ def test_the_law_is_imbalanced_learns():
     far = 1000 + np.zeros((total - 30, 4), np.float32)  # so that balancing adds `total` rows
     x, y = np.concatenate([x, far]), np.pad(y, (0, len(far)))
     theirs = [imbalanced_learns(x, y, total, seed) for seed in range(40)]
-    sizes = {"max_synth": total, "max_minority": 25}
-    draw = lambda key: DRAW(key, view(x, y), n_synth="balance", **sizes)  # noqa: E731
+    draw = lambda key: DRAW(key, rows(x, y), "balance", Sizes(25, total))
     ours = [added(draw(key)) for key in jax.random.split(KEY, 40)]
     assert same_law(ours, theirs)
     # The test can tell: SMOTE's rows have another law.
@@ -85,17 +85,17 @@ def test_where_the_rule_fails_the_rows_are_smotes(case):
             imbalanced_learns(x, y, 25, seed=0)
     else:
         y[np.flatnonzero(y)[2 if case == "two" else 1 :]] = 0
-    given = DRAW(KEY, view(x, y), n_synth="double", **SIZES)
+    given = DRAW(KEY, rows(x, y), "double", SIZES)
     assert bool(given.fallback) == (case != "two")
     assert len(added(given)) == y.sum()
     if case != "two":
-        expected = PLAIN(KEY, view(x, y), n_synth="double", **SIZES)
+        expected = PLAIN(KEY, rows(x, y), "double", SIZES)
         np.testing.assert_array_equal(added(given), added(expected))
 
 
 def test_padding_changes_no_row():
-    expected = DRAW(KEY, toys.problem(80), n_synth="balance", **SIZES)
-    given = DRAW(KEY, toys.problem(80, 10, np.nan), n_synth="balance", **SIZES)
+    expected = DRAW(KEY, toys.problem(80).train, "balance", SIZES)
+    given = DRAW(KEY, toys.problem(80, 10, np.nan).train, "balance", SIZES)
     np.testing.assert_array_equal(added(given), added(expected))
     assert len(added(given)) == 40
 
@@ -104,9 +104,19 @@ def test_copies_and_a_constant_column_are_no_trouble():
     x, y = toys.table(80, 25)
     x[:, 1] = 3
     x[60:] = x[:20]
-    rows = added(DRAW(KEY, view(x, y), n_synth="balance", **SIZES))
-    assert len(rows) == 30 and np.isfinite(rows).all()
-    np.testing.assert_array_equal(rows[:, 1], 3)
+    new = added(DRAW(KEY, rows(x, y), "balance", SIZES))
+    assert len(new) == 30 and np.isfinite(new).all()
+    np.testing.assert_array_equal(new[:, 1], 3)
+
+
+@pytest.mark.parametrize("number", [(16, 0, 24), (5, 0, 7)])
+def test_of_three_classes_each_is_the_minority_in_turn(number):
+    assert not is_one_vs_rest(DRAW, KEY, number, SIZES).fallback
+    # The last class alone, far from the others, falls back.
+    given = is_one_vs_rest(DRAW, KEY, number, SIZES, far=50)
+    plain = PLAIN(jax.random.fold_in(KEY, 2), three_classes(far=50), [0, 0, number[2]], SIZES)
+    assert given.fallback
+    np.testing.assert_allclose(added(given)[number[0] :], added(plain), atol=1e-5)
 
 
 def test_an_experiment_keeps_which_runs_fell_back():

@@ -6,18 +6,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from samplers import new_rows
 from scipy.spatial.distance import cdist
 
 from imbax.losses.by_class import class_counts
-from imbax.methods.amdo import amdo, company, directions, ellipsoid
+from imbax.methods import amdo
+from imbax.methods.amdo import company, directions, ellipsoid
+from imbax.methods.sampling import Sizes
+from imbax.types import rows
 
 KEY = jax.random.key(0)
 # Class 2 has fewer rows than columns; class 3 is too small for any of its rows to be kept.
 COUNTS = (40, 15, 6, 2, 1)
 WANTED = (0, 300, 9, 5, 3)
 TOTAL = sum(WANTED)
-OPTIONS = ("max_rows", "max_synth", "k_neighbors", "share", "reference")
-make = jax.jit(amdo, static_argnames=OPTIONS)
+SIZES = Sizes(max_rows=15, max_synth=TOTAL)
+DRAW = jax.jit(amdo.sample, static_argnames=("sizes", "k_neighbors", "share", "reference"))
 D = 8
 
 
@@ -32,10 +36,13 @@ def data(padding=0):
     return x, np.concatenate([np.ones(padding, int), y]).astype(np.int32), w
 
 
+def make(x, y, w, wanted=WANTED, sizes=SIZES, key=KEY, **options):
+    return new_rows(DRAW(key, rows(x, y, w), jnp.array(wanted), sizes, **options))
+
+
 @functools.cache
-def made(padding=0, max_rows=15, max_synth=TOTAL, **options):
-    sizes = {"max_rows": max_rows, "max_synth": max_synth}
-    return jax.device_get(make(KEY, *data(padding), jnp.array(WANTED), **sizes, **options))
+def made(padding=0, sizes=SIZES, **options):
+    return jax.device_get(make(*data(padding), sizes=sizes, **options))
 
 
 def brute_company(x, y, k, share):
@@ -76,7 +83,7 @@ def test_rows_are_kept_among_their_own(k, share):
 
 
 def test_every_class_gets_what_is_wanted():
-    given = made(max_synth=350)
+    given = made(sizes=Sizes(15, 350))
     assert given.w.sum() == TOTAL
     np.testing.assert_array_equal(class_counts(given.y, given.w, 5), WANTED)
     np.testing.assert_array_equal(given.y[:TOTAL], np.repeat(np.arange(5), WANTED))
@@ -94,12 +101,12 @@ def test_given_the_draws_the_rows_are_brute_forces():
         bounds = np.cumsum(weight[mine])
         i = mine[np.searchsorted(bounds, np.floor(uniform * bounds[-1]), side="right")]
         assert tuple(given.parents[number]) == (i, i)
-        rows = x[mine[weight[mine] > 0]]
-        mean, rest = rows.mean(0), rows - rows.mean(0)
+        kept = x[mine[weight[mine] > 0]]
+        mean, rest = kept.mean(0), kept - kept.mean(0)
         s = rest.T @ rest
         radius = np.linalg.norm(root(s, -0.5) @ (x[i] - mean))
         length = np.linalg.norm(root(s, 0) @ e)
-        expected = mean + radius * root(s, 0.5) @ e / (length if len(rows) > 1 else 1)
+        expected = mean + radius * root(s, 0.5) @ e / (length if len(kept) > 1 else 1)
         np.testing.assert_allclose(given.x[number], expected, 1e-5, 1e-4)
 
 
@@ -108,12 +115,12 @@ def test_the_radius_by_mahalanobis_is_the_rows_own(n, d):
     rng = np.random.default_rng(n)
     x = (rng.normal(size=(n, d)) * np.geomspace(1, 0.03, d) + 5).astype(np.float32)
     y, w = np.zeros(n, np.int32), np.ones(n, np.float32)
-    given = jax.device_get(make(KEY, x, y, w, jnp.array([50]), max_rows=n, max_synth=50))
+    given = jax.device_get(make(x, y, w, [50], Sizes(n, 50)))
     x = x.astype(float)
     rest = x - x.mean(0)
     inverse = root(rest.T @ rest, -1)
     away, of_row = given.x - x.mean(0), rest[given.parents[:, 0]]
-    radius = lambda z: np.sqrt(((z @ inverse) * z).sum(1))  # noqa: E731
+    radius = lambda z: np.sqrt(((z @ inverse) * z).sum(1))
     np.testing.assert_allclose(radius(away), radius(of_row), 1e-4)
     _, s, v = np.linalg.svd(rest)
     outside = v[(s > 1e-5 * s[0]).sum() :]
@@ -160,15 +167,15 @@ def test_the_public_law_given_the_draws():
     weight = brute_company(x, y, 5, 0.4)
     ratios = []
     for number in range(WANTED[1]):
-        rows = x[(y == 1) & (weight > 0)]
-        rest = rows - rows.mean(0)
+        kept = x[(y == 1) & (weight > 0)]
+        rest = kept - kept.mean(0)
         _, s, v = np.linalg.svd(rest, full_matrices=False)
         sign = np.sign(v[np.arange(len(v)), np.abs(v).argmax(1)])
-        own = (x[given.parents[number, 0]] - rows.mean(0)) @ v.T / s
+        own = (x[given.parents[number, 0]] - kept.mean(0)) @ v.T / s
         r = draws(number, reference=True)[1][: len(s)]
         missing = 1 - (r[:-1] ** 2).sum()
         r[-1] = np.sign(r[-1]) * np.sqrt(max(missing, 0))
-        expected = rows.mean(0) + np.linalg.norm(own) * (r * sign * s) @ v
+        expected = kept.mean(0) + np.linalg.norm(own) * (r * sign * s) @ v
         np.testing.assert_allclose(given.x[number], expected, 1e-4, 1e-4)
         ratios.append((r**2).sum())
     assert np.mean(ratios) > 1.5  # of eight components; by default it is 1
@@ -176,8 +183,7 @@ def test_the_public_law_given_the_draws():
 
 def test_rows_are_drawn_by_their_company():
     x, y, w = data()
-    wanted, sizes = jnp.array([0, 20_000, 0, 0, 0]), {"max_rows": 15, "max_synth": 20_000}
-    i = np.asarray(make(KEY, x, y, w, wanted, **sizes).parents[:, 0])
+    i = np.asarray(make(x, y, w, [0, 20_000, 0, 0, 0], Sizes(15, 20_000)).parents[:, 0])
     weight = brute_company(x.astype(float), y, 5, 0.4) * (y == 1)
     np.testing.assert_allclose(
         np.bincount(i, minlength=len(y)) / 20_000, weight / weight.sum(), atol=0.01
@@ -187,7 +193,7 @@ def test_rows_are_drawn_by_their_company():
 @pytest.mark.parametrize("reference", [False, True])
 def test_neither_padding_nor_bounds_change_anything(reference):
     expected = made(reference=reference)
-    given = made(padding=6, max_rows=21, max_synth=600, reference=reference)
+    given = made(padding=6, sizes=Sizes(21, 600), reference=reference)
     np.testing.assert_allclose(given.x[:TOTAL], expected.x, 1e-4, 1e-4)
     np.testing.assert_array_equal(given.parents[:TOTAL] - 6, expected.parents)
     assert given.w.sum() == TOTAL and np.isfinite(given.x[:TOTAL]).all()
@@ -200,8 +206,7 @@ def test_copies_few_rows_and_constant_columns_are_no_trouble(reference):
     x[y == 1] = x[y == 1][0]
     x[np.flatnonzero(y == 2)[1:]] = x[y == 2][0]
     x[np.flatnonzero(y == 2)[0], 0] += 1
-    sizes = {"max_rows": 15, "max_synth": TOTAL, "reference": reference}
-    given = make(KEY, x, y, w, jnp.array(WANTED), **sizes)
+    given = make(x, y, w, reference=reference)
     assert np.isfinite(given.x).all()
     np.testing.assert_array_equal(class_counts(given.y, given.w, 5), WANTED)
     np.testing.assert_allclose(given.x[:, 3], 0.1, atol=1e-5)
@@ -209,14 +214,13 @@ def test_copies_few_rows_and_constant_columns_are_no_trouble(reference):
         copies = np.asarray(given.x[given.y == c])
         np.testing.assert_allclose(copies, np.tile(x[y == c][0], (WANTED[c], 1)), atol=1e-5)
     # Of two rows the ellipsoid is the two.
-    two, rows = np.asarray(given.x[given.y == 3]), x[y == 3]
-    assert (np.sort(cdist(two, rows), 1)[:, 0] < 1e-4).all()
+    two, own = np.asarray(given.x[given.y == 3]), x[y == 3]
+    assert (np.sort(cdist(two, own), 1)[:, 0] < 1e-4).all()
 
 
 def test_no_rows_and_nothing_wanted():
     x, y, w = data()
-    sizes = {"max_rows": 15, "max_synth": 10}
-    given = make(KEY, x, np.where(y == 4, 0, y), w, jnp.zeros(5, int), **sizes)
+    given = make(x, np.where(y == 4, 0, y), w, [0] * 5, Sizes(15, 10))
     assert given.w.sum() == 0 and np.isfinite(given.x).all()
 
 
@@ -232,14 +236,25 @@ def test_the_shape_of_kept_rows():
     assert (np.abs(square[~kept]) < 1e-6).all()
 
 
+def test_the_view_keeps_its_rows():
+    train = rows(*data(padding=6))
+    given = DRAW(KEY, train, jnp.array(WANTED), SIZES)
+    assert not given.fallback
+    after = given.applied(train)
+    np.testing.assert_array_equal(after.index[:70], train.index)
+    np.testing.assert_array_equal(after.w, np.append(train.w, np.ones(TOTAL)))
+    new = after.take(70 + jnp.arange(TOTAL))
+    np.testing.assert_allclose(new.x, made().x, 1e-4, 1e-4)
+    np.testing.assert_array_equal(new.y, made().y)
+
+
 def test_runs_are_an_axis():
-    x, y, w = map(jnp.asarray, data())
+    train = rows(*data())
     keys, wanted = jax.random.split(KEY, 2), jnp.array([WANTED, (0, 2, 8, 1, 0)])
-    sizes = {"max_rows": 15, "max_synth": TOTAL}
-    run = lambda key, wanted: amdo(key, x, y, w, wanted, **sizes)  # noqa: E731
+    run = lambda key, wanted: amdo.sample(key, train, wanted, SIZES)
     together = jax.jit(jax.vmap(run))(keys, wanted)
-    given = jax.tree.map(lambda leaf: leaf[1], together)
-    alone = make(keys[1], x, y, w, wanted[1], **sizes)
+    given = new_rows(jax.tree.map(lambda leaf: leaf[1], together))
+    alone = make(*data(), wanted[1], key=keys[1])
     assert given.w.sum() == 11
     there = alone.w > 0
     jax.tree.map(
@@ -250,4 +265,4 @@ def test_runs_are_an_axis():
 @pytest.mark.parametrize("wrong", [{"share": 0.0}, {"share": 1.5}, {"k_neighbors": 0}])
 def test_options_out_of_range_are_named(wrong):
     with pytest.raises(ValueError, match=r"k_neighbors is at least 1.*got"):
-        amdo(KEY, *data(), jnp.array(WANTED), max_rows=15, max_synth=TOTAL, **wrong)
+        make(*data(), **wrong)

@@ -9,9 +9,11 @@ import numpy as np
 import oracles
 import pytest
 from flax import nnx
+from samplers import new_rows
 
 from imbax.methods import bagan as bg
 from imbax.methods import codes
+from imbax.methods.sampling import Sizes
 from imbax.networks.bagan import DoublingConvolution, LastConvolution, dropout, networks
 from imbax.types import Batch, rows
 
@@ -53,9 +55,8 @@ def history():
 def gan_step():
     """`(there, key, batch)`, from the state at the hand-over."""
     state = history()[0][2]
-    return jax.jit(
-        lambda there, key, batch: bg.gan_step(NETS, SMALL, HPARAMS, there, key, state, batch)
-    )
+    given = {"nets": NETS, "config": SMALL, "hparams": HPARAMS}
+    return jax.jit(lambda there, key, batch: bg.gan_step(key, state, batch, there, **given))
 
 
 def same(a, b):
@@ -72,7 +73,7 @@ def close(a, b, tolerance=1e-4):
 )
 def test_sizes_of_the_code(shape, millions):
     nets = networks(shape, 100, 10)
-    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
     given = [count(jax.eval_shape(net.init, KEY)[0]) / 1e6 for net in nets[:2]]
     assert given == pytest.approx(millions, abs=0.01)
 
@@ -244,7 +245,7 @@ def test_a_batch_that_is_not_full_weighs_its_fakes_alike():
     assert float(info.discriminator) == pytest.approx(expected, rel=1e-4)
 
 
-def test_neither_padding_nor_the_company_of_other_runs_changes_anything():
+def test_neither_padding_nor_the_company_of_runs_changes_it():
     states, losses = history()
     keys = jnp.stack([jax.random.key(7), KEY])
     state = jax.vmap(lambda key: bg.init(key, SMALL, HPARAMS))(keys)
@@ -258,7 +259,7 @@ def test_neither_padding_nor_the_company_of_other_runs_changes_anything():
 
 
 def test_a_fit_is_all_its_epochs(monkeypatch):
-    one_more = lambda key, config, hparams, state, train: (  # noqa: E731
+    one_more = lambda key, config, hparams, state, train: (
         state._replace(now=jax.tree.map(lambda leaf: leaf + 1, state.now), epoch=state.epoch + 1),
         state.epoch + train.w.sum(),
     )
@@ -286,35 +287,40 @@ def test_images_to_codes_and_back():
 @pytest.mark.parametrize("wanted", [(0, 6, 10), (3, 0, 1), (0, 0, 0)])
 def test_samples_are_images_of_the_classes_wanted(wanted):
     fitted = bg.finish(history()[0][4])
-    made = drawn(20)(jnp.array(wanted), fitted)
+    resampled = drawn(20)(jnp.array(wanted), fitted)
+    made = new_rows(resampled)
     assert made.x.shape == (20, 162)
     n = sum(wanted)
     np.testing.assert_array_equal(made.y[:n], np.repeat(np.arange(3), wanted))
     np.testing.assert_array_equal(made.w, np.arange(20) < n)
     assert (jnp.abs(made.x) <= 1).all()
-    assert (made.parents == -1).all() and not made.gap.any()
+    assert resampled.parents is None and resampled.gap is None
     # A larger bound changes none of them.
     more = drawn(27)(jnp.array(wanted), fitted)
-    np.testing.assert_allclose(more.x[:n], made.x[:n], 1e-4, 1e-5)
+    np.testing.assert_allclose(more.x_synth[:n], made.x[:n], 1e-4, 1e-5)
+    # The view keeps its own.
+    train = images()
+    after = resampled.applied(train)
+    np.testing.assert_array_equal(after.index, np.append(train.index, 20 + np.arange(20)))
+    np.testing.assert_array_equal(after.w, np.append(train.w, made.w))
+    np.testing.assert_array_equal(after.all().x, np.concatenate([train.data, made.x]))
 
 
 @functools.cache
 def drawn(most):
     return jax.jit(
-        lambda wanted, fitted: MODEL.sample(
-            KEY, fitted, images(), wanted, max_rows=1, max_synth=most
-        )
+        lambda wanted, fitted: MODEL.sample(KEY, fitted, images(), wanted, Sizes(1, most))
     )
 
 
 def test_samples_come_from_their_class():
     fitted = history()[0][4].now
     fitted = fitted._replace(root=fitted.root.at[1].set(0))
-    made = drawn(20)(jnp.array([2, 6, 2]), fitted)
+    made = new_rows(drawn(20)(jnp.array([2, 6, 2]), fitted))
     of_mean, _ = NETS.generator.apply(fitted.params[1], {}, fitted.mean[1:2])
     expected = np.broadcast_to(of_mean.reshape(1, -1), (6, 162))
     np.testing.assert_allclose(made.x[2:8], expected, 1e-4, 1e-5)
-    draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (5,))  # noqa: E731
+    draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (5,))
     z = fitted.mean[2] + fitted.root[2] @ draw(9)
     x, _ = NETS.generator.apply(fitted.params[1], {}, z[None])
     np.testing.assert_allclose(made.x[9], x.ravel(), 1e-4, 1e-5)
@@ -325,8 +331,8 @@ def test_samples_come_from_their_class():
     [
         ({"shape": (8, 3, 1)}, "shape is .* with sides of at least 4; got .8, 3, 1"),
         ({"shape": (64,)}, "shape is .height, width, channels. .* got .64"),
-        ({"autoencoder_epochs": 0}, "autoencoder_epochs is at least 1; got 0"),
-        ({"gan_epochs": -1}, "gan_epochs is at least 0; got -1"),
+        ({"autoencoder_epochs": 0}, "autoencoder_epochs=0, expected at least 1"),
+        ({"gan_epochs": -1}, "gan_epochs=-1, expected at least 0"),
     ],
 )
 def test_an_option_out_of_range_is_named(given, message):

@@ -5,17 +5,19 @@ import numpy as np
 import pytest
 import toys
 from imblearn.over_sampling import SMOTE, BorderlineSMOTE
-from samplers import added, same_law, view
+from samplers import added, compiled, is_one_vs_rest, same_law, three_classes
 
-from imbax.methods.borderline_smote import borderline_smote, in_danger, shortened
-from imbax.methods.smote import interpolate, smote, uniform_by_row
+from imbax.methods import borderline_smote, smote
+from imbax.methods.borderline_smote import in_danger, shortened
+from imbax.methods.sampling import Sizes, uniform_by_row
 from imbax.neighbors import nearest
+from imbax.types import rows
 
 KEY = jax.random.key(0)
-SIZES = {"max_synth": 40, "max_minority": 40}
-DRAW = jax.jit(borderline_smote, static_argnames=("n_synth", "kind", "shorten", *SIZES))
+SIZES = Sizes(max_rows=40, max_synth=40)
+DRAW = compiled(borderline_smote.sample, "kind", "shorten")
 NEAREST = jax.jit(nearest, static_argnums=3)
-PLAIN = jax.jit(smote, static_argnames=("n_synth", *SIZES))
+PLAIN = compiled(smote.sample)
 
 
 def imbalanced_learns(x, y, n_synth, kind, seed):
@@ -53,7 +55,7 @@ def test_given_its_draws_the_rows_are_imbalanced_learns(kind):
         v = np.random.RandomState(3).uniform(0, 0.5, to_majority.sum())  # it seeds anew
         gap[to_majority] = shortened(gap[to_majority], v, "multiply")
         assert 20 < to_majority.sum() < 80
-    ours = interpolate(x[seeds], x, neighbor, base, column, gap)
+    ours = smote.interpolate(x[seeds], x, neighbor, base, column, gap)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
@@ -72,7 +74,7 @@ def test_given_our_draws_the_rows_are_brute_forces(kind):
         to = near[int(column[j] * 5)]
         step = gap[j] * (v[j] / 2 if y[to] == 0 else 1)
         expected.append(x[i] + step * (x[to] - x[i]))
-    given = DRAW(KEY, view(x, y), n_synth="double", kind=kind, **SIZES)
+    given = DRAW(KEY, rows(x, y), "double", SIZES, kind=kind)
     np.testing.assert_allclose(added(given), expected, atol=1e-5)
     assert not given.fallback
 
@@ -81,7 +83,7 @@ def test_given_our_draws_the_rows_are_brute_forces(kind):
 def test_the_law_is_imbalanced_learns(kind):
     x, y = toys.table(80, 25)
     ours = [
-        added(DRAW(key, view(x, y), n_synth="double", kind=kind, **SIZES))
+        added(DRAW(key, rows(x, y), "double", SIZES, kind=kind))
         for key in jax.random.split(KEY, 40)
     ]
     theirs = [imbalanced_learns(x, y, 25, kind, seed)[1] for seed in range(40)]
@@ -93,7 +95,7 @@ def test_the_law_is_imbalanced_learns(kind):
 
 def test_the_papers_step_to_a_majority_row_differs():
     x, y = toys.table(80, 25)
-    draw = lambda **options: added(DRAW(KEY, view(x, y), n_synth="double", **options, **SIZES))  # noqa: E731
+    draw = lambda **options: added(DRAW(KEY, rows(x, y), "double", SIZES, **options))
     multiplied, replaced = draw(kind=2), draw(kind=2, shorten="replace")
     differ = (multiplied != replaced).any(1)
     assert 0 < differ.sum() < 25
@@ -109,8 +111,8 @@ def test_without_a_row_in_danger_the_rows_are_smotes(kind, case):
         x, y = toys.table(80, 25)
         y = np.isin(np.arange(80), kept).astype(np.float32)
         x[kept[-1]] = -x[kept[0]]
-    given = DRAW(KEY, view(x, y), n_synth="double", kind=kind, **SIZES)
-    expected = PLAIN(KEY, view(x, y), n_synth="double", **SIZES)
+    given = DRAW(KEY, rows(x, y), "double", SIZES, kind=kind)
+    expected = PLAIN(KEY, rows(x, y), "double", SIZES)
     assert given.fallback and len(added(given)) == y.sum()
     np.testing.assert_allclose(added(given), added(expected), atol=1e-5)
     _, theirs = imbalanced_learns(x, y, 9, kind, seed=0) if case == "safe" else (None, ())
@@ -118,10 +120,21 @@ def test_without_a_row_in_danger_the_rows_are_smotes(kind, case):
 
 
 def test_padding_changes_no_row():
-    expected = DRAW(KEY, toys.problem(80), n_synth="balance", kind=2, **SIZES)
-    given = DRAW(KEY, toys.problem(80, 10, np.nan), n_synth="balance", kind=2, **SIZES)
+    expected = DRAW(KEY, toys.problem(80).train, "balance", SIZES, kind=2)
+    given = DRAW(KEY, toys.problem(80, 10, np.nan).train, "balance", SIZES, kind=2)
     np.testing.assert_array_equal(added(given), added(expected))
     assert len(added(given)) == 40
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+@pytest.mark.parametrize("number", [(16, 0, 24), (5, 0, 7)])
+def test_of_three_classes_each_is_the_minority_in_turn(number, kind):
+    assert not is_one_vs_rest(DRAW, KEY, number, SIZES, kind=kind).fallback
+    # The last class alone, far from the others, falls back.
+    given = is_one_vs_rest(DRAW, KEY, number, SIZES, far=50, kind=kind)
+    plain = PLAIN(jax.random.fold_in(KEY, 2), three_classes(far=50), [0, 0, number[2]], SIZES)
+    assert given.fallback
+    np.testing.assert_allclose(added(given)[number[0] :], added(plain), atol=1e-5)
 
 
 def test_danger_is_half_or_more_but_not_all():
@@ -138,6 +151,6 @@ def test_danger_is_half_or_more_but_not_all():
 
 def test_unknown_options_are_named():
     with pytest.raises(ValueError, match="kind is 1 or 2"):
-        borderline_smote(KEY, toys.problem(), n_synth="double", kind=3, **SIZES)
+        DRAW(KEY, toys.problem().train, "double", SIZES, kind=3)
     with pytest.raises(ValueError, match='"multiply" or "replace"'):
-        borderline_smote(KEY, toys.problem(), n_synth="double", shorten="halve", **SIZES)
+        DRAW(KEY, toys.problem().train, "double", SIZES, shorten="halve")

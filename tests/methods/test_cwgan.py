@@ -9,23 +9,24 @@ import numpy as np
 import oracles
 import pytest
 import toys
-from samplers import added, view
+from samplers import added, compiled, is_one_vs_rest, wanted
 
+from imbax.methods import cwgan
 from imbax.methods.cwgan import (
     Config,
     critic_step,
-    cwgan,
     fit,
     generator_step,
     init,
     latent,
     trained_classifier,
 )
+from imbax.methods.sampling import Sizes
 from imbax.networks.cwgan import Architecture, criticised, generated, gradient_penalty, networks
-from imbax.types import Batch, Problem
+from imbax.types import Batch, rows
 
 KEY = jax.random.key(0)
-SIZES = {"max_synth": 40, "max_minority": 14}
+SIZES = Sizes(max_rows=14, max_synth=40)
 SHAPE = Architecture(
     latent=3,
     generator_hidden=(6,),
@@ -44,11 +45,11 @@ BARE = Config(
     classifier_weight=0.0,
     clip=False,
 )
-DRAW = jax.jit(cwgan, static_argnames=("n_synth", "config", *SIZES))
+DRAW = compiled(cwgan.sample, "config")
 
 
-def draw(problem, config=BARE, n_synth="double", **sizes):
-    return DRAW(KEY, problem, n_synth=n_synth, config=config, **(SIZES | sizes))
+def draw(train, config=BARE, n_synth="double", sizes=SIZES):
+    return DRAW(KEY, train, n_synth, sizes, config=config)
 
 
 def test_the_penalty_of_a_linear_critic_is_its_slopes():
@@ -95,7 +96,7 @@ def two_clouds():
     config = Config(600, 3, 32, 1e-3, architecture=shape, classifier_steps=100)
     nets = networks(jnp.ones(2, bool), shape)
     run = jax.jit(lambda key, train: fit(key, config, nets, train))
-    params, losses = run(KEY, view(x, y).train)
+    params, losses = run(KEY, rows(x, y))
     assert all(np.isfinite(leaf).all() for leaf in losses)
     z = latent(jax.random.key(1), 500, shape.latent)
     of_class = jax.jit(lambda y: generated(nets, params, z, y))
@@ -104,30 +105,30 @@ def two_clouds():
 
 @pytest.mark.parametrize("k", [0, 1])
 def test_learns_a_law_and_heeds_the_class(k):
-    x, y, rows = two_clouds()
-    own, other, rows = x[y == k], x[y != k], rows[k]
-    assert (abs(rows.mean(0) - own.mean(0)) < own.std(0)).all()
-    assert (rows.std(0) > 0.2 * own.std(0)).all()
-    assert (rows.std(0) < 2 * own.std(0)).all()
-    to = lambda cloud: np.linalg.norm(rows - cloud.mean(0), axis=1)  # noqa: E731
+    x, y, new = two_clouds()
+    own, other, new = x[y == k], x[y != k], new[k]
+    assert (abs(new.mean(0) - own.mean(0)) < own.std(0)).all()
+    assert (new.std(0) > 0.2 * own.std(0)).all()
+    assert (new.std(0) < 2 * own.std(0)).all()
+    to = lambda cloud: np.linalg.norm(new - cloud.mean(0), axis=1)
     assert (to(own) < to(other)).mean() > 0.9
 
 
-def test_steps_move_their_own_player_and_the_classifier_joins_above_its_floor():
+def test_steps_move_their_own_player_and_heed_the_floor():
     nets = networks(jnp.ones(toys.FEATURES, bool), SHAPE)
     state = init(KEY, TINY, nets)
     x, y = toys.table(8, 4)
     after, _ = jax.jit(functools.partial(critic_step, config=TINY, nets=nets))(
-        KEY, state=state, batch=Batch(x, y, np.ones(8, np.float32))
+        KEY, state, Batch(x, y, np.ones(8, np.float32))
     )
-    same = lambda a, b: all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))  # noqa: E731
+    same = lambda a, b: all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))
     assert same(after.generator, state.generator) and not same(after.critic, state.critic)
     classifier = nets.classifier.init(KEY)
     losses = {}
     for weight, floor in ((0.0, 0.3), (0.1, 0.3), (0.1, 50.0)):
         config = dataclasses.replace(TINY, classifier_weight=weight, classifier_floor=floor)
         step = jax.jit(functools.partial(generator_step, config=config, nets=nets))
-        after, losses[weight, floor] = step(KEY, state=state, classifier=classifier)
+        after, losses[weight, floor] = step(KEY, state, classifier)
         assert same(after.critic, state.critic) and not same(after.generator, state.generator)
     plain = float(losses[0.0, 0.3])
     # Above every entry's BCE the floor is all there is of the term: a |mean D| b.
@@ -136,12 +137,12 @@ def test_steps_move_their_own_player_and_the_classifier_joins_above_its_floor():
 
 
 def test_the_view_gains_minority_rows_and_keeps_its_own():
-    problem = toys.problem(40)
-    given = draw(problem)
+    before = toys.problem(40).train
+    given = draw(before)
     assert not given.fallback
-    train = given.applied(problem.train)
-    np.testing.assert_array_equal(train.index[:40], problem.train.index)
-    np.testing.assert_array_equal(train.w, np.append(problem.train.w, np.arange(40) < 10))
+    train = given.applied(before)
+    np.testing.assert_array_equal(train.index[:40], before.index)
+    np.testing.assert_array_equal(train.w, np.append(before.w, np.arange(40) < 10))
     batch = train.take(jnp.arange(40, 50))
     np.testing.assert_array_equal(batch.x, added(given))
     np.testing.assert_array_equal(batch.y, 1)
@@ -149,13 +150,14 @@ def test_the_view_gains_minority_rows_and_keeps_its_own():
 
 
 def test_the_key_alone_decides_not_padding_bounds_or_company():
-    problem = toys.problem(40)
-    expected = added(draw(problem))
-    np.testing.assert_array_equal(added(draw(problem)), expected)
+    train = toys.problem(40).train
+    expected = added(draw(train))
+    np.testing.assert_array_equal(added(draw(train)), expected)
     # Padding shows a minority row of NaN, which must never be drawn.
-    given = draw(toys.problem(40, 10, garbage=np.nan), max_synth=60, max_minority=20)
+    given = draw(toys.problem(40, 10, garbage=np.nan).train, sizes=Sizes(20, 60))
     np.testing.assert_allclose(added(given), expected, atol=1e-5)
-    run = lambda key: cwgan(key, problem, n_synth="double", config=BARE, **SIZES)  # noqa: E731
+    number = wanted(train, "double")
+    run = lambda key: cwgan.sample(key, train, number, SIZES, config=BARE)
     together = jax.jit(jax.vmap(run))(jnp.stack([jax.random.key(1), KEY]))
     np.testing.assert_allclose(together.x_synth[1, :10], expected, atol=1e-5)
     assert (together.x_synth[0] != together.x_synth[1]).any()
@@ -163,35 +165,40 @@ def test_the_key_alone_decides_not_padding_bounds_or_company():
 
 def test_constant_columns_stay_so_and_change_nothing():
     """Whatever they hold, wherever they stand, however many."""
-    problem = toys.problem(40)
-
-    def wider(rows):
-        more = lambda leaf, value: jnp.append(leaf, jnp.full((*leaf.shape[:-1], 3), value), -1)  # noqa: E731
-        return rows._replace(
-            data=more(rows.data, 9.0), shift=more(rows.shift, 2.0), factor=more(rows.factor, 0.0)
-        )
-
-    given = added(draw(Problem(wider(problem.train), wider(problem.valid))))
-    np.testing.assert_allclose(given[:, :4], added(draw(problem)), atol=1e-4)
+    train = toys.problem(40).train
+    more = lambda leaf, value: jnp.append(leaf, jnp.full((*leaf.shape[:-1], 3), value), -1)
+    wider = train._replace(
+        data=more(train.data, 9.0), shift=more(train.shift, 2.0), factor=more(train.factor, 0.0)
+    )
+    given = added(draw(wider))
+    np.testing.assert_allclose(given[:, :4], added(draw(train)), atol=1e-4)
     assert not given[:, 4:].any()
 
 
 def test_one_minority_row_is_repeated_and_said():
     x, y = toys.table(30, 1)
-    given = draw(view(x, y), n_synth="balance")
+    given = draw(rows(x, y), n_synth="balance")
     np.testing.assert_array_equal(added(given), np.repeat(x[y == 1], 28, 0))
     assert given.fallback
 
 
 def test_a_loss_that_is_not_finite_gives_random_over_sampling():
     x, y = toys.table(30, 8)
-    assert not draw(view(x, y), n_synth="balance").fallback
+    assert not draw(rows(x, y), n_synth="balance").fallback
     x[y == 0] = np.inf
-    given = draw(view(x, y), n_synth="balance")
+    given = draw(rows(x, y), n_synth="balance")
     assert given.fallback
-    rows, own = added(given), x[y == 1]
-    assert len(rows) == 14 and (rows[:, None] == own).all(2).any(1).all()
-    assert len(np.unique(rows, axis=0)) > 1
+    new, own = added(given), x[y == 1]
+    assert len(new) == 14 and (new[:, None] == own).all(2).any(1).all()
+    assert len(np.unique(new, axis=0)) > 1
+
+
+@pytest.mark.parametrize("number", [(16, 0, 24), (5, 0, 7)])
+def test_of_three_classes_each_is_the_minority_in_turn(number):
+    sizes = Sizes(max_rows=24, max_synth=40)
+    for config in (BARE, dataclasses.replace(BARE, clip=True)):
+        given = is_one_vs_rest(DRAW, KEY, number, sizes, config=config)
+        assert not given.fallback
 
 
 def test_clipping_keeps_samples_in_the_minoritys_range():
@@ -199,7 +206,7 @@ def test_clipping_keeps_samples_in_the_minoritys_range():
     x = 0.01 * x + 5  # far from where the generator starts
     own = x[y == 1]
     free, clipped = (
-        added(draw(view(x, y), dataclasses.replace(BARE, clip=clip), "balance"))
+        added(draw(rows(x, y), dataclasses.replace(BARE, clip=clip), "balance"))
         for clip in (False, True)
     )
     assert ((free < own.min(0)) | (free > own.max(0))).any()
@@ -207,14 +214,14 @@ def test_clipping_keeps_samples_in_the_minoritys_range():
 
 
 def test_samples_come_from_the_average_of_the_generators():
-    problem = toys.problem(40)
-    nets = networks(problem.train.live, BARE.architecture)
+    train = toys.problem(40).train
+    nets = networks(train.live, BARE.architecture)
 
     @jax.jit
     def generators(key):
         choices = [(1, 0.0), (2, 0.0), (2, 0.25), (2, 0.999)]
         configs = [dataclasses.replace(BARE, iterations=n, average=a) for n, a in choices]
-        return [fit(key, config, nets, problem.train)[0] for config in configs]
+        return [fit(key, config, nets, train)[0] for config in configs]
 
     first, second, quarter, mean = (
         np.concatenate([*map(np.ravel, jax.tree.leaves(generator))])

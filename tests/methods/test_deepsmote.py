@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from samplers import new_rows
 from sklearn.datasets import load_digits
 
 from imbax.methods import codes
 from imbax.methods import deepsmote as ds
+from imbax.methods.sampling import Sizes
 from imbax.networks.batch_norm import functional
 from imbax.networks.layers import Linear
 from imbax.types import Batch, rows
@@ -51,8 +53,8 @@ def after_one_step(weight=1.0, **options):
     if config.penalty != "none":
         of_class = ds.class_batch(jax.random.key(4), config, data)
     state = ds.init(KEY, SMALL, hparams)
-    run = jax.jit(lambda: ds.step(NETS, config, hparams, state, batch, of_class))
-    state, info = run()
+    given = {"nets": NETS, "config": config, "hparams": hparams}
+    state, info = jax.jit(lambda: ds.step(None, state, batch, of_class, **given))()
     return state.now, info
 
 
@@ -144,7 +146,7 @@ def test_statistics_are_those_of_the_training_images():
     assert not any(differ(fitted()[0].params, fitted(recalibrate=False)[0].params))
 
 
-def test_training_stops_where_nothing_is_gained_and_keeps_the_best():
+def test_training_stops_where_nothing_is_gained():
     config = dataclasses.replace(SMALL, epochs=9, patience=3, penalty="none", batch_size=20)
     best, losses = jax.jit(lambda: ds.fit(KEY, config, ds.Hparams(0.0), images()))()
     start = ds.init(KEY, SMALL, ds.Hparams())
@@ -154,12 +156,11 @@ def test_training_stops_where_nothing_is_gained_and_keeps_the_best():
 
 def test_samples_are_images_of_the_classes_wanted():
     pair, _ = fitted()
-    given = jax.jit(
-        lambda: ds.sample(
-            KEY, SMALL, pair, images(), jnp.array([0, 6, 10]), max_rows=6, max_synth=20
-        )
-    )()
-    assert given.x.shape == (20, 8, 8, 1)
+    train, wanted = images(padding=3), jnp.array([0, 6, 10])
+    draw = jax.jit(ds.sample, static_argnames=("sizes", "config"))
+    resampled = draw(KEY, pair, train, wanted, Sizes(6, 20), config=SMALL)
+    given = new_rows(resampled)
+    assert given.x.shape == (20, 64)
     np.testing.assert_array_equal(given.y[:16], np.repeat([1, 2], (6, 10)))
     assert given.w.sum() == 16
     assert (jnp.abs(given.x) <= 1).all()
@@ -167,7 +168,13 @@ def test_samples_are_images_of_the_classes_wanted():
     i, j = given.parents.T
     z = z[i] + given.gap[:, None] * (z[j] - z[i])
     expected = codes.decoded(NETS, pair, z)
-    np.testing.assert_allclose(given.x[:16], expected[:16], 1e-4, 1e-5)
+    np.testing.assert_allclose(given.x[:16], expected[:16].reshape(16, 64), 1e-4, 1e-5)
+    after = resampled.applied(train)
+    np.testing.assert_array_equal(after.index[:23], train.index)
+    np.testing.assert_array_equal(after.w, np.append(train.w, np.arange(20) < 16))
+    batch = after.take(23 + jnp.arange(16))
+    np.testing.assert_array_equal(batch.x, given.x[:16])
+    np.testing.assert_array_equal(batch.y, given.y[:16])
 
 
 def test_variance_kept_is_by_class():
@@ -183,8 +190,11 @@ def test_variance_kept_is_by_class():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"penalty": "literal"}, "penalty is one of class_recon, permuted, none; got 'literal'"),
-        ({"class_draw": "rare"}, "class_draw is one of uniform, inverse; got 'rare'"),
+        (
+            {"penalty": "literal"},
+            "penalty='literal', expected 'class_recon' or 'permuted' or 'none'",
+        ),
+        ({"class_draw": "rare"}, "class_draw='rare', expected 'uniform' or 'inverse'"),
     ],
 )
 def test_an_unknown_option_is_named(option, message):
@@ -205,13 +215,13 @@ class Plain(nnx.Module):
         return last(x)
 
 
-def test_the_permuted_penalty_pulls_rare_classes_to_their_means_as_derived(monkeypatch):
+def test_the_permuted_penalty_pulls_rare_classes_to_their_means(monkeypatch):
     """Of class k's variance (p_k / (p_k + 1 / K))² is left; the public code's penalty keeps all.
 
     Not to the digit: classes are drawn at random to the end, and a lucky epoch is kept.
     """
     ends = (64, 128, 32)
-    net = lambda widths: functional(lambda rngs: Plain(widths, rngs=rngs))  # noqa: E731
+    net = lambda widths: functional(lambda rngs: Plain(widths, rngs=rngs))
     monkeypatch.setattr(ds, "encoder", lambda *given: net(ends))
     monkeypatch.setattr(ds, "decoder", lambda *given: net(ends[::-1]))
     x, y = load_digits(return_X_y=True)

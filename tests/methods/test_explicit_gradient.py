@@ -10,7 +10,7 @@ import pytest
 import toys
 
 from imbax.losses.per_example import OBJECTIVES, binary_cross_entropy
-from imbax.methods.explicit_gradient import Config, Hparams, explicit_gradient, init, step
+from imbax.methods.explicit_gradient import Config, Hparams, init, program, step
 from imbax.training import train
 
 KEY = jax.random.key(0)
@@ -27,7 +27,8 @@ def loss_fn(params, x, y):
 
 
 def start(hparams=None, problem=PROBLEM, key=KEY, **config):
-    return init(key, problem, NETWORK, Config(**(SIZES | config)), hparams or Hparams(), THETA_0)
+    given = {"config": Config(**(SIZES | config)), "hparams": hparams or Hparams()}
+    return init(key, problem, NETWORK, THETA_0, **given)
 
 
 @functools.cache
@@ -35,8 +36,9 @@ def compiled_step(config):
     def outer_loss_fn(params, rows):
         return OBJECTIVES[config.outer_loss](NETWORK.apply(params, rows.x), rows.y, rows.w)
 
+    static = {"loss_fn": loss_fn, "outer_loss_fn": outer_loss_fn, "config": config}
     return jax.jit(
-        lambda hparams, state: step(loss_fn, config, hparams, state, TRAIN, VALID, outer_loss_fn)
+        lambda hparams, state: step(None, state, TRAIN, VALID, **static, hparams=hparams)
     )
 
 
@@ -121,7 +123,7 @@ def test_one_step_is_what_the_equations_say(name):
         assert oracles.relative_error(*moves) > 1e-2 or not all(same)
 
 
-def test_without_uncertain_points_the_sum_of_means_is_the_mean_of_the_batch():
+def test_without_points_the_sum_of_means_is_the_batchs_mean():
     """The synthetic part counts nothing; the real part keeps its step size."""
     state, _ = one_step(Hparams(confidence=0.0), inner="sum_of_means")
     assert state.w_synth.sum() == 0
@@ -143,7 +145,7 @@ def test_points_are_the_minority_rows_that_the_classifier_doubts(confidence):
 
 @pytest.mark.parametrize("padding", [0, 10])
 @pytest.mark.parametrize(("n_synth", "count"), [("double", 10), ("balance", 20)])
-def test_each_minority_row_is_duplicated_as_often_as_the_rule_says(n_synth, count, padding):
+def test_minority_rows_are_duplicated_as_often_as_the_rule_says(n_synth, count, padding):
     problem = toys.problem(padding=padding, garbage=7.0)
     state = start(problem=problem, n_synth=n_synth)
     points = state.x_synth[state.w_synth > 0]
@@ -189,7 +191,7 @@ def test_the_box_of_the_training_rows_holds_the_points(garbage):
     np.testing.assert_array_equal(x, jnp.clip(one_step(FAR)[0].x_synth, low, high))
 
 
-def test_the_trust_region_holds_the_points_and_keeps_their_direction():
+def test_the_trust_region_holds_points_and_keeps_their_direction():
     free, held = (one_step(FAR, constraint=c)[0] for c in ("none", "trust_region"))
     free, held = (s.x_synth - s.x_start for s in (free, held))
     length = jnp.linalg.norm(held, axis=1)
@@ -218,8 +220,8 @@ def test_fixed_columns_do_not_move(constraint, jitter):
 
 @functools.cache
 def compiled_training(config, epochs):
-    program = explicit_gradient(NETWORK, config)
-    return jax.jit(lambda hparams, problem: train(program, KEY, problem, hparams, epochs, THETA_0))
+    made = program(NETWORK, config)
+    return jax.jit(lambda hparams, problem: train(made, KEY, problem, hparams, epochs, THETA_0))
 
 
 def run(hparams=None, problem=PROBLEM, epochs=1, **config):
@@ -332,27 +334,28 @@ def test_the_last_checkpoint_is_taken_whatever_its_score():
 
 
 def test_a_start_is_needed():
-    program = explicit_gradient(NETWORK, Config(**SIZES))
+    made = program(NETWORK, Config(**SIZES))
     with pytest.raises(ValueError, match="starts from θ₀"):
-        train(program, KEY, PROBLEM, Hparams(), 1)
+        train(made, KEY, PROBLEM, Hparams(), 1)
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"n_synth": "triple"}, "n_synth is one of double, balance; got 'triple'"),
-        ({"inner": "real"}, "inner is one of union, synth, sum_of_means; got 'real'"),
-        ({"outer": "test"}, "outer is one of valid, train, train_part; got 'test'"),
+        ({"n_synth": "triple"}, "n_synth='triple', expected 'double' or 'balance'"),
+        ({"inner": "real"}, "inner='real', expected 'union' or 'synth' or 'sum_of_means'"),
+        ({"outer": "test"}, "outer='test', expected 'valid' or 'train' or 'train_part'"),
         (
             {"outer_loss": "ap"},
-            "outer_loss is one of ce, balanced_ce, focal, smooth_ap, pairwise_ranking; got 'ap'",
+            "outer_loss='ap', expected 'ce' or 'balanced_ce' or 'focal' or 'smooth_ap' or "
+            "'pairwise_ranking'",
         ),
-        ({"constraint": "ball"}, "constraint is one of none, box, trust_region; got 'ball'"),
-        ({"checkpoint": "first"}, "checkpoint is one of best, last; got 'first'"),
-        ({"method": "exact"}, "method is one of mixed, unrolled; got 'exact'"),
+        ({"constraint": "ball"}, "constraint='ball', expected 'none' or 'box' or 'trust_region'"),
+        ({"checkpoint": "first"}, "checkpoint='first', expected 'best' or 'last'"),
+        ({"method": "exact"}, "method='exact', expected 'mixed' or 'unrolled'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_an_unknown_choice_is_named_with_those_there_are(option, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        explicit_gradient(NETWORK, Config(**SIZES, **option))
+        program(NETWORK, Config(**SIZES, **option))

@@ -8,9 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
+from samplers import new_rows
 from sklearn.datasets import load_digits
 
 from imbax.methods import gamo
+from imbax.methods.generator import sampler_of
+from imbax.methods.sampling import Sizes
 from imbax.networks.gamo import BLOCK, mixed, slope_of_shares
 from imbax.types import Batch, rows
 
@@ -20,6 +23,7 @@ SMALL = gamo.Config(2, 3, max_rows=9, noise=4, batch_size=8, epochs=2)
 NETS = gamo.networks(SMALL)
 FAST = gamo.Hparams(0.01)
 WANTED = (0, 21, 150)
+SIZES = Sizes(max_rows=9, max_synth=171)
 
 
 def table(counts=COUNTS, padding=0, total=0, garbage=np.nan):
@@ -42,8 +46,8 @@ def of_class(c, counts=COUNTS):
 @functools.cache
 def jitted(config=SMALL):
     """A first state, and one more epoch."""
-    init = lambda data: gamo.init(KEY, config, FAST, data)  # noqa: E731
-    epoch = lambda key, rate, *given: gamo.epoch(key, config, gamo.Hparams(rate), *given)  # noqa: E731
+    init = lambda data: gamo.init(KEY, config, FAST, data)
+    epoch = lambda key, rate, *given: gamo.epoch(key, config, gamo.Hparams(rate), *given)
     return jax.jit(init), jax.jit(epoch)
 
 
@@ -63,9 +67,9 @@ def fitted():
 
 
 @functools.cache
-def sampler(config=SMALL, max_rows=9, max_synth=171):
-    sizes = {"max_rows": max_rows, "max_synth": max_synth}
-    return jax.jit(lambda *given: gamo.sample(KEY, config, *given, **sizes))
+def sampler(config=SMALL, sizes=SIZES):
+    """The new rows alone."""
+    return jax.jit(lambda *given: new_rows(gamo.sample(KEY, *given, sizes, config=config)))
 
 
 def made(wanted=WANTED):
@@ -133,7 +137,8 @@ def one_step():
     data, state = table(), jitted()[0](table())
     batch = Batch(data.data[:8], data.target[:8], jnp.ones(8).at[5].set(0))
     pool = gamo.pool_of(data, 3)
-    run = jax.jit(lambda: gamo.step(KEY, NETS, SMALL, FAST, state, batch, pool))
+    given = {"nets": NETS, "config": SMALL, "hparams": FAST}
+    run = jax.jit(lambda: gamo.step(KEY, state, batch, pool, **given))
     return jax.device_get((state, batch, *run()))
 
 
@@ -206,7 +211,7 @@ def test_each_player_follows_its_own_gradient():
 def test_rows_are_convex_mixes_of_all_rows_of_their_class():
     given, model = made(), fitted()[0]
     y = np.asarray(table().target)
-    draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (4,))  # noqa: E731
+    draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (4,))
     z = np.asarray(jax.vmap(draw)(np.arange(171)))
     told = np.concatenate([np.eye(3)[given.y], z], 1)
     features = trunk(model.params[0], told, stats=model.stats)
@@ -233,7 +238,7 @@ def test_every_class_gets_what_is_wanted(wanted):
 
 def test_neither_padding_nor_bounds_change_a_sample():
     expected, padded = made(), table(padding=4)
-    loose = sampler(max_rows=50, max_synth=400)
+    loose = sampler(sizes=Sizes(50, 400))
     given = jax.device_get(loose(fitted()[0], padded, jnp.array(WANTED)))
     np.testing.assert_allclose(given.x[:171], expected.x, 1e-5, 1e-6)
     np.testing.assert_array_equal(given.y[:171], expected.y)
@@ -242,7 +247,7 @@ def test_neither_padding_nor_bounds_change_a_sample():
     np.testing.assert_array_equal(shifted[given.parents[:171]], x[expected.parents])
 
 
-def test_neither_padding_nor_bounds_nor_dead_columns_change_the_training():
+def test_neither_padding_bounds_nor_zeros_change_the_training():
     data = table(padding=4)
     wider = data._replace(
         data=jnp.pad(data.data, ((0, 0), (0, 1)), constant_values=7.0),
@@ -280,11 +285,29 @@ def test_an_engine_is_given_the_same_and_training_ends():
     assert np.isnan(loss)
     jax.tree.map(np.testing.assert_array_equal, same, state)
     jax.tree.map(np.testing.assert_array_equal, model.finish(state, data), fitted()[0])
-    draw = lambda n: model.sample(KEY, state.now, data, n, max_rows=9, max_synth=171)  # noqa: E731
-    shapes = lambda tree: jax.tree.map(jnp.shape, tree)  # noqa: E731
+    draw = lambda n: new_rows(model.sample(KEY, state.now, data, n, SIZES))
+    shapes = lambda tree: jax.tree.map(jnp.shape, tree)
     assert shapes(jax.eval_shape(model.init, KEY, data)) == shapes(state)
     assert shapes(jax.eval_shape(model.epoch, KEY, state, data)[0]) == shapes(state)
     assert shapes(jax.eval_shape(draw, jnp.array(WANTED))) == shapes(made())
+
+
+@pytest.mark.parametrize("needed", [None, 1])
+def test_a_sampler_trains_first_as_long_as_is_needed(needed):
+    model, data = gamo.generator(SMALL, FAST), table(padding=2)
+    if needed is not None:
+        model = model._replace(needed=lambda train: jnp.asarray(needed))
+    given = jax.jit(lambda: sampler_of(model)(KEY, data, jnp.array(WANTED), SIZES))()
+    fitting, drawing = jax.random.split(KEY)
+    init, advance = jax.jit(model.init), jax.jit(model.epoch)
+    state = init(fitting, data)
+    for _ in range(SMALL.epochs if needed is None else needed):
+        state, _ = advance(fitting, state, data)
+    draw = jax.jit(lambda fitted: model.sample(drawing, fitted, data, jnp.array(WANTED), SIZES))
+    expected = draw(model.finish(state, data))
+    np.testing.assert_allclose(given.x_synth, expected.x_synth, 1e-4, 1e-5)
+    np.testing.assert_array_equal(given.index, expected.index)
+    np.testing.assert_array_equal(given.w, expected.w)
 
 
 def test_training_leaves_the_even_mix():
@@ -295,9 +318,9 @@ def test_training_leaves_the_even_mix():
         key = jax.random.fold_in(KEY, number)
         state, loss = advance(key, 2e-3, state._replace(epoch=0 * state.epoch), table())
         assert np.isfinite(loss)
-    draw = lambda state: sampler()(state.now, table(), jnp.array([0, 171, 0])).x  # noqa: E731
+    draw = lambda state: sampler()(state.now, table(), jnp.array([0, 171, 0])).x
     begun, ended, real = np.asarray(draw(start)), np.asarray(draw(state)), of_class(1)
-    away = lambda x: np.linalg.norm(x - real.mean(0), axis=1).mean()  # noqa: E731
+    away = lambda x: np.linalg.norm(x - real.mean(0), axis=1).mean()
     assert away(begun) < 0.5 * away(real)
     assert away(ended) > 2 * away(begun)
 
@@ -323,12 +346,12 @@ def test_digits_stay_finite_over_seeds():
     chosen = np.concatenate([np.flatnonzero(y == c)[:n] for c, n in enumerate(counts)])
     data = rows(x[chosen].astype(np.float32) / 8 - 1, y[chosen].astype(np.int32))
     config = gamo.Config(64, 10, max_rows=40, epochs=4)
-    sizes = {"max_rows": 40, "max_synth": 444}
 
     def run(key):
         model, losses = gamo.fit(key, config, gamo.Hparams(), data)
         wanted = 60 - jnp.array(counts)
-        return losses, gamo.sample(key, config, model, data, wanted, **sizes)
+        given = gamo.sample(key, model, data, wanted, Sizes(40, 444), config=config)
+        return losses, new_rows(given)
 
     losses, given = jax.jit(lambda keys: jax.lax.map(run, keys))(jax.random.split(KEY, 3))
     assert np.isfinite(losses).all() and np.isfinite(given.x).all()
@@ -343,9 +366,9 @@ def test_a_loss_that_is_not_finite_shows():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"max_rows": 0}, "max_rows is at least 1; got 0"),
-        ({"classes": 1}, "classes is at least 2; got 1"),
-        ({"batch_size": 1}, "batch_size is at least 2; got 1"),
+        ({"max_rows": 0}, "max_rows=0, expected at least 1"),
+        ({"classes": 1}, "classes=1, expected at least 2"),
+        ({"batch_size": 1}, "batch_size=1, expected at least 2"),
     ],
 )
 def test_an_impossible_option_is_named(option, message):

@@ -28,7 +28,7 @@ def data(n=10, seed=0):
 @functools.cache
 def program(config):
     def run(key, train, weight):
-        more = lambda state, _: ic.epoch(key, config, HPARAMS, state, train, weight)  # noqa: E731
+        more = lambda state, _: ic.epoch(key, config, HPARAMS, state, train, weight)
         return jax.lax.scan(more, ic.init(key, config, HPARAMS), length=config.epochs)
 
     return jax.jit(run), jax.jit(jax.vmap(run, in_axes=(0, None, None)))
@@ -52,7 +52,7 @@ def padded(train: Rows, more: int) -> Rows:
 def test_a_larger_training_set_is_not_a_longer_training():
     few, _ = trained(data(10))
     many, _ = trained(data(16))
-    count = lambda state: int(state.opt_state[1][1].count)  # noqa: E731
+    count = lambda state: int(state.opt_state[1][1].count)
     assert count(few) == count(many) == 2 * 3
 
 
@@ -80,7 +80,7 @@ def test_runs_are_an_axis():
 
 def test_the_learning_rate_falls_to_zero():
     state, _ = trained(data())
-    after = lambda steps: ic._optimizer(CONFIG, HPARAMS).update(  # noqa: E731
+    after = lambda steps: ic._optimizer(CONFIG, HPARAMS).update(
         {"w": jnp.ones(1)},
         optax.tree.set(
             ic._optimizer(CONFIG, HPARAMS).init({"w": jnp.ones(1)}), count=jnp.int32(steps)
@@ -127,5 +127,7 @@ def test_augmented_images_are_parts_of_the_framed_image():
                     break
         assert (flips == 0) == (how == "crop")
     assert len(places) == 9
-    with pytest.raises(ValueError, match="augment is one of none, crop, crop_flip; got 'mixup'"):
+    with pytest.raises(
+        ValueError, match="augment='mixup', expected 'none' or 'crop' or 'crop_flip'"
+    ):
         dataclasses.replace(CONFIG, augment="mixup")

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from imbax.methods import latent_explicit_gradient as leg
-from imbax.methods.class_smote import class_smote
-from imbax.types import Batch
+from imbax.methods.sampling import Sizes
+from imbax.methods.smote import smote
+from imbax.types import Batch, rows
 
 KEY = jax.random.key(0)
 COUNTS = np.array([30, 12, 5, 1])
@@ -33,7 +34,7 @@ def codes():
 @functools.cache
 def starts():
     wanted = jnp.asarray(30 - COUNTS)
-    return class_smote(jax.random.key(1), *codes(), wanted, max_rows=12, max_synth=80)
+    return smote(jax.random.key(1), rows(*codes()), wanted, Sizes(max_rows=12, max_synth=80))
 
 
 @functools.cache
@@ -43,7 +44,7 @@ def program():
 
     def run(key, hparams):
         curves = []
-        watched = lambda *given: curves.append(train(*given)) or curves[-1]  # noqa: E731
+        watched = lambda *given: curves.append(train(*given)) or curves[-1]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(leg.training, "train", watched)
             x = leg.moved(key, CONFIG, hparams, *given)
@@ -52,11 +53,11 @@ def program():
     return jax.jit(run)
 
 
-def test_a_third_of_each_class_is_held_out_but_never_its_only_row():
+def test_a_third_of_each_class_is_held_out_but_not_its_only_row():
     y = np.concatenate([np.zeros(3, np.int32), codes().y])
     w = (np.arange(len(y)) >= 3).astype(np.float32)
-    rows = jnp.asarray(y), jnp.asarray(w)
-    run = jax.jit(jax.vmap(lambda key: leg.held_out_third(key, *rows, 4)))
+    given = jnp.asarray(y), jnp.asarray(w)
+    run = jax.jit(jax.vmap(lambda key: leg.held_out_third(key, *given, 4)))
     held = np.asarray(run(jax.random.split(KEY, 400)))
     for c, count in enumerate((10, 4, 2, 0)):
         np.testing.assert_array_equal(held[:, (y == c) & (w > 0)].sum(1), count)
@@ -64,7 +65,7 @@ def test_a_third_of_each_class_is_held_out_but_never_its_only_row():
     np.testing.assert_allclose(held[:, y == 2].mean(0), 0.4, atol=0.1)  # each as often
 
 
-def test_points_move_within_the_box_of_the_codes_and_constants_stay():
+def test_points_move_within_the_box_and_constants_stay():
     given, _ = program()(KEY, leg.Hparams(eta1=0.1, eta2=1e4))
     low, high = codes().x.min(0), codes().x.max(0)
     room = 1e-5 * (high - low)
@@ -77,7 +78,7 @@ def test_points_move_within_the_box_of_the_codes_and_constants_stay():
     assert all(moved[(start.y == c) & (start.w > 0)].all() for c in (1, 2, 3))
 
 
-def test_moved_points_lower_the_outer_loss_and_others_stay_to_the_bit():
+def test_moved_points_lower_the_outer_loss_and_frozen_ones_stay():
     stayed, before = program()(KEY, leg.Hparams(eta2=0.0))
     _, after = program()(KEY, leg.Hparams())
     np.testing.assert_array_equal(stayed, starts().x)

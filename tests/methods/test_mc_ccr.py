@@ -4,20 +4,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from samplers import new_rows
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
 from imbax.losses.by_class import class_counts
-from imbax.methods.mc_ccr import mc_ccr, radii, spheres
-from imbax.methods.smote import uniform_by_row
+from imbax.methods import mc_ccr
+from imbax.methods.mc_ccr import radii, spheres
+from imbax.methods.sampling import Sizes, uniform_by_row
+from imbax.types import rows
 
 KEY = jax.random.key(0)
 # The largest class is not the first, and two are of one size.
 COUNTS = (9, 30, 9, 4, 1)
 WANTED = (21, 0, 5, 26, 3)
-SIZES = {"max_rows": 9, "max_class": 30, "max_synth": 55}
-STATIC = ("max_rows", "max_class", "max_synth", "energy", "p", "clean")
-make = jax.jit(mc_ccr, static_argnames=STATIC)
+SIZES = Sizes(max_rows=9, max_synth=55, max_class=30)
+DRAW = jax.jit(mc_ccr.sample, static_argnames=("sizes", "energy", "p", "clean"))
 grow = jax.jit(spheres, static_argnames=("energy", "p"))
 METRIC = {1: "cityblock", 2: "euclidean"}
 
@@ -31,9 +33,11 @@ def data(padding=0, d=3):
     return x, np.concatenate([np.ones(padding, int), y]).astype(np.int32), w
 
 
-def made(*given, wanted=WANTED, key=KEY, **options):
-    moved, new = jax.device_get(make(key, *(given or data()), jnp.array(wanted), **SIZES | options))
-    return moved, new
+def made(*given, wanted=WANTED, sizes=SIZES, **options):
+    """The view's own rows where they are in the end, and the new ones."""
+    train = rows(*(given or data()))
+    resampled = jax.device_get(DRAW(KEY, train, jnp.array(wanted), sizes, **options))
+    return resampled.x_synth[: len(train.w)], new_rows(resampled)
 
 
 def brute_spheres(own, enemies, energy, p):
@@ -63,7 +67,7 @@ def brute_spheres(own, enemies, energy, p):
 
 def brute(x, y, wanted, energy="auto", p=1, clean=True):
     """The whole of it with lists, for the draws of `KEY`."""
-    draws = lambda name, c, n: np.asarray(  # noqa: E731
+    draws = lambda name, c, n: np.asarray(
         uniform_by_row(jax.random.fold_in(jax.random.fold_in(KEY, name), c), 40, n), float
     )
     x = x.astype(float)
@@ -177,8 +181,7 @@ def test_new_rows_gather_where_spheres_are_small():
 @pytest.mark.parametrize("energy", ["auto", 0.8])
 def test_neither_padding_nor_bounds_change_anything(energy):
     moved, new = made(energy=energy)
-    bounds = {"max_rows": 80, "max_class": 45, "max_synth": 70}
-    given_moved, given = made(*data(padding=6), energy=energy, **bounds)
+    given_moved, given = made(*data(padding=6), sizes=Sizes(80, 70, 45), energy=energy)
     np.testing.assert_allclose(given_moved[6:], moved, 1e-5, 1e-5)
     assert np.isnan(given_moved[:6]).all()
     np.testing.assert_allclose(given.x[:55], new.x, 1e-5, 1e-5)
@@ -187,27 +190,41 @@ def test_neither_padding_nor_bounds_change_anything(energy):
     assert given.w.sum() == 55
 
 
+def test_the_view_is_its_rows_where_they_are_then_the_new_ones():
+    train = rows(*data(padding=6))
+    given = DRAW(KEY, train, jnp.array(WANTED), SIZES)
+    moved, new = made()
+    assert not given.fallback
+    after = given.applied(train)
+    np.testing.assert_array_equal(after.index, 59 + np.arange(59 + 55))
+    np.testing.assert_array_equal(after.w, np.append(train.w, np.ones(55)))
+    batch = after.take(6 + jnp.arange(53 + 55))
+    np.testing.assert_allclose(batch.x, np.concatenate([moved, new.x]), 1e-5, 1e-5)
+    np.testing.assert_array_equal(batch.y, np.concatenate([data()[1], new.y]))
+
+
 @pytest.mark.parametrize("axis", ["vmap", "map"])
 def test_runs_are_an_axis(axis):
     """With sizes of its own for each run."""
-    x, y, w = map(jnp.asarray, data())
+    train = rows(*data())
     keys, wanted = jax.random.split(KEY, 3), jnp.array([(1, 0, 2, 26, 0), WANTED, (0, 0, 0, 0, 9)])
+    w = train.w
     weights = jnp.stack([w, w * (jnp.arange(len(w)) % 7 > 0), w])
-    one = lambda run: mc_ccr(run[0], x, y, run[1], run[2], **SIZES)  # noqa: E731
+    one = lambda run: mc_ccr.sample(run[0], train._replace(w=run[1]), run[2], SIZES)
     axes = {"vmap": jax.vmap(one), "map": lambda runs: jax.lax.map(one, runs)}
     together = jax.jit(axes[axis])((keys, weights, wanted))
     for i in range(3):
-        alone = make(keys[i], x, y, weights[i], wanted[i], **SIZES)
+        alone = DRAW(keys[i], train._replace(w=weights[i]), wanted[i], SIZES)
         given = jax.tree.map(lambda leaf, i=i: leaf[i], together)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-5), given, alone)
 
 
-def test_auto_reaches_enemies_among_many_columns_and_a_fixed_energy_does_not():
+def test_auto_reaches_enemies_that_a_fixed_energy_does_not():
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)
     own, enemies = x[y == 8][:30], x[y != 8][:600]
     apart, here = cdist(own, enemies, "cityblock"), np.ones(600, bool)
-    inside = lambda energy: (  # noqa: E731
+    inside = lambda energy: (
         apart < np.asarray(grow(own, 30, enemies, here, energy=energy, p=1)[0])[:, None]
     )
     auto = inside("auto").sum(1)
@@ -254,11 +271,11 @@ def test_copies_and_constants_are_no_trouble(spoil, energy):
 def test_the_largest_class_has_no_enemies():
     x, y, w = data()
     wanted = (0, 12, 0, 0, 0)
-    moved, new = made(x, y, w, wanted=wanted, energy=0.8, max_rows=30, max_class=42)
+    moved, new = made(x, y, w, wanted=wanted, energy=0.8, sizes=Sizes(30, 55, 42))
     reach = np.abs(new.x - x[new.parents[:, 0]]).sum(1)[:12]
     np.testing.assert_allclose(reach, 0.8 * new.gap[:12], rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(moved, x)
-    _, copies = made(x, y, w, wanted=wanted, max_rows=30, max_class=42)
+    _, copies = made(x, y, w, wanted=wanted, sizes=Sizes(30, 55, 42))
     np.testing.assert_array_equal(copies.x[:12], x[copies.parents[:12, 0]])
 
 
@@ -273,16 +290,18 @@ def test_the_largest_class_has_no_enemies():
 )
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        mc_ccr(KEY, *data(), jnp.array(WANTED), **SIZES | options)
+        made(**options)
 
 
-def test_nothing_moves_in_a_column_that_is_not_live():
-    """And columns of zeros, left where they are, change nothing in the others."""
+def test_nothing_moves_in_a_column_that_is_constant():
+    """And such columns, left where they are, change nothing in the others."""
     x, y, w = data()
     x[y == 1, :2] = x[y == 3, :2][:1]  # some coincide, and are parted along the diagonal
-    wider = np.pad(x, ((0, 0), (0, 2)))
-    live = jnp.arange(5) < 3
-    (moved, new), (moved_wide, new_wide) = made(x, y, w), made(wider, y, w, live=live)
+    wider = np.pad(x, ((0, 0), (0, 2)), constant_values=7)
+    train = rows(wider, y, w)._replace(factor=jnp.float32([1, 1, 1, 0, 0]))
+    moved, new = made(x, y, w)
+    wide = DRAW(KEY, train, jnp.array(WANTED), SIZES)
+    moved_wide, new_wide = wide.x_synth[: len(x)], new_rows(wide)
     assert (moved != x).any()
     np.testing.assert_allclose(moved_wide, np.pad(moved, ((0, 0), (0, 2))), 1e-5, 1e-5)
     np.testing.assert_allclose(new_wide.x, np.pad(new.x, ((0, 0), (0, 2))), 1e-5, 1e-5)

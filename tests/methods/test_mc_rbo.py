@@ -6,10 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from samplers import new_rows
 from scipy.spatial.distance import cdist
 
 from imbax.losses.by_class import class_counts
-from imbax.methods.mc_rbo import enemies, mc_rbo, nearby, walk
+from imbax.methods import mc_rbo
+from imbax.methods.mc_rbo import enemies, nearby, walk
+from imbax.methods.sampling import Sizes
+from imbax.types import rows
 
 KEY = jax.random.key(0)
 COUNTS = (7, 30, 1, 15, 2)
@@ -17,9 +21,9 @@ COUNTS = (7, 30, 1, 15, 2)
 WANTED = (40, 3, 4, 5, 6)
 TOTAL = sum(WANTED)
 D, STEPS = 4, 40
-STATIC = ("max_rows", "max_class", "max_synth", "gamma", "step", "steps", "neighbors")
-SIZES = {"max_rows": 30, "max_class": 47, "max_synth": TOTAL, "steps": STEPS, "neighbors": 6}
-make = jax.jit(mc_rbo, static_argnames=STATIC)
+SIZES = Sizes(max_rows=30, max_synth=TOTAL, max_class=47)
+WALK = {"steps": STEPS, "neighbors": 6}
+DRAW = jax.jit(mc_rbo.sample, static_argnames=("sizes", "gamma", "step", *WALK))
 
 
 def data(padding=0):
@@ -31,9 +35,13 @@ def data(padding=0):
     return x, np.concatenate([np.ones(padding, int), y]).astype(np.int32), w
 
 
+def make(x, y, w, wanted=WANTED, sizes=SIZES, key=KEY, **options):
+    return new_rows(DRAW(key, rows(x, y, w), jnp.array(wanted), sizes, **WALK | options))
+
+
 @functools.cache
-def made(padding=0, **options):
-    return jax.device_get(make(KEY, *data(padding), jnp.array(WANTED), **{**SIZES, **options}))
+def made(padding=0, sizes=SIZES, **options):
+    return jax.device_get(make(*data(padding), sizes=sizes, **options))
 
 
 def potential(x, points, sign, gamma):
@@ -155,8 +163,8 @@ def brute(x, y, wanted, gamma, step):
         others = []
         for e in range(each * rank):
             u = jax.random.uniform(jax.random.fold_in(taking, e), (1,))[0]
-            rows = pool[order[e // each]]
-            others.append(rows[int(u * np.float32(len(rows)))])
+            larger = pool[order[e // each]]
+            others.append(larger[int(u * np.float32(len(larger)))])
         points = np.array([*own, *others])
         sign = np.repeat([-1, 1], [len(own), len(others)])
         within = cdist(own, own, "cityblock")
@@ -175,8 +183,8 @@ def brute(x, y, wanted, gamma, step):
             margins.append(margin if length else np.inf)
         pool[c] = np.array([*own, *made[c]])
     classes = range(len(wanted))
-    rows, starts = [r for c in classes for r in made[c]], [s for c in classes for s in starts[c]]
-    return np.array(rows), np.array(starts), min(margins)
+    new, starts = [r for c in classes for r in made[c]], [s for c in classes for s in starts[c]]
+    return np.array(new), np.array(starts), min(margins)
 
 
 @pytest.mark.parametrize(("gamma", "step"), [("auto", "auto"), (1.5, 0.05), ("auto", 0.03)])
@@ -191,7 +199,7 @@ def test_given_the_draws_the_rows_are_brute_forces(gamma, step):
 
 
 def test_every_class_gets_what_is_wanted():
-    given = made(max_synth=90)
+    given = made(sizes=SIZES._replace(max_synth=90))
     assert given.w.sum() == TOTAL
     np.testing.assert_array_equal(given.y[:TOTAL], np.repeat(np.arange(5), WANTED))
     np.testing.assert_array_equal(class_counts(given.y, given.w, 5), WANTED)
@@ -202,8 +210,8 @@ def test_every_class_gets_what_is_wanted():
 def test_more_rows_than_a_block_are_walked_alike():
     """A class's rows are numbered within it: what else is wanted, and how much, changes none."""
     x, y, w = data()
-    wanted, sizes = jnp.array([300, 3, 4, 5, 6]), {"max_class": 307, "max_synth": 318}
-    given = make(KEY, x, y, w, wanted, **{**SIZES, **sizes})
+    wanted = jnp.array([300, 3, 4, 5, 6])
+    given = make(x, y, w, wanted, Sizes(30, 318, 307))
     np.testing.assert_array_equal(class_counts(given.y, given.w, 5), wanted)
     np.testing.assert_allclose(given.x[:40], made().x[:40], atol=1e-5)
     assert len(np.unique(np.asarray(given.x[:300]).round(4), axis=0)) > 250
@@ -211,8 +219,7 @@ def test_more_rows_than_a_block_are_walked_alike():
 
 def test_neither_padding_nor_bounds_change_anything():
     expected = made()
-    bounds = {"max_rows": 37, "max_class": 60, "max_synth": 90}
-    given = made(padding=6, **bounds)
+    given = made(padding=6, sizes=Sizes(37, 90, 60))
     np.testing.assert_allclose(given.x[:TOTAL], expected.x, atol=1e-5)
     np.testing.assert_array_equal(given.parents[:TOTAL] - 6, expected.parents)
     assert given.w.sum() == TOTAL and np.isfinite(given.x[:TOTAL]).all()
@@ -220,23 +227,23 @@ def test_neither_padding_nor_bounds_change_anything():
 
 def test_auto_has_no_unit():
     x, y, w = data()
-    given = make(KEY, x * 1024, y, w, jnp.array(WANTED), **SIZES)
+    given = make(x * 1024, y, w)
     np.testing.assert_allclose(given.x / 1024, made().x, atol=1e-6)
-    fixed = make(KEY, x * 1024, y, w, jnp.array(WANTED), **SIZES, gamma=1.0, step=0.05)
+    fixed = make(x * 1024, y, w, gamma=1.0, step=0.05)
     assert np.abs(fixed.x / 1024 - made().x).max() > 0.01
 
 
-def test_auto_walks_a_visible_share_of_the_way_between_images():
+def test_auto_walks_a_good_part_of_the_way_between_images():
     """With the public code's numbers Φ hears of nothing but the start, and rows stay beside it."""
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [40, 12]).astype(np.int32)
     hidden = rng.normal(size=(52, 5)) + y[:, None]
     x = np.tanh(hidden @ rng.normal(size=(5, 784))).astype(np.float32)
-    sizes = {"max_rows": 12, "max_class": 40, "max_synth": 28}
-    run = lambda **options: make(KEY, x, y, np.ones(52), jnp.array([0, 28]), **sizes, **options)  # noqa: E731
+    ours = {"steps": 500, "neighbors": 25}  # the defaults
+    run = lambda **options: make(x, y, np.ones(52), [0, 28], Sizes(12, 28, 40), **ours, **options)
     between = cdist(x[y == 1], x[y == 1], "cityblock")
     rho = np.median(np.where(between > 0, between, np.inf).min(1))
-    away = lambda given: np.abs(given.x - x[given.parents[:, 0]]).sum(1) / rho  # noqa: E731
+    away = lambda given: np.abs(given.x - x[given.parents[:, 0]]).sum(1) / rho
     share = away(run())
     assert share.mean() > 0.1 and share.max() < 1
     assert away(run(gamma=0.05, step=0.001)).max() < 0.01
@@ -247,7 +254,7 @@ def test_copies_few_rows_and_constant_columns_are_no_trouble():
     x[:, 2] = 3
     x[y == 0] = x[y == 0][0]
     x[np.flatnonzero(y == 3)[4:]] = x[y == 3][0]
-    given = make(KEY, x, y, w, jnp.array(WANTED), **SIZES)
+    given = make(x, y, w)
     assert np.isfinite(given.x).all()
     np.testing.assert_array_equal(class_counts(given.y, given.w, 5), WANTED)
     for c in (0, 2):  # copies, and a single row
@@ -259,17 +266,29 @@ def test_copies_few_rows_and_constant_columns_are_no_trouble():
 
 def test_no_rows_and_nothing_wanted():
     x, y, w = data()
-    given = make(KEY, x, np.where(y == 4, 0, y), w, jnp.zeros(5, int), **SIZES)
+    given = make(x, np.where(y == 4, 0, y), w, [0] * 5)
     assert given.w.sum() == 0 and np.isfinite(given.x).all()
 
 
+def test_the_view_keeps_its_rows():
+    train = rows(*data(padding=6))
+    given = DRAW(KEY, train, jnp.array(WANTED), SIZES, **WALK)
+    assert not given.fallback
+    after = given.applied(train)
+    np.testing.assert_array_equal(after.index[:61], train.index)
+    np.testing.assert_array_equal(after.w, np.append(train.w, np.ones(TOTAL)))
+    new = after.take(61 + jnp.arange(TOTAL))
+    np.testing.assert_allclose(new.x, made().x, atol=1e-5)
+    np.testing.assert_array_equal(new.y, made().y)
+
+
 def test_runs_are_an_axis():
-    x, y, w = map(jnp.asarray, data())
+    train = rows(*data())
     keys, wanted = jax.random.split(KEY, 2), jnp.array([WANTED, (0, 2, 8, 1, 0)])
-    run = lambda key, wanted: mc_rbo(key, x, y, w, wanted, **SIZES)  # noqa: E731
+    run = lambda key, wanted: mc_rbo.sample(key, train, wanted, SIZES, **WALK)
     together = jax.jit(jax.vmap(run))(keys, wanted)
-    given = jax.tree.map(lambda leaf: leaf[1], together)
-    alone = make(keys[1], x, y, w, wanted[1], **SIZES)
+    given = new_rows(jax.tree.map(lambda leaf: leaf[1], together))
+    alone = make(*data(), wanted[1], key=keys[1])
     assert given.w.sum() == 11
     for one, other in zip(given, alone, strict=True):
         np.testing.assert_allclose(one[:11], other[:11], atol=1e-5)
@@ -287,14 +306,15 @@ def test_runs_are_an_axis():
 )
 def test_options_out_of_range_are_named(wrong, message):
     with pytest.raises(ValueError, match=message):
-        mc_rbo(KEY, *data(), jnp.array(WANTED), **{**SIZES, **wrong})
+        make(*data(), **wrong)
 
 
-def test_nothing_moves_in_a_column_that_is_not_live():
+def test_nothing_moves_in_a_column_that_is_constant():
     """And columns of zeros, which no trial is spent on, change nothing in the others."""
     x, y, w = data()
-    wider = jnp.insert(x, jnp.array([0, 2]), 0, axis=1)
+    wider = jnp.insert(x, jnp.array([0, 2]), 7, axis=1)  # constant on the training rows
     live = jnp.array([False, True, True, False, True, True])
-    given = jax.device_get(make(KEY, wider, y, w, jnp.array(WANTED), **SIZES, live=live))
+    train = rows(wider, y, w)._replace(factor=live.astype(jnp.float32))
+    given = new_rows(jax.device_get(DRAW(KEY, train, jnp.array(WANTED), SIZES, **WALK)))
     assert not given.x[:, ~live].any()
     np.testing.assert_allclose(given.x[:, live], made().x, 1e-6, 1e-6)

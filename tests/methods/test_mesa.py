@@ -73,7 +73,7 @@ def transition(done, reward=3.0):
 
 @functools.cache
 def compiled(config):
-    return jax.jit(functools.partial(mesa.step, KEY, config))
+    return jax.jit(functools.partial(mesa.step, KEY, config=config))
 
 
 def full_of(done, config):
@@ -84,11 +84,11 @@ def full_of(done, config):
 
 
 @pytest.mark.parametrize("faithful", [True, False])
-def test_where_an_episode_ends_the_mask_is_the_right_one_or_the_public_codes(faithful):
+def test_where_an_episode_ends_the_mask_is_right_or_public_codes(faithful):
     config = SMALL._replace(faithful=faithful)
     for done in (0, 1):
         state = full_of(done, config)
-        _, info = compiled(config)(Hparams(), state, transition(done))
+        _, info = compiled(config)(state, transition(done), hparams=Hparams())
         seen = transition(done)
         x = jnp.append(seen.observation, seen.action)[None]
         values = [mesa._critic(config).apply(critic, x)[0] for critic in state.critics]
@@ -104,7 +104,7 @@ def test_a_step_remembers_copies_slowly_and_decays_one_rate(faithful):
     count = int(state.count)
     for number in range(11):
         before = state
-        state, _ = compiled(config)(hparams, before, transition(0, reward=float(number)))
+        state, _ = compiled(config)(before, transition(0, reward=float(number)), hparams=hparams)
     at = (count + 10) % 8
     assert (state.memory.reward[at], state.memory.done[at]) == (10, 0)
     expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, before.copies, state.critics)
@@ -129,7 +129,7 @@ def test_the_agent_learns_which_action_pays(faithful):
         action = mesa.act(act_key, config, state.policy, seen)
         reward = 5 - 40 * (action - 0.3) ** 2
         new = Transition(seen, action, reward, seen, jnp.ones(()))
-        return mesa.step(learn_key, config, hparams, state, new)[0], action
+        return mesa.step(learn_key, state, new, config=config, hparams=hparams)[0], action
 
     @jax.jit
     @jax.vmap
@@ -143,7 +143,7 @@ def test_the_agent_learns_which_action_pays(faithful):
     assert (actions[:, -100:].std(1) < 0.1).all()
 
 
-def test_the_memory_starts_with_what_a_good_agent_would_have_seen():
+def test_the_memory_starts_with_what_a_good_agent_would_see():
     state = new_agent(KEY, Config(), Hparams())
     assert state.count == 999
     observation, action = np.asarray(state.memory.observation), np.asarray(state.memory.action)

@@ -14,7 +14,7 @@ from flax import linen
 from imbax.losses.per_example import cross_entropy, weighted_mean
 from imbax.methods import l2rw, metabalance
 from imbax.methods import meta_weight_net as mwn
-from imbax.methods.meta_training import program
+from imbax.methods.meta_training import meta_program
 from imbax.networks.as_network import as_network
 from imbax.training import train
 from imbax.types import Variables
@@ -36,7 +36,7 @@ NETWORK = as_network(Net(), toys.FEATURES, 2)
 
 
 def in_float64(tree):
-    floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)  # noqa: E731
+    floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
     return jax.tree.map(lambda a: jnp.asarray(a, np.float64) if floating(a) else a, tree)
 
 
@@ -44,14 +44,14 @@ def steps_of(module, config, hparams):
     """The start, the batch and meta batch of each step of an epoch, and the end."""
     seen = []
 
-    def step(loss_fn, config, hparams, state, batch, meta_batch, meta_loss):
+    def step(key, state, batch, meta_batch, **others):
         jax.debug.callback(lambda *given: seen.append(given), batch, meta_batch, ordered=True)
-        return module.step(loss_fn, config, hparams, state, batch, meta_batch, meta_loss)
+        return module.step(key, state, batch, meta_batch, **others)
 
     more = ()
     if module is mwn:
         more = (lambda key, hparams, state: mwn.init(key, config, hparams, state),)
-    made = program(NETWORK, config, step, *more)
+    made = meta_program(NETWORK, config, step, *more)
     problem = in_float64(toys.problem())
     start = in_float64(made.init(KEY, problem, hparams, None))
     end, _ = jax.jit(made.epoch)(KEY, start, problem, hparams)
@@ -150,7 +150,7 @@ def test_l2rw_is_its_equations():
         start, seen, end = steps_of(l2rw, l2rw.Config(optimizer="sgd", **SIZES), l2rw.Hparams(0.1))
         params, state = start.params, SGD.init(start.params.learned)
         meta_loss = looked_through(lambda losses, epsilon, w: epsilon @ losses, 1.0)
-        weighted = lambda losses, weights, w: weighted_mean(losses, weights)  # noqa: E731
+        weighted = lambda losses, weights, w: weighted_mean(losses, weights)
         for number, (batch, meta_batch) in enumerate(seen):
             given = params, batch, meta_batch, number
             nothing = jnp.zeros(len(batch.w))
@@ -167,8 +167,7 @@ def test_l2rw_is_its_equations():
 @pytest.mark.thorough
 @pytest.mark.parametrize("module", [mwn, l2rw, metabalance])
 def test_training_learns_and_moves_the_statistics(module):
-    name = module.__name__.rsplit(".", 1)[1]
-    made = getattr(module, name)(NETWORK, module.Config(**SIZES))
+    made = module.program(NETWORK, module.Config(**SIZES))
     hparams = module.Hparams(learning_rate=0.02)
     progress, _ = jax.jit(lambda: train(made, KEY, toys.problem(), hparams, 30))()
     assert not progress.diverged

@@ -26,7 +26,7 @@ def apply(params, x):
     return jnp.tanh(x @ params[:12].reshape(4, 3)) @ params[12:]
 
 
-NETWORK = Network(lambda key, live=None: jnp.asarray(START, jnp.float32), apply)
+NETWORK = Network(lambda key, train=None: jnp.asarray(START, jnp.float32), apply)
 
 
 def loss_fn(params, x, y):
@@ -82,9 +82,9 @@ def after_steps(module, config, hparams, *extra):
     """What three steps give: the state, and the last diagnostics."""
     params = jnp.asarray(START)
     state = module.State(params, CLASSIFIER[config.optimizer].init(params), *extra)
-    step = jax.jit(functools.partial(module.step, loss_fn, config))
+    step = jax.jit(functools.partial(module.step, loss_fn=loss_fn, config=config))
     for number in range(3):
-        state, info = step(hparams, state, *batches(number))
+        state, info = step(None, state, *batches(number), hparams=hparams)
     return state, info
 
 
@@ -123,9 +123,9 @@ def test_l2rw_stands_still_when_no_row_helps():
 
     @jax.jit
     def step(batch):
-        linear = lambda params, x, y: binary_cross_entropy(x @ params, y)  # noqa: E731
-        config = l2rw.Config(optimizer="sgd")
-        return l2rw.step(linear, config, l2rw.Hparams(), state, batch, right)
+        linear = lambda params, x, y: binary_cross_entropy(x @ params, y)
+        given = {"config": l2rw.Config(optimizer="sgd"), "hparams": l2rw.Hparams()}
+        return l2rw.step(None, state, batch, right, loss_fn=linear, **given)
 
     after, info = step(wrong)
     np.testing.assert_array_equal(after.params, start)
@@ -214,7 +214,7 @@ def weights_of_flipped_and_others(step, state, hparams, clean_meta):
     )
 
     def one(state, _):
-        state, info = step(hparams, state, batch, meta_batch)
+        state, info = step(None, state, batch, meta_batch, hparams=hparams)
         return state, info.weights
 
     _, weights = jax.jit(lambda: jax.lax.scan(one, state, length=400))()
@@ -223,7 +223,7 @@ def weights_of_flipped_and_others(step, state, hparams, clean_meta):
 
 
 @pytest.mark.parametrize("module", [l2rw, mwn], ids=lambda module: module.__name__.split(".")[-1])
-def test_flipped_labels_get_low_weights_where_the_meta_rows_are_clean(module):
+def test_flipped_labels_weigh_little_where_meta_rows_are_clean(module):
     config, hparams = module.Config(), module.Hparams()
     params = NETWORK.init(KEY)
     state = (params, CLASSIFIER["adam"].init(params))
@@ -232,7 +232,7 @@ def test_flipped_labels_get_low_weights_where_the_meta_rows_are_clean(module):
         state = mwn.init(KEY, config, hparams, state)
     else:
         state = l2rw.State(*state)
-    step = functools.partial(module.step, loss_fn, config)
+    step = functools.partial(module.step, loss_fn=loss_fn, config=config)
     wrong, right = weights_of_flipped_and_others(step, state, hparams, True)
     assert wrong < 0.3 * right
     wrong, right = weights_of_flipped_and_others(step, state, hparams, False)
@@ -244,14 +244,14 @@ def test_flipped_labels_get_low_weights_where_the_meta_rows_are_clean(module):
 
 @functools.cache
 def two_steps(module, config):
-    params = NETWORK.init(KEY)
+    params, static = NETWORK.init(KEY), {"loss_fn": loss_fn, "config": config}
 
     @jax.jit
     def take(hparams, batch, meta_batch):
         state = (params, CLASSIFIER[config.optimizer].init(params))
         state = mwn.init(KEY, config, hparams, state) if module is mwn else module.State(*state)
         for _ in range(2):
-            state, _ = module.step(loss_fn, config, hparams, state, batch, meta_batch)
+            state, _ = module.step(None, state, batch, meta_batch, **static, hparams=hparams)
         return state.params
 
     return take
@@ -280,7 +280,7 @@ def test_every_option_of_a_step_matters(module):
     np.testing.assert_allclose(other, usual, 1e-4)
 
 
-def test_without_an_inner_step_metabalance_is_training_on_balanced_batches():
+def test_without_inner_step_metabalance_is_balanced_training():
     batch, meta_batch = PROBLEM.train.all(), PROBLEM.valid.all()
     given = two_steps(metabalance, metabalance.Config())
     params = given(metabalance.Hparams(eta1=0.0), batch, meta_batch)
@@ -296,21 +296,20 @@ SMALL = {"batch_size": 16, "meta_batch_size": 8}
 
 
 @functools.cache
-def two_epochs(build, config):
-    program = build(NETWORK, config)
-    hparams = (mwn if build is mwn.meta_weight_net else l2rw).Hparams()
-    return jax.jit(lambda problem: train(program, KEY, problem, hparams, 2)[0])
+def two_epochs(module, config):
+    made, hparams = module.program(NETWORK, config), module.Hparams()
+    return jax.jit(lambda problem: train(made, KEY, problem, hparams, 2)[0])
 
 
-def run(build, config, problem=PROBLEM):
-    return two_epochs(build, config)(problem)
+def run(module, config, problem=PROBLEM):
+    return two_epochs(module, config)(problem)
 
 
 def test_batches_that_are_all_padding_change_no_bit():
     """Not even the optimizers' moments and clocks, nor which meta rows are drawn."""
     config = mwn.Config(hidden=3, **SMALL)
-    plain = run(mwn.meta_weight_net, config)
-    padded = run(mwn.meta_weight_net, config, toys.problem(padding=60, garbage=1e3))
+    plain = run(mwn, config)
+    padded = run(mwn, config, toys.problem(padding=60, garbage=1e3))
     jax.tree.map(np.testing.assert_array_equal, padded, plain)
     clocks = [leaf for leaf in jax.tree.leaves(plain.state) if leaf.dtype == jnp.int32]
     np.testing.assert_array_equal(clocks, [6, 6])  # two epochs of three batches with rows
@@ -322,17 +321,16 @@ def test_meta_rows_and_batches_are_as_told():
     other = PROBLEM._replace(valid=PROBLEM.valid._replace(shift=PROBLEM.valid.shift + 0.5))
     for meta_rows in ("valid", "train"):
         config = l2rw.Config(meta_rows=meta_rows, checkpoint="last", **SMALL)
-        given, moved = (run(l2rw.l2rw, config, problem) for problem in (PROBLEM, other))
+        given, moved = (run(l2rw, config, problem) for problem in (PROBLEM, other))
         assert (given.best_epoch, moved.best_epoch) == (2, 2)
         assert (given.best.params == moved.best.params).all() == (meta_rows == "train")
     for size in SMALL:
         config = l2rw.Config(meta_rows="train", checkpoint="last", **(SMALL | {size: 10}))
-        assert (run(l2rw.l2rw, config).best.params != given.best.params).any()
+        assert (run(l2rw, config).best.params != given.best.params).any()
 
 
-@pytest.mark.parametrize("build", [mwn.meta_weight_net, l2rw.l2rw, metabalance.metabalance])
+@pytest.mark.parametrize("module", [mwn, l2rw, metabalance])
 @pytest.mark.parametrize("field", ["meta_rows", "optimizer", "checkpoint", "method"])
-def test_an_unknown_choice_is_named(build, field):
-    config = {mwn.meta_weight_net: mwn, l2rw.l2rw: l2rw}.get(build, metabalance).Config
-    with pytest.raises(ValueError, match=f"^{field} is one of .*, .*; got 'tset'$"):
-        build(NETWORK, config(**{field: "tset"}))
+def test_an_unknown_choice_is_named(module, field):
+    with pytest.raises(ValueError, match=f"^{field}='tset', expected '[a-z]+' or '[a-z]+'$"):
+        module.program(NETWORK, module.Config(**{field: "tset"}))

@@ -9,6 +9,7 @@ import toys
 from imbax.catalogue import get, register, registry
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
+from imbax.experiments.lab import Cell
 from imbax.experiments.tabular.cells import Engine, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.experiments.tabular.records import records
@@ -17,7 +18,7 @@ from imbax.methods.refit import Hparams, refit
 from imbax.training import train
 
 KEY = jax.random.key(0)
-PROGRAM = sv.supervised(toys.network(), batch_size=16)
+PROGRAM = sv.program(toys.network(), batch_size=16)
 ENGINE = Engine(devices=(jax.devices()[0],))
 
 
@@ -60,7 +61,8 @@ def test_the_first_training_hands_on_its_best_epochs_run_by_run():
     np.testing.assert_array_equal(given.best_epoch, before.best_epoch)
     for now, then in zip(given.test_score, before.test_score, strict=True):
         assert (now != then).any()
-    for record in records(cut, get("ce_refit"), given, "custom"):
+    cell = Cell("custom", cut.dataset, get("ce_refit"), "mlp")
+    for record in records(cut, cell, given):
         assert np.isnan(record["validation_average_precision"])
         assert len(record["valid_curve"]) == 0
         assert len(record["train_curve"]) == 8
@@ -70,7 +72,9 @@ def test_the_first_training_hands_on_its_best_epochs_run_by_run():
 def test_any_plain_method_has_a_refit_by_name(name):
     method = get(f"{name}_refit")
     assert method is get(f"{name}_refit")
-    assert (method.starts_from, method.refits, method.settings) == (name, True, get(name).settings)
+    assert (method.tables.starts_from, method.tables.refits) == (name, True)
+    assert method.tables.settings == get(name).tables.settings
+    assert method.images is None
     assert "validation rows choose the epochs and are then trained on" in method.sees
 
 

@@ -7,10 +7,11 @@ import oracles
 import pytest
 
 from imbax.losses.per_example import cross_entropy
+from imbax.methods import explicit_gradient as eg
 from imbax.methods import l2rw, meta_training, metabalance
 from imbax.methods import meta_weight_net as mwn
 from imbax.methods import supervised as sv
-from imbax.methods.explicit_gradient import Config, Hparams, explicit_gradient, init, step
+from imbax.methods.explicit_gradient import Config, Hparams
 from imbax.minibatches import balanced_draws, balanced_minibatches
 from imbax.networks.mlp import mlp
 from imbax.training import number_of_classes, train
@@ -37,7 +38,8 @@ TRAIN, VALID = PROBLEM.train.all(), PROBLEM.valid.all()
 
 
 def start(hparams=None, **config):
-    return init(KEY, PROBLEM, NETWORK, Config(**SIZES | config), hparams or Hparams(), THETA_0)
+    given = {"config": Config(**SIZES | config), "hparams": hparams or Hparams()}
+    return eg.init(KEY, PROBLEM, NETWORK, THETA_0, **given)
 
 
 def points_of(state):
@@ -99,23 +101,23 @@ def test_one_step_is_what_the_equations_say(outer_loss):
         return -log_p[jnp.arange(len(y)), y]
 
     def outer(points):
-        union = lambda p: jnp.append(losses(p, x1, y1), losses(p, points, y)).mean()  # noqa: E731
+        union = lambda p: jnp.append(losses(p, x1, y1), losses(p, points, y)).mean()
         params = jax.tree.map(lambda p, g: p - 0.01 * g, THETA_0, jax.grad(union)(THETA_0))
         each = losses(params, x2, y2)
         by_class = jnp.stack([each[y2 == c].mean() for c in range(3)])
         return (each.mean() if outer_loss == "ce" else by_class.mean()), params
 
     (loss, params), gradient = jax.value_and_grad(outer, has_aux=True)(jnp.asarray(x))
-    loss_fn = lambda p, x, y: cross_entropy(NETWORK.apply(p, x), y)  # noqa: E731
-    program = explicit_gradient(NETWORK, config)
-    assert program.start_admissible
+    loss_fn = lambda p, x, y: cross_entropy(NETWORK.apply(p, x), y)
+    assert eg.program(NETWORK, config).start_admissible
 
     def outer_loss_fn(p, batch):
         from imbax.losses.per_example import OBJECTIVES
 
         return OBJECTIVES[outer_loss](NETWORK.apply(p, batch.x), batch.y, batch.w)
 
-    after, info = step(loss_fn, config, hparams, state, TRAIN, VALID, outer_loss_fn)
+    losses_of = {"loss_fn": loss_fn, "outer_loss_fn": outer_loss_fn}
+    after, info = eg.step(None, state, TRAIN, VALID, **losses_of, config=config, hparams=hparams)
     some = np.asarray(state.w_synth) > 0
     np.testing.assert_allclose(info.outer_loss, loss, 1e-5)
     moved = np.asarray(after.x_synth - state.x_synth)[some]
@@ -124,15 +126,15 @@ def test_one_step_is_what_the_equations_say(outer_loss):
 
 
 BUILDS = {
-    "ce": lambda: (sv.supervised(NETWORK), sv.Hparams(1e-2), None),
+    "ce": lambda: (sv.program(NETWORK), sv.Hparams(1e-2), None),
     "explicit_gradient": lambda: (
-        explicit_gradient(NETWORK, Config(**SIZES)),
+        eg.program(NETWORK, Config(**SIZES)),
         Hparams(eta1=0.5),
         NETWORK.init(KEY),
     ),
-    "meta_weight_net": lambda: (mwn.meta_weight_net(NETWORK), mwn.Hparams(1e-2), None),
-    "l2rw": lambda: (l2rw.l2rw(NETWORK), l2rw.Hparams(1e-2), None),
-    "metabalance": lambda: (metabalance.metabalance(NETWORK), metabalance.Hparams(1e-2), None),
+    "meta_weight_net": lambda: (mwn.program(NETWORK), mwn.Hparams(1e-2), None),
+    "l2rw": lambda: (l2rw.program(NETWORK), l2rw.Hparams(1e-2), None),
+    "metabalance": lambda: (metabalance.program(NETWORK), metabalance.Hparams(1e-2), None),
 }
 
 
@@ -146,15 +148,15 @@ def test_training_ranks_every_class(name):
     assert curves.train_loss[-1] < curves.train_loss[0]
 
 
-def test_weights_of_training_rows_do_not_unbalance_the_meta_batches():
+def test_weights_of_training_rows_leave_meta_batches_balanced():
     """The network is a number, to which each step adds the meta rows that do not weigh 1."""
-    network = Network(lambda key, live=None: jnp.zeros(()), lambda p, x: p + 0 * x[:, :3])
+    network = Network(lambda key, train=None: jnp.zeros(()), lambda p, x: p + 0 * x[:, :3])
 
-    def count(loss_fn, config, hparams, state, batch, meta_batch, meta_loss):
+    def count(key, state, batch, meta_batch, **others):
         return state._replace(params=state.params + (meta_batch.w != 1).sum()), None
 
     weighed = PROBLEM.train._replace(w=PROBLEM.train.w * (1 + 9 * (PROBLEM.train.y == 2)))
-    program = meta_training.program(network, mwn.Config(meta_rows="train"), count)
+    program = meta_training.meta_program(network, mwn.Config(meta_rows="train"), count)
     problem = PROBLEM._replace(train=weighed)
     state = program.init(KEY, problem, mwn.Hparams(), None)
     state, _ = program.epoch(KEY, state, problem, mwn.Hparams())
@@ -168,7 +170,7 @@ def test_losses_see_how_many_rows_each_class_has():
         seen.append(context.counts)
         return lambda logits, y: cross_entropy(logits, y) + 0 * context.counts.sum()
 
-    program = sv.supervised(NETWORK, loss_for=loss_for)
+    program = sv.program(NETWORK, loss_for=loss_for)
     state = program.init(KEY, PROBLEM, sv.Hparams(), None)
     program.epoch(KEY, state, PROBLEM, sv.Hparams())
     np.testing.assert_array_equal(seen[0], COUNTS)

@@ -4,14 +4,17 @@ import jax
 import numpy as np
 import pytest
 import toys
-from samplers import added, view
+from samplers import added, compiled, is_one_vs_rest
 from scipy.spatial.distance import cdist
 
-from imbax.methods.sugar import degrees, diffused, local_noise, sugar
+from imbax.methods import sugar
+from imbax.methods.sampling import Sizes
+from imbax.methods.sugar import degrees, diffused, local_noise
+from imbax.types import rows
 
 KEY = jax.random.key(0)
-SIZES = {"max_synth": 40, "max_minority": 30}
-DRAW = jax.jit(sugar, static_argnames=("n_synth", "steps", "rescale", "k_neighbors", *SIZES))
+SIZES = Sizes(max_rows=30, max_synth=40)
+DRAW = compiled(sugar.sample, "steps", "rescale", "k_neighbors")
 
 
 def normals(n, k=5):
@@ -44,7 +47,7 @@ def brute(x, total, k=5, steps=1):
 @pytest.mark.parametrize(("n_synth", "total"), [("double", 25), ("balance", 30)])
 def test_given_the_draws_the_points_are_brute_forces(n_synth, total, steps):
     x, y = toys.table(80, 25)
-    given = DRAW(KEY, view(x, y), n_synth=n_synth, steps=steps, **SIZES)
+    given = DRAW(KEY, rows(x, y), n_synth, SIZES, steps=steps)
     expected = brute(x[y == 1].astype(float), total, steps=steps)
     np.testing.assert_allclose(added(given), expected, atol=2e-5)
     assert not given.fallback
@@ -67,8 +70,8 @@ def test_more_points_where_rows_are_sparse():
     clumps = rng.normal(0, 0.05, (15, 4)), rng.normal(10, 1, (10, 4))
     x = np.concatenate([*clumps, rng.normal(-30, 1, (55, 4))]).astype(np.float32)
     y = (np.arange(80) < 25).astype(np.float32)
-    rows = added(DRAW(KEY, view(x, y), n_synth="double", **SIZES))
-    assert (rows.mean(1) > 5).sum() >= 24
+    new = added(DRAW(KEY, rows(x, y), "double", SIZES))
+    assert (new.mean(1) > 5).sum() >= 24
     degree = degrees(x[:25], np.ones(25, bool))
     assert min(degree[:15]) > max(degree[15:])
 
@@ -80,42 +83,41 @@ def test_diffusion_pulls_points_to_the_rows():
     y = x * rng.uniform(0.8, 1.2, (60, 1)).astype(np.float32)
     ones = np.ones(60, bool)
     after = np.asarray(diffused(x, ones, degrees(x, ones), y, ones, 5, 1))
-    off = lambda points: np.std(np.linalg.norm(points, axis=1))  # noqa: E731
+    off = lambda points: np.std(np.linalg.norm(points, axis=1))
     assert off(after) < 0.3 * off(y)
 
 
 def test_rescaling_is_the_public_codes():
     x, y = toys.table(80, 25)
-    plain = added(DRAW(KEY, view(x, y), n_synth="double", **SIZES))
-    stretched = added(DRAW(KEY, view(x, y), n_synth="double", rescale=True, **SIZES))
+    plain = added(DRAW(KEY, rows(x, y), "double", SIZES))
+    stretched = added(DRAW(KEY, rows(x, y), "double", SIZES, rescale=True))
     factor = 0.99 * x[y == 1].max() / plain.max()
     assert abs(factor - 1) > 0.01
     np.testing.assert_allclose(stretched, plain * factor, rtol=1e-5)
 
 
 def test_padding_and_bounds_change_no_point():
-    expected = added(DRAW(KEY, toys.problem(80), n_synth="double", **SIZES))
+    expected = added(DRAW(KEY, toys.problem(80).train, "double", SIZES))
     assert len(expected) == 20
-    padded = DRAW(KEY, toys.problem(80, 10, np.nan), n_synth="double", **SIZES)
+    padded = DRAW(KEY, toys.problem(80, 10, np.nan).train, "double", SIZES)
     np.testing.assert_array_equal(added(padded), expected)
-    looser = {"max_synth": 70, "max_minority": 50}
-    given = DRAW(KEY, toys.problem(80), n_synth="double", **looser)
+    given = DRAW(KEY, toys.problem(80).train, "double", Sizes(50, 70))
     np.testing.assert_allclose(added(given), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("minority", [1, 2, 4])
 def test_few_rows(minority):
     x, y = toys.table(30, minority)
-    given = DRAW(KEY, view(x, y), n_synth="balance", **SIZES)
-    rows = added(given)
-    assert len(rows) == 30 - 2 * minority and np.isfinite(rows).all()
+    given = DRAW(KEY, rows(x, y), "balance", SIZES)
+    new = added(given)
+    assert len(new) == 30 - 2 * minority and np.isfinite(new).all()
     assert bool(given.fallback) == (minority == 1)
     own = x[y == 1]
     if minority == 1:
-        np.testing.assert_allclose(rows, np.repeat(own, 28, 0), atol=1e-6)
+        np.testing.assert_allclose(new, np.repeat(own, 28, 0), atol=1e-6)
     if minority == 2:  # both degrees are 1, so half the points start at each, on one line
-        away = (rows - own[0]) - np.outer(
-            (rows - own[0]) @ (own[1] - own[0]) / ((own[1] - own[0]) ** 2).sum(), own[1] - own[0]
+        away = (new - own[0]) - np.outer(
+            (new - own[0]) @ (own[1] - own[0]) / ((own[1] - own[0]) ** 2).sum(), own[1] - own[0]
         )
         np.testing.assert_allclose(away, 0, atol=1e-4)
 
@@ -125,9 +127,15 @@ def test_copies_and_a_constant_column_are_no_trouble():
     x[:, 1] = 3
     own = np.flatnonzero(y)
     x[own[5:]] = x[own[0]]
-    rows = added(DRAW(KEY, view(x, y), n_synth="double", **SIZES))
-    assert len(rows) == 25 and np.isfinite(rows).all()
-    np.testing.assert_allclose(rows[:, 1], 3, atol=1e-5)
+    new = added(DRAW(KEY, rows(x, y), "double", SIZES))
+    assert len(new) == 25 and np.isfinite(new).all()
+    np.testing.assert_allclose(new[:, 1], 3, atol=1e-5)
     x[own] = x[own[0]]
-    rows = added(DRAW(KEY, view(x, y), n_synth="double", **SIZES))
-    np.testing.assert_allclose(rows, x[own], atol=1e-5)
+    new = added(DRAW(KEY, rows(x, y), "double", SIZES))
+    np.testing.assert_allclose(new, x[own], atol=1e-5)
+
+
+@pytest.mark.parametrize("number", [(16, 0, 24), (5, 0, 7)])
+def test_of_three_classes_each_is_the_minority_in_turn(number):
+    given = is_one_vs_rest(DRAW, KEY, number, SIZES)
+    assert not given.fallback

@@ -8,13 +8,13 @@ import toys
 
 from imbax.engine.vectorize import Vectorized
 from imbax.losses.per_example import focal
-from imbax.methods.supervised import Hparams, supervised
+from imbax.methods.supervised import Config, Hparams, program
 from imbax.minibatches import balanced_minibatches
 from imbax.training import train
 from imbax.types import Network
 
 KEY = jax.random.key(0)
-LINEAR = Network(lambda key, live=None: jnp.zeros(toys.FEATURES), lambda params, x: x @ params)
+LINEAR = Network(lambda key, train=None: jnp.zeros(toys.FEATURES), lambda params, x: x @ params)
 
 
 def adam(gradients, params, rate, decay, b1=0.5, b2=0.999):
@@ -31,9 +31,9 @@ def adam(gradients, params, rate, decay, b1=0.5, b2=0.999):
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_an_epoch_is_a_few_steps_of_adam(decay):
     problem = toys.problem(30, padding=10)
-    program = supervised(LINEAR, batch_size=64)
+    made = program(LINEAR, batch_size=64)
     hparams = Hparams(0.05, decay)
-    progress, curves = jax.jit(lambda: train(program, KEY, problem, hparams, 5))()
+    progress, curves = jax.jit(lambda: train(made, KEY, problem, hparams, 5))()
     batch = jax.tree.map(lambda a: np.asarray(a, np.float64), problem.train.all())
     kept = batch.w > 0
     x, y = batch.x[kept], batch.y[kept]
@@ -50,11 +50,11 @@ def test_an_epoch_is_a_few_steps_of_adam(decay):
 def test_batches_that_are_all_padding_change_no_bit(minibatches):
     """Not even Adam's moments and clock."""
     options = {"minibatches": minibatches} if minibatches else {}
-    program = supervised(toys.network(), batch_size=16, **options)
+    made = program(toys.network(), batch_size=16, **options)
 
     @jax.jit
     def run(problem):
-        progress, curves = train(program, KEY, problem, Hparams(0.01, 0.1), 2)
+        progress, curves = train(made, KEY, problem, Hparams(0.01, 0.1), 2)
         return progress.state, curves.train_loss
 
     plain, padded = run(toys.problem(40)), run(toys.problem(40, padding=60, garbage=1e3))
@@ -64,11 +64,11 @@ def test_batches_that_are_all_padding_change_no_bit(minibatches):
 
 
 @pytest.mark.parametrize("strategy", ["map", "vmap"])
-def test_a_run_that_explodes_is_flagged_and_leaves_its_mates_alone(strategy):
-    program = supervised(toys.network(), batch_size=16)
+def test_a_run_that_explodes_is_flagged_and_spares_its_mates(strategy):
+    made = program(toys.network(), batch_size=16)
 
     def fit(problem, run):
-        return train(program, KEY, problem, Hparams(run["rate"]), 3)[0]
+        return train(made, KEY, problem, Hparams(run["rate"]), 3)[0]
 
     mapped = Vectorized(fit, strategy=strategy, devices=jax.devices()[:1])
     calm, stormy = (
@@ -83,8 +83,8 @@ def test_a_run_that_explodes_is_flagged_and_leaves_its_mates_alone(strategy):
 
 
 def after_two_epochs(**options):
-    program = supervised(toys.network(), **({"batch_size": 16} | options))
-    progress, _ = jax.jit(lambda: train(program, KEY, toys.problem(), Hparams(0.01), 2))()
+    made = program(toys.network(), **({"batch_size": 16} | options))
+    progress, _ = jax.jit(lambda: train(made, KEY, toys.problem(), Hparams(0.01), 2))()
     return progress.state.params
 
 
@@ -108,35 +108,51 @@ def test_every_option_matters(options, plain):
         assert (a != b).any()
 
 
-def test_a_loss_knows_the_real_rows_of_each_class_the_epoch_and_its_numbers():
+def test_a_loss_knows_the_class_sizes_the_epoch_and_its_numbers():
     def told(context):
         (a, b), number = context.counts, context.hparams["number"]
         value = 100 * a + b + 10_000 * context.epoch + number
         return lambda logits, y: value + 0 * logits
 
-    program = supervised(toys.network(), batch_size=16, loss_for=told)
+    made = program(toys.network(), batch_size=16, loss_for=told)
     problem = toys.problem(40, padding=60)
     hparams = Hparams(loss={"number": 0.5})
-    _, curves = jax.jit(lambda: train(program, KEY, problem, hparams, 3))()
+    _, curves = jax.jit(lambda: train(made, KEY, problem, hparams, 3))()
     np.testing.assert_array_equal(curves.train_loss, 3010.5 + 10_000 * np.arange(3))
+
+
+def test_fields_named_stand_in_for_those_of_the_config(plain):
+    config = Config(batch_size=8, b1=0.9)
+    network, problem = toys.network(), toys.problem()
+    fits = [
+        jax.jit(lambda made=made: train(made, KEY, problem, Hparams(0.01), 2)[0].state.params)()
+        for made in (
+            program(network, config),
+            program(network, batch_size=8, b1=0.9),
+            program(network, config, batch_size=16, b1=0.5),
+        )
+    ]
+    jax.tree.map(np.testing.assert_array_equal, fits[0], fits[1])
+    jax.tree.map(np.testing.assert_array_equal, fits[2], plain)
+    assert (jax.tree.leaves(fits[0])[0] != jax.tree.leaves(plain)[0]).any()
 
 
 def test_a_start_is_gone_on_from():
     network = toys.network()
-    program = supervised(network, batch_size=16)
+    made = program(network, batch_size=16)
     start = network.init(jax.random.key(9))
-    state = program.init(KEY, toys.problem(), Hparams(), start)
+    state = made.init(KEY, toys.problem(), Hparams(), start)
     jax.tree.map(np.testing.assert_array_equal, state.params, start)
-    fresh = program.init(KEY, toys.problem(), Hparams(), None)
+    fresh = made.init(KEY, toys.problem(), Hparams(), None)
     jax.tree.map(np.testing.assert_array_equal, fresh.params, network.init(KEY))
 
 
 def test_training_learns_what_can_be_learned():
-    program = supervised(toys.network(), batch_size=16)
+    made = program(toys.network(), batch_size=16)
     problem = toys.problem()
     x, y = problem.train.data, problem.train.target
     separable = jnp.where(y[:, None] > 0.5, x + 4, x - 4)
     problem = jax.tree.map(lambda leaf: separable if leaf is x else leaf, problem)
-    progress, curves = jax.jit(lambda: train(program, KEY, problem, Hparams(0.02), 20))()
+    progress, curves = jax.jit(lambda: train(made, KEY, problem, Hparams(0.02), 20))()
     assert progress.best_score == 1
     assert curves.train_loss[-1] < 0.1 * curves.train_loss[0]

@@ -41,7 +41,7 @@ def test_both_equal_scikit_learn_and_brute_force(levels):
         np.testing.assert_allclose(JITTED(probability, y, w), [brier, error], atol=1e-6)
 
 
-def test_without_ties_the_bins_are_equal_parts_of_the_sorted_rows():
+def test_without_ties_bins_are_equal_parts_of_the_sorted_rows():
     probability, y, _ = draw(0)
     order = np.argsort(probability)
     predicted, observed = (each[order].reshape(8, 5).mean(1) for each in (probability, y))

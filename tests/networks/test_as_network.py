@@ -73,7 +73,7 @@ def test_a_network_with_state(given):
     network = as_network(given, 4, 3)
     params = network.init(jax.random.key(0))
     assert isinstance(params, Variables)
-    means = lambda state: jax.tree.leaves(state)[0]  # noqa: E731
+    means = lambda state: jax.tree.leaves(state)[0]
     one = network.forward(params, X, ALL, jax.random.key(2))
     again = network.forward(params, X, ALL, jax.random.key(2))
     other = network.forward(params, X, ALL, jax.random.key(3))

@@ -95,7 +95,7 @@ def test_each_run_has_statistics_of_its_own():
     keys = jax.random.split(KEY, 2)
     x = jax.random.normal(jax.random.key(1), (2, 5, *shape))
     w = jnp.ones(5)
-    run = lambda key, x: network.apply(*network.init(key), x, w)  # noqa: E731
+    run = lambda key, x: network.apply(*network.init(key), x, w)
     together = jax.jit(jax.vmap(run))(keys, x)
     for r in range(2):
         alone = jax.jit(run)(keys[r], x[r])

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbax.cli.main import main
+from imbax.cli import main
 from imbax.data.score_files import read_scores
-from imbax.reports import comparisons as contrasts
+from imbax.reports import comparisons
 from imbax.reports.compare import write_comparison
 from imbax.reports.tabular import tables
-from imbax.statistics import ranks as statistics
+from imbax.statistics import ranks
 
-PAPER = tables.resources.files("imbax.experiments") / "paper"
+PAPER = tables.resources.files("imbax.reports") / "paper"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_the_papers_table_2_gives_the_known_values(page):
     assert friedman["chi2_corrected"] == pytest.approx(36.13, abs=5e-3)
 
 
-def test_every_file_that_the_page_names_is_there_and_agrees_with_the_statistics(page):
+def test_every_file_of_the_page_is_there_and_agrees(page):
     links = re.findall(r"\]\((.+?)\)", page.read_text(encoding="utf-8"))
     figures = {"figures/critical_difference.png", "figures/profiles.png"}
     assert figures < set(links) and len(links) == 6
@@ -43,14 +43,14 @@ def test_every_file_that_the_page_names_is_there_and_agrees_with_the_statistics(
         assert (page.parent / link).is_file(), link
     stored = pd.read_csv(page.parent / "tables" / "contrasts.csv", index_col=["method", "against"])
     scores = read_scores(PAPER / "table_2.csv")
-    wilcoxon = statistics.compare(scores, "smote", "explicit_gradient")
+    wilcoxon = ranks.compare(scores, "smote", "explicit_gradient")
     row = stored.loc["smote", "explicit_gradient"]
     for name, value in wilcoxon._asdict().items():
         assert row[name] == pytest.approx(value), name
     assert row[["worse", "equal", "better"]].sum() == pytest.approx(1)
-    np.testing.assert_allclose(stored["p_holm"], statistics.holm(stored["p_value"]))
-    ranks = statistics.rank_test(scores, "explicit_gradient")
-    assert row["p_rank_holm"] == pytest.approx(ranks.loc["smote", "p_holm"])
+    np.testing.assert_allclose(stored["p_holm"], ranks.holm(stored["p_value"]))
+    by_rank = ranks.rank_test(scores, "explicit_gradient")
+    assert row["p_rank_holm"] == pytest.approx(by_rank.loc["smote", "p_holm"])
     methods = pd.read_csv(page.parent / "tables" / "methods.csv", index_col="method")
     assert methods["mean_rank"].round(2).to_dict()["explicit_gradient"] == 1.87
     assert methods.loc["explicit_gradient", "best"] == 21
@@ -63,7 +63,7 @@ def test_without_a_control_every_pair_is_compared(tmp_path):
     assert len(stored) == 6 * 5 // 2 and "p_rank" not in stored
     assert "## Every pair of methods" in text and "corrected for 15 comparisons" in text
     assert "| method | against |" in text
-    np.testing.assert_allclose(stored["p_holm"], statistics.holm(stored["p_value"]))
+    np.testing.assert_allclose(stored["p_holm"], ranks.holm(stored["p_value"]))
 
 
 def test_gaps_are_reported_and_dropped_by_row(capsys, tmp_path):
@@ -79,10 +79,10 @@ def test_gaps_are_reported_and_dropped_by_row(capsys, tmp_path):
 
 def test_the_rope_is_in_the_units_of_the_scores(tmp_path):
     percent = 100 * read_scores(PAPER / "table_2.csv")
-    table = contrasts.against_control(percent, "ce", rope=1.0)
-    same = contrasts.against_control(percent / 100, "ce", rope=0.01)
+    table = comparisons.against_control(percent, "ce", rope=1.0)
+    same = comparisons.against_control(percent / 100, "ce", rope=0.01)
     np.testing.assert_allclose(table["equal"], same["equal"], atol=1e-12)
-    narrow = contrasts.against_control(percent, "ce", rope=0.01)
+    narrow = comparisons.against_control(percent, "ce", rope=0.01)
     assert (narrow["equal"] < table["equal"]).all()
 
 

@@ -40,7 +40,9 @@ def test_a_setting_gets_what_it_gets_alone(table):
     for at in (1, 4):
         row = table[table["setting"] == at]
         numbers = sv.Hparams(row["learning_rate"].iloc[0], loss={"gamma": row["gamma"].iloc[0]})
-        alone = train_cell(cut, replace(get("focal"), settings=(numbers,)))
+        focal = get("focal")
+        tables = replace(focal.tables, settings=(numbers,))
+        alone = train_cell(cut, replace(focal, tables=tables))
         np.testing.assert_allclose(row["validation_average_precision"], alone.best_score, atol=1e-6)
         np.testing.assert_array_equal(row["epoch"], alone.best_epoch)
         y = [cut.dataset.y[part.test] for part in cut.splits]
@@ -78,7 +80,7 @@ def test_rungs_end_with_all_epochs():
     assert module._rungs(9, 3, 3) == [1, 3]
 
 
-def test_a_method_that_starts_from_another_and_settings_that_are_drawn():
+def test_drawn_settings_of_a_method_that_starts_from_another():
     space = {"eta2": scipy.stats.loguniform(1, 1000), "confidence": [0.5, 1.0]}
     table = imbax.search("explicit_gradient", *DATA, space, n_iter=3, **SMALL)
     assert table["eta2"].nunique() == 3

@@ -77,7 +77,7 @@ def test_friedman_agrees_with_scipy_where_nothing_is_tied():
 
 
 @pytest.mark.parametrize(("k", "q"), [(2, 1.960), (3, 2.343), (6, 2.850), (10, 3.164)])
-def test_the_critical_difference_has_the_quantiles_of_demsars_table_5(k, q):
+def test_the_critical_difference_is_that_of_demsars_table_5(k, q):
     assert statistics.critical_difference(k, 14) == pytest.approx(
         q * math.sqrt(k * (k + 1) / (6 * 14)), rel=3e-4
     )
@@ -94,7 +94,7 @@ def test_the_critical_difference_decides_as_scikit_posthocs_does(paper):
     assert apart.any()
 
 
-def test_the_rank_test_is_friedmans_for_two_methods_and_corrects_over_all(paper):
+def test_the_rank_test_of_two_is_friedmans_corrected_over_all(paper):
     two = statistics.rank_test(paper[["ce", "explicit_gradient"]], "ce")
     chi2 = statistics.friedman(paper[["ce", "explicit_gradient"]])
     assert two.loc["explicit_gradient", "z"] ** 2 == pytest.approx(chi2.chi2)
@@ -111,13 +111,13 @@ def test_the_rank_test_is_friedmans_for_two_methods_and_corrects_over_all(paper)
     ("differences", "effect"),
     [([1, 2, -3], 0), ([3, 2, -1], 2 / 3), ([1, 1, 0], 1), ([-1, -5], -1), ([2, -2, 1], 1 / 6)],
 )
-def test_the_effect_is_the_balance_of_the_ranks_of_wins_and_losses(differences, effect):
+def test_the_effect_is_the_balance_of_ranks_won_and_lost(differences, effect):
     scores = pd.DataFrame({"a": differences, "b": 0.0})
     assert statistics.compare(scores, "a", "b").effect_size == pytest.approx(effect)
     assert statistics.compare(scores, "b", "a").effect_size == pytest.approx(-effect)
 
 
-def test_the_interval_of_the_median_is_repeatable_and_covers_as_often_as_it_says():
+def test_the_medians_interval_is_repeatable_and_covers():
     rng = np.random.default_rng(0)
     covered = 0
     for _ in range(100):

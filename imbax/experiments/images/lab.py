@@ -28,7 +28,8 @@ from imbax.experiments.images.cells import (
 )
 from imbax.experiments.images.metrics import score_run
 from imbax.experiments.images.plan import image_plan
-from imbax.experiments.images.records import SCHEMA, image_records, rescored
+from imbax.experiments.images.records import image_records, rescored
+from imbax.experiments.images.schema import SCHEMA
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.provenance import key_of
 
@@ -47,6 +48,7 @@ class ImageLab(Lab):
     """Computes cells of images, or finds them stored; `out` is given."""
 
     schema: ClassVar = SCHEMA
+    network: ClassVar = "resnet"
 
     def unit(self, method: Method) -> str:
         return method.images.trained_as or method.name

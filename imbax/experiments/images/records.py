@@ -5,26 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from imbax.experiments.images.cells import GeneratorResult, ImageResult
-from imbax.experiments.images.metrics import METRICS, TESTS, score_run
+from imbax.experiments.images.metrics import TESTS, score_run
 from imbax.experiments.images.plan import ImagePlan
 from imbax.experiments.lab import Cell
 from imbax.metrics.confusion import confusion_matrix
 
-__all__ = ["SCHEMA", "image_records", "rescored", "unpack"]
-
-SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("suite", "dataset", "method")]
-    + [(name, pa.int64()) for name in ("fold", "seed")]
-    + [(f"{test}_{metric}", pa.float64()) for test in TESTS for metric in METRICS]
-    + [("diverged", pa.bool_())]
-    + [(name, pa.int64()) for name in ("n_train", "n_added", "n_test", "generator_epochs")]
-    + [(f"{test}_confusion", pa.list_(pa.int32())) for test in TESTS]
-    + [(name, pa.list_(pa.float32())) for name in ("loss", "generator_loss", "variance_kept")]
-    + [("looks", pa.binary())]
-)
+__all__ = ["image_records", "rescored"]
 
 
 def image_records(
@@ -70,12 +58,6 @@ def image_records(
 def rescored(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Stored records with their metrics computed anew from their confusion matrices."""
     return [row | score_run(row, row["diverged"]) for row in rows]
-
-
-def unpack(looks: bytes) -> dict[str, np.ndarray]:
-    """The images of a ``looks`` cell by name, `[K, 10, h, w, c]` uint8."""
-    with np.load(io.BytesIO(looks), allow_pickle=False) as arrays:
-        return dict(arrays)
 
 
 def _pack(arrays):

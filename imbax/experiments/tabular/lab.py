@@ -29,8 +29,13 @@ class TabularLab(Lab):
     """Computes cells of tables, or finds them stored."""
 
     schema: ClassVar = SCHEMA
+    network: ClassVar = "mlp"
     splits: Sequence[tuple] | None = None
     """The user's own (train, valid, test) indices, in place of the protocol's folds."""
+
+    def cell(self, dataset: Dataset, method: Method) -> Cell:
+        cell = super().cell(dataset, method)
+        return dataclasses.replace(cell, rows="train_valid") if method.tables.refits else cell
 
     def unit(self, method: Method) -> str:
         return method.tables.starts_from or method.name

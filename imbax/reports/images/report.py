@@ -13,7 +13,7 @@ from imbax.catalogue import names as names_of_methods
 from imbax.errors import InputError
 from imbax.experiments import store
 from imbax.experiments.images.metrics import TESTS
-from imbax.experiments.images.records import SCHEMA, unpack
+from imbax.experiments.images.schema import SCHEMA, unpack
 from imbax.experiments.run import Outcome
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count, ranking

@@ -16,7 +16,7 @@ import pyarrow as pa
 from scipy.special import expit
 
 from imbax.experiments import store
-from imbax.experiments.tabular import padding as sizes
+from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.comparisons import count
 from imbax.reports.tabular.tables import CALIBRATION, in_order, markdown, score_table
@@ -224,7 +224,7 @@ def _metrics(probability, y):
 def _padded(probability, y):
     """Both and the weights, `[3, n]`, of one length for runs of about the same: they share a
     compiled program."""
-    padded = np.zeros((3, sizes.rows(len(y))), np.float32)
+    padded = np.zeros((3, padding.rows(len(y))), np.float32)
     padded[:, : len(y)] = probability, y, np.ones(len(y))
     return padded
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from imbax.reports import comparisons as contrasts
+from imbax.reports import comparisons
 from imbax.reports.comparisons import count, effect_text, interval_text, p_text
 from imbax.reports.tabular import tables
 from imbax.statistics import ranks as statistics
@@ -25,7 +25,7 @@ _RIVALS = {
 def findings(runs: pd.DataFrame) -> str:
     """Markdown paragraphs on who wins over datasets, and whether that is more than chance."""
     scores = tables.score_table(runs)
-    parts = [contrasts.ranking(scores)]
+    parts = [comparisons.ranking(scores)]
     if len(scores) < FEWEST_DATASETS:
         parts.append(
             f"A test over {count(len(scores), 'dataset')} is not meaningful (it takes at least "
@@ -135,11 +135,11 @@ def _verdict(result: statistics.Comparison, p_value: float) -> str:
 
 
 def _every_method(scores: pd.DataFrame) -> str:
-    table = contrasts.against_control(scores, _BASELINE)
+    table = comparisons.against_control(scores, _BASELINE)
     if table.empty:
         return ""
-    said = contrasts.legend(table)
-    return f"Every method against `{_BASELINE}`. {said}\n\n{contrasts.to_read(table)}"
+    said = comparisons.legend(table)
+    return f"Every method against `{_BASELINE}`. {said}\n\n{comparisons.to_read(table)}"
 
 
 def _likely(difference: pd.Series) -> str:

@@ -1,7 +1,9 @@
 """The image side of the engine, on three classes of 8 x 8 and networks of one layer."""
 
 import dataclasses
+import functools
 import pickle
+import runpy
 import shutil
 
 import jax
@@ -11,19 +13,22 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from imbax.catalogue.images import IMAGE_METHODS, image_method
+from imbax.catalogue import image_method, names, registry
+from imbax.catalogue.adapters import class_weights
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, Counts
-from imbax.engine.vectorize import Vectorized
+from imbax.engine.vectorize import Engine, Vectorized
 from imbax.errors import InputError
 from imbax.experiments import store
+from imbax.experiments.closure import definitions_of
 from imbax.experiments.images import cells, lab
+from imbax.experiments.images.metrics import METRICS, TESTS
 from imbax.experiments.images.plan import ImageProtocol, image_plan
-from imbax.experiments.images.records import SCHEMA, TESTS, image_records, unpack
-from imbax.experiments.run import run_suite
-from imbax.experiments.tabular.cells import Engine
+from imbax.experiments.images.records import image_records, rescored
+from imbax.experiments.images.schema import SCHEMA, unpack
+from imbax.experiments.lab import Cell
+from imbax.experiments.run import run_cells
 from imbax.methods import deepsmote, image_classifier
-from imbax.methods.image_rows import class_weights
 from imbax.networks.batch_norm import NormalizedNetwork
 from imbax.reports.images import report
 from imbax.reports.images.report import write_image_report
@@ -59,10 +64,10 @@ def one_layer(inputs, outputs, end):
 def small_networks():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(COUNTS, "toy", Counts((12, 6, 3), 4, (4, 2, 1)))
-        plain = lambda z: z  # noqa: E731
+        plain = lambda z: z
         patch.setattr(image_classifier, "_network", lambda config: one_layer(64, 3, plain))
         patch.setattr(deepsmote, "encoder", lambda shape, latent: one_layer(64, latent, plain))
-        picture = lambda z: jnp.tanh(z).reshape(-1, 8, 8, 1)  # noqa: E731
+        picture = lambda z: jnp.tanh(z).reshape(-1, 8, 8, 1)
         patch.setattr(
             deepsmote, "decoder", lambda shape, latent, kind: one_layer(latent, 64, picture)
         )
@@ -89,13 +94,13 @@ def toy(test_noise=0):
 def run(out, methods=NAMES, seeds=range(2), data=None, **changes):
     it = lab.ImageLab(dataclasses.replace(PROTOCOL, **changes), out=out, suite="toy")
     chosen = [image_method(name) for name in methods]
-    outcome = run_suite(it, [("toy", lambda: data or toy())], chosen, seeds, required=True)
+    outcome = run_cells(it, [("toy", lambda: data or toy())], chosen, seeds, required=True)
     assert not outcome.failed
     return it
 
 
 def stored(out):
-    return store.read([out], schema=SCHEMA, arrays=True)
+    return store.read([out], SCHEMA, arrays=True)
 
 
 @pytest.fixture(scope="module")
@@ -136,28 +141,33 @@ def test_what_was_made_is_kept_to_be_seen(results):
     assert rows.loc["deepsmote", "variance_kept"].map(len).eq(3).all()
 
 
-def test_the_classifier_takes_the_real_images_and_as_many_as_the_largest_class_has(results):
+def test_the_classifier_takes_as_many_images_of_each_class(results):
     plan = image_plan(toy(), [0], PROTOCOL)
     expected = {"ce": [12, 6, 3], "ros": [12, 12, 12], "smote": [12, 12, 12]}
     for name, counts in expected.items():
         method = image_method(name)
-        made = cells._sampler(method.resample, None, plan.facts, cells.Engine())(
-            plan.shared, plan.runs
-        )
-        train = cells._view(plan.shared, made["train"][0], made["w"][0],
-                            *(made[k][0] for k in ("x_synth", "y_synth") if k in made))  # fmt: skip
+        changed, _ = sampler_of(method, plan)(plan.shared, plan.runs)
+        run = jax.tree.map(lambda leaf: leaf[0], plan.runs.resampled(changed))
+        train = cells._view(plan.shared, run.train, run.x_synth, run.y_synth)
         assert len(train.index) == 36
         np.testing.assert_array_equal(np.bincount(train.y, train.w, 3), counts)
         np.testing.assert_array_equal(train.index[:21], plan.splits[0].train)
         assert np.abs(train.all().x[np.asarray(train.w) > 0]).max() <= 1
 
 
-def test_what_is_stored_is_not_computed_again(results, monkeypatch):
-    def never(*_, **__):
-        raise AssertionError("computed again")
+def without(monkeypatch, *trainings):
+    """These raise from now on; results keep their keys, which are of the code within."""
+    for name in trainings:
 
-    monkeypatch.setattr(lab, "train_images", never)
-    monkeypatch.setattr(lab, "train_generator", never)
+        @functools.wraps(getattr(cells, name))
+        def never(*_, **__):
+            raise AssertionError("computed again")
+
+        monkeypatch.setattr(lab, name, never)
+
+
+def test_what_is_stored_is_not_computed_again(results, monkeypatch):
+    without(monkeypatch, "train_images", "train_generator")
     before = stored(results)
     run(results)
     pd.testing.assert_frame_equal(stored(results), before)
@@ -173,7 +183,7 @@ def test_a_run_does_not_depend_on_its_company(results, tmp_path):
 
 
 def test_methods_share_a_trained_generator(results, tmp_path, monkeypatch):
-    monkeypatch.setattr(lab, "train_generator", None)
+    without(monkeypatch, "train_generator")
     shutil.copytree(results / "states", tmp_path / "states")
     run(tmp_path, ("deepsmote_decoded",))
     rows = stored(tmp_path).set_index("method").loc["deepsmote_decoded"]
@@ -184,6 +194,7 @@ def test_a_generator_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch
     run(tmp_path / "whole", ("deepsmote",), seeds=[0])
     epochs = [0, 0]
 
+    @functools.wraps(cells.train_generator)
     def stopped(plan, method, *, on_share, **given):
         def until_the_second(share):
             epochs[0] += 1
@@ -192,6 +203,7 @@ def test_a_generator_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch
 
         return cells.train_generator(plan, method, on_share=until_the_second, **given)
 
+    @functools.wraps(cells.train_generator)
     def counted(plan, method, *, on_share, **given):
         def count(share):
             epochs[1] += 1
@@ -220,8 +232,8 @@ def test_an_epoch_takes_the_state_of_the_one_before(tmp_path, monkeypatch):
 
     def watched(self, shared, runs):
         result = once(self, shared, runs)
-        if "state" in runs:
-            state = jax.tree.leaves(runs["state"])
+        if runs.state is not None:
+            state = jax.tree.leaves(runs.state)
             taken.append({leaf.is_deleted() for leaf in state} == {True})
         return result
 
@@ -230,7 +242,7 @@ def test_an_epoch_takes_the_state_of_the_one_before(tmp_path, monkeypatch):
     assert taken == [True] * 3 + [False] + [True] * 3 + [False]
 
 
-def test_an_unfinished_training_of_other_seeds_or_a_damaged_one_is_not_used(tmp_path):
+def test_unfinished_trainings_that_do_not_fit_are_not_used(tmp_path):
     path = tmp_path / "unfinished.pickle"
     assert lab._begun(path, [0]) is None
     begun = cells.Begun({"w": np.ones(2)}, (), cells.Seconds(0.0, 1.0))
@@ -239,6 +251,10 @@ def test_an_unfinished_training_of_other_seeds_or_a_damaged_one_is_not_used(tmp_
     assert lab._begun(path, [0, 1]) is None
     path.write_bytes(path.read_bytes()[:-9])
     assert lab._begun(path, [0]) is None
+
+
+def sampler_of(method, plan):
+    return cells._sampler(method.images.resample, method.images.generator, plan.facts, Engine())
 
 
 @pytest.mark.parametrize(
@@ -254,53 +270,51 @@ def test_an_unfinished_training_of_other_seeds_or_a_damaged_one_is_not_used(tmp_
 )
 def test_every_over_sampler_gives_as_many_images_of_each_class(name):
     plan, method = image_plan(toy(), [0], PROTOCOL), image_method(name)
-    fitted = {}
-    if method.build:
-        fitted = {"fitted": cells.train_generator(plan, method).fitted}
-    sampler = cells._sampler(method.resample, method.build, plan.facts, Engine())
-    given = jax.device_get(sampler(sampler.replicate(plan.shared), plan.runs | fitted))
+    fitted = cells.train_generator(plan, method.images).fitted if method.images.generator else None
+    sampled = sampler_of(method, plan)(plan.shared, plan.runs._replace(fitted=fitted))
+    changed = jax.device_get(sampled[0])
     n = len(plan.shared[1])
     for run, part in enumerate(plan.splits):
-        row, y = given["train"][run], given["y_synth"][run]
-        assert (given["w"][run] == 1).all()
+        row, y = changed.index[run], changed.y_synth[run]
+        assert (changed.w[run] == 1).all()
         labels = np.where(row < n, plan.shared[1][row % n], y[np.maximum(row - n, 0)])
         np.testing.assert_array_equal(np.bincount(labels), [12, 12, 12])
-        if method.name == "mc_ccr":  # all are rows of the run's own, for real ones may have moved
+        if name == "mc_ccr":  # all are rows of the run's own, for real ones may have moved
             np.testing.assert_array_equal(row, n + np.arange(36))
             before = plan.shared[0][part.train] / 127.5 - 1
-            moved = np.abs(given["x_synth"][run][:21] - before).max(1) > 1e-4
+            moved = np.abs(changed.x_synth[run][:21] - before).max(1) > 1e-4
             assert moved.any()
             assert not moved[plan.shared[1][part.train] == 2].any()  # the smallest: nobody's enemy
         else:
             np.testing.assert_array_equal(row[:21], part.train)
-        assert (np.abs(given["x_synth"][run]) <= 1).all()
-    assert (given["x_synth"][0] != given["x_synth"][1]).any()
+        assert (np.abs(changed.x_synth[run]) <= 1).all()
+    assert (changed.x_synth[0] != changed.x_synth[1]).any()
 
 
-def test_codes_that_stay_are_decoded_to_the_images_of_deepsmote_and_others_are_not():
-    names = ("deepsmote", "latent_explicit_gradient_frozen", "latent_explicit_gradient")
+def test_codes_that_stay_give_the_images_of_deepsmote():
+    of_codes = ("deepsmote", "latent_explicit_gradient_frozen", "latent_explicit_gradient")
     plan, other = (image_plan(toy(noise), [0], PROTOCOL) for noise in (0, 1))
-    fitted = {"fitted": cells.train_generator(plan, image_method("deepsmote")).fitted}
+    fitted = cells.train_generator(plan, image_method("deepsmote").images).fitted
     made = []
-    for method in map(image_method, names):
-        sampler = cells._sampler(method.resample, method.build, plan.facts, Engine())
-        made.append(jax.device_get(sampler(plan.shared, plan.runs | fitted)))
-    plain, stayed, moved = made
-    jax.tree.map(np.testing.assert_array_equal, plain, stayed)
-    for name in ("train", "w", "y_synth"):
-        np.testing.assert_array_equal(plain[name], moved[name])
-    moves = np.abs(moved["x_synth"] - plain["x_synth"])
+    for method in map(image_method, of_codes):
+        sampler = sampler_of(method, plan)
+        made.append(jax.device_get(sampler(plan.shared, plan.runs._replace(fitted=fitted))))
+    jax.tree.map(np.testing.assert_array_equal, *made[:2])
+    (plain, _), _, (moved, _) = made
+    for name in ("index", "w", "y_synth"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(moved, name))
+    moves = np.abs(moved.x_synth - plain.x_synth)
     assert (moves.max(2) > 1e-4).all()  # every image
-    assert np.abs(moved["x_synth"]).max() <= 1
+    assert np.abs(moved.x_synth).max() <= 1
     # Test images of the first run are others; only training images are looked at.
-    again = jax.device_get(sampler(other.shared, other.runs | fitted))
+    again, _ = jax.device_get(sampler(other.shared, other.runs._replace(fitted=fitted)))
     assert (other.shared[0][plan.splits[0].test] != plan.shared[0][plan.splits[0].test]).any()
-    np.testing.assert_array_equal(again["x_synth"][0], moved["x_synth"][0])
+    np.testing.assert_array_equal(again.x_synth[0], moved.x_synth[0])
 
 
 def test_another_protocol_is_another_result(results):
     it = lab.ImageLab(dataclasses.replace(PROTOCOL, epochs=4), out=results, suite="toy")
-    assert it.missing(toy(), image_method("ce"), [0]) == [0]
+    assert it.missing(it.cell(toy(), image_method("ce")), [0]) == [0]
     assert it._generator_key(toy(), image_method("deepsmote")) == lab.ImageLab(
         PROTOCOL, out=results
     )._generator_key(toy(), image_method("deepsmote"))
@@ -308,7 +322,7 @@ def test_another_protocol_is_another_result(results):
 
 def test_test_images_cannot_change_a_training():
     one = dataclasses.replace(PROTOCOL, folds=1)
-    method = image_method("deepsmote")
+    method = image_method("deepsmote").images
     losses = []
     for noise in (0, 1):
         plan = image_plan(toy(noise), [0], one)
@@ -372,11 +386,11 @@ def test_counts_of_the_set_come_before_those_by_name(results):
     assert plan.facts.counts == counts.train
     assert [len(part.test) for part in plan.splits] == [9, 9]
     it, method = lab.ImageLab(PROTOCOL, out=results), image_method("deepsmote")
-    assert it._key(data, method) != it._key(toy(), method)
+    assert it.cell(data, method).key != it.cell(toy(), method).key
     assert it._generator_key(data, method) != it._generator_key(toy(), method)
 
 
-def test_the_largest_and_the_smallest_class_are_told_by_their_images():
+def test_the_largest_and_smallest_class_are_told_by_counts():
     rows = pd.DataFrame(
         {
             "method": ["deepsmote", "deepsmote_none"],
@@ -424,9 +438,9 @@ def test_results_of_two_protocols_are_not_compared(results, tmp_path):
 
 def test_a_generator_that_diverges_is_told(results):
     plan = image_plan(toy(), [0], PROTOCOL)
-    result = cells.train_images(plan, image_method("ce"))
+    result = cells.train_images(plan, image_method("ce").images)
     trained = cells.GeneratorResult(None, np.array([[np.nan] * 3, [1.0, np.nan, np.nan]]), {}, None)
-    rows = image_records(plan, image_method("ce"), result, trained, "toy")
+    rows = image_records(plan, Cell("toy", toy(), image_method("ce"), "resnet"), result, trained)
     assert [row["diverged"] for row in rows] == [True, False]
     assert np.isnan(rows[0]["balanced_acsa"]) and rows[1]["balanced_acsa"] > 0
     assert [row["generator_epochs"] for row in rows] == [0, 1]
@@ -453,20 +467,121 @@ def test_mistakes_are_named():
             dataclasses.replace(PROTOCOL, **change)
 
 
-def test_sources_of_a_method_are_files():
-    for method in IMAGE_METHODS.values():
-        for name in (*lab._CORE, *lab._sources(method)):
-            assert (lab.store.Path(lab.__file__).parents[2] / f"{name}.py").is_file()
+def test_every_method_has_a_key_of_its_own(results):
+    it, data = lab.ImageLab(PROTOCOL, out=results), toy()
+    methods = [image_method(name) for name in names("images")]
+    keys = {it.cell(data, method).key for method in methods}
+    assert len(keys) == len(methods) >= 15
+    with_generator = [method for method in methods if method.images.generator]
+    generators = {method.name: it._generator_key(data, method) for method in with_generator}
+    trained_once = ("deepsmote", "deepsmote_decoded", "latent_explicit_gradient")
+    trained_once += ("latent_explicit_gradient_frozen",)
+    assert len({generators[name] for name in trained_once}) == 1
+    assert len(set(generators.values())) == len(generators) - 3
 
 
-def test_a_result_knows_the_code_that_sizes_and_calls_its_generator(results):
-    it = lab.ImageLab(PROTOCOL, out=results)
-    keys = {name: it._key(toy(), image_method(name)) for name in IMAGE_METHODS}
-    assert len(set(keys.values())) == len(keys)
-    names = ("deepsmote", "deepsmote_decoded", "latent_explicit_gradient")
-    assert len({it._generator_key(toy(), image_method(name)) for name in names}) == 1
-    for method in IMAGE_METHODS.values():
-        hashed = {*lab._CORE, *lab._sources(method)}
-        for function in filter(None, (method.build, method.resample)):
-            module = getattr(function, "func", function).__module__
-            assert module.removeprefix("imbax.").replace(".", "/") in hashed
+@pytest.mark.parametrize("name", names("images"))
+def test_a_result_knows_the_code_that_it_is_made_of(results, monkeypatch, name):
+    hashed = {}
+
+    def key_of(content, *code):
+        hashed.update(definitions_of(*code)[0])
+        return "key"
+
+    method = image_method(name)
+    monkeypatch.setattr(lab, "key_of", key_of)
+    lab.ImageLab(PROTOCOL, out=results).cell(toy(), method)
+    for function in ("images/plan.py:image_plan", "images/cells.py:train_images"):
+        assert f"experiments/{function}" in hashed
+    assert {"methods/image_classifier.py:epoch", "data/imbalance.py:image_splits"} <= hashed.keys()
+    for function in pieces(method.images):
+        file = function.__module__.removeprefix("imbax.").replace(".", "/")
+        assert f"{file}.py:{function.__name__}" in hashed
+    if method.images.generator:
+        assert "experiments/images/cells.py:train_generator" in hashed
+    if name.startswith(("deepsmote", "latent")):
+        assert {"methods/deepsmote.py:step", "networks/autoencoder.py:encoder"} <= hashed.keys()
+    assert not [name for name in hashed if "METRICS" in name or "geometric_mean" in name]
+    assert not [name for name in hashed if name.startswith("catalogue/images.py")]
+
+
+def pieces(images):
+    """The functions that a method gives to be called, and those that they are given."""
+    waiting = [images.resample, images.generator]
+    while waiting:
+        function = waiting.pop()
+        if isinstance(function, functools.partial):
+            waiting += [function.func, *function.args]
+        elif callable(function):
+            yield function
+
+
+def test_words_about_a_method_are_not_in_the_key(results):
+    it, data, method = lab.ImageLab(PROTOCOL, out=results), toy(), image_method("smote")
+    said = dataclasses.replace(method.images, note="a note", cost=9.0, sees="images")
+    changed = dataclasses.replace(method, title="A title", images=said)
+    assert it.cell(data, changed).key == it.cell(data, method).key
+    said = dataclasses.replace(method.images, weighted=True)
+    changed = dataclasses.replace(method, images=said)
+    assert it.cell(data, changed).key != it.cell(data, method).key
+
+
+SCORES = [f"{test}_{metric}" for test in TESTS for metric in METRICS]
+
+
+def test_metrics_of_other_code_are_computed_without_training(results, tmp_path, monkeypatch):
+    shutil.copytree(results / "runs", tmp_path / "runs")
+    shutil.copytree(results / "states", tmp_path / "states")
+    before, abouts = stored(tmp_path), store.read_provenance([tmp_path])
+    it = lab.ImageLab(PROTOCOL, out=tmp_path, suite="toy")
+    cells_of = [it.cell(toy(), image_method(name)) for name in NAMES]
+    for cell, seed in ((cells_of[0], 0), (cells_of[4], 1)):
+        rows, about = store.load(tmp_path, *cell.place, seed, SCHEMA)
+        rows = [row | dict.fromkeys(SCORES, 0.125) for row in rows]
+        store.write(tmp_path, rows, about | {"metrics_key": "0" * 16}, SCHEMA)
+    assert (stored(tmp_path)[SCORES] == 0.125).all(axis=1).sum() == 4
+    assert [it.outdated(cell, range(2)) for cell in cells_of] == [[0], [], [], [], [1], []]
+
+    without(monkeypatch, "train_images", "train_generator")
+    run(tmp_path)
+    pd.testing.assert_frame_equal(stored(tmp_path), before, check_exact=True)
+    assert store.read_provenance([tmp_path]) == abouts
+    assert [it.outdated(cell, range(2)) for cell in cells_of] == [[]] * 6
+
+
+def test_metrics_of_a_run_that_diverged_stay_unknown(results):
+    row = stored(results).iloc[0].to_dict()
+    (again,) = rescored([row | dict.fromkeys(SCORES, 0.125) | {"diverged": True}])
+    assert np.isnan([again[name] for name in SCORES]).all()
+    (again,) = rescored([row | dict.fromkeys(SCORES, 0.125)])
+    assert {name: again[name] for name in SCORES} == {name: row[name] for name in SCORES}
+
+
+PLUGIN = """
+import imbax
+import numpy as np
+from imbax.methods import duplicate
+
+
+def copies(key, train, wanted, sizes):
+    return duplicate.sample(key, train, wanted, sizes)
+
+
+imbax.register("copies", sampler=copies, title="Copies again")
+"""
+
+
+def test_a_plugins_sampler_runs_on_images(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(PLUGIN)
+    runpy.run_path(str(plugin))
+    run(tmp_path / "out", ("copies",))
+    expected = stored(results).query("method == 'ros'").drop(columns="method")
+    rows = stored(tmp_path / "out").drop(columns="method")
+    pd.testing.assert_frame_equal(rows, expected.reset_index(drop=True))
+    about = store.read_provenance([tmp_path / "out"])[0]
+    assert (about["suite"], about["dataset"], about["network"]) == ("toy", "toy", "resnet")
+    assert about["method_facts"]["title"] == "Copies again"
+    text = write_image_report([tmp_path / "out"], tmp_path).read_text()
+    assert "| copies |" in text

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbax.cli.main import main
+from imbax.cli import main
+from imbax.engine.vectorize import Engine
 from imbax.errors import InputError
+from imbax.experiments.sine import suite as sine_suite
 from imbax.experiments.sine.problem import METHODS, Config, Result, grid, run
-from imbax.experiments.sine.problem import suite as sine_suite
-from imbax.experiments.tabular.cells import Engine
 from imbax.networks.mlp import mlp
-from imbax.reports.sine.report import runs_table, summary_table
+from imbax.reports.sine.report import runs_table, summary_table, write_sine_report
 
 TINY = Config(epochs=4, steps=6, records=2)
 OURS, FROZEN, BASELINE, TRAIN, THETA_0 = range(len(METHODS))
@@ -127,10 +127,10 @@ def loss(theta, rows):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"inner": "onion"}, "inner is one of union, synth; got 'onion'"),
-        ({"move": "y"}, "move is one of"),
-        ({"optimizer": "lbfgs"}, "optimizer is one of"),
-        ({"n_synth": 0}, "n_synth is 0"),
+        ({"inner": "onion"}, "inner='onion', expected 'union' or 'synth'"),
+        ({"move": "y"}, "move='y', expected 'x' or 'both'"),
+        ({"optimizer": "lbfgs"}, "optimizer='lbfgs', expected 'adam' or 'sgd'"),
+        ({"n_synth": 0}, "n_synth=0, expected at least 1"),
         ({"steps": 7}, "multiple of records = 2"),
     ],
 )
@@ -169,8 +169,8 @@ def computed(result, monkeypatch):
 
 
 def test_the_report_tells_what_was_run_and_shows_it(computed, tmp_path):
-    path = sine_suite.run_sine(tmp_path, 2, TINY, command="imbax run sine", say=str)
-    text = path.read_text()
+    results = sine_suite.run_settings(tmp_path, 2, TINY, say=str)
+    text = write_sine_report(results, TINY, tmp_path, "imbax run sine").read_text()
     for line in ("imbax run sine", "2 seeds", "`train_valid`", "n_synth=40", "move=both"):
         assert line in text
     for name in ("three_panels_typical", "three_panels_luckiest", "length", "numbers"):
@@ -180,38 +180,44 @@ def test_the_report_tells_what_was_run_and_shows_it(computed, tmp_path):
     assert len(pd.read_csv(tmp_path / "tables" / "summary.csv")) == 13 * 5
 
 
-def test_nothing_is_computed_twice_and_damage_is_mended(computed, tmp_path, monkeypatch):
-    def run_sine(out, seeds):
+def test_nothing_is_computed_twice_and_damage_is_mended(computed, tmp_path):
+    def run_settings(out, seeds):
         """What was computed, and what the report is given."""
         del computed[:]
-        results = sine_suite.run_sine(tmp_path / out, seeds, TINY, say=str)
+        results = sine_suite.run_settings(tmp_path / out, seeds, TINY, say=str)
         return list(computed), runs_table({str(config): r for config, r in results.items()})
 
-    monkeypatch.setattr(sine_suite, "write_sine_report", lambda results, *_: results)
     every = sine_suite.settings(TINY)
-    assert run_sine("grown", 2)[0] == [(config, [0, 1]) for config in every]
-    assert run_sine("grown", 2)[0] == []
-    asked, grown = run_sine("grown", 3)
+    assert run_settings("grown", 2)[0] == [(config, [0, 1]) for config in every]
+    assert run_settings("grown", 2)[0] == []
+    asked, grown = run_settings("grown", 3)
     assert asked == [(config, [2]) for config in every]
-    assert run_sine("at_once", 3)[1].equals(grown)
+    assert run_settings("at_once", 3)[1].equals(grown)
     damaged = next((tmp_path / "grown" / "runs" / "sine").glob("*.npz"))
     damaged.write_bytes(damaged.read_bytes()[:200])
-    asked, mended = run_sine("grown", 3)
+    asked, mended = run_settings("grown", 3)
     assert [seeds for _, seeds in asked] == [[0, 1, 2]]
     assert mended.equals(grown)
 
 
 def test_the_command_line_runs_it(tmp_path, capsys, monkeypatch):
-    def run_sine(out, seeds, base, **options):
-        asked.append((seeds, base, options["command"]))
+    def run_settings(out, seeds, base, engine):
+        asked.append([seeds, base])
+        return {base: seeds}
+
+    def write_sine_report(results, base, out, command):
+        assert results == {base: asked[-1][0]}
+        asked[-1].append(command)
         return out / "report.md"
 
     asked = []
-    monkeypatch.setattr(sine_suite, "run_sine", run_sine)
-    monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
+    monkeypatch.setattr(sine_suite, "run_settings", run_settings)
+    monkeypatch.setattr("imbax.reports.sine.report.write_sine_report", write_sine_report)
+    monkeypatch.setattr("imbax.cli.session.use_cpu_cores", lambda: None)
     out = tmp_path / "out"
     assert main(["run", "sine", "--seeds", "3", "--out", str(out)]) == 0
-    assert asked == [(3, Config(), f"imbax run sine --seeds 3 --out {out}")]
+    assert asked == [[3, Config(), f"imbax run sine --seeds 3 --out {out}"]]
+    assert f"report: {out / 'report.md'}" in capsys.readouterr().out
     assert main(["run", "sine", "--out", str(out)]) == 0
     assert asked[1][0] >= 100
     capsys.readouterr()

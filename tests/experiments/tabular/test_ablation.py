@@ -24,12 +24,12 @@ def test_the_suite_runs_all_readings_on_ten_sets():
 @pytest.mark.parametrize("name", READINGS)
 def test_a_reading_is_one_choice_away(name):
     default, reading = get("explicit_gradient"), get(name)
-    (hparams,) = reading.settings
+    (hparams,) = reading.tables.settings
     changed = [f for f in Hparams._fields if getattr(hparams, f) != getattr(Hparams(), f)]
-    assert len(changed) + len(reading.options) == 1
+    assert len(changed) + len(reading.tables.options) == 1
     # Traced choices share the compiled program; the others must at least build theirs.
-    assert (reading.build is default.build) == bool(changed)
-    assert reading.build(FACTS).start_admissible
+    assert (reading.tables.program is default.tables.program) == bool(changed)
+    assert reading.tables.program(FACTS).start_admissible
 
 
 def runs(**scores):

@@ -9,7 +9,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from imbax.catalogue import get, names
-from imbax.experiments.tabular import baselines as peers  # noqa: F401  registers them
+from imbax.experiments.tabular import baselines  # noqa: F401  registers them
 from imbax.metrics.ranking import average_precision, roc_auc
 
 X, Y = toys.table(240, 40)
@@ -26,7 +26,7 @@ def one_thread():
 
 @functools.cache
 def scores(name, seed=0):
-    return get(name).host(X, Y, X_TEST, seed)
+    return get(name).tables.host(X, Y, X_TEST, seed)
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -41,7 +41,7 @@ def test_it_ranks_and_repeats(name):
 
 @pytest.mark.parametrize("name", PEERS)
 def test_its_scores_are_what_it_says(name):
-    kind, given = get(name).scores, scores(name)
+    kind, given = get(name).tables.scores, scores(name)
     if kind == "probability":
         assert ((given >= 0) & (given <= 1)).all()
     elif kind == "logit" and "balanced" not in name:

@@ -1,6 +1,6 @@
 """One cell: settings chosen on validation, starts handed on, methods outside jax."""
 
-import dataclasses
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import toys
 
-from imbax.catalogue import Method, get
+from imbax.catalogue import Method, OnTables, get
 from imbax.data.preprocess import fit_min_max, scale
 from imbax.data.tabular import make_dataset
-from imbax.engine.vectorize import Vectorized
+from imbax.engine.vectorize import Engine, Vectorized
 from imbax.experiments.tabular import cells
-from imbax.experiments.tabular.cells import Engine, host_cell, train_cell
+from imbax.experiments.tabular.cells import host_cell, train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.training import Fit, Program
 from imbax.types import Resampled
@@ -47,8 +47,8 @@ def tilted(facts):
 
 
 def method(*tilts, **options):
-    settings = tuple(map(Hparams, tilts))
-    return Method("tilted", "Tilted", "custom", "all", build=tilted, settings=settings, **options)
+    tables = OnTables(tilted, settings=tuple(map(Hparams, tilts)))
+    return Method("tilted", "Tilted", "custom", "all", tables=replace(tables, **options))
 
 
 def test_every_run_is_trained_and_its_test_rows_scored(cut):
@@ -106,7 +106,7 @@ def test_a_piece_takes_the_state_of_the_one_before(monkeypatch):
 
     def watched(self, shared, runs):
         result = once(self, shared, runs)
-        taken.extend(leaf.is_deleted() for leaf in jax.tree.leaves(runs.get("progress", ())))
+        taken.extend(leaf.is_deleted() for leaf in jax.tree.leaves(runs.state))
         return result
 
     monkeypatch.setattr(Vectorized, "_run", watched)
@@ -138,13 +138,13 @@ def test_methods_and_data_of_one_shape_share_a_program(cut):
     assert train_cell(other, method(3.0), engine=ENGINE).compile_seconds == 0
 
 
-def test_products_of_training_are_in_the_precision_asked_for_and_scores_in_float32():
+def test_training_is_in_the_precision_asked_for_scores_are_not():
     results, dataset = {}, make_dataset(*toys.table(60, 20), name="toy")
     for precision in ("float32", "bfloat16"):
         cut = plan(dataset, [0], Protocol(2, epochs=2, precision=precision))
         results[precision] = train_cell(cut, get("ce"), engine=ENGINE)
-        programs = cells._programs(get("ce").build, cut.facts, 2, ENGINE)
-        for stage, some in ((programs.advance, precision == "bfloat16"), (programs.look, False)):
+        programs = cells._programs(get("ce").tables.program, cut.facts, 2, ENGINE)
+        for stage, some in ((programs.advance, precision == "bfloat16"), (programs.predict, False)):
             compiled = [each.as_text() for each in stage._compiled.values()]
             assert compiled and all(("bf16" in text) == some for text in compiled)
     exact, rounded = results["float32"], results["bfloat16"]
@@ -178,7 +178,7 @@ def test_samplers_share_the_training_and_say_where_they_failed(cut):
     one, other = (
         train_cell(
             cut,
-            dataclasses.replace(method(1.0), build=counted, resample=sampler(factor)),
+            method(1.0, program=counted, resample=sampler(factor)),
             engine=ENGINE,
         )
         for factor in (1.0, 2.0)
@@ -199,14 +199,14 @@ def test_what_a_memory_budget_compiles_again_is_compiling_too(cut, monkeypatch):
     np.testing.assert_array_equal(given.progress.state["tilt"], [5, 5, 5, 5])
 
 
-def test_a_method_outside_jax_sees_scaled_training_rows_and_no_test_labels(cut):
+def test_a_host_method_sees_scaled_rows_and_no_test_labels(cut):
     calls = []
 
     def host(x, y, x_test, random_state):
         calls.append((x, y, x_test, random_state))
         return x_test[:, 0] if len(calls) != 3 else np.full(len(x_test), np.nan)
 
-    result = host_cell(cut, Method("host", "Host", "peer", "training rows", host=host))
+    result = host_cell(cut, Method("host", "Host", "peer", "all", tables=OnTables(host=host)))
     assert [call[3] for call in calls] == [0, 0, 1, 1]
     for (x, y, x_test, _), split in zip(calls, cut.splits, strict=True):
         np.testing.assert_allclose(x.min(0), 0, atol=1e-6)

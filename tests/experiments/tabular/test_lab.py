@@ -1,5 +1,7 @@
 """What is computed, what is found stored, and what is computed again because it was lost."""
 
+import functools
+import io
 import pickle
 from typing import NamedTuple
 
@@ -8,19 +10,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import toys
+from rich.console import Console
 
 import imbax
-from imbax import methods
+from imbax import catalogue
 from imbax.catalogue import registry
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
-from imbax.experiments import lab as lab_module
 from imbax.experiments import store
-from imbax.experiments.lab import Lab
 from imbax.experiments.processes import Share
-from imbax.experiments.run import evaluate, run_suite, with_starts
+from imbax.experiments.run import run_cells, with_starts
+from imbax.experiments.tabular import lab as lab_module
+from imbax.experiments.tabular.lab import TabularLab
+from imbax.experiments.tabular.metrics import METRICS
 from imbax.experiments.tabular.plan import Protocol
+from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular.calibration import kinds_of_score
+from imbax.results.evaluate import evaluate
 from imbax.training import Fit, Program
 
 FIRST, SECOND, HOST = "toy_first", "toy_second", "toy_host"
@@ -53,9 +59,9 @@ def first_column(x, y, x_test, random_state):
 def toy_methods(monkeypatch):
     """Registered for one test; `second` starts from `first`."""
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
-    methods.register(FIRST, tilted, settings=(Hparams(),))
-    methods.register(SECOND, tilted, settings=(Hparams(10.0),), starts_from=FIRST)
-    methods.register(HOST, host=first_column)
+    catalogue.register(FIRST, tilted, settings=(Hparams(),))
+    catalogue.register(SECOND, tilted, settings=(Hparams(10.0),), starts_from=FIRST)
+    catalogue.register(HOST, host=first_column)
 
 
 @pytest.fixture
@@ -66,6 +72,7 @@ def computed(monkeypatch):
     def watch(name):
         function = getattr(lab_module, name)
 
+        @functools.wraps(function)  # a result's key is that of the code within
         def watched(cut, method, **options):
             calls.append((method.name, sorted(set(cut.seed.tolist()))))
             return function(cut, method, **options)
@@ -82,16 +89,21 @@ PROTOCOL = Protocol(folds=2, epochs=2)
 
 
 def run(lab, name, seeds):
-    lab.run(DATA, methods.get(name), seeds)
-    return lab.rows(DATA, methods.get(name), seeds)
+    cell = lab.cell(DATA, catalogue.get(name))
+    lab.run(cell, seeds)
+    return lab.rows(cell, seeds)
+
+
+def missing(lab, name, seeds):
+    return lab.missing(lab.cell(DATA, catalogue.get(name)), seeds)
 
 
 @pytest.fixture(params=["memory", "folder"])
 def make_lab(request, tmp_path):
     """A lab; in a folder every call gives a new one, as a new process would have it."""
     if request.param == "folder":
-        return lambda: Lab(PROTOCOL, out=tmp_path)
-    lab = Lab(PROTOCOL)
+        return lambda: TabularLab(PROTOCOL, out=tmp_path)
+    lab = TabularLab(PROTOCOL)
     return lambda: lab
 
 
@@ -113,6 +125,28 @@ def test_only_what_is_missing_is_computed(make_lab, computed):
     pd.testing.assert_frame_equal(more.query("seed < 2")[columns], first[columns])
 
 
+@pytest.mark.parametrize(("name", "rows"), [("ce", "train"), ("ce_refit", "train_valid")])
+def test_a_cell_is_made_once_and_stored_as_it_is(name, rows, tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(store, "write", lambda out, rows, about, schema: kept.append(about))
+    lab = TabularLab(PROTOCOL, out=tmp_path, suite="mine")
+    cell = lab.cell(DATA, catalogue.get(name))
+    assert (cell.dataset, cell.method, cell.suite) == (DATA, catalogue.get(name), "mine")
+    assert (cell.network, cell.members, cell.rows) == ("mlp", 1, rows)
+    assert (cell.name, cell.place) == (f"toy/{name}", ("toy", name, cell.key))
+    assert (
+        lab.cell(DATA, catalogue.get(name)).key
+        == cell.key
+        != lab.cell(DATA, catalogue.get("focal")).key
+    )
+    lab._keep(cell, 0, [], {"config": {}})
+    fields = ("suite", "network", "members", "rows", "key")
+    expected = {name: getattr(cell, name) for name in fields}
+    expected |= {"dataset": "toy", "method": name, "config": {}}
+    assert expected.items() <= kept[0].items()
+    assert kept[0]["metrics_key"] == lab._metrics_key() != cell.key
+
+
 def test_a_start_is_trained_once_and_shared(make_lab, computed):
     run(make_lab(), SECOND, [0])
     assert sorted(computed) == [(FIRST, [0]), (SECOND, [0])]
@@ -125,11 +159,11 @@ def test_a_start_is_trained_once_and_shared(make_lab, computed):
 
 def final_tilt(lab):
     """What training of the second method came to."""
-    lab.run(DATA, methods.get(SECOND), [0])
+    run(lab, SECOND, [0])
     if lab.out is None:
         (rows,) = (rows for rows in lab._rows.values() if rows[0]["method"] == SECOND)
         return rows[0]["train_curve"][-1] + 1
-    rows = store.read([lab.out], arrays=True, dataset="toy").query("method == @SECOND")
+    rows = store.read([lab.out], SCHEMA, arrays=True, dataset="toy").query("method == @SECOND")
     return rows["train_curve"].iloc[0][-1] + 1
 
 
@@ -152,30 +186,30 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_lost_or_damaged_state_is_computed_again(damage, tmp_path, computed):
-    run(Lab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
+    run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
     (path,) = (tmp_path / "states").rglob("*seed0.pickle")
     if damage == "absent":
         path.unlink()
     else:
         path.write_bytes(DAMAGE[damage])
     computed.clear()
-    assert final_tilt(Lab(PROTOCOL, out=tmp_path)) == 15
+    assert final_tilt(TabularLab(PROTOCOL, out=tmp_path)) == 15
     assert sorted(computed) == [(FIRST, [0]), (SECOND, [0])]
     computed.clear()
-    run(Lab(PROTOCOL, out=tmp_path), SECOND, [1])
+    run(TabularLab(PROTOCOL, out=tmp_path), SECOND, [1])
     assert computed == [(SECOND, [1])]
 
 
 def test_a_damaged_result_is_computed_again(tmp_path, computed):
-    run(Lab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
+    run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
     (path,) = (tmp_path / "runs").rglob("*seed1.parquet")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.warns(UserWarning, match="damaged"):
-        lab = Lab(PROTOCOL, out=tmp_path)
-        assert lab.missing(DATA, methods.get(FIRST), [0, 1]) == [1]
-        store.read([tmp_path])
+        lab = TabularLab(PROTOCOL, out=tmp_path)
+        assert missing(lab, FIRST, [0, 1]) == [1]
+        store.read([tmp_path], SCHEMA)
     computed.clear()
-    run(Lab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
+    run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
     assert computed == [(FIRST, [1])]
 
 
@@ -185,15 +219,127 @@ def test_a_damaged_result_is_computed_again(tmp_path, computed):
     ids=lambda change: next(iter(change)),
 )
 def test_other_settings_are_another_cell(change, tmp_path):
-    run(Lab(PROTOCOL, out=tmp_path), FIRST, [0])
-    other = Lab(Protocol(**({"folds": 2, "epochs": 2} | change)), out=tmp_path)
-    assert other.missing(DATA, methods.get(FIRST), [0]) == [0]
-    assert Lab(PROTOCOL, out=tmp_path).missing(DATA, methods.get(FIRST), [0]) == []
+    run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0])
+    other = TabularLab(Protocol(**({"folds": 2, "epochs": 2} | change)), out=tmp_path)
+    assert missing(other, FIRST, [0]) == [0]
+    assert missing(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0]) == []
+
+
+# Metrics that other code computed are computed again from stored labels and scores.
+
+Y_THREE = np.arange(90) % 3
+X_THREE = np.random.default_rng(0).normal(size=(90, 4)) + np.eye(3, 4)[Y_THREE]
+THREE = make_dataset(X_THREE, Y_THREE, name="three", several_classes=True)
+
+
+def probabilities(x, y, x_test, random_state):
+    """NaN for seed 1."""
+    if len(np.unique(y)) == 2:
+        share = x_test[:, 0] / x_test.max()
+    else:
+        share = x_test[:, :3] / x_test[:, :3].sum(1, keepdims=True)
+    return share if random_state != 1 else share * np.nan
+
+
+def everything(out):
+    """All that is stored, with its provenance."""
+    return store.read([out], SCHEMA, arrays=True), store.read_provenance([out])
+
+
+def spoil(lab, cell, seed):
+    """Store the rows of a seed as other code of metrics would have: wrongly."""
+    rows, about = store.load(lab.out, *cell.place, seed, SCHEMA)
+    wrong = dict.fromkeys(METRICS, 0.125)
+    store.write(lab.out, [row | wrong for row in rows], about | {"metrics_key": "0" * 16}, SCHEMA)
+
+
+def without_training(monkeypatch):
+    for name in ("train_cell", "host_cell"):
+
+        @functools.wraps(getattr(lab_module, name))
+        def never(*_, **__):
+            raise AssertionError("trained again")
+
+        monkeypatch.setattr(lab_module, name, never)
+
+
+@pytest.mark.parametrize("data", [DATA, THREE], ids=["two classes", "three classes"])
+def test_metrics_of_other_code_are_computed_without_training(data, tmp_path, monkeypatch):
+    catalogue.register(HOST, host=probabilities, scores="probability", several_classes=True)
+    lab = TabularLab(PROTOCOL, out=tmp_path)
+    cells = [lab.cell(data, catalogue.get(name)) for name in ("ce", HOST)]
+    for cell in cells:
+        lab.run(cell, range(2))
+    before, abouts = everything(tmp_path)
+    assert before["diverged"].sum() == 2
+    assert before.loc[~before["diverged"], "average_precision"].between(0.1, 1).all()
+    spoiled = [(cells[0], 0), (cells[0], 1), (cells[1], 1)]
+    for cell, seed in spoiled:
+        spoil(lab, cell, seed)
+    assert (everything(tmp_path)[0][list(METRICS)] == 0.125).all(axis=1).sum() == 6
+    assert [lab.outdated(cell, range(3)) for cell in cells] == [[0, 1], [1]]
+    at = written(tmp_path)
+
+    without_training(monkeypatch)
+    for cell in cells:
+        lab.run(cell, range(2))
+        assert lab.outdated(cell, range(2)) == []
+    after, abouts_after = everything(tmp_path)
+    pd.testing.assert_frame_equal(after, before, check_exact=True)
+    assert abouts_after == abouts
+    changed = {path for path, time in written(tmp_path).items() if time != at[path]}
+    assert changed == {store.file_path(tmp_path, *cell.place, seed) for cell, seed in spoiled}
+
+
+def written(out):
+    return {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.parquet")}
+
+
+def test_seeds_are_added_to_metrics_of_other_code(tmp_path, computed):
+    lab = TabularLab(PROTOCOL, out=tmp_path)
+    expected = run(lab, FIRST, range(3))
+    store.file_path(tmp_path, *lab.cell(DATA, catalogue.get(FIRST)).place, 2).unlink()
+    spoil(lab, lab.cell(DATA, catalogue.get(FIRST)), 0)
+    computed.clear()
+    again = run(TabularLab(PROTOCOL, out=tmp_path), FIRST, range(3))
+    assert computed == [(FIRST, [2])]
+    pd.testing.assert_frame_equal(again, expected, check_exact=True)
+
+
+def said(lab, names):
+    """What a run of these methods says of stored results."""
+    shown = io.StringIO()
+    methods = [catalogue.get(name) for name in names]
+    console = Console(file=shown, width=200)
+    run_cells(lab, [("toy", lambda: DATA)], methods, [0], required=True, console=console)
+    return [line.strip() for line in shown.getvalue().splitlines() if "computed again" in line]
+
+
+OTHER_CODE = "computed again, stored as results of other code or settings: {}; no file is deleted"
+OTHER_METRICS = (
+    "computed again, stored with metrics of other code; nothing is trained for them: {}; no file "
+    "is deleted"
+)
+
+
+def test_a_run_says_what_is_computed_again_and_why(tmp_path, computed):
+    other = TabularLab(Protocol(folds=2, epochs=1), out=tmp_path)
+    assert said(other, [FIRST, HOST]) == []  # nothing was there
+    lab = TabularLab(PROTOCOL, out=tmp_path)
+    files = {path: path.read_bytes() for path in written(tmp_path)}
+    assert said(lab, [FIRST, HOST]) == [OTHER_CODE.format(f"toy/{FIRST}, toy/{HOST}")]
+    assert {path: path.read_bytes() for path in files} == files
+    assert len(written(tmp_path)) == 4
+    spoil(lab, lab.cell(DATA, catalogue.get(HOST)), 0)
+    computed.clear()
+    assert said(lab, [FIRST, HOST]) == [OTHER_METRICS.format(f"toy/{HOST}")]
+    assert said(lab, [FIRST, HOST]) == []
+    assert computed == []
 
 
 def test_progress_rises_to_one():
     told = []
-    lab = Lab(Protocol(folds=2, epochs=20), on_progress=told.append)
+    lab = TabularLab(Protocol(folds=2, epochs=20), on_progress=told.append)
     run(lab, FIRST, [0])
     assert told == [0.5, 1.0]
 
@@ -251,8 +397,8 @@ def test_other_splits_are_another_cell(tmp_path):
 
 def test_a_result_says_what_its_scores_are(tmp_path):
     """Which is not known of a user's own method once it is not registered any more."""
-    methods.register(HOST, host=first_column, scores="probability")
-    run(Lab(PROTOCOL, out=tmp_path), HOST, [0])
+    catalogue.register(HOST, host=first_column, scores="probability")
+    run(TabularLab(PROTOCOL, out=tmp_path), HOST, [0])
     del registry._REGISTRY[HOST]
     assert kinds_of_score(store.read_provenance([tmp_path])) == {HOST: "probability"}
 
@@ -279,18 +425,13 @@ def test_data_sets_of_one_shape_come_one_after_the_other(tmp_path):
         x = np.random.default_rng(0).normal(size=(n, columns))
         return lambda: make_dataset(x, np.arange(n) % 4 == 0, name=name)
 
-    class Recorder:
-        out, ran = tmp_path, []
-        unit = Lab.unit
+    class Recorder(TabularLab):
+        def run(self, cell, seeds):
+            ran.append(cell.dataset.name)
 
-        def missing(self, *cell):
-            return True
-
-        def run(self, dataset, method, seeds):
-            self.ran.append(dataset.name)
-
-    run_suite(Recorder(), [(n, loader(n)) for n in sizes], [methods.get("ce")], [0], required=True)
-    assert Recorder.ran == ["b", "e", "d", "a", "c"]
+    ran, lab = [], Recorder(PROTOCOL, out=tmp_path)
+    run_cells(lab, [(n, loader(n)) for n in sizes], [catalogue.get("ce")], [0], required=True)
+    assert ran == ["b", "e", "d", "a", "c"]
 
 
 def test_process_0_computes_what_another_could_not(tmp_path, computed):
@@ -299,9 +440,9 @@ def test_process_0_computes_what_another_could_not(tmp_path, computed):
     folder.mkdir()
     list(Share(1, 2, folder).turns([f"toy/{FIRST}"]))
     (folder / "done-1").touch()
-    cells = [methods.get(name) for name in (HOST, FIRST, SECOND)]
+    cells = [catalogue.get(name) for name in (HOST, FIRST, SECOND)]
     share = Share(0, 2, folder)
-    lab = Lab(PROTOCOL, out=tmp_path / "out")
-    run_suite(lab, [("toy", lambda: DATA)], cells, [0], required=True, share=share)
+    lab = TabularLab(PROTOCOL, out=tmp_path / "out")
+    run_cells(lab, [("toy", lambda: DATA)], cells, [0], required=True, share=share)
     assert computed == [(HOST, [0]), (FIRST, [0]), (SECOND, [0])]
     assert (tmp_path / "out" / "manifest.json").exists()

@@ -3,15 +3,16 @@
 import dataclasses
 from functools import partial
 
+import jax
 import numpy as np
 import pytest
 import toys
 
 from imbax.data.tabular import make_dataset
-from imbax.experiments.tabular import padding as sizes
+from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.plan import Protocol, plan
 
-of_many, of_few = (partial(sizes.columns, n_rows=n) for n in (2817, 2816))
+of_many, of_few = (partial(padding.columns, n_rows=n) for n in (2817, 2816))
 
 
 @pytest.mark.parametrize(
@@ -19,8 +20,8 @@ of_many, of_few = (partial(sizes.columns, n_rows=n) for n in (2817, 2816))
     [
         (of_many, {1: 8, 8: 8, 9: 16, 17: 32, 33: 64, 64: 64, 65: 128, 300: 320, 617: 640}),
         (of_few, {1: 8, 8: 8, 9: 16, 17: 64, 33: 64, 64: 64, 65: 128}),
-        (sizes.rows, {1: 2816, 2816: 2816, 2817: 5632, 11183: 11264, 34780: 45056}),
-        (sizes.minority_rows, {1: 1024, 1024: 1024, 1025: 2048}),
+        (padding.rows, {1: 2816, 2816: 2816, 2817: 5632, 11183: 11264, 34780: 45056}),
+        (padding.minority_rows, {1: 1024, 1024: 1024, 1025: 2048}),
     ],
 )
 def test_sizes_are_the_next_of_a_few(rounded, pairs):
@@ -37,8 +38,8 @@ def test_data_sets_of_about_one_size_have_one_shape():
     assert one.facts == other.facts
     for a, b in zip(one.shared, other.shared, strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
-    for name, leaf in one.runs.items():
-        assert (other.runs[name].shape, other.runs[name].dtype) == (leaf.shape, leaf.dtype)
+    of = lambda runs: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), runs)
+    assert of(one.runs) == of(other.runs)
 
 
 def test_withheld_rows_have_a_place_too():
@@ -55,4 +56,4 @@ def test_what_is_added_holds_nothing():
     np.testing.assert_array_equal(x[:110, :4], cut.x)
     np.testing.assert_array_equal(y[:110], cut.dataset.y)
     assert not (x[110:].any() or x[:, 4:].any() or y[110:].any())
-    assert not (cut.runs["factor"][:, 4:].any() or cut.runs["shift"][:, 4:].any())
+    assert not (cut.runs.factor[:, 4:].any() or cut.runs.shift[:, 4:].any())

@@ -7,6 +7,7 @@ from scipy.special import expit
 from sklearn.metrics import brier_score_loss
 
 from imbax.experiments import store
+from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular import tables
 from imbax.reports.tabular.calibration import (
     by_method,
@@ -23,7 +24,7 @@ def one(method, **facts):
     return {"method": method, "method_facts": {"neural": False, "kind": "peer", **facts}}
 
 
-def test_older_results_have_the_scores_of_the_method_of_that_name():
+def test_older_results_have_the_scores_of_that_method():
     stored = [
         one("mine", scores="probability"),
         one("balanced_random_forest"),
@@ -59,12 +60,12 @@ def runs(make_results, tmp_path_factory):
     )
     kinds = kinds_of_score(store.read_provenance([folder]))
     assert kinds == KINDS
-    return folder, with_calibration(store.read([folder]), [folder], kinds)
+    return folder, with_calibration(store.read([folder], SCHEMA), [folder], kinds)
 
 
 def test_runs_get_the_metrics_of_their_own_test_rows(runs):
     folder, table = runs
-    before = store.read([folder], arrays=True)
+    before = store.read([folder], SCHEMA, arrays=True)
     pd.testing.assert_series_equal(table["average_precision"], before["average_precision"])
     for i, row in before.iterrows():
         if row["method"] == "random_forest" or row["diverged"]:

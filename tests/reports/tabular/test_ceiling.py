@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from imbax.experiments.store import METRICS
+from imbax.experiments.tabular.metrics import METRICS
 from imbax.reports.tabular.ceiling import beside_the_ceiling, gaps
 
 

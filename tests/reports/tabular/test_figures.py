@@ -6,6 +6,7 @@ import pytest
 from matplotlib.image import imread
 
 from imbax.experiments import store
+from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
 from imbax.reports import drawing
 from imbax.reports.tabular import figures
 from imbax.reports.tabular.calibration import kinds_of_score, probabilities
@@ -13,7 +14,7 @@ from imbax.reports.tabular.calibration import kinds_of_score, probabilities
 
 @pytest.fixture(scope="module")
 def rows(results) -> pd.DataFrame:
-    rows = store.read([results], arrays=True, dataset="oil")
+    rows = store.read([results], SCHEMA, arrays=True, dataset="oil")
     kinds = kinds_of_score(store.read_provenance([results]))
     return rows.assign(probability=probabilities(rows, kinds))
 
@@ -25,7 +26,7 @@ def is_drawn(path) -> bool:
 
 
 def test_each_figure_of_a_dataset_is_drawn(rows, tmp_path):
-    plane = store.unpack_plane(rows["plane"].dropna().iloc[0])
+    plane = unpack_plane(rows["plane"].dropna().iloc[0])
     assert is_drawn(figures.precision_recall(rows, tmp_path / "new" / "pr.png"))
     assert is_drawn(figures.reliability_diagram(rows, tmp_path / "reliability.png"))
     assert is_drawn(figures.training_curves(rows, tmp_path / "curves.png"))
@@ -49,7 +50,7 @@ def test_the_same_runs_give_the_same_bytes(rows, tmp_path):
 
 
 def test_points_without_a_boundary_are_drawn(rows, tmp_path):
-    plane = store.unpack_plane(rows["plane"].dropna().iloc[0])
+    plane = unpack_plane(rows["plane"].dropna().iloc[0])
     plane["probability"] = np.full_like(plane["probability"], 0.1)
     assert is_drawn(figures.synthetic_points(plane, tmp_path / "points.png", "oil"))
 
@@ -65,7 +66,7 @@ def test_nothing_to_draw_writes_nothing(rows, tmp_path):
 
 
 def test_differences_are_drawn_and_need_the_control(results, tmp_path):
-    runs = store.read([results])
+    runs = store.read([results], SCHEMA)
     assert is_drawn(figures.score_differences(runs, tmp_path / "differences.png"))
     without = runs[runs["method"] != "explicit_gradient"]
     assert figures.score_differences(without, tmp_path / "none.png") is None
@@ -86,13 +87,13 @@ def test_curves_of_runs_that_diverged_or_stopped_early_are_drawn(rows, tmp_path)
     assert figures.training_curves(rows, tmp_path / "none.png") is None
 
 
-def test_precision_is_that_at_the_highest_threshold_which_reaches_the_recall():
+def test_precision_is_at_the_highest_threshold_with_the_recall():
     y, score = np.array([1, 0, 1, 0, 1, 0]), np.array([6, 5, 4, 3, 2, 1.0])
     got = figures._precision_at(np.array([0.2, 1 / 3, 0.5, 2 / 3, 0.9, 1.0]), y, score)
     np.testing.assert_allclose(got, [1, 1, 2 / 3, 2 / 3, 3 / 5, 3 / 5])
 
 
-def test_a_method_looks_the_same_whatever_its_company_in_the_figure():
+def test_a_method_looks_the_same_in_any_company():
     everyone = ["ce", "explicit_gradient", *(f"method_{i}" for i in range(15))]
     styles = drawing.styles_of(everyone)
     assert list(styles)[:2] == ["explicit_gradient", "ce"]
@@ -101,7 +102,7 @@ def test_a_method_looks_the_same_whatever_its_company_in_the_figure():
     assert drawing.styles_of(["ce"])["ce"] == styles["ce"]
 
 
-def test_a_legend_holds_twelve_and_never_drops_the_papers_methods():
+def test_a_legend_holds_twelve_and_keeps_the_papers_methods():
     names = ["explicit_gradient", "ce", *(f"method_{i}" for i in range(20))]
     rows = pd.DataFrame({"method": names, "average_precision": np.arange(22) / 22})
     shown = figures._shown(rows)

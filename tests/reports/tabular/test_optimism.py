@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbax.reports.tabular import optimism as selection
+from imbax.reports.tabular import optimism
 from imbax.reports.tabular.report import write_report
 
 
@@ -21,7 +21,7 @@ def runs() -> pd.DataFrame:
 
 
 def test_inflation_is_the_mean_over_datasets_of_runs_with_both(runs):
-    table = selection.inflation(runs)
+    table = optimism.inflation(runs)
     assert list(table.index) == ["explicit_gradient", "ce"]
     own, ce = table.loc["explicit_gradient"], table.loc["ce"]
     assert (own["datasets"], own["higher"], ce["higher"]) == (2, 2, 1)
@@ -34,18 +34,18 @@ def test_inflation_is_the_mean_over_datasets_of_runs_with_both(runs):
 
 def test_the_section_says_how_the_claim_would_change(runs, tmp_path):
     (tmp_path / "tables").mkdir()
-    text = selection.optimistic_page(runs, tmp_path)
+    text = optimism.optimistic_page(runs, tmp_path)
     assert "by test scores 0 wins, 0 ties, 2 losses, median difference -0.075" in text
     assert "by validation scores 2 wins, 0 ties, 0 losses, median difference +0.175" in text
     assert "| explicit_gradient | 2 | 0.375 | 0.625 | +0.250 | 0.071 | 2 | 2.000 | 1.000 |" in text
     assert "Without a validation score: forest." in text
     stored = pd.read_csv(tmp_path / "tables" / "selection.csv", index_col="method")
-    pd.testing.assert_frame_equal(stored, selection.inflation(runs))
+    pd.testing.assert_frame_equal(stored, optimism.inflation(runs))
 
 
 def test_without_validation_scores_there_is_nothing_to_show(runs, tmp_path):
     forest = runs[runs["method"] == "forest"]
-    assert "No method here has a validation score" in selection.optimistic_page(forest, tmp_path)
+    assert "No method here has a validation score" in optimism.optimistic_page(forest, tmp_path)
 
 
 def test_the_report_is_silent_unless_asked(make_results, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from imbax.errors import InputError
 from imbax.experiments import store
-from imbax.reports.tabular import conclusions as findings
+from imbax.reports.tabular import conclusions
 from imbax.reports.tabular.report import write_report
 
 
@@ -135,20 +135,20 @@ def made_up_scores(gain: float):
     [(0.05, "significantly better", "8 wins"), (-0.05, "significantly worse", "0 wins")],
 )
 def test_a_clear_result_is_said_clearly(gain, verdict, count):
-    text = findings.findings(made_up_scores(gain))
+    text = conclusions.findings(made_up_scores(gain))
     assert f"{verdict} against `explicit_gradient_frozen`, `ce`" in text
     assert count in text and "p = 0.0078, 0.016 after Holm's correction" in text
     assert "differ by more than chance" in text
 
 
 def test_a_clear_result_is_also_likely():
-    text = findings.findings(made_up_scores(0.05))
+    text = conclusions.findings(made_up_scores(0.05))
     assert "95% interval +0.0" in text and "rank-biserial effect +1.00" in text
     assert "better with probability 1.00, equal within ±0.01 0.00, worse 0.00" in text
 
 
 def test_equal_methods_are_not_called_different():
-    text = findings.findings(made_up_scores(0.0))
+    text = conclusions.findings(made_up_scores(0.0))
     assert "0 wins, 8 ties, 0 losses" in text
     assert "no significant difference shown against `ce`" in text and "nan" not in text
 

@@ -9,12 +9,14 @@ import pytest
 from imbax.data.score_files import read_scores
 from imbax.data.tabular import imblearn27_facts
 from imbax.experiments import store
+from imbax.experiments.tabular.metrics import METRICS
+from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular import tables
 
 
 @pytest.fixture(scope="module")
 def runs(results) -> pd.DataFrame:
-    return store.read([results])
+    return store.read([results], SCHEMA)
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_summary_csv_agrees_with_the_runs(folder, runs):
     assert summary.loc["oil", "ce"][["n", "diverged"]].tolist() == [2, 2]
 
 
-def test_the_table_to_read_shows_spread_divergence_paper_and_ranks(runs):
+def test_the_summary_shows_spread_divergence_paper_and_ranks(runs):
     table = tables.summary_table(runs)
     assert list(table.columns) == [
         *("explicit_gradient", "explicit_gradient (paper)", "explicit_gradient_frozen"),
@@ -130,7 +132,7 @@ def test_further_from_the_paper_than_its_spread():
     rows = [("ecoli", 0.95), ("isolet", 0.93), ("scene", 0.25), ("abalone", 0.39), ("mine", 0.1)]
     runs = pd.DataFrame(
         [
-            dict.fromkeys(store.METRICS, score)
+            dict.fromkeys(METRICS, score)
             | {"dataset": dataset, "method": "ce", "fold": fold, "seed": 0, "diverged": False}
             for dataset, score in rows
             for fold in range(2)

@@ -10,16 +10,18 @@ from imblearn.metrics import sensitivity_specificity_support
 from imbax.catalogue import get, names
 from imbax.data.splits import stratified_splits
 from imbax.data.tabular import make_dataset
+from imbax.engine.vectorize import Engine
 from imbax.experiments import store
-from imbax.experiments.lab import Lab
-from imbax.experiments.tabular import baselines as peers  # noqa: F401  registers peers
-from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.experiments.tabular import baselines  # noqa: F401  registers peers
+from imbax.experiments.tabular.cells import train_cell
+from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular.report import write_report
 
 COUNTS = {"b": 60, "a": 130, "c": 25}
 ENGINE = Engine(devices=(jax.devices()[0],))
-SEVERAL = [name for name in names() if get(name).several_classes]
+SEVERAL = [name for name in names() if get(name).tables.several_classes]
 SHOWN = ("ce", "explicit_gradient", "smote", "logistic_regression")
 
 
@@ -48,7 +50,7 @@ def test_shapes_hold_every_row(counts):
         assert (cut.facts.classes, cut.facts.features) == (3, 8)
         for r, split in enumerate(cut.splits):
             for part, rows in zip(split._fields, split, strict=True):
-                assert (cut.runs[f"{part}_w"][r] > 0).sum() == len(rows)
+                assert (getattr(cut.runs, part).w[r] > 0).sum() == len(rows)
             of_class = np.bincount(data.y[split.train])
             few = of_class.sum() - of_class.max()
             assert few <= cut.facts.max_minority
@@ -58,14 +60,16 @@ def test_shapes_hold_every_row(counts):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    made = Lab(Protocol(folds=2, epochs=20), ENGINE, tmp_path_factory.mktemp("several"))
+    made = TabularLab(Protocol(folds=2, epochs=20), ENGINE, tmp_path_factory.mktemp("several"))
     for name in SHOWN:
-        made.run(DATA, get(name), [0])
+        made.run(made.cell(DATA, get(name)), [0])
     return made
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", [n for n in SEVERAL if get(n).build and not get(n).starts_from])
+@pytest.mark.parametrize(
+    "name", [n for n in SEVERAL if get(n).is_neural and not get(n).tables.starts_from]
+)
 def test_methods_rank_and_find_the_classes(name):
     cut = plan(DATA, [0], Protocol(folds=2, epochs=40))
     cut = cut._replace(facts=cut.facts._replace(epochs=4)) if name == "gamo" else cut
@@ -76,7 +80,7 @@ def test_methods_rank_and_find_the_classes(name):
 
 
 def test_metrics_are_those_of_scikit_learn_and_imbalanced_learn(lab):
-    rows = store.read([lab.out], arrays=True)
+    rows = store.read([lab.out], SCHEMA, arrays=True)
     assert set(rows["method"]) == set(SHOWN)
     for _, row in rows.iterrows():
         y, scores = row["test_y"], row["test_score"].reshape(-1, 3).astype(float)
@@ -108,14 +112,14 @@ def test_the_report_is_of_several_classes(lab):
     assert "## Moving points" in text
     assert "## Probabilities" not in text and "precision and recall on clouds" not in text
     table = pd.read_csv(lab.out / "tables" / "balanced_accuracy.csv", index_col="dataset")
-    rows = store.read([lab.out])
+    rows = store.read([lab.out], SCHEMA)
     for method, mean in rows.groupby("method")["balanced_accuracy"].mean().items():
         assert table.loc["clouds", method] == pytest.approx(mean)
 
 
 def test_peers_score_every_class():
     for name in SEVERAL:
-        if host := get(name).host:
+        if host := get(name).tables.host:
             few = np.concatenate([np.flatnonzero(DATA.y == c)[:20] for c in range(3)])
             scores = host(DATA.x[few], DATA.y[few], DATA.x, 0)
             assert scores.shape == (215, 3)
