@@ -13,11 +13,15 @@ __all__ = ["bench"]
 def bench(options: Namespace, command: str) -> Path:
     """Measure what is missing in `options.out`, print the table of all that is there, and draw it.
 
-    Returns:
-      Where the figure is.
+    Returns
+    -------
+    Path
+        Where the figure is.
 
-    Raises:
-      InputError: as `cases` and `measure` do; PyTorch is asked for and not installed.
+    Raises
+    ------
+    InputError
+        As `cases` and `measure` do; PyTorch is asked for and not installed.
     """
     wanted = cases(options.kernels, options.runs, options.batch, small=options.small)
     found = measure(

@@ -61,8 +61,10 @@ def cases(
 
     `small` means the smallest rows, columns and networks, which show nothing but that all works.
 
-    Raises:
-      InputError: an unknown kernel, or a number below 1.
+    Raises
+    ------
+    InputError
+        An unknown kernel, or a number below 1.
     """
     for flag, numbers in (("runs", runs), ("batch", batches)):
         if numbers and min(numbers) < 1:
@@ -91,23 +93,36 @@ def measure(
 ) -> dict[str, Any]:
     """Time each case and write what was found to `path` (JSON), as it is found.
 
-    Args:
-      cases: kernels and sizes.
-      path: JSON; what it holds of this machine and commit is not measured again, but what failed
-        is tried again.
-      rounds: times that everything is timed, >= 1.
-      strategies: of `Vectorized`, each a contender.
-      peers: contenders of another library, checked to do the same before they are timed.
-      small: references too are small.
-      command: recorded with the figures.
-      say: told of each case and of what does not work.
+    Parameters
+    ----------
+    cases
+        Kernels and sizes.
+    path
+        JSON; what it holds of this machine and commit is not measured again, but what failed is
+        tried again.
+    rounds
+        Times that everything is timed, >= 1.
+    strategies
+        Of `Vectorized`, each a contender.
+    peers
+        Contenders of another library, checked to do the same before they are timed.
+    small
+        References too are small.
+    command
+        Recorded with the figures.
+    say
+        Told of each case and of what does not work.
 
-    Returns:
-      What the file holds: `environment`, `commands`, `relative_difference` of peers, and
-      `measurements`, a record per contender and size with the seconds of every round.
+    Returns
+    -------
+    dict[str, Any]
+        What the file holds: `environment`, `commands`, `relative_difference` of peers, and
+        `measurements`, a record per contender and size with the seconds of every round.
 
-    Raises:
-      InputError: rounds below 1; the file holds figures of another machine, version or commit.
+    Raises
+    ------
+    InputError
+        Rounds below 1; the file holds figures of another machine, version or commit.
     """
     if rounds < 1:
         raise InputError(f"--rounds {rounds}, expected at least 1")

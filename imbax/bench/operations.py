@@ -26,9 +26,12 @@ __all__ = ["gradient", "layers_of", "mixed", "products_in"]
 def gradient(layers: Sequence[int], *, of_input: bool = False) -> int:
     """Multiply-adds of a row for the gradient of a loss by the weights, and perhaps by the input.
 
-    Args:
-      layers: multiply-adds of each layer, the first one first.
-      of_input: the row itself is differentiated too.
+    Parameters
+    ----------
+    layers
+        Multiply-adds of each layer, the first one first.
+    of_input
+        The row itself is differentiated too.
     """
     return 3 * sum(layers) - (0 if of_input else layers[0])
 

@@ -80,8 +80,10 @@ def check(names: Sequence[str], *, compile: bool = True) -> dict[str, float | st
     On tables: how far parameters and points moved in five steps from the same start. On images:
     the operations that PyTorch counts in a step.
 
-    Raises:
-      RuntimeError: one is larger than `TOLERANCE`.
+    Raises
+    ------
+    RuntimeError
+        One is larger than `TOLERANCE`.
     """
     found = {}
     for name in names:

@@ -26,8 +26,10 @@ def frame(found: Mapping[str, Any]) -> pd.DataFrame:
     `roofline`, the time that these operations and this traffic need at the machine's own rates,
     whichever is longer, by `best`; `times_imbax`, `best` by that of imbax's best setting.
 
-    Raises:
-      InputError: nothing could be timed.
+    Raises
+    ------
+    InputError
+        Nothing could be timed.
     """
     rows = pd.DataFrame([r for r in found["measurements"] if "failed" not in r])
     if rows.empty:

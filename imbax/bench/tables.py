@@ -51,12 +51,18 @@ def training(
 
     Runs differ in their key and in the parameters that they start from.
 
-    Args:
-      name: "explicit_gradient" or "supervised".
-      size: of the training.
-      strategy: of `Vectorized`.
-      problem: default random rows.
-      **hparams: of the method, in place of its defaults.
+    Parameters
+    ----------
+    name
+        "explicit_gradient" or "supervised".
+    size
+        Of the training.
+    strategy
+        Of `Vectorized`.
+    problem
+        Default random rows.
+    **hparams
+        Of the method, in place of its defaults.
     """
     network, batch = mlp(size.features), size.batch
     if name == "supervised":

@@ -59,13 +59,19 @@ def join_processes(
     What is not given is taken from `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and
     `JAX_PROCESS_ID`, or from SLURM, MPI, Kubernetes or TPU metadata, where jax finds them.
 
-    Args:
-      coordinator: HOST:PORT at which process 0 can be reached.
-      processes: how many there are.
-      process: the number of this one, from 0.
+    Parameters
+    ----------
+    coordinator
+        HOST:PORT at which process 0 can be reached.
+    processes
+        How many there are.
+    process
+        The number of this one, from 0.
 
-    Raises:
-      InputError: something is missing or wrong, or the others did not come.
+    Raises
+    ------
+    InputError
+        Something is missing or wrong, or the others did not come.
     """
     # A process that is told to end ends: finished cells are kept.
     jax.config.update("jax_enable_preemption_service", False)

@@ -249,14 +249,21 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _run(self, programs, members, runs, lower="learning_rate_init"):
         """Train to the end, or until no member has got better for `n_iter_no_change` epochs.
 
-        Args:
-          programs: the training.
-          members: whose rows.
-          runs: with numbers, and parameters to start from.
-          lower: what to lower where training does not stay finite.
+        Parameters
+        ----------
+        programs
+            The training.
+        members
+            Whose rows.
+        runs
+            With numbers, and parameters to start from.
+        lower
+            What to lower where training does not stay finite.
 
-        Returns:
-          `Progress` `[R, ...]`, and `Curves` `[R, epochs]`.
+        Returns
+        -------
+        result
+            `Progress` `[R, ...]`, and `Curves` `[R, epochs]`.
         """
         shared = programs.advance.replicate(members.shared)
         programs.lower(shared, runs)  # all its pieces compile at once

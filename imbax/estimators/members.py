@@ -47,12 +47,18 @@ def cut_members(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Training and validation rows of each member, stratified by `labels [n]`.
 
-    Args:
-      labels: internal classes.
-      n_estimators: number of members.
-      fold_ensemble: give each member one of `n_estimators` folds (at least 2) to validate on.
-      validation_fraction: share of rows that each member validates on; None: none.
-      seed: of the splits.
+    Parameters
+    ----------
+    labels
+        Internal classes.
+    n_estimators
+        Number of members.
+    fold_ensemble
+        Give each member one of `n_estimators` folds (at least 2) to validate on.
+    validation_fraction
+        Share of rows that each member validates on; None: none.
+    seed
+        Of the splits.
     """
     rows = np.arange(len(labels))
     if fold_ensemble:
@@ -77,13 +83,20 @@ def resample_members(
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """All rows, then what the sampler makes of each member's; and which rows are whose.
 
-    Args:
-      X: `[n, d]`.
-      labels: `[n]`: indices into `classes`.
-      classes: `[K]`: the user's labels.
-      trains: training rows of each member.
-      sampler: on imbalanced-learn's contract; cloned for each member.
-      seed: member r gets `seed + r`.
+    Parameters
+    ----------
+    X
+        `[n, d]`.
+    labels
+        `[n]`: indices into `classes`.
+    classes
+        `[K]`: the user's labels.
+    trains
+        Training rows of each member.
+    sampler
+        On imbalanced-learn's contract; cloned for each member.
+    seed
+        Member r gets `seed + r`.
     """
     rows, numbers, whose, first = [X], [labels], [], len(X)
     for r, train in enumerate(trains):
@@ -110,12 +123,18 @@ def weights_of(
 ) -> list[np.ndarray]:
     """Weights of a member's training and validation rows, of mean 1 in each part.
 
-    Args:
-      labels: `[n]`: indices into `classes`.
-      w: `[n]`: the user's weights.
-      parts: the member's training and validation rows.
-      classes: `[K]`: the user's labels.
-      class_weight: as scikit-learn takes it; "balanced" goes by the training rows.
+    Parameters
+    ----------
+    labels
+        `[n]`: indices into `classes`.
+    w
+        `[n]`: the user's weights.
+    parts
+        The member's training and validation rows.
+    classes
+        `[K]`: the user's labels.
+    class_weight
+        As scikit-learn takes it; "balanced" goes by the training rows.
     """
     y = classes[labels[parts[0]]]
     of_class = compute_class_weight(class_weight, classes=classes, y=y)

@@ -229,8 +229,10 @@ class Mesa:
     def fit(self, x, y, x_valid, y_valid) -> "Mesa":
         """Train on `x [n, d]`, `y [n]` in {0, 1}, guided by validation rows.
 
-        Raises:
-          InputError: a number out of its range, labels other than 0 and 1, or a part of one class.
+        Raises
+        ------
+        InputError
+            A number out of its range, labels other than 0 and 1, or a part of one class.
         """
         self._check(y, y_valid)
         game = _Game(self, *map(np.asarray, (x, y, x_valid, y_valid)))

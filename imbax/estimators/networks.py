@@ -39,8 +39,10 @@ def network_of(
 ) -> Network:
     """What `as_network` makes of `given`, or of None an MLP with the other options.
 
-    Raises:
-      InputError: as `as_network`; or `given` cannot be compared with others.
+    Raises
+    ------
+    InputError
+        As `as_network`; or `given` cannot be compared with others.
     """
     parts = given
     if isinstance(given, partial):

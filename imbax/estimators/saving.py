@@ -15,8 +15,10 @@ __all__ = ["read", "write"]
 def write(path: Path | str, kind: str, about: Any, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays by name and, under the name of the estimator's kind, what JSON can hold.
 
-    Raises:
-      InputError: `about` holds something else.
+    Raises
+    ------
+    InputError
+        `about` holds something else.
     """
     from safetensors.numpy import save_file
 
@@ -31,8 +33,10 @@ def write(path: Path | str, kind: str, about: Any, arrays: Mapping[str, np.ndarr
 def read(path: Path | str, kind: str) -> tuple[Any, dict[str, np.ndarray]]:
     """What `write` wrote: `(about, arrays)`; tuples have become lists.
 
-    Raises:
-      InputError: the file was not written by an estimator of that kind.
+    Raises
+    ------
+    InputError
+        The file was not written by an estimator of that kind.
     """
     from safetensors import safe_open
 

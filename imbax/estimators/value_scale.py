@@ -39,8 +39,10 @@ class Scale:
     def inside(self, X: np.ndarray) -> np.ndarray:
         """`[n, *given]` in the user's range as float32 rows `[n, d]` in [-1, 1].
 
-        Raises:
-          InputError: images of another shape, or values outside the range.
+        Raises
+        ------
+        InputError
+            Images of another shape, or values outside the range.
         """
         X = np.asarray(X)
         if X.shape[1:] != self.given:
@@ -56,10 +58,14 @@ class Scale:
     def outside(self, x: np.ndarray, *, clip: bool = True, fixed: bool = False) -> np.ndarray:
         """Rows `[n, d]` in [-1, 1] as `[n, *given]` in the user's range and dtype.
 
-        Args:
-          x: the rows.
-          clip: keep to the range; without, whole numbers still keep to that of their dtype.
-          fixed: give columns that did not vary their value, whatever x has there.
+        Parameters
+        ----------
+        x
+            The rows.
+        clip
+            Keep to the range; without, whole numbers still keep to that of their dtype.
+        fixed
+            Give columns that did not vary their value, whatever x has there.
         """
         flat, whole = np.asarray(x).reshape(len(x), math.prod(self.given)), self.dtype.kind in "iub"
 
@@ -77,14 +83,20 @@ class Scale:
 def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:
     """The scale of `X`, `[n, h, w]`, `[n, h, w, c]` or flat `[n, d]`.
 
-    Args:
-      X: numbers.
-      image_shape: `(h, w)` or `(h, w, c)` of flat rows; None: they are no images.
-      value_range: least and greatest value there can be. None: those of the dtype for uint8, else
-        those in X, column by column where rows are no images.
+    Parameters
+    ----------
+    X
+        Numbers.
+    image_shape
+        `(h, w)` or `(h, w, c)` of flat rows; None: they are no images.
+    value_range
+        Least and greatest value there can be. None: those of the dtype for uint8, else those in X,
+        column by column where rows are no images.
 
-    Raises:
-      InputError: shapes that do not fit, channels first, sides below 4, values out of range.
+    Raises
+    ------
+    InputError
+        Shapes that do not fit, channels first, sides below 4, values out of range.
     """
     X = np.asarray(X)
     given = X.shape[1:]

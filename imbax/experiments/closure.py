@@ -24,9 +24,12 @@ __all__ = ["code_of", "definitions_of", "described"]
 def code_of(*values: Any, versions: bool = False) -> str:
     """64 hex digits of the code of functions, or of any values that hold some.
 
-    Args:
-      *values: functions, classes, partials, records, containers.
-      versions: count the versions of the installed packages that functions import inside, too.
+    Parameters
+    ----------
+    *values
+        Functions, classes, partials, records, containers.
+    versions
+        Count the versions of the installed packages that functions import inside, too.
     """
     definitions, foreign = definitions_of(*values, versions=versions)
     parts = [sorted(definitions.items()), sorted(foreign), described(values)]

@@ -72,8 +72,10 @@ class Share:
 def join(folder: Path) -> Share:
     """Begin to share work through a folder; returns once all processes have called it.
 
-    Raises:
-      InputError: some process does not see what process 0 made in the folder; all of them raise.
+    Raises
+    ------
+    InputError
+        Some process does not see what process 0 made in the folder; all of them raise.
     """
     # An earlier run may have left such a folder where this process looks, but not this file.
     name = np.uint32(secrets.randbits(32))

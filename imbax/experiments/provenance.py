@@ -28,10 +28,14 @@ _ROOT = Path(imbax.__file__).resolve().parent
 def key_of(content: Mapping[str, Any], *code: Any, versions: bool = False) -> str:
     """16 hex digits of a configuration and of code.
 
-    Args:
-      content: what was chosen, by name: numbers, text, records, functions, arrays.
-      *code: functions, or what holds some, that produced the result.
-      versions: see `closure.code_of`.
+    Parameters
+    ----------
+    content
+        What was chosen, by name: numbers, text, records, functions, arrays.
+    *code
+        Functions, or what holds some, that produced the result.
+    versions
+        See `closure.code_of`.
     """
     parts = [described(content), code_of(*code, versions=versions)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

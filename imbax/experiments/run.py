@@ -66,19 +66,30 @@ def run_cells(
 ) -> Outcome:
     """Compute every missing cell of a suite; an error in one does not stop the others.
 
-    Args:
-      lab: with an output folder.
-      datasets: names and their loaders, in order.
-      methods: each after the one it starts from.
-      seeds: the seeds wanted.
-      required: whether a data set that cannot be had is a failure (the user named it) or skipped.
-      share: which process this is, of several that run the same suite into the same folder.
-      command: the command line, to be kept beside the results.
-      console: where to show progress.
+    Parameters
+    ----------
+    lab
+        With an output folder.
+    datasets
+        Names and their loaders, in order.
+    methods
+        Each after the one it starts from.
+    seeds
+        The seeds wanted.
+    required
+        Whether a data set that cannot be had is a failure (the user named it) or skipped.
+    share
+        Which process this is, of several that run the same suite into the same folder.
+    command
+        The command line, to be kept beside the results.
+    console
+        Where to show progress.
 
-    Returns:
-      What was skipped and what failed, here or, in process 0, anywhere; that process also keeps
-      it in `manifest.json` of the output folder.
+    Returns
+    -------
+    Outcome
+        What was skipped and what failed, here or, in process 0, anywhere; that process also keeps
+        it in `manifest.json` of the output folder.
     """
     console = console or Console()
     outcome = Outcome()

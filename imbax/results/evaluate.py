@@ -38,28 +38,48 @@ def evaluate(
 ) -> pd.DataFrame:
     """Run methods on your own arrays, over folds and seeds, each method's runs as one program.
 
-    Args:
-      x: features `[n, d]`, an array or a data frame of numbers.
-      y: labels `[n]` of any type, two classes unless `minority` is named.
-      methods: registered names, your own included (`imbax.register`).
-      seeds: how many, or which; each seed has its own splits and random numbers.
-      folds: stratified folds per seed over the rows that are not validation.
-      epochs: epochs of each training; Explicit Gradient adds as many to those of `ce`.
-      n_synth: synthetic rows, "double" the minority or "balance" the classes.
-      splits: your own (train, valid, test) index arrays, in place of the folds.
-      minority: the minority's label; default the rarer.
-      groups: `[n]`; no group is cut by a split.
-      name: the data set's name in the table.
-      out: a folder to store results in and resume from; the report is not written.
-      strategy: "auto", "map", "vmap" or "rows", see `Vectorized`.
-      precision: of matrix products in training, "float32" or "bfloat16"; scores are in float32.
-      memory: budget in GiB; default, and at most, what the devices have.
+    Parameters
+    ----------
+    x
+        Features `[n, d]`, an array or a data frame of numbers.
+    y
+        Labels `[n]` of any type, two classes unless `minority` is named.
+    methods
+        Registered names, your own included (`imbax.register`).
+    seeds
+        How many, or which; each seed has its own splits and random numbers.
+    folds
+        Stratified folds per seed over the rows that are not validation.
+    epochs
+        Epochs of each training; Explicit Gradient adds as many to those of `ce`.
+    n_synth
+        Synthetic rows, "double" the minority or "balance" the classes.
+    splits
+        Your own (train, valid, test) index arrays, in place of the folds.
+    minority
+        The minority's label; default the rarer.
+    groups
+        `[n]`; no group is cut by a split.
+    name
+        The data set's name in the table.
+    out
+        A folder to store results in and resume from; the report is not written.
+    strategy
+        "auto", "map", "vmap" or "rows", see `Vectorized`.
+    precision
+        Of matrix products in training, "float32" or "bfloat16"; scores are in float32.
+    memory
+        Budget in GiB; default, and at most, what the devices have.
 
-    Returns:
-      One row per method, fold and seed: test metrics, validation score, chosen epoch, counts.
+    Returns
+    -------
+    pd.DataFrame
+        One row per method, fold and seed: test metrics, validation score, chosen epoch, counts.
 
-    Raises:
-      InputError: bad data or an unknown name; the message says what to do.
+    Raises
+    ------
+    InputError
+        Bad data or an unknown name; the message says what to do.
     """
     dataset = make_dataset(x, y, name=name, minority=minority, groups=groups)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth, precision=precision)

@@ -48,26 +48,40 @@ def search(
     seeds it is so only nearly: settings are dropped by their mean over seeds, and one seed's
     validation rows are another's test rows.
 
-    Args:
-      method: a registered name of a method in jax.
-      x, y: features `[n, d]` and labels `[n]`, as `evaluate` takes them.
-      space: by the name of a hyperparameter (`learning_rate`, `eta2`, a loss's `gamma`, ...) a list
-        of values for a grid, or with `n_iter` also a distribution of `scipy.stats`.
-      n_iter: how many settings to draw; None: every combination.
-      seeds, folds, epochs, n_synth, splits, minority, groups: as in `evaluate`.
-      halving: after few epochs only the best 1/halving of the settings, by their mean over runs,
-        are trained on, and again after halving times as many; None: all to the end.
-      random_state: of the settings drawn.
-      strategy: "auto", "map", "vmap" or "rows", see `Vectorized`.
-      memory: budget in GiB to which the runs are chunked; default, and at most, what there is.
+    Parameters
+    ----------
+    method
+        A registered name of a method in jax.
+    x, y
+        Features `[n, d]` and labels `[n]`, as `evaluate` takes them.
+    space
+        By the name of a hyperparameter (`learning_rate`, `eta2`, a loss's `gamma`, ...) a list of
+        values for a grid, or with `n_iter` also a distribution of `scipy.stats`.
+    n_iter
+        How many settings to draw; None: every combination.
+    seeds, folds, epochs, n_synth, splits, minority, groups
+        As in `evaluate`.
+    halving
+        After few epochs only the best 1/halving of the settings, by their mean over runs, are
+        trained on, and again after halving times as many; None: all to the end.
+    random_state
+        Of the settings drawn.
+    strategy
+        "auto", "map", "vmap" or "rows", see `Vectorized`.
+    memory
+        Budget in GiB to which the runs are chunked; default, and at most, what there is.
 
-    Returns:
-      One row per setting, seed and fold: the hyperparameters, `validation_average_precision` and
-      `epoch` of the checkpoint, `epochs` trained, `average_precision` on the test rows, and whether
-      the setting was `chosen` for that seed and fold.
+    Returns
+    -------
+    pd.DataFrame
+        One row per setting, seed and fold: the hyperparameters, `validation_average_precision` and
+        `epoch` of the checkpoint, `epochs` trained, `average_precision` on the test rows, and
+        whether the setting was `chosen` for that seed and fold.
 
-    Raises:
-      InputError: an unknown hyperparameter, one named without a value, or bad data.
+    Raises
+    ------
+    InputError
+        An unknown hyperparameter, one named without a value, or bad data.
     """
     found = get(method)
     if not found.is_neural or found.tables.refits:

@@ -87,13 +87,20 @@ def train_generator(
 ) -> GeneratorResult:
     """Train a method's generator on the training images of every run.
 
-    Args:
-      plan: the runs.
-      method: one with a generator.
-      begun: where an earlier training of the same runs stopped; it goes on from there.
-      engine: strategy, devices and memory budget.
-      on_begun: called after each epoch with how far it has come, which the next epoch takes.
-      on_share: called with the share done, between compiled pieces.
+    Parameters
+    ----------
+    plan
+        The runs.
+    method
+        One with a generator.
+    begun
+        Where an earlier training of the same runs stopped; it goes on from there.
+    engine
+        Strategy, devices and memory budget.
+    on_begun
+        Called after each epoch with how far it has come, which the next epoch takes.
+    on_share
+        Called with the share done, between compiled pieces.
     """
     stages = _generator(method.generator, plan.facts, engine or Engine())
     clock = _Clock(stages, begun and begun.seconds)
@@ -122,12 +129,18 @@ def train_images(
 ) -> ImageResult:
     """Give every run's classifier the method's images, train it, and classify the test images.
 
-    Args:
-      plan: the runs.
-      method: any.
-      fitted: of its generator, leaves `[R, ...]`.
-      engine: strategy, devices and memory budget.
-      on_share: called with the share done, between compiled pieces.
+    Parameters
+    ----------
+    plan
+        The runs.
+    method
+        Any.
+    fitted
+        Of its generator, leaves `[R, ...]`.
+    engine
+        Strategy, devices and memory budget.
+    on_share
+        Called with the share done, between compiled pieces.
     """
     engine = engine or Engine()
     sampler = _sampler(method.resample, method.generator, plan.facts, engine)

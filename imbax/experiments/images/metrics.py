@@ -40,9 +40,12 @@ METRICS: Mapping[str, Metric] = {
 def score_run(row: Mapping[str, Any], diverged: bool) -> dict[str, float]:
     """Every metric of one run on both test parts, by column; NaN if it diverged.
 
-    Args:
-      row: `{test}_confusion`, flat, of both test parts.
-      diverged: whether the run did.
+    Parameters
+    ----------
+    row
+        `{test}_confusion`, flat, of both test parts.
+    diverged
+        Whether the run did.
     """
     scores = {}
     for test in TESTS:

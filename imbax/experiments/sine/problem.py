@@ -108,9 +108,11 @@ def grid(config: Config) -> jax.Array:
 def run(key: jax.Array, config: Config) -> Result:
     """All methods on the points and the initial network of one key; pure.
 
-    Raises:
-      InputError: an option that its field does not name, a size below 1, or a length that `records`
-        does not divide.
+    Raises
+    ------
+    InputError
+        An option that its field does not name, a size below 1, or a length that `records` does not
+        divide.
     """
     _check(config)
     network = mlp(1, (config.hidden,), jnp.tanh)

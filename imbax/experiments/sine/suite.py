@@ -93,15 +93,23 @@ def run_settings(
 ) -> dict[Config, Result]:
     """The results of every setting; what is missing is computed.
 
-    Args:
-      out: a folder; see the module's docstring.
-      seeds: the seeds 0, 1, ..., `seeds` - 1.
-      base: the paper's setting.
-      engine: strategy, devices and memory budget.
-      say: called with one line per computed setting.
+    Parameters
+    ----------
+    out
+        A folder; see the module's docstring.
+    seeds
+        The seeds 0, 1, ..., `seeds` - 1.
+    base
+        The paper's setting.
+    engine
+        Strategy, devices and memory budget.
+    say
+        Called with one line per computed setting.
 
-    Raises:
-      InputError: see `problem.run`.
+    Raises
+    ------
+    InputError
+        See `problem.run`.
     """
     results = {}
     for config in settings(base):

@@ -52,15 +52,22 @@ def train_cell(
 ) -> CellResult:
     """Train and score a neural method.
 
-    Args:
-      plan: the runs.
-      method: one with a program.
-      start: final progress, leaves `[R, ...]`, of the method it starts from, or one for each
-        setting of each run.
-      every_setting: give what each of S settings gave, R runs of one after those of the other,
-        rather than each run's best by validation.
-      engine: strategy, devices and memory budget.
-      on_epochs: called with the number of epochs done, between compiled pieces.
+    Parameters
+    ----------
+    plan
+        The runs.
+    method
+        One with a program.
+    start
+        Final progress, leaves `[R, ...]`, of the method it starts from, or one for each setting of
+        each run.
+    every_setting
+        Give what each of S settings gave, R runs of one after those of the other, rather than each
+        run's best by validation.
+    engine
+        Strategy, devices and memory budget.
+    on_epochs
+        Called with the number of epochs done, between compiled pieces.
     """
     tables, engine = method.tables, engine or Engine()
     epochs = 1 if tables.one_epoch else plan.protocol.epochs

@@ -55,11 +55,16 @@ def functions(form: str) -> dict[str, Callable[..., Any]]:
 def score_run(y: np.ndarray, score: np.ndarray, padded: int, kind: str) -> dict[str, float]:
     """Every metric of one run, by name.
 
-    Args:
-      y: `[m]`: labels of the test rows.
-      score: `[m]`, or `[m, K]` of K > 2 classes.
-      padded: length to which rows of weight 0 are added, so that runs share a compiled program.
-      kind: one of `catalogue.spec.SCORES`.
+    Parameters
+    ----------
+    y
+        `[m]`: labels of the test rows.
+    score
+        `[m]`, or `[m, K]` of K > 2 classes.
+    padded
+        Length to which rows of weight 0 are added, so that runs share a compiled program.
+    kind
+        One of `catalogue.spec.SCORES`.
     """
     import jax
 

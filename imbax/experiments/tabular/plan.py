@@ -95,11 +95,16 @@ def plan(
 ) -> Plan:
     """Cut the data set; see `stratified_splits` and `repeated_splits` for errors.
 
-    Args:
-      dataset: rows and labels.
-      seeds: the seeds wanted; each gives `protocol.folds` runs.
-      protocol: how.
-      splits: the user's own (train, valid, test) index arrays, folds of each seed, instead.
+    Parameters
+    ----------
+    dataset
+        Rows and labels.
+    seeds
+        The seeds wanted; each gives `protocol.folds` runs.
+    protocol
+        How.
+    splits
+        The user's own (train, valid, test) index arrays, folds of each seed, instead.
     """
     parts, seed, fold = [], [], []
     for s in seeds:

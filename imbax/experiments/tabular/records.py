@@ -58,10 +58,14 @@ def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
 def rescored(rows: Sequence[dict[str, Any]], padded: int, kind: str) -> list[dict[str, Any]]:
     """Stored records with their metrics computed anew from their labels and scores.
 
-    Args:
-      rows: records.
-      padded: length that labels and scores were padded to; shorter ones are taken as they are.
-      kind: the method's kind of scores.
+    Parameters
+    ----------
+    rows
+        Records.
+    padded
+        Length that labels and scores were padded to; shorter ones are taken as they are.
+    kind
+        The method's kind of scores.
     """
     done = []
     for row in rows:

@@ -15,11 +15,16 @@ def sheet(
 ) -> Path:
     """Images in rows of classes, blocks side by side under their titles.
 
-    Args:
-      blocks: by title, `[K, m, h, w, c]` uint8; of each the first `most` columns are drawn.
-      classes: K names.
-      path: of the PNG.
-      most: see `blocks`.
+    Parameters
+    ----------
+    blocks
+        By title, `[K, m, h, w, c]` uint8; of each the first `most` columns are drawn.
+    classes
+        K names.
+    path
+        Of the PNG.
+    most
+        See `blocks`.
     """
     blocks = {title: images[:, :most] for title, images in blocks.items()}
     n_columns = sum(images.shape[1] for images in blocks.values())
@@ -49,11 +54,16 @@ def confusions(
 ) -> Path:
     """Share of each class's images by the class given, a panel per method.
 
-    Args:
-      matrices: by method, `[K, K]` counts, rows are the true classes.
-      classes: K names.
-      path: of the PNG.
-      across: panels in a row.
+    Parameters
+    ----------
+    matrices
+        By method, `[K, K]` counts, rows are the true classes.
+    classes
+        K names.
+    path
+        Of the PNG.
+    across
+        Panels in a row.
     """
     from matplotlib.figure import Figure
 

@@ -21,12 +21,18 @@ def three_panels(
 ) -> Path:
     """Figure 1 of the paper for one seed: the points, the baseline, Explicit Gradient.
 
-    Args:
-      result: leaves `[seeds, ...]`.
-      seed: the one to draw.
-      truth: `sine.grid`, `[n, 2]`.
-      path: the file to write.
-      title: over all panels.
+    Parameters
+    ----------
+    result
+        Leaves `[seeds, ...]`.
+    seed
+        The one to draw.
+    truth
+        `sine.grid`, `[n, 2]`.
+    path
+        The file to write.
+    title
+        Over all panels.
     """
     one = Result(*(leaf[seed] for leaf in result))
     fit = dict(zip(METHODS, one.prediction, strict=True))

@@ -101,11 +101,16 @@ def write_sine_report(
 ) -> Path:
     """Write `<out>/report.md`, tables and figures about the seeds of every setting.
 
-    Args:
-      results: leaves `[seeds, ...]`; `base` is among the settings.
-      base: the paper's setting.
-      out: the folder.
-      command: the command line.
+    Parameters
+    ----------
+    results
+        Leaves `[seeds, ...]`; `base` is among the settings.
+    base
+        The paper's setting.
+    out
+        The folder.
+    command
+        The command line.
     """
     named = {setting_name(config, base): result for config, result in results.items()}
     runs = runs_table(named)

@@ -18,10 +18,14 @@ _DEFAULT, _STILL = "explicit_gradient", "explicit_gradient_frozen"
 def readings_page(runs: pd.DataFrame, titles: dict[str, str], out: Path) -> str:
     """Every reading against the default, with a figure and `tables/readings.csv`.
 
-    Args:
-      runs: one row per run.
-      titles: what each reading changes, by method name.
-      out: the report's folder.
+    Parameters
+    ----------
+    runs
+        One row per run.
+    titles
+        What each reading changes, by method name.
+    out
+        The report's folder.
     """
     present = [name for name in (_STILL, *titles) if name in set(runs["method"])]
     if not titles or _DEFAULT not in set(runs["method"]):
