@@ -87,7 +87,8 @@ def single_fit(cut, rng):
         runs=jax.tree.map(lambda leaf: leaf[r : r + 1], cut.runs),
     )
     values = {name: float(rng.choice(values)) for name, values in SPACE.items()}
-    method = replace(get("ce"), settings=(sv.Hparams(**values),))
+    ce = get("ce")
+    method = replace(ce, tables=replace(ce.tables, settings=(sv.Hparams(**values),)))
     return train_cell(alone, method, engine=Engine(devices=tuple(jax.devices()[:1])))
 
 

@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from imbax import sharding as divided
+from imbax import sharding
 
-MESH = Mesh(np.array(jax.devices()), (divided.AXIS,))
-BY_ROW = NamedSharding(MESH, PartitionSpec(divided.AXIS))
+MESH = Mesh(np.array(jax.devices()), (sharding.AXIS,))
+BY_ROW = NamedSharding(MESH, PartitionSpec(sharding.AXIS))
 
 
 @jax.jit
 def under_mesh(values, row):
     with jax.sharding.use_abstract_mesh(MESH.abstract_mesh):
-        return divided.take(values, row)
+        return sharding.take(values, row)
 
 
 @pytest.mark.parametrize("number", [1, 2, 7, 12, 13, 40])
 @pytest.mark.parametrize("values", [np.float32, np.uint8])
 def test_what_is_found_is_what_indexing_finds(number, values, monkeypatch):
     """Also of numbers that divide neither over two devices nor into turns of three rows."""
-    monkeypatch.setattr(divided, "_TURN", 3)
+    monkeypatch.setattr(sharding, "_TURN", 3)
     rng = np.random.default_rng(0)
     values = (255 * rng.random((30, 4, 2))).astype(values)
     row = rng.integers(0, 30, number)
@@ -31,11 +31,11 @@ def test_what_is_found_is_what_indexing_finds(number, values, monkeypatch):
     found = under_mesh(jax.device_put(values, BY_ROW), row)
     assert found.dtype == values.dtype
     np.testing.assert_array_equal(found, values[row])
-    np.testing.assert_array_equal(divided.take(jnp.asarray(values), row), values[row])
+    np.testing.assert_array_equal(sharding.take(jnp.asarray(values), row), values[row])
 
 
 def test_no_device_has_more_than_its_share(monkeypatch):
-    monkeypatch.setattr(divided, "_TURN", 64)
+    monkeypatch.setattr(sharding, "_TURN", 64)
     jax.clear_caches()
     row = np.arange(4096)[::-1]
     values = jax.device_put(np.ones((4096, 64), np.float32), BY_ROW)

@@ -135,7 +135,7 @@ def outer_gradient(
     method
         "mixed" or "unrolled", equal to rounding, see `bilevel_gradient`. "mixed", 1.3 to 2 times
         faster, differentiates only the synthetic rows twice where `loss_fn` is proved to treat each
-        row by itself (`rowwise.rows_are_independent`). Where rows interact, as under batch
+        row by itself (`row_independence.rows_are_independent`). Where rows interact, as under batch
         normalisation, it differentiates the union and stays exact. `Variables` are always unrolled.
 
     Returns

@@ -46,9 +46,8 @@ class ExplicitGradientOverSampler(TableSampler):
     }
 
     def __init__(self, classifier=None, *, sampling_strategy="auto", random_state=None):
-        super().__init__(sampling_strategy=sampling_strategy)
+        super().__init__(sampling_strategy=sampling_strategy, random_state=random_state)
         self.classifier = classifier
-        self.random_state = random_state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

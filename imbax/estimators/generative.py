@@ -111,7 +111,7 @@ class GeneratorSampler(OverSampler):
 
     @abstractmethod
     def _config(self):
-        """The core's, of what was given to fit."""
+        """The `Config` of the method, of what was given to fit."""
 
     def _train(self, x):
         given, train = self._given(), rows(*padded(x, self._y))
@@ -140,7 +140,7 @@ class GeneratorSampler(OverSampler):
         return self.scale_.outside(x)
 
     def _view(self):
-        """The training rows, for a core that samples from them; here none."""
+        """The training rows, for a method that samples from them; here none."""
         return rows(*padded(np.zeros((0, math.prod(self.scale_.shape)), np.float32), self._y[:0]))
 
     def _hparams(self):

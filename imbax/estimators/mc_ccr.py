@@ -68,7 +68,7 @@ class MCCCR(OverSampler):
     _repeats_lone_rows = False  # its sphere holds more
 
     _sample = compiled(mc_ccr.sample)
-    _fixes_constants = True
+    _fixes_constants = _asks_max_class = True
 
     def _options(self):
         # Inside, columns are twice as wide.

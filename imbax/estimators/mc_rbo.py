@@ -71,7 +71,7 @@ class MCRBO(OverSampler):
         return self.step == "auto"  # which is 0 for want of a distance
 
     _sample = compiled(mc_rbo.sample)
-    _fixes_constants = True
+    _fixes_constants = _asks_max_class = True
 
     def _options(self):
         # Inside, columns are twice as wide.

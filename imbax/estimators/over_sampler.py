@@ -56,6 +56,8 @@ class OverSampler(TableSampler):
     _parents = 1
     # Whether the method is told which columns do not vary; nothing moves along them.
     _fixes_constants = False
+    # Whether the method asks for the most rows of a class; others need not compile anew for it.
+    _asks_max_class = False
 
     def fit(self, X, y):
         """Take in, and train what is trained, without making rows."""
@@ -146,7 +148,8 @@ class OverSampler(TableSampler):
         """Static bounds of a method's arrays."""
         counts = self._counts()
         most = size(max(counts[number > 0], default=1))
-        return Sizes(most, size(number.sum()), size((counts + number).max()))
+        max_class = size((counts + number).max()) if self._asks_max_class else 0
+        return Sizes(most, size(number.sum()), max_class)
 
     def _new(self, resampled, number) -> Made:
         """The new rows of a change, without padding, in NumPy."""

@@ -1,20 +1,29 @@
-"""Over-samplers of K classes as changes to a table's rows."""
+"""Samplers of K classes as changes to a table's rows."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from imbax.methods.class_duplicate import class_duplicate
-from imbax.methods.class_smote import class_smote
 
 from imbax.catalogue import Facts, get
+from imbax.methods import adasyn, borderline_smote, duplicate, random_under, smote, sugar
+from imbax.methods.sampling import Sizes
 from imbax.types import Problem, Rows
 
 KEY = jax.random.key(0)
 COUNTS = (9, 20, 4)  # the largest class is in the middle
 FACTS = Facts(4, max_minority=16, max_synth=64, n_synth="double", epochs=2, classes=3)
+SIZES = Sizes(max_rows=16, max_synth=64, max_class=99)
+SAMPLERS = {
+    "ros": duplicate,
+    "smote": smote,
+    "borderline_smote": borderline_smote,
+    "adasyn": adasyn,
+    "sugar": sugar,
+}
 THOROUGH = [
-    pytest.param(name, marks=pytest.mark.thorough) for name in ("amdo", "mc_ccr", "mc_rbo", "gamo")
+    pytest.param(name, marks=pytest.mark.thorough)
+    for name in ("amdo", "mc_ccr", "mc_rbo", "gamo", "cwgan")
 ]
 ADDED = {"double": [9, 0, 4], "balance": [11, 0, 16]}
 
@@ -29,12 +38,16 @@ def view():
     return Rows(*map(jnp.array, (x, np.pad(y, (0, 7)), index, w, 0 * ones, ones)))
 
 
-@pytest.mark.parametrize("n_synth", ADDED)
-@pytest.mark.parametrize("name", ["ros", "smote", *THOROUGH])
-def test_every_class_but_the_largest_gets_rows(name, n_synth):
-    train, method = view(), get(name)
+def resampled(name, n_synth="double"):
+    train, resample = view(), get(name).tables.resample
     facts = FACTS._replace(n_synth=n_synth)
-    given = jax.jit(lambda train: method.resample(KEY, Problem(train, train), facts))(train)
+    return train, jax.jit(lambda train: resample(KEY, Problem(train, train), facts))(train)
+
+
+@pytest.mark.parametrize("n_synth", ADDED)
+@pytest.mark.parametrize("name", [*SAMPLERS, *THOROUGH])
+def test_every_class_but_the_largest_gets_rows(name, n_synth):
+    train, given = resampled(name, n_synth)
     after = given.applied(train).all()
     real = np.asarray(after.w) > 0
     y = np.asarray(after.y).astype(int)
@@ -42,21 +55,39 @@ def test_every_class_but_the_largest_gets_rows(name, n_synth):
     np.testing.assert_array_equal(np.bincount(y[35:][real[35:]], minlength=3), ADDED[n_synth])
     assert real[:33].all() and not real[33:35].any()
     assert np.isfinite(after.x).all() and not after.x[:, 3].any()
+    assert get(name).tables.several_classes
 
 
-def test_the_rows_are_the_cores():
-    train, facts = view(), FACTS._replace(n_synth="balance")
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_rows_are_the_samplers(name):
+    train, given = resampled(name, "balance")
+    sample = jax.jit(SAMPLERS[name].sample, static_argnames="sizes")
+    made = sample(KEY, train, jnp.array(ADDED["balance"]), SIZES)
+    np.testing.assert_array_equal(given.w, made.w)
+    np.testing.assert_array_equal(given.index, made.index)
+    after, expected = given.applied(train).all(), made.applied(train).all()
+    np.testing.assert_allclose(after.x[35:62], expected.x[35:62], 1e-5, 1e-6)
+    np.testing.assert_array_equal(after.y, expected.y)
 
-    @jax.jit
-    def both(train):
-        x, y, w = train.all()
-        y, wanted = y.astype(int), jnp.array(ADDED["balance"])
-        made = class_smote(KEY, x, y, w, wanted, max_rows=16, max_synth=64)
-        drawn, _ = class_duplicate(KEY, y, w, wanted, max_synth=64)
-        problem = Problem(train, train)
-        given = {n: get(n).resample(KEY, problem, facts).applied(train) for n in ("smote", "ros")}
-        return made.x, given["smote"].all().x, train.index[drawn], given["ros"].index
 
-    made, x, drawn, index = both(train)
-    np.testing.assert_allclose(x[35:62], made[:27], 1e-6)
-    np.testing.assert_array_equal(index[35:62], drawn[:27])
+def test_under_sampling_keeps_as_many_as_the_smallest_class_has():
+    train, given = resampled("random_under")
+    kept = np.asarray(given.w) > 0
+    y = np.asarray(train.target)[np.asarray(given.index)]
+    np.testing.assert_array_equal(np.bincount(y[kept].astype(int)), [4, 4, 4])
+    assert len(set(np.asarray(given.index)[kept])) == 12
+    expected = random_under.sample(KEY, train, jnp.array([4, 4, 4]), Sizes(16, 0, 16))
+    np.testing.assert_array_equal(given.index, expected.index)
+    np.testing.assert_array_equal(given.w, expected.w)
+
+
+@pytest.mark.parametrize("n_synth", ADDED)
+def test_a_class_without_rows_gets_none(n_synth):
+    train = view()
+    train = train._replace(w=jnp.where(train.y == 2, 0, train.w))
+    facts = FACTS._replace(n_synth=n_synth)
+    for name in SAMPLERS:
+        given = get(name).tables.resample(KEY, Problem(train, train), facts)
+        after = given.applied(train)
+        added = np.asarray(after.y)[35:][np.asarray(after.w)[35:] > 0]
+        np.testing.assert_array_equal(added, np.zeros(ADDED[n_synth][0]))

@@ -13,17 +13,18 @@ import toys
 
 from imbax.catalogue import get, names
 from imbax.data.tabular import make_dataset
-from imbax.engine import compiled as programs
+from imbax.engine import compiled
+from imbax.engine.vectorize import Engine
 from imbax.experiments.tabular import cells
-from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.methods.refit import Hparams as Refit
 from imbax.training import RESAMPLE, advance, begin
-from imbax.types import Problem, Rows
+from imbax.types import Part
 
-NEURAL = [name for name in names() if get(name).build and not get(name).needs_withheld]
+NEURAL = [n for n in names() if get(n).is_neural and not get(n).tables.needs_withheld]
 # Those with a program and settings of their own.
-PROGRAMS = [name for name in NEURAL if len(get(name).settings) == 1 and not get(name).resumes]
+PROGRAMS = [n for n in NEURAL if len(get(n).tables.settings) == 1 and not get(n).tables.resumes]
 # What these show, the others share; `pytest -m thorough` asks them too.
 SHOWN = ("ce", "smote", "explicit_gradient", "meta_weight_net", "ldam_drw")
 # For what compiles a program of its own.
@@ -58,8 +59,8 @@ def trained(name, engine=MAP, given=None, start=None):
     """The cell's result; what the method starts from is trained alike unless given."""
     method, given = get(name), given or cut()
     given = given._replace(facts=shortened(given.facts, name))
-    if method.starts_from and start is None:
-        start = trained(method.starts_from, engine, given).progress
+    if method.tables.starts_from and start is None:
+        start = trained(method.tables.starts_from, engine, given).progress
     return train_cell(given, method, start=start, engine=engine)
 
 
@@ -80,7 +81,7 @@ def compile_quickly():
     def choose(answer):
         if jax.config.read("jax_disable_most_optimizations") != answer:
             jax.config.update("jax_disable_most_optimizations", answer)
-            for kept in (cells._programs, programs._first, programs._fresh, programs._look):
+            for kept in (cells._programs, compiled._first, compiled._fresh, compiled._predict):
                 kept.cache_clear()
 
     before = jax.config.read("jax_disable_most_optimizations")
@@ -120,7 +121,7 @@ def assert_close(given, expected, tolerance):
 @pytest.mark.parametrize("name", NEURAL)
 def test_shapes_and_ranges(name):
     result, method = reference(name), get(name)
-    epochs = EPOCHS * (2 if method.resumes else 1)
+    epochs = EPOCHS * (2 if method.tables.resumes else 1)
     assert [len(score) for score in result.test_score] == [len(part.test) for part in cut().splits]
     assert result.curves.train_loss.shape == (4, EPOCHS)
     assert result.curves.valid_score.shape == (4, EPOCHS)
@@ -147,7 +148,7 @@ def test_runs_and_epochs_differ(name):
 
 
 @pytest.mark.parametrize("name", NEURAL)
-def test_the_same_keys_give_the_same_bits_and_nothing_is_compiled_again(name):
+def test_the_same_keys_give_the_same_bits_and_compile_nothing(name):
     expected = reference(name)
     trained(name)  # the engine keeps few programs, and may have dropped this one since
     again = trained(name)
@@ -159,25 +160,21 @@ def test_the_same_keys_give_the_same_bits_and_nothing_is_compiled_again(name):
 
 @pytest.mark.parametrize("name", asked(PROGRAMS, FEW))
 def test_the_compiled_program_equals_the_eager_one(name):
-    method, run = get(name), of_run(cut().runs, 0)
-    views = (
-        Rows(*cut().shared, run[part], run[f"{part}_w"], run["shift"], run["factor"])
-        for part in ("train", "valid")
-    )
-    problem = Problem(*jax.tree.map(jnp.asarray, tuple(views)))
-    if method.resample:
-        key = jax.random.fold_in(run["key"], RESAMPLE)
+    tables, run = get(name).tables, of_run(cut().runs, 0)
+    problem = jax.tree.map(jnp.asarray, run.problem(cut().shared))
+    if tables.resample:
+        key = jax.random.fold_in(run.key, RESAMPLE)
         facts = shortened(cut().facts, name)
-        changed = jax.jit(lambda problem: method.resample(key, problem, facts))(problem)
+        changed = jax.jit(lambda problem: tables.resample(key, problem, facts))(problem)
         problem = problem._replace(train=changed.applied(problem.train))
-    hparams, start = method.settings[0], None
-    if method.starts_from:
-        before = of_run(reference(method.starts_from).progress, 0)
-        if method.refits:  # anew
+    hparams, start = tables.settings[0], None
+    if tables.starts_from:
+        before = of_run(reference(tables.starts_from).progress, 0)
+        if tables.refits:  # anew
             hparams = Refit(hparams, before.best_epoch)
         else:
             start = before.best.params
-    given = (method.build(cut().facts), run["key"], problem, hparams)
+    given = (tables.program(cut().facts), run.key, problem, hparams)
     _, curves = advance(*given, begin(*given, start), 2)  # no `jit` around it
     expected = jax.tree.map(lambda leaf: leaf[0, :2], reference(name).curves)
     assert_close(curves, expected, 1e-4)
@@ -186,11 +183,12 @@ def test_the_compiled_program_equals_the_eager_one(name):
 def assert_same_training(name, engine):
     """Where training goes after fifty steps; Adam's steps amplify what rounding leaves."""
     tolerance = 1e-5 if name.startswith("explicit_gradient") else 1e-3
-    start = get(name).starts_from and reference(get(name).starts_from).progress
+    before = get(name).tables.starts_from
+    start = before and reference(before).progress
     given, expected = trained(name, engine, start=start), reference(name)
     if name.startswith("ldam"):
         # Logits of 30 times a cosine let rounding grow too fast to compare where training ends in
-        # float32; test_loss_methods does so in float64.
+        # float32; losses/test_named.py does so in float64.
         first = (result.curves.train_loss[:, :10] for result in (given, expected))
         return assert_close(*first, tolerance)
     assert_close(given.progress.state.params, expected.progress.state.params, tolerance)
@@ -215,9 +213,9 @@ def test_two_devices_equal_one(name, strategy):
 def alone(r, **padding):
     """The cell of run `r` only; the parts named get so many more rows of weight 0."""
     runs = of_run(cut().runs, np.array([r]))
-    for part, more in padding.items():
-        for leaf in (part, f"{part}_w"):
-            runs[leaf] = np.pad(runs[leaf], ((0, 0), (0, more)))
+    for name, more in padding.items():
+        padded = Part(*(np.pad(leaf, ((0, 0), (0, more))) for leaf in getattr(runs, name)))
+        runs = runs._replace(**{name: padded})
     one = slice(r, r + 1)
     return cut()._replace(
         runs=runs, splits=cut().splits[one], seed=cut().seed[one], fold=cut().fold[one]
@@ -225,7 +223,7 @@ def alone(r, **padding):
 
 
 @pytest.mark.parametrize("name", asked(PROGRAMS))
-def test_a_run_alone_and_with_more_padding_is_the_run_among_others(name):
+def test_a_run_alone_with_more_padding_is_the_run_among_others(name):
     """Bit for bit, taken in turn: neither company nor padding is part of the result."""
     given = trained(name, given=alone(2, train=128))
     assert_same(outcome(given), outcome(reference(name), 2))
@@ -246,8 +244,8 @@ def test_more_padding_of_other_parts_is_rounding(name):
 def test_columns_of_zeros_are_rounding(name):
     """As many again: what starts by their number or moves along them would show at once."""
     wider = lambda leaf: np.pad(leaf, ((0, 0), (0, 8)))
-    (x, y), runs = cut().shared, dict(cut().runs)
-    runs |= {name: wider(runs[name]) for name in ("shift", "factor")}
+    (x, y), runs = cut().shared, cut().runs
+    runs = runs._replace(shift=wider(runs.shift), factor=wider(runs.factor))
     facts = cut().facts._replace(features=16)
     given = trained(name, given=cut()._replace(shared=(wider(x), y), runs=runs, facts=facts))
     expected = reference(name)

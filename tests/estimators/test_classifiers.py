@@ -1,6 +1,5 @@
 """The classifiers: labels, weights, stopping, members, probabilities, points, and what users do."""
 
-import contextlib
 import copy
 import pickle
 from functools import partial
@@ -11,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from compiling import compilations
 from flax import linen, nnx
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline
@@ -337,22 +337,6 @@ def test_another_fold_of_about_that_size_compiles_nothing(name):
     with compilations() as made:
         quick_classifier(name, random_state=3).fit(x[45:], y[45:])
     assert made == []
-
-
-@contextlib.contextmanager
-def compilations():
-    """Lists the functions that are traced anew within."""
-    made = []
-
-    def listen(event, duration, **about):
-        if event == "/jax/core/compile/backend_compile_duration":
-            made.append(about)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield made
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def test_metadata_and_wrappers_of_scikit_learn(rare_cancer):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiling import compilations
 from quick_samplers import GAN, OF_TABLES, QUICK, quick
 from saving import saved
 from sklearn.base import clone
@@ -434,6 +435,14 @@ def test_a_refit_compiles_nothing(digits, name):
     before = _epoch._cache_size()
     quick(name, value_range=(0, 16), learning_rate_init=3e-4).fit(x[1:], y[1:])
     assert _epoch._cache_size() == before > 0
+
+
+def test_more_rows_of_a_class_that_is_large_compile_nothing():
+    options = {"sampling_strategy": {1: 200}}
+    quick("SMOTE", **options).fit_resample(*table(1000, 100))
+    with compilations() as made:
+        quick("SMOTE", **options).fit_resample(*table(1030, 99))
+    assert made == []
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -11,8 +11,8 @@ import toys
 
 from imbax.catalogue import Facts, get
 from imbax.data.tabular import make_dataset
-from imbax.engine.vectorize import Vectorized
-from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.engine.vectorize import Engine, Vectorized
+from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.losses import by_class as class_losses
 from imbax.losses import named

@@ -239,8 +239,8 @@ def test_auto_walks_a_good_part_of_the_way_between_images():
     y = np.repeat([0, 1], [40, 12]).astype(np.int32)
     hidden = rng.normal(size=(52, 5)) + y[:, None]
     x = np.tanh(hidden @ rng.normal(size=(5, 784))).astype(np.float32)
-    ours = {"steps": 500, "neighbors": 25}  # the defaults
-    run = lambda **options: make(x, y, np.ones(52), [0, 28], Sizes(12, 28, 40), **ours, **options)
+    given = KEY, rows(x, y), jnp.array([0, 28]), Sizes(12, 28, 40)
+    run = lambda **options: new_rows(DRAW(*given, **options))
     between = cdist(x[y == 1], x[y == 1], "cityblock")
     rho = np.median(np.where(between > 0, between, np.inf).min(1))
     away = lambda given: np.abs(given.x - x[given.parents[:, 0]]).sum(1) / rho

@@ -8,9 +8,10 @@ import toys
 
 from imbax.catalogue import get, register, registry
 from imbax.data.tabular import make_dataset
+from imbax.engine.vectorize import Engine
 from imbax.errors import InputError
 from imbax.experiments.lab import Cell
-from imbax.experiments.tabular.cells import Engine, train_cell
+from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.experiments.tabular.records import records
 from imbax.methods import supervised as sv
