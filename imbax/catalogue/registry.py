@@ -17,11 +17,11 @@ METHODS = (
     "ce",
     "ce_long",
     "ce_tuned",
-    "ros",
     "rs",
-    "focal",
     "explicit_gradient",
     "explicit_gradient_frozen",
+    "focal",
+    "ros",
     "logistic_regression",
     "hist_gradient_boosting",
 )
@@ -29,15 +29,15 @@ METHODS = (
 
 PAPER = (
     "ce",
-    "ros",
-    "focal",
     "explicit_gradient",
     "explicit_gradient_frozen",
+    "focal",
+    "ldam",
+    "ros",
     "smote",
     "borderline_smote",
     "adasyn",
     "cwgan",
-    "ldam",
     "mesa",
 )
 """The rows of Tables 2 and 3 of the Explicit Gradient paper, and the fair ablation."""
@@ -81,8 +81,11 @@ def register(
     if name in _REGISTRY and _REGISTRY[name].built_in:
         raise InputError(f"method {name!r} is built in; register yours under another name")
     host = fields_of_method.get("host")
-    if build is not None and host is not None:
-        raise InputError(f"method {name!r} needs either `build` (jax) or `host` (any other code)")
+    if host is not None and (build is not None or sampler is not None):
+        raise InputError(
+            f"method {name!r} needs either `build` or `sampler` (jax), or `host` (any other code); "
+            "got both kinds"
+        )
     if (build, sampler, host, images) == (None, None, None, None):
         raise InputError(
             f"method {name!r} does nothing; give it `build` or `sampler` (jax), `host` (any other "
