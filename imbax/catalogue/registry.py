@@ -91,9 +91,10 @@ def register(
             f"method {name!r} does nothing; give it `build` or `sampler` (jax), `host` (any other "
             "code), or `images`"
         )
-    known = {f.name for f in (*fields(Method), *fields(OnTables))}
+    not_given = ("name", "tables", "images", "program", "built_in")
+    known = [f.name for f in (*fields(Method), *fields(OnTables)) if f.name not in not_given]
     for field in fields_of_method:
-        if field not in known - {"tables", "program", "built_in"}:
+        if field not in known:
             raise InputError(f"method {name!r} has {field!r}{did_you_mean(field, known)}, which is "
                              "no field of a method")  # fmt: skip
     on_tables = {f.name for f in fields(OnTables)} & fields_of_method.keys()

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from imbax.methods.sampling import (
     Sizes,
     by_class,
+    check_sample,
     pick,
     repeated,
     slots,
@@ -33,6 +34,7 @@ def sample(key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes) -> Resa
     sizes
         Static bounds.
     """
+    check_sample(train, wanted)
     classes = by_class(train.y.astype(jnp.int32), train.w, len(wanted))
     c, is_wanted = slots(wanted, sizes.max_synth)
     (which,) = uniform_by_row(key, sizes.max_synth, 1)

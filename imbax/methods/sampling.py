@@ -26,6 +26,7 @@ __all__ = [
     "Sizes",
     "apportion",
     "by_class",
+    "check_sample",
     "classes_of",
     "extended",
     "minority_of",
@@ -100,10 +101,15 @@ def classes_of(train: Rows, wanted: jax.Array) -> Batch:
 
     Raises AssertionError unless `train` is a view and `wanted` is `[K]`.
     """
-    check_rows(train, "sample: train")
-    chex.assert_rank(wanted, 1, custom_message="sample: wanted must be [K]")
+    check_sample(train, wanted)
     x, y, w = train.all()
     return Batch(x, y.astype(jnp.int32), w)
+
+
+def check_sample(train: Rows, wanted: jax.Array) -> None:
+    """Raises AssertionError unless `train` is a view and `wanted` is `[K]`."""
+    check_rows(train, "sample: train")
+    chex.assert_rank(wanted, 1, custom_message="sample: wanted must be [K]")
 
 
 def by_class(y: jax.Array, w: jax.Array, classes: int) -> Classes:
@@ -192,6 +198,7 @@ def one_vs_rest(
     sizes
         Static bounds.
     """
+    check_sample(train, wanted)
     if len(wanted) == 2:
         x, fallback = make(key, train, wanted[1], sizes)
         return extended(train, _without_parents(x, wanted, sizes), fallback=fallback)

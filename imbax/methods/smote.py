@@ -17,6 +17,7 @@ from imbax.methods.sampling import (
     Made,
     Sizes,
     by_class,
+    check_sample,
     extended,
     pick,
     slots,
@@ -46,6 +47,7 @@ def sample(
     k_neighbors
         Neighbours to draw from, >= 1.
     """
+    check_sample(train, wanted)
     counts = by_class(train.y.astype(jnp.int32), train.w, len(wanted)).counts
     made = smote(key, train, wanted, sizes, k_neighbors=k_neighbors)
     return extended(train, made, fallback=((wanted > 0) & (counts < 2)).any())

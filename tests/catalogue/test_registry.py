@@ -56,7 +56,6 @@ def test_every_card_is_complete_and_has_a_use():
         assert method.cost > 0
         assert method.tables is not None or method.images is not None
         assert method.fallback in ("", *names())
-        assert method.built_in == (method.kind != "peer" and method.name != "mesa")
 
 
 def test_no_two_cards_have_a_name_or_a_title_in_common():
