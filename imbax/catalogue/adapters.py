@@ -203,7 +203,7 @@ def _lacking(train, facts):
     """New rows of each class `[K]` by the rule `facts.n_synth`."""
     smaller, largest = smaller_classes(train, facts.classes)
     missing = jnp.maximum(largest - smaller.counts, 0)
-    wanted = smaller.counts if facts.n_synth == "double" else missing
+    wanted = {"double": smaller.counts, "balance": missing}[facts.n_synth]
     return jnp.where(smaller.counts > 0, wanted, 0)
 
 

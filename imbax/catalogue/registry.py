@@ -75,8 +75,8 @@ def register(
     Raises
     ------
     InputError
-        A built-in method has that name; it has no use or two; an unknown field; or `scores` is none
-        of the three.
+        A built-in method has that name; it has no use or two; an unknown field, or one that its use
+        ignores; or `scores` is none of the three.
     """
     if name in _REGISTRY and _REGISTRY[name].built_in:
         raise InputError(f"method {name!r} is built in; register yours under another name")
@@ -85,6 +85,11 @@ def register(
         raise InputError(
             f"method {name!r} needs either `build` or `sampler` (jax), or `host` (any other code); "
             "got both kinds"
+        )
+    if sampler is not None and "resample" in fields_of_method:
+        raise InputError(
+            f"method {name!r} has both `sampler` and `resample`; a sampler says how rows are "
+            "changed, so leave out `resample`"
         )
     if (build, sampler, host, images) == (None, None, None, None):
         raise InputError(
@@ -98,6 +103,11 @@ def register(
             raise InputError(f"method {name!r} has {field!r}{did_you_mean(field, known)}, which is "
                              "no field of a method")  # fmt: skip
     on_tables = {f.name for f in fields(OnTables)} & fields_of_method.keys()
+    if on_tables and (build, sampler, host) == (None, None, None):
+        raise InputError(
+            f"method {name!r} runs on images alone, but has {', '.join(sorted(on_tables))}, which "
+            "say how it runs on tables; give `build`, `sampler` or `host` too, or leave them out"
+        )
     tables = {field: fields_of_method.pop(field) for field in on_tables}
     defaults = {"scores": "rank" if host else "logit", "several_classes": False}
     if sampler is not None:
@@ -115,6 +125,9 @@ def register(
     runs_on_tables = build is not None or host is not None
     about = {"title": name, "kind": "custom", "sees": "not declared"} | fields_of_method
     of_tables = OnTables(build, **tables) if runs_on_tables else None
+    former = _REGISTRY.get(f"{name}_refit")
+    if former is not None and former.tables is not None and former.tables.refits:
+        del _REGISTRY[former.name]  # of the method that had this name before
     return add(Method(name, **about, tables=of_tables, images=images))
 
 

@@ -78,7 +78,8 @@ class Made(NamedTuple):
     w: jax.Array
     """`[s]`, 0 = padding."""
     parents: jax.Array | None = None
-    """`[s, 2]`: numbers of the training rows that a row was made of; -1 where there are none."""
+    """`[s, 2]`: numbers of the training rows that a row was made of; None: of no row in
+    particular."""
     gap: jax.Array | None = None
     """`[s]`: how far a row lies from the first parent to the second, in [0, 1)."""
 

@@ -57,6 +57,7 @@ def smote(
     key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes, *, k_neighbors: int = 5
 ) -> Made:
     """The new rows alone; arguments as in `sample`."""
+    wanted = jnp.asarray(wanted)
     classes = by_class(train.y.astype(jnp.int32), train.w, len(wanted))
     place = jnp.arange(sizes.max_rows)
 

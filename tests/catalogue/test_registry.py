@@ -184,6 +184,14 @@ def test_a_refit_is_added_once_by_its_name(name):
     assert refit.note.startswith(get(name).note)
 
 
+def test_the_refit_of_a_method_registered_again_is_of_the_new_one():
+    register("own", build, title="Own")
+    former = get("own_refit")
+    register("own", build, title="Own, better")
+    assert get("own_refit") is not former
+    assert get("own_refit").title.startswith("Own, better")
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -193,6 +201,14 @@ def test_a_refit_is_added_once_by_its_name(name):
         (lambda: register("mine", title="Mine"), "'mine' does nothing"),
         (lambda: register("mine", build, host=host), "'mine' needs either `build`"),
         (lambda: register("mine", host=host, sampler=sampler), "'mine' needs either"),
+        (
+            lambda: register("mine", sampler=sampler, resample=sampler),
+            "both `sampler` and `resample`",
+        ),
+        (
+            lambda: register("mine", images=OnImages(sampler), scores="rank", settings=((),)),
+            "on images alone, but has scores, settings",
+        ),
         (
             lambda: register("mine", build, scores="odds"),
             "'mine' has scores='odds'; expected",
