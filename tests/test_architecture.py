@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import statistics
 import subprocess
 import sys
@@ -233,3 +234,18 @@ def test_docstrings_are_numpydoc():
                 lines = (ast.get_docstring(node) or "").splitlines()
                 other = {"Args:", "Returns:", "Raises:", "Yields:"} & set(map(str.strip, lines))
                 assert not other, f"{name}: {getattr(node, 'name', '')} has {other}"
+
+
+def test_docstrings_describe_every_parameter_or_none():
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            doc = (isinstance(node, ast.FunctionDef) and ast.get_docstring(node)) or ""
+            _, title, section = doc.partition("Parameters\n----------\n")
+            if not title:
+                continue
+            own = section.split("\n\n")[0].splitlines()
+            described = {n for line in own if line[0] != " " for n in re.split(r"[ ,:*]+", line)}
+            args = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            known = {arg.arg for arg in args}
+            missing = known - described - {"self", "cls"}
+            assert not missing, f"{name}: {node.name} does not describe {sorted(missing)}"

@@ -36,14 +36,16 @@ def adult(name: str, data_home: str | Path | None = None) -> Dataset:
     ----------
     name
         One of `ADULT`.
-        data_home: the folder that holds `adult/adult.data` and `adult/adult.test`; without it,
-            `fetch_openml("adult", version=2)` downloads the same rows once.
+    data_home
+        The folder that holds `adult/adult.data` and `adult/adult.test`; without it,
+        `fetch_openml("adult", version=2)` downloads the same rows once.
 
     Raises
     ------
     DataUnavailable
-        The files are missing or damaged, or the download fails. InputError: there is no set of that
-        name.
+        The files are missing or damaged, or the download fails.
+    InputError
+        There is no set of that name.
     """
     if name not in ADULT:
         raise InputError(f"no set {name!r}{did_you_mean(name, ADULT)}")

@@ -40,12 +40,16 @@ def read_table(
     Parameters
     ----------
     path
-        A .csv (commas, one header line), .parquet, or .npz file. An npz file holds arrays
-            `data` [n, d] and `label` [n]; the columns of `data` are called x0, x1, ...
-        target: the column of labels; may be left out for npz.
-        minority: as in `make_dataset`.
-        groups: the column of group codes, not a feature.
-        drop: columns to leave out.
+        A .csv (commas, one header line), .parquet, or .npz file. An npz file holds arrays `data`
+        [n, d] and `label` [n]; the columns of `data` are called x0, x1, ...
+    target
+        The column of labels; may be left out for npz.
+    minority
+        As in `make_dataset`.
+    groups
+        The column of group codes, not a feature.
+    drop
+        Columns to leave out.
 
     Raises
     ------

@@ -112,14 +112,17 @@ def images(name: str, data_home: str | Path | None = None) -> Images:
     Parameters
     ----------
     name
-        One of `IMAGE_SETS`. data_home: DIR. Without it `mnist` and `fashion_mnist` are downloaded
-        once from OpenML.
+        One of `IMAGE_SETS`.
+    data_home
+        The folder that holds the files. Without it `mnist` and `fashion_mnist` are downloaded once
+        from OpenML.
 
     Raises
     ------
     DataUnavailable
-        Files are missing or damaged, or the download fails. InputError: there is no set of that
-        name.
+        Files are missing or damaged, or the download fails.
+    InputError
+        There is no set of that name.
     """
     if name not in _LOADERS:
         raise InputError(f"no set of images {name!r}{did_you_mean(name, IMAGE_SETS)}")

@@ -98,10 +98,13 @@ def make_imbalance(
     ----------
     x
         `[n, ...]`, an array.
-        y: `[n]`, labels.
-        counts: rows of each label: a mapping, or a sequence in the order of sorted labels, or a
-            key of `COUNTS` for the paper's training counts.
-        seed: 0 <= seed < 2**32.
+    y
+        `[n]`, labels.
+    counts
+        Rows of each label: a mapping, or a sequence in the order of sorted labels, or a key of
+        `COUNTS` for the paper's training counts.
+    seed
+        0 <= seed < 2**32.
 
     Returns
     -------
@@ -147,9 +150,11 @@ def recounted(images: Images, imbalance: str = "paper", fraction: float = 1.0) -
     Parameters
     ----------
     images
-        A set that `COUNTS` names. imbalance: one of `IMBALANCES`, of the training images and the
-        imbalanced test part. fraction: of the training images, above 0 and at most 1; a class keeps
-        at least one.
+        A set that `COUNTS` names.
+    imbalance
+        One of `IMBALANCES`, of the training images and the imbalanced test part.
+    fraction
+        Of the training images, above 0 and at most 1; a class keeps at least one.
 
     Raises
     ------
@@ -179,10 +184,13 @@ def image_splits(
     ----------
     images
         The whole set.
-        counts: how many of each class.
-        seed: 0 <= seed < 2**32.
-        folds: how many of the `FOLDS` folds are wanted, from the first on; where the official parts
-            are the one split, there is but one.
+    counts
+        How many of each class.
+    seed
+        0 <= seed < 2**32.
+    folds
+        How many of the `FOLDS` folds are wanted, from the first on; where the official parts are
+        the one split, there is but one.
 
     Raises
     ------

@@ -32,13 +32,16 @@ def long_tail(name: str, data_home: str | Path | None = None) -> Dataset:
     Parameters
     ----------
     name
-        One of `LONG_TAIL`. data_home: as for `images` and `adult`; digits needs no file.
+        One of `LONG_TAIL`.
+    data_home
+        As for `images` and `adult`; digits needs no file.
 
     Raises
     ------
     DataUnavailable
-        Files are missing or damaged, or a download fails. InputError: there is no table of that
-        name.
+        Files are missing or damaged, or a download fails.
+    InputError
+        There is no table of that name.
     """
     if name not in LONG_TAIL:
         raise InputError(f"no table {name!r}{did_you_mean(name, LONG_TAIL)}")

@@ -34,9 +34,15 @@ def stratified_splits(
     Parameters
     ----------
     y
-        [n] labels 0..K-1. seed: 0 <= seed < 2**32; the result depends on the arguments and nothing
-        else. folds: at least 2. valid_fraction: in (0, 0.5]; with groups rounded to 1/2, 1/3, 1/4,
-        ... of them. groups: [n] codes; no group is cut.
+        `[n]` labels 0..K-1.
+    seed
+        0 <= seed < 2**32; the result depends on the arguments and nothing else.
+    folds
+        At least 2.
+    valid_fraction
+        In (0, 0.5]; with groups rounded to 1/2, 1/3, 1/4, ... of them.
+    groups
+        `[n]` codes; no group is cut.
 
     Raises
     ------
@@ -72,11 +78,14 @@ def repeated_splits(
     Parameters
     ----------
     y
-        [n] 0/1 labels, 1 = minority.
-        seed: 0 <= seed < 2**32.
-        repeats: how many splits, at least 1; each depends on the seed and its own number.
-        keep: minority rows in a repeat, drawn anew in each; a smaller number keeps some of a
-            larger one's. None: all.
+        `[n]` 0/1 labels, 1 = minority.
+    seed
+        0 <= seed < 2**32.
+    repeats
+        How many splits, at least 1; each depends on the seed and its own number.
+    keep
+        Minority rows in a repeat, drawn anew in each; a smaller number keeps some of a larger
+        one's. None: all.
 
     Raises
     ------
@@ -124,7 +133,9 @@ def rows_in_both(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> int:
     Parameters
     ----------
     x
-        [n, d] numbers without NaN. a, b: row indices.
+        `[n, d]` numbers without NaN.
+    a, b
+        Row indices.
     """
     # Equal rows must have equal bytes, so -0.0 becomes 0.0 first.
     row_bytes = np.ascontiguousarray(x) + 0.0

@@ -116,16 +116,23 @@ def make_dataset(
     Parameters
     ----------
     x
-        [n, d] numbers, an array or a pandas DataFrame; n >= 20, finite.
-        y: [n] labels of any type with two distinct values, or more if a minority is named or there
-            may be several classes.
-        name: how messages and tables call the data.
-        minority: the minority label, compared as text; all other labels become the majority.
-            Without it the rarer of two labels (on a tie, the one that sorts last).
-        several_classes: keep more than two labels apart, at most 100, numbered in their order.
-        groups: [n] codes of any type; rows of one group stay together in every split.
-        feature_names: d distinct names; default the DataFrame's columns, or x0, x1, ...
-        notices: what the loader wants the user to know; notices found here are appended.
+        `[n, d]` numbers, an array or a pandas DataFrame; n >= 20, finite.
+    y
+        `[n]` labels of any type with two distinct values, or more if a minority is named or there
+        may be several classes.
+    name
+        How messages and tables call the data.
+    minority
+        The minority label, compared as text; all other labels become the majority. Without it the
+        rarer of two labels (on a tie, the one that sorts last).
+    several_classes
+        Keep more than two labels apart, at most 100, numbered in their order.
+    groups
+        `[n]` codes of any type; rows of one group stay together in every split.
+    feature_names
+        d distinct names; default the DataFrame's columns, or x0, x1, ...
+    notices
+        What the loader wants the user to know; notices found here are appended.
 
     Raises
     ------
@@ -193,14 +200,16 @@ def imblearn27(name: str, data_home: str | Path | None = None) -> Dataset:
     ----------
     name
         As in `imblearn27_facts`.
-        data_home: the folder that holds `zenodo/x1data.npz` ...; nothing is downloaded then.
-            None: scikit-learn's data folder, into which all sets are downloaded once.
+    data_home
+        The folder that holds `zenodo/x1data.npz` ...; nothing is downloaded then. None:
+        scikit-learn's data folder, into which all sets are downloaded once.
 
     Raises
     ------
     DataUnavailable
-        The file is missing or damaged, or the download fails. InputError: there is no set of that
-        name.
+        The file is missing or damaged, or the download fails.
+    InputError
+        There is no set of that name.
     """
     known = {facts.name: facts for facts in imblearn27_facts()}
     if name not in known:
