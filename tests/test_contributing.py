@@ -73,6 +73,7 @@ def command(tmp_path_factory):
 MAIN = "import sys; from imbax.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
+@pytest.mark.thorough
 def test_what_is_added_runs_on_a_table(command, tmp_path):
     methods = ["ce", "poly", "noisy_copies", "class_gaussian"]
     command(MAIN, "run", "mini", "--methods", *methods, "--out", tmp_path)
@@ -84,6 +85,7 @@ def test_what_is_added_runs_on_a_table(command, tmp_path):
     assert "poly" in (tmp_path / "report.md").read_text()
 
 
+@pytest.mark.thorough
 def test_what_is_added_is_an_estimator(command):
     code = (
         "import imbax, numpy as np\n"

@@ -39,6 +39,7 @@ def runs_of(path):
     return pd.read_csv(path).set_index(RUN).sort_index()
 
 
+@pytest.mark.thorough
 def test_results_of_tables_are_reported_as_they_were(results, capsys):
     before = runs_of(results / "tables" / "runs.csv")
     shutil.rmtree(results / "tables")
@@ -68,6 +69,7 @@ def test_results_of_images_are_reported_as_they_were(tmp_path):
         assert f"| {method} |" in text
 
 
+@pytest.mark.thorough
 def test_results_of_other_code_are_computed_again_and_kept(results):
     there = [path for path in results.rglob("*") if path.is_file()]
     kept = {path: path.read_bytes() for path in there if path.suffix in (".parquet", ".pickle")}

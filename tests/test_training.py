@@ -276,6 +276,7 @@ def test_each_batch_with_rows_is_a_step_and_weighs_by_them():
     assert len(traced) == 2  # once for each call
 
 
+@pytest.mark.thorough
 def test_synthetic_rows_are_trained_on():
     """With the network's own rows in the place of the matrix, training is what it was."""
     problem = toys.problem()

@@ -132,6 +132,7 @@ def measured(tmp_path_factory):
     return path, cases, options, measure.measure(cases, path, **options)
 
 
+@pytest.mark.thorough
 def test_measured_numbers_fit_together(measured):
     rows = frame(measured[-1])
     assert list(rows["kernel"]) == list(QUICK)
@@ -148,6 +149,7 @@ def test_measured_numbers_fit_together(measured):
         assert row.compile_seconds > 0
 
 
+@pytest.mark.thorough
 def test_the_json_read_back_gives_the_same_table_and_figure(measured, tmp_path):
     path, *_, found = measured
     again = measure.read(path)

@@ -149,6 +149,7 @@ def assert_same(mixed, unrolled, tolerance=1e-5):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("loss", "num_steps"), [(binary_cross_entropy, 1), (focal, 3)])
 def test_mixed_equals_unrolled_in_float32_for_the_relu_network(loss, num_steps):
     _, x_synth, batch, valid = make(tanh_mlp, np.float32)
@@ -303,6 +304,7 @@ def test_the_outer_loss_may_be_the_users_own():
             assert oracles.relative_error(given.x_synth_grad, expected) < 1e-6
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", METHODS)
 def test_jit_and_vmap_agree_with_eager(method):
     loss_fn = supervised_loss(tanh_mlp)
@@ -412,6 +414,7 @@ def meta_problem():
     return inner, params, meta, outer, lambda params: 0.1 * (params["w"] ** 2).sum()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("with_fixed", [True, False], ids=["fixed", "alone"])
 @pytest.mark.parametrize("num_steps", [1, 3])
 def test_gradients_by_anything_learned_and_by_the_start(num_steps, with_fixed):

@@ -86,6 +86,7 @@ def resnet():
     return loss_fn, outer_loss, params, 3, (8, 8, 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("make", "num_steps", "with_batch", "own_outer"),
     [

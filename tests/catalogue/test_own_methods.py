@@ -85,6 +85,7 @@ def test_a_sampler_trains_on_tables():
     np.testing.assert_array_equal(again.curves.train_loss, expected.curves.train_loss)
 
 
+@pytest.mark.thorough
 def test_a_sampler_trains_on_tables_of_several_classes():
     cut = plan(table(3), [0], Protocol(folds=2, epochs=4))
     given = train_cell(cut, register("mine", sampler=first_rows), engine=ENGINE)
@@ -150,6 +151,7 @@ def test_a_one_shot_training_is_over_after_one_epoch():
         np.testing.assert_allclose(given.test_score[r], expected, 1e-4, 1e-5)
 
 
+@pytest.mark.thorough
 def test_a_training_of_ones_own_is_refit_on_both_parts():
     cut = plan(table(2), [0, 1], Protocol(folds=2, epochs=4))
     program = lambda facts: supervised.program(facts.network(), batch_size=16)

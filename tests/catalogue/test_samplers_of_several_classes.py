@@ -70,6 +70,7 @@ def test_the_rows_are_the_samplers(name):
     np.testing.assert_array_equal(after.y, expected.y)
 
 
+@pytest.mark.thorough
 def test_under_sampling_keeps_as_many_as_the_smallest_class_has():
     train, given = resampled("random_under")
     kept = np.asarray(given.w) > 0
@@ -81,6 +82,7 @@ def test_under_sampling_keeps_as_many_as_the_smallest_class_has():
     np.testing.assert_array_equal(given.w, expected.w)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n_synth", ADDED)
 def test_a_class_without_rows_gets_none(n_synth):
     train = view()

@@ -75,6 +75,7 @@ def number_added(train, n_synth, name="ros"):
     return int((given.w[len(train.w) :] > 0).sum())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MADE)
 @pytest.mark.parametrize(("n_synth", "more"), [("double", 12), ("balance", 18)])
 def test_minority_rows_are_added(name, n_synth, more):
@@ -106,6 +107,7 @@ def test_the_rows_are_the_samplers(name, n_synth, more):
     assert real[44:].sum() == more
 
 
+@pytest.mark.thorough
 def test_gamo_is_trained_on_the_table_first():
     """For fifteen batches per epoch of the classifier, in whole passes: 23 of 2 batches here."""
     train, given = resampled("gamo")
@@ -164,6 +166,7 @@ def test_rows_are_counted_not_their_weights():
     assert number_added(halved, "balance") == 20
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("padding", [0, 10])
 def test_under_sampling_keeps_as_many_of_each_class(padding):
     train = toys.problem(40, padding).train

@@ -194,6 +194,7 @@ def test_a_named_set_that_is_absent_is_an_error_others_are_kept(capsys, tmp_path
     assert set(pd.read_csv(out / "tables" / "runs.csv")["dataset"]) == {"ecoli"}
 
 
+@pytest.mark.thorough
 def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table):
     frame = pd.read_csv(table).assign(who=np.arange(120) // 3)
     frame.to_csv(table, index=False)
@@ -218,6 +219,7 @@ def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table
     assert "holds results of tables" in refused(capsys, "run", "digits", "--out", out)
 
 
+@pytest.mark.thorough
 def test_more_seeds_add_to_what_is_there(tmp_path, table):
     def run(out, seeds):
         assert main([*command, "--out", str(out), "--seeds", str(seeds)]) == 0
@@ -279,6 +281,7 @@ def two_processes(out):
     return [begun(*SOME, out, *options, number) for number in range(2)]
 
 
+@pytest.mark.thorough
 def test_of_two_processes_one_may_be_killed(tmp_path, whole):
     processes = two_processes(tmp_path)
     try:
@@ -346,6 +349,7 @@ def test_an_absent_set_of_the_suite_is_skipped_with_status_0(capsys, tmp_path, d
 OTHER_CODE = "computed again, stored as results of other code or settings: table/ce; no file is de"
 
 
+@pytest.mark.thorough
 def test_earlier_settings_are_shown_without_computing_again(tmp_path, table, capsys):
     def run(epochs, says=False):
         assert main([*command, "--epochs", str(epochs)]) == 0

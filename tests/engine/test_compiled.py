@@ -33,6 +33,7 @@ def test_trainings_of_one_network_share_their_start_and_score(cut):
     assert moved.advance is not still.advance
 
 
+@pytest.mark.thorough
 def test_a_shared_start_is_the_one_a_training_makes_itself(cut):
     """Half of the columns are none of the data's."""
     method, one = get("meta_weight_net"), lambda tree: jax.tree.map(lambda leaf: leaf[1], tree)

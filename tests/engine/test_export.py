@@ -53,6 +53,7 @@ def lowered(monkeypatch):
     return exported
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", asked(NEURAL))
 def test_training_on_tables(lowered, name):
     dataset, protocol = make_dataset(*toys.table(60, 20), name="toy"), Protocol(2, epochs=1)
@@ -77,6 +78,7 @@ def test_training_in_bfloat16(lowered):
     assert ["bf16" in program.mlir_module() for program in lowered] == [False, False, True, False]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", asked(names("images")))
 def test_training_on_images(lowered, name, monkeypatch):
     monkeypatch.setitem(COUNTS, "toy", Counts((6, 4, 3), 2, (3, 2, 2)))

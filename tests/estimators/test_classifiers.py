@@ -67,6 +67,7 @@ def test_a_real_table_is_learned(name, rare_cancer):
     assert scores.mean() > 0.9  # chance is 0.14
 
 
+@pytest.mark.thorough
 @EACH
 def test_three_classes_are_learned(name):
     x, y = load_wine(return_X_y=True)
@@ -78,6 +79,7 @@ def test_three_classes_are_learned(name):
     assert proba["test_neg_log_loss"].mean() > -0.6  # chance is -0.97
 
 
+@pytest.mark.thorough
 @EACH
 def test_labels_are_the_users(name):
     x, y = table()
@@ -101,6 +103,7 @@ def test_rows_of_weight_0_are_left_out(name):
     np.testing.assert_array_equal(weighed, without)
 
 
+@pytest.mark.thorough
 @EACH
 def test_only_the_proportions_of_weights_count(name):
     x, y = table()
@@ -233,6 +236,7 @@ def test_a_warm_start_holds_where_another_class_is_rarer():
     np.testing.assert_allclose(after.predict_proba(x), before, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_members_are_averaged_and_do_not_depend_on_their_number():
     x, y = table()
     options = {"early_stopping": False, "max_iter": 5}
@@ -255,6 +259,7 @@ def test_members_are_averaged_and_do_not_depend_on_their_number():
     assert np.abs(each[0] - each[1]).max() > 1e-3
 
 
+@pytest.mark.thorough
 def test_in_an_ensemble_of_folds_each_row_validates_once():
     x, y = table()
     fitted = quick_classifier("ImbalancedMLPClassifier", n_estimators=4, fold_ensemble=True)
@@ -339,6 +344,7 @@ def test_another_fold_of_about_that_size_compiles_nothing(name):
     assert made == []
 
 
+@pytest.mark.thorough
 def test_metadata_and_wrappers_of_scikit_learn(rare_cancer):
     x, y = rare_cancer
     given = quick_classifier("ImbalancedMLPClassifier", max_iter=10)
@@ -406,6 +412,7 @@ class Normalized(nnx.Module):
         return self.last(self.dropout(jax.nn.relu(self.norm(self.hidden(x)))))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.thorough)])
 @EACH
 def test_a_network_that_keeps_state(name, classes):
@@ -444,6 +451,7 @@ def test_a_sampler_sees_the_users_labels():
     np.testing.assert_array_equal(members.counts, [[*counts[:2], 60]])
 
 
+@pytest.mark.thorough
 def test_balanced_batches_have_as_many_rows_of_each_class():
     x, y = table(300, classes=3)
     options = {"early_stopping": False, "max_iter": 60}
@@ -454,6 +462,7 @@ def test_balanced_batches_have_as_many_rows_of_each_class():
     assert (shares[0][1:] > shares[1][1:]).all()
 
 
+@pytest.mark.thorough
 def test_deferred_weights_are_waited_for():
     x, y = table(120)
     options = {"max_iter": 100, "n_iter_no_change": 5}
@@ -493,6 +502,7 @@ def test_points_of_explicit_gradient_start_at_rows_and_move():
     assert (moved.x_synth_ != moved.x_start_).mean() > 0.9
 
 
+@pytest.mark.thorough
 def test_points_balance_classes_of_any_number():
     x, y = table(300, classes=3)
     fitted = quick_classifier("ExplicitGradientClassifier", n_synth="balance").fit(x, y)
@@ -501,6 +511,7 @@ def test_points_balance_classes_of_any_number():
     np.testing.assert_array_equal(np.bincount(fitted.y_synth_, minlength=3), counts.max() - counts)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("strategy", "added"),
     [("auto", [0, 140, 190]), ({1: 65, 2: 300}, [0, 5, 290]), ("minority", [0, 0, 190])],
@@ -524,6 +535,7 @@ def test_points_for_other_classifiers(strategy, added):
     assert (moved > 1e-4).mean() > 0.5
 
 
+@pytest.mark.thorough
 def test_points_are_of_classes_wanted_where_two_are_largest():
     x, _ = table(91)
     y = np.repeat([0, 1, 2], [40, 41, 10])
@@ -537,6 +549,7 @@ def test_points_are_of_classes_wanted_where_two_are_largest():
             np.testing.assert_array_equal(np.bincount(labels[91:]), added)
 
 
+@pytest.mark.thorough
 def test_points_of_whole_numbers_are_rounded_and_stay_in_range():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [80, 20])
@@ -550,6 +563,7 @@ def test_points_of_whole_numbers_are_rounded_and_stay_in_range():
     np.testing.assert_array_equal(more[100:], np.clip(np.rint(exact), 0, 255))
 
 
+@pytest.mark.thorough
 def test_points_in_a_pipeline(rare_cancer):
     x, y = rare_cancer
     given = quick_classifier("ExplicitGradientClassifier", max_iter=5)

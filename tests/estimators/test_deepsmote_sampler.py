@@ -11,6 +11,7 @@ from imbax.estimators import generative
 QUICK = {"max_iter": 1, "latent_dim": 4, "batch_size": 32, "random_state": 0}
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:reconstructions of class")
 @pytest.mark.parametrize("change", [lambda x: x, lambda x: x.reshape(len(x), -1)])
 def test_a_new_row_lies_between_the_codes_of_its_parents(digits, change):
@@ -23,6 +24,7 @@ def test_a_new_row_lies_between_the_codes_of_its_parents(digits, change):
     np.testing.assert_allclose(sampler.encode(x), z, 1e-4, 1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:reconstructions of class")
 def test_training_lowers_the_loss(digits):
     options = QUICK | {"max_iter": 6, "learning_rate_init": 2e-3, "value_range": (0, 16)}
@@ -32,6 +34,7 @@ def test_training_lowers_the_loss(digits):
     assert one.variance_kept_.shape == (3,)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:reconstructions of class")
 def test_an_epoch_takes_the_state_of_the_one_before(digits, monkeypatch):
     states, epoch = [], generative._epoch
@@ -46,6 +49,7 @@ def test_an_epoch_takes_the_state_of_the_one_before(digits, monkeypatch):
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(states))
 
 
+@pytest.mark.thorough
 def test_a_collapse_is_told(digits):
     x, y = digits
     noise = np.random.default_rng(0).choice([0, 16], x.shape).astype(np.uint8)
@@ -57,6 +61,7 @@ def test_a_collapse_is_told(digits):
     assert sampler.variance_kept_[0] < 0.1
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:reconstructions of class")
 def test_codes_are_the_same_after_saving(digits, tmp_path):
     x, y = digits

@@ -81,6 +81,7 @@ def test_imbalanced_learns_checks_of_classifiers(estimator, check):
     quietly(check, estimator)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "estimator", [pytest.param(one, marks=thorough(one)) for one in CLASSIFIERS.values()], ids=type
 )

@@ -39,6 +39,7 @@ class Watched(DecisionTreeClassifier):
         return super().fit(x, y)
 
 
+@pytest.mark.thorough
 def test_each_tree_sees_the_minority_and_as_many_others_once():
     Watched.fits.clear()
     model = mesa(estimator=Watched(), train_ratio=2.0).fit(*DATA)
@@ -60,6 +61,7 @@ def test_the_ensemble_is_the_mean_of_its_trees(fitted):
     assert average_precision_score(DATA[3], fitted.predict_proba(x)[:, 1]) > 0.3  # chance is 0.2
 
 
+@pytest.mark.thorough
 def test_the_same_random_state_gives_the_same_ensemble(fitted):
     again, other = mesa().fit(*DATA), mesa(random_state=1).fit(*DATA)
     expected = fitted.predict_proba(DATA[2])

@@ -168,6 +168,7 @@ def test_a_row_between_two_is_of_the_nearer_ones_category(kind):
     assert len(np.unique(nearer)) > 1
 
 
+@pytest.mark.thorough
 def test_categories_without_numbers_and_missing_ones():
     y = np.repeat([0, 1], [20, 8])
     # Rows of the minority are of two kinds, which share no category: none in between.

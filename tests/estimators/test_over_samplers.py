@@ -110,6 +110,7 @@ STRATEGIES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ASKED)
 def test_counts_follow_the_strategy(digits, name):
     x, y = digits
@@ -187,6 +188,7 @@ def test_a_step_that_is_given_moves_a_single_row():
     assert len(np.unique(given[31:], axis=0)) > 10
 
 
+@pytest.mark.thorough
 def test_new_rows_of_tables_are_free_unless_a_range_is_given():
     x, y = table(60, 40, columns=2)
     free, _ = quick("AMDO", sampling_strategy={1: 400}).fit_resample(x, y)
@@ -229,6 +231,7 @@ def test_rows_are_scaled_alike_whatever_part_of_them_at_once(dtype, monkeypatch)
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.thorough
 def test_mc_ccr_tells_which_rows_it_moved():
     x, y = table(60, 9, columns=4)
     sampler = quick("MCCCR", energy=1.5)
@@ -293,6 +296,7 @@ REST = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", REST)
 def test_each_classs_rows_are_those_of_a_method_of_two(digits, name):
     """It knows the class and all others."""
@@ -336,12 +340,14 @@ def test_a_rule_that_fails_is_told():
         assert len(np.unique(given[39:], axis=0)) == 21
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("options", [{}, {"k_neighbors": 3, "share": 1.0, "reference": True}])
 def test_amdos_rows_are_the_methods(digits, options):
     sampler, _, given, arguments = fitted("AMDO", digits, **options)
     assert_made(sampler, given, amdo.sample(*arguments, SIZES, **options))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "of_method"),
     [({}, {}), ({"energy": 3, "p": 2}, {"energy": 6.0, "p": 2}), ({"clean": False}, {})],
@@ -356,6 +362,7 @@ def test_mc_ccrs_rows_are_the_methods(digits, options, of_method):
     np.testing.assert_array_equal(sampler.moved_, (pushed != view.all().x).any(1))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "of_method"),
     [
@@ -369,6 +376,7 @@ def test_mc_rbos_rows_are_the_methods(digits, options, of_method):
     assert_made(sampler, given, changed)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "method", "config", "hparams"),
     [
@@ -392,6 +400,7 @@ def test_a_trained_samplers_rows_are_the_methods(digits, name, method, config, h
     assert_made(sampler, given, draw(key, model.finish(state, view), view, number, SIZES))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", TRAINED)
 def test_samples_are_of_the_seed_and_in_number(digits, name):
     sampler = quick(name, value_range=(0, 16)).fit(*digits)
@@ -455,6 +464,7 @@ def test_losses_are_printed_and_have_to_be_finite(digits, name, capsys):
         quick(name, value_range=(0, 16), learning_rate_init=1e38).fit(*digits)
 
 
+@pytest.mark.thorough
 def test_gamo_trains_nothing_for_the_largest_class():
     x, y = table(300, 20)
     sampler = quick("GAMO").fit(x, y)

@@ -94,6 +94,7 @@ assert len(np.unique(results[0][0].best_score)) > 1
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "methods", [("ce",), pytest.param(("ce", "explicit_gradient"), marks=pytest.mark.thorough)]
 )

@@ -221,6 +221,7 @@ def test_an_estimators_parameters_and_version_count():
     assert any(name.startswith("scikit-learn ") or "sklearn" in name for name in foreign)
 
 
+@pytest.mark.thorough
 def test_a_method_typed_in_a_session_has_a_key():
     """As in a notebook or `python -c`: there is no file to read."""
     space = {"__name__": "__main__"}
@@ -379,6 +380,7 @@ EDITS = [
 ]
 
 
+@pytest.mark.thorough
 def test_an_edit_changes_the_keys_of_what_it_is_part_of(copied):
     """As many processes as edits: this is the promise that makes stored results safe."""
     expected = copied()
@@ -387,6 +389,7 @@ def test_an_edit_changes_the_keys_of_what_it_is_part_of(copied):
         assert {name for name in expected if found[name] != expected[name]} == changed, file
 
 
+@pytest.mark.thorough
 def test_the_key_is_the_same_in_another_process(copied):
     assert copied()["explicit_gradient"] == key(method="explicit_gradient")
 

@@ -118,12 +118,14 @@ def trained(cut, method):
     return train_cell(cut, method, engine=Engine(devices=(jax.devices()[0],)))
 
 
+@pytest.mark.thorough
 def test_ldam_drw_is_ldam_until_its_weights_begin(cut):
     plain, deferred = (trained(cut, get(n)).curves.train_loss for n in ("ldam", "ldam_drw"))
     np.testing.assert_allclose(deferred[:, :8], plain[:, :8], 1e-5)
     assert (np.abs(deferred[:, 8:] - plain[:, 8:]) > 1e-2).all()
 
 
+@pytest.mark.thorough
 def test_batched_runs_of_ldam_equal_runs_in_turn_in_float64():
     """In float32 they agree for some epochs only, as rounding grows with the scale of the head."""
     wide = lambda tree: jax.tree.map(
@@ -148,6 +150,7 @@ def test_batched_runs_of_ldam_equal_runs_in_turn_in_float64():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-8, 1e-8), given, expected)
 
 
+@pytest.mark.thorough
 def test_a_sweep_is_an_axis_of_one_program(cut):
     """Each run keeps the τ that validation likes best, and compiles nothing for it."""
     method = get("logit_adjustment")

@@ -75,6 +75,7 @@ def test_two_logits_are_one_logit_against_zero():
             np.testing.assert_allclose(loss(pair, Y), loss(jnp.asarray(LOGITS), Y), 1e-10)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("logits", "y"), [(LOGITS, Y), (oracles.LOGITS_3, oracles.Y_3)])
 def test_every_number_of_the_asymmetric_loss_matters(logits, y):
     """Also γ₋ in the softmax form, and the reading that takes no gradient through the focus."""

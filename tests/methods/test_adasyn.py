@@ -61,6 +61,7 @@ def test_given_our_draws_the_rows_are_brute_forces_all_of_them(n_synth):
     assert not given.fallback
 
 
+@pytest.mark.thorough
 def test_the_law_is_imbalanced_learns():
     """Where its counts are whole without rounding."""
     x, y = toys.table(80, 25)
@@ -93,6 +94,7 @@ def test_where_the_rule_fails_the_rows_are_smotes(case):
         np.testing.assert_array_equal(added(given), added(expected))
 
 
+@pytest.mark.thorough
 def test_padding_changes_no_row():
     expected = DRAW(KEY, toys.problem(80).train, "balance", SIZES)
     given = DRAW(KEY, toys.problem(80, 10, np.nan).train, "balance", SIZES)
@@ -109,6 +111,7 @@ def test_copies_and_a_constant_column_are_no_trouble():
     np.testing.assert_array_equal(new[:, 1], 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [(16, 0, 24), (5, 0, 7)])
 def test_of_three_classes_each_is_the_minority_in_turn(number):
     assert not is_one_vs_rest(DRAW, KEY, number, SIZES).fallback
@@ -119,6 +122,7 @@ def test_of_three_classes_each_is_the_minority_in_turn(number):
     np.testing.assert_allclose(added(given)[number[0] :], added(plain), atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_an_experiment_keeps_which_runs_fell_back():
     x, y = toys.table(80, 25)
     for gap, expected in ((50, True), (0, False)):

@@ -82,6 +82,7 @@ def test_rows_are_kept_among_their_own(k, share):
     assert (expected[y >= 3] == 1).all()
 
 
+@pytest.mark.thorough
 def test_every_class_gets_what_is_wanted():
     given = made(sizes=Sizes(15, 350))
     assert given.w.sum() == TOTAL
@@ -90,6 +91,7 @@ def test_every_class_gets_what_is_wanted():
     assert np.isfinite(given.x).all() and (given.gap == 0).all()
 
 
+@pytest.mark.thorough
 def test_given_the_draws_the_rows_are_brute_forces():
     """By the square root of the covariance, without a component."""
     (x, y, _), given = data(), made()
@@ -190,6 +192,7 @@ def test_rows_are_drawn_by_their_company():
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("reference", [False, True])
 def test_neither_padding_nor_bounds_change_anything(reference):
     expected = made(reference=reference)
@@ -199,6 +202,7 @@ def test_neither_padding_nor_bounds_change_anything(reference):
     assert given.w.sum() == TOTAL and np.isfinite(given.x[:TOTAL]).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("reference", [False, True])
 def test_copies_few_rows_and_constant_columns_are_no_trouble(reference):
     x, y, w = data()
@@ -236,6 +240,7 @@ def test_the_shape_of_kept_rows():
     assert (np.abs(square[~kept]) < 1e-6).all()
 
 
+@pytest.mark.thorough
 def test_the_view_keeps_its_rows():
     train = rows(*data(padding=6))
     given = DRAW(KEY, train, jnp.array(WANTED), SIZES)
@@ -248,6 +253,7 @@ def test_the_view_keeps_its_rows():
     np.testing.assert_array_equal(new.y, made().y)
 
 
+@pytest.mark.thorough
 def test_runs_are_an_axis():
     train = rows(*data())
     keys, wanted = jax.random.split(KEY, 2), jnp.array([WANTED, (0, 2, 8, 1, 0)])

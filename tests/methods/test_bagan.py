@@ -175,6 +175,7 @@ def test_the_hand_over_copies_the_encoder_but_for_its_head():
         assert np.linalg.matrix_rank(cov) == min(count - 1, 5)
 
 
+@pytest.mark.thorough
 def test_the_stages_move_what_is_theirs():
     states, losses = history()
     assert [int(state.epoch) for state in states] == [0, 1, 2, 3, 4, 4]
@@ -225,6 +226,7 @@ def test_losses_are_cross_entropies_of_the_same_draws():
     assert float(info.generator) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_a_batch_that_is_not_full_weighs_its_fakes_alike():
     """D's loss on a half-full batch: four rows count four, three fakes one and a half."""
     state = history()[0][2]
@@ -245,6 +247,7 @@ def test_a_batch_that_is_not_full_weighs_its_fakes_alike():
     assert float(info.discriminator) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_neither_padding_nor_the_company_of_runs_changes_it():
     states, losses = history()
     keys = jnp.stack([jax.random.key(7), KEY])
@@ -269,6 +272,7 @@ def test_a_fit_is_all_its_epochs(monkeypatch):
     close(fitted, jax.tree.map(lambda leaf: leaf + 4, history()[0][0].now))
 
 
+@pytest.mark.thorough
 def test_images_to_codes_and_back():
     fitted, x = history()[0][4].now, images().all().x[:6]
     again, strip = jax.jit(

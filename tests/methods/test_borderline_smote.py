@@ -126,6 +126,7 @@ def test_padding_changes_no_row():
     assert len(added(given)) == 40
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [1, 2])
 @pytest.mark.parametrize("number", [(16, 0, 24), (5, 0, 7)])
 def test_of_three_classes_each_is_the_minority_in_turn(number, kind):

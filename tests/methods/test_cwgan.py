@@ -63,6 +63,7 @@ def test_the_penalty_of_a_linear_critic_is_its_slopes():
     np.testing.assert_allclose(flat(1.0), (1, 0), atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_penalty_is_differentiable_again():
     """Through the critic's own layers, in float64, by central differences of both gradients."""
     with jax.enable_x64(True):
@@ -103,6 +104,7 @@ def two_clouds():
     return x, y, [np.asarray(of_class(np.full(500, k, np.float32))) for k in (0, 1)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("k", [0, 1])
 def test_learns_a_law_and_heeds_the_class(k):
     x, y, new = two_clouds()
@@ -136,6 +138,7 @@ def test_steps_move_their_own_player_and_heed_the_floor():
     assert plain < losses[0.1, 0.3] < losses[0.1, 50.0]
 
 
+@pytest.mark.thorough
 def test_the_view_gains_minority_rows_and_keeps_its_own():
     before = toys.problem(40).train
     given = draw(before)
@@ -149,6 +152,7 @@ def test_the_view_gains_minority_rows_and_keeps_its_own():
     assert len(np.unique(batch.x, axis=0)) == 10
 
 
+@pytest.mark.thorough
 def test_the_key_alone_decides_not_padding_bounds_or_company():
     train = toys.problem(40).train
     expected = added(draw(train))
@@ -163,6 +167,7 @@ def test_the_key_alone_decides_not_padding_bounds_or_company():
     assert (together.x_synth[0] != together.x_synth[1]).any()
 
 
+@pytest.mark.thorough
 def test_constant_columns_stay_so_and_change_nothing():
     """Whatever they hold, wherever they stand, however many."""
     train = toys.problem(40).train
@@ -175,6 +180,7 @@ def test_constant_columns_stay_so_and_change_nothing():
     assert not given[:, 4:].any()
 
 
+@pytest.mark.thorough
 def test_one_minority_row_is_repeated_and_said():
     x, y = toys.table(30, 1)
     given = draw(rows(x, y), n_synth="balance")
@@ -182,6 +188,7 @@ def test_one_minority_row_is_repeated_and_said():
     assert given.fallback
 
 
+@pytest.mark.thorough
 def test_a_loss_that_is_not_finite_gives_random_over_sampling():
     x, y = toys.table(30, 8)
     assert not draw(rows(x, y), n_synth="balance").fallback
@@ -193,6 +200,7 @@ def test_a_loss_that_is_not_finite_gives_random_over_sampling():
     assert len(np.unique(new, axis=0)) > 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [(16, 0, 24), (5, 0, 7)])
 def test_of_three_classes_each_is_the_minority_in_turn(number):
     sizes = Sizes(max_rows=24, max_synth=40)
@@ -201,6 +209,7 @@ def test_of_three_classes_each_is_the_minority_in_turn(number):
         assert not given.fallback
 
 
+@pytest.mark.thorough
 def test_clipping_keeps_samples_in_the_minoritys_range():
     x, y = toys.table(30, 8)
     x = 0.01 * x + 5  # far from where the generator starts
@@ -213,6 +222,7 @@ def test_clipping_keeps_samples_in_the_minoritys_range():
     np.testing.assert_array_equal(clipped, np.clip(free, own.min(0), own.max(0)))
 
 
+@pytest.mark.thorough
 def test_samples_come_from_the_average_of_the_generators():
     train = toys.problem(40).train
     nets = networks(train.live, BARE.architecture)

@@ -87,6 +87,7 @@ def test_a_class_batch_is_of_one_class_drawn_as_configured(draw, expected):
     np.testing.assert_allclose(share, 1 / 6, atol=0.03)
 
 
+@pytest.mark.thorough
 def test_the_penalty_moves_the_decoder_alone_unless_told():
     without, _ = after_one_step(weight=0.0)
     given, info = after_one_step()
@@ -100,6 +101,7 @@ def test_the_penalty_moves_the_decoder_alone_unless_told():
     assert not any(differ(none.params, without.params))
 
 
+@pytest.mark.thorough
 def test_the_permuted_penalty_compares_with_the_next_image():
     (_, same), (_, permuted) = (after_one_step(penalty=p) for p in ("class_recon", "permuted"))
     data, hparams = images(), ds.Hparams()
@@ -114,6 +116,7 @@ def test_the_permuted_penalty_compares_with_the_next_image():
     assert float(permuted.penalty) != pytest.approx(float(same.penalty), rel=1e-2)
 
 
+@pytest.mark.thorough
 def test_padding_changes_nothing():
     expected, losses = fitted()
     run = jax.jit(lambda data: ds.fit(KEY, SMALL, ds.Hparams(0.01), data))
@@ -146,6 +149,7 @@ def test_statistics_are_those_of_the_training_images():
     assert not any(differ(fitted()[0].params, fitted(recalibrate=False)[0].params))
 
 
+@pytest.mark.thorough
 def test_training_stops_where_nothing_is_gained():
     config = dataclasses.replace(SMALL, epochs=9, patience=3, penalty="none", batch_size=20)
     best, losses = jax.jit(lambda: ds.fit(KEY, config, ds.Hparams(0.0), images()))()
@@ -177,6 +181,7 @@ def test_samples_are_images_of_the_classes_wanted():
     np.testing.assert_array_equal(batch.y, given.y[:16])
 
 
+@pytest.mark.thorough
 def test_variance_kept_is_by_class():
     data = pictures(padding=3)
     shrunk = jnp.where(data.y[:, None, None, None] == 1, 0.5 * data.x, data.x)
@@ -187,6 +192,7 @@ def test_variance_kept_is_by_class():
     ).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -215,6 +221,7 @@ class Plain(nnx.Module):
         return last(x)
 
 
+@pytest.mark.thorough
 def test_the_permuted_penalty_pulls_rare_classes_to_their_means(monkeypatch):
     """Of class k's variance (p_k / (p_k + 1 / K))² is left; the public code's penalty keeps all.
 

@@ -153,6 +153,7 @@ def test_minority_rows_are_duplicated_as_often_as_the_rule_says(n_synth, count, 
     np.testing.assert_array_equal(points, jnp.tile(MINORITY, (2, 1))[:count])
 
 
+@pytest.mark.thorough
 def test_jitter_is_in_standard_deviations_of_the_minority():
     sizes = {"n_synth": "balance", "max_synth": 5000}
     plain, noisy = (start(Hparams(jitter=j), **sizes) for j in (0.0, 0.5))
@@ -230,6 +231,7 @@ def run(hparams=None, problem=PROBLEM, epochs=1, **config):
     return compiled_training(Config(**(sizes | config)), epochs)(hparams or Hparams(), problem)
 
 
+@pytest.mark.thorough
 def test_an_epoch_visits_every_point_in_turn():
     """Three batches of four reach all ten points, the last one reaching back."""
     state = run()[0].state
@@ -307,6 +309,7 @@ def test_rows_held_out_for_the_outer_loss_are_not_trained_on(outer):
     assert all(same) == (outer == "train_part")
 
 
+@pytest.mark.thorough
 def test_padding_is_no_part_of_the_held_out_third():
     problem = toys.problem(padding=60)
     plain, padded = (start(problem=p, outer="train_part").outer_part for p in (PROBLEM, problem))

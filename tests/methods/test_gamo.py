@@ -171,6 +171,7 @@ def test_losses_are_the_equations():
     np.testing.assert_allclose(info.generator, sum(against)[3:].mean(), 1e-4)
 
 
+@pytest.mark.thorough
 def test_each_player_follows_its_own_gradient():
     """The first step of Adam is the sign of the gradient, here by plain matrices of all rows."""
     before, _, after, _ = one_step()
@@ -208,6 +209,7 @@ def test_each_player_follows_its_own_gradient():
     assert all(np.abs(leaf).max() > 5e-3 for leaf in jax.tree.leaves(moved))
 
 
+@pytest.mark.thorough
 def test_rows_are_convex_mixes_of_all_rows_of_their_class():
     given, model = made(), fitted()[0]
     y = np.asarray(table().target)
@@ -247,6 +249,7 @@ def test_neither_padding_nor_bounds_change_a_sample():
     np.testing.assert_array_equal(shifted[given.parents[:171]], x[expected.parents])
 
 
+@pytest.mark.thorough
 def test_neither_padding_bounds_nor_zeros_change_the_training():
     data = table(padding=4)
     wider = data._replace(
@@ -263,6 +266,7 @@ def test_neither_padding_bounds_nor_zeros_change_the_training():
     assert (given.x[:, 2] == 0).all()
 
 
+@pytest.mark.thorough
 def test_runs_are_an_axis_and_fit_is_all_epochs():
     expected, losses = fitted()
     run = jax.vmap(lambda key: gamo.fit(key, SMALL, FAST, table()))
@@ -275,6 +279,7 @@ def test_runs_are_an_axis_and_fit_is_all_epochs():
         assert oracles.relative_error(one, two) < 5e-4
 
 
+@pytest.mark.thorough
 def test_an_engine_is_given_the_same_and_training_ends():
     model, data, (init, advance) = gamo.generator(SMALL, FAST), table(), jitted()
     state = init(data)
@@ -292,6 +297,7 @@ def test_an_engine_is_given_the_same_and_training_ends():
     assert shapes(jax.eval_shape(draw, jnp.array(WANTED))) == shapes(made())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("needed", [None, 1])
 def test_a_sampler_trains_first_as_long_as_is_needed(needed):
     model, data = gamo.generator(SMALL, FAST), table(padding=2)
@@ -310,6 +316,7 @@ def test_a_sampler_trains_first_as_long_as_is_needed(needed):
     np.testing.assert_array_equal(given.w, expected.w)
 
 
+@pytest.mark.thorough
 def test_training_leaves_the_even_mix():
     """New rows begin near the class's mean, and spread as the generator learns to fool."""
     init, advance = jitted()
@@ -340,6 +347,7 @@ def test_few_rows_no_rows_and_equal_classes(counts):
         assert (share >= -1e-6).all() and (share <= 1 + 1e-6).all()
 
 
+@pytest.mark.thorough
 def test_digits_stay_finite_over_seeds():
     x, y = load_digits(return_X_y=True)
     counts = [60, 40, 20, 10, 8, 6, 5, 4, 2, 1]

@@ -63,6 +63,7 @@ def test_every_image_is_seen_once_in_an_epoch_of_as_many():
     assert sorted(seen) == list(range(10))
 
 
+@pytest.mark.thorough
 def test_padding_changes_nothing():
     (state, losses), (other, again) = trained(data()), trained(padded(data(), 6))
     np.testing.assert_allclose(losses, again, 1e-5)
@@ -91,6 +92,7 @@ def test_the_learning_rate_falls_to_zero():
     assert after(int(state.opt_state[1][1].count)) == 0
 
 
+@pytest.mark.thorough
 def test_a_class_of_weight_zero_is_not_learned():
     config = dataclasses.replace(CONFIG, epochs=30)
     state, _ = trained(data(), weight=(1.0, 1.0, 0.0), config=config)
@@ -99,6 +101,7 @@ def test_a_class_of_weight_zero_is_not_learned():
     assert (given == data().y)[data().y != 2].mean() > 0.8
 
 
+@pytest.mark.thorough
 def test_predictions_are_the_largest_logits():
     state, _ = trained(data())
     network = ic._network(CONFIG)

@@ -65,6 +65,7 @@ def test_a_third_of_each_class_is_held_out_but_not_its_only_row():
     np.testing.assert_allclose(held[:, y == 2].mean(0), 0.4, atol=0.1)  # each as often
 
 
+@pytest.mark.thorough
 def test_points_move_within_the_box_and_constants_stay():
     given, _ = program()(KEY, leg.Hparams(eta1=0.1, eta2=1e4))
     low, high = codes().x.min(0), codes().x.max(0)
@@ -86,6 +87,7 @@ def test_moved_points_lower_the_outer_loss_and_frozen_ones_stay():
     assert after[-1] < 0.97 * before[-1]
 
 
+@pytest.mark.thorough
 def test_the_key_decides():
     one, same, other = (program()(key, leg.Hparams())[0] for key in (KEY, KEY, jax.random.key(2)))
     np.testing.assert_array_equal(one, same)

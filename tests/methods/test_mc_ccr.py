@@ -178,6 +178,7 @@ def test_new_rows_gather_where_spheres_are_small():
     assert new.gap[:30].min() < 0.1 and new.gap[:30].max() > 0.9
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("energy", ["auto", 0.8])
 def test_neither_padding_nor_bounds_change_anything(energy):
     moved, new = made(energy=energy)
@@ -203,6 +204,7 @@ def test_the_view_is_its_rows_where_they_are_then_the_new_ones():
     np.testing.assert_array_equal(batch.y, np.concatenate([data()[1], new.y]))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("axis", ["vmap", "map"])
 def test_runs_are_an_axis(axis):
     """With sizes of its own for each run."""
@@ -268,6 +270,7 @@ def test_copies_and_constants_are_no_trouble(spoil, energy):
         np.testing.assert_array_equal(new.x, np.full_like(new.x, 2))
 
 
+@pytest.mark.thorough
 def test_the_largest_class_has_no_enemies():
     x, y, w = data()
     wanted = (0, 12, 0, 0, 0)

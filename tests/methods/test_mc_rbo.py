@@ -207,6 +207,7 @@ def test_every_class_gets_what_is_wanted():
     assert np.isfinite(given.x).all() and (given.gap == 0).all()
 
 
+@pytest.mark.thorough
 def test_more_rows_than_a_block_are_walked_alike():
     """A class's rows are numbered within it: what else is wanted, and how much, changes none."""
     x, y, w = data()
@@ -233,6 +234,7 @@ def test_auto_has_no_unit():
     assert np.abs(fixed.x / 1024 - made().x).max() > 0.01
 
 
+@pytest.mark.thorough
 def test_auto_walks_a_good_part_of_the_way_between_images():
     """With the public code's numbers Φ hears of nothing but the start, and rows stay beside it."""
     rng = np.random.default_rng(0)
@@ -270,6 +272,7 @@ def test_no_rows_and_nothing_wanted():
     assert given.w.sum() == 0 and np.isfinite(given.x).all()
 
 
+@pytest.mark.thorough
 def test_the_view_keeps_its_rows():
     train = rows(*data(padding=6))
     given = DRAW(KEY, train, jnp.array(WANTED), SIZES, **WALK)
@@ -282,6 +285,7 @@ def test_the_view_keeps_its_rows():
     np.testing.assert_array_equal(new.y, made().y)
 
 
+@pytest.mark.thorough
 def test_runs_are_an_axis():
     train = rows(*data())
     keys, wanted = jax.random.split(KEY, 2), jnp.array([WANTED, (0, 2, 8, 1, 0)])
@@ -309,6 +313,7 @@ def test_options_out_of_range_are_named(wrong, message):
         make(*data(), **wrong)
 
 
+@pytest.mark.thorough
 def test_nothing_moves_in_a_column_that_is_constant():
     """And columns of zeros, which no trial is spent on, change nothing in the others."""
     x, y, w = data()

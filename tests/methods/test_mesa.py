@@ -83,6 +83,7 @@ def full_of(done, config):
     return state._replace(memory=memory)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("faithful", [True, False])
 def test_where_an_episode_ends_the_mask_is_right_or_public_codes(faithful):
     config = SMALL._replace(faithful=faithful)
@@ -97,6 +98,7 @@ def test_where_an_episode_ends_the_mask_is_right_or_public_codes(faithful):
         assert alone == (done == (0 if faithful else 1))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("faithful", [True, False])
 def test_a_step_remembers_copies_slowly_and_decays_one_rate(faithful):
     config, hparams = SMALL._replace(faithful=faithful), Hparams(copy_rate=0.25, decay=0.0)
@@ -117,6 +119,7 @@ def test_a_step_remembers_copies_slowly_and_decays_one_rate(faithful):
     assert still == [faithful, not faithful]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("faithful", [pytest.param(True, marks=pytest.mark.thorough), False])
 def test_the_agent_learns_which_action_pays(faithful):
     """The reward is highest at μ = 0.3; each episode is one move long."""

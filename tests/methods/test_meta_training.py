@@ -222,6 +222,7 @@ def weights_of_flipped_and_others(step, state, hparams, clean_meta):
     return weights[flipped[:150]].mean(), weights[~flipped[:150]].mean()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("module", [l2rw, mwn], ids=lambda module: module.__name__.split(".")[-1])
 def test_flipped_labels_weigh_little_where_meta_rows_are_clean(module):
     config, hparams = module.Config(), module.Hparams()
@@ -264,6 +265,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("module", OPTIONS, ids=lambda module: module.__name__.split(".")[-1])
 def test_every_option_of_a_step_matters(module):
     given = PROBLEM.train.all(), PROBLEM.valid.all()
@@ -305,6 +307,7 @@ def run(module, config, problem=PROBLEM):
     return two_epochs(module, config)(problem)
 
 
+@pytest.mark.thorough
 def test_batches_that_are_all_padding_change_no_bit():
     """Not even the optimizers' moments and clocks, nor which meta rows are drawn."""
     config = mwn.Config(hidden=3, **SMALL)
@@ -315,6 +318,7 @@ def test_batches_that_are_all_padding_change_no_bit():
     np.testing.assert_array_equal(clocks, [6, 6])  # two epochs of three batches with rows
 
 
+@pytest.mark.thorough
 def test_meta_rows_and_batches_are_as_told():
     assert mwn.Config().meta_rows == l2rw.Config().meta_rows == "valid"
     assert metabalance.Config().meta_rows == "train"

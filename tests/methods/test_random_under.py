@@ -76,6 +76,7 @@ def test_padding_and_bounds_change_no_draw():
     assert (kept(toys.problem(40).train, [10, 10], jax.random.key(1)) != expected).any()
 
 
+@pytest.mark.thorough
 def test_of_several_classes_neither():
     expected = kept(three_classes(), [7, 9, 5], max_class=10)
     np.testing.assert_array_equal(kept(three_classes(9), [7, 9, 5], max_class=10) - 9, expected)

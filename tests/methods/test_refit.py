@@ -28,6 +28,7 @@ def own_registry(monkeypatch):
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
 
 
+@pytest.mark.thorough
 def test_it_is_training_on_both_parts_until_the_chosen_epoch():
     problem = toys.problem(padding=8)
     hparams = sv.Hparams(0.01)
@@ -54,6 +55,7 @@ def test_it_is_training_on_both_parts_until_the_chosen_epoch():
             assert jnp.abs(b - without).max() > 1e-3
 
 
+@pytest.mark.thorough
 def test_the_first_training_hands_on_its_best_epochs_run_by_run():
     cut = plan(make_dataset(*toys.table(90, 30), name="toy"), [0, 1], Protocol(2, epochs=8))
     before = train_cell(cut, get("ce"), engine=ENGINE)

@@ -47,6 +47,7 @@ def points_of(state):
     return np.asarray(state.x_synth)[some], np.asarray(state.y_synth)[some].astype(int)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -74,6 +75,7 @@ def test_points_of_which_the_network_is_certain_are_left_out():
     np.testing.assert_array_equal(np.sort(x, axis=0), np.sort(expected, axis=0))
 
 
+@pytest.mark.thorough
 def test_jitter_goes_by_the_points_own_class():
     sizes = {"max_synth": 6000, "hparams": Hparams(wanted=jnp.array([3000, 0, 3000]))}
     still = start(**sizes)
@@ -138,6 +140,7 @@ BUILDS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", BUILDS)
 def test_training_ranks_every_class(name):
     program, hparams, theta_0 = BUILDS[name]()
@@ -163,6 +166,7 @@ def test_weights_of_training_rows_leave_meta_batches_balanced():
     assert state.params == 0
 
 
+@pytest.mark.thorough
 def test_losses_see_how_many_rows_each_class_has():
     seen = []
 
@@ -202,6 +206,7 @@ def test_a_class_without_rows_is_drawn_from_all_others():
     assert set(y[:, 4:8].ravel()) == {0, 2}
 
 
+@pytest.mark.thorough
 def test_a_network_says_how_many_classes_it_knows():
     for network, classes in ((NETWORK, 3), (mlp(4, (8,)), 2), (mlp(4, (), classes=5), 5)):
         assert number_of_classes(network.apply, network.init(KEY), PROBLEM.train) == classes

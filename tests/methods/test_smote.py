@@ -104,6 +104,7 @@ def test_the_law_is_imbalanced_learns():
     assert same_law([draw(key) for key in jax.random.split(KEY, 40)], theirs)
 
 
+@pytest.mark.thorough
 def test_padding_bounds_and_company_change_no_row():
     expected = added(DRAW(KEY, toys.problem(40).train, "balance", SIZES))
     assert len(expected) == 20
@@ -130,6 +131,7 @@ def test_the_view_gains_rows_and_keeps_its_own():
     np.testing.assert_array_equal(batch.y, 1)
 
 
+@pytest.mark.thorough
 def test_of_several_classes_too():
     before = rows(*four_classes(padding=6))
     sampled = DRAW(KEY, before, WANTED, Sizes(9, 80))

@@ -76,6 +76,7 @@ def test_more_points_where_rows_are_sparse():
     assert min(degree[:15]) > max(degree[15:])
 
 
+@pytest.mark.thorough
 def test_diffusion_pulls_points_to_the_rows():
     rng = np.random.default_rng(0)
     angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
@@ -96,6 +97,7 @@ def test_rescaling_is_the_public_codes():
     np.testing.assert_allclose(stretched, plain * factor, rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_padding_and_bounds_change_no_point():
     expected = added(DRAW(KEY, toys.problem(80).train, "double", SIZES))
     assert len(expected) == 20
@@ -135,6 +137,7 @@ def test_copies_and_a_constant_column_are_no_trouble():
     np.testing.assert_allclose(new, x[own], atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [(16, 0, 24), (5, 0, 7)])
 def test_of_three_classes_each_is_the_minority_in_turn(number):
     given = is_one_vs_rest(DRAW, KEY, number, SIZES)

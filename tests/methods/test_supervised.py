@@ -46,6 +46,7 @@ def test_an_epoch_is_a_few_steps_of_adam(decay):
     assert curves.train_loss[0] == pytest.approx(np.log(2), rel=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("minibatches", [None, balanced_minibatches], ids=["shuffled", "balanced"])
 def test_batches_that_are_all_padding_change_no_bit(minibatches):
     """Not even Adam's moments and clock."""
@@ -63,6 +64,7 @@ def test_batches_that_are_all_padding_change_no_bit(minibatches):
     assert clock == [6]  # two epochs of three batches with rows
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("strategy", ["map", "vmap"])
 def test_a_run_that_explodes_is_flagged_and_spares_its_mates(strategy):
     made = program(toys.network(), batch_size=16)
@@ -93,6 +95,7 @@ def plain():
     return after_two_epochs()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "options",
     [
@@ -121,6 +124,7 @@ def test_a_loss_knows_the_class_sizes_the_epoch_and_its_numbers():
     np.testing.assert_array_equal(curves.train_loss, 3010.5 + 10_000 * np.arange(3))
 
 
+@pytest.mark.thorough
 def test_fields_named_stand_in_for_those_of_the_config(plain):
     config = Config(batch_size=8, b1=0.9)
     network, problem = toys.network(), toys.problem()

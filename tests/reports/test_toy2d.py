@@ -16,6 +16,7 @@ def made():
     return {m: toy2d.make(m, *SETS["clusters"]) for m in ("smote", "amdo", "mc_ccr", "mc_rbo")}
 
 
+@pytest.mark.thorough
 def test_mdo_keeps_the_covariance_and_so_leaves_the_clusters(made):
     x, y = SETS["clusters"]
     given, new = np.cov(x[y == 1].T), np.cov(made["amdo"].new.T)
@@ -24,6 +25,7 @@ def test_mdo_keeps_the_covariance_and_so_leaves_the_clusters(made):
     assert share["amdo"] > 0.5 > 0.1 > max(share["smote"], share["mc_rbo"])
 
 
+@pytest.mark.thorough
 def test_mc_ccr_clears_its_spheres(made):
     x, y = SETS["clusters"]
     after = made["mc_ccr"].rows
@@ -50,6 +52,7 @@ def test_mc_rbo_stays_near_its_rows(made):
     assert 0 < np.median(nearest) < np.median(np.sort(np.abs(own[:, None] - own).sum(-1), 1)[:, 1])
 
 
+@pytest.mark.thorough
 def test_the_command_writes_the_report_and_its_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(toy2d, "_GAMO_EPOCHS", 2)
     monkeypatch.setattr(toy2d, "problems", lambda: {"island": SETS["island"]})

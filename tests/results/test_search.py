@@ -27,6 +27,7 @@ def table():
     return imbax.search("focal", *DATA, {"learning_rate": RATES, "gamma": [0.5, 2.0]}, **SMALL)
 
 
+@pytest.mark.thorough
 def test_there_is_a_row_for_each_setting_seed_and_fold(table):
     assert len(table) == 6 * 2 * 2
     assert not table.duplicated(["setting", "seed", "fold"]).any()
@@ -50,6 +51,7 @@ def test_a_setting_gets_what_it_gets_alone(table):
         np.testing.assert_allclose(row["average_precision"], expected, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_one_setting_of_each_run_is_chosen_by_validation(table):
     chosen = table[table["chosen"]]
     assert len(chosen) == 4
@@ -58,6 +60,7 @@ def test_one_setting_of_each_run_is_chosen_by_validation(table):
         assert of_run.loc[of_run["chosen"], "validation_average_precision"].tolist() == [best]
 
 
+@pytest.mark.thorough
 def test_halving_trains_the_better_ones_on():
     space = {"learning_rate": [-0.05, -0.01, 0.01, 0.05]}
     whole = imbax.search("ce", *DATA, space, **SMALL)
@@ -80,6 +83,7 @@ def test_rungs_end_with_all_epochs():
     assert module._rungs(9, 3, 3) == [1, 3]
 
 
+@pytest.mark.thorough
 def test_drawn_settings_of_a_method_that_starts_from_another():
     space = {"eta2": scipy.stats.loguniform(1, 1000), "confidence": [0.5, 1.0]}
     table = imbax.search("explicit_gradient", *DATA, space, n_iter=3, **SMALL)

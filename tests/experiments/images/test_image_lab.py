@@ -110,6 +110,7 @@ def results(tmp_path_factory):
     return out
 
 
+@pytest.mark.thorough
 def test_every_run_is_recorded_with_its_scores(results):
     rows = stored(results)
     assert len(rows) == len(NAMES) * 4
@@ -141,6 +142,7 @@ def test_what_was_made_is_kept_to_be_seen(results):
     assert rows.loc["deepsmote", "variance_kept"].map(len).eq(3).all()
 
 
+@pytest.mark.thorough
 def test_the_classifier_takes_as_many_images_of_each_class(results):
     plan = image_plan(toy(), [0], PROTOCOL)
     expected = {"ce": [12, 6, 3], "ros": [12, 12, 12], "smote": [12, 12, 12]}
@@ -173,6 +175,7 @@ def test_what_is_stored_is_not_computed_again(results, monkeypatch):
     pd.testing.assert_frame_equal(stored(results), before)
 
 
+@pytest.mark.thorough
 def test_a_run_does_not_depend_on_its_company(results, tmp_path):
     run(tmp_path, ("deepsmote", "smote"), seeds=[1])
     alone, all_ = (
@@ -291,6 +294,7 @@ def test_every_over_sampler_gives_as_many_images_of_each_class(name):
     assert (changed.x_synth[0] != changed.x_synth[1]).any()
 
 
+@pytest.mark.thorough
 def test_codes_that_stay_give_the_images_of_deepsmote():
     of_codes = ("deepsmote", "latent_explicit_gradient_frozen", "latent_explicit_gradient")
     plan, other = (image_plan(toy(noise), [0], PROTOCOL) for noise in (0, 1))
@@ -320,6 +324,7 @@ def test_another_protocol_is_another_result(results):
     )._generator_key(toy(), image_method("deepsmote"))
 
 
+@pytest.mark.thorough
 def test_test_images_cannot_change_a_training():
     one = dataclasses.replace(PROTOCOL, folds=1)
     method = image_method("deepsmote").images
@@ -427,6 +432,7 @@ def test_a_class_of_one_image_is_told(results):
     assert "- one training image of c: SMOTE can only repeat it" in told
 
 
+@pytest.mark.thorough
 def test_results_of_two_protocols_are_not_compared(results, tmp_path):
     shutil.copytree(results, tmp_path, dirs_exist_ok=True)
     run(tmp_path, ("ce",), epochs=4)

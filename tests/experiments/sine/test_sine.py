@@ -23,6 +23,7 @@ def result():
     return sine_suite._compute(TINY, [0, 1, 2], Engine())
 
 
+@pytest.mark.thorough
 def test_shapes_and_where_the_points_lie(result):
     assert result.error.shape == result.valid_error.shape == (3, 5)
     assert result.curve.shape == (3, 5, 4)
@@ -36,6 +37,7 @@ def test_shapes_and_where_the_points_lie(result):
     assert len(np.unique(result.start)) == result.start.size, "each seed has points of its own"
 
 
+@pytest.mark.thorough
 def test_errors_are_those_of_the_predictions(result):
     truth = np.asarray(grid(TINY))[:, 1]
     np.testing.assert_allclose(result.error, ((result.prediction - truth) ** 2).mean(-1), rtol=1e-4)
@@ -56,6 +58,7 @@ def test_targets_stay_and_positions_do_not(result):
     assert (result.end[..., 0] != result.start[..., 0]).mean() > 0.9
 
 
+@pytest.mark.thorough
 def test_points_that_do_not_move_are_the_ablation(result):
     still = sine_suite._compute(TINY._replace(eta2=0.0), [0, 1, 2], Engine())
     np.testing.assert_array_equal(still.end, still.start)
@@ -67,6 +70,7 @@ def test_points_that_do_not_move_are_the_ablation(result):
 SMALL = Config(n_synth=3, hidden=2, epochs=1, steps=2, records=1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "config",
     [
@@ -168,6 +172,7 @@ def computed(result, monkeypatch):
     return asked
 
 
+@pytest.mark.thorough
 def test_the_report_tells_what_was_run_and_shows_it(computed, tmp_path):
     results = sine_suite.run_settings(tmp_path, 2, TINY, say=str)
     text = write_sine_report(results, TINY, tmp_path, "imbax run sine").read_text()

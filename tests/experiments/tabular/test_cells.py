@@ -138,6 +138,7 @@ def test_methods_and_data_of_one_shape_share_a_program(cut):
     assert train_cell(other, method(3.0), engine=ENGINE).compile_seconds == 0
 
 
+@pytest.mark.thorough
 def test_training_is_in_the_precision_asked_for_scores_are_not():
     results, dataset = {}, make_dataset(*toys.table(60, 20), name="toy")
     for precision in ("float32", "bfloat16"):

@@ -363,6 +363,7 @@ def test_evaluate_gives_the_same_table_with_and_without_a_folder(tmp_path):
     assert stored.query("method == @HOST")["validation_average_precision"].isna().all()
 
 
+@pytest.mark.thorough
 def test_real_states_survive_the_disk(tmp_path):
     """Adam's moments and parameters, which others go on from."""
     wanted = ["ce_long", "explicit_gradient"]

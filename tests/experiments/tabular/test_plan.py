@@ -76,6 +76,7 @@ def test_a_run_does_not_depend_on_its_company(three_seeds):
         assert other.facts == three_seeds.facts
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.integers(2, 5),

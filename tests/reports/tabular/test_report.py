@@ -41,6 +41,7 @@ def test_every_section_and_every_linked_file_is_there(report):
         assert (report.parent / link).is_file(), link
 
 
+@pytest.mark.thorough
 def test_facts_of_the_runs_are_told(report):
     text = report.read_text(encoding="utf-8")
     assert "112 runs: 7 datasets, 4 methods, 2 seeds, 2 folds" in text
@@ -57,6 +58,7 @@ def test_facts_of_the_runs_are_told(report):
     assert "nan" not in text
 
 
+@pytest.mark.thorough
 def test_few_datasets_get_counts_and_no_test(make_results, tmp_path):
     make_results(tmp_path, datasets=("ecoli", "oil", "scene"))
     text = write_report([tmp_path], tmp_path / "report").read_text(encoding="utf-8")

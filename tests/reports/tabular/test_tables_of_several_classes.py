@@ -79,6 +79,7 @@ def test_methods_rank_and_find_the_classes(name):
     assert (result.best_score > 0.5).all()  # chance is a third
 
 
+@pytest.mark.thorough
 def test_metrics_are_those_of_scikit_learn_and_imbalanced_learn(lab):
     rows = store.read([lab.out], SCHEMA, arrays=True)
     assert set(rows["method"]) == set(SHOWN)
@@ -102,6 +103,7 @@ def test_metrics_are_those_of_scikit_learn_and_imbalanced_learn(lab):
     assert set(rows["n_minority"]) == {10}  # of 25 rows 5 validate, and half of the others train
 
 
+@pytest.mark.thorough
 def test_the_report_is_of_several_classes(lab):
     text = write_report([lab.out], lab.out).read_text(encoding="utf-8")
     assert "## Balanced accuracy" in text
