@@ -39,7 +39,6 @@ def runs_of(path):
     return pd.read_csv(path).set_index(RUN).sort_index()
 
 
-@pytest.mark.thorough
 def test_results_of_tables_are_reported_as_they_were(results, capsys):
     before = runs_of(results / "tables" / "runs.csv")
     shutil.rmtree(results / "tables")

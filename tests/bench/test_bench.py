@@ -172,6 +172,7 @@ def test_what_is_there_is_not_measured_again(measured, monkeypatch):
         measure.measure(cases, path, **options | {"rounds": 3})
 
 
+@pytest.mark.thorough
 def test_figures_of_another_machine_are_not_mixed_in(measured, tmp_path):
     _, cases, options, found = measured
     path = tmp_path / "bench.json"

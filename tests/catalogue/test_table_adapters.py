@@ -93,7 +93,9 @@ def test_minority_rows_are_added(name, n_synth, more):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-@pytest.mark.parametrize(("n_synth", "more"), [("double", 12), ("balance", 18)])
+@pytest.mark.parametrize(
+    ("n_synth", "more"), [pytest.param("double", 12, marks=pytest.mark.thorough), ("balance", 18)]
+)
 def test_the_rows_are_the_samplers(name, n_synth, more):
     train, given = resampled(name, n_synth=n_synth)
     sample = jax.jit(SAMPLERS[name].sample, static_argnames="sizes")

@@ -194,7 +194,6 @@ def test_a_named_set_that_is_absent_is_an_error_others_are_kept(capsys, tmp_path
     assert set(pd.read_csv(out / "tables" / "runs.csv")["dataset"]) == {"ecoli"}
 
 
-@pytest.mark.thorough
 def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table):
     frame = pd.read_csv(table).assign(who=np.arange(120) // 3)
     frame.to_csv(table, index=False)
@@ -382,6 +381,7 @@ imbax.register("copies", sampler=copies)
 """
 
 
+@pytest.mark.thorough
 def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
     out, plugin = tmp_path / "out", tmp_path / "plugin.py"
     plugin.write_text(PLUGIN)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
+from tiers import asked
 
 from imbax.catalogue import get, names
 from imbax.data.tabular import make_dataset
@@ -30,11 +31,6 @@ SHOWN = ("ce", "smote", "explicit_gradient")
 # For what compiles a program of its own.
 FEW = ("ce", "explicit_gradient")
 ONE = ("ce",)
-
-
-def asked(names, shown=SHOWN):
-    thorough = pytest.mark.thorough
-    return [pytest.param(n, marks=() if n in shown else thorough) for n in names]
 
 
 # Two players amplify rounding until their paths part; its own test compares its first iterations.
@@ -119,7 +115,7 @@ def assert_close(given, expected, tolerance):
     jax.tree.map(close, given, expected)
 
 
-@pytest.mark.parametrize("name", asked(NEURAL))
+@pytest.mark.parametrize("name", asked(NEURAL, SHOWN))
 def test_shapes_and_ranges(name):
     result, method = reference(name), get(name)
     epochs = EPOCHS * (2 if method.tables.resumes else 1)
@@ -139,7 +135,7 @@ def test_shapes_and_ranges(name):
         np.testing.assert_array_equal(points.w.sum(1), count)
 
 
-@pytest.mark.parametrize("name", asked(NEURAL))
+@pytest.mark.parametrize("name", asked(NEURAL, SHOWN))
 def test_runs_and_epochs_differ(name):
     """Or all that follows would say little."""
     result = reference(name)
@@ -148,7 +144,7 @@ def test_runs_and_epochs_differ(name):
     assert len(np.unique(result.curves.train_loss)) > 0.9 * 4 * EPOCHS
 
 
-@pytest.mark.parametrize("name", asked(NEURAL))
+@pytest.mark.parametrize("name", asked(NEURAL, SHOWN))
 def test_the_same_keys_give_the_same_bits_and_compile_nothing(name):
     expected = reference(name)
     trained(name)  # the engine keeps few programs, and may have dropped this one since
@@ -198,7 +194,7 @@ def assert_same_training(name, engine):
         assert_close(points, expected.progress.best.points, 1e-4)
 
 
-@pytest.mark.parametrize("name", asked((n for n in PROGRAMS if n not in CHAOTIC), FEW))
+@pytest.mark.parametrize("name", asked((n for n in PROGRAMS if n not in CHAOTIC), ONE))
 def test_batched_runs_equal_runs_in_turn(name):
     assert_same_training(name, VMAP)
 
@@ -227,7 +223,7 @@ def alone(r, **padding):
     )
 
 
-@pytest.mark.parametrize("name", asked(PROGRAMS, FEW))
+@pytest.mark.parametrize("name", asked(PROGRAMS, ONE))
 def test_a_run_alone_with_more_padding_is_the_run_among_others(name):
     """Bit for bit, taken in turn: neither company nor padding is part of the result."""
     given = trained(name, given=alone(2, train=128))
@@ -261,7 +257,7 @@ def test_columns_of_zeros_are_rounding(name):
 
 
 @pytest.mark.parametrize("engine", [MAP, VMAP], ids=lambda engine: engine.strategy)
-@pytest.mark.parametrize("name", asked(PROGRAMS, FEW))
+@pytest.mark.parametrize("name", asked(PROGRAMS, ONE))
 def test_other_company_changes_no_bit(name, engine):
     """Run 1 stays where it is; the others become runs of other keys, rows and scalings."""
     runs = of_run(cut().runs, np.array([2, 1, 0, 2]))
@@ -272,7 +268,7 @@ def test_other_company_changes_no_bit(name, engine):
     assert (given.curves.train_loss[0] != expected.curves.train_loss[0]).all()
 
 
-@pytest.mark.parametrize("name", asked(NEURAL))
+@pytest.mark.parametrize("name", asked(NEURAL, SHOWN))
 def test_test_rows_cannot_change_what_is_fitted(name):
     x, y = cut().shared
     x = x.copy()

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 import toys
+from tiers import asked
 
 from imbax.catalogue import get, image_method, names
 from imbax.data.images import Images
@@ -22,14 +23,9 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 ENGINE = Engine("vmap", tuple(jax.devices()[:1]))
 NEURAL = [name for name in names() if get(name).is_neural]
 # What these show, the others share for the most part; `pytest -m thorough` asks them too.
-SHOWN = ("adasyn", "cwgan", "explicit_gradient", "deepsmote", "bagan", "gamo")
+SHOWN = ("adasyn", "explicit_gradient", "deepsmote")
 
 _PROGRAMS = {}  # the classifier of images, for one, is that of all methods
-
-
-def asked(names):
-    thorough = pytest.mark.thorough
-    return [pytest.param(n, marks=() if n in SHOWN else thorough) for n in names]
 
 
 @pytest.fixture
@@ -54,7 +50,7 @@ def lowered(monkeypatch):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", asked(NEURAL))
+@pytest.mark.parametrize("name", asked(NEURAL, SHOWN))
 def test_training_on_tables(lowered, name):
     dataset, protocol = make_dataset(*toys.table(60, 20), name="toy"), Protocol(2, epochs=1)
     method, tables = get(name), get(name).tables
@@ -79,7 +75,7 @@ def test_training_in_bfloat16(lowered):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", asked(names("images")))
+@pytest.mark.parametrize("name", asked(names("images"), SHOWN))
 def test_training_on_images(lowered, name, monkeypatch):
     monkeypatch.setitem(COUNTS, "toy", Counts((6, 4, 3), 2, (3, 2, 2)))
     rng, y = np.random.default_rng(0), np.arange(60) % 3

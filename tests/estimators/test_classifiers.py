@@ -27,6 +27,7 @@ from sklearn.model_selection import (
     cross_val_score,
     cross_validate,
 )
+from tiers import asked
 
 import imbax
 from imbax import ExplicitGradientClassifier, ExplicitGradientOverSampler, InputError
@@ -61,7 +62,7 @@ def rare_cancer():
     return x[kept], y[kept]
 
 
-@EACH
+@pytest.mark.parametrize("name", asked(CLASSIFIERS, ("ExplicitGradientClassifier",)))
 def test_a_real_table_is_learned(name, rare_cancer):
     scores = cross_val_score(quick_classifier(name), *rare_cancer, scoring="average_precision")
     assert scores.mean() > 0.9  # chance is 0.14
@@ -79,8 +80,7 @@ def test_three_classes_are_learned(name):
     assert proba["test_neg_log_loss"].mean() > -0.6  # chance is -0.97
 
 
-@pytest.mark.thorough
-@EACH
+@pytest.mark.parametrize("name", asked(CLASSIFIERS, ("ImbalancedMLPClassifier",)))
 def test_labels_are_the_users(name):
     x, y = table()
     numbered = quick_classifier(name).fit(x, y)
@@ -94,7 +94,7 @@ def test_labels_are_the_users(name):
     assert average > 0.6  # chance is 0.2
 
 
-@EACH
+@pytest.mark.parametrize("name", asked(CLASSIFIERS, ("ImbalancedMLPClassifier",)))
 def test_rows_of_weight_0_are_left_out(name):
     x, y = table()
     w = (np.arange(200) % 4 > 0).astype(float)
@@ -285,8 +285,18 @@ def test_in_an_ensemble_of_folds_each_row_validates_once():
         ("ImbalancedMLPClassifier", {"loss": "logit_adjustment", "class_weight": "balanced"}, 16),
         ("ImbalancedMLPClassifier", {}, 1),
         # Of 160 training rows, 32 are doubled: all 32 points beside 128 rows in each step.
-        ("ExplicitGradientClassifier", {}, (0.2 * 128 + 32) / (0.8 * 128) * 4),
-        ("ExplicitGradientClassifier", {"inner": "sum_of_means"}, (0.2 + 1) / 0.8 * 4),
+        pytest.param(
+            "ExplicitGradientClassifier",
+            {},
+            (0.2 * 128 + 32) / (0.8 * 128) * 4,
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            "ExplicitGradientClassifier",
+            {"inner": "sum_of_means"},
+            (0.2 + 1) / 0.8 * 4,
+            marks=pytest.mark.thorough,
+        ),
         ("ExplicitGradientClassifier", {"confidence": 0.0}, 1),
     ],
 )
@@ -326,7 +336,9 @@ def test_columns_may_have_any_size():
     assert np.isfinite(fit(constant)).all()
 
 
-@pytest.mark.parametrize("name", [*CLASSIFIERS, "MESAClassifier"])
+@pytest.mark.parametrize(
+    "name", asked([*CLASSIFIERS, "MESAClassifier"], ("ImbalancedMLPClassifier",))
+)
 def test_a_saved_classifier_says_the_same(name):
     x, y = table()
     fitted = clone(MESA) if name == "MESAClassifier" else quick_classifier(name)
@@ -413,7 +425,7 @@ class Normalized(nnx.Module):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("classes", [2, 3])
 @EACH
 def test_a_network_that_keeps_state(name, classes):
     x, y = table(classes=classes)

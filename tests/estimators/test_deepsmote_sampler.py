@@ -78,6 +78,7 @@ def test_codes_are_the_same_after_saving(digits, tmp_path):
         np.testing.assert_array_equal(again.variance_kept_, sampler.variance_kept_)
 
 
+@pytest.mark.thorough
 def test_bad_input_is_told(digits):
     with pytest.raises(ValueError, match="must be a str among"):
         DeepSMOTE(**QUICK, penalty="both").fit_resample(*digits)

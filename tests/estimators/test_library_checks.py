@@ -29,25 +29,21 @@ def fails_of(estimator):
     return NETWORK_FAILS if type(estimator) in map(type, CLASSIFIERS.values()) else {}
 
 
-# One of each base class; `pytest -m thorough` asks the others too. Of those that are trained to
-# make rows, which compile anew for every shape, imbalanced-learn's checks only.
+# One of each base class; `pytest -m thorough` asks the others too.
 SHOWN = ("SMOTE", "SUGAR", "ImbalancedMLPClassifier", "MESAClassifier")
-TRAINED = ("DeepSMOTE",)
 
 
-def thorough(estimator, shown=SHOWN):
-    return () if type(estimator).__name__ in shown else (pytest.mark.thorough,)
+def thorough(estimator):
+    return () if type(estimator).__name__ in SHOWN else (pytest.mark.thorough,)
 
 
-def checks_of(module, estimators, shown=SHOWN):
+def checks_of(module, estimators):
     """A library's checks; their mark holds a generator, which pytest no longer takes."""
     mark = module.parametrize_with_checks(estimators, expected_failed_checks=fails_of).mark
     names, cases = mark.args
     # Those that are expected to fail come as parameters with a mark.
     cases = [(getattr(c, "values", c), list(getattr(c, "marks", ()))) for c in cases]
-    cases = [
-        pytest.param(*given, marks=[*marks, *thorough(given[0], shown)]) for given, marks in cases
-    ]
+    cases = [pytest.param(*given, marks=[*marks, *thorough(given[0])]) for given, marks in cases]
     return pytest.mark.parametrize(names, cases, **mark.kwargs)
 
 
@@ -66,7 +62,7 @@ def test_scikit_learns_checks(estimator, check):
     quietly(check, estimator)
 
 
-@checks_of(imblearn_checks, SAMPLERS, SHOWN + TRAINED)
+@checks_of(imblearn_checks, SAMPLERS)
 def test_imbalanced_learns_checks(estimator, check):
     quietly(check, estimator)
 
@@ -82,9 +78,7 @@ def test_imbalanced_learns_checks_of_classifiers(estimator, check):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(
-    "estimator", [pytest.param(one, marks=thorough(one)) for one in CLASSIFIERS.values()], ids=type
-)
+@pytest.mark.parametrize("estimator", CLASSIFIERS.values(), ids=type)
 def test_class_weights_choose_the_epoch(estimator):
     scored = clone(estimator).set_params(scoring="loss")
     quietly(sklearn_checks.check_class_weight_classifiers, type(estimator).__name__, scored)

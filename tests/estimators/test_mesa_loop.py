@@ -86,6 +86,7 @@ def test_a_saved_sampler_serves_another_set(fitted, tmp_path):
         Sampler.load(tmp_path / "none.npz")
 
 
+@pytest.mark.thorough
 def test_any_classifier_and_any_score_will_do():
     calls = []
 

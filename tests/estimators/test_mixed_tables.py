@@ -10,6 +10,7 @@ from quick_samplers import GAN, OF_TABLES, POINTS, QUICK
 from saving import saved
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
+from tiers import asked
 
 from imbax import ADASYN, SMOTE, BorderlineSMOTE, InputError
 
@@ -18,8 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:class .*; rows are made as by SMOTE"),
 ]
 SAMPLERS = {name: QUICK[name] for name in OF_TABLES} | {"POINTS": POINTS}
-SHOWN = ("SMOTE", "SUGAR", "MCCCR", "DeepSMOTE", "POINTS")
-ASKED = [pytest.param(n, marks=() if n in SHOWN else pytest.mark.thorough) for n in SAMPLERS]
+ASKED = asked(SAMPLERS, ("SMOTE", "SUGAR", "MCCCR"))
 INTERPOLATE = (SMOTE, BorderlineSMOTE, ADASYN)
 N = 60
 LABELS = np.repeat(["a", "b"], [48, 12])

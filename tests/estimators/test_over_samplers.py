@@ -10,6 +10,7 @@ from compiling import compilations
 from quick_samplers import GAN, OF_TABLES, QUICK, quick
 from saving import saved
 from sklearn.base import clone
+from tiers import asked
 
 import imbax
 from imbax import BAGAN, GAMO, DeepSMOTE, InputError
@@ -52,8 +53,8 @@ def counted(y):
 
 
 # One of each base class and those with a way of their own; `pytest -m thorough` asks all.
-SHOWN = ("SMOTE", "SUGAR", "MCCCR", "DeepSMOTE")
-ASKED = [pytest.param(n, marks=() if n in SHOWN else pytest.mark.thorough) for n in QUICK]
+SHOWN = ("SMOTE", "SUGAR", "MCCCR")
+ASKED = asked(QUICK, SHOWN)
 FORMS = {
     "images": (lambda x: x, {}),
     "colour": (lambda x: np.stack([x, x, x // 2], -1), {}),
@@ -63,9 +64,9 @@ FORMS = {
 }
 
 
-# Every form compiles DeepSMOTE anew; images and colour stand for the others.
+# DeepSMOTE compiles anew for every form; images stand for the others.
 def asked_form(name, form):
-    some = name in SHOWN and (name != "DeepSMOTE" or form in ("images", "colour"))
+    some = name in SHOWN or (name, form) == ("DeepSMOTE", "images")
     return pytest.param(name, form, marks=() if some else pytest.mark.thorough)
 
 
@@ -130,11 +131,7 @@ def test_the_seed_decides(digits, name):
     assert (one[56:] != other[56:]).any()
 
 
-OF_COLUMNS = [
-    pytest.param(n, marks=() if n in SHOWN else pytest.mark.thorough)
-    for n in OF_TABLES
-    if n != "DeepSMOTE"
-]
+OF_COLUMNS = asked((n for n in OF_TABLES if n != "DeepSMOTE"), SHOWN)
 
 
 @pytest.mark.parametrize("value_range", [None, (-20, 20)])
@@ -150,7 +147,7 @@ def test_columns_that_do_not_vary_stay_as_they_are(name, value_range):
         assert (sampler.sample(5, 1)[:, 1] == 0.1).all()
 
 
-@pytest.mark.parametrize("name", OF_TABLES)
+@pytest.mark.parametrize("name", asked(OF_TABLES, SHOWN))
 def test_duplicates_and_small_classes(name):
     x, y = table(30, 2, 9, 12)
     x[y == 2] = x[y == 2][0]  # one row nine times
@@ -417,7 +414,7 @@ def test_samples_are_of_the_seed_and_in_number(digits, name):
             sampler.sample(wrong, "b")
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", asked(TRAINED, ("GAMO",)))
 def test_it_is_the_same_after_saving(digits, name, tmp_path):
     sampler = quick(name, value_range=(0, 16), sampling_strategy={"c": 9}).fit(*digits)
     sampler.save(tmp_path / "a.safetensors")
@@ -437,7 +434,7 @@ def test_it_is_the_same_after_saving(digits, name, tmp_path):
         sampler.save(tmp_path / "b.safetensors")
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", asked(TRAINED, ("DeepSMOTE",)))
 def test_a_refit_compiles_nothing(digits, name):
     x, y = digits
     quick(name, value_range=(0, 16)).fit(x, y)

@@ -95,9 +95,7 @@ assert len(np.unique(results[0][0].best_score)) > 1
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(
-    "methods", [("ce",), pytest.param(("ce", "explicit_gradient"), marks=pytest.mark.thorough)]
-)
+@pytest.mark.parametrize("methods", [("ce",), ("ce", "explicit_gradient")])
 def test_four_devices_give_the_bits_of_one(methods):
     """Six runs, which do not divide by four, and 2,816 rows, which do not divide by three."""
     command = [sys.executable, "-c", DEVICES, *methods]

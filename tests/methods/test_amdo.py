@@ -91,7 +91,6 @@ def test_every_class_gets_what_is_wanted():
     assert np.isfinite(given.x).all() and (given.gap == 0).all()
 
 
-@pytest.mark.thorough
 def test_given_the_draws_the_rows_are_brute_forces():
     """By the square root of the covariance, without a component."""
     (x, y, _), given = data(), made()

@@ -241,6 +241,7 @@ def test_an_epoch_visits_every_point_in_turn():
     assert (state.x_synth != state.x_start).any(1).sum() == 8
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "config", [{"batch_size": 20}, {"outer_batch_size": 20}, {"synth_batch_size": 10}], ids=str
 )

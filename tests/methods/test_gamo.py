@@ -10,6 +10,7 @@ import oracles
 import pytest
 from samplers import new_rows
 from sklearn.datasets import load_digits
+from tiers import asked
 
 from imbax.methods import gamo
 from imbax.methods.generator import sampler_of
@@ -228,7 +229,10 @@ def test_rows_are_convex_mixes_of_all_rows_of_their_class():
     assert (given.gap == 0).all()
 
 
-@pytest.mark.parametrize("wanted", [WANTED, (0, 0, 0), (5, 128, 0), (0, 129, 42), (171, 0, 0)])
+CASES = [WANTED, (0, 0, 0), (5, 128, 0), (0, 129, 42), (171, 0, 0)]
+
+
+@pytest.mark.parametrize("wanted", asked(CASES, [WANTED, (0, 0, 0)]))
 def test_every_class_gets_what_is_wanted(wanted):
     given = made(wanted=wanted)
     total = sum(wanted)

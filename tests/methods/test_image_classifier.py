@@ -79,6 +79,7 @@ def test_runs_are_an_axis():
     assert (all_losses[0] != losses).all()
 
 
+@pytest.mark.thorough
 def test_the_learning_rate_falls_to_zero():
     state, _ = trained(data())
     after = lambda steps: ic._optimizer(CONFIG, HPARAMS).update(

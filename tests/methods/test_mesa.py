@@ -120,7 +120,7 @@ def test_a_step_remembers_copies_slowly_and_decays_one_rate(faithful):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("faithful", [pytest.param(True, marks=pytest.mark.thorough), False])
+@pytest.mark.parametrize("faithful", [True, False])
 def test_the_agent_learns_which_action_pays(faithful):
     """The reward is highest at μ = 0.3; each episode is one move long."""
     config = Config(hidden=16, faithful=faithful)

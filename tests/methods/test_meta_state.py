@@ -118,6 +118,7 @@ def assert_way(given, expected, start):
 SGD = optax.chain(optax.add_decayed_weights(0.0), optax.sgd(0.1, 0.9, nesterov=True))
 
 
+@pytest.mark.thorough
 def test_meta_weight_net_is_its_equations():
     with jax.enable_x64(True):
         config, hparams = mwn.Config(hidden=3, optimizer="sgd", **SIZES), mwn.Hparams(0.1, eta1=0.5)

@@ -30,7 +30,6 @@ KEY = jax.random.key(0)
 APPORTION, SPREAD = jax.jit(apportion), jax.jit(lambda counts: spread(counts, 105))
 
 
-@pytest.mark.thorough
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.integers(0, 10), min_size=30, max_size=30), st.integers(0, 100))
 def test_largest_remainders_are_exact(weights, total):

@@ -65,13 +65,7 @@ NETWORKS = {
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(n, marks=() if n in ("mirrored", "imagenet") else pytest.mark.thorough)
-        for n in NETWORKS
-    ],
-)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_training_normalises_by_the_rows_with_weight(name):
     network, shape = NETWORKS[name]
     params, stats = network.init(KEY)

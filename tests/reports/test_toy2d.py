@@ -45,6 +45,7 @@ def test_mc_ccr_clears_its_spheres(made):
     np.testing.assert_allclose(apart, radius[sphere], rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_mc_rbo_stays_near_its_rows(made):
     x, y = SETS["clusters"]
     own, new = x[y == 1], made["mc_rbo"].new
