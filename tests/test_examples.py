@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 from tiers import asked
 
+import imbax.experiments.tabular.suite  # noqa: F401  registers peers and readings
+from imbax.catalogue import registry
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 # What takes long in examples and in the README, and what is run here in its place.
@@ -24,6 +27,11 @@ FEWER = {
     "range(100)": "range(4)",
     "n_estimators=5": "n_estimators=2",
 }
+
+
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
 
 
 def ran(code, folder):
