@@ -135,7 +135,7 @@ def mutated(text, mutation):
 
 
 def tests_fail(folder, tests):
-    """Of the first tier, at the first failure; raises where they cannot be run."""
+    """Whether a test of the first tier fails; ends the script where the tests cannot be run."""
     command = [sys.executable, "-m", "pytest", "-n0", "-x", "-p", "no:cacheprovider", tests]
     space = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=folder, env=space, capture_output=True, text=True)

@@ -15,7 +15,7 @@ from imbax.catalogue import registry
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
-# What takes long in examples and in the README, and what is run here in its place.
+# Slow settings of the examples and the README, and those that run here in their place.
 FEWER = {
     "max_iter=40": "max_iter=4",
     "max_iter=20": "max_iter=4",
