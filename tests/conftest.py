@@ -77,6 +77,14 @@ def few_memory_maps():
         jax.clear_caches()
 
 
+@pytest.fixture
+def own_registry(monkeypatch):
+    """Methods that a test registers are gone after it; peers and readings are there before it."""
+    from imbax.catalogue import registry
+
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+
+
 @pytest.fixture(scope="session")
 def data_home() -> Path:
     """The folder with the loaders' caches beside the repository, or skip."""

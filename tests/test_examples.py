@@ -10,9 +10,6 @@ import pandas as pd
 import pytest
 from tiers import asked
 
-import imbax.experiments.tabular.suite  # noqa: F401  registers peers and readings
-from imbax.catalogue import registry
-
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 # Slow settings of the examples and the README, and those that run here in their place.
@@ -29,9 +26,7 @@ FEWER = {
 }
 
 
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 def ran(code, folder):

@@ -105,8 +105,8 @@ def register(
     on_tables = {f.name for f in fields(OnTables)} & fields_of_method.keys()
     if on_tables and (build, sampler, host) == (None, None, None):
         raise InputError(
-            f"method {name!r} runs on images alone, but has {', '.join(sorted(on_tables))}, which "
-            "say how it runs on tables; give `build`, `sampler` or `host` too, or leave them out"
+            f"method {name!r} runs on images alone, but these fields are for tables: "
+            f"{', '.join(sorted(on_tables))}; leave them out, or give `build`, `sampler` or `host`"
         )
     tables = {field: fields_of_method.pop(field) for field in on_tables}
     defaults = {"scores": "rank" if host else "logit", "several_classes": False}

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imbax.catalogue import OnImages, get, image_method, register, registry
+from imbax.catalogue import OnImages, get, image_method, register
 from imbax.data.images import Counts, Images
 from imbax.data.tabular import make_dataset
 from imbax.engine.vectorize import Engine
@@ -23,9 +23,7 @@ ENGINE = Engine(devices=(jax.devices()[0],))
 TINY = ImageProtocol(folds=2, epochs=3, batch_size=8, learning_rate=0.05)
 
 
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 @pytest.fixture

@@ -26,9 +26,7 @@ from imbax.errors import InputError
 KINDS = ("loss", "sampling", "generative", "meta", "tuning", "peer", "reading")
 
 
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 def host(x, y, x_test, random_state):
@@ -207,7 +205,7 @@ def test_the_refit_of_a_method_registered_again_is_of_the_new_one():
         ),
         (
             lambda: register("mine", images=OnImages(sampler), scores="rank", settings=((),)),
-            "on images alone, but has scores, settings",
+            "on images alone, but these fields are for tables: scores, settings",
         ),
         (
             lambda: register("mine", build, scores="odds"),

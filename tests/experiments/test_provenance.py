@@ -20,7 +20,6 @@ from tiers import asked
 
 import imbax
 from imbax import catalogue
-from imbax.catalogue import registry
 from imbax.data.tabular import make_dataset
 from imbax.experiments.closure import code_of, definitions_of
 from imbax.experiments.provenance import environment
@@ -34,9 +33,7 @@ PROTOCOL = Protocol()
 PACKAGE = Path(imbax.__file__).parent
 
 
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 def key(data=DATA, method="ce", protocol=PROTOCOL, splits=None):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import toys
 
-from imbax.catalogue import get, register, registry
+from imbax.catalogue import get, register
 from imbax.data.tabular import make_dataset
 from imbax.engine.vectorize import Engine
 from imbax.errors import InputError
@@ -23,9 +23,7 @@ PROGRAM = sv.program(toys.network(), batch_size=16)
 ENGINE = Engine(devices=(jax.devices()[0],))
 
 
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 @pytest.mark.thorough
