@@ -8,15 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
+from as_programs import as_program, as_programs
 
 from imbax.catalogue import Facts, get
 from imbax.data.tabular import make_dataset
 from imbax.engine.vectorize import Engine, Vectorized
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
-from imbax.losses import by_class as class_losses
-from imbax.losses import named
-from imbax.losses import per_example as losses
+from imbax.losses import by_class, named, per_example
 from imbax.losses.by_class import Context
 from imbax.losses.named import NAMED, deferred
 from imbax.methods import supervised
@@ -25,6 +24,7 @@ from imbax.training import train
 from imbax.types import Run
 
 KEY = jax.random.key(3)
+losses, class_losses = as_programs(per_example), as_programs(by_class)
 LOGITS = jnp.linspace(-3, 3, 8)
 Y = jnp.array([0.0, 1] * 4)
 COUNTS = jnp.array([300, 20])
@@ -47,7 +47,7 @@ def test_registered_numbers_reach_the_loss(name):
     (hparams,) = get(name).tables.settings
     loss = NAMED[name].loss_for(Context(COUNTS, jnp.int32(7), hparams.loss))
     expected = BY_HAND[name](LOGITS)
-    np.testing.assert_allclose(loss(LOGITS, Y), expected, 1e-6)
+    np.testing.assert_allclose(as_program(loss)(LOGITS, Y), expected, 1e-6)
     assert jnp.abs(expected - losses.binary_cross_entropy(LOGITS, Y)).max() > 0.05
 
 
@@ -56,7 +56,7 @@ def test_every_named_loss_is_complete_and_takes_its_defaults(name):
     loss = NAMED[name]
     assert loss.title and loss.head in ("linear", "cosine")
     context = Context(COUNTS, jnp.int32(0), loss.defaults, num_epochs=10)
-    given = loss.loss_for(context)(LOGITS, Y)
+    given = as_program(loss.loss_for(context))(LOGITS, Y)
     assert given.shape == (8,) and np.isfinite(given).all()
     assert get(name).title == loss.title
     assert get(name).tables.settings[0].loss == loss.defaults
@@ -79,11 +79,9 @@ def test_a_prior_is_that_which_the_loss_is_least_for(name, counts):
         same = jnp.broadcast_to(logits, (len(y), *logits.shape))
         return loss.loss_for(context)(same, y) @ (counts / counts.sum())
 
-    np.testing.assert_allclose(jax.grad(total)(logits), 0, atol=1e-4)
-    assert (
-        np.abs(jax.grad(total)(logits + jnp.arange(logits.size).reshape(logits.shape) - 1)).max()
-        > 0.01
-    )
+    gradient, other = jax.jit(jax.grad(total)), np.arange(logits.size).reshape(logits.shape) - 1
+    np.testing.assert_allclose(gradient(logits), 0, atol=1e-4)
+    assert np.abs(gradient(logits + other)).max() > 0.01
 
 
 @pytest.mark.parametrize("beta", [0.9999, 1.0])
@@ -93,7 +91,7 @@ def test_reweighting_is_deferred(beta):
     for epoch, expected in ((0, plain), (7, plain), (8, weights[Y.astype(int)] * plain)):
         hparams = {"gamma": 1.0, "drw_start": jnp.float32(0.8), "drw_beta": beta}
         context = Context(COUNTS, jnp.int32(epoch), hparams, num_epochs=10)
-        given = deferred(named.focal, context)(LOGITS, Y)
+        given = as_program(deferred(named.focal, context))(LOGITS, Y)
         np.testing.assert_allclose(given, expected, 1e-6)
 
 
@@ -102,8 +100,8 @@ def test_epochs_are_compared_by_the_loss_of_the_last():
     program = supervised.program(toys.network(), loss_for=loss_for, epochs=10)
     problem = toys.problem()
     hparams = Hparams(loss={"gamma": 1.0, "drw_start": 0.8, "drw_beta": 1.0})
-    params = toys.network().init(KEY)
-    given = program.loss_for(params, problem, hparams)(LOGITS, Y)
+    params = jax.jit(toys.network().init)(KEY)
+    given = jax.jit(lambda: program.loss_for(params, problem, hparams)(LOGITS, Y))()
     weights = 1 / np.bincount(problem.train.y.astype(int))
     weights = 2 * weights / weights.sum()
     np.testing.assert_allclose(given, weights[Y.astype(int)] * losses.focal(LOGITS, Y, 1.0), 1e-5)
