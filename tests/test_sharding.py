@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from tiers import asked
 
 from imbax import sharding
 
@@ -19,7 +20,7 @@ def under_mesh(values, row):
 
 
 @pytest.mark.parametrize("number", [1, 2, 7, 12, 13, 40])
-@pytest.mark.parametrize("values", [np.float32, np.uint8])
+@pytest.mark.parametrize("values", asked([np.float32, np.uint8], [np.uint8]))
 def test_what_is_found_is_what_indexing_finds(number, values, monkeypatch):
     """Also of numbers that divide neither over two devices nor into turns of three rows."""
     monkeypatch.setattr(sharding, "_TURN", 3)

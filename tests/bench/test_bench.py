@@ -237,6 +237,7 @@ def test_figures_of_contenders_that_are_not_asked_for_stay(instant, tmp_path):
         assert {(r["setting"], len(r["seconds"])) for r in rows} == rounds
 
 
+@pytest.mark.thorough
 def test_a_batch_that_only_a_peer_could_take_is_drawn(measured, tmp_path):
     *_, found = measured
     ours = found["measurements"][0]

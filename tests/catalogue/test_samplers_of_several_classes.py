@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiers import asked
 
 from imbax.catalogue import Facts, get
 from imbax.methods import adasyn, borderline_smote, duplicate, random_under, smote, sugar
@@ -21,10 +22,8 @@ SAMPLERS = {
     "adasyn": adasyn,
     "sugar": sugar,
 }
-THOROUGH = [
-    pytest.param(name, marks=pytest.mark.thorough)
-    for name in ("amdo", "mc_ccr", "mc_rbo", "gamo", "cwgan")
-]
+OTHERS = ("amdo", "mc_ccr", "mc_rbo", "gamo", "cwgan")
+SHOWN = ("ros", "smote")
 ADDED = {"double": [9, 0, 4], "balance": [11, 0, 16]}
 
 
@@ -45,7 +44,7 @@ def resampled(name, n_synth="double"):
 
 
 @pytest.mark.parametrize("n_synth", ADDED)
-@pytest.mark.parametrize("name", [*SAMPLERS, *THOROUGH])
+@pytest.mark.parametrize("name", asked([*SAMPLERS, *OTHERS], SHOWN))
 def test_every_class_but_the_largest_gets_rows(name, n_synth):
     train, given = resampled(name, n_synth)
     after = given.applied(train).all()
@@ -58,7 +57,7 @@ def test_every_class_but_the_largest_gets_rows(name, n_synth):
     assert get(name).tables.several_classes
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", asked(SAMPLERS, SHOWN))
 def test_the_rows_are_the_samplers(name):
     train, given = resampled(name, "balance")
     sample = jax.jit(SAMPLERS[name].sample, static_argnames="sizes")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import toys
 from samplers import added
+from tiers import asked
 
 from imbax.catalogue import Facts, get
 from imbax.errors import InputError
@@ -92,7 +93,7 @@ def test_minority_rows_are_added(name, n_synth, more):
     assert not moved[30:].any()
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", asked(SAMPLERS, ("smote", "mc_ccr")))
 @pytest.mark.parametrize(
     ("n_synth", "more"), [pytest.param("double", 12, marks=pytest.mark.thorough), ("balance", 18)]
 )

@@ -199,12 +199,13 @@ def test_batched_runs_equal_runs_in_turn(name):
     assert_same_training(name, VMAP)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "strategy"),
     [
         ("ce", "map"),
-        pytest.param("explicit_gradient", "map", marks=pytest.mark.thorough),
-        pytest.param("explicit_gradient", "vmap", marks=pytest.mark.thorough),
+        ("explicit_gradient", "map"),
+        ("explicit_gradient", "vmap"),
     ],
 )
 def test_two_devices_equal_one(name, strategy):

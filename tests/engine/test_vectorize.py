@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.errors import JaxRuntimeError
+from tiers import asked
 
 from imbax.engine import vectorize
 from imbax.engine.devices import usable_cores, use_cpu_cores
@@ -46,7 +47,7 @@ def assert_close(given, reference):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-5), given, reference)
 
 
-@pytest.mark.parametrize("n_devices", [1, 2])
+@pytest.mark.parametrize("n_devices", asked([1, 2], [2]))
 @pytest.mark.parametrize("strategy", ALL)
 def test_every_run_gets_its_own_result_in_order(strategy, n_devices):
     """Five runs do not divide over two devices; neither does one."""
@@ -66,7 +67,7 @@ def test_all_devices_are_used_unless_told():
     assert Vectorized(work).strategy == "map"  # on CPU
 
 
-@pytest.mark.parametrize("n_devices", [1, 2])
+@pytest.mark.parametrize("n_devices", asked([1, 2], [2]))
 @pytest.mark.parametrize("strategy", ALL)
 def test_one_compilation_for_each_shape(strategy, n_devices):
     traced = []
@@ -167,10 +168,10 @@ def test_runs_that_do_not_fit_one_by_one_are_refused(n_devices):
 def test_the_budget_is_at_most_what_the_devices_have(monkeypatch):
     assert 2**29 < Vectorized(wide).memory < 2**50
     monkeypatch.setattr(vectorize, "memory_of", lambda devices: MEGABYTE)
-    for asked in (None, 2 * MEGABYTE):
+    for budget in (None, 2 * MEGABYTE):
         message = r" need 0\.00\d+ GiB; the devices have 0\.000977 GiB\. Take fewer rows\.$"
         with pytest.raises(MemoryError, match=message):
-            Vectorized(wide, memory=asked)(SHARED, WIDE_RUNS)
+            Vectorized(wide, memory=budget)(SHARED, WIDE_RUNS)
 
 
 class Moving(NamedTuple):
@@ -195,7 +196,7 @@ def moving(n=4):
     return Moving(np.arange(n), {"v": v, "steps": np.zeros(n, np.int32)})
 
 
-@pytest.mark.parametrize("n_devices", [1, 2])
+@pytest.mark.parametrize("n_devices", asked([1, 2], [2]))
 @pytest.mark.parametrize("strategy", ALL)
 def test_what_is_taken_leaves_its_memory_to_what_comes_after_it(strategy, n_devices):
     options = {"strategy": strategy, "devices": jax.devices()[:n_devices]}

@@ -29,8 +29,8 @@ def fails_of(estimator):
     return NETWORK_FAILS if type(estimator) in map(type, CLASSIFIERS.values()) else {}
 
 
-# One of each base class; `pytest -m thorough` asks the others too.
-SHOWN = ("SMOTE", "SUGAR", "ImbalancedMLPClassifier", "MESAClassifier")
+# `pytest -m thorough` asks the others too.
+SHOWN = ("SMOTE", "ImbalancedMLPClassifier")
 
 
 def thorough(estimator):

@@ -187,7 +187,14 @@ def brute(x, y, wanted, gamma, step):
     return np.array(new), np.array(starts), min(margins)
 
 
-@pytest.mark.parametrize(("gamma", "step"), [("auto", "auto"), (1.5, 0.05), ("auto", 0.03)])
+@pytest.mark.parametrize(
+    ("gamma", "step"),
+    [
+        ("auto", "auto"),
+        pytest.param(1.5, 0.05, marks=pytest.mark.thorough),
+        pytest.param("auto", 0.03, marks=pytest.mark.thorough),
+    ],
+)
 def test_given_the_draws_the_rows_are_brute_forces(gamma, step):
     x, y, _ = data()
     given = made(gamma=gamma, step=step)

@@ -6,6 +6,7 @@ import pytest
 import toys
 from samplers import added, compiled, is_one_vs_rest
 from scipy.spatial.distance import cdist
+from tiers import asked
 
 from imbax.methods import sugar
 from imbax.methods.sampling import Sizes
@@ -43,8 +44,10 @@ def brute(x, total, k=5, steps=1):
     return np.linalg.matrix_power(step, steps) @ y
 
 
-@pytest.mark.parametrize("steps", [0, 1, 3])
-@pytest.mark.parametrize(("n_synth", "total"), [("double", 25), ("balance", 30)])
+@pytest.mark.parametrize("steps", asked([0, 1, 3], [0, 3]))
+@pytest.mark.parametrize(
+    ("n_synth", "total"), [pytest.param("double", 25, marks=pytest.mark.thorough), ("balance", 30)]
+)
 def test_given_the_draws_the_points_are_brute_forces(n_synth, total, steps):
     x, y = toys.table(80, 25)
     given = DRAW(KEY, rows(x, y), n_synth, SIZES, steps=steps)

@@ -265,9 +265,9 @@ def sampler_of(method, plan):
     "name",
     [
         "smote",
-        "amdo",
-        "mc_ccr",
-        "mc_rbo",
+        pytest.param("amdo", marks=pytest.mark.thorough),
+        pytest.param("mc_ccr", marks=pytest.mark.thorough),
+        pytest.param("mc_rbo", marks=pytest.mark.thorough),
         pytest.param("gamo", marks=pytest.mark.thorough),
         pytest.param("bagan", marks=pytest.mark.thorough),
     ],

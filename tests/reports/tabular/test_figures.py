@@ -25,6 +25,7 @@ def is_drawn(path) -> bool:
     return min(image.shape[:2]) > 300 and image[..., :3].std() > 0.01
 
 
+@pytest.mark.thorough
 def test_each_figure_of_a_dataset_is_drawn(rows, tmp_path):
     plane = unpack_plane(rows["plane"].dropna().iloc[0])
     assert is_drawn(figures.precision_recall(rows, tmp_path / "new" / "pr.png"))
