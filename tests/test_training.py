@@ -5,21 +5,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
+from as_programs import as_program
 
+from imbax import minibatches
 from imbax.methods import supervised
 from imbax.methods.supervised import Hparams
 from imbax.metrics.ranking import average_precision
-from imbax.minibatches import (
-    Minibatches,
-    balanced_minibatches,
-    each_batch,
-    random_order,
-    shuffled_minibatches,
-)
+from imbax.minibatches import Minibatches, each_batch
 from imbax.training import Fit, Program, advance, begin, one_shot, train
 from imbax.types import Resampled
 
 KEY = jax.random.key(3)
+random_order = as_program(minibatches.random_order)
+shuffled_minibatches = jax.jit(minibatches.shuffled_minibatches, static_argnums=2)
+balanced_minibatches = jax.jit(minibatches.balanced_minibatches, static_argnums=2)
 
 
 def weights(n_real, length, seed=0):
@@ -45,7 +44,8 @@ def test_a_random_order_depends_on_no_padding(length):
 
 
 def test_random_orders_are_random():
-    orders = jax.vmap(lambda key: random_order(key, jnp.ones(4)))(jax.random.split(KEY, 4000))
+    keys = jax.random.split(KEY, 4000)
+    orders = jax.jit(jax.vmap(lambda key: random_order(key, jnp.ones(4))))(keys)
     places = np.stack([(np.asarray(orders) == row).mean(0) for row in range(4)])
     np.testing.assert_allclose(places, 0.25, atol=0.03)
     assert len(np.unique(np.asarray(orders), axis=0)) == 24
@@ -121,14 +121,16 @@ def written_scores(order, seed=0):
     return np.stack([skill * y + noise for skill in order])
 
 
-def run(program, epochs):
-    return train(program, KEY, toys.problem(), (), epochs)
+def run(program, epochs, key=KEY, problem=None):
+    """Progress and curves of a whole training, compiled as one program."""
+    problem = problem or toys.problem()
+    return jax.jit(lambda key, problem: train(program, key, problem, (), epochs))(key, problem)
 
 
 def test_the_checkpoint_is_the_best_of_the_validation_curve():
     scores = written_scores([9, 0, 1, 3, 2, 3, 0.5])
     y = toys.problem().valid.y
-    curve = [float(average_precision(jnp.asarray(s, jnp.float32), y)) for s in scores]
+    curve = [float(as_program(average_precision)(np.float32(s), y)) for s in scores]
     assert curve[3] == max(curve[1:]) == curve[5] < curve[0]
     progress, curves = run(scripted(scores, losses=np.arange(7.0)), 6)
     np.testing.assert_array_equal(curves.valid_score, np.float32(curve[1:]))
@@ -147,7 +149,7 @@ def test_the_checkpoint_may_be_the_least_of_the_weighted_losses():
     # The epoch that ranks best has logits that are far too large.
     scores[1:] *= np.array([0.5, 3, 0.1])[:, None]
     curve = [-np.average(np.logaddexp(0, s) - s * y, weights=w) for s in scores[1:]]
-    of = lambda **options: train(scripted(scores, **options), KEY, problem, (), 3)
+    of = lambda **options: run(scripted(scores, **options), 3, problem=problem)
     progress, curves = of(scoring="loss")
     np.testing.assert_allclose(curves.valid_score, curve, rtol=1e-5)
     assert progress.best_epoch == 1 + np.argmax(curve) != of()[0].best_epoch
@@ -183,7 +185,7 @@ def test_every_epoch_has_random_numbers_of_its_own():
     program = scripted(written_scores([0, 1, 2, 3]))._replace(epoch=epoch)
     loss = run(program, 3)[1].train_loss
     assert len(np.unique(loss)) == 3
-    other = train(program, jax.random.key(4), toys.problem(), (), 3)[1].train_loss
+    other = run(program, 3, key=jax.random.key(4))[1].train_loss
     assert not set(np.asarray(other)) & set(np.asarray(loss))
 
 
@@ -225,7 +227,7 @@ def test_a_one_shot_program_trains_in_its_only_epoch():
 
     program = one_shot(lambda params, x: x @ params["direction"], fit_mean)
     problem = toys.problem(padding=8)
-    progress, curves = train(program, KEY, problem, (), 1)
+    progress, curves = run(program, 1, problem=problem)
     expected = fit_mean(KEY, problem)["direction"]
     np.testing.assert_allclose(progress.best.params["direction"], expected, 1e-6)
     assert progress.best_epoch == 1

@@ -59,12 +59,17 @@ def test_output_and_gradients_are_those_of_the_definition(given, expected, case)
     x, kernel = arrays(h, w, k)
     options = {"stride": stride, "padding": padding}
     y = expected(x, kernel, stride, padding)
-    np.testing.assert_allclose(given(jnp.float32(x), jnp.float32(kernel), **options), y, 1e-5, 1e-5)
+
+    @jax.jit
+    def both(x, kernel, cotangent):
+        output, pull = jax.vjp(lambda *a: given(*a, **options), x, kernel)
+        return output, *pull(cotangent)
+
     # The map is bilinear, so each gradient is the output's inner product with a direction, exactly.
     rng = np.random.default_rng(1)
     cotangent, along_x, along_kernel = (rng.normal(size=a.shape) for a in (y, x, kernel))
-    _, pull = jax.vjp(lambda *a: given(*a, **options), jnp.float32(x), jnp.float32(kernel))
-    of_x, of_kernel = pull(jnp.float32(cotangent))
+    output, of_x, of_kernel = both(*map(np.float32, (x, kernel, cotangent)))
+    np.testing.assert_allclose(output, y, 1e-5, 1e-5)
     for gradient, direction, moved in (
         (of_x, along_x, expected(along_x, kernel, stride, padding)),
         (of_kernel, along_kernel, expected(x, along_kernel, stride, padding)),
@@ -74,13 +79,12 @@ def test_output_and_gradients_are_those_of_the_definition(given, expected, case)
 
 
 def test_one_is_the_adjoint_of_the_other():
-    x, kernel = arrays(6, 6, 4)
-    y = conv(jnp.float32(x), jnp.float32(kernel), stride=2, padding=1)
-    _, pull = jax.vjp(lambda x: conv(x, jnp.float32(kernel), stride=2, padding=1), jnp.float32(x))
-    swapped = jnp.float32(kernel).swapaxes(2, 3)
-    np.testing.assert_allclose(
-        pull(y)[0], conv_transpose(y, swapped, stride=2, padding=1), 1e-4, 1e-4
-    )
+    @jax.jit
+    def both(x, kernel):
+        y, pull = jax.vjp(lambda x: conv(x, kernel, stride=2, padding=1), x)
+        return pull(y)[0], conv_transpose(y, kernel.swapaxes(2, 3), stride=2, padding=1)
+
+    np.testing.assert_allclose(*both(*map(np.float32, arrays(6, 6, 4))), 1e-4, 1e-4)
 
 
 @pytest.mark.parametrize(
