@@ -47,7 +47,11 @@ def test_images_of_any_size_come_back_in_theirs(shape, kind):
 
 @pytest.mark.parametrize(
     ("stem", "width", "millions"),
-    [("cifar", 64, 11.17), ("imagenet", 64, 11.18), ("cifar", 16, 0.7)],
+    [
+        ("cifar", 64, 11.17),
+        pytest.param("imagenet", 64, 11.18, marks=pytest.mark.thorough),
+        pytest.param("cifar", 16, 0.7, marks=pytest.mark.thorough),
+    ],
 )
 def test_sizes_of_resnet18(stem, width, millions):
     params, shape = sizes(resnet18(3, 10, stem=stem, width=width), (32, 32, 3))
