@@ -1,5 +1,6 @@
 """Shared fixtures: two CPU devices for jax, and where the real data lies, if it is there."""
 
+import gc
 import itertools
 import os
 from collections import Counter
@@ -10,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A worker, and the commands that its tests start, keep compiled programs in a folder of their own.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "compiled" / WORKER)
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 # Two workers on two cores: threads of scikit-learn's would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Programs compile in half the time, here and in the commands that tests start.
@@ -23,6 +24,8 @@ import oracles  # noqa: E402
 import pytest  # noqa: E402
 from made_up_results import make_results, results  # noqa: E402, F401  fixtures
 
+# Traces are many small objects that live on: looking for cycles among them takes a tenth of all.
+gc.set_threshold(200_000, 20, 100)
 # Two devices, so that runs are divided over devices also where one core does the work.
 jax.config.update("jax_num_cpu_devices", 2)
 

@@ -19,7 +19,7 @@ def under_mesh(values, row):
         return sharding.take(values, row)
 
 
-@pytest.mark.parametrize("number", [1, 2, 7, 12, 13, 40])
+@pytest.mark.parametrize("number", asked([1, 2, 7, 12, 13, 40], [2, 13]))
 @pytest.mark.parametrize("values", asked([np.float32, np.uint8], [np.uint8]))
 def test_what_is_found_is_what_indexing_finds(number, values, monkeypatch):
     """Also of numbers that divide neither over two devices nor into turns of three rows."""

@@ -27,7 +27,7 @@ NEURAL = [n for n in names() if get(n).is_neural and not get(n).tables.needs_wit
 # Those with a program and settings of their own.
 PROGRAMS = [n for n in NEURAL if len(get(n).tables.settings) == 1 and not get(n).tables.resumes]
 # What these show, the others share; `pytest -m thorough` asks them too.
-SHOWN = ("ce", "smote", "explicit_gradient")
+SHOWN = ("ce", "explicit_gradient")
 # For what compiles a program of its own.
 FEW = ("ce", "explicit_gradient")
 ONE = ("ce",)
@@ -194,7 +194,8 @@ def assert_same_training(name, engine):
         assert_close(points, expected.progress.best.points, 1e-4)
 
 
-@pytest.mark.parametrize("name", asked((n for n in PROGRAMS if n not in CHAOTIC), ONE))
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", [n for n in PROGRAMS if n not in CHAOTIC])
 def test_batched_runs_equal_runs_in_turn(name):
     assert_same_training(name, VMAP)
 

@@ -138,6 +138,7 @@ def quick_mesa(**options):
     return MESAClassifier(**(small | options))
 
 
+@pytest.mark.thorough
 def test_the_classifier_is_the_loop_with_validation_rows():
     x, y = toys.table(100, 20)
     fitted = quick_mesa().fit(x, y)

@@ -53,7 +53,7 @@ def counted(y):
 
 
 # One of each base class and those with a way of their own; `pytest -m thorough` asks all.
-SHOWN = ("SMOTE", "SUGAR", "MCCCR")
+SHOWN = ("SMOTE", "MCCCR")
 ASKED = asked(QUICK, SHOWN)
 FORMS = {
     "images": (lambda x: x, {}),
@@ -446,7 +446,8 @@ def test_more_rows_of_a_class_that_is_large_compile_nothing():
     assert made == []
 
 
-@pytest.mark.parametrize("name", asked(TRAINED, ("DeepSMOTE",)))
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", TRAINED)
 def test_losses_are_printed_and_have_to_be_finite(digits, name, capsys):
     sampler = quick(name, value_range=(0, 16), verbose=True).fit(*digits)
     printed = capsys.readouterr().out.splitlines()

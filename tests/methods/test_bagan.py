@@ -318,6 +318,7 @@ def drawn(most):
     )
 
 
+@pytest.mark.thorough
 def test_samples_come_from_their_class():
     fitted = history()[0][4].now
     fitted = fitted._replace(root=fitted.root.at[1].set(0))

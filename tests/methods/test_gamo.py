@@ -242,6 +242,7 @@ def test_every_class_gets_what_is_wanted(wanted):
     assert np.isfinite(given.x).all()
 
 
+@pytest.mark.thorough
 def test_neither_padding_nor_bounds_change_a_sample():
     expected, padded = made(), table(padding=4)
     loose = sampler(sizes=Sizes(50, 400))
@@ -336,6 +337,7 @@ def test_training_leaves_the_even_mix():
     assert away(ended) > 2 * away(begun)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("counts", [(20, 1, 2), (20, 5, 0), (6, 6, 6)])
 def test_few_rows_no_rows_and_equal_classes(counts):
     data = table(counts, total=sum(COUNTS))

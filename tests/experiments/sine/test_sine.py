@@ -53,6 +53,7 @@ def test_a_seed_is_the_same_in_any_company(result):
         np.testing.assert_array_equal(leaf[[2, 0]], several[[1, 2]])
 
 
+@pytest.mark.thorough
 def test_targets_stay_and_positions_do_not(result):
     np.testing.assert_array_equal(result.end[..., 1], result.start[..., 1])
     assert (result.end[..., 0] != result.start[..., 0]).mean() > 0.9
