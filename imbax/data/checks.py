@@ -1,5 +1,6 @@
 """The checks at the door of a `Dataset`, and the wording that their messages share."""
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ __all__ = [
 # A damaged npz archive raises any of these, depending on the byte that is wrong.
 DAMAGED = (
     *(OSError, EOFError, ValueError, LookupError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 
 
