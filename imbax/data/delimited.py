@@ -253,8 +253,10 @@ def _with_grouped(frame: "pd.DataFrame", text: str, how: dict) -> "pd.DataFrame"
     import pandas as pd
 
     def may_be(column):
-        few = column.isna() | (column.abs() < 1000) & np.isclose(column.round(3), column, 1e-12, 0)
-        return column.dtype == float and few.all()
+        if column.dtype != float:
+            return False
+        few = (column.abs() < 1000) & np.isclose(column.round(3), column, 1e-12, 0)
+        return (column.isna() | few).all()
 
     if not (places := [place for place, column in frame.items() if may_be(column)]):
         return frame

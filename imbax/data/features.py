@@ -12,7 +12,7 @@ from imbax.errors import InputError, argument, shortened
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["described", "is_row_number", "numeric", "refuse_missing", "without_index"]
+__all__ = ["described", "is_row_number", "is_unnamed", "numeric", "refuse_missing", "without_index"]
 
 # A text column above either is taken for an identifier: one-hot columns of it would be noise.
 MAX_LEVELS = 1000
@@ -20,7 +20,9 @@ MAX_LEVELS_IF_MOSTLY_DISTINCT = 30
 
 _UNNAMED = re.compile(r"Unnamed: [0-9]+|__index_level_[0-9]+__|")
 _ROW_NAMES = frozenset(
-    "index idx level0 row rows rowid rowno rownum rownumber rowname rownames id obs no nr".split()
+    str.split(
+        "index idx level0 row rows rowid rowno rownum rownumber rowname rownames id obs no nr"
+    )
 )
 """Names of columns that number the rows, in lower case, letters and digits only."""
 
@@ -111,12 +113,13 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
     """
     leading, index, notices = True, [], []
     for name, column in frame.items():
-        leading = leading and _UNNAMED.fullmatch(name) is not None
+        leading = leading and is_unnamed(name)
         if column.isna().any():
             continue
-        is_whole = column.dtype.kind in "iuf" and (column.to_numpy(float) % 1 == 0).all()
+        is_whole = column.dtype.kind in "iuf" and _are_whole(column.to_numpy(float))
         if leading:
-            if is_whole or (column.dtype.kind != "f" and column.is_unique):
+            is_name = _kind(column) in ("text", "categories", "dates") and column.is_unique
+            if is_whole or is_name:
                 index.append(name)
         elif is_whole and re.sub(r"[\W_]+", "", name).casefold() in _ROW_NAMES | {""}:
             rank = np.sort(column.to_numpy(float)) - np.arange(len(column))
@@ -133,10 +136,19 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
     return frame, notices
 
 
+def is_unnamed(name: str) -> bool:
+    """Whether it is what pandas calls a column without a name, such as a saved index."""
+    return _UNNAMED.fullmatch(name) is not None
+
+
 def is_row_number(values: np.ndarray) -> bool:
     """Whether each value is one more than that of the row above."""
     values = np.asarray(values)
-    return len(values) > 1 and bool((values % 1 == 0).all() and (np.diff(values) == 1).all())
+    return len(values) > 1 and _are_whole(values) and bool((np.diff(values) == 1).all())
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values).all() and (np.floor(values) == values).all())
 
 
 def described(column: "pd.Series") -> tuple[str, str]:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,6 @@ from imbax.data.features import numeric, refuse_missing
 from imbax.data.tabular import Dataset, make_dataset
 from imbax.data.text_files import PACKED, read_text
 from imbax.errors import InputError, argument, did_you_mean
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["read_frame", "read_table"]
 

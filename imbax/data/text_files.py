@@ -114,15 +114,15 @@ def _strict(raw: bytes, encoding: str, path: Path) -> str:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path.name} cannot be read as {path.suffix.lower()} (byte {error.start} is not {encoding}); save the "
-            "table as CSV in UTF-8"
+            f"{path.name} cannot be read as {path.suffix.lower()} (byte {error.start} is not "
+            f"{encoding}); save the table as CSV in UTF-8"
         ) from None
 
 
 def _checked(text: str, path: Path) -> str:
     if (at := text.find("\0")) >= 0:
         raise InputError(
-            f"{path.name} cannot be read as {path.suffix.lower()} (character {at} is NUL); save the table as CSV in "
-            "UTF-8"
+            f"{path.name} cannot be read as {path.suffix.lower()} (character {at} is NUL); save "
+            "the table as CSV in UTF-8"
         )
     return text

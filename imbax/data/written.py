@@ -9,9 +9,11 @@ import numpy as np
 __all__ = ["MISSING", "PLAIN", "Reading", "is_date", "is_missing", "like_number", "numbers"]
 
 MISSING = frozenset(
-    "? ?? . .. - -- --- – — * ** n/a na n.a. n.a n/d #n/a #na nan -nan null none nil nat <na> "
-    "missing unknown undefined #value! #div/0! #ref! #null! #num! #name? 1.#ind -1.#ind 1.#qnan "
-    "-1.#qnan k.a. \\n".split()
+    str.split(
+        "? ?? . .. - -- --- – — * ** n/a na n.a. n.a n/d #n/a #na nan -nan null none nil nat <na> "
+        "missing unknown undefined #value! #div/0! #ref! #null! #num! #name? 1.#ind -1.#ind "
+        "1.#qnan -1.#qnan k.a. \\n"
+    )
 ) | {"not available", "not applicable", "#n/a n/a"}
 """Words that stand for a missing value among numbers, in lower case."""
 
@@ -45,14 +47,23 @@ _STYLES = {
 }
 """By the decimal mark and the characters that may part thousands."""
 
-_MONTHS = "jan feb mar apr may jun jul aug sep sept oct nov dec".split()
-_MONTHS += "january february march april june july august september october november".split()
-_MONTHS += "december mai okt dez januar februar märz juni juli oktober dezember".split()
-_DAYS = (
-    "mon tue tues wed thu thur thurs fri sat sun monday tuesday wednesday thursday friday".split()
+_MONTHS = frozenset(
+    str.split(
+        "jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june "
+        "july august september october november december mai okt dez januar februar märz juni juli "
+        "oktober dezember"
+    )
 )
-_DAYS += ["saturday", "sunday"]
-_TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?\s*(?:[ap]\.?m\.?)?(?:\s*(?:z|utc|gmt|[-+][0-9]{2}:?[0-9]{2}))?"
+_BESIDE_MONTHS = frozenset(
+    str.split(
+        "mon tue tues wed thu thur thurs fri sat sun monday tuesday wednesday thursday friday "
+        "saturday sunday am pm t z utc gmt st nd rd th of"
+    )
+)
+_TIME = (
+    r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?\s*(?:[ap]\.?m\.?)?"
+    r"(?:\s*(?:z|utc|gmt|[-+][0-9]{2}:?[0-9]{2}))?"
+)
 _DATE = re.compile(
     r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[t\s].*)?"
     rf"|{_TIME}"
@@ -102,8 +113,7 @@ def is_date(text: str) -> bool:
     if _DATE.fullmatch(text):
         return True
     words = re.findall(r"[^\W\d_]+", text.lower())
-    known = {*_MONTHS, *_DAYS, "am", "pm", "t", "z", "utc", "gmt", "st", "nd", "rd", "th", "of"}
-    return any(word in _MONTHS for word in words) and known.issuperset(words)
+    return not _MONTHS.isdisjoint(words) and (_MONTHS | _BESIDE_MONTHS).issuperset(words)
 
 
 def numbers(texts: Sequence[str], decimal: str | None = None) -> Reading | None:
