@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,11 @@ from imbax.data.delimited import Delimited, clean_name, parse, refuse_twins
 from imbax.data.features import numeric, refuse_missing
 from imbax.data.tabular import Dataset, make_dataset
 from imbax.data.text_files import PACKED, read_text
+from imbax.data.written import PLAIN, is_missing
 from imbax.errors import InputError, argument, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["read_frame", "read_table"]
 
@@ -77,6 +82,7 @@ def read_table(
 
     others = [target] if groups is None else [target, groups]
     refuse_missing(frame[others], path.name)
+    _check_labels(frame[target], path.name)
     features, more = numeric(
         frame.drop(columns=[*drop, *others]),
         path.name,
@@ -114,6 +120,20 @@ def _column(column: str | int, known: list[str], path: Path, header: bool) -> st
         if -len(known) <= place < len(known):
             return known[place]
     raise InputError(f"{path.name}: no column {column!r}{did_you_mean(column, known)}")
+
+
+def _check_labels(labels: "pd.Series", file: str) -> None:
+    """Raises InputError for labels such as "?"; words such as "None" may be classes."""
+    levels = [level.strip() for level in labels.unique() if isinstance(level, str)]
+    words = [level for level in levels if is_missing(level)]
+    if not all(PLAIN.fullmatch(level) for level in levels if level not in words):
+        words = [word for word in words if not any(map(str.isalpha, word))]
+    if words and len(levels) > 1:
+        count = labels.isin(words).sum()
+        raise InputError(
+            f"{file}: target column {labels.name!r} has {count} rows with the label {words[0]!r}, "
+            "which stands for a missing value; give them a label or remove these rows"
+        )
 
 
 def _read(

@@ -170,8 +170,8 @@ def _noticed(x, values):
             yield f"column {column!r} only counts rows, as a saved index does; drop it from x"
     if copies := rows_with_copies(values):
         yield (
-            f"{copies} of {len(values)} rows have a copy of the same features, so that test rows "
-            "may stand in training too; test_rows_in_train counts them"
+            f"{copies} of {len(values)} rows have the features of another row, so that copies of "
+            "test rows may be trained on"
         )
 
 

@@ -100,10 +100,12 @@ def is_missing(text: str) -> bool:
 
 
 def like_number(text: str) -> bool:
-    """Whether it is a number, perhaps in per cent, of a currency, or with parted thousands."""
+    """Whether it is a number, perhaps of per cent, money, thousands or millions."""
     if PLAIN.fullmatch(text):
         return True
-    return numbers([text]) is not None and not text[-1].isalpha()
+    if numbers([text]) is None:
+        return False
+    return not text[-1].isalpha() or re.fullmatch(r".*[0-9]\s?[kKM]", text) is not None
 
 
 def is_date(text: str) -> bool:
