@@ -127,7 +127,8 @@ def _frame(text: str, file: str, width: int, how: dict) -> "pd.DataFrame":
             frame = pd.read_csv(io.StringIO(text), names=range(width), **how)
         except pd.errors.ParserWarning as error:
             raise InputError(
-                f"{file}: some rows have more cells than the header has names; repair the file"
+                f"{file}: some rows have more cells than the header has names; repair the file, "
+                "and remove what stands above the header"
             ) from error
     for place, column in frame.items():
         if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):

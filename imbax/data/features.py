@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbax.data.written import is_date, is_missing, like_number, numbers
+from imbax.data.written import PLAIN, is_date, is_missing, like_number, numbers
 from imbax.errors import InputError, argument, shortened
 
 if TYPE_CHECKING:
@@ -153,23 +153,29 @@ def _are_whole(values: np.ndarray) -> bool:
 
 def described(column: "pd.Series") -> tuple[str, str]:
     """What a column of a frame holds that is not numbers, and how it becomes numbers."""
-    kind = _kind(column)
+    kind, dtype = _kind(column), column.dtype
     if kind == "dates":
-        return f"dates or times ({column.dtype})", "convert it, for example to days"
+        return f"dates or times ({dtype})", "convert it, for example to days"
+    if kind == "numbers":
+        return f"numbers as {dtype}", "use astype(float)"
     if kind not in ("text", "categories"):
-        return str(column.dtype), "encode or drop it"
+        return str(dtype), "encode or drop it"
     levels = [str(level).strip() for level in column.dropna().unique()]
     rest = [level for level in levels if not is_missing(level)]
     if rest and all(map(is_date, rest)):
         return f"dates or times as text, such as {rest[0]!r}", "convert it, for example to days"
     if rest and (found := numbers(rest)) is not None:
         how = f" ({found.how})" if found.how else ""
-        odd = next((level for level in levels if is_missing(level)), rest[0])
-        return f"numbers as {column.dtype}{how}, such as {odd!r}", "convert it to numbers"
+        if len(rest) < len(levels):
+            odd = next(filter(is_missing, levels))
+            return f"numbers as {dtype}{how}, and {odd!r} for missing ones", "fill and convert it"
+        plain = all(map(PLAIN.fullmatch, rest))
+        remedy = "use astype(float)" if plain else "convert it to numbers"
+        return f"numbers as {dtype}{how}, such as {rest[0]!r}", remedy
     if rest and 2 * sum(map(like_number, rest)) > len(rest):
         odd = next((level for level in rest if not like_number(level)), rest[0])
-        return f"{column.dtype} because of entries such as {odd!r}", "correct them and convert it"
-    return str(column.dtype), "encode or drop it"
+        return f"{dtype} because of entries such as {odd!r}", "correct them and convert it"
+    return str(dtype), "encode or drop it, for example with pd.get_dummies(x)"
 
 
 def _kind(column: "pd.Series") -> str:

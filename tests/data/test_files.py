@@ -225,7 +225,12 @@ def test_a_damaged_parquet_file(tmp_path):
         (
             {"data": np.full((N, 2), None), "label": np.ones(N)},
             {},
-            r"cannot be read as \.npz \(Object arrays",
+            r"cannot be read as \.npz \(Object arrays .* 'data' is one: save data\.astype",
+        ),
+        (
+            {"data": np.ones((N, 2)), "label": np.array(["a", None] * 20, object)},
+            {},
+            r"cannot be read as \.npz .* 'label' is one: save label\.astype\(str\)",
         ),
         (
             {"data": np.ones((N, 2)), "label": np.ones(N)},
@@ -243,3 +248,10 @@ def test_npz_archives_with_the_wrong_arrays(tmp_path, arrays, options, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(InputError, match=message):
         read_table(tmp_path / "a.npz", **options)
+
+
+def test_labels_of_bytes_are_text(tmp_path):
+    np.savez(
+        tmp_path / "a.npz", data=RNG.normal(size=(N, 2)), label=np.array([b"a"] * 30 + [b"b"] * 10)
+    )
+    assert read_table(tmp_path / "a.npz", minority="b").classes == ("a", "b")

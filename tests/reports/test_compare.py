@@ -146,6 +146,74 @@ def test_bad_tables_get_one_line(capsys, tmp_path, monkeypatch, content, says):
     assert not (tmp_path / "results").exists()
 
 
+SCORES = pd.DataFrame(
+    {"a": [0.51, 0.72, 0.73, 0.4], "b": [0.62, 0.8, 0.91, 0.3]}, index=["w", "x", "y", "z"]
+).rename_axis("d")
+
+
+def read(tmp_path, content):
+    (tmp_path / "t.csv").write_text(content, encoding="utf-8")
+    notices = []
+    return read_scores(tmp_path / "t.csv", notices), notices
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SCORES.to_csv(sep=";", decimal=","),
+        SCORES.to_csv(sep="\t"),
+        SCORES.map("{:,}".format).to_csv(sep=";").replace(".", ","),
+        "# of 2024\n" + SCORES.to_csv(),
+        SCORES.reset_index().to_csv(),
+    ],
+)
+def test_dialects(tmp_path, content):
+    scores, _ = read(tmp_path, content)
+    pd.testing.assert_frame_equal(scores, SCORES.rename_axis("dataset"))
+
+
+def test_percentages_and_words_for_gaps(tmp_path):
+    scores, _ = read(tmp_path, "d,a,b\nx,51%,60%\nNA,70%,81%\ny,-,90%\n")
+    assert scores["a"].dropna().to_dict() == {"x": 51, "NA": 70} and len(scores) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["Mean", "average", "Avg. rank", "Median", "Mean over 4 data sets", "STD", "# wins"]
+)
+def test_statistics_among_the_rows_are_left_out(tmp_path, name):
+    content = SCORES.to_csv() + f"{name},.5,.6\n"
+    scores, notices = read(tmp_path, content)
+    pd.testing.assert_frame_equal(scores, SCORES.rename_axis("dataset"))
+    assert notices == [f"left out, as statistics over the data sets: {name!r}"]
+
+
+def test_a_last_row_or_column_that_is_a_mean_is_left_out(tmp_path):
+    content = SCORES.to_csv() + "Ø,.59,.6575\n"
+    scores, notices = read(tmp_path, content)
+    assert len(scores) == 4 and notices == ["left out, as it is the mean of the other rows: 'Ø'"]
+    wide = SCORES.assign(c=[0.1, 0.2, 0.3, 0.4])
+    scores, notices = read(tmp_path, wide.assign(Mean=wide.mean(axis=1).round(3)).to_csv())
+    assert list(scores) == ["a", "b", "c"] and "the mean of the other columns" in notices[0]
+    scores, notices = read(tmp_path, wide.assign(mean=[0.3, 0.2, 0.5, 0.6]).to_csv())
+    assert list(scores) == ["a", "b", "c", "mean"] and notices == []
+
+
+def test_lower_is_better(tmp_path):
+    errors = 1 - SCORES
+    right = write_comparison(SCORES, tmp_path / "a", source="t").read_text(encoding="utf-8")
+    errors.to_csv(tmp_path / "errors.csv")
+    arguments = [str(tmp_path / "errors.csv"), "--lower-is-better", "--out", str(tmp_path / "b")]
+    assert main(["compare", *arguments]) == 0
+    text = (tmp_path / "b" / "comparison.md").read_text(encoding="utf-8")
+    assert "lower scores are taken for better" in text
+    # Wins and ranks are those of scores, means those of errors.
+    ranks = "Mean rank over 4 datasets, 1 = best: `b` 1.25, `a` 1.75."
+    assert ranks in right and ranks in text
+    assert right.partition("## Every pair")[2] == text.partition("## Every pair")[2]
+    methods = pd.read_csv(tmp_path / "b" / "tables" / "methods.csv", index_col="method")
+    np.testing.assert_allclose(methods["mean_score"], errors.mean()[methods.index])
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
