@@ -1,5 +1,6 @@
 """The command line. Heavy imports happen inside commands, so that help comes at once."""
 
+import re
 import shlex
 import sys
 from importlib import import_module
@@ -148,6 +149,9 @@ def _compare(options):
 
     notices: list[str] = []
     scores = read_scores(options.scores, notices)
+    of_errors = re.search("error|loss|rmse|mae|brier", options.scores.stem.casefold())
+    if of_errors and not options.lower_is_better:
+        notices.append("its name speaks of errors: if lower scores are better, --lower-is-better")
     for notice in notices:
         print(notice)
     out = options.out or Path("results") / "compare" / options.scores.stem

@@ -59,7 +59,10 @@ def numeric(
     kinds = {name: _kind(column) for name, column in frame.items()}
     kinds |= dict.fromkeys(set(categorical) & set(kinds), "categories")
     texts = {name: _Text(frame[name], file) for name, kind in kinds.items() if kind == "text"}
-    decimal = _decimal_mark(frame, texts.values())
+    is_open = any(
+        text.reading is not None and text.reading.values is None for text in texts.values()
+    )
+    decimal = _decimal_mark(frame, texts.values()) if is_open else None
     parts, levels, read = [], [], []
     for name, kind in kinds.items():
         column = frame[name]

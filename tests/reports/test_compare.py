@@ -217,6 +217,16 @@ def test_lower_is_better(tmp_path):
     np.testing.assert_allclose(methods["mean_score"], errors.mean()[methods.index])
 
 
+def test_a_file_of_errors_is_asked_about(tmp_path, capsys):
+    SCORES.to_csv(tmp_path / "error_rates.csv")
+    for flags, count in (([], 1), (["--lower-is-better"], 0)):
+        given = ["compare", str(tmp_path / "error_rates.csv"), "--out", str(tmp_path), *flags]
+        assert main(given) == 0
+        assert capsys.readouterr().out.count("if lower scores are better, --lower") == count
+        text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
+        assert text.count("if lower scores are better") == count
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
