@@ -1,10 +1,24 @@
 """The one exception that says: the mistake is in what was given, and here is the remedy."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["InputError", "at_least", "did_you_mean", "one_of", "shortened"]
+__all__ = [
+    "InputError",
+    "argument",
+    "at_least",
+    "did_you_mean",
+    "on_command_line",
+    "one_of",
+    "shortened",
+]
+
+_ON_COMMAND_LINE = ContextVar("on_command_line", default=False)
+_METAVARS = {"minority": "LABEL"}
 
 
 class InputError(ValueError):
@@ -12,6 +26,40 @@ class InputError(ValueError):
 
     The command line prints it as one line and exits with status 2.
     """
+
+    def __init__(self, message: object = "") -> None:
+        # Names and values in a message are the user's, and may have line breaks.
+        super().__init__(" ".join(str(message).splitlines()))
+
+
+@contextmanager
+def on_command_line() -> Iterator[None]:
+    """Inside, `argument` names flags."""
+    token = _ON_COMMAND_LINE.set(True)
+    try:
+        yield
+    finally:
+        _ON_COMMAND_LINE.reset(token)
+
+
+def argument(name: str, value: Any = None) -> str:
+    """An argument as the user writes it, fit to be pasted.
+
+    In Python `drop=['a b']`, on the command line `--drop 'a b'`. Without a value `drop=`, or
+    `--drop COLUMN`; a value `False` is that of a flag, `header=False` or `--no-header`.
+    """
+    flag = f"--{name.replace('_', '-')}"
+    if not _ON_COMMAND_LINE.get():
+        return f"{name}=" if value is None else f"{name}={value!r}"
+    if value is None:
+        return f"{flag} {_METAVARS.get(name, 'COLUMN')}"
+    if value is False:
+        return f"--no-{flag[2:]}"
+    values = map(str, value if isinstance(value, list) else [value])
+    # With "=" a value that begins with a dash is not taken for a flag.
+    return " ".join(
+        f"{flag}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}" for value in values
+    )
 
 
 def one_of(config: Any, **allowed: Iterable[Any]) -> None:

@@ -67,7 +67,13 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument("--target", metavar="COLUMN", help="the column of labels")
     table.add_argument("--minority", metavar="LABEL", help="default: the rarest label")
     table.add_argument("--groups", metavar="COLUMN", help="rows of a group stay in one part")
-    table.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="not features")
+    table.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN",
+                       help="not features")  # fmt: skip
+    table.add_argument("--categorical", nargs="+", action="extend", default=[], metavar="COLUMN",
+                       help="one-hot encoded, even numbers")  # fmt: skip
+    table.add_argument("--no-header", action="store_true",
+                       help="the first line is data; columns are x0, x1, ..., and --target may be "
+                            "a position, -1 the last")  # fmt: skip
     _add_selection(run)
     run.set_defaults(command="run")
 
@@ -80,11 +86,12 @@ def parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="statistics of any table of scores")
     compare.add_argument(
         "scores", type=Path, metavar="SCORES.csv",
-        help="a row per data set, named in the first column, a column per method, higher is better",
+        help="a row per data set, named in the first column, a column per method",
     )  # fmt: skip
     compare.add_argument("--control", metavar="METHOD", help="default: compare every pair")
     compare.add_argument("--rope", type=float, metavar="SIZE", default=0.01,
                          help="differences that count as none, default 0.01")  # fmt: skip
+    compare.add_argument("--lower-is-better", action="store_true", help="of error rates, losses")
     compare.add_argument("--out", type=Path, metavar="DIR", help="default: results/compare/SCORES")
     compare.set_defaults(command="compare")
 

@@ -1,12 +1,13 @@
 """The command line. Heavy imports happen inside commands, so that help comes at once."""
 
+import re
 import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from imbax.cli.arguments import parser
-from imbax.errors import InputError
+from imbax.errors import InputError, on_command_line
 
 __all__ = ["main"]
 
@@ -16,7 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     options.given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _COMMANDS[options.command](options)
+        with on_command_line():
+            return _COMMANDS[options.command](options)
     except InputError as error:
         print(f"imbax: error: {error}", file=sys.stderr)
         return 2
@@ -145,11 +147,23 @@ def _compare(options):
     from imbax.data.score_files import read_scores
     from imbax.reports.compare import write_comparison
 
-    scores = read_scores(options.scores)
+    notices: list[str] = []
+    scores = read_scores(options.scores, notices)
+    of_errors = re.search("error|loss|rmse|mae|brier", options.scores.stem.casefold())
+    if of_errors and not options.lower_is_better:
+        notices.append("its name speaks of errors: if lower scores are better, --lower-is-better")
+    for notice in notices:
+        print(notice)
     out = options.out or Path("results") / "compare" / options.scores.stem
     _check_writable(out)
     page = write_comparison(
-        scores, out, source=options.scores.name, control=options.control, rope=options.rope
+        scores,
+        out,
+        source=options.scores.name,
+        control=options.control,
+        rope=options.rope,
+        lower_is_better=options.lower_is_better,
+        notices=notices,
     )
     if dropped := len(scores) - len(scores.dropna()):
         print(f"{dropped} of {len(scores)} data sets left out: not every method has a score there")

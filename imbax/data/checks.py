@@ -1,13 +1,19 @@
 """The checks at the door of a `Dataset`, and the wording that their messages share."""
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imbax.errors import InputError, shortened
+from imbax.data.features import described
+from imbax.data.written import PLAIN
+from imbax.errors import InputError, argument, shortened
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "DAMAGED",
@@ -16,12 +22,13 @@ __all__ = [
     "feature_matrix",
     "first_line",
     "group_codes",
+    "rows_with_copies",
 ]
 
 # A damaged npz archive raises any of these, depending on the byte that is wrong.
 DAMAGED = (
     *(OSError, EOFError, ValueError, LookupError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 
 
@@ -37,13 +44,9 @@ def feature_matrix(
 
     if hasattr(x, "toarray"):
         raise InputError(f"{name}: x is a sparse matrix, expected a dense one; use x.toarray()")
+    x = _of_pandas(x, name)
     if isinstance(x, pd.DataFrame):
-        for column, dtype in x.dtypes.items():
-            if not pd.api.types.is_numeric_dtype(dtype):
-                raise InputError(
-                    f"{name}: column {str(column)!r} holds {dtype}, expected numbers; "
-                    "encode or drop it"
-                )
+        _refuse_other_than_numbers(x, name)
         given = [str(column) for column in x.columns] if given is None else given
     try:
         if isinstance(x, pd.DataFrame):
@@ -51,11 +54,15 @@ def feature_matrix(
         x = np.asarray(x)
         if x.dtype.kind not in "buifO":
             raise TypeError(f"dtype {x.dtype}")
-        x = np.array(x, dtype=np.float64, order="C")
+        numbers = np.array(x, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
+        if isinstance(x, np.ndarray) and x.dtype.kind in "OmM" and x.ndim == 2:
+            columns = pd.DataFrame(x).infer_objects().rename(columns="x{}".format)
+            _refuse_other_than_numbers(columns, name)
         raise InputError(
             f"{name}: x is not a table of numbers ({first_line(error)}); encode text first"
         ) from error
+    x = numbers
     if x.ndim != 2 or x.shape[1] == 0:
         raise InputError(
             f"{name}: x has shape {x.shape}, expected [rows, features] with at least one feature"
@@ -75,6 +82,26 @@ def feature_matrix(
             "fill them, or drop these rows or columns"
         )
     return x, names
+
+
+def _of_pandas(x: Any, name: str) -> Any:
+    """A polars frame as one of pandas, all else as it is."""
+    if type(x).__module__.split(".")[0] != "polars":
+        return x
+    if type(x).__name__ == "LazyFrame":
+        raise InputError(f"{name}: x is a polars LazyFrame, expected a DataFrame; use x.collect()")
+    return x.to_pandas() if hasattr(x, "get_columns") else x
+
+
+def _refuse_other_than_numbers(x: "pd.DataFrame", name: str) -> None:
+    import pandas as pd
+
+    for place, dtype in enumerate(x.dtypes):
+        if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
+            what, remedy = described(x.iloc[:, place])
+            raise InputError(
+                f"{name}: column {str(x.columns[place])!r} holds {what}, expected numbers; {remedy}"
+            )
 
 
 def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -104,26 +131,51 @@ def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[s
     codes, texts = class_labels(y, name)
     counts = np.bincount(codes)
     if minority is not None:
-        if _text(minority) not in texts:
-            raise InputError(
-                f"{name}: no row has the label {_text(minority)!r}; the labels are: "
-                f"{shortened(texts, 8)}"
-            )
-        index = texts.index(_text(minority))
+        index = _place(_text(minority), texts, name)
     elif len(texts) > 2:
         raise InputError(
             f"{name}: y has {len(texts)} distinct labels ({shortened(texts)}), expected 2; "
-            "name one with minority=, the others become the majority"
+            f"name one with {argument('minority')}, the others become the majority"
         )
     else:
         index = 1 if counts[1] <= counts[0] else 0
-    if 2 * counts[index] > len(y):
+    if 2 * counts[index] > len(codes):
         raise InputError(
             f"{name}: the label {texts[index]!r} named as minority has {counts[index]} of "
-            f"{len(y)} rows; name the rarer class"
+            f"{len(codes)} rows; name the rarer class with {argument('minority')}"
         )
     majority = texts[1 - index] if len(texts) == 2 else f"not {texts[index]}"
     return (codes == index).astype(np.int8), (majority, texts[index])
+
+
+def rows_with_copies(x: np.ndarray) -> int:
+    """How many rows of x [n, d] are equal to another."""
+    import pandas as pd
+
+    return int(pd.DataFrame(x).duplicated(keep=False).sum())
+
+
+def _place(label: str, texts: Sequence[str], name: str) -> int:
+    """The position of the label that is meant: as it is written, as a number, or in other case."""
+    for same in (str, str.strip, _as_number, lambda text: text.strip().casefold(), _as_truth):
+        found = [i for i, text in enumerate(texts) if same(text) == same(label)]
+        if len(found) == 1:
+            return found[0]
+    raise InputError(
+        f"{name}: no row has the label {label!r}{' alone' * bool(found)}; the labels are: "
+        f"{shortened(texts, 8)}; give one with {argument('minority')}"
+    )
+
+
+def _as_number(text: str) -> float | str:
+    """So that 01 and 1.0 are 1."""
+    return float(text) if PLAIN.fullmatch(text.strip()) else text.strip()
+
+
+def _as_truth(text: str) -> float | str:
+    """So that 1 is true."""
+    word = text.strip().casefold()
+    return {"true": 1.0, "false": 0.0}.get(word, _as_number(word))
 
 
 def group_codes(groups: Any, name: str) -> np.ndarray:

@@ -1,7 +1,6 @@
-"""The user's CSV, Parquet or npz file: `read_table` as a `Dataset`, `read_frame` as it is."""
+"""The user's table in a file: `read_table` as a `Dataset`, `read_frame` as it is."""
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,46 +9,56 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbax.data.checks import DAMAGED, first_line
+from imbax.data.delimited import Delimited, clean_name, parse, refuse_twins
+from imbax.data.features import numeric, refuse_missing
 from imbax.data.tabular import Dataset, make_dataset
-from imbax.errors import InputError, did_you_mean, shortened
+from imbax.data.text_files import PACKED, read_text
+from imbax.data.written import PLAIN, is_missing
+from imbax.errors import InputError, argument, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["read_frame", "read_table"]
 
-# A text column above either is taken for an identifier: one-hot columns of it would be noise.
-MAX_LEVELS = 1000
-MAX_LEVELS_IF_MOSTLY_DISTINCT = 30
-
-DATE = r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T\s].*)?"
+TEXT = (".csv", ".tsv", ".tab", ".txt", ".data")
 
 
 def read_table(
     path: str | os.PathLike[str],
-    target: str | None = None,
+    target: str | int | None = None,
     *,
     minority: object = None,
     groups: str | None = None,
     drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    header: bool = True,
 ) -> Dataset:
     """Read a table whose columns are features, except `target`, `groups` and `drop`.
 
-    Text, categorical and boolean columns become one 0/1 column for each level, with a notice.
+    Text, categorical and boolean columns become one 0/1 column for each level; text that is
+    numbers, such as 20% or 4,5, becomes numbers; a saved row index, empty rows and empty columns
+    are left out. The data set's notices say so.
 
     Parameters
     ----------
     path
-        A .csv (commas, one header line), .parquet, or .npz file. An npz file holds arrays `data`
-        [n, d] and `label` [n]; the columns of `data` are called x0, x1, ...
+        A .csv (also .tsv, .txt, .data, each also compressed), .parquet, or .npz file. An npz file
+        holds arrays `data` [n, d] and `label` [n]; the columns of `data` are called x0, x1, ...
     target
-        The column of labels; may be left out for npz.
+        The column of labels; may be left out for npz. Without a header also its position from 0,
+        or from the end -1, -2, ...
     minority
         As in `make_dataset`.
     groups
         The column of group codes, not a feature.
     drop
         Columns to leave out.
+    categorical
+        Columns that are one-hot encoded even if they are numbers.
+    header
+        Whether the first line of a text file names the columns; without one they are called x0,
+        x1, ...
 
     Raises
     ------
@@ -58,63 +67,88 @@ def read_table(
         message names the file, the column and the remedy.
     """
     path = Path(path).expanduser()
-    frame, target = _read(path, target, groups)
-    for column in (target, groups, *drop):
-        if column is not None and column not in frame.columns:
-            hint = did_you_mean(column, frame.columns)
-            if len(frame.columns) == 1 and any(mark in frame.columns[0] for mark in ";\t|"):
-                hint = "; its columns are not separated by commas, convert it"
-            raise InputError(f"{path.name}: no column {column!r}{hint}")
+    (frame, notices, separator), target = _read(path, target, groups, header)
+    known = list(frame.columns)
+    target, *rest = (
+        None if column is None else _column(column, known, path, header)
+        for column in (target, groups, *drop, *categorical)
+    )
+    groups, drop, categorical = rest[0], rest[1 : 1 + len(drop)], rest[1 + len(drop) :]
     for column, role in ((target, "target"), (groups, "groups")):
         if column in drop:
             raise InputError(f"{path.name}: {column!r} is the {role} and in drop; choose one")
     if target == groups:
         raise InputError(f"{path.name}: {target!r} is both target and groups; choose two columns")
 
-    frame = frame.drop(columns=list(drop))
-    counts = frame.isna().sum()
-    if counts.any():
-        missing = [f"{column!r} ({count} rows)" for column, count in counts.items() if count]
-        raise InputError(
-            f"{path.name}: missing values in column {shortened(missing)}; "
-            "fill them, remove these rows, or leave features out with --drop COLUMN"
-        )
     others = [target] if groups is None else [target, groups]
-    features, notices = _numeric(frame.drop(columns=others), path.name)
+    refuse_missing(frame[others], path.name)
+    _check_labels(frame[target], path.name)
+    features, more = numeric(
+        frame.drop(columns=[*drop, *others]),
+        path.name,
+        categorical=categorical,
+        separator=separator,
+    )
     return make_dataset(
         features,
         frame[target],
-        name=path.stem,
+        name=_stem(path),
         minority=minority,
         groups=None if groups is None else frame[groups],
-        notices=notices,
+        notices=[*notices, *more],
     )
 
 
-def read_frame(path: Path, suffixes: Sequence[str] = (".csv", ".parquet")) -> "pd.DataFrame":
-    """A file as a frame with distinct text column names and at least one row, nothing converted.
+def read_frame(path: Path) -> Delimited:
+    """A file of text or Parquet: distinct text column names, at least one row, and a header.
 
     Raises
     ------
     InputError
-        There is no such file, its suffix is not among `suffixes`, or it is empty, damaged or
-        ragged.
+        There is no such file, its suffix is another, or it is empty, damaged or ragged.
     """
-    _check_file(path, suffixes)
-    return _parsed(path, {".csv": _read_csv, ".parquet": _read_parquet}[path.suffix.lower()])
+    _check_file(path, (*TEXT, ".parquet"))
+    return _parsed(path, partial(_read_parquet_or_text, header=None))
 
 
-def _read(path: Path, target: str | None, groups: str | None) -> tuple["pd.DataFrame", str]:
-    """The file as a frame with distinct text column names, and the name of the target."""
-    _check_file(path, (".csv", ".parquet", ".npz"))
+def _column(column: str | int, known: list[str], path: Path, header: bool) -> str:
+    """The name of a column that the user names, or numbers where there are no names."""
+    if column in known or (column := clean_name(column)) in known:
+        return column
+    if not header and column.removeprefix("-").isdecimal():
+        place = int(column)
+        if -len(known) <= place < len(known):
+            return known[place]
+    raise InputError(f"{path.name}: no column {column!r}{did_you_mean(column, known)}")
+
+
+def _check_labels(labels: "pd.Series", file: str) -> None:
+    """Raises InputError for labels such as "?"; words such as "None" may be classes."""
+    levels = [level.strip() for level in labels.unique() if isinstance(level, str)]
+    words = [level for level in levels if is_missing(level)]
+    if not all(PLAIN.fullmatch(level) for level in levels if level not in words):
+        words = [word for word in words if not any(map(str.isalpha, word))]
+    if words and len(levels) > 1:
+        count = labels.isin(words).sum()
+        raise InputError(
+            f"{file}: target column {labels.name!r} has {count} rows with the label {words[0]!r}, "
+            "which stands for a missing value; give them a label or remove these rows"
+        )
+
+
+def _read(
+    path: Path, target: str | int | None, groups: str | None, header: bool
+) -> tuple[Delimited, str | int]:
+    """The file as a frame, and the name of the target."""
+    _check_file(path, (*TEXT, ".parquet", ".npz"))
     if path.suffix.lower() != ".npz":
         if target is None:
             raise InputError(
-                f"{path.name}: the column of labels is not named; give --target COLUMN"
+                f"{path.name}: the column of labels is not named; give {argument('target')}"
             )
-        return read_frame(path), target
+        return _parsed(path, partial(_read_parquet_or_text, header=header)), target
     target = "label" if target is None else target
-    columns = [target] if groups is None else [target, groups]
+    columns = [str(target)] if groups is None else [str(target), groups]
     return _parsed(path, partial(_read_npz, columns=columns)), target
 
 
@@ -123,16 +157,29 @@ def _check_file(path: Path, suffixes: Sequence[str]) -> None:
         raise InputError(f"{path} is a folder, expected a file; give the file inside it")
     if not path.exists():
         raise InputError(f"there is no file {path}; check the name and the folder")
-    if path.suffix.lower() not in suffixes:
-        expected = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
-        raise InputError(f"{path.name}: suffix {path.suffix.lower()!r}, expected {expected}")
+    if _suffix(path) not in suffixes:
+        main = [suffix for suffix in suffixes if suffix not in TEXT[1:]]
+        raise InputError(
+            f"{path.name}: suffix {path.suffix.lower()!r}, expected {', '.join(main[:-1])} or "
+            f"{main[-1]}; of text also {', '.join(TEXT[1:])}, each also {', '.join(PACKED)}"
+        )
     if path.stat().st_size == 0:
         raise InputError(f"{path.name} is empty, expected a table; write it again")
 
 
-def _parsed(path: Path, reader: Callable[[Path], "pd.DataFrame"]) -> "pd.DataFrame":
+def _suffix(path: Path) -> str:
+    """The suffix in lower case, without that of a compressed file."""
+    suffix = path.suffix.lower()
+    return (Path(path.stem).suffix.lower() or ".csv") if suffix in PACKED else suffix
+
+
+def _stem(path: Path) -> str:
+    return Path(path.stem).stem if path.suffix.lower() in PACKED else path.stem
+
+
+def _parsed(path: Path, reader: Callable[[Path], Delimited]) -> Delimited:
     try:
-        frame = reader(path)
+        table = reader(path)
     except InputError:
         raise
     except DAMAGED as error:
@@ -140,40 +187,26 @@ def _parsed(path: Path, reader: Callable[[Path], "pd.DataFrame"]) -> "pd.DataFra
             f"{path.name} cannot be read as {path.suffix.lower()} ({first_line(error)}); "
             "write it again"
         ) from error
-    if len(frame) == 0:
+    if len(table.frame) == 0:
         raise InputError(f"{path.name} has a header and no rows, expected a table; write it again")
-    frame.columns = [str(column) for column in frame.columns]
-    return frame
+    return table
 
 
-def _read_csv(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    # utf-8-sig: spreadsheets write a byte order mark, which would stick to the first name.
-    how = {"encoding": "utf-8-sig", "skipinitialspace": True}
-    # The header is read as data first, because pandas renames the second of two equal names.
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, **how).iloc[0]
-    _refuse_twins([name for name in header if isinstance(name, str)], path)
-    with warnings.catch_warnings():
-        # Rows longer than the header would otherwise be cut with no more than a warning.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            return pd.read_csv(path, index_col=False, low_memory=False, **how)
-        except pd.errors.ParserWarning as error:
-            raise InputError(
-                f"{path.name}: some rows have more cells than the header has names; repair the file"
-            ) from error
-
-
-def _read_parquet(path: Path) -> "pd.DataFrame":
+def _read_parquet_or_text(path: Path, header: bool | None) -> Delimited:
+    if path.suffix.lower() != ".parquet":
+        text, notices = read_text(path)
+        table = parse(text, path.name, header=header)
+        return table._replace(notices=[*notices, *table.notices])
     import pandas as pd
     import pyarrow.parquet
 
-    _refuse_twins(pyarrow.parquet.read_schema(path).names, path)
-    return pd.read_parquet(path)
+    names = pyarrow.parquet.read_schema(path).names
+    refuse_twins(list(map(clean_name, names)), path.name)
+    frame = pd.read_parquet(path)
+    return Delimited(frame.set_axis(list(map(clean_name, frame.columns)), axis=1), [], ",")
 
 
-def _read_npz(path: Path, columns: list[str]) -> "pd.DataFrame":
+def _read_npz(path: Path, columns: list[str]) -> Delimited:
     import pandas as pd
 
     # Opened here, because np.load leaves a file that is no archive open.
@@ -183,7 +216,7 @@ def _read_npz(path: Path, columns: list[str]) -> "pd.DataFrame":
                 raise InputError(
                     f"{path.name}: no array {name!r}{did_you_mean(name, archive.files)}"
                 )
-        data, *extra = (archive[name] for name in ("data", *columns))
+        data, *extra = (_array(archive, name) for name in ("data", *columns))
     if data.dtype.kind not in "buif" or data.ndim != 2:
         raise InputError(
             f"{path.name}: array 'data' is {data.dtype} of shape {data.shape}, "
@@ -196,72 +229,17 @@ def _read_npz(path: Path, columns: list[str]) -> "pd.DataFrame":
                 f"{data.shape[:1]}, one entry for each row of 'data'"
             )
     frame = pd.DataFrame(data.astype(np.float64), columns=[f"x{i}" for i in range(data.shape[1])])
-    return frame.assign(**dict(zip(columns, extra, strict=True)))
+    return Delimited(frame.assign(**dict(zip(columns, extra, strict=True))), [], ",")
 
 
-def _refuse_twins(names: list[str], path: Path) -> None:
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise InputError(f"{path.name}: two columns are called {name!r}; rename one")
-
-
-def _numeric(frame: "pd.DataFrame", file: str) -> tuple["pd.DataFrame", list[str]]:
-    """Numbers as they are, the rest one-hot; and what the user should hear about it."""
-    import pandas as pd
-
-    parts, levels, notices = [], [], []
-    for name, column in frame.items():
-        kind = pd.api.types.infer_dtype(column)
-        if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
-            numbers = column.astype(np.float64)
-            parts.append(numbers)
-            if kind == "integer" and (np.diff(numbers) == 1).all():
-                notices.append(f"column {name!r} only counts rows; --drop {name} leaves it out")
-        elif kind in ("string", "boolean", "categorical", "mixed-integer"):
-            # As text, so that a level which a categorical type declares but no row has vanishes.
-            texts = column.astype(str)
-            _refuse_identifier(texts, file, name)
-            # Levels come from all rows: that uses no label, and a level that no training row has
-            # is a constant 0 in training, which the scaler, fitted there, maps to 0 everywhere.
-            parts.append(pd.get_dummies(texts, prefix=name, prefix_sep="=", dtype=np.float64))
-            levels.append(f"{name} ({parts[-1].shape[1]} levels)")
-        elif "date" in kind or "time" in kind or kind == "period":
-            raise InputError(_date_message(file, name))
-        else:
-            raise InputError(
-                f"{file}: column {name!r} holds {kind} values, expected numbers or text; "
-                f"convert it or leave it out with --drop {name}"
-            )
-    if levels:
-        plural = "s" if levels[1:] else ""
-        notices.append(f"{len(levels)} column{plural} one-hot encoded: {shortened(levels)}")
-    return (pd.concat(parts, axis=1) if parts else frame), notices
-
-
-def _refuse_identifier(column: "pd.Series", file: str, name: str) -> None:
-    """Text that is dates, numbers with a few stray words, or as good as a row's name."""
-    import pandas as pd
-
-    if column.str.fullmatch(DATE).all():
-        raise InputError(_date_message(file, name))
-    levels = column.nunique()
-    mostly_distinct = 2 * levels > len(column) and levels > MAX_LEVELS_IF_MOSTLY_DISTINCT
-    if not mostly_distinct and levels <= MAX_LEVELS:
-        return
-    words = column[pd.to_numeric(column, errors="coerce").isna()]
-    if 2 * len(words) < len(column):
-        raise InputError(
-            f"{file}: column {name!r} is text because of {len(words)} entries such as "
-            f"{words.iloc[0]!r}; correct them or leave it out with --drop {name}"
-        )
-    raise InputError(
-        f"{file}: column {name!r} holds {levels} distinct texts in {len(column)} rows, as an "
-        f"identifier does; leave it out with --drop {name}"
-    )
-
-
-def _date_message(file: str, name: str) -> str:
-    return (
-        f"{file}: column {name!r} holds dates or times, expected numbers; convert it, "
-        f"for example to days, or leave it out with --drop {name}"
-    )
+def _array(archive: "np.lib.npyio.NpzFile", name: str) -> np.ndarray:
+    try:
+        array = archive[name]
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise
+        raise ValueError(
+            f"Object arrays are not opened, as reading them may run code, and {name!r} is one: "
+            f"save {name}.astype(str) or numbers"
+        ) from error
+    return np.char.decode(array) if array.dtype.kind == "S" else array

@@ -1,40 +1,63 @@
 """A table of scores from anywhere: read and checked at the door.
 
 The table is wide: the first column names the datasets, each further column holds the scores of one
-method, higher = better, in any unit. Gaps are allowed.
+method, in any unit. Gaps are allowed.
 """
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from imbax.data.features import is_row_number, is_unnamed
 from imbax.data.files import read_frame
+from imbax.data.written import is_missing, numbers
 from imbax.errors import InputError, shortened
 
 __all__ = ["read_scores"]
 
 _WANTED = "expected a row per data set, named in the first column, and a column per method"
+_SUMMARY = frozenset(
+    str.split(
+        "mean means average averages avg median rank ranks sum total std stdev sd wins losses"
+    )
+) | frozenset(str.split("ties minimum maximum min max mittelwert durchschnitt moyenne media"))
+_BESIDE = frozenset(
+    str.split("of over all the and across data set sets dataset datasets score scores value values")
+) | frozenset(str.split("arithmetic geometric macro overall friedman ranking deviation standard"))
+_SUMMARIES = {"mean": np.mean, "median": np.median, "maximum": np.max, "minimum": np.min}
 
 
-def read_scores(path: Path) -> pd.DataFrame:
+def read_scores(path: Path, notices: list[str] | None = None) -> pd.DataFrame:
     """The table [dataset x method] of a CSV or Parquet file as floats, NaN for gaps.
+
+    Left out are rows such as "Mean" or "Avg. rank", a last column that is the mean, median, best or
+    worst of the others, and a saved row index. What the user should hear is added to `notices`.
 
     Raises ``InputError`` when the file is not such a table: missing or damaged, text or infinite
     values among the scores, names missing or used twice, a method without any score, or fewer than
     2 methods or 2 data sets with a score of every method.
     """
     path = Path(path).expanduser()
-    frame = read_frame(path)
+    frame, told, separator = read_frame(path)
+    notices = [] if notices is None else notices
+    notices += told
+    frame = _without_index(frame, notices)
     _check_shape(frame, path.name)
+    frame = _without_summaries(frame, notices)
     names = _names(frame.iloc[:, 0], path.name)
+    given = frame.iloc[:, 1:].set_axis(names)
     columns = {}
-    for place, (method, column) in enumerate(frame.iloc[:, 1:].items(), 2):
-        if method.startswith("Unnamed: ") or not (name := " ".join(method.split())):
+    for place, (method, column) in enumerate(given.items(), 2):
+        if is_unnamed(method):
             raise InputError(f"{path.name}: column {place} has no name; name it or leave it out")
-        if name in columns:
-            raise InputError(f"{path.name}: two columns are called {name!r}; rename one")
-        columns[name] = _numbers(column.set_axis(names), name, path.name)
-    scores = pd.DataFrame(columns)
+        columns[method] = column
+    decimal = _decimal_mark(columns, separator)
+    scores = pd.DataFrame(
+        {name: _numbers(column, name, path.name, decimal) for name, column in columns.items()}
+    )
+    scores = _without_last_summary(scores, notices)
     if (n := len(scores.dropna())) < 2:
         gaps = scores.isna().sum().sort_values(ascending=False, kind="stable")
         listed = shortened([f"{method!r} has {count}" for method, count in gaps.items() if count])
@@ -45,14 +68,23 @@ def read_scores(path: Path) -> pd.DataFrame:
     return scores
 
 
+def _without_index(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
+    """Without a first column that counts rows, where names follow it."""
+    if frame.shape[1] < 4 or not is_unnamed(frame.columns[0]):
+        return frame
+    first, second = frame.iloc[:, 0], frame.iloc[:, 1]
+    if first.dtype.kind == "i" and is_row_number(first) and second.dtype.kind not in "iuf":
+        notices.append("the row index saved with the table left out")
+        return frame.iloc[:, 1:]
+    return frame
+
+
 def _check_shape(frame: pd.DataFrame, file: str) -> None:
     if {"dataset", "method"} <= set(frame.columns):
         raise InputError(
             f"{file} has a column 'method', {_WANTED}; a run's table in that form is "
             "tables/scores.csv"
         )
-    if frame.shape[1] == 1 and any(mark in frame.columns[0] for mark in ";\t|"):
-        raise InputError(f"{file}: its columns are not separated by commas; convert it")
     if frame.shape[1] < 3:
         columns = "1 column" if frame.shape[1] == 1 else "2 columns"
         raise InputError(f"{file} has {columns}, {_WANTED}, at least 2; add the other methods")
@@ -76,21 +108,85 @@ def _names(column: pd.Series, file: str) -> pd.Index:
     return pd.Index(names, name="dataset")
 
 
-def _numbers(column: pd.Series, method: str, file: str) -> pd.Series:
-    if column.isna().all():
-        raise InputError(f"{file}: method {method!r} has no score at all; leave its column out")
+def _without_summaries(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
+    """Without rows that are called as statistics over data sets are."""
+    is_summary = frame.iloc[:, 0].map(_names_a_summary)
+    if not is_summary.any() or is_summary.all():
+        return frame
+    listed = shortened([repr(str(name)) for name in frame.loc[is_summary].iloc[:, 0]])
+    notices.append(f"left out, as statistics over the data sets: {listed}")
+    return frame[~is_summary]
+
+
+def _names_a_summary(name: object) -> bool:
+    words = set(re.findall(r"[^\W\d_]+", str(name).casefold()))
+    return bool(words & _SUMMARY) and words <= _SUMMARY | _BESIDE
+
+
+def _without_last_summary(scores: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
+    """Without a last row that is the mean of those above, or last columns of such kind."""
+    above, last = scores.iloc[:-1], scores.iloc[-1]
+    if len(above) > 2 and above.nunique().max() > 1 and _are_alike(last, above.mean()):
+        notices.append(f"left out, as it is the mean of the other rows: {scores.index[-1]!r}")
+        scores = above
+    for column in scores.columns[:2:-1]:
+        others, found = scores.loc[:, :column].iloc[:, :-1], scores[column]
+        if not _names_a_summary(column) and column.casefold() not in ("best", "worst", "oracle"):
+            break
+        complete = others.dropna().index
+        for name, statistic in _SUMMARIES.items():
+            if len(complete) > 1 and _are_alike(
+                found[complete], others.loc[complete].apply(statistic, axis=1)
+            ):
+                notices.append(f"left out, as it is the {name} of the other columns: {column!r}")
+                scores = scores.drop(columns=column)
+                break
+    return scores
+
+
+def _are_alike(shown: pd.Series, exact: pd.Series) -> bool:
+    """Whether numbers are others, rounded to the digits that are shown."""
+    digits = max((len(f"{value:.10g}".partition(".")[2]) for value in shown), default=0)
+    return digits > 0 and bool((abs(shown - exact) <= 0.5000001 * 10.0**-digits).all())
+
+
+def _decimal_mark(columns: dict[str, pd.Series], separator: str) -> str | None:
+    """The mark that the table's columns of text agree on."""
+    found = (numbers(_present(column)) for column in columns.values() if _is_text(column))
+    marks = {mark for reading in found if reading for mark in reading.only_mark}
+    marks |= {"."} if any(column.dtype.kind == "f" for column in columns.values()) else set()
+    # A semicolon parts cells where numbers have decimal commas; scores are no thousands.
+    return marks.pop() if len(marks) == 1 else "," if separator == ";" else None
+
+
+def _is_text(column: pd.Series) -> bool:
+    return pd.api.types.infer_dtype(column) == "string"
+
+
+def _present(column: pd.Series) -> list[str]:
+    return [cell for cell in column.dropna().astype(str) if not is_missing(cell)]
+
+
+def _numbers(column: pd.Series, method: str, file: str, decimal: str | None) -> pd.Series:
     # By way of text, so that dates and truth values are not taken for numbers.
-    numbers = pd.to_numeric(column.map(str, na_action="ignore"), errors="coerce").astype(float)
-    wrong = column[numbers.isna() & column.notna()]
+    texts = column.map(str, na_action="ignore")
+    texts = texts.mask([isinstance(text, str) and is_missing(text) for text in texts])
+    if texts.isna().all():
+        raise InputError(f"{file}: method {method!r} has no score at all; leave its column out")
+    scores = pd.to_numeric(texts, errors="coerce").astype(float)
+    wrong = texts[scores.isna() & texts.notna()]
     if len(wrong):
-        raise InputError(
-            f"{file}: {method!r} on {wrong.index[0]!r} is {str(wrong.iloc[0])!r}, expected a "
-            "number, or nothing for a gap; give means without their spread"
-        )
+        read = numbers(list(texts.dropna()), decimal)
+        if read is None or read.values is None:
+            raise InputError(
+                f"{file}: {method!r} on {wrong.index[0]!r} is {str(wrong.iloc[0])!r}, expected a "
+                "number, or nothing for a gap; give means without their spread"
+            )
+        scores[texts.notna()] = read.values
     # Not infinity is the limit: sums of scores must be finite, too.
-    if (huge := numbers.abs() > 1e300).any():
+    if (huge := scores.abs() > 1e300).any():
         raise InputError(
             f"{file}: {method!r} on {column.index[huge][0]!r} is infinite or huge, expected a "
             "number; leave it empty if there is none"
         )
-    return numbers
+    return scores

@@ -21,7 +21,9 @@ from imbax.data.checks import (
     feature_matrix,
     first_line,
     group_codes,
+    rows_with_copies,
 )
+from imbax.data.features import is_row_number, is_unnamed
 from imbax.errors import InputError, did_you_mean, shortened
 
 __all__ = [
@@ -157,7 +159,20 @@ def make_dataset(
     if constant:
         count, verb = (len(constant), "columns scale") if constant[1:] else (1, "column scales")
         notices = (*notices, f"{count} constant {verb} to 0: {shortened(constant)}")
-    return Dataset(name, values, labels, names, classes, codes, tuple(notices))
+    notices = (*notices, *_noticed(x, values))
+    return Dataset(name, values, labels, names, classes, codes, notices)
+
+
+def _noticed(x, values):
+    """What a user may not know of a table of numbers."""
+    for place, column in enumerate(getattr(x, "columns", ())):
+        if is_unnamed(str(column)) and is_row_number(values[:, place]):
+            yield f"column {column!r} only counts rows, as a saved index does; drop it from x"
+    if copies := rows_with_copies(values):
+        yield (
+            f"{copies} of {len(values)} rows have the features of another row, so that copies of "
+            "test rows may be trained on"
+        )
 
 
 def _labels(y, name, minority, several_classes):

@@ -98,6 +98,8 @@ def run_cells(
     share = share or Share()
     units: dict[str, list[Cell]] = {}
     cells = [lab.cell(*pair) for pair in itertools.product(loaded, methods)]
+    if share.process == 0:
+        _tell_notices(loaded, console)
     _announce(lab, cells, seeds, console)
     for cell in cells:
         todo = units.setdefault(f"{cell.dataset.name}/{lab.unit(cell.method)}", [])
@@ -143,6 +145,17 @@ def _load(datasets, required, outcome, console):
         except InputError as error:
             outcome.failed[name] = str(error)
     return loaded
+
+
+def _tell_notices(datasets, console):
+    """What was noticed in the data, before anything is trained."""
+    for dataset in datasets:
+        for notice in dataset.notices:
+            # The user's names are no markup.
+            console.print(
+                f"{dataset.name}: {notice}", style="yellow", soft_wrap=True, markup=False,
+                highlight=False,
+            )  # fmt: skip
 
 
 def _announce(lab, cells, seeds, console):

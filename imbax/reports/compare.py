@@ -18,25 +18,34 @@ __all__ = ["over_datasets", "write_comparison"]
 
 
 def write_comparison(
-    scores: pd.DataFrame, out: Path, *, source: str, control: str | None = None, rope: float = ROPE
+    scores: pd.DataFrame,
+    out: Path,
+    *,
+    source: str,
+    control: str | None = None,
+    rope: float = ROPE,
+    lower_is_better: bool = False,
+    notices: Sequence[str] = (),
 ) -> Path:
     """Write ``<out>/comparison.md`` with ``tables/`` and ``figures/``; returns the page's path.
 
     ``scores`` are those of ``scores.read_scores``, ``source`` says where they come from. With a
     ``control`` every other method is compared with it, otherwise every pair is. Differences up to
-    ``rope`` count as none in the Bayesian test. Raises ``InputError`` for an unknown control or a
-    rope that is no size.
+    ``rope`` count as none in the Bayesian test. With ``lower_is_better``, for error rates and
+    losses, the scores' sign is changed in all statistics. ``notices`` are shown first. Raises
+    ``InputError`` for an unknown control or a rope that is no size.
     """
     if control is not None and control not in scores:
         raise InputError(f"no method {control!r}{did_you_mean(control, scores.columns)}")
     if not (rope >= 0 and math.isfinite(rope)):
         raise InputError(f"rope {rope:g}, expected a difference of scores, 0 or more")
     full = scores.dropna()
+    given, full = full, -full if lower_is_better else full
     if control is None:
         title, table = "Every pair of methods", comparisons.every_pair(full, rope)
     else:
         title, table = f"Against {control}", comparisons.against_control(full, control, rope)
-    methods = _methods(full)
+    methods = _methods(full).assign(**{"mean score": given.mean()})
     _write_tables(full, methods, table, Path(out, "tables"))
     few = ""
     if len(full) < statistics.FEWEST_DATASETS:
@@ -46,7 +55,8 @@ def write_comparison(
         )
     sections = [
         f"# Comparison of {source}",
-        _what_was_read(scores, full),
+        _what_was_read(scores, full, lower_is_better),
+        "\n".join(f"- {notice}" for notice in notices),
         "## Methods",
         comparisons.ranking(full),
         markdown(methods.map("{:.3f}".format).assign(best=methods["best"].map("{:.0f}".format))),
@@ -88,15 +98,21 @@ def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) ->
             f"![profiles](figures/{path.name})"
         )
     elif not profiles.drawable(scores):
-        parts.append("Profiles are ratios of scores and need scores of 0 or more: none is drawn.")
+        parts.append(
+            "Profiles are ratios and need scores of 0 or more, of which higher is better: none is "
+            "drawn."
+        )
     return "\n\n".join(parts)
 
 
-def _what_was_read(scores: pd.DataFrame, full: pd.DataFrame) -> str:
+def _what_was_read(scores: pd.DataFrame, full: pd.DataFrame, lower_is_better: bool) -> str:
+    better = "lower" if lower_is_better else "higher"
     text = (
-        f"{count(len(full), 'dataset')}, {count(scores.shape[1], 'method')}; higher scores are "
+        f"{count(len(full), 'dataset')}, {count(scores.shape[1], 'method')}; {better} scores are "
         "taken for better."
     )
+    if lower_is_better:
+        text += " A difference above 0 is a lower, better score."
     dropped = scores.index.difference(full.index, sort=False)
     if len(dropped):
         gaps = scores.isna().sum()

@@ -1,5 +1,6 @@
 """Methods on your own arrays."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ def evaluate(
         Bad data or an unknown name; the message says what to do.
     """
     dataset = make_dataset(x, y, name=name, minority=minority, groups=groups)
+    for notice in dataset.notices:
+        warnings.warn(f"{name}: {notice}", stacklevel=2)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth, precision=precision)
     engine = Engine(strategy, None, memory and memory * 2**30)
     lab = TabularLab(protocol, engine, out and Path(out), splits=splits)

@@ -1,5 +1,6 @@
 """Hyperparameters x folds x seeds of one method as one compiled program."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -89,6 +90,8 @@ def search(
     points = _points(space, n_iter, random_state)
     settings = tuple(_setting(found, point) for point in points)
     dataset = make_dataset(x, y, minority=minority, groups=groups)
+    for notice in dataset.notices:
+        warnings.warn(notice, stacklevel=2)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
     cut = plan(dataset, range(seeds) if isinstance(seeds, int) else seeds, protocol, splits)
     engine = Engine(strategy, None, memory and memory * 2**30)

@@ -88,6 +88,7 @@ VALUES = {
     **{"precision": ["bfloat16"], "memory": ["1"], "profile": ["trace"], "distributed": []},
     **{"scale": ["tiny"], "recipe": ["strong"], "imbalance": ["step"], "plugin": ["plugin.py"]},
     **{"data": ["t.csv"], "target": ["y"], "minority": ["1"], "groups": ["g"], "drop": ["a"]},
+    **{"categorical": ["a"], "no-header": []},
 }
 
 
@@ -97,7 +98,8 @@ VALUES = {
         ("quickstart", "scale recipe imbalance", "what suites of tables take"),
         (
             "digits",
-            "datasets data scaling components fit-on n-synth precision target minority groups drop",
+            "datasets data scaling components fit-on n-synth precision target minority groups drop "
+            "categorical no-header",
             "--scale, --recipe, --imbalance, --methods, --plugin, --seeds, --folds, --epochs",
         ),
         (
@@ -201,7 +203,10 @@ def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table
     arguments = ["--data", table, "--target", "fraud", "--groups", "who", "--out", out]
     arguments += ["--profile", tmp_path / "profile"]
     assert main(["run", "custom", *map(str, arguments), *CHEAP]) == 0
-    assert "report:" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    notice = "table: 1 column one-hot encoded: city (2 levels)"
+    assert said.count(notice) == 1 and "report:" in said.partition(notice)[2]
+    assert "logistic_regression" in said.partition(notice)[2], "told before anything is trained"
     assert list((tmp_path / "profile").glob("plugins/profile/*/*.xplane.pb"))
     with (out / "tables" / "runs.csv").open() as file:
         header, *rows = csv.reader(file)

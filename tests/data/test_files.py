@@ -87,7 +87,7 @@ def test_a_named_minority_and_a_byte_order_mark(tmp_path):
 def test_a_column_that_counts_the_rows_is_noticed(tmp_path):
     path = write(FRAME.assign(row=np.arange(7, 7 + N)), tmp_path / "t.csv")
     assert read_table(path, "outcome").notices[0] == (
-        "column 'row' only counts rows; --drop row leaves it out"
+        "column 'row' only counts rows; drop=['row'] leaves it out"
     )
 
 
@@ -104,7 +104,7 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["?", "?"]
         ({}, {"groups": "klinic"}, r"no column 'klinic'; did you mean 'clinic'"),
         ({}, {"drop": ["aeg"]}, r"no column 'aeg'; did you mean 'age'"),
         ({}, {"drop": ["qqq"]}, r"no column 'qqq'; there are: age, color, member"),
-        ({}, {"target": None}, r"column of labels is not named; give --target COLUMN"),
+        ({}, {"target": None}, r"column of labels is not named; give target="),
         ({}, {"drop": ["outcome"]}, r"'outcome' is the target and in drop; choose one"),
         ({}, {"groups": "age", "drop": ["age"]}, r"'age' is the groups and in drop"),
         ({}, {"groups": "outcome"}, r"'outcome' is both target and groups"),
@@ -112,18 +112,18 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["?", "?"]
         (
             {"age": [None] * 3 + [1.5] * (N - 3), "visits": [None] + [1] * (N - 1)},
             {},
-            r"missing values in column 'age' \(3 rows\), 'visits' \(1 rows\); fill .*--drop",
+            r"missing values in column 'age' \(3 rows\), 'visits' \(1 rows\); fill .*drop=",
         ),
         ({"color": [None] + ["x"] * (N - 1)}, {}, r"missing values in column 'color' \(1 rows\)"),
         ({"outcome": [None] + ["x"] * (N - 1)}, {}, r"missing values in column 'outcome'"),
         ({"clinic": [None] + [1] * (N - 1)}, {"groups": "clinic"}, r"values in column 'clinic'"),
-        ({"seen": DATES}, {}, r"column 'seen' holds dates or times, .*days, .*--drop seen"),
+        ({"seen": DATES}, {}, r"column 'seen' holds dates or times, .*days, .*drop=\['seen'\]"),
         ({"seen": [str(d) for d in DATES]}, {}, r"column 'seen' holds dates or times"),
         ({"seen": DATES.strftime("%d.%m.%Y")}, {}, r"column 'seen' holds dates or times"),
         (
             {"user": WORDS},
             {},
-            r"column 'user' holds 40 distinct texts in 40 rows, .*identifier.*--drop user",
+            r"column 'user' holds 40 distinct texts in 40 rows, .*identifier.*drop=\['user'\]",
         ),
         ({"dose": NEARLY}, {}, r"'dose' is text because of 2 entries such as '\?'; correct"),
         ({"age": [np.inf] + [1.0] * (N - 1)}, {}, r"^t: missing, infinite .* column 'age'"),
@@ -151,7 +151,7 @@ def test_more_than_a_thousand_levels_are_an_identifier(tmp_path):
     [
         ([datetime.date(2024, 1, 1)] * N, r"column 'c' holds dates or times"),
         (pd.to_timedelta(np.arange(N), unit="D"), r"column 'c' holds dates or times"),
-        ([[1, 2]] * N, r"column 'c' holds mixed values, expected numbers or text.*--drop c"),
+        ([[1, 2]] * N, r"column 'c' holds mixed values, expected numbers or text.*drop=\['c'\]"),
         ([b"ab"] * N, r"column 'c' holds bytes values"),
     ],
 )
@@ -170,8 +170,7 @@ def test_parquet_types_that_are_no_feature(tmp_path, values, message):
         ("t.csv", b"a,b,a,y\n1,2,3,0\n", r"two columns are called 'a'; rename one"),
         ("t.csv", b"a,y\n1,0\n1,2,3\n", r"cannot be read as \.csv .*Expected 2 fields"),
         ("t.csv", b"a,y\n1,0,5\n1,2,3\n", r"more cells than the header has names; repair"),
-        ("t.csv", b"a;y\n1;0\n", r"no column 'y'; its columns are not separated by commas"),
-        ("t.csv", b"\xff\xfe\x00a", r"cannot be read as \.csv"),
+        ("t.csv", b"\xff\xfe\x00", r"cannot be read as \.csv \(byte 2 is not utf-16\); save"),
         ("t.parquet", b"PAR1 nothing", r"cannot be read as \.parquet .*; write it again"),
         ("t.npz", b"nothing", r"cannot be read as \.npz"),
         ("t.npz", b"PK\x03\x04 nothing", r"cannot be read as \.npz"),
@@ -226,7 +225,12 @@ def test_a_damaged_parquet_file(tmp_path):
         (
             {"data": np.full((N, 2), None), "label": np.ones(N)},
             {},
-            r"cannot be read as \.npz \(Object arrays",
+            r"cannot be read as \.npz \(Object arrays .* 'data' is one: save data\.astype",
+        ),
+        (
+            {"data": np.ones((N, 2)), "label": np.array(["a", None] * 20, object)},
+            {},
+            r"cannot be read as \.npz .* 'label' is one: save label\.astype\(str\)",
         ),
         (
             {"data": np.ones((N, 2)), "label": np.ones(N)},
@@ -244,3 +248,10 @@ def test_npz_archives_with_the_wrong_arrays(tmp_path, arrays, options, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(InputError, match=message):
         read_table(tmp_path / "a.npz", **options)
+
+
+def test_labels_of_bytes_are_text(tmp_path):
+    np.savez(
+        tmp_path / "a.npz", data=RNG.normal(size=(N, 2)), label=np.array([b"a"] * 30 + [b"b"] * 10)
+    )
+    assert read_table(tmp_path / "a.npz", minority="b").classes == ("a", "b")

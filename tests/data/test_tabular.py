@@ -1,5 +1,6 @@
 """The door of a Dataset, the 27 sets and the sets that need no file."""
 
+import decimal
 import gc
 import shutil
 import subprocess
@@ -157,7 +158,7 @@ GOOD = labels(1, 0)
             {},
             r"y has 7 distinct labels \(0, 1, 2, 3, 4 and 2 more\), expected 2; .*minority=",
         ),
-        (X, GOOD, {"minority": 5}, r"no row has the label '5'; the labels are: 0, 1$"),
+        (X, GOOD, {"minority": 5}, r"no row has the label '5'; the labels are: 0, 1; .*minority=$"),
         (X, GOOD, {"minority": 0}, r"'0' named as minority has 24 of 30 rows; name the rarer"),
         (X, GOOD, {"feature_names": ["a", "b"]}, r"2 feature names for 3 columns"),
         (X, GOOD, {"feature_names": ["a", "b", "a"]}, r"two columns are called 'a'; rename"),
@@ -167,6 +168,93 @@ def test_each_mistake_is_named_with_its_remedy(x, y, options, message):
     with pytest.raises(InputError, match=message) as caught:
         make_dataset(x, y, **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([str(i) for i in range(30)], "numbers as (str|object), such as '0', .*; use astype"),
+        ([f"{i}%" for i in range(30)], r"numbers as \w+ \(percentages\), such as '0%'"),
+        (["?"] + ["1"] * 29, r"numbers as \w+, and '\?' for missing ones, .*; fill and convert"),
+        (["1"] * 29 + ["x"], "because of entries such as 'x'|numbers"),
+        (["Jan 05 2020"] * 30, "dates or times as text, such as 'Jan 05 2020'"),
+        (
+            pd.date_range("2020-01-01", periods=30),
+            r"dates or times \(datetime64.*; convert it, for",
+        ),
+        (pd.period_range("2020-01", periods=30, freq="M"), r"dates or times \(period"),
+        (pd.Categorical(["a", "b"] * 15), "category, .*; encode or drop it, for example"),
+        (pd.Categorical([1, 2] * 15), "numbers as category, such as '1', .*; use astype"),
+        ([decimal.Decimal(1)] * 30, "numbers as object, .*; use astype"),
+        (np.full(30, 1j), "complex128, expected numbers"),
+    ],
+)
+def test_a_column_of_a_frame_without_numbers_is_described(values, message):
+    frame = pd.DataFrame({"a": X[:, 0], "c": values})
+    with pytest.raises(InputError, match=f"^data: column 'c' holds .*{message}") as caught:
+        make_dataset(frame, GOOD)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_array_of_objects_is_described_by_column():
+    for value, message in (("?", r"'x1' holds numbers as \w+, and '\?'"), (pd.NaT, "'x1' holds")):
+        x = np.array([[1.5, "2"]] * 29 + [[1.5, value]], object)
+        with pytest.raises(InputError, match=message):
+            make_dataset(x, GOOD)
+
+
+def test_nullable_columns_are_numbers_and_their_gaps_missing():
+    frame = pd.DataFrame({"a": pd.array(range(30), "Int64"), "b": pd.array([True] * 30, "boolean")})
+    assert make_dataset(frame, GOOD).x[3].tolist() == [3, 1]
+    with pytest.raises(InputError, match=r"missing, .* column 'a' \(1 rows\)"):
+        make_dataset(frame.assign(a=frame["a"].mask(frame["a"] == 3)), GOOD)
+
+
+def test_polars_frames_are_as_those_of_pandas():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"a": X[:, 0], "b": list(range(30))})
+    data = make_dataset(frame, polars.Series(GOOD))
+    assert data.feature_names == ("a", "b")
+    np.testing.assert_array_equal(data.x, np.c_[X[:, 0], np.arange(30)])
+    with pytest.raises(InputError, match=r"polars LazyFrame, .*x\.collect\(\)"):
+        make_dataset(frame.lazy(), GOOD)
+    with pytest.raises(InputError, match=r"column 'c' holds numbers as str \(percentages"):
+        make_dataset(frame.with_columns(c=polars.lit("5%")), GOOD)
+
+
+def test_a_saved_index_and_copies_of_rows_are_noticed():
+    index, copies = (
+        make_dataset(pd.DataFrame({"Unnamed: 0": np.arange(30), "a": X[:, 0]}), GOOD),
+        make_dataset(np.r_[X[:25], X[:5]], GOOD),
+    )
+    assert "column 'Unnamed: 0' only counts rows" in index.notices[0]
+    assert copies.notices[0].startswith("10 of 30 rows have the features of another row")
+
+
+@pytest.mark.parametrize(
+    ("rare", "common", "minority"),
+    [
+        ("true", "false", "TRUE"),
+        (True, False, "true"),
+        (True, False, 1),
+        (1, 0, "01"),
+        (1, 0, 1.0),
+        ("1.0", "0.0", 1),
+        ("01", "02", 1),
+        ("yes", "no", " yes "),
+        ("Yes ", "no", "yes"),
+    ],
+)
+def test_a_minority_is_found_however_it_is_written(rare, common, minority):
+    data = make_dataset(X, labels(rare, common), minority=minority)
+    np.testing.assert_array_equal(data.y, GOOD)
+
+
+def test_a_minority_that_two_labels_could_be_is_not_guessed():
+    y = np.array(["Yes"] * 5 + ["YES"] * 5 + ["no"] * 20)
+    assert make_dataset(X, y, minority="YES").n_minority == 5
+    with pytest.raises(InputError, match="no row has the label 'yes' alone; the labels are"):
+        make_dataset(X, y, minority="yes")
 
 
 def test_a_sparse_matrix_is_refused():

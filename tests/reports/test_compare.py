@@ -116,7 +116,6 @@ GOOD = "d,a,b\nx,.5,.6\ny,.7,.8\nz,.7,.9\n"
         ("d,a,b\n", "a header and no rows"),
         ("a\n.5\n.6\n", "has 1 column"),
         ("d,a\nx,.5\ny,.6\n", "has 2 columns"),
-        ("d;a;b\nx;1;2\ny;3;4\n", "not separated by commas"),
         ("a,b,c\n.5,.6,.7\n.6,.7,.8\n", "put a column of names first"),
         ("d,a,b\nx,.5,.6\nx,.7,.8\n", "'x' stands in two rows"),
         ("d,a,b\nx,.5,.6\n,.7,.8\n", "line 3 has no data set's name"),
@@ -134,7 +133,7 @@ GOOD = "d,a,b\nx,.5,.6\ny,.7,.8\nz,.7,.9\n"
         ("d,a,b\nx,.5,\ny,.7,\n", "method 'b' has no score at all"),
         ("d,a,b\nx,.5,.6,.7\ny,.7,.8\n", "more cells than the header"),
         ("dataset,method,mean\nx,a,.6\nx,b,.8\n", "tables/scores.csv"),
-        (b"d,a,b\nx,\xff\xfe,.6\n", "cannot be read as .csv"),
+        (b"d,a,b\nx,\xff\xfe,.6\n", "'a' on 'x' is 'ÿþ', expected a number"),
         (b"\x00\x01\x02", "t.csv"),
     ],
 )
@@ -145,6 +144,87 @@ def test_bad_tables_get_one_line(capsys, tmp_path, monkeypatch, content, says):
         (tmp_path / "t.csv").write_bytes(raw)
     assert says in refused(capsys, "t.csv")
     assert not (tmp_path / "results").exists()
+
+
+SCORES = pd.DataFrame(
+    {"a": [0.51, 0.72, 0.73, 0.4], "b": [0.62, 0.8, 0.91, 0.3]}, index=["w", "x", "y", "z"]
+).rename_axis("d")
+
+
+def read(tmp_path, content):
+    (tmp_path / "t.csv").write_text(content, encoding="utf-8")
+    notices = []
+    return read_scores(tmp_path / "t.csv", notices), notices
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SCORES.to_csv(sep=";", decimal=","),
+        SCORES.to_csv(sep="\t"),
+        SCORES.map("{:,}".format).to_csv(sep=";").replace(".", ","),
+        "# of 2024\n" + SCORES.to_csv(),
+        SCORES.reset_index().to_csv(),
+    ],
+)
+def test_dialects(tmp_path, content):
+    scores, _ = read(tmp_path, content)
+    pd.testing.assert_frame_equal(scores, SCORES.rename_axis("dataset"))
+
+
+def test_percentages_and_words_for_gaps(tmp_path):
+    scores, _ = read(tmp_path, "d,a,b\nx,51%,60%\nNA,70%,81%\ny,-,90%\n")
+    assert scores["a"].dropna().to_dict() == {"x": 51, "NA": 70} and len(scores) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["Mean", "average", "Avg. rank", "Median", "Mean over 4 data sets", "STD", "# wins"]
+)
+def test_statistics_among_the_rows_are_left_out(tmp_path, name):
+    content = SCORES.to_csv() + f"{name},.5,.6\n"
+    scores, notices = read(tmp_path, content)
+    pd.testing.assert_frame_equal(scores, SCORES.rename_axis("dataset"))
+    assert notices == [f"left out, as statistics over the data sets: {name!r}"]
+
+
+def test_a_last_row_or_column_that_is_a_mean_is_left_out(tmp_path):
+    content = SCORES.to_csv() + "Ø,.59,.6575\n"
+    scores, notices = read(tmp_path, content)
+    assert len(scores) == 4 and notices == ["left out, as it is the mean of the other rows: 'Ø'"]
+    wide = SCORES.assign(c=[0.1, 0.2, 0.3, 0.4])
+    scores, notices = read(tmp_path, wide.assign(Mean=wide.mean(axis=1).round(3)).to_csv())
+    assert list(scores) == ["a", "b", "c"] and "the mean of the other columns" in notices[0]
+    scores, notices = read(tmp_path, wide.assign(mean=[0.3, 0.2, 0.5, 0.6]).to_csv())
+    assert list(scores) == ["a", "b", "c", "mean"] and notices == []
+
+
+def test_lower_is_better(tmp_path):
+    errors = 1 - SCORES
+    right = write_comparison(SCORES, tmp_path / "a", source="t").read_text(encoding="utf-8")
+    errors.to_csv(tmp_path / "errors.csv")
+    arguments = [str(tmp_path / "errors.csv"), "--lower-is-better", "--out", str(tmp_path / "b")]
+    assert main(["compare", *arguments]) == 0
+    text = (tmp_path / "b" / "comparison.md").read_text(encoding="utf-8")
+    assert "lower scores are taken for better" in text
+    # Wins and ranks are those of scores, means those of errors.
+    ranks = "Mean rank over 4 datasets, 1 = best: `b` 1.25, `a` 1.75."
+    assert ranks in right and ranks in text
+    pairs = [
+        page.partition("## Every pair")[2].partition("Tables for")[0] for page in (right, text)
+    ]
+    assert pairs[0] == pairs[1]
+    methods = pd.read_csv(tmp_path / "b" / "tables" / "methods.csv", index_col="method")
+    np.testing.assert_allclose(methods["mean_score"], errors.mean()[methods.index])
+
+
+def test_a_file_of_errors_is_asked_about(tmp_path, capsys):
+    SCORES.to_csv(tmp_path / "error_rates.csv")
+    for flags, count in (([], 1), (["--lower-is-better"], 0)):
+        given = ["compare", str(tmp_path / "error_rates.csv"), "--out", str(tmp_path), *flags]
+        assert main(given) == 0
+        assert capsys.readouterr().out.count("if lower scores are better, --lower") == count
+        text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
+        assert text.count("if lower scores are better") == count
 
 
 @pytest.mark.parametrize(

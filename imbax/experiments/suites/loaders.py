@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from imbax.errors import InputError, did_you_mean
+from imbax.errors import InputError, argument, did_you_mean
 from imbax.experiments.suites import Suite
 
 __all__ = ["adult", "datasets_of", "file", "images", "imblearn27", "long_tail", "quickstart"]
@@ -63,7 +63,7 @@ def file(suite: Suite, options: Namespace) -> Loaders:
     from imbax.data.files import read_table
 
     if options.data is None:
-        raise InputError(f"suite {suite.name} needs --data FILE (and --target COLUMN)")
+        raise InputError(f"suite {suite.name} needs --data FILE (and {argument('target')})")
     load = partial(
         read_table,
         options.data,
@@ -71,6 +71,8 @@ def file(suite: Suite, options: Namespace) -> Loaders:
         minority=options.minority,
         groups=options.groups,
         drop=options.drop,
+        categorical=options.categorical,
+        header=not options.no_header,
     )
     return [(options.data.stem, load)]
 

@@ -1,0 +1,178 @@
+"""How people write numbers, dates and missing values as text."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["MISSING", "PLAIN", "Reading", "is_date", "is_missing", "like_number", "numbers"]
+
+MISSING = frozenset(
+    str.split(
+        "? ?? . .. - -- --- – — * ** n/a na n.a. n.a n/d #n/a #na nan -nan null none nil nat <na> "
+        "missing unknown undefined #value! #div/0! #ref! #null! #num! #name? 1.#ind -1.#ind "
+        "1.#qnan -1.#qnan k.a. \\n"
+    )
+) | {"not available", "not applicable", "#n/a n/a"}
+"""Words that stand for a missing value among numbers, in lower case."""
+
+PLAIN = re.compile(
+    r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?inf(?:inity)?", re.I
+)
+"""A number as programs write it."""
+
+_LONGEST = 40  # characters of a number with all that stands around it
+_SPACES = " '’\u00a0\u2009\u202f"
+_CURRENCY = r"[$€£¥₹]|(?:US|A|C)\$|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD"
+_WRITTEN = re.compile(
+    rf"(?P<sign>[-+−]?)\s*(?P<before>(?:{_CURRENCY})?)\s*(?P<inner>[-+−]?)"
+    rf"(?P<body>(?:[0-9]|[.,](?=[0-9]))(?:[0-9.,{_SPACES}]*[0-9])?[.,]?)"
+    r"(?P<power>(?:[eE][-+]?[0-9]+)?)"
+    rf"\s*(?P<after>(?:[%‰]|{_CURRENCY}|[^\W\d_][^\s\d,;.]{{0,11}}|°[A-Za-z]?)?)"
+)
+
+
+def _style(mark: str, apart: str) -> re.Pattern:
+    """Numbers with a decimal mark, their thousands parted by one of some characters."""
+    mark = re.escape(mark)
+    grouped = rf"|[1-9][0-9]{{0,2}}(?:[{apart}][0-9]{{3}})+(?:{mark}[0-9]*)?" if apart else ""
+    return re.compile(rf"[0-9]+{mark}?[0-9]*|{mark}[0-9]+{grouped}")
+
+
+_STYLES = {
+    (mark, apart): _style(mark, apart)
+    for mark, other in (".,", ",.")
+    for apart in ("", other, _SPACES)
+}
+"""By the decimal mark and the characters that may part thousands."""
+
+_MONTHS = frozenset(
+    str.split(
+        "jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june "
+        "july august september october november december mai okt dez januar februar märz juni juli "
+        "oktober dezember"
+    )
+)
+_BESIDE_MONTHS = frozenset(
+    str.split(
+        "mon tue tues wed thu thur thurs fri sat sun monday tuesday wednesday thursday friday "
+        "saturday sunday am pm t z utc gmt st nd rd th of"
+    )
+)
+_TIME = (
+    r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?\s*(?:[ap]\.?m\.?)?"
+    r"(?:\s*(?:z|utc|gmt|[-+][0-9]{2}:?[0-9]{2}))?"
+)
+_DATE = re.compile(
+    r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[t\s].*)?"
+    rf"|{_TIME}"
+    r"|(?:19|20)[0-9]{2}[-/](?:0[1-9]|1[0-2])"
+    r"|(?:19|20)[0-9]{6}t[0-9]{4,6}z?"
+    r"|[0-9]{4}-?w[0-9]{2}(?:-?[1-7])?"
+    rf"|-?[0-9]+ days?,?(?: [-+]?{_TIME})?"
+    r"|[0-9]{1,4}年[0-9]{1,2}月[0-9]{1,2}日",
+    re.IGNORECASE,
+)
+
+
+class Reading(NamedTuple):
+    """Numbers that texts can mean."""
+
+    values: np.ndarray | None
+    """`[n]` float64; None where the same text can be two numbers."""
+    marks: frozenset[str]
+    """Decimal marks with which all texts are numbers."""
+    how: str
+    """What is special about them, such as "percentages"; "" of plain numbers."""
+    meanings: tuple[str, float, float] | None = None
+    """A text that can be two numbers, and these."""
+
+    @property
+    def only_mark(self) -> frozenset[str]:
+        """The decimal mark, if it is known."""
+        return self.marks if len(self.marks) == 1 else frozenset()
+
+
+def is_missing(text: str) -> bool:
+    """Whether among numbers it stands for none."""
+    return text.casefold() in MISSING
+
+
+def like_number(text: str) -> bool:
+    """Whether it is a number, perhaps of per cent, money, thousands or millions."""
+    if PLAIN.fullmatch(text):
+        return True
+    if numbers([text]) is None:
+        return False
+    return not text[-1].isalpha() or re.fullmatch(r".*[0-9]\s?[kKM]", text) is not None
+
+
+def is_date(text: str) -> bool:
+    """Whether it is a date, a time of day, or a span of days."""
+    if len(text) > _LONGEST or not any(mark.isdigit() for mark in text):
+        return False
+    if _DATE.fullmatch(text):
+        return True
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    return not _MONTHS.isdisjoint(words) and (_MONTHS | _BESIDE_MONTHS).issuperset(words)
+
+
+def numbers(texts: Sequence[str], decimal: str | None = None) -> Reading | None:
+    """What texts mean if all are numbers written alike, otherwise None.
+
+    Alike is with the same sign of a currency before or after, the same unit, or all in per cent;
+    the decimal mark is a point or a comma, thousands are parted by the other one, by spaces or by
+    apostrophes.
+
+    Parameters
+    ----------
+    texts
+        `[n]`, none empty.
+    decimal
+        The decimal mark, where another column tells it.
+    """
+    if any(len(text) > _LONGEST for text in texts):
+        return None
+    found = [_WRITTEN.fullmatch(text) for text in texts]
+    if not found or not all(found) or any(one["sign"] and one["inner"] for one in found):
+        return None
+    around = {(one["before"], one["after"]) for one in found}
+    bodies = [one["body"] for one in found]
+    if len(around) > 1:
+        return None
+    fits = {}
+    for (mark, apart), pattern in _STYLES.items():
+        if all(map(pattern.fullmatch, bodies)):
+            fits[mark, apart] = np.array([_value(one, mark, apart) for one in found])
+    if not fits:
+        return None
+    marks = frozenset(mark for mark, _ in fits)
+    allowed = {style: v for style, v in fits.items() if decimal in (None, style[0])} or fits
+    (style, values), *others = allowed.items()
+    (sides,) = around
+    for _, other in others:
+        if (other != values).any():
+            i = int(np.argmax(other != values))
+            return Reading(None, marks, _how(sides, "", ""), (texts[i], values[i], other[i]))
+    return Reading(values, marks, _how(sides, *_special(bodies, style)))
+
+
+def _value(found: re.Match, mark: str, apart: str) -> float:
+    body = found["body"].translate(dict.fromkeys(map(ord, apart))).replace(mark, ".")
+    sign = "-" if (found["sign"] or found["inner"]) in ("-", "−") else ""
+    return float(sign + body + found["power"])
+
+
+def _special(bodies: list[str], style: tuple[str, str]) -> tuple[str, str]:
+    mark, apart = style
+    comma = mark == "," and any("," in body for body in bodies)
+    return ("decimal commas" if comma else ""), ("separators of thousands" if apart else "")
+
+
+def _how(sides: tuple[str, str], comma: str, apart: str) -> str:
+    before, after = sides
+    around = {"%": "percentages", "‰": "per mille"}.get(after, "")
+    if not around and (unit := before or after):
+        around = f"all in {unit}"
+    return ", ".join(filter(None, (around, comma, apart)))

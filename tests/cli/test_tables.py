@@ -1,0 +1,86 @@
+"""The user's table on the command line: flags in messages, and advice that works when pasted."""
+
+import re
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from imbax.cli import main
+from imbax.cli.arguments import parser
+from imbax.data.files import read_table
+from imbax.errors import InputError, argument, on_command_line
+from imbax.experiments.suites import load_suite
+from imbax.experiments.suites.loaders import datasets_of
+
+N = 60
+BASE = pd.DataFrame({"x": np.random.default_rng(0).normal(size=N), "y": np.arange(N) % 5 == 0})
+WORDS = [f"user {i}" for i in range(N)]
+NAMES = ["name", "a b", "it's", "$HOME", "-x", "--out", "a;b", 'say "hi"', "`ls`", "a\\b", "*", "é"]
+
+
+def load(path, *flags):
+    given = ["run", "custom", "--data", str(path), "--target", "y", *flags]
+    ((_, load),) = datasets_of(load_suite("custom"), parser().parse_args(given))
+    with on_command_line():
+        return load()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_advice_works_when_it_is_pasted(tmp_path, name):
+    BASE.assign(**{name: WORDS}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "t.csv")
+    advice = re.search(r"leave it out with (--drop.*)$", str(caught.value))[1]
+    assert load(tmp_path / "t.csv", *shlex.split(advice)).feature_names == ("x",)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_advice_of_notices_works_and_adds_to_what_is_given(tmp_path, name):
+    rows = {"other": WORDS, name: np.arange(N) + 7}
+    BASE.assign(**rows).to_csv(tmp_path / "t.csv", index=False)
+    data = load(tmp_path / "t.csv", "--drop", "other")
+    advice = re.search(r"rows; (--drop.*) leaves it out$", data.notices[0])[1]
+    pasted = ["--drop", "other", *shlex.split(advice)]
+    assert load(tmp_path / "t.csv", *pasted).feature_names == ("x",)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_categories_are_asked_for_as_the_message_says(tmp_path, name):
+    BASE.assign(**{name: ["1", "2", "3", "x"] * 15}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "t.csv")
+    advice = str(caught.value).partition("categories with ")[2]
+    assert load(tmp_path / "t.csv", *shlex.split(advice)).n_features == 5
+
+
+def test_without_a_header(tmp_path):
+    BASE.to_csv(tmp_path / "t.csv", index=False, header=False)
+    with pytest.raises(InputError, match=r"looks like data, .*; give --no-header if it is"):
+        load(tmp_path / "t.csv")
+    given = ["--no-header", "--target", "-1"]
+    assert load(tmp_path / "t.csv", *given).feature_names == ("x0",)
+
+
+def test_arguments_in_messages():
+    assert argument("minority") == "minority=" and argument("drop", ["a b"]) == "drop=['a b']"
+    assert argument("header", False) == "header=False"
+    with on_command_line():
+        assert argument("minority") == "--minority LABEL"
+        assert argument("drop", ["a b", "-c"]) == "--drop 'a b' --drop=-c"
+        assert argument("header", False) == "--no-header"
+    assert argument("target") == "target="
+
+
+def test_the_same_message_names_the_flag_or_the_argument(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    BASE.assign(y=np.arange(N) % 3).to_csv(path, index=False)
+    for minority, says in ((None, "name one with {}"), ("9", "give one with {}")):
+        with pytest.raises(InputError) as caught:
+            read_table(path, "y", minority=minority)
+        assert says.format("minority=") in str(caught.value)
+        flags = [] if minority is None else ["--minority", minority]
+        given = ["run", "custom", "--data", str(path), "--target", "y", "--out", str(tmp_path)]
+        assert main([*given, *flags]) == 2
+        assert says.format("--minority LABEL") in capsys.readouterr().err

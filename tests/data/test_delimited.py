@@ -1,0 +1,287 @@
+"""Files of text as spreadsheets, databases and people write them."""
+
+import bz2
+import gzip
+import lzma
+import re
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from imbax.data.files import read_table
+from imbax.errors import InputError
+
+N = 60
+RNG = np.random.default_rng(0)
+Y = (np.arange(N) % 5 == 0).astype(int)
+BASE = pd.DataFrame({"x": RNG.normal(size=N), "y": Y})
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads what is given as bytes, or as columns beside `x` and the label `y`."""
+
+    def read(content, target="y", *, file="t.csv", **options):
+        path = tmp_path / file
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            BASE.assign(**content).to_csv(path, index=False)
+        return read_table(path, target, **options)
+
+    return read
+
+
+def csv(frame=BASE, **how):
+    return frame.to_csv(**({"index": False} | how)).encode()
+
+
+def check_base(data):
+    assert data.feature_names == ("x",)
+    np.testing.assert_array_equal(data.x[:, 0], BASE["x"])
+    np.testing.assert_array_equal(data.y, Y)
+
+
+@pytest.mark.parametrize(
+    ("content", "notice"),
+    [
+        (csv(), None),
+        (csv(lineterminator="\r\n"), None),
+        (csv(lineterminator="\r"), None),
+        (csv(lineterminator="\n\n"), None),
+        (csv(quoting=1), None),
+        (csv().replace(b",", b" , "), None),
+        (csv(sep="\t"), r"columns are separated by '\\t'"),
+        (csv(sep="|"), r"columns are separated by '\|'"),
+        (csv(sep=";"), "columns are separated by ';'"),
+        (csv(sep=";", decimal=","), "1 column of text read as numbers: x .decimal commas, such as"),
+        (b"sep=;\r\n" + csv(sep=";", decimal=","), "decimal commas"),
+        (b'"sep=,"\n' + csv(), None),
+        (csv().replace(b",", b"   "), None),
+        (csv().decode().encode("utf-8-sig"), None),
+        (csv().decode().encode("utf-16"), None),
+        (csv().decode().encode("utf-16-be"), None),
+        (csv().decode().encode("utf-32"), None),
+        (b"# made by x, y\n#\n" + csv() + b"# end\n", "3 comment lines left out"),
+        (b"# x,y\n" + csv(header=False), None),
+        (b"\n\n" + csv() + b"\n,\n,\n", "2 empty rows left out"),
+        (csv(BASE.assign(e="")), "1 column empty, left out: e"),
+        (csv().replace(b"\n", b",\n"), "1 column empty, left out: Unnamed: 2"),
+    ],
+)
+def test_a_table_in_every_dialect(read, content, notice):
+    data = read(content)
+    if notice is None:
+        assert data.notices == ()
+    else:
+        assert re.search(notice, " ".join(data.notices)), data.notices
+    if "decimal" in str(notice):  # which Python reads, not pandas: to the last bit of repr
+        np.testing.assert_allclose(data.x[:, 0], BASE["x"], rtol=1e-15)
+    else:
+        check_base(data)
+
+
+def test_numbers_are_what_pandas_reads(read, tmp_path):
+    """To the last bit, whatever is left to its parser."""
+    frame = pd.DataFrame(np.exp(RNG.normal(size=(N, 4)) * 40), columns=list("abcd")).assign(y=Y)
+    data = read(csv(frame))
+    np.testing.assert_array_equal(data.x, pd.read_csv(tmp_path / "t.csv")[list("abcd")])
+
+
+@pytest.mark.parametrize(
+    ("file", "pack"),
+    [
+        ("t.csv.gz", gzip.compress),
+        ("t.csv.bz2", bz2.compress),
+        ("t.csv.xz", lzma.compress),
+        ("t.csv", gzip.compress),
+        ("t.tsv", bytes),
+        ("t.data", bytes),
+        ("t.txt", bytes),
+    ],
+)
+def test_packed_files_and_other_suffixes(read, file, pack):
+    data = read(pack(csv()), file=file)
+    check_base(data)
+    assert data.name == "t"
+
+
+def test_a_zip_of_one_table(read, tmp_path):
+    for number in (1, 2):
+        with zipfile.ZipFile(tmp_path / "t.csv.zip", "w") as archive:
+            for i in range(number):
+                archive.writestr(f"{i}.csv", csv())
+        content = (tmp_path / "t.csv.zip").read_bytes()
+        if number == 1:
+            check_base(read(content, file="t.csv.zip"))
+        else:
+            with pytest.raises(InputError, match="holds 2 files, expected one table"):
+                read(content, file="t.csv.zip")
+
+
+def test_latin_1_is_read_with_a_notice(read):
+    data = read(csv(BASE.rename(columns={"x": "Größe"})).decode().encode("latin-1"))
+    assert data.feature_names == ("Größe",)
+    assert data.notices == ("the text is not UTF-8 and was read as Windows-1252 (Latin-1)",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("äöü,y\n".encode() + b"\xff,1\n", r"byte 9 is not UTF-8, as its other text is; .*damaged"),
+        (b"a,y\n1\x00,2\n", r"cannot be read as \.csv \(character 5 is NUL\)"),
+        (b"PK\x03\x04", "is a spreadsheet or an archive; save the table as CSV"),
+        (b"PAR1 ", r"is a Parquet file; end its name in \.parquet"),
+        (b"\n<!DOCTYPE html><html>", "is a web page; download the table itself"),
+        (gzip.compress(csv())[:40], r"cannot be read as \.csv"),
+        (b"a,b,y\n1,2,0\n1,2\n", "row 2 below the header has 2 cells, expected 3"),
+        (b"title\na,b,y\n1,2,0\n", "more cells than .*; repair the file, .* above the header"),
+        (b'a,y\n"1,2\n', "cannot be read as .csv .*EOF inside string"),
+        (csv(header=False), r"first line, .*, looks like data, .*; give header=False if it is"),
+        (b"39, State-gov, 77516\n50, Private, 83311\n38, Private, 12\n", "looks like data"),
+        (b"a,b\nc,b\na,d\n", "looks like data"),
+    ],
+)
+def test_files_that_are_no_table(read, content, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read(content)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["x1", 1, -1, "-1", "1"])
+def test_without_a_header_the_target_is_a_position(read, target):
+    data = read(csv(header=False), target, header=False)
+    assert data.feature_names == ("x0",)
+    np.testing.assert_array_equal(data.x[:, 0], BASE["x"])
+
+
+@pytest.mark.parametrize("names", [[0, 1, 2], [1, 2, 3], [2019, 2020, 2021], [400.5, 500.5, 600.5]])
+def test_names_may_be_numbers_that_rise(read, names):
+    frame = pd.DataFrame(RNG.normal(size=(N, 3)), columns=names).assign(y=Y)
+    assert read(csv(frame)).feature_names == tuple(map(str, names))
+
+
+AGES = RNG.integers(20, 70, N).astype(str)
+
+
+def one_entry(word):
+    return {"age": ["31", word, *AGES[2:]]}
+
+
+@pytest.mark.parametrize("word", ["?", ".", "-", "n/a", "NA", "nan", "None", "null", "abc"])
+def test_a_word_among_numbers_is_refused_by_name(read, word):
+    with pytest.raises(InputError) as caught:
+        read(one_entry(word))
+    told = f"column 'age' is text because of 1 entry such as {word!r}; correct"
+    assert told in str(caught.value) and "drop=['age']" in str(caught.value)
+    assert read(one_entry(word), categorical=["age"]).n_features > 20
+
+
+def test_an_empty_cell_is_missing(read):
+    with pytest.raises(InputError, match=r"missing values in column 'age' \(1 rows\)"):
+        read(one_entry(""))
+
+
+@pytest.mark.parametrize(
+    ("form", "how"),
+    [
+        ("{}%", "percentages"),
+        ("{},5", "decimal commas"),
+        ("${}", r"all in \$"),
+        ("{} kg", "all in kg"),
+        ("1 {}1", "separators of thousands"),
+    ],
+)
+def test_numbers_written_as_text_are_read_with_a_notice(read, form, how):
+    data = read({"age": [form.format(age) for age in AGES]})
+    expected = form.translate(dict.fromkeys(map(ord, "%$ kg"))).replace(",", ".")
+    np.testing.assert_array_equal(data.x[:, 1], [float(expected.format(age)) for age in AGES])
+    assert data.feature_names == ("x", "age")
+    (notice,) = data.notices
+    assert re.match(f"1 column of text read as numbers: age .{how}", notice)
+
+
+def test_thousands_are_told_from_decimals_by_the_other_columns(read):
+    pay = [f"{value:,}" for value in range(1000, 1000 + 7 * N, 7)]
+    data = read({"pay": pay})  # x has decimal points
+    assert data.x[:2, 1].tolist() == [1000, 1007]
+    data = read(csv(BASE.assign(pay=pay), sep=";", decimal=","))
+    assert data.x[:2, 1].tolist() == [1, 1.007]
+    data = read(csv(BASE.assign(pay=[p.replace(",", ".") for p in pay]), sep=";", decimal=","))
+    assert data.x[:2, 1].tolist() == [1000, 1007]
+    whole = BASE.assign(x=np.arange(N) * 3, pay=pay)
+    with pytest.raises(InputError, match=r"such as '1,000', which can be 1000 or 1; write them"):
+        read(csv(whole[["pay", "x", "y"]]))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["20%", "20"], "numbers written in several ways, such as '20' and '20%'|'20%' and '20'"),
+        (["20k", "5M"], "numbers written in several ways, such as '20k' and '5M'"),
+        (["Jan 05 2020", "Feb 06 2020"], r"holds dates or times, .*drop=\['c'\]"),
+        (["10:30", "11:30"], "holds dates or times"),
+        (["2020-01-05", "2020-01-06"], "holds dates or times"),
+    ],
+)
+def test_other_writings_are_refused_by_name(read, values, message):
+    with pytest.raises(InputError, match=f"column 'c' holds {message}|{message}"):
+        read({"c": values * (N // 2)})
+
+
+def test_words_that_pandas_takes_for_missing_are_text(read):
+    frame = BASE.assign(country=["NA", "DE", "null"] * 20, label=np.where(Y, "None", "yes"))
+    data = read(csv(frame.drop(columns="y")), "label")
+    assert data.classes == ("yes", "None")
+    assert data.feature_names == ("x", "country=DE", "country=NA", "country=null")
+    kept = "column 'country': 'NA' (20 rows), 'null' (20 rows) kept as a level, not as missing"
+    assert data.notices[0] == kept
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "?"], ["0", "1", "NA"], ["0", "1", "?"]])
+def test_a_label_that_stands_for_a_missing_value_is_refused(read, labels):
+    frame = BASE.assign(y=labels * 20)
+    with pytest.raises(InputError, match=r"target column 'y' has 20 rows with the label '(\?|NA)'"):
+        read(csv(frame), minority=labels[0])
+
+
+def test_spaces_around_text_do_not_count(read):
+    frame = BASE.assign(c=["a", "a ", " a", "b"] * 15, y=np.where(Y, " yes ", "no"))
+    data = read(csv(frame))
+    assert data.feature_names == ("x", "c=a", "c=b") and data.classes == ("no", "yes")
+
+
+@pytest.mark.parametrize(
+    ("frame", "names"),
+    [
+        (BASE, {"index": True}),
+        (BASE.sample(frac=1, random_state=0), {"index": True}),
+        (BASE.set_index(RNG.permutation(1000)[:N]), {"index": True}),
+        (BASE.set_axis([f"r{i}" for i in range(N)]), {"index": True}),
+        (BASE.reset_index(), {}),
+        (BASE.assign(ID=np.arange(1, N + 1)), {}),
+        (BASE.assign(**{"Row_ID": RNG.permutation(N)}), {}),
+        (pd.concat([BASE, BASE.add([1, 0])]), {"index": True}),
+    ],
+)
+def test_a_saved_row_index_is_left_out_with_a_notice(read, frame, names):
+    data = read(csv(frame, **names))
+    assert data.feature_names == ("x",)
+    assert data.notices[0].startswith("the row index saved with the table left out: ")
+
+
+def test_an_identifier_of_whole_numbers_is_noticed(read):
+    data = read({"id": RNG.permutation(1000)[:N]})
+    assert data.feature_names == ("x", "id")
+    assert "identifier does; drop=['id'] leaves it out" in data.notices[0]
+
+
+def test_adult_as_it_is_downloaded(data_home):
+    path = data_home / "adult" / "adult.data"
+    with pytest.raises(InputError, match=r"the first line, 39, State-gov, 77516, .*, looks like"):
+        read_table(path, "class")
+    data = read_table(path, -1, header=False)
+    assert data.x.shape == (32561, 108) and data.classes == ("<=50K", ">50K")
+    assert data.notices[0].startswith("column 'x1': '?' (1836 rows) kept as a level")
