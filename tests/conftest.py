@@ -42,15 +42,6 @@ def pytest_configure(config):
         os.environ["XLA_FLAGS"] = f"{given} {flag}".strip()
 
 
-def pytest_collection_modifyitems(items):
-    """Tests of one file and one method go to one worker, which compiles their programs once."""
-    for item in items:
-        given = getattr(item, "callspec", None)
-        given = given.params if given else {}
-        subject = given.get("name") or type(given.get("estimator")).__name__
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {subject}"))
-
-
 def pytest_terminal_summary(terminalreporter, config):
     """After the second tier: where its time went, so that growth is seen."""
     if config.option.markexpr != "thorough":

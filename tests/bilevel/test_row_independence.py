@@ -23,7 +23,7 @@ PER_ROW = jnp.linspace(0.5, 2, N)
 
 def network(build):
     made = functional(build)
-    params = made.init(jax.random.key(0))
+    params = jax.jit(made.init)(jax.random.key(0))
     return lambda x, y: binary_cross_entropy(made.apply(params, x), y)
 
 
@@ -35,7 +35,7 @@ def one_logit(*layers):
 
 def imbax_mlp(loss):
     made = mlp(D, (H, 4))
-    params = made.init(jax.random.key(0))
+    params = jax.jit(made.init)(jax.random.key(0))
     return lambda x, y: loss(made.apply(params, x), y)
 
 

@@ -196,6 +196,7 @@ def test_the_stages_move_what_is_theirs():
     assert [int(opt[0].count) for opt in states[4].opt_states] == [6, 6, 6]
 
 
+@pytest.mark.thorough
 def test_losses_are_cross_entropies_of_the_same_draws():
     state = history()[0][2]
     data = pictures()

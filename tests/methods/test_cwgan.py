@@ -63,6 +63,7 @@ def test_the_penalty_of_a_linear_critic_is_its_slopes():
     np.testing.assert_allclose(flat(1.0), (1, 0), atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_penalty_is_differentiable_again():
     """Through the critic's own layers, in float64, by central differences of both gradients."""
     with jax.enable_x64(True):

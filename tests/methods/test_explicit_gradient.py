@@ -16,7 +16,7 @@ from imbax.training import train
 
 KEY = jax.random.key(0)
 NETWORK = toys.network()
-THETA_0 = jax.tree.map(lambda leaf: 3 * leaf, NETWORK.init(jax.random.key(1)))
+THETA_0 = jax.tree.map(lambda leaf: 3 * leaf, jax.jit(NETWORK.init)(jax.random.key(1)))
 PROBLEM = toys.problem()
 TRAIN, VALID = PROBLEM.train.all(), PROBLEM.valid.all()
 MINORITY = TRAIN.x[TRAIN.y > 0.5]

@@ -20,7 +20,7 @@ from imbax.types import Network, Problem, rows
 
 KEY = jax.random.key(0)
 NETWORK = mlp(4, (8,), classes=3)
-THETA_0 = jax.tree.map(lambda leaf: 3 * leaf, NETWORK.init(jax.random.key(1)))
+THETA_0 = jax.tree.map(lambda leaf: 3 * leaf, jax.jit(NETWORK.init)(jax.random.key(1)))
 SIZES = {"max_minority": 20, "max_synth": 40}
 COUNTS = (7, 20, 4)  # the largest class is in the middle
 
