@@ -42,6 +42,15 @@ def pytest_configure(config):
         os.environ["XLA_FLAGS"] = f"{given} {flag}".strip()
 
 
+# The files that take longest: no worker is to be left alone with one at the end.
+FIRST = ("test_examples.py", "test_methods.py", "test_main.py", "test_wheel.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of a file go to one worker together, in this order."""
+    items.sort(key=lambda item: item.path.name not in FIRST)
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """After the second tier: where its time went, so that growth is seen."""
     if config.option.markexpr != "thorough":

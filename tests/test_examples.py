@@ -38,7 +38,7 @@ def ran(code, folder):
         exec(compile(code, "<example>", "exec"), {"__name__": "__main__"})
 
 
-@pytest.mark.parametrize("name", asked(NAMES, ("functional", "mixed_table", "own_method")))
+@pytest.mark.parametrize("name", asked(NAMES, ("functional", "mixed_table")))
 def test_example(name, tmp_path, capsys):
     ran((EXAMPLES / f"{name}.py").read_text(), tmp_path)
     assert capsys.readouterr().out.strip()

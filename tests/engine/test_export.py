@@ -67,6 +67,7 @@ def test_training_on_tables(lowered, name):
     assert len(lowered) == 3 + untrained - tables.resumes + (tables.resample is not None)
 
 
+@pytest.mark.thorough
 def test_training_in_bfloat16(lowered):
     protocol = Protocol(2, epochs=1, precision="bfloat16")
     cut = plan(make_dataset(*toys.table(60, 20), name="toy"), [0], protocol)

@@ -322,6 +322,7 @@ def test_many_rows_are_taken_in_blocks(rows):
     np.testing.assert_allclose(proba[-1:], fitted.predict_proba(many[-1:]), rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_columns_may_have_any_size():
     x, y = table()
     fit = lambda x: quick_classifier("ImbalancedMLPClassifier").fit(x, y).predict_proba(x)

@@ -174,6 +174,7 @@ def test_a_class_of_one_row(digits, name):
         assert (sampler.parent_indices_ == 9).all()
 
 
+@pytest.mark.thorough
 def test_a_step_that_is_given_moves_a_single_row():
     x, y = table(30, 1)
     given, _ = quick("MCRBO", step=0.01).fit_resample(x, y)

@@ -178,6 +178,7 @@ def test_the_public_law_is_too_long_by_what_was_derived(p):
     np.testing.assert_allclose(ours, 1, 1e-5)
 
 
+@pytest.mark.thorough
 def test_the_public_law_given_the_draws():
     (x, y, _), given = data(), made(reference=True)
     x = x.astype(float)

@@ -116,6 +116,7 @@ def test_learns_a_law_and_heeds_the_class(k):
     assert (to(own) < to(other)).mean() > 0.9
 
 
+@pytest.mark.thorough
 def test_steps_move_their_own_player_and_heed_the_floor():
     nets = networks(jnp.ones(toys.FEATURES, bool), SHAPE)
     state = init(KEY, TINY, nets)

@@ -168,10 +168,14 @@ def test_samples_are_images_of_the_classes_wanted():
     np.testing.assert_array_equal(given.y[:16], np.repeat([1, 2], (6, 10)))
     assert given.w.sum() == 16
     assert (jnp.abs(given.x) <= 1).all()
-    z = codes.encoded(NETS, pair, pictures().x)
     i, j = given.parents.T
-    z = z[i] + given.gap[:, None] * (z[j] - z[i])
-    expected = codes.decoded(NETS, pair, z)
+
+    @jax.jit
+    def by_hand(x):
+        z = codes.encoded(NETS, pair, x)
+        return codes.decoded(NETS, pair, z[i] + given.gap[:, None] * (z[j] - z[i]))
+
+    expected = by_hand(pictures().x)
     np.testing.assert_allclose(given.x[:16], expected[:16].reshape(16, 64), 1e-4, 1e-5)
     after = resampled.applied(train)
     np.testing.assert_array_equal(after.index[:23], train.index)

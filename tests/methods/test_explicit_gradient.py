@@ -27,9 +27,14 @@ def loss_fn(params, x, y):
     return binary_cross_entropy(NETWORK.apply(params, x), y)
 
 
+@functools.cache
+def compiled_start(config):
+    given = {"config": config}
+    return jax.jit(lambda key, problem, h: init(key, problem, NETWORK, THETA_0, **given, hparams=h))
+
+
 def start(hparams=None, problem=PROBLEM, key=KEY, **config):
-    given = {"config": Config(**(SIZES | config)), "hparams": hparams or Hparams()}
-    return init(key, problem, NETWORK, THETA_0, **given)
+    return compiled_start(Config(**(SIZES | config)))(key, problem, hparams or Hparams())
 
 
 @functools.cache
@@ -129,7 +134,7 @@ def test_without_points_the_sum_of_means_is_the_batchs_mean():
     """The synthetic part counts nothing; the real part keeps its step size."""
     state, _ = one_step(Hparams(confidence=0.0), inner="sum_of_means")
     assert state.w_synth.sum() == 0
-    slope = jax.grad(lambda params: loss_fn(params, TRAIN.x, TRAIN.y).mean())(THETA_0)
+    slope = jax.jit(jax.grad(lambda params: loss_fn(params, TRAIN.x, TRAIN.y).mean()))(THETA_0)
     expected = jax.tree.map(lambda p, g: p - 0.01 * g, THETA_0, slope)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), state.params, expected)
 

@@ -53,6 +53,7 @@ def test_rows_are_drawn_without_replacement_by_their_weights():
     np.testing.assert_allclose(share, others / others.sum(), atol=0.04)
 
 
+@pytest.mark.thorough
 def test_actions_have_the_density_that_is_claimed():
     """From the histogram of many actions."""
     policy = mesa.policy_network(SMALL).init(KEY)

@@ -40,7 +40,8 @@ TRAIN, VALID = PROBLEM.train.all(), PROBLEM.valid.all()
 
 def start(hparams=None, **config):
     given = {"config": Config(**SIZES | config), "hparams": hparams or Hparams()}
-    return eg.init(KEY, PROBLEM, NETWORK, THETA_0, **given)
+    hparams = given.pop("hparams")
+    return jax.jit(lambda h: eg.init(KEY, PROBLEM, NETWORK, THETA_0, **given, hparams=h))(hparams)
 
 
 def points_of(state):
@@ -67,7 +68,8 @@ def test_every_class_but_the_largest_gets_points(options, expected):
 
 
 def test_points_of_which_the_network_is_certain_are_left_out():
-    certainty = np.exp(-cross_entropy(NETWORK.apply(THETA_0, TRAIN.x), TRAIN.y))
+    losses = jax.jit(lambda x, y: cross_entropy(NETWORK.apply(THETA_0, x), y))(TRAIN.x, TRAIN.y)
+    certainty = np.exp(-losses)
     few = (np.asarray(TRAIN.y) != 1) & (np.asarray(TRAIN.w) > 0)
     at = float(np.median(certainty[few]))
     x, _ = points_of(start(Hparams(confidence=at)))
@@ -95,7 +97,7 @@ def test_one_step_is_what_the_equations_say(outer_loss):
     x, y = points_of(state)
     kept = [np.asarray(batch.w) > 0 for batch in (TRAIN, VALID)]
     (x1, y1), (x2, y2) = (
-        (batch.x[some], batch.y[some].astype(int))
+        (np.asarray(batch.x)[some], np.asarray(batch.y)[some].astype(int))
         for batch, some in zip((TRAIN, VALID), kept, strict=True)
     )
 
@@ -110,7 +112,7 @@ def test_one_step_is_what_the_equations_say(outer_loss):
         by_class = jnp.stack([each[y2 == c].mean() for c in range(3)])
         return (each.mean() if outer_loss == "ce" else by_class.mean()), params
 
-    (loss, params), gradient = jax.value_and_grad(outer, has_aux=True)(jnp.asarray(x))
+    (loss, params), gradient = jax.jit(jax.value_and_grad(outer, has_aux=True))(x)
     loss_fn = lambda p, x, y: cross_entropy(NETWORK.apply(p, x), y)
     assert eg.program(NETWORK, config).start_admissible
 
@@ -120,7 +122,8 @@ def test_one_step_is_what_the_equations_say(outer_loss):
         return OBJECTIVES[outer_loss](NETWORK.apply(p, batch.x), batch.y, batch.w)
 
     losses_of = {"loss_fn": loss_fn, "outer_loss_fn": outer_loss_fn}
-    after, info = eg.step(None, state, TRAIN, VALID, **losses_of, config=config, hparams=hparams)
+    given = losses_of | {"config": config, "hparams": hparams}
+    after, info = jax.jit(lambda state: eg.step(None, state, TRAIN, VALID, **given))(state)
     some = np.asarray(state.w_synth) > 0
     np.testing.assert_allclose(info.outer_loss, loss, 1e-5)
     moved = np.asarray(after.x_synth - state.x_synth)[some]
@@ -162,9 +165,13 @@ def test_weights_of_training_rows_leave_meta_batches_balanced():
     weighed = PROBLEM.train._replace(w=PROBLEM.train.w * (1 + 9 * (PROBLEM.train.y == 2)))
     program = meta_training.meta_program(network, mwn.Config(meta_rows="train"), count)
     problem = PROBLEM._replace(train=weighed)
-    state = program.init(KEY, problem, mwn.Hparams(), None)
-    state, _ = program.epoch(KEY, state, problem, mwn.Hparams())
-    assert state.params == 0
+
+    @jax.jit
+    def one_epoch(problem):
+        state = program.init(KEY, problem, mwn.Hparams(), None)
+        return program.epoch(KEY, state, problem, mwn.Hparams())[0]
+
+    assert one_epoch(problem).params == 0
 
 
 @pytest.mark.thorough

@@ -67,6 +67,7 @@ def test_the_noise_has_the_local_covariance():
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(cloud.T), atol=0.02)
 
 
+@pytest.mark.thorough
 def test_more_points_where_rows_are_sparse():
     """A dense clump and a loose one: almost all points start in the loose one."""
     rng = np.random.default_rng(0)

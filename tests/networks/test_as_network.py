@@ -71,20 +71,21 @@ STATEFUL = pytest.mark.parametrize(
 @STATEFUL
 def test_a_network_with_state(given):
     network = as_network(given, 4, 3)
-    params = network.init(jax.random.key(0))
+    params = jax.jit(network.init)(jax.random.key(0))
     assert isinstance(params, Variables)
     means = lambda state: jax.tree.leaves(state)[0]
-    one = network.forward(params, X, ALL, jax.random.key(2))
-    again = network.forward(params, X, ALL, jax.random.key(2))
-    other = network.forward(params, X, ALL, jax.random.key(3))
+    forward, apply = jax.jit(network.forward), jax.jit(network.apply)
+    one = forward(params, X, ALL, jax.random.key(2))
+    again = forward(params, X, ALL, jax.random.key(2))
+    other = forward(params, X, ALL, jax.random.key(3))
     np.testing.assert_array_equal(one[0], again[0])
     assert (one[0] != other[0]).any()  # another mask
     np.testing.assert_allclose(means(one[1]), X.mean(0) / 2, atol=1e-6)
     # It predicts by the statistics, so that rows do not matter to each other.
     trained = params._replace(state=one[1])
-    every, first = network.apply(trained, X), network.apply(trained, X[:1])
+    every, first = apply(trained, X), apply(trained, X[:1])
     np.testing.assert_allclose(every[:1], first, rtol=1e-5)
-    assert (every != network.apply(params, X)).any()
+    assert (every != apply(params, X)).any()
 
 
 @STATEFUL

@@ -48,6 +48,7 @@ def test_without_validation_scores_there_is_nothing_to_show(runs, tmp_path):
     assert "No method here has a validation score" in optimism.optimistic_page(forest, tmp_path)
 
 
+@pytest.mark.thorough
 def test_the_report_is_silent_unless_asked(make_results, tmp_path):
     make_results(tmp_path, datasets=("ecoli",), methods=("ce", "random_forest"), seeds=1)
     heading = "## Had validation scores been reported"
