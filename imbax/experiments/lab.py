@@ -4,7 +4,6 @@ A stored cell is not computed again, and more seeds add to what is there. Where 
 metrics has changed, they are computed again from stored labels and scores.
 """
 
-import pickle
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ import pyarrow as pa
 
 from imbax.catalogue import Method
 from imbax.engine.vectorize import Engine
-from imbax.experiments import store
+from imbax.experiments import states, store
 from imbax.experiments.provenance import environment
 
 __all__ = ["Cell", "Lab", "run_key"]
@@ -174,20 +173,16 @@ class Lab(ABC):
         if self.out is None:
             self._states[file, seed] = state
             return
-        with store.atomic(self._state_file(file, seed)) as opened:
-            pickle.dump(state, opened)
+        states.write(self._state_file(file, seed), state)
 
-    def _state(self, file: Path, seed: int) -> Any:
-        """What `_keep_state` kept, or None."""
+    def _state(self, file: Path, seed: int, like: Any) -> Any:
+        """What `_keep_state` kept, if it has the shapes and dtypes of `like`; or None."""
         if self.out is None:
             return self._states.get((file, seed))
-        try:
-            return pickle.loads(self._state_file(file, seed).read_bytes())
-        except Exception:
-            return None  # absent, damaged in any way, or of another version: computed again
+        return states.read(self._state_file(file, seed), like)
 
     def _state_file(self, file: Path, seed: int) -> Path:
-        return self.out / "states" / file.with_name(f"{file.name}-seed{seed}.pickle")
+        return self.out / "states" / file.with_name(f"{file.name}-seed{seed}.safetensors")
 
 
 def run_key(seed: int, fold: int) -> jax.Array:
