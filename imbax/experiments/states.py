@@ -6,7 +6,6 @@ itself gives, and only if all paths, shapes and dtypes are those of the program.
 
 import json
 import warnings
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imbax.estimators.saving import checksum
 from imbax.experiments import store
 
 __all__ = ["join", "part", "read", "write"]
@@ -27,7 +27,7 @@ def write(path: Path, tree: Any, about: Any = None) -> None:
     from safetensors.numpy import save
 
     arrays = {name: _plain(leaf) for name, leaf in _leaves(tree)}
-    text = json.dumps({"about": about, "checksum": _checksum(arrays)})
+    text = json.dumps({"about": about, "checksum": checksum(arrays)})
     content = save(arrays, {"imbax.state": text})
     with store.atomic(path) as file:
         file.write(content)
@@ -91,7 +91,7 @@ def _arrays(path, about):
     with safe_open(path, "numpy") as file:
         said = json.loads((file.metadata() or {})["imbax.state"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if said["checksum"] != _checksum(arrays):
+    if said["checksum"] != checksum(arrays):
         raise ValueError("its bytes have changed")
     if said["about"] != about:
         raise ValueError("it is the state of other runs")
@@ -132,14 +132,6 @@ def _is_key(leaf):
 
 def _dtype(implementation):
     return jax.eval_shape(lambda: jax.random.key(0, impl=implementation)).dtype
-
-
-def _checksum(arrays):
-    """Of all arrays with their names, in order of names."""
-    total = 0
-    for name in sorted(arrays):
-        total = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), total))
-    return total
 
 
 def _warn(path, why):
