@@ -4,13 +4,20 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["InputError", "at_least", "did_you_mean", "one_of", "shortened"]
+__all__ = ["InputError", "StorageError", "at_least", "did_you_mean", "one_of", "shortened"]
 
 
 class InputError(ValueError):
     """Bad input from the user: the message names what was given, what was expected and what to do.
 
     The command line prints it as one line and exits with status 2.
+    """
+
+
+class StorageError(InputError, OSError):
+    """A folder cannot be written: full, read-only, or gone. What was stored there before is whole.
+
+    Unlike other errors it stops all cells of a run, since none could be kept.
     """
 
 

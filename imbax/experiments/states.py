@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imbax.estimators.saving import checksum
-from imbax.experiments import store
+from imbax.experiments import disk
 
 __all__ = ["join", "part", "read", "write"]
 
@@ -29,7 +29,7 @@ def write(path: Path, tree: Any, about: Any = None) -> None:
     arrays = {name: _plain(leaf) for name, leaf in _leaves(tree)}
     text = json.dumps({"about": about, "checksum": checksum(arrays)})
     content = save(arrays, {"imbax.state": text})
-    with store.atomic(path) as file:
+    with disk.atomic(path) as file:
         file.write(content)
 
 

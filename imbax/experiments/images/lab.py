@@ -16,7 +16,7 @@ import numpy as np
 
 from imbax.catalogue import Method, get
 from imbax.data.images import Images
-from imbax.experiments import states, store
+from imbax.experiments import disk, states, store
 from imbax.experiments.images.cells import (
     Begun,
     GeneratorResult,
@@ -116,7 +116,7 @@ class ImageLab(Lab):
         if lost := [seed for seed in seeds if found[seed] is None]:
             part = plan if lost == seeds else image_plan(plan.images, lost, self.protocol)
             path = self.out / "states" / file.with_name(f"{key}-unfinished.safetensors")
-            kept = _Unfinished(path, lost, fitted["loss"].shape[1])
+            kept = _Unfinished(self.out, path, lost, fitted["loss"].shape[1])
             result = train_generator(
                 part,
                 trained,
@@ -169,14 +169,15 @@ def _trained(method: Method) -> Method:
 class _Unfinished:
     """The file of a generator's training under way, of some seeds together."""
 
-    def __init__(self, path: Path, seeds: Sequence[int], epochs: int):
-        self.path, self.seeds, self.epochs = path, list(seeds), epochs
+    def __init__(self, out: Path, path: Path, seeds: Sequence[int], epochs: int):
+        self.out, self.path, self.seeds, self.epochs = out, path, list(seeds), epochs
         self._last = time.monotonic()
 
     def now_and_then(self, begun: Begun) -> None:
         """Keep how far a training is, if the last time was long enough ago."""
         if time.monotonic() - self._last < _KEEP_EVERY:
             return
+        disk.check_there(self.out)
         losses = np.full((self.epochs, len(begun.losses[0])), np.nan, np.float32)
         losses[: len(begun.losses)] = begun.losses
         content = (begun.state, losses, np.array(len(begun.losses)), np.array(begun.seconds))

@@ -220,7 +220,7 @@ def test_a_generator_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch
     (unfinished,) = (tmp_path / "parts").rglob("*unfinished*")
     plan = image_plan(toy(), [0], PROTOCOL)
     state, _ = cells.generator_shapes(plan, image_method("deepsmote").images)
-    begun = lab._Unfinished(unfinished, [0], 3).read(state, 2)
+    begun = lab._Unfinished(tmp_path, unfinished, [0], 3).read(state, 2)
     monkeypatch.setattr(lab, "train_generator", counted)
     run(tmp_path / "parts", ("deepsmote",), seeds=[0])
 
@@ -250,7 +250,7 @@ def test_an_epoch_takes_the_state_of_the_one_before(tmp_path, monkeypatch):
 def test_unfinished_trainings_that_do_not_fit_are_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(lab, "_KEEP_EVERY", 0.0)
     path, state = tmp_path / "unfinished.safetensors", {"w": np.ones((2, 3), np.float32)}
-    kept = lab._Unfinished(path, [0], epochs=5)
+    kept = lab._Unfinished(tmp_path, path, [0], epochs=5)
     assert kept.read(state, 2) is None
     losses = (np.array([3, 2], np.float32), np.array([1, np.nan], np.float32))
     kept.now_and_then(cells.Begun(state, losses, cells.Seconds(0.5, 1.0)))
@@ -259,8 +259,8 @@ def test_unfinished_trainings_that_do_not_fit_are_not_used(tmp_path, monkeypatch
     np.testing.assert_array_equal(begun.losses, losses)
     assert begun.seconds == (0.5, 1.0)
     for other, given in (
-        (lab._Unfinished(path, [0, 1], epochs=5), state),
-        (lab._Unfinished(path, [0], epochs=6), state),
+        (lab._Unfinished(tmp_path, path, [0, 1], epochs=5), state),
+        (lab._Unfinished(tmp_path, path, [0], epochs=6), state),
         (kept, {"w": np.ones((2, 4), np.float32)}),
         (kept, {"v": state["w"]}),
     ):

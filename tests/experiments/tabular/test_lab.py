@@ -208,7 +208,8 @@ def test_a_damaged_result_is_computed_again(tmp_path, computed):
         assert missing(lab, FIRST, [0, 1]) == [1]
         store.read([tmp_path], SCHEMA)
     computed.clear()
-    run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
+    with pytest.warns(UserWarning, match=f"damaged result file .*, computed again: .*{path.name}"):
+        run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
     assert computed == [(FIRST, [1])]
 
 
