@@ -151,8 +151,8 @@ def _of_other_kinds(folders):
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(
             f"the results in {', '.join(map(str, folders))} cannot be reported "
-            f"({type(error).__name__}: {error}); a file there is damaged or of another program: run "
-            "their command again, or remove it"
+            f"({type(error).__name__}: {error}); a file there is damaged or of another program: "
+            "run their command again, or remove it"
         ) from error
 
 
