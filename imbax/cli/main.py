@@ -77,6 +77,7 @@ def _run(options):
         outcome.failed |= loaded.failed
         for place, error in outcome.failed.items():
             print(f"imbax: error: {place}: {error}", file=sys.stderr)
+        disk.check_there(out)
         has_runs = experiment.MARKER is None or any((out / "runs").glob("*/*/*.parquet"))
         if share.process == 0 and has_runs:
             with disk.writing(out):

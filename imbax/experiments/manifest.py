@@ -17,6 +17,7 @@ __all__ = ["read", "write"]
 
 def write(out: Path, command: str, skipped: Mapping[str, str], failed: Mapping[str, str]) -> None:
     """Write the manifest of a folder of results; earlier commands stay in it."""
+    disk.check_there(out)
     commands = list(dict.fromkeys([*read(out)["commands"], *([command] if command else [])]))
     content = {"commands": commands, "skipped": dict(skipped), "failed": dict(failed)}
     disk.write_text(out / "manifest.json", json.dumps(content, indent=1))
@@ -31,7 +32,7 @@ def read(out: Path) -> dict[str, Any]:
     if not path.is_file():
         return found
     try:
-        found |= json.loads(path.read_text(encoding="utf-8"))
+        found = found | json.loads(path.read_text(encoding="utf-8"))
         # Earlier versions kept a command as a list of words.
         commands = [c if isinstance(c, str) else shlex.join(c) for c in found["commands"]]
         texts = {
