@@ -29,6 +29,8 @@ def ends_at_interrupt() -> Iterator[None]:
     before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     try:
         yield
+    except KeyboardInterrupt:
+        _end()
     finally:
         signal.set_wakeup_fd(before)
         os.close(write)
@@ -43,7 +45,7 @@ def _watch(read):
 
 
 def _end():
-    """Without the clean-up that waits for threads of compilers."""
+    """Without the clean-up of the interpreter, which waits for compilers and running programs."""
     if disk := sys.modules.get("imbax.experiments.disk"):
         disk.abandon()
     shows_cursor = "\x1b[?25h" if sys.stdout.isatty() else ""  # a progress display hides it

@@ -76,7 +76,9 @@ def test_ctrl_c_at_any_time(tmp_path):
         with ended(begun(COMMAND, arguments, stdout=subprocess.DEVNULL)) as process:
             time.sleep(seconds)
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) in (130, 0)
+            status = process.wait(30)
+        # Before the command itself begins, Python ends the process, which a shell calls 130, too.
+        assert status in ((130, 0) if out.exists() else (130, -signal.SIGINT))
         if out.exists():
             readable(out)
 
