@@ -9,6 +9,7 @@ from typing import Any
 
 __all__ = [
     "InputError",
+    "StorageError",
     "argument",
     "at_least",
     "did_you_mean",
@@ -60,6 +61,13 @@ def argument(name: str, value: Any = None) -> str:
     return " ".join(
         f"{flag}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}" for value in values
     )
+
+
+class StorageError(InputError, OSError):
+    """A folder cannot be written: full, read-only, or gone. What was stored there before is whole.
+
+    Unlike other errors it stops all cells of a run, since none could be kept.
+    """
 
 
 def one_of(config: Any, **allowed: Iterable[Any]) -> None:

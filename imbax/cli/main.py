@@ -1,12 +1,16 @@
 """The command line. Heavy imports happen inside commands, so that help comes at once."""
 
+import contextlib
 import re
 import shlex
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 
+from imbax.cli import plugins
 from imbax.cli.arguments import parser
+from imbax.cli.interrupt import INTERRUPTED, ends_at_interrupt
 from imbax.errors import InputError, on_command_line
 
 __all__ = ["main"]
@@ -14,16 +18,18 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit status: 0, or 2 for a mistake in what was given."""
-    options = parser().parse_args(arguments)
-    options.given = sys.argv[1:] if arguments is None else arguments
     try:
-        with on_command_line():
+        options = parser().parse_args(arguments)
+        options.given = sys.argv[1:] if arguments is None else arguments
+        is_alone = arguments is None and threading.current_thread() is threading.main_thread()
+        ending = ends_at_interrupt() if is_alone else contextlib.nullcontext()
+        with on_command_line(), ending:
             return _COMMANDS[options.command](options)
     except InputError as error:
         print(f"imbax: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("imbax: interrupted; finished cells are kept, run again to go on", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         return 130
 
 
@@ -52,7 +58,7 @@ def _run(options):
     _refuse(suite, options, experiment.REFUSED, experiment.TAKES)
     if options.profile is not None:
         _check_writable(options.profile, "--profile")
-    _check_plugins(options.plugin)
+    plugins.check(options.plugin)
     experiment.check(suite, options)
     out = options.out or Path("results") / experiment.folder(suite, options)
     _check_writable(out)
@@ -61,18 +67,23 @@ def _run(options):
         raise InputError(f"{out} holds results of {kind}; name another folder with --out")
 
     from imbax.cli import session
+    from imbax.experiments import disk
 
     options.command_line = shlex.join(["imbax", *options.given])
     with session.start(options, out) as share:
-        _load_plugins(options.plugin)
-        about = {"share": share, "command": options.command_line}
+        loaded = plugins.load(options.plugin)
+        options.methods = loaded.known(options.methods)
+        about = {"share": share, "command": options.command_line, "plugins": loaded.methods}
         with session.profiled(options.profile):
             outcome = experiment.run(suite, options, out, session.engine(options), **about)
+        outcome.failed |= loaded.failed
         for place, error in outcome.failed.items():
             print(f"imbax: error: {place}: {error}", file=sys.stderr)
+        disk.check_there(out)
         has_runs = experiment.MARKER is None or any((out / "runs").glob("*/*/*.parquet"))
         if share.process == 0 and has_runs:
-            print(f"report: {report.write(out, outcome, options)}")
+            with disk.writing(out):
+                print(f"report: {report.write(out, outcome, options)}")
         return 2 if outcome.failed else 0
 
 
@@ -88,12 +99,15 @@ def _kind_of(folders, absent="tabular"):
 
     Raises ``InputError`` where they are of several kinds.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    first = [next(Path(folder).glob("runs/*/*/*.parquet"), None) for folder in folders]
-    kinds = {
-        "images" if "looks" in pq.read_schema(path).names else "tabular" for path in first if path
-    }
+    def kind(folder):
+        for path in Path(folder).glob("runs/*/*/*.parquet"):
+            with contextlib.suppress(OSError, ValueError, pa.ArrowException):  # a damaged file
+                return "images" if "looks" in pq.read_schema(path).names else "tabular"
+
+    kinds = {kind(folder) for folder in folders} - {None}
     if len(kinds) > 1:
         raise InputError("results of images and of tables in one report; name folders of one kind")
     return next(iter(kinds), absent)
@@ -111,40 +125,43 @@ def _check_writable(folder, option="--out"):
         ) from None
 
 
-def _check_plugins(files):
-    for file in files:
-        if not Path(file).is_file():
-            raise InputError(f"--plugin {file} is not a file; give a Python file that registers")
-
-
-def _load_plugins(files):
-    import runpy
-
-    for file in files:
-        sys.path.append(str(Path(file).resolve().parent))  # where it may have files beside it
-        runpy.run_path(file)
-
-
 def _report(options):
     for folder in options.folders:
         if not folder.is_dir():
             raise InputError(f"{folder} is not a folder; give one that `imbax run --out` wrote")
     out = options.out or options.folders[0]
     _check_writable(out)
-    if _kind_of(options.folders) == "images":
-        from imbax.reports.images.report import write_image_report
+    from imbax.experiments import disk
 
-        print(f"report: {write_image_report(options.folders, out)}")
-    else:
-        from imbax.reports.tabular.report import write_report
+    with disk.writing(out), _of_other_kinds(options.folders):
+        if _kind_of(options.folders) == "images":
+            from imbax.reports.images.report import write_image_report
 
-        optimistic = options.selection == "optimistic"
-        print(f"report: {write_report(options.folders, out, optimistic=optimistic)}")
+            print(f"report: {write_image_report(options.folders, out)}")
+        else:
+            from imbax.reports.tabular.report import write_report
+
+            optimistic = options.selection == "optimistic"
+            print(f"report: {write_report(options.folders, out, optimistic=optimistic)}")
     return 0
+
+
+@contextlib.contextmanager
+def _of_other_kinds(folders):
+    """Turns into InputError what files that only look like results make a report raise."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(
+            f"the results in {', '.join(map(str, folders))} cannot be reported "
+            f"({type(error).__name__}: {error}); a file there is damaged or of another program: "
+            "run their command again, or remove it"
+        ) from error
 
 
 def _compare(options):
     from imbax.data.score_files import read_scores
+    from imbax.experiments import disk
     from imbax.reports.compare import write_comparison
 
     notices: list[str] = []
@@ -156,15 +173,16 @@ def _compare(options):
         print(notice)
     out = options.out or Path("results") / "compare" / options.scores.stem
     _check_writable(out)
-    page = write_comparison(
-        scores,
-        out,
-        source=options.scores.name,
-        control=options.control,
-        rope=options.rope,
-        lower_is_better=options.lower_is_better,
-        notices=notices,
-    )
+    with disk.writing(out):
+        page = write_comparison(
+            scores,
+            out,
+            source=options.scores.name,
+            control=options.control,
+            rope=options.rope,
+            lower_is_better=options.lower_is_better,
+            notices=notices,
+        )
     if dropped := len(scores) - len(scores.dropna()):
         print(f"{dropped} of {len(scores)} data sets left out: not every method has a score there")
     print(f"comparison: {page}")
@@ -176,18 +194,21 @@ def _list(options):
 
     from imbax.cli import listings
 
+    failed = {}
     if options.what == "methods":
         import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 
-        _check_plugins(options.plugin)
-        _load_plugins(options.plugin)
+        plugins.check(options.plugin)
+        failed = plugins.load(options.plugin).failed
     table = {
         "suites": listings.suites,
         "datasets": lambda: listings.datasets(options.data_home),
         "methods": listings.methods,
     }[options.what]()
     Console(width=None if sys.stdout.isatty() else 160).print(table)
-    return 0
+    for file, error in failed.items():
+        print(f"imbax: error: {file}: {error}", file=sys.stderr)
+    return 2 if failed else 0
 
 
 def _bench(options):

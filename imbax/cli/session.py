@@ -13,6 +13,7 @@ from platformdirs import user_cache_path
 from imbax.engine.devices import use_cpu_cores
 from imbax.engine.vectorize import Engine
 from imbax.errors import InputError
+from imbax.experiments.lock import Lock
 from imbax.experiments.processes import Share, join
 
 __all__ = ["engine", "join_processes", "keep_compiled_programs", "profiled", "start"]
@@ -24,6 +25,8 @@ _CORES_MEMORY = 4.0
 def start(options: Namespace, out: Path) -> Share:
     """Start jax as the command line asks, before it is first used; which process this is.
 
+    It holds the lock of the folder of results, and waits where another command does.
+
     What can go wrong afterwards belongs inside `with`; see `Share`.
     """
     use_cpu_cores()  # runs divide over devices; an accelerator goes first anyway
@@ -31,7 +34,7 @@ def start(options: Namespace, out: Path) -> Share:
     gc.set_threshold(20_000, 50, 50)
     keep_compiled_programs()
     if not options.distributed:
-        return Share()
+        return Share(lock=Lock(out))
     join_processes(options.coordinator, options.processes, options.process)
     return join(out / "processes")
 

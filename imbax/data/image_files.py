@@ -86,15 +86,27 @@ def _cifar_batch(folder, name):
         rows = np.frombuffer(binary.read_bytes(), np.uint8).reshape(-1, 1 + 3072)
         return rows[:, 1:], rows[:, 0]
     with (folder / name).open("rb") as file:
-        batch = _ArraysOnly(file, encoding="bytes").load()
-    return np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
+        try:
+            batch = _ArraysOnly(file, encoding="bytes").load()
+            return np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
+        except (pickle.UnpicklingError, OSError):
+            raise
+        except Exception as error:  # a damaged pickle raises anything
+            raise ValueError(f"{name} is no batch of images: {error}") from error
+
+
+_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
+_OF_ARRAYS = {
+    *((module, "_reconstruct") for module in _MULTIARRAY),
+    *(("numpy", name) for name in ("ndarray", "dtype")),
+    ("_codecs", "encode"),
+}
 
 
 class _ArraysOnly(pickle.Unpickler):
     """Refuses whatever is not needed for dictionaries of arrays: a pickle can run any code."""
 
     def find_class(self, module, name):
-        array = module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype")
-        if array or (module, name) == ("_codecs", "encode"):
+        if (module, name) in _OF_ARRAYS:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")

@@ -86,7 +86,15 @@ class GeneratorSampler(OverSampler):
 
     @classmethod
     def load(cls, path):
-        """The sampler that `save` wrote; it makes rows as before."""
+        """The sampler that `save` wrote; it makes rows as before.
+
+        Raises InputError where there is no such file, or it is damaged or another's.
+        """
+        with saving.reading(path, cls.__name__):
+            return cls._loaded(path)
+
+    @classmethod
+    def _loaded(cls, path):
         about, arrays = saving.read(path, cls.__name__)
         listed = about["params"].items()  # JSON has no tuples
         made = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in listed})
@@ -106,6 +114,9 @@ class GeneratorSampler(OverSampler):
         given, key, view = made._given(), jax.random.key(0), made._view()
         empty = jax.eval_shape(lambda: _finish(*given, _init(*given, key, view), view))
         leaves = [arrays[name] for name in sorted(arrays)]
+        of = lambda leaf: (leaf.shape, leaf.dtype)
+        if list(map(of, leaves)) != list(map(of, jax.tree.leaves(empty))):
+            raise ValueError("its arrays are of other networks")
         made._fitted = jax.tree.unflatten(jax.tree.structure(empty), leaves)
         return made
 

@@ -1,7 +1,9 @@
 """A fitted estimator as one file of safetensors: arrays, and JSON. Reading it runs no code."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from imbax.errors import InputError
 
-__all__ = ["read", "write"]
+__all__ = ["checksum", "read", "reading", "write"]
 
 
 def write(path: Path | str, kind: str, about: Any, arrays: Mapping[str, np.ndarray]) -> None:
@@ -27,7 +29,8 @@ def write(path: Path | str, kind: str, about: Any, arrays: Mapping[str, np.ndarr
     except TypeError as error:
         raise InputError(f"only plain parameters and labels can be saved: {error}") from None
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    save_file(contiguous, path, {f"imbax.{kind}": text})
+    of_bytes = {"imbax.checksum": str(checksum(contiguous))}
+    save_file(contiguous, path, {f"imbax.{kind}": text} | of_bytes)
 
 
 def read(path: Path | str, kind: str) -> tuple[Any, dict[str, np.ndarray]]:
@@ -41,7 +44,36 @@ def read(path: Path | str, kind: str) -> tuple[Any, dict[str, np.ndarray]]:
     from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
-        text = (file.metadata() or {}).get(f"imbax.{kind}")
+        said = file.metadata() or {}
+        text = said.get(f"imbax.{kind}")
         if text is None:
             raise InputError(f"{path} was not written by {kind}.save")
-        return json.loads(text), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    # Files of earlier versions have no checksum.
+    if said.get("imbax.checksum", str(checksum(arrays))) != str(checksum(arrays)):
+        raise ValueError("its bytes have changed")
+    return json.loads(text), arrays
+
+
+@contextlib.contextmanager
+def reading(path: Path | str, kind: str) -> Iterator[None]:
+    """Turns all that a missing or damaged file makes its reader raise into InputError."""
+    if not Path(path).is_file():
+        raise InputError(f"there is no file {str(path)!r}; give one that {kind}.save wrote")
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # its bytes may be anything
+        said = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise InputError(
+            f"{str(path)!r} is damaged ({said}); give a file that {kind}.save wrote"
+        ) from None
+
+
+def checksum(arrays: Mapping[str, np.ndarray]) -> int:
+    """CRC-32 of all arrays with their names, in order of names."""
+    total = 0
+    for name in sorted(arrays):
+        total = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), total))
+    return total

@@ -4,7 +4,6 @@ A stored cell is not computed again, and more seeds add to what is there. Where 
 metrics has changed, they are computed again from stored labels and scores.
 """
 
-import pickle
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ import pyarrow as pa
 
 from imbax.catalogue import Method
 from imbax.engine.vectorize import Engine
-from imbax.experiments import store
+from imbax.experiments import disk, states, store
 from imbax.experiments.provenance import environment
 
 __all__ = ["Cell", "Lab", "run_key"]
@@ -69,6 +68,11 @@ class Lab(ABC):
     _rows: dict[Any, list[dict]] = field(default_factory=dict)
     _states: dict[Any, Any] = field(default_factory=dict)
 
+    def __post_init__(self):
+        if self.out is not None:
+            with disk.writing(self.out):
+                self.out.mkdir(parents=True, exist_ok=True)
+
     def cell(self, dataset: Any, method: Method) -> Cell:
         """A method on a data set, under this lab's protocol."""
         key = self._training_key(dataset, method)
@@ -77,6 +81,7 @@ class Lab(ABC):
     def run(self, cell: Cell, seeds: Sequence[int]) -> None:
         """Compute the seeds of a cell that are missing, together, and keep each at once."""
         if missing := self.missing(cell, seeds):
+            self._warn_of_damage(cell, missing)
             self._compute(cell, missing)
         if self.out is None:
             return
@@ -105,6 +110,16 @@ class Lab(ABC):
         """Whether missing seeds of a cell are stored as results of other code or settings."""
         missing = self.missing(cell, seeds)
         return self.out is not None and store.others(self.out, *cell.place, missing)
+
+    def _warn_of_damage(self, cell, seeds):
+        """Name the files that are there, but are computed again since they cannot be read."""
+        for seed in seeds if self.out is not None else ():
+            path = store.file_path(self.out, *cell.place, seed)
+            if path.is_file() and (error := store.damage(path, self.schema)):
+                warnings.warn(
+                    f"damaged result file ({type(error).__name__}), computed again: {path}",
+                    stacklevel=3,
+                )
 
     @abstractmethod
     def unit(self, method: Method) -> str:
@@ -151,6 +166,7 @@ class Lab(ABC):
         if self.out is None:
             self._rows[cell.key, seed] = rows
             return
+        disk.check_there(self.out)
         settings = {
             "strategy": self.engine.strategy,
             "memory_gib": self.engine.memory and self.engine.memory / 2**30,
@@ -174,20 +190,17 @@ class Lab(ABC):
         if self.out is None:
             self._states[file, seed] = state
             return
-        with store.atomic(self._state_file(file, seed)) as opened:
-            pickle.dump(state, opened)
+        disk.check_there(self.out)
+        states.write(self._state_file(file, seed), state)
 
-    def _state(self, file: Path, seed: int) -> Any:
-        """What `_keep_state` kept, or None."""
+    def _state(self, file: Path, seed: int, like: Any) -> Any:
+        """What `_keep_state` kept, if it has the shapes and dtypes of `like`; or None."""
         if self.out is None:
             return self._states.get((file, seed))
-        try:
-            return pickle.loads(self._state_file(file, seed).read_bytes())
-        except Exception:
-            return None  # absent, damaged in any way, or of another version: computed again
+        return states.read(self._state_file(file, seed), like)
 
     def _state_file(self, file: Path, seed: int) -> Path:
-        return self.out / "states" / file.with_name(f"{file.name}-seed{seed}.pickle")
+        return self.out / "states" / file.with_name(f"{file.name}-seed{seed}.safetensors")
 
 
 def run_key(seed: int, fold: int) -> jax.Array:

@@ -1,10 +1,10 @@
 """Runs every cell of a suite; what is stored is kept, and an error in one spares the others."""
 
+import contextlib
 import itertools
-import json
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from rich.progress import (
 
 from imbax.catalogue import Method, get
 from imbax.data.tabular import DataUnavailable
-from imbax.errors import InputError, shortened
+from imbax.errors import InputError, StorageError, shortened
+from imbax.experiments import disk, manifest
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.processes import Share
 
@@ -62,6 +63,7 @@ def run_cells(
     required: bool,
     share: Share | None = None,
     command: str = "",
+    plugins: Mapping[str, str] | None = None,
     console: Console | None = None,
 ) -> Outcome:
     """Compute every missing cell of a suite; an error in one does not stop the others.
@@ -82,6 +84,8 @@ def run_cells(
         Which process this is, of several that run the same suite into the same folder.
     command
         The command line, to be kept beside the results.
+    plugins
+        The file of each method that is the user's own.
     console
         Where to show progress.
 
@@ -90,14 +94,22 @@ def run_cells(
     Outcome
         What was skipped and what failed, here or, in process 0, anywhere; that process also keeps
         it in `manifest.json` of the output folder.
+
+    Raises
+    ------
+    StorageError
+        Results can no longer be kept.
     """
-    console = console or Console()
+    console, plugins = console or Console(), plugins or {}
     outcome = Outcome()
     # One after the other, those of one shape share compiled programs, of which few are kept.
     loaded = sorted(_load(datasets, required, outcome, console), key=lab.shape)
     share = share or Share()
     units: dict[str, list[Cell]] = {}
-    cells = [lab.cell(*pair) for pair in itertools.product(loaded, methods)]
+    cells = []
+    for dataset, method in itertools.product(loaded, methods):
+        with _sparing_others(lab, f"{dataset.name}/{method.name}", plugins, outcome):
+            cells.append(lab.cell(dataset, method))
     if share.process == 0:
         _tell_notices(loaded, console)
     _announce(lab, cells, seeds, console)
@@ -117,7 +129,10 @@ def run_cells(
             progress.update(bar, description=cell.name)
             lab.on_progress = lambda part: progress.update(bar, completed=done + part * work)
             if not {cell.dataset.name, cell.name} & outcome.failed.keys():
-                _run_cell(lab, cell, seeds, console, outcome)
+                with _sparing_others(lab, cell.name, plugins, outcome):
+                    started = time.perf_counter()
+                    lab.run(cell, seeds)
+                    console.print(f"{cell.name} {time.perf_counter() - started:.1f} s", style="dim")
             progress.update(bar, completed=done + work)
 
         for unit in share.turns(list(units)):
@@ -129,7 +144,7 @@ def run_cells(
                 if lab.missing(cell, seeds):  # another process could not
                     compute(cell)
     if share.process == 0:
-        _write_manifest(lab.out, outcome, command)
+        manifest.write(lab.out, command, outcome.skipped, outcome.failed)
     return outcome
 
 
@@ -173,30 +188,37 @@ def _announce(lab, cells, seeds, console):
             )
 
 
-def _run_cell(lab, cell, seeds, console, outcome):
-    started = time.perf_counter()
+@contextlib.contextmanager
+def _sparing_others(lab, name, plugins, outcome):
+    """Notes an error in a cell, by its name: perhaps the user's own, it must not cost the others.
+
+    Only a folder that cannot be written ends it all.
+    """
+    dataset, _, method = name.rpartition("/")
     try:
-        lab.run(cell, seeds)
-        console.print(f"{cell.name} {time.perf_counter() - started:.1f} s", style="dim")
-    except InputError as error:
-        outcome.failed[cell.dataset.name] = str(error)  # too few rows or groups: for every method
-    except MemoryError as error:
-        outcome.failed[cell.name] = str(error)
-    except Exception as error:
-        # A fault in one method, perhaps the user's own, must not cost the others' results.
-        outcome.failed[cell.name] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        with (lab.out / "errors.log").open("a") as log:
-            log.write(f"{cell.name}\n{traceback.format_exc()}\n")
+        yield
+    except StorageError:
+        raise
+    except (Exception, SystemExit) as error:
+        if isinstance(error, InputError) and method not in plugins:
+            outcome.failed[dataset] = str(error)  # too few rows or groups: for every method
+            return
+        kind = "" if isinstance(error, MemoryError) else f"{type(error).__name__}: "
+        said = " ".join(f"{kind}{error}".split())[:300]
+        outcome.failed[name] = said + _whose(error, plugins.get(method))
+        with disk.writing(lab.out), (lab.out / "errors.log").open("a") as log:
+            log.write(f"{name}\n{traceback.format_exc()}\n")
+
+
+def _whose(error, plugin):
+    """The user's file that a method is from, and the last line of it that ran."""
+    if plugin is None:
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == Path(plugin)]
+    return f" (--plugin {plugin}{f', line {lines[-1]}' if lines else ''})"
 
 
 def _progress(console):
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
-
-
-def _write_manifest(out: Path, outcome: Outcome, command: str) -> None:
-    path = out / "manifest.json"
-    before = json.loads(path.read_text())["commands"] if path.exists() else []
-    commands = list(dict.fromkeys([*before, command] if command else before))
-    content = {"commands": commands, "skipped": outcome.skipped, "failed": outcome.failed}
-    path.write_text(json.dumps(content, indent=1))

@@ -5,13 +5,9 @@ decides the result, so a file with the wanted name need not be computed again. W
 number per run (configuration, facts, timing, environment) travels as JSON in the file itself.
 """
 
-import contextlib
 import hashlib
-import io
 import json
-import os
 import re
-import secrets
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,8 +19,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from imbax.experiments.disk import atomic
+
 __all__ = [
-    "atomic",
+    "damage",
     "file_path",
     "has",
     "is_large",
@@ -38,8 +36,9 @@ __all__ = [
     "write",
 ]
 
-# KeyError and ValueError: a readable parquet file that is not one of ours.
-_DAMAGED = (pa.ArrowException, OSError, KeyError, ValueError)
+# All but the first two: a readable parquet file that is not one of ours.
+_DAMAGED = (pa.ArrowException, OSError, KeyError, ValueError, TypeError, RecursionError)
+_PARTS = {"dataset_facts": dict, "method_facts": dict, "config": dict, "timing": dict}
 
 
 class _Stored(NamedTuple):
@@ -103,14 +102,17 @@ def write(
 def has(out: Path, dataset: str, method: str, key: str, seed: int, schema: pa.Schema) -> bool:
     """Whether the runs of this cell and seed are stored and whole."""
     path = file_path(out, dataset, method, key, seed)
-    if not path.is_file():
-        return False
+    return path.is_file() and damage(path, schema) is None
+
+
+def damage(path: Path, schema: pa.Schema) -> Exception | None:
+    """What is wrong with a file, or None."""
     try:
         _open(path)
         _load(path, schema)
-    except _DAMAGED:
-        return False
-    return True
+    except _DAMAGED as error:
+        return error
+    return None
 
 
 def renew(
@@ -186,18 +188,19 @@ def _find(folders: Iterable[Path], dataset: str | None = None) -> list[_Stored]:
     cells: dict[tuple[str, str], list[_Stored]] = {}
     pattern = f"runs/{safe_name(dataset) if dataset is not None else '*'}/*/*.parquet"
     paths = {found.resolve() for folder in folders for found in Path(folder).glob(pattern)}
-    for stored in _readable(sorted(paths)):
+    for stored in _readable(sorted(paths), warns=True):
         cell = (stored.provenance["dataset"], stored.provenance["method"])
         cells.setdefault(cell, []).append(stored)
     return [stored for cell in sorted(cells) for stored in _of_one_key(cells[cell])]
 
 
-def _readable(paths: Iterable[Path]) -> Iterator[_Stored]:
+def _readable(paths: Iterable[Path], *, warns: bool = False) -> Iterator[_Stored]:
     for path in paths:
         try:
             yield _open(path)
         except _DAMAGED as error:
-            _warn_damaged(path, error)
+            if warns:
+                _warn_damaged(path, error)
 
 
 def _of_one_key(files: Sequence[_Stored]) -> list[_Stored]:
@@ -218,10 +221,13 @@ def _of_one_key(files: Sequence[_Stored]) -> list[_Stored]:
 def _open(path: Path) -> _Stored:
     metadata = pq.read_schema(path).metadata or {}
     provenance = json.loads(metadata[b"imbax"])
-    for name in ("dataset", "method", "key"):
-        provenance[name]
+    if not isinstance(provenance, dict):
+        raise ValueError("what is said of it is no dictionary")
+    for name, kind in (dict.fromkeys(("dataset", "method", "key"), str) | _PARTS).items():
+        if not isinstance(provenance[name] if kind is str else provenance.get(name, {}), kind):
+            raise ValueError(f"{name} is no {kind.__name__}")
     file = json.loads(metadata[b"imbax_file"])
-    return _Stored(path, provenance, file["seed"], file["written"])
+    return _Stored(path, provenance, int(file["seed"]), float(file["written"]))
 
 
 def _load(path: Path, schema: pa.Schema) -> pa.Table:
@@ -252,28 +258,6 @@ def _warn_damaged(path: Path, error: Exception) -> None:
         f"left out a damaged result file ({type(error).__name__}): {path}; run again to replace it",
         stacklevel=4,
     )
-
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[io.BufferedWriter]:
-    """A file that takes its name only once its bytes are on the disk; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _plain(value: Any) -> Any:

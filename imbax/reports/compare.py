@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from imbax.errors import InputError, did_you_mean
+from imbax.experiments import disk
 from imbax.reports import comparisons, diagrams
 from imbax.reports.comparisons import count
 from imbax.reports.tabular.tables import markdown
@@ -71,7 +72,7 @@ def write_comparison(
     ]
     path = Path(out, "comparison.md")
     text = "\n\n".join(section for section in sections if section) + "\n"
-    path.write_text(text, encoding="utf-8", newline="\n")
+    disk.write_text(path, text)
     return path
 
 
@@ -154,4 +155,4 @@ def _write_tables(
     if profiles.drawable(scores):
         written["profiles"] = profiles.profile(scores).reset_index()
     for name, content in written.items():
-        content.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        disk.write_table(folder / f"{name}.csv", content, index=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imbax.experiments import disk
 from imbax.reports.tabular.tables import in_order
 
 if TYPE_CHECKING:
@@ -99,9 +100,10 @@ def rgb(colour: str) -> tuple[float, float, float]:
 
 def save(figure: "Figure", path: Path) -> Path:
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Without the version of matplotlib the same runs give the same bytes.
-    figure.savefig(path, dpi=150, metadata={"Software": None})
+    kind = path.suffix.removeprefix(".")
+    with disk.atomic(path, durable=False) as file:
+        # Without the version of matplotlib the same runs give the same bytes.
+        figure.savefig(file, format=kind, dpi=150, metadata={"Software": None})
     return path
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.datasets import make_moons
 from sklearn.neighbors import NearestNeighbors
 
-from imbax.experiments import store
+from imbax.experiments import disk
 from imbax.experiments.run import Outcome
 from imbax.experiments.suites import Suite
 from imbax.methods import amdo, gamo, mc_ccr, mc_rbo, smote
@@ -160,7 +160,7 @@ def write_toy2d(out: Path, command: str = "") -> Path:
     ]
     path = Path(out, "report.md")
     text = "\n\n".join(section for section in sections if section) + "\n"
-    with store.atomic(path) as file:
+    with disk.atomic(path) as file:
         file.write(text.encode())
     return path
 

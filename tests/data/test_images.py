@@ -1,6 +1,7 @@
 """Sets of images from small made files of the usual layouts, and from the real ones at hand."""
 
 import gzip
+import os
 import pickle
 
 import numpy as np
@@ -74,12 +75,37 @@ def test_cifar10_batches(tmp_path, kind):
     assert not found.notices
 
 
-def test_a_batch_file_that_would_run_code_is_refused(tmp_path):
+class Evil:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_batch_file_that_would_run_code_is_refused(tmp_path, protocol):
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
-    (folder / "data_batch_1").write_bytes(pickle.dumps(print))
-    with pytest.raises(DataUnavailable, match=r"cifar10: .*it asks for .*print"):
+    for evil in (print, Evil(tmp_path / "was run"), {b"data": Evil(tmp_path / "was run")}):
+        (folder / "data_batch_1").write_bytes(pickle.dumps(evil, protocol))
+        with pytest.raises(DataUnavailable, match=r"cifar10: .*it asks for .*(print|mkdir)"):
+            images("cifar10", tmp_path)
+    assert not (tmp_path / "was run").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80", b"garbage", b".", b"0", pickle.dumps([1]), pickle.dumps({b"data": 1})]
+)
+def test_a_damaged_batch_file_gets_one_line(tmp_path, content):
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "data_batch_1").write_bytes(content)
+    with pytest.raises(DataUnavailable, match="cannot be read") as caught:
         images("cifar10", tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_npz_files_say_that_they_may_be_a_part(tmp_path):

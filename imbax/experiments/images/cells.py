@@ -26,6 +26,7 @@ __all__ = [
     "GeneratorResult",
     "ImageResult",
     "Seconds",
+    "generator_shapes",
     "train_generator",
     "train_images",
 ]
@@ -160,6 +161,21 @@ def train_images(
     losses = np.stack(losses, 1)
     diverged = ~np.isfinite(losses).all(1)
     return ImageResult(predicted, diverged, losses, looks, clock.seconds())
+
+
+def generator_shapes(plan: ImagePlan, method: OnImages) -> tuple[Any, dict[str, Any]]:
+    """Shapes and dtypes `[R, ...]` of a generator's state, and of `fitted`, `loss` and `looks` of
+    `GeneratorResult`; nothing is compiled."""
+    model = method.generator(plan.facts)
+
+    def of_run(shared, run):
+        train = _view(shared, run.train)
+        state = model.init(run.key, train)
+        fitted = model.finish(state, train)
+        looks = _looks_of(model, plan.facts, fitted, train)
+        return state, {"fitted": fitted, "loss": jnp.zeros(model.epochs), "looks": looks}
+
+    return jax.eval_shape(jax.vmap(of_run, (None, 0)), plan.shared, plan.runs)
 
 
 class _Clock:

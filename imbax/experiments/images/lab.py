@@ -4,9 +4,7 @@ A trained generator is kept by itself, so that what comes after it can be repeat
 in training is kept now and then, and an interrupted one goes on from there.
 """
 
-import contextlib
 import dataclasses
-import pickle
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +16,12 @@ import numpy as np
 
 from imbax.catalogue import Method, get
 from imbax.data.images import Images
-from imbax.experiments import store
+from imbax.experiments import disk, states, store
 from imbax.experiments.images.cells import (
     Begun,
     GeneratorResult,
     Seconds,
+    generator_shapes,
     train_generator,
     train_images,
 )
@@ -106,29 +105,33 @@ class ImageLab(Lab):
         if method.images.generator is None:
             return None
         seeds = list(dict.fromkeys(plan.seed.tolist()))
-        key = self._generator_key(plan.images, method)
+        key, trained = self._generator_key(plan.images, method), _trained(method).images
         file = Path(store.safe_name(plan.images.name), "generators", key)
-        lost = [seed for seed in seeds if self._state(file, seed) is None]
-        if lost:
+        state, fitted = generator_shapes(plan, trained)
+
+        def stored(seed):
+            return self._state(file, seed, states.part(fitted, np.count_nonzero(plan.seed == seed)))
+
+        found, seconds = {seed: stored(seed) for seed in seeds}, Seconds()
+        if lost := [seed for seed in seeds if found[seed] is None]:
             part = plan if lost == seeds else image_plan(plan.images, lost, self.protocol)
-            unfinished = self.out / "states" / file.with_name(f"{key}-unfinished.pickle")
+            path = self.out / "states" / file.with_name(f"{key}-unfinished.safetensors")
+            kept = _Unfinished(self.out, path, lost, fitted["loss"].shape[1])
             result = train_generator(
                 part,
-                _trained(method).images,
-                begun=_begun(unfinished, lost),
+                trained,
+                begun=kept.read(states.part(state, len(part.seed)), len(part.seed)),
                 engine=self.engine,
-                on_begun=_now_and_then(unfinished, lost),
+                on_begun=kept.now_and_then,
                 on_share=on_share,
             )
+            seconds = result.seconds  # time counts where it was spent
             for seed in lost:
                 at = np.flatnonzero(part.seed == seed)
-                leaves = jax.tree.map(lambda leaf, at=at: leaf[at], _leaves(result))
-                self._keep_state(file, seed, result._replace(**leaves))
-            unfinished.unlink(missing_ok=True)
-        stored = [self._state(file, seed) for seed in seeds]
-        joined = jax.tree.map(lambda *parts: np.concatenate(parts), *map(_leaves, stored))
-        # Time counts where it was spent.
-        return stored[0]._replace(**joined, seconds=result.seconds if lost else Seconds())
+                found[seed] = jax.tree.map(lambda leaf, at=at: leaf[at], _leaves(result))
+                self._keep_state(file, seed, found[seed])
+            kept.path.unlink(missing_ok=True)
+        return GeneratorResult(**states.join([found[seed] for seed in seeds]), seconds=seconds)
 
     def _about(self, plan, method, seed, result, trained) -> dict[str, Any]:
         runs = np.flatnonzero(plan.seed == seed)
@@ -163,26 +166,33 @@ def _trained(method: Method) -> Method:
     return get(method.images.trained_as or method.name)
 
 
-def _now_and_then(path, seeds):
-    """Keeps what it is called with, if the last time was long enough ago."""
-    last = time.monotonic()
+class _Unfinished:
+    """The file of a generator's training under way, of some seeds together."""
 
-    def keep(begun):
-        nonlocal last
-        if time.monotonic() - last >= _KEEP_EVERY:
-            with store.atomic(path) as file:
-                pickle.dump((seeds, jax.device_get(begun)), file)
-            last = time.monotonic()
+    def __init__(self, out: Path, path: Path, seeds: Sequence[int], epochs: int):
+        self.out, self.path, self.seeds, self.epochs = out, path, list(seeds), epochs
+        self._last = time.monotonic()
 
-    return keep
+    def now_and_then(self, begun: Begun) -> None:
+        """Keep how far a training is, if the last time was long enough ago."""
+        if time.monotonic() - self._last < _KEEP_EVERY:
+            return
+        disk.check_there(self.out)
+        losses = np.full((self.epochs, len(begun.losses[0])), np.nan, np.float32)
+        losses[: len(begun.losses)] = begun.losses
+        content = (begun.state, losses, np.array(len(begun.losses)), np.array(begun.seconds))
+        states.write(self.path, content, self.seeds)
+        self._last = time.monotonic()
 
-
-def _begun(path, seeds) -> Begun | None:
-    """The unfinished training of these seeds together, if it is there and whole."""
-    with contextlib.suppress(Exception):
-        whose, begun = pickle.loads(path.read_bytes())
-        return begun if whose == seeds else None
-    return None
+    def read(self, state: Any, runs: int) -> Begun | None:
+        """How far it is, if the file is there and has a state of these shapes `[R, ...]`."""
+        shape = jax.ShapeDtypeStruct
+        losses = shape((self.epochs, runs), np.float32)
+        like = (state, losses, shape((), np.int64), shape((2,), np.float64))
+        if (found := states.read(self.path, like, self.seeds)) is None:
+            return None
+        state, losses, done, seconds = found
+        return Begun(state, tuple(losses[:done]), Seconds(*map(float, seconds)))
 
 
 def _leaves(result):

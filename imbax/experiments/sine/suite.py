@@ -8,7 +8,7 @@ and more seeds add to it: a seed's key is `fold_in(key(0), seed)`, whatever its 
 import functools
 import json
 import time
-import zipfile
+import warnings
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from imbax.data.checks import DAMAGED
 from imbax.engine.vectorize import Engine, Vectorized
 from imbax.errors import InputError
-from imbax.experiments import store
+from imbax.experiments import disk
 from imbax.experiments.provenance import environment, key_of
 from imbax.experiments.run import Outcome
 from imbax.experiments.sine import problem
@@ -111,6 +112,8 @@ def run_settings(
     InputError
         See `problem.run`.
     """
+    with disk.writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     results = {}
     for config in settings(base):
         stored = _load(path := _path(out, config))
@@ -120,6 +123,7 @@ def run_settings(
             new = _compute(config, range(done, seeds), engine or Engine())
             both = [new] if stored is None else [stored, new]
             stored = jax.tree.map(lambda *parts: np.concatenate(parts), *both)
+            disk.check_there(out)
             _keep(path, config, stored)
             say(f"sine: {setting_name(config, base)} {time.perf_counter() - started:.1f} s")
         results[config] = jax.tree.map(lambda leaf: leaf[:seeds], stored)
@@ -144,13 +148,22 @@ def _path(out, config):
 
 def _keep(path, config, result):
     about = json.dumps({"config": config._asdict(), "environment": environment()})
-    with store.atomic(path) as file:
+    with disk.atomic(path) as file:
         np.savez_compressed(file, about=np.array(about), **result._asdict())
 
 
 def _load(path) -> Result | None:
+    """What is stored, or None where nothing is, or something else."""
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Result(*(arrays[name] for name in Result._fields))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # absent or damaged: computed again
+            found = Result(*(arrays[name] for name in Result._fields))
+        if len(set(map(len, found))) > 1 or any(leaf.dtype.kind != "f" for leaf in found):
+            raise ValueError("other arrays")
+        return found
+    except (*DAMAGED, TypeError) as error:
+        warnings.warn(
+            f"damaged result file ({type(error).__name__}), computed again: {path}", stacklevel=3
+        )
+        return None

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imbax.catalogue import Facts, Method
+from imbax.catalogue import Facts, Method, get
 from imbax.engine.compiled import piece_of, programs_of
 from imbax.engine.vectorize import Engine, Vectorized
 from imbax.experiments.tabular.plan import Plan
 from imbax.methods.refit import Hparams as Refit
-from imbax.training import RESAMPLE, Curves, Program, Progress
+from imbax.training import RESAMPLE, Curves, Program, Progress, begin
 
-__all__ = ["CellResult", "host_cell", "train_cell"]
+__all__ = ["CellResult", "host_cell", "progress_shapes", "train_cell"]
 
 
 class CellResult(NamedTuple):
@@ -158,6 +158,28 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
         compile_seconds=0.0,
         run_seconds=time.perf_counter() - started,
     )
+
+
+def progress_shapes(plan: Plan, method: Method) -> Progress:
+    """Shapes and dtypes of `CellResult.progress`, leaves `[R, ...]`; nothing is compiled."""
+    tables, start = method.tables, None
+    if tables.starts_from:
+        start = progress_shapes(plan, get(tables.starts_from))
+        if tables.resumes:
+            return start
+    program = tables.program(plan.facts)
+
+    def of_run(shared, run):
+        if tables.resample:
+            run = run.resampled(tables.resample(run.key, run.problem(shared), plan.facts))
+        return begin(program, run.key, run.problem(shared), run.hparams, run.params)
+
+    runs, _ = _with_settings(plan.runs, None, tables.settings[:1] or ((),))
+    if tables.refits:
+        runs = runs._replace(hparams=Refit(runs.hparams, start.best_epoch))
+    elif start is not None:
+        runs = runs._replace(params=start.best.params)
+    return jax.eval_shape(jax.vmap(of_run, (None, 0)), plan.shared, runs)
 
 
 def _compile(programs, sampler, stages, shared, runs):

@@ -11,11 +11,11 @@ import numpy as np
 
 from imbax.catalogue import Method, get, names
 from imbax.data.tabular import Dataset
-from imbax.experiments import store
+from imbax.experiments import states, store
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
-from imbax.experiments.tabular.cells import host_cell, train_cell
+from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
 from imbax.experiments.tabular.metrics import functions, score_run
 from imbax.experiments.tabular.plan import plan
 from imbax.experiments.tabular.records import records, rescored
@@ -96,10 +96,16 @@ class TabularLab(Lab):
         before = self.cell(dataset, get(method.tables.starts_from))
         file = self._state_place(before)
         seeds = list(dict.fromkeys(cut.seed.tolist()))
-        if lost := [seed for seed in seeds if self._state(file, seed) is None]:
+        like = progress_shapes(cut, before.method)
+
+        def stored(seed):
+            return self._state(file, seed, states.part(like, np.count_nonzero(cut.seed == seed)))
+
+        found = {seed: stored(seed) for seed in seeds}
+        if lost := [seed for seed in seeds if found[seed] is None]:
             self._compute(before, lost)
-        states = [self._state(file, seed) for seed in seeds]
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *states)
+            found |= {seed: stored(seed) for seed in lost}
+        return states.join([found[seed] for seed in seeds])
 
     def _state_place(self, cell: Cell) -> Path:
         return Path(store.safe_name(cell.dataset.name), store.safe_name(cell.method.name), cell.key)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from imbax.catalogue import names as names_of_methods
 from imbax.errors import InputError
-from imbax.experiments import store
+from imbax.experiments import disk, store
 from imbax.experiments.images.metrics import TESTS
 from imbax.experiments.images.schema import SCHEMA, unpack
 from imbax.experiments.run import Outcome
@@ -67,10 +67,10 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     small = [name for name in runs if runs[name].map(np.isscalar).all()]
     for name, table in (("runs", runs[small].drop(columns="looks")), ("summary", summary)):
-        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        disk.write_table(folder / f"{name}.csv", table, index=False)
     scores = mean_scores(runs)
-    scores.to_csv(folder / "scores.csv", lineterminator="\n")
-    timing_table(provenance).to_csv(folder / "timings.csv", index=False, lineterminator="\n")
+    disk.write_table(folder / "scores.csv", scores)
+    disk.write_table(folder / "timings.csv", timing_table(provenance), index=False)
     manifests = manifests_of([*folders, out])
     abouts = {name: [one for one in provenance if one["dataset"] == name] for name in scores.index}
     alike = {name: _alike(mine) for name, mine in abouts.items()}
@@ -96,7 +96,7 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     sections += [_methods(provenance), timings(provenance)]
     path = out / "report.md"
     text = "\n\n".join(section.strip() for section in sections if section) + "\n"
-    path.write_text(text, encoding="utf-8", newline="\n")
+    disk.write_text(path, text)
     return path
 
 

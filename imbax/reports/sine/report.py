@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from imbax.experiments import disk
 from imbax.experiments.provenance import environment
 from imbax.experiments.run import Outcome
 from imbax.experiments.sine.problem import METHODS, Config, Result, grid
@@ -118,7 +119,7 @@ def write_sine_report(
     folder = Path(out, "tables")
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in (("runs", runs), ("summary", summary)):
-        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        disk.write_table(folder / f"{name}.csv", table, index=False)
     zero = _zero(base)
     paper = summary[summary["setting"] == "paper"].set_index("method")
     sections = [
@@ -135,7 +136,7 @@ def write_sine_report(
         "[summary.csv](tables/summary.csv).",
     ]
     path = Path(out, "report.md")
-    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8", newline="\n")
+    disk.write_text(path, "\n\n".join(sections) + "\n")
     return path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from imbax.experiments import disk
 from imbax.reports.comparisons import count
 from imbax.reports.tabular.tables import in_order, markdown, score_table
 from imbax.statistics import ranks as statistics
@@ -54,7 +55,7 @@ def optimistic_page(runs: pd.DataFrame, out: Path) -> str:
     table = inflation(runs)
     if table.empty:
         return f"{heading}No method here has a validation score."
-    table.to_csv(Path(out, "tables", "selection.csv"), lineterminator="\n")
+    disk.write_table(Path(out, "tables", "selection.csv"), table)
     shown = pd.DataFrame({"datasets": table["datasets"]})
     for name in ("test", "validation"):
         shown[name] = table[name].map("{:.3f}".format)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from imbax.experiments import disk
 from imbax.reports.comparisons import against_control, legend, to_read
 from imbax.reports.drawing import INK, new_figure, save
 from imbax.reports.tabular.tables import score_table
@@ -35,7 +36,7 @@ def readings_page(runs: pd.DataFrame, titles: dict[str, str], out: Path) -> str:
     if table.empty:
         return ""
     titles = {_STILL: "points not moved (η₂ = 0)"} | titles
-    table.droplevel("against").to_csv(Path(out, "tables", "readings.csv"), lineterminator="\n")
+    disk.write_table(Path(out, "tables", "readings.csv"), table.droplevel("against"))
     figure = _figure(scores, titles, Path(out, "figures", "readings.png"))
     named = table.rename(index=titles, level="method")
     return "\n\n".join(

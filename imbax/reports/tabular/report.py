@@ -4,7 +4,6 @@ Markdown, so that it reads in an editor, on a code host and in a browser alike.
 """
 
 import json
-import shlex
 import warnings
 from argparse import Namespace
 from collections import Counter
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from imbax.errors import InputError
-from imbax.experiments import store
+from imbax.experiments import disk, manifest, store
 from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count
@@ -104,7 +103,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
     ]
     path = out / "report.md"
     text = "\n\n".join(section.strip() for section in sections if section) + "\n"
-    path.write_text(text, encoding="utf-8", newline="\n")
+    disk.write_text(path, text)
     return path
 
 
@@ -132,8 +131,7 @@ def _what_was_run(runs: pd.DataFrame, provenance: Provenance, manifests: Provena
     ]
     commands = [c for manifest in manifests for c in manifest.get("commands", [])]
     if commands:
-        text = [c if isinstance(c, str) else shlex.join(map(str, c)) for c in commands]
-        lines += ["", "```", *dict.fromkeys(text), "```"]
+        lines += ["", "```", *dict.fromkeys(commands), "```"]
     return "## What was run\n\n" + "\n".join(lines)
 
 
@@ -312,17 +310,7 @@ def _dataset(
 
 def manifests_of(folders: Iterable[Path]) -> list[dict[str, Any]]:
     """What the runner left behind about commands, skipped datasets and failed cells."""
-    found = []
-    for folder in dict.fromkeys(folder.resolve() for folder in folders):
-        path = folder / "manifest.json"
-        if path.is_file():
-            try:
-                found.append(json.loads(path.read_text(encoding="utf-8")))
-            except ValueError as error:
-                raise InputError(
-                    f"{path} is not JSON ({error}); remove it or run the experiment again"
-                ) from error
-    return found
+    return [manifest.read(folder) for folder in dict.fromkeys(f.resolve() for f in folders)]
 
 
 def plain(facts: dict[str, Any]) -> str:

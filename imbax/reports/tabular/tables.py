@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from imbax.experiments import disk
 from imbax.experiments.tabular.metrics import METRICS
 from imbax.statistics.ranks import mean_ranks
 
@@ -211,13 +212,13 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
     table = summary_table(runs)
     best = best_cells(scores, table)
     for name, text in (("summary.md", markdown(table, best)), ("summary.tex", _latex(table, best))):
-        (folder / name).write_text(text.strip() + "\n", encoding="utf-8", newline="\n")
+        disk.write_text(folder / name, text.strip() + "\n")
     return folder
 
 
 def _csv(table: pd.DataFrame, path: Path) -> None:
     # pandas writes the shortest text that reads back as the same float.
-    table.to_csv(path, index=False, lineterminator="\n")
+    disk.write_table(path, table, index=False)
 
 
 def _metrics_of(runs: pd.DataFrame) -> list[str]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import pickle
 import runpy
 import shutil
 
@@ -219,11 +218,13 @@ def test_a_generator_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "parts", ("deepsmote",), seeds=[0])
     (unfinished,) = (tmp_path / "parts").rglob("*unfinished*")
-    seeds, begun = pickle.loads(unfinished.read_bytes())
+    plan = image_plan(toy(), [0], PROTOCOL)
+    state, _ = cells.generator_shapes(plan, image_method("deepsmote").images)
+    begun = lab._Unfinished(tmp_path, unfinished, [0], 3).read(state, 2)
     monkeypatch.setattr(lab, "train_generator", counted)
     run(tmp_path / "parts", ("deepsmote",), seeds=[0])
 
-    assert (seeds, len(begun.losses), epochs[1]) == ([0], 2, 1)
+    assert (len(begun.losses), epochs[1]) == (2, 1)
     assert not unfinished.exists()
     whole, parts = (stored(tmp_path / which) for which in ("whole", "parts"))
     pd.testing.assert_frame_equal(whole, parts)
@@ -246,15 +247,25 @@ def test_an_epoch_takes_the_state_of_the_one_before(tmp_path, monkeypatch):
     assert taken == [True] * 3 + [False] + [True] * 3 + [False]
 
 
-def test_unfinished_trainings_that_do_not_fit_are_not_used(tmp_path):
-    path = tmp_path / "unfinished.pickle"
-    assert lab._begun(path, [0]) is None
-    begun = cells.Begun({"w": np.ones(2)}, (), cells.Seconds(0.0, 1.0))
-    path.write_bytes(pickle.dumps(([0], begun)))
-    assert lab._begun(path, [0]).seconds.run == 1
-    assert lab._begun(path, [0, 1]) is None
-    path.write_bytes(path.read_bytes()[:-9])
-    assert lab._begun(path, [0]) is None
+def test_unfinished_trainings_that_do_not_fit_are_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(lab, "_KEEP_EVERY", 0.0)
+    path, state = tmp_path / "unfinished.safetensors", {"w": np.ones((2, 3), np.float32)}
+    kept = lab._Unfinished(tmp_path, path, [0], epochs=5)
+    assert kept.read(state, 2) is None
+    losses = (np.array([3, 2], np.float32), np.array([1, np.nan], np.float32))
+    kept.now_and_then(cells.Begun(state, losses, cells.Seconds(0.5, 1.0)))
+    begun = kept.read(state, 2)
+    np.testing.assert_array_equal(begun.state["w"], state["w"])
+    np.testing.assert_array_equal(begun.losses, losses)
+    assert begun.seconds == (0.5, 1.0)
+    for other, given in (
+        (lab._Unfinished(tmp_path, path, [0, 1], epochs=5), state),
+        (lab._Unfinished(tmp_path, path, [0], epochs=6), state),
+        (kept, {"w": np.ones((2, 4), np.float32)}),
+        (kept, {"v": state["w"]}),
+    ):
+        with pytest.warns(UserWarning, match="computed again instead of reading .*unfinished"):
+            assert other.read(given, 2) is None
 
 
 def sampler_of(method, plan):

@@ -2,7 +2,6 @@
 
 import functools
 import io
-import pickle
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 import toys
 from rich.console import Console
+from safetensors.numpy import save
 from tiers import asked
 
 import imbax
@@ -173,28 +173,27 @@ def test_a_start_is_where_the_other_method_ended(make_lab):
 
 
 DAMAGE = {
-    "absent": None,
-    "empty": b"",
-    "cut short": pickle.dumps(np.arange(1000))[:200],
-    "text": b"garbage\n",
-    "a stray stop": b".",
-    "a stray byte": b"0",
-    "another class": b"cimbax.training\nNoSuchThing\n.",
-    "another module": b"cimbax.no_such_module\nThing\n.",
-    "fewer fields": b"cimbax.training\nCurves\n(I1\ntR.",
+    "empty": lambda content: b"",
+    "cut short": lambda content: content[:200],
+    "text": lambda content: b"garbage\n",
+    "one bit": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+    "another training": lambda content: save({"w": np.zeros(2)}, {"imbax.state": "{}"}),
+    "no such header": lambda content: (2**40).to_bytes(8, "little") + content[8:],
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("damage", ["absent", *DAMAGE])
 def test_a_lost_or_damaged_state_is_computed_again(damage, tmp_path, computed):
     run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
-    (path,) = (tmp_path / "states").rglob("*seed0.pickle")
+    (path,) = (tmp_path / "states").rglob("*seed0.safetensors")
+    computed.clear()
     if damage == "absent":
         path.unlink()
+        assert final_tilt(TabularLab(PROTOCOL, out=tmp_path)) == 15
     else:
-        path.write_bytes(DAMAGE[damage])
-    computed.clear()
-    assert final_tilt(TabularLab(PROTOCOL, out=tmp_path)) == 15
+        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+        with pytest.warns(UserWarning, match=f"computed again instead of reading .*{path.name}"):
+            assert final_tilt(TabularLab(PROTOCOL, out=tmp_path)) == 15
     assert sorted(computed) == [(FIRST, [0]), (SECOND, [0])]
     computed.clear()
     run(TabularLab(PROTOCOL, out=tmp_path), SECOND, [1])
@@ -210,7 +209,8 @@ def test_a_damaged_result_is_computed_again(tmp_path, computed):
         assert missing(lab, FIRST, [0, 1]) == [1]
         store.read([tmp_path], SCHEMA)
     computed.clear()
-    run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
+    with pytest.warns(UserWarning, match=f"damaged result file .*, computed again: .*{path.name}"):
+        run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
     assert computed == [(FIRST, [1])]
 
 

@@ -1,0 +1,98 @@
+"""One command at a time writes to a folder of results.
+
+The operating system holds the lock and lets go of it when the process ends, however it ends, so
+none is ever stale. Where there are no such locks nothing is held; files are whole all the same,
+since each is written under another name first.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+from imbax.errors import InputError
+from imbax.experiments import disk
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+__all__ = ["Lock"]
+
+
+class Lock:
+    """The right to write to a folder, until `release`.
+
+    Parameters
+    ----------
+    out
+        The folder.
+    waits
+        Whether to wait, after saying so, where another process writes to it.
+
+    Raises
+    ------
+    InputError
+        Another process writes to the folder, and `waits` is False.
+    StorageError
+        The folder cannot be written.
+    """
+
+    _file: int | None = None
+
+    def __init__(self, out: Path, *, waits: bool = True):
+        with disk.writing(out):
+            # A link may lead anywhere, in a folder from somebody else.
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            self._file = os.open(out / ".lock", flags, 0o666)
+        try:
+            self._acquire(out, waits)
+            with disk.writing(out):
+                self._sign()
+        except BaseException:
+            self.release()
+            raise
+        disk.discard_leftovers(out)
+
+    def release(self) -> None:
+        """Let others write to the folder."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    __del__ = release
+
+    def _acquire(self, out, waits):
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said = f"{self._holder()} writes to {out}"
+            if not waits:
+                raise InputError(f"{said}; wait for it, or name another --out") from None
+            print(
+                f"imbax: {said}; waiting until it is done. To share the work, start both with "
+                "--distributed",
+                file=sys.stderr,
+                flush=True,
+            )
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a file system without locks
+
+    def _sign(self):
+        """Say who holds the lock; only the message to others needs it."""
+        about = {"host": platform.node(), "pid": os.getpid(), "since": time.strftime("%F %T")}
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, json.dumps(about).encode(), 0)
+
+    def _holder(self):
+        try:
+            about = json.loads(os.pread(self._file, 1000, 0))
+            return f"process {int(about['pid'])} on {about['host']} (since {about['since']})"
+        except Exception:  # not signed yet
+            return "another process"

@@ -1,0 +1,193 @@
+"""A disk that is full, read-only or gone: one line, exit 2, and what was stored stays readable."""
+
+import errno
+import itertools
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from commands import on_table, readable, status_and_errors, table, tables
+from tiers import asked
+
+from imbax.cli import main
+from imbax.errors import StorageError
+from imbax.experiments import disk, store
+from imbax.experiments.lab import Lab
+
+METHOD = "logistic_regression"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return table(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_figures():
+    """Drawing takes most of the time of a report."""
+    with pytest.MonkeyPatch.context() as patch:
+        draw = lambda figure, file, **_: file.write(b"figure")
+        patch.setattr("matplotlib.figure.Figure.savefig", draw)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The tables of an undisturbed run, and the files that it opened to write."""
+    out, opened = tmp_path_factory.mktemp("whole"), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "open", failing(lambda path: opened.append(path)))
+        assert main(on_table(data, out, METHOD)) == 0
+    return tables(out), len(opened)
+
+
+def failing(fault):
+    """`Path.open` with `fault(path)` before a file is opened to be written to."""
+    opens = Path.open
+
+    def opening(path, mode="r", *args, **kwargs):
+        if set(mode) & set("wax"):
+            fault(path)
+        return opens(path, mode, *args, **kwargs)
+
+    return opening
+
+
+def full(fault):
+    """`Path.open` whose files take a few bytes, from when `fault()` is true, and then no more."""
+    opens = Path.open
+
+    def opening(path, mode="r", *args, **kwargs):
+        file = opens(path, mode, *args, **kwargs)
+        if not (set(mode) & set("wax") and fault()):
+            return file
+
+        class Full:
+            def write(self, content):
+                file.write(content[:3])
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                file.close()
+
+            def __getattr__(self, name):
+                return getattr(file, name)
+
+        return Full()
+
+    return opening
+
+
+def one_line(capsys, arguments, says):
+    """The command ends with status 2 and one line, which says something."""
+    status, (line,) = status_and_errors(capsys, arguments)
+    assert status == 2
+    assert line.startswith("imbax: error: ") and says in line and "cannot be written" in line
+    assert len(line) < 600
+
+
+# A run opens fewer files than that.
+WRITES = asked(range(30), (1, 6))
+
+
+@pytest.mark.parametrize("number", WRITES)
+@pytest.mark.parametrize("error", asked(("ENOSPC", "EROFS", "EACCES", "EIO"), ("ENOSPC",)))
+def test_a_write_that_fails(error, number, data, whole, tmp_path, capsys, monkeypatch):
+    """Each of the writes of a run in turn; the disk stays as it is from then on."""
+    expected, writes = whole
+    if number >= writes:
+        pytest.skip("a run has no more writes")
+    number_of_write = itertools.count()
+    code = getattr(errno, error)
+
+    def fault(path=None):
+        is_now = next(number_of_write) >= number
+        if is_now and path is not None:
+            raise OSError(code, os.strerror(code), str(path))
+        return is_now
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full(fault) if error == "ENOSPC" else failing(fault))
+        one_line(capsys, on_table(data, tmp_path / "out", METHOD), os.strerror(code))
+    seeds = set(readable(tmp_path / "out")["seed"])
+    assert seeds == set(range(min(number, 2)))
+    at = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+    assert main(on_table(data, tmp_path / "out", METHOD)) == 0
+    assert {path: path.stat().st_mtime_ns for path in at} == at, "computed again"
+    assert tables(tmp_path / "out") == expected
+
+
+@pytest.mark.thorough
+def test_a_run_has_fewer_writes_than_are_tried(whole):
+    assert 5 < whole[1] <= len(WRITES)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("size", ["16k", "48k", "96k"])
+def test_a_small_disk_that_fills_up(size, data, whole, tmp_path, capsys):
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(tmp_path)]
+    if os.name != "posix" or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        one_line(capsys, on_table(data, tmp_path, METHOD), os.strerror(errno.ENOSPC))
+        kept = readable(tmp_path)
+        subprocess.run(["mount", "-o", "remount,size=20m", tmp_path], check=True)
+        assert main(on_table(data, tmp_path, METHOD)) == 0
+        assert tables(tmp_path) == whole[0]
+        assert len(kept) in (0, 2, 4)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.parametrize("when", ["between seeds", "before the report"])
+def test_a_folder_that_vanishes_is_not_made_anew(when, data, whole, tmp_path, capsys, monkeypatch):
+    out, away = tmp_path / "out", tmp_path / "away"
+
+    def vanishing(function):
+        def called(*given, **options):
+            result = function(*given, **options)
+            if not away.exists():
+                out.rename(away)
+            return result
+
+        return called
+
+    with monkeypatch.context() as patch:
+        if when == "between seeds":
+            patch.setattr(store, "write", vanishing(store.write))
+        else:
+            patch.setattr(Lab, "run", vanishing(Lab.run))
+        one_line(capsys, on_table(data, out, METHOD), "")
+    assert set(readable(away)["seed"]) == ({0} if when == "between seeds" else {0, 1})
+    assert not out.exists()
+    away.rename(out)
+    assert main(on_table(data, out, METHOD)) == 0
+    assert tables(out) == whole[0]
+
+
+def test_what_a_killed_process_left_is_removed_what_a_live_one_writes_is_not(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = [
+        tmp_path / "runs" / f".a.parquet.{disk._process(pid)}-0123abcd.tmp"
+        for pid in (dead.pid, os.getpid(), os.getppid())
+    ]
+    other = tmp_path / "runs" / f".a.parquet.00000000-{dead.pid}-0123abcd.tmp"  # another machine's
+    mine = tmp_path / "runs" / ".mine.tmp"
+    (tmp_path / "runs").mkdir()
+    for path in (*left, other, mine):
+        path.touch()
+    disk.discard_leftovers(tmp_path)
+    assert [path.exists() for path in (*left, other, mine)] == [False, False, True, True, True]
+
+
+def test_what_is_begun_is_abandoned_without_a_trace(tmp_path):
+    with pytest.raises(StorageError), disk.atomic(tmp_path / "a") as file:
+        file.write(b"half")
+        disk.abandon()
+        assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,115 @@
+"""Ctrl-C at any time: exit 130 in seconds, and no half file."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from commands import COMMAND, begun, ended, on_table, readable, table
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+
+# A method that is in one stage for minutes, and says when.
+STAGES = {
+    "a loop of Python": "for _ in range(10**12):\n            pass\n        return logits(x)",
+    "compiling": "for _ in range(8_000):\n            x = jnp.sin(x) @ jnp.cos(x.T) @ x\n"
+    "        return logits(x)",
+    "a long scan": "x = jax.lax.fori_loop(0, 10**9, lambda i, x: jnp.sin(x), x)\n"
+    "        return logits(x)",
+}
+PLUGIN = """
+from pathlib import Path
+import jax, jax.numpy as jnp, imbax
+from imbax.training import Fit, Program
+
+
+def slow(facts):
+    logits = lambda x: x[:, 0]
+
+    def apply(params, x):
+        Path(__file__ if "__file__" in globals() else "", "..", "begun").resolve().touch()
+        {body}
+
+    return Program(apply, lambda *_: jnp.zeros(()), lambda key, s, *_: (s, s), fit=Fit)
+
+
+imbax.register("slow", slow)
+"""
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("stage", STAGES)
+def test_ctrl_c_in_a_long_stage(stage, tmp_path):
+    plugin, out = tmp_path / "slow.py", tmp_path / "out"
+    plugin.write_text(PLUGIN.format(body=STAGES[stage]))
+    arguments = on_table(table(tmp_path), out, "logistic_regression", "slow", seeds=1)
+    with ended(
+        begun(
+            COMMAND,
+            [*arguments, "--plugin", plugin],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    ) as process:
+        while not (tmp_path / "begun").exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.1)
+        time.sleep(8)  # into the stage
+        assert process.poll() is None, process.stderr.read()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.strip().splitlines()[-1].startswith("imbax: interrupted; finished cells are kept")
+    assert "Traceback" not in errors
+    assert len(readable(out)) == 2
+
+
+@pytest.mark.thorough
+def test_ctrl_c_at_any_time(tmp_path):
+    data = table(tmp_path)
+    for number, seconds in enumerate(np.random.default_rng(0).uniform(0.5, 15, 10)):
+        out = tmp_path / str(number)
+        arguments = [*on_table(data, out, "ce", "explicit_gradient"), "--epochs", "2000"]
+        with ended(begun(COMMAND, arguments, stdout=subprocess.DEVNULL)) as process:
+            time.sleep(seconds)
+            process.send_signal(signal.SIGINT)
+            status = process.wait(30)
+        # Before the command itself begins, Python ends the process, which a shell calls 130, too.
+        assert status in ((130, 0) if out.exists() else (130, -signal.SIGINT))
+        if out.exists():
+            readable(out)
+
+
+WATCHED = """
+import sys, time
+import imbax.cli.interrupt as interrupt
+from imbax.experiments import disk
+from pathlib import Path
+interrupt._PATIENCE = 0.1
+try:
+    with interrupt.ends_at_interrupt(), disk.atomic(Path(sys.argv[1], "half")) as file:
+        file.write(b"half")
+        print("begun", flush=True)
+        while True:
+            try:
+                time.sleep(600)
+            except KeyboardInterrupt:
+                pass  # a library that swallows it
+finally:
+    print("never", flush=True)
+"""
+
+
+def test_a_command_that_does_not_end_by_itself_is_ended(tmp_path):
+    process = begun([*COMMAND[:2], WATCHED], [tmp_path], stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True)  # fmt: skip
+    with ended(process):
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "")
+    assert errors == "imbax: interrupted; finished cells are kept, run again to go on\n"
+    assert list(tmp_path.iterdir()) == []
