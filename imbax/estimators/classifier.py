@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from imbax.data.preprocess import SCALINGS, Scaling, scale
 from imbax.engine.compiled import Programs, piece_of, programs_of
+from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.estimators.members import (
     Members,
@@ -85,6 +86,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     # Whether validation rows are needed also where training does not stop early.
     _validates = False
 
+    @in_float32
     def fit(self, X, y, sample_weight=None):
         """Train on rows `X (n, d)` with labels `y (n,)` and weights `sample_weight (n,)`.
 
@@ -121,6 +123,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         self._shift = log(prior) - log(trained)
         return self
 
+    @in_float32
     def predict_proba(self, X):
         """Probabilities `(n, K)` of the classes in the order of `classes_`, float32."""
         check_is_fitted(self)

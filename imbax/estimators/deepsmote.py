@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from imbax.engine.float32 import in_float32
 from imbax.estimators.generative import GeneratorSampler
 from imbax.estimators.over_sampler import compiled, padded, size
 from imbax.estimators.parameters import parameters
@@ -108,11 +109,13 @@ class DeepSMOTE(GeneratorSampler):
     _arrays: ClassVar[tuple[str, ...]] = ("codes_", "variance_kept_")
     _parents = 2
 
+    @in_float32
     def encode(self, X):
         """Codes `(n, latent_dim)` of rows like those of fit."""
         check_is_fitted(self)
         return self._encode(self.scale_.inside(X))
 
+    @in_float32
     def decode(self, codes):
         """Rows of codes `(n, latent_dim)`."""
         check_is_fitted(self)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
+from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, shortened
 from imbax.estimators.parameters import parameters
 from imbax.estimators.value_scale import as_dtype
@@ -113,6 +114,7 @@ class TableSampler(BaseOverSampler):
     sampling_strategy: Any = "auto"
     random_state: Any = None
 
+    @in_float32
     def fit_resample(self, X, y, **params):
         """The given rows, then new ones, and the labels of both.
 

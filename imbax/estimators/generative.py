@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.estimators import saving
 from imbax.estimators.over_sampler import FIT, SAMPLE, OverSampler, padded, seed_of, stream
@@ -40,6 +41,7 @@ class GeneratorSampler(OverSampler):
     # Attributes, arrays, that are saved beside the networks.
     _arrays: ClassVar[tuple[str, ...]] = ()
 
+    @in_float32
     def sample(self, n_samples, label, random_state=None):
         """New rows of one class.
 
@@ -85,6 +87,7 @@ class GeneratorSampler(OverSampler):
         saving.write(path, type(self).__name__, about, arrays)
 
     @classmethod
+    @in_float32
     def load(cls, path):
         """The sampler that `save` wrote; it makes rows as before."""
         about, arrays = saving.read(path, cls.__name__)

@@ -23,6 +23,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.estimators.members import check_validation
 from imbax.estimators.over_sampler import refuse_several_targets, seed_of
@@ -59,6 +60,7 @@ class Sampler:
             np.savez(file, config=json.dumps(self.config._asdict()), **named)
 
     @classmethod
+    @in_float32
     def load(cls, path: str | Path) -> "Sampler":
         """Read what `save` wrote. Raises InputError for any other file."""
         try:
@@ -226,6 +228,7 @@ class Mesa:
     hparams: Hparams = field(default_factory=Hparams)
     random_state: int = 0
 
+    @in_float32
     def fit(self, x, y, x_valid, y_valid) -> "Mesa":
         """Train on `x [n, d]`, `y [n]` in {0, 1}, guided by validation rows.
 

@@ -12,6 +12,7 @@ from imblearn.utils import check_sampling_strategy, check_target_type
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
+from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.estimators.frames import TableSampler
 from imbax.estimators.parameters import parameters
@@ -59,6 +60,7 @@ class OverSampler(TableSampler):
     # Whether the method asks for the most rows of a class; others need not compile anew for it.
     _asks_max_class = False
 
+    @in_float32
     def fit(self, X, y):
         """Take in, and train what is trained, without making rows."""
         self._validate_params()

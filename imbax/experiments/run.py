@@ -21,6 +21,7 @@ from rich.progress import (
 
 from imbax.catalogue import Method, get
 from imbax.data.tabular import DataUnavailable
+from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, shortened
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.processes import Share
@@ -53,6 +54,7 @@ class Outcome:
     """What a report needs besides stored runs."""
 
 
+@in_float32
 def run_cells(
     lab: Lab,
     datasets: Iterable[tuple[str, Callable[[], Any]]],

@@ -115,7 +115,7 @@ def sample(
         length = rho / steps if isinstance(step, str) else step
 
         def drawn_for(place):
-            return jax.random.uniform(jax.random.fold_in(walking, place), (1 + steps,))
+            return jax.random.uniform(jax.random.fold_in(walking, place), (1 + steps,), jnp.float32)
 
         def block(b, of_class):
             uniform = jax.vmap(drawn_for)(b * _BLOCK + jnp.arange(_BLOCK))

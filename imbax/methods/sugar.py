@@ -186,7 +186,7 @@ def _make(key, train, number, sizes, *, k, steps, rescale):
     base = spread(apportion(weight, number), sizes.max_synth)
 
     neighbor, count = own_neighbors(minority, k - 1)
-    normal = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (k,)))(places)
+    normal = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (k,), jnp.float32))(places)
     y = local_noise(minority.x, neighbor, count, base, normal)
     is_wanted = places < number
     x = diffused(minority.x, minority.real, degree, y, is_wanted, k, steps)

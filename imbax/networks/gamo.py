@@ -78,7 +78,7 @@ class Heads(nnx.Module):
         uniform = lambda key: jax.random.uniform(key, (features + 1,), jnp.float32, -1, 1)
         by_number = lambda key, n: jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n))
         of_class = lambda key: jax.vmap(uniform, out_axes=1)(by_number(key, rows))
-        drawn = jax.vmap(of_class)(by_number(rngs.params(), classes)) / jnp.sqrt(features)
+        drawn = jax.vmap(of_class)(by_number(rngs.params(), classes)) / jnp.sqrt(jnp.float32(features))
         self.kernel, self.bias = nnx.Param(drawn[:, 1:]), nnx.Param(drawn[:, 0])
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -227,7 +227,7 @@ def errors(
         `[n]` or a number: what the discriminator should say.
     """
     probability = jax.nn.softmax(nets.classifier.apply(params[0], x))
-    told = jax.nn.one_hot(y, probability.shape[1])
+    told = jax.nn.one_hot(y, probability.shape[1], dtype=probability.dtype)
     real = jax.nn.sigmoid(nets.discriminator.apply(params[1], jnp.concatenate([told, x], 1))[:, 0])
     return ((probability - goal) ** 2).mean(1), (real - realness) ** 2
 

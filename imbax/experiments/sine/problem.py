@@ -191,7 +191,7 @@ def _draw(key, config):
     train_key, valid_key, x_key, target_key = jax.random.split(key, 4)
 
     def uniform(key, n, bound):
-        return jax.random.uniform(key, (n,), minval=-bound, maxval=bound)
+        return jax.random.uniform(key, (n,), jnp.float32, minval=-bound, maxval=bound)
 
     x_synth = uniform(x_key, config.n_synth, _HALF_WIDTH)
     return (
