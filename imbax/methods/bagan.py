@@ -217,7 +217,7 @@ def epoch(
     second = passing(lambda *args: gan_step(*args, there, **static))
     with jax.default_matmul_precision("float32"):
         middle = config.autoencoder_epochs
-        carry = _when(done < middle, first, (state, jnp.float32(jnp.nan)))
+        carry = _when(done < middle, first, (state, jnp.array(jnp.nan, train.w.dtype)))
         carry = _when(done == middle - 1, over, carry)
         return _when((done >= middle) & (done < config.epochs), second, carry)
 
@@ -301,7 +301,9 @@ def gan_step(
 
     c, z = _codes(of_codes, state.now, there, config.batch_size + config.fakes)
     made = lambda params: nets.generator.apply(params, {}, z)[0]
-    loss = lambda params: judged(nets, judge, more_dropping, made(params), c, jnp.ones(len(c), jnp.float32))
+    loss = lambda params: judged(
+        nets, judge, more_dropping, made(params), c, jnp.ones(len(c), jnp.float32)
+    )
     second, gradient = jax.value_and_grad(loss)(params)
     params, of_generator = _follow(hparams, gradient, of_generator, params)
 

@@ -162,7 +162,9 @@ def init(
 
     noise_key, part_key = jax.random.split(key)
     x = x + hparams.jitter * jitter(noise_key, x, deviations(train, few, config.max_minority)[c])
-    low, high = bounding_box(train) if config.constraint == "box" else (jnp.zeros(x.shape[1], x.dtype),) * 2
+    low, high = (
+        bounding_box(train) if config.constraint == "box" else (jnp.zeros(x.shape[1], x.dtype),) * 2
+    )
     part = _random_third(part_key, train.w) if config.outer == "train_part" else 0 * train.w
     w = (wanted & uncertain).astype(x.dtype)
     return State(theta_0, x, x, y, w, low, high, part, Info(*jnp.zeros(2, x.dtype)))

@@ -302,5 +302,7 @@ def _made_up(config):
     n, filled = config.memory, np.arange(config.memory) % 3
     observation = jnp.asarray(np.array(observations)[filled], jnp.float32)
     action = jnp.asarray(np.array(actions)[filled], jnp.float32)
-    memory = Transition(observation, action, jnp.full(n, 5.0, jnp.float32), observation, jnp.zeros(n, jnp.float32))
+    memory = Transition(
+        observation, action, jnp.full(n, 5.0, jnp.float32), observation, jnp.zeros(n, jnp.float32)
+    )
     return memory, jnp.int32(n - 1)

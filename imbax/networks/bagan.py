@@ -188,7 +188,8 @@ def dropout(key: jax.Array, n: int, maps: Sequence[tuple[int, ...]]) -> list[jax
     All from one draw, since every draw takes long to compile.
     """
     sizes = [math.prod(shape) for shape in maps]
-    kept = jax.random.bernoulli(key, jnp.float32(1 - _DROPPED), (n, sum(sizes))) / (1 - _DROPPED)
+    share = jnp.float32(1 - _DROPPED)
+    kept = jax.random.bernoulli(key, share, (n, sum(sizes))) / share
     parts = jnp.split(kept, list(itertools.accumulate(sizes))[:-1], 1)
     return [part.reshape(n, *shape) for part, shape in zip(parts, maps, strict=True)]
 
