@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -17,6 +17,7 @@ from imbax.data.preprocess import SCALINGS, Scaling, scale
 from imbax.engine.compiled import Programs, piece_of, programs_of
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
+from imbax.estimators.inputs import as_numbers, errors_in_one_line
 from imbax.estimators.members import (
     Members,
     check_validation,
@@ -27,7 +28,8 @@ from imbax.estimators.members import (
 )
 from imbax.estimators.networks import ACTIVATIONS, network_of
 from imbax.estimators.over_sampler import FIT, refuse_several_targets, seed_of, size, stream
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import RANDOM_STATE, Interval, parameters
+from imbax.estimators.targets import plain_labels
 from imbax.training import Program
 from imbax.types import Run
 
@@ -35,6 +37,7 @@ __all__ = ["NeuralClassifier", "inside_of"]
 
 # Rows whose probabilities are computed at a time.
 _BLOCK = 8192
+_DTYPES = (np.float64, np.float32)
 
 
 @parameters
@@ -80,7 +83,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         "recalibrate": ["boolean"],
         "scaling": [StrOptions(set(SCALINGS)), None],
         "warm_start": ["boolean"],
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
         "verbose": ["verbose"],
     }
     # Whether validation rows are needed also where training does not stop early.
@@ -94,8 +97,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         classes as in training.
         """
         self._validate_params()
+        y = plain_labels(y)
         refuse_several_targets(y)
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        with errors_in_one_line():
+            X, y = validate_data(self, self._numeric(X), y, dtype=_DTYPES)
         check_classification_targets(y)
         w = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         some = w > 0
@@ -127,7 +132,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def predict_proba(self, X):
         """Probabilities `(n, K)` of the classes in the order of `classes_`, float32."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        with errors_in_one_line():
+            X = validate_data(self, self._numeric(X), dtype=_DTYPES, reset=False)
         apply = self._network().apply
         shift = (self._shift * self.recalibrate).astype(np.float32)
         proba = np.empty((len(X), len(self.classes_)), np.float32)
@@ -141,6 +147,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """The likeliest class of each row `(n,)`."""
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(1)]
+
+    def _numeric(self, X):
+        """X as it is validated; InputError if it has columns without numbers."""
+        return as_numbers(X, f"{type(self).__name__} knows numbers only; encode them")
 
     def _inner(self, X):
         """Rows `[n, d]` as the network sees them, float32."""

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from imbax.engine.float32 import in_float32
 from imbax.estimators.generative import GeneratorSampler
 from imbax.estimators.over_sampler import compiled, padded, size
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import deepsmote, smote
 from imbax.methods.codes import decoded, encoded, image_batch, variance_kept
 from imbax.networks.autoencoder import DECODERS

@@ -10,14 +10,13 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.estimators import saving
 from imbax.estimators.over_sampler import FIT, SAMPLE, OverSampler, padded, seed_of, stream
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.estimators.value_scale import Scale
 from imbax.types import rows
 
@@ -115,6 +114,9 @@ class GeneratorSampler(OverSampler):
     @abstractmethod
     def _config(self):
         """The `Config` of the method, of what was given to fit."""
+
+    def _shifts(self):
+        return False  # `sample` gives rows without a table
 
     def _train(self, x):
         given, train = self._given(), rows(*padded(x, self._y))

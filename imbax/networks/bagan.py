@@ -74,7 +74,7 @@ class Convolution(nnx.Module):
     ):
         self.stride, self.padding = stride, k // 2
         glorot = jax.nn.initializers.glorot_normal()
-        self.kernel = nnx.Param(glorot(rngs.params(), (k, k, channels, features)))
+        self.kernel = nnx.Param(glorot(rngs.params(), (k, k, channels, features), jnp.float32))
         self.bias = nnx.Param(jnp.zeros(features, jnp.float32)) if bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
