@@ -71,7 +71,7 @@ class BorderlineSMOTE(MixedOverSampler, OneVsRest):
 
     def _options(self):
         return {
-            "k_neighbors": self.k_neighbors,
+            "k_neighbors": self._at_most_all(self.k_neighbors),
             "m_neighbors": self.m_neighbors,
             "kind": self.kind,
         }

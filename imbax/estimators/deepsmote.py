@@ -143,7 +143,8 @@ class DeepSMOTE(GeneratorSampler):
             )
 
     def _draw(self, key, x, number):
-        codes, options = rows(*padded(self.codes_, self._y)), {"k_neighbors": self.k_neighbors}
+        codes = rows(*padded(self.codes_, self._y))
+        options = {"k_neighbors": self._at_most_all(self.k_neighbors)}
         made = self._smote(key, codes, number, self._sizes(number), **options)
         made = self._new(made, number)
         return made._replace(x=self._decode(made.x))

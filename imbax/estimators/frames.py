@@ -202,7 +202,7 @@ def _text_of(values) -> str:
 def _least_of_close(column) -> int | None:
     """The least value, where float64 rounds whole numbers more than float32 does their range."""
     kind = getattr(column.dtype, "kind", "")
-    if kind in "bfc":
+    if kind and kind in "bfc":
         return None
     values = np.asarray(column)
     if values.dtype.kind == "O":

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from imbax.errors import InputError, shortened
 from imbax.estimators.frames import Table, is_frame, is_polars
 
-__all__ = ["as_numbers", "errors_in_one_line", "refuse_columns"]
+__all__ = ["as_numbers", "errors_in_one_line", "refuse_columns", "validated"]
 
 # By the kind of a column: what to do about it.
 _REMEDIES = {
@@ -92,11 +93,19 @@ def _told(names, kinds, remedy):
     return f"X has columns without numbers, {shown}{between} {joined}"
 
 
+def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+    """What scikit-learn's `validate_data` gives of the rows, and labels, of a classifier."""
+    X = as_numbers(X, f"{type(estimator).__name__} knows numbers only; encode them")
+    with errors_in_one_line():
+        return validate_data(estimator, X, *y, **options)
+
+
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """scikit-learn's validation errors become InputErrors of one line."""
+    """scikit-learn's validation errors become InputErrors of one line; it sums up huge values."""
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
     except InputError:
         raise
     except ValueError as error:

@@ -21,15 +21,15 @@ from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
-from imbax.estimators.inputs import as_numbers, errors_in_one_line
+from imbax.estimators.inputs import validated
 from imbax.estimators.members import check_validation
-from imbax.estimators.over_sampler import refuse_several_targets, seed_of
+from imbax.estimators.over_sampler import seed_of
 from imbax.estimators.parameters import RANDOM_STATE, Interval
-from imbax.estimators.targets import plain_labels
+from imbax.estimators.targets import class_labels
 from imbax.methods import mesa
 from imbax.methods.mesa import Config, Hparams, Transition
 
@@ -160,10 +160,7 @@ class MESAClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         """Train the agent and then the ensemble on rows `X (n, d)` with labels `y (n,)`."""
         self._validate_params()
-        y = plain_labels(y)
-        refuse_several_targets(y)
-        with errors_in_one_line():
-            X, y = validate_data(self, self._numeric(X), y)
+        X, y = validated(self, X, class_labels(y))
         check_classification_targets(y)
         if type_of_target(y) != "binary":
             raise InputError(
@@ -198,15 +195,10 @@ class MESAClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X):
         """Probabilities `(n, 2)` of the classes in the order of `classes_`."""
         check_is_fitted(self)
-        with errors_in_one_line():
-            X = validate_data(self, self._numeric(X), reset=False)
+        X = validated(self, X, reset=False)
         rarer = np.mean([_probability(one, X) for one in self.estimators_], 0)
         proba = np.stack([1 - rarer, rarer], 1)
         return proba if self._rarer == 1 else proba[:, ::-1]
-
-    def _numeric(self, X):
-        """X as it is validated; InputError if it has columns without numbers."""
-        return as_numbers(X, "MESAClassifier knows numbers only; encode them")
 
     def predict(self, X):
         """The likelier class of each row `(n,)`."""

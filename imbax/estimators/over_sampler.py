@@ -137,6 +137,10 @@ class OverSampler(TableSampler):
         """Training rows of each class `[K]`."""
         return np.bincount(self._y, minlength=len(self.classes_))
 
+    def _at_most_all(self, neighbors):
+        """So many neighbours, or about as many as there are rows, which gives the same."""
+        return min(int(neighbors), size(len(self._y)))
+
     def _sizes(self, number):
         """Static bounds of a method's arrays."""
         counts = self._counts()
@@ -167,15 +171,6 @@ class OverSampler(TableSampler):
     def _unscaled(self, made):
         """New rows and their labels as the user has them."""
         return self._outside(made.x), self.classes_[made.y]
-
-
-def refuse_several_targets(y) -> None:
-    """InputError for y of several columns."""
-    if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
-        raise InputError(
-            f"Multilabel and multioutput targets are not supported: y has {y.shape[1]} columns, "
-            "expected one"
-        )
 
 
 def seed_of(random_state) -> int:

@@ -63,8 +63,8 @@ class SMOTE(MixedOverSampler):
     _parents = 2
 
     def _options(self):
-        return {"k_neighbors": self.k_neighbors}
+        return {"k_neighbors": self._at_most_all(self.k_neighbors)}
 
     def _draw(self, key, x, number):
         x = self._weighted(x, self._y)
-        return self._voted(super()._draw(key, x, number), x, self.k_neighbors)
+        return self._voted(super()._draw(key, x, number), x, self._at_most_all(self.k_neighbors))

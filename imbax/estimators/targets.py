@@ -8,7 +8,7 @@ import numpy as np
 from imbax.errors import InputError, shortened
 from imbax.estimators.frames import is_frame, is_polars
 
-__all__ = ["Target", "plain_labels"]
+__all__ = ["Target", "class_labels"]
 
 
 class Target:
@@ -49,6 +49,17 @@ class Target:
         return labels.astype(given.dtype) if isinstance(given, np.ndarray) else labels
 
 
+def class_labels(y: Any) -> np.ndarray:
+    """y of a classifier, as `plain_labels`; InputError if it has several columns."""
+    labels = plain_labels(y)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise InputError(
+            f"Multilabel and multioutput targets are not supported: y has {labels.shape[1]} "
+            "columns, expected one"
+        )
+    return labels
+
+
 def plain_labels(y: Any) -> np.ndarray:
     """y as an array, of numbers also where it is an object array of such.
 
@@ -70,7 +81,7 @@ def plain_labels(y: Any) -> np.ndarray:
         raise InputError(f"y has shape {labels.shape}, expected one label for each row of X")
     if labels.dtype.kind == "c":
         raise InputError("y has complex numbers, expected labels; give whole numbers or text")
-    if labels.dtype.kind not in "OmM":
+    if labels.dtype.kind not in "OfmM":
         return labels
     if missing := np.count_nonzero(pd.isna(labels)):
         raise InputError(f"Input y contains NaN: {missing} labels are missing; drop these rows")

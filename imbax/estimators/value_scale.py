@@ -138,10 +138,10 @@ def _in_blocks(f, rows, dtype):
 def _middle_and_half(low, high):
     """Middle and half the width of ranges, also where their sum or difference is no float64."""
     with np.errstate(over="ignore"):
-        middle, half = (high + low) / 2, (high - low) / 2
+        middle, half, width = (high + low) / 2, (high - low) / 2, high - low
     middle = np.where(np.isfinite(middle), middle, low / 2 + high / 2)
     half = np.where(np.isfinite(half), half, high / 2 - low / 2)
-    return middle, np.where((half == 0) & (high > low), high - low, half)
+    return middle, np.where((half == 0) & (high > low), width, half)
 
 
 def _ends(value_range):
