@@ -20,6 +20,10 @@ class SMOTE(MixedOverSampler):
     the form and dtype of what went in: first the original rows, bit for bit, then the new ones.
     Distances are between columns scaled to their range.
 
+    imbalanced-learn's `SMOTEENN(smote=...)` and `SMOTETomek(smote=...)` take their own class only;
+    a pipeline does the same: `imblearn.pipeline.make_pipeline(imbax.SMOTE(),
+    imblearn.under_sampling.EditedNearestNeighbours())`.
+
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
