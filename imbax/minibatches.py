@@ -128,7 +128,7 @@ def balanced_draws(
     def draw(key):
         keys = jax.random.split(key, classes)
         drawn = [
-            jax.random.randint(keys[c], (cuts[c + 1] - cuts[c],), first[c], end[c])
+            jax.random.randint(keys[c], (cuts[c + 1] - cuts[c],), first[c], end[c], jnp.int32)
             for c in range(classes)
         ]
         return group[jnp.concatenate(drawn)]

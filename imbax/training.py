@@ -134,7 +134,8 @@ def begin(
     if program.start_admissible:
         score = _score(program, fit.params, problem, hparams)
     else:
-        score = jnp.array(-jnp.inf)
+        looked = jax.eval_shape(lambda: _score(program, fit.params, problem, hparams))
+        score = jnp.full((), -jnp.inf, looked.dtype)
     zero = jnp.zeros((), jnp.int32)
     return Progress(state, fit, score, zero, zero, jnp.zeros((), bool))
 
@@ -193,7 +194,7 @@ def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> P
         )
 
     def epoch(key, state, problem, hparams):
-        return train(key, problem), jnp.zeros(())
+        return train(key, problem), jnp.float32(0)
 
     return Program(apply, init, epoch, fit=Fit)
 

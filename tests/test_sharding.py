@@ -38,7 +38,7 @@ def test_what_is_found_is_what_indexing_finds(number, values, monkeypatch):
 def test_no_device_has_more_than_its_share(monkeypatch):
     monkeypatch.setattr(sharding, "_TURN", 64)
     jax.clear_caches()
-    row = np.arange(4096)[::-1]
+    row = np.arange(4096, dtype=np.int32)[::-1]
     values = jax.device_put(np.ones((4096, 64), np.float32), BY_ROW)
     compiled = under_mesh.lower(values, row).compile()
     assert [s.data.shape for s in compiled(values, row).addressable_shards] == [(2048, 64)] * 2

@@ -42,7 +42,7 @@ def resnet(size: Size, strategy: str) -> tuple[Vectorized, tuple[Rows, Any]]:
     """An epoch of the image classifier; runs differ in their key."""
     options = {"width": size.width, "batch_size": size.batch}
     config, hparams = ic.Config(image_shape(size), CLASSES, size.rows, **options), ic.Hparams()
-    weight = jnp.ones(CLASSES)
+    weight = jnp.ones(CLASSES, jnp.float32)
     return _training(
         lambda key: ic.init(key, config, hparams),
         lambda key, state, images: ic.epoch(key, config, hparams, state, images, weight),
@@ -58,8 +58,8 @@ def deepsmote_needs(decoder: str, size: Size) -> tuple[int, int]:
     both batches are read, the parameters and Adam's two moments also written.
     """
     nets = ds.networks(_config(decoder, size))
-    encoder, n = _network(nets.encoder, jnp.zeros((1, *image_shape(size))))
-    decoder, more = _network(nets.decoder, jnp.zeros((1, size.width)))
+    encoder, n = _network(nets.encoder, jnp.zeros((1, *image_shape(size)), jnp.float32))
+    decoder, more = _network(nets.decoder, jnp.zeros((1, size.width), jnp.float32))
     through_both = gradient(encoder) + gradient(decoder, of_input=True)
     of_class = sum(encoder) + gradient(decoder)
     moved = 2 * size.batch * size.features + 6 * (n + more)
@@ -69,7 +69,7 @@ def deepsmote_needs(decoder: str, size: Size) -> tuple[int, int]:
 def resnet_needs(size: Size) -> tuple[int, int]:
     """The gradient of a batch, which is read; parameters and their momentum, also written."""
     network = resnet18(1, CLASSES, width=size.width)
-    layers, n = _network(network, jnp.zeros((1, *image_shape(size))))
+    layers, n = _network(network, jnp.zeros((1, *image_shape(size)), jnp.float32))
     return 2 * size.batch * gradient(layers), 4 * (size.batch * size.features + 4 * n)
 
 
@@ -92,5 +92,5 @@ def _training(init, epoch, size, strategy):
 def _network(network, row):
     """Multiply-adds of its layers for one row; how many parameters it has."""
     params, stats = jax.eval_shape(network.init, jax.random.key(0))
-    layers = layers_of(network.apply, params, stats, row, jnp.ones(1))
+    layers = layers_of(network.apply, params, stats, row, jnp.ones(1, jnp.float32))
     return layers, sum(p.size for p in jax.tree.leaves(params))

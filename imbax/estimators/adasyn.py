@@ -3,12 +3,10 @@
 from numbers import Integral
 from typing import Any
 
-from sklearn.utils._param_validation import Interval
-
 from imbax.estimators.categorical import MixedOverSampler
 from imbax.estimators.one_vs_rest import OneVsRest
 from imbax.estimators.over_sampler import compiled
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import adasyn
 
 __all__ = ["ADASYN"]

@@ -3,10 +3,8 @@
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval
-
 from imbax.estimators.over_sampler import OverSampler, compiled
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import amdo
 
 __all__ = ["AMDO"]

@@ -3,11 +3,9 @@
 from numbers import Integral
 from typing import Any
 
-from sklearn.utils._param_validation import Interval
-
 from imbax.errors import InputError
 from imbax.estimators.generative import GeneratorSampler
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import bagan
 
 __all__ = ["BAGAN"]

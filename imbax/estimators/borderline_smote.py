@@ -3,12 +3,12 @@
 from numbers import Integral
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, Options
+from sklearn.utils._param_validation import Options
 
 from imbax.estimators.categorical import MixedOverSampler
 from imbax.estimators.one_vs_rest import OneVsRest
 from imbax.estimators.over_sampler import compiled
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import borderline_smote
 
 __all__ = ["BorderlineSMOTE"]
@@ -71,7 +71,7 @@ class BorderlineSMOTE(MixedOverSampler, OneVsRest):
 
     def _options(self):
         return {
-            "k_neighbors": self.k_neighbors,
+            "k_neighbors": self._at_most_all(self.k_neighbors),
             "m_neighbors": self.m_neighbors,
             "kind": self.kind,
         }

@@ -10,13 +10,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from imblearn.utils import check_target_type
 from sklearn.utils import check_array, check_X_y
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from imbax.errors import InputError, did_you_mean
 from imbax.estimators.frames import Table, is_frame
+from imbax.estimators.inputs import errors_in_one_line, refuse_columns
 from imbax.estimators.over_sampler import OverSampler, padded
 from imbax.estimators.parameters import parameters
 from imbax.neighbors import nearest
@@ -47,7 +47,7 @@ class MixedOverSampler(OverSampler):
             X = check_array(X, dtype=None, ensure_all_finite=False)
         return Table(X)
 
-    def _check_X_y(self, X, y, accept_sparse=None):
+    def _check_X_y(self, X, y):
         self.categorical_features_ = np.zeros(0, int)
         if self.categorical_features is None:
             return super()._check_X_y(X, y)
@@ -55,11 +55,19 @@ class MixedOverSampler(OverSampler):
             raise InputError("categorical_features is for tables, image_shape for images; give one")
         table = X if isinstance(X, Table) else self._table(X)
         self.categorical_features_ = self._positions(table)
-        self._refuse_text(table, self.categorical_features_)
-        y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
-        validate_data(self, X=table.given, y=y, skip_check_array=True)
-        X, y = check_X_y(table.encoded(self.categorical_features_), y)
-        return X, y, binarize_y
+        refuse_columns(
+            table,
+            remedy=self._remedy,
+            categorical=self.categorical_features_,
+            shifts=self._shifts(),
+        )
+        with errors_in_one_line():
+            validate_data(self, X=table.given, y=y, skip_check_array=True)
+            return check_X_y(table.encoded(self.categorical_features_), y)
+
+    @property
+    def _remedy(self):
+        return "name them in categorical_features"
 
     def _positions(self, table):
         """Of the columns of categories."""

@@ -9,24 +9,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from imbax.data.preprocess import SCALINGS, Scaling, scale
+from imbax.data.preprocess import SCALINGS, scale
 from imbax.engine.compiled import Programs, piece_of, programs_of
+from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
+from imbax.estimators.inputs import validated
 from imbax.estimators.members import (
     Members,
     check_validation,
     cut_members,
     padded_part,
     resample_members,
+    scaling_of,
     weights_of,
 )
 from imbax.estimators.networks import ACTIVATIONS, network_of
-from imbax.estimators.over_sampler import FIT, refuse_several_targets, seed_of, size, stream
-from imbax.estimators.parameters import parameters
+from imbax.estimators.over_sampler import FIT, seed_of, size, stream
+from imbax.estimators.parameters import RANDOM_STATE, Interval, parameters
+from imbax.estimators.targets import class_labels
 from imbax.training import Program
 from imbax.types import Run
 
@@ -34,6 +38,7 @@ __all__ = ["NeuralClassifier", "inside_of"]
 
 # Rows whose probabilities are computed at a time.
 _BLOCK = 8192
+_DTYPES = (np.float64, np.float32)
 
 
 @parameters
@@ -79,12 +84,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         "recalibrate": ["boolean"],
         "scaling": [StrOptions(set(SCALINGS)), None],
         "warm_start": ["boolean"],
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
         "verbose": ["verbose"],
     }
     # Whether validation rows are needed also where training does not stop early.
     _validates = False
 
+    @in_float32
     def fit(self, X, y, sample_weight=None):
         """Train on rows `X (n, d)` with labels `y (n,)` and weights `sample_weight (n,)`.
 
@@ -92,8 +98,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         classes as in training.
         """
         self._validate_params()
-        refuse_several_targets(y)
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        X, y = validated(self, X, class_labels(y), dtype=_DTYPES)
         check_classification_targets(y)
         w = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         some = w > 0
@@ -111,7 +116,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         if before is None:
             self._inside = inside_of(np.bincount(labels))
-        self._scaling = _scaling_of(X, self.scaling)
+        self._scaling = scaling_of(X, self.scaling)
         prior = np.bincount(self._inside[labels], w) / w.sum()
         self._seed = seed_of(self.random_state)
         members = self._members(X, labels, w, sample_weight is not None)
@@ -121,10 +126,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         self._shift = log(prior) - log(trained)
         return self
 
+    @in_float32
     def predict_proba(self, X):
         """Probabilities `(n, K)` of the classes in the order of `classes_`, float32."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        X = validated(self, X, dtype=_DTYPES, reset=False)
         apply = self._network().apply
         shift = (self._shift * self.recalibrate).astype(np.float32)
         proba = np.empty((len(X), len(self.classes_)), np.float32)
@@ -304,15 +310,6 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         if self._has_validation():
             self.validation_scores_ = scores.mean(0).tolist()
             self.best_validation_score_ = float(scores.max(1).mean())
-
-
-def _scaling_of(X, name):
-    """Of all columns by their rows; one that is constant becomes 0 under any."""
-    X = X.astype(np.float64)
-    if name is not None:
-        return SCALINGS[name](X)
-    live = np.ptp(X, axis=0) > 0
-    return Scaling(np.where(live, 0, X[0]), live.astype(np.float64))
 
 
 def inside_of(counts):

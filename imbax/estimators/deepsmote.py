@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from imbax.engine.float32 import in_float32
 from imbax.estimators.generative import GeneratorSampler
 from imbax.estimators.over_sampler import compiled, padded, size
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import deepsmote, smote
 from imbax.methods.codes import decoded, encoded, image_batch, variance_kept
 from imbax.networks.autoencoder import DECODERS
@@ -108,11 +109,13 @@ class DeepSMOTE(GeneratorSampler):
     _arrays: ClassVar[tuple[str, ...]] = ("codes_", "variance_kept_")
     _parents = 2
 
+    @in_float32
     def encode(self, X):
         """Codes `(n, latent_dim)` of rows like those of fit."""
         check_is_fitted(self)
         return self._encode(self.scale_.inside(X))
 
+    @in_float32
     def decode(self, codes):
         """Rows of codes `(n, latent_dim)`."""
         check_is_fitted(self)
@@ -140,7 +143,8 @@ class DeepSMOTE(GeneratorSampler):
             )
 
     def _draw(self, key, x, number):
-        codes, options = rows(*padded(self.codes_, self._y)), {"k_neighbors": self.k_neighbors}
+        codes = rows(*padded(self.codes_, self._y))
+        options = {"k_neighbors": self._at_most_all(self.k_neighbors)}
         made = self._smote(key, codes, number, self._sizes(number), **options)
         made = self._new(made, number)
         return made._replace(x=self._decode(made.x))

@@ -4,14 +4,14 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from imbax.data.preprocess import unscale
 from imbax.errors import InputError
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.estimators.imbalanced_mlp import supervised_program
 from imbax.estimators.over_sampler import size
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.losses.per_example import OBJECTIVES
 from imbax.methods import explicit_gradient as eg
 from imbax.methods import supervised as sv

@@ -7,8 +7,8 @@ from sklearn.utils._param_validation import HasMethods
 from imbax.errors import InputError
 from imbax.estimators.classifier import inside_of
 from imbax.estimators.explicit_gradient import ExplicitGradientClassifier
-from imbax.estimators.frames import TableSampler
 from imbax.estimators.over_sampler import seed_of
+from imbax.estimators.table_sampler import TableSampler
 from imbax.estimators.value_scale import as_dtype
 
 __all__ = ["ExplicitGradientOverSampler"]
@@ -53,9 +53,6 @@ class ExplicitGradientOverSampler(TableSampler):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         return tags
-
-    def _check_X_y(self, X, y):
-        return super()._check_X_y(self._numeric(X), y, accept_sparse=False)
 
     def _fit_resample(self, X, y):
         given = ExplicitGradientClassifier() if self.classifier is None else self.classifier

@@ -4,13 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from imblearn.over_sampling.base import BaseOverSampler
 
-from imbax.errors import InputError, shortened
-from imbax.estimators.parameters import parameters
+from imbax.errors import InputError
 from imbax.estimators.value_scale import as_dtype
 
-__all__ = ["Table", "TableSampler", "is_frame"]
+__all__ = ["Table", "is_frame", "is_polars"]
+
+# float64 holds whole numbers apart up to here.
+_EXACT = 2**53
 
 
 class Table:
@@ -23,6 +24,8 @@ class Table:
         self.is_list, self.is_frame = isinstance(given, list), is_frame(given)
         # Of each column of categories, rows that have one each.
         self._examples: dict[int, np.ndarray] = {}
+        # What was subtracted from a column.
+        self._least: dict[int, int] = {}
 
     @property
     def names(self) -> list:
@@ -34,7 +37,7 @@ class Table:
         """As series of the frame's own kind, or one-dimensional arrays."""
         if not self.is_frame:
             return list(self.given.T)
-        at = self.given if _is_polars(self.given) else self.given.iloc
+        at = self.given if is_polars(self.given) else self.given.iloc
         return [at[:, j] for j in range(self.given.shape[1])]
 
     def categories(self) -> list[int]:
@@ -42,23 +45,51 @@ class Table:
         kinds = ("category", "Categorical", "Enum")  # of pandas, and of polars
         return [j for j, c in enumerate(self.columns) if str(c.dtype).split("(")[0] in kinds]
 
-    def without_numbers(self) -> list[int]:
-        """The columns of categories, of text, or of dates."""
+    def kinds(self) -> dict[int, str]:
+        """Of each column without numbers, what it has: categories, text, dates, ..."""
         known = self.categories() if self.is_frame else []
-        return [j for j, c in enumerate(self.columns) if j in known or _without_numbers(c)]
+        found = {
+            j: "categories" if j in known else _kind_of(column)
+            for j, column in enumerate(self.columns)
+        }
+        return {j: kind for j, kind in found.items() if kind}
+
+    def least(self) -> dict[int, int]:
+        """The least value of each column of large whole numbers that float64 cannot tell apart."""
+        found = {j: _least_of_close(column) for j, column in enumerate(self.columns)}
+        return {j: least for j, least in found.items() if least is not None}
+
+    def shifted(self) -> Any:
+        """What was given, with those columns less their least value; `extended` adds it again."""
+        self._least, given = self.least(), self.given
+        if not self._least:
+            return given
+        columns = {j: _less(self.columns[j], least) for j, least in self._least.items()}
+        if is_polars(given):
+            series = type(self.columns[0])
+            return given.with_columns(*(series(self.names[j], c) for j, c in columns.items()))
+        given = given.copy()
+        for j, column in columns.items():
+            if self.is_frame:
+                given.isetitem(j, column)
+            else:
+                given[:, j] = column
+        return given
 
     def encoded(self, categorical: np.ndarray) -> np.ndarray:
         """`[n, d]`, float64: numbers as they are; 0, 1, ... for what is in a categorical column."""
         from pandas import factorize
 
-        encoded = np.empty(self.given.shape)
+        encoded, self._least = np.empty(self.given.shape), self.least()
         for j, column in enumerate(self.columns):
             try:
                 if j in categorical:
                     encoded[:, j], _ = factorize(np.asarray(column), use_na_sentinel=False)
                     self._examples[j] = np.unique(encoded[:, j], return_index=True)[1]
                 else:
-                    encoded[:, j] = np.asarray(column, np.float64)
+                    least = self._least.get(j)
+                    numbers = column if least is None else _less(column, least)
+                    encoded[:, j] = np.asarray(numbers, np.float64)
             except (TypeError, ValueError) as error:
                 wanted = "string or number, as its category" if j in categorical else "number"
                 raise InputError(
@@ -78,7 +109,7 @@ class Table:
         new = [self._decoded(j, column, rows[:, j]) for j, column in enumerate(self.columns)]
         order = np.append(np.arange(n), n + np.arange(len(changed), len(rows)))
         order[changed] = n + np.arange(len(changed))
-        if _is_polars(self.given):
+        if is_polars(self.given):
             return self.given.vstack(type(self.given)(new))[order]
         if self.is_frame:
             from pandas import DataFrame, concat
@@ -95,72 +126,21 @@ class Table:
         """Of a column, in its own kind and dtype."""
         if j in self._examples:
             rows = self._examples[j][values.astype(int)]
-            if self.is_frame and not _is_polars(column):
+            if self.is_frame and not is_polars(column):
                 return column.iloc[rows].reset_index(drop=True)
             return column[rows]
-        values = as_dtype(values, _numbers_dtype(column))
+        dtype = _numbers_dtype(column)
+        if (least := self._least.get(j)) is None:
+            values = as_dtype(values, dtype)
+        else:
+            ends = (end - least for end in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+            values = np.clip(np.rint(values), *map(float, ends)).astype(np.int64)
+            values = values.astype(dtype) + np.array(least, dtype)  # wraps around to what is right
         if not self.is_frame:
             return values
-        if _is_polars(column):
+        if is_polars(column):
             return type(column)(column.name, values, dtype=column.dtype)
         return type(column)(values, dtype=column.dtype)
-
-
-@parameters
-class TableSampler(BaseOverSampler):
-    """Takes frames of pandas and polars too, and gives the same back."""
-
-    sampling_strategy: Any = "auto"
-    random_state: Any = None
-
-    def fit_resample(self, X, y, **params):
-        """The given rows, then new ones, and the labels of both.
-
-        Parameters
-        ----------
-        X : array, or DataFrame of pandas or polars, of shape (n_samples, n_features)
-        y : array, or Series of pandas or polars, of shape (n_samples,)
-
-        Returns
-        -------
-        X : of shape (n_samples_new, n_features)
-            As it was given: columns have their names and dtypes.
-        y : of shape (n_samples_new,)
-        """
-        if _is_polars(y) and is_frame(y):
-            kind = type(y).__name__
-            raise InputError(f"y is a polars {kind}, expected a Series; take its column")
-        table, labels = self._table(X), np.asarray(y) if _is_polars(y) else y
-        made, labels = super().fit_resample(X if table is None else table, labels, **params)
-        if table is not None:
-            made = table.extended(made, getattr(self, "moved_", None))
-        return made, type(y)(y.name, labels, dtype=y.dtype) if _is_polars(y) else labels
-
-    def _table(self, X):
-        """X as a table, where more than an array of numbers is to be given back."""
-        return Table(X) if is_frame(X) else None
-
-    def _numeric(self, X):
-        """What was given as X, to be validated; InputError if it has columns without numbers."""
-        X = X.given if isinstance(X, Table) else X
-        if isinstance(X, list | tuple) and np.asarray(X).dtype.kind not in "biufc":
-            X = np.array(X, object)
-        if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
-            self._refuse_text(Table(X))
-        if _is_polars(X) and is_frame(X):
-            X = X.cast({column.name: float for column in X if column.dtype.is_decimal()})
-        return X.sparse.to_dense() if hasattr(X, "sparse") else X
-
-    def _refuse_text(self, table, categorical=()):
-        if wrong := [j for j in table.without_numbers() if j not in categorical]:
-            names = shortened([repr(table.names[j]) for j in wrong])
-            told = f"X has columns without numbers, {names}"
-            if hasattr(self, "categorical_features"):
-                raise InputError(f"{told}; name them in categorical_features")
-            raise InputError(
-                f"{told}, and {type(self).__name__} knows numbers only; encode them, or use "
-                "SMOTE(categorical_features=...)"
-            )
 
 
 def is_frame(data) -> bool:
@@ -168,7 +148,7 @@ def is_frame(data) -> bool:
     return hasattr(type(data), "columns") and hasattr(type(data), "dtypes")
 
 
-def _is_polars(data) -> bool:
+def is_polars(data) -> bool:
     return type(data).__module__.split(".")[0] == "polars"
 
 
@@ -186,14 +166,59 @@ def _rows(given) -> np.ndarray:
     return rows
 
 
-def _without_numbers(column) -> bool:
-    if _is_polars(column):
-        return not (column.dtype.is_numeric() or str(column.dtype) in ("Boolean", "Null"))
-    if column.dtype.kind != "O":  # M: pandas' dates of a time zone too
-        return column.dtype.kind in "SUMm"
-    known = str | bytes | timedelta | np.datetime64 | np.timedelta64
+def _kind_of(column) -> str | None:
+    """What a column has in place of numbers; None: it has numbers."""
+    if is_polars(column):
+        if column.dtype.is_temporal():
+            return "dates"
+        if column.dtype.is_numeric() or str(column.dtype) in ("Boolean", "Null"):
+            return None
+    elif column.dtype.kind in "SUMmcV":  # M: pandas' dates of a time zone too
+        plain = {"M": "dates", "m": "dates", "c": "complex", "V": "records"}
+        return plain.get(column.dtype.kind) or _text_of(np.asarray(column))
+    elif column.dtype.kind != "O":
+        return None
+    values = np.asarray(column)
     # Dates, times, pandas' periods and its NaT have strftime.
-    return any(isinstance(v, known) or hasattr(v, "strftime") for v in np.asarray(column))
+    moment = timedelta | np.datetime64 | np.timedelta64
+    if any(isinstance(v, moment) or hasattr(v, "strftime") for v in values):
+        return "dates"
+    if any(isinstance(v, complex | np.complexfloating) for v in values):
+        return "complex"
+    if any(isinstance(v, str | bytes) for v in values):
+        return _text_of(values)
+    return "objects" if is_polars(column) else None
+
+
+def _text_of(values) -> str:
+    """Whether it is text, or numbers written as text."""
+    try:
+        [float(value) for value in values if isinstance(value, str | bytes)]
+    except ValueError:
+        return "text"
+    return "numbers as text"
+
+
+def _least_of_close(column) -> int | None:
+    """The least value, where float64 rounds whole numbers more than float32 does their range."""
+    kind = getattr(column.dtype, "kind", "")
+    if kind and kind in "bfc":
+        return None
+    values = np.asarray(column)
+    if values.dtype.kind == "O":
+        if not all(isinstance(v, int | np.integer) for v in values):
+            return None
+    elif values.dtype.kind not in "iu" or values.dtype.itemsize < 8:
+        return None
+    low, high = int(values.min()), int(values.max())
+    if (largest := max(-low, high)) <= _EXACT or (low == high and int(float(low)) == low):
+        return None
+    return low if high - low < 2**24 * np.spacing(float(largest)) else None
+
+
+def _less(column, least) -> np.ndarray:
+    """A column less its least value, exactly."""
+    return np.array([int(value) - least for value in np.asarray(column)], np.int64)
 
 
 def _numbers_dtype(column) -> np.dtype:

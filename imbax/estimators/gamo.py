@@ -5,12 +5,10 @@ import warnings
 from numbers import Integral
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import Interval
-
 from imbax.errors import InputError
 from imbax.estimators.generative import GeneratorSampler
 from imbax.estimators.over_sampler import padded, size
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import gamo
 from imbax.types import rows
 

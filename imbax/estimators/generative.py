@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.estimators import saving
 from imbax.estimators.over_sampler import FIT, SAMPLE, OverSampler, padded, seed_of, stream
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.estimators.value_scale import Scale
 from imbax.types import rows
 
@@ -40,6 +40,7 @@ class GeneratorSampler(OverSampler):
     # Attributes, arrays, that are saved beside the networks.
     _arrays: ClassVar[tuple[str, ...]] = ()
 
+    @in_float32
     def sample(self, n_samples, label, random_state=None):
         """New rows of one class.
 
@@ -85,6 +86,7 @@ class GeneratorSampler(OverSampler):
         saving.write(path, type(self).__name__, about, arrays)
 
     @classmethod
+    @in_float32
     def load(cls, path):
         """The sampler that `save` wrote; it makes rows as before.
 
@@ -123,6 +125,9 @@ class GeneratorSampler(OverSampler):
     @abstractmethod
     def _config(self):
         """The `Config` of the method, of what was given to fit."""
+
+    def _shifts(self):
+        return False  # `sample` gives rows without a table
 
     def _train(self, x):
         given, train = self._given(), rows(*padded(x, self._y))

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from imbax.errors import InputError
 from imbax.estimators.adasyn import ADASYN
 from imbax.estimators.borderline_smote import BorderlineSMOTE
 from imbax.estimators.classifier import NeuralClassifier
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.estimators.smote import SMOTE
 from imbax.losses.named import NAMED
 from imbax.methods import supervised as sv

@@ -4,10 +4,10 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Options, StrOptions
 
 from imbax.estimators.over_sampler import SAMPLE, OverSampler, compiled, stream
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import mc_ccr
 
 __all__ = ["MCCCR"]

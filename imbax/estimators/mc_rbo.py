@@ -3,10 +3,10 @@
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from imbax.estimators.over_sampler import OverSampler, compiled
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import mc_rbo
 
 __all__ = ["MCRBO"]

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
+from imbax.data.preprocess import SCALINGS, Scaling
 from imbax.errors import InputError
 from imbax.estimators.over_sampler import size
 from imbax.types import Part, Run
@@ -18,6 +19,7 @@ __all__ = [
     "cut_members",
     "padded_part",
     "resample_members",
+    "scaling_of",
     "weights_of",
 ]
 
@@ -148,6 +150,15 @@ def padded_part(rows: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> Pa
     most = size(max(map(len, rows)))
     index, w = (np.stack([np.pad(v, (0, most - len(v))) for v in part]) for part in (rows, weights))
     return Part(index.astype(np.int32), w.astype(np.float32))
+
+
+def scaling_of(X: np.ndarray, name: str | None) -> Scaling:
+    """Of all columns by their rows; one that is constant becomes 0 under any."""
+    X = X.astype(np.float64)
+    if name is not None:
+        return SCALINGS[name](X)
+    live = np.ptp(X, axis=0) > 0
+    return Scaling(np.where(live, 0, X[0]), live.astype(np.float64))
 
 
 def check_validation(labels, classes) -> None:

@@ -19,13 +19,17 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
+from imbax.estimators.inputs import validated
 from imbax.estimators.members import check_validation
-from imbax.estimators.over_sampler import refuse_several_targets, seed_of
+from imbax.estimators.over_sampler import seed_of
+from imbax.estimators.parameters import RANDOM_STATE, Interval
+from imbax.estimators.targets import class_labels
 from imbax.methods import mesa
 from imbax.methods.mesa import Config, Hparams, Transition
 
@@ -59,6 +63,7 @@ class Sampler:
             np.savez(file, config=json.dumps(self.config._asdict()), **named)
 
     @classmethod
+    @in_float32
     def load(cls, path: str | Path) -> "Sampler":
         """Read what `save` wrote. Raises InputError for any other file."""
         try:
@@ -123,7 +128,7 @@ class MESAClassifier(ClassifierMixin, BaseEstimator):
         "random_steps": [Interval(Integral, 0, None, closed="left")],
         "learned_steps": [Interval(Integral, 0, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
     }
 
     def __init__(
@@ -155,8 +160,7 @@ class MESAClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         """Train the agent and then the ensemble on rows `X (n, d)` with labels `y (n,)`."""
         self._validate_params()
-        refuse_several_targets(y)
-        X, y = validate_data(self, X, y)
+        X, y = validated(self, X, class_labels(y))
         check_classification_targets(y)
         if type_of_target(y) != "binary":
             raise InputError(
@@ -191,7 +195,7 @@ class MESAClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X):
         """Probabilities `(n, 2)` of the classes in the order of `classes_`."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False)
+        X = validated(self, X, reset=False)
         rarer = np.mean([_probability(one, X) for one in self.estimators_], 0)
         proba = np.stack([1 - rarer, rarer], 1)
         return proba if self._rarer == 1 else proba[:, ::-1]
@@ -226,6 +230,7 @@ class Mesa:
     hparams: Hparams = field(default_factory=Hparams)
     random_state: int = 0
 
+    @in_float32
     def fit(self, x, y, x_valid, y_valid) -> "Mesa":
         """Train on `x [n, d]`, `y [n]` in {0, 1}, guided by validation rows.
 

@@ -3,10 +3,10 @@
 from numbers import Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from imbax.estimators.classifier import NeuralClassifier
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import meta_weight_net as mwn
 
 __all__ = ["MetaWeightNetClassifier"]

@@ -3,18 +3,16 @@
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from imblearn.utils import check_sampling_strategy, check_target_type
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
 
 from imbax.errors import InputError
-from imbax.estimators.frames import TableSampler
 from imbax.estimators.parameters import parameters
+from imbax.estimators.table_sampler import TableSampler
 from imbax.estimators.value_scale import scale_of
 from imbax.methods.sampling import Made, Sizes
 from imbax.types import Batch, Resampled, Rows, rows
@@ -50,6 +48,7 @@ class OverSampler(TableSampler):
         "image_shape": ["array-like", None],
         "value_range": ["array-like", None],
     }
+    _accepts: ClassVar[dict[str, Any]] = {"allow_nd": True}
     # Whether of a class of one row nothing but that row can be made.
     _repeats_lone_rows = True
     # Training rows that each new one tells as its parents: 0, 1 or 2.
@@ -59,21 +58,17 @@ class OverSampler(TableSampler):
     # Whether the method asks for the most rows of a class; others need not compile anew for it.
     _asks_max_class = False
 
-    def fit(self, X, y):
-        """Take in, and train what is trained, without making rows."""
-        self._validate_params()
-        X, y, _ = self._check_X_y(X, y)
-        self.sampling_strategy_ = check_sampling_strategy(
-            self.sampling_strategy, y, self._sampling_type
-        )
-        self._train(self._begin(X, y))
-        return self
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         tags.input_tags.three_d_array = True
         return tags
+
+    def _shifts(self):
+        return self.value_range is None
+
+    def _train_on(self, X, y):
+        self._train(self._begin(X, y))
 
     def _train(self, x):
         """Learns from scaled rows `[n, d]` what making rows needs."""
@@ -98,8 +93,7 @@ class OverSampler(TableSampler):
         bounded = len(self.scale_.shape) == 3 or self.value_range is not None
         return self.scale_.outside(x, clip=bounded, fixed=True)
 
-    def _check_X_y(self, X, y, accept_sparse=None):
-        y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
+    def _check_X_y(self, X, y):
         if isinstance(X, (list, tuple)):
             sizes = {np.shape(image) for image in X if not np.isscalar(image)}
             if len(sizes) > 1:
@@ -107,8 +101,7 @@ class OverSampler(TableSampler):
                     f"rows of different shapes, {' and '.join(map(str, sorted(sizes)[:2]))}; "
                     "bring all images to one size"
                 )
-        X, y = validate_data(self, X=self._numeric(X), y=y, allow_nd=True, accept_sparse=False)
-        return X, y, binarize_y
+        return super()._check_X_y(X, y)
 
     def _fit_resample(self, X, y):
         x = self._begin(X, y)
@@ -144,6 +137,10 @@ class OverSampler(TableSampler):
         """Training rows of each class `[K]`."""
         return np.bincount(self._y, minlength=len(self.classes_))
 
+    def _at_most_all(self, neighbors):
+        """So many neighbours, or about as many as there are rows, which gives the same."""
+        return min(int(neighbors), size(len(self._y)))
+
     def _sizes(self, number):
         """Static bounds of a method's arrays."""
         counts = self._counts()
@@ -174,15 +171,6 @@ class OverSampler(TableSampler):
     def _unscaled(self, made):
         """New rows and their labels as the user has them."""
         return self._outside(made.x), self.classes_[made.y]
-
-
-def refuse_several_targets(y) -> None:
-    """InputError for y of several columns."""
-    if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
-        raise InputError(
-            f"Multilabel and multioutput targets are not supported: y has {y.shape[1]} columns, "
-            "expected one"
-        )
 
 
 def seed_of(random_state) -> int:

@@ -3,11 +3,9 @@
 from numbers import Integral
 from typing import Any
 
-from sklearn.utils._param_validation import Interval
-
 from imbax.estimators.categorical import MixedOverSampler
 from imbax.estimators.over_sampler import compiled
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import smote
 
 __all__ = ["SMOTE"]
@@ -21,6 +19,10 @@ class SMOTE(MixedOverSampler):
     `(n, height, width, channels)`, or flat rows of images with `image_shape`. What comes out has
     the form and dtype of what went in: first the original rows, bit for bit, then the new ones.
     Distances are between columns scaled to their range.
+
+    imbalanced-learn's `SMOTEENN(smote=...)` and `SMOTETomek(smote=...)` take their own class only;
+    a pipeline does the same: `imblearn.pipeline.make_pipeline(imbax.SMOTE(),
+    imblearn.under_sampling.EditedNearestNeighbours())`.
 
     Parameters
     ----------
@@ -65,8 +67,8 @@ class SMOTE(MixedOverSampler):
     _parents = 2
 
     def _options(self):
-        return {"k_neighbors": self.k_neighbors}
+        return {"k_neighbors": self._at_most_all(self.k_neighbors)}
 
     def _draw(self, key, x, number):
         x = self._weighted(x, self._y)
-        return self._voted(super()._draw(key, x, number), x, self.k_neighbors)
+        return self._voted(super()._draw(key, x, number), x, self._at_most_all(self.k_neighbors))

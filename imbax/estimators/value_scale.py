@@ -48,10 +48,11 @@ class Scale:
         if X.shape[1:] != self.given:
             raise InputError(f"X has rows of shape {X.shape[1:]}, expected {self.given} as in fit")
         flat = X.reshape(len(X), math.prod(self.given))
-        half = np.where(self.high > self.low, (self.high - self.low) / 2, 1)
+        middle, half = _middle_and_half(self.low, self.high)
+        half = np.where(self.high > self.low, half, 1)
 
         def scaled(x):
-            return (x.astype(np.float64) - (self.high + self.low) / 2) / half
+            return (x.astype(np.float64) - middle) / half
 
         return _in_blocks(scaled, flat, np.float32)
 
@@ -68,14 +69,14 @@ class Scale:
             Give columns that did not vary their value, whatever x has there.
         """
         flat, whole = np.asarray(x).reshape(len(x), math.prod(self.given)), self.dtype.kind in "iub"
+        middle, half = _middle_and_half(self.low, self.high)
 
         def of_user(x):
-            x = (self.high + self.low) / 2 + (self.high - self.low) / 2 * x.astype(np.float64)
+            with np.errstate(over="ignore"):  # what is beyond all numbers is clipped
+                x = middle + half * x.astype(np.float64)
             x = np.where(self.live, x, self.only) if fixed else x
             x = np.rint(x) if whole else x
-            if clip or whole:
-                x = np.clip(x, *((self.low, self.high) if clip else _limits(self.dtype)))
-            return x
+            return np.clip(x, *((self.low, self.high) if clip else _limits(self.dtype)))
 
         return _in_blocks(of_user, flat, self.dtype).reshape(len(x), *self.given)
 
@@ -103,9 +104,7 @@ def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:
     shape = _shape(given, image_shape)
     flat = X.reshape(len(X), -1)
     if value_range is not None:
-        low, high = (np.float64(value) for value in value_range)
-        if not low < high:
-            raise InputError(f"value_range={tuple(value_range)}, expected (least, greatest)")
+        low, high = _ends(value_range)
         if flat.min() < low or flat.max() > high:
             raise InputError(
                 f"X has values from {flat.min():g} to {flat.max():g}, outside "
@@ -122,10 +121,9 @@ def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:
 
 
 def as_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """`x` in a dtype; for one of whole numbers rounded, and kept to what it can hold."""
-    if dtype.kind in "iub":
-        x = np.clip(np.rint(x), *_limits(dtype))
-    return x.astype(dtype)
+    """`x` in a dtype, kept to what it can hold; for one of whole numbers rounded."""
+    x = np.rint(x) if dtype.kind in "iub" else x
+    return np.clip(x, *_limits(dtype)).astype(dtype) if dtype.kind in "iubf" else x.astype(dtype)
 
 
 def _in_blocks(f, rows, dtype):
@@ -137,10 +135,37 @@ def _in_blocks(f, rows, dtype):
     return done
 
 
+def _middle_and_half(low, high):
+    """Middle and half the width of ranges, also where their sum or difference is no float64."""
+    with np.errstate(over="ignore"):
+        middle, half, width = (high + low) / 2, (high - low) / 2, high - low
+    middle = np.where(np.isfinite(middle), middle, low / 2 + high / 2)
+    half = np.where(np.isfinite(half), half, high / 2 - low / 2)
+    return middle, np.where((half == 0) & (high > low), width, half)
+
+
+def _ends(value_range):
+    """Least and greatest value, or InputError."""
+    try:
+        low, high = (np.float64(value) for value in value_range)
+        right = np.isfinite([low, high]).all() and low < high
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        given = tuple(value_range)
+        raise InputError(
+            f"value_range={given}, expected (least, greatest), two finite numbers in this order"
+        )
+    return low, high
+
+
 def _limits(dtype):
-    """Least and greatest whole number of a dtype that a float64 can hold."""
+    """Least and greatest number of a dtype that a float64 can hold, too."""
     if dtype.kind == "b":
         return 0, 1
+    if dtype.kind == "f":
+        info = np.finfo(dtype if dtype.itemsize <= 8 else np.float64)
+        return np.float64(info.min), np.float64(info.max)
     info = np.iinfo(dtype)
     greatest = np.float64(info.max)
     return np.float64(info.min), greatest if int(greatest) <= info.max else np.nextafter(
@@ -152,8 +177,12 @@ def _shape(given, image_shape):
     if len(given) == 1:
         if image_shape is None:
             return given
-        shape = tuple(int(side) for side in image_shape)
-        if len(shape) not in (2, 3) or math.prod(shape) != given[0]:
+        shape = tuple(image_shape)
+        if (
+            len(shape) not in (2, 3)
+            or not all(isinstance(side, int | np.integer) and side > 0 for side in shape)
+            or math.prod(shape) != given[0]
+        ):
             raise InputError(
                 f"image_shape={shape} for rows of {given[0]} values, expected (height, width) or "
                 "(height, width, channels) with that product"
@@ -177,4 +206,5 @@ def _shape(given, image_shape):
             f"images of {shape[0]} x {shape[1]}, expected sides of at least {_SMALLEST}; flat rows "
             "without image_shape are taken as a table"
         )
+    shape = tuple(map(int, shape))
     return shape if len(shape) == 3 else (*shape, 1)

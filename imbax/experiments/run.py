@@ -21,6 +21,7 @@ from rich.progress import (
 
 from imbax.catalogue import Method, get
 from imbax.data.tabular import DataUnavailable
+from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, StorageError, shortened
 from imbax.experiments import disk, manifest
 from imbax.experiments.lab import Cell, Lab
@@ -54,6 +55,7 @@ class Outcome:
     """What a report needs besides stored runs."""
 
 
+@in_float32
 def run_cells(
     lab: Lab,
     datasets: Iterable[tuple[str, Callable[[], Any]]],

@@ -104,7 +104,7 @@ def sample(
 
     def draw(key, c):
         choosing, pointing = jax.random.split(key)
-        at = pick(jax.random.uniform(choosing), chance[c, -1])
+        at = pick(jax.random.uniform(choosing, (), jnp.float32), chance[c, -1])
         kind = jax.random.normal
         if reference:
             kind = lambda *given: jax.random.uniform(*given, minval=-1)

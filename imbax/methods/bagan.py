@@ -178,8 +178,8 @@ def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
     nets, keys = networks(config), jax.random.split(jax.random.fold_in(key, _INIT), 3)
     pairs = [net.init(key) for net, key in zip(nets, keys, strict=True)]
     (*pair, discriminator), (*stats, _) = zip(*pairs, strict=True)
-    mean = jnp.zeros((config.classes, config.latent))
-    root = jnp.zeros((config.classes, config.latent, config.latent))
+    mean = jnp.zeros((config.classes, config.latent), jnp.float32)
+    root = jnp.zeros((config.classes, config.latent, config.latent), jnp.float32)
     now = Fitted(tuple(pair), tuple(stats), mean, root)
     start = _optimizer(hparams).init
     opt_states = start(now.params), start(discriminator), start(pair[1])
@@ -217,7 +217,7 @@ def epoch(
     second = passing(lambda *args: gan_step(*args, there, **static))
     with jax.default_matmul_precision("float32"):
         middle = config.autoencoder_epochs
-        carry = _when(done < middle, first, (state, jnp.array(jnp.nan)))
+        carry = _when(done < middle, first, (state, jnp.array(jnp.nan, train.w.dtype)))
         carry = _when(done == middle - 1, over, carry)
         return _when((done >= middle) & (done < config.epochs), second, carry)
 
@@ -301,7 +301,9 @@ def gan_step(
 
     c, z = _codes(of_codes, state.now, there, config.batch_size + config.fakes)
     made = lambda params: nets.generator.apply(params, {}, z)[0]
-    loss = lambda params: judged(nets, judge, more_dropping, made(params), c, jnp.ones(len(c)))
+    loss = lambda params: judged(
+        nets, judge, more_dropping, made(params), c, jnp.ones(len(c), jnp.float32)
+    )
     second, gradient = jax.value_and_grad(loss)(params)
     params, of_generator = _follow(hparams, gradient, of_generator, params)
 
@@ -349,7 +351,7 @@ def sample(
 
     def code(slot):
         number, c = slot
-        normal = jax.random.normal(jax.random.fold_in(key, number), (config.latent,))
+        normal = jax.random.normal(jax.random.fold_in(key, number), (config.latent,), jnp.float32)
         return fitted.mean[c] + fitted.root[c] @ normal
 
     with jax.default_matmul_precision("float32"):
@@ -365,8 +367,8 @@ def _autoencoder(nets):
 def _codes(key, fitted, there, n):
     """Classes `[n]`, uniform among those `there [K]`, and a code of each."""
     choosing, drawing = jax.random.split(key)
-    c = jax.random.categorical(choosing, jnp.where(there, 0, -jnp.inf), shape=(n,))
-    normal = jax.random.normal(drawing, (n, fitted.mean.shape[1]))
+    c = jax.random.categorical(choosing, jnp.log(there.astype(jnp.float32)), shape=(n,))
+    normal = jax.random.normal(drawing, (n, fitted.mean.shape[1]), jnp.float32)
     return c, fitted.mean[c] + jnp.einsum("nij,nj->ni", fitted.root[c], normal)
 
 

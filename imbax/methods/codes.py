@@ -114,7 +114,7 @@ def between(
 ) -> jax.Array:
     """Flat rows `[n, steps, h w c]` on the way from `a [n, h w c]` to b in codes."""
     a, b = (encoded(nets, fitted, x.reshape(-1, *shape), block)[:, None] for x in (a, b))
-    z = a + jnp.linspace(0, 1, steps)[:, None] * (b - a)
+    z = a + jnp.linspace(0, 1, steps, dtype=a.dtype)[:, None] * (b - a)
     return decoded(nets, fitted, z.reshape(-1, z.shape[2]), block).reshape(len(a), steps, -1)
 
 
@@ -128,7 +128,7 @@ def variance_kept(images: Batch, reconstructed: jax.Array, classes: int) -> jax.
 
     def variance(x):
         x = jnp.where(real, x.reshape(len(x), -1), 0)
-        zeros = jnp.zeros((classes, x.shape[1]))
+        zeros = jnp.zeros((classes, x.shape[1]), x.dtype)
         mean = zeros.at[images.y].add(x) / jnp.maximum(rows, 1)[:, None]
         return zeros.at[images.y].add(jnp.where(real, (x - mean[images.y]) ** 2, 0)).sum(1)
 

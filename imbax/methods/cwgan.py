@@ -188,7 +188,7 @@ def critic_step(
     fake = generated(nets, state.generator, latent(keys[0], n, config.architecture.latent), batch.y)
     noise = _noise(keys[1], config, nets, 2, n)
     real, fake = batch.x + noise[0], fake + noise[1]
-    u = jax.random.uniform(keys[2], (n, 1))
+    u = jax.random.uniform(keys[2], (n, 1), jnp.float32)
 
     def objective(params):
         both = jnp.concatenate([real, fake]), jnp.tile(batch.y, 2)
@@ -276,7 +276,7 @@ def latent(key: jax.Array, n: int, size: int) -> jax.Array:
 
 def _noise(key, config, nets, *rows):
     """`[*rows, d]`, on live columns; a column's by its number, so that d changes none of them."""
-    normal = jax.random.normal(key, (len(nets.live), *rows))
+    normal = jax.random.normal(key, (len(nets.live), *rows), jnp.float32)
     return config.noise * jnp.where(nets.live, jnp.moveaxis(normal, 0, -1), 0)
 
 
@@ -297,7 +297,7 @@ def _make(key, train, number, sizes, *, config):
         nets = networks(train.live, config.architecture)
         params, losses = fit(key_fit, config, nets, train)
         z = latent(key_latent, sizes.max_synth, config.architecture.latent)
-        x = generated(nets, params, z, jnp.ones(sizes.max_synth))
+        x = generated(nets, params, z, jnp.ones(sizes.max_synth, jnp.float32))
     if config.clip:
         x = jnp.clip(x, minority.x.min(0), minority.x.max(0))
     is_surplus = jnp.arange(sizes.max_synth) >= number

@@ -183,7 +183,7 @@ def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
     now = Fitted(*zip(*pairs, strict=True))
     opt_state = _optimizer(hparams).init(now.params)
     zero = jnp.zeros((), jnp.int32)
-    return State(now, opt_state, now, jnp.array(jnp.inf), zero, zero)
+    return State(now, opt_state, now, jnp.float32(jnp.inf), zero, zero)
 
 
 def step(
@@ -204,7 +204,7 @@ def step(
     def objective(params):
         now = Fitted(params, state.now.stats)
         x, stats = there_and_back(nets, now, batch)
-        reconstruction, penalty = _error(x, batch.x, batch.w), jnp.zeros(())
+        reconstruction, penalty = _error(x, batch.x, batch.w), jnp.float32(0)
         if of_class is not None:
             now = Fitted(params, stats)
             x, stats = there_and_back(nets, now, of_class, detached=not config.encoder_gradient)
@@ -225,9 +225,9 @@ def class_batch(key: jax.Array, config: Config, train: Rows) -> Batch:
     counts = class_counts(y, train.w, config.classes)
     chance = jnp.where(counts > 0, 1.0 if config.class_draw == "uniform" else 1 / counts, 0)
     choosing, drawing = jax.random.split(key)
-    c = jax.random.categorical(choosing, jnp.log(chance))
+    c = jax.random.categorical(choosing, jnp.log(chance.astype(jnp.float32)))
     chosen = (y == c) & (train.w > 0)
-    place = jax.random.randint(drawing, (config.batch_size,), 1, chosen.sum() + 1)
+    place = jax.random.randint(drawing, (config.batch_size,), 1, chosen.sum() + 1, jnp.int32)
     drawn = train.take(jnp.searchsorted(jnp.cumsum(chosen), place))
     return image_batch(*drawn, config.shape)
 
@@ -281,7 +281,7 @@ def epoch(
     more = lambda state: _pass(key, nets, config, hparams, state, train)
     running = (state.epoch < config.epochs) & (state.stale < config.patience)
     with jax.default_matmul_precision("float32"):
-        return jax.lax.cond(running, more, lambda state: (state, jnp.array(jnp.nan)), state)
+        return jax.lax.cond(running, more, lambda state: (state, jnp.float32(jnp.nan)), state)
 
 
 def finish(config: Config, state: State, train: Rows) -> Fitted:

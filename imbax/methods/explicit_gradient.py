@@ -162,10 +162,12 @@ def init(
 
     noise_key, part_key = jax.random.split(key)
     x = x + hparams.jitter * jitter(noise_key, x, deviations(train, few, config.max_minority)[c])
-    low, high = bounding_box(train) if config.constraint == "box" else (jnp.zeros(x.shape[1]),) * 2
+    low, high = (
+        bounding_box(train) if config.constraint == "box" else (jnp.zeros(x.shape[1], x.dtype),) * 2
+    )
     part = _random_third(part_key, train.w) if config.outer == "train_part" else 0 * train.w
     w = (wanted & uncertain).astype(x.dtype)
-    return State(theta_0, x, x, y, w, low, high, part, Info(*jnp.zeros(2)))
+    return State(theta_0, x, x, y, w, low, high, part, Info(*jnp.zeros(2, x.dtype)))
 
 
 def step(
@@ -206,7 +208,7 @@ def step(
     inner = {"step_size": eta1, "batch": batch, "w_synth": w, "num_steps": config.num_steps}
     if config.frozen:
         adapted = inner_update(loss_fn, state.params, x, y, **inner)
-        info = Info(jnp.zeros(()), jnp.zeros(()))
+        info = Info(*jnp.zeros(2, x.dtype))
     else:
         loss, gradient, adapted = outer_gradient(
             loss_fn, state.params, x, y, outer,

@@ -190,7 +190,7 @@ def epoch(
 
     with jax.default_matmul_precision("float32"):
         running = state.epoch < config.epochs
-        return jax.lax.cond(running, more, lambda state: (state, jnp.array(jnp.nan)), state)
+        return jax.lax.cond(running, more, lambda state: (state, jnp.float32(jnp.nan)), state)
 
 
 def finish(state: State) -> Fitted:
@@ -211,10 +211,10 @@ def step(
     """One step of the adversaries on a batch and on new rows, and one of the generator."""
     noise, smoothing = jax.random.split(key)
     of_each = -(-config.batch_size // config.classes)
-    z = jax.random.normal(noise, (config.classes, of_each, config.noise))
+    z = jax.random.normal(noise, (config.classes, of_each, config.noise), jnp.float32)
     c, counts = jnp.arange(config.classes), jnp.where(pool.lack > 0, pool.rows.counts, 0)
     y, w = (jnp.repeat(values, of_each) for values in (c, pool.lack.astype(z.dtype)))
-    told = jax.nn.one_hot(c, config.classes)
+    told = jax.nn.one_hot(c, config.classes, dtype=jnp.float32)
     generated = lambda params: shares(nets, params, state.now.stats, told, z, counts, w)
 
     taken, pull, stats = jax.vjp(generated, state.now.params, has_aux=True)
@@ -222,11 +222,11 @@ def step(
     flat = x.reshape(-1, config.columns)
     both = jnp.concatenate([batch.x, flat]), jnp.concatenate([batch.y, y])
     weight = jnp.concatenate([batch.w / batch.w.sum(), w / w.sum()])
-    u = jax.random.uniform(smoothing, weight.shape, maxval=hparams.label_noise)
+    u = jax.random.uniform(smoothing, weight.shape, jnp.float32, maxval=hparams.label_noise)
     realness = jnp.where(jnp.arange(len(u)) < len(batch.y), 1 - u, u)
 
     def of_adversaries(params):
-        own = jax.nn.one_hot(both[1], config.classes)
+        own = jax.nn.one_hot(both[1], config.classes, dtype=jnp.float32)
         losses = tuple(weight @ e for e in errors(nets, params, *both, own, realness))
         return sum(losses), losses
 
@@ -234,7 +234,7 @@ def step(
     rivals, of_rivals = _follow(hparams, gradient, state.opt_states[1], state.adversaries)
 
     def of_generator(flat):
-        others = 1 - jax.nn.one_hot(y, config.classes)
+        others = 1 - jax.nn.one_hot(y, config.classes, dtype=jnp.float32)
         return weighted_mean(sum(errors(nets, rivals, flat, y, others, 1)), jnp.sign(w))
 
     loss, slope = jax.value_and_grad(of_generator)(flat)
@@ -280,9 +280,9 @@ def sample(
     def make(block):
         """Rows of one class, drawn by their numbers among all that are wanted."""
         c, number = block
-        draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (config.noise,))
+        draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (config.noise,), jnp.float32)
         z = jax.vmap(draw)(number + jnp.arange(_MADE))
-        told, counts = jax.nn.one_hot(c, config.classes), pool.rows.counts[c]
+        told, counts = jax.nn.one_hot(c, config.classes, dtype=jnp.float32), pool.rows.counts[c]
         params = trunk, jax.tree.map(lambda leaf: leaf[c], heads)
         taken, _ = shares(nets, params, fitted.stats, told, z[None], counts)
         return mixed(taken, pool.x, pool.rows.first[c], counts)[0], taken[0].argmax(1)

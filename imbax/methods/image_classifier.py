@@ -148,9 +148,9 @@ def augmented(key: jax.Array, x: jax.Array, how: str) -> jax.Array:
     cutting, flipping = jax.random.split(key)
     frame = max(1, height // 8)
     framed = jnp.pad(x, ((0, 0), (frame, frame), (frame, frame), (0, 0)), constant_values=-1)
-    corner = jax.random.randint(cutting, (n, 2), 0, 2 * frame + 1)
+    corner = jax.random.randint(cutting, (n, 2), 0, 2 * frame + 1, jnp.int32)
     cut = lambda image, at: jax.lax.dynamic_slice(
-        image, (at[0], at[1], 0), (height, width, channels)
+        image, (at[0], at[1], jnp.int32(0)), (height, width, channels)
     )
     x = jax.vmap(cut)(framed, corner)
     if how == "crop_flip":

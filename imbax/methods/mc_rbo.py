@@ -115,7 +115,7 @@ def sample(
         length = rho / steps if isinstance(step, str) else step
 
         def drawn_for(place):
-            return jax.random.uniform(jax.random.fold_in(walking, place), (1 + steps,))
+            return jax.random.uniform(jax.random.fold_in(walking, place), (1 + steps,), jnp.float32)
 
         def block(b, of_class):
             uniform = jax.vmap(drawn_for)(b * _BLOCK + jnp.arange(_BLOCK))
@@ -132,7 +132,9 @@ def sample(
 
     def gathered(c):
         place = jnp.arange(max_class + _BLOCK)
-        return jnp.where((place < rows.counts[c])[:, None], x[rows.row(c, place)], 0), 0 * place
+        return jnp.where((place < rows.counts[c])[:, None], x[rows.row(c, place)], 0), jnp.zeros(
+            len(place), jnp.int32
+        )
 
     state = jax.lax.map(gathered, jnp.arange(classes))
     pool, starts = jax.lax.fori_loop(0, classes, treat, state)
@@ -243,7 +245,7 @@ def walk(
     (count, d), steps = start.shape, uniform.shape[1]
     each, columns = jnp.arange(count), points.swapaxes(1, 2)
     live = jnp.ones(d, bool) if live is None else live
-    every = 2 * live.sum()
+    every = 2 * live.sum(dtype=jnp.int32)
     summed = lambda distance: (sign * jnp.exp(-((distance / gamma) ** 2))).sum(1)
 
     def more(now):

@@ -255,14 +255,14 @@ def _sample(key, config, policy, observation):
     log_sd = jnp.clip(log_sd, -20, 2)
     noise = jax.random.normal(key, mean.shape, mean.dtype)
     squashed = jnp.tanh(mean + jnp.exp(log_sd) * noise)
-    log_density = -0.5 * noise**2 - log_sd - 0.5 * jnp.log(2 * jnp.pi)
+    log_density = -0.5 * noise**2 - log_sd - 0.5 * jnp.log(jnp.float32(2 * jnp.pi))
     # dμ/du of μ = (tanh u + 1) / 2; the small number keeps the logarithm finite at the ends.
     return 0.5 * (squashed + 1), log_density - jnp.log(0.5 * (1 - squashed**2) + 1e-6)
 
 
 def _histogram(config, errors, w):
     """Counts `[b]` scaled to sum b; the right end belongs to the last bin."""
-    low, high = jnp.zeros(()), jnp.ones(())
+    low, high = jnp.float32(0), jnp.float32(1)
     if config.faithful:
         low = jnp.where(w > 0, errors, jnp.inf).min()
         high = jnp.where(w > 0, errors, -jnp.inf).max()
@@ -271,7 +271,7 @@ def _histogram(config, errors, w):
             jnp.where(low < high, end, low + way) for end, way in ((low, -0.5), (high, 0.5))
         )
     place = jnp.floor((errors - low) / (high - low) * config.bins).astype(jnp.int32)
-    counts = jnp.zeros(config.bins).at[jnp.clip(place, 0, config.bins - 1)].add(w > 0)
+    counts = jnp.zeros(config.bins, jnp.float32).at[jnp.clip(place, 0, config.bins - 1)].add(w > 0)
     return config.bins * counts / jnp.maximum(counts.sum(), 1)
 
 
@@ -279,7 +279,7 @@ def _optimizer(hparams, decays):
     rate = hparams.learning_rate
 
     def schedule(count):
-        return rate * hparams.decay ** (count // 10) if decays else rate * jnp.ones(())
+        return rate * hparams.decay ** (count // 10) if decays else rate * jnp.float32(1)
 
     return optax.adam(schedule)
 
@@ -302,5 +302,7 @@ def _made_up(config):
     n, filled = config.memory, np.arange(config.memory) % 3
     observation = jnp.asarray(np.array(observations)[filled], jnp.float32)
     action = jnp.asarray(np.array(actions)[filled], jnp.float32)
-    memory = Transition(observation, action, jnp.full(n, 5.0), observation, jnp.zeros(n))
-    return memory, jnp.array(n - 1)
+    memory = Transition(
+        observation, action, jnp.full(n, 5.0, jnp.float32), observation, jnp.zeros(n, jnp.float32)
+    )
+    return memory, jnp.int32(n - 1)

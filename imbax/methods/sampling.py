@@ -261,7 +261,7 @@ def uniform_by_row(key: jax.Array, n: int, streams: int) -> jax.Array:
     """Uniform draws `[streams, n]` in [0, 1); a row's draws depend on its number, not on n."""
 
     def draw(number):
-        return jax.random.uniform(jax.random.fold_in(key, number), (streams,))
+        return jax.random.uniform(jax.random.fold_in(key, number), (streams,), jnp.float32)
 
     return jax.vmap(draw)(jnp.arange(n)).T
 

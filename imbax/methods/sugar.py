@@ -110,7 +110,7 @@ def local_noise(
     """
     there = jnp.arange(normal.shape[1]) <= count
     weight = normal - jnp.where(there, normal, 0).sum(1, keepdims=True) / (count + 1)
-    weight = jnp.where(there, weight, 0) / jnp.sqrt(jnp.maximum(count, 1))
+    weight = jnp.where(there, weight, 0) / jnp.sqrt(jnp.maximum(count, 1).astype(x.dtype))
     start = x[base]
     y = start
     for c in range(neighbor.shape[1]):  # one column at a time: no [s, k, d]
@@ -186,7 +186,9 @@ def _make(key, train, number, sizes, *, k, steps, rescale):
     base = spread(apportion(weight, number), sizes.max_synth)
 
     neighbor, count = own_neighbors(minority, k - 1)
-    normal = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (k,)))(places)
+    normal = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (k,), jnp.float32))(
+        places
+    )
     y = local_noise(minority.x, neighbor, count, base, normal)
     is_wanted = places < number
     x = diffused(minority.x, minority.real, degree, y, is_wanted, k, steps)

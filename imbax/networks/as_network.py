@@ -162,7 +162,7 @@ def _seeded(streams, key):
 def _of_linen(module, features):
     def init_all(key):
         streams = {"params": key, "dropout": jax.random.fold_in(key, 1)}
-        rows = jnp.zeros((2, features))
+        rows = jnp.zeros((2, features), jnp.float32)
         return dict(module.init(streams, rows, **_switched(module, False)))
 
     def init(key, train=None):

@@ -74,8 +74,8 @@ class Convolution(nnx.Module):
     ):
         self.stride, self.padding = stride, k // 2
         glorot = jax.nn.initializers.glorot_normal()
-        self.kernel = nnx.Param(glorot(rngs.params(), (k, k, channels, features)))
-        self.bias = nnx.Param(jnp.zeros(features)) if bias else None
+        self.kernel = nnx.Param(glorot(rngs.params(), (k, k, channels, features), jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(features, jnp.float32)) if bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         if x.ndim == 2:
@@ -188,7 +188,8 @@ def dropout(key: jax.Array, n: int, maps: Sequence[tuple[int, ...]]) -> list[jax
     All from one draw, since every draw takes long to compile.
     """
     sizes = [math.prod(shape) for shape in maps]
-    kept = jax.random.bernoulli(key, 1 - _DROPPED, (n, sum(sizes))) / (1 - _DROPPED)
+    share = jnp.float32(1 - _DROPPED)
+    kept = jax.random.bernoulli(key, share, (n, sum(sizes))) / share
     parts = jnp.split(kept, list(itertools.accumulate(sizes))[:-1], 1)
     return [part.reshape(n, *shape) for part, shape in zip(parts, maps, strict=True)]
 

@@ -31,8 +31,8 @@ class Cross(nnx.Module):
     def __init__(self, features: int, *, live: jax.Array | None = None, rngs: nnx.Rngs):
         live = jnp.ones(features, bool) if live is None else live
         uniform = jax.random.uniform(rngs.params(), (features,), jnp.float32, -1, 1)
-        self.w = nnx.Param(uniform / jnp.sqrt(jnp.maximum(live.sum(), 1)))
-        self.b = nnx.Param(jnp.zeros(features))
+        self.w = nnx.Param(uniform / jnp.sqrt(jnp.float32(jnp.maximum(live.sum(), 1))))
+        self.b = nnx.Param(jnp.zeros(features, jnp.float32))
 
     def __call__(self, x_0: jax.Array, x: jax.Array) -> jax.Array:
         return x_0 * (x @ self.w[...])[:, None] + self.b[...] + x

@@ -78,7 +78,9 @@ class Heads(nnx.Module):
         uniform = lambda key: jax.random.uniform(key, (features + 1,), jnp.float32, -1, 1)
         by_number = lambda key, n: jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n))
         of_class = lambda key: jax.vmap(uniform, out_axes=1)(by_number(key, rows))
-        drawn = jax.vmap(of_class)(by_number(rngs.params(), classes)) / jnp.sqrt(features)
+        drawn = jax.vmap(of_class)(by_number(rngs.params(), classes)) / jnp.sqrt(
+            jnp.float32(features)
+        )
         self.kernel, self.bias = nnx.Param(drawn[:, 1:]), nnx.Param(drawn[:, 0])
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -177,7 +179,7 @@ def mixed(shares: jax.Array, x: jax.Array, first: jax.Array, counts: jax.Array) 
     shares = jnp.pad(shares, ((0, 0), (0, 0), (0, -m % BLOCK)))
 
     def add(total, g, place, rows):
-        part = jax.lax.dynamic_slice(shares, (g, 0, place), (1, each, BLOCK))
+        part = jax.lax.dynamic_slice(shares, _at(g, 0, place), (1, each, BLOCK))
         return total.at[g].add(part[0] @ rows)
 
     total = jnp.zeros((group, each, x.shape[1]), x.dtype)
@@ -195,7 +197,7 @@ def slope_of_shares(
     group, each, _ = slope.shape
 
     def put(result, g, place, rows):
-        return jax.lax.dynamic_update_slice(result, (slope[g] @ rows.T)[None], (g, 0, place))
+        return jax.lax.dynamic_update_slice(result, (slope[g] @ rows.T)[None], _at(g, 0, place))
 
     result = jnp.zeros((group, each, m + -m % BLOCK), x.dtype)
     return _each_block(put, result, x, first, jnp.minimum(counts, m))[:, :, :m]
@@ -227,9 +229,14 @@ def errors(
         `[n]` or a number: what the discriminator should say.
     """
     probability = jax.nn.softmax(nets.classifier.apply(params[0], x))
-    told = jax.nn.one_hot(y, probability.shape[1])
+    told = jax.nn.one_hot(y, probability.shape[1], dtype=probability.dtype)
     real = jax.nn.sigmoid(nets.discriminator.apply(params[1], jnp.concatenate([told, x], 1))[:, 0])
     return ((probability - goal) ** 2).mean(1), (real - realness) ** 2
+
+
+def _at(*index):
+    """Where a slice begins, of one type."""
+    return tuple(jnp.asarray(i, jnp.int32) for i in index)
 
 
 def _each_block(use: Callable, carry: Any, x: jax.Array, first: jax.Array, counts: jax.Array):
@@ -240,7 +247,7 @@ def _each_block(use: Callable, carry: Any, x: jax.Array, first: jax.Array, count
     def body(number, carry):
         g = jnp.searchsorted(end, number, side="right")
         place = (number - end[g] + blocks[g]) * BLOCK
-        rows = jax.lax.dynamic_slice(x, (first[g] + place, 0), (BLOCK, x.shape[1]))
+        rows = jax.lax.dynamic_slice(x, _at(first[g] + place, 0), (BLOCK, x.shape[1]))
         return use(carry, g, place, rows)
 
     return jax.lax.fori_loop(0, end[-1], body, carry)

@@ -21,7 +21,7 @@ class Linear(nnx.Module):
 
     def __init__(self, fan_in: int, fan_out: int, *, live: jax.Array | None = None, rngs: nnx.Rngs):
         live = jnp.ones(fan_in, bool) if live is None else live
-        bound = 1 / jnp.sqrt(jnp.maximum(live.sum(), 1))
+        bound = 1 / jnp.sqrt(jnp.float32(jnp.maximum(live.sum(), 1)))
         kernel = _uniform_by_input(rngs.params(), fan_in, fan_out)
         kernel = jnp.where(live[:, None], bound * kernel, 0)
         self.transposed = fan_in > fan_out

@@ -17,6 +17,7 @@ import pandas as pd
 from sklearn.datasets import make_moons
 from sklearn.neighbors import NearestNeighbors
 
+from imbax.engine.float32 import in_float32
 from imbax.experiments import disk
 from imbax.experiments.run import Outcome
 from imbax.experiments.suites import Suite
@@ -114,6 +115,7 @@ def problems(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {name: (x.astype(np.float32), y.astype(np.int32)) for name, (x, y) in sets.items()}
 
 
+@in_float32
 def make(method: str, x: np.ndarray, y: np.ndarray) -> Made:
     """What a method of `METHODS` makes of a set."""
 

@@ -11,6 +11,7 @@ import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import METHODS, get
 from imbax.data.tabular import make_dataset
+from imbax.engine.float32 import in_float32
 from imbax.engine.vectorize import Engine
 from imbax.experiments.run import with_starts
 from imbax.experiments.tabular.lab import TabularLab
@@ -19,6 +20,7 @@ from imbax.experiments.tabular.plan import Protocol
 __all__ = ["evaluate"]
 
 
+@in_float32
 def evaluate(
     x: Any,
     y: Any,

@@ -15,6 +15,7 @@ import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import get
 from imbax.data.tabular import make_dataset
+from imbax.engine.float32 import in_float32
 from imbax.engine.vectorize import Engine
 from imbax.errors import InputError, did_you_mean
 from imbax.experiments.tabular.cells import train_cell
@@ -23,6 +24,7 @@ from imbax.experiments.tabular.plan import Protocol, plan
 __all__ = ["search"]
 
 
+@in_float32
 def search(
     method: str,
     x: Any,

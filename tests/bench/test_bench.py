@@ -75,7 +75,7 @@ def test_the_steps_on_tables_need_what_the_readme_says():
 def test_the_resnets_operations_are_those_known_of_it():
     network = resnet18(3, 10)
     params, stats = jax.eval_shape(network.init, jax.random.key(0))
-    x, w = jnp.zeros((1, 32, 32, 3)), jnp.ones(1)
+    x, w = jnp.zeros((1, 32, 32, 3), jnp.float32), jnp.ones(1, jnp.float32)
     assert multiply_adds(network.apply, params, stats, x, w) == 555_422_720
 
 
@@ -85,7 +85,8 @@ def test_deepsmotes_operations_are_those_of_its_traced_step(decoder):
     config = ds.Config(images.image_shape(size), 10, latent=8, decoder=decoder, batch_size=2)
     nets, hparams = ds.networks(config), ds.Hparams()
     state = jax.eval_shape(lambda: ds.init(jax.random.key(0), config, hparams))
-    batch = Batch(jnp.ones((2, 8, 8, 1)), jnp.zeros(2, jnp.int32), jnp.ones(2))
+    ones = partial(jnp.ones, dtype=jnp.float32)
+    batch = Batch(ones((2, 8, 8, 1)), jnp.zeros(2, jnp.int32), ones(2))
     given = {"nets": nets, "config": config, "hparams": hparams}
     step = lambda state: ds.step(None, state, batch, batch, **given)
     needed, moved = images.deepsmote_needs(decoder, size)

@@ -141,7 +141,7 @@ MIXED = {
     )[:, 0],
     "convolution over rows": lambda x, y: jnp.convolve(last(x), jnp.ones(3), mode="same"),
     "rows as channels": lambda x, y: jax.lax.conv_general_dilated(
-        x[None], jnp.ones((N, N, 3)), (1,), "SAME", dimension_numbers=("NCW", "OIW", "NCW")
+        x[None], jnp.ones((N, N, 3), x.dtype), (1,), "SAME", dimension_numbers=("NCW", "OIW", "NCW")
     )[0].sum(1),
     "ranking": ranking,
     "gathered rows": lambda x, y: last(x)[jnp.array([1, 0, 2, 3, 4, 5])],

@@ -59,7 +59,9 @@ def draws(number, reference=False):
     """What one new row is drawn from: a number for i, and e."""
     choosing, pointing = jax.random.split(jax.random.fold_in(KEY, number))
     kind = functools.partial(jax.random.uniform, minval=-1) if reference else jax.random.normal
-    return float(jax.random.uniform(choosing)), np.asarray(kind(pointing, (D,)), float)
+    return float(jax.random.uniform(choosing, (), jnp.float32)), np.array(
+        kind(pointing, (D,), jnp.float32), float
+    )
 
 
 def root(s, power):

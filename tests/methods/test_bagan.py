@@ -207,8 +207,8 @@ def test_losses_are_cross_entropies_of_the_same_draws():
 
     def made(key, n):
         choosing, drawing = jax.random.split(key)
-        c = jax.random.categorical(choosing, jnp.array([0, 0, -jnp.inf]), shape=(n,))
-        normal = np.asarray(jax.random.normal(drawing, (n, 5)))
+        c = jax.random.categorical(choosing, jnp.array([0, 0, -jnp.inf], jnp.float32), shape=(n,))
+        normal = np.asarray(jax.random.normal(drawing, (n, 5), jnp.float32))
         mean, root = np.asarray(state.now.mean), np.asarray(state.now.root)
         z = np.stack([mean[k] + root[k] @ g for k, g in zip(c, normal, strict=True)])
         return np.asarray(c), NETS.generator.apply(state.now.params[1], {}, z)[0]
@@ -327,7 +327,7 @@ def test_samples_come_from_their_class():
     of_mean, _ = NETS.generator.apply(fitted.params[1], {}, fitted.mean[1:2])
     expected = np.broadcast_to(of_mean.reshape(1, -1), (6, 162))
     np.testing.assert_allclose(made.x[2:8], expected, 1e-4, 1e-5)
-    draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (5,))
+    draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (5,), jnp.float32)
     z = fitted.mean[2] + fitted.root[2] @ draw(9)
     x, _ = NETS.generator.apply(fitted.params[1], {}, z[None])
     np.testing.assert_allclose(made.x[9], x.ravel(), 1e-4, 1e-5)

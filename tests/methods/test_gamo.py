@@ -145,8 +145,8 @@ def one_step():
 def test_losses_are_the_equations():
     before, real, after, info = one_step()
     noise, smoothing = jax.random.split(KEY)
-    z = np.asarray(jax.random.normal(noise, (3, 3, 4)))
-    u = np.asarray(jax.random.uniform(smoothing, (8 + 9,), maxval=0.1))
+    z = np.asarray(jax.random.normal(noise, (3, 3, 4), jnp.float32))
+    u = np.asarray(jax.random.uniform(smoothing, (8 + 9,), jnp.float32, maxval=0.1))
     y = np.repeat(np.arange(3), 3)
     p = np.array([0, 21, 28])[y] / (3 * 49)  # 30 - 9 and 30 - 2; three rows of each class
     told = np.concatenate([np.eye(3)[y], z.reshape(9, 4)], 1)
@@ -176,7 +176,7 @@ def test_each_player_follows_its_own_gradient():
     """The first step of Adam is the sign of the gradient, here by plain matrices of all rows."""
     before, _, after, _ = one_step()
     stats = jax.tree.map(jnp.asarray, before.now.stats)
-    z = jax.random.normal(jax.random.split(KEY)[0], (3, 3, 4))
+    z = jax.random.normal(jax.random.split(KEY)[0], (3, 3, 4), jnp.float32)
     real = np.zeros((3, 9, 2), np.float32)
     for c in (1, 2):
         real[c, : COUNTS[c]] = of_class(c)
@@ -213,7 +213,7 @@ def test_each_player_follows_its_own_gradient():
 def test_rows_are_convex_mixes_of_all_rows_of_their_class():
     given, model = made(), fitted()[0]
     y = np.asarray(table().target)
-    draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (4,))
+    draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (4,), jnp.float32)
     z = np.asarray(jax.vmap(draw)(np.arange(171)))
     told = np.concatenate([np.eye(3)[given.y], z], 1)
     features = trunk(model.params[0], told, stats=model.stats)

@@ -162,7 +162,7 @@ def brute(x, y, wanted, gamma, step):
         own, each = x[y == c].astype(float), counts.max() // max(rank, 1)
         others = []
         for e in range(each * rank):
-            u = jax.random.uniform(jax.random.fold_in(taking, e), (1,))[0]
+            u = jax.random.uniform(jax.random.fold_in(taking, e), (1,), jnp.float32)[0]
             larger = pool[order[e // each]]
             others.append(larger[int(u * np.float32(len(larger)))])
         points = np.array([*own, *others])
@@ -174,7 +174,9 @@ def brute(x, y, wanted, gamma, step):
         length = rho / STEPS if step == "auto" else step
         made[c], starts[c] = [], []
         for number in range(wanted[c]):
-            u = np.asarray(jax.random.uniform(jax.random.fold_in(walking, number), (1 + STEPS,)))
+            u = np.asarray(
+                jax.random.uniform(jax.random.fold_in(walking, number), (1 + STEPS,), jnp.float32)
+            )
             i = int(u[0] * np.float32(len(own)))
             near = np.argsort(np.abs(points - own[i]).sum(1), kind="stable")[:7]
             row, margin = brute_walk(u[1:], own[i], points[near], sign[near], scale, length)

@@ -121,12 +121,17 @@ def test_one_vs_rest_shows_each_class_as_the_minority(number):
     train, sizes = rows(np.zeros((8, 4), np.float32), y), Sizes(3, 9)
 
     def make(key, view, n, sizes):
-        new = jnp.stack([jax.random.uniform(key), view.y.sum(), view.y.max(), n])
+        new = jnp.stack([jax.random.uniform(key, (), jnp.float32), view.y.sum(), view.y.max(), n])
         return jnp.tile(new, (sizes.max_synth, 1)), n == 4
 
     given = one_vs_rest(make, KEY, train, jnp.array(number), sizes)
     expected = [
-        [jax.random.uniform(jax.random.fold_in(KEY, c)), (y == c).sum(), 1, number[c]]
+        [
+            jax.random.uniform(jax.random.fold_in(KEY, c), (), jnp.float32),
+            (y == c).sum(),
+            1,
+            number[c],
+        ]
         for c in np.repeat(np.arange(3), number)
     ]
     np.testing.assert_array_equal(given.x_synth[: sum(number)], np.reshape(expected, (-1, 4)))
@@ -140,10 +145,14 @@ def test_of_two_classes_one_vs_rest_changes_no_key():
     train, sizes = toys.problem(40).train, Sizes(14, 9)
 
     def make(key, view, n, sizes):
-        return jnp.full((sizes.max_synth, 4), jax.random.uniform(key)), view.y.sum() != 10
+        return jnp.full(
+            (sizes.max_synth, 4), jax.random.uniform(key, (), jnp.float32)
+        ), view.y.sum() != 10
 
     given = one_vs_rest(make, KEY, train, jnp.array([0, 7]), sizes)
-    np.testing.assert_array_equal(given.x_synth, np.full((9, 4), jax.random.uniform(KEY)))
+    np.testing.assert_array_equal(
+        given.x_synth, np.full((9, 4), jax.random.uniform(KEY, (), jnp.float32))
+    )
     np.testing.assert_array_equal(given.w[40:], np.arange(9) < 7)
     assert not given.fallback
 

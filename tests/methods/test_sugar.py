@@ -1,6 +1,7 @@
 """SUGAR against a brute-force version given the same draws, and the edges."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
@@ -19,7 +20,9 @@ DRAW = compiled(sugar.sample, "steps", "rescale", "k_neighbors")
 
 
 def normals(n, k=5):
-    return np.stack([jax.random.normal(jax.random.fold_in(KEY, i), (k,)) for i in range(n)])
+    return np.stack(
+        [jax.random.normal(jax.random.fold_in(KEY, i), (k,), jnp.float32) for i in range(n)]
+    )
 
 
 def brute(x, total, k=5, steps=1):

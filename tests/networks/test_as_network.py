@@ -12,7 +12,7 @@ from imbax.errors import InputError
 from imbax.networks.as_network import as_network
 from imbax.types import Network, Variables
 
-X = jax.random.normal(jax.random.key(1), (6, 4))
+X = jax.random.normal(jax.random.key(1), (6, 4), jnp.float32)
 ALL = jnp.ones(6)
 
 

@@ -92,7 +92,7 @@ def test_training_normalises_by_the_rows_with_weight(name):
 def test_each_run_has_statistics_of_its_own():
     network, shape = NETWORKS["encoder"]
     keys = jax.random.split(KEY, 2)
-    x = jax.random.normal(jax.random.key(1), (2, 5, *shape))
+    x = jax.random.normal(jax.random.key(1), (2, 5, *shape), jnp.float32)
     w = jnp.ones(5)
     run = lambda key, x: network.apply(*network.init(key), x, w)
     together = jax.jit(jax.vmap(run))(keys, x)

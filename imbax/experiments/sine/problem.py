@@ -102,7 +102,7 @@ class Result(NamedTuple):
 
 def grid(config: Config) -> jax.Array:
     """`(x, truth)` evenly over [-5, 5], `[501, 2]`."""
-    return _on_sine(jnp.linspace(-_HALF_WIDTH, _HALF_WIDTH, _TEST_ROWS), config)
+    return _on_sine(jnp.linspace(-_HALF_WIDTH, _HALF_WIDTH, _TEST_ROWS, dtype=jnp.float32), config)
 
 
 def run(key: jax.Array, config: Config) -> Result:
@@ -141,7 +141,7 @@ def run(key: jax.Array, config: Config) -> Result:
     def explicit_gradient(theta_0, eta2):
         batch = _batch(train) if config.inner == "union" else None
         inner = {"step_size": config.eta1, "batch": batch, "num_steps": config.num_steps}
-        scale = eta2 * jnp.array([1.0, 1.0 if config.move == "both" else 0.0])
+        scale = eta2 * jnp.array([1.0, 1.0 if config.move == "both" else 0.0], jnp.float32)
 
         def step(state):
             params, synth = state
@@ -191,7 +191,7 @@ def _draw(key, config):
     train_key, valid_key, x_key, target_key = jax.random.split(key, 4)
 
     def uniform(key, n, bound):
-        return jax.random.uniform(key, (n,), minval=-bound, maxval=bound)
+        return jax.random.uniform(key, (n,), jnp.float32, minval=-bound, maxval=bound)
 
     x_synth = uniform(x_key, config.n_synth, _HALF_WIDTH)
     return (
@@ -206,7 +206,7 @@ def _on_sine(x, config):
 
 
 def _batch(rows):
-    return Batch(rows, rows[:, 1], jnp.ones(rows.shape[0]))
+    return Batch(rows, rows[:, 1], jnp.ones(rows.shape[0], rows.dtype))
 
 
 def _optimizer(config):

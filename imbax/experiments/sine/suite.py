@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from imbax.data.checks import DAMAGED
+from imbax.engine.float32 import in_float32
 from imbax.engine.vectorize import Engine, Vectorized
 from imbax.errors import InputError
 from imbax.experiments import disk
@@ -84,6 +85,7 @@ def setting_name(config: Config, base: Config) -> str:
     return " ".join(changed) or "paper"
 
 
+@in_float32
 def run_settings(
     out: Path,
     seeds: int,

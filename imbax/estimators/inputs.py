@@ -1,0 +1,119 @@
+"""X at the door of samplers and classifiers: what is no number is refused by name, in one line."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from imbax.errors import InputError, shortened
+from imbax.estimators.frames import Table, is_frame, is_polars
+
+__all__ = ["as_numbers", "errors_in_one_line", "refuse_columns", "validated"]
+
+# By the kind of a column: what to do about it.
+_REMEDIES = {
+    "dates": "dates: convert to numbers, such as days since the earliest",
+    "numbers as text": "numbers written as text: convert with pandas.to_numeric",
+}
+
+
+def as_numbers(X: Any, remedy: str, shifts: bool = False) -> Any:
+    """X, a table or images, as scikit-learn's validation takes it.
+
+    Parameters
+    ----------
+    X
+        As given by the user, or a `Table` of it.
+    remedy
+        What to do with text and categories.
+    shifts
+        Take large whole numbers of a `Table` less their least value, which it adds again.
+
+    Raises
+    ------
+    InputError
+        Columns that are no numbers, masked values, two columns of one name, or whole numbers that
+        floats cannot tell apart.
+    """
+    if isinstance(X, Table):
+        refuse_columns(X, remedy=remedy, shifts=shifts)
+        X = X.shifted()
+    if np.ma.is_masked(X):
+        raise InputError("X has masked values; fill them, or drop these rows or columns")
+    if isinstance(X, list | tuple) and np.asarray(X).dtype.kind not in "biufc":
+        X = np.array(X, object)
+    if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
+        refuse_columns(Table(X), remedy=remedy)
+    if is_polars(X) and is_frame(X):
+        X = X.cast({column.name: float for column in X if column.dtype.is_decimal()})
+    return X.sparse.to_dense() if hasattr(X, "sparse") else X
+
+
+def refuse_columns(
+    table: Table, *, remedy: str, categorical: Any = (), shifts: bool = False
+) -> None:
+    """InputError for columns of a table, but those that are `categorical`, that are no numbers.
+
+    So are whole numbers that floats cannot tell apart, unless the caller `shifts` them.
+    """
+    if not table.given.shape[1]:
+        raise InputError(f"X has shape {table.given.shape}, expected at least one column")
+    if not table.is_frame and table.given.dtype.kind in "bf":
+        return
+    names = table.names
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise InputError(f"X has several columns called {twice!r}; rename or drop all but one")
+    kinds = {j: kind for j, kind in table.kinds().items() if j not in categorical}
+    if kinds:
+        raise InputError(_told(names, kinds, remedy))
+    if close := [j for j in table.least() if j not in categorical and not shifts]:
+        raise InputError(
+            f"column {names[close[0]]!r} of X has whole numbers beyond 2**53 that lie close "
+            "together, which floats cannot tell apart; subtract its least value"
+        )
+
+
+def _told(names, kinds, remedy):
+    shown = shortened([repr(names[j]) for j in kinds])
+    if "complex" in kinds.values():
+        return (
+            f"Complex data not supported: X has complex numbers in columns {shown}; give real and "
+            "imaginary parts as columns of their own"
+        )
+    found = dict.fromkeys(kinds.values())
+    told = [_REMEDIES[kind] for kind in _REMEDIES if kind in found]
+    if found.keys() - _REMEDIES.keys():
+        told.append(f"others: {remedy}" if told else remedy)
+    joined = "; ".join(told)
+    between = ", and" if joined is remedy and " knows " in remedy else ";"
+    return f"X has columns without numbers, {shown}{between} {joined}"
+
+
+def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+    """What scikit-learn's `validate_data` gives of the rows, and labels, of a classifier."""
+    X = as_numbers(X, f"{type(estimator).__name__} knows numbers only; encode them")
+    with errors_in_one_line():
+        return validate_data(estimator, X, *y, **options)
+
+
+@contextlib.contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """scikit-learn's validation errors become InputErrors of one line; it sums up huge values."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(_in_one_line(error)) from None
+
+
+def _in_one_line(error):
+    lines = re.sub(r"array=.*?\.\n", "", str(error), flags=re.DOTALL).splitlines()
+    if lines[0].startswith("Input X contains NaN"):
+        return f"{lines[0].rstrip('.')}; fill missing values, or drop these rows or columns"
+    return lines[0] if lines[0].startswith("Complex") else " ".join(map(str.strip, lines))

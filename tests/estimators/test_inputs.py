@@ -1,0 +1,363 @@
+"""Inputs that users have: strategies, labels and tables of all kinds, or one line that helps."""
+
+import decimal
+import itertools
+import pickle
+
+import imblearn.over_sampling
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+from imblearn.combine import SMOTEENN
+from imblearn.pipeline import make_pipeline
+from imblearn.under_sampling import EditedNearestNeighbours
+from imblearn.utils import check_sampling_strategy
+from quick_samplers import quick
+
+import imbax
+from imbax import SMOTE, ImbalancedMLPClassifier, InputError
+from imbax.estimators.inputs import as_numbers
+from imbax.estimators.strategy import new_rows_of
+from imbax.estimators.targets import Target
+
+N, FEW = 39, 9
+Y = np.repeat([0, 1], [N - FEW, FEW])
+X = np.random.default_rng(0).normal(size=(N, 3)) + Y[:, None]
+FRAME = pd.DataFrame(X, columns=list("abc"))
+DAYS = pd.Series(pd.date_range("2020-01-01", periods=N))
+
+
+def resampled(x, y=Y, **options):
+    return SMOTE(random_state=0, **options).fit_resample(x, y)
+
+
+def refused(message, action):
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        action()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("ratio", "large", "small", "rows"), [(0.29, 100, 28, 29), (0.41, 300, 100, 123)]
+)
+def test_a_ratio_gives_the_rows_that_it_says(ratio, large, small, rows):
+    y = np.repeat([0, 1], [large, small])
+    x = np.random.default_rng(0).normal(size=(len(y), 3))
+    assert (resampled(x, y, sampling_strategy=ratio)[1] == 1).sum() == rows
+    assert SMOTE(sampling_strategy=ratio).fit(x, y).sampling_strategy_ == {1: rows - small}
+
+
+def test_ratios_are_imbalanced_learns_where_its_product_is_exact():
+    """Elsewhere a product just below a whole number is that number."""
+    mended = 0
+    for large, hundredths in itertools.product((7, 30, 100, 300, 1001), range(1, 101)):
+        y, ratio = np.repeat(["b", "a"], [large, 2]), hundredths / 100
+        if (exact := large * hundredths // 100) <= 2:
+            with pytest.raises(InputError, match="give a ratio above"):
+                new_rows_of(ratio, y, "over-sampling")
+            continue
+        ours, theirs = (
+            f(ratio, y, "over-sampling") for f in (new_rows_of, check_sampling_strategy)
+        )
+        assert ours == {"a": exact - 2}
+        mended += ours != theirs
+        assert ours["a"] - theirs["a"] in (0, 1)
+    assert 0 < mended < 50
+    for ratio in (
+        1 / 3,
+        2 / 3,
+        np.float32(0.1),
+        np.float32(1 / 3),
+        1,
+    ):  # those that are no decimals
+        given = new_rows_of(ratio, np.repeat([0, 1], [300, 5]), "over-sampling")
+        assert given == {1: round(300 * float(ratio)) - 5}
+
+
+STRATEGIES = {
+    "classes are: 0, 1": {2: 20},
+    "has class '1', which y does not have": {"1": 20},
+    "expected at least the 9": {1: 5},
+    "20.5 rows for class 1, expected a whole": {1: 20.5},
+    "True rows for class 1, expected a whole": {1: True},
+    "nan rows for class 1, expected a whole": {1: np.nan},
+    "returned 3, expected a dictionary": lambda y: 3,
+    "has class 5": lambda y: {5: 3},
+    "asks for 6 rows of class 1, which has 9 beside 30": 0.2,
+    "must be a float in the range": np.nan,
+    "must be a float in .* Got True": True,
+    "must be a float in .* Got 1.5": 1.5,
+    r"must be a float in .* Got \[1\]": [1],
+    "must be a float in .* Got None": None,
+}
+
+
+@pytest.mark.parametrize("message", STRATEGIES)
+def test_strategies_that_do_not_fit_are_told(message):
+    refused(message, lambda: resampled(X, sampling_strategy=STRATEGIES[message]))
+
+
+def test_strategies_by_class():
+    for strategy in ({1: 20}, {1: np.int64(20)}, lambda y: {1: 20}):
+        assert (resampled(X, sampling_strategy=strategy)[1] == 1).sum() == 20
+
+
+WORDS = np.array(["no", "yes"])[Y]
+LABELS = {
+    "frame": pd.DataFrame({"t": Y}),
+    "text": WORDS,
+    "digits": Y.astype(str),
+    "categories": pd.Series(pd.Categorical(WORDS), name="t"),
+    "truth": Y > 0,
+    "objects": Y.astype(object),
+    "list": Y.tolist(),
+    "whole floats": Y / 1.0,
+    "nullable": pd.Series(Y, dtype="Int64"),
+    "nullable truth": pd.Series(Y > 0, dtype="boolean"),
+    "string": pd.Series(WORDS, dtype="string"),
+    "arrow": pd.Series(Y, dtype="int64[pyarrow]"),
+    "polars": pl.Series("t", WORDS),
+    "large": Y * 2**60,
+    "one-hot": np.eye(2, dtype=np.uint8)[Y],
+    "one-hot floats": np.eye(2)[Y],
+    "one-hot list": np.eye(2, dtype=int)[Y].tolist(),
+    "one-hot frame": pd.get_dummies(pd.Series(WORDS)),
+    "one-hot with a class without rows": pd.DataFrame(np.eye(4, dtype=int)[3 * Y]),
+}
+
+
+@pytest.mark.parametrize("form", LABELS)
+def test_labels_come_back_in_their_form(form):
+    """Those given first, then 21 of the minority."""
+    y = LABELS[form]
+    labels = resampled(X, y)[1]
+    assert type(labels) is type(y)
+    assert getattr(labels, "dtype", None) == getattr(y, "dtype", None)
+    if isinstance(y, pd.DataFrame):
+        pd.testing.assert_frame_equal(labels[:N], y)
+    elif isinstance(y, pd.Series):
+        pd.testing.assert_series_equal(labels[:N], y)
+    given, last = np.asarray(labels), np.asarray(y)[-1]
+    assert (given[:N] == np.asarray(y)).all()
+    assert (given[N:] == last).all()
+    assert len(given) == 2 * (N - FEW)
+
+
+def test_one_hot_frames_are_as_arrays():
+    three = np.repeat([0, 1, 2], [20, 10, 9])
+    frame = pd.get_dummies(pd.Series(three))
+    x, y = resampled(X, frame)
+    other_x, other_y = resampled(X, frame.to_numpy().astype(int))
+    np.testing.assert_array_equal(x, other_x)
+    np.testing.assert_array_equal(y, other_y)
+    np.testing.assert_array_equal(other_y.argmax(1), resampled(X, three)[1])
+
+
+WRONG_LABELS = {
+    "Input y contains NaN: 1 labels are missing": np.where(np.arange(N) == 2, None, Y),
+    "Input y contains NaN": np.where(np.arange(N) == 2, np.nan, Y),
+    "contains NaN: 1 labels": pd.Series([None, *Y[1:]], dtype="Int64"),
+    "labels of several types, int, str": np.array([0, "a"], object)[Y],
+    "Unknown label type: continuous": X[:, 0],
+    "complex numbers, expected labels": Y + 0j,
+    "one class": Y * 0,
+    "row 0 of y has 0 ones": np.eye(2)[Y] * (np.arange(N) > 0)[:, None],
+    "row 0 of y has 2 ones": np.ones((N, 2), int),
+    "y has 2 columns, expected one": np.stack([Y, Y + 1], 1),
+    "y is a sparse matrix": scipy.sparse.csr_matrix(np.eye(2)[Y]),
+    "the target y is None": None,
+    "y is 'abc', expected one label": "abc",
+    "inconsistent numbers of samples": Y[:-1],
+    "represented as bytes": np.array([b"a", b"b"])[Y],
+}
+
+
+@pytest.mark.parametrize("message", WRONG_LABELS)
+def test_wrong_labels_are_told(message):
+    told = message if message != "one class" else "more than 1 class"
+    refused(told, lambda: resampled(X, WRONG_LABELS[message]))
+
+
+@pytest.mark.parametrize("message", [m for m in WRONG_LABELS if " ones" not in m])
+def test_classifiers_tell_of_wrong_labels_too(message):
+    refused(message, lambda: ImbalancedMLPClassifier(max_iter=1).fit(X, WRONG_LABELS[message]))
+
+
+def test_a_classifier_takes_numbers_that_are_objects_or_nullable():
+    fit = lambda y: ImbalancedMLPClassifier(max_iter=1, random_state=0).fit(X, y)
+    for y in (Y.astype(object), pd.Series(Y, dtype="Int64")):
+        assert fit(y).classes_.dtype.kind == "i"
+
+
+TOO_FAR = np.finfo(float).max
+LARGE = np.random.default_rng(1).integers(0, 100, (N, 2))
+NUMBERS = {
+    "1e308": X / abs(X).max() * 1e308,
+    "the largest": np.where(X > 0, TOO_FAR, -TOO_FAR),
+    "constant and large": np.where([True, False, False], TOO_FAR, X),
+    "the smallest": np.where(X > 0, 5e-324, 0),
+    "float16": (X / abs(X).max() * 65504).astype(np.float16),
+    "float32": (X / abs(X).max() * 3.4e38).astype(np.float32),
+    "near 2**53": 2**53 + LARGE,
+    "below 2**62": 2**62 - 100 + LARGE,
+    "unsigned": np.uint64(2**64 - 100) + LARGE.astype(np.uint64),
+    "negative": -(2**63) + LARGE,
+    "all of int64": np.where(X > 0, np.iinfo(np.int64).max, np.iinfo(np.int64).min),
+    "large frame": pd.DataFrame({"a": 2**62 + LARGE[:, 0], "b": X[:, 0]}),
+    "large polars": pl.DataFrame({"a": 2**62 + LARGE[:, 0], "b": X[:, 0]}),
+    "large nullable": pd.DataFrame({"a": pd.array(2**62 + LARGE[:, 0], "Int64")}),
+    "truth": X > 0,
+    "objects": X.astype(object),
+    "object frame": FRAME.astype(object),
+    "decimals": pd.DataFrame({"a": [decimal.Decimal(i) for i in range(N)]}),
+    "nullable": pd.DataFrame({"a": pd.array(X[:, 0] > 0, "boolean"), "b": pd.array(Y, "Int8")}),
+    "columns in order": np.asfortranarray(X),
+    "index": FRAME.set_index(pd.Index(range(7, 7 + N))),
+    "names of levels": FRAME.set_axis(pd.MultiIndex.from_product([["a"], [1, 2, 3]]), axis=1),
+    "list": X.tolist(),
+}
+
+
+def columns_of(x):
+    if isinstance(x, pd.DataFrame):
+        return [x.iloc[:, j].tolist() for j in range(x.shape[1])]
+    if isinstance(x, pl.DataFrame):
+        return [column.to_list() for column in x]
+    return list(zip(*(x if isinstance(x, list) else x.tolist()), strict=True))
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_numbers_of_all_kinds_come_out_in_range(kind):
+    x = NUMBERS[kind]
+    given, _ = resampled(x)
+    assert type(given) is type(x)
+    if hasattr(x, "dtypes"):
+        assert list(given.dtypes) == list(x.dtypes)
+        assert list(given.columns) == list(x.columns)
+    elif isinstance(x, np.ndarray):
+        assert given.dtype == x.dtype
+    for before, after in zip(columns_of(x), columns_of(given), strict=True):
+        assert list(after[:N]) == list(before)
+        low, high = (float(end(before[-FEW:])) for end in (min, max))
+        slack = 1e-6 * (float(max(before)) / 2 - float(min(before)) / 2)
+        if all(isinstance(v, int) for v in before) and kind != "all of int64":
+            low, high, slack = min(before[-FEW:]), max(before[-FEW:]), 0
+        assert all(low - slack <= value <= high + slack for value in after[N:])
+        if len(set(before[-FEW:])) > 5 and kind != "all of int64":
+            assert len(set(after[N:])) > 5
+
+
+def test_large_whole_numbers_are_the_small_ones_moved():
+    small, large = resampled(LARGE)[0], resampled(2**62 + LARGE)[0]
+    np.testing.assert_array_equal(large - 2**62, small)
+    text = np.array(["u", "v"])[Y]
+    frame = pd.DataFrame({"a": 2**62 + LARGE[:, 0], "b": text})
+    given, _ = resampled(frame, categorical_features=["b"])
+    other, _ = resampled(frame.assign(a=LARGE[:, 0]), categorical_features=["b"])
+    np.testing.assert_array_equal(given["a"] - 2**62, other["a"])
+
+
+WRONG_NUMBERS = {
+    "Complex data not supported: .* columns 0, 1, 2; give real": X + 0j,
+    "Complex data not supported: .* columns 'a', 'b', 'c'": FRAME + 0j,
+    "Complex data not supported: .* columns 0": (X + 0j).astype(object),
+    "'d'; dates: convert to numbers, such as days since the earliest": FRAME.assign(d=DAYS),
+    "'d'; dates: convert": FRAME.assign(d=DAYS - DAYS[0]),
+    "'d'; dates: convert to": FRAME.assign(d=DAYS.dt.to_period("D")),
+    "'d'; dates: convert to numbers": FRAME.assign(d=DAYS.dt.date),
+    "0, 1; dates: convert": np.tile(DAYS.to_numpy()[:, None], 2),
+    "'d', 'e'; dates: .*; others: name them in categorical": FRAME.assign(d=DAYS, e="k"),
+    "'d'; numbers written as text: convert with pandas": FRAME.assign(d=Y.astype(str)),
+    "0, 1, 2; numbers written as text": X.astype(str),
+    "'d'; name them in categorical_features": FRAME.assign(d="k"),
+    "several columns called 'a'": FRAME.set_axis(["a", "a", "b"], axis=1),
+    r"X has shape \(39, 0\), expected at least one column": X[:, :0],
+    "expected at least one column": FRAME[[]],
+    "masked values": np.ma.array(X, mask=X > 2),
+    "contains NaN; fill": np.where(X > 2, np.nan, X),
+    "contains infinity": np.where(X > 2, np.inf, X),
+    "Expected 2D array, got 1D array instead: Reshape": X[:, 0],
+    "a minimum of 1 is required": X[:0],
+    "Sparse data": scipy.sparse.csr_matrix(X),
+    "got scalar array": None,
+}
+
+
+@pytest.mark.parametrize("message", WRONG_NUMBERS)
+def test_what_is_no_table_of_numbers_is_told(message):
+    x = WRONG_NUMBERS[message]
+    y = Y[:0] if isinstance(x, np.ndarray) and not len(x) else Y
+    refused(message, lambda: resampled(x, y))
+    if "categorical" not in message:
+        refused(message, lambda: ImbalancedMLPClassifier(max_iter=1).fit(x, y))
+
+
+def test_a_range_and_a_generator_do_not_go_with_large_whole_numbers():
+    told = "column 0 of X has whole numbers beyond 2.*53 .*; subtract its least value"
+    refused(told, lambda: resampled(2**62 + LARGE, value_range=(0, 2**63)))
+    refused(told, lambda: quick("GAMO").fit_resample(2**62 + LARGE, Y))
+    refused(told, lambda: ImbalancedMLPClassifier(max_iter=1).fit(2**62 + LARGE, Y))
+    as_numbers(2**53 + 2**30 * LARGE, "")  # far enough apart
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"k_neighbors": True},
+        {"k_neighbors": 0},
+        {"k_neighbors": 5.0},
+        {"k_neighbors": np.inf},
+        {"random_state": -1},
+        {"random_state": True},
+        {"random_state": np.random.default_rng(0)},
+        {"value_range": (1,)},
+        {"value_range": (-np.inf, np.inf)},
+        {"value_range": [[1, 2]]},
+        {"image_shape": (np.nan, 1)},
+        {"image_shape": (3.0, 1)},
+    ],
+    ids=str,
+)
+def test_parameters_out_of_range_are_told(options):
+    refused("|".join((*options, "range")), lambda: resampled(X, **options))
+
+
+def test_more_neighbors_than_rows_are_all_of_them():
+    for k in (FEW - 1, FEW, 10**9):
+        given, _ = resampled(X, k_neighbors=k)
+        np.testing.assert_array_equal(given, resampled(X, k_neighbors=FEW - 1)[0])
+
+
+def test_targets_leave_what_is_given_alone():
+    y = Y.copy()
+    y.setflags(write=False)
+    assert Target(y).labels is y
+
+
+def test_neighbours_of_imbalanced_learn_go_after_it_in_a_pipeline():
+    """`SMOTEENN(smote=...)` takes its own class only."""
+    refused("smote", lambda: SMOTEENN(smote=SMOTE()).fit_resample(X, Y))
+    both = make_pipeline(SMOTE(random_state=0), EditedNearestNeighbours())
+    x, y = both.fit_resample(X, Y)
+    cleaned = EditedNearestNeighbours().fit_resample(*resampled(X))
+    np.testing.assert_array_equal(x, cleaned[0])
+    np.testing.assert_array_equal(y, cleaned[1])
+    assert len(imblearn.over_sampling.SMOTE().fit_resample(X, Y)[0]) == 60
+
+
+def test_what_cannot_be_pickled_is_told():
+    fitted = ImbalancedMLPClassifier(loss=lambda logits, y: (logits - y) ** 2, max_iter=1)
+    with pytest.raises(Exception, match="lambda") as caught:
+        pickle.dumps(fitted)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["DeepSMOTE", "GAMO"])
+def test_what_is_not_fitted_is_told(name):
+    sampler = quick(name)
+    for action in (lambda: sampler.sample(3, 1), lambda: sampler.save("never")):
+        refused("is not fitted yet", action)
+    refused("is not fitted yet", lambda: ImbalancedMLPClassifier().predict(X))
+    assert imbax.InputError is InputError
