@@ -1,10 +1,20 @@
 """The one exception that says: the mistake is in what was given, and here is the remedy."""
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, NamedTuple, get_type_hints
 
-__all__ = ["InputError", "at_least", "did_you_mean", "one_of", "shortened"]
+__all__ = [
+    "InputError",
+    "Range",
+    "at_least",
+    "check_ranges",
+    "did_you_mean",
+    "one_of",
+    "shortened",
+]
 
 
 class InputError(ValueError):
@@ -12,6 +22,56 @@ class InputError(ValueError):
 
     The command line prints it as one line and exits with status 2.
     """
+
+
+class Range(NamedTuple):
+    """The numbers that a parameter may have: finite ones from `low` to `high`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    """Whether `low` itself is left out."""
+    below: bool = False
+    """Whether `high` itself is left out."""
+    whole: bool = False
+    """Whether only whole numbers are in it."""
+
+    def check(self, name: str, value: Any) -> Any:
+        """The value as an `int` or a `float`. Raises InputError unless it is in the range."""
+        number = value.item() if getattr(value, "shape", None) == () else value
+        kind = Integral if self.whole else Real
+        if not isinstance(number, kind) or isinstance(number, bool) or not math.isfinite(number):
+            what = "a whole number" if self.whole else "a finite number"
+            bounds = f", {self}" if str(self) else ""
+            raise InputError(f"{name}={value!r}, expected {what}{bounds}")
+        is_high = number > self.low if self.above else number >= self.low
+        is_low = number < self.high if self.below else number <= self.high
+        if not (is_high and is_low):
+            raise InputError(f"{name}={value!r}, expected {self}")
+        return int(number) if self.whole else float(number)
+
+    def __str__(self):
+        low, high = math.isfinite(self.low), math.isfinite(self.high)
+        if low and high and not (self.above or self.below):
+            return f"from {self.low} to {self.high}"
+        ends = [f"above {self.low}" if self.above else f"at least {self.low}"] * low
+        ends += [f"below {self.high}" if self.below else f"at most {self.high}"] * high
+        return " and ".join(ends)
+
+
+def check_ranges(record: Any, where: str = "") -> None:
+    """Raises InputError unless each field of a record that is annotated with a `Range` is in it.
+
+    Parameters
+    ----------
+    record
+        A named tuple; its class annotates fields as `Annotated[float, Range(...)]`.
+    where
+        What comes before a field's name in a message.
+    """
+    for name, hint in get_type_hints(type(record), include_extras=True).items():
+        for allowed in getattr(hint, "__metadata__", ()):
+            allowed.check(f"{where}{name}", getattr(record, name))
 
 
 def one_of(config: Any, **allowed: Iterable[Any]) -> None:
