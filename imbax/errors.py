@@ -2,9 +2,10 @@
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
 __all__ = [
     "InputError",
@@ -60,17 +61,18 @@ class Range(NamedTuple):
 
 
 def check_ranges(record: Any, where: str = "") -> None:
-    """Raises InputError unless each field of a record that is annotated with a `Range` is in it.
+    """Raises InputError unless the fields of a record are in their ranges.
 
     Parameters
     ----------
     record
-        A named tuple; its class annotates fields as `Annotated[float, Range(...)]`.
+        One whose module has `RANGES`, each field's `Range` by name; of any other nothing is asked.
     where
         What comes before a field's name in a message.
     """
-    for name, hint in get_type_hints(type(record), include_extras=True).items():
-        for allowed in getattr(hint, "__metadata__", ()):
+    module = sys.modules.get(type(record).__module__)
+    for name, allowed in getattr(module, "RANGES", {}).items():
+        if hasattr(record, name):
             allowed.check(f"{where}{name}", getattr(record, name))
 
 

@@ -1,6 +1,6 @@
 """Ranges of numbers: what is in them, and what is said of the rest."""
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -55,11 +55,16 @@ def test_what_is_not_in_range_is_named(allowed, value, message):
         allowed.check("a", value)
 
 
-def test_the_annotated_fields_of_a_record_are_checked():
-    class Numbers(NamedTuple):
-        rate: Annotated[float, RATE] = 0.1
-        name: str = "any"
+class Numbers(NamedTuple):
+    rate: float = 0.1
+    name: str = "any"
 
+
+RANGES = {"rate": RATE, "of_another": SHARE}
+
+
+def test_the_fields_of_a_record_are_checked_by_the_ranges_of_its_module():
     check_ranges(Numbers(name=-1))
+    check_ranges(())
     with pytest.raises(InputError, match="of it: rate=-1, expected above 0"):
         check_ranges(Numbers(-1), "of it: ")

@@ -11,11 +11,26 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from imbax.errors import InputError, Range
 from imbax.losses import by_class, per_example
 from imbax.losses.by_class import Context, Loss
 from imbax.types import COSINE_SCALE
 
-__all__ = ["NAMED", "NamedLoss", "deferred"]
+__all__ = ["NAMED", "NUMBERS", "NamedLoss", "check_numbers", "deferred"]
+
+
+NUMBERS = {
+    "gamma": Range(0),
+    "gamma_positive": Range(0),
+    "gamma_negative": Range(0),
+    "shift": Range(0, 1),
+    "beta": Range(0, 1),
+    "max_margin": Range(0),
+    "tau": Range(0),
+    "drw_start": Range(0, 1),
+    "drw_beta": Range(0, 1),
+}
+"""Ranges of the losses' numbers, by name."""
 
 
 class NamedLoss(NamedTuple):
@@ -86,7 +101,17 @@ def deferred(loss_for: Callable[[Context], Loss], context: Context) -> Loss:
         Any of the losses above.
     context
         Its `hparams` hold `drw_start`, `drw_beta` and the numbers of `loss_for`.
+
+    Raises
+    ------
+    InputError
+        The number of epochs of the whole training is not known.
     """
+    if context.num_epochs < 1:
+        raise InputError(
+            "a loss with deferred re-weighting needs the epochs of the whole training; give "
+            "supervised.program(..., epochs=N)"
+        )
     numbers = dict(context.hparams)
     start, beta = numbers.pop("drw_start"), numbers.pop("drw_beta")
     weights = by_class.effective_number_weights(context.counts, beta)
@@ -101,6 +126,21 @@ def _shifted_prior(counts, *, tau, **numbers):
 
 def _weighted_prior(counts, *, beta):
     return np.asarray(by_class.effective_number_weights(counts, beta))
+
+
+def check_numbers(numbers: Mapping[str, Any], where: str = "") -> None:
+    """Raises InputError for a loss's number that is not in its range.
+
+    Parameters
+    ----------
+    numbers
+        Values by name; those of names that no loss here has may be anything.
+    where
+        What comes before a name in a message.
+    """
+    for name, value in numbers.items():
+        if name in NUMBERS:
+            NUMBERS[name].check(f"{where}{name}", value)
 
 
 NAMED: dict[str, NamedLoss] = {
