@@ -147,9 +147,10 @@ def _check_types(name, given):
         elif field in ("build", "sampler", "host", "resample"):
             if value is not None and not callable(value):
                 raise InputError(f"{where}{field}={value!r}, expected a function")
+        elif field == "starts_from" and value is None:
+            continue
         elif isinstance(kind, type) and not isinstance(value, kind):
-            if not (field == "starts_from" and value is None):
-                raise InputError(f"{where}{field}={value!r}, expected {_KINDS[kind]}")
+            raise InputError(f"{where}{field}={value!r}, expected {_KINDS[kind]}")
     for setting in given.get("settings", ()):
         check_ranges(setting, f"method {name!r}: ")
         check_numbers(getattr(setting, "loss", {}), f"method {name!r}: ")

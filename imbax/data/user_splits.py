@@ -158,7 +158,7 @@ def _labelled(given, index, name):
 
 
 def _check(rows, y, groups, name, complete):
-    """InputError unless parts by name are apart and the `complete` ones have rows of all classes."""
+    """InputError unless parts by name are apart; the `complete` ones need rows of every class."""
     for part, numbers in rows.items():
         values, counts = np.unique(numbers, return_counts=True)
         if (counts > 1).any():
