@@ -1,7 +1,7 @@
 """What imbax's classifiers share: rows, labels, weights, members, stopping, probabilities."""
 
 from abc import ABCMeta, abstractmethod
-from functools import lru_cache, partial
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from imbax.data.preprocess import SCALINGS, Scaling, scale
 from imbax.engine.compiled import Programs, piece_of, programs_of
 from imbax.errors import InputError
+from imbax.estimators.divergence import last_finite, told
 from imbax.estimators.members import (
     Members,
     check_validation,
@@ -24,16 +25,14 @@ from imbax.estimators.members import (
     resample_members,
     weights_of,
 )
-from imbax.estimators.networks import ACTIVATIONS, network_of
+from imbax.estimators.networks import ACTIVATIONS, hidden_sizes, network_of
 from imbax.estimators.over_sampler import FIT, refuse_several_targets, seed_of, size, stream
 from imbax.estimators.parameters import parameters
+from imbax.estimators.probabilities import BLOCK, probabilities
 from imbax.training import Program
 from imbax.types import Run
 
 __all__ = ["NeuralClassifier", "inside_of"]
-
-# Rows whose probabilities are computed at a time.
-_BLOCK = 8192
 
 
 @parameters
@@ -128,10 +127,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         apply = self._network().apply
         shift = (self._shift * self.recalibrate).astype(np.float32)
         proba = np.empty((len(X), len(self.classes_)), np.float32)
-        for first in range(0, len(X), _BLOCK):
-            x = self._inner(X[first : first + _BLOCK])
-            inner = _probabilities(apply, self._params, shift, _filled(x))
-            proba[first : first + len(x)] = np.asarray(inner)[: len(x), self._inside]
+        posterior = self._posterior() if self.recalibrate else None
+        for first in range(0, len(X), BLOCK):
+            x = self._inner(X[first : first + BLOCK])
+            inner = probabilities(apply, self._params, shift, x, posterior)
+            proba[first : first + len(x)] = inner[:, self._inside]
         return proba
 
     def predict(self, X):
@@ -148,12 +148,16 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Parameters `[R, ...]` of the members' networks, the curves of each training, and the
         shares `[R, K]` of the internal classes that were trained for."""
 
+    def _posterior(self):
+        """The logits of probabilities, of the network's; None: they are these."""
+        return None
+
     def _network(self):
         """Of the classifier; the same object for the same options."""
         return self._network_with(cosine_scale=None)
 
     def _network_with(self, cosine_scale):
-        hidden = tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
+        hidden = hidden_sizes(self.hidden_layer_sizes)
         sizes = self.n_features_in_, hidden, self.activation, len(self.classes_)
         return network_of(self.network, *sizes, cosine_scale)
 
@@ -258,7 +262,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         runs
             With numbers, and parameters to start from.
         lower
-            What to lower where training does not stay finite.
+            What to lower where training does not stay finite. That is a warning, and an error
+            where nothing finite is left.
 
         Returns
         -------
@@ -268,21 +273,22 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         shared = programs.advance.replicate(members.shared)
         programs.lower(shared, runs)  # all its pieces compile at once
         runs = programs.start(shared, runs)
-        progress, curves = programs.begin(shared, runs), []
+        progress, curves, kept = programs.begin(shared, runs), [], None
         each = piece_of(self.max_iter)
         for done in range(each, self.max_iter + 1, each):
             progress, curve = programs.train(shared, runs, progress)
             curves.append(jax.device_get(curve))
+            if not self._has_validation():
+                kept = last_finite(jax.device_get(progress), kept)
             if self.verbose:
                 self._tell(done - each, curves[-1])
             if self.early_stopping and done >= self._least_epochs():
                 best = np.concatenate([c.valid_score for c in curves], 1).argmax(1)
                 if (done - best > self.n_iter_no_change).all():
                     break
-        if np.asarray(progress.diverged).any():
-            raise InputError(f"training did not stay finite; lower {lower}")
-        joined = jax.tree.map(lambda *parts: np.concatenate(parts, 1), *curves)
-        return jax.device_get(progress), joined
+        progress = jax.device_get(progress) if kept is None else kept
+        told(progress, programs.program.start_admissible, lower)
+        return progress, jax.tree.map(lambda *parts: np.concatenate(parts, 1), *curves)
 
     def _tell(self, done, curve):
         losses, scores = curve.train_loss.mean(0), curve.valid_score.mean(0)
@@ -320,25 +326,6 @@ def inside_of(counts):
     if len(counts) == 2 and counts[0] < counts[1]:
         return np.array([1, 0])
     return np.arange(len(counts))
-
-
-def _filled(x):
-    """Up to a whole block, so that one program serves most."""
-    return np.pad(x, ((0, min(size(len(x)), _BLOCK) - len(x)), (0, 0)))
-
-
-@partial(jax.jit, static_argnums=0)
-def _probabilities(apply, params, shift, x):
-    """`[n, K]`, the mean over members, whose logits get `shift [R, K]`."""
-
-    def of_member(params, shift):
-        with jax.default_matmul_precision("float32"):
-            logits = apply(params, x)
-        if logits.ndim == 1:
-            logits = jnp.stack([jnp.zeros_like(logits), logits], 1)
-        return jax.nn.softmax(logits + shift)
-
-    return jax.lax.map(lambda member: of_member(*member), (params, shift)).mean(0)
 
 
 @lru_cache(maxsize=16)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -49,6 +50,11 @@ class NamedLoss(NamedTuple):
     prior: Callable[..., Any] | None = None
     """`(counts [K], **numbers) -> [K]`: factors by which the loss shifts the class prior that
     probabilities are trained for; None: it does not."""
+    posterior: Callable[..., Any] | None = None
+    """`(logits [n, K], **numbers) -> logits [n, K]`: from the outputs that the loss is least for to
+    the logits of probabilities; None: they are these, but for `prior`."""
+    calibrates: bool = True
+    """Whether `prior` and `posterior` say all that the loss does to probabilities."""
 
 
 def cross_entropy(context: Context) -> Loss:
@@ -59,6 +65,24 @@ def cross_entropy(context: Context) -> Loss:
 def focal(context: Context) -> Loss:
     """`per_example.focal`."""
     return partial(per_example.focal, **context.hparams)
+
+
+def focal_posterior(logits: jax.Array, *, gamma: float) -> jax.Array:
+    """Logits of the probabilities that focal loss was least for, `[n, K]`.
+
+    With q the softmax of the logits, the probability of class k is in proportion to q_k / φ(q_k),
+
+        φ(q) = (1 - q)^γ - γ (1 - q)^(γ-1) q log q,
+
+    Charoenphakdee et al. 2021, theorem 11.
+    """
+    log_q, log_rest = per_example._log_softmax(logits)
+    # Of the largest q, log q itself loses its digits near 0.
+    precise = jnp.where(log_q > -0.5, jnp.log1p(-jnp.exp(log_rest)), log_q)
+    # φ(q) = (1 - q)^(γ-1) ((1 - q) - γ q log q)
+    entropy = log_q + jnp.log(-precise)
+    log_phi = (gamma - 1) * log_rest + jnp.logaddexp(log_rest, jnp.log(gamma) + entropy)
+    return log_q - log_phi
 
 
 def asymmetric(context: Context) -> Loss:
@@ -146,7 +170,12 @@ def check_numbers(numbers: Mapping[str, Any], where: str = "") -> None:
 NAMED: dict[str, NamedLoss] = {
     "ce": NamedLoss("Cross-entropy", cross_entropy, {}),
     "focal": NamedLoss(
-        "Focal loss", focal, {"gamma": 2.0}, "Lin et al. 2018", "γ = 2, no class weight"
+        "Focal loss",
+        focal,
+        {"gamma": 2.0},
+        "Lin et al. 2018",
+        "γ = 2, no class weight",
+        posterior=focal_posterior,
     ),
     "asymmetric": NamedLoss(
         "Asymmetric loss",
@@ -154,6 +183,7 @@ NAMED: dict[str, NamedLoss] = {
         {"gamma_positive": 1.0, "gamma_negative": 4.0, "shift": 0.05},
         "Ridnik et al. 2021",
         "γ₊ = 1, γ₋ = 4, probability shift 0.05",
+        calibrates=False,
     ),
     "class_balanced": NamedLoss(
         "Class-balanced cross-entropy",
@@ -177,6 +207,7 @@ NAMED: dict[str, NamedLoss] = {
         "Cao et al. 2019",
         "cosine head, s = 30, largest margin 0.5",
         head="cosine",
+        calibrates=False,
     ),
     "ldam_drw": NamedLoss(
         "Label-distribution-aware margins, deferred re-weighting",
@@ -185,6 +216,7 @@ NAMED: dict[str, NamedLoss] = {
         "Cao et al. 2019",
         "as ldam; after 80 % of the epochs weights by the effective number of rows, β = 0.9999",
         head="cosine",
+        calibrates=False,
     ),
     "logit_adjustment": NamedLoss(
         "Logit adjustment (balanced softmax)",

@@ -122,10 +122,10 @@ def test_arrays_of_jax_are_computed_as_before():
             assert form(public)(*given) == form(inner)(*given)
             assert form(public)(*given, mask) == form(inner)(*given, mask)
         assert jax.jit(public)(*given).dtype == jnp.float32
-        together = jax.vmap(public)(*(jnp.stack([each] * 2) for each in given))
-        assert (together == inner(*given)).all()
         weighted = jax.jit(public)(*given, mask.astype(jnp.float32))
         np.testing.assert_allclose(weighted, inner(*given, mask), rtol=1e-6)
+    together = jax.vmap(imbax.roc_auc)(*(jnp.stack([each] * 2) for each in given))
+    assert (together == ranking.roc_auc(*given)).all()
     assert float(jax.grad(lambda p: imbax.brier_score(p, given[1]))(jnp.full(len(y), 0.5))[0]) != 0
     # NumPy that is closed over, with a traced number beside it.
     at = jax.jit(lambda recall: imbax.precision_at_recall(scores, y, recall=recall))
