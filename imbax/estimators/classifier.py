@@ -121,7 +121,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return self
 
     def predict_proba(self, X):
-        """Probabilities `(n, K)` of the classes in the order of `classes_`, float32."""
+        """Probabilities `(n, K)` of the classes in the order of `classes_`, float32.
+
+        Raises InputError where one is not finite.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         apply = self._network().apply
@@ -132,6 +135,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             x = self._inner(X[first : first + BLOCK])
             inner = probabilities(apply, self._params, shift, x, posterior)
             proba[first : first + len(x)] = inner[:, self._inside]
+        if not np.isfinite(proba).all():
+            raise InputError(
+                f"{np.isnan(proba).any(1).sum()} of {len(X)} rows have no finite probability; "
+                "lower learning_rate_init, or look for extreme values in these rows"
+            )
         return proba
 
     def predict(self, X):
