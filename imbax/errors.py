@@ -1,17 +1,22 @@
 """The one exception that says: the mistake is in what was given, and here is the remedy."""
 
 import difflib
+import math
 import shlex
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 __all__ = [
     "InputError",
+    "Range",
     "StorageError",
     "argument",
     "at_least",
+    "check_ranges",
     "did_you_mean",
     "on_command_line",
     "one_of",
@@ -68,6 +73,57 @@ class StorageError(InputError, OSError):
 
     Unlike other errors it stops all cells of a run, since none could be kept.
     """
+
+
+class Range(NamedTuple):
+    """The numbers that a parameter may have: finite ones from `low` to `high`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    """Whether `low` itself is left out."""
+    below: bool = False
+    """Whether `high` itself is left out."""
+    whole: bool = False
+    """Whether only whole numbers are in it."""
+
+    def check(self, name: str, value: Any) -> Any:
+        """The value as an `int` or a `float`. Raises InputError unless it is in the range."""
+        number = value.item() if getattr(value, "shape", None) == () else value
+        kind = Integral if self.whole else Real
+        if not isinstance(number, kind) or isinstance(number, bool) or not math.isfinite(number):
+            what = "a whole number" if self.whole else "a finite number"
+            bounds = f", {self}" if str(self) else ""
+            raise InputError(f"{name}={value!r}, expected {what}{bounds}")
+        is_high = number > self.low if self.above else number >= self.low
+        is_low = number < self.high if self.below else number <= self.high
+        if not (is_high and is_low):
+            raise InputError(f"{name}={value!r}, expected {self}")
+        return int(number) if self.whole else float(number)
+
+    def __str__(self):
+        low, high = math.isfinite(self.low), math.isfinite(self.high)
+        if low and high and not (self.above or self.below):
+            return f"from {self.low} to {self.high}"
+        ends = [f"above {self.low}" if self.above else f"at least {self.low}"] * low
+        ends += [f"below {self.high}" if self.below else f"at most {self.high}"] * high
+        return " and ".join(ends)
+
+
+def check_ranges(record: Any, where: str = "") -> None:
+    """Raises InputError unless the fields of a record are in their ranges.
+
+    Parameters
+    ----------
+    record
+        One whose module has `RANGES`, each field's `Range` by name; of any other nothing is asked.
+    where
+        What comes before a field's name in a message.
+    """
+    module = sys.modules.get(type(record).__module__)
+    for name, allowed in getattr(module, "RANGES", {}).items():
+        if hasattr(record, name):
+            allowed.check(f"{where}{name}", getattr(record, name))
 
 
 def one_of(config: Any, **allowed: Iterable[Any]) -> None:

@@ -1,13 +1,14 @@
 """Methods by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
 from imbax.catalogue.adapters import add_images, add_rows, refit_of
 from imbax.catalogue.spec import SCORES, Facts, Method, OnImages, OnTables
-from imbax.errors import InputError, did_you_mean
+from imbax.errors import InputError, Range, check_ranges, did_you_mean
+from imbax.losses.named import check_numbers
 from imbax.training import Program
 from imbax.types import Resampled
 
@@ -75,9 +76,12 @@ def register(
     Raises
     ------
     InputError
-        A built-in method has that name; it has no use or two; an unknown field, or one that its use
-        ignores; or `scores` is none of the three.
+        A built-in method has that name; it has no use or two; an unknown field, one that its use
+        ignores, or one of another type; a number of `settings` is out of its range; or `scores` is
+        none of the three.
     """
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"name={name!r}, expected a name for the method")
     if name in _REGISTRY and _REGISTRY[name].built_in:
         raise InputError(f"method {name!r} is built in; register yours under another name")
     host = fields_of_method.get("host")
@@ -102,6 +106,7 @@ def register(
         if field not in known:
             raise InputError(f"method {name!r} has {field!r}{did_you_mean(field, known)}, which is "
                              "no field of a method")  # fmt: skip
+    _check_types(name, {"build": build, "sampler": sampler, **fields_of_method})
     on_tables = {f.name for f in fields(OnTables)} & fields_of_method.keys()
     if on_tables and (build, sampler, host) == (None, None, None):
         raise InputError(
@@ -129,6 +134,36 @@ def register(
     if former is not None and former.tables is not None and former.tables.refits:
         del _REGISTRY[former.name]  # of the method that had this name before
     return add(Method(name, **about, tables=of_tables, images=images))
+
+
+def _check_types(name, given):
+    """InputError unless fields of a card are what `Method` and `OnTables` say that they are."""
+    kinds = {field.name: field.type for field in (*fields(Method), *fields(OnTables))}
+    kinds |= {"starts_from": str, "settings": tuple, "options": Mapping}
+    for field, value in given.items():
+        kind, where = kinds.get(field), f"method {name!r}: "
+        if field == "cost":
+            Range(0, above=True).check(f"{where}cost", value)
+        elif field in ("build", "sampler", "host", "resample"):
+            if value is not None and not callable(value):
+                raise InputError(f"{where}{field}={value!r}, expected a function")
+        elif field == "starts_from" and value is None:
+            continue
+        elif isinstance(kind, type) and not isinstance(value, kind):
+            raise InputError(f"{where}{field}={value!r}, expected {_KINDS[kind]}")
+    for setting in given.get("settings", ()):
+        check_ranges(setting, f"method {name!r}: ")
+        check_numbers(getattr(setting, "loss", {}), f"method {name!r}: ")
+    if given.get("starts_from") is not None:
+        get(given["starts_from"])
+
+
+_KINDS = {
+    str: "text",
+    bool: "True or False",
+    tuple: "a tuple of hyperparameters",
+    Mapping: "a dictionary",
+}
 
 
 def refit(name: str) -> Method:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from imbax.errors import InputError
 from imbax.methods.generator import Generator
-from imbax.networks.mlp import perceptron
+from imbax.networks.mlp import HEADS, perceptron
 from imbax.training import Program
 from imbax.types import Network, Resampled
 
@@ -40,7 +41,15 @@ class Facts(NamedTuple):
     """`(features, classes, head="linear" or "cosine") -> Network`: the same for every method."""
 
     def network(self, head: str = "linear") -> Network:
-        """The network that every method of an experiment gets, with the head it asks for."""
+        """The network that every method of an experiment gets, with the head it asks for.
+
+        Raises
+        ------
+        InputError
+            `head` is none of `networks.mlp.HEADS`.
+        """
+        if head not in HEADS:
+            raise InputError(f"head={head!r}, expected {' or '.join(map(repr, HEADS))}")
         return self.factory(self.features, self.classes, head)
 
 

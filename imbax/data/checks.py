@@ -108,9 +108,7 @@ def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """[n], the number of each row's label in the order of labels, and these as text."""
     import pandas as pd
 
-    y = np.asarray(y)
-    if y.ndim != 1:
-        raise InputError(f"{name}: y has shape {y.shape}, expected [rows]; use y.ravel()")
+    y = label_column(y, name)
     codes, values = pd.factorize(y)
     if (codes < 0).any():
         raise InputError(
@@ -124,6 +122,28 @@ def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     if len(texts) < 2:
         raise InputError(f"{name}: y has one class only ({''.join(texts)}), expected two")
     return np.argsort(order)[codes], texts
+
+
+def label_column(y: Any, name: str) -> np.ndarray:
+    """One label of each row `[n]`: of a single column, of one-hot columns, or as they are.
+
+    The labels of a frame's one-hot columns are the columns' names, those of an array's 0..K-1.
+    """
+    columns = getattr(y, "columns", None)
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        return y[:, 0]
+    if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "buif":
+        is_one_hot = np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all()
+        if is_one_hot:
+            labels = np.arange(y.shape[1]) if columns is None else np.asarray(columns)
+            return labels[y.argmax(1)]
+    if y.ndim != 1:
+        raise InputError(
+            f"{name}: y has shape {y.shape}, expected [rows], one column, or one-hot columns with "
+            "a single 1 in each row"
+        )
+    return y
 
 
 def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[str, str]]:

@@ -1,7 +1,7 @@
 """What imbax's classifiers share: rows, labels, weights, members, stopping, probabilities."""
 
 from abc import ABCMeta, abstractmethod
-from functools import lru_cache, partial
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -17,6 +17,7 @@ from imbax.data.preprocess import SCALINGS, scale
 from imbax.engine.compiled import Programs, piece_of, programs_of
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
+from imbax.estimators.divergence import last_finite, told
 from imbax.estimators.inputs import validated
 from imbax.estimators.members import (
     Members,
@@ -27,17 +28,16 @@ from imbax.estimators.members import (
     scaling_of,
     weights_of,
 )
-from imbax.estimators.networks import ACTIVATIONS, network_of
+from imbax.estimators.networks import ACTIVATIONS, hidden_sizes, network_of
 from imbax.estimators.over_sampler import FIT, seed_of, size, stream
 from imbax.estimators.parameters import RANDOM_STATE, Interval, parameters
+from imbax.estimators.probabilities import BLOCK, probabilities
 from imbax.estimators.targets import class_labels
 from imbax.training import Program
 from imbax.types import Run
 
 __all__ = ["NeuralClassifier", "inside_of"]
 
-# Rows whose probabilities are computed at a time.
-_BLOCK = 8192
 _DTYPES = (np.float64, np.float32)
 
 
@@ -128,16 +128,25 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     @in_float32
     def predict_proba(self, X):
-        """Probabilities `(n, K)` of the classes in the order of `classes_`, float32."""
+        """Probabilities `(n, K)` of the classes in the order of `classes_`, float32.
+
+        Raises InputError where one is not finite.
+        """
         check_is_fitted(self)
         X = validated(self, X, dtype=_DTYPES, reset=False)
         apply = self._network().apply
         shift = (self._shift * self.recalibrate).astype(np.float32)
         proba = np.empty((len(X), len(self.classes_)), np.float32)
-        for first in range(0, len(X), _BLOCK):
-            x = self._inner(X[first : first + _BLOCK])
-            inner = _probabilities(apply, self._params, shift, _filled(x))
-            proba[first : first + len(x)] = np.asarray(inner)[: len(x), self._inside]
+        posterior = self._posterior() if self.recalibrate else None
+        for first in range(0, len(X), BLOCK):
+            x = self._inner(X[first : first + BLOCK])
+            inner = probabilities(apply, self._params, shift, x, posterior)
+            proba[first : first + len(x)] = inner[:, self._inside]
+        if not np.isfinite(proba).all():
+            raise InputError(
+                f"{np.isnan(proba).any(1).sum()} of {len(X)} rows have no finite probability; "
+                "lower learning_rate_init, or look for extreme values in these rows"
+            )
         return proba
 
     def predict(self, X):
@@ -154,12 +163,16 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Parameters `[R, ...]` of the members' networks, the curves of each training, and the
         shares `[R, K]` of the internal classes that were trained for."""
 
+    def _posterior(self):
+        """The logits of probabilities, of the network's; None: they are these."""
+        return None
+
     def _network(self):
         """Of the classifier; the same object for the same options."""
         return self._network_with(cosine_scale=None)
 
     def _network_with(self, cosine_scale):
-        hidden = tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
+        hidden = hidden_sizes(self.hidden_layer_sizes)
         sizes = self.n_features_in_, hidden, self.activation, len(self.classes_)
         return network_of(self.network, *sizes, cosine_scale)
 
@@ -264,7 +277,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         runs
             With numbers, and parameters to start from.
         lower
-            What to lower where training does not stay finite.
+            What to lower where training does not stay finite. That is a warning, and an error
+            where nothing finite is left.
 
         Returns
         -------
@@ -274,21 +288,22 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         shared = programs.advance.replicate(members.shared)
         programs.lower(shared, runs)  # all its pieces compile at once
         runs = programs.start(shared, runs)
-        progress, curves = programs.begin(shared, runs), []
+        progress, curves, kept = programs.begin(shared, runs), [], None
         each = piece_of(self.max_iter)
         for done in range(each, self.max_iter + 1, each):
             progress, curve = programs.train(shared, runs, progress)
             curves.append(jax.device_get(curve))
+            if not self._has_validation():
+                kept = last_finite(jax.device_get(progress), kept)
             if self.verbose:
                 self._tell(done - each, curves[-1])
             if self.early_stopping and done >= self._least_epochs():
                 best = np.concatenate([c.valid_score for c in curves], 1).argmax(1)
                 if (done - best > self.n_iter_no_change).all():
                     break
-        if np.asarray(progress.diverged).any():
-            raise InputError(f"training did not stay finite; lower {lower}")
-        joined = jax.tree.map(lambda *parts: np.concatenate(parts, 1), *curves)
-        return jax.device_get(progress), joined
+        progress = jax.device_get(progress) if kept is None else kept
+        told(progress, programs.program.start_admissible, lower)
+        return progress, jax.tree.map(lambda *parts: np.concatenate(parts, 1), *curves)
 
     def _tell(self, done, curve):
         losses, scores = curve.train_loss.mean(0), curve.valid_score.mean(0)
@@ -317,25 +332,6 @@ def inside_of(counts):
     if len(counts) == 2 and counts[0] < counts[1]:
         return np.array([1, 0])
     return np.arange(len(counts))
-
-
-def _filled(x):
-    """Up to a whole block, so that one program serves most."""
-    return np.pad(x, ((0, min(size(len(x)), _BLOCK) - len(x)), (0, 0)))
-
-
-@partial(jax.jit, static_argnums=0)
-def _probabilities(apply, params, shift, x):
-    """`[n, K]`, the mean over members, whose logits get `shift [R, K]`."""
-
-    def of_member(params, shift):
-        with jax.default_matmul_precision("float32"):
-            logits = apply(params, x)
-        if logits.ndim == 1:
-            logits = jnp.stack([jnp.zeros_like(logits), logits], 1)
-        return jax.nn.softmax(logits + shift)
-
-    return jax.lax.map(lambda member: of_member(*member), (params, shift)).mean(0)
 
 
 @lru_cache(maxsize=16)

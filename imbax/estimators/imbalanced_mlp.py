@@ -1,5 +1,6 @@
 """A multilayer perceptron with any of imbax's losses, after any sampler."""
 
+import warnings
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -13,9 +14,10 @@ from imbax.errors import InputError
 from imbax.estimators.adasyn import ADASYN
 from imbax.estimators.borderline_smote import BorderlineSMOTE
 from imbax.estimators.classifier import NeuralClassifier
+from imbax.estimators.networks import takes_head
 from imbax.estimators.parameters import Interval, parameters
 from imbax.estimators.smote import SMOTE
-from imbax.losses.named import NAMED
+from imbax.losses.named import NAMED, check_numbers
 from imbax.methods import supervised as sv
 from imbax.minibatches import balanced_minibatches, shuffled_minibatches
 from imbax.types import COSINE_SCALE
@@ -46,7 +48,8 @@ class ImbalancedMLPClassifier(NeuralClassifier):
         A name of `imbax.losses.named.NAMED`. A callable takes logits, `(n,)` of two classes (the
         rarer is 1) or `(n, K)`, and classes `(n,)`, and gives losses `(n,)` in jax.
     loss_params : dict, default=None
-        Numbers of the loss in place of its defaults, as `{"gamma": 1.0}`.
+        Numbers of the loss in place of its defaults, as `{"gamma": 1.0}`, in the ranges of
+        `imbax.losses.named.NUMBERS`.
     sampler : {"rs", "ros", "smote", "borderline_smote", "adasyn", "random_under"} or a sampler of \
 imbalanced-learn's contract, default=None
         What changes each member's training rows; "rs" draws balanced batches instead. Validation
@@ -55,6 +58,8 @@ imbalanced-learn's contract, default=None
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
     network : Flax module or functions, default=None
         In place of the perceptron, see `imbax.as_network`; may have batch statistics and dropout.
+        "ldam" and "ldam_drw" need a cosine head, and warn unless it is a function `(features,
+        classes, head)` that is told of it.
     alpha : float, default=0.0
         Weight decay, decoupled from the gradient.
     batch_size : int, default=128
@@ -81,7 +86,8 @@ imbalanced-learn's contract, default=None
         Give each member one of `n_estimators` folds (at least 2) to validate on.
     recalibrate : bool, default=False
         Give probabilities the class shares of y, where a sampler, weights, or the shift of
-        "logit_adjustment", "vs_loss" or "class_balanced" changed them.
+        "logit_adjustment", "vs_loss" or "class_balanced" changed them, and undo what "focal" makes
+        of them. It cannot undo "asymmetric", "ldam" and "ldam_drw", and warns.
     scaling : {"min_max", "z_score"}, default="min_max"
         Of columns, by the rows given to fit; None: as they are.
     warm_start : bool, default=False
@@ -121,6 +127,7 @@ imbalanced-learn's contract, default=None
 
     def _learn(self, members, before):
         hparams = sv.Hparams(self.learning_rate_init, self.alpha, self._loss_numbers())
+        self._warn_of_loss()
         if self.sampler == "rs" and (members.weighted or self.class_weight is not None):
             raise InputError(
                 'sampler="rs" draws rows of all classes alike; give it without sample_weight and '
@@ -146,12 +153,38 @@ imbalanced-learn's contract, default=None
                 f"loss_params has {', '.join(map(repr, unknown))}, but loss={self.loss!r} takes "
                 f"{', '.join(map(repr, known)) or 'none'}"
             )
+        check_numbers(chosen, "loss_params: ")
         return known | chosen
+
+    def _warn_of_loss(self):
+        """Of a head that does not fit the loss, and of probabilities that stay as they are."""
+        if callable(self.loss):
+            return
+        loss = NAMED[self.loss]
+        if loss.head != "linear" and self.network is not None and not takes_head(self.network):
+            warnings.warn(
+                f"loss={self.loss!r} needs a {loss.head} head, logits {COSINE_SCALE:g} times a "
+                f"cosine, and network={self.network!r} is taken as it is; with a linear head it "
+                "finds no rare rows. Leave network out, or give a function (features, classes, "
+                "head) that makes one",
+                stacklevel=4,
+            )
+        if self.recalibrate and not loss.calibrates:
+            warnings.warn(
+                f"recalibrate=True cannot undo what loss={self.loss!r} does to probabilities, only "
+                "what samplers and weights do; use scikit-learn's CalibratedClassifierCV",
+                stacklevel=4,
+            )
 
     def _sampler(self):
         if self.sampler is None or self.sampler == "rs":
             return None
         return SAMPLERS[self.sampler]() if isinstance(self.sampler, str) else self.sampler
+
+    def _posterior(self):
+        if callable(self.loss) or NAMED[self.loss].posterior is None:
+            return None
+        return NAMED[self.loss].posterior, tuple(sorted(self._loss_numbers().items()))
 
     def _network(self):
         head = "linear" if callable(self.loss) else NAMED[self.loss].head

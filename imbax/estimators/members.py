@@ -9,13 +9,14 @@ from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
 from imbax.data.preprocess import SCALINGS, Scaling
-from imbax.errors import InputError
+from imbax.errors import InputError, Range, shortened
 from imbax.estimators.over_sampler import size
 from imbax.types import Part, Run
 
 __all__ = [
     "Members",
     "check_validation",
+    "class_weights",
     "cut_members",
     "padded_part",
     "resample_members",
@@ -138,11 +139,47 @@ def weights_of(
     class_weight
         As scikit-learn takes it; "balanced" goes by the training rows.
     """
-    y = classes[labels[parts[0]]]
-    of_class = compute_class_weight(class_weight, classes=classes, y=y)
+    of_class = class_weights(class_weight, classes, labels[parts[0]])
     weights = [w[rows] * of_class[labels[rows]] for rows in parts]
     # Of mean 1, since synthetic rows weigh 1.
     return [each / each.mean() if len(each) else each for each in weights]
+
+
+def class_weights(class_weight: Any, classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Weight of each class `[K]`.
+
+    Parameters
+    ----------
+    class_weight
+        By class, at least 0 and not all 0, 1 for classes that are not named; "balanced", or None.
+    classes
+        `[K]`: the user's labels.
+    labels
+        `[n]`: indices into `classes` of the rows that "balanced" goes by.
+
+    Raises
+    ------
+    InputError
+        A weight is out of its range, or of a class that y does not have.
+    """
+    if not isinstance(class_weight, dict):
+        return compute_class_weight(class_weight, classes=classes, y=classes[labels])
+    known = dict(zip(classes.tolist(), range(len(classes)), strict=True))
+    weights = np.ones(len(classes))
+    for name, weight in class_weight.items():
+        label = name.item() if isinstance(name, np.generic) else name
+        if label not in known:
+            raise InputError(
+                f"class_weight has the class {label!r}, and y has none of it; the classes are: "
+                f"{shortened(list(map(repr, known)), 8)}"
+            )
+        weights[known[label]] = _WEIGHT.check(f"class_weight[{label!r}]", weight)
+    if not weights.any():
+        raise InputError("class_weight is 0 for every class; expected one above 0")
+    return weights
+
+
+_WEIGHT = Range(0)
 
 
 def padded_part(rows: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> Part:

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from imbax.catalogue import Method, get
 from imbax.data.tabular import DataUnavailable
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, StorageError, shortened
-from imbax.experiments import disk, manifest
+from imbax.experiments import disk, manifest, store
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.processes import Share
 
@@ -51,6 +52,8 @@ class Outcome:
     """Data sets that the suite implies and that cannot be had, with the reason."""
     failed: dict[str, str] = field(default_factory=dict)
     """Data sets or `dataset/method` cells that gave an error, with its one line."""
+    diverged: dict[str, str] = field(default_factory=dict)
+    """Cells of which runs did not stay finite, with how many of how many."""
     results: Any = None
     """What a report needs besides stored runs."""
 
@@ -95,7 +98,7 @@ def run_cells(
     -------
     Outcome
         What was skipped and what failed, here or, in process 0, anywhere; that process also keeps
-        it in `manifest.json` of the output folder.
+        it in `manifest.json` of the output folder. What diverged is known in process 0.
 
     Raises
     ------
@@ -147,7 +150,35 @@ def run_cells(
                     compute(cell)
     if share.process == 0:
         manifest.write(lab.out, command, outcome.skipped, outcome.failed)
+        outcome.diverged = _diverged(lab, cells, seeds)
+        _tell_diverged(outcome.diverged, console)
     return outcome
+
+
+def _diverged(lab, cells, seeds):
+    """Cells with runs that did not stay finite, as `Outcome.diverged`."""
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whoever reads the results is told
+        runs = store.read([lab.out], lab.schema)
+    runs = runs[runs["seed"].isin(list(seeds))].groupby(["dataset", "method"])["diverged"]
+    counts = runs.agg(["sum", "size"]).to_dict("index")
+    for cell in cells:
+        count = counts.get((cell.dataset.name, cell.method.name))
+        if count and count["sum"]:
+            found[cell.name] = f"{count['sum']} of {count['size']}"
+    return found
+
+
+def _tell_diverged(diverged, console):
+    if diverged:
+        named = [f"{name} ({count} runs)" for name, count in diverged.items()]
+        console.print(
+            f"did not stay finite, and left out of means: {shortened(named)}; look for extreme "
+            "values in the columns, or lower the method's learning rate",
+            style="yellow",
+            soft_wrap=True,
+        )
 
 
 def _load(datasets, required, outcome, console):

@@ -8,14 +8,30 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imbax.errors import InputError, Range
 from imbax.losses import by_class, per_example
 from imbax.losses.by_class import Context, Loss
 from imbax.types import COSINE_SCALE
 
-__all__ = ["NAMED", "NamedLoss", "deferred"]
+__all__ = ["NAMED", "NUMBERS", "NamedLoss", "check_numbers", "deferred"]
+
+
+NUMBERS = {
+    "gamma": Range(0),
+    "gamma_positive": Range(0),
+    "gamma_negative": Range(0),
+    "shift": Range(0, 1),
+    "beta": Range(0, 1),
+    "max_margin": Range(0),
+    "tau": Range(0),
+    "drw_start": Range(0, 1),
+    "drw_beta": Range(0, 1),
+}
+"""Ranges of the losses' numbers, by name."""
 
 
 class NamedLoss(NamedTuple):
@@ -34,6 +50,11 @@ class NamedLoss(NamedTuple):
     prior: Callable[..., Any] | None = None
     """`(counts [K], **numbers) -> [K]`: factors by which the loss shifts the class prior that
     probabilities are trained for; None: it does not."""
+    posterior: Callable[..., Any] | None = None
+    """`(logits [n, K], **numbers) -> logits [n, K]`: from the outputs that the loss is least for to
+    the logits of probabilities; None: they are these, but for `prior`."""
+    calibrates: bool = True
+    """Whether `prior` and `posterior` say all that the loss does to probabilities."""
 
 
 def cross_entropy(context: Context) -> Loss:
@@ -44,6 +65,24 @@ def cross_entropy(context: Context) -> Loss:
 def focal(context: Context) -> Loss:
     """`per_example.focal`."""
     return partial(per_example.focal, **context.hparams)
+
+
+def focal_posterior(logits: jax.Array, *, gamma: float) -> jax.Array:
+    """Logits of the probabilities that focal loss was least for, `[n, K]`.
+
+    With q the softmax of the logits, the probability of class k is in proportion to q_k / φ(q_k),
+
+        φ(q) = (1 - q)^γ - γ (1 - q)^(γ-1) q log q,
+
+    Charoenphakdee et al. 2021, theorem 11.
+    """
+    log_q, log_rest = per_example._log_softmax(logits)
+    # Of the largest q, log q itself loses its digits near 0.
+    precise = jnp.where(log_q > -0.5, jnp.log1p(-jnp.exp(log_rest)), log_q)
+    # φ(q) = (1 - q)^(γ-1) ((1 - q) - γ q log q)
+    entropy = log_q + jnp.log(-precise)
+    log_phi = (gamma - 1) * log_rest + jnp.logaddexp(log_rest, jnp.log(gamma) + entropy)
+    return log_q - log_phi
 
 
 def asymmetric(context: Context) -> Loss:
@@ -86,7 +125,17 @@ def deferred(loss_for: Callable[[Context], Loss], context: Context) -> Loss:
         Any of the losses above.
     context
         Its `hparams` hold `drw_start`, `drw_beta` and the numbers of `loss_for`.
+
+    Raises
+    ------
+    InputError
+        The number of epochs of the whole training is not known.
     """
+    if context.num_epochs < 1:
+        raise InputError(
+            "a loss with deferred re-weighting needs the epochs of the whole training; give "
+            "supervised.program(..., epochs=N)"
+        )
     numbers = dict(context.hparams)
     start, beta = numbers.pop("drw_start"), numbers.pop("drw_beta")
     weights = by_class.effective_number_weights(context.counts, beta)
@@ -103,10 +152,30 @@ def _weighted_prior(counts, *, beta):
     return np.asarray(by_class.effective_number_weights(counts, beta))
 
 
+def check_numbers(numbers: Mapping[str, Any], where: str = "") -> None:
+    """Raises InputError for a loss's number that is not in its range.
+
+    Parameters
+    ----------
+    numbers
+        Values by name; those of names that no loss here has may be anything.
+    where
+        What comes before a name in a message.
+    """
+    for name, value in numbers.items():
+        if name in NUMBERS:
+            NUMBERS[name].check(f"{where}{name}", value)
+
+
 NAMED: dict[str, NamedLoss] = {
     "ce": NamedLoss("Cross-entropy", cross_entropy, {}),
     "focal": NamedLoss(
-        "Focal loss", focal, {"gamma": 2.0}, "Lin et al. 2018", "γ = 2, no class weight"
+        "Focal loss",
+        focal,
+        {"gamma": 2.0},
+        "Lin et al. 2018",
+        "γ = 2, no class weight",
+        posterior=focal_posterior,
     ),
     "asymmetric": NamedLoss(
         "Asymmetric loss",
@@ -114,6 +183,7 @@ NAMED: dict[str, NamedLoss] = {
         {"gamma_positive": 1.0, "gamma_negative": 4.0, "shift": 0.05},
         "Ridnik et al. 2021",
         "γ₊ = 1, γ₋ = 4, probability shift 0.05",
+        calibrates=False,
     ),
     "class_balanced": NamedLoss(
         "Class-balanced cross-entropy",
@@ -137,6 +207,7 @@ NAMED: dict[str, NamedLoss] = {
         "Cao et al. 2019",
         "cosine head, s = 30, largest margin 0.5",
         head="cosine",
+        calibrates=False,
     ),
     "ldam_drw": NamedLoss(
         "Label-distribution-aware margins, deferred re-weighting",
@@ -145,6 +216,7 @@ NAMED: dict[str, NamedLoss] = {
         "Cao et al. 2019",
         "as ldam; after 80 % of the epochs weights by the effective number of rows, β = 0.9999",
         head="cosine",
+        calibrates=False,
     ),
     "logit_adjustment": NamedLoss(
         "Logit adjustment (balanced softmax)",

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 
 from imbax.bilevel.gradients import inner_update, outer_gradient
-from imbax.errors import one_of
+from imbax.errors import Range, one_of
 from imbax.losses.per_example import (
     OBJECTIVES,
     cross_entropy,
@@ -105,6 +105,17 @@ class Hparams(NamedTuple):
     """Trust region: largest Euclidean distance from the starting point."""
     wanted: Any = None
     """`[K]`: points of each class in place of `Config.n_synth`, also of the largest."""
+
+
+RANGES = {
+    "eta1": Range(0, above=True),
+    "eta2": Range(0),
+    "damping": Range(0, 1, below=True),
+    "confidence": Range(0, 1),
+    "jitter": Range(0),
+    "radius": Range(0, above=True),
+}
+"""Of `Hparams`."""
 
 
 class Info(NamedTuple):

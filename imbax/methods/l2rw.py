@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from imbax.bilevel.hypergradient import bilevel_gradient
+from imbax.errors import Range
 from imbax.losses.per_example import weighted_mean
 from imbax.methods.meta_training import Config, State, follow, mean_loss, meta_program
 from imbax.training import Program
@@ -35,6 +36,10 @@ class Hparams(NamedTuple):
 
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
+
+
+RANGES = {"learning_rate": Range(0, above=True), "weight_decay": Range(0)}
+"""Of `Hparams`."""
 
 
 class Info(NamedTuple):

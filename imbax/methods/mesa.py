@@ -33,6 +33,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+from imbax.errors import Range
 from imbax.networks.layers import Linear
 from imbax.networks.mlp import functional, mlp
 from imbax.types import Functions, Params
@@ -81,6 +82,17 @@ class Hparams(NamedTuple):
     learning_rate: float = 1e-3
     decay: float = 0.99
     """Factor on one learning rate every 10 updates."""
+
+
+RANGES = {
+    "sigma": Range(0, above=True),
+    "discount": Range(0, 1),
+    "copy_rate": Range(0, 1, above=True),
+    "temperature": Range(0, above=True),
+    "learning_rate": Range(0, above=True),
+    "decay": Range(0, 1, above=True),
+}
+"""Of `Hparams`."""
 
 
 class Transition(NamedTuple):

@@ -22,6 +22,7 @@ import jax
 import optax
 
 from imbax.bilevel.hypergradient import bilevel_gradient
+from imbax.errors import Range
 from imbax.losses.per_example import weighted_mean
 from imbax.methods import meta_training
 from imbax.methods.meta_training import follow, mean_loss, meta_program
@@ -51,6 +52,16 @@ class Hparams(NamedTuple):
     """Virtual step size η₁."""
     meta_learning_rate: float = 1e-3
     meta_weight_decay: float = 1e-4
+
+
+RANGES = {
+    "learning_rate": Range(0, above=True),
+    "weight_decay": Range(0),
+    "eta1": Range(0),
+    "meta_learning_rate": Range(0, above=True),
+    "meta_weight_decay": Range(0),
+}
+"""Of `Hparams`."""
 
 
 class State(NamedTuple):

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import jax
 
 from imbax.bilevel.hypergradient import bilevel_gradient
+from imbax.errors import Range
 from imbax.methods import meta_training
 from imbax.methods.meta_training import State, follow, mean_loss, meta_program
 from imbax.training import Program
@@ -45,6 +46,10 @@ class Hparams(NamedTuple):
     weight_decay: float = 0.0
     eta1: float = 0.1
     """Inner step size η₁; 0 leaves plain training on balanced batches."""
+
+
+RANGES = {"learning_rate": Range(0, above=True), "weight_decay": Range(0), "eta1": Range(0)}
+"""Of `Hparams`."""
 
 
 class Info(NamedTuple):

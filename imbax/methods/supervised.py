@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from imbax.errors import Range
 from imbax.losses.by_class import Context, Loss, class_counts
 from imbax.losses.per_example import cross_entropy, weighted_mean
 from imbax.minibatches import Minibatches, each_batch, shuffled_minibatches
@@ -38,6 +39,10 @@ class Hparams(NamedTuple):
     """The loss's own numbers, by name."""
 
 
+RANGES = {"learning_rate": Range(0, above=True), "weight_decay": Range(0)}
+"""Of `Hparams`; `losses.named` has those of losses."""
+
+
 class Config(NamedTuple):
     """Choices fixed at compile time."""
 
@@ -51,7 +56,7 @@ class Config(NamedTuple):
     b1: float = 0.5
     """Adam's β₁ in [0, 1)."""
     epochs: int = 0
-    """Epochs of the whole training, for a loss that changes over them."""
+    """Epochs of the whole training; at least 1 for a loss that changes over them."""
     checkpoint: str = "best"
     """"best" score on validation rows over epochs, or "last" epoch."""
 

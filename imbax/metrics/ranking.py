@@ -1,8 +1,9 @@
 """Exact ranking metrics under `jit` and `vmap`, as scikit-learn defines them.
 
 Each takes scores `[n]` (higher means minority), targets `y [n]` in {0, 1} and a row mask `w [n]`
-(default all rows; rows where `w` is 0 are padding and change nothing), and returns a scalar in
-[0, 1]. Tied scores share one threshold. A non-finite score of an unmasked row gives NaN.
+(default all rows; rows where `w` is 0 are padding and change nothing, all others count alike), and
+returns a scalar in [0, 1]; `weighted` has those in which rows count `w` times, and `public` what
+users call. Tied scores share one threshold. A non-finite score of an unmasked row gives NaN.
 `macro_average_precision` is for more classes.
 
 All need only be looked at where the threshold is the score of a minority row, so two sorts
@@ -147,7 +148,8 @@ def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
 def _descending_key(scores):
     """Unsigned integers `[n]` that sort as the scores do from best to worst."""
     kind = {2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint64}[scores.dtype.itemsize]
-    bits = jax.lax.bitcast_convert_type(jnp.where(scores == 0, 0, scores), kind)
+    bits = jax.lax.bitcast_convert_type(scores, kind)
     sign = jnp.array(1, kind) << (8 * scores.dtype.itemsize - 1)
+    bits = jnp.where(bits == sign, 0, bits)  # -0.0; XLA compares numbers below 1.2e-38 as zeros
     ascending = jnp.where(bits & sign, ~bits, bits | sign)
     return ~ascending

@@ -96,6 +96,7 @@ def _network(given, features, classes):
             f"network={given!r}, expected a Flax module, a pair of functions (init, apply), or a "
             "function of (features, classes) that gives one"
         )
+    _refuse_linen_class(given)
     made = given
     while isinstance(made, partial):
         made = made.func
@@ -103,6 +104,25 @@ def _network(given, features, classes):
     if is_module or "rngs" in inspect.signature(given).parameters:
         return _of_nnx(lambda rngs: given(features, classes, rngs=rngs))
     return _network(given(features, classes), features, classes)
+
+
+def _refuse_linen_class(given):
+    """InputError for a class of Linen modules whose fields are not `features` and `classes`.
+
+    Called with these two, it would take them for whatever its first fields are.
+    """
+    if not (isinstance(given, type) and issubclass(given, linen.Module)):
+        return
+    fields = [name for name in inspect.signature(given).parameters if name not in _OF_MODULES]
+    if fields[:2] != ["features", "classes"]:
+        raise InputError(
+            f"network is the class {given.__name__}; give a module of it, as {given.__name__}("
+            f"{', '.join(f'{name}=...' for name in fields)})"
+        )
+
+
+# Fields that every Linen module has.
+_OF_MODULES = ("parent", "name")
 
 
 def _of_functions(init, apply):

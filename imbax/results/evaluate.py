@@ -1,7 +1,7 @@
 """Methods on your own arrays."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,20 @@ import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import METHODS, get
 from imbax.data.tabular import make_dataset
+from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
-from imbax.engine.vectorize import Engine
+from imbax.errors import InputError
 from imbax.experiments.run import with_starts
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.plan import Protocol
+from imbax.results.arguments import (
+    engine_of,
+    folder_of,
+    method_names,
+    refuse_withheld,
+    seeds_of,
+    uses_validation,
+)
 
 __all__ = ["evaluate"]
 
@@ -24,13 +33,13 @@ __all__ = ["evaluate"]
 def evaluate(
     x: Any,
     y: Any,
-    methods: Sequence[str] = METHODS,
+    methods: str | Iterable[str] = METHODS,
     *,
     seeds: int | Sequence[int] = 5,
     folds: int = 4,
     epochs: int = 200,
     n_synth: str = "double",
-    splits: Sequence[tuple] | None = None,
+    splits: Any = None,
     minority: Any = None,
     groups: Any = None,
     name: str = "data",
@@ -46,23 +55,27 @@ def evaluate(
     x
         Features `[n, d]`, an array or a data frame of numbers.
     y
-        Labels `[n]` of any type, two classes unless `minority` is named.
+        Labels `[n]` of any type, a frame or array of one column, or one-hot; two classes unless
+        `minority` is named.
     methods
-        Registered names, your own included (`imbax.register`).
+        Registered names, your own included (`imbax.register`), or one name.
     seeds
-        How many, or which; each seed has its own splits and random numbers.
+        How many, at least 1, or which; each seed has its own splits and random numbers.
     folds
-        Stratified folds per seed over the rows that are not validation.
+        Stratified folds per seed over the rows that are not validation, at least 2.
     epochs
-        Epochs of each training; Explicit Gradient adds as many to those of `ce`.
+        Epochs of each training, at least 1; Explicit Gradient adds as many to those of `ce`.
     n_synth
         Synthetic rows, "double" the minority or "balance" the classes.
     splits
-        Your own (train, valid, test) index arrays, in place of the folds.
+        Your own, in place of the folds and the same for every seed: an iterable of (train, valid,
+        test) or of (train, test), or a splitter of scikit-learn. A part holds numbers of rows or is
+        a mask `[n]`; each has rows of both classes, and no two share a row. Of a pair, a stratified
+        fifth of the training rows validates.
     minority
         The minority's label; default the rarer.
     groups
-        `[n]`; no group is cut by a split.
+        `[n]`; no group is cut by a split, and splits of your own that cut one are refused.
     name
         The data set's name in the table.
     out
@@ -82,16 +95,24 @@ def evaluate(
     Raises
     ------
     InputError
-        Bad data or an unknown name; the message says what to do.
+        Bad data, an unknown name, or an argument out of its range; the message says what to do.
     """
+    wanted, engine = seeds_of(seeds), engine_of(strategy, memory)
+    methods = method_names(methods)
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"name={name!r}, expected a name for the data set")
     dataset = make_dataset(x, y, name=name, minority=minority, groups=groups)
     for notice in dataset.notices:
         warnings.warn(f"{name}: {notice}", stacklevel=2)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth, precision=precision)
-    engine = Engine(strategy, None, memory and memory * 2**30)
-    lab = TabularLab(protocol, engine, out and Path(out), splits=splits)
-    wanted = range(seeds) if isinstance(seeds, int) else seeds
-    cells = {name: lab.cell(dataset, get(name)) for name in with_starts(methods)}
+    ordered = with_starts(methods)
+    refuse_withheld(ordered)
+    if splits is not None:
+        validates = any(uses_validation(get(method)) for method in ordered)
+        about = {"x": x, "groups": dataset.groups, "validates": validates}
+        splits = user_splits(splits, dataset.y, **about)
+    lab = TabularLab(protocol, engine, folder_of(out), splits=splits)
+    cells = {name: lab.cell(dataset, get(name)) for name in ordered}
     for cell in cells.values():
         lab.run(cell, wanted)
     table = pd.concat([lab.rows(cells[name], wanted) for name in methods])

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import jax
@@ -15,11 +16,13 @@ import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import get
 from imbax.data.tabular import make_dataset
+from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
-from imbax.engine.vectorize import Engine
-from imbax.errors import InputError, did_you_mean
+from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.losses.named import check_numbers
+from imbax.results.arguments import engine_of, method_names, refuse_withheld, seeds_of
 
 __all__ = ["search"]
 
@@ -37,7 +40,7 @@ def search(
     epochs: int = 200,
     halving: int | None = None,
     n_synth: str = "double",
-    splits: Sequence[tuple] | None = None,
+    splits: Any = None,
     minority: Any = None,
     groups: Any = None,
     random_state: int = 0,
@@ -86,22 +89,29 @@ def search(
     InputError
         An unknown hyperparameter, one named without a value, or bad data.
     """
+    seeds, engine = seeds_of(seeds), engine_of(strategy, memory)
+    (method,) = method_names(method if isinstance(method, str) else [method])
     found = get(method)
     if not found.is_neural or found.tables.refits:
         raise InputError(f"{method!r} cannot be searched: expected a method trained once, in jax")
+    if isinstance(random_state, Real | str):
+        random_state = Range(0, 2**32 - 1, whole=True).check("random_state", random_state)
+    refuse_withheld([method])
     points = _points(space, n_iter, random_state)
     settings = tuple(_setting(found, point) for point in points)
     dataset = make_dataset(x, y, minority=minority, groups=groups)
     for notice in dataset.notices:
         warnings.warn(notice, stacklevel=2)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
-    cut = plan(dataset, range(seeds) if isinstance(seeds, int) else seeds, protocol, splits)
-    engine = Engine(strategy, None, memory and memory * 2**30)
+    rungs = _rungs(len(settings), epochs, halving)
+    if splits is not None:
+        splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
+    cut = plan(dataset, seeds, protocol, splits)
 
     before = found.tables.starts_from
     start = before and train_cell(cut, get(before), engine=engine).progress
     alive, done, result, tables = np.arange(len(settings)), 0, None, []
-    for until in _rungs(len(settings), epochs, halving):
+    for until in rungs:
         if result is not None:
             kept = _best(result.best_score.reshape(len(alive), -1), -(-len(alive) // halving))
             rows = np.arange(len(result.best_score)).reshape(len(alive), -1)[kept].ravel()
@@ -127,6 +137,8 @@ def search(
 
 def _points(space, n_iter, random_state):
     """The settings as dictionaries."""
+    if not isinstance(space, Mapping):
+        raise InputError(f"space={space!r}, expected a list of values by each name")
     for name, values in space.items():
         listed = hasattr(values, "__len__") and not isinstance(values, str) and len(values)
         if not (listed or hasattr(values, "rvs")):
@@ -135,6 +147,7 @@ def _points(space, n_iter, random_state):
             raise InputError(f"space[{name!r}] is a distribution: say how many settings by n_iter")
     if n_iter is None:
         return list(ParameterGrid(dict(space)))
+    n_iter = Range(1, whole=True).check("n_iter", n_iter)
     return list(ParameterSampler(dict(space), n_iter, random_state=random_state))
 
 
@@ -153,15 +166,17 @@ def _setting(method, point):
     own = {name: value for name, value in point.items() if name in known}
     if loss:
         own["loss"] = loss | {name: value for name, value in point.items() if name in loss}
-    return setting._replace(**own) if own else setting
+    setting = setting._replace(**own) if own else setting
+    check_ranges(setting, f"{method.name}: ")
+    check_numbers(own.get("loss", {}), f"{method.name}: ")
+    return setting
 
 
 def _rungs(number, epochs, halving):
     """After how many epochs settings are compared; the last is `epochs`."""
     if halving is None:
         return [epochs]
-    if halving < 2:
-        raise InputError(f"halving={halving}, expected at least 2, or None")
+    Range(2, whole=True).check("halving", halving)
     times = 0
     while number > 1:
         number, times = -(-number // halving), times + 1

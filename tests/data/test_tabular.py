@@ -144,7 +144,7 @@ GOOD = labels(1, 0)
         ([[1], [2, 3]], GOOD, {}, r"x is not a table of numbers"),
         (X[:, 0], GOOD, {}, r"x has shape \(30,\), expected \[rows, features\]"),
         (X[:, :0], GOOD, {}, r"x has shape \(30, 0\), .* at least one feature"),
-        (X, GOOD[:, None], {}, r"y has shape \(30, 1\), expected \[rows\]; use y.ravel"),
+        (X, np.stack([GOOD] * 2, 1), {}, r"y has shape \(30, 2\), expected \[rows\], one column"),
         (X, GOOD[:25], {}, r"x has 30 rows and y has 25; give one entry per row"),
         (X, GOOD, {"groups": np.arange(29)}, r"x has 30 rows and groups has 29"),
         (X, GOOD, {"groups": X}, r"groups has shape \(30, 3\), expected \[rows\]"),

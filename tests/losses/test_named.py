@@ -13,6 +13,7 @@ from as_programs import as_program, as_programs
 from imbax.catalogue import Facts, get
 from imbax.data.tabular import make_dataset
 from imbax.engine.vectorize import Engine, Vectorized
+from imbax.errors import InputError
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.losses import by_class, named, per_example
@@ -82,6 +83,47 @@ def test_a_prior_is_that_which_the_loss_is_least_for(name, counts):
     gradient, other = jax.jit(jax.grad(total)), np.arange(logits.size).reshape(logits.shape) - 1
     np.testing.assert_allclose(gradient(logits), 0, atol=1e-4)
     assert np.abs(gradient(logits + other)).max() > 0.01
+
+
+@pytest.mark.parametrize(("gamma", "classes"), [(0.0, 3), (0.5, 2), (2.0, 3), (5.0, 2)])
+def test_focal_loss_is_least_for_logits_whose_posterior_is_the_probability(gamma, classes):
+    """Its mean over classes drawn by that probability has no slope there."""
+    for seed in range(2):
+        logits = 2 * jax.random.normal(jax.random.key(seed), (classes,))
+        posterior = jax.nn.softmax(named.focal_posterior(logits[None], gamma=gamma))[0]
+
+        def risk(z, posterior=posterior):
+            one = jnp.broadcast_to(z, (classes, classes))
+            return posterior @ losses.focal(one, jnp.arange(classes), gamma)
+
+        slope, scale = jax.grad(risk)(logits), jnp.abs(jax.hessian(risk)(logits)).max()
+        assert jnp.abs(slope).max() < 1e-4 * max(scale, 0.1)
+    if gamma == 0:
+        np.testing.assert_allclose(posterior, jax.nn.softmax(logits), rtol=1e-5)
+
+
+def test_the_posterior_of_far_logits_is_finite_and_keeps_their_order():
+    z = jnp.linspace(-60, 60, 41)
+    logits = jnp.stack([jnp.zeros_like(z), z], 1)
+    found = named.focal_posterior(logits, gamma=2.0)
+    assert jnp.isfinite(found).all()
+    assert (jnp.diff(found[:, 1] - found[:, 0]) > 0).all()
+
+
+def test_every_number_of_a_loss_has_a_range_that_its_default_is_in():
+    for loss in NAMED.values():
+        assert set(loss.defaults) <= set(named.NUMBERS)
+        named.check_numbers(loss.defaults)
+    assert set(named.NUMBERS) == {name for loss in NAMED.values() for name in loss.defaults}
+    with pytest.raises(InputError, match="here: gamma=-1, expected at least 0"):
+        named.check_numbers({"own": "any", "gamma": -1}, "here: ")
+
+
+def test_deferred_reweighting_needs_the_number_of_epochs():
+    program = supervised.program(toys.network(), loss_for=NAMED["ldam_drw"].loss_for)
+    hparams = Hparams(loss=NAMED["ldam_drw"].defaults)
+    with pytest.raises(InputError, match=r"give supervised\.program\(\.\.\., epochs=N\)"):
+        jax.eval_shape(lambda: train(program, KEY, toys.problem(), hparams, 2))
 
 
 @pytest.mark.parametrize("beta", [0.9999, 1.0])

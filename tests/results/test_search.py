@@ -62,7 +62,7 @@ def test_one_setting_of_each_run_is_chosen_by_validation(table):
 
 @pytest.mark.thorough
 def test_halving_trains_the_better_ones_on():
-    space = {"learning_rate": [-0.05, -0.01, 0.01, 0.05]}
+    space = {"learning_rate": [1e-9, 1e-8, 0.01, 0.05]}
     whole = imbax.search("ce", *DATA, space, **SMALL)
     table = imbax.search("ce", *DATA, space, halving=2, **SMALL)
     assert table.groupby("setting")["epochs"].first().sort_values().tolist() == [1, 1, 2, 4]
@@ -101,9 +101,44 @@ def test_drawn_settings_of_a_method_that_starts_from_another():
         ("ce", {"learning_rate": 0.1}, {}, r"space\['learning_rate'\]=0.1, expected a list"),
         ("ce", {"learning_rate": scipy.stats.uniform()}, {}, "say how many settings by n_iter"),
         ("ce", {"learning_rate": [1]}, {"halving": 1}, "halving=1, expected at least 2"),
+        ("ce", {"learning_rate": [1]}, {"halving": 2.5}, r"halving=2\.5, expected a whole number"),
+        ("ce", {"learning_rate": [0.1, 0]}, {}, "ce: learning_rate=0, expected above 0"),
+        ("ce", {"learning_rate": ["0.1"]}, {}, "ce: learning_rate='0.1', expected a finite number"),
+        ("ce", {"learning_rate": [np.nan]}, {}, "ce: learning_rate=nan, expected a finite number"),
+        ("ce", {"weight_decay": [-1]}, {}, "ce: weight_decay=-1, expected at least 0"),
+        ("focal", {"gamma": [2.0, -1.0]}, {}, r"focal: gamma=-1\.0, expected at least 0"),
+        ("class_balanced", {"beta": [1.5]}, {}, r"class_balanced: beta=1\.5, expected from 0 to 1"),
+        ("vs_loss", {"tau": [True]}, {}, "vs_loss: tau=True, expected a finite number"),
+        ("explicit_gradient", {"confidence": [2]}, {}, "confidence=2, expected from 0 to 1"),
+        ("meta_weight_net", {"eta1": [-1]}, {}, "eta1=-1, expected at least 0"),
+        ("l2rw", {"learning_rate": [-1]}, {}, "l2rw: learning_rate=-1, expected above 0"),
+        ("metabalance", {"weight_decay": [-1]}, {}, "weight_decay=-1, expected at least 0"),
+        ("ce", [0.1], {}, r"space=\[0\.1\], expected a list of values by each name"),
+        ("ce", {"learning_rate": scipy.stats.uniform()}, {"n_iter": 0}, "n_iter=0, expected at"),
+        ("ce", {"learning_rate": [1]}, {"random_state": -1}, "random_state=-1, expected from 0"),
+        ("ec", {"learning_rate": [1]}, {}, "unknown method 'ec'"),
+        (3, {"learning_rate": [1]}, {}, r"methods\[0\]=3, expected a name"),
+        ("bagan", {"learning_rate": [1]}, {}, "'bagan' cannot be searched"),
         ("mesa", {"sigma": [1]}, {}, "'mesa' cannot be searched"),
     ],
 )
 def test_mistakes_are_named(method, space, options, message):
     with pytest.raises(InputError, match=message):
-        imbax.search(method, *DATA, space, **SMALL, **options)
+        imbax.search(method, *DATA, space, **SMALL | options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": 0}, "seeds=0, expected at least 1"),
+        ({"seeds": [0, 0]}, "seeds has 0 more than once"),
+        ({"folds": 1}, "folds=1, expected at least 2"),
+        ({"epochs": 2.5}, r"epochs=2\.5, expected a whole number"),
+        ({"n_synth": "all"}, "n_synth='all', expected 'double' or 'balance'"),
+        ({"strategy": "pmap"}, "strategy='pmap', expected 'auto'"),
+        ({"memory": 0}, "memory=0, expected above 0"),
+    ],
+)
+def test_arguments_out_of_their_range_are_named(options, message):
+    with pytest.raises(InputError, match=message):
+        imbax.search("ce", *DATA, {"learning_rate": [0.1]}, **SMALL | options)

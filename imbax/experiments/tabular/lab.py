@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from imbax.catalogue import Method, get, names
+from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
 from imbax.experiments import states, store
 from imbax.experiments.lab import Cell, Lab
@@ -30,8 +31,8 @@ class TabularLab(Lab):
 
     schema: ClassVar = SCHEMA
     network: ClassVar = "mlp"
-    splits: Sequence[tuple] | None = None
-    """The user's own (train, valid, test) indices, in place of the protocol's folds."""
+    splits: Sequence[Split] | None = None
+    """The user's own, checked by `user_splits`, in place of the protocol's folds."""
 
     def cell(self, dataset: Dataset, method: Method) -> Cell:
         cell = super().cell(dataset, method)
@@ -54,7 +55,7 @@ class TabularLab(Lab):
             "tables": tables,
             "protocol": self.protocol,
             "data": dataset.fingerprint,
-            "splits": self.splits and [list(map(np.asarray, split)) for split in self.splits],
+            "splits": self.splits and [list(split) for split in self.splits],
             "starts_from": start and self._training_key(dataset, get(start)),
         }
         engine = host_cell if tables.host else train_cell

@@ -22,12 +22,22 @@ from imbax.data.splits import (
 )
 from imbax.data.tabular import Dataset
 from imbax.engine.precision import PRECISIONS
-from imbax.errors import InputError, at_least, one_of
+from imbax.errors import InputError, Range, one_of
 from imbax.experiments.lab import run_key
 from imbax.experiments.tabular import padding
 from imbax.types import Part, Run
 
 __all__ = ["Plan", "Protocol", "plan"]
+
+
+NUMBERS = {
+    "folds": Range(1, whole=True),
+    "epochs": Range(1, whole=True),
+    "valid_fraction": Range(0, 0.5, above=True),
+    "components": Range(0, whole=True),
+}
+"""Ranges of a protocol's numbers; folds of the rows that are not validation are at least 2, and
+components at most as many as a data set allows."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,9 @@ class Protocol:
             fit_on=("train", "all"),
             precision=PRECISIONS,
         )
-        at_least(self, epochs=1)
+        for name, allowed in NUMBERS.items():
+            if (value := getattr(self, name)) is not None or name != "components":
+                allowed.check(name, value)
 
 
 class Plan(NamedTuple):
@@ -91,7 +103,7 @@ def plan(
     dataset: Dataset,
     seeds: Sequence[int],
     protocol: Protocol,
-    splits: Sequence[tuple] | None = None,
+    splits: Sequence[Split] | None = None,
 ) -> Plan:
     """Cut the data set; see `stratified_splits` and `repeated_splits` for errors.
 
@@ -104,11 +116,11 @@ def plan(
     protocol
         How.
     splits
-        The user's own (train, valid, test) index arrays, folds of each seed, instead.
+        The user's own, checked by `user_splits`: folds of each seed, instead.
     """
     parts, seed, fold = [], [], []
     for s in seeds:
-        own = [Split(*map(np.asarray, split)) for split in splits] if splits else None
+        own = None if splits is None else [Split(*map(np.asarray, split)) for split in splits]
         folds = own or _splits(dataset, s, protocol)
         parts += folds
         seed += [s] * len(folds)

@@ -1,0 +1,247 @@
+"""The metrics as users call them, `imbax.average_precision` and its like.
+
+NumPy arrays, lists and columns of frames are checked, and computed in float64 as scikit-learn
+computes them. Arrays of jax, and whatever is traced by `jit`, `vmap` or `grad`, are computed in
+their own precision, which is float32 unless jax is told otherwise; labels that are traced cannot be
+checked. Scores that differ by less than their precision tie.
+"""
+
+import warnings
+from typing import Any
+
+import jax
+import numpy as np
+
+from imbax.errors import InputError, Range, shortened
+from imbax.metrics import calibration, ranking, weighted
+
+__all__ = [
+    "average_precision",
+    "brier_score",
+    "expected_calibration_error",
+    "precision_at_recall",
+    "roc_auc",
+]
+
+_RECALL, _BINS = Range(0, 1, above=True), Range(1, whole=True)
+
+
+def average_precision(scores: Any, y: Any, w: Any = None) -> Any:
+    """Average precision, `Σ_k (R_k - R_{k-1}) P_k` over the distinct thresholds.
+
+    Parameters
+    ----------
+    scores
+        `[n]`: the higher, the likelier the minority.
+    y
+        `[n]`: labels, 1 for the minority and 0.
+    w
+        `[n]`: row weights, at least 0; default 1. Rows of weight 0 are left out. Of jax arrays, a
+        mask of bools is faster.
+
+    Returns
+    -------
+    float or jax.Array
+        A scalar in [0, 1]; 0 without a minority row, NaN where a score is not finite.
+
+    Raises
+    ------
+    InputError
+        Labels other than 0 and 1, no rows, or shapes that differ; traced arrays that differ in
+        shape raise AssertionError.
+    """
+    if _in_jax(scores, y, w):
+        return _of_jax("average_precision", scores, y, w)
+    scores, y, w = _checked(scores, y, w)
+    if not np.isfinite(scores).all():
+        return np.float64(np.nan)
+    if not y.any():
+        _warn("average precision is 0", "minority")
+        return np.float64(0)
+    true_positives, predicted = _at_thresholds(scores, y, w)
+    recall = true_positives / true_positives[-1]
+    return np.sum(np.diff(recall, prepend=0) * true_positives / predicted)
+
+
+def roc_auc(scores: Any, y: Any, w: Any = None) -> Any:
+    """Area under the ROC curve: the share of (minority, majority) pairs in order, ties half.
+
+    Arguments and errors as in `average_precision`; a pair weighs the product of its rows' weights.
+    NaN without a pair, or where a score is not finite.
+    """
+    if _in_jax(scores, y, w):
+        return _of_jax("roc_auc", scores, y, w)
+    scores, y, w = _checked(scores, y, w)
+    if not np.isfinite(scores).all():
+        return np.float64(np.nan)
+    if y.all() or not y.any():
+        _warn("the area under the ROC curve is NaN", "majority" if y.all() else "minority")
+        return np.float64(np.nan)
+    true_positives, predicted = _at_thresholds(scores, y, w)
+    false_positives = predicted - true_positives
+    if w.min() != w.max():  # a difference of sums would lose digits
+        false_positives = _at_thresholds(scores, ~y, w)[0]
+    height = np.concatenate([[0], true_positives / true_positives[-1]])
+    width = np.diff(false_positives / false_positives[-1], prepend=0)
+    return np.sum(width * (height[1:] + height[:-1])) / 2
+
+
+def precision_at_recall(scores: Any, y: Any, w: Any = None, *, recall: float) -> Any:
+    """Precision at the highest threshold whose recall is at least `recall` in (0, 1].
+
+    Other arguments and errors as in `average_precision`. NaN without a minority row, or where a
+    score is not finite. This is what the Explicit Gradient paper's tables call AP@r.
+    """
+    if not isinstance(recall, jax.Array):
+        recall = _RECALL.check("recall", recall)
+    if _in_jax(scores, y, w, recall):
+        return _of_jax("precision_at_recall", scores, y, w, recall=recall)
+    scores, y, w = _checked(scores, y, w)
+    if not np.isfinite(scores).all():
+        return np.float64(np.nan)
+    if not y.any():
+        _warn("precision at a recall is NaN", "minority")
+        return np.float64(np.nan)
+    true_positives, predicted = _at_thresholds(scores, y, w)
+    # The margin lets 0.1 + 0.2 be reached by 3 of 10 rows.
+    first = np.argmax(true_positives >= recall * true_positives[-1] * (1 - 1e-9))
+    return true_positives[first] / predicted[first]
+
+
+def brier_score(probability: Any, y: Any, w: Any = None) -> Any:
+    """Brier score `Σ_i w_i (p_i - y_i)² / Σ_i w_i`, in [0, 1] (Brier 1950); lower is better.
+
+    Always predicting the share π of the minority gives π (1 - π).
+
+    Parameters
+    ----------
+    probability
+        `[n]`: probabilities of the minority.
+    y
+        `[n]`: labels, 1 for the minority and 0.
+    w
+        `[n]`: row weights, at least 0; default 1.
+
+    Returns
+    -------
+    float or jax.Array
+        NaN where a probability is; of jax arrays also where it is not in [0, 1].
+
+    Raises
+    ------
+    InputError
+        As `average_precision`; or a number that is not in [0, 1] is among the probabilities.
+    """
+    if _in_jax(probability, y, w):
+        return _of_jax("brier_score", probability, y, w)
+    probability, y, w = _probabilities(probability, y, w)
+    return np.average((probability - y) ** 2, weights=w)
+
+
+def expected_calibration_error(probability: Any, y: Any, w: Any = None, *, bins: int = 10) -> Any:
+    """Expected calibration error in `bins` of equal mass, in [0, 1]; lower is better.
+
+    `Σ_b (W_b / W) |mean of p in b - mean of y in b|`, see `metrics.calibration`. Other arguments,
+    errors and NaN as in `brier_score`.
+    """
+    bins = _BINS.check("bins", bins)
+    if _in_jax(probability, y, w):
+        return _of_jax("expected_calibration_error", probability, y, w, bins=bins)
+    probability, y, w = _probabilities(probability, y, w)
+    order = np.argsort(probability, kind="stable")
+    sums = np.concatenate([[0], np.cumsum(w[order])])
+    first, last = (np.searchsorted(probability[order], probability, s) for s in ("left", "right"))
+    edges = np.arange(1, bins) * 2 * sums[-1]
+    bin_of = np.searchsorted(edges, bins * (sums[first] + sums[last]), "right")
+    return np.abs(np.bincount(bin_of, w * (probability - y))).sum() / sums[-1]
+
+
+def _in_jax(*arrays):
+    return any(isinstance(array, jax.Array) for array in arrays)
+
+
+def _of_jax(name, scores, y, w, **options):
+    """The metric in jax, with its labels checked where they are known."""
+    known = y if w is None else (y, w)
+    if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(known)):
+        labels = np.asarray(y)
+        counted = None if w is None or np.shape(w) != labels.shape else np.asarray(w) > 0
+        _labels(labels if counted is None else labels[counted], scores)
+    if name in calibration.__all__:
+        return getattr(calibration, name)(scores, y, w, **options)
+    is_mask = w is None or w.dtype == bool if hasattr(w, "dtype") else w is None
+    return getattr(ranking if is_mask else weighted, name)(scores, y, w, **options)
+
+
+def _checked(scores, y, w, name="scores"):
+    """Scores `[n]`, labels `[n]` as bools and weights `[n]` of the rows that have some."""
+    scores, labels = _column(scores, name), np.asarray(y)
+    if labels.ndim != 1:
+        raise InputError(f"y has shape {labels.shape}, expected [rows]; use y.ravel()")
+    if len(labels) != len(scores):
+        raise InputError(f"{name} has {len(scores)} rows and y has {len(labels)}")
+    w = np.ones(len(scores)) if w is None else _column(w, "w").astype(float)
+    if len(w) != len(scores):
+        raise InputError(f"{name} has {len(scores)} rows and w has {len(w)}")
+    if not (np.isfinite(w) & (w >= 0)).all():
+        raise InputError("w holds negative, infinite or missing weights, expected at least 0")
+    counted = w > 0
+    if not counted.any():
+        raise InputError(f"{name} and y have no rows{' with weight' if len(w) else ''}")
+    return scores[counted], _labels(labels[counted], scores), w[counted]
+
+
+def _probabilities(probability, y, w):
+    probability, y, w = _checked(probability, y, w, "probability")
+    if ((probability < 0) | (probability > 1)).any():
+        raise InputError(
+            "probability holds numbers outside [0, 1]; give predict_proba(x)[:, 1], or the sigmoid "
+            "of logits"
+        )
+    return probability.astype(float), y, w
+
+
+def _column(values, name):
+    """Numbers `[n]`; whole ones stay whole, so that large ones keep their digits."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        try:
+            if array.dtype.kind in "cSU":
+                raise TypeError
+            array = array.astype(float)
+        except (TypeError, ValueError):
+            raise InputError(f"{name} holds {array.dtype}, expected numbers") from None
+    if array.ndim != 1:
+        columns = array.ndim == 2 and array.shape[1] > 1
+        remedy = "take the minority's column, as proba[:, 1]" if columns else "use .ravel()"
+        raise InputError(f"{name} has shape {array.shape}, expected [rows]; {remedy}")
+    return array.astype(int) if array.dtype.kind == "b" else array
+
+
+def _labels(labels, scores):
+    """Whether each row is of the minority."""
+    if labels.dtype.kind == "b":
+        return labels
+    values = np.array(labels.tolist()) if labels.dtype == object else labels
+    if values.dtype.kind in "biuf":
+        if missing := np.isnan(values).sum():
+            raise InputError(f"y has {missing} missing labels (NaN); drop these rows")
+        if np.isin(values, (0, 1)).all():
+            return values == 1
+    shown = shortened(sorted(map(str, np.unique(values.astype(str)))))
+    remedy = "give (y == label of the minority)"
+    if not isinstance(scores, jax.Array) and np.isin(scores, (0, 1)).all():
+        remedy = "scores come first and y second, and here they look swapped"
+    raise InputError(f"y holds the labels {shown}; expected 0, and 1 for the minority; {remedy}")
+
+
+def _at_thresholds(scores, y, w):
+    """Weight of the minority rows, and of all, at or above each distinct score, best first."""
+    order = np.argsort(scores, kind="stable")[::-1]
+    ranked = scores[order]
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
+    return np.cumsum((w * y)[order])[ends], np.cumsum(w[order])[ends]
+
+
+def _warn(result, missing):
+    warnings.warn(f"y has no row of the {missing}: {result}", stacklevel=3)
