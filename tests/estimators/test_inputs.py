@@ -318,7 +318,7 @@ def test_a_range_and_a_generator_do_not_go_with_large_whole_numbers():
         {"image_shape": (np.nan, 1)},
         {"image_shape": (3.0, 1)},
     ],
-    ids=str,
+    ids=lambda options: ", ".join(options),
 )
 def test_parameters_out_of_range_are_told(options):
     refused("|".join((*options, "range")), lambda: resampled(X, **options))
