@@ -60,7 +60,10 @@ def refuse_columns(
     So are whole numbers that floats cannot tell apart, unless the caller `shifts` them.
     """
     if not table.given.shape[1]:
-        raise InputError(f"X has shape {table.given.shape}, expected at least one column")
+        raise InputError(
+            f"Found array with 0 feature(s) (shape={table.given.shape}) while a minimum of 1 is "
+            "required; X needs at least one column"
+        )
     if not table.is_frame and table.given.dtype.kind in "bf":
         return
     names = table.names
@@ -109,6 +112,8 @@ def errors_in_one_line() -> Iterator[None]:
     except InputError:
         raise
     except ValueError as error:
+        if str(error).startswith("The feature names should match"):
+            raise  # a list of names, in words that scikit-learn's checks ask for
         raise InputError(_in_one_line(error)) from None
 
 

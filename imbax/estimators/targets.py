@@ -74,13 +74,15 @@ def plain_labels(y: Any) -> np.ndarray:
         raise InputError("y is a sparse matrix, expected labels; use y.toarray()")
     if y is None:
         raise InputError("an estimator requires y to be passed, but the target y is None")
-    if isinstance(y, str | bytes | dict | set) or np.ndim(y) == 0:
-        raise InputError(f"y is {str(y)[:40]!r}, expected one label for each row of X")
     labels = np.asarray(y)
+    if labels.ndim == 0:  # text, a set, ...
+        raise InputError(f"y is {str(y)[:40]!r}, expected one label for each row of X")
     if labels.ndim > 2:
         raise InputError(f"y has shape {labels.shape}, expected one label for each row of X")
     if labels.dtype.kind == "c":
-        raise InputError("y has complex numbers, expected labels; give whole numbers or text")
+        raise InputError(
+            "Complex data not supported: y has complex numbers; give whole numbers or text"
+        )
     if labels.dtype.kind not in "OfmM":
         return labels
     if missing := np.count_nonzero(pd.isna(labels)):
