@@ -38,10 +38,19 @@ def read(path: Path | str, kind: str) -> tuple[Any, dict[str, np.ndarray]]:
     InputError
         The file was not written by an estimator of that kind.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(path, "numpy") as file:
-        text = (file.metadata() or {}).get(f"imbax.{kind}")
-        if text is None:
-            raise InputError(f"{path} was not written by {kind}.save")
-        return json.loads(text), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, "numpy") as file:
+            text = (file.metadata() or {}).get(f"imbax.{kind}")
+            if text is None:
+                raise InputError(f"{path} was not written by {kind}.save")
+            names = list(file.keys())
+            return json.loads(text), {name: file.get_tensor(name) for name in names}
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}; give one that {kind}.save wrote") from None
+    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+        told = str(error).splitlines()[0]
+        raise InputError(
+            f"{path} is damaged or was not written by {kind}.save ({told}); save it again"
+        ) from None
