@@ -95,8 +95,8 @@ MUTATIONS = (
     Mutation(
         "class_order_swapped",
         "imbax/estimators/classifier.py",
-        "np.asarray(inner)[: len(x), self._inside]",
-        "np.asarray(inner)[: len(x)]",
+        "inner[:, self._inside]",
+        "inner",
         "tests/estimators/test_classifiers.py",
     ),
 )

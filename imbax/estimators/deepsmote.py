@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from imbax.engine.float32 import in_float32
+from imbax.errors import InputError
 from imbax.estimators.generative import GeneratorSampler
 from imbax.estimators.over_sampler import compiled, padded, size
 from imbax.estimators.parameters import Interval, parameters
@@ -119,7 +120,12 @@ class DeepSMOTE(GeneratorSampler):
     def decode(self, codes):
         """Rows of codes `(n, latent_dim)`."""
         check_is_fitted(self)
-        return self.scale_.outside(self._decode(np.asarray(codes, np.float32)))
+        codes, length = np.asarray(codes, np.float32), self.codes_.shape[1]
+        if codes.ndim != 2 or codes.shape[1] != length:
+            raise InputError(
+                f"codes has shape {codes.shape}, expected (n, {length}): latent_dim numbers a row"
+            )
+        return self.scale_.outside(self._decode(codes))
 
     def _train(self, x):
         super()._train(x)

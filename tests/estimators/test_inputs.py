@@ -360,4 +360,18 @@ def test_what_is_not_fitted_is_told(name):
     for action in (lambda: sampler.sample(3, 1), lambda: sampler.save("never")):
         refused("is not fitted yet", action)
     refused("is not fitted yet", lambda: ImbalancedMLPClassifier().predict(X))
-    assert imbax.InputError is InputError
+
+
+def test_a_damaged_file_is_told(tmp_path):
+    path = tmp_path / "sampler"
+    refused("there is no file", lambda: imbax.DeepSMOTE.load(path))
+    for content in (b"", b"no safetensors", bytes(100)):
+        path.write_bytes(content)
+        refused("is damaged", lambda: imbax.DeepSMOTE.load(path))
+
+
+def test_codes_of_another_length_are_told():
+    sampler = quick("DeepSMOTE")
+    sampler.codes_ = np.zeros((3, 4))
+    for codes in (np.zeros((2, 5)), np.zeros(4)):
+        refused(r"expected \(n, 4\)", lambda codes=codes: sampler.decode(codes))

@@ -2,8 +2,10 @@
 
 import inspect
 
+import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, make_constraint
 
 import imbax
 
@@ -125,6 +127,17 @@ def test_no_estimator_is_left_out():
         n for n, o in given.items() if inspect.isclass(o) and issubclass(o, BaseEstimator)
     }
     assert estimators == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_parameter_has_a_range_or_a_type(name):
+    """Truth values and what is not finite are in no range of numbers."""
+    constraints = getattr(imbax, name)._parameter_constraints
+    assert set(constraints) >= set(EXPECTED[name])
+    for parameter in EXPECTED[name]:
+        for one in map(make_constraint, constraints[parameter]):
+            if isinstance(one, Interval):
+                assert not any(map(one.is_satisfied_by, (True, np.nan, np.inf, -np.inf, "1")))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
