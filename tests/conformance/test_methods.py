@@ -155,7 +155,8 @@ def test_the_same_keys_give_the_same_bits_and_compile_nothing(name):
     assert_same(again.curves, expected.curves)
 
 
-@pytest.mark.parametrize("name", asked(PROGRAMS, ONE))
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_the_compiled_program_equals_the_eager_one(name):
     tables, run = get(name).tables, of_run(cut().runs, 0)
     problem = jax.tree.map(jnp.asarray, run.problem(cut().shared))

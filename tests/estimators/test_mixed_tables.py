@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:class .*; rows are made as by SMOTE"),
 ]
 SAMPLERS = {name: QUICK[name] for name in OF_TABLES} | {"POINTS": POINTS}
-ASKED = asked(SAMPLERS, ("SMOTE", "MCCCR"))
+ASKED = asked(SAMPLERS, ("SMOTE",))
 INTERPOLATE = (SMOTE, BorderlineSMOTE, ADASYN)
 N = 60
 LABELS = np.repeat(["a", "b"], [48, 12])

@@ -53,7 +53,7 @@ def counted(y):
 
 
 # One of each base class and those with a way of their own; `pytest -m thorough` asks all.
-SHOWN = ("SMOTE", "MCCCR")
+SHOWN = ("SMOTE",)
 ASKED = asked(QUICK, SHOWN)
 FORMS = {
     "images": (lambda x: x, {}),

@@ -119,6 +119,7 @@ def test_the_last_convolution_sees_a_cell_and_those_after_it():
     np.testing.assert_allclose(layer(jnp.asarray(x, jnp.float32)), expected, 1e-4, 1e-4)
 
 
+@pytest.mark.thorough
 def test_a_key_makes_the_encoder_drop_three_cells_of_ten():
     params, _ = NETS.encoder.init(KEY)
     apply = jax.jit(lambda x, key: NETS.encoder.apply(params, {}, x, key)[0])
@@ -262,6 +263,7 @@ def test_neither_padding_nor_the_company_of_runs_changes_it():
     close(jax.tree.map(lambda leaf: leaf[1], state).now, states[3].now, 1e-3)
 
 
+@pytest.mark.thorough
 def test_a_fit_is_all_its_epochs(monkeypatch):
     one_more = lambda key, config, hparams, state, train: (
         state._replace(now=jax.tree.map(lambda leaf: leaf + 1, state.now), epoch=state.epoch + 1),

@@ -93,6 +93,7 @@ def test_the_law_is_imbalanced_learns(kind):
     assert not same_law([plain[80:]], theirs)
 
 
+@pytest.mark.thorough
 def test_the_papers_step_to_a_majority_row_differs():
     x, y = toys.table(80, 25)
     draw = lambda **options: added(DRAW(KEY, rows(x, y), "double", SIZES, **options))
@@ -102,6 +103,7 @@ def test_the_papers_step_to_a_majority_row_differs():
     np.testing.assert_array_equal(draw(kind=1), draw(kind=1, shorten="replace"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [1, 2])
 @pytest.mark.parametrize("case", ["safe", "noise", "one"])
 def test_without_a_row_in_danger_the_rows_are_smotes(kind, case):

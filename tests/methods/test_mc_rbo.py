@@ -227,6 +227,7 @@ def test_more_rows_than_a_block_are_walked_alike():
     assert len(np.unique(np.asarray(given.x[:300]).round(4), axis=0)) > 250
 
 
+@pytest.mark.thorough
 def test_neither_padding_nor_bounds_change_anything():
     expected = made()
     given = made(padding=6, sizes=Sizes(37, 90, 60))

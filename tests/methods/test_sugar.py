@@ -95,6 +95,7 @@ def test_diffusion_pulls_points_to_the_rows():
     assert off(after) < 0.3 * off(y)
 
 
+@pytest.mark.thorough
 def test_rescaling_is_the_public_codes():
     x, y = toys.table(80, 25)
     plain = added(DRAW(KEY, rows(x, y), "double", SIZES))

@@ -112,6 +112,7 @@ def test_probabilities_in_float64():
         assert abs(in_jax - error) <= 1e-5
 
 
+@pytest.mark.thorough
 def test_arrays_of_jax_are_computed_as_before():
     scores, y, w = (np.float32(each) for each in problem(0))
     given = [jnp.asarray(each) for each in (scores, y)]

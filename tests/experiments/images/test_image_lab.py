@@ -396,6 +396,7 @@ def test_float32_does_not_break_ties():
     assert means.loc["toy", "a"] == means.loc["toy", "b"] == 0.45
 
 
+@pytest.mark.thorough
 def test_counts_of_the_set_come_before_those_by_name(results):
     counts = Counts((5, 12, 4), 3, (3, 2, 1))
     data = dataclasses.replace(toy(), counts=counts)

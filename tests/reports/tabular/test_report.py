@@ -155,6 +155,7 @@ def test_equal_methods_are_not_called_different():
     assert "no significant difference shown against `ce`" in text and "nan" not in text
 
 
+@pytest.mark.thorough
 def test_runs_whose_sampler_fell_back_are_counted(make_results, tmp_path):
     fell_back = [("car_eval_4", "adasyn")]
     make_results(tmp_path, ("car_eval_4", "oil"), ("ce", "adasyn"), seeds=3, fell_back=fell_back)
