@@ -14,9 +14,6 @@ from imbax.experiments import store
 from imbax.experiments.tabular.schema import SCHEMA
 
 COMMAND = [sys.executable, "-c", "import sys; from imbax.cli import main; sys.exit(main())"]
-# Those on images keep a generator in training after every epoch.
-KEEPS_ALL = "import imbax.experiments.images.lab as lab; lab._KEEP_EVERY = 0.0"
-ON_IMAGES = [*COMMAND[:-1], f"{KEEPS_ALL}\n{COMMAND[-1]}"]
 
 
 def table(folder: Path) -> Path:

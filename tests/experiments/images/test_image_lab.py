@@ -62,20 +62,23 @@ def one_layer(inputs, outputs, end):
 @pytest.fixture(scope="module", autouse=True)
 def small_networks():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(COUNTS, "toy", Counts((12, 6, 3), 4, (4, 2, 1)))
-        plain = lambda z: z
-        patch.setattr(image_classifier, "_network", lambda config: one_layer(64, 3, plain))
-        patch.setattr(deepsmote, "encoder", lambda shape, latent: one_layer(64, latent, plain))
-        picture = lambda z: jnp.tanh(z).reshape(-1, 8, 8, 1)
-        patch.setattr(
-            deepsmote, "decoder", lambda shape, latent, kind: one_layer(latent, 64, picture)
-        )
+        make_small(patch)
         programs = (cells._generator, cells._sampler, cells._classifier)
         for program in programs:
             program.cache_clear()
         yield
         for program in programs:
             program.cache_clear()
+
+
+def make_small(patch):
+    """Counts of `toy`, and networks of one layer in the place of all others."""
+    patch.setitem(COUNTS, "toy", Counts((12, 6, 3), 4, (4, 2, 1)))
+    plain = lambda z: z
+    patch.setattr(image_classifier, "_network", lambda config: one_layer(64, 3, plain))
+    patch.setattr(deepsmote, "encoder", lambda shape, latent: one_layer(64, latent, plain))
+    picture = lambda z: jnp.tanh(z).reshape(-1, 8, 8, 1)
+    patch.setattr(deepsmote, "decoder", lambda shape, latent, kind: one_layer(latent, 64, picture))
 
 
 def toy(test_noise=0):
