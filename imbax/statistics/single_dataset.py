@@ -33,6 +33,7 @@ __all__ = [
     "CorrectedTest",
     "against_control",
     "bootstrap_interval",
+    "check_metric",
     "corrected_interval",
     "corrected_t_test",
     "correlated_t_test",
@@ -72,14 +73,19 @@ def scores_by_run(runs: pd.DataFrame, metric: str = "average_precision") -> pd.D
     InputError
         The runs are of several data sets or lack the metric.
     """
-    if metric not in runs:
-        raise InputError(f"no metric {metric!r} in the runs{did_you_mean(metric, runs.columns)}")
+    check_metric(runs, metric)
     if "dataset" in runs and runs["dataset"].nunique() > 1:
         raise InputError(
             f"runs of {runs['dataset'].nunique()} data sets, expected those of one; "
             "choose the rows of a data set first"
         )
     return runs.pivot(index=["seed", "fold"], columns="method", values=metric)
+
+
+def check_metric(runs: pd.DataFrame, metric: str) -> None:
+    """Raises ``InputError`` where the runs have no column of that name."""
+    if metric not in runs:
+        raise InputError(f"no metric {metric!r} in the runs{did_you_mean(metric, runs.columns)}")
 
 
 def size_ratio(runs: pd.DataFrame) -> float:
@@ -91,7 +97,7 @@ def size_ratio(runs: pd.DataFrame) -> float:
         One row per run with the columns ``n_test``, ``n_train`` and, where validation rows were
         used, ``n_valid``, which count as rows that a method learned from.
     """
-    learned = runs["n_train"] + (runs["n_valid"] if "n_valid" in runs else 0)
+    learned = runs["n_train"] + runs.get("n_valid", 0)
     return float(runs["n_test"].mean() / learned.mean())
 
 
@@ -185,9 +191,7 @@ def bootstrap_interval(
     return float(interval.low), float(interval.high)
 
 
-def correlated_t_test(
-    differences: Sequence[float], ratio: float, rope: float = ROPE
-) -> Posterior:
+def correlated_t_test(differences: Sequence[float], ratio: float, rope: float = ROPE) -> Posterior:
     """Bayesian correlated t test (Corani and Benavoli 2015).
 
     The posterior of the mean difference is Student's t distribution with J - 1 degrees of freedom,
@@ -350,9 +354,7 @@ def _finite(values: Sequence[float]) -> np.ndarray:
     return x
 
 
-def _student_interval(
-    n: int, mean: float, error: float, confidence: float
-) -> tuple[float, float]:
+def _student_interval(n: int, mean: float, error: float, confidence: float) -> tuple[float, float]:
     _check_confidence(confidence)
     if math.isnan(error):
         return math.nan, math.nan
