@@ -18,7 +18,7 @@ from scipy import stats
 
 from imbax.errors import InputError, did_you_mean
 from imbax.statistics.ranks import LEVEL, TIE_DECIMALS
-from imbax.statistics.single_dataset import check_metric
+from imbax.statistics.runs import check_metric
 
 __all__ = ["elo", "interquartile_mean", "probability_of_improvement", "win_rates"]
 

@@ -11,9 +11,9 @@ choose the checkpoint. Corani and Benavoli, "A Bayesian approach for comparing c
 algorithms on multiple data sets" (Machine Learning 100, 2015), section 2.1, derive a posterior with
 the same variance.
 
-A table of ``scores`` is [run x method], higher = better, from `scores_by_run`; ``ratio`` is
-n_test / n_train, from `size_ratio`. Where too little is left for a statistic it is NaN: fewer than
-two runs, or the same difference in all of them, as of two deterministic methods on one split.
+A table of ``scores`` is [run x method], higher = better, as of `runs.scores_by_run`; ``ratio`` is
+n_test / n_train, as of `runs.size_ratio`. Where too little is left for a statistic it is NaN: fewer
+than two runs, or the same difference in all of them, as of two deterministic methods on one split.
 """
 
 import math
@@ -33,14 +33,11 @@ __all__ = [
     "CorrectedTest",
     "against_control",
     "bootstrap_interval",
-    "check_metric",
     "corrected_interval",
     "corrected_t_test",
     "correlated_t_test",
     "every_pair",
     "not_told_apart",
-    "scores_by_run",
-    "size_ratio",
 ]
 
 CONFIDENCE = 1 - LEVEL
@@ -57,50 +54,6 @@ class CorrectedTest(NamedTuple):
     p_value: float  # two-sided
 
 
-def scores_by_run(runs: pd.DataFrame, metric: str = "average_precision") -> pd.DataFrame:
-    """Scores of one data set as a table [run x method], NaN where a run has none.
-
-    Parameters
-    ----------
-    runs
-        One row per run with the columns ``fold``, ``seed``, ``method`` and the metric, of one
-        data set.
-    metric
-        Column of scores, higher = better.
-
-    Raises
-    ------
-    InputError
-        The runs are of several data sets or lack the metric.
-    """
-    check_metric(runs, metric)
-    if "dataset" in runs and runs["dataset"].nunique() > 1:
-        raise InputError(
-            f"runs of {runs['dataset'].nunique()} data sets, expected those of one; "
-            "choose the rows of a data set first"
-        )
-    return runs.pivot(index=["seed", "fold"], columns="method", values=metric)
-
-
-def check_metric(runs: pd.DataFrame, metric: str) -> None:
-    """Raises ``InputError`` where the runs have no column of that name."""
-    if metric not in runs:
-        raise InputError(f"no metric {metric!r} in the runs{did_you_mean(metric, runs.columns)}")
-
-
-def size_ratio(runs: pd.DataFrame) -> float:
-    """n_test / n_train of the runs of a data set, by the mean numbers of rows.
-
-    Parameters
-    ----------
-    runs
-        One row per run with the columns ``n_test``, ``n_train`` and, where validation rows were
-        used, ``n_valid``, which count as rows that a method learned from.
-    """
-    learned = runs["n_train"] + runs.get("n_valid", 0)
-    return float(runs["n_test"].mean() / learned.mean())
-
-
 def corrected_t_test(
     differences: Sequence[float], ratio: float, *, confidence: float = CONFIDENCE
 ) -> CorrectedTest:
@@ -115,7 +68,7 @@ def corrected_t_test(
     differences
         ``[J]``, method minus rival on the same fold and seed; NaN are left out.
     ratio
-        n_test / n_train, 0 or more; see `size_ratio`.
+        n_test / n_train, 0 or more; see `runs.size_ratio`.
     confidence
         Of the interval, between 0 and 1.
 
@@ -143,7 +96,7 @@ def corrected_interval(
     scores
         ``[J]``, one per run; NaN are left out.
     ratio
-        n_test / n_train, 0 or more; see `size_ratio`.
+        n_test / n_train, 0 or more; see `runs.size_ratio`.
     confidence
         Between 0 and 1.
 
@@ -203,7 +156,7 @@ def correlated_t_test(differences: Sequence[float], ratio: float, rope: float = 
     differences
         ``[J]``, method minus rival on the same fold and seed; NaN are left out.
     ratio
-        n_test / n_train, 0 or more; see `size_ratio`.
+        n_test / n_train, 0 or more; see `runs.size_ratio`.
     rope
         Half the width of the region of practical equivalence: mean differences up to this size,
         0 or more, count as none.

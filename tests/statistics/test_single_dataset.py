@@ -158,32 +158,6 @@ def test_holm_counts_all_methods():
     assert "behind" in single.not_told_apart(scores.assign(**others), 0.25)
 
 
-RUNS = pd.DataFrame(
-    [
-        {"dataset": "x", "method": m, "fold": fold, "seed": seed, "average_precision": value + fold}
-        | {"n_train": 60, "n_valid": 20, "n_test": 20 + fold}
-        for m, value in (("a", 0.5), ("b", 0.7))
-        for seed in range(2)
-        for fold in range(3)
-    ]
-)
-
-
-def test_scores_of_runs_stand_side_by_side():
-    table = single.scores_by_run(RUNS.sample(frac=1, random_state=0))
-    assert list(table.columns) == ["a", "b"] and len(table) == 6
-    np.testing.assert_allclose(table["b"] - table["a"], 0.2)
-    with pytest.raises(InputError, match="no metric 'f1'"):
-        single.scores_by_run(RUNS, "f1")
-    with pytest.raises(InputError, match="runs of 2 data sets, expected those of one"):
-        single.scores_by_run(pd.concat([RUNS, RUNS.assign(dataset="y")]))
-
-
-def test_validation_rows_count_as_learned_from():
-    assert single.size_ratio(RUNS) == pytest.approx(21 / 80)
-    assert single.size_ratio(RUNS.drop(columns="n_valid")) == pytest.approx(21 / 60)
-
-
 def null_experiments(number, n, minority, seeds):
     """Differences of balanced accuracy between two learners that know equally little.
 
