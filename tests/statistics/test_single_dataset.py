@@ -1,6 +1,7 @@
 """Statistics on one data set against baycomp, scipy, and experiments in which nothing differs."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from imbax.data.splits import stratified_splits
 from imbax.errors import InputError
 from imbax.statistics import single_dataset as single
 from imbax.statistics.ranks import holm
+from imbax.statistics.runs import scores_by_run, size_ratio
 
 RNG = np.random.default_rng(2)
 SCORES = pd.DataFrame(
@@ -156,6 +158,33 @@ def test_holm_counts_all_methods():
     others = {f"m{i}": RNG.normal(-0.1, 1, 12) for i in range(20)}
     others = {name: x - max(x.mean(), 0) - 0.01 for name, x in others.items()}
     assert "behind" in single.not_told_apart(scores.assign(**others), 0.25)
+
+
+def test_few_differences_of_the_quickstart_are_more_than_chance():
+    """Every method against `ce` by average precision, on each of three data sets."""
+    runs = pd.read_csv(Path(__file__).parents[1] / "stored" / "quickstart.csv")
+    called = {"paired": [], "training rows": [], "learned from": [], "after Holm": []}
+    for dataset, rows in runs.groupby("dataset"):
+        scores, ratio = scores_by_run(rows), size_ratio(rows)
+        assert len(scores) == 12 and ratio == pytest.approx(0.25, abs=0.005)
+        ratios = {
+            "paired": 0,
+            "training rows": size_ratio(rows.drop(columns="n_valid")),
+            "learned from": ratio,
+        }
+        for name, value in ratios.items():
+            table = single.against_control(scores, "ce", value)
+            assert len(table) == 9
+            below = table.index[table["p_value"] < 0.05].get_level_values("method")
+            called[name] += [(dataset, method) for method in below]
+        below = table.index[table["p_holm"] < 0.05].get_level_values("method")
+        called["after Holm"] += [(dataset, method) for method in below]
+    assert len(called["paired"]) == 10
+    apart = [("digits_8", "ce_long"), ("digits_8", "logistic_regression")]
+    assert called["training rows"] == apart
+    # Validation rows count as well, since checkpoints are chosen on them: p = 0.036 for one more.
+    assert sorted(called["learned from"]) == [apart[0], ("digits_8", "focal"), apart[1]]
+    assert called["after Holm"] == [apart[1]]
 
 
 def null_experiments(number, n, minority, seeds):
