@@ -24,6 +24,7 @@ from imbax.statistics.single_dataset import not_told_apart
 __all__ = [
     "CALIBRATION",
     "best_cells",
+    "best_methods",
     "beyond_paper",
     "dataset_table",
     "in_order",
@@ -141,13 +142,17 @@ def best_cells(
     """
     best = pd.DataFrame(False, index=table.index, columns=table.columns)
     for dataset, rows in runs.groupby("dataset"):
-        try:
-            near = not_told_apart(scores_by_run(rows, metric), size_ratio(rows))
-        except InputError:
-            means = rows.groupby("method")[metric].mean().round(TIE_DECIMALS)
-            near = means.index[means == means.max()]
-        best.loc[dataset, near] = True
+        best.loc[dataset, best_methods(rows, metric)] = True
     return best
+
+
+def best_methods(runs: pd.DataFrame, metric: str) -> list[str]:
+    """The methods whose score on one dataset is bold."""
+    try:
+        return not_told_apart(scores_by_run(runs, metric), size_ratio(runs))
+    except InputError:
+        means = runs.groupby("method")[metric].mean().round(TIE_DECIMALS)
+        return list(means.index[means == means.max()])
 
 
 def dataset_table(runs: pd.DataFrame) -> pd.DataFrame:

@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from imbax.experiments.images.metrics import METRICS, TESTS
+from imbax.reports.images.tables import image_summary, score_table
 from imbax.reports.tabular import single_dataset
 from imbax.reports.tabular.aggregates import over_runs
+from imbax.reports.tabular.tables import best_methods
 from imbax.statistics.single_dataset import against_control, every_pair
 
 
@@ -115,3 +118,17 @@ def test_aggregates_are_shown_best_first(tmp_path):
 def test_one_dataset_or_one_run_gets_no_aggregates(tmp_path):
     assert over_runs(RUNS[RUNS["dataset"] == "d0"], tmp_path) == ""
     assert over_runs(RUNS[RUNS["seed"] == 0], tmp_path) == ""
+
+
+def test_images_are_bold_by_the_same_test():
+    one = RUNS[RUNS["dataset"] == "d0"]
+    names = [f"{test}_{metric}" for test in TESTS for metric in METRICS]
+    runs = one.drop(columns="n_valid").assign(**dict.fromkeys(names, one["average_precision"]))
+    near = best_methods(runs, "balanced_acsa")
+    summary = image_summary(runs)
+    for given, marked in ((runs, near), (None, ["up"])):
+        text = score_table(summary, "d0", "balanced", given)
+        lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines()}
+        assert {name for name in lines if "**" in lines[name]} == set(marked)
+    close = runs.assign(balanced_acsa=runs["balanced_acsa"].where(runs["method"] != "same", 0.6))
+    assert set(best_methods(close, "balanced_acsa")) == {"up", "same"}
