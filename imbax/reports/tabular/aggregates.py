@@ -1,5 +1,6 @@
 """The section of aggregates over data sets: interquartile mean, Elo, win rates, improvement."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,7 @@ from imbax.reports.comparisons import count
 from imbax.reports.tabular import tables
 from imbax.reports.tabular.single_dataset import control_of
 from imbax.statistics import aggregates
+from imbax.statistics.ranks import FEWEST_DATASETS
 
 __all__ = ["over_runs"]
 
@@ -47,6 +49,8 @@ def _found(runs: pd.DataFrame, scores: pd.DataFrame, control: str | None) -> pd.
     """All figures but win rates, a row per method; NaN for the control's own improvement."""
     parts = [aggregates.elo(scores), aggregates.interquartile_mean(runs).add_prefix("iqm_")]
     parts[0].columns = ["elo", "elo_low", "elo_high"]
+    if len(scores.dropna()) < FEWEST_DATASETS:
+        parts[0][["elo_low", "elo_high"]] = math.nan
     if control is not None:
         better = aggregates.probability_of_improvement(runs, control)
         parts.append(better.add_prefix("improvement_"))
@@ -54,11 +58,16 @@ def _found(runs: pd.DataFrame, scores: pd.DataFrame, control: str | None) -> pd.
 
 
 def _legend(n_datasets: int, control: str | None) -> str:
+    interval = (
+        "; its 95% interval is a bootstrap over datasets"
+        if n_datasets >= FEWEST_DATASETS
+        else f" (below {FEWEST_DATASETS} datasets without an interval)"
+    )
     improvement = (
         ""
         if control is None
         else (
-            f" Improvement is the probability that a run of the method scores higher than one of "
+            " Improvement is the probability that a run of the method scores higher than one of "
             f"`{control}` on the same dataset."
         )
     )
@@ -66,12 +75,11 @@ def _legend(n_datasets: int, control: str | None) -> str:
         f"Over {count(n_datasets, 'dataset')} with a score of every method. The win rate is the "
         "share of datasets on which a method's mean is higher than another's, ties counting half, "
         "averaged over the others. Elo is the Bradley-Terry model fitted to these wins, a lead of "
-        "400 being odds of 10 to 1 and the mean 1000; its 95% interval is a bootstrap over "
-        "datasets. IQM is the interquartile mean of average precision over all runs."
-        f"{improvement} Their 95% intervals are bootstraps of the runs within each dataset "
-        "(Agarwal et al. 2021), which take runs for independent: they share rows, so other splits "
-        "would vary more. All figures: [aggregates.csv](tables/aggregates.csv), "
-        "[win_rates.csv](tables/win_rates.csv)."
+        f"400 being odds of 10 to 1 and the mean 1000{interval}. IQM is the interquartile mean of "
+        f"average precision over all runs.{improvement} Other 95% intervals are bootstraps of "
+        "the runs within each dataset (Agarwal et al. 2021), which take runs for independent: they "
+        "share rows, so other splits would vary more. All figures: "
+        "[aggregates.csv](tables/aggregates.csv), [win_rates.csv](tables/win_rates.csv)."
     )
 
 

@@ -26,8 +26,6 @@ Bayesian correlated t test (Corani and Benavoli 2015): the probabilities that th
 equal within ±{ROPE:g}, or better. A dash: fewer than two runs, or the same difference in all of
 them."""
 
-Contrasts = Mapping[str, pd.DataFrame | str]
-
 
 def control_of(methods: Iterable[str]) -> str | None:
     """The method that all others are compared with; None: every pair is compared."""
@@ -40,11 +38,10 @@ def contrasts(runs: pd.DataFrame) -> dict[str, pd.DataFrame | str]:
     control, found = control_of(runs["method"]), {}
     for dataset, rows in runs.groupby("dataset"):
         try:
-            scores = scores_by_run(rows)
+            scores, ratio = scores_by_run(rows), size_ratio(rows)
         except InputError as error:
             found[dataset] = str(error)
             continue
-        ratio = size_ratio(rows)
         if control is None:
             found[dataset] = every_pair(scores, ratio)
         elif control in scores:
@@ -54,7 +51,7 @@ def contrasts(runs: pd.DataFrame) -> dict[str, pd.DataFrame | str]:
     return found
 
 
-def overview(runs: pd.DataFrame, found: Contrasts) -> str:
+def overview(runs: pd.DataFrame, found: Mapping[str, pd.DataFrame | str]) -> str:
     """The section of results on each data set alone, where they are too few for a test over them.
 
     Empty for six data sets or more, and where nothing could be compared.
@@ -62,10 +59,9 @@ def overview(runs: pd.DataFrame, found: Contrasts) -> str:
     tables = {name: table for name, table in found.items() if not isinstance(table, str)}
     if len(found) >= FEWEST_DATASETS or all(table.empty for table in tables.values()):
         return ""
-    rows = {}
+    control, rows = control_of(runs["method"]), {}
     for dataset, table in tables.items():
-        is_apart = table["p_holm"] < LEVEL
-        above = table["mean_difference"] > 0
+        is_apart, above = table["p_holm"] < LEVEL, table["mean_difference"] > 0
         parts = {
             "better": is_apart & above,
             "worse": is_apart & ~above,
@@ -74,9 +70,8 @@ def overview(runs: pd.DataFrame, found: Contrasts) -> str:
         rows[dataset] = {
             "runs": int(table["n"].max()) if len(table) else 0,
             "n_test / n_train": f"{size_ratio(runs[runs['dataset'] == dataset]):.2f}",
-            **{title: _names(table[chosen]) for title, chosen in parts.items()},
+            **{title: _names(table[chosen], control) for title, chosen in parts.items()},
         }
-    control = control_of(runs["method"])
     whom = "every pair of methods" if control is None else f"every method with `{control}`"
     return (
         "## On each dataset alone\n\n"
@@ -105,15 +100,13 @@ def of_dataset(table: pd.DataFrame | str) -> str:
     shown["worse, equal, better"] = [
         "–" if math.isnan(row[0]) else ", ".join(map("{:.2f}".format, row)) for row in chances
     ]
-    against = shown.index.get_level_values("against")
-    shown = shown.droplevel("against")
+    against = table.index.get_level_values("against")
     if against.nunique() > 1:
-        shown.insert(0, "against", against)
-        return markdown(shown)
-    return f"Against `{against[0]}`:\n\n{markdown(shown)}"
+        return markdown(shown.reset_index("against"))
+    return f"Against `{against[0]}`:\n\n{markdown(shown.droplevel('against'))}"
 
 
-def write(found: Contrasts, out: Path) -> None:
+def write(found: Mapping[str, pd.DataFrame | str], out: Path) -> None:
     """Write all comparisons to ``<out>/tables/single_datasets.csv``."""
     tables = {name: table for name, table in found.items() if not isinstance(table, str)}
     if tables:
@@ -121,9 +114,7 @@ def write(found: Contrasts, out: Path) -> None:
         together.to_csv(Path(out, "tables", _CSV), index=False, lineterminator="\n")
 
 
-def _names(table: pd.DataFrame) -> str:
+def _names(table: pd.DataFrame, control: str | None) -> str:
     """The methods of comparisons, with their rivals where these differ."""
-    against = table.index.get_level_values("against")
-    if against.nunique() > 1:
-        return ", ".join(f"{method} – {rival}" for method, rival in table.index) or "–"
-    return ", ".join(table.index.get_level_values("method")) or "–"
+    names = [m if control else f"{m} – {rival}" for m, rival in table.index]
+    return ", ".join(names) or "–"
