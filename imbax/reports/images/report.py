@@ -40,7 +40,9 @@ the classes, G-mean the root of mean recall times mean specificity, F1 the mean 
 balanced test part has as many images of each class; on it ACSA is plain accuracy. Columns marked
 *paper* are the figures printed in arXiv 2105.02340 (balanced: its journal version), of another
 recipe and other splits; `?` marks a G-mean there that no classifier can have, being above
-√(ACSA)."""
+√(ACSA). Bold are the highest mean and every method that the corrected resampled t test (Nadeau and
+Bengio 2003), after Holm's correction, does not tell apart from it at the 5% level; where results
+are of different protocols, the highest mean alone."""
 
 
 def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
@@ -87,7 +89,10 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
             _counts(about, rows),
             _METRICS_IN_WORDS,
             "" if alike[dataset] else _UNLIKE,
-            *(score_table(summary, dataset, test) for test in TESTS),
+            *(
+                score_table(summary, dataset, test, rows if alike[dataset] else None)
+                for test in TESTS
+            ),
             against_controls(rows) if alike[dataset] else "",
             readings_table(rows, about["dataset_facts"]["train"]),
             _collapse(rows, classes),

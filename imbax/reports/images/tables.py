@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from imbax.experiments.images.metrics import METRICS, TESTS
-from imbax.reports.tabular.tables import markdown
+from imbax.reports.tabular.tables import best_methods, markdown
 
 __all__ = [
     "against_controls",
@@ -88,8 +88,13 @@ def paired(runs: pd.DataFrame, control: str, metric: str = "balanced_acsa") -> p
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
-def score_table(summary: pd.DataFrame, dataset: str, test: str) -> str:
-    """The section of one dataset and test part, a row per method, the best of a metric bold."""
+def score_table(
+    summary: pd.DataFrame, dataset: str, test: str, runs: pd.DataFrame | None = None
+) -> str:
+    """The section of one dataset and test part, a row per method, the best of a metric bold.
+
+    With the dataset's `runs` these are all that are not told apart from the highest mean.
+    """
     rows = summary.query("dataset == @dataset and test == @test").set_index("method")
     table = pd.DataFrame(index=rows.index)
     table["runs"] = rows["n"].astype(str)
@@ -103,7 +108,11 @@ def score_table(summary: pd.DataFrame, dataset: str, test: str) -> str:
             ]
     best = pd.DataFrame(False, index=table.index, columns=table.columns)
     for metric in METRICS:
-        best[METRICS[metric].title] = rows[metric] == rows[metric].max()
+        best[METRICS[metric].title] = (
+            rows[metric] == rows[metric].max()
+            if runs is None
+            else rows.index.isin(best_methods(runs, f"{test}_{metric}"))
+        )
     return f"### Scores, {test} test\n\n{markdown(table, best)}"
 
 

@@ -15,13 +15,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from imbax.errors import InputError
 from imbax.experiments import disk
 from imbax.experiments.tabular.metrics import METRICS
-from imbax.statistics.ranks import mean_ranks
+from imbax.statistics.ranks import TIE_DECIMALS, mean_ranks
+from imbax.statistics.runs import scores_by_run, size_ratio
+from imbax.statistics.single_dataset import not_told_apart
 
 __all__ = [
     "CALIBRATION",
     "best_cells",
+    "best_methods",
     "beyond_paper",
     "dataset_table",
     "in_order",
@@ -129,10 +133,27 @@ def summary_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.D
     return table.fillna(_NOTHING).rename_axis(index="dataset", columns=None)
 
 
-def best_cells(scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Where ``table`` (of ``summary_table``) shows the best score of a dataset, [row x column]."""
-    best = scores.eq(scores.max(axis=1), axis=0)
-    return best.reindex(index=table.index, columns=table.columns, fill_value=False)
+def best_cells(
+    runs: pd.DataFrame, table: pd.DataFrame, metric: str = "average_precision"
+) -> pd.DataFrame:
+    """Where ``table`` (of ``summary_table``) shows a dataset's best methods, [row x column].
+
+    These are the highest mean and those that the corrected resampled t test does not tell apart
+    from it. Where the methods ran on different splits, only the highest mean and its ties.
+    """
+    best = pd.DataFrame(False, index=table.index, columns=table.columns)
+    for dataset, rows in runs.groupby("dataset"):
+        best.loc[dataset, best_methods(rows, metric)] = True
+    return best
+
+
+def best_methods(runs: pd.DataFrame, metric: str) -> list[str]:
+    """The methods whose score on one dataset is bold."""
+    try:
+        return not_told_apart(scores_by_run(runs, metric), size_ratio(runs))
+    except InputError:
+        means = runs.groupby("method")[metric].mean().round(TIE_DECIMALS)
+        return list(means.index[means == means.max()])
 
 
 def dataset_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -210,7 +231,7 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
         accuracy = score_table(balanced, "balanced_accuracy")
         _csv(accuracy.reset_index(), folder / "balanced_accuracy.csv")
     table = summary_table(runs)
-    best = best_cells(scores, table)
+    best = best_cells(runs, table)
     for name, text in (("summary.md", markdown(table, best)), ("summary.tex", _latex(table, best))):
         disk.write_text(folder / name, text.strip() + "\n")
     return folder

@@ -63,8 +63,8 @@ def test_few_datasets_get_counts_and_no_test(make_results, tmp_path):
     make_results(tmp_path, datasets=("ecoli", "oil", "scene"))
     text = write_report([tmp_path], tmp_path / "report").read_text(encoding="utf-8")
     assert "A test over 3 datasets is not meaningful" in text
-    assert "Wilcoxon" not in text and "p_holm" not in text and "differences.png" not in text
-    assert "critical" not in text and "profiles" not in text and "Bayesian" not in text
+    assert "Wilcoxon" not in text and "signed-rank" not in text and "differences.png" not in text
+    assert "critical" not in text and "profiles" not in text
     assert re.search(r"ecoli: [+-]0\.\d{3} \(SD 0\.\d{3}\) over 4 paired runs, higher in \d", text)
     assert "No run diverged." in text
 

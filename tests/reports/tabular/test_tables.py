@@ -12,6 +12,8 @@ from imbax.experiments import store
 from imbax.experiments.tabular.metrics import METRICS
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular import tables
+from imbax.statistics.runs import scores_by_run, size_ratio
+from imbax.statistics.single_dataset import not_told_apart
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +100,33 @@ def test_means_and_ranks_are_over_datasets_with_every_method(runs):
     assert table.loc["oil", "ce"] == "diverged (n=0)"
 
 
-def test_bold_marks_the_best_of_our_own_columns(runs):
+def test_bold_marks_what_is_not_told_apart_from_the_best_of_our_own_columns(runs):
     table, scores = tables.summary_table(runs), tables.score_table(runs)
-    best = tables.best_cells(scores, table)
+    best = tables.best_cells(runs, table)
     assert best.shape == table.shape
-    assert best.sum(axis=1).tolist() == [1] * 7 + [0, 0]
-    assert best.loc["ecoli"].idxmax() == scores.loc["ecoli"].idxmax()
+    assert not best[[name for name in best if name.endswith("(paper)")]].any(axis=None)
+    assert not best.iloc[7:].any(axis=None)
+    for dataset, rows in runs.groupby("dataset"):
+        near = not_told_apart(scores_by_run(rows), size_ratio(rows))
+        assert near[0] == scores.loc[dataset].idxmax()
+        assert set(best.columns[best.loc[dataset]]) == set(near)
+    assert best.loc["ecoli"].sum() > 1  # four runs tell little apart
     line = tables.markdown(table, best).splitlines()[3]
-    assert line.startswith("| ecoli |") and line.count("**") == 2
+    assert line.startswith("| ecoli |") and line.count("**") == 2 * best.loc["ecoli"].sum()
+
+
+def test_a_method_that_is_told_apart_is_not_bold(runs):
+    worse = runs["method"].eq("ce") & runs["dataset"].eq("ecoli")
+    far = runs.assign(average_precision=runs["average_precision"] - 0.9 * worse)
+    best = tables.best_cells(far, tables.summary_table(far))
+    assert not best.loc["ecoli", "ce"] and best.loc["ecoli"].any()
+
+
+def test_on_different_splits_only_the_highest_mean_is_bold(runs):
+    other = runs["method"].eq("ce")
+    apart = runs.assign(n_test=runs["n_test"].mask(other, 100))
+    best = tables.best_cells(apart, tables.summary_table(apart))
+    assert best.sum(axis=1).tolist() == [1] * 7 + [0, 0]
 
 
 def test_latex_escapes_names_and_keeps_the_sign(folder):

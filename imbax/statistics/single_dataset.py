@@ -1,0 +1,320 @@
+"""Comparing methods on one data set, whose runs share rows.
+
+The folds and seeds of a data set train on many of the same rows, so their scores are correlated
+and the variance of a mean over J runs is far above s^2 / J. Nadeau and Bengio, "Inference for the
+Generalization Error" (Machine Learning 52, 2003), estimate it as
+
+    (1/J + n_test / n_train) s^2
+
+where n_train counts all rows that a method learned from: training rows, and validation rows, which
+choose the checkpoint. Corani and Benavoli, "A Bayesian approach for comparing cross-validated
+algorithms on multiple data sets" (Machine Learning 100, 2015), section 2.1, derive a posterior with
+the same variance.
+
+A table of ``scores`` is [run x method], higher = better, as of `runs.scores_by_run`; ``ratio`` is
+n_test / n_train, as of `runs.size_ratio`. Where too little is left for a statistic it is NaN: fewer
+than two runs, or the same difference in all of them, as of two deterministic methods on one split.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import special, stats
+
+from imbax.errors import InputError, did_you_mean
+from imbax.statistics.bayesian import ROPE, Posterior
+from imbax.statistics.ranks import LEVEL, TIE_DECIMALS, holm
+
+__all__ = [
+    "CorrectedTest",
+    "against_control",
+    "bootstrap_interval",
+    "corrected_interval",
+    "corrected_t_test",
+    "correlated_t_test",
+    "every_pair",
+    "not_told_apart",
+]
+
+CONFIDENCE = 1 - LEVEL
+
+
+class CorrectedTest(NamedTuple):
+    """One method against another on the runs of a data set."""
+
+    n: int  # runs with a score of both
+    mean_difference: float
+    low: float  # corrected interval of the mean difference
+    high: float
+    t: float
+    p_value: float  # two-sided
+
+
+def corrected_t_test(
+    differences: Sequence[float], ratio: float, *, confidence: float = CONFIDENCE
+) -> CorrectedTest:
+    """Corrected resampled t test of a mean difference of 0 (Nadeau and Bengio 2003).
+
+    t = mean / sqrt((1/J + n_test / n_train) s^2) with J - 1 degrees of freedom, s^2 being the
+    variance of the J differences. A ratio of 0 gives the paired t test, which takes runs for
+    independent and finds too many differences.
+
+    Parameters
+    ----------
+    differences
+        ``[J]``, method minus rival on the same fold and seed; NaN are left out.
+    ratio
+        n_test / n_train, 0 or more; see `runs.size_ratio`.
+    confidence
+        Of the interval, between 0 and 1.
+
+    Raises
+    ------
+    InputError
+        The ratio or the confidence is out of its range, or a difference is infinite.
+    """
+    n, mean, error = _mean_and_error(differences, ratio)
+    if math.isnan(error):
+        return CorrectedTest(n, mean, *[math.nan] * 4)
+    t = mean / error
+    p_value = 2 * special.stdtr(n - 1, -abs(t))
+    low, high = _student_interval(n, mean, error, confidence)
+    return CorrectedTest(n, mean, low, high, t, float(p_value))
+
+
+def corrected_interval(
+    scores: Sequence[float], ratio: float, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Interval of a method's mean score on a data set, by the corrected variance of the mean.
+
+    Parameters
+    ----------
+    scores
+        ``[J]``, one per run; NaN are left out.
+    ratio
+        n_test / n_train, 0 or more; see `runs.size_ratio`.
+    confidence
+        Between 0 and 1.
+
+    Raises
+    ------
+    InputError
+        The ratio or the confidence is out of its range, or a score is infinite.
+    """
+    return _student_interval(*_mean_and_error(scores, ratio), confidence)
+
+
+def bootstrap_interval(
+    scores: Sequence[float], *, confidence: float = CONFIDENCE, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a mean over runs, with 9,999 resamples.
+
+    It takes the runs for independent: it says how much a mean over these runs would vary, and is
+    narrower than `corrected_interval`, which speaks of other training and test rows as well.
+
+    Parameters
+    ----------
+    scores
+        ``[J]``, one per run; NaN are left out.
+    confidence
+        Between 0 and 1.
+    seed
+        Of the resamples.
+
+    Raises
+    ------
+    InputError
+        The confidence is out of its range, or a score is infinite.
+    """
+    _check_confidence(confidence)
+    x = _finite(scores)
+    if len(x) < 2:
+        return math.nan, math.nan
+    interval = stats.bootstrap(
+        (x,),
+        np.mean,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def correlated_t_test(differences: Sequence[float], ratio: float, rope: float = ROPE) -> Posterior:
+    """Bayesian correlated t test (Corani and Benavoli 2015).
+
+    The posterior of the mean difference is Student's t distribution with J - 1 degrees of freedom,
+    around the mean of the J differences, with the scale sqrt((1/J + rho / (1 - rho)) s^2), where
+    rho = n_test / (n_test + n_train) is the correlation of two runs; so rho / (1 - rho) = ratio.
+
+    Parameters
+    ----------
+    differences
+        ``[J]``, method minus rival on the same fold and seed; NaN are left out.
+    ratio
+        n_test / n_train, 0 or more; see `runs.size_ratio`.
+    rope
+        Half the width of the region of practical equivalence: mean differences up to this size,
+        0 or more, count as none.
+
+    Returns
+    -------
+    Posterior
+        Probabilities that the method is worse than its rival, practically equal, and better.
+
+    Raises
+    ------
+    InputError
+        The ratio or the rope is out of its range, or a difference is infinite.
+    """
+    if not (rope >= 0 and math.isfinite(rope)):
+        raise InputError(f"rope {rope}, expected a size of differences, 0 or more")
+    n, mean, error = _mean_and_error(differences, ratio)
+    if math.isnan(error):
+        return Posterior(math.nan, math.nan, math.nan)
+    worse = float(special.stdtr(n - 1, (-rope - mean) / error))
+    better = float(special.stdtr(n - 1, (mean - rope) / error))
+    return Posterior(worse, max(0.0, 1 - worse - better), better)
+
+
+def against_control(
+    scores: pd.DataFrame, control: str, ratio: float, rope: float = ROPE
+) -> pd.DataFrame:
+    """Every other method against one, the highest mean score first.
+
+    Parameters
+    ----------
+    scores
+        ``[run x method]``, higher = better.
+    control
+        A column of ``scores``.
+    ratio
+        n_test / n_train.
+    rope
+        As in `correlated_t_test`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Indexed by ``method`` and ``against``: the fields of `CorrectedTest` with ``p_holm``,
+        corrected for all methods compared, and ``worse``, ``equal``, ``better`` of
+        `correlated_t_test`. Pairs without a common run are left out.
+
+    Raises
+    ------
+    InputError
+        An unknown control, or a number out of its range.
+    """
+    if control not in scores:
+        raise InputError(f"no method {control!r}{did_you_mean(control, scores.columns)}")
+    pairs = [(method, control) for method in _best_first(scores) if method != control]
+    return _contrasts(scores, pairs, ratio, rope)
+
+
+def every_pair(scores: pd.DataFrame, ratio: float, rope: float = ROPE) -> pd.DataFrame:
+    """Every pair of methods, the higher mean score first; else as `against_control`.
+
+    Parameters
+    ----------
+    scores
+        ``[run x method]``, higher = better.
+    ratio
+        n_test / n_train.
+    rope
+        As in `correlated_t_test`.
+    """
+    return _contrasts(scores, list(combinations(_best_first(scores), 2)), ratio, rope)
+
+
+def not_told_apart(scores: pd.DataFrame, ratio: float, level: float = LEVEL) -> list[str]:
+    """Methods that cannot be told apart from the one with the highest mean, which comes first.
+
+    These are all whose mean the highest does not exceed with a p-value below ``level``, by the
+    corrected resampled t test after Holm's correction over all other methods. Where a test is not
+    possible, only equal means count. Methods without a score are never among them.
+
+    Parameters
+    ----------
+    scores
+        ``[run x method]``, higher = better.
+    ratio
+        n_test / n_train.
+    level
+        Of significance.
+    """
+    order = _best_first(scores)
+    if not order:
+        return []
+    best, *others = order
+    tests = [corrected_t_test(scores[best] - scores[method], ratio) for method in others]
+    p_values = holm([test.p_value for test in tests])
+    means = scores.mean().round(TIE_DECIMALS)
+    near = [
+        method
+        for method, test, p in zip(others, tests, p_values, strict=True)
+        if means[method] == means[best]
+        or (not math.isnan(p) and not (p < level and test.mean_difference > 0))
+    ]
+    return [best, *near]
+
+
+def _best_first(scores: pd.DataFrame) -> list[str]:
+    return list(scores.mean().dropna().sort_values(ascending=False, kind="stable").index)
+
+
+def _contrasts(
+    scores: pd.DataFrame, pairs: Sequence[tuple[str, str]], ratio: float, rope: float
+) -> pd.DataFrame:
+    rows = {}
+    for a, b in pairs:
+        difference = scores[a] - scores[b]
+        test = corrected_t_test(difference, ratio)
+        if test.n:
+            posterior = correlated_t_test(difference, ratio, rope)
+            rows[a, b] = test._asdict() | {"p_holm": math.nan} | posterior._asdict()
+    names = ["method", "against"]
+    empty = pd.MultiIndex.from_arrays([[], []], names=names)
+    index = pd.MultiIndex.from_tuples(rows, names=names) if rows else empty
+    columns = [*CorrectedTest._fields, "p_holm", *Posterior._fields]
+    table = pd.DataFrame(list(rows.values()), index=index, columns=columns)
+    table["p_holm"] = holm(table["p_value"])
+    return table
+
+
+def _mean_and_error(values: Sequence[float], ratio: float) -> tuple[int, float, float]:
+    """How many values, their mean, and its corrected standard error, NaN without any spread."""
+    if not (ratio >= 0 and math.isfinite(ratio)):
+        raise InputError(
+            f"ratio {ratio}, expected n_test / n_train, 0 or more; 0.25 for 20 % test rows"
+        )
+    x = _finite(values)
+    n = len(x)
+    mean = float(x.mean()) if n else math.nan
+    if n < 2 or np.ptp(x).round(TIE_DECIMALS) == 0:
+        return n, mean, math.nan
+    return n, mean, math.sqrt((1 / n + ratio) * x.var(ddof=1))
+
+
+def _finite(values: Sequence[float]) -> np.ndarray:
+    x = np.asarray(values, float).ravel()
+    x = x[~np.isnan(x)]
+    if np.isinf(x).any():
+        raise InputError("an infinite score, expected finite ones; leave its run out as NaN")
+    return x
+
+
+def _student_interval(n: int, mean: float, error: float, confidence: float) -> tuple[float, float]:
+    _check_confidence(confidence)
+    if math.isnan(error):
+        return math.nan, math.nan
+    reach = float(special.stdtrit(n - 1, (1 + confidence) / 2)) * error
+    return mean - reach, mean + reach
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence {confidence}, expected a share between 0 and 1 such as 0.95")
