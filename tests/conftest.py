@@ -30,20 +30,26 @@ gc.set_threshold(200_000, 20, 100)
 jax.config.update("jax_num_cpu_devices", 2)
 
 
-def pytest_configure(config):
-    """The first tier's programs compile in two thirds of that time; the second's as users' do.
+def pytest_configure():
+    """Programs compile in two thirds of the time, with other last bits than users get.
 
     XLA ends a process that is given a flag it does not know, so this one is given where it was
-    tried.
+    tried. With IMBAX_TESTS_AS_USERS=1 programs compile as users' do.
     """
     flag, given = "--xla_cpu_use_fusion_emitters=false", os.environ.get("XLA_FLAGS", "")
-    is_first = config.option.markexpr == "not thorough"
-    if is_first and flag not in given and version("jaxlib").startswith("0.10."):
+    as_users = os.environ.get("IMBAX_TESTS_AS_USERS") == "1"
+    if not as_users and flag not in given and version("jaxlib").startswith("0.10."):
         os.environ["XLA_FLAGS"] = f"{given} {flag}".strip()
 
 
 # The files that take longest: no worker is to be left alone with one at the end.
-FIRST = ("test_examples.py", "test_methods.py", "test_main.py", "test_wheel.py")
+FIRST = (
+    "test_examples.py",
+    "test_methods.py",
+    "test_main.py",
+    "test_wheel.py",
+    "test_library_checks.py",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -4,6 +4,9 @@ A cell of four runs (two seeds, two folds) is trained for fifty epochs, of one b
 """
 
 import functools
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -226,11 +229,39 @@ def alone(r, **padding):
     )
 
 
+# Their programs are the same to the bit only as XLA compiles them for users.
+AS_USERS = ("sugar", "meta_weight_net")
+QUICKLY = "fusion_emitters=false" in os.environ.get("XLA_FLAGS", "")
+
+
 @pytest.mark.parametrize("name", asked(PROGRAMS, ONE))
 def test_a_run_alone_with_more_padding_is_the_run_among_others(name):
     """Bit for bit, taken in turn: neither company nor padding is part of the result."""
+    if QUICKLY and name in AS_USERS:
+        pytest.skip("asked in a process of its own")
     given = trained(name, given=alone(2, train=128))
     assert_same(outcome(given), outcome(reference(name), 2))
+
+
+@pytest.mark.thorough
+def test_programs_compiled_as_users_do_keep_their_bits():
+    asked_of = f"test_a_run_alone and ({' or '.join(AS_USERS)})"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        "0",
+        "-m",
+        "thorough",
+        "-k",
+        asked_of,
+        __file__,
+    ]
+    flags = os.environ.get("XLA_FLAGS", "").replace("--xla_cpu_use_fusion_emitters=false", "")
+    environment = {**os.environ, "IMBAX_TESTS_AS_USERS": "1", "XLA_FLAGS": flags}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert f"{len(AS_USERS)} passed" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("name", asked(FEW, ONE))
