@@ -230,7 +230,7 @@ def alone(r, **padding):
 
 
 # Their programs are the same to the bit only as XLA compiles them for users.
-AS_USERS = ("sugar", "meta_weight_net")
+AS_USERS = ("ldam_drw", "metabalance", "meta_weight_net", "sugar", "cwgan", "gamo")
 QUICKLY = "fusion_emitters=false" in os.environ.get("XLA_FLAGS", "")
 
 
