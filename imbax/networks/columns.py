@@ -1,0 +1,187 @@
+"""What networks fit on the columns of their training rows before they learn anything.
+
+Statistics are those of the rows with weight above 0, whatever the weight: classes that count more
+in a loss do not move a median. Padding, wherever it stands, changes nothing. A column that is
+constant on those rows, or not `live`, is 0 after every one of these and has no part in a network.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from imbax.types import Rows
+
+__all__ = [
+    "FittedRows",
+    "Kinds",
+    "Scores",
+    "by_number",
+    "kinds_of",
+    "normal_scores",
+    "quantiles",
+    "ranks_of",
+    "robust_scale",
+    "smooth_clip",
+]
+
+
+class FittedRows(NamedTuple):
+    """Training rows for statistics."""
+
+    x: jax.Array
+    """`[n, d]`; rows without weight are 0."""
+    is_row: jax.Array
+    """`[n]`: rows with weight."""
+    live: jax.Array
+    """`[d]`: columns that may vary."""
+
+    @classmethod
+    def of(cls, train: Rows) -> "FittedRows":
+        """Those of a view."""
+        batch = train.all()
+        is_row = batch.w > 0
+        return cls(jnp.where(is_row[:, None], batch.x, 0), is_row, train.live)
+
+    def sorted(self) -> jax.Array:
+        """Each column in ascending order, rows without weight last."""
+        return jnp.sort(jnp.where(self.is_row[:, None], self.x, jnp.inf), axis=0)
+
+    def lowest(self) -> jax.Array:
+        """`[d]`."""
+        return jnp.where(self.is_row[:, None], self.x, jnp.inf).min(0)
+
+    def highest(self) -> jax.Array:
+        """`[d]`."""
+        return jnp.where(self.is_row[:, None], self.x, -jnp.inf).max(0)
+
+    def sample(self, key: jax.Array, most: int) -> "FittedRows":
+        """At most so many, those with weight first and in a random order that goes by their number
+        among themselves."""
+        number = jnp.maximum(jnp.cumsum(self.is_row) - 1, 0)
+        bits = jax.random.bits(key, self.is_row.shape, jnp.uint32)[number] >> 1
+        order = jnp.argsort(jnp.where(self.is_row, bits, jnp.uint32(1 << 31)))[:most]
+        return FittedRows(self.x[order], self.is_row[order], self.live)
+
+
+class Kinds(NamedTuple):
+    """What a network needs to know of each column."""
+
+    varies: jax.Array
+    """`[d]`: at least two values."""
+    is_numeric: jax.Array
+    """`[d]`: at least three values; columns of two are categories, and get no embedding."""
+
+
+def kinds_of(rows: FittedRows) -> Kinds:
+    """The kinds of the columns on training rows."""
+    low, high = rows.lowest(), rows.highest()
+    varies = rows.live & (high > low)
+    between = (rows.x > low) & (rows.x < high) & rows.is_row[:, None]
+    return Kinds(varies, varies & between.any(0))
+
+
+def quantiles(rows: FittedRows, q: jax.Array) -> jax.Array:
+    """Quantiles `[m, d]` for q `[m]` in [0, 1], linear between order statistics as NumPy's."""
+    x, last = rows.sorted(), jnp.maximum(rows.is_row.sum() - 1, 0)
+    place = q * last
+    before = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, last)
+    share = (place - before)[:, None]
+    low, high = x[before], x[jnp.minimum(before + 1, last)]
+    low, high = (jnp.where(jnp.isfinite(v), v, 0) for v in (low, high))  # of no rows at all
+    return low + share * (high - low)
+
+
+def robust_scale(rows: FittedRows) -> tuple[jax.Array, jax.Array]:
+    """`(shift [d], factor [d])`: the median, and 1 over the range of the middle half of the rows.
+
+    Where that range is 0, the factor is 2 over the range of all rows (Holzmüller et al. 2024,
+    section 3); 0 of a column that does not vary.
+    """
+    low, median, high = quantiles(rows, jnp.array([0.25, 0.5, 0.75]))
+    whole, half = rows.highest() - rows.lowest(), high - low
+    varies = kinds_of(rows).varies
+    whole, middle = jnp.where(varies, whole, 1), jnp.where(half > 0, half, 1)
+    factor = jnp.where(half > 0, 1 / middle, 2 / whole)
+    return jnp.where(varies, median, 0), jnp.where(varies, factor, 0)
+
+
+def smooth_clip(x: jax.Array, most: float = 3.0) -> jax.Array:
+    """`x / sqrt(1 + (x / most)²)`: in (-most, most), and near 0 the identity."""
+    x = jnp.clip(x, -1e18, 1e18)  # whose square is finite
+    return x * jax.lax.rsqrt(1 + jnp.square(x / most))
+
+
+def ranks_of(rows: FittedRows, most: int) -> tuple[jax.Array, jax.Array]:
+    """`(values [most, d], ranks [most])`: quantiles and their shares in [0, 1].
+
+    There are `max(n // 30, 10)` of n rows, at most n and `most`; the rest repeat the last.
+    """
+    n = rows.is_row.sum()
+    number = jnp.minimum(jnp.minimum(jnp.maximum(n // 30, 10), most), jnp.maximum(n, 1))
+    ranks = jnp.minimum(jnp.arange(most) / jnp.maximum(number - 1, 1), 1.0)
+    return quantiles(rows, ranks), ranks
+
+
+def normal_scores(x: jax.Array, values: jax.Array, ranks: jax.Array) -> jax.Array:
+    """`x [n, d]` by rank on a standard normal distribution, within ±5.2.
+
+    Between values ranks are linear; a tied value gets the middle of its ranks. This is what
+    scikit-learn's QuantileTransformer gives, but that it puts the least and the greatest value at
+    the ends however often they come; fitted on values with a little noise, as in the papers that
+    use it here, it gives those too about the middle of their ranks.
+    """
+    last = len(ranks) - 1
+
+    def of_column(x, values):
+        first, after = (jnp.searchsorted(values, x, side) for side in ("left", "right"))
+        low, high = jnp.clip(after - 1, 0, last), jnp.clip(after, 0, last)
+        step = values[high] - values[low]
+        share = jnp.clip((x - values[low]) / jnp.where(step > 0, step, 1), 0, 1)
+        between = ranks[low] + share * (ranks[high] - ranks[low])
+        tied = (ranks[jnp.clip(first, 0, last)] + ranks[low]) / 2
+        return jnp.where(after > first, tied, between)
+
+    rank = jax.vmap(of_column, 1, 1)(x, values)
+    upper = rank > 0.5
+    tail = jnp.clip(jnp.where(upper, 1 - rank, rank), 1e-7, 0.5)
+    score = jax.scipy.special.ndtri(tail)
+    return jnp.where(upper, -score, score)
+
+
+class Scores(NamedTuple):
+    """Normal scores of numbers, and 0 or 1 for categories, fitted on training rows."""
+
+    values: jax.Array
+    """`[most, d]`: quantiles."""
+    ranks: jax.Array
+    """`[most]`: their shares."""
+    is_numeric: jax.Array
+    """`[d]`: 1 where a column has at least three values."""
+    varies: jax.Array
+    """`[d]`: 1 where it has two."""
+
+    @classmethod
+    def of(cls, features: int, train: Rows | None, most: int = 256) -> "Scores":
+        """Those of a view; without one those of numbers in [-1, 1]."""
+        if train is None:
+            ranks = jnp.linspace(0, 1, most)
+            ones = jnp.ones(features)
+            return cls(jnp.tile(2 * ranks[:, None] - 1, features), ranks, ones, ones)
+        rows = FittedRows.of(train)
+        kinds = kinds_of(rows)
+        as_number = lambda mask: mask.astype(jnp.float32)
+        return cls(*ranks_of(rows, most), as_number(kinds.is_numeric), as_number(kinds.varies))
+
+    def transform(self, x: jax.Array) -> jax.Array:
+        """`[n, d]`: numbers as normal scores, categories as 0 and 1, other columns 0."""
+        low, high = self.values[0], self.values[-1]
+        share = (x - low) / jnp.where(high > low, high - low, 1)
+        number = normal_scores(x, self.values, self.ranks)
+        return jnp.where(self.is_numeric > 0, number, share) * self.varies
+
+
+def by_number(key: jax.Array, number: int, draw) -> jax.Array:
+    """`draw(key_i)` for each i below `number`, so that the number changes none of the others."""
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(number))
+    return jax.vmap(draw)(keys)
