@@ -23,8 +23,6 @@ from imbax.types import Network, Recipe, Variables
 
 __all__ = ["RECIPE", "State", "mlp_plr"]
 
-_DROPOUT = 0.1
-
 
 class State(NamedTuple):
     """What is fitted, not learned."""
@@ -40,6 +38,7 @@ def mlp_plr(
     frequencies: int = 48,
     outputs: int = 24,
     deviation: float = 0.01,
+    dropout: float = 0.1,
 ) -> Network:
     """MLP-PLR as pure functions; the same arguments give the same functions.
 
@@ -60,12 +59,15 @@ def mlp_plr(
     deviation
         Standard deviation of the frequencies at the start; large ones tell apart numbers that are
         close, and overfit sooner.
+    dropout
+        Share of hidden units that are dropped, in [0, 1).
     """
-    return _mlp_plr(features, classes, head, tuple(hidden), frequencies, outputs, deviation)
+    sizes = tuple(hidden), frequencies, outputs
+    return _mlp_plr(features, classes, head, *sizes, deviation, dropout)
 
 
 @functools.lru_cache
-def _mlp_plr(features, classes, head, hidden, frequencies, outputs, deviation):
+def _mlp_plr(features, classes, head, hidden, frequencies, outputs, deviation, dropout):
     widths = ((outputs + 1) * features, *hidden, classes)
     is_cosine = head == "cosine"
 
@@ -97,7 +99,7 @@ def _mlp_plr(features, classes, head, hidden, frequencies, outputs, deviation):
         h = jnp.concatenate([codes.reshape(len(x), -1), x * (1 - scores.is_numeric)], 1)
         *layers, last = learned["layers"]
         for number, layer in enumerate(layers):
-            h = drop(key, number, jax.nn.relu(h @ layer["weight"] + layer["bias"]), _DROPOUT)
+            h = drop(key, number, jax.nn.relu(h @ layer["weight"] + layer["bias"]), dropout)
         logits = (
             cosine_logits(h, last["weight"]) if is_cosine else h @ last["weight"] + last["bias"]
         )

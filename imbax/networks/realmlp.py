@@ -42,7 +42,6 @@ __all__ = ["RECIPE", "State", "flat_cos", "four_cycles", "realmlp"]
 
 # Sizes of the embedding of numbers, and the deviation of its frequencies.
 _FREQUENCIES, _OUTPUTS, _DEVIATION = 16, 3, 0.1
-_DROPOUT = 0.15
 _MOST_ROWS = 1024
 
 
@@ -72,7 +71,11 @@ def flat_cos(t: jax.Array) -> jax.Array:
 
 
 def realmlp(
-    features: int, classes: int = 2, head: str = "linear", hidden: tuple[int, ...] = (256,) * 3
+    features: int,
+    classes: int = 2,
+    head: str = "linear",
+    hidden: tuple[int, ...] = (256,) * 3,
+    dropout: float = 0.15,
 ) -> Network:
     """RealMLP-TD as pure functions; the same arguments give the same functions.
 
@@ -86,18 +89,20 @@ def realmlp(
         "linear", or "cosine" of each class's weights with the last hidden units.
     hidden
         Units of each hidden layer.
+    dropout
+        Share of hidden units that are dropped in the first half of the training, in [0, 1).
     """
-    return _realmlp(features, classes, head, tuple(hidden))
+    return _realmlp(features, classes, head, tuple(hidden), dropout)
 
 
 @functools.lru_cache
-def _realmlp(features, classes, head, hidden):
+def _realmlp(features, classes, head, hidden, dropout):
     widths = ((_OUTPUTS + 1) * features, *hidden, classes)
     is_cosine = head == "cosine"
 
     def init(key, train=None):
         key_embedding, key_rows, *keys = jax.random.split(key, 2 + len(widths) - 1)
-        state, rows = _fitted(features, train, key_rows)
+        state, rows = _fitted(features, train, key_rows, dropout)
         learned = {
             "embedding": _embedding(key_embedding, features),
             "scale": jnp.ones(widths[0]),
@@ -130,7 +135,12 @@ def _realmlp(features, classes, head, hidden):
     def train(learned, state, x, w, key):
         return forward(learned, state, x, key), state
 
-    return Network(init, lambda params, x: forward(*params, x, None), train, recipe=RECIPE)
+    def at(state, t):
+        return state._replace(dropout=dropout * flat_cos(t))
+
+    return Network(
+        init, lambda params, x: forward(*params, x, None), train, recipe=RECIPE._replace(at=at)
+    )
 
 
 def _rates(learned):
@@ -158,10 +168,6 @@ def _by_parameter(learned, weight, scale, other):
     }
 
 
-def _at(state, t):
-    return state._replace(dropout=_DROPOUT * flat_cos(t))
-
-
 RECIPE = Recipe(
     learning_rate=0.04,
     weight_decay=0.02,
@@ -174,15 +180,13 @@ RECIPE = Recipe(
     decay=flat_cos,
     rates=_rates,
     decays=_decays,
-    at=_at,
 )
-"""That of the paper's classification default, with the schedules of learning rate, dropout and
-weight decay."""
+"""That of the paper's classification default; its network also has a schedule of dropout."""
 
 
-def _fitted(features, train: Rows | None, key) -> tuple[State, Any]:
+def _fitted(features, train: Rows | None, key, dropout) -> tuple[State, Any]:
     """The state, and the rows that weights start from, None of no training rows."""
-    dropout = jnp.asarray(_DROPOUT, jnp.float32)
+    dropout = jnp.asarray(dropout, jnp.float32)
     if train is None:
         ones = jnp.ones(features)
         width = jnp.asarray((_OUTPUTS + 1) * features, jnp.float32)

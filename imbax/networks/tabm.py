@@ -27,8 +27,6 @@ from imbax.types import Network, Recipe, Variables
 
 __all__ = ["RECIPE", "tabm", "tabm_mini"]
 
-_DROPOUT = 0.1
-
 
 def tabm(
     features: int,
@@ -36,6 +34,7 @@ def tabm(
     head: str = "linear",
     members: int = 32,
     hidden: tuple[int, ...] = (512,) * 3,
+    dropout: float = 0.1,
 ) -> Network:
     """TabM as pure functions; the same arguments give the same functions.
 
@@ -51,8 +50,10 @@ def tabm(
         k.
     hidden
         Units of each hidden layer.
+    dropout
+        Share of hidden units that are dropped, in [0, 1).
     """
-    return _tabm(features, classes, head, members, tuple(hidden), False)
+    return _tabm(features, classes, head, members, tuple(hidden), False, dropout)
 
 
 def tabm_mini(
@@ -61,13 +62,14 @@ def tabm_mini(
     head: str = "linear",
     members: int = 32,
     hidden: tuple[int, ...] = (512,) * 3,
+    dropout: float = 0.1,
 ) -> Network:
     """The mini form of TabM; arguments as in `tabm`."""
-    return _tabm(features, classes, head, members, tuple(hidden), True)
+    return _tabm(features, classes, head, members, tuple(hidden), True, dropout)
 
 
 @functools.lru_cache
-def _tabm(features, classes, head, members, hidden, is_mini):
+def _tabm(features, classes, head, members, hidden, is_mini, dropout):
     pairs = list(itertools.pairwise((features, *hidden)))
     is_cosine = head == "cosine"
 
@@ -97,7 +99,7 @@ def _tabm(features, classes, head, members, hidden, is_mini):
             h = h * layer["r"] if "r" in layer else h
             h = h @ layer["weight"]
             h = jax.nn.relu((h * layer["s"] if "s" in layer else h) + layer["bias"])
-            h = drop(key, number, h, _DROPOUT)
+            h = drop(key, number, h, dropout)
         h, last = h.swapaxes(0, 1), learned["head"]
         if is_cosine:
             return difference(cosine_logits(h, last["weight"]))
