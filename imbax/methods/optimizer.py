@@ -49,7 +49,7 @@ def optimizer(recipe: Recipe, learning_rate: Any = None, weight_decay: Any = Non
 
     def update(gradient, state, learned, t):
         if recipe.max_norm is not None:
-            norm = optax.global_norm(gradient)
+            norm = optax.tree.norm(gradient)
             shrink = recipe.max_norm / jnp.maximum(norm, recipe.max_norm)
             gradient = jax.tree.map(lambda g: shrink * g, gradient)
         directions, state = adam.update(gradient, state, learned)

@@ -5,7 +5,8 @@ in a loss do not move a median. Padding, wherever it stands, changes nothing. A 
 constant on those rows, or not `live`, is 0 after every one of these and has no part in a network.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ __all__ = [
     "Kinds",
     "Scores",
     "by_number",
+    "inputs_by_column",
     "kinds_of",
     "normal_scores",
     "quantiles",
@@ -181,7 +183,14 @@ class Scores(NamedTuple):
         return jnp.where(self.is_numeric > 0, number, share) * self.varies
 
 
-def by_number(key: jax.Array, number: int, draw) -> jax.Array:
-    """`draw(key_i)` for each i below `number`, so that the number changes none of the others."""
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(number))
-    return jax.vmap(draw)(keys)
+def by_number(key: jax.Array, numbers: int | jax.Array, draw: Callable[[jax.Array], Any]) -> Any:
+    """`draw(key_i)` for each number i, or each below an integer, so that none changes another."""
+    numbers = jnp.arange(numbers) if isinstance(numbers, int) else numbers
+    return jax.vmap(lambda i: draw(jax.random.fold_in(key, i)))(numbers)
+
+
+def inputs_by_column(features: int, outputs: int) -> jax.Array:
+    """`[(outputs + 1) features]`: numbers of inputs, first each column's outputs of an embedding,
+    then the columns; a column's are the same whatever the number of columns."""
+    first = (outputs + 1) * jnp.arange(features)
+    return jnp.concatenate([(first[:, None] + jnp.arange(outputs)).reshape(-1), first + outputs])

@@ -9,16 +9,24 @@ from imbax.types import COSINE_SCALE, Params
 __all__ = ["cosine_logits", "dense", "difference", "drop", "mean_probability"]
 
 
-def dense(key: jax.Array, fan_in: int, fan_out: int, varies: jax.Array | None = None) -> Params:
+def dense(
+    key: jax.Array,
+    fan_in: int,
+    fan_out: int,
+    varies: jax.Array | None = None,
+    numbers: jax.Array | None = None,
+) -> Params:
     """Parameters of `x W + b`, uniform in ±1/√fan_in as PyTorch's.
 
-    Inputs where `varies [fan_in]` is 0 do not count in fan_in, and their weights start at 0.
+    Inputs where `varies [fan_in]` is 0 do not count in fan_in, and their weights start at 0. An
+    input's weights are drawn by its number, its position unless `numbers [fan_in]` has others.
     """
     varies = jnp.ones(fan_in) if varies is None else varies
+    numbers = jnp.arange(fan_in) if numbers is None else numbers
     key_weight, key_bias = jax.random.split(key)
     bound = 1 / jnp.sqrt(jnp.maximum(varies.sum(), 1))
     uniform = lambda key: jax.random.uniform(key, (fan_out,), minval=-1)
-    weight = by_number(key_weight, fan_in, uniform) * varies[:, None]
+    weight = by_number(key_weight, numbers, uniform) * varies[:, None]
     return {"weight": bound * weight, "bias": bound * uniform(key_bias)}
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from imbax.networks.columns import Scores, by_number
+from imbax.networks.columns import Scores, by_number, inputs_by_column
 from imbax.networks.dense import cosine_logits, dense, difference, drop
 from imbax.types import Network, Recipe, Variables
 
@@ -76,10 +76,11 @@ def _mlp_plr(features, classes, head, hidden, frequencies, outputs, deviation, d
         scores = Scores.of(features, train)
         is_category = scores.varies - scores.is_numeric
         varies = jnp.concatenate([jnp.repeat(scores.is_numeric, outputs), is_category])
+        inputs = inputs_by_column(features, outputs)
         learned = {
             "embedding": _embedding(key_embedding, features, frequencies, outputs, deviation),
             "layers": [
-                dense(key, *pair, varies if number == 0 else None)
+                dense(key, *pair, *((varies, inputs) if number == 0 else ()))
                 for number, (key, pair) in enumerate(
                     zip(keys, itertools.pairwise(widths), strict=True)
                 )

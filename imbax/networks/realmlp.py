@@ -31,6 +31,7 @@ import jax.numpy as jnp
 from imbax.networks.columns import (
     FittedRows,
     by_number,
+    inputs_by_column,
     kinds_of,
     robust_scale,
     smooth_clip,
@@ -108,11 +109,13 @@ def _realmlp(features, classes, head, hidden, dropout):
             "scale": jnp.ones(widths[0]),
             "layers": [],
         }
+        inputs = inputs_by_column(features, _OUTPUTS)
         h = None if rows is None else _inputs(learned, state, rows.x)
         for number, key in enumerate(keys):
             is_last = number == len(keys) - 1
             fan_in = state.width if number == 0 else widths[number]
-            layer, z = _layer(key, widths[number], widths[number + 1], fan_in, h, rows)
+            inputs = inputs if number == 0 else jnp.arange(widths[number])
+            layer, z = _layer(key, inputs, widths[number + 1], fan_in, h, rows)
             if is_last and is_cosine:
                 layer = {"weight": jax.random.normal(key, (widths[number], classes))}
             if not is_last:
@@ -235,14 +238,15 @@ def _activate(z, slope):
     return z + slope * (jax.nn.selu(z) - z)
 
 
-def _layer(key, fan_in, fan_out, varying, h, rows):
-    """A layer that starts from the rows' inputs `h [n, fan_in]`, and what it gives them."""
+def _layer(key, inputs, fan_out, fan_in, h, rows):
+    """A layer that starts from the rows' inputs `h [n, i]`, and what it gives them; weights are
+    drawn by the numbers `inputs [i]`, of which `fan_in` vary."""
     key_weight, key_row, key_share = jax.random.split(key, 3)
-    weight = by_number(key_weight, fan_in, lambda key: jax.random.normal(key, (fan_out,)))
+    weight = by_number(key_weight, inputs, lambda key: jax.random.normal(key, (fan_out,)))
     layer = {"weight": weight, "bias": jnp.zeros(fan_out)}
     if h is None:
         return layer, None
-    z = _linear(layer, h, varying)
+    z = _linear(layer, h, fan_in)
     is_row = rows.is_row[:, None]
     n = jnp.maximum(rows.is_row.sum(), 1)
     mean = jnp.where(is_row, z, 0).sum(0) / n

@@ -64,6 +64,12 @@ def test_shapes_do_not_depend_on_rows(name, head, classes):
     assert shapes(state) == shapes(params.state)
 
 
+def with_category(problem: Problem) -> Problem:
+    """With a last column of two values."""
+    view = lambda part: part._replace(data=part.data.at[:, -1].set(jnp.sign(part.data[:, -1])))
+    return Problem(*map(view, problem[:2]))
+
+
 def widened(problem: Problem) -> Problem:
     """With a column that is 0 in every row, and one that does not vary, at the end."""
 
@@ -89,9 +95,9 @@ def test_padding_and_columns_that_do_not_vary_change_nothing(name):
         logits = made.apply(progress.state.params, batch.x)
         return curves.train_loss, jnp.where(batch.w > 0, logits, 0)
 
-    loss, logits = run(toys.FEATURES, toys.problem())
+    loss, logits = run(toys.FEATURES, with_category(toys.problem()))
     assert loss.std() > 0
-    padded = toys.problem(padding=6, garbage=1e9)
+    padded = with_category(toys.problem(padding=6, garbage=1e9))
     other_loss, other = run(toys.FEATURES + 2, widened(padded))
     np.testing.assert_allclose(other_loss, loss, 1e-4)
     np.testing.assert_allclose(other[padded.valid.w > 0], logits, 1e-4, 1e-5)
