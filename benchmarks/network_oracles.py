@@ -10,6 +10,9 @@ arrays are named as `imbax.networks` names its parameters. imbax is not imported
 """
 
 import argparse
+import importlib.util
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +53,7 @@ def rows():
 
 def realmlp(numbers, categories, y):
     """RealMLP-TD of 16-16 units by pytabkit's own training, a batch being all rows."""
+    _light_pytabkit()
     from pytabkit.models.realmlp import RealMLP, RealMLPConfig, fit, predict
 
     config = RealMLPConfig(
@@ -64,9 +68,10 @@ def realmlp(numbers, categories, y):
         return result
 
     RealMLP.forward = watched
-    x, c = torch.from_numpy(numbers), torch.from_numpy(categories + 1)
+    # Of two values the package makes the first 1 and the second -1; 0 would be a missing value.
+    x, c = torch.from_numpy(numbers), torch.from_numpy(2 - categories)
     every = torch.arange(ROWS)[None]
-    given = (x, c, [3] * CATEGORIES, torch.from_numpy(y), every)
+    given = (x, c, [3] * CATEGORIES, torch.from_numpy(y)[:, None], every)
     model, _ = fit(config, *given, every, n_classes=2)
     RealMLP.forward = forward
     (start,) = starts
@@ -79,11 +84,17 @@ def realmlp(numbers, categories, y):
     return found | _of_realmlp(start)
 
 
+def _light_pytabkit():
+    """Lets this part of pytabkit be imported without the rest, which takes half a minute."""
+    (root,) = importlib.util.find_spec("pytabkit").submodule_search_locations
+    for name, path in (("pytabkit", root), ("pytabkit.models", f"{root}/models")):
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__path__ = [path]
+
+
 def _of_realmlp(start):
     """Its state under imbax's names; rows of weights in the order of imbax's inputs."""
     columns = NUMBERS + CATEGORIES
-    for name, value in start.items():
-        print(name, tuple(value.shape))
     pick = lambda end: [v[0] for k, v in start.items() if k.startswith("mlp.") and k.endswith(end)]
     found = {}
     names = {"plr_weight_1": "frequency", "plr_bias_1": "phase", "plr_weight_2": "weight"}
@@ -120,8 +131,6 @@ def tabm(kind, numbers, categories, y):
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
     state = {k: v.detach().clone().numpy() for k, v in model.state_dict().items()}
-    for name, value in state.items():
-        print(kind, name, value.shape)
     found = {"head/weight": state["output.weight"], "head/bias": state["output.bias"]}
     for i in range(2):
         of_block = f"backbone.blocks.{i}.0."
@@ -152,8 +161,6 @@ def mlp_plr(numbers, categories, y):
     widths = (4 * NUMBERS + CATEGORIES, 8, 8, 2)
     layers = torch.nn.ModuleList(map(torch.nn.Linear, widths, widths[1:]))
     state = {k: v.detach().clone().numpy() for k, v in embed.state_dict().items()}
-    for name, value in state.items():
-        print("mlp_plr", name, value.shape)
     names = {"periodic.weight": "frequency", "linear.weight": "weight", "linear.bias": "bias"}
     pad = lambda v: np.concatenate([v, np.zeros((CATEGORIES, *v.shape[1:]), np.float32)])
     found = {f"embedding/{ours}": pad(state[theirs]) for theirs, ours in names.items()}
