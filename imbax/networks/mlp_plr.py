@@ -2,7 +2,7 @@
 
     e(x) = relu([cos(2π x f), sin(2π x f)] W + c),    f in R^48, W in R^(96 x 24)
 
-for each column that is a number, with its own f, W and c; x are normal scores (`columns.Scores`).
+for each column that is a number, with its own f, W and c; x are normal scores (`normal_scores`).
 Then layers of 128, 256 and 128 rectified linear units, with dropout.
 
 Source: Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical Features in Tabular Deep
@@ -17,8 +17,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from imbax.networks.columns import Scores, by_number, inputs_by_column
+from imbax.networks.columns import by_number, inputs_by_column
 from imbax.networks.dense import cosine_logits, dense, difference, drop
+from imbax.networks.normal_scores import Scores
 from imbax.types import Network, Recipe, Variables
 
 __all__ = ["RECIPE", "State", "mlp_plr"]

@@ -37,9 +37,10 @@ from imbax.networks.columns import (
     smooth_clip,
 )
 from imbax.networks.dense import cosine_logits, difference, drop
+from imbax.networks.schedules import flat_cos, four_cycles
 from imbax.types import Network, Recipe, Rows, Variables
 
-__all__ = ["RECIPE", "State", "flat_cos", "four_cycles", "realmlp"]
+__all__ = ["RECIPE", "State", "realmlp"]
 
 # Sizes of the embedding of numbers, and the deviation of its frequencies.
 _FREQUENCIES, _OUTPUTS, _DEVIATION = 16, 3, 0.1
@@ -59,16 +60,6 @@ class State(NamedTuple):
     """Number of entries that vary in front of the first layer, at least 1."""
     dropout: jax.Array
     """Share of units that are dropped, as it is at this time."""
-
-
-def four_cycles(t: jax.Array) -> jax.Array:
-    """Factor of the learning rate: four cosine cycles, each twice as long as the last, from 0."""
-    return (1 - jnp.cos(2 * jnp.pi * jnp.log2(1 + 15 * t))) / 2
-
-
-def flat_cos(t: jax.Array) -> jax.Array:
-    """Factor of dropout and weight decay: 1 to the middle, then half a cosine to 0."""
-    return jnp.where(t <= 0.5, 1, (1 + jnp.cos(jnp.pi * (2 * t - 1))) / 2)
 
 
 def realmlp(

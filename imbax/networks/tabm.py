@@ -10,7 +10,7 @@ own losses; what is predicted is their mean probability.
 
 Source: Gorishniy, Kotelnikov and Babenko 2024, "TabM" (arXiv:2410.24210), section 3, without
 embeddings of numbers. The first r starts at random ±1, all other r and s at 1. Numbers are normal
-scores (`columns.Scores`), categories 0 or 1. Where this departs: all members see the same batches,
+scores (`normal_scores`), categories 0 or 1. Where this departs: all members see the same batches,
 which the authors recommend for its cost; batches have 128 rows whatever the number of rows; and
 training does not stop 16 epochs after the best one unless the caller does so.
 """
@@ -21,8 +21,9 @@ import itertools
 import jax
 import jax.numpy as jnp
 
-from imbax.networks.columns import Scores, by_number
+from imbax.networks.columns import by_number
 from imbax.networks.dense import cosine_logits, dense, difference, drop, mean_probability
+from imbax.networks.normal_scores import Scores
 from imbax.types import Network, Recipe, Variables
 
 __all__ = ["RECIPE", "tabm", "tabm_mini"]

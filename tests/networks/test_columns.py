@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import QuantileTransformer
 
-from imbax.networks.columns import FittedRows, Scores, kinds_of, robust_scale, smooth_clip
+from imbax.networks.columns import FittedRows, kinds_of, robust_scale, smooth_clip
+from imbax.networks.normal_scores import Scores
 from imbax.types import rows
 
 N = 90

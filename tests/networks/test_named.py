@@ -1,5 +1,7 @@
 """What every network by name promises, and the public packages' numbers."""
 
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -8,14 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
+from tiers import asked
 
+from imbax import catalogue
 from imbax.errors import InputError
 from imbax.losses.per_example import cross_entropy
 from imbax.methods import supervised as sv
 from imbax.networks.mlp import perceptron
 from imbax.networks.mlp_plr import mlp_plr
 from imbax.networks.named import NAMED, named
-from imbax.networks.realmlp import flat_cos, four_cycles, realmlp
+from imbax.networks.realmlp import realmlp
+from imbax.networks.schedules import flat_cos, four_cycles
 from imbax.networks.tabm import tabm, tabm_mini
 from imbax.training import train
 from imbax.types import Problem, Variables, rows
@@ -85,7 +90,7 @@ def widened(problem: Problem) -> Problem:
     return Problem(view(problem.train), view(problem.valid))
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", asked(SMALL, ("realmlp", "tabm_mini")))
 def test_padding_and_columns_that_do_not_vary_change_nothing(name):
     @partial(jax.jit, static_argnums=0)
     def run(columns, problem):
@@ -154,10 +159,54 @@ def compare(name, stored):
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_a_network_is_that_of_the_public_package(name):
-    if not STORED.exists():
-        pytest.skip(f"no {STORED.name}; benchmarks/network_oracles.py makes it")
     with np.load(STORED) as file:
         compare(name, dict(file))
+
+
+@pytest.mark.thorough
+def test_the_public_packages_still_say_what_is_stored(tmp_path):
+    for package in ("torch", "pytabkit", "rtdl_num_embeddings", "tabm"):
+        pytest.importorskip(package)
+    script = Path(__file__).parents[2] / "benchmarks" / "network_oracles.py"
+    made = tmp_path / "networks.npz"
+    subprocess.run([sys.executable, script, "--out", made], check=True)
+    with np.load(made) as file:
+        for name in ORACLES:
+            compare(name, dict(file))
+
+
+METHODS = ("ce", "focal", "rs", "ldam", "meta_weight_net", "l2rw", "metabalance")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", SMALL)
+def test_methods_of_the_catalogue_train_every_network(name, method):
+    tables, problem = catalogue.get(method).tables, toys.problem()
+    facts = catalogue.Facts(toys.FEATURES, 10, 10, "double", 3, factory=SMALL[name])
+    made, hparams = tables.program(facts), tables.settings[0]
+    progress, curves = jax.jit(lambda: train(made, KEY, problem, hparams, 3))()
+    assert not progress.diverged
+    assert np.ptp(curves.train_loss) > 0
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", SMALL)
+def test_explicit_gradient_moves_its_points_with_every_network(name):
+    problem = toys.problem()
+    facts = catalogue.Facts(toys.FEATURES, 10, 10, "double", 3, factory=SMALL[name])
+
+    @jax.jit
+    def run(key):
+        tables = catalogue.get("explicit_gradient").tables
+        ce, hparams = catalogue.get("ce").tables, tables.settings[0]
+        first, _ = train(ce.program(facts), key, problem, ce.settings[0], 3)
+        made = tables.program(facts)
+        return train(made, key, problem, hparams, 2, first.best.params)
+
+    progress, curves = run(KEY)
+    assert not progress.diverged
+    assert (curves.monitored["x_synth_move"] > 0).all()
 
 
 def test_schedules_have_their_valleys_and_peaks():
