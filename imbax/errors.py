@@ -116,13 +116,14 @@ def check_ranges(record: Any, where: str = "") -> None:
     Parameters
     ----------
     record
-        One whose module has `RANGES`, each field's `Range` by name; of any other nothing is asked.
+        One whose module has `RANGES`, each field's `Range` by name; of any other nothing is asked,
+        nor of fields that are None.
     where
         What comes before a field's name in a message.
     """
     module = sys.modules.get(type(record).__module__)
     for name, allowed in getattr(module, "RANGES", {}).items():
-        if hasattr(record, name):
+        if getattr(record, name, None) is not None:
             allowed.check(f"{where}{name}", getattr(record, name))
 
 

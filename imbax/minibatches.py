@@ -19,6 +19,7 @@ __all__ = [
     "balanced_draws",
     "balanced_minibatches",
     "each_batch",
+    "full_batches",
     "random_order",
     "shuffled_minibatches",
 ]
@@ -70,6 +71,13 @@ def shuffled_minibatches(
     w = jnp.pad(rows.w[order], (0, filler))
     row = rows.index[jnp.pad(order, (0, filler))]
     return Minibatches(*(leaf.reshape(steps, batch_size) for leaf in (row, rows.targets(row), w)))
+
+
+def full_batches(batches: Minibatches) -> Minibatches:
+    """An epoch without its last batch where that is not full, unless it is the only one."""
+    count = (batches.w > 0).sum(1)
+    used = (count == batches.w.shape[1]) | (jnp.arange(len(count)) == 0)
+    return batches._replace(w=jnp.where(used[:, None], batches.w, 0))
 
 
 def each_batch(

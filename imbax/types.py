@@ -19,6 +19,7 @@ __all__ = [
     "Params",
     "Part",
     "Problem",
+    "Recipe",
     "Resampled",
     "Rows",
     "Run",
@@ -230,6 +231,40 @@ class Functions(NamedTuple):
     """`(params, x [n, ...]) -> [n, ...]`."""
 
 
+class Recipe(NamedTuple):
+    """How a network is trained; the defaults are those of the Explicit Gradient paper.
+
+    The share of the training that is done, t in [0, 1), is that before the step.
+    """
+
+    learning_rate: float = 1e-3
+    """Learning rate of Adam (AdamW)."""
+    weight_decay: float = 0.0
+    """Weight decay, decoupled from the gradient."""
+    b1: float = 0.5
+    """Adam's β₁ in [0, 1)."""
+    b2: float = 0.999
+    """Adam's β₂ in [0, 1)."""
+    batch_size: int = 128
+    """Rows per step, >= 1."""
+    epochs: int | None = None
+    """Number of epochs that the network's authors train for; None: they do not say."""
+    drops_last: bool = False
+    """Leave out an epoch's last batch where it is not full, unless it is the only one."""
+    max_norm: float | None = None
+    """Largest Euclidean norm of the gradient of all parameters; None: any."""
+    rate: Callable[[jax.Array], jax.Array] | None = None
+    """`t -> factor` of the learning rate; None: 1."""
+    decay: Callable[[jax.Array], jax.Array] | None = None
+    """`t -> factor` of the weight decay; None: 1."""
+    rates: Callable[[Params], Params] | None = None
+    """`learned -> factors` of the learning rate, a number for each leaf; None: 1."""
+    decays: Callable[[Params], Params] | None = None
+    """`learned -> factors` of the weight decay, a number for each leaf; None: 1."""
+    at: Callable[[Any, jax.Array], Any] | None = None
+    """`(state, t) -> state` of a network whose dropout changes over the training."""
+
+
 class Network(NamedTuple):
     """A classifier as pure functions: two, and a third if it trains otherwise than it predicts."""
 
@@ -242,6 +277,11 @@ class Network(NamedTuple):
     """`(learned, state, x [n, ...], w [n], key) -> (logits, state)` of a network whose params are
     `Variables`: as it is in training, with batch statistics of the rows with weight and with
     dropout by `key`. None: it has neither, and its params are any pytree."""
+    is_ensemble: bool = False
+    """Whether `train` gives the logits of members, `[members, n, ...]`, each of which has a loss of
+    its own; `apply` gives the logits of their mean probability."""
+    recipe: Recipe = Recipe()
+    """How `methods.supervised` trains it."""
 
     def variables(self, params: Params) -> Variables:
         """What is learned and what is kept; of most networks all, and nothing."""
@@ -266,6 +306,14 @@ class Network(NamedTuple):
         if self.train is None:
             return self.apply(variables.learned, x), variables.state
         return self.train(*variables, x, w, key)
+
+    def losses(
+        self, loss: Callable[[jax.Array, jax.Array], jax.Array], logits: jax.Array, y: jax.Array
+    ) -> jax.Array:
+        """Losses `[n]` of what `forward` gave; those of an ensemble are means over its members."""
+        if not self.is_ensemble:
+            return loss(logits, y)
+        return jax.vmap(loss, (0, None))(logits, y).mean(0)
 
 
 def check_rows(rows: Rows, name: str) -> None:

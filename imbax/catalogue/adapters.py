@@ -55,7 +55,7 @@ def supervised_with(loss_for, head: str, facts: Facts) -> Program:
 def supervised_balanced(facts: Facts) -> Program:
     """`supervised` on minibatches with as many rows of each class."""
     draw = partial(balanced_minibatches, classes=facts.classes)
-    return supervised.program(facts.network(), minibatches=draw)
+    return supervised.program(facts.network(), minibatches=draw, epochs=facts.epochs)
 
 
 def explicit_gradient_on_tables(facts: Facts, **options: Any) -> Program:

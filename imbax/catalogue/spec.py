@@ -38,7 +38,8 @@ class Facts(NamedTuple):
     precision: str = "float32"
     """Precision of the training's matrix products, applied by the engine: "float32", "bfloat16"."""
     factory: Callable[..., Network] = perceptron
-    """`(features, classes, head="linear" or "cosine") -> Network`: the same for every method."""
+    """`(features, classes, head="linear" or "cosine") -> Network`: the same for every method. See
+    `networks.named` for those with a name."""
 
     def network(self, head: str = "linear") -> Network:
         """The network that every method of an experiment gets, with the head it asks for.

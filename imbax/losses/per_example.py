@@ -212,7 +212,7 @@ def training_loss(network: Network) -> LossFn:
         kept, key = state
         key, own = jax.random.split(key)
         logits, kept = network.train(learned, kept, x, w, own)
-        return cross_entropy(logits, y), (kept, key)
+        return network.losses(cross_entropy, logits, y), (kept, key)
 
     return loss_fn
 

@@ -113,7 +113,8 @@ def meta_program(
 
             def loss_fn(learned, x, y):
                 now = Variables(learned, before.state)
-                return cross_entropy(network.forward(now, x, batch.w, dropout)[0], y)
+                logits, _ = network.forward(now, x, batch.w, dropout)
+                return network.losses(cross_entropy, logits, y)
 
             _, kept = network.forward(before, batch.x, batch.w, dropout)
             params_of = lambda learned: network.params(Variables(learned, kept))

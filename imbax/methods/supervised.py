@@ -4,9 +4,10 @@ They differ in the loss (`losses.named` has those with a name), in how batches a
 or balanced for `rs`), in weight decay, and in the number of epochs. Samplers have changed the
 training rows beforehand.
 
-The classifier and its training follow section 5 of the Explicit Gradient paper: Adam with learning
+The perceptron and its training follow section 5 of the Explicit Gradient paper: Adam with learning
 rate 1e-3, β₁ 0.5, β₂ 0.999, batches of 128. Weight decay, which the paper does not use, is
-decoupled (AdamW) and 0 by default.
+decoupled (AdamW) and 0 by default. A network of another paper brings its own `Recipe`; numbers of
+`Config` and `Hparams` that are given come before it.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,10 +18,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.errors import Range
+from imbax.errors import InputError, Range
 from imbax.losses.by_class import Context, Loss, class_counts
 from imbax.losses.per_example import cross_entropy, weighted_mean
-from imbax.minibatches import Minibatches, each_batch, shuffled_minibatches
+from imbax.methods.optimizer import optimizer
+from imbax.minibatches import Minibatches, each_batch, full_batches, shuffled_minibatches
 from imbax.training import Fit, Program, number_of_classes
 from imbax.types import Network, Params, Rows, Variables
 
@@ -33,8 +35,10 @@ _DROPOUT = 2**31 - 1
 class Hparams(NamedTuple):
     """Traced numbers; each may differ from run to run."""
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
+    learning_rate: float | None = None
+    """None: that of the network's recipe."""
+    weight_decay: float | None = None
+    """None: that of the network's recipe."""
     loss: Mapping[str, float] = {}
     """The loss's own numbers, by name."""
 
@@ -51,12 +55,12 @@ class Config(NamedTuple):
     depends on nothing else."""
     minibatches: Callable[[jax.Array, Rows, int], Minibatches] = shuffled_minibatches
     """`(key, rows, batch_size) -> Minibatches`."""
-    batch_size: int = 128
-    """Rows per step, >= 1."""
-    b1: float = 0.5
-    """Adam's β₁ in [0, 1)."""
+    batch_size: int | None = None
+    """Rows per step, >= 1; None: those of the network's recipe."""
+    b1: float | None = None
+    """Adam's β₁ in [0, 1); None: that of the network's recipe."""
     epochs: int = 0
-    """Epochs of the whole training; at least 1 for a loss that changes over them."""
+    """Epochs of the whole training; at least 1 for a loss or a recipe that changes over them."""
     checkpoint: str = "best"
     """"best" score on validation rows over epochs, or "last" epoch."""
 
@@ -84,13 +88,22 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
     """
     config = (config or Config())._replace(**options)
     loss_for, minibatches, batch_size, b1, epochs, checkpoint = config
+    recipe = network.recipe
+    recipe = recipe._replace(
+        batch_size=recipe.batch_size if batch_size is None else batch_size,
+        b1=recipe.b1 if b1 is None else b1,
+    )
+    follows_time = (recipe.rate, recipe.decay, recipe.at) != (None, None, None)
+    if follows_time and epochs < 1:
+        raise InputError(f"epochs={epochs}, but this network's recipe changes over the training; "
+                         "give the number of epochs of all of it")  # fmt: skip
 
-    def optimizer(hparams):
-        return optax.adamw(hparams.learning_rate, b1=b1, weight_decay=hparams.weight_decay)
+    def adam(hparams):
+        return optimizer(recipe, hparams.learning_rate, hparams.weight_decay)
 
     def init(key, problem, hparams, start):
         params = network.init(key, problem.train) if start is None else start
-        opt_state = optimizer(hparams).init(network.variables(params).learned)
+        opt_state = adam(hparams).init(network.variables(params).learned)
         return State(params, opt_state, jnp.zeros((), jnp.int32))
 
     def loss_at(epoch, params, problem, hparams):
@@ -99,27 +112,33 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
         return loss_for(Context(counts, epoch, hparams.loss, epochs))
 
     def epoch(key, state, problem, hparams):
-        update = optimizer(hparams).update
+        update = adam(hparams).update
         loss = loss_at(state.epoch, state.params, problem, hparams)
         dropping = jax.random.fold_in(key, _DROPOUT)
+        batches = minibatches(key, problem.train, recipe.batch_size)
+        if recipe.drops_last:
+            batches = full_batches(batches)
+        steps = jnp.maximum((batches.w.sum(1) > 0).sum(), 1)
 
         def step(state, number, batch):
             x, before = problem.train.features(batch.row), network.variables(state.params)
+            t = (state.epoch + number / steps) / epochs if follows_time else 0.0
+            if recipe.at is not None:
+                before = before._replace(state=recipe.at(before.state, t))
             dropout_key = jax.random.fold_in(dropping, number)
 
             def objective(learned):
                 now = Variables(learned, before.state)
                 logits, kept = network.forward(now, x, batch.w, dropout_key)
-                return weighted_mean(loss(logits, batch.y), batch.w), kept
+                return weighted_mean(network.losses(loss, logits, batch.y), batch.w), kept
 
             (value, kept), gradient = jax.value_and_grad(objective, has_aux=True)(before.learned)
-            updates, opt_state = update(gradient, state.opt_state, before.learned)
+            updates, opt_state = update(gradient, state.opt_state, before.learned, t)
             learned = optax.apply_updates(before.learned, updates)
             params = network.params(Variables(learned, kept))
             return State(params, opt_state, state.epoch), value
 
         with jax.default_matmul_precision("float32"):
-            batches = minibatches(key, problem.train, batch_size)
             state, mean_loss = each_batch(step, state, batches)
         return state._replace(epoch=state.epoch + 1), mean_loss
 

@@ -1,0 +1,63 @@
+"""What networks that are written as plain functions are made of: layers, dropout, logits."""
+
+import jax
+import jax.numpy as jnp
+
+from imbax.networks.columns import by_number
+from imbax.types import COSINE_SCALE, Params
+
+__all__ = ["cosine_logits", "dense", "difference", "drop", "mean_probability"]
+
+
+def dense(
+    key: jax.Array,
+    fan_in: int,
+    fan_out: int,
+    varies: jax.Array | None = None,
+    numbers: jax.Array | None = None,
+) -> Params:
+    """Parameters of `x W + b`, uniform in ±1/√fan_in as PyTorch's.
+
+    Inputs where `varies [fan_in]` is 0 do not count in fan_in, and their weights start at 0. An
+    input's weights are drawn by its number, its position unless `numbers [fan_in]` has others.
+    """
+    varies = jnp.ones(fan_in) if varies is None else varies
+    numbers = jnp.arange(fan_in) if numbers is None else numbers
+    key_weight, key_bias = jax.random.split(key)
+    bound = 1 / jnp.sqrt(jnp.maximum(varies.sum(), 1))
+    uniform = lambda key: jax.random.uniform(key, (fan_out,), minval=-1)
+    weight = by_number(key_weight, numbers, uniform) * varies[:, None]
+    return {"weight": bound * weight, "bias": bound * uniform(key_bias)}
+
+
+def drop(key: jax.Array | None, number: int, h: jax.Array, share: float | jax.Array) -> jax.Array:
+    """Dropout in the layer of that number; without a key h as it is."""
+    if key is None:
+        return h
+    kept = jax.random.bernoulli(jax.random.fold_in(key, number), 1 - share, h.shape)
+    return jnp.where(kept, h / (1 - share), 0)
+
+
+def difference(logits: jax.Array) -> jax.Array:
+    """`[..., 2] -> [...]`, the logit of class 1; those of more classes as they are."""
+    return logits[..., 1] - logits[..., 0] if logits.shape[-1] == 2 else logits
+
+
+def cosine_logits(h: jax.Array, weight: jax.Array) -> jax.Array:
+    """`h [n, fan_in], weight [fan_in, K] -> [n, K]`, `COSINE_SCALE` times the cosines."""
+    return COSINE_SCALE * _unit(h, -1) @ _unit(weight, -2)
+
+
+def mean_probability(logits: jax.Array) -> jax.Array:
+    """Logits of the mean probability over members, `[members, n] -> [n]` and `[members, n, K] ->
+    [n, K]`."""
+    count = jnp.log(len(logits))
+    if logits.ndim == 2:
+        log_mean = lambda sign: jax.nn.logsumexp(jax.nn.log_sigmoid(sign * logits), 0)
+        return log_mean(1) - log_mean(-1)
+    return jax.nn.logsumexp(jax.nn.log_softmax(logits), 0) - count
+
+
+def _unit(x, axis):
+    """Of unit norm; the floor keeps the gradient at 0 finite."""
+    return x * jax.lax.rsqrt(jnp.maximum((x * x).sum(axis, keepdims=True), 1e-12))

@@ -1,0 +1,73 @@
+"""Networks by name, for `imbax run --network`, `Facts.factory` and `network="realmlp"`."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from imbax.errors import InputError, did_you_mean
+from imbax.networks.mlp import perceptron
+from imbax.networks.mlp_plr import mlp_plr
+from imbax.networks.realmlp import realmlp
+from imbax.networks.tabm import tabm, tabm_mini
+from imbax.types import Network, Recipe
+
+__all__ = ["NAMED", "NamedNetwork", "named"]
+
+
+class NamedNetwork(NamedTuple):
+    """A network and what is known of it."""
+
+    title: str
+    factory: Callable[..., Network]
+    """`(features, classes, head="linear" or "cosine") -> Network`, as `Facts.factory`."""
+    paper: str
+    note: str
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained, whatever the numbers of columns and classes."""
+        return self.factory(1, 2, "linear").recipe
+
+
+NAMED: dict[str, NamedNetwork] = {
+    "mlp": NamedNetwork(
+        "Perceptron 128-16",
+        perceptron,
+        "Yasinnik et al. 2022",
+        "the Explicit Gradient paper's network and training",
+    ),
+    "mlp_plr": NamedNetwork(
+        "MLP-PLR",
+        mlp_plr,
+        "Gorishniy et al. 2022",
+        "periodic embeddings of numbers, 128-256-128; AdamW at a constant rate",
+    ),
+    "realmlp": NamedNetwork(
+        "RealMLP-TD",
+        realmlp,
+        "Holzmüller et al. 2024",
+        "robust scaling, embeddings of numbers, 256-256-256, start from the data; Adam with four "
+        "cycles of the learning rate",
+    ),
+    "tabm": NamedNetwork(
+        "TabM",
+        tabm,
+        "Gorishniy et al. 2024",
+        "32 members of 512-512-512 that share weights; AdamW at a constant rate",
+    ),
+    "tabm_mini": NamedNetwork(
+        "TabM-mini",
+        tabm_mini,
+        "Gorishniy et al. 2024",
+        "as tabm, with members that differ in front of the first layer and in their heads alone",
+    ),
+}
+
+
+def named(name: str) -> NamedNetwork:
+    """The network of that name. Raises InputError naming the nearest one."""
+    if name not in NAMED:
+        raise InputError(
+            f"unknown network {name!r}{did_you_mean(name, NAMED)}; expected one of "
+            f"{', '.join(NAMED)}"
+        )
+    return NAMED[name]

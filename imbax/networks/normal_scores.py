@@ -1,0 +1,83 @@
+"""Numbers by their rank among training rows, on a standard normal distribution.
+
+What TabM and MLP-PLR have in front. Quantiles are those of `columns`: of rows with weight.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from imbax.networks.columns import FittedRows, kinds_of, quantiles
+from imbax.types import Rows
+
+__all__ = ["Scores", "normal_scores", "ranks_of"]
+
+
+class Scores(NamedTuple):
+    """Normal scores of numbers, and 0 or 1 for categories, fitted on training rows."""
+
+    values: jax.Array
+    """`[most, d]`: quantiles."""
+    ranks: jax.Array
+    """`[most]`: their shares."""
+    is_numeric: jax.Array
+    """`[d]`: 1 where a column has at least three values."""
+    varies: jax.Array
+    """`[d]`: 1 where it has two."""
+
+    @classmethod
+    def of(cls, features: int, train: Rows | None, most: int = 256) -> "Scores":
+        """Those of a view; without one those of numbers in [-1, 1]."""
+        if train is None:
+            ranks = jnp.linspace(0, 1, most)
+            ones = jnp.ones(features)
+            return cls(jnp.tile(2 * ranks[:, None] - 1, features), ranks, ones, ones)
+        rows = FittedRows.of(train)
+        kinds = kinds_of(rows)
+        as_number = lambda mask: mask.astype(jnp.float32)
+        return cls(*ranks_of(rows, most), as_number(kinds.is_numeric), as_number(kinds.varies))
+
+    def transform(self, x: jax.Array) -> jax.Array:
+        """`[n, d]`: numbers as normal scores, categories as 0 and 1, other columns 0."""
+        low, high = self.values[0], self.values[-1]
+        share = (x - low) / jnp.where(high > low, high - low, 1)
+        number = normal_scores(x, self.values, self.ranks)
+        return jnp.where(self.is_numeric > 0, number, share) * self.varies
+
+
+def ranks_of(rows: FittedRows, most: int) -> tuple[jax.Array, jax.Array]:
+    """`(values [most, d], ranks [most])`: quantiles and their shares in [0, 1].
+
+    There are `max(n // 30, 10)` of n rows, at most n and `most`; the rest repeat the last.
+    """
+    n = rows.is_row.sum()
+    number = jnp.minimum(jnp.minimum(jnp.maximum(n // 30, 10), most), jnp.maximum(n, 1))
+    ranks = jnp.minimum(jnp.arange(most) / jnp.maximum(number - 1, 1), 1.0)
+    return quantiles(rows, ranks), ranks
+
+
+def normal_scores(x: jax.Array, values: jax.Array, ranks: jax.Array) -> jax.Array:
+    """`x [n, d]` by rank on a standard normal distribution, within ±5.2.
+
+    Between values ranks are linear; a tied value gets the middle of its ranks. This is what
+    scikit-learn's QuantileTransformer gives, but that it puts the least and the greatest value at
+    the ends however often they come; fitted on values with a little noise, as in the papers that
+    use it here, it gives those too about the middle of their ranks.
+    """
+    last = len(ranks) - 1
+
+    def of_column(x, values):
+        first, after = (jnp.searchsorted(values, x, side) for side in ("left", "right"))
+        low, high = jnp.clip(after - 1, 0, last), jnp.clip(after, 0, last)
+        step = values[high] - values[low]
+        share = jnp.clip((x - values[low]) / jnp.where(step > 0, step, 1), 0, 1)
+        between = ranks[low] + share * (ranks[high] - ranks[low])
+        tied = (ranks[jnp.clip(first, 0, last)] + ranks[low]) / 2
+        return jnp.where(after > first, tied, between)
+
+    rank = jax.vmap(of_column, 1, 1)(x, values)
+    upper = rank > 0.5
+    tail = jnp.clip(jnp.where(upper, 1 - rank, rank), 1e-7, 0.5)
+    score = jax.scipy.special.ndtri(tail)
+    return jnp.where(upper, -score, score)

@@ -1,0 +1,137 @@
+"""TabM: perceptrons that share their weights, trained side by side and averaged.
+
+Member m of k has, in each layer,
+
+    z = ((h ⊙ r_m) W) ⊙ s_m + b_m,    h' = relu(z)
+
+with one W for all, dropout, and a linear head of its own. The mini form has r_m in front of the
+first layer alone, and otherwise plain layers that all share. The loss is the mean of the members'
+own losses; what is predicted is their mean probability.
+
+Source: Gorishniy, Kotelnikov and Babenko 2024, "TabM" (arXiv:2410.24210), section 3, without
+embeddings of numbers. The first r starts at random ±1, all other r and s at 1. Numbers are normal
+scores (`normal_scores`), categories 0 or 1. Where this departs: all members see the same batches,
+which the authors recommend for its cost; batches have 128 rows whatever the number of rows; and
+training does not stop 16 epochs after the best one unless the caller does so.
+"""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+
+from imbax.networks.columns import by_number
+from imbax.networks.dense import cosine_logits, dense, difference, drop, mean_probability
+from imbax.networks.normal_scores import Scores
+from imbax.types import Network, Recipe, Variables
+
+__all__ = ["RECIPE", "tabm", "tabm_mini"]
+
+
+def tabm(
+    features: int,
+    classes: int = 2,
+    head: str = "linear",
+    members: int = 32,
+    hidden: tuple[int, ...] = (512,) * 3,
+    dropout: float = 0.1,
+) -> Network:
+    """TabM as pure functions; the same arguments give the same functions.
+
+    Parameters
+    ----------
+    features
+        d.
+    classes
+        K.
+    head
+        "linear", or "cosine" of each class's weights with the last hidden units.
+    members
+        k.
+    hidden
+        Units of each hidden layer.
+    dropout
+        Share of hidden units that are dropped, in [0, 1).
+    """
+    return _tabm(features, classes, head, members, tuple(hidden), False, dropout)
+
+
+def tabm_mini(
+    features: int,
+    classes: int = 2,
+    head: str = "linear",
+    members: int = 32,
+    hidden: tuple[int, ...] = (512,) * 3,
+    dropout: float = 0.1,
+) -> Network:
+    """The mini form of TabM; arguments as in `tabm`."""
+    return _tabm(features, classes, head, members, tuple(hidden), True, dropout)
+
+
+@functools.lru_cache
+def _tabm(features, classes, head, members, hidden, is_mini, dropout):
+    pairs = list(itertools.pairwise((features, *hidden)))
+    is_cosine = head == "cosine"
+
+    def init(key, train=None):
+        key_first, key_head, *keys = jax.random.split(key, 2 + len(pairs))
+        scores = Scores.of(features, train)
+        sign = lambda key: jax.random.rademacher(key, (members,), jnp.float32)
+        layers = []
+        for number, (key, (fan_in, fan_out)) in enumerate(zip(keys, pairs, strict=True)):
+            layer = dense(key, fan_in, fan_out, scores.varies if number == 0 else None)
+            if not is_mini:
+                layer["bias"] = jnp.tile(layer["bias"], (members, 1))
+                layer["r"] = jnp.ones((members, fan_in))
+                layer["s"] = jnp.ones((members, fan_out))
+            if number == 0:
+                layer["r"] = by_number(key_first, fan_in, sign).T
+            layers.append(layer)
+        last = by_number(key_head, members, lambda key: dense(key, hidden[-1], classes))
+        if is_cosine:
+            del last["bias"]
+        return Variables({"layers": layers, "head": last}, scores)
+
+    def forward(learned, scores, x, key):
+        """Logits of the members, `[members, n]` or `[members, n, K]`."""
+        h = scores.transform(x)[:, None, :]  # [n, 1 or members, fan_in]
+        for number, layer in enumerate(learned["layers"]):
+            h = h * layer["r"] if "r" in layer else h
+            h = h @ layer["weight"]
+            h = jax.nn.relu((h * layer["s"] if "s" in layer else h) + layer["bias"])
+            h = drop(key, number, h, dropout)
+        h, last = h.swapaxes(0, 1), learned["head"]
+        if is_cosine:
+            return difference(cosine_logits(h, last["weight"]))
+        return difference(h @ last["weight"] + last["bias"][:, None])
+
+    def apply(params, x):
+        return mean_probability(forward(*params, x, None))
+
+    def train(learned, scores, x, w, key):
+        return forward(learned, scores, x, key), scores
+
+    return Network(init, apply, train, is_ensemble=True, recipe=RECIPE)
+
+
+def _decays(learned):
+    # All but biases.
+    of_layer = lambda layer: {name: float(name != "bias") for name in layer}
+    return {
+        "layers": [of_layer(each) for each in learned["layers"]],
+        "head": of_layer(learned["head"]),
+    }
+
+
+RECIPE = Recipe(
+    learning_rate=2e-3,
+    weight_decay=3e-4,
+    b1=0.9,
+    b2=0.999,
+    epochs=50,
+    max_norm=1.0,
+    decays=_decays,
+)
+"""AdamW at a constant rate and a bounded gradient. Its authors have no number of epochs; the best
+is mostly within 50."""

@@ -1,0 +1,217 @@
+"""What every network by name promises, and the public packages' numbers."""
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+from tiers import asked
+
+from imbax import catalogue
+from imbax.errors import InputError
+from imbax.losses.per_example import cross_entropy
+from imbax.methods import supervised as sv
+from imbax.networks.mlp import perceptron
+from imbax.networks.mlp_plr import mlp_plr
+from imbax.networks.named import NAMED, named
+from imbax.networks.realmlp import realmlp
+from imbax.networks.schedules import flat_cos, four_cycles
+from imbax.networks.tabm import tabm, tabm_mini
+from imbax.training import train
+from imbax.types import Problem, Variables, rows
+
+KEY = jax.random.key(0)
+SMALL = {
+    "mlp_plr": partial(mlp_plr, hidden=(8, 8), frequencies=6, outputs=4),
+    "realmlp": partial(realmlp, hidden=(8, 8)),
+    "tabm": partial(tabm, members=4, hidden=(8, 8)),
+    "tabm_mini": partial(tabm_mini, members=4, hidden=(8, 8)),
+}
+"""The networks with state, small."""
+
+
+def test_all_networks_are_tried():
+    assert set(SMALL) == set(NAMED) - {"mlp"}
+    assert NAMED["mlp"].factory is perceptron
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match=r"unknown network 'realmpl'; did you mean 'realmlp'\?"):
+        named("realmpl")
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_same_arguments_give_the_same_functions(name):
+    assert named(name).factory(5, 3, "cosine") == named(name).factory(5, 3, "cosine")
+
+
+def shapes(tree):
+    return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("head", ["linear", "cosine"])
+@pytest.mark.parametrize("name", SMALL)
+def test_shapes_do_not_depend_on_rows(name, head, classes):
+    network = SMALL[name](toys.FEATURES, classes, head)
+    params = jax.eval_shape(network.init, KEY)
+    assert shapes(params) == shapes(jax.eval_shape(network.init, KEY, toys.problem(30).train))
+    x, w = jnp.zeros((5, toys.FEATURES)), jnp.ones(5)
+    expected = (5,) if classes == 2 else (5, classes)
+    assert jax.eval_shape(network.apply, params, x).shape == expected
+    logits, state = jax.eval_shape(network.train, *params, x, w, KEY)
+    assert logits.shape == ((4, *expected) if network.is_ensemble else expected)
+    assert shapes(state) == shapes(params.state)
+
+
+def with_category(problem: Problem) -> Problem:
+    """With a last column of two values."""
+    view = lambda part: part._replace(data=part.data.at[:, -1].set(jnp.sign(part.data[:, -1])))
+    return Problem(*map(view, problem[:2]))
+
+
+def widened(problem: Problem) -> Problem:
+    """With a column that is 0 in every row, and one that does not vary, at the end."""
+
+    def view(part):
+        more = jnp.stack([jnp.full(len(part.data), 7.0), jnp.full(len(part.data), 5.0)], 1)
+        zeros = jnp.zeros(2)
+        return part._replace(
+            data=jnp.concatenate([part.data, more], 1),
+            shift=jnp.concatenate([part.shift, zeros]),
+            factor=jnp.concatenate([part.factor, jnp.array([0.0, 1.0])]),
+        )
+
+    return Problem(view(problem.train), view(problem.valid))
+
+
+@pytest.mark.parametrize("name", asked(SMALL, ("mlp_plr",)))
+def test_padding_and_columns_that_do_not_vary_change_nothing(name):
+    @partial(jax.jit, static_argnums=0)
+    def run(columns, problem):
+        made = sv.program(SMALL[name](columns, dropout=0.0), epochs=3, batch_size=16)
+        progress, curves = train(made, KEY, problem, sv.Hparams(), 3)
+        batch = problem.valid.all()
+        logits = made.apply(progress.state.params, batch.x)
+        return curves.train_loss, jnp.where(batch.w > 0, logits, 0)
+
+    loss, logits = run(toys.FEATURES, with_category(toys.problem()))
+    assert loss.std() > 0
+    padded = with_category(toys.problem(padding=6, garbage=1e9))
+    other_loss, other = run(toys.FEATURES + 2, widened(padded))
+    np.testing.assert_allclose(other_loss, loss, 1e-4)
+    np.testing.assert_allclose(other[padded.valid.w > 0], logits, 1e-4, 1e-5)
+
+
+STORED = Path(__file__).parents[1] / "stored" / "networks.npz"
+
+
+def tree_of(arrays):
+    """`a/0/b` as dictionaries and lists."""
+    tree = {}
+    for path, value in arrays.items():
+        *folders, name = path.split("/")
+        at = tree
+        for folder in folders:
+            at = at.setdefault(folder, {})
+        at[name] = jnp.asarray(value)
+    if "layers" in tree:
+        tree["layers"] = [tree["layers"][str(i)] for i in range(len(tree["layers"]))]
+    return tree
+
+
+ORACLES = {
+    "mlp_plr": SMALL["mlp_plr"],
+    "realmlp": partial(realmlp, hidden=(16, 16)),
+    "tabm": SMALL["tabm"],
+    "tabm_mini": SMALL["tabm_mini"],
+}
+
+
+def compare(name, stored):
+    """The logits, and the loss after 5 steps, of the package and of imbax from its weights."""
+    x = np.concatenate([stored["numbers"], stored["categories"]], 1).astype(np.float32)
+    start = f"{name}/"
+    own = {key.removeprefix(start): v for key, v in stored.items() if key.startswith(start)}
+    expected = own.pop("logits"), own.pop("loss")
+    view = rows(x, stored["y"].astype(np.float32))
+    network = ORACLES[name](x.shape[1], dropout=0.0)
+    made = sv.program(network, batch_size=len(x), epochs=5)
+
+    @jax.jit
+    def compute(learned):
+        params = Variables(learned, network.init(KEY, view).state)
+        progress, _ = train(made, KEY, Problem(view, view), sv.Hparams(), 5, params)
+        logits = network.forward(progress.state.params, view.data, view.w, KEY)[0]
+        loss = network.losses(cross_entropy, logits, view.target).mean()
+        return network.apply(params, view.data), loss
+
+    with jax.default_matmul_precision("float32"):
+        logits, loss = compute(tree_of(own))
+    np.testing.assert_allclose(logits, expected[0], 1e-5, 1e-5)
+    np.testing.assert_allclose(loss, expected[1], 1e-3)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_a_network_is_that_of_the_public_package(name):
+    with np.load(STORED) as file:
+        compare(name, dict(file))
+
+
+@pytest.mark.thorough
+def test_the_public_packages_still_say_what_is_stored(tmp_path):
+    for package in ("torch", "pytabkit", "rtdl_num_embeddings", "tabm"):
+        pytest.importorskip(package)
+    script = Path(__file__).parents[2] / "benchmarks" / "network_oracles.py"
+    made = tmp_path / "networks.npz"
+    subprocess.run([sys.executable, script, "--out", made], check=True)
+    with np.load(made) as file:
+        for name in ORACLES:
+            compare(name, dict(file))
+
+
+METHODS = ("ce", "ldam", "meta_weight_net")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", SMALL)
+def test_methods_of_the_catalogue_train_every_network(name, method):
+    tables, problem = catalogue.get(method).tables, toys.problem()
+    facts = catalogue.Facts(toys.FEATURES, 10, 10, "double", 3, factory=SMALL[name])
+    made, hparams = tables.program(facts), tables.settings[0]
+    progress, curves = jax.jit(lambda: train(made, KEY, problem, hparams, 3))()
+    assert not progress.diverged
+    assert np.ptp(curves.train_loss) > 0
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", SMALL)
+def test_explicit_gradient_moves_its_points_with_every_network(name):
+    problem = toys.problem()
+    facts = catalogue.Facts(toys.FEATURES, 10, 10, "double", 3, factory=SMALL[name])
+
+    @jax.jit
+    def run(key):
+        tables = catalogue.get("explicit_gradient").tables
+        ce, hparams = catalogue.get("ce").tables, tables.settings[0]
+        first, _ = train(ce.program(facts), key, problem, ce.settings[0], 3)
+        made = tables.program(facts)
+        return train(made, key, problem, hparams, 2, first.best.params)
+
+    progress, curves = run(KEY)
+    assert not progress.diverged
+    assert (curves.monitored["x_synth_move"] > 0).all()
+
+
+def test_schedules_have_their_valleys_and_peaks():
+    t = np.array([0, 1 / 15, 3 / 15, 7 / 15, 1])
+    np.testing.assert_allclose(four_cycles(jnp.asarray(t)), 0, atol=1e-5)
+    peaks = (2 ** np.array([0.5, 1.5, 2.5, 3.5]) - 1) / 15
+    np.testing.assert_allclose(four_cycles(jnp.asarray(peaks)), 1, 1e-5)
+    np.testing.assert_allclose(flat_cos(jnp.array([0, 0.5, 0.75, 1])), [1, 1, 0.5, 0], atol=1e-6)
