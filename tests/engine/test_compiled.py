@@ -43,6 +43,6 @@ def test_a_shared_start_is_the_one_a_training_makes_itself(cut):
     run = one(runs)
     expected = begin(programs.program, run.key, run.problem(cut.shared), run.hparams)
     started = programs.start(cut.shared, runs)
-    close = partial(np.testing.assert_allclose, rtol=1e-6)
+    close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
     jax.tree.map(close, one(programs.begin(cut.shared, started)), expected)
     assert programs.start(cut.shared, started) is started, "a start that is given stays"
