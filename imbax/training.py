@@ -6,6 +6,7 @@ randomness is `fold_in(key, epoch)`, so neither the pieces nor the company of ot
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -134,8 +135,8 @@ def begin(
     if program.start_admissible:
         score = _score(program, fit.params, problem, hparams)
     else:
-        looked = jax.eval_shape(lambda: _score(program, fit.params, problem, hparams))
-        score = jnp.full((), -jnp.inf, looked.dtype)
+        like = jax.eval_shape(partial(_score, program), fit.params, problem, hparams)
+        score = jnp.full((), -jnp.inf, like.dtype)
     zero = jnp.zeros((), jnp.int32)
     return Progress(state, fit, score, zero, zero, jnp.zeros((), bool))
 
