@@ -25,7 +25,8 @@ def ends_at_interrupt() -> Iterator[None]:
     """In the main thread of a process that only runs this command: exit status 130 in seconds."""
     read, write = os.pipe()
     os.set_blocking(write, False)
-    threading.Thread(target=_watch, args=(read,), name="interrupts", daemon=True).start()
+    watcher = _Watcher(read)
+    watcher.start()
     before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     try:
         yield
@@ -34,14 +35,27 @@ def ends_at_interrupt() -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(before)
         os.close(write)
+        watcher.over.wait()
+        # A library may have swallowed KeyboardInterrupt, or made another error of it.
+        if watcher.is_interrupted:
+            _end()
 
 
-def _watch(read):
-    while signal.SIGINT not in (numbers := os.read(read, 64)):
-        if not numbers:  # the command is over
-            return
-    time.sleep(_PATIENCE)
-    _end()
+class _Watcher(threading.Thread):
+    def __init__(self, read: int):
+        super().__init__(name="interrupts", daemon=True)
+        self.read, self.is_interrupted, self.over = read, False, threading.Event()
+
+    def run(self):
+        while numbers := os.read(self.read, 64):
+            if signal.SIGINT in numbers:
+                self.is_interrupted = True
+                break
+        self.over.set()
+        os.close(self.read)
+        if self.is_interrupted:
+            time.sleep(_PATIENCE)
+            _end()
 
 
 def _end():

@@ -103,6 +103,24 @@ finally:
 """
 
 
+OTHERWISE = """
+import os, signal
+import imbax.cli.interrupt as interrupt
+with interrupt.ends_at_interrupt():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        {}
+"""
+
+
+@pytest.mark.parametrize("then", ["pass", "raise ImportError('half imported')", "raise SystemExit"])
+def test_a_library_that_makes_something_else_of_it(then):
+    done = subprocess.run([*COMMAND[:2], OTHERWISE.format(then)], capture_output=True, text=True)
+    said = "imbax: interrupted; finished cells are kept, run again to go on\n"
+    assert (done.returncode, done.stderr) == (130, said)
+
+
 def test_a_command_that_does_not_end_by_itself_is_ended(tmp_path):
     process = begun([*COMMAND[:2], WATCHED], [tmp_path], stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE, text=True)  # fmt: skip
