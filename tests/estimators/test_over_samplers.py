@@ -260,7 +260,8 @@ def assert_same(sampler, given, x):
     """Rows are those of a method, `x [n, d]`, taken to the user's scale."""
     middle, half = ((sampler.scale_.high + s * sampler.scale_.low) / 2 for s in (1, -1))
     expected = middle + half * np.asarray(x, np.float64)
-    np.testing.assert_allclose(given.reshape(len(given), -1), expected, 1e-4, 1e-4)
+    # Eigenvectors and distances carry rounding of float32 over the images' range of 16.
+    np.testing.assert_allclose(given.reshape(len(given), -1), expected, 1e-4, 1e-3)
 
 
 def assert_made(sampler, given, changed):
