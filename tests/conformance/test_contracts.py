@@ -17,7 +17,16 @@ MODULES = {
     for info in pkgutil.iter_modules(methods.__path__)
 }
 # What methods are made of, and an agent that a loop outside jax trains.
-PIECES = {"codes", "generator", "image_classifier", "meta_training", "points", "refit", "sampling"}
+PIECES = {
+    "optimizer",
+    "codes",
+    "generator",
+    "image_classifier",
+    "meta_training",
+    "points",
+    "refit",
+    "sampling",
+}
 AGENTS = {"mesa"}
 
 
