@@ -41,7 +41,12 @@ def methods() -> Table:
     """Registered methods and what they may see."""
     from imbax.catalogue import get, names
 
-    table = Table("of", "method", "what", "kind", "paper", "sees")
+    table = Table(
+        "of", "method", "what", "kind", "paper", "sees",
+        caption="Methods on tables whose kind is peer are there a second time, trained on training "
+        "and validation rows, by their name and _all_rows; a loss by its name and _refit, trained "
+        "again on both for as many epochs as were best.",
+    )  # fmt: skip
     for use in ("tables", "images"):
         for method in map(get, names(use)):
             sees = method.sees if use == "tables" else method.images.sees

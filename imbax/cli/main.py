@@ -135,14 +135,16 @@ def _report(options):
 
     with disk.writing(out), _of_other_kinds(options.folders):
         if _kind_of(options.folders) == "images":
+            if options.metrics:
+                raise InputError("--metrics does not apply to results of images")
             from imbax.reports.images.report import write_image_report
 
             print(f"report: {write_image_report(options.folders, out)}")
         else:
             from imbax.reports.tabular.report import write_report
 
-            optimistic = options.selection == "optimistic"
-            print(f"report: {write_report(options.folders, out, optimistic=optimistic)}")
+            about = {"optimistic": options.selection == "optimistic", "metrics": options.metrics}
+            print(f"report: {write_report(options.folders, out, **about)}")
     return 0
 
 

@@ -23,17 +23,23 @@ class Plugins(NamedTuple):
     def known(self, methods: Sequence[str] | None) -> list[str] | None:
         """Those of the methods asked for that are there; after an error in a plugin others may
         be missing, and are then noted as failed, too."""
-        from imbax.catalogue import names
-
         if methods is None or not self.failed:
             return methods
-        there = {"all", "paper", *names(), *names("images")}
-        missing = [name for name in methods if name not in there]
+        missing = [name for name in methods if not _is_known(name)]
         if len(missing) == len(methods):
             raise InputError("; ".join(f"{file}: {error}" for file, error in self.failed.items()))
         why = f"is not registered, since {next(iter(self.failed))} failed"
         self.failed.update(dict.fromkeys(missing, why))
-        return [name for name in methods if name in there]
+        return [name for name in methods if name not in missing]
+
+
+def _is_known(name: str) -> bool:
+    from imbax.catalogue import get
+
+    try:
+        return name in ("all", "paper") or bool(get(name))
+    except InputError:
+        return False
 
 
 def check(files: Sequence[str]) -> None:

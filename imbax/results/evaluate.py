@@ -1,7 +1,7 @@
 """Methods on your own arrays."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +9,23 @@ import pandas as pd
 
 import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
-from imbax.catalogue import METHODS, get
+from imbax.catalogue import METHODS
 from imbax.data.tabular import make_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
-from imbax.experiments.run import with_starts
 from imbax.experiments.tabular.lab import TabularLab
+from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
 from imbax.results.arguments import (
     engine_of,
     folder_of,
-    method_names,
     refuse_withheld,
     seeds_of,
     uses_validation,
 )
+from imbax.results.cells import rows_of, run_all
+from imbax.results.methods import in_order, methods_of
 
 __all__ = ["evaluate"]
 
@@ -33,7 +34,7 @@ __all__ = ["evaluate"]
 def evaluate(
     x: Any,
     y: Any,
-    methods: str | Iterable[str] = METHODS,
+    methods: Any = METHODS,
     *,
     seeds: int | Sequence[int] = 5,
     folds: int = 4,
@@ -44,6 +45,7 @@ def evaluate(
     groups: Any = None,
     name: str = "data",
     out: str | Path | None = None,
+    metrics: Any = (),
     strategy: str = "auto",
     precision: str = "float32",
     memory: float | None = None,
@@ -58,7 +60,13 @@ def evaluate(
         Labels `[n]` of any type, a frame or array of one column, or one-hot; two classes unless
         `minority` is named.
     methods
-        Registered names, your own included (`imbax.register`), or one name.
+        Registered names, your own included (`imbax.register`), and unfitted estimators with
+        scikit-learn's contract, pipelines of imbalanced-learn included: alone, then named by their
+        class in lower snake case, or as pairs (name, estimator). Each run fits a clone whose
+        parameters `random_state` are the run's seed, on the rows and scaled features that all
+        methods get, and asks for `predict_proba`, else `decision_function`. A third entry
+        "train_valid" trains on training and validation rows together, as `..._all_rows` does for
+        registered baselines.
     seeds
         How many, at least 1, or which; each seed has its own splits and random numbers.
     folds
@@ -80,6 +88,14 @@ def evaluate(
         The data set's name in the table.
     out
         A folder to store results in and resume from; the report is not written.
+    metrics
+        More columns: names, "f1", "f2", "balanced_accuracy", "mcc", "g_mean",
+        "recall_at_precision=0.9", "precision_at_k=10", "expected_cost=0,1,10,0" (the cost matrix
+        row by row), "brier" or "log_loss"; functions `(y_true, y_score)`; and `imbax.Metric`s.
+        Labels of two classes are decided at the threshold that is best on the run's validation
+        rows, and the column's name ends in ``_at_valid``; the column ``threshold_from`` says where
+        there were none, see `own_scores`. Nothing is trained for metrics of results that are stored
+        in `out`.
     strategy
         "auto", "map", "vmap" or "rows", see `Vectorized`.
     precision
@@ -96,24 +112,24 @@ def evaluate(
     ------
     InputError
         Bad data, an unknown name, or an argument out of its range; the message says what to do.
+        Every method failed; where some did, a warning names them and the others are there.
     """
     wanted, engine = seeds_of(seeds), engine_of(strategy, memory)
-    methods = method_names(methods)
+    methods, metrics = methods_of(methods), metrics_of(metrics)
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"name={name!r}, expected a name for the data set")
     dataset = make_dataset(x, y, name=name, minority=minority, groups=groups)
     for notice in dataset.notices:
         warnings.warn(f"{name}: {notice}", stacklevel=2)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth, precision=precision)
-    ordered = with_starts(methods)
+    ordered = in_order(methods)
     refuse_withheld(ordered)
     if splits is not None:
-        validates = any(uses_validation(get(method)) for method in ordered)
+        validates = any(map(uses_validation, ordered))
         about = {"x": x, "groups": dataset.groups, "validates": validates}
         splits = user_splits(splits, dataset.y, **about)
     lab = TabularLab(protocol, engine, folder_of(out), splits=splits)
-    cells = {name: lab.cell(dataset, get(name)) for name in ordered}
-    for cell in cells.values():
-        lab.run(cell, wanted)
-    table = pd.concat([lab.rows(cells[name], wanted) for name in methods])
+    cells = {method.name: lab.cell(dataset, method) for method in ordered}
+    shown = [cells[method.name] for method in methods]
+    table = rows_of(lab, run_all(lab, cells.values(), wanted, shown), wanted, metrics)
     return table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")

@@ -18,6 +18,7 @@ import pandas as pd
 from imbax.errors import InputError
 from imbax.experiments import disk
 from imbax.experiments.tabular.metrics import METRICS
+from imbax.experiments.tabular.schema import SCHEMA
 from imbax.statistics.ranks import TIE_DECIMALS, mean_ranks
 from imbax.statistics.runs import scores_by_run, size_ratio
 from imbax.statistics.single_dataset import not_told_apart
@@ -42,6 +43,8 @@ __all__ = [
 
 CALIBRATION = ("brier_score", "expected_calibration_error")
 """Metrics of probabilities, which `probabilities.with_calibration` adds to runs: lower = better."""
+
+_OF_PROBABILITIES = ("mean_probability", "minority_share")  # no metrics
 
 # What the paper is about comes first in every table and figure, other methods by name after it.
 _FIRST = ("explicit_gradient", "explicit_gradient_frozen", "ce", "ce_long")
@@ -164,7 +167,7 @@ def dataset_table(runs: pd.DataFrame) -> pd.DataFrame:
     # Those of probabilities are small where the minority is.
     digits = {m: 4 if m in CALIBRATION else 2 for m in cells}
     table = pd.DataFrame({m: c.apply(_cell, axis=1, digits=digits[m]) for m, c in cells.items()})
-    for metric in set(CALIBRATION) & set(cells):
+    for metric in set(cells) - set(METRICS):
         without = (cells[metric]["count"] == 0) & (cells[_FIRST_METRIC]["count"] > 0)
         table.loc[without, metric] = _NOTHING
     return table.loc[best_first].rename(columns=lambda name: name.replace("_", " "))
@@ -243,8 +246,11 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def _metrics_of(runs: pd.DataFrame) -> list[str]:
-    """Those that some run has, and always the first."""
-    some = [metric for metric in (*METRICS, *CALIBRATION) if metric in runs]
+    """Those that some run has, and always the first; those that the user asked for last."""
+    known = (*METRICS, *CALIBRATION)
+    numbers = runs.columns[[pd.api.types.is_float_dtype(runs[name]) for name in runs]]
+    asked = [name for name in numbers if name not in (*SCHEMA.names, *known, *_OF_PROBABILITIES)]
+    some = [metric for metric in (*known, *asked) if metric in runs]
     return [metric for metric in some if metric == _FIRST_METRIC or runs[metric].notna().any()]
 
 
