@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from imbax.reports.drawing import INK, LEGEND, OWN_COLOUR, new_figure, save, styles_of
-from imbax.statistics import profiles
-from imbax.statistics import ranks as statistics
+from imbax.statistics import profiles, ranks
 
 __all__ = ["critical_difference", "performance_profiles"]
 
@@ -32,17 +31,17 @@ def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
     # Imported here because it brings pyplot and statsmodels with it.
     from scikit_posthocs import critical_difference_diagram
 
-    ranks = statistics.mean_ranks(full)
-    ranks.index = [_label(name) for name in ranks.index]
-    apart = statistics.critical_difference(k, n)
-    gaps = np.abs(np.subtract.outer(ranks.to_numpy(), ranks.to_numpy()))
+    means = ranks.mean_ranks(full)
+    means.index = [_label(name) for name in means.index]
+    apart = ranks.critical_difference(k, n)
+    gaps = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
     # The diagram takes p-values and compares them with 0.05; only the side counts.
-    same = pd.DataFrame(np.where(gaps > apart, 0.0, 1.0), index=ranks.index, columns=ranks.index)
+    same = pd.DataFrame(np.where(gaps > apart, 0.0, 1.0), index=means.index, columns=means.index)
     figure, (ax,) = new_figure(7.2, 4, 1)
     ax.grid(False)
     styles = styles_of(scores.columns)
     drawn = critical_difference_diagram(
-        ranks,
+        means,
         same,
         ax=ax,
         label_fmt_left="{label}  {rank:.2f}",
@@ -55,9 +54,9 @@ def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
             _label(name): style["color"] if name in OWN_COLOUR else INK
             for name, style in styles.items()
         },
-        text_h_margin=0.03 * float(ranks.max() - ranks.min() + 0.1),
+        text_h_margin=0.03 * float(means.max() - means.min() + 0.1),
     )
-    low = float(ranks.min())
+    low = float(means.min())
     (scale,) = ax.plot([low, low + apart], [1.5, 1.5], color=INK, linewidth=1, marker="|")
     ax.text(low, 1.75, f"critical difference {apart:.2f}", fontsize=9, color=INK)
     for line in (*drawn["elbows"], scale):
