@@ -1,11 +1,13 @@
 """Figures of a table of scores [dataset x method]: critical differences and profiles.
 
 As in ``figures``, each function writes ``path`` and returns it, or returns None and writes nothing
-where there is nothing to draw. Only datasets with a score of every method count.
+where there is nothing to draw; ``draw_...`` draws on given axes. Only datasets with a score of every
+method count.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,21 +15,45 @@ import pandas as pd
 from imbax.reports.drawing import INK, LEGEND, OWN_COLOUR, new_figure, save, styles_of
 from imbax.statistics import profiles, ranks
 
-__all__ = ["critical_difference", "performance_profiles"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "critical_difference",
+    "diagram_size",
+    "draw_critical_difference",
+    "performance_profiles",
+]
 
 _MOST_LINES = 12
 _LARGEST_FACTOR = 8
 
 
 def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
+    """Writes the critical difference diagram; see `draw_critical_difference`."""
+    n, k = scores.dropna().shape
+    if n < 2 or k < 3:
+        return None
+    figure, (ax,) = new_figure(7.2, 4, 1)
+    draw_critical_difference(ax, scores)
+    figure.set_size_inches(*diagram_size(ax))
+    figure.suptitle(f"Mean rank over {n} datasets, 1 = best", color=INK, fontsize=11)
+    return save(figure, path)
+
+
+def diagram_size(ax: "Axes") -> tuple[float, float]:
+    """Width and height, in inches, of a figure that holds nothing but this diagram."""
+    return 7.2, 0.25 * (2.5 - ax.get_ylim()[0]) + 0.4
+
+
+def draw_critical_difference(ax: "Axes", scores: pd.DataFrame) -> "Axes":
     """Demsar's diagram: mean ranks on an axis, bars join methods that Nemenyi's test does not.
 
-    A bar joins methods whose mean ranks lie within the critical difference at the 5% level.
+    A bar joins methods whose mean ranks lie within the critical difference at the 5% level. There
+    are scores of at least two datasets and three methods.
     """
     full = scores.dropna()
     n, k = full.shape
-    if n < 2 or k < 3:
-        return None
     # Imported here because it brings pyplot and statsmodels with it.
     from scikit_posthocs import critical_difference_diagram
 
@@ -37,7 +63,6 @@ def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
     gaps = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
     # The diagram takes p-values and compares them with 0.05; only the side counts.
     same = pd.DataFrame(np.where(gaps > apart, 0.0, 1.0), index=means.index, columns=means.index)
-    figure, (ax,) = new_figure(7.2, 4, 1)
     ax.grid(False)
     styles = styles_of(scores.columns)
     drawn = critical_difference_diagram(
@@ -64,9 +89,7 @@ def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
     ax.spines["top"].set(visible=True, color="#999999")
     bottom = min(label.get_position()[1] for label in drawn["labels"])
     ax.set_ylim(bottom - 0.5, 2.2)
-    figure.set_size_inches(7.2, 0.25 * (3 - bottom) + 0.4)
-    figure.suptitle(f"Mean rank over {n} datasets, 1 = best", color=INK, fontsize=11)
-    return save(figure, path)
+    return ax
 
 
 def performance_profiles(
