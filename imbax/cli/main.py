@@ -62,7 +62,9 @@ def _run(options):
     experiment.check(suite, options)
     out = options.out or Path("results") / experiment.folder(suite, options)
     _check_writable(out)
-    if experiment.MARKER is not None and _kind_of([out], suite.kind) != suite.kind:
+    from imbax.results.sources import kind_of
+
+    if experiment.MARKER is not None and kind_of([out], suite.kind) != suite.kind:
         kind = "tables" if suite.kind == "images" else "images"
         raise InputError(f"{out} holds results of {kind}; name another folder with --out")
 
@@ -94,25 +96,6 @@ def _refuse(suite, options, names, taken):
             raise InputError(f"--{flag} does not apply to suite {suite.name}; it takes {taken}")
 
 
-def _kind_of(folders, absent="tabular"):
-    """The kind of experiment whose results lie in the folders, `absent` if there are none.
-
-    Raises ``InputError`` where they are of several kinds.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def kind(folder):
-        for path in Path(folder).glob("runs/*/*/*.parquet"):
-            with contextlib.suppress(OSError, ValueError, pa.ArrowException):  # a damaged file
-                return "images" if "looks" in pq.read_schema(path).names else "tabular"
-
-    kinds = {kind(folder) for folder in folders} - {None}
-    if len(kinds) > 1:
-        raise InputError("results of images and of tables in one report; name folders of one kind")
-    return next(iter(kinds), absent)
-
-
 def _check_writable(folder, option="--out"):
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,37 +109,17 @@ def _check_writable(folder, option="--out"):
 
 
 def _report(options):
-    for folder in options.folders:
-        if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder; give one that `imbax run --out` wrote")
+    from imbax.reports.folders import write_report_of
+    from imbax.results.load import check_folders
+    from imbax.results.sources import kind_of
+
+    check_folders(options.folders)
     out = options.out or options.folders[0]
     _check_writable(out)
-    from imbax.experiments import disk
-
-    with disk.writing(out), _of_other_kinds(options.folders):
-        if _kind_of(options.folders) == "images":
-            from imbax.reports.images.report import write_image_report
-
-            print(f"report: {write_image_report(options.folders, out)}")
-        else:
-            from imbax.reports.tabular.report import write_report
-
-            optimistic = options.selection == "optimistic"
-            print(f"report: {write_report(options.folders, out, optimistic=optimistic)}")
+    is_optimistic = options.selection == "optimistic"
+    kind = kind_of(options.folders)
+    print(f"report: {write_report_of(options.folders, out, kind, optimistic=is_optimistic)}")
     return 0
-
-
-@contextlib.contextmanager
-def _of_other_kinds(folders):
-    """Turns into InputError what files that only look like results make a report raise."""
-    try:
-        yield
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(
-            f"the results in {', '.join(map(str, folders))} cannot be reported "
-            f"({type(error).__name__}: {error}); a file there is damaged or of another program: "
-            "run their command again, or remove it"
-        ) from error
 
 
 def _compare(options):

@@ -14,7 +14,7 @@ from imbax.reports.tabular.tables import markdown
 from imbax.statistics import profiles, ranks
 from imbax.statistics.bayesian import ROPE
 
-__all__ = ["over_datasets", "write_comparison"]
+__all__ = ["method_table", "over_datasets", "write_comparison"]
 
 
 def write_comparison(
@@ -45,7 +45,7 @@ def write_comparison(
         title, table = "Every pair of methods", comparisons.every_pair(full, rope)
     else:
         title, table = f"Against {control}", comparisons.against_control(full, control, rope)
-    methods = _methods(full).assign(**{"mean score": given.mean()})
+    methods = method_table(full).assign(**{"mean score": given.mean()})
     _write_tables(full, methods, table, Path(out, "tables"))
     few = ""
     if len(full) < ranks.FEWEST_DATASETS:
@@ -124,7 +124,7 @@ def _what_was_read(scores: pd.DataFrame, full: pd.DataFrame, lower_is_better: bo
     return text
 
 
-def _methods(scores: pd.DataFrame) -> pd.DataFrame:
+def method_table(scores: pd.DataFrame) -> pd.DataFrame:
     """One row a method, best mean rank first: mean score, rank, how often best, area."""
     rounded = scores.round(ranks.TIE_DECIMALS)
     columns = {

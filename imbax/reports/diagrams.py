@@ -1,13 +1,13 @@
 """Figures of a table of scores [dataset x method]: critical differences and profiles.
 
 As in ``figures``, each function writes ``path`` and returns it, or returns None and writes nothing
-where there is nothing to draw; ``draw_...`` draws on given axes. Only datasets with a score of every
-method count.
+where there is nothing to draw; ``draw_...`` draws on given axes. Only datasets with a score of
+every method count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ __all__ = [
     "critical_difference",
     "diagram_size",
     "draw_critical_difference",
+    "draw_scores",
     "performance_profiles",
 ]
 
@@ -89,6 +90,43 @@ def draw_critical_difference(ax: "Axes", scores: pd.DataFrame) -> "Axes":
     ax.spines["top"].set(visible=True, color="#999999")
     bottom = min(label.get_position()[1] for label in drawn["labels"])
     ax.set_ylim(bottom - 0.5, 2.2)
+    return ax
+
+
+def draw_scores(
+    ax: "Axes",
+    points: pd.DataFrame,
+    styles: Mapping[str, Mapping[str, Any]],
+    *,
+    intervals: pd.DataFrame | None = None,
+    apart: Collection[str] = (),
+) -> "Axes":
+    """Dots of each method on a line of its own, with a mark at their mean.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    points
+        ``[run or data set x method]``; the first column is drawn uppermost.
+    styles
+        Those of ``drawing.styles_of``.
+    intervals
+        ``low`` and ``high`` by method; drawn from 0 to 1 at most where all points are.
+    apart
+        Methods with a hollow mark.
+    """
+    if intervals is not None and points.min(axis=None) >= 0 and points.max(axis=None) <= 1:
+        intervals = intervals.clip(0, 1)
+    for height, method in enumerate(points):
+        colour, x = styles[method]["color"], points[method].dropna()
+        ax.plot(x, [height] * len(x), "o", color=colour, alpha=0.3, markersize=4, linewidth=0)
+        if intervals is not None:
+            ax.hlines(height, *intervals.loc[method], color=colour, linewidth=1.5)
+        face = "white" if method in apart else colour
+        ax.plot(x.mean(), height, "o", color=colour, markerfacecolor=face, markersize=7, zorder=3)
+    ax.set_yticks(range(points.shape[1]), list(map(_label, points)))
+    ax.set_ylim(points.shape[1] - 0.5, -0.5)
     return ax
 
 

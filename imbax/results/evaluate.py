@@ -25,6 +25,8 @@ from imbax.results.arguments import (
     seeds_of,
     uses_validation,
 )
+from imbax.results.results import Results
+from imbax.results.sources import Cells
 
 __all__ = ["evaluate"]
 
@@ -47,7 +49,7 @@ def evaluate(
     strategy: str = "auto",
     precision: str = "float32",
     memory: float | None = None,
-) -> pd.DataFrame:
+) -> Results:
     """Run methods on your own arrays, over folds and seeds, each method's runs as one program.
 
     Parameters
@@ -89,8 +91,9 @@ def evaluate(
 
     Returns
     -------
-    pd.DataFrame
-        One row per method, fold and seed: test metrics, validation score, chosen epoch, counts.
+    Results
+        Its `frame` has one row per method, fold and seed: test metrics, validation score, chosen
+        epoch, counts.
 
     Raises
     ------
@@ -116,4 +119,6 @@ def evaluate(
     for cell in cells.values():
         lab.run(cell, wanted)
     table = pd.concat([lab.rows(cells[name], wanted) for name in methods])
-    return table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")
+    table = table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")
+    parts = [part for name in methods for part in lab.kept(cells[name], wanted)]
+    return Results(table, Cells(parts, lab.out))

@@ -23,6 +23,7 @@ from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.losses.named import check_numbers
 from imbax.results.arguments import engine_of, method_names, refuse_withheld, seeds_of
+from imbax.results.results import Results
 
 __all__ = ["search"]
 
@@ -46,7 +47,7 @@ def search(
     random_state: int = 0,
     strategy: str = "auto",
     memory: float | None = None,
-) -> pd.DataFrame:
+) -> Results:
     """Train a method with many settings on every fold and seed, all of them side by side.
 
     A run's best setting is chosen on its validation rows and judged on its test rows, so that
@@ -79,10 +80,13 @@ def search(
 
     Returns
     -------
-    pd.DataFrame
-        One row per setting, seed and fold: the hyperparameters, `validation_average_precision` and
-        `epoch` of the checkpoint, `epochs` trained, `average_precision` on the test rows, and
-        whether the setting was `chosen` for that seed and fold.
+    Results
+        Its `frame` has one row per setting, seed and fold: the hyperparameters,
+        `validation_average_precision` and `epoch` of the checkpoint, `epochs` trained,
+        `average_precision` on the test rows, and whether the setting was `chosen` for that seed and
+        fold. Its tables and tests take settings trained to the end for methods, with "chosen", the
+        one chosen for each seed and fold, beside them; it has no figures of test rows and no
+        report.
 
     Raises
     ------
@@ -132,7 +136,28 @@ def search(
     table = table.sort_values(["setting", "seed", "fold"], ignore_index=True, kind="stable")
     whole = table[table["epochs"] == epochs].fillna({"validation_average_precision": -np.inf})
     best = whole.groupby(["seed", "fold"])["validation_average_precision"].idxmax()
-    return table.assign(chosen=table.index.isin(best))
+    table = table.assign(chosen=table.index.isin(best))
+    metrics = ["average_precision", "validation_average_precision"]
+    return Results(table, runs=_as_methods(table, points, epochs, cut), metrics=metrics)
+
+
+def _as_methods(table, points, epochs, cut):
+    """The runs of settings that were trained to the end, each as a method, and of the chosen."""
+    names = _names(points)
+    whole = table[table["epochs"] == epochs]
+    whole = whole.assign(dataset=cut.dataset.name, method=whole["setting"].map(names.__getitem__))
+    sizes = [{f"n_{name}": len(rows) for name, rows in s._asdict().items()} for s in cut.splits]
+    sizes = pd.DataFrame(sizes).assign(seed=cut.seed, fold=cut.fold)
+    runs = pd.concat([whole, whole[whole["chosen"]].assign(method="chosen")])
+    return runs.merge(sizes, on=["seed", "fold"], how="left")
+
+
+def _names(points):
+    """A name for each setting: what it sets, with its number where two would look alike."""
+    form = lambda value: f"{value:.4g}" if isinstance(value, Real) else f"{value}"
+    texts = [", ".join(f"{k}={form(v)}" for k, v in point.items()) or "default" for point in points]
+    alike = {text for text in texts if texts.count(text) > 1}
+    return [f"{text} (setting {i})" if text in alike else text for i, text in enumerate(texts)]
 
 
 def _points(space, n_iter, random_state):

@@ -38,6 +38,7 @@ __all__ = [
     "convergence",
     "draw_precision_recall",
     "draw_reliability",
+    "methods_shown",
     "of_two_classes",
     "precision_recall",
     "reliability_bins",
@@ -50,7 +51,7 @@ __all__ = [
 _BANDED = ("explicit_gradient", "ce")
 MOST_LINES = 12
 """Methods that a figure can hold."""
-_MOST_POINTS = 4000
+_MOST_BARS, _MOST_POINTS = 4, 4000
 _DOTTED = {"linewidth": 1, "markersize": 4, "clip_on": False, "zorder": 3}
 
 
@@ -63,7 +64,7 @@ def precision_recall(
         return None
     figure, (ax,) = new_figure(7.2, 4.4, 1)
     styles = styles_of(methods or rows["method"])
-    draw_precision_recall(ax, rows[rows["method"].isin(_shown(rows))], styles)
+    draw_precision_recall(ax, rows[rows["method"].isin(methods_shown(rows))], styles)
     ax.set_title(rows["dataset"].iloc[0])
     add_legend(figure, ax)
     return save(figure, path)
@@ -111,7 +112,7 @@ def reliability_diagram(
     ``rows`` also hold ``probability`` (of ``calibration.probabilities``); methods whose scores only
     rank are left out.
     """
-    kept = rows[rows["probability"].notna() & rows["method"].isin(_shown(rows))]
+    kept = rows[rows["probability"].notna() & rows["method"].isin(methods_shown(rows))]
     if kept.empty:
         return None
     styles = styles_of(methods or rows["method"])
@@ -151,14 +152,20 @@ def draw_reliability(
 ) -> "Axes":
     """Share of minority rows against probability: points, bars and the diagonal.
 
-    ``binned`` holds the `reliability_bins` of each method. The axes are for `root_scale`, as most
-    rows lie near 0.
+    ``binned`` holds the `reliability_bins` of each method; more than four have no bars. The axes
+    are for `root_scale`, as most rows lie near 0.
     """
     ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (1, 3)))
     for method, bins in binned.items():
         colour = styles[method]["color"]
-        ax.vlines("predicted", "low", "high", data=bins, color=colour, alpha=0.3, linewidth=2.5)
-        ax.plot("predicted", "observed", "o-", data=bins, color=colour, label=method, **_DOTTED)
+        if len(binned) <= _MOST_BARS:
+            bars = bins["predicted"], bins["low"], bins["high"]
+            ax.vlines(*bars, color=colour, alpha=0.3, linewidth=2.5)
+        dashes = styles[method].get("linestyle", "-") if len(binned) > 1 else "-"
+        ax.plot(
+            bins["predicted"], bins["observed"], marker="o", color=colour, linestyle=dashes,
+            label=method, **_DOTTED,
+        )  # fmt: skip
     return ax
 
 
@@ -169,7 +176,7 @@ def training_curves(
     rows = rows[rows["train_curve"].map(lambda curve: bool(np.isfinite(curve).any()))]
     if rows.empty:
         return None
-    shown = _shown(rows)
+    shown = methods_shown(rows)
     figure, (loss, score) = new_figure(9.6, 3.9, 2)
     positive = True
     for method, style in styles_of(methods or rows["method"]).items():
@@ -304,7 +311,7 @@ def score_differences(
     return save(figure, path)
 
 
-def _shown(rows: pd.DataFrame) -> set[str]:
+def methods_shown(rows: pd.DataFrame) -> set[str]:
     """As many methods as a figure can hold: the paper's own, then the best on this dataset."""
     scores = rows.groupby("method")["average_precision"].mean().sort_values(ascending=False)
     own = [method for method in scores.index if method in OWN_COLOUR]

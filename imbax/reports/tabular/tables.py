@@ -8,6 +8,7 @@ Tables 2 and 3 one file of means and one of SDs, a row per dataset and a column 
 
 import math
 from collections.abc import Iterable, Sequence
+from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,11 @@ __all__ = [
     "best_methods",
     "beyond_paper",
     "dataset_table",
+    "html",
     "in_order",
+    "latex",
     "markdown",
+    "metrics_of",
     "of_several_classes",
     "paper_figures",
     "paper_table",
@@ -105,7 +109,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     }
     paper = paper_figures().reindex(columns["n"].index)
     columns |= {"paper_mean": paper["mean"], "paper_sd": paper["sd"]}
-    for metric in _metrics_of(runs)[1:]:
+    for metric in metrics_of(runs)[1:]:
         columns |= {
             f"{metric}_mean": cells[metric].mean(),
             f"{metric}_sd": cells[metric].std(ddof=1),
@@ -156,16 +160,21 @@ def best_methods(runs: pd.DataFrame, metric: str) -> list[str]:
         return list(means.index[means == means.max()])
 
 
-def dataset_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """All metrics of the runs of one dataset as text, a row per method, best first."""
+def dataset_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
+    """Metrics of the runs of one dataset as text, a row per method, best by the first one first.
+
+    The columns are the metrics' names, `_` written as a space; default: all that some run has.
+    """
     by_method = runs.groupby("method")
-    cells = {m: by_method[m].agg(["mean", "std", "count", "size"]) for m in _metrics_of(runs)}
-    best_first = cells[_FIRST_METRIC]["mean"].sort_values(ascending=False, kind="stable").index
+    metrics = metrics or metrics_of(runs)
+    cells = {m: by_method[m].agg(["mean", "std", "count", "size"]) for m in metrics}
+    first = metrics[0]
+    best_first = cells[first]["mean"].sort_values(ascending=False, kind="stable").index
     # Those of probabilities are small where the minority is.
     digits = {m: 4 if m in CALIBRATION else 2 for m in cells}
     table = pd.DataFrame({m: c.apply(_cell, axis=1, digits=digits[m]) for m, c in cells.items()})
     for metric in set(CALIBRATION) & set(cells):
-        without = (cells[metric]["count"] == 0) & (cells[_FIRST_METRIC]["count"] > 0)
+        without = (cells[metric]["count"] == 0) & (cells[first]["count"] > 0)
         table.loc[without, metric] = _NOTHING
     return table.loc[best_first].rename(columns=lambda name: name.replace("_", " "))
 
@@ -222,7 +231,7 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
     folder = Path(out, "tables")
     folder.mkdir(parents=True, exist_ok=True)
     keys = ["dataset", "method", "fold", "seed"]
-    _csv(runs[[*keys, *_metrics_of(runs)]].sort_values(keys), folder / "runs.csv")
+    _csv(runs[[*keys, *metrics_of(runs)]].sort_values(keys), folder / "runs.csv")
     _csv(timing_table(provenance), folder / "timings.csv")
     _csv(summarise(runs), folder / "summary.csv")
     scores = score_table(runs)
@@ -232,7 +241,7 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
         _csv(accuracy.reset_index(), folder / "balanced_accuracy.csv")
     table = summary_table(runs)
     best = best_cells(runs, table)
-    for name, text in (("summary.md", markdown(table, best)), ("summary.tex", _latex(table, best))):
+    for name, text in (("summary.md", markdown(table, best)), ("summary.tex", latex(table, best))):
         disk.write_text(folder / name, text.strip() + "\n")
     return folder
 
@@ -242,7 +251,7 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
     disk.write_table(path, table, index=False)
 
 
-def _metrics_of(runs: pd.DataFrame) -> list[str]:
+def metrics_of(runs: pd.DataFrame) -> list[str]:
     """Those that some run has, and always the first."""
     some = [metric for metric in (*METRICS, *CALIBRATION) if metric in runs]
     return [metric for metric in some if metric == _FIRST_METRIC or runs[metric].notna().any()]
@@ -273,7 +282,13 @@ def _beside_paper(table: pd.DataFrame, full: pd.Index, mean_row: str) -> pd.Data
     return table
 
 
-def _latex(table: pd.DataFrame, best: pd.DataFrame) -> str:
+def latex(
+    table: pd.DataFrame,
+    best: pd.DataFrame,
+    caption: str = "Average precision, mean and SD over runs.",
+    label: str = "tab:imbax-summary",
+) -> str:
+    """A LaTeX table with `booktabs` rules; cells marked in ``best`` are bold."""
     marks = best.map(lambda is_best: "textbf:--rwrap;" if is_best else "")
     styler = (
         table.rename_axis(index=None)
@@ -287,9 +302,18 @@ def _latex(table: pd.DataFrame, best: pd.DataFrame) -> str:
     return styler.to_latex(
         hrules=True,
         column_format=columns,
-        caption="Average precision, mean and SD over runs.",
-        label="tab:imbax-summary",
+        caption=caption,
+        label=label,
     )
+
+
+def html(table: pd.DataFrame, best: pd.DataFrame, caption: str = "") -> str:
+    """An HTML table; cells marked in ``best`` are bold, names are escaped."""
+    marks = best.map(lambda is_best: "font-weight: bold" if is_best else "")
+    styler = table.rename_axis(index=None, columns=None).style.apply(lambda _: marks, axis=None)
+    for axis in (0, 1):
+        styler = styler.format_index(escape="html", axis=axis)
+    return styler.format(escape="html").set_caption(escape(caption)).to_html()
 
 
 def _timing(one: dict[str, Any]) -> dict[str, float]:
