@@ -11,6 +11,7 @@ from pathlib import Path
 from imbax.cli import plugins
 from imbax.cli.arguments import parser
 from imbax.cli.interrupt import INTERRUPTED, ends_at_interrupt
+from imbax.cli.verbosity import log_to_stdout
 from imbax.errors import InputError, on_command_line
 
 __all__ = ["main"]
@@ -55,30 +56,49 @@ def _run(options):
         raise InputError("--coordinator, --processes and --process need --distributed")
 
     experiment, report = (import_module(f"imbax.{name}") for name in _KINDS[suite.kind])
-    _refuse(suite, options, experiment.REFUSED, experiment.TAKES)
-    if options.profile is not None:
-        _check_writable(options.profile, "--profile")
+    _refuse(suite, options, experiment)
     plugins.check(options.plugin)
+    options.plugin = [*suite.plugin, *options.plugin]
     experiment.check(suite, options)
     out = options.out or Path("results") / experiment.folder(suite, options)
-    _check_writable(out)
+    if not options.dry_run:
+        if options.profile is not None:
+            _check_writable(options.profile, "--profile")
+        _check_writable(out)
     if experiment.MARKER is not None and _kind_of([out], suite.kind) != suite.kind:
         kind = "tables" if suite.kind == "images" else "images"
         raise InputError(f"{out} holds results of {kind}; name another folder with --out")
 
+    if options.dry_run:
+        return _dry_run(out, suite, options, experiment)
+    with log_to_stdout(options):
+        return _run_into(out, suite, options, experiment, report)
+
+
+def _dry_run(out, suite, options, experiment):
+    from imbax.cli import dry_run, session
+
+    loaded = plugins.load(options.plugin)
+    options.methods = loaded.known(options.methods or suite.methods)
+    status = dry_run.show(suite, options, experiment, out, session.engine(options))
+    _tell_failed(loaded.failed)
+    return 2 if loaded.failed else status
+
+
+def _run_into(out, suite, options, experiment, report):
     from imbax.cli import session
     from imbax.experiments import disk
 
     options.command_line = shlex.join(["imbax", *options.given])
     with session.start(options, out) as share:
         loaded = plugins.load(options.plugin)
-        options.methods = loaded.known(options.methods)
+        options.methods = loaded.known(options.methods or suite.methods)
         about = {"share": share, "command": options.command_line, "plugins": loaded.methods}
+        about["progress"] = False if options.quiet else None
         with session.profiled(options.profile):
             outcome = experiment.run(suite, options, out, session.engine(options), **about)
         outcome.failed |= loaded.failed
-        for place, error in outcome.failed.items():
-            print(f"imbax: error: {place}: {error}", file=sys.stderr)
+        _tell_failed(outcome.failed)
         disk.check_there(out)
         has_runs = experiment.MARKER is None or any((out / "runs").glob("*/*/*.parquet"))
         if share.process == 0 and has_runs:
@@ -87,11 +107,24 @@ def _run(options):
         return 2 if outcome.failed else 0
 
 
-def _refuse(suite, options, names, taken):
-    for name in names:
-        if getattr(options, name):
+def _tell_failed(failed):
+    for place, error in failed.items():
+        print(f"imbax: error: {place}: {error}", file=sys.stderr)
+
+
+_EVERY = ("command", "suite", "quiet", "verbose")  # options that every suite takes
+
+
+def _refuse(suite, options, experiment):
+    """Raises InputError for an option that the suite has no use for."""
+    for name, default in vars(parser().parse_args(["run"])).items():
+        if getattr(options, name) == default or name in _EVERY:
+            continue
+        if not experiment.takes(suite, name):
             flag = name.replace("_", "-")
-            raise InputError(f"--{flag} does not apply to suite {suite.name}; it takes {taken}")
+            raise InputError(
+                f"--{flag} does not apply to suite {suite.name}; it takes {experiment.TAKES}"
+            )
 
 
 def _kind_of(folders, absent="tabular"):
@@ -206,8 +239,7 @@ def _list(options):
         "methods": listings.methods,
     }[options.what]()
     Console(width=None if sys.stdout.isatty() else 160).print(table)
-    for file, error in failed.items():
-        print(f"imbax: error: {file}: {error}", file=sys.stderr)
+    _tell_failed(failed)
     return 2 if failed else 0
 
 
