@@ -1,6 +1,7 @@
 """The command line. Heavy imports happen inside commands, so that help comes at once."""
 
 import contextlib
+import os
 import re
 import shlex
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from imbax.cli import plugins
 from imbax.cli.arguments import parser
 from imbax.cli.interrupt import INTERRUPTED, ends_at_interrupt
+from imbax.cli.json_output import print_json, tables_of
 from imbax.cli.verbosity import log_to_stdout
 from imbax.errors import InputError, on_command_line
 
@@ -29,6 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"imbax: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # what reads the pipe, such as `head`, has ended
+        if arguments is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 130
@@ -202,8 +209,9 @@ def _compare(options):
     of_errors = re.search("error|loss|rmse|mae|brier", options.scores.stem.casefold())
     if of_errors and not options.lower_is_better:
         notices.append("its name speaks of errors: if lower scores are better, --lower-is-better")
+    told = sys.stderr if options.json else sys.stdout
     for notice in notices:
-        print(notice)
+        print(notice, file=told)
     out = options.out or Path("results") / "compare" / options.scores.stem
     _check_writable(out)
     with disk.writing(out):
@@ -216,9 +224,17 @@ def _compare(options):
             lower_is_better=options.lower_is_better,
             notices=notices,
         )
-    if dropped := len(scores) - len(scores.dropna()):
-        print(f"{dropped} of {len(scores)} data sets left out: not every method has a score there")
-    print(f"comparison: {page}")
+    left_out = [str(name) for name in scores.index[scores.isna().any(axis=1)]]
+    if left_out:
+        count = f"{len(left_out)} of {len(scores)}"
+        print(f"{count} data sets left out: not every method has a score there", file=told)
+    if options.json:
+        about = {"scores": options.scores, "page": page, "control": options.control}
+        about |= {"rope": options.rope, "lower_is_better": options.lower_is_better}
+        about |= {"datasets": len(scores) - len(left_out), "left_out": left_out}
+        print_json(about | {"notices": notices, **tables_of(out / "tables")})
+    else:
+        print(f"comparison: {page}")
     return 0
 
 
@@ -232,13 +248,18 @@ def _list(options):
         import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 
         plugins.check(options.plugin)
-        failed = plugins.load(options.plugin).failed
-    table = {
+        with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+            failed = plugins.load(options.plugin).failed
+    records = {
         "suites": listings.suites,
         "datasets": lambda: listings.datasets(options.data_home),
         "methods": listings.methods,
     }[options.what]()
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    if options.json:
+        print_json(records)
+    else:
+        table = listings.table(options.what, records, options.data_home is not None)
+        Console(width=None if sys.stdout.isatty() else 160).print(table)
     _tell_failed(failed)
     return 2 if failed else 0
 

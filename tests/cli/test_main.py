@@ -109,8 +109,8 @@ VALUES = {
         ),
         (
             "sine",
-            "datasets methods folds epochs data distributed precision plugin target scaling n-synth "
-            "scale imbalance selection dry-run data-home",
+            "datasets methods folds epochs data distributed precision plugin target scaling "
+            "n-synth scale imbalance selection dry-run data-home",
             "--seeds, --out, --memory and --profile",
         ),
         (
