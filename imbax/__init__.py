@@ -4,6 +4,7 @@ The names below load on first use, so that `import imbax` costs nothing and pull
 scikit-learn, pandas nor matplotlib.
 """
 
+import logging
 import sys
 from importlib import import_module
 
@@ -59,6 +60,7 @@ _HOME = {
     "roc_auc": "metrics.public",
     "rows": "types",
     "search": "results.search",
+    "show_versions": "versions",
     "supervised": "methods.supervised:program",
     "train": "training",
     "use_cpu_cores": "engine.devices",
@@ -78,4 +80,5 @@ def __dir__():
     return [*__all__, "__version__"]
 
 
+logging.getLogger("imbax").addHandler(logging.NullHandler())
 sys.meta_path.append(Finder())  # behind all others: only what has moved comes to it

@@ -1,6 +1,7 @@
 """The command line. Heavy imports happen inside commands, so that help comes at once."""
 
 import contextlib
+import os
 import re
 import shlex
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from imbax.cli import plugins
 from imbax.cli.arguments import parser
 from imbax.cli.interrupt import INTERRUPTED, ends_at_interrupt
+from imbax.cli.json_output import print_json, tables_of
+from imbax.cli.verbosity import log_to_stdout
 from imbax.errors import InputError, on_command_line
 
 __all__ = ["main"]
@@ -28,6 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"imbax: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # what reads the pipe, such as `head`, has ended
+        if arguments is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 130
@@ -55,32 +63,49 @@ def _run(options):
         raise InputError("--coordinator, --processes and --process need --distributed")
 
     experiment, report = (import_module(f"imbax.{name}") for name in _KINDS[suite.kind])
-    _refuse(suite, options, experiment.REFUSED, experiment.TAKES)
-    if options.profile is not None:
-        _check_writable(options.profile, "--profile")
+    _refuse(suite, options, experiment)
     plugins.check(options.plugin)
+    options.plugin = [*suite.plugin, *options.plugin]
     experiment.check(suite, options)
     out = options.out or Path("results") / experiment.folder(suite, options)
-    _check_writable(out)
-    from imbax.results.sources import kind_of
-
+    if not options.dry_run:
+        if options.profile is not None:
+            _check_writable(options.profile, "--profile")
+        _check_writable(out)
     if experiment.MARKER is not None and kind_of([out], suite.kind) != suite.kind:
         kind = "tables" if suite.kind == "images" else "images"
         raise InputError(f"{out} holds results of {kind}; name another folder with --out")
 
+    if options.dry_run:
+        return _dry_run(out, suite, options, experiment)
+    with log_to_stdout(options):
+        return _run_into(out, suite, options, experiment, report)
+
+
+def _dry_run(out, suite, options, experiment):
+    from imbax.cli import dry_run, session
+
+    loaded = plugins.load(options.plugin)
+    options.methods = loaded.known(options.methods or suite.methods)
+    status = dry_run.show(suite, options, experiment, out, session.engine(options))
+    _tell_failed(loaded.failed)
+    return 2 if loaded.failed else status
+
+
+def _run_into(out, suite, options, experiment, report):
     from imbax.cli import session
     from imbax.experiments import disk
 
     options.command_line = shlex.join(["imbax", *options.given])
     with session.start(options, out) as share:
         loaded = plugins.load(options.plugin)
-        options.methods = loaded.known(options.methods)
+        options.methods = loaded.known(options.methods or suite.methods)
         about = {"share": share, "command": options.command_line, "plugins": loaded.methods}
+        about["progress"] = False if options.quiet else None
         with session.profiled(options.profile):
             outcome = experiment.run(suite, options, out, session.engine(options), **about)
         outcome.failed |= loaded.failed
-        for place, error in outcome.failed.items():
-            print(f"imbax: error: {place}: {error}", file=sys.stderr)
+        _tell_failed(outcome.failed)
         disk.check_there(out)
         has_runs = experiment.MARKER is None or any((out / "runs").glob("*/*/*.parquet"))
         if share.process == 0 and has_runs:
@@ -89,11 +114,24 @@ def _run(options):
         return 2 if outcome.failed else 0
 
 
-def _refuse(suite, options, names, taken):
-    for name in names:
-        if getattr(options, name):
+def _tell_failed(failed):
+    for place, error in failed.items():
+        print(f"imbax: error: {place}: {error}", file=sys.stderr)
+
+
+_EVERY = ("command", "suite", "quiet", "verbose")  # options that every suite takes
+
+
+def _refuse(suite, options, experiment):
+    """Raises InputError for an option that the suite has no use for."""
+    for name, default in vars(parser().parse_args(["run"])).items():
+        if getattr(options, name) == default or name in _EVERY:
+            continue
+        if not experiment.takes(suite, name):
             flag = name.replace("_", "-")
-            raise InputError(f"--{flag} does not apply to suite {suite.name}; it takes {taken}")
+            raise InputError(
+                f"--{flag} does not apply to suite {suite.name}; it takes {experiment.TAKES}"
+            )
 
 
 def _check_writable(folder, option="--out"):
@@ -132,8 +170,9 @@ def _compare(options):
     of_errors = re.search("error|loss|rmse|mae|brier", options.scores.stem.casefold())
     if of_errors and not options.lower_is_better:
         notices.append("its name speaks of errors: if lower scores are better, --lower-is-better")
+    told = sys.stderr if options.json else sys.stdout
     for notice in notices:
-        print(notice)
+        print(notice, file=told)
     out = options.out or Path("results") / "compare" / options.scores.stem
     _check_writable(out)
     with disk.writing(out):
@@ -146,9 +185,17 @@ def _compare(options):
             lower_is_better=options.lower_is_better,
             notices=notices,
         )
-    if dropped := len(scores) - len(scores.dropna()):
-        print(f"{dropped} of {len(scores)} data sets left out: not every method has a score there")
-    print(f"comparison: {page}")
+    left_out = [str(name) for name in scores.index[scores.isna().any(axis=1)]]
+    if left_out:
+        count = f"{len(left_out)} of {len(scores)}"
+        print(f"{count} data sets left out: not every method has a score there", file=told)
+    if options.json:
+        about = {"scores": options.scores, "page": page, "control": options.control}
+        about |= {"rope": options.rope, "lower_is_better": options.lower_is_better}
+        about |= {"datasets": len(scores) - len(left_out), "left_out": left_out}
+        print_json(about | {"notices": notices, **tables_of(out / "tables")})
+    else:
+        print(f"comparison: {page}")
     return 0
 
 
@@ -162,15 +209,19 @@ def _list(options):
         import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 
         plugins.check(options.plugin)
-        failed = plugins.load(options.plugin).failed
-    table = {
+        with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+            failed = plugins.load(options.plugin).failed
+    records = {
         "suites": listings.suites,
         "datasets": lambda: listings.datasets(options.data_home),
         "methods": listings.methods,
     }[options.what]()
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-    for file, error in failed.items():
-        print(f"imbax: error: {file}: {error}", file=sys.stderr)
+    if options.json:
+        print_json(records)
+    else:
+        table = listings.table(options.what, records, options.data_home is not None)
+        Console(width=None if sys.stdout.isatty() else 160).print(table)
+    _tell_failed(failed)
     return 2 if failed else 0
 
 

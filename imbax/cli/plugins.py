@@ -25,8 +25,8 @@ class Plugins(NamedTuple):
         be missing, and are then noted as failed, too."""
         from imbax.catalogue import names
 
-        if methods is None or not self.failed:
-            return methods
+        if not methods or not self.failed:
+            return list(methods or ()) or None
         there = {"all", "paper", *names(), *names("images")}
         missing = [name for name in methods if name not in there]
         if len(missing) == len(methods):

@@ -4,6 +4,8 @@ A stored cell is not computed again, and more seeds add to what is there. Where 
 metrics has changed, they are computed again from stored labels and scores.
 """
 
+import logging
+import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -22,6 +24,8 @@ from imbax.experiments import disk, states, store
 from imbax.experiments.provenance import environment
 
 __all__ = ["Cell", "Lab", "run_key"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +88,10 @@ class Lab(ABC):
         """Compute the seeds of a cell that are missing, together, and keep each at once."""
         if missing := self.missing(cell, seeds):
             self._warn_of_damage(cell, missing)
+            _LOG.info("%s started", cell.name)
+            started = time.perf_counter()
             self._compute(cell, missing)
+            _LOG.info("%s finished in %.1f s", cell.name, time.perf_counter() - started)
         if self.out is None:
             return
         for seed in self.outdated(cell, set(seeds) - set(missing)):
@@ -135,6 +142,10 @@ class Lab(ABC):
     def work(self, cell: Cell) -> float:
         """Time a cell takes, in some unit that all share; for the progress display only."""
 
+    @abstractmethod
+    def shared_bytes(self, dataset: Any) -> int:
+        """Size of what the runs of a cell share on each device; for `dry_run` only."""
+
     def rows(self, cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
         """One row per run of a cell, without the large arrays."""
         small = [column.name for column in self.schema if not store.is_large(column)]
@@ -172,6 +183,10 @@ class Lab(ABC):
     @abstractmethod
     def _rescored(self, rows: list[dict[str, Any]], about: dict[str, Any]) -> list[dict[str, Any]]:
         """Stored rows with their metrics computed anew; `about` is their provenance."""
+
+    def _tell_seconds(self, cell: Cell, compiling: float, running: float) -> None:
+        """Log what the time of a computed cell went into."""
+        _LOG.debug("%s compiled for %.1f s and ran for %.1f s", cell.name, compiling, running)
 
     def _keep(self, cell: Cell, seed: int, rows: list[dict[str, Any]], about: dict[str, Any]):
         """Keep the rows of a seed, with what else is known of them."""

@@ -2,23 +2,14 @@
 
 import contextlib
 import itertools
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from imbax.catalogue import Method, get
 from imbax.data.tabular import DataUnavailable
@@ -27,8 +18,9 @@ from imbax.errors import InputError, StorageError, shortened
 from imbax.experiments import disk, manifest, store
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.processes import Share
+from imbax.experiments.progress import Bar
 
-__all__ = ["Outcome", "run_cells", "with_starts"]
+__all__ = ["Outcome", "Prepared", "run_cells", "with_starts"]
 
 
 def with_starts(names: Sequence[str]) -> tuple[str, ...]:
@@ -42,6 +34,16 @@ def with_starts(names: Sequence[str]) -> tuple[str, ...]:
             ordered[method.tables.starts_from] = None
         ordered[name] = None
     return tuple(ordered)
+
+
+class Prepared(NamedTuple):
+    """What a suite runs, as `run_cells` takes it."""
+
+    lab: Lab
+    datasets: list[tuple[str, Callable[[], Any]]]
+    methods: list[Method]
+    seeds: Sequence[int]
+    required: bool
 
 
 @dataclass
@@ -70,6 +72,7 @@ def run_cells(
     command: str = "",
     plugins: Mapping[str, str] | None = None,
     console: Console | None = None,
+    progress: bool | None = None,
 ) -> Outcome:
     """Compute every missing cell of a suite; an error in one does not stop the others.
 
@@ -92,7 +95,9 @@ def run_cells(
     plugins
         The file of each method that is the user's own.
     console
-        Where to show progress.
+        Where to say what was noticed.
+    progress
+        Whether a bar is shown on stderr; None: where that is a terminal.
 
     Returns
     -------
@@ -125,20 +130,14 @@ def run_cells(
         else:
             lab.run(cell, seeds)  # nothing to train: its stored runs now count
 
-    with _progress(console) as progress:
-        total = sum(map(lab.work, itertools.chain(*units.values())))
-        bar = progress.add_task("", total=total / share.processes)
+    total = sum(map(lab.work, itertools.chain(*units.values())))
+    with Bar(total / share.processes, progress) as bar:
 
         def compute(cell):
-            done, work = progress.tasks[0].completed, lab.work(cell)
-            progress.update(bar, description=cell.name)
-            lab.on_progress = lambda part: progress.update(bar, completed=done + part * work)
-            if not {cell.dataset.name, cell.name} & outcome.failed.keys():
-                with _sparing_others(lab, cell.name, plugins, outcome):
-                    started = time.perf_counter()
-                    lab.run(cell, seeds)
-                    console.print(f"{cell.name} {time.perf_counter() - started:.1f} s", style="dim")
-            progress.update(bar, completed=done + work)
+            with bar.cell(lab, cell):
+                if not {cell.dataset.name, cell.name} & outcome.failed.keys():
+                    with _sparing_others(lab, cell.name, plugins, outcome):
+                        lab.run(cell, seeds)
 
         for unit in share.turns(list(units)):
             for cell in units[unit]:
@@ -250,8 +249,3 @@ def _whose(error, plugin):
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if Path(frame.filename) == Path(plugin)]
     return f" (--plugin {plugin}{f', line {lines[-1]}' if lines else ''})"
-
-
-def _progress(console):
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)

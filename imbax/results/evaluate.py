@@ -14,6 +14,7 @@ from imbax.data.tabular import make_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
+from imbax.experiments.progress import Bar
 from imbax.experiments.run import with_starts
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.plan import Protocol
@@ -46,6 +47,7 @@ def evaluate(
     groups: Any = None,
     name: str = "data",
     out: str | Path | None = None,
+    progress: bool | None = None,
     strategy: str = "auto",
     precision: str = "float32",
     memory: float | None = None,
@@ -82,6 +84,8 @@ def evaluate(
         The data set's name in the table.
     out
         A folder to store results in and resume from; the report is not written.
+    progress
+        Whether a progress bar is shown on stderr; None: where stderr is a terminal.
     strategy
         "auto", "map", "vmap" or "rows", see `Vectorized`.
     precision
@@ -116,8 +120,11 @@ def evaluate(
         splits = user_splits(splits, dataset.y, **about)
     lab = TabularLab(protocol, engine, folder_of(out), splits=splits)
     cells = {name: lab.cell(dataset, get(name)) for name in ordered}
-    for cell in cells.values():
-        lab.run(cell, wanted)
+    work = sum(lab.work(cell) for cell in cells.values())
+    with Bar(work, progress) as bar:
+        for cell in cells.values():
+            with bar.cell(lab, cell):
+                lab.run(cell, wanted)
     table = pd.concat([lab.rows(cells[name], wanted) for name in methods])
     table = table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")
     parts = [part for name in methods for part in lab.kept(cells[name], wanted)]

@@ -1,5 +1,6 @@
 """Hyperparameters x folds x seeds of one method as one compiled program."""
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from imbax.data.tabular import make_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
+from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.losses.named import check_numbers
@@ -26,6 +28,8 @@ from imbax.results.arguments import engine_of, method_names, refuse_withheld, se
 from imbax.results.results import Results
 
 __all__ = ["search"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @in_float32
@@ -45,6 +49,7 @@ def search(
     minority: Any = None,
     groups: Any = None,
     random_state: int = 0,
+    progress: bool | None = None,
     strategy: str = "auto",
     memory: float | None = None,
 ) -> Results:
@@ -73,6 +78,8 @@ def search(
         trained on, and again after halving times as many; None: all to the end.
     random_state
         Of the settings drawn.
+    progress
+        Whether a progress bar is shown on stderr; None: where stderr is a terminal.
     strategy
         "auto", "map", "vmap" or "rows", see `Vectorized`.
     memory
@@ -113,24 +120,23 @@ def search(
     cut = plan(dataset, seeds, protocol, splits)
 
     before = found.tables.starts_from
-    start = before and train_cell(cut, get(before), engine=engine).progress
     alive, done, result, tables = np.arange(len(settings)), 0, None, []
-    for until in rungs:
-        if result is not None:
-            kept = _best(result.best_score.reshape(len(alive), -1), -(-len(alive) // halving))
-            rows = np.arange(len(result.best_score)).reshape(len(alive), -1)[kept].ravel()
-            start = jax.tree.map(lambda leaf, rows=rows: leaf[rows], result.progress)
-            alive = alive[kept]
-        of_stage = {"settings": tuple(settings[s] for s in alive)}
-        if result is not None or found.tables.resumes:
-            of_stage["resumes"] = True
-        stage = replace(found, tables=replace(found.tables, **of_stage))
-        part = cut._replace(protocol=replace(protocol, epochs=until - done))
-        result, done = (
-            train_cell(part, stage, start=start, every_setting=True, engine=engine),
-            until,
-        )
-        tables.append(_table(cut, alive, points, result, done))
+    with Bar((epochs if before else 0) + _work(len(settings), rungs, halving), progress) as bar:
+        start = before and _trained(cut, get(before), bar, engine=engine).progress
+        for until in rungs:
+            if result is not None:
+                kept = _best(result.best_score.reshape(len(alive), -1), -(-len(alive) // halving))
+                rows = np.arange(len(result.best_score)).reshape(len(alive), -1)[kept].ravel()
+                start = jax.tree.map(lambda leaf, rows=rows: leaf[rows], result.progress)
+                alive = alive[kept]
+            of_stage = {"settings": tuple(settings[s] for s in alive)}
+            if result is not None or found.tables.resumes:
+                of_stage["resumes"] = True
+            stage = replace(found, tables=replace(found.tables, **of_stage))
+            part = cut._replace(protocol=replace(protocol, epochs=until - done))
+            options = {"start": start, "every_setting": True, "engine": engine}
+            result, done = _trained(part, stage, bar, **options), until
+            tables.append(_table(cut, alive, points, result, done))
     # Of a setting that was trained on, the last look counts.
     table = pd.concat(tables).drop_duplicates(["setting", "seed", "fold"], keep="last")
     table = table.sort_values(["setting", "seed", "fold"], ignore_index=True, kind="stable")
@@ -158,6 +164,30 @@ def _names(points):
     texts = [", ".join(f"{k}={form(v)}" for k, v in point.items()) or "default" for point in points]
     alike = {text for text in texts if texts.count(text) > 1}
     return [f"{text} (setting {i})" if text in alike else text for i, text in enumerate(texts)]
+
+
+def _trained(plan, method, bar, **options):
+    """Train a method; the bar's unit is an epoch of one setting."""
+    settings, before = len(method.tables.settings or ((),)), bar.done
+    name = f"{plan.dataset.name}/{method.name}"
+    _LOG.info("%s started: %d settings, %d epochs", name, settings, plan.protocol.epochs)
+    bar.update(before, name)
+    result = train_cell(
+        plan, method, on_epochs=lambda done: bar.update(before + done * settings), **options
+    )
+    seconds = (result.compile_seconds, result.run_seconds)
+    _LOG.debug("%s compiled for %.1f s and ran for %.1f s", name, *seconds)
+    _LOG.info("%s finished in %.1f s", name, sum(seconds))
+    return result
+
+
+def _work(settings, rungs, halving):
+    """Epochs of all settings together, up to the last rung."""
+    total, done = 0, 0
+    for until in rungs:
+        total += settings * (until - done)
+        settings, done = -(-settings // (halving or 1)), until
+    return total
 
 
 def _points(space, n_iter, random_state):

@@ -88,29 +88,35 @@ VALUES = {
     **{"precision": ["bfloat16"], "memory": ["1"], "profile": ["trace"], "distributed": []},
     **{"scale": ["tiny"], "recipe": ["strong"], "imbalance": ["step"], "plugin": ["plugin.py"]},
     **{"data": ["t.csv"], "target": ["y"], "minority": ["1"], "groups": ["g"], "drop": ["a"]},
-    **{"categorical": ["a"], "no-header": []},
+    **{"categorical": ["a"], "no-header": [], "selection": ["optimistic"], "dry-run": []},
+    **{"strategy": ["map"], "data-home": ["home"]},
 }
 
 
 @pytest.mark.parametrize(
     ("suite", "names", "takes"),
     [
-        ("quickstart", "scale recipe imbalance", "what suites of tables take"),
+        (
+            "quickstart",
+            "scale recipe imbalance data target minority groups drop categorical no-header",
+            "what suites of tables take",
+        ),
         (
             "digits",
             "datasets data scaling components fit-on n-synth precision target minority groups drop "
-            "categorical no-header",
+            "categorical no-header selection",
             "--scale, --recipe, --imbalance, --methods, --plugin, --seeds, --folds, --epochs",
         ),
         (
             "sine",
-            "datasets methods folds epochs data distributed precision plugin",
+            "datasets methods folds epochs data distributed precision plugin target scaling "
+            "n-synth scale imbalance selection dry-run data-home",
             "--seeds, --out, --memory and --profile",
         ),
         (
             "toy2d",
             "datasets methods seeds folds epochs data scale recipe distributed profile memory "
-            "precision plugin",
+            "precision plugin target components strategy dry-run selection",
             "--out",
         ),
     ],

@@ -55,15 +55,15 @@ def test_every_kind_is_run_and_reported(kind):
     homes = import_module("imbax.cli.main")._KINDS
     assert tuple(homes) == KINDS
     experiment, report = (import_module(f"imbax.{name}") for name in homes[kind])
-    for name in ("folder", "check", "run"):
+    for name in ("folder", "check", "run", "takes"):
         assert callable(getattr(experiment, name))
     assert callable(report.write)
-    flags = vars(options_of("a_suite"))
-    assert set(experiment.REFUSED) <= set(flags)
+    suite = next(suite for suite in SUITES.values() if suite.kind == kind)
+    taken = {name for name in vars(options_of("a_suite")) if experiment.takes(suite, name)}
+    assert "out" in taken
     for word in experiment.TAKES.replace(",", "").split():
         if word.startswith("--"):
-            assert word.removeprefix("--").replace("-", "_") in flags
-            assert word.removeprefix("--") not in experiment.REFUSED
+            assert word.removeprefix("--").replace("-", "_") in taken
 
 
 @pytest.mark.parametrize(

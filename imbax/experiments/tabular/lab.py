@@ -48,6 +48,10 @@ class TabularLab(Lab):
         rows, columns = cell.dataset.n_rows, cell.dataset.n_features
         return cell.method.cost * rows * (50 + columns) + 1e5
 
+    def shared_bytes(self, dataset: Dataset) -> int:
+        columns, rows = self.shape(dataset)
+        return 4 * rows * (columns + 1)
+
     def _training_key(self, dataset: Dataset, method: Method) -> str:
         tables, start = method.tables, method.tables.starts_from
         content = {
@@ -76,6 +80,7 @@ class TabularLab(Lab):
                 engine=self.engine,
                 on_epochs=lambda epochs: self.on_progress(epochs / self.protocol.epochs),
             )
+        self._tell_seconds(cell, result.compile_seconds, result.run_seconds)
         rows = records(cut, cell, result)
         for seed in seeds:
             if _is_start(method):
