@@ -59,6 +59,7 @@ _HOME = {
     "register": "catalogue",
     "roc_auc": "metrics.public",
     "rows": "types",
+    "run": "cli.run",
     "search": "results.search",
     "show_versions": "versions",
     "supervised": "methods.supervised:program",

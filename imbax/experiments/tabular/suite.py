@@ -9,7 +9,7 @@ import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import METHODS, PAPER, get, names
 from imbax.engine.vectorize import Engine
-from imbax.errors import InputError
+from imbax.errors import InputError, argument
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
@@ -43,10 +43,10 @@ def check(suite: Suite, options: Namespace) -> None:
     folds = suite.folds if options.folds is None else options.folds
     if folds < 2:
         raise InputError(
-            f"--folds {folds}, expected at least 2: a model needs rows to be tested on"
+            f"{argument('folds', folds)}, expected at least 2: a model needs rows to be tested on"
         )
     if options.epochs is not None and options.epochs < 1:
-        raise InputError(f"--epochs {options.epochs}, expected at least 1")
+        raise InputError(f"{argument('epochs', options.epochs)}, expected at least 1")
     datasets_of(suite, options)
     _protocol(suite, options)
     if not options.plugin:  # which may register more, but also use jax, once it is started
