@@ -86,7 +86,7 @@ class Plots:
             Fewer than two data sets with a score of every method, or fewer than three methods.
         """
         runs, metric, sign = self._results._scored(metric)
-        scores = sign * tables.score_table(runs, metric)
+        scores = sign * summary.of_methods_with_scores(runs, metric)
         n, k = scores.dropna().shape
         if n < 2 or k < 3:
             raise InputError(

@@ -12,7 +12,7 @@ from imbax.statistics import ranks, single_dataset
 from imbax.statistics.ranks import FEWEST_DATASETS
 from imbax.statistics.runs import scores_by_run, size_ratio
 
-__all__ = ["against", "mean_scores", "method_ranks"]
+__all__ = ["against", "best_first", "mean_scores", "method_ranks", "of_methods_with_scores"]
 
 
 def mean_scores(runs: pd.DataFrame, metric: str, sign: int = 1) -> pd.DataFrame:
@@ -35,9 +35,17 @@ def mean_scores(runs: pd.DataFrame, metric: str, sign: int = 1) -> pd.DataFrame:
 
 def best_first(scores: pd.DataFrame) -> list[str]:
     """The methods of ``scores`` [dataset x method], best mean rank or, without any, mean first."""
-    by_mean = scores.mean().sort_values(ascending=False, kind="stable")
-    order = ranks.mean_ranks(scores[by_mean.index]).sort_values(kind="stable")
-    return list(by_mean.index if len(scores) == 1 else order.index)
+    by_mean = list(scores.mean().sort_values(ascending=False, kind="stable").index)
+    if len(scores) == 1:
+        return by_mean
+    known = scores[by_mean].dropna(axis=1, how="all")
+    order = list(ranks.mean_ranks(known).sort_values(kind="stable").index)
+    return [*order, *(name for name in by_mean if name not in order)]
+
+
+def of_methods_with_scores(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Means [dataset x method] of the methods that have a score on some data set."""
+    return score_table(runs, metric).dropna(axis=1, how="all")
 
 
 def against(
@@ -51,7 +59,9 @@ def against(
         raise InputError(f"rope={rope!r}, expected a size of differences, 0 or more")
     runs = runs.assign(**{metric: sign * runs[metric]})
     if runs["dataset"].nunique() >= FEWEST_DATASETS:
-        scores = score_table(runs, metric)
+        scores = of_methods_with_scores(runs, metric)
+        if control is not None and control not in scores:
+            raise InputError(f"{control!r} has no score of {metric}; choose another control")
         if control is None:
             return comparisons.every_pair(scores, rope)
         return comparisons.against_control(scores, control, rope)
@@ -81,7 +91,7 @@ def _by_run(rows, metric, dataset):
 
 def method_ranks(runs: pd.DataFrame, metric: str, sign: int) -> pd.DataFrame:
     """See `Results.ranks`."""
-    scores = score_table(runs, metric)
+    scores = of_methods_with_scores(runs, metric)
     full = scores.dropna()
     if full.empty:
         raise InputError("no data set has a score of every method, so there are no ranks")

@@ -28,7 +28,7 @@ def quick_methods(own_registry):
     register("failing", host=failing, scores="rank")
 
 
-def test_a_suite_runs_from_python_as_on_the_command_line(tmp_path, monkeypatch, capsys):
+def test_a_suite_runs_from_python(tmp_path):
     options = {"datasets": "moons_20", "methods": "first_column", **SMALL}
     found = imbax.run("quickstart", **options, out=tmp_path / "a")
     assert set(found["dataset"]) == {"moons_20"}
@@ -37,6 +37,12 @@ def test_a_suite_runs_from_python_as_on_the_command_line(tmp_path, monkeypatch, 
     assert said.startswith("imbax.run('quickstart', datasets='moons_20', methods='first_column'")
     assert not (tmp_path / "a" / "report.md").exists()
     assert "Results of 2 runs" in repr(found)
+
+
+@pytest.mark.thorough
+def test_a_suite_runs_as_on_the_command_line(tmp_path, monkeypatch):
+    options = {"datasets": "moons_20", "methods": "first_column", **SMALL}
+    found = imbax.run("quickstart", **options, out=tmp_path / "a")
     monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)
     flags = ["--datasets", "moons_20", "--methods", "first_column", "--seeds", "1", "--folds", "2"]
     assert main(["run", *flags, "--epochs", "2", "--out", str(tmp_path / "b")]) == 0
@@ -91,7 +97,7 @@ def test_mistakes_name_the_argument(suite, changes, message, tmp_path, monkeypat
 def test_every_option_of_the_command_has_a_keyword():
     from imbax.cli.run import _actions
 
-    of_command = set(vars(parser().parse_args(["run"]))) - {"command"}
+    of_command = set(vars(parser().parse_args(["run"]))) - {"command", "print_completion"}
     assert of_command - set(_actions()) == {"suite", "dry_run", "verbose", "selection"}
 
 
