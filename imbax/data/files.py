@@ -20,7 +20,7 @@ from imbax.errors import InputError, argument, did_you_mean, shortened
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_frame", "read_table", "table_files"]
+__all__ = ["read_frame", "read_table", "table_as_dataset", "table_files"]
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data")
 
@@ -68,7 +68,32 @@ def read_table(
         message names the file, the column and the remedy.
     """
     path = Path(path).expanduser()
-    (frame, notices, separator), target = _read(path, target, groups, header)
+    table, target = _read(path, target, groups, header)
+    return table_as_dataset(
+        path,
+        table,
+        target,
+        minority=minority,
+        groups=groups,
+        drop=drop,
+        categorical=categorical,
+        header=header,
+    )
+
+
+def table_as_dataset(
+    path: Path,
+    table: Delimited,
+    target: str | int,
+    *,
+    minority: object = None,
+    groups: str | None = None,
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    header: bool = True,
+) -> Dataset:
+    """A table that was read from a file, or from elsewhere by a name; see `read_table`."""
+    frame, notices, separator = table
     known = list(frame.columns)
     target, *rest = (
         None if column is None else _column(column, known, path, header)
