@@ -19,6 +19,9 @@
     name = "adult"
 
     [[datasets]]
+    openml = [31, 1464]
+
+    [[datasets]]
     collection = "imblearn27"
     names = ["ecoli", "oil"]
 
@@ -119,7 +122,7 @@ def _suite(path, content):
         protocol=protocol,
         sources=tuple(sources),
         plugin=tuple(_plugins(path.parent, content)),
-        metrics=_texts(content, "metrics"),
+        metrics=_metrics(content),
     )
 
 
@@ -185,8 +188,15 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
         for stem, file in table_files(found).items():
             yield Source("file", stem, file, options)
     elif kind == "openml":
-        number = Range(1, whole=True).check("openml", table["openml"])
-        yield Source("openml", _text(table, "name", f"openml_{number}"), number, options)
+        listed = table["openml"] if isinstance(table["openml"], list) else [table["openml"]]
+        numbers = [Range(1, whole=True).check("openml", one) for one in listed]
+        if not numbers:
+            raise InputError("openml is empty; name the id of a data set")
+        if "name" in table and len(numbers) != 1:
+            raise InputError(f"name is that of one data set, and openml has {len(numbers)} ids")
+        for number in numbers:
+            name = _text(table, "name", f"openml_{number}")
+            yield Source("openml", name, number, options)
     else:
         collection = _text(table, "collection")
         if collection not in COLLECTIONS:
@@ -198,6 +208,15 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
                     f"{collection} has no data set {name!r}{did_you_mean(name, known)}"
                 )
             yield Source("collection", name, collection)
+
+
+def _metrics(content: Mapping[str, Any]) -> Sequence[str]:
+    from imbax.experiments.tabular.metrics import METRICS
+
+    for name in (names := _texts(content, "metrics")):
+        if name not in METRICS:
+            raise InputError(f"no metric {name!r}{did_you_mean(name, METRICS)}")
+    return names
 
 
 def _plugins(folder: Path, content: Mapping[str, Any]) -> Iterator[str]:
