@@ -88,7 +88,9 @@ def test_a_completion_script_knows_commands_and_options(capsys, shell):
     assert files[shell] in script
 
 
-def test_a_dry_run_estimates_by_stored_timings_and_writes_nothing(capsys, tmp_path):
+def test_a_dry_run_estimates_by_stored_timings_and_writes_nothing(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: "page")
+
     def dry(*options):
         assert main([*command, *options, "--dry-run"]) == 0
         return capsys.readouterr().out

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from imbax.cli import main
+from imbax.cli.arguments import parser
 from imbax.data.files import table_files
 from imbax.errors import InputError
 from imbax.experiments.suites import load_suite
+from imbax.experiments.suites.loaders import datasets_of
 
 FILE = '[[datasets]]\nfile = "a.csv"\ntarget = "y"\n'
 
@@ -77,7 +79,7 @@ def test_what_a_file_says_is_a_suite(folder):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("seeds = = 2", r"my.toml is not valid TOML \(.*line 1, column 9\); correct it there"),
+        ("seeds = = 2", r"my.toml is not valid TOML \(.*line 1, column 9\)\); correct it there"),
         ("seedz = 2\n" + FILE, "my.toml: unknown key 'seedz'; did you mean 'seeds'"),
         (
             "scalling = 'z_score'\n" + FILE,
@@ -96,6 +98,9 @@ def test_what_a_file_says_is_a_suite(folder):
         (FILE + "seeds = 2", r"number 1: 'seeds' is of the suite: put it above the first \[\[data"),
         (FILE + "tarket = 'y'", "number 1: unknown key 'tarket'; did you mean 'target'"),
         (FILE + "drop = 3", "number 1: drop=3, expected a list of texts"),
+        (FILE + "groups = 3", "number 1: groups=3, expected text"),
+        (FILE + "minority = [1]", r"number 1: minority=\[1\], expected text or a number"),
+        ("[[datasets]]\nfile = 'a.csv'\ntarget = true", "target=True, expected text or a number"),
         (FILE + "no_header = 1", "number 1: no_header=1, expected true or false"),
         (FILE + "openml = 3", "number 1: expected one of .*, found file and openml"),
         ("[[datasets]]\ntarget = 'y'", "number 1: expected one of .*, found none"),
@@ -166,7 +171,8 @@ def test_several_files_and_folders_are_data_sets_by_their_stems(folder):
 
 
 def test_a_custom_run_takes_several_files(folder):
-    options = ["--target", "y", "--methods", "logistic_regression", "--seeds", "1", "--folds", "2"]
-    assert main(["run", "custom", "--data", "a.csv", "more", *options]) == 0
-    runs = pd.read_csv(folder / "results" / "custom" / "tables" / "runs.csv")
-    assert set(runs["dataset"]) == {"a", "c"}
+    flags = ["run", "custom", "--target", "y", "--data", "a.csv", "--data", "more", "b.csv"]
+    found = datasets_of(load_suite("custom"), parser().parse_args(flags))
+    assert [(name, load().name) for name, load in found] == [("a", "a"), ("c", "c"), ("b", "b")]
+    options = parser().parse_args([*flags, "--datasets", "c"])
+    assert [name for name, _ in datasets_of(load_suite("custom"), options)] == ["c"]

@@ -10,6 +10,7 @@ import imbax
 from imbax.cli import main
 from imbax.errors import InputError
 from imbax.experiments.progress import Bar
+from imbax.results.search import _work
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(60, 2)), np.arange(60) % 5 == 0
@@ -40,13 +41,24 @@ def test_a_bar_is_shown_by_default_on_a_terminal(capsys, monkeypatch):
     assert "half [of] it" in (said := capsys.readouterr()).err and said.out == ""
 
 
+@pytest.mark.thorough
 def test_the_bar_of_a_search_counts_epochs_of_settings(monkeypatch):
-    told = []
-    monkeypatch.setattr(Bar, "update", lambda bar, done, name=None: told.append((done, name)))
+    told, update = [], Bar.update
+
+    def tell(bar, done, name=None):
+        told.append((done, name))
+        update(bar, done, name)
+
+    monkeypatch.setattr(Bar, "update", tell)
     space = {"learning_rate": [0.1, 0.01, 0.001]}
     imbax.search("ce", X, Y, space, halving=2, **{**QUICK, "epochs": 2})
     assert [name for _, name in told if name] == ["data/ce", "data/ce"]
     assert [done for done, _ in told if done] == [3, 3, 5]
+
+
+def test_the_work_of_a_search_is_that_of_the_settings_that_are_left():
+    assert _work(9, [200], None) == 9 * 200
+    assert _work(9, [20, 60, 180], 3) == 9 * 20 + 3 * 40 + 1 * 120
 
 
 @pytest.mark.parametrize("progress", [1, "yes", np.True_])
@@ -80,12 +92,13 @@ def test_a_library_says_nothing_by_itself(stub, capsys):
     ("flags", "said"),
     [([], ["started", "finished"]), (["-v"], ["started", "compiled", "finished"]), (["-q"], [])],
 )
-def test_how_much_a_run_says(tmp_path, capsys, flags, said):
+def test_how_much_a_run_says(tmp_path, capsys, monkeypatch, flags, said):
+    monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: "page")
     options = ["--methods", "logistic_regression", "--seeds", "1", "--folds", "2"]
     options += ["--datasets", "moons_20", "--out", str(tmp_path)]
     assert main(["run", *options, *flags]) == 0
     out, err = capsys.readouterr()
     told = [line.split()[1] for line in out.splitlines() if line.startswith("moons_20/")]
     assert told == said
-    assert "report: " in out and err == ""
+    assert "report: page" in out and err == ""
     assert logging.getLogger("imbax").level == logging.NOTSET

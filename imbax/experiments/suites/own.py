@@ -109,7 +109,8 @@ def _suite(path, content):
     protocol = {name: content[name] for name in of_protocol & set(content)}
     Protocol(**protocol, **{k: v for k, v in chosen.items() if k != "seeds"})
     sources = list(_sources(path.parent, content.get("datasets"), top))
-    collections = [load_suite(one.where) for one in sources if one.kind == "collection"]
+    names = {source.where for source in sources if source.kind == "collection"}
+    collections = [load_suite(name) for name in names]
     return Suite(
         path.stem,
         _text(content, "title", path.stem),
@@ -167,7 +168,7 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
             raise InputError(f"no_header={header!r}, expected true or false")
         options["header"] = not header
     if kind == "file":
-        path = folder / _text(table, "file")
+        path = folder / Path(_text(table, "file")).expanduser()
         if not path.exists():
             raise InputError(f"there is no file {path}; check the name and the folder")
         files = table_files([path])
@@ -238,9 +239,11 @@ def _value(table: Mapping[str, Any], key: str) -> Any:
     if key in _LISTS:
         return list(_texts(table, key))
     value = table[key]
-    if isinstance(value, dict | list):
-        raise InputError(f"{key}={value!r}, expected text or a number")
-    return value if key in ("minority", "target") else _text(table, key)
+    kinds = {"target": (str, int), "minority": (str, int, float)}.get(key, (str,))
+    if not isinstance(value, kinds) or (key == "target" and isinstance(value, bool)):
+        expected = "text" if kinds == (str,) else "text or a number"
+        raise InputError(f"{key}={value!r}, expected {expected}")
+    return value
 
 
 def _text(table: Mapping[str, Any], key: str, default: str | None = None) -> str:
