@@ -24,6 +24,7 @@ from imbax.experiments.tabular.plan import Plan, plan
 from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together
 from imbax.experiments.tabular.records import records, rescored
 from imbax.experiments.tabular.schema import SCHEMA
+from imbax.experiments.tabular.several import fitting
 
 __all__ = ["TabularLab"]
 
@@ -36,6 +37,8 @@ class TabularLab(Lab):
     network: ClassVar = "mlp"
     splits: Sequence[Split] | None = None
     """The user's own, checked by `user_splits`, in place of the protocol's folds."""
+    named: bool = True
+    """Whether the user named each method, so that one that cannot run is an error."""
     _last: tuple[Any, Plan] | None = None
     """The runs that were planned last, of a frame and some seeds: methods share them."""
     _groups: dict[Any, list] = field(default_factory=dict)
@@ -43,6 +46,9 @@ class TabularLab(Lab):
     def cell(self, dataset: Dataset, method: Method) -> Cell:
         cell = super().cell(dataset, method)
         return dataclasses.replace(cell, rows="train_valid") if method.tables.refits else cell
+
+    def fitting(self, dataset, methods):
+        return fitting(dataset, methods, are_named=self.named)
 
     def unit(self, method: Method) -> str:
         return method.tables.starts_from or method.name

@@ -51,7 +51,7 @@ def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: An
     every = with_starts(chosen)
     if added := set(every) - set(chosen):
         print(f"also running {', '.join(sorted(added))}: others start from it")
-    lab = TabularLab(_protocol(suite, options), engine, out, suite.name)
+    lab = TabularLab(_protocol(suite, options), engine, out, suite.name, named=_are_named(options))
     seeds = range(suite.seeds if options.seeds is None else options.seeds)
     about["required"] = bool(options.datasets) or suite.loader == "file"
     return run_cells(lab, datasets_of(suite, options), [get(n) for n in every], seeds, **about)
@@ -80,6 +80,10 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
                 "those that know more"
             )
     return tuple(chosen or suite.methods or METHODS)
+
+
+def _are_named(options):
+    return options.methods not in (None, ["all"], ["paper"])
 
 
 def _protocol(suite, options):
