@@ -126,7 +126,7 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["?", "?"]
             r"column 'user' holds 40 distinct texts in 40 rows, .*identifier.*drop=\['user'\]",
         ),
         ({"dose": NEARLY}, {}, r"'dose' is text because of 2 entries such as '\?'; correct"),
-        ({"age": [np.inf] + [1.0] * (N - 1)}, {}, r"^t: missing, infinite .* column 'age'"),
+        ({"age": [np.inf] + [1.0] * (N - 1)}, {}, r"^t\.\w+ has infinite values in column 'age'"),
         ({"color=red": 1.0}, {}, r"two columns are called 'color=red'"),
         ({}, {"drop": list(FRAME.columns[:-1])}, r"x has shape \(40, 0\)"),
     ],
@@ -150,7 +150,6 @@ def test_more_than_a_thousand_levels_are_an_identifier(tmp_path):
     ("values", "message"),
     [
         ([datetime.date(2024, 1, 1)] * N, r"column 'c' holds dates or times"),
-        (pd.to_timedelta(np.arange(N), unit="D"), r"column 'c' holds dates or times"),
         ([[1, 2]] * N, r"column 'c' holds mixed values, expected numbers or text.*drop=\['c'\]"),
         ([b"ab"] * N, r"column 'c' holds bytes values"),
     ],
