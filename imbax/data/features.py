@@ -1,22 +1,18 @@
-"""Columns of any type as numbers, and what the user should hear about them."""
+"""Columns of a table: what is a saved row index, what is missing, what is no number."""
 
 import re
-from collections.abc import Collection
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imbax.data.columns import kind_of
-from imbax.data.kinds import Remedies, kinds_of_columns
-from imbax.data.texts import Texts
 from imbax.data.written import PLAIN, is_date, is_missing, like_number, numbers
 from imbax.errors import InputError, argument, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["described", "is_row_number", "is_unnamed", "numeric", "refuse_missing", "without_index"]
+__all__ = ["described", "is_row_number", "is_unnamed", "refuse_missing", "tidied", "without_index"]
 
 _UNNAMED = re.compile(r"Unnamed: [0-9]+|__index_level_[0-9]+__|")
 _ROW_NAMES = frozenset(
@@ -27,69 +23,18 @@ _ROW_NAMES = frozenset(
 """Names of columns that number the rows, in lower case, letters and digits only."""
 
 
-def numeric(
-    frame: "pd.DataFrame", file: str, *, categorical: Collection[str] = (), separator: str = ","
-) -> tuple["pd.DataFrame", list[str]]:
-    """Numbers as they are or as they are written, the rest one-hot; and notices.
-
-    Parameters
-    ----------
-    frame
-        The features, each column of any type; the saved row index and empty columns are left out.
-    file
-        How messages call it.
-    categorical
-        Columns that are one-hot encoded even if they are numbers.
-    separator
-        Of the file's cells.
-
-    Raises
-    ------
-    InputError
-        A column has missing values, holds dates, is as good as a row's name, or its numbers can be
-        read in two ways.
-    """
-    import pandas as pd
-
+def tidied(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
+    """The features of a file without its saved row index and its empty columns, and notices."""
     frame, notices = without_index(frame)
     if empty := [name for name, column in frame.items() if column.isna().all()]:
-        notices.append(f"{_columns(empty)} empty, left out: {shortened(empty)}")
+        columns = f"{len(empty)} column{'s' * (len(empty) > 1)}"
+        notices.append(f"{columns} empty, left out: {shortened(empty)}")
         frame = frame.drop(columns=empty)
-    refuse_missing(frame, file)
-    if not frame.shape[1]:
-        return frame, notices
-    categorical = [name for name in categorical if name in frame]
-    known = kinds_of_columns(
-        frame, categorical=categorical, name=file, separator=separator, remedies=_IN_A_FILE
-    )
-    if dated := known.names("date"):
-        raise InputError(
-            f"{file}: column {dated[0]!r} holds dates or times, expected numbers; convert it, "
-            f"for example to days, or leave it out with {argument('drop', dated[:1])}"
-        )
-    read, parts, levels = known.read(frame), [], []
-    for name, column in read.items():
-        if name in known.names("number"):
-            if column.isna().any():
-                Texts(name, frame[name], file, _IN_A_FILE).refuse_words("correct or fill")
-            parts.append(column)
-            if is_row_number(column) and frame[name].dtype.kind in "iuf":
-                remedy = argument("drop", [name])
-                notices.append(f"column {name!r} only counts rows; {remedy} leaves it out")
-        else:
-            # As text, so that a level which a categorical type declares but no row has vanishes.
-            # Levels come from all rows: that uses no label, and a level that no training row has
-            # is a constant 0 in training, which the scaler, fitted there, maps to 0 everywhere.
-            words = frame[name].astype(str)
-            parts.append(pd.get_dummies(words, prefix=name, prefix_sep="=", dtype=np.float64))
-            levels.append(f"{name} ({parts[-1].shape[1]} levels)")
-    notices += known.notices
-    if levels:
-        notices.append(f"{_columns(levels)} one-hot encoded: {shortened(levels)}")
-    return pd.concat(parts, axis=1), notices
-
-
-_IN_A_FILE = Remedies(partial(argument, "drop"), partial(argument, "categorical"))
+    for name, column in frame.items():
+        if column.dtype.kind in "iuf" and is_row_number(column.to_numpy()):
+            remedy = argument("drop", [name])
+            notices.append(f"column {name!r} only counts rows; {remedy} leaves it out")
+    return frame, notices
 
 
 def refuse_missing(frame: "pd.DataFrame", file: str) -> None:
@@ -174,7 +119,3 @@ def described(column: "pd.Series") -> tuple[str, str]:
         odd = next((level for level in rest if not like_number(level)), rest[0])
         return f"{dtype} because of entries such as {odd!r}", "correct them and convert it"
     return str(dtype), "encode or drop it, for example with pd.get_dummies(x)"
-
-
-def _columns(names: list[str]) -> str:
-    return f"{len(names)} column{'s' * (len(names) > 1)}"
