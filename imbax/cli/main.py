@@ -86,7 +86,7 @@ def _dry_run(out, suite, options, experiment):
     from imbax.cli import dry_run, session
 
     loaded = plugins.load(options.plugin)
-    options.methods = loaded.known(options.methods or suite.methods)
+    options.methods = loaded.known(options.methods, suite.methods)
     status = dry_run.show(suite, options, experiment, out, session.engine(options))
     _tell_failed(loaded.failed)
     return 2 if loaded.failed else status
@@ -99,7 +99,7 @@ def _run_into(out, suite, options, experiment, report):
     options.command_line = shlex.join(["imbax", *options.given])
     with session.start(options, out) as share:
         loaded = plugins.load(options.plugin)
-        options.methods = loaded.known(options.methods or suite.methods)
+        options.methods = loaded.known(options.methods, suite.methods)
         about = {"share": share, "command": options.command_line, "plugins": loaded.methods}
         about["progress"] = False if options.quiet else None
         with session.profiled(options.profile):

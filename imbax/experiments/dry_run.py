@@ -1,6 +1,5 @@
 """What a run of a suite would compute, without computing it or writing a file."""
 
-import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 from imbax.data.tabular import DataUnavailable
 from imbax.errors import InputError
 from imbax.experiments import store
+from imbax.experiments.lab import Cell
 from imbax.experiments.run import Prepared
 
 __all__ = ["Foreseen", "cache_folder", "foresee"]
@@ -30,8 +30,8 @@ class Foreseen(NamedTuple):
     """Estimated from stored timings; None: unknown."""
     by: str = ""
     """Whose stored timings they are."""
-    skipped: str = ""
-    """Why the data set is skipped."""
+    notice: str = ""
+    """What is to be known of the data set, such as why it is skipped."""
     failed: str = ""
     """Why the cell cannot be computed."""
 
@@ -58,27 +58,35 @@ def foresee(prepared: Prepared, folder: Path) -> list[Foreseen]:
         try:
             loaded.append(load())
         except DataUnavailable as error:
-            found.append(Foreseen(name, "", **{"failed" if required else "skipped": str(error)}))
+            found.append(Foreseen(name, "", **{"failed" if required else "notice": str(error)}))
         except InputError as error:
             found.append(Foreseen(name, "", failed=str(error)))
     timings = _timings(folder)
-    for dataset, method in itertools.product(sorted(loaded, key=lab.shape), methods):
+    cells: list[Cell] = []
+    for dataset in sorted(loaded, key=lab.shape):
         try:
-            cell = lab.cell(dataset, method)
-        except Exception as error:  # perhaps a method of the user's own
-            said = f"{type(error).__name__}: {error}"
-            found.append(Foreseen(dataset.name, method.name, failed=said))
+            fitting, notices = lab.fitting(dataset, methods)
+        except InputError as error:
+            found.append(Foreseen(dataset.name, "", failed=str(error)))
             continue
+        found += [Foreseen(dataset.name, "", notice=notice) for notice in notices]
+        for method in fitting:
+            try:
+                cells.append(lab.cell(dataset, method))
+            except Exception as error:  # perhaps a method of the user's own
+                said = f"{type(error).__name__}: {error}"
+                found.append(Foreseen(dataset.name, method.name, failed=said))
+    for cell in cells:
         missing = len(lab.missing(cell, seeds))
         folds = lab.protocol.folds
         seconds, by = _seconds(lab, cell, missing * folds, timings) if missing else (0.0, "")
         found.append(
             Foreseen(
-                dataset.name,
-                method.name,
+                cell.dataset.name,
+                cell.method.name,
                 (len(seeds) - missing) * folds,
                 missing * folds,
-                lab.shared_bytes(dataset) / 2**20,
+                lab.shared_bytes(cell.dataset) / 2**20,
                 seconds,
                 by,
             )

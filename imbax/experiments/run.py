@@ -117,11 +117,17 @@ def run_cells(
     share = share or Share()
     units: dict[str, list[Cell]] = {}
     cells = []
-    for dataset, method in itertools.product(loaded, methods):
-        with _sparing_others(lab, f"{dataset.name}/{method.name}", plugins, outcome):
-            cells.append(lab.cell(dataset, method))
+    notices = {dataset.name: dataset.notices for dataset in loaded}
+    for dataset in loaded:
+        fitting: Sequence[Method] = ()
+        with _sparing_others(lab, f"{dataset.name}/", plugins, outcome):
+            fitting, more = lab.fitting(dataset, methods)
+            notices[dataset.name] = (*dataset.notices, *more)
+        for method in fitting:
+            with _sparing_others(lab, f"{dataset.name}/{method.name}", plugins, outcome):
+                cells.append(lab.cell(dataset, method))
     if share.process == 0:
-        _tell_notices(loaded, console)
+        _tell_notices(notices, console)
     _announce(lab, cells, seeds, console)
     for cell in cells:
         todo = units.setdefault(f"{cell.dataset.name}/{lab.unit(cell.method)}", [])
@@ -194,13 +200,13 @@ def _load(datasets, required, outcome, console):
     return loaded
 
 
-def _tell_notices(datasets, console):
-    """What was noticed in the data, before anything is trained."""
-    for dataset in datasets:
-        for notice in dataset.notices:
+def _tell_notices(notices, console):
+    """What was noticed in the data, by their names, before anything is trained."""
+    for name, lines in notices.items():
+        for notice in lines:
             # The user's names are no markup.
             console.print(
-                f"{dataset.name}: {notice}", style="yellow", soft_wrap=True, markup=False,
+                f"{name}: {notice}", style="yellow", soft_wrap=True, markup=False,
                 highlight=False,
             )  # fmt: skip
 

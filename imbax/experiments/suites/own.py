@@ -118,7 +118,6 @@ def _suite(path, content):
         loader="own",
         datasets=tuple(source.name for source in sources),
         methods=_texts(content, "methods"),
-        several_classes=any(suite.several_classes for suite in collections),
         withholds=any(suite.withholds for suite in collections),
         protocol=protocol,
         sources=tuple(sources),
