@@ -69,7 +69,8 @@ def foresee(prepared: Prepared, folder: Path) -> list[Foreseen]:
         except InputError as error:
             found.append(Foreseen(dataset.name, "", failed=str(error)))
             continue
-        found += [Foreseen(dataset.name, "", notice=notice) for notice in notices]
+        told = (*dataset.notices, *notices)
+        found += [Foreseen(dataset.name, "", notice=notice) for notice in told]
         for method in fitting:
             try:
                 cells.append(lab.cell(dataset, method))

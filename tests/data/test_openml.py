@@ -140,6 +140,7 @@ def test_without_a_network_or_a_copy(asked, monkeypatch, tmp_path):
 
 def test_a_suite_takes_sets_of_openml(asked, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: "page")
     openml(42)
     (tmp_path / "my.toml").write_text(
         'methods = ["logistic_regression"]\nseeds = 1\nfolds = 2\n'
