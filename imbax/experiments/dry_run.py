@@ -1,5 +1,6 @@
 """What a run of a suite would compute, without computing it or writing a file."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,7 @@ from typing import Any, NamedTuple
 from imbax.data.tabular import DataUnavailable
 from imbax.errors import InputError
 from imbax.experiments import store
-from imbax.experiments.lab import Cell
-from imbax.experiments.run import Prepared
+from imbax.experiments.run import Prepared, cells_of
 
 __all__ = ["Foreseen", "cache_folder", "foresee"]
 
@@ -61,22 +61,20 @@ def foresee(prepared: Prepared, folder: Path) -> list[Foreseen]:
             found.append(Foreseen(name, "", **{"failed" if required else "notice": str(error)}))
         except InputError as error:
             found.append(Foreseen(name, "", failed=str(error)))
-    timings = _timings(folder)
-    cells: list[Cell] = []
-    for dataset in sorted(loaded, key=lab.shape):
+
+    @contextlib.contextmanager
+    def noted(name):
         try:
-            fitting, notices = lab.fitting(dataset, methods)
-        except InputError as error:
-            found.append(Foreseen(dataset.name, "", failed=str(error)))
-            continue
-        told = (*dataset.notices, *notices)
-        found += [Foreseen(dataset.name, "", notice=notice) for notice in told]
-        for method in fitting:
-            try:
-                cells.append(lab.cell(dataset, method))
-            except Exception as error:  # perhaps a method of the user's own
-                said = f"{type(error).__name__}: {error}"
-                found.append(Foreseen(dataset.name, method.name, failed=said))
+            yield
+        except Exception as error:  # perhaps a method of the user's own
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            dataset, _, method = name.rpartition("/")
+            found.append(Foreseen(dataset, method, failed=f"{kind}{error}"))
+
+    cells, notices = cells_of(lab, sorted(loaded, key=lab.shape), methods, noted)
+    for name, told in notices.items():
+        found += [Foreseen(name, "", notice=notice) for notice in told]
+    timings = _timings(folder)
     for cell in cells:
         missing = len(lab.missing(cell, seeds))
         folds = lab.protocol.folds

@@ -5,6 +5,7 @@ import itertools
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.processes import Share
 from imbax.experiments.progress import Bar
 
-__all__ = ["Outcome", "Prepared", "run_cells", "with_starts"]
+__all__ = ["Outcome", "Prepared", "cells_of", "run_cells", "with_starts"]
 
 
 def with_starts(names: Sequence[str]) -> tuple[str, ...]:
@@ -116,16 +117,9 @@ def run_cells(
     loaded = sorted(_load(datasets, required, outcome, console), key=lab.shape)
     share = share or Share()
     units: dict[str, list[Cell]] = {}
-    cells = []
-    notices = {dataset.name: dataset.notices for dataset in loaded}
-    for dataset in loaded:
-        fitting: Sequence[Method] = ()
-        with _sparing_others(lab, f"{dataset.name}/", plugins, outcome):
-            fitting, more = lab.fitting(dataset, methods)
-            notices[dataset.name] = (*dataset.notices, *more)
-        for method in fitting:
-            with _sparing_others(lab, f"{dataset.name}/{method.name}", plugins, outcome):
-                cells.append(lab.cell(dataset, method))
+    cells, notices = cells_of(
+        lab, loaded, methods, lambda name: _sparing_others(lab, name, plugins, outcome)
+    )
     if share.process == 0:
         _tell_notices(notices, console)
     _announce(lab, cells, seeds, console)
@@ -158,6 +152,30 @@ def run_cells(
         outcome.diverged = _diverged(lab, cells, seeds)
         _tell_diverged(outcome.diverged, console)
     return outcome
+
+
+def cells_of(
+    lab: Lab,
+    datasets: Sequence[Any],
+    methods: Sequence[Method],
+    sparing: Callable[[str], AbstractContextManager[None]],
+) -> tuple[list[Cell], dict[str, tuple[str, ...]]]:
+    """The cells of a suite, and notices on its data sets by their names.
+
+    `sparing` takes what an error is about, `dataset/method` or `dataset/`, and gives the context
+    that notes it and spares the others.
+    """
+    cells = []
+    notices = {dataset.name: tuple(dataset.notices) for dataset in datasets}
+    for dataset in datasets:
+        fitting: Sequence[Method] = ()
+        with sparing(f"{dataset.name}/"):
+            fitting, more = lab.fitting(dataset, methods)
+            notices[dataset.name] += more
+        for method in fitting:
+            with sparing(f"{dataset.name}/{method.name}"):
+                cells.append(lab.cell(dataset, method))
+    return cells, notices
 
 
 def _diverged(lab, cells, seeds):

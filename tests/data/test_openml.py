@@ -10,6 +10,7 @@ import pytest
 from sklearn.datasets import _openml
 
 from imbax.cli import main
+from imbax.data.frame_dataset import FrameDataset
 from imbax.data.openml import openml
 from imbax.data.tabular import DataUnavailable
 from imbax.errors import InputError
@@ -27,14 +28,26 @@ ARFF = """@RELATION toy
 """ + "\n".join(f"{i},{a},{b},{1.5 * i},{LABELS[i]}" for i, (a, b) in enumerate(NUMBERS))
 TYPES = {"id": "numeric", "age": "numeric", "net worth": "numeric", "price": "numeric"}
 TYPES |= {"class": "nominal"}
-# By its id, the target of a set; 45 has a damaged file, 46 is a sparse one.
-TARGETS = {42: "class", 43: "price", 44: None, 45: "class", 46: "class"}
+MIXED_TYPES = {"age": "numeric", "colour": "nominal", "class": "nominal"}
+MIXED = """@RELATION toy
+@ATTRIBUTE age NUMERIC
+@ATTRIBUTE colour {red,blue}
+@ATTRIBUTE class {good,bad}
+@DATA
+""" + "\n".join(
+    f"{'?' if i == 3 else a},{'blue' if i % 2 else 'red'},{LABELS[i]}"
+    for i, (a, _) in enumerate(NUMBERS)
+)
+# By its id, the target of a set; 45 has a damaged file, 46 is a sparse one, and 47 has
+# categories and a missing value.
+TARGETS = {42: "class", 43: "price", 44: None, 45: "class", 46: "class", 47: "class"}
 
 
 def answer(path, address):
     """What OpenML answers to a path, as bytes; None for what it does not have."""
+    text = MIXED if "47" in path else ARFF
     if path.startswith("/data/"):
-        return ARFF.encode()
+        return text.encode()
     *_, what, number = path.split("/")
     if (number := int(number)) not in TARGETS:
         return None
@@ -42,14 +55,14 @@ def answer(path, address):
         {"index": str(i), "name": name, "data_type": kind, "is_target": str(is_target).lower()}
         | {"number_of_missing_values": "0", "is_ignore": "false"}
         | {"is_row_identifier": str(name == "id").lower()}
-        for i, (name, kind) in enumerate(TYPES.items())
+        for i, (name, kind) in enumerate((MIXED_TYPES if number == 47 else TYPES).items())
         for is_target in [name == TARGETS[number]]
     ]
     about = {"id": str(number), "name": "toy", "version": "1", "description": "a toy"}
     about |= {"format": "Sparse_ARFF" if number == 46 else "ARFF", "file_id": "7"}
     about |= {"status": "deactivated" if number == 43 else "active"}
     about |= {"url": f"http://{address}/data/v1/download/{number}/toy.arff"}
-    about |= {"md5_checksum": "0" if number == 45 else hashlib.md5(ARFF.encode()).hexdigest()}
+    about |= {"md5_checksum": "0" if number == 45 else hashlib.md5(text.encode()).hexdigest()}
     answers = {
         "data": {"data_set_description": about},
         "features": {"data_features": {"feature": features}},
@@ -122,6 +135,14 @@ def test_mistakes_get_one_line(asked, number, target, error, says):
     with pytest.raises(InputError, match=says) as caught:
         openml(number, target)
     assert caught.type is error
+
+
+def test_categories_and_missing_values_stay_what_they_are(asked):
+    found = openml(47)
+    assert isinstance(found, FrameDataset)
+    assert list(found.frame.columns) == ["age", "colour"]
+    assert found.frame["age"].isna().sum() == 1
+    assert set(found.frame["colour"]) == {"red", "blue"}
 
 
 def test_what_openml_says_of_a_set_is_a_notice(asked):
