@@ -24,11 +24,11 @@ def show(
     found = foresee(prepared, out)
     console = Console()
     for one in found:
-        if said := one.failed or one.skipped:
+        if said := one.failed or one.notice:
             name = "/".join(filter(None, (one.dataset, one.method)))
-            word = "error" if one.failed else "skipped"
-            console.print(f"{word}: {name}: {said}", soft_wrap=True, markup=False, highlight=False)
-    cells = [one for one in found if not (one.failed or one.skipped)]
+            word = "error: " if one.failed else ""
+            console.print(f"{word}{name}: {said}", soft_wrap=True, markup=False, highlight=False)
+    cells = [one for one in found if not (one.failed or one.notice)]
     if cells:
         Console(width=None if console.is_terminal else 160).print(_table(cells))
     console.print("\n".join(_sums(cells, engine, out)), soft_wrap=True, highlight=False)

@@ -62,7 +62,7 @@ def _dry_run(job):
 
     suite, options, experiment, _, out = job
     loaded = plugins.load(options.plugin)
-    options.methods = loaded.known(options.methods or suite.methods)
+    options.methods = loaded.known(options.methods, suite.methods)
     status = dry_run.show(suite, options, experiment, out, session.engine(options))
     _tell_failed(loaded.failed)
     return 2 if loaded.failed else status

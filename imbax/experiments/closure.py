@@ -69,14 +69,15 @@ def described(value: Any) -> Any:
         return ["set", *sorted(map(described, value), key=json.dumps)]
     if isinstance(value, list | tuple):
         return [type(value).__qualname__, *map(described, value)]
-    if hasattr(value, "tolist"):
+    if hasattr(value, "tolist") and not isinstance(value, type):
         return described(value.tolist())
     if hasattr(value, "get_params") and not isinstance(value, type):
         return [*_named(type(value)), described(value.get_params(deep=False))]
     if callable(value):
         function = inspect.unwrap(value)
         if not inspect.isroutine(function) and not isinstance(function, type):
-            function = type(function)  # an object that can be called
+            # An object that can be called, such as scikit-learn's `make_column_selector`.
+            return [*_named(type(function)), described(getattr(function, "__dict__", {}))]
         return _named(function)
     return repr(value)
 

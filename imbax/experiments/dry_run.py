@@ -1,6 +1,6 @@
 """What a run of a suite would compute, without computing it or writing a file."""
 
-import itertools
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from imbax.data.tabular import DataUnavailable
 from imbax.errors import InputError
 from imbax.experiments import store
-from imbax.experiments.run import Prepared
+from imbax.experiments.run import Prepared, cells_of
 
 __all__ = ["Foreseen", "cache_folder", "foresee"]
 
@@ -30,8 +30,8 @@ class Foreseen(NamedTuple):
     """Estimated from stored timings; None: unknown."""
     by: str = ""
     """Whose stored timings they are."""
-    skipped: str = ""
-    """Why the data set is skipped."""
+    notice: str = ""
+    """What is to be known of the data set, such as why it is skipped."""
     failed: str = ""
     """Why the cell cannot be computed."""
 
@@ -58,27 +58,34 @@ def foresee(prepared: Prepared, folder: Path) -> list[Foreseen]:
         try:
             loaded.append(load())
         except DataUnavailable as error:
-            found.append(Foreseen(name, "", **{"failed" if required else "skipped": str(error)}))
+            found.append(Foreseen(name, "", **{"failed" if required else "notice": str(error)}))
         except InputError as error:
             found.append(Foreseen(name, "", failed=str(error)))
-    timings = _timings(folder)
-    for dataset, method in itertools.product(sorted(loaded, key=lab.shape), methods):
+
+    @contextlib.contextmanager
+    def noted(name):
         try:
-            cell = lab.cell(dataset, method)
+            yield
         except Exception as error:  # perhaps a method of the user's own
-            said = f"{type(error).__name__}: {error}"
-            found.append(Foreseen(dataset.name, method.name, failed=said))
-            continue
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            dataset, _, method = name.rpartition("/")
+            found.append(Foreseen(dataset, method, failed=f"{kind}{error}"))
+
+    cells, notices = cells_of(lab, sorted(loaded, key=lab.shape), methods, noted)
+    for name, told in notices.items():
+        found += [Foreseen(name, "", notice=notice) for notice in told]
+    timings = _timings(folder)
+    for cell in cells:
         missing = len(lab.missing(cell, seeds))
         folds = lab.protocol.folds
         seconds, by = _seconds(lab, cell, missing * folds, timings) if missing else (0.0, "")
         found.append(
             Foreseen(
-                dataset.name,
-                method.name,
+                cell.dataset.name,
+                cell.method.name,
                 (len(seeds) - missing) * folds,
                 missing * folds,
-                lab.shared_bytes(dataset) / 2**20,
+                lab.shared_bytes(cell.dataset) / 2**20,
                 seconds,
                 by,
             )

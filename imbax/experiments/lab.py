@@ -130,6 +130,15 @@ class Lab(ABC):
                     stacklevel=3,
                 )
 
+    def fitting(
+        self, dataset: Any, methods: Sequence[Method]
+    ) -> tuple[Sequence[Method], tuple[str, ...]]:
+        """The methods that a data set is for, and what to tell the user of the others.
+
+        Raises InputError where the user named one that it is not for.
+        """
+        return methods, ()
+
     @abstractmethod
     def unit(self, method: Method) -> str:
         """The same for methods that share some training, which is kept for the next of them."""

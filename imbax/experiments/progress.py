@@ -29,7 +29,7 @@ class Bar:
     total
         The work to be done, in any unit.
     shown
-        Whether there is a bar; None: where stderr is a terminal.
+        Whether there is a bar; None: if there is work, where stderr is a terminal.
 
     Raises
     ------
@@ -44,7 +44,7 @@ class Bar:
                 "terminal"
             )
         if shown is None:
-            shown = _is_terminal(sys.stderr)
+            shown = total > 0 and _is_terminal(sys.stderr)
         columns = (TextColumn("{task.description}", markup=False), BarColumn())
         self._bar = Progress(
             *columns,

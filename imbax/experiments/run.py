@@ -5,6 +5,7 @@ import itertools
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.processes import Share
 from imbax.experiments.progress import Bar
 
-__all__ = ["Outcome", "Prepared", "run_cells", "with_starts"]
+__all__ = ["Outcome", "Prepared", "cells_of", "run_cells", "with_starts"]
 
 
 def with_starts(names: Sequence[str]) -> tuple[str, ...]:
@@ -116,12 +117,11 @@ def run_cells(
     loaded = sorted(_load(datasets, required, outcome, console), key=lab.shape)
     share = share or Share()
     units: dict[str, list[Cell]] = {}
-    cells = []
-    for dataset, method in itertools.product(loaded, methods):
-        with _sparing_others(lab, f"{dataset.name}/{method.name}", plugins, outcome):
-            cells.append(lab.cell(dataset, method))
+    cells, notices = cells_of(
+        lab, loaded, methods, lambda name: _sparing_others(lab, name, plugins, outcome)
+    )
     if share.process == 0:
-        _tell_notices(loaded, console)
+        _tell_notices(notices, console)
     _announce(lab, cells, seeds, console)
     for cell in cells:
         todo = units.setdefault(f"{cell.dataset.name}/{lab.unit(cell.method)}", [])
@@ -152,6 +152,30 @@ def run_cells(
         outcome.diverged = _diverged(lab, cells, seeds)
         _tell_diverged(outcome.diverged, console)
     return outcome
+
+
+def cells_of(
+    lab: Lab,
+    datasets: Sequence[Any],
+    methods: Sequence[Method],
+    sparing: Callable[[str], AbstractContextManager[None]],
+) -> tuple[list[Cell], dict[str, tuple[str, ...]]]:
+    """The cells of a suite, and notices on its data sets by their names.
+
+    `sparing` takes what an error is about, `dataset/method` or `dataset/`, and gives the context
+    that notes it and spares the others.
+    """
+    cells = []
+    notices = {dataset.name: tuple(dataset.notices) for dataset in datasets}
+    for dataset in datasets:
+        fitting: Sequence[Method] = ()
+        with sparing(f"{dataset.name}/"):
+            fitting, more = lab.fitting(dataset, methods)
+            notices[dataset.name] += more
+        for method in fitting:
+            with sparing(f"{dataset.name}/{method.name}"):
+                cells.append(lab.cell(dataset, method))
+    return cells, notices
 
 
 def _diverged(lab, cells, seeds):
@@ -194,13 +218,13 @@ def _load(datasets, required, outcome, console):
     return loaded
 
 
-def _tell_notices(datasets, console):
-    """What was noticed in the data, before anything is trained."""
-    for dataset in datasets:
-        for notice in dataset.notices:
+def _tell_notices(notices, console):
+    """What was noticed in the data, by their names, before anything is trained."""
+    for name, lines in notices.items():
+        for notice in lines:
             # The user's names are no markup.
             console.print(
-                f"{dataset.name}: {notice}", style="yellow", soft_wrap=True, markup=False,
+                f"{name}: {notice}", style="yellow", soft_wrap=True, markup=False,
                 highlight=False,
             )  # fmt: skip
 

@@ -119,7 +119,7 @@ def compute(
     options.command_line, page = command, None
     with session.start(options, out, is_program) as share:
         loaded = plugins.load(options.plugin)
-        options.methods = loaded.known(options.methods or suite.methods)
+        options.methods = loaded.known(options.methods, suite.methods)
         about = {"share": share, "command": command, "plugins": loaded.methods}
         about["progress"] = False if options.quiet else None
         with session.profiled(options.profile):

@@ -16,13 +16,16 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import get
-from imbax.data.tabular import make_dataset
+from imbax.data.tables import as_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import train_cell
-from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.experiments.tabular.metrics import score_run
+from imbax.experiments.tabular.plan import Protocol
+from imbax.experiments.tabular.preprocessing import planned
+from imbax.experiments.tabular.several import fitting
 from imbax.losses.named import check_numbers
 from imbax.results.arguments import engine_of, method_names, refuse_withheld, seeds_of
 from imbax.results.results import Results
@@ -49,6 +52,8 @@ def search(
     minority: Any = None,
     groups: Any = None,
     random_state: int = 0,
+    preprocess: Any = "auto",
+    categorical: Any = None,
     progress: bool | None = None,
     strategy: str = "auto",
     memory: float | None = None,
@@ -78,6 +83,8 @@ def search(
         trained on, and again after halving times as many; None: all to the end.
     random_state
         Of the settings drawn.
+    preprocess, categorical
+        As in `evaluate`.
     progress
         Whether a progress bar is shown on stderr; None: where stderr is a terminal.
     strategy
@@ -90,10 +97,10 @@ def search(
     Results
         Its `frame` has one row per setting, seed and fold: the hyperparameters,
         `validation_average_precision` and `epoch` of the checkpoint, `epochs` trained,
-        `average_precision` on the test rows, and whether the setting was `chosen` for that seed and
-        fold. Its tables and tests take settings trained to the end for methods, with "chosen", the
-        one chosen for each seed and fold, beside them; it has no figures of test rows and no
-        report.
+        `average_precision` on the test rows, of several classes its macro average, and whether the
+        setting was `chosen` for that seed and fold. Its tables and tests take settings trained to
+        the end for methods, with "chosen", the one chosen for each seed and fold, beside them; it
+        has no figures of test rows and no report.
 
     Raises
     ------
@@ -110,14 +117,16 @@ def search(
     refuse_withheld([method])
     points = _points(space, n_iter, random_state)
     settings = tuple(_setting(found, point) for point in points)
-    dataset = make_dataset(x, y, minority=minority, groups=groups)
+    about = {"minority": minority, "groups": groups, "categorical": categorical}
+    dataset = as_dataset(x, y, preprocess=preprocess, **about)
+    fitting(dataset, [found], are_named=True)
     for notice in dataset.notices:
-        warnings.warn(notice, stacklevel=2)
+        warnings.warn(notice, stacklevel=3)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
     rungs = _rungs(len(settings), epochs, halving)
     if splits is not None:
         splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
-    cut = plan(dataset, seeds, protocol, splits)
+    cut = planned(dataset, seeds, protocol, splits)
 
     before = found.tables.starts_from
     alive, done, result, tables = np.arange(len(settings)), 0, None, []
@@ -136,7 +145,7 @@ def search(
             part = cut._replace(protocol=replace(protocol, epochs=until - done))
             options = {"start": start, "every_setting": True, "engine": engine}
             result, done = _trained(part, stage, bar, **options), until
-            tables.append(_table(cut, alive, points, result, done))
+            tables.append(_table(cut, alive, points, result, done, found.tables.scores))
     # Of a setting that was trained on, the last look counts.
     table = pd.concat(tables).drop_duplicates(["setting", "seed", "fold"], keep="last")
     table = table.sort_values(["setting", "seed", "fold"], ignore_index=True, kind="stable")
@@ -244,7 +253,13 @@ def _best(scores, number):
     return np.sort(np.argsort(-mean, kind="stable")[:number])
 
 
-def _table(cut, alive, points, result, epochs):
+def _scored(y, score, cut, kind):
+    if score.ndim == 1:
+        return average_precision_score(y, score)
+    return score_run(y, score, cut.runs.test.w.shape[1], kind)["average_precision"]
+
+
+def _table(cut, alive, points, result, epochs, kind):
     runs, rows = len(cut.seed), []
     for r, score in enumerate(result.test_score):
         setting, run = alive[r // runs], r % runs
@@ -259,7 +274,7 @@ def _table(cut, alive, points, result, epochs):
                 "validation_average_precision": result.best_score[r],
                 "epoch": result.best_epoch[r],
                 "epochs": epochs,
-                "average_precision": average_precision_score(y, score) if finite else np.nan,
+                "average_precision": _scored(y, score, cut, kind) if finite else np.nan,
             }
         )
     return pd.DataFrame(rows)

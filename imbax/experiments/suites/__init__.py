@@ -52,7 +52,7 @@ class Suite:
     plugin: tuple[str, ...] = ()
     """Python files that register methods."""
     metrics: tuple[str, ...] = ()
-    """Names of the metrics that are reported; none: all."""
+    """Names of metrics that are wanted among the columns of its runs."""
 
 
 def suite_names() -> tuple[str, ...]:

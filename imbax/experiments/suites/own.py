@@ -19,6 +19,9 @@
     name = "adult"
 
     [[datasets]]
+    openml = [31, 1464]
+
+    [[datasets]]
     collection = "imblearn27"
     names = ["ecoli", "oil"]
 
@@ -106,7 +109,8 @@ def _suite(path, content):
     protocol = {name: content[name] for name in of_protocol & set(content)}
     Protocol(**protocol, **{k: v for k, v in chosen.items() if k != "seeds"})
     sources = list(_sources(path.parent, content.get("datasets"), top))
-    collections = [load_suite(one.where) for one in sources if one.kind == "collection"]
+    names = {source.where for source in sources if source.kind == "collection"}
+    collections = [load_suite(name) for name in names]
     return Suite(
         path.stem,
         _text(content, "title", path.stem),
@@ -114,12 +118,11 @@ def _suite(path, content):
         loader="own",
         datasets=tuple(source.name for source in sources),
         methods=_texts(content, "methods"),
-        several_classes=any(suite.several_classes for suite in collections),
         withholds=any(suite.withholds for suite in collections),
         protocol=protocol,
         sources=tuple(sources),
         plugin=tuple(_plugins(path.parent, content)),
-        metrics=_texts(content, "metrics"),
+        metrics=_metrics(content),
     )
 
 
@@ -164,7 +167,7 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
             raise InputError(f"no_header={header!r}, expected true or false")
         options["header"] = not header
     if kind == "file":
-        path = folder / _text(table, "file")
+        path = folder / Path(_text(table, "file")).expanduser()
         if not path.exists():
             raise InputError(f"there is no file {path}; check the name and the folder")
         files = table_files([path])
@@ -185,8 +188,15 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
         for stem, file in table_files(found).items():
             yield Source("file", stem, file, options)
     elif kind == "openml":
-        number = Range(1, whole=True).check("openml", table["openml"])
-        yield Source("openml", _text(table, "name", f"openml_{number}"), number, options)
+        listed = table["openml"] if isinstance(table["openml"], list) else [table["openml"]]
+        numbers = [Range(1, whole=True).check("openml", one) for one in listed]
+        if not numbers:
+            raise InputError("openml is empty; name the id of a data set")
+        if "name" in table and len(numbers) != 1:
+            raise InputError(f"name is that of one data set, and openml has {len(numbers)} ids")
+        for number in numbers:
+            name = _text(table, "name", f"openml_{number}")
+            yield Source("openml", name, number, options)
     else:
         collection = _text(table, "collection")
         if collection not in COLLECTIONS:
@@ -198,6 +208,15 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
                     f"{collection} has no data set {name!r}{did_you_mean(name, known)}"
                 )
             yield Source("collection", name, collection)
+
+
+def _metrics(content: Mapping[str, Any]) -> Sequence[str]:
+    from imbax.experiments.tabular.metrics import METRICS
+
+    for name in (names := _texts(content, "metrics")):
+        if name not in METRICS:
+            raise InputError(f"no metric {name!r}{did_you_mean(name, METRICS)}")
+    return names
 
 
 def _plugins(folder: Path, content: Mapping[str, Any]) -> Iterator[str]:
@@ -219,9 +238,11 @@ def _value(table: Mapping[str, Any], key: str) -> Any:
     if key in _LISTS:
         return list(_texts(table, key))
     value = table[key]
-    if isinstance(value, dict | list):
-        raise InputError(f"{key}={value!r}, expected text or a number")
-    return value if key in ("minority", "target") else _text(table, key)
+    kinds = {"target": (str, int), "minority": (str, int, float)}.get(key, (str,))
+    if not isinstance(value, kinds) or (key == "target" and isinstance(value, bool)):
+        expected = "text" if kinds == (str,) else "text or a number"
+        raise InputError(f"{key}={value!r}, expected {expected}")
+    return value
 
 
 def _text(table: Mapping[str, Any], key: str, default: str | None = None) -> str:

@@ -60,7 +60,7 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
     if added := set(every) - set(chosen):
         print(f"also running {', '.join(sorted(added))}: others start from it")
     return Prepared(
-        TabularLab(_protocol(suite, options), engine, out, suite.name),
+        TabularLab(_protocol(suite, options), engine, out, suite.name, named=_are_named(options)),
         datasets_of(suite, options),
         [get(name) for name in every],
         range(suite.seeds if options.seeds is None else options.seeds),
@@ -98,6 +98,10 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
                 "those that know more"
             )
     return tuple(chosen or METHODS)
+
+
+def _are_named(options):
+    return options.methods not in (None, ["all"], ["paper"])
 
 
 def _protocol(suite, options):
