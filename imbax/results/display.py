@@ -1,6 +1,6 @@
 """How results look as text and as a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from imbax.results import summary
 __all__ = ["as_table", "as_text", "number_of_runs"]
 
 _MOST_SHOWN = 12
+_WHAT = "mean and SD over runs"
 _NAMES = {"method": "method", "dataset": "data set", "seed": "seed", "fold": "fold"}
 
 
@@ -36,22 +37,16 @@ def as_text(runs: pd.DataFrame, metric: str, sign: int) -> str:
     return "\n".join(lines)
 
 
-def as_table(
-    runs: pd.DataFrame, metrics: Sequence[str], sign: Callable[[str], int]
-) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+def as_table(runs: pd.DataFrame, metrics: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """The table to read, where it is bold, and its caption.
 
     A row per method and a column per metric on a single data set; else, of the first metric, a row
-    per data set and a column per method. ``sign`` tells of a metric whether lower is better, -1.
+    per data set and a column per method.
     """
-    signed = runs.assign(**{name: sign(name) * runs[name] for name in metrics})
     first = metrics[0]
     if runs["dataset"].nunique() > 1:
         table = tables.summary_table(runs, first)
-        best = tables.best_cells(signed, table, first)
-        return table, best, f"{first.replace('_', ' ')}, mean and SD over runs"
+        return table, tables.best_cells(runs, table, first), f"{first.replace('_', ' ')}, {_WHAT}"
     table = tables.dataset_table(runs, metrics)
-    best = pd.DataFrame(False, index=table.index, columns=table.columns)
-    for column, metric in zip(table, metrics, strict=True):
-        best.loc[tables.best_methods(signed, metric), column] = True
-    return table, best, f"{runs['dataset'].iloc[0]}: mean and SD over runs"
+    best = tables.best_of_dataset(runs, table, metrics)
+    return table, best, f"{runs['dataset'].iloc[0]}: {_WHAT}"

@@ -57,13 +57,12 @@ class Plots:
             diagrams.draw_scores(ax, means.T, styles)
             ax.set(xlabel=f"{title}, mean over {len(names)} data sets")
             return ax
-        signed = runs.assign(**{metric: sign * runs[metric]})
         diagrams.draw_scores(
             ax,
             runs.pivot(index=["seed", "fold"], columns="method", values=metric)[table.index],
             styles,
             intervals=table[names[0]][["low", "high"]],
-            apart=set(table.index) - set(tables.best_methods(signed, metric)),
+            apart=set(table.index) - set(tables.best_methods(runs, metric)),
         )
         ax.set(xlabel=f"{title}, mean and corrected 95% interval", title=names[0])
         return ax

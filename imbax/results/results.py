@@ -9,6 +9,7 @@ import pandas as pd
 
 from imbax.errors import InputError, did_you_mean
 from imbax.reports.tabular import tables
+from imbax.reports.tabular.markup import html, latex
 from imbax.results import display, summary
 from imbax.results.plots import Plots
 from imbax.results.sources import Cells, Folders, schema_of
@@ -17,7 +18,7 @@ from imbax.statistics.bayesian import ROPE
 __all__ = ["Results"]
 
 _BOLD = (
-    "bold: the highest mean of a data set, and every method that the corrected resampled t test "
+    "bold: the best mean of a data set, and every method that the corrected resampled t test "
     "does not tell apart from it"
 )
 
@@ -166,7 +167,7 @@ class Results:
             As in `scores`; None, on a single data set: every metric of the runs has a column.
         """
         table, best, caption = self._table(metric)
-        return tables.latex(table, best, f"{caption}; {_BOLD}.", "tab:imbax-results")
+        return latex(table, best, f"{caption}; {_BOLD}.", "tab:imbax-results")
 
     def report(self, path: str | Path | None = None, *, optimistic: bool = False) -> Path:
         """Write the report of `imbax report`, with tables and figures beside it.
@@ -211,7 +212,7 @@ class Results:
             runs = self._with(runs, metric)
         if not pd.api.types.is_numeric_dtype(runs[metric]):
             raise InputError(f"metric={metric!r} is a column of {runs[metric].dtype}, no score")
-        return runs, metric, _sign(metric)
+        return runs, metric, tables.sign_of(metric)
 
     def _with(self, runs, metric):
         """The runs with a metric computed from their labels and scores."""
@@ -247,7 +248,7 @@ class Results:
         """The table to show, where it is bold, and its caption."""
         runs, name, _ = self._scored(metric)
         metrics = [name] if metric is not None else self._metric_names(runs)
-        return display.as_table(runs, metrics, _sign)
+        return display.as_table(runs, metrics)
 
     @property
     def _methods(self):
@@ -265,7 +266,7 @@ class Results:
             return repr(self)
         table, best, caption = self._table()
         number = display.number_of_runs(self.frame, self._methods)
-        return tables.html(table, best, f"{caption} ({number}); {_BOLD}")
+        return html(table, best, f"{caption} ({number}); {_BOLD}")
 
     # The frame's own.
 
@@ -297,8 +298,3 @@ class Results:
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(self.frame)})
-
-
-def _sign(metric):
-    """-1 for a metric of which lower is better."""
-    return -1 if metric in tables.CALIBRATION else 1

@@ -8,7 +8,6 @@ Tables 2 and 3 one file of means and one of SDs, a row per dataset and a column 
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pandas as pd
 from imbax.errors import InputError
 from imbax.experiments import disk
 from imbax.experiments.tabular.metrics import METRICS
+from imbax.reports.tabular.markup import latex
 from imbax.statistics.ranks import TIE_DECIMALS, mean_ranks
 from imbax.statistics.runs import scores_by_run, size_ratio
 from imbax.statistics.single_dataset import not_told_apart
@@ -27,17 +27,17 @@ __all__ = [
     "CALIBRATION",
     "best_cells",
     "best_methods",
+    "best_of_dataset",
     "beyond_paper",
     "dataset_table",
-    "html",
     "in_order",
-    "latex",
     "markdown",
     "metrics_of",
     "of_several_classes",
     "paper_figures",
     "paper_table",
     "score_table",
+    "sign_of",
     "summarise",
     "summary_table",
     "timing_table",
@@ -153,11 +153,17 @@ def best_cells(
 
 def best_methods(runs: pd.DataFrame, metric: str) -> list[str]:
     """The methods whose score on one dataset is bold."""
+    sign = sign_of(metric)
     try:
-        return not_told_apart(scores_by_run(runs, metric), size_ratio(runs))
+        return not_told_apart(sign * scores_by_run(runs, metric), size_ratio(runs))
     except InputError:
-        means = runs.groupby("method")[metric].mean().round(TIE_DECIMALS)
+        means = sign * runs.groupby("method")[metric].mean().round(TIE_DECIMALS)
         return list(means.index[means == means.max()])
+
+
+def sign_of(metric: str) -> int:
+    """1, or -1 for a metric of which lower is better."""
+    return -1 if metric in CALIBRATION else 1
 
 
 def dataset_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
@@ -177,6 +183,19 @@ def dataset_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> p
         without = (cells[metric]["count"] == 0) & (cells[first]["count"] > 0)
         table.loc[without, metric] = _NOTHING
     return table.loc[best_first].rename(columns=lambda name: name.replace("_", " "))
+
+
+def best_of_dataset(
+    runs: pd.DataFrame, table: pd.DataFrame, metrics: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Where ``table`` (of ``dataset_table``, with the same metrics) is bold, [method x column].
+
+    In a column these are the best mean and all that are not told apart from it; see ``best_cells``.
+    """
+    best = pd.DataFrame(False, index=table.index, columns=table.columns)
+    for column, metric in zip(table, metrics or metrics_of(runs), strict=True):
+        best.loc[best_methods(runs, metric), column] = True
+    return best
 
 
 def beyond_paper(runs: pd.DataFrame, method: str = "ce") -> pd.DataFrame:
@@ -241,7 +260,7 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
         _csv(accuracy.reset_index(), folder / "balanced_accuracy.csv")
     table = summary_table(runs)
     best = best_cells(runs, table)
-    for name, text in (("summary.md", markdown(table, best)), ("summary.tex", latex(table, best))):
+    for name, text in (("summary.md", markdown(table, best)), ("summary.tex", _latex(table, best))):
         disk.write_text(folder / name, text.strip() + "\n")
     return folder
 
@@ -282,38 +301,8 @@ def _beside_paper(table: pd.DataFrame, full: pd.Index, mean_row: str) -> pd.Data
     return table
 
 
-def latex(
-    table: pd.DataFrame,
-    best: pd.DataFrame,
-    caption: str = "Average precision, mean and SD over runs.",
-    label: str = "tab:imbax-summary",
-) -> str:
-    """A LaTeX table with `booktabs` rules; cells marked in ``best`` are bold."""
-    marks = best.map(lambda is_best: "textbf:--rwrap;" if is_best else "")
-    styler = (
-        table.rename_axis(index=None)
-        .replace("±", r"$\\pm$", regex=True)
-        .replace(_NOTHING, "--")
-        .style.apply(lambda _: marks, axis=None)
-        .format_index(escape="latex", axis=0)
-        .format_index(escape="latex", axis=1)
-    )
-    columns = "l" + "r" * table.shape[1]
-    return styler.to_latex(
-        hrules=True,
-        column_format=columns,
-        caption=caption,
-        label=label,
-    )
-
-
-def html(table: pd.DataFrame, best: pd.DataFrame, caption: str = "") -> str:
-    """An HTML table; cells marked in ``best`` are bold, names are escaped."""
-    marks = best.map(lambda is_best: "font-weight: bold" if is_best else "")
-    styler = table.rename_axis(index=None, columns=None).style.apply(lambda _: marks, axis=None)
-    for axis in (0, 1):
-        styler = styler.format_index(escape="html", axis=axis)
-    return styler.format(escape="html").set_caption(escape(caption)).to_html()
+def _latex(table: pd.DataFrame, best: pd.DataFrame) -> str:
+    return latex(table, best, "Average precision, mean and SD over runs.", "tab:imbax-summary")
 
 
 def _timing(one: dict[str, Any]) -> dict[str, float]:
