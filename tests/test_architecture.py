@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "imbax"
 
 # A folder, or a file at the top, imports only from the lines above its own.
 LAYERS = (
-    ("errors", "aliases", "sharding"),
+    ("errors", "aliases", "sharding", "versions"),
     ("types", "metrics"),
     ("neighbors",),
     ("losses", "networks"),

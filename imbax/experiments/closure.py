@@ -77,7 +77,7 @@ def described(value: Any) -> Any:
         return ["set", *sorted(map(described, value), key=json.dumps)]
     if isinstance(value, list | tuple):
         return [type(value).__qualname__, *map(described, value)]
-    if hasattr(value, "tolist"):
+    if hasattr(value, "tolist") and not isinstance(value, type):
         return described(value.tolist())
     if hasattr(value, "get_params") and not isinstance(value, type):
         return [*_named(type(value)), described(value.get_params(deep=False))]

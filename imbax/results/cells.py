@@ -8,6 +8,7 @@ import pandas as pd
 
 from imbax.errors import InputError, StorageError, shortened
 from imbax.experiments.lab import Cell
+from imbax.experiments.progress import Bar
 from imbax.experiments.store import is_large
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.own_scores import compute
@@ -16,7 +17,11 @@ __all__ = ["rows_of", "run_all"]
 
 
 def run_all(
-    lab: TabularLab, cells: Iterable[Cell], seeds: Sequence[int], wanted: Sequence[Cell]
+    lab: TabularLab,
+    cells: Iterable[Cell],
+    seeds: Sequence[int],
+    wanted: Sequence[Cell],
+    bar: Bar,
 ) -> list[Cell]:
     """Compute the cells; returns those `wanted` that did not fail, and warns of the others.
 
@@ -30,7 +35,8 @@ def run_all(
     failed: dict[str, Exception] = {}
     for cell in cells:
         try:
-            lab.run(cell, seeds)
+            with bar.cell(lab, cell):
+                lab.run(cell, seeds)
         except StorageError:
             raise
         except Exception as error:  # perhaps the user's own

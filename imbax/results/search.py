@@ -1,5 +1,6 @@
 """Hyperparameters x folds x seeds of one method as one compiled program."""
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,26 +10,31 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import get
 from imbax.catalogue.hosts import EstimatorHost
-from imbax.data.tabular import make_dataset
+from imbax.data.tables import as_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
+from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.named_metrics import metrics_of
-from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.experiments.tabular.plan import Protocol
+from imbax.experiments.tabular.preprocessing import planned
+from imbax.experiments.tabular.several import fitting
 from imbax.losses.named import check_numbers
 from imbax.results.arguments import engine_of, refuse_withheld, seeds_of
 from imbax.results.methods import methods_of
-from imbax.results.settings import of_hosts, scores_of
+from imbax.results.results import Results
+from imbax.results.settings import average_of, of_hosts, scores_of
 
 __all__ = ["search"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @in_float32
@@ -49,9 +55,12 @@ def search(
     groups: Any = None,
     metrics: Any = (),
     random_state: int = 0,
+    preprocess: Any = "auto",
+    categorical: Any = None,
+    progress: bool | None = None,
     strategy: str = "auto",
     memory: float | None = None,
-) -> pd.DataFrame:
+) -> Results:
     """Train a method with many settings on every fold and seed, all of them side by side.
 
     A run's best setting is chosen on its validation rows and judged on its test rows, so that
@@ -80,6 +89,10 @@ def search(
         only.
     random_state
         Of the settings drawn.
+    preprocess, categorical
+        As in `evaluate`.
+    progress
+        Whether a progress bar is shown on stderr; None: where stderr is a terminal.
     strategy
         "auto", "map", "vmap" or "rows", see `Vectorized`.
     memory
@@ -87,10 +100,13 @@ def search(
 
     Returns
     -------
-    pd.DataFrame
-        One row per setting, seed and fold: the hyperparameters, `validation_average_precision` and
-        `epoch` of the checkpoint, `epochs` trained, `average_precision` on the test rows, and
-        whether the setting was `chosen` for that seed and fold.
+    Results
+        Its `frame` has one row per setting, seed and fold: the hyperparameters,
+        `validation_average_precision` and `epoch` of the checkpoint, `epochs` trained,
+        `average_precision` on the test rows, of several classes its macro average, and whether the
+        setting was `chosen` for that seed and fold. Its tables and tests take settings trained to
+        the end for methods, with "chosen", the one chosen for each seed and fold, beside them; it
+        has no figures of test rows and no report.
 
     Raises
     ------
@@ -105,49 +121,98 @@ def search(
     points = _points(space, n_iter, random_state)
     of_host = isinstance(found.tables.host, EstimatorHost)
     settings = tuple((_host if of_host else _setting)(found, point) for point in points)
-    dataset = make_dataset(x, y, minority=minority, groups=groups)
+    about = {"minority": minority, "groups": groups, "categorical": categorical}
+    dataset = as_dataset(x, y, preprocess=preprocess, **about)
+    fitting(dataset, [found], are_named=True)
     for notice in dataset.notices:
-        warnings.warn(notice, stacklevel=2)
+        warnings.warn(notice, stacklevel=3)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
     rungs = _rungs(len(settings), epochs, halving)
     if splits is not None:
         splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
-    cut = plan(dataset, seeds, protocol, splits)
+    cut = planned(dataset, seeds, protocol, splits)
     if of_host:
-        result = of_hosts(cut, found, settings)
-        table = _table(cut, found, range(len(points)), points, result, epochs, metrics)
-        return _chosen(table.assign(epochs=0), 0)
+        with Bar(len(settings), progress) as bar:
+            result = of_hosts(cut, found, settings, bar)
+        table = _table(cut, found, range(len(points)), points, result, 0, metrics)
+        return _results(table, points, 0, cut, metrics)
 
     before = found.tables.starts_from
-    start = before and train_cell(cut, get(before), engine=engine).progress
     alive, done, result, tables = np.arange(len(settings)), 0, None, []
-    for until in rungs:
-        if result is not None:
-            kept = _best(result.best_score.reshape(len(alive), -1), -(-len(alive) // halving))
-            rows = np.arange(len(result.best_score)).reshape(len(alive), -1)[kept].ravel()
-            start = jax.tree.map(lambda leaf, rows=rows: leaf[rows], result.progress)
-            alive = alive[kept]
-        of_stage = {"settings": tuple(settings[s] for s in alive)}
-        if result is not None or found.tables.resumes:
-            of_stage["resumes"] = True
-        stage = replace(found, tables=replace(found.tables, **of_stage))
-        part = cut._replace(protocol=replace(protocol, epochs=until - done))
-        result, done = (
-            train_cell(part, stage, start=start, every_setting=True, engine=engine),
-            until,
-        )
-        tables.append(_table(cut, found, alive, points, result, done, metrics))
+    with Bar((epochs if before else 0) + _work(len(settings), rungs, halving), progress) as bar:
+        start = before and _trained(cut, get(before), bar, engine=engine).progress
+        for until in rungs:
+            if result is not None:
+                kept = _best(result.best_score.reshape(len(alive), -1), -(-len(alive) // halving))
+                rows = np.arange(len(result.best_score)).reshape(len(alive), -1)[kept].ravel()
+                start = jax.tree.map(lambda leaf, rows=rows: leaf[rows], result.progress)
+                alive = alive[kept]
+            of_stage = {"settings": tuple(settings[s] for s in alive)}
+            if result is not None or found.tables.resumes:
+                of_stage["resumes"] = True
+            stage = replace(found, tables=replace(found.tables, **of_stage))
+            part = cut._replace(protocol=replace(protocol, epochs=until - done))
+            options = {"start": start, "every_setting": True, "engine": engine}
+            result, done = _trained(part, stage, bar, **options), until
+            tables.append(_table(cut, found, alive, points, result, done, metrics))
     # Of a setting that was trained on, the last look counts.
     table = pd.concat(tables).drop_duplicates(["setting", "seed", "fold"], keep="last")
-    return _chosen(table, epochs)
+    return _results(table, points, epochs, cut, metrics)
 
 
-def _chosen(table, epochs):
+def _results(table, points, epochs, cut, metrics):
     """The table in order, with the best of the settings that were trained to the end."""
     table = table.sort_values(["setting", "seed", "fold"], ignore_index=True, kind="stable")
     whole = table[table["epochs"] == epochs].fillna({"validation_average_precision": -np.inf})
     best = whole.groupby(["seed", "fold"])["validation_average_precision"].idxmax()
-    return table.assign(chosen=table.index.isin(best))
+    table = table.assign(chosen=table.index.isin(best))
+    columns = ["average_precision", "validation_average_precision"]
+    columns += [metric.column(len(cut.dataset.classes)) for metric in metrics]
+    columns = [name for name in columns if name in table]
+    return Results(table, runs=_as_methods(table, points, epochs, cut), metrics=columns)
+
+
+def _as_methods(table, points, epochs, cut):
+    """The runs of settings that were trained to the end, each as a method, and of the chosen."""
+    names = _names(points)
+    whole = table[table["epochs"] == epochs]
+    whole = whole.assign(dataset=cut.dataset.name, method=whole["setting"].map(names.__getitem__))
+    sizes = [{f"n_{name}": len(rows) for name, rows in s._asdict().items()} for s in cut.splits]
+    sizes = pd.DataFrame(sizes).assign(seed=cut.seed, fold=cut.fold)
+    runs = pd.concat([whole, whole[whole["chosen"]].assign(method="chosen")])
+    return runs.merge(sizes, on=["seed", "fold"], how="left")
+
+
+def _names(points):
+    """A name for each setting: what it sets, with its number where two would look alike."""
+    form = lambda value: f"{value:.4g}" if isinstance(value, Real) else f"{value}"
+    texts = [", ".join(f"{k}={form(v)}" for k, v in point.items()) or "default" for point in points]
+    alike = {text for text in texts if texts.count(text) > 1}
+    return [f"{text} (setting {i})" if text in alike else text for i, text in enumerate(texts)]
+
+
+def _trained(plan, method, bar, **options):
+    """Train a method; the bar's unit is an epoch of one setting."""
+    settings, before = len(method.tables.settings or ((),)), bar.done
+    name = f"{plan.dataset.name}/{method.name}"
+    _LOG.info("%s started: %d settings, %d epochs", name, settings, plan.protocol.epochs)
+    bar.update(before, name)
+    result = train_cell(
+        plan, method, on_epochs=lambda done: bar.update(before + done * settings), **options
+    )
+    seconds = (result.compile_seconds, result.run_seconds)
+    _LOG.debug("%s compiled for %.1f s and ran for %.1f s", name, *seconds)
+    _LOG.info("%s finished in %.1f s", name, sum(seconds))
+    return result
+
+
+def _work(settings, rungs, halving):
+    """Epochs of all settings together, up to the last rung."""
+    total, done = 0, 0
+    for until in rungs:
+        total += settings * (until - done)
+        settings, done = -(-settings // (halving or 1)), until
+    return total
 
 
 def _method(given, halving):
@@ -246,7 +311,7 @@ def _table(cut, method, alive, points, result, epochs, metrics):
                 "validation_average_precision": result.best_score[r],
                 "epoch": result.best_epoch[r],
                 "epochs": epochs,
-                "average_precision": average_precision_score(y, score) if finite else np.nan,
+                "average_precision": average_of(cut, method, y, score) if finite else np.nan,
             }
         )
     table = pd.DataFrame(rows)

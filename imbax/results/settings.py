@@ -9,25 +9,32 @@ from sklearn.metrics import average_precision_score
 
 from imbax.catalogue import Method
 from imbax.catalogue.hosts import EstimatorHost
+from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import CellResult, host_cell
+from imbax.experiments.tabular.metrics import score_run
 from imbax.experiments.tabular.named_metrics import Metric
 from imbax.experiments.tabular.own_scores import compute
 from imbax.experiments.tabular.plan import Plan
 
-__all__ = ["of_hosts", "scores_of"]
+__all__ = ["average_of", "of_hosts", "scores_of"]
 
 
-def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost]) -> CellResult:
+def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Bar) -> CellResult:
     """What an estimator's settings gave, R runs of one after those of the other.
 
     `best_score` is the average precision of validation rows, of K > 2 classes its mean over them.
     """
-    cells = [
-        host_cell(plan, replace(method, tables=replace(method.tables, host=host))) for host in hosts
-    ]
+    cells = []
+    for number, host in enumerate(hosts):
+        bar.update(number, f"{plan.dataset.name}/{method.name}")
+        cells.append(host_cell(plan, replace(method, tables=replace(method.tables, host=host))))
+    bar.update(len(hosts))
     labels = [plan.dataset.y[part.valid] for part in plan.splits]
-    best = [_average_precision(*pair) for cell in cells
-            for pair in zip(labels, cell.valid_score, strict=True)]  # fmt: skip
+    pairs = [pair for cell in cells for pair in zip(labels, cell.valid_score, strict=True)]
+    best = [
+        average_of(plan, method, y, score) if len(y) and np.isfinite(score).all() else np.nan
+        for y, score in pairs
+    ]
     return cells[0]._replace(
         test_score=[score for cell in cells for score in cell.test_score],
         valid_score=[score for cell in cells for score in cell.valid_score],
@@ -62,6 +69,9 @@ def scores_of(
     return compute(pd.DataFrame(rows), metrics, {method.name: method.tables.scores})
 
 
-def _average_precision(y, score):
-    finite = len(y) and np.isfinite(score).all()
-    return average_precision_score(y, score) if finite else np.nan
+def average_of(plan: Plan, method: Method, y: np.ndarray, score: np.ndarray) -> float:
+    """Average precision of finite scores, of K > 2 classes its mean over them."""
+    if score.ndim == 1:
+        return average_precision_score(y, score)
+    padded = max(plan.runs.test.w.shape[1], len(y))
+    return score_run(y, score, padded, method.tables.scores)["average_precision"]

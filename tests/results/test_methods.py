@@ -197,7 +197,7 @@ def test_metrics_are_columns_for_which_nothing_is_trained(tmp_path, fits):
     asked = {"metrics": ["f1", top, "roc_auc"]}
     table = imbax.evaluate(X, Y, methods, out=tmp_path, **SMALL, **asked)
     assert not fits
-    pd.testing.assert_frame_equal(pd.DataFrame(table[list(plain.columns)]), pd.DataFrame(plain))
+    pd.testing.assert_frame_equal(table[list(plain.columns)], plain.frame)
     added = [name for name in table.columns if name not in plain.columns]
     assert added == ["f1_at_valid", "top", "threshold_from"]
     origin = table.groupby("method")["threshold_from"].unique().map(list).to_dict()

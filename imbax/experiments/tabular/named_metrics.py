@@ -12,7 +12,7 @@ import numpy as np
 
 from imbax.errors import InputError, Range, did_you_mean
 from imbax.experiments.tabular.metrics import METRICS
-from imbax.metrics import thresholds
+from imbax.statistics import thresholds
 
 __all__ = [
     "AT_VALID",
@@ -20,6 +20,7 @@ __all__ = [
     "NEEDS",
     "Metric",
     "expected_cost",
+    "is_lower_better",
     "metrics_of",
     "named",
     "precision_at_k",
@@ -112,6 +113,13 @@ class Metric:
 
 
 _MOST_ASKED = 256
+_LOWER: set[str] = set()
+"""Columns of which lower is better: of metrics by name, and of the user's own as last asked for."""
+
+
+def is_lower_better(column: str) -> bool:
+    """Whether lower is better in a metric's column."""
+    return column in _LOWER
 
 
 def metrics_of(given: Any) -> tuple[Metric, ...]:
@@ -143,6 +151,8 @@ def metrics_of(given: Any) -> tuple[Metric, ...]:
             raise InputError(
                 f"metric {metric.name!r} is built in; call yours imbax.Metric(f, name='...')"
             )
+        for classes in (2, 3):
+            (_LOWER.discard if metric.greater_is_better else _LOWER.add)(metric.column(classes))
         if found.setdefault(metric.name, metric) != metric:
             raise InputError(f"two metrics are called {metric.name!r}; name one of them otherwise")
     return tuple(found.values())
@@ -336,3 +346,5 @@ NAMED: dict[str, Metric | Callable[[str], Metric]] = {
     "log_loss": Metric(_log_loss, "log_loss", "probability", greater_is_better=False),
 }
 """Metrics by name, or what makes one of the text after "="."""
+
+_LOWER |= {"brier", "log_loss", "expected_cost", f"expected_cost{AT_VALID}"}

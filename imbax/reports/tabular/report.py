@@ -46,12 +46,13 @@ _MOST_LISTED = 20
 
 _BY_DATASET = """## Dataset by dataset
 
-Precision and recall are means over runs, bands are one SD. A figure holds at most 12 methods:
-those the paper is about and the best of the others on that dataset. Reliability is the share of
-minority rows against the probability, each point a tenth of the test rows of all runs, its bar a
-95% interval; below the dotted line probabilities are too high. Epochs are those of the method
-itself; explicit_gradient starts from the checkpoint of ce. The points are shown on the two
-principal axes of the training rows, for the first run in which they moved."""
+Bold are a metric's best mean and all that are not told apart from it, as above. Precision and
+recall are means over runs, bands are one SD. A figure holds at most 12 methods: those the paper is
+about and the best of the others on that dataset. Reliability is the share of minority rows against
+the probability, each point a tenth of the test rows of all runs, its bar a 95% interval; below the
+dotted line probabilities are too high. Epochs are those of the method itself; explicit_gradient
+starts from the checkpoint of ce. The points are shown on the two principal axes of the training
+rows, for the first run in which they moved."""
 
 
 def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
@@ -317,10 +318,12 @@ def _dataset(
         images[f"points of {method}"] = figures.synthetic_points(
             plane, path, f"{method} on {dataset}"
         )
+    of_dataset = runs[runs["dataset"] == dataset]
+    table = tables.dataset_table(of_dataset)
     return "\n\n".join(
         [
             f"### {dataset}",
-            tables.markdown(tables.dataset_table(runs[runs["dataset"] == dataset])),
+            tables.markdown(table, tables.best_of_dataset(of_dataset, table)),
             *([contrasts] if contrasts else []),
             *(
                 f"![{name} on {dataset}](figures/{path.name})"

@@ -20,11 +20,11 @@ class Plugins(NamedTuple):
     failed: dict[str, str]
     """`--plugin FILE` and the one line of its error."""
 
-    def known(self, methods: Sequence[str] | None) -> list[str] | None:
-        """Those of the methods asked for that are there; after an error in a plugin others may
-        be missing, and are then noted as failed, too."""
-        if methods is None or not self.failed:
-            return methods
+    def known(self, methods: Sequence[str] | None, implied: Sequence[str] = ()) -> list[str] | None:
+        """The methods to ask for: those given, or after an error in a plugin those of them, or of
+        the ones implied, that are there; the others are then noted as failed, too."""
+        if not self.failed or not (methods := list(methods or implied)):
+            return methods or None
         missing = [name for name in methods if not _is_known(name)]
         if len(missing) == len(methods):
             raise InputError("; ".join(f"{file}: {error}" for file, error in self.failed.items()))
