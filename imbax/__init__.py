@@ -30,6 +30,7 @@ _HOME = {
     "MCCCR": "estimators.mc_ccr",
     "MCRBO": "estimators.mc_rbo",
     "MESAClassifier": "estimators.mesa",
+    "Metric": "experiments.tabular.named_metrics",
     "MetaWeightNetClassifier": "estimators.meta_weight_net",
     "Network": "types",
     "OnImages": "catalogue",

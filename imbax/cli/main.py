@@ -81,9 +81,9 @@ def _report(options):
     check_folders(options.folders)
     out = options.out or options.folders[0]
     check_writable(out)
-    is_optimistic = options.selection == "optimistic"
     kind = kind_of(options.folders)
-    print(f"report: {write_report_of(options.folders, out, kind, optimistic=is_optimistic)}")
+    about = {"optimistic": options.selection == "optimistic", "metrics": options.metrics}
+    print(f"report: {write_report_of(options.folders, out, kind, **about)}")
     return 0
 
 

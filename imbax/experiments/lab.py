@@ -155,16 +155,17 @@ class Lab(ABC):
     def shared_bytes(self, dataset: Any) -> int:
         """Size of what the runs of a cell share on each device; for `dry_run` only."""
 
-    def rows(self, cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
-        """One row per run of a cell, without the large arrays."""
-        small = [column.name for column in self.schema if not store.is_large(column)]
+    def rows(self, cell: Cell, seeds: Sequence[int], *, arrays: bool = False) -> pd.DataFrame:
+        """One row per run of a cell; the columns of lists, maps and bytes only with `arrays`."""
+        shown = [column.name for column in self.schema if arrays or not store.is_large(column)]
         if self.out is None:
             rows = [row for seed in seeds for row in self._rows[cell.key, seed]]
-            return pd.DataFrame(rows)[small]
+            return pd.DataFrame(rows)[shown]
         with warnings.catch_warnings():
             # Other settings may lie there too; those just run or renewed are the ones read.
             warnings.filterwarnings("ignore", "two settings of")
-            rows = store.read([self.out], self.schema, dataset=cell.dataset.name)
+            about = {"arrays": arrays, "dataset": cell.dataset.name}
+            rows = store.read([self.out], self.schema, **about)
         return rows[(rows["method"] == cell.method.name) & rows["seed"].isin(list(seeds))]
 
     def kept(

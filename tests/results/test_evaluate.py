@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import toys
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 import imbax
@@ -126,11 +125,6 @@ def test_labels_of_every_form_mean_the_same(y, expected):
         ({"methods": "focla"}, "unknown method 'focla'; did you mean 'focal'"),
         ({"methods": None}, "methods=None, expected a list of names"),
         ({"methods": {"ce": 1}}, "methods=.*, expected a list of names"),
-        (
-            {"methods": ["ce", LogisticRegression()]},
-            r"methods\[1\]=LogisticRegression\(\), expected a name; .*imbax.register\(name, host=",
-        ),
-        ({"methods": LogisticRegression()}, r"methods=LogisticRegression\(\), expected a list"),
         ({"methods": ["potential"]}, "'potential' needs minority rows that are withheld"),
         ({"methods": ["deepsmote"]}, "'deepsmote' does not run on tables"),
         ({"folds": 1}, "folds=1, expected at least 2"),

@@ -29,6 +29,7 @@ from imbax.reports.tabular.calibration import (
 )
 from imbax.reports.tabular.ceiling import beside_the_ceiling
 from imbax.reports.tabular.conclusions import findings, further_from_paper, moving_points
+from imbax.reports.tabular.metrics import metrics_page, with_metrics
 from imbax.reports.tabular.optimism import optimistic_page
 from imbax.reports.tabular.readings import readings_page
 from imbax.statistics.ranks import LEVEL
@@ -56,14 +57,18 @@ rows, for the first run in which they moved."""
 
 def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
     """The report of a run of a suite."""
-    return write_report([out], out, optimistic=options.selection == "optimistic")
+    optimistic = options.selection == "optimistic"
+    return write_report([out], out, optimistic=optimistic, metrics=options.metrics)
 
 
-def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False) -> Path:
+def write_report(
+    folders: Iterable[Path], out: Path, *, optimistic: bool = False, metrics: Any = ()
+) -> Path:
     """Write ``<out>/report.md`` about the runs of all folders, with tables and figures beside it.
 
     ``folders`` are outputs of earlier runs, ``out`` may be one of them; returns the report's path.
-    ``optimistic`` adds what reporting validation scores would have shown.
+    ``optimistic`` adds what reporting validation scores would have shown, ``metrics`` those of
+    ``named_metrics.metrics_of``.
     Raises ``InputError`` when the folders hold no result.
     """
     folders, out = [Path(folder) for folder in folders], Path(out)
@@ -81,6 +86,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
     kinds = kinds_of_score(provenance)
     with warnings.catch_warnings(action="ignore"):  # said once already
         runs = with_calibration(runs, folders, kinds)
+        runs = with_metrics(runs, folders, kinds, metrics)
     tables.write_tables(runs, provenance, out)
     contrasts = single_dataset.contrasts(runs)
     single_dataset.write(contrasts, out)
@@ -96,6 +102,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
         _differences(runs, out),
         over_runs(runs, out),
         probabilities_page(runs, provenance),
+        metrics_page(runs),
         optimistic_page(runs, out) if optimistic else "",
         readings_page(runs, _readings(provenance), out),
         beside_the_ceiling(runs),
