@@ -14,7 +14,13 @@ from sklearn.utils.validation import (
 
 from imbax.data.columns import kind_of
 from imbax.data.encoding import MedianImputer, as_pandas, is_table, origins, table_encoder
-from imbax.data.kinds import Kinds, Remedies, column_positions, kinds_of_columns
+from imbax.data.kinds import (
+    Kinds,
+    Remedies,
+    column_positions,
+    distinct_names,
+    kinds_of_columns,
+)
 from imbax.errors import InputError
 from imbax.estimators.frames import Table, is_frame
 from imbax.estimators.inputs import errors_in_one_line, refuse_columns, validated
@@ -181,12 +187,17 @@ class Columns:
 
 
 def _is_plain(frame):
-    """Whether all columns are numbers or booleans, missing ones among them."""
-    return all(kind_of(frame.iloc[:, j]) in _PLAIN for j in range(frame.shape[1]))
+    """Whether all columns are numbers or booleans that scikit-learn's validation takes."""
+    columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
+    return all(
+        kind_of(column) in _PLAIN and not (column.dtype.kind == "O" and column.isna().any())
+        for column in columns
+    )
 
 
 def _checked(estimator, frame, y, given):
     """The frame and labels of a fit; `given` is the frame, or an array without names."""
+    distinct_names(frame, "X")
     _check_names(estimator, given, reset=True)
     if not len(frame):
         raise InputError(
