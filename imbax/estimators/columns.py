@@ -21,7 +21,7 @@ from imbax.data.kinds import (
     distinct_names,
     kinds_of_columns,
 )
-from imbax.errors import InputError
+from imbax.errors import InputError, shortened
 from imbax.estimators.frames import Table, is_frame
 from imbax.estimators.inputs import errors_in_one_line, refuse_columns, validated
 
@@ -87,7 +87,13 @@ class TakesColumns:
         goes_on
             Keep those of the last fit, where X has the same.
         """
-        if not (goes_on and self._columns.fits(X)):
+        fits = goes_on and self._columns.fits(X)
+        if goes_on and not fits and self._columns.kinds is not None:
+            raise InputError(
+                "warm_start goes on with the columns of the last fit, "
+                f"{shortened(self._columns.kinds.names(), 8)}; give these, or fit a new classifier"
+            )
+        if not fits:
             self._columns = Columns.fitted(X, self.categorical_features)
         return self._columns.numbers(X)
 
