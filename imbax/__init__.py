@@ -29,7 +29,7 @@ _HOME = {
     "InputError": "errors",
     "MCCCR": "estimators.mc_ccr",
     "MCRBO": "estimators.mc_rbo",
-    "MESAClassifier": "estimators.mesa",
+    "MESAClassifier": "estimators.mesa_classifier",
     "Metric": "experiments.tabular.named_metrics",
     "MetaWeightNetClassifier": "estimators.meta_weight_net",
     "Network": "types",
