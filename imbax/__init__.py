@@ -38,6 +38,8 @@ _HOME = {
     "Resampled": "types",
     "Rows": "types",
     "SMOTE": "estimators.smote",
+    "SMOTEN": "estimators.smoten",
+    "SMOTENC": "estimators.smote_nc",
     "SUGAR": "estimators.sugar",
     "Variables": "types",
     "Vectorized": "engine.vectorize",
