@@ -177,12 +177,16 @@ class SMOTEN(TableSampler):
 def _votes(of_class, codes, bases, k):
     """The most frequent categories among the k rows nearest to each of `bases`, by VDM."""
     votes, step = np.empty((len(bases), codes.shape[1]), codes.dtype), _DISTANCES // len(codes) + 1
+    columns = []
+    for probability, code in zip(of_class, codes.T, strict=True):
+        used, which = np.unique(code, return_inverse=True)
+        columns.append((probability[used], which))
     for first in range(0, len(bases), step):
         block = slice(first, first + step)
         distance = 0
-        for probability, code in zip(of_class, codes.T, strict=True):
-            apart = np.abs(probability[code[bases[block]], None] - probability).sum(-1)
-            distance = distance + (apart**2)[:, code]
+        for probability, which in columns:
+            apart = np.abs(probability[which[bases[block]], None] - probability).sum(-1)
+            distance = distance + (apart**2)[:, which]
         near = np.argsort(distance, 1, kind="stable")[:, :k]
         votes[block] = mode(codes[near], axis=1).mode
     return votes

@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from tiers import asked
 
 import imbax
 from imbax import ADASYN, SMOTE, SMOTEN, SMOTENC, BorderlineSMOTE, InputError
@@ -58,7 +59,7 @@ def test_parameters_are_those_of_imbalanced_learn(name):
     assert at[0] == at[1]
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", asked(CLASSES, ("SMOTE", "SMOTEN")))
 def test_attributes_are_those_that_imbalanced_learn_documents(name):
     doc = inspect.getdoc(getattr(imblearn.over_sampling, name))
     told = doc.partition("Attributes\n---")[2].partition("See Also")[0]
@@ -110,7 +111,7 @@ ALIKE = {
 }
 
 
-@pytest.mark.parametrize("name", ALIKE)
+@pytest.mark.parametrize("name", asked(ALIKE, ("SMOTE",)))
 def test_an_estimator_of_euclidean_neighbours_gives_the_rows_of_a_number(name):
     kind, options = ALIKE[name]
     x, y = table(60, 25, 14)
@@ -169,6 +170,7 @@ def test_categories_have_votes_of_an_estimators_neighbours():
     pd.testing.assert_frame_equal(given, expected, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_small_classes_and_the_strategys_forms():
     x, y = table(30, 4, 1)
     for sampler in (SMOTE(k_neighbors=NN(n_neighbors=6)), ADASYN(n_neighbors=NN(n_neighbors=6))):
@@ -227,16 +229,27 @@ OLD = {
 }
 
 
-@pytest.mark.parametrize("told", OLD)
-def test_old_spellings_give_the_same_with_a_warning(told):
-    old, new = OLD[told]
+def of_old(told):
+    """The old and the new spelling of a sampler, a frame for both, and labels."""
     frame, y = mixed()
-    frame = frame if "categorical" in told else frame[["one", "two"]]
+    return *OLD[told], frame if "categorical" in told else frame[["one", "two"]], y
+
+
+@pytest.mark.parametrize("told", OLD)
+def test_old_spellings_are_warned_of_where_they_are_used(told):
+    old, new, frame, y = of_old(told)
+    with pytest.warns(FutureWarning, match=re.escape(told)) as caught:
+        old.fit(frame, y)
+    assert [warning.filename for warning in caught] == [__file__]
+    new.fit(frame, y)
+
+
+@pytest.mark.parametrize("told", asked(OLD, [name for name in OLD if "categorical" in name]))
+def test_old_spellings_give_the_same(told):
+    old, new, frame, y = of_old(told)
     with pytest.warns(FutureWarning, match=re.escape(told)) as caught:
         given, labels = old.fit_resample(frame, y)
     assert [warning.filename for warning in caught] == [__file__]
-    with pytest.warns(FutureWarning, match=re.escape(told)):
-        old.fit(frame, y)
     expected, expected_labels = new.fit_resample(frame, y)
     pd.testing.assert_frame_equal(given, expected)
     np.testing.assert_array_equal(labels, expected_labels)
@@ -247,6 +260,7 @@ def test_old_and_new_names_together_are_told():
         ADASYN(k_neighbors=3, n_neighbors=4).fit_resample(*table(20, 9))
 
 
+@pytest.mark.thorough
 def test_a_class_without_rows_in_danger_gets_none():
     x, y = table(30, 9)
     x[y == 1] += 100
