@@ -41,6 +41,8 @@ _HOME = {
     "Results": "results.results",
     "Rows": "types",
     "SMOTE": "estimators.smote",
+    "SMOTEN": "estimators.smoten",
+    "SMOTENC": "estimators.smote_nc",
     "SUGAR": "estimators.sugar",
     "Variables": "types",
     "Vectorized": "engine.vectorize",

@@ -21,7 +21,7 @@ from imblearn.utils import check_sampling_strategy
 from quick_samplers import quick
 
 import imbax
-from imbax import SMOTE, ImbalancedMLPClassifier, InputError
+from imbax import SMOTE, SMOTENC, ImbalancedMLPClassifier, InputError
 from imbax.estimators.inputs import as_numbers, missing_told
 from imbax.estimators.strategy import new_rows_of
 from imbax.estimators.targets import Target
@@ -258,8 +258,8 @@ def test_large_whole_numbers_are_the_small_ones_moved():
     np.testing.assert_array_equal(large - 2**62, small)
     text = np.array(["u", "v"])[Y]
     frame = pd.DataFrame({"a": 2**62 + LARGE[:, 0], "b": text})
-    given, _ = resampled(frame, categorical_features=["b"])
-    other, _ = resampled(frame.assign(a=LARGE[:, 0]), categorical_features=["b"])
+    mixed = lambda frame: SMOTENC(["b"], random_state=0).fit_resample(frame, Y)[0]
+    given, other = mixed(frame), mixed(frame.assign(a=LARGE[:, 0]))
     np.testing.assert_array_equal(given["a"] - 2**62, other["a"])
 
 
@@ -284,7 +284,6 @@ WRONG_NUMBERS = {
     "contains infinity": np.where(X > 2, np.inf, X),
     "Expected 2D array, got 1D array instead: Reshape": X[:, 0],
     "a minimum of 1 is required": X[:0],
-    "Sparse data": scipy.sparse.csr_matrix(X),
     "got scalar array": None,
 }
 
@@ -320,6 +319,14 @@ def test_missing_values_are_told_with_a_pipeline_that_works():
         made, _ = eval(re.match(told, message)[1], homes).fit_resample(mixed, Y)
     pd.testing.assert_series_equal(made["k"][:N], mixed["k"])
     assert sorted(made) == ["b", "k"]
+
+
+def test_sparse_rows_are_for_samplers_between_rows():
+    sparse = scipy.sparse.csr_matrix(X)
+    refused("Sparse data", lambda: ImbalancedMLPClassifier(max_iter=1).fit(sparse, Y))
+    refused("Sparse data", lambda: quick("AMDO").fit_resample(sparse, Y))
+    large = scipy.sparse.csr_matrix(2**62 + LARGE)
+    refused("a sparse matrix with whole numbers beyond 2.*53", lambda: resampled(large))
 
 
 def test_a_range_and_a_generator_do_not_go_with_large_whole_numbers():
