@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+import tables
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -12,6 +13,7 @@ from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
 from imbax.catalogue import get, register
 from imbax.data.frame_dataset import FrameDataset, codes_of, encoded
+from imbax.data.tables import as_dataset
 from imbax.errors import InputError
 from imbax.experiments.tabular.cells import host_cell
 from imbax.experiments.tabular.lab import TabularLab
@@ -98,6 +100,26 @@ def test_nothing_in_test_rows_changes_what_training_sees(scaling):
         assert before.facts == after.facts
         seen, _ = view(after, r, "test")
         assert np.isfinite(seen).all() and np.abs(seen).max() > FARTHEST / 10
+
+
+def test_the_encoder_learns_nothing_from_test_rows():
+    """A level, gaps, dates and outliers that give the minority away, in test rows alone."""
+    table, y = tables.churn(200)
+    before = plan_frame(as_dataset(table, y), [0], PROTOCOL)
+    for r, split in enumerate(before.splits):
+        rows = np.isin(np.arange(200), split.test) & (y == "leave")
+        planted = table.assign(
+            plan=table["plan"].where(~rows, "only here"),
+            spend=table["spend"].where(~rows, 1e250),
+            since=table["since"].where(~rows),
+            autopay=table["autopay"].astype(object).where(~rows, None),
+            age=table["age"].where(~rows, -1e9),
+        )
+        after = plan_frame(as_dataset(planted, y), [0], PROTOCOL)
+        for part in ("train", "valid"):
+            for one, other in zip(view(before, r, part), view(after, r, part), strict=True):
+                np.testing.assert_array_equal(one, other)
+        assert (view(before, r, "test")[0] != view(after, r, "test")[0]).any()
 
 
 def test_a_run_does_not_depend_on_its_company():
