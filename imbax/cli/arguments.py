@@ -65,7 +65,8 @@ def parser() -> argparse.ArgumentParser:
     table = run.add_argument_group("suite custom")
     table.add_argument("--data", type=Path, metavar="FILE", help="CSV, Parquet or npz")
     table.add_argument("--target", metavar="COLUMN", help="the column of labels")
-    table.add_argument("--minority", metavar="LABEL", help="default: the rarest label")
+    table.add_argument("--minority", metavar="LABEL",
+                       help="against all others; default: the rarer of two")  # fmt: skip
     table.add_argument("--groups", metavar="COLUMN", help="rows of a group stay in one part")
     table.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN",
                        help="not features")  # fmt: skip
