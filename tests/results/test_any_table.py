@@ -143,6 +143,15 @@ def test_the_command_line_runs_and_reports_it(tmp_path, capsys, table):
     assert "balanced accuracy" in report.lower() and "| churn |" in report
 
 
+def test_the_command_line_refuses_methods_of_two_classes_by_name(tmp_path, capsys):
+    FRAME.assign(churn=Y).to_csv(tmp_path / "churn.csv", index=False)
+    given = ["--data", str(tmp_path / "churn.csv"), "--target", "churn", "--out", str(tmp_path)]
+    assert main(["run", "custom", *given, "--methods", "mesa", *HOST]) == 2
+    said = capsys.readouterr().err
+    assert "error: churn: mesa knows two classes only, and y has 3 (leave, pause, stay)" in said
+    assert "these run: logistic_regression" in said and not (tmp_path / "runs").exists()
+
+
 @quiet
 @pytest.mark.thorough
 def test_fifty_thousand_rows_go_through(tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Preprocessing in each run: from its training rows alone, shared by methods, dead where absent."""
 
+import functools
+
 import jax
 import numpy as np
 import pandas as pd
@@ -49,10 +51,15 @@ def dataset(frame=None, transformer=None, y=None, **more):
     )  # fmt: skip
 
 
+@functools.partial(jax.jit, static_argnums=2)
+def rows_of(run, shared, part):
+    return run.rows(shared, part).all()
+
+
 def view(cut, r, part):
     """Rows `[m, d]` of a part as a program of the engine reads them, padding left out."""
-    run = jax.tree.map(lambda leaf: leaf[r], cut.runs)
-    batch = run.rows(tuple(map(jax.numpy.asarray, cut.shared)), part).all()
+    run = jax.tree.map(lambda leaf: np.asarray(leaf)[r], cut.runs._replace(key=None))
+    batch = rows_of(run, cut.shared, part)
     real = np.asarray(batch.w) > 0
     return np.asarray(batch.x)[real], np.asarray(batch.y)[real]
 
