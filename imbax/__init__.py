@@ -28,7 +28,7 @@ _HOME = {
     "InputError": "errors",
     "MCCCR": "estimators.mc_ccr",
     "MCRBO": "estimators.mc_rbo",
-    "MESAClassifier": "estimators.mesa",
+    "MESAClassifier": "estimators.mesa_classifier",
     "MetaWeightNetClassifier": "estimators.meta_weight_net",
     "Network": "types",
     "OnImages": "catalogue",
