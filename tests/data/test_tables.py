@@ -77,6 +77,13 @@ def test_an_array_with_gaps_is_a_frame():
     assert as_dataset(objects, Y).frame.dtypes.tolist() == [np.dtype("O"), np.dtype(float)]
 
 
+def test_nullable_columns_are_numbers_with_gaps():
+    x = pd.DataFrame({"a": pd.array([*range(N - 1), None], "Int64"), "b": NUMBERS[:, 0]})
+    data = as_dataset(x, Y)
+    assert data.frame["a"].isna().sum() == 1
+    assert encoded(data, np.arange(N), 0)[-1, 0] == 29
+
+
 def test_numbers_can_be_categories():
     x = pd.DataFrame({"code": np.arange(N) % 3, "a": NUMBERS[:, 0]})
     for given in (["code"], "code", [0], [True, False]):

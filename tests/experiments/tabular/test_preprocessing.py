@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tables
+import toys
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -16,11 +17,17 @@ from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 from imbax.catalogue import get, register
 from imbax.data.frame_dataset import FrameDataset, codes_of, encoded
 from imbax.data.tables import as_dataset
+from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments.tabular.cells import host_cell
 from imbax.experiments.tabular.lab import TabularLab
-from imbax.experiments.tabular.plan import Protocol
-from imbax.experiments.tabular.preprocessing import FARTHEST, plan_frame, seeds_together
+from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.experiments.tabular.preprocessing import (
+    FARTHEST,
+    plan_frame,
+    planned,
+    seeds_together,
+)
 
 N = 80
 PROTOCOL = Protocol(folds=2)
@@ -300,3 +307,16 @@ def test_host_methods_get_no_padding(own_registry):
     cut = plan_frame(dataset(), [0], PROTOCOL)
     host_cell(cut, get("mine"))
     assert widths == [(x.shape[1],) * 2 for x in cut.x]
+
+
+def test_complete_numbers_are_planned_as_before():
+    x, y = toys.table(60, 20)
+    one, other = (
+        planned(as_dataset(x, y), [0, 2], PROTOCOL),
+        plan(make_dataset(x, y), [0, 2], PROTOCOL),
+    )
+    assert type(one) is type(other) and one.facts == other.facts
+    key = jax.random.key_data(one.runs.key), jax.random.key_data(other.runs.key)
+    runs = (cut.runs._replace(key=data) for cut, data in zip((one, other), key, strict=True))
+    jax.tree.map(np.testing.assert_array_equal, *runs)
+    jax.tree.map(np.testing.assert_array_equal, one.shared, other.shared)
