@@ -82,8 +82,6 @@ def _report(options):
     out = options.out or options.folders[0]
     check_writable(out)
     kind = kind_of(options.folders)
-    if options.metrics and kind == "images":
-        raise InputError("--metrics does not apply to results of images; leave it out")
     about = {"optimistic": options.selection == "optimistic", "metrics": options.metrics}
     print(f"report: {write_report_of(options.folders, out, kind, **about)}")
     return 0

@@ -62,7 +62,7 @@ def run(suite: str | Path = "quickstart", **changes: Any) -> Results:
     for place, error in outcome.failed.items():
         warnings.warn(f"{place}: {error}", stacklevel=2)
     try:
-        return load(job.out)
+        return load(job.out, metrics=job.options.metrics)
     except InputError:
         if not outcome.failed:
             raise

@@ -5,19 +5,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from imbax.errors import InputError
+from imbax.errors import InputError, argument
 from imbax.experiments import disk
 
 __all__ = ["write_report_of"]
 
 
 def write_report_of(
-    folders: Sequence[Path],
-    out: Path,
-    kind: str,
-    *,
-    optimistic: bool = False,
-    metrics: Any = (),
+    folders: Sequence[Path], out: Path, kind: str, *, optimistic: bool = False, metrics: Any = ()
 ) -> Path:
     """Write the report about the runs of all folders into ``out``; returns its path.
 
@@ -37,10 +32,14 @@ def write_report_of(
     Raises
     ------
     InputError
-        The folders hold no result, or files that only look like results.
+        The folders hold no result, or files that only look like results; or metrics for images.
     """
     with disk.writing(out), _of_other_kinds(folders):
         if kind == "images":
+            if metrics:
+                raise InputError(
+                    f"{argument('metrics').split()[0]} does not apply to results of images"
+                )
             from imbax.reports.images.report import write_image_report
 
             return write_image_report(folders, out)

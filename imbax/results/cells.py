@@ -17,13 +17,11 @@ __all__ = ["rows_of", "run_all"]
 
 
 def run_all(
-    lab: TabularLab,
-    cells: Iterable[Cell],
-    seeds: Sequence[int],
-    wanted: Sequence[Cell],
-    bar: Bar,
+    lab: TabularLab, cells: Iterable[Cell], seeds: Sequence[int], wanted: Sequence[Cell], bar: Bar
 ) -> list[Cell]:
     """Compute the cells; returns those `wanted` that did not fail, and warns of the others.
+
+    The bar shows how far that is.
 
     Raises
     ------

@@ -1,12 +1,13 @@
 """How results look as text and as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
 from imbax.reports.comparisons import count
 from imbax.reports.tabular import tables
 from imbax.results import summary
+from imbax.statistics.ranks import mean_ranks
 
 __all__ = ["as_table", "as_text", "number_of_runs"]
 
@@ -22,31 +23,39 @@ def number_of_runs(frame: pd.DataFrame, runs: pd.DataFrame) -> str:
 
 
 def as_text(runs: pd.DataFrame, metric: str, sign: int) -> str:
-    """The means of the best methods, a line each."""
+    """The scores of the best methods, a line each."""
     scores = tables.score_table(runs, metric)
     means, best = scores.mean(), summary.best_first(sign * scores)
-    spread = runs.groupby("method")[metric].std()
-    width, several = max(map(len, best[:_MOST_SHOWN])), len(scores) > 1
-    what = "mean over data sets" if several else "mean ± SD over runs"
+    if len(scores) > 1:
+        what = "mean and mean rank over data sets"
+        ranked = mean_ranks(sign * scores.dropna(axis=1, how="all"))
+        after = {name: f"  {rank:.2f}" for name, rank in ranked.dropna().items()}
+    else:
+        what = "mean ± SD over runs"
+        spread = runs.groupby("method")[metric].std()
+        after = {name: f" ± {sd:.3f}" for name, sd in spread.dropna().items()}
+    width = max(map(len, best[:_MOST_SHOWN]))
     lines = [f"{metric.replace('_', ' ')}, {what}"]
-    for method in best[:_MOST_SHOWN]:
-        sd = "" if several or pd.isna(spread[method]) else f" ± {spread[method]:.3f}"
-        lines.append(f"  {method:{width}}  {means[method]:.3f}{sd}")
+    for name in best[:_MOST_SHOWN]:
+        lines.append(f"  {name:{width}}  {means[name]:.3f}{after.get(name, '')}")
     if len(best) > _MOST_SHOWN:
         lines.append(f"  and {len(best) - _MOST_SHOWN} more")
     return "\n".join(lines)
 
 
-def as_table(runs: pd.DataFrame, metrics: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+def as_table(
+    runs: pd.DataFrame, metrics: Sequence[str], lower: Collection[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """The table to read, where it is bold, and its caption.
 
     A row per method and a column per metric on a single data set; else, of the first metric, a row
-    per data set and a column per method.
+    per data set and a column per method. Of the metrics in ``lower``, lower is better.
     """
     first = metrics[0]
     if runs["dataset"].nunique() > 1:
         table = tables.summary_table(runs, first)
-        return table, tables.best_cells(runs, table, first), f"{first.replace('_', ' ')}, {_WHAT}"
+        best = tables.best_cells(runs, table, first, lower)
+        return table, best, f"{first.replace('_', ' ')}, {_WHAT}"
     table = tables.dataset_table(runs, metrics)
-    best = tables.best_of_dataset(runs, table, metrics)
+    best = tables.best_of_dataset(runs, table, metrics, lower)
     return table, best, f"{runs['dataset'].iloc[0]}: {_WHAT}"

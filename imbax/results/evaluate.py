@@ -71,7 +71,7 @@ def evaluate(
         parameters `random_state` are the run's seed, on the rows and scaled features that all
         methods get, and asks for `predict_proba`, else `decision_function`. A third entry
         "train_valid" trains on training and validation rows together, as `..._all_rows` does for
-        registered baselines. Of the methods that run by default, those that know two classes only
+        registered baselines. Of those that run by default, the ones that know two classes only
         are left out where y has more.
     seeds
         How many, at least 1, or which; each seed has its own splits and random numbers.
@@ -132,8 +132,7 @@ def evaluate(
         Every method failed; where some did, a warning names them and the others are there.
     """
     wanted, engine = seeds_of(seeds), engine_of(strategy, memory)
-    are_default, metrics = methods is METHODS, metrics_of(metrics)
-    methods = methods_of(methods)
+    are_default, methods, metrics = methods is METHODS, methods_of(methods), metrics_of(metrics)
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"name={name!r}, expected a name for the data set")
     about = {"minority": minority, "groups": groups, "categorical": categorical}
@@ -156,4 +155,4 @@ def evaluate(
     table = rows_of(lab, done, wanted, metrics)
     table = table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")
     parts = [part for cell in done for part in lab.kept(cell, wanted)]
-    return Results(table, Cells(parts, lab.out))
+    return Results(table, Cells(parts, lab.out), asked=metrics)

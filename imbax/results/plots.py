@@ -62,7 +62,7 @@ class Plots:
             runs.pivot(index=["seed", "fold"], columns="method", values=metric)[table.index],
             styles,
             intervals=table[names[0]][["low", "high"]],
-            apart=set(table.index) - set(tables.best_methods(runs, metric)),
+            apart=set(table.index) - set(tables.best_methods(runs, metric, self._results._lower)),
         )
         ax.set(xlabel=f"{title}, mean and corrected 95% interval", title=names[0])
         return ax

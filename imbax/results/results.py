@@ -4,16 +4,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from imbax.errors import InputError, did_you_mean
-from imbax.experiments.tabular.named_metrics import NAMED
+from imbax.experiments.tabular.named_metrics import Metric, lower_is_better
 from imbax.reports.tabular import tables
+from imbax.reports.tabular.calibration import kinds_of_score
 from imbax.reports.tabular.markup import html, latex
 from imbax.results import display, summary
+from imbax.results.metrics import RUN, scores_by_metric
 from imbax.results.plots import Plots
-from imbax.results.sources import Cells, Folders, schema_of
+from imbax.results.sources import Cells, Folders
 from imbax.statistics.bayesian import ROPE
 
 __all__ = ["Results"]
@@ -40,8 +41,10 @@ class Results:
     runs
         The runs as methods on data sets, where the frame is something else.
     metrics
-        Columns of scores, the one of `scores`, `compare`, `ranks` by default first; None: those of
-        `imbax.experiments` that some run has.
+        Columns of scores, the one of `scores`, `compare`, `ranks` by default first; None: those
+        that some run has.
+    asked
+        Metrics that the user asked for, which have columns in the frame.
 
     Attributes
     ----------
@@ -56,20 +59,24 @@ class Results:
         *,
         runs: pd.DataFrame | None = None,
         metrics: Sequence[str] | None = None,
+        asked: Sequence[Metric] = (),
     ) -> None:
         self.frame = frame
         self._source = source
         self._runs = runs
         self._metrics = None if metrics is None else list(metrics)
+        self._asked = tuple(asked)
+        self._lower = lower_is_better(self._asked)
 
-    def scores(self, metric: str | None = None) -> pd.DataFrame:
+    def scores(self, metric: Any = None) -> pd.DataFrame:
         """Mean score of each method on each data set, with its spread.
 
         Parameters
         ----------
         metric
-            A column of `frame`, or a metric that is computed from stored labels and scores; None:
-            average precision, of images ACSA on the balanced test.
+            A column of `frame`, or what `evaluate` takes for one of its ``metrics``, "f1" or a
+            function, computed from stored labels and scores; None: average precision, of images
+            ACSA on the balanced test.
 
         Returns
         -------
@@ -89,7 +96,7 @@ class Results:
     def compare(
         self,
         control: str | None = None,
-        metric: str | None = None,
+        metric: Any = None,
         *,
         dataset: str | None = None,
         rope: float = ROPE,
@@ -131,7 +138,7 @@ class Results:
         runs, metric, sign = self._scored(metric, dataset)
         return summary.against(runs, control, metric, sign, rope)
 
-    def ranks(self, metric: str | None = None) -> pd.DataFrame:
+    def ranks(self, metric: Any = None) -> pd.DataFrame:
         """Mean rank of each method over the data sets that have a score of every method.
 
         Parameters
@@ -159,7 +166,7 @@ class Results:
         """The figures."""
         return Plots(self)
 
-    def to_latex(self, metric: str | None = None) -> str:
+    def to_latex(self, metric: Any = None) -> str:
         r"""LaTeX of the table that notebooks show; it needs ``\usepackage{booktabs}``.
 
         Parameters
@@ -199,57 +206,35 @@ class Results:
             raise InputError("the runs are in memory: name the folder of the report, report(path)")
         out = folder_of(path) if path is not None else self._source.places[0]
         with self._source.written() as folders:
-            return write_report_of(folders, out, self._source.kind, optimistic=optimistic)
+            about = {"optimistic": optimistic, "metrics": self._asked}
+            return write_report_of(folders, out, self._source.kind, **about)
 
     def _scored(self, metric=None, dataset=None):
         """Runs with a column of the metric, its name, and 1, or -1 where lower is better."""
-        runs = self._methods
-        metric = self._metric_names(runs)[0] if metric is None else metric
-        if not isinstance(metric, str):
-            raise InputError(f"metric={metric!r}, expected a name")
+        runs, lower = self._methods, self._lower
         if dataset is not None:
             runs = runs[runs["dataset"] == self._dataset(dataset)]
-        if metric not in runs:
-            runs, metric = self._with(runs, metric)
+        metric = self._metric_names(runs)[0] if metric is None else metric
+        if not isinstance(metric, str) or metric not in runs:
+            runs, metric, lower = self._computed(runs, metric)
         if not pd.api.types.is_numeric_dtype(runs[metric]):
             raise InputError(f"metric={metric!r} is a column of {runs[metric].dtype}, no score")
-        return runs, metric, tables.sign_of(metric)
+        return runs, metric, tables.sign_of(metric, lower)
 
-    def _with(self, runs, metric):
-        """The runs with a metric computed from their labels and scores, and its column."""
-        known = self._metric_names(runs)
-        if self._source is not None and self._source.kind == "tabular":
-            known = [*known, *tables.CALIBRATION]
-            if metric in tables.CALIBRATION:
-                from imbax.reports.tabular.calibration import calibrated, kinds_of_score
-
-                rows = self._source.rows()
-                columns = ["dataset", "method", "fold", "seed"]
-                found = calibrated(rows, kinds_of_score(self._source.provenance()))
-                return runs.merge(found[[*columns, metric]], on=columns, how="left"), metric
-            if metric.partition("=")[0] in NAMED:
-                return self._with_named(runs, metric)
-            known += NAMED
-        raise InputError(f"metric={metric!r} is none of the runs{did_you_mean(metric, known)}")
-
-    def _with_named(self, runs, metric):
-        from imbax.experiments.tabular.own_scores import THRESHOLD_FROM, compute
-        from imbax.reports.tabular.calibration import kinds_of_score
-
-        rows, columns = self._source.rows(), ["dataset", "method", "fold", "seed"]
-        found = compute(rows, metric, kinds_of_score(self._source.provenance()))
-        found = found.drop(columns=THRESHOLD_FROM, errors="ignore")
-        if found.shape[1] != 1:
-            raise InputError(f"metric={metric!r} is another one of two classes than of more")
-        runs = runs.merge(rows[columns].join(found), on=columns, how="left")
-        return runs, found.columns[0]
+    def _computed(self, runs, metric):
+        """The runs with a metric computed from their labels and scores, its column, and those of
+        which lower is better."""
+        if self._source is None or self._source.kind != "tabular":
+            known = self._metric_names(runs)
+            if not isinstance(metric, str):
+                raise InputError(f"metric={metric!r}, expected a name; there are: {known}")
+            raise InputError(f"metric={metric!r} is none of the runs{did_you_mean(metric, known)}")
+        kinds = kinds_of_score(self._source.provenance())
+        found, name, lower = scores_by_metric(self._source.rows(), kinds, metric)
+        return runs.merge(found, on=RUN, how="left"), name, lower
 
     def _metric_names(self, runs):
-        if self._metrics is not None:
-            return self._metrics
-        stored = schema_of("tabular").names
-        own = [name for name in runs if name not in stored and runs[name].dtype == float]
-        return [*tables.metrics_of(runs), *own]
+        return tables.metrics_in(runs) if self._metrics is None else self._metrics
 
     def _dataset(self, dataset=None):
         """The data set asked for, or the only one."""
@@ -264,7 +249,7 @@ class Results:
         """The table to show, where it is bold, and its caption."""
         runs, name, _ = self._scored(metric)
         metrics = [name] if metric is not None else self._metric_names(runs)
-        return display.as_table(runs, metrics)
+        return display.as_table(runs, metrics, self._lower)
 
     @property
     def _methods(self):
@@ -309,8 +294,9 @@ class Results:
     def __contains__(self, key: Any) -> bool:
         return key in self.frame
 
-    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
-        return self.frame.__array__(*args, **kwargs)
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        # `pandas.DataFrame(results)` would lose the names of the columns without a word.
+        raise TypeError("Results are no array and no data frame; give their .frame")
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(self.frame)})

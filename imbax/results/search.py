@@ -30,7 +30,7 @@ from imbax.losses.named import check_numbers
 from imbax.results.arguments import engine_of, refuse_withheld, seeds_of
 from imbax.results.methods import methods_of
 from imbax.results.results import Results
-from imbax.results.settings import average_of, of_hosts, scores_of
+from imbax.results.settings import average_precision, of_hosts, scores_of
 
 __all__ = ["search"]
 
@@ -166,10 +166,10 @@ def _results(table, points, epochs, cut, metrics):
     whole = table[table["epochs"] == epochs].fillna({"validation_average_precision": -np.inf})
     best = whole.groupby(["seed", "fold"])["validation_average_precision"].idxmax()
     table = table.assign(chosen=table.index.isin(best))
-    columns = ["average_precision", "validation_average_precision"]
-    columns += [metric.column(len(cut.dataset.classes)) for metric in metrics]
-    columns = [name for name in columns if name in table]
-    return Results(table, runs=_as_methods(table, points, epochs, cut), metrics=columns)
+    own = [metric.column(len(cut.dataset.classes)) for metric in metrics]
+    names = ["average_precision", "validation_average_precision", *own]
+    runs = _as_methods(table, points, epochs, cut)
+    return Results(table, runs=runs, metrics=[n for n in names if n in table], asked=metrics)
 
 
 def _as_methods(table, points, epochs, cut):
@@ -300,7 +300,6 @@ def _table(cut, method, alive, points, result, epochs, metrics):
     runs, rows = len(cut.seed), []
     for r, score in enumerate(result.test_score):
         setting, run = alive[r // runs], r % runs
-        finite = np.isfinite(score).all()
         y = cut.dataset.y[cut.splits[run].test]
         rows.append(
             {
@@ -311,7 +310,7 @@ def _table(cut, method, alive, points, result, epochs, metrics):
                 "validation_average_precision": result.best_score[r],
                 "epoch": result.best_epoch[r],
                 "epochs": epochs,
-                "average_precision": average_of(cut, method, y, score) if finite else np.nan,
+                "average_precision": average_precision(cut, y, score, method.tables.scores),
             }
         )
     table = pd.DataFrame(rows)

@@ -16,7 +16,7 @@ from imbax.experiments.tabular.named_metrics import Metric
 from imbax.experiments.tabular.own_scores import compute
 from imbax.experiments.tabular.plan import Plan
 
-__all__ = ["average_of", "of_hosts", "scores_of"]
+__all__ = ["average_precision", "of_hosts", "scores_of"]
 
 
 def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Bar) -> CellResult:
@@ -30,11 +30,9 @@ def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Ba
         cells.append(host_cell(plan, replace(method, tables=replace(method.tables, host=host))))
     bar.update(len(hosts))
     labels = [plan.dataset.y[part.valid] for part in plan.splits]
-    pairs = [pair for cell in cells for pair in zip(labels, cell.valid_score, strict=True)]
-    best = [
-        average_of(plan, method, y, score) if len(y) and np.isfinite(score).all() else np.nan
-        for y, score in pairs
-    ]
+    kind = method.tables.scores
+    best = [average_precision(plan, *pair, kind) for cell in cells
+            for pair in zip(labels, cell.valid_score, strict=True)]  # fmt: skip
     return cells[0]._replace(
         test_score=[score for cell in cells for score in cell.test_score],
         valid_score=[score for cell in cells for score in cell.valid_score],
@@ -69,9 +67,11 @@ def scores_of(
     return compute(pd.DataFrame(rows), metrics, {method.name: method.tables.scores})
 
 
-def average_of(plan: Plan, method: Method, y: np.ndarray, score: np.ndarray) -> float:
-    """Average precision of finite scores, of K > 2 classes its mean over them."""
+def average_precision(plan: Plan, y: np.ndarray, score: np.ndarray, kind: str) -> float:
+    """That of labels and scores of some rows, of K > 2 classes its mean over them."""
+    if not len(y) or not np.isfinite(score).all():
+        return np.nan
     if score.ndim == 1:
-        return average_precision_score(y, score)
+        return float(average_precision_score(y, score))
     padded = max(plan.runs.test.w.shape[1], len(y))
-    return score_run(y, score, padded, method.tables.scores)["average_precision"]
+    return score_run(y, score, padded, kind)["average_precision"]

@@ -92,9 +92,10 @@ def test_what_the_readme_does_with_a_frame_works(computed):
     assert len(computed[computed["fold"] == 0]) == 4
     assert computed.query("seed == 1").equals(frame[frame["seed"] == 1])
     assert np.array_equal(np.asarray(computed[["seed", "fold"]]), frame[["seed", "fold"]])
-    assert np.asarray(computed).shape == frame.shape
     assert {"scores", "frame", "groupby", "average_precision"} <= set(dir(computed))
     assert not isinstance(computed, pd.DataFrame)
+    with pytest.raises(TypeError, match=r"give their \.frame"):
+        pd.DataFrame(computed)
     with pytest.raises(AttributeError, match="neither Results nor its frame has 'nothing'"):
         computed.nothing  # noqa: B018
 
@@ -149,6 +150,35 @@ def test_metrics_of_probabilities_are_computed_from_stored_scores(one):
     assert better["mean_difference"] > 0  # where lower is better, above 0 is better
 
 
+def test_any_metric_is_computed_from_stored_scores(one, computed):
+    def negative_recall(y, score):
+        return -float((score[y == 1] > 0).mean())
+
+    rows = one._source.rows()
+    rows = rows[rows["method"] == "ce"]
+    expected = [
+        negative_recall(np.array(y), np.array(s))
+        for y, s in zip(rows["test_y"], rows["test_score"], strict=True)
+    ]
+    assert one.scores(negative_recall).loc["ce", ("table", "mean")] == np.mean(expected)
+    cost = imbax.Metric(negative_recall, name="cost", greater_is_better=False)
+    up, down = one.compare("ce", negative_recall), one.compare("ce", cost)
+    np.testing.assert_allclose(up["mean_difference"], -down.loc[up.index, "mean_difference"])
+    assert computed.scores("f1").loc["first_column", ("data", "n")] == 4
+    assert "f1_at_valid" not in computed
+    assert not one.plot.scores(cost).get_xlabel().startswith("average")
+
+
+def test_metrics_that_were_asked_for_are_columns_and_in_the_report(one, tmp_path):
+    found = imbax.load(STORED / "results", metrics=["f1", "log_loss"])
+    assert {"f1_at_valid", "log_loss", "threshold_from"} <= set(found)
+    pd.testing.assert_frame_equal(found.scores("f1_at_valid"), one.scores("f1"))
+    best = found["log_loss"].groupby(found["method"]).mean().idxmin()
+    assert found.scores("log_loss").index[0] == best
+    assert "log loss" in found._repr_html_()
+    assert "## Thresholds" in found.report(tmp_path).read_text()
+
+
 def test_one_data_set_is_compared_by_the_corrected_test(seven, oil):
     table = seven.compare("ce", dataset="oil", rope=0.02)
     scores, ratio = scores_by_run(oil), size_ratio(oil)
@@ -190,9 +220,9 @@ def test_ranks_say_who_is_best_and_how_sure_that_is(seven):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda r: r.scores("averag_precision"), "metric='averag_precision' is none of the runs;"
-         " did you mean 'average_precision'"),
-        (lambda r: r.scores(3), "metric=3, expected a name"),
+        (lambda r: r.scores("averag_precision"), "no metric 'averag_precision'; did you mean"),
+        (lambda r: r.scores(3), "metrics=3, expected a list of names and functions"),
+        (lambda r: r.scores(["f1", "f2"]), r"metric=\['f1', 'f2'\], expected one metric"),
         (lambda r: r.scores("suite"), "metric='suite' is a column of .*, no score"),
         (lambda r: r.compare("cee"), "no method 'cee'; did you mean 'ce'"),
         (lambda r: r.compare("ce", rope=-1), "rope=-1, expected a size of differences, 0 or more"),
@@ -232,8 +262,10 @@ def test_the_text_is_short_and_names_the_best_first(one, seven):
     assert lines[1] == "average precision, mean ± SD over runs"
     assert lines[2] == "  logistic_regression  0.801 ± 0.008"
     assert len(lines) == 6
-    assert repr(seven).splitlines()[1] == "average precision, mean over data sets"
-    assert "more" not in repr(seven)
+    lines = repr(seven).splitlines()
+    assert lines[1] == "average precision, mean and mean rank over data sets"
+    assert lines[2] == "  explicit_gradient         0.565  1.57"
+    assert len(lines) == 6
 
 
 def test_what_is_not_told_apart_from_the_best_is_bold(seven, oil):

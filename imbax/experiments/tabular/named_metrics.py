@@ -20,7 +20,7 @@ __all__ = [
     "NEEDS",
     "Metric",
     "expected_cost",
-    "is_lower_better",
+    "lower_is_better",
     "metrics_of",
     "named",
     "precision_at_k",
@@ -113,13 +113,6 @@ class Metric:
 
 
 _MOST_ASKED = 256
-_LOWER: set[str] = set()
-"""Columns of which lower is better: of metrics by name, and of the user's own as last asked for."""
-
-
-def is_lower_better(column: str) -> bool:
-    """Whether lower is better in a metric's column."""
-    return column in _LOWER
 
 
 def metrics_of(given: Any) -> tuple[Metric, ...]:
@@ -151,8 +144,6 @@ def metrics_of(given: Any) -> tuple[Metric, ...]:
             raise InputError(
                 f"metric {metric.name!r} is built in; call yours imbax.Metric(f, name='...')"
             )
-        for classes in (2, 3):
-            (_LOWER.discard if metric.greater_is_better else _LOWER.add)(metric.column(classes))
         if found.setdefault(metric.name, metric) != metric:
             raise InputError(f"two metrics are called {metric.name!r}; name one of them otherwise")
     return tuple(found.values())
@@ -347,4 +338,10 @@ NAMED: dict[str, Metric | Callable[[str], Metric]] = {
 }
 """Metrics by name, or what makes one of the text after "="."""
 
-_LOWER |= {"brier", "log_loss", "expected_cost", f"expected_cost{AT_VALID}"}
+
+def lower_is_better(metrics: Iterable[Metric]) -> frozenset[str]:
+    """Columns of those metrics, and of those by name, of which lower is better."""
+    named = [metric for metric in NAMED.values() if isinstance(metric, Metric)]
+    every = (*named, expected_cost([[0, 1], [1, 0]]), *metrics)
+    low = {metric.name for metric in every if not metric.greater_is_better}
+    return frozenset(low | {name + AT_VALID for name in low})

@@ -7,7 +7,7 @@ Tables 2 and 3 one file of means and one of SDs, a row per dataset and a column 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pandas as pd
 from imbax.errors import InputError
 from imbax.experiments import disk
 from imbax.experiments.tabular.metrics import METRICS
-from imbax.experiments.tabular.named_metrics import is_lower_better
+from imbax.experiments.tabular.named_metrics import lower_is_better
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular.markup import latex
 from imbax.statistics.ranks import TIE_DECIMALS, mean_ranks
@@ -34,7 +34,7 @@ __all__ = [
     "dataset_table",
     "in_order",
     "markdown",
-    "metrics_of",
+    "metrics_in",
     "of_several_classes",
     "paper_figures",
     "paper_table",
@@ -113,7 +113,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     }
     paper = paper_figures().reindex(columns["n"].index)
     columns |= {"paper_mean": paper["mean"], "paper_sd": paper["sd"]}
-    for metric in metrics_of(runs)[1:]:
+    for metric in metrics_in(runs)[1:]:
         columns |= {
             f"{metric}_mean": cells[metric].mean(),
             f"{metric}_sd": cells[metric].std(ddof=1),
@@ -142,7 +142,10 @@ def summary_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.D
 
 
 def best_cells(
-    runs: pd.DataFrame, table: pd.DataFrame, metric: str = "average_precision"
+    runs: pd.DataFrame,
+    table: pd.DataFrame,
+    metric: str = "average_precision",
+    lower: Collection[str] = (),
 ) -> pd.DataFrame:
     """Where ``table`` (of ``summary_table``) shows a dataset's best methods, [row x column].
 
@@ -151,13 +154,13 @@ def best_cells(
     """
     best = pd.DataFrame(False, index=table.index, columns=table.columns)
     for dataset, rows in runs.groupby("dataset"):
-        best.loc[dataset, best_methods(rows, metric)] = True
+        best.loc[dataset, best_methods(rows, metric, lower)] = True
     return best
 
 
-def best_methods(runs: pd.DataFrame, metric: str) -> list[str]:
-    """The methods whose score on one dataset is bold."""
-    sign = sign_of(metric)
+def best_methods(runs: pd.DataFrame, metric: str, lower: Collection[str] = ()) -> list[str]:
+    """The methods whose score on one dataset is bold; ``lower`` as in ``sign_of``."""
+    sign = sign_of(metric, lower)
     try:
         return not_told_apart(sign * scores_by_run(runs, metric), size_ratio(runs))
     except InputError:
@@ -165,9 +168,12 @@ def best_methods(runs: pd.DataFrame, metric: str) -> list[str]:
         return list(means.index[means == means.max()])
 
 
-def sign_of(metric: str) -> int:
-    """1, or -1 for a metric of which lower is better."""
-    return -1 if metric in CALIBRATION or is_lower_better(metric) else 1
+def sign_of(metric: str, lower: Collection[str] = ()) -> int:
+    """1, or -1 for a metric of which lower is better.
+
+    Such are, besides those known by name, the columns in ``lower``.
+    """
+    return -1 if metric in CALIBRATION or metric in lower or metric in lower_is_better(()) else 1
 
 
 def dataset_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
@@ -176,7 +182,7 @@ def dataset_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> p
     The columns are the metrics' names, `_` written as a space; default: all that some run has.
     """
     by_method = runs.groupby("method")
-    metrics = metrics or metrics_of(runs)
+    metrics = metrics or metrics_in(runs)
     cells = {m: by_method[m].agg(["mean", "std", "count", "size"]) for m in metrics}
     first = metrics[0]
     best_first = cells[first]["mean"].sort_values(ascending=False, kind="stable").index
@@ -190,15 +196,18 @@ def dataset_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> p
 
 
 def best_of_dataset(
-    runs: pd.DataFrame, table: pd.DataFrame, metrics: Sequence[str] | None = None
+    runs: pd.DataFrame,
+    table: pd.DataFrame,
+    metrics: Sequence[str] | None = None,
+    lower: Collection[str] = (),
 ) -> pd.DataFrame:
     """Where ``table`` (of ``dataset_table``, with the same metrics) is bold, [method x column].
 
     In a column these are the best mean and all that are not told apart from it; see ``best_cells``.
     """
     best = pd.DataFrame(False, index=table.index, columns=table.columns)
-    for column, metric in zip(table, metrics or metrics_of(runs), strict=True):
-        best.loc[best_methods(runs, metric), column] = True
+    for column, metric in zip(table, metrics or metrics_in(runs), strict=True):
+        best.loc[best_methods(runs, metric, lower), column] = True
     return best
 
 
@@ -254,7 +263,7 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
     folder = Path(out, "tables")
     folder.mkdir(parents=True, exist_ok=True)
     keys = ["dataset", "method", "fold", "seed"]
-    _csv(runs[[*keys, *metrics_of(runs)]].sort_values(keys), folder / "runs.csv")
+    _csv(runs[[*keys, *metrics_in(runs)]].sort_values(keys), folder / "runs.csv")
     _csv(timing_table(provenance), folder / "timings.csv")
     _csv(summarise(runs), folder / "summary.csv")
     scores = score_table(runs)
@@ -274,7 +283,7 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
     disk.write_table(path, table, index=False)
 
 
-def metrics_of(runs: pd.DataFrame) -> list[str]:
+def metrics_in(runs: pd.DataFrame) -> list[str]:
     """Those that some run has, and always the first; those that the user asked for last."""
     known = (*METRICS, *CALIBRATION)
     numbers = runs.columns[[pd.api.types.is_float_dtype(runs[name]) for name in runs]]
