@@ -98,6 +98,7 @@ def make_provenance(dataset: str, method: str, key: str = "0a1b") -> dict:
             "kind": "tree ensemble" if method == "random_forest" else "network",
             "sees": "training rows; validation rows for the checkpoint",
             "neural": method != "random_forest",
+            **({"scores": "rank"} if method == "random_forest" else {}),
             "note": "",
             "fallback": "smote" if method == "adasyn" else "",
         },
