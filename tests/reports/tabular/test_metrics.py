@@ -30,6 +30,7 @@ def test_a_report_without_thresholds_says_nothing_of_them():
     assert "best value of that metric on the run's own validation rows" in metrics_page(table)
 
 
+@pytest.mark.thorough
 def test_the_command_takes_metrics(make_results, tmp_path, capsys):
     out = make_results(tmp_path, datasets=["ecoli"], methods=["ce"], seeds=1)
     assert main(["report", str(out), "--metrics", "precision_at_k=5"]) == 0
@@ -38,6 +39,7 @@ def test_the_command_takes_metrics(make_results, tmp_path, capsys):
     assert "no metric 'f3'" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_unknown_metrics_are_named(make_results, tmp_path):
     out = make_results(tmp_path, datasets=["ecoli"], methods=["ce"], seeds=1)
     with pytest.raises(InputError, match="no metric 'briar'; did you mean 'brier'"):
