@@ -7,7 +7,7 @@ from rich.table import Table
 from imbax.data.tabular import DataUnavailable, imblearn27, imblearn27_facts, quickstart
 from imbax.experiments.suites import load_suite, suite_names
 
-__all__ = ["datasets", "methods", "suites"]
+__all__ = ["datasets", "methods", "networks", "suites"]
 
 
 def suites() -> Table:
@@ -46,6 +46,16 @@ def methods() -> Table:
         for method in map(get, names(use)):
             sees = method.sees if use == "tables" else method.images.sees
             table.add_row(use, method.name, method.title, method.kind, method.paper, sees)
+    return table
+
+
+def networks() -> Table:
+    """Networks by name."""
+    from imbax.networks.named import NAMED
+
+    table = Table("network", "what", "paper", "note")
+    for name, network in NAMED.items():
+        table.add_row(name, network.title, network.paper, network.note)
     return table
 
 

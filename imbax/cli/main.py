@@ -204,6 +204,7 @@ def _list(options):
         "suites": listings.suites,
         "datasets": lambda: listings.datasets(options.data_home),
         "methods": listings.methods,
+        "networks": listings.networks,
     }[options.what]()
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     for file, error in failed.items():

@@ -26,6 +26,7 @@ from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, StorageError, shortened
 from imbax.experiments import disk, manifest, store
 from imbax.experiments.lab import Cell, Lab
+from imbax.experiments.labels import labelled, shown
 from imbax.experiments.processes import Share
 
 __all__ = ["Outcome", "run_cells", "with_starts"]
@@ -66,6 +67,7 @@ def run_cells(
     seeds: Sequence[int],
     *,
     required: bool,
+    networks: Sequence[str | None] = (None,),
     share: Share | None = None,
     command: str = "",
     plugins: Mapping[str, str] | None = None,
@@ -85,6 +87,8 @@ def run_cells(
         The seeds wanted.
     required
         Whether a data set that cannot be had is a failure (the user named it) or skipped.
+    networks
+        Networks that each method trains; None: the lab's.
     share
         Which process this is, of several that run the same suite into the same folder.
     command
@@ -111,15 +115,19 @@ def run_cells(
     loaded = sorted(_load(datasets, required, outcome, console), key=lab.shape)
     share = share or Share()
     units: dict[str, list[Cell]] = {}
-    cells = []
-    for dataset, method in itertools.product(loaded, methods):
-        with _sparing_others(lab, f"{dataset.name}/{method.name}", plugins, outcome):
-            cells.append(lab.cell(dataset, method))
+    by_name: dict[str, Cell] = {}  # methods that train no network are in one cell for all
+    for dataset, network, method in itertools.product(loaded, networks, methods):
+        where = dataset.name, method.name, shown(method.name, network or "")
+        with _sparing_others(lab, where, plugins, outcome):
+            cell = lab.cell(dataset, method, network)
+            by_name.setdefault(cell.name, cell)
+    cells = list(by_name.values())
     if share.process == 0:
         _tell_notices(loaded, console)
     _announce(lab, cells, seeds, console)
     for cell in cells:
-        todo = units.setdefault(f"{cell.dataset.name}/{lab.unit(cell.method)}", [])
+        unit = shown(lab.unit(cell.method), cell.network)
+        todo = units.setdefault(f"{cell.dataset.name}/{unit}", [])
         if lab.missing(cell, seeds):
             todo.append(cell)
         else:
@@ -134,7 +142,8 @@ def run_cells(
             progress.update(bar, description=cell.name)
             lab.on_progress = lambda part: progress.update(bar, completed=done + part * work)
             if not {cell.dataset.name, cell.name} & outcome.failed.keys():
-                with _sparing_others(lab, cell.name, plugins, outcome):
+                where = cell.dataset.name, cell.method.name, cell.label
+                with _sparing_others(lab, where, plugins, outcome):
                     started = time.perf_counter()
                     lab.run(cell, seeds)
                     console.print(f"{cell.name} {time.perf_counter() - started:.1f} s", style="dim")
@@ -160,11 +169,11 @@ def _diverged(lab, cells, seeds):
     found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whoever reads the results is told
-        runs = store.read([lab.out], lab.schema)
+        runs = labelled(store.read([lab.out], lab.schema))
     runs = runs[runs["seed"].isin(list(seeds))].groupby(["dataset", "method"])["diverged"]
     counts = runs.agg(["sum", "size"]).to_dict("index")
     for cell in cells:
-        count = counts.get((cell.dataset.name, cell.method.name))
+        count = counts.get((cell.dataset.name, cell.label))
         if count and count["sum"]:
             found[cell.name] = f"{count['sum']} of {count['size']}"
     return found
@@ -222,12 +231,14 @@ def _announce(lab, cells, seeds, console):
 
 
 @contextlib.contextmanager
-def _sparing_others(lab, name, plugins, outcome):
-    """Notes an error in a cell, by its name: perhaps the user's own, it must not cost the others.
+def _sparing_others(lab, where, plugins, outcome):
+    """Notes an error in a cell, by its data set, method and label: perhaps the user's own, it must
+    not cost the others.
 
     Only a folder that cannot be written ends it all.
     """
-    dataset, _, method = name.rpartition("/")
+    dataset, method, label = where
+    name = f"{dataset}/{label}"
     try:
         yield
     except StorageError:

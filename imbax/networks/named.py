@@ -21,6 +21,8 @@ class NamedNetwork(NamedTuple):
     """`(features, classes, head="linear" or "cosine") -> Network`, as `Facts.factory`."""
     paper: str
     note: str
+    cost: float = 1.0
+    """Rough time of an epoch, 1 for "mlp"; only the progress display uses it."""
 
     @property
     def recipe(self) -> Recipe:

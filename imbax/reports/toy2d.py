@@ -31,7 +31,7 @@ __all__ = ["METHODS", "Made", "among_the_majority", "make", "problems", "write_t
 __all__ += ["MARKER", "REFUSED", "TAKES", "check", "folder", "run", "write"]
 
 REFUSED = ("datasets", "methods", "seeds", "folds", "epochs", "data", "scale", "recipe")
-REFUSED += ("distributed", "profile", "memory", "precision", "plugin")
+REFUSED += ("distributed", "profile", "memory", "precision", "plugin", "network")
 """Options that do not apply."""
 TAKES = "--out"
 MARKER = None

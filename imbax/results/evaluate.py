@@ -1,5 +1,6 @@
 """Methods on your own arrays."""
 
+import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ from imbax.data.tabular import make_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
+from imbax.experiments.labels import labelled
 from imbax.experiments.run import with_starts
 from imbax.experiments.tabular.lab import TabularLab
+from imbax.experiments.tabular.networks import network_names
 from imbax.experiments.tabular.plan import Protocol
 from imbax.results.arguments import (
     engine_of,
@@ -44,6 +47,7 @@ def evaluate(
     groups: Any = None,
     name: str = "data",
     out: str | Path | None = None,
+    network: str | Iterable[str] = "mlp",
     strategy: str = "auto",
     precision: str = "float32",
     memory: float | None = None,
@@ -80,6 +84,9 @@ def evaluate(
         The data set's name in the table.
     out
         A folder to store results in and resume from; the report is not written.
+    network
+        Network that methods train, or several: names of `networks.named.NAMED`. With another
+        network than "mlp" a method is called `ce (realmlp)` in the table.
     strategy
         "auto", "map", "vmap" or "rows", see `Vectorized`.
     precision
@@ -98,7 +105,7 @@ def evaluate(
         Bad data, an unknown name, or an argument out of its range; the message says what to do.
     """
     wanted, engine = seeds_of(seeds), engine_of(strategy, memory)
-    methods = method_names(methods)
+    methods, networks = method_names(methods), network_names(network)
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"name={name!r}, expected a name for the data set")
     dataset = make_dataset(x, y, name=name, minority=minority, groups=groups)
@@ -112,8 +119,10 @@ def evaluate(
         about = {"x": x, "groups": dataset.groups, "validates": validates}
         splits = user_splits(splits, dataset.y, **about)
     lab = TabularLab(protocol, engine, folder_of(out), splits=splits)
-    cells = {name: lab.cell(dataset, get(name)) for name in ordered}
-    for cell in cells.values():
+    cells = [lab.cell(dataset, get(one), net) for net, one in itertools.product(networks, ordered)]
+    cells = list({cell.label: cell for cell in cells}.values())
+    for cell in cells:
         lab.run(cell, wanted)
-    table = pd.concat([lab.rows(cells[name], wanted) for name in methods])
+    asked = [cell for cell in cells if cell.method.name in methods]
+    table = labelled(pd.concat([lab.rows(cell, wanted) for cell in asked]))
     return table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")

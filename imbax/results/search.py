@@ -20,6 +20,7 @@ from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.experiments.tabular.cells import train_cell
+from imbax.experiments.tabular.networks import network_names, on_network
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.losses.named import check_numbers
 from imbax.results.arguments import engine_of, method_names, refuse_withheld, seeds_of
@@ -44,6 +45,7 @@ def search(
     minority: Any = None,
     groups: Any = None,
     random_state: int = 0,
+    network: str = "mlp",
     strategy: str = "auto",
     memory: float | None = None,
 ) -> pd.DataFrame:
@@ -72,6 +74,8 @@ def search(
         trained on, and again after halving times as many; None: all to the end.
     random_state
         Of the settings drawn.
+    network
+        Name of the network that the method trains, one of `networks.named.NAMED`.
     strategy
         "auto", "map", "vmap" or "rows", see `Vectorized`.
     memory
@@ -97,16 +101,19 @@ def search(
     if isinstance(random_state, Real | str):
         random_state = Range(0, 2**32 - 1, whole=True).check("random_state", random_state)
     refuse_withheld([method])
+    (network,) = network_names([network])
     points = _points(space, n_iter, random_state)
     settings = tuple(_setting(found, point) for point in points)
     dataset = make_dataset(x, y, minority=minority, groups=groups)
     for notice in dataset.notices:
         warnings.warn(notice, stacklevel=2)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
-    rungs = _rungs(len(settings), epochs, halving)
     if splits is not None:
         splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
-    cut = plan(dataset, seeds, protocol, splits)
+    cut, found = on_network(plan(dataset, seeds, protocol, splits), found, network)
+    protocol = cut.protocol
+    epochs = protocol.epochs
+    rungs = _rungs(len(settings), epochs, halving)
 
     before = found.tables.starts_from
     start = before and train_cell(cut, get(before), engine=engine).progress

@@ -59,7 +59,7 @@ class ImageLab(Lab):
         rows, values = cell.dataset.n_rows, cell.dataset.n_features
         return cell.method.images.cost * rows * (50 + values) + 1e5
 
-    def _training_key(self, dataset: Images, method: Method) -> str:
+    def _training_key(self, dataset: Images, method: Method, network: str) -> str:
         images = {name: getattr(method.images, name) for name in _OF_TRAINING}
         content = {"method": method.name, "images": images, "protocol": self.protocol}
         generator = method.images.generator and self._generator_key(dataset, method)

@@ -15,7 +15,7 @@ from imbax.experiments.suites.loaders import datasets_of
 __all__ = ["MARKER", "REFUSED", "TAKES", "check", "folder", "run"]
 
 REFUSED = ("datasets", "data", "scaling", "components", "fit_on", "n_synth", "precision")
-REFUSED += ("target", "minority", "groups", "drop", "categorical", "no_header")
+REFUSED += ("network", "target", "minority", "groups", "drop", "categorical", "no_header")
 """Options that do not apply."""
 TAKES = "--scale, --recipe, --imbalance, --methods, --plugin, --seeds, --folds, --epochs"
 MARKER = "looks"

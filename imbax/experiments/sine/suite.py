@@ -32,6 +32,7 @@ __all__ = ["MARKER", "REFUSED", "TAKES", "check", "folder", "run", "run_settings
 __all__ += ["setting_name", "settings"]
 
 REFUSED = ("datasets", "methods", "folds", "epochs", "data", "distributed", "precision", "plugin")
+REFUSED += ("network",)
 """Options that do not apply."""
 TAKES = "--seeds, --out, --memory and --profile"
 MARKER = None

@@ -18,9 +18,11 @@ from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
 from imbax.experiments.tabular.metrics import functions, score_run
+from imbax.experiments.tabular.networks import DEFAULT, on_network
 from imbax.experiments.tabular.plan import plan
 from imbax.experiments.tabular.records import records, rescored
 from imbax.experiments.tabular.schema import SCHEMA
+from imbax.networks.named import named
 
 __all__ = ["TabularLab"]
 
@@ -30,12 +32,12 @@ class TabularLab(Lab):
     """Computes cells of tables, or finds them stored."""
 
     schema: ClassVar = SCHEMA
-    network: ClassVar = "mlp"
+    network: ClassVar = DEFAULT
     splits: Sequence[Split] | None = None
     """The user's own, checked by `user_splits`, in place of the protocol's folds."""
 
-    def cell(self, dataset: Dataset, method: Method) -> Cell:
-        cell = super().cell(dataset, method)
+    def cell(self, dataset: Dataset, method: Method, network: str | None = None) -> Cell:
+        cell = super().cell(dataset, method, network if method.is_neural else "")
         return dataclasses.replace(cell, rows="train_valid") if method.tables.refits else cell
 
     def unit(self, method: Method) -> str:
@@ -46,9 +48,10 @@ class TabularLab(Lab):
 
     def work(self, cell: Cell) -> float:
         rows, columns = cell.dataset.n_rows, cell.dataset.n_features
-        return cell.method.cost * rows * (50 + columns) + 1e5
+        cost = cell.method.cost * (named(cell.network).cost if cell.network else 1)
+        return cost * rows * (50 + columns) + 1e5
 
-    def _training_key(self, dataset: Dataset, method: Method) -> str:
+    def _training_key(self, dataset: Dataset, method: Method, network: str) -> str:
         tables, start = method.tables, method.tables.starts_from
         content = {
             "method": method.name,
@@ -56,10 +59,13 @@ class TabularLab(Lab):
             "protocol": self.protocol,
             "data": dataset.fingerprint,
             "splits": self.splits and [list(split) for split in self.splits],
-            "starts_from": start and self._training_key(dataset, get(start)),
+            "starts_from": start and self._training_key(dataset, get(start), network),
         }
-        engine = host_cell if tables.host else train_cell
-        return key_of(content, plan, engine, tables, versions=tables.host is not None)
+        code = [plan, host_cell if tables.host else train_cell, tables]
+        if network not in ("", DEFAULT):
+            content["network"] = network
+            code += [on_network, named(network).factory]
+        return key_of(content, *code, versions=tables.host is not None)
 
     def _metrics_key(self) -> str:
         return key_of({}, score_run, functions("two"), functions("several"))
@@ -69,12 +75,13 @@ class TabularLab(Lab):
         if method.tables.host:
             result = host_cell(cut, method)
         else:
+            cut, trained = on_network(cut, method, cell.network)
             result = train_cell(
                 cut,
-                method,
-                start=self._start(cell.dataset, method, cut),
+                trained,
+                start=self._start(cell, trained, cut),
                 engine=self.engine,
-                on_epochs=lambda epochs: self.on_progress(epochs / self.protocol.epochs),
+                on_epochs=lambda epochs: self.on_progress(epochs / cut.protocol.epochs),
             )
         rows = records(cut, cell, result)
         for seed in seeds:
@@ -90,11 +97,11 @@ class TabularLab(Lab):
         padded = about.get("test_rows", 0)
         return rescored(rows, padded, about["method_facts"]["scores"])
 
-    def _start(self, dataset, method, cut):
+    def _start(self, cell, method, cut):
         """The final progress, leaves `[R, ...]`, of the method this one starts from."""
         if method.tables.starts_from is None:
             return None
-        before = self.cell(dataset, get(method.tables.starts_from))
+        before = self.cell(cell.dataset, get(method.tables.starts_from), cell.network)
         file = self._state_place(before)
         seeds = list(dict.fromkeys(cut.seed.tolist()))
         like = progress_shapes(cut, before.method)
@@ -109,7 +116,7 @@ class TabularLab(Lab):
         return states.join([found[seed] for seed in seeds])
 
     def _state_place(self, cell: Cell) -> Path:
-        return Path(store.safe_name(cell.dataset.name), store.safe_name(cell.method.name), cell.key)
+        return Path(store.safe_name(cell.dataset.name), store.safe_name(cell.label), cell.key)
 
     def _about(self, cell, cut, result, share) -> dict[str, Any]:
         method, dataset = cell.method, cell.dataset

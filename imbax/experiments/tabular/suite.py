@@ -14,6 +14,7 @@ from imbax.experiments.run import Outcome, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
 from imbax.experiments.tabular.lab import TabularLab
+from imbax.experiments.tabular.networks import network_names
 from imbax.experiments.tabular.plan import Protocol
 
 __all__ = ["MARKER", "REFUSED", "TAKES", "check", "folder", "run"]
@@ -43,6 +44,7 @@ def check(suite: Suite, options: Namespace) -> None:
     _protocol(suite, options)
     if not options.plugin:  # which may register more, but also use jax, once it is started
         methods_of(suite, options.methods)
+        network_names(_networks(suite, options))
 
 
 def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
@@ -53,6 +55,7 @@ def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: An
         print(f"also running {', '.join(sorted(added))}: others start from it")
     lab = TabularLab(_protocol(suite, options), engine, out, suite.name)
     seeds = range(suite.seeds if options.seeds is None else options.seeds)
+    about["networks"] = network_names(_networks(suite, options))
     about["required"] = bool(options.datasets) or suite.loader == "file"
     return run_cells(lab, datasets_of(suite, options), [get(n) for n in every], seeds, **about)
 
@@ -80,6 +83,10 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
                 "those that know more"
             )
     return tuple(chosen or suite.methods or METHODS)
+
+
+def _networks(suite, options):
+    return options.network or suite.networks
 
 
 def _protocol(suite, options):

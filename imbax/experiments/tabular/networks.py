@@ -1,0 +1,92 @@
+"""A data set's runs and a method as they are with a network by name."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from imbax.catalogue import Method, get
+from imbax.errors import InputError
+from imbax.experiments.labels import shown
+from imbax.experiments.tabular.plan import Plan
+from imbax.networks.named import named
+
+__all__ = ["DEFAULT", "network_names", "on_network"]
+
+DEFAULT = "mlp"
+"""The network that methods train unless another is asked for."""
+
+
+def network_names(networks: Any) -> tuple[str, ...]:
+    """Names of networks, each once, in their order; one name alone is a list of it.
+
+    Raises InputError for a name that is none of `networks.named.NAMED`.
+    """
+    if not isinstance(networks, Iterable):
+        raise InputError(f"network={networks!r}, expected a name or a list of names")
+    found = (networks,) if isinstance(networks, str) else tuple(networks)
+    if not found:
+        raise InputError("network is empty, expected at least one name; see `imbax list networks`")
+    for name in found:
+        if not isinstance(name, str):
+            raise InputError(f"network={name!r}, expected a name; see `imbax list networks`")
+        named(name)
+    return tuple(dict.fromkeys(found))
+
+
+def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
+    """The runs, and the method, so that it trains that network.
+
+    A method that goes on with another's training cannot where the network's schedules end with
+    that training. It is then trained from scratch, for the epochs of both.
+
+    Parameters
+    ----------
+    plan
+        The runs.
+    method
+        A method in jax.
+    network
+        Name of the network.
+
+    Raises
+    ------
+    InputError
+        The method trains a network of its own, or goes on with a training other than its own.
+    """
+    if network in ("", DEFAULT):
+        return plan, method
+    factory, recipe = named(network).factory, named(network).recipe
+    plan = plan._replace(facts=plan.facts._replace(factory=factory))
+    if not _asks_for_network(method, plan.facts):
+        raise InputError(
+            f"{method.name} trains a network of its own and not {network!r}: its program does not "
+            f"call facts.network(); run it without {network}, or let it call that"
+        )
+    follows_time = (recipe.rate, recipe.decay, recipe.at) != (None, None, None)
+    if not (method.tables.resumes and follows_time):
+        return plan, method
+    before = get(method.tables.starts_from).tables
+    if before.program != method.tables.program or before.settings != method.tables.settings:
+        raise InputError(
+            f"{shown(method.name, network)} cannot be run: it goes on with the training of "
+            f"{method.tables.starts_from}, with which the schedules of {network} end; run it "
+            f"without {network}"
+        )
+    epochs = 2 * plan.protocol.epochs
+    plan = plan._replace(
+        protocol=replace(plan.protocol, epochs=epochs), facts=plan.facts._replace(epochs=epochs)
+    )
+    tables = replace(method.tables, starts_from=None, resumes=False)
+    return plan, replace(method, tables=tables)
+
+
+def _asks_for_network(method, facts):
+    """Whether the method's program is made of the network of the facts."""
+    asked = []
+
+    def factory(*given, **options):
+        asked.append(given)
+        return facts.factory(*given, **options)
+
+    method.tables.program(facts._replace(factory=factory))
+    return bool(asked)
