@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["labelled", "network_of", "parts", "shown"]
+__all__ = ["labelled", "network_of", "parts", "shown", "with_label"]
 
 _UNNAMED = ("", "mlp", "resnet")
 
@@ -41,3 +41,10 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     pairs = zip(rows["method"], rows["network"], strict=True)
     return rows.assign(method=[shown(*pair) for pair in pairs])
+
+
+def with_label(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a stored result, with the label under "method"."""
+    network = network_of(provenance)
+    label = shown(provenance["method"], network)
+    return {**provenance, "method": label, "network": network}

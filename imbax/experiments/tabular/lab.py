@@ -75,11 +75,12 @@ class TabularLab(Lab):
         if method.tables.host:
             result = host_cell(cut, method)
         else:
-            cut, trained = on_network(cut, method, cell.network)
+            cut, method = on_network(cut, method, cell.network)
+            cell = dataclasses.replace(cell, method=method)
             result = train_cell(
                 cut,
-                trained,
-                start=self._start(cell, trained, cut),
+                method,
+                start=self._start(cell, cut),
                 engine=self.engine,
                 on_epochs=lambda epochs: self.on_progress(epochs / cut.protocol.epochs),
             )
@@ -97,8 +98,9 @@ class TabularLab(Lab):
         padded = about.get("test_rows", 0)
         return rescored(rows, padded, about["method_facts"]["scores"])
 
-    def _start(self, cell, method, cut):
+    def _start(self, cell, cut):
         """The final progress, leaves `[R, ...]`, of the method this one starts from."""
+        method = cell.method
         if method.tables.starts_from is None:
             return None
         before = self.cell(cell.dataset, get(method.tables.starts_from), cell.network)

@@ -8,6 +8,7 @@ from imbax.catalogue import Method, get
 from imbax.errors import InputError
 from imbax.experiments.labels import shown
 from imbax.experiments.tabular.plan import Plan
+from imbax.methods.optimizer import follows_time
 from imbax.networks.named import named
 
 __all__ = ["DEFAULT", "network_names", "on_network"]
@@ -62,8 +63,7 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
             f"{method.name} trains a network of its own and not {network!r}: its program does not "
             f"call facts.network(); run it without {network}, or let it call that"
         )
-    follows_time = (recipe.rate, recipe.decay, recipe.at) != (None, None, None)
-    if not (method.tables.resumes and follows_time):
+    if not (method.tables.resumes and follows_time(recipe)):
         return plan, method
     before = get(method.tables.starts_from).tables
     if before.program != method.tables.program or before.settings != method.tables.settings:
@@ -77,7 +77,8 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
         protocol=replace(plan.protocol, epochs=epochs), facts=plan.facts._replace(epochs=epochs)
     )
     tables = replace(method.tables, starts_from=None, resumes=False)
-    return plan, replace(method, tables=tables)
+    note = f"trained from scratch for {epochs} epochs, since schedules end with a training"
+    return plan, replace(method, tables=tables, note=note)
 
 
 def _asks_for_network(method, facts):

@@ -15,12 +15,14 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import disk, manifest, store
+from imbax.experiments.labels import labelled, parts, with_label
 from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count
 from imbax.reports.drawing import OWN_COLOUR
 from imbax.reports.tabular import figures, single_dataset, tables
 from imbax.reports.tabular.aggregates import over_runs
+from imbax.reports.tabular.by_network import networks_page
 from imbax.reports.tabular.calibration import (
     kinds_of_score,
     probabilities,
@@ -68,7 +70,8 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
     folders, out = [Path(folder) for folder in folders], Path(out)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        runs, provenance = store.read(folders, SCHEMA), store.read_provenance(folders)
+        runs = labelled(store.read(folders, SCHEMA))
+        provenance = [with_label(one) for one in store.read_provenance(folders)]
     remarks = list(dict.fromkeys(str(warning.message) for warning in caught))
     for remark in remarks:
         warnings.warn(remark, stacklevel=2)
@@ -90,6 +93,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
         _summary(runs),
         _balanced_accuracy(runs),
         f"## What the runs show\n\n{findings(runs)}",
+        networks_page(runs),
         single_dataset.overview(runs, contrasts),
         over_datasets(tables.score_table(runs), out, first=tuple(OWN_COLOUR)),
         _differences(runs, out),
@@ -221,7 +225,8 @@ def _methods(provenance: Provenance) -> str:
 
 def _readings(provenance: Provenance) -> dict[str, str]:
     facts = {one["method"]: one["method_facts"] for one in provenance}
-    return {name: fact["title"] for name, fact in facts.items() if fact["kind"] == "reading"}
+    titles = {name: fact["title"] for name, fact in facts.items() if fact["kind"] == "reading"}
+    return {name: title for name, title in titles.items() if not parts(name)[1]}
 
 
 def _left_out(
@@ -284,7 +289,7 @@ def _dataset(
 ) -> str:
     methods = tables.in_order(runs["method"])
     with warnings.catch_warnings(action="ignore"):  # said once already
-        rows = store.read(folders, SCHEMA, arrays=True, dataset=dataset)
+        rows = labelled(store.read(folders, SCHEMA, arrays=True, dataset=dataset))
     rows = rows.assign(probability=probabilities(rows, kinds))
     stem = out / "figures" / store.safe_name(dataset)
     images = {
