@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from flax import linen, nnx
 
 from imbax.errors import InputError
-from imbax.types import Network, Variables
+from imbax.types import COSINE_SCALE, Network, Variables
 
-__all__ = ["as_network"]
+__all__ = ["as_network", "is_cosine"]
 
 # What modules call the argument that says whether they train, and its value when they do.
 _SWITCHES = {
@@ -77,6 +77,31 @@ def as_network(given: Any, features: int, classes: int) -> Network:
             "and sow nothing"
         )
     return network if len(shape) == 1 or classes > 2 else _of_one_logit(network)
+
+
+def is_cosine(network: Network, features: int) -> bool:
+    """Whether logits stay within `COSINE_SCALE` times a cosine however large the parameters are, as
+    those of a cosine head do; of two classes a difference of such.
+
+    A network that gives nothing finite with large parameters is taken for one.
+    """
+
+    @jax.jit
+    def most(key):
+        key_start, key_noise, key_x = jax.random.split(key, 3)
+        variables = network.variables(network.init(key_start, None))
+        leaves, structure = jax.tree.flatten(variables.learned)
+        keys = jax.random.split(key_noise, len(leaves))
+        large = [
+            100 * (leaf + jax.random.normal(key, leaf.shape, leaf.dtype))
+            for key, leaf in zip(keys, leaves, strict=True)
+        ]
+        params = network.params(Variables(jax.tree.unflatten(structure, large), variables.state))
+        logits = network.apply(params, jax.random.normal(key_x, (8, features), jnp.float32))
+        bound = COSINE_SCALE * (2 if logits.ndim == 1 else 1)
+        return jnp.where(jnp.isfinite(logits), jnp.abs(logits), 0).max() / bound
+
+    return bool(most(jax.random.key(0)) < 1 + 1e-3)
 
 
 def _network(given, features, classes):
@@ -223,14 +248,13 @@ def _of_one_logit(network):
     """Of two classes, from one column of logits or from two."""
 
     def one(logits):
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
+        return logits[..., 1] - logits[..., 0] if logits.shape[-1] == 2 else logits[..., 0]
 
     def train(*given):
         logits, state = network.train(*given)
         return one(logits), state
 
-    return Network(
-        network.init,
-        lambda params, x: one(network.apply(params, x)),
-        train if network.train else None,
+    return network._replace(
+        apply=lambda params, x: one(network.apply(params, x)),
+        train=train if network.train else None,
     )

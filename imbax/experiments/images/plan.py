@@ -10,7 +10,7 @@ import numpy as np
 from imbax.catalogue import ImageFacts
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, ImageSplit, image_splits
-from imbax.errors import at_least, one_of
+from imbax.errors import Range, check_ranges, one_of
 from imbax.experiments.lab import run_key
 from imbax.methods.image_classifier import AUGMENTATIONS, Config
 from imbax.networks.autoencoder import DECODERS
@@ -18,6 +18,11 @@ from imbax.networks.resnet import STEMS
 from imbax.types import Part, Run
 
 __all__ = ["ImagePlan", "ImageProtocol", "image_plan"]
+
+
+_COUNTS = ("epochs", "width", "batch_size", "latent", "generator_epochs", "patience")
+RANGES = dict.fromkeys(_COUNTS, Range(1, whole=True))
+"""Of `ImageProtocol`."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,7 @@ class ImageProtocol:
 
     def __post_init__(self):
         one_of(self, stem=STEMS, augment=AUGMENTATIONS, decoder=DECODERS)
-        counts = ("epochs", "width", "batch_size", "latent", "generator_epochs", "patience")
-        at_least(self, **dict.fromkeys(counts, 1))
+        check_ranges(self)
 
 
 class ImagePlan(NamedTuple):
