@@ -1,5 +1,6 @@
 """From what users have for a network, Flax modules and pure functions, to a `Network`."""
 
+import functools
 import inspect
 from functools import partial
 from typing import Any
@@ -79,6 +80,7 @@ def as_network(given: Any, features: int, classes: int) -> Network:
     return network if len(shape) == 1 or classes > 2 else _of_one_logit(network)
 
 
+@functools.lru_cache(maxsize=32)
 def is_cosine(network: Network, features: int) -> bool:
     """Whether logits stay within `COSINE_SCALE` times a cosine however large the parameters are, as
     those of a cosine head do; of two classes a difference of such.

@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-__all__ = ["Cosine", "Linear"]
+from imbax.types import COSINE_SCALE
+
+__all__ = ["Cosine", "Linear", "cosine_logits"]
 
 
 class Linear(nnx.Module):
@@ -46,7 +48,13 @@ class Cosine(nnx.Module):
         self.kernel = nnx.Param(jax.random.uniform(rngs.params(), shape, jnp.float32, -1, 1))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.scale * _unit(x) @ _unit(self.kernel[...]).T
+        return cosine_logits(x, self.kernel[...], self.scale)
+
+
+def cosine_logits(x: jax.Array, rows: jax.Array, scale: float = COSINE_SCALE) -> jax.Array:
+    """`scale cos(x, rows_k)`, `[..., n, K]`, of `x [..., n, fan_in]` and a row for each class,
+    `rows [..., K, fan_in]`; what every cosine head is."""
+    return scale * _unit(x) @ _unit(rows).mT
 
 
 def _uniform_by_input(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:

@@ -22,7 +22,8 @@ import jax
 import jax.numpy as jnp
 
 from imbax.networks.columns import by_number
-from imbax.networks.dense import cosine_logits, dense, difference, drop, mean_probability
+from imbax.networks.dense import dense, difference, drop, mean_probability
+from imbax.networks.layers import cosine_logits
 from imbax.networks.normal_scores import Scores
 from imbax.types import Network, Recipe, Variables
 
@@ -103,7 +104,7 @@ def _tabm(features, classes, head, members, hidden, is_mini, dropout):
             h = drop(key, number, h, dropout)
         h, last = h.swapaxes(0, 1), learned["head"]
         if is_cosine:
-            return difference(cosine_logits(h, last["weight"]))
+            return difference(cosine_logits(h, last["weight"].mT))
         return difference(h @ last["weight"] + last["bias"][:, None])
 
     def apply(params, x):

@@ -9,6 +9,7 @@ from imbax.errors import InputError
 from imbax.experiments.labels import shown
 from imbax.experiments.tabular.plan import Plan
 from imbax.methods.optimizer import follows_time
+from imbax.networks.as_network import is_cosine
 from imbax.networks.named import named
 
 __all__ = ["DEFAULT", "network_names", "on_network"]
@@ -52,16 +53,23 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
     Raises
     ------
     InputError
-        The method trains a network of its own, or goes on with a training other than its own.
+        The method trains a network of its own, needs a head that the network does not have, or
+        goes on with a training other than its own.
     """
     if network in ("", DEFAULT):
         return plan, method
     factory, recipe = named(network).factory, named(network).recipe
     plan = plan._replace(facts=plan.facts._replace(factory=factory))
-    if not _asks_for_network(method, plan.facts):
+    made = _made(method, plan.facts)
+    if not made:
         raise InputError(
             f"{method.name} trains a network of its own and not {network!r}: its program does not "
             f"call facts.network(); run it without {network}, or let it call that"
+        )
+    if not all(is_cosine(one, plan.facts.features) for head, one in made if head == "cosine"):
+        raise InputError(
+            f"{shown(method.name, network)} cannot be run: it needs a cosine head, and {network} "
+            f"has none; run it without {network}"
         )
     if not (method.tables.resumes and follows_time(recipe)):
         return plan, method
@@ -81,13 +89,13 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
     return plan, replace(method, tables=tables, note=note)
 
 
-def _asks_for_network(method, facts):
-    """Whether the method's program is made of the network of the facts."""
-    asked = []
+def _made(method, facts):
+    """The heads that the method's program asks of the network, and what it is given."""
+    made = []
 
-    def factory(*given, **options):
-        asked.append(given)
-        return facts.factory(*given, **options)
+    def factory(features, classes, head):
+        made.append((head, facts.factory(features, classes, head)))
+        return made[-1][1]
 
     method.tables.program(facts._replace(factory=factory))
-    return bool(asked)
+    return made
