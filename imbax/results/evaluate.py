@@ -85,8 +85,8 @@ def evaluate(
     out
         A folder to store results in and resume from; the report is not written.
     network
-        Network that methods train, or several: names of `networks.named.NAMED`. With another
-        network than "mlp" a method is called `ce (realmlp)` in the table.
+        Network that methods train, or several: names of `networks.named.NAMED`, each trained for
+        `epochs` by its own recipe. With another than "mlp" the table's `method` is `ce (realmlp)`.
     strategy
         "auto", "map", "vmap" or "rows", see `Vectorized`.
     precision

@@ -63,8 +63,8 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
     made = _made(method, plan.facts)
     if not made:
         raise InputError(
-            f"{method.name} trains a network of its own and not {network!r}: its program does not "
-            f"call facts.network(); run it without {network}, or let it call that"
+            f"{method.name} trains a network of its own and not {network!r}: its program is built "
+            f"without facts.network(); run it without {network}, or build it with that"
         )
     if not all(is_cosine(one, plan.facts.features) for head, one in made if head == "cosine"):
         raise InputError(
@@ -90,10 +90,10 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
 
 
 def _made(method, facts):
-    """The heads that the method's program asks of the network, and what it is given."""
+    """The heads that the method's program asks for as it is built, and the networks it is given."""
     made = []
 
-    def factory(features, classes, head):
+    def factory(features, classes=2, head="linear"):
         made.append((head, facts.factory(features, classes, head)))
         return made[-1][1]
 

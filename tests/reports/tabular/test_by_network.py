@@ -23,6 +23,9 @@ def runs(cells, datasets=7):
             "average_precision": score + number / 100 + (0.001 if fold else 0),
             "balanced_accuracy": np.nan,
             "diverged": False,
+            "n_train": 60,
+            "n_valid": 20,
+            "n_test": 20,
         }
         for number in range(datasets)
         for method, network, score in cells
