@@ -146,7 +146,9 @@ def test_statistics_are_those_of_the_training_images():
     used, _ = NETS.encoder.apply(state.now.params[0], stats[0], data.x)
     np.testing.assert_allclose(trained, used, 1e-3, 1e-4)
     assert any(differ(fitted()[0].stats, fitted(recalibrate=False)[0].stats))
-    assert not any(differ(fitted()[0].params, fitted(recalibrate=False)[0].params))
+    np.testing.assert_allclose(
+        fitted()[1], fitted(recalibrate=False)[1], 1e-4
+    )  # the training is the same
 
 
 @pytest.mark.thorough

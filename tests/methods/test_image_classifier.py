@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tiers import QUICKLY
 
 from imbax.methods import image_classifier as ic
 from imbax.minibatches import shuffled_minibatches
@@ -75,7 +76,7 @@ def test_padding_changes_nothing():
 def test_runs_are_an_axis():
     _, losses = trained(data())
     _, all_losses = trained(data(), key=jnp.stack([jax.random.key(5), KEY]), over_runs=True)
-    np.testing.assert_allclose(all_losses[1], losses, 1e-4)
+    np.testing.assert_allclose(all_losses[1], losses, 1e-4 if not QUICKLY else 0.05)
     assert (all_losses[0] != losses).all()
 
 
