@@ -60,7 +60,8 @@ class ExplicitGradientClassifier(NeuralClassifier):
 default=None
         A network by name, trained by its authors' recipe; or one of your own, see
         `imbax.as_network`, which may have batch statistics and dropout. None: "mlp", the
-        perceptron. An epoch of "tabm" takes about a hundred times as long as one of "mlp".
+        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as one of
+        "mlp"; see `imbax.networks.tabm` for a smaller one.
     batch_size : int, default=None
         Training rows, points and validation rows of a step. None: in the first training as many
         rows as the network's recipe has (128 for the perceptron), then 128 of each.

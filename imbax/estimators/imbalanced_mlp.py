@@ -62,7 +62,8 @@ imbalanced-learn's contract, default=None
 default=None
         A network by name, trained by its authors' recipe; or one of your own, see
         `imbax.as_network`, which may have batch statistics and dropout. None: "mlp", the
-        perceptron. An epoch of "tabm" takes about a hundred times as long as one of "mlp".
+        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as one of
+        "mlp"; see `imbax.networks.tabm` for a smaller one.
         "ldam" and "ldam_drw" need a cosine head: networks by name have one, as has a function
         `(features, classes, head)` that is told of it; others are taken with a warning.
     alpha : float, default=None

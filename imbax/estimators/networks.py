@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from imbax.errors import InputError, Range
-from imbax.networks.as_network import as_network, is_cosine
+from imbax.networks.as_network import as_network
+from imbax.networks.heads import is_cosine
 from imbax.networks.mlp import mlp
 from imbax.networks.named import named
 from imbax.types import COSINE_SCALE, Network

@@ -1,6 +1,5 @@
 """From what users have for a network, Flax modules and pure functions, to a `Network`."""
 
-import functools
 import inspect
 from functools import partial
 from typing import Any
@@ -10,9 +9,9 @@ import jax.numpy as jnp
 from flax import linen, nnx
 
 from imbax.errors import InputError
-from imbax.types import COSINE_SCALE, Network, Variables
+from imbax.types import Network, Variables
 
-__all__ = ["as_network", "is_cosine"]
+__all__ = ["as_network"]
 
 # What modules call the argument that says whether they train, and its value when they do.
 _SWITCHES = {
@@ -78,32 +77,6 @@ def as_network(given: Any, features: int, classes: int) -> Network:
             "and sow nothing"
         )
     return network if len(shape) == 1 or classes > 2 else _of_one_logit(network)
-
-
-@functools.lru_cache(maxsize=32)
-def is_cosine(network: Network, features: int) -> bool:
-    """Whether logits stay within `COSINE_SCALE` times a cosine however large the parameters are, as
-    those of a cosine head do; of two classes a difference of such.
-
-    A network that gives nothing finite with large parameters is taken for one.
-    """
-
-    @jax.jit
-    def most(key):
-        key_start, key_noise, key_x = jax.random.split(key, 3)
-        variables = network.variables(network.init(key_start, None))
-        leaves, structure = jax.tree.flatten(variables.learned)
-        keys = jax.random.split(key_noise, len(leaves))
-        large = [
-            100 * (leaf + jax.random.normal(key, leaf.shape, leaf.dtype))
-            for key, leaf in zip(keys, leaves, strict=True)
-        ]
-        params = network.params(Variables(jax.tree.unflatten(structure, large), variables.state))
-        logits = network.apply(params, jax.random.normal(key_x, (8, features), jnp.float32))
-        bound = COSINE_SCALE * (2 if logits.ndim == 1 else 1)
-        return jnp.where(jnp.isfinite(logits), jnp.abs(logits), 0).max() / bound
-
-    return bool(most(jax.random.key(0)) < 1 + 1e-3)
 
 
 def _network(given, features, classes):

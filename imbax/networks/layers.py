@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from imbax.types import COSINE_SCALE
+from imbax.networks.heads import cosine_logits
 
-__all__ = ["Cosine", "Linear", "cosine_logits"]
+__all__ = ["Cosine", "Linear"]
 
 
 class Linear(nnx.Module):
@@ -51,19 +51,8 @@ class Cosine(nnx.Module):
         return cosine_logits(x, self.kernel[...], self.scale)
 
 
-def cosine_logits(x: jax.Array, rows: jax.Array, scale: float = COSINE_SCALE) -> jax.Array:
-    """`scale cos(x, rows_k)`, `[..., n, K]`, of `x [..., n, fan_in]` and a row for each class,
-    `rows [..., K, fan_in]`; what every cosine head is."""
-    return scale * _unit(x) @ _unit(rows).mT
-
-
 def _uniform_by_input(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
     """Draws `[fan_in, fan_out]` from U[-1, 1); an input's by its number, so that fan_in and fan_out
     change none of the others."""
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(fan_in))
     return jax.vmap(lambda key: jax.random.uniform(key, (fan_out,), jnp.float32, -1, 1))(keys)
-
-
-def _unit(x):
-    """Each row divided by its Euclidean norm; the floor keeps the gradient at 0 finite."""
-    return x * jax.lax.rsqrt(jnp.maximum((x * x).sum(-1, keepdims=True), 1e-12))

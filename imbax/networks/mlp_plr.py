@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from imbax.networks.columns import by_number, inputs_by_column
 from imbax.networks.dense import dense, difference, drop
-from imbax.networks.layers import cosine_logits
+from imbax.networks.heads import cosine_logits
 from imbax.networks.normal_scores import Scores
 from imbax.types import Network, Recipe, Variables
 

@@ -37,7 +37,7 @@ from imbax.networks.columns import (
     smooth_clip,
 )
 from imbax.networks.dense import difference, drop
-from imbax.networks.layers import cosine_logits
+from imbax.networks.heads import cosine_logits
 from imbax.networks.schedules import flat_cos, four_cycles
 from imbax.types import Network, Recipe, Rows, Variables
 

@@ -13,7 +13,8 @@ from toys import table
 from imbax import ImbalancedMLPClassifier
 from imbax.errors import InputError
 from imbax.estimators.networks import network_of
-from imbax.networks.as_network import as_network, is_cosine
+from imbax.networks.as_network import as_network
+from imbax.networks.heads import is_cosine
 from imbax.networks.mlp import mlp
 from imbax.networks.named import NAMED
 from imbax.networks.tabm import tabm_mini

@@ -10,7 +10,7 @@ import numpy as np
 from imbax.catalogue import ImageFacts
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, ImageSplit, image_splits
-from imbax.errors import Range, check_ranges, one_of
+from imbax.errors import Range, one_of
 from imbax.experiments.lab import run_key
 from imbax.methods.image_classifier import AUGMENTATIONS, Config
 from imbax.networks.autoencoder import DECODERS
@@ -18,11 +18,6 @@ from imbax.networks.resnet import STEMS
 from imbax.types import Part, Run
 
 __all__ = ["ImagePlan", "ImageProtocol", "image_plan"]
-
-
-_COUNTS = ("epochs", "width", "batch_size", "latent", "generator_epochs", "patience")
-RANGES = dict.fromkeys(_COUNTS, Range(1, whole=True))
-"""Of `ImageProtocol`."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,9 @@ class ImageProtocol:
 
     def __post_init__(self):
         one_of(self, stem=STEMS, augment=AUGMENTATIONS, decoder=DECODERS)
-        check_ranges(self)
+        counts = ("epochs", "width", "batch_size", "latent", "generator_epochs", "patience")
+        for name in counts:
+            Range(1, whole=True).check(name, getattr(self, name))
 
 
 class ImagePlan(NamedTuple):

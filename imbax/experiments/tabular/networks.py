@@ -9,7 +9,7 @@ from imbax.errors import InputError
 from imbax.experiments.labels import shown
 from imbax.experiments.tabular.plan import Plan
 from imbax.methods.optimizer import follows_time
-from imbax.networks.as_network import is_cosine
+from imbax.networks.heads import is_cosine
 from imbax.networks.named import named
 
 __all__ = ["DEFAULT", "network_names", "on_network"]
