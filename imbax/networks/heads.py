@@ -19,7 +19,7 @@ def cosine_logits(x: jax.Array, rows: jax.Array, scale: float = COSINE_SCALE) ->
 @functools.lru_cache(maxsize=32)
 def is_cosine(network: Network, features: int) -> bool:
     """Whether a network has a cosine head: however large its parameters are, logits of two classes
-    differ by at most twice `COSINE_SCALE`.
+    differ by at most twice `COSINE_SCALE`; those of each member, where it is an ensemble.
 
     A network that gives nothing finite with large parameters is taken for one that has.
     """
@@ -34,9 +34,13 @@ def is_cosine(network: Network, features: int) -> bool:
             100 * (leaf + jax.random.normal(key, leaf.shape, leaf.dtype))
             for key, leaf in zip(keys, leaves, strict=True)
         ]
-        params = network.params(Variables(jax.tree.unflatten(structure, large), variables.state))
-        logits = network.apply(params, jax.random.normal(key_x, (8, features), jnp.float32))
-        spread = jnp.abs(logits) if logits.ndim == 1 else jnp.ptp(logits, axis=1)
+        variables = Variables(jax.tree.unflatten(structure, large), variables.state)
+        x = jax.random.normal(key_x, (8, features), jnp.float32)
+        if network.is_ensemble:
+            logits, _ = network.forward(variables, x, jnp.ones(8), key)
+        else:
+            logits = network.apply(network.params(variables), x)[None]
+        spread = jnp.abs(logits) if logits.ndim == 2 else jnp.ptp(logits, axis=2)
         return jnp.where(jnp.isfinite(spread), spread, 0).max()
 
     return bool(most(jax.random.key(0)) < 2.001 * COSINE_SCALE)

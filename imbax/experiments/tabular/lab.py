@@ -18,7 +18,7 @@ from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
 from imbax.experiments.tabular.metrics import functions, score_run
-from imbax.experiments.tabular.networks import DEFAULT, on_network
+from imbax.experiments.tabular.networks import DEFAULT, on_network, with_factory
 from imbax.experiments.tabular.plan import plan
 from imbax.experiments.tabular.records import records, rescored
 from imbax.experiments.tabular.schema import SCHEMA
@@ -64,7 +64,7 @@ class TabularLab(Lab):
         code = [plan, host_cell if tables.host else train_cell, tables]
         if network not in ("", DEFAULT):
             content["network"] = network
-            code += [on_network, named(network).factory]
+            code += [with_factory, named(network).factory]
         return key_of(content, *code, versions=tables.host is not None)
 
     def _metrics_key(self) -> str:

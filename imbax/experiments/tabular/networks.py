@@ -1,6 +1,6 @@
 """A data set's runs and a method as they are with a network by name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +11,9 @@ from imbax.experiments.tabular.plan import Plan
 from imbax.methods.optimizer import follows_time
 from imbax.networks.heads import is_cosine
 from imbax.networks.named import named
+from imbax.types import Network
 
-__all__ = ["DEFAULT", "network_names", "on_network"]
+__all__ = ["DEFAULT", "network_names", "on_network", "with_factory"]
 
 DEFAULT = "mlp"
 """The network that methods train unless another is asked for."""
@@ -36,7 +37,19 @@ def network_names(networks: Any) -> tuple[str, ...]:
 
 
 def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
-    """The runs, and the method, so that it trains that network.
+    """The runs, and the method, so that it trains the network of that name.
+
+    Raises InputError as `with_factory`, and for an unknown name.
+    """
+    if network in ("", DEFAULT):
+        return plan, method
+    return with_factory(plan, method, network, named(network).factory)
+
+
+def with_factory(
+    plan: Plan, method: Method, network: str, factory: Callable[..., Network]
+) -> tuple[Plan, Method]:
+    """The runs, and the method, so that it trains what the factory makes.
 
     A method that goes on with another's training cannot where the network's schedules end with
     that training. It is then trained from scratch, for the epochs of both.
@@ -48,7 +61,9 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
     method
         A method in jax.
     network
-        Name of the network.
+        Name of the network, for messages.
+    factory
+        As `Facts.factory`.
 
     Raises
     ------
@@ -56,9 +71,6 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
         The method trains a network of its own, needs a head that the network does not have, or
         goes on with a training other than its own.
     """
-    if network in ("", DEFAULT):
-        return plan, method
-    factory, recipe = named(network).factory, named(network).recipe
     plan = plan._replace(facts=plan.facts._replace(factory=factory))
     made = _made(method, plan.facts)
     if not made:
@@ -71,7 +83,7 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
             f"{shown(method.name, network)} cannot be run: it needs a cosine head, and {network} "
             f"has none; run it without {network}"
         )
-    if not (method.tables.resumes and follows_time(recipe)):
+    if not (method.tables.resumes and follows_time(made[0][1].recipe)):
         return plan, method
     before = get(method.tables.starts_from).tables
     if before.program != method.tables.program or before.settings != method.tables.settings:
