@@ -146,13 +146,12 @@ class Lab(ABC):
         small = [column.name for column in self.schema if not store.is_large(column)]
         if self.out is None:
             rows = [row for seed in seeds for row in self._rows[cell.key, seed]]
-            return pd.DataFrame(rows)[small]
+            return pd.DataFrame(rows)[small].assign(method=cell.label)
         with warnings.catch_warnings():
             # Other settings may lie there too; those just run or renewed are the ones read.
             warnings.filterwarnings("ignore", "two settings of")
             rows = store.read([self.out], self.schema, dataset=cell.dataset.name)
-        rows = rows[(rows["method"] == cell.method.name) & rows["seed"].isin(list(seeds))]
-        return rows[rows["network"] == cell.network] if "network" in rows else rows
+        return rows[(rows["method"] == cell.label) & rows["seed"].isin(list(seeds))]
 
     @abstractmethod
     def _training_key(self, dataset: Any, method: Method, network: str) -> str:

@@ -1,15 +1,14 @@
 """Names of a method with a network, as tables, folders and progress show them.
 
 A method is shown by its name alone with the network that its kind of experiment trains unless
-another is asked for, and as `ce (realmlp)` with any other, so that no mean is taken over networks.
+another is asked for, and as `ce (realmlp)` with any other. `store.read` gives labels in place of
+names, so that no mean is taken over networks.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
-__all__ = ["labelled", "network_of", "parts", "shown", "with_label"]
+__all__ = ["network_of", "parts", "shown"]
 
 _UNNAMED = ("", "mlp", "resnet")
 
@@ -32,19 +31,3 @@ def network_of(provenance: Mapping[str, Any]) -> str:
     method outside jax."""
     is_neural = provenance.get("method_facts", {}).get("neural", True)
     return provenance.get("network", "mlp") if is_neural else ""
-
-
-def labelled(rows: pd.DataFrame) -> pd.DataFrame:
-    """Runs whose column `method` holds labels; `rows` have the names and `network`, or no such
-    column."""
-    if "network" not in rows:
-        return rows
-    pairs = zip(rows["method"], rows["network"], strict=True)
-    return rows.assign(method=[shown(*pair) for pair in pairs])
-
-
-def with_label(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of a stored result, with the label under "method"."""
-    network = network_of(provenance)
-    label = shown(provenance["method"], network)
-    return {**provenance, "method": label, "network": network}

@@ -26,7 +26,7 @@ from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, StorageError, shortened
 from imbax.experiments import disk, manifest, store
 from imbax.experiments.lab import Cell, Lab
-from imbax.experiments.labels import labelled, shown
+from imbax.experiments.labels import shown
 from imbax.experiments.processes import Share
 
 __all__ = ["Outcome", "run_cells", "with_starts"]
@@ -169,7 +169,7 @@ def _diverged(lab, cells, seeds):
     found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whoever reads the results is told
-        runs = labelled(store.read([lab.out], lab.schema))
+        runs = store.read([lab.out], lab.schema)
     runs = runs[runs["seed"].isin(list(seeds))].groupby(["dataset", "method"])["diverged"]
     counts = runs.agg(["sum", "size"]).to_dict("index")
     for cell in cells:

@@ -166,7 +166,8 @@ def read(
 ) -> pd.DataFrame:
     """All runs of all folders, or those of one ``dataset``; one row per fold and seed.
 
-    The columns are those of ``schema``, unless ``arrays`` without lists, maps and bytes. Each cell
+    The columns are those of ``schema``, unless ``arrays`` without lists, maps and bytes; ``method``
+    holds labels, which name the network where it is not the default (see ``labels``). Each cell
     shows one set of settings: where folders (or old and new runs in one folder) disagree, those
     written last are kept and a warning names both. Damaged files are left out with a warning.
     """
@@ -174,15 +175,19 @@ def read(
     tables = [schema.empty_table()]
     for stored in _find(folders, dataset):
         try:
-            tables.append(_load(stored.path, schema))
+            tables.append(_labelled(_load(stored.path, schema), stored.provenance))
         except _DAMAGED as error:
             _warn_damaged(stored.path, error)
     return pa.concat_tables(tables).to_pandas()
 
 
 def read_provenance(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """What is known about each file that ``read`` keeps: its JSON, plus its ``seed``."""
-    return [stored.provenance | {"seed": stored.seed} for stored in _find(folders)]
+    """What is known about each file that ``read`` keeps: its JSON, plus its ``seed``, with the
+    label as ``method``."""
+    return [
+        stored.provenance | {"seed": stored.seed, "method": _label(stored.provenance)}
+        for stored in _find(folders)
+    ]
 
 
 def _find(folders: Iterable[Path], dataset: str | None = None) -> list[_Stored]:
@@ -198,6 +203,11 @@ def _find(folders: Iterable[Path], dataset: str | None = None) -> list[_Stored]:
 
 def _label(provenance: dict[str, Any]) -> str:
     return shown(provenance["method"], network_of(provenance))
+
+
+def _labelled(table: pa.Table, provenance: dict[str, Any]) -> pa.Table:
+    label = pa.array([_label(provenance)] * len(table), pa.string())
+    return table.set_column(table.schema.get_field_index("method"), "method", label)
 
 
 def _readable(paths: Iterable[Path], *, warns: bool = False) -> Iterator[_Stored]:

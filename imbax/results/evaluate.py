@@ -15,7 +15,6 @@ from imbax.data.tabular import make_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
-from imbax.experiments.labels import labelled
 from imbax.experiments.run import with_starts
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.networks import network_names
@@ -124,5 +123,5 @@ def evaluate(
     for cell in cells:
         lab.run(cell, wanted)
     asked = [cell for cell in cells if cell.method.name in methods]
-    table = labelled(pd.concat([lab.rows(cell, wanted) for cell in asked]))
+    table = pd.concat([lab.rows(cell, wanted) for cell in asked])
     return table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")

@@ -1,9 +1,8 @@
 """Names of a method with a network."""
 
-import pandas as pd
 import pytest
 
-from imbax.experiments.labels import labelled, network_of, parts, shown, with_label
+from imbax.experiments.labels import network_of, parts, shown
 
 
 @pytest.mark.parametrize("network", ["", "mlp", "resnet"])
@@ -26,12 +25,3 @@ def test_a_result_without_a_network_is_of_the_perceptron_if_it_is_neural():
     assert network_of({}) == network_of({"method_facts": {"neural": True}}) == "mlp"
     assert network_of({"network": "tabm", "method_facts": {"neural": True}}) == "tabm"
     assert network_of({"network": "mlp", "method_facts": {"neural": False}}) == ""
-    about = {"method": "ce", "network": "tabm", "key": "0a"}
-    assert with_label(about) == {"method": "ce (tabm)", "network": "tabm", "key": "0a"}
-
-
-def test_runs_are_labelled():
-    runs = pd.DataFrame({"method": ["ce", "ce", "lr"], "network": ["mlp", "tabm", ""]})
-    assert labelled(runs)["method"].tolist() == ["ce", "ce (tabm)", "lr"]
-    old = runs[["method"]]
-    assert labelled(old) is old

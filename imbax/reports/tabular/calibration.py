@@ -16,7 +16,6 @@ import pyarrow as pa
 from scipy.special import expit
 
 from imbax.experiments import store
-from imbax.experiments.labels import labelled
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.comparisons import count
@@ -37,8 +36,7 @@ _OFF = 1.5  # a mean probability further from the share than by this factor is s
 
 _RUN = ["dataset", "method", "fold", "seed"]
 _ADDED = [*CALIBRATION, "mean_probability", "minority_share"]
-_COLUMNS = (*_RUN, "network", "diverged", "test_y", "test_score")
-_READ = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
+_READ = pa.schema([SCHEMA.field(c) for c in (*_RUN, "diverged", "test_y", "test_score")])
 
 
 def kinds_of_score(provenance: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -79,7 +77,7 @@ def with_calibration(
     """
     parts = []
     for dataset in sorted(set(runs["dataset"])):
-        rows = labelled(store.read(folders, _READ, arrays=True, dataset=dataset))
+        rows = store.read(folders, _READ, arrays=True, dataset=dataset)
         of_runs = zip(probabilities(rows, kinds), rows["test_y"], strict=True)
         metrics = [_metrics(probability, y) for probability, y in of_runs]
         table = pd.DataFrame(metrics, index=rows.index, columns=_ADDED, dtype=float)

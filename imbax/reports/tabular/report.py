@@ -15,7 +15,7 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import disk, manifest, store
-from imbax.experiments.labels import labelled, parts, with_label
+from imbax.experiments.labels import parts
 from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count
@@ -70,8 +70,7 @@ def write_report(folders: Iterable[Path], out: Path, *, optimistic: bool = False
     folders, out = [Path(folder) for folder in folders], Path(out)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        runs = labelled(store.read(folders, SCHEMA))
-        provenance = [with_label(one) for one in store.read_provenance(folders)]
+        runs, provenance = store.read(folders, SCHEMA), store.read_provenance(folders)
     remarks = list(dict.fromkeys(str(warning.message) for warning in caught))
     for remark in remarks:
         warnings.warn(remark, stacklevel=2)
@@ -289,7 +288,7 @@ def _dataset(
 ) -> str:
     methods = tables.in_order(runs["method"])
     with warnings.catch_warnings(action="ignore"):  # said once already
-        rows = labelled(store.read(folders, SCHEMA, arrays=True, dataset=dataset))
+        rows = store.read(folders, SCHEMA, arrays=True, dataset=dataset)
     rows = rows.assign(probability=probabilities(rows, kinds))
     stem = out / "figures" / store.safe_name(dataset)
     images = {

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbax.experiments.labels import labelled
+from imbax.experiments.labels import shown
 from imbax.reports.tabular import tables
 from imbax.reports.tabular.by_network import by_network, networks_page
 from imbax.reports.tabular.conclusions import findings
@@ -16,7 +16,7 @@ def runs(cells, datasets=7):
     rows = [
         {
             "dataset": f"d{number}",
-            "method": method,
+            "method": shown(method, network),
             "network": network,
             "fold": fold,
             "seed": 0,
@@ -31,7 +31,7 @@ def runs(cells, datasets=7):
         for method, network, score in cells
         for fold in range(2)
     ]
-    return labelled(pd.DataFrame(rows))
+    return pd.DataFrame(rows)
 
 
 CELLS = [
