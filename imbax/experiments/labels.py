@@ -8,7 +8,7 @@ names, so that no mean is taken over networks.
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["network_of", "parts", "shown"]
+__all__ = ["label_of", "network_of", "parts", "shown"]
 
 _UNNAMED = ("", "mlp", "resnet")
 
@@ -24,6 +24,11 @@ def parts(label: str) -> tuple[str, str]:
     if method and opening and network.endswith(")"):
         return method, network[:-1]
     return label, ""
+
+
+def label_of(provenance: Mapping[str, Any]) -> str:
+    """Label of a stored result."""
+    return shown(provenance["method"], network_of(provenance))
 
 
 def network_of(provenance: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from imbax.experiments.disk import atomic
-from imbax.experiments.labels import network_of, shown
+from imbax.experiments.labels import label_of, network_of
 
 __all__ = [
     "damage",
@@ -94,7 +94,8 @@ def write(
         b"imbax_file": json.dumps({"seed": min(seeds), "written": time.time()}).encode(),
     }
     table = pa.Table.from_pylist(rows, schema.with_metadata(metadata))
-    path = file_path(out, provenance["dataset"], _label(provenance), provenance["key"], min(seeds))
+    dataset, key = provenance["dataset"], provenance["key"]
+    path = file_path(out, dataset, label_of(provenance), key, min(seeds))
     with atomic(path) as file:
         # The checksums let a damaged page be noticed; parquet itself only guards its footer.
         pq.write_table(table, file, compression="zstd", write_page_checksum=True)
@@ -185,7 +186,7 @@ def read_provenance(folders: Iterable[Path]) -> list[dict[str, Any]]:
     """What is known about each file that ``read`` keeps: its JSON, plus its ``seed``, with the
     label as ``method``."""
     return [
-        stored.provenance | {"seed": stored.seed, "method": _label(stored.provenance)}
+        stored.provenance | {"seed": stored.seed, "method": label_of(stored.provenance)}
         for stored in _find(folders)
     ]
 
@@ -196,17 +197,13 @@ def _find(folders: Iterable[Path], dataset: str | None = None) -> list[_Stored]:
     pattern = f"runs/{safe_name(dataset) if dataset is not None else '*'}/*/*.parquet"
     paths = {found.resolve() for folder in folders for found in Path(folder).glob(pattern)}
     for stored in _readable(sorted(paths), warns=True):
-        cell = (stored.provenance["dataset"], _label(stored.provenance))
+        cell = (stored.provenance["dataset"], label_of(stored.provenance))
         cells.setdefault(cell, []).append(stored)
     return [stored for cell in sorted(cells) for stored in _of_one_key(cells[cell])]
 
 
-def _label(provenance: dict[str, Any]) -> str:
-    return shown(provenance["method"], network_of(provenance))
-
-
 def _labelled(table: pa.Table, provenance: dict[str, Any]) -> pa.Table:
-    label = pa.array([_label(provenance)] * len(table), pa.string())
+    label = pa.array([label_of(provenance)] * len(table), pa.string())
     return table.set_column(table.schema.get_field_index("method"), "method", label)
 
 
@@ -225,7 +222,7 @@ def _of_one_key(files: Sequence[_Stored]) -> list[_Stored]:
     older = [stored for stored in files if stored.provenance["key"] != key]
     if older:
         warnings.warn(
-            f"two settings of {_label(newest.provenance)} on {newest.provenance['dataset']}: "
+            f"two settings of {label_of(newest.provenance)} on {newest.provenance['dataset']}: "
             f"kept {newest.path}, left out {older[0].path}"
             + (f" and {len(older) - 1} more" if len(older) > 1 else ""),
             stacklevel=4,
