@@ -75,8 +75,5 @@ NAMED: dict[str, NamedNetwork] = {
 def named(name: str) -> NamedNetwork:
     """The network of that name. Raises InputError naming the nearest one."""
     if name not in NAMED:
-        raise InputError(
-            f"unknown network {name!r}{did_you_mean(name, NAMED)}; expected one of "
-            f"{', '.join(NAMED)}"
-        )
+        raise InputError(f"unknown network {name!r}{did_you_mean(name, NAMED)}")
     return NAMED[name]
