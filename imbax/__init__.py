@@ -4,6 +4,7 @@ The names below load on first use, so that `import imbax` costs nothing and pull
 scikit-learn, pandas nor matplotlib.
 """
 
+import logging
 import sys
 from importlib import import_module
 
@@ -29,6 +30,7 @@ _HOME = {
     "MCCCR": "estimators.mc_ccr",
     "MCRBO": "estimators.mc_rbo",
     "MESAClassifier": "estimators.mesa_classifier",
+    "Metric": "experiments.tabular.named_metrics",
     "MetaWeightNetClassifier": "estimators.meta_weight_net",
     "Network": "types",
     "OnImages": "catalogue",
@@ -36,8 +38,11 @@ _HOME = {
     "Problem": "types",
     "Program": "training",
     "Resampled": "types",
+    "Results": "results.results",
     "Rows": "types",
     "SMOTE": "estimators.smote",
+    "SMOTEN": "estimators.smoten",
+    "SMOTENC": "estimators.smote_nc",
     "SUGAR": "estimators.sugar",
     "Variables": "types",
     "Vectorized": "engine.vectorize",
@@ -49,6 +54,7 @@ _HOME = {
     "expected_calibration_error": "metrics.public",
     "explicit_gradient": "methods.explicit_gradient:program",
     "inner_update": "bilevel.gradients",
+    "load": "results.load",
     "mlp": "networks.mlp",
     "one_shot": "training",
     "outer_gradient": "bilevel.gradients",
@@ -56,7 +62,9 @@ _HOME = {
     "register": "catalogue",
     "roc_auc": "metrics.public",
     "rows": "types",
+    "run": "cli.run",
     "search": "results.search",
+    "show_versions": "versions",
     "supervised": "methods.supervised:program",
     "train": "training",
     "use_cpu_cores": "engine.devices",
@@ -76,4 +84,5 @@ def __dir__():
     return [*__all__, "__version__"]
 
 
+logging.getLogger("imbax").addHandler(logging.NullHandler())
 sys.meta_path.append(Finder())  # behind all others: only what has moved comes to it

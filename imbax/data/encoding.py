@@ -1,10 +1,8 @@
 """Tables of any columns as numbers: a `ColumnTransformer` that is fitted on training rows only.
 
-frame = as_pandas(data)
-kinds = kinds_of_columns(frame)  # from all rows, without labels
-rows = kinds.read(frame)
-encoder = table_encoder(kinds).fit(rows.iloc[train])
-x = encoder.transform(rows)
+`as_pandas` makes a frame, of which `kinds_of_columns` takes the kinds, from all rows and without
+labels; `Kinds.read` gives its rows in the form that `table_encoder` is fitted on, and then applied
+to.
 """
 
 from typing import Any

@@ -1,7 +1,8 @@
 """The user's table in a file: `read_table` as a `Dataset`, `read_frame` as it is."""
 
 import os
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from imbax.errors import InputError, argument, did_you_mean, shortened
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_frame", "read_table"]
+__all__ = ["read_frame", "read_table", "table_as_dataset", "table_files"]
 
 _REMEDIES = Remedies(partial(argument, "drop"), partial(argument, "categorical"))
 
@@ -73,7 +74,32 @@ def read_table(
         message names the file, the column and the remedy.
     """
     path = Path(path).expanduser()
-    (frame, notices, separator), target = _read(path, target, groups, header)
+    table, target = _read(path, target, groups, header)
+    return table_as_dataset(
+        path,
+        table,
+        target,
+        minority=minority,
+        groups=groups,
+        drop=drop,
+        categorical=categorical,
+        header=header,
+    )
+
+
+def table_as_dataset(
+    path: Path,
+    table: Delimited,
+    target: str | int,
+    *,
+    minority: object = None,
+    groups: str | None = None,
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    header: bool = True,
+) -> Dataset:
+    """A table that was read from a file, or from elsewhere by a name; see `read_table`."""
+    frame, notices, separator = table
     known = list(frame.columns)
     target, *rest = (
         None if column is None else _column(column, known, path, header)
@@ -115,6 +141,39 @@ def read_frame(path: Path) -> Delimited:
     """
     _check_file(path, (*TEXT, ".parquet"))
     return _parsed(path, partial(_read_parquet_or_text, header=None))
+
+
+def table_files(paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by their stems, which name the data sets; a folder stands for the tables in it.
+
+    Files of a folder that are no tables are left out with a warning.
+
+    Raises
+    ------
+    InputError
+        A folder has no table, or two files have one stem.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        path = path.expanduser()
+        for file in _of_folder(path) if path.is_dir() else [path]:
+            twin = found.setdefault(_stem(file), file)
+            if twin != file:
+                raise InputError(
+                    f"{twin} and {file} would both be the data set {_stem(file)!r}; rename one"
+                )
+    return found
+
+
+def _of_folder(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    files = [file for file in files if not file.name.startswith(".")]
+    tables = [file for file in files if _suffix(file) in (*TEXT, ".parquet", ".npz")]
+    if not tables:
+        raise InputError(f"folder {folder} has no table, such as a .csv or .parquet file")
+    if others := [file.name for file in files if file not in tables]:
+        warnings.warn(f"no tables, and left out of {folder}: {shortened(others)}", stacklevel=2)
+    return tables
 
 
 def _column(column: str | int, known: list[str], path: Path, header: bool) -> str:

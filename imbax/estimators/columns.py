@@ -21,7 +21,7 @@ from imbax.data.kinds import (
     distinct_names,
     kinds_of_columns,
 )
-from imbax.errors import InputError
+from imbax.errors import InputError, shortened
 from imbax.estimators.frames import Table, is_frame
 from imbax.estimators.inputs import errors_in_one_line, refuse_columns, validated
 
@@ -87,9 +87,14 @@ class TakesColumns:
         goes_on
             Keep those of the last fit, where X has the same.
         """
-        if not (goes_on and self._columns.fits(X)):
-            is_named = hasattr(self, "feature_names_in_")
-            self._columns = Columns.fitted(X, self.categorical_features, is_named)
+        fits = goes_on and self._columns.fits(X)
+        if goes_on and not fits and self._columns.kinds is not None:
+            raise InputError(
+                "warm_start goes on with the columns of the last fit, "
+                f"{shortened(self._columns.kinds.names(), 8)}; give these, or fit a new classifier"
+            )
+        if not fits:
+            self._columns = Columns.fitted(X, self.categorical_features)
         return self._columns.numbers(X)
 
     def _rows_of_prediction(self, X, **options):
@@ -119,7 +124,9 @@ class Columns:
     kinds
         The kinds of a frame's columns; None: X is an array of numbers.
     is_named
-        Whether X had names.
+        Whether X had names other than those that `as_pandas` gives an array's columns.
+    width
+        Number of columns of X.
     """
 
     def __init__(
@@ -128,7 +135,7 @@ class Columns:
         self.encoder, self.kinds, self.is_named, self.width = encoder, kinds, is_named, width
 
     @classmethod
-    def fitted(cls, X: Any, categorical: Any, is_named: bool) -> "Columns":
+    def fitted(cls, X: Any, categorical: Any) -> "Columns":
         """Of the rows of a fit; warns of what is read otherwise than it is written.
 
         Parameters
@@ -137,8 +144,6 @@ class Columns:
             An array of numbers, or a pandas frame.
         categorical
             What `categorical_features` is.
-        is_named
-            Whether X had names.
         """
         if isinstance(X, np.ndarray):
             return cls(MedianImputer().fit(X), width=X.shape[1])
@@ -151,6 +156,7 @@ class Columns:
         if kinds.notices:
             warnings.warn(f"X: {'; '.join(kinds.notices)}", stacklevel=5)
         encoder = table_encoder(kinds).fit(kinds.read(X))
+        is_named = names != as_pandas(np.empty((0, len(names)))).columns.tolist()
         return cls(encoder, kinds, is_named, X.shape[1])
 
     def fits(self, X: Any) -> bool:

@@ -95,7 +95,7 @@ default="from_dtype"
         Columns of categories, each level one column: "from_dtype" takes those of a frame that hold
         categories or text; names, positions or a mask add others, of arrays too; None takes numbers
         only. Levels of fewer than 5 rows, or unknown before, share one column. Text such as "20%"
-        or "2020-01-31" is numbers or dates; dates become days and cycles. Missing numbers take the
+        or "2020-01-31" is read as such; dates become days and cycles. Missing numbers take the
         median, beside a column that tells them where fit saw any; a missing category is a level.
         All this is fitted without labels, on all rows given to fit, validation rows included.
     warm_start : bool, default=False

@@ -4,6 +4,7 @@ import datetime as dt
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from imbax import InputError
@@ -13,6 +14,8 @@ N = 60
 RNG = np.random.default_rng(0)
 DAYS = pd.Series(pd.date_range("2023-12-20", periods=N))
 LEVELS = np.resize(["red", "blue"], N)
+ARROW_LEVELS = pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))
+SPANS = pd.to_timedelta(["36h", None, "1h"] * 20)
 ONE = pd.Series(np.arange(N) == 0)
 
 
@@ -36,6 +39,7 @@ def kind(column, **options):
         ("boolean", [True, None] * 30),
         ("category", LEVELS),
         ("category", pd.Categorical([1, 2, None] * 20)),
+        ("category", pd.Series(LEVELS.tolist(), dtype=ARROW_LEVELS)),
         ("category", [1.0, "one"] * 30),
         ("category", ["?", "yes", "no"] * 20),
         ("date", DAYS),
@@ -103,7 +107,9 @@ def test_rows_are_read_in_the_form_of_the_encoder():
             "c": pd.Categorical([1.0, None, 2.0] * 20),
             "t": [" red", "red ", ""] * 20,
             "d": ["31.12.2023 23:30", "NA", "01.01.2024 00:15"] * 20,
-            "s": pd.to_timedelta(["36h", None, "1h"] * 20),
+            "s": pd.Series(
+                pd.to_timedelta(["36h", None, "1h"] * 20), dtype="duration[ns][pyarrow]"
+            ),
         }
     )
     kinds = kinds_of_columns(frame)

@@ -187,6 +187,8 @@ def test_a_warm_start_goes_on_with_its_columns(fitted):
     assert list(going.column_names_) == NAMES
     seen = going._columns.numbers(FRAME.assign(age=np.nan))
     assert (seen[:, NAMES.index("age")] == FRAME["age"].median()).all()
+    with pytest.raises(InputError, match="goes on with the columns of the last fit, spend, plan"):
+        going.fit(FRAME[["spend", "plan"]], LABELS)
 
 
 @pytest.mark.thorough

@@ -7,13 +7,15 @@ once.
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from imbax.errors import InputError, argument, did_you_mean
-from imbax.experiments.suites import Suite
+from imbax.experiments.suites import Suite, load_suite
 
-__all__ = ["adult", "datasets_of", "file", "images", "imblearn27", "long_tail", "quickstart"]
+__all__ = ["adult", "datasets_of", "file", "images", "imblearn27", "long_tail", "own"]
+__all__ += ["quickstart"]
 
 Loaders = list[tuple[str, Callable[[], Any]]]
 
@@ -59,22 +61,44 @@ def long_tail(suite: Suite, options: Namespace) -> Loaders:
 
 
 def file(suite: Suite, options: Namespace) -> Loaders:
-    """The user's own table."""
-    from imbax.data.files import read_table
+    """The user's own tables."""
+    from imbax.data.files import read_table, table_files
 
     if options.data is None:
         raise InputError(f"suite {suite.name} needs --data FILE (and {argument('target')})")
+    files = table_files(options.data)
     load = partial(
         read_table,
-        options.data,
-        options.target,
+        target=options.target,
         minority=options.minority,
         groups=options.groups,
         drop=options.drop,
         categorical=options.categorical,
         header=not options.no_header,
     )
-    return [(options.data.stem, load)]
+    names = _wanted(replace(suite, datasets=tuple(files)), options)
+    return [(name, partial(load, files[name])) for name in names]
+
+
+def own(suite: Suite, options: Namespace) -> Loaders:
+    """The data sets of a suite that is a file of the user's own."""
+    wanted = _wanted(suite, options)
+    return [(one.name, partial(_load, one, options)) for one in suite.sources if one.name in wanted]
+
+
+def _load(source, options):
+    """A data set of a `Source`, under its name."""
+    if source.kind == "collection":
+        asked = Namespace(datasets=[source.name], data_home=options.data_home)
+        ((_, load),) = datasets_of(load_suite(source.where), asked)
+        return load()
+    if source.kind == "openml":
+        from imbax.data.openml import openml
+
+        return openml(source.where, name=source.name, data_home=options.data_home, **source.options)
+    from imbax.data.files import read_table
+
+    return replace(read_table(source.where, **source.options), name=source.name)
 
 
 def images(suite: Suite, options: Namespace) -> Loaders:

@@ -46,7 +46,8 @@ class TabularLab(Lab):
 
     def cell(self, dataset: Dataset, method: Method) -> Cell:
         cell = super().cell(dataset, method)
-        return dataclasses.replace(cell, rows="train_valid") if method.tables.refits else cell
+        sees_both = method.tables.refits or method.tables.rows == "train_valid"
+        return dataclasses.replace(cell, rows="train_valid") if sees_both else cell
 
     def fitting(self, dataset, methods):
         return fitting(dataset, methods, are_named=self.named)
@@ -60,6 +61,10 @@ class TabularLab(Lab):
     def work(self, cell: Cell) -> float:
         rows, columns = cell.dataset.n_rows, cell.dataset.n_features
         return cell.method.cost * rows * (50 + columns) + 1e5
+
+    def shared_bytes(self, dataset: Dataset) -> int:
+        columns, rows = self.shape(dataset)
+        return 4 * rows * (columns + 1)
 
     def _training_key(self, dataset: Dataset, method: Method) -> str:
         tables, start = method.tables, method.tables.starts_from
@@ -117,6 +122,7 @@ class TabularLab(Lab):
                 engine=self.engine,
                 on_epochs=lambda epochs: self.on_progress(epochs / self.protocol.epochs),
             )
+        self._tell_seconds(cell, result.compile_seconds, result.run_seconds)
         rows = records(cut, cell, result)
         for seed in seeds:
             if _is_start(method):
