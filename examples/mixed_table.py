@@ -23,7 +23,7 @@ table = pd.DataFrame(
 risk = (table["age"] < 30) + 1.5 * (table["product"] == "pro") - table["income"] / 20
 churned = (risk + rng.normal(size=n) > 1.7).map({True: "yes", False: "no"})
 
-smote = imbax.SMOTE(categorical_features="auto", random_state=0)
+smote = imbax.SMOTENC(categorical_features="auto", random_state=0)
 more, labels = smote.fit_resample(table, churned)
 print(more[smote.is_synthetic_].head(3))
 print(labels.value_counts().to_dict(), "of", churned.value_counts().to_dict())

@@ -3,7 +3,19 @@
 from dataclasses import replace
 from importlib import import_module
 
-from imbax.catalogue.registry import METHODS, PAPER, add, get, image_method, names, refit, register
+from imbax.catalogue.registry import (
+    METHODS,
+    PAPER,
+    add,
+    all_rows,
+    check_package,
+    get,
+    image_method,
+    missing_package,
+    names,
+    refit,
+    register,
+)
 from imbax.catalogue.spec import Facts, ImageFacts, Method, OnImages, OnTables
 
 __all__ = [
@@ -15,8 +27,11 @@ __all__ = [
     "OnImages",
     "OnTables",
     "add",
+    "all_rows",
+    "check_package",
     "get",
     "image_method",
+    "missing_package",
     "names",
     "refit",
     "register",

@@ -136,6 +136,12 @@ def _add_selection(parser):
         "--selection", choices=("test", "optimistic"), default="test",
         help="optimistic: also say what reporting validation scores would have shown",
     )  # fmt: skip
+    parser.add_argument(
+        "--metrics", nargs="+", default=[], metavar="NAME",
+        help="more metrics of tables: f1, f2, balanced_accuracy, mcc, g_mean, brier, log_loss, "
+             "recall_at_precision=0.9, precision_at_k=10, expected_cost=0,1,10,0; nothing is "
+             "trained for them",
+    )  # fmt: skip
 
 
 def _add_json(parser):

@@ -13,6 +13,11 @@ __all__ = ["datasets", "methods", "suites", "table"]
 
 Records = list[dict[str, Any]]
 
+_OTHER_ROWS = (
+    "Methods on tables whose kind is peer are there a second time, trained on training and "
+    "validation rows, by their name and _all_rows; a loss by its name and _refit, trained again on "
+    "both for as many epochs as were best."
+)
 _HEADINGS = {"title": "what", "dataset": "data set", "datasets": "data sets", "use": "of"}
 _SIZES = ("features", "rows", "minority", "ratio")
 
@@ -78,7 +83,9 @@ def table(what: str, records: Sequence[Mapping[str, Any]], is_measured: bool = F
         title, records = "printed | measured", [_beside(one, is_measured) for one in records]
     else:
         title = None
-    shown = Table(*(_HEADINGS.get(name, name) for name in records[0]), title=title)
+    caption = _OTHER_ROWS if what == "methods" else None
+    names = (_HEADINGS.get(name, name) for name in records[0])
+    shown = Table(*names, title=title, caption=caption)
     for record in records:
         shown.add_row(*("yours" if value is None else str(value) for value in record.values()))
     return shown

@@ -57,8 +57,9 @@ def as_pandas(data: Any, name: str = "X") -> "pd.DataFrame":
 def is_table(data: Any) -> bool:
     """Whether it is a frame, lazy ones included, of any library that narwhals reads."""
     import narwhals as nw
+    import pandas as pd
 
-    if isinstance(data, np.ndarray | list | tuple) or data is None:
-        return False
+    if isinstance(data, pd.DataFrame | np.ndarray | list | tuple) or data is None:
+        return isinstance(data, pd.DataFrame)
     found = nw.from_native(data, pass_through=True)
     return isinstance(found, nw.DataFrame | nw.LazyFrame)

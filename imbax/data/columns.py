@@ -36,6 +36,8 @@ def kind_of(column: "pd.Series") -> str:
     """Numbers, text, boolean, categories, dates or empty; or what else pandas calls it."""
     import pandas as pd
 
+    if str(column.dtype).startswith("dictionary<"):
+        return "categories"  # pyarrow's
     kind = pd.api.types.infer_dtype(column)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
         return "numbers"
@@ -58,7 +60,8 @@ def span_of(column: "pd.Series") -> "pd.Series | None":
 
     kind = pd.api.types.infer_dtype(column)
     if kind.startswith("timedelta"):
-        return pd.to_timedelta(column) / pd.Timedelta(days=1)
+        days = pd.to_timedelta(column) / pd.Timedelta(days=1)
+        return pd.Series(days.to_numpy(np.float64, na_value=np.nan), column.index)
     if kind == "time":
         return column.map(
             lambda t: t.hour + t.minute / 60 + (t.second + t.microsecond / 1e6) / 3600,

@@ -1,7 +1,6 @@
 """Dates as numbers that a network can use."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -60,7 +59,7 @@ class DateEncoder(TransformerMixin, BaseEstimator):
             found += [f"{name} missing"] * bool(misses)
         return np.array(found, object)
 
-    def origins(self, names: Sequence[str]) -> list[str]:
+    def origins(self, names):
         """The date that each column is made of."""
         each = 5 + 2 * self.has_time
         return [

@@ -1,31 +1,29 @@
 """Tables of any columns as numbers: a `ColumnTransformer` that is fitted on training rows only.
 
-frame = as_pandas(data)
-kinds = kinds_of_columns(frame)  # from all rows, without labels
-rows = kinds.read(frame)
-encoder = table_encoder(kinds).fit(rows.iloc[train])
-x = encoder.transform(rows)
+`as_pandas` makes a frame, of which `kinds_of_columns` takes the kinds, from all rows and without
+labels; `Kinds.read` gives its rows in the form that `table_encoder` is fitted on, and then applied
+to.
 """
 
 from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
 from imbax.data.any_frame import as_pandas, is_table
 from imbax.data.date_encoder import DateEncoder
 from imbax.data.kinds import Kinds, kinds_of_columns
+from imbax.data.median_imputer import MedianImputer
 
 __all__ = [
     "MIN_FREQUENCY",
     "DateEncoder",
+    "LevelEncoder",
     "MedianImputer",
     "as_pandas",
     "is_table",
     "kinds_of_columns",
-    "level_name",
     "origins",
     "table_encoder",
 ]
@@ -63,14 +61,7 @@ def table_encoder(kinds: Kinds, *, min_frequency: int | float | None = MIN_FREQU
     if numbers:
         parts.append(("numbers", MedianImputer(), numbers))
     if categories:
-        encoder = OneHotEncoder(
-            handle_unknown="infrequent_if_exist",
-            min_frequency=min_frequency,
-            sparse_output=False,
-            dtype=np.float64,
-            feature_name_combiner=level_name,
-        )
-        parts.append(("categories", encoder, categories))
+        parts.append(("categories", LevelEncoder(min_frequency), categories))
     if days := [name for name in kinds.names("date") if name not in timed]:
         parts.append(("dates", DateEncoder(), days))
     if timed:
@@ -80,44 +71,49 @@ def table_encoder(kinds: Kinds, *, min_frequency: int | float | None = MIN_FREQU
 
 def origins(encoder: ColumnTransformer) -> list[str]:
     """The column of the table that each column of a fitted encoder is made of, `[e]`."""
-    found = []
-    for _, part, names in encoder.transformers_:
-        if isinstance(part, MedianImputer):
-            found += names + [names[j] for j in _missing_columns(part)]
-        elif isinstance(part, OneHotEncoder):
-            sizes = np.diff([0, *np.cumsum(_levels(part))])
-            found += [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]
-        elif isinstance(part, DateEncoder):
-            found += part.origins(names)
-    return found
+    parts = [(part, names) for _, part, names in encoder.transformers_ if names]
+    return [name for part, names in parts if part != "drop" for name in part.origins(names)]
 
 
-class MedianImputer(SimpleImputer):
-    """Medians for what is missing, and a column for each that misses any in the training rows."""
+class LevelEncoder(OneHotEncoder):
+    """scikit-learn's, with names such as "colour=red", "colour missing", "colour=infrequent"."""
 
-    def __init__(self):
-        super().__init__(strategy="median", add_indicator=True, keep_empty_features=True)
+    def __init__(self, min_frequency=MIN_FREQUENCY):
+        super().__init__(
+            handle_unknown="infrequent_if_exist",
+            min_frequency=min_frequency,
+            sparse_output=False,
+            dtype=np.float64,
+        )
 
     def get_feature_names_out(self, input_features=None):
-        """Names such as "age", and "age missing"."""
+        """A name for each column."""
         names = list(self.feature_names_in_ if input_features is None else input_features)
-        return np.array([*names, *(f"{names[j]} missing" for j in _missing_columns(self))], object)
+        found = []
+        for name, levels, rare in zip(names, self.categories_, self._rare(), strict=True):
+            kept = [level for j, level in enumerate(levels) if j not in rare]
+            found += [f"{name}={level}" if level == level else f"{name} missing" for level in kept]
+            found += [f"{name}=infrequent"] * bool(rare)
+        return np.array(found, object)
+
+    def origins(self, names):
+        """The category that each column is made of."""
+        found = []
+        for name, levels, rare in zip(names, self.categories_, self._rare(), strict=True):
+            found += [name] * (len(levels) - len(rare) + bool(rare))
+        return found
+
+    def _rare(self):
+        """Positions of the levels of each category that share a column."""
+        if self.min_frequency is None:
+            return [()] * len(self.categories_)
+        return [
+            () if few is None else tuple(np.flatnonzero(_are_among(levels, few)))
+            for levels, few in zip(self.categories_, self.infrequent_categories_, strict=True)
+        ]
 
 
-def level_name(name: str, level: Any) -> str:
-    """The name of a level's column: "colour=red", "colour missing", "colour=infrequent"."""
-    if not isinstance(level, str):
-        return f"{name} missing"
-    return f"{name}=infrequent" if level == "infrequent_sklearn" else f"{name}={level}"
-
-
-def _missing_columns(imputer: SimpleImputer) -> list[int]:
-    return list(getattr(imputer.indicator_, "features_", ()))
-
-
-def _levels(encoder: OneHotEncoder) -> list[int]:
-    """How many columns each category has."""
-    if encoder.min_frequency is None:
-        return list(map(len, encoder.categories_))
-    rare = [0 if one is None else len(one) - 1 for one in encoder.infrequent_categories_]
-    return [len(levels) - few for levels, few in zip(encoder.categories_, rare, strict=True)]
+def _are_among(levels, few):
+    """Which of the levels, NaN included, are among a few `[n]`."""
+    known = {level for level in few if level == level}
+    return [level in known or (level != level and len(known) < len(few)) for level in levels]

@@ -13,7 +13,15 @@ from imbax.errors import InputError, did_you_mean, shortened
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["IN_PYTHON", "Column", "Kinds", "Remedies", "column_positions", "kinds_of_columns"]
+__all__ = [
+    "IN_PYTHON",
+    "Column",
+    "Kinds",
+    "Remedies",
+    "column_positions",
+    "distinct_names",
+    "kinds_of_columns",
+]
 
 
 @dataclass(frozen=True)
@@ -117,12 +125,7 @@ def kinds_of_columns(
         Two columns share a name, or a column is of no such kind; the message names it and the
         remedy.
     """
-    names = [str(column) for column in frame.columns]
-    if len(set(names)) < len(names):
-        twice = next(one for place, one in enumerate(names) if one in names[:place])
-        raise InputError(f"{name} has several columns called {twice!r}; rename or drop all but one")
-    if not names:
-        raise InputError(f"{name} has no columns, expected at least one")
+    names = distinct_names(frame, name)
     as_levels = set(column_positions(categorical, names, "categorical"))
     series = [frame.iloc[:, place] for place in range(len(names))]
     types = ["categories" if j in as_levels else kind_of(one) for j, one in enumerate(series)]
@@ -150,6 +153,19 @@ def kinds_of_columns(
                 f"convert it or leave it out with {remedies.drop([names[j]])}"
             )
     return Kinds(tuple(columns), tuple(heard.lines()), name)
+
+
+def distinct_names(frame: "pd.DataFrame", table: str) -> list[str]:
+    """The columns' names as text. Raises InputError if there are none, or two are the same."""
+    names = [str(column) for column in frame.columns]
+    if len(set(names)) < len(names):
+        twice = next(one for place, one in enumerate(names) if one in names[:place])
+        raise InputError(
+            f"{table} has several columns called {twice!r}; rename or drop all but one"
+        )
+    if not names:
+        raise InputError(f"{table} has no columns, expected at least one")
+    return names
 
 
 def column_positions(given: Any, names: Sequence[str], argument: str) -> list[int]:

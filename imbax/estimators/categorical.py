@@ -1,4 +1,4 @@
-"""Interpolation between rows of a table that has categories beside numbers: SMOTE-NC.
+"""Interpolation between rows of a table that may have categories beside numbers: SMOTE-NC.
 
 Rows are near by their numbers, scaled as they are without categories, and by their categories: each
 in which two rows differ adds m² to the squared distance, where m is the median, over the numeric
@@ -6,29 +6,33 @@ columns, of the class's standard deviations (1 where that is 0 or no column is n
 category is a 1 among 0s, times m / √2. Source: Chawla et al. 2002 (arXiv:1106.1813), section 6.1.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
+from scipy import sparse
 from sklearn.utils import check_array, check_X_y
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import validate_data
 
 from imbax.errors import InputError, did_you_mean
 from imbax.estimators.frames import Table, is_frame
-from imbax.estimators.inputs import errors_in_one_line, refuse_columns
+from imbax.estimators.inputs import errors_in_one_line, missing_told, refuse_columns
 from imbax.estimators.over_sampler import OverSampler, padded
 from imbax.estimators.parameters import parameters
+from imbax.estimators.sparse import refuse_large_whole_numbers, sparse_like, sparse_outside
 from imbax.neighbors import nearest
 
-__all__ = ["MixedOverSampler"]
+__all__ = ["MixedOverSampler", "nearest_of_class"]
 
 _nearest = jax.jit(nearest, static_argnums=3)
 
 
 @parameters
 class MixedOverSampler(OverSampler):
-    """An over-sampler of rows between two others.
+    """An over-sampler of rows between two others, dense or sparse.
 
     Their categories are those of the nearer one, or those `_voted` by its neighbours, as in SMOTE.
     """
@@ -39,9 +43,15 @@ class MixedOverSampler(OverSampler):
         **OverSampler._parameter_constraints,
         "categorical_features": ["array-like", StrOptions({"auto"}), None],
     }
+    _accepts: ClassVar[dict[str, Any]] = {"allow_nd": True, "accept_sparse": ["csr", "csc"]}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def _table(self, X):
-        if self.categorical_features is None:
+        if self.categorical_features is None or sparse.issparse(X):
             return super()._table(X)
         if not (is_frame(X) or isinstance(X, list | tuple)):
             X = check_array(X, dtype=None, ensure_all_finite=False)
@@ -49,19 +59,25 @@ class MixedOverSampler(OverSampler):
 
     def _check_X_y(self, X, y):
         self.categorical_features_ = np.zeros(0, int)
-        if self.categorical_features is None:
-            return super()._check_X_y(X, y)
-        if self.image_shape is not None:
+        if self.categorical_features is not None and self.image_shape is not None:
             raise InputError("categorical_features is for tables, image_shape for images; give one")
+        if self.categorical_features is None or sparse.issparse(X):
+            X, y = super()._check_X_y(X, y)
+            if sparse.issparse(X):
+                refuse_large_whole_numbers(X)
+            if self.categorical_features is not None:
+                self._find_categories(list(range(X.shape[1])))
+            return X, y
         table = X if isinstance(X, Table) else self._table(X)
-        self.categorical_features_ = self._positions(table)
+        self._find_categories(table.names, table)
         refuse_columns(
             table,
             remedy=self._remedy,
             categorical=self.categorical_features_,
             shifts=self._shifts(),
         )
-        with errors_in_one_line():
+        told = lambda: missing_told(self, table.given, self.categorical_features_)
+        with errors_in_one_line(told):
             validate_data(self, X=table.given, y=y, skip_check_array=True)
             return check_X_y(table.encoded(self.categorical_features_), y)
 
@@ -69,14 +85,20 @@ class MixedOverSampler(OverSampler):
     def _remedy(self):
         return "name them in categorical_features"
 
-    def _positions(self, table):
-        """Of the columns of categories."""
-        given, names = self.categorical_features, table.names
+    def _find_categories(self, names, table=None):
+        """Keeps which columns are categories, and which are not."""
+        self.categorical_features_ = self._positions(names, table)
+        self.continuous_features_ = np.setdiff1d(np.arange(len(names)), self.categorical_features_)
+
+    def _positions(self, names, table):
+        """The columns of categories, ascending."""
+        given = self.categorical_features
         if isinstance(given, str):
-            if not table.is_frame:
+            if table is None or not table.is_frame:
                 raise InputError(
                     'categorical_features="auto" needs a frame of pandas or polars, whose columns '
-                    "have types; give their positions"
+                    "have types: the input data should be a pandas.DataFrame or a polars one; give "
+                    "positions of columns instead"
                 )
             return np.array(table.categories(), int)
         if np.asarray(given).dtype == bool:
@@ -94,26 +116,45 @@ class MixedOverSampler(OverSampler):
                     + did_you_mean(column, map(str, names))
                 )
             whole = np.ndim(column) == 0 and np.asarray(column).dtype.kind in "iu"
-            if not (whole and 0 <= column < len(names)):
+            if not (whole and -len(names) <= column < len(names)):
+                d = len(names)
                 raise InputError(
                     f"categorical_features has {column}, expected positions of columns from 0 to "
-                    f"{len(names) - 1}, whole numbers"
+                    f"{d - 1}, whole numbers: all features must be in [0, {d - 1}] or [-{d}, -1]"
                 )
-        return np.unique(np.array(columns, int))
+        return np.unique(np.array(columns, int) % len(names))
 
     def _begin(self, X, y):
         columns = self.categorical_features_
         if not len(columns):
             return super()._begin(X, y)
-        numbers, codes = np.delete(X, columns, 1), X[:, columns].astype(int)
+        numbers, codes = X[:, self.continuous_features_], self._codes(X[:, columns])
         x = super()._begin(numbers, y)
-        spread = np.ones(len(self.classes_))
-        if x.shape[1]:
-            spread = [np.median(x[self._y == c].std(0)) for c in range(len(spread))]
-        self._weights = np.where(np.greater(spread, 0), spread, 1) / np.sqrt(2)
+        self._weights = self._weights_of(x)
+        self.median_std_ = {
+            label: _median_std(numbers[y == label])
+            for label, number in self.sampling_strategy_.items()
+            if number
+        }
         self._levels = codes.max(0) + 1
         ones = [np.eye(k)[code] for k, code in zip(self._levels, codes.T, strict=True)]
         return np.hstack([x, *ones]).astype(np.float32)
+
+    def _codes(self, categories):
+        """Whole numbers from 0 `[n, columns]`; a sparse matrix's values are kept for `_outside`."""
+        self._values = None
+        if not sparse.issparse(categories):
+            return categories.astype(int)
+        pairs = [np.unique(c, return_inverse=True) for c in categories.toarray().T]
+        self._values = [values for values, _ in pairs]
+        return np.stack([code for _, code in pairs], 1)
+
+    def _weights_of(self, x):
+        """m / √2 of each class `[K]`, of rows of numbers."""
+        spread = np.ones(len(self.classes_))
+        if x.shape[1]:
+            spread = [np.median(x[self._y == c].std(0)) for c in range(len(spread))]
+        return np.where(np.greater(spread, 0), spread, 1) / np.sqrt(2)
 
     def _weighted(self, x, c):
         """Rows `[n, d]` with their categories as class `c`, or `c [n]`, weighs them."""
@@ -122,10 +163,23 @@ class MixedOverSampler(OverSampler):
         numbers, ones = np.split(x, [len(self.scale_.only)], 1)
         return np.hstack([numbers, ones * self._weights[c, None]]).astype(np.float32)
 
-    def _voted(self, made, x, k):
-        """New rows with each category the most frequent among their first parent's k neighbours.
+    def _as_given(self, X, x, c):
+        """Rows `[n, d]` with numbers as the user has them, X, and categories as class `c` weighs
+        them in this scale; `x` are the same rows inside.
+        """
+        if not len(self.categorical_features_):
+            return X.reshape(X.shape[0], -1)
+        weight = (self.median_std_[self.classes_[c]] or 1) / np.sqrt(2)
+        numbers, ones = X[:, self.continuous_features_], x[:, len(self.scale_.only) :] * weight
+        if sparse.issparse(X):
+            return sparse.hstack([numbers, sparse.csr_array(ones)], format="csr")
+        return np.hstack([numbers, ones])
 
-        Of equally frequent ones, that of the nearer neighbours.
+    def _voted(self, made, x, near: Callable[[int, np.ndarray], np.ndarray]):
+        """New rows with each category the most frequent among their first parent's neighbours.
+
+        Of equally frequent ones, that of the nearer neighbours; `near(class, its rows)` are theirs,
+        row numbers `[rows, k]`.
         """
         if not len(self.categorical_features_):
             return made
@@ -133,24 +187,58 @@ class MixedOverSampler(OverSampler):
         start, first = len(self.scale_.only), made.parents[:, 0]
         for c in np.unique(labels):
             rows = np.flatnonzero(self._y == c)
-            if (several := min(k, len(rows) - 1)) == 0:
+            around = near(c, rows)
+            if (several := around.shape[1]) == 0:
                 continue
-            own, _, w = padded(x[rows], rows)
-            near = np.asarray(_nearest(own, own, w, k, own=np.arange(len(own)))[0])[: len(rows)]
             share = 1 + np.arange(several, 0, -1) / (several + 1) ** 2
-            votes = sum(share[r] * x[rows[near[:, r]], start:] for r in range(several))
+            votes = sum(share[r] * x[around[:, r], start:] for r in range(several))
             new[labels == c, start:] = votes[np.searchsorted(rows, first[labels == c])]
         return made._replace(x=new)
+
+    def _joined(self, X, y, made):
+        # A row whose class, format and dtype new ones get, where rows are sparse.
+        self._like = X[:1] if sparse.issparse(X) else None
+        joined = super()._joined(X, y, made)
+        self._like = None
+        return joined
 
     def _outside(self, x):
         columns = self.categorical_features_
         if not len(columns):
-            return super()._outside(x)
+            return self._numbers_outside(x)
         numbers, *ones = np.split(x, len(self.scale_.only) + np.cumsum([0, *self._levels[:-1]]), 1)
-        codes = np.stack([one.argmax(1) for one in ones], 1)
+        codes, numbers = [one.argmax(1) for one in ones], self._numbers_outside(numbers)
+        if (like := self._like) is not None:
+            values = [v[code] for v, code in zip(self._values, codes, strict=True)]
+            joined = sparse.hstack([numbers, sparse_like(np.stack(values, 1), like)], format="csc")
+            order = np.argsort(np.concatenate([self.continuous_features_, columns]))
+            return type(like)(joined[:, order])
         outside = np.empty((len(x), self.n_features_in_))
-        outside[:, columns] = codes
-        outside[:, np.setdiff1d(np.arange(self.n_features_in_), columns)] = super()._outside(
-            numbers
-        )
+        outside[:, columns] = np.stack(codes, 1)
+        outside[:, self.continuous_features_] = numbers
         return outside
+
+    def _numbers_outside(self, x):
+        """New rows without their categories in the user's form."""
+        if self._like is None:
+            return super()._outside(x)
+        has_categories = len(self.categorical_features_)
+        like = self._like[:, self.continuous_features_] if has_categories else self._like
+        return sparse_outside(self.scale_, x, like, clip=self._is_bounded())
+
+
+def nearest_of_class(x: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
+    """The k nearest others, or all if there are less, of the rows of a class: row numbers."""
+    own, _, w = padded(x[rows], rows)
+    near = np.asarray(_nearest(own, own, w, k, own=np.arange(len(own)))[0])
+    return rows[near[: len(rows), : min(k, len(rows) - 1)]]
+
+
+def _median_std(numbers):
+    """The median, over columns, of their standard deviations."""
+    if not numbers.shape[1]:
+        return 0.0
+    if sparse.issparse(numbers):
+        return float(np.median(np.sqrt(mean_variance_axis(numbers.astype(np.float64), 0)[1])))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.median(numbers.std(0)))

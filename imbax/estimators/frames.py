@@ -97,6 +97,13 @@ class Table:
                 ) from None
         return encoded
 
+    def hold_examples(self, codes: np.ndarray) -> None:
+        """Takes all columns as categories with these codes `[n, d]`, for `extended` to decode."""
+        last_first = np.arange(len(codes))[::-1]
+        for j, code in enumerate(codes.T):
+            self._examples[j] = np.zeros(code.max() + 1, int)
+            self._examples[j][code[last_first]] = last_first
+
     def extended(self, made: np.ndarray, moved: np.ndarray | None = None) -> Any:
         """The given rows, then those of `made [n + s, d]`, encoded, that follow the first n.
 

@@ -19,16 +19,16 @@ class OneVsRest(OverSampler):
     """Calls `_sample` once for each class, so that a class may have distances of its own."""
 
     _parents = 0
-    # What is done where the method's rule fails, in words.
-    _fallback = ""
+    # What is done where the method's rule fails, in words, and whether it adds rows.
+    _fallback, _adds_all_the_same = "", True
 
     def _weighted(self, x, c):
         """Rows as they are compared where class `c` is the minority."""
         return x
 
     def _draw(self, key, x, number):
-        classes, counts, made = np.flatnonzero(number), self._counts(), [x[:0]]
-        for c in classes:
+        counts, labels, made = self._counts(), [], [x[:0]]
+        for c in np.flatnonzero(number):
             batch = padded(self._weighted(x, c), (self._y == c).astype(np.float32))
             live = self.scale_.live
             factor = jnp.ones(x.shape[1]).at[: len(live)].set(live)
@@ -39,8 +39,14 @@ class OneVsRest(OverSampler):
                 Sizes(size(counts[c]), size(number[c])),
                 **self._options(),
             )
+            rows_of_c = np.asarray(changed.x_synth)[: number[c]]
             if changed.fallback and counts[c] > 1:
-                warnings.warn(f"class {self.classes_[c]}: {self._fallback}", stacklevel=5)
-            made.append(np.asarray(changed.x_synth)[: number[c]])
+                self._warn_of_fallback(c)
+                rows_of_c = rows_of_c if self._adds_all_the_same else x[:0]
+            made.append(rows_of_c)
+            labels += [c] * len(rows_of_c)
         x = np.concatenate(made)
-        return Made(x, np.repeat(classes, number[classes]), np.ones(len(x), np.float32))
+        return Made(x, np.array(labels, int), np.ones(len(x), np.float32))
+
+    def _warn_of_fallback(self, c):
+        warnings.warn(f"class {self.classes_[c]}: {self._fallback}", stacklevel=6)

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from imbax.errors import InputError
 from imbax.estimators.parameters import parameters
+from imbax.estimators.sparse import stacked
 from imbax.estimators.table_sampler import TableSampler
 from imbax.estimators.value_scale import scale_of
 from imbax.methods.sampling import Made, Sizes
@@ -90,8 +91,11 @@ class OverSampler(TableSampler):
 
     def _outside(self, x):
         """New rows in the user's form; only images and a range that was given bound them."""
-        bounded = len(self.scale_.shape) == 3 or self.value_range is not None
-        return self.scale_.outside(x, clip=bounded, fixed=True)
+        return self.scale_.outside(x, clip=self._is_bounded(), fixed=True)
+
+    def _is_bounded(self):
+        """Whether new rows keep to the range of values."""
+        return len(self.scale_.shape) == 3 or self.value_range is not None
 
     def _check_X_y(self, X, y):
         if isinstance(X, (list, tuple)):
@@ -161,12 +165,13 @@ class OverSampler(TableSampler):
     def _joined(self, X, y, made):
         """Given rows, then new ones; keeps where these are and what they are made of."""
         new, labels = self._unscaled(made)
-        self.is_synthetic_ = np.arange(len(X) + len(new)) >= len(X)
+        n = X.shape[0]
+        self.is_synthetic_ = np.arange(n + new.shape[0]) >= n
         if self._parents:
             self.parent_indices_ = made.parents if self._parents == 2 else made.parents[:, 0]
         if self._parents == 2:
             self.interpolation_weights_ = made.gap
-        return np.concatenate([X, new], dtype=X.dtype), np.concatenate([y, labels])
+        return stacked(X, new), np.concatenate([y, labels])
 
     def _unscaled(self, made):
         """New rows and their labels as the user has them."""

@@ -1,13 +1,24 @@
 """Parameters of estimators, declared once: the fields of a class and of those it extends."""
 
+import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 from sklearn.utils import _param_validation as validation
 
-__all__ = ["RANDOM_STATE", "RATIO", "Interval", "parameters"]
+from imbax.errors import InputError
+
+__all__ = [
+    "DEPRECATED",
+    "RANDOM_STATE",
+    "RATIO",
+    "Interval",
+    "parameters",
+    "renamed",
+    "warn_of_old",
+]
 
 T = TypeVar("T")
 
@@ -29,5 +40,30 @@ class Interval(validation.Interval):
         return not isinstance(val, bool | np.bool_) and super().is_satisfied_by(val)
 
 
+def renamed(estimator: Any, old: str, new: str) -> Any:
+    """The value of parameter `new`, or of its `old` name, with a FutureWarning.
+
+    Raises
+    ------
+    InputError
+        Both are given.
+    """
+    value, now = getattr(estimator, old), getattr(estimator, new)
+    if isinstance(value, str) and value == "deprecated":
+        return now
+    if now is not getattr(type(estimator), new):
+        raise InputError(f"{old}={value!r} is the old name of {new}={now!r}; give {new} alone")
+    warn_of_old(f"{type(estimator).__name__}({old}=...) is now {new}", deeper=1)
+    return value
+
+
+def warn_of_old(told: str, deeper: int = 0) -> None:
+    """A FutureWarning, at the user's call of `fit` or `fit_resample`, of an old spelling."""
+    message = f"{told}; the old spelling goes with the next version"
+    warnings.warn(message, FutureWarning, stacklevel=6 + deeper)
+
+
+# The default of a parameter's old name.
+DEPRECATED = validation.Hidden(validation.StrOptions({"deprecated"}))
 RATIO = Interval(Real, 0, 1, closed="right")
 RANDOM_STATE = [Interval(Integral, 0, 2**32 - 1, closed="both"), np.random.RandomState, None]

@@ -1,5 +1,6 @@
 """imbalanced-learn's contract for tables of pandas, polars or NumPy, and labels of any form."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from imbax.engine.float32 import in_float32
 from imbax.estimators.frames import Table, is_frame
-from imbax.estimators.inputs import as_numbers, errors_in_one_line
+from imbax.estimators.inputs import as_numbers, errors_in_one_line, missing_told
 from imbax.estimators.parameters import RANDOM_STATE, RATIO, parameters
 from imbax.estimators.strategy import new_rows_of
 from imbax.estimators.targets import Target
@@ -29,7 +30,7 @@ class TableSampler(BaseOverSampler):
         "sampling_strategy": [
             RATIO,
             StrOptions({"auto", "minority", "not minority", "not majority", "all"}),
-            dict,
+            Mapping,
             callable,
         ],
         "random_state": RANDOM_STATE,
@@ -73,17 +74,22 @@ class TableSampler(BaseOverSampler):
     def _taken(self, X, target):
         """The rows and labels of a fit, checked; keeps how many rows are wanted of each class."""
         self._validate_params()
+        self._read_parameters()
         check_classification_targets(target.labels)
         X, y = self._check_X_y(X, target.labels)
         self.sampling_strategy_ = new_rows_of(self.sampling_strategy, y, self._sampling_type)
         return X, y
 
+    def _read_parameters(self):
+        """Takes parameters by their old names, with a warning that has the new ones."""
+
     def _train_on(self, X, y):
         """Learns what making rows needs."""
 
     def _check_X_y(self, X, y):
+        given = X.given if isinstance(X, Table) else X
         X = self._numeric(X)
-        with errors_in_one_line():
+        with errors_in_one_line(lambda: missing_told(self, given)):
             return validate_data(self, X=X, y=y, **self._accepts)
 
     def _table(self, X):
@@ -106,5 +112,5 @@ class TableSampler(BaseOverSampler):
         """What to do with columns of text."""
         return (
             f"{type(self).__name__} knows numbers only; encode them, or use "
-            "SMOTE(categorical_features=...)"
+            "SMOTENC(categorical_features=...)"
         )

@@ -1,18 +1,20 @@
 """What the user calls images, as flat float rows in [-1, 1], and back."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 
 from imbax.errors import InputError
 
-__all__ = ["Scale", "as_dtype", "scale_of"]
+__all__ = ["Scale", "as_dtype", "blocks", "scale_of"]
 
 _SMALLEST = 4
 _CHANNELS = (1, 3, 4)
-# Rows that are scaled at once.
-_BLOCK = 8192
+# Rows, and values, that are scaled at once.
+_BLOCK, _VALUES = 8192, 2**24
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,17 @@ class Scale:
     def inside(self, X: np.ndarray) -> np.ndarray:
         """`[n, *given]` in the user's range as float32 rows `[n, d]` in [-1, 1].
 
+        A sparse matrix becomes dense, a block of rows at a time.
+
         Raises
         ------
         InputError
             Images of another shape, or values outside the range.
         """
-        X = np.asarray(X)
+        X = X.tocsr() if issparse(X) else np.asarray(X)
         if X.shape[1:] != self.given:
             raise InputError(f"X has rows of shape {X.shape[1:]}, expected {self.given} as in fit")
-        flat = X.reshape(len(X), math.prod(self.given))
+        flat = X if issparse(X) else X.reshape(len(X), math.prod(self.given))
         middle, half = _middle_and_half(self.low, self.high)
         half = np.where(self.high > self.low, half, 1)
 
@@ -87,7 +91,7 @@ def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:
     Parameters
     ----------
     X
-        Numbers.
+        Numbers; flat rows may be a sparse matrix.
     image_shape
         `(h, w)` or `(h, w, c)` of flat rows; None: they are no images.
     value_range
@@ -99,24 +103,26 @@ def scale_of(X: np.ndarray, image_shape=None, value_range=None) -> Scale:
     InputError
         Shapes that do not fit, channels first, sides below 4, values out of range.
     """
-    X = np.asarray(X)
+    X = X.tocsr() if issparse(X) else np.asarray(X)
     given = X.shape[1:]
     shape = _shape(given, image_shape)
-    flat = X.reshape(len(X), -1)
+    flat = X if issparse(X) else X.reshape(len(X), -1)
+    least, greatest = (_dense(ends) for ends in (flat.min(0), flat.max(0)))
     if value_range is not None:
         low, high = _ends(value_range)
-        if flat.min() < low or flat.max() > high:
+        if least.min() < low or greatest.max() > high:
             raise InputError(
-                f"X has values from {flat.min():g} to {flat.max():g}, outside "
+                f"X has values from {least.min():g} to {greatest.max():g}, outside "
                 f"value_range=({low:g}, {high:g}); give the range they come from"
             )
     elif X.dtype == np.uint8 and len(shape) == 3:
         low, high = np.float64(0), np.float64(255)
     else:
-        axis = 0 if len(shape) == 1 else None
-        low, high = flat.min(axis).astype(np.float64), flat.max(axis).astype(np.float64)
-    first = flat[0].astype(np.float64)
-    only = np.where((flat == flat[0]).all(0), first, np.nan)
+        of_all = len(shape) > 1
+        low, high = (least.min(), greatest.max()) if of_all else (least, greatest)
+        low, high = low.astype(np.float64), high.astype(np.float64)
+    first = _dense(flat[:1])
+    only = np.where(least == greatest, first.astype(np.float64), np.nan)
     return Scale(given, shape, X.dtype, low, high, only)
 
 
@@ -129,10 +135,21 @@ def as_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def _in_blocks(f, rows, dtype):
     """`f(rows)` in a dtype, some rows at a time: in between it makes arrays of float64."""
     done = np.empty(rows.shape, dtype)
-    for first in range(0, len(rows), _BLOCK):
-        block = slice(first, first + _BLOCK)
-        done[block] = f(rows[block]).astype(dtype)
+    for block in blocks(*rows.shape):
+        part = rows[block].toarray() if issparse(rows) else rows[block]
+        done[block] = f(part).astype(dtype)
     return done
+
+
+def blocks(n: int, d: int) -> Iterator[slice]:
+    """Slices of n rows of d values, few enough for arrays of them to be small."""
+    step = max(1, min(_BLOCK, _VALUES // max(d, 1)))
+    return (slice(first, first + step) for first in range(0, n, step))
+
+
+def _dense(row):
+    """One row `[d]` of an array or a sparse matrix."""
+    return np.ravel(row.toarray() if issparse(row) else row)
 
 
 def _middle_and_half(low, high):

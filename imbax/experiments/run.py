@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from imbax.catalogue import Method, get
+from imbax.catalogue import Method, check_package, get
 from imbax.data.tabular import DataUnavailable
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, StorageError, shortened
@@ -31,6 +31,7 @@ def with_starts(names: Sequence[str]) -> tuple[str, ...]:
         method = get(name)
         if method.tables is None:
             raise InputError(f"method {name!r} does not run on tables; `imbax list methods`")
+        check_package(method)
         if method.tables.starts_from:
             ordered[method.tables.starts_from] = None
         ordered[name] = None

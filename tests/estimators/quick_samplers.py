@@ -20,7 +20,8 @@ from imbax import (
 
 QUICK = {
     "SMOTE": SMOTE(random_state=0),
-    "BorderlineSMOTE": BorderlineSMOTE(random_state=0),
+    # So many neighbours that rows are in danger also in a class that lies apart.
+    "BorderlineSMOTE": BorderlineSMOTE(m_neighbors=30, random_state=0),
     "ADASYN": ADASYN(random_state=0),
     "SUGAR": SUGAR(random_state=0),
     "AMDO": AMDO(random_state=0),

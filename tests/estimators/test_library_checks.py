@@ -9,7 +9,7 @@ from quick_samplers import GAN, OF_TABLES, POINTS, QUICK, quick
 from sklearn.base import clone
 from sklearn.utils import estimator_checks as sklearn_checks
 
-from imbax import InputError
+from imbax import SMOTEN, InputError
 
 # Expected, with the reasons, for classifiers that are networks and for MESA.
 NETWORK_FAILS = {
@@ -72,7 +72,7 @@ def quietly(check, *given):
 
 
 EVERY_CLASSIFIER = [*CLASSIFIERS.values(), MESA]
-SAMPLERS = [*(QUICK[name] for name in OF_TABLES), POINTS]
+SAMPLERS = [*(QUICK[name] for name in OF_TABLES), POINTS, SMOTEN(random_state=0)]
 
 
 @checks_of(sklearn_checks, SAMPLERS)

@@ -12,15 +12,16 @@ from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
 from tiers import asked
 
-from imbax import ADASYN, SMOTE, BorderlineSMOTE, InputError
+from imbax import ADASYN, SMOTE, SMOTEN, SMOTENC, BorderlineSMOTE, InputError
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:reconstructions of class"),
-    pytest.mark.filterwarnings("ignore:class .*; rows are made as by SMOTE"),
+    pytest.mark.filterwarnings("ignore:class .*rows (of it )?are made"),
 ]
 SAMPLERS = {name: QUICK[name] for name in OF_TABLES} | {"POINTS": POINTS}
 ASKED = asked(SAMPLERS, ("SMOTE",))
-INTERPOLATE = (SMOTE, BorderlineSMOTE, ADASYN)
+INTERPOLATE = (SMOTENC, BorderlineSMOTE, ADASYN)
+WITH_CATEGORIES = (SMOTE, BorderlineSMOTE, ADASYN)
 N = 60
 LABELS = np.repeat(["a", "b"], [48, 12])
 COLOURS = ["red", "green", "blue", "none"]  # the last of which no row has
@@ -75,7 +76,7 @@ def test_frames_come_back_with_names_and_dtypes(name):
     np.testing.assert_array_equal(given["whole"], rounded)
 
 
-@pytest.mark.parametrize("kind", asked(INTERPOLATE, [SMOTE]))
+@pytest.mark.parametrize("kind", asked(INTERPOLATE, [SMOTENC]))
 def test_tables_have_categories(kind):
     frame, polars, array = mixed()
     by_name, by_number = ["colour", "word"], [1, 5]
@@ -110,13 +111,14 @@ def test_types_of_categories_are_found():
     polars = polars.with_columns(pl.col("word").cast(pl.Categorical))
     frame["word"] = frame["word"].astype("category")
     for table in (frame, polars):
-        sampler = SMOTE(categorical_features="auto").fit(table, LABELS)
+        sampler = SMOTENC(categorical_features="auto").fit(table, LABELS)
         np.testing.assert_array_equal(sampler.categorical_features_, [1, 5])
-    assert (
-        len(SMOTE(categorical_features="auto").fit(numbers()[1], LABELS).categorical_features_) == 0
-    )
+    with pytest.raises(InputError, match="not designed to work only with numerical features"):
+        SMOTENC(categorical_features="auto").fit(numbers()[1], LABELS)
+    sampler = ADASYN(categorical_features="auto").fit(numbers()[1], LABELS)
+    assert len(sampler.categorical_features_) == 0
     with pytest.raises(InputError, match="needs a frame of pandas or polars"):
-        SMOTE(categorical_features="auto").fit(array, LABELS)
+        SMOTENC(categorical_features="auto").fit(array, LABELS)
 
 
 def test_rows_are_as_smote_nc_has_them():
@@ -127,7 +129,7 @@ def test_rows_are_as_smote_nc_has_them():
     x = x.clip(-1, 1)
     x[:2] = np.array([[-1], [1]])  # so that they are as they are inside
     codes = rng.integers(0, 3, (len(y), 4))
-    sampler = SMOTE(categorical_features=[0, 1, 2, 3], random_state=0)
+    sampler = SMOTENC(categorical_features=[0, 1, 2, 3], random_state=0)
     given, labels = sampler.fit_resample(np.hstack([codes, x]), y)
     made, made_codes, labels = given[len(y) :, 4:], given[len(y) :, :4], labels[len(y) :]
     first, second = sampler.parent_indices_.T
@@ -161,7 +163,8 @@ def test_a_row_between_two_is_of_the_nearer_ones_category(kind):
     side = np.array(["u"] * 31 + ["v", "u"])
     x = pl.DataFrame({"at": [*np.linspace(-1, 1, 30), *rare], "side": side})
     y = np.repeat([0, 1], [30, 3])
-    sampler = kind(categorical_features=["side"], k_neighbors=1, random_state=0)
+    number = "n_neighbors" if kind is ADASYN else "k_neighbors"
+    sampler = kind(categorical_features=["side"], random_state=0, **{number: 1})
     given, _ = sampler.fit_resample(x, y)
     nearer = np.abs(given["at"].to_numpy()[33:, None] - rare).argmin(1)
     np.testing.assert_array_equal(given["side"].to_numpy()[33:], side[30:][nearer])
@@ -169,7 +172,9 @@ def test_a_row_between_two_is_of_the_nearer_ones_category(kind):
 
 
 @pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore:SMOTE.categorical_features:FutureWarning")
 def test_categories_without_numbers_and_missing_ones():
+    """The old spelling alone takes no numbers."""
     y = np.repeat([0, 1], [20, 8])
     # Rows of the minority are of two kinds, which share no category: none in between.
     kinds = np.array([["x", "p", None], ["z", "q", "r"]], object)
@@ -190,7 +195,7 @@ def test_bad_tables_are_told():
     frame, _, array = mixed()
     known = "X has columns without numbers, 'colour', 'word'"
     for name in OF_TABLES:
-        if not isinstance(QUICK[name], INTERPOLATE):
+        if not isinstance(QUICK[name], WITH_CATEGORIES):
             with pytest.raises(
                 InputError, match=rf"{known}, and {name} knows numbers only; .*SMOTE"
             ):
@@ -209,11 +214,12 @@ def test_bad_tables_are_told():
     }
     for message, (categories, table) in wrong.items():
         with pytest.raises(InputError, match=message):
-            SMOTE(categorical_features=categories).fit_resample(table, LABELS)
+            kind = SMOTE if categories is None else SMOTENC
+            kind(categorical_features=categories).fit_resample(table, LABELS)
     with pytest.raises(InputError, match="image_shape for images; give one"):
-        SMOTE(categorical_features=[0], image_shape=(2, 3)).fit(frame, LABELS)
+        SMOTENC(categorical_features=[0], image_shape=(2, 3)).fit(frame, LABELS)
     with pytest.raises(ValueError, match="NaN"):
-        SMOTE(categorical_features=[0]).fit([[1, np.nan], [2, 3.0]], [0, 1])
+        SMOTENC(categorical_features=[0]).fit([[1, np.nan], [2, 3.0]], [0, 1])
 
 
 DAYS = [None, *(date(2020, 1, 1) + timedelta(day) for day in range(N - 1))]
@@ -239,8 +245,9 @@ def test_dates_are_no_numbers(kind):
     for table, name in ((frame, "'when'"), (rows, "0"), (np.array(rows, object), "0")):
         for categories in (None, [1]):
             with pytest.raises(InputError, match=f"without numbers, {name}"):
-                SMOTE(categorical_features=categories).fit(table, LABELS)
-    SMOTE(categorical_features=[0, 1]).fit(frame, LABELS)
+                kind = SMOTE if categories is None else SMOTENC
+                kind(categorical_features=categories).fit(table, LABELS)
+    SMOTEN().fit(frame, LABELS)
 
 
 def test_decimals_and_tuples_of_rows():
@@ -255,7 +262,7 @@ def test_decimals_and_tuples_of_rows():
     new = given["real"][N:].cast(pl.Float64)
     np.testing.assert_allclose(new, other["real"][N:], atol=0.00501)
     array = mixed()[2]
-    sampler = SMOTE(categorical_features=[1, 5], random_state=0)
+    sampler = SMOTENC(categorical_features=[1, 5], random_state=0)
     of_rows, _ = sampler.fit_resample(tuple(map(tuple, array)), LABELS)
     np.testing.assert_array_equal(of_rows, sampler.fit_resample(array, LABELS)[0])
 
@@ -276,9 +283,9 @@ def test_decimals_and_tuples_of_rows():
 )
 def test_what_is_no_table_is_told(message, x):
     with pytest.raises(InputError, match=message):
-        SMOTE(categorical_features=[1]).fit_resample(x, LABELS)
+        SMOTENC(categorical_features=[1]).fit_resample(x, LABELS)
     with pytest.raises(InputError, match=message):
-        SMOTE(categorical_features=[1]).fit(x, LABELS)
+        SMOTENC(categorical_features=[1]).fit(x, LABELS)
 
 
 def test_labels_of_polars_are_a_series():

@@ -27,6 +27,7 @@ OF_NETWORKS = {
     "fold_ensemble": False,
     "recalibrate": False,
     "scaling": "min_max",
+    "categorical_features": "from_dtype",
     "warm_start": False,
     "random_state": None,
     "verbose": False,
@@ -38,9 +39,21 @@ EXPECTED = {
         "categorical_features": None,
         "k_neighbors": 5,
         "m_neighbors": 10,
-        "kind": 1,
+        "kind": "borderline-1",
     },
-    "ADASYN": {**OF_ROWS, "categorical_features": None, "k_neighbors": 5},
+    "ADASYN": {
+        **OF_ROWS,
+        "categorical_features": None,
+        "n_neighbors": 5,
+        "k_neighbors": "deprecated",
+    },
+    "SMOTENC": {
+        **OF_ROWS,
+        "categorical_features": [0],
+        "categorical_encoder": None,
+        "k_neighbors": 5,
+    },
+    "SMOTEN": {**OF_SAMPLERS, "categorical_encoder": None, "k_neighbors": 5},
     "SUGAR": {**OF_ROWS, "k_neighbors": 5, "steps": 1},
     "AMDO": {**OF_ROWS, "k_neighbors": 5, "share": 0.4, "reference": False},
     "MCCCR": {**OF_ROWS, "energy": "auto", "p": 1, "clean": True},
@@ -114,11 +127,19 @@ EXPECTED = {
         "random_steps": 500,
         "learned_steps": 1000,
         "validation_fraction": 0.2,
+        "categorical_features": "from_dtype",
         "random_state": None,
     },
 }
 # What may be given without its name; of all others nothing.
-FIRST = {"ExplicitGradientOverSampler": ["classifier"], "MESAClassifier": ["estimator"]}
+FIRST = {
+    "ExplicitGradientOverSampler": ["classifier"],
+    "MESAClassifier": ["estimator"],
+    "SMOTENC": ["categorical_features"],
+    "SMOTEN": ["categorical_encoder"],
+}
+# What has to be given.
+REQUIRED = {"SMOTENC": {"categorical_features": [0]}}
 
 
 def test_no_estimator_is_left_out():
@@ -143,11 +164,13 @@ def test_every_parameter_has_a_range_or_a_type(name):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_parameters_and_defaults_are_as_ever(name):
     kind, expected = getattr(imbax, name), EXPECTED[name]
-    given = kind().get_params(deep=False)
+    required = REQUIRED.get(name, {})
+    given = kind(**required).get_params(deep=False)
     assert given == expected
     kinds = {n: (type(given[n]), type(value)) for n, value in expected.items()}
     assert all(one is other for one, other in kinds.values())  # False is no 0
     of_signature = inspect.signature(kind).parameters
-    assert {n: parameter.default for n, parameter in of_signature.items()} == expected
+    defaults = expected | dict.fromkeys(required, inspect.Parameter.empty)
+    assert {n: parameter.default for n, parameter in of_signature.items()} == defaults
     by_place = [n for n, p in of_signature.items() if p.kind is not p.KEYWORD_ONLY]
     assert by_place == FIRST.get(name, [])

@@ -45,7 +45,8 @@ class TabularLab(Lab):
 
     def cell(self, dataset: Dataset, method: Method) -> Cell:
         cell = super().cell(dataset, method)
-        return dataclasses.replace(cell, rows="train_valid") if method.tables.refits else cell
+        sees_both = method.tables.refits or method.tables.rows == "train_valid"
+        return dataclasses.replace(cell, rows="train_valid") if sees_both else cell
 
     def fitting(self, dataset, methods):
         return fitting(dataset, methods, are_named=self.named)

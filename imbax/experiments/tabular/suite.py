@@ -7,13 +7,14 @@ from typing import Any
 
 import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
-from imbax.catalogue import METHODS, PAPER, get, names
+from imbax.catalogue import METHODS, PAPER, check_package, get, missing_package, names
 from imbax.engine.vectorize import Engine
-from imbax.errors import InputError
+from imbax.errors import InputError, argument
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
 from imbax.experiments.tabular.lab import TabularLab
+from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
 
 __all__ = ["MARKER", "OF_FILES", "TAKES", "check", "folder", "prepared"]
@@ -43,12 +44,13 @@ def check(suite: Suite, options: Namespace) -> None:
     folds = suite.folds if options.folds is None else options.folds
     if folds < 2:
         raise InputError(
-            f"--folds {folds}, expected at least 2: a model needs rows to be tested on"
+            f"{argument('folds', folds)}, expected at least 2: a model needs rows to be tested on"
         )
     if options.epochs is not None and options.epochs < 1:
-        raise InputError(f"--epochs {options.epochs}, expected at least 1")
+        raise InputError(f"{argument('epochs', options.epochs)}, expected at least 1")
     datasets_of(suite, options)
     _protocol(suite, options)
+    metrics_of(options.metrics)
     if not options.plugin:  # which may register more, but also use jax, once it is started
         methods_of(suite, options.methods)
 
@@ -56,6 +58,9 @@ def check(suite: Suite, options: Namespace) -> None:
 def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine) -> Prepared:
     """All that is run."""
     chosen = methods_of(suite, options.methods)
+    if options.methods == ["all"] and (absent := _absent()):
+        print(f"left out, as packages are not installed: {', '.join(absent)}; pip install "
+              '"imbax[baselines]"')  # fmt: skip
     every = with_starts(chosen)
     if added := set(every) - set(chosen):
         print(f"also running {', '.join(sorted(added))}: others start from it")
@@ -81,11 +86,13 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
     if suite.several_classes:
         fits = [name for name in fits if get(name).tables.several_classes]
     if chosen == ["all"]:
-        return tuple(name for name in fits if get(name).kind != "reading")
+        absent = _absent()
+        return tuple(n for n in fits if get(n).kind != "reading" and n not in absent)
     if chosen == ["paper"]:
         return PAPER
     for name in chosen:
         method = get(name)
+        check_package(method)
         if method.tables is None:
             raise InputError(f"{name} runs on images only, and suite {suite.name} has tables")
         if method.tables.needs_withheld and not suite.withholds:
@@ -102,6 +109,11 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
 
 def _are_named(options):
     return options.methods not in (None, ["all"], ["paper"])
+
+
+def _absent():
+    """Names of the methods whose packages are not installed."""
+    return [name for name in names() if missing_package(get(name))]
 
 
 def _protocol(suite, options):

@@ -220,7 +220,7 @@ def test_the_command_line_runs_it(tmp_path, capsys, monkeypatch):
     asked = []
     monkeypatch.setattr(sine_suite, "run_settings", run_settings)
     monkeypatch.setattr("imbax.reports.sine.report.write_sine_report", write_sine_report)
-    monkeypatch.setattr("imbax.cli.session.use_cpu_cores", lambda: None)
+    monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)
     out = tmp_path / "out"
     assert main(["run", "sine", "--seeds", "3", "--out", str(out)]) == 0
     assert asked == [[3, Config(), f"imbax run sine --seeds 3 --out {out}"]]

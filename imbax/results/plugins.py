@@ -25,15 +25,21 @@ class Plugins(NamedTuple):
         the ones implied, that are there; the others are then noted as failed, too."""
         if not self.failed or not (methods := list(methods or implied)):
             return methods or None
-        from imbax.catalogue import names
-
-        there = {"all", "paper", *names(), *names("images")}
-        missing = [name for name in methods if name not in there]
+        missing = [name for name in methods if not _is_known(name)]
         if len(missing) == len(methods):
             raise InputError("; ".join(f"{file}: {error}" for file, error in self.failed.items()))
         why = f"is not registered, since {next(iter(self.failed))} failed"
         self.failed.update(dict.fromkeys(missing, why))
-        return [name for name in methods if name in there]
+        return [name for name in methods if name not in missing]
+
+
+def _is_known(name: str) -> bool:
+    from imbax.catalogue import get
+
+    try:
+        return name in ("all", "paper") or bool(get(name))
+    except InputError:
+        return False
 
 
 def check(files: Sequence[str]) -> None:

@@ -1,0 +1,143 @@
+"""Neighbours that an over-sampler's own search finds, or a nearest-neighbours estimator.
+
+A number k asks for the k nearest others by Euclidean distance between columns scaled to their
+range. An estimator, such as scikit-learn's `NearestNeighbors`, is fitted to the columns as they are
+given, with its own metric and number, in which, as in imbalanced-learn, a row counts itself.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from numbers import Integral
+from typing import ClassVar
+
+import jax
+import numpy as np
+from imblearn.utils import check_neighbors_object
+from sklearn.utils._param_validation import HasMethods
+
+from imbax.errors import InputError
+from imbax.estimators.categorical import MixedOverSampler
+from imbax.estimators.inputs import errors_in_one_line
+from imbax.estimators.over_sampler import SAMPLE, size, stream
+from imbax.estimators.parameters import Interval, parameters
+from imbax.methods.sampling import Made, uniform_by_row
+
+__all__ = ["NEIGHBORS", "NeighborSampler", "between", "picked", "uniforms"]
+
+NEIGHBORS = [
+    Interval(Integral, 1, None, closed="left"),
+    HasMethods(["kneighbors", "kneighbors_graph"]),
+]
+
+_uniforms = jax.jit(uniform_by_row, static_argnums=(1, 2))
+
+Others = Callable[[str, int, np.ndarray, np.ndarray], np.ndarray]
+
+
+@parameters
+class NeighborSampler(MixedOverSampler):
+    """An over-sampler whose numbers of neighbours may be estimators.
+
+    It names its parameters and the attributes that their estimators get, `_searches`, and defines
+    `_made_by`, which makes rows by neighbours that are found for it; where all are numbers the
+    method's own `sample` does both.
+    """
+
+    _searches: ClassVar[dict[str, str]] = {}
+
+    def _neighbors(self, name):
+        """The value of a parameter, also where it is given by an old name."""
+        return getattr(self, name)
+
+    def _begin(self, X, y):
+        x = super()._begin(X, y)
+        for name, attribute in self._searches.items():
+            value = self._neighbors(name)
+            if not isinstance(value, Integral):
+                _check_estimator(name, value)
+            setattr(self, attribute, check_neighbors_object(name, value, additional_neighbor=1))
+        return x
+
+    def _fit_resample(self, X, y):
+        is_number = {name: isinstance(self._neighbors(name), Integral) for name in self._searches}
+        if all(is_number.values()):
+            return super()._fit_resample(X, y)
+        x, number = self._begin(X, y), self._wanted(self.sampling_strategy_)
+
+        def others(name, c, points, queries):
+            rows = self._weighted(x, c) if is_number[name] else self._as_given(X, x, c)
+            estimator = getattr(self, self._searches[name])
+            own = np.searchsorted(points, queries)
+            with errors_in_one_line():
+                near = _found(name, estimator, rows[points], rows[queries], own)
+            return points[near]
+
+        made = self._made_by(others, stream(self._seed, SAMPLE), x, number)
+        return self._joined(X, y, made)
+
+    def _made_by(self, others: Others, key, x, number) -> Made:
+        """As `_draw`; `others(parameter, class, points [n], queries [q])` are the neighbours
+        `[q, k]` among the training rows `points` of the rows `queries`, as the class sees them.
+        """
+        raise NotImplementedError
+
+    def _class_by_class(self, make, key, x, number) -> Made:
+        """Rows of each class by `make(class, key, its rows) -> (from rows, to rows, how far)`."""
+        labels, parts = [], [x[:0]]
+        for c in np.flatnonzero(number):
+            rows = np.flatnonzero(self._y == c)
+            if len(rows) == 1:
+                start = end = np.repeat(rows, number[c])
+                gap = np.zeros(number[c], np.float32)
+            else:
+                start, end, gap = make(c, jax.random.fold_in(key, int(c)), rows)
+            parts.append(between(x, start, end, gap))
+            labels += [c] * len(start)
+        x = np.concatenate(parts)
+        return Made(x, np.array(labels, int), np.ones(len(x), np.float32))
+
+
+def uniforms(key: jax.Array, n: int, streams: int) -> np.ndarray:
+    """As `sampling.uniform_by_row`, in NumPy."""
+    return np.asarray(_uniforms(key, size(n), streams))[:, :n]
+
+
+def picked(uniform: np.ndarray, count: int) -> np.ndarray:
+    """As `sampling.pick`, in NumPy."""
+    return np.clip((uniform * np.float32(count)).astype(int), 0, max(count - 1, 0))
+
+
+def between(x: np.ndarray, start: np.ndarray, end: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Rows `gap [s]` of the way from the rows `start [s]` to the rows `end [s]` of `x [n, d]`."""
+    return x[start] + gap[:, None] * (x[end] - x[start])
+
+
+def _check_estimator(name, estimator):
+    number, metric = (getattr(estimator, each, None) for each in ("n_neighbors", "metric"))
+    if not isinstance(number, Integral) or number < 2:
+        raise InputError(
+            f"{name}={estimator!r} has n_neighbors={number!r}, expected a whole number of at least "
+            "2, since a row counts itself"
+        )
+    if metric == "precomputed":
+        raise InputError(
+            f"{name}={estimator!r} has the metric 'precomputed', but X has rows and no distances; "
+            "give a metric of rows, such as 'euclidean', 'manhattan' or 'cosine'"
+        )
+
+
+def _found(name, estimator, points, queries, own):
+    """Positions `[q, k]` of each query's neighbours among the points, but for its `own [q]`."""
+    n = points.shape[0]
+    estimator.fit(points)
+    search = partial(estimator.kneighbors, queries, return_distance=False)
+    found = np.asarray(search(n_neighbors=min(estimator.n_neighbors, n)))
+    if found.ndim != 2 or len(found) != len(own) or found.min() < 0 or found.max() >= n:
+        raise InputError(
+            f"{name}={estimator!r} found an array of shape {found.shape} in {found.min()} to "
+            f"{found.max()} as neighbours of {len(own)} rows, expected positions from 0 to {n - 1}"
+        )
+    is_own = found == own[:, None]
+    # Of rows equal to it, others may have taken its place.
+    is_own[~is_own.any(1), -1] = True
+    return found[~is_own].reshape(len(found), -1)

@@ -1,0 +1,136 @@
+"""SMOTE-NC as an over-sampler of tables, on imbalanced-learn's contract."""
+
+from dataclasses import field
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.utils._param_validation import HasMethods, StrOptions
+
+from imbax.errors import InputError
+from imbax.estimators.encoders import fitted
+from imbax.estimators.frames import Table
+from imbax.estimators.parameters import parameters
+from imbax.estimators.smote import SMOTE
+
+__all__ = ["SMOTENC"]
+
+
+@parameters
+class SMOTENC(SMOTE):
+    """SMOTE of tables that have categories beside numbers.
+
+    A new row has numbers between those of a row and of a near one of its class, and each category
+    that is the most frequent among the row's neighbours; of several such, that of nearer ones. A
+    missing value is a category. Distances: `imbax.estimators.categorical`. X may be a frame of
+    pandas or polars, an array or a sparse matrix (CSR, CSC) of numbers; what comes out has the form
+    and dtypes of what went in: first the original rows, then the new ones.
+
+    A drop-in for imbalanced-learn's class of this name, with the differences that `SMOTE` names,
+    and of equally frequent categories imbalanced-learn draws one. Where the median standard
+    deviation of a class is 0, a category counts like a standard deviation of 1 of the scaled
+    columns, where imbalanced-learn does not count it.
+
+    Parameters
+    ----------
+    categorical_features : "auto" or array-like of int, bool or str
+        Columns that are categories: positions, a mask, or names; "auto": those of a frame whose
+        type says so.
+    categorical_encoder : estimator, default=None
+        A one-hot encoder with one column for each category, which becomes `categorical_encoder_`;
+        None: `OneHotEncoder(handle_unknown="ignore")`. New rows do not depend on it.
+    sampling_strategy : float, str, dict or callable, default="auto"
+        As in imbalanced-learn.
+    value_range : tuple, default=None
+        Least and greatest value that numbers can have; None: new numbers lie between given ones.
+    k_neighbors : int or nearest-neighbours estimator, default=5
+        As in `SMOTE`; an estimator searches numbers as they are given, beside categories as 1 among
+        0s, times `median_std_` / √2, as in imbalanced-learn.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Class to number of new rows.
+    nn_k_ : estimator
+        Nearest neighbours as `k_neighbors` says; fitted only where that is an estimator.
+    categorical_encoder_ : estimator
+        The encoder, fitted to the categories.
+    categorical_features_, continuous_features_ : ndarray of int
+        Positions of the columns of categories, and of the others.
+    median_std_ : dict
+        Class of which rows are made to the median of its columns' standard deviations, in the units
+        of X.
+    n_features_, n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X is a frame whose names are text.
+    is_synthetic_, parent_indices_, interpolation_weights_ : ndarray
+        As in `SMOTE`.
+
+    Raises
+    ------
+    InputError
+        X has categories alone (use `SMOTEN`), or numbers alone (use `SMOTE`).
+    """
+
+    categorical_features: Any = field(kw_only=False)
+    categorical_encoder: Any = None
+
+    _required_parameters: ClassVar[list[str]] = ["categorical_features"]
+    _parameter_constraints = {  # noqa: RUF012
+        **SMOTE._parameter_constraints,
+        "categorical_features": ["array-like", StrOptions({"auto"})],
+        "categorical_encoder": [HasMethods(["fit_transform", "inverse_transform"]), None],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+    @property
+    def _remedy(self):
+        return "name them in categorical_features"
+
+    def _read_parameters(self):
+        """Nothing has an old name."""
+
+    def _find_categories(self, names, table=None):
+        super()._find_categories(names, table)
+        self.n_features_ = len(names)
+        if not len(self.continuous_features_):
+            raise InputError(
+                "SMOTE-NC is not designed to work only with categorical features, and all "
+                f"{len(names)} columns are such; use SMOTEN"
+            )
+        if not len(self.categorical_features_):
+            raise InputError(
+                "SMOTE-NC is not designed to work only with numerical features; "
+                f"categorical_features={self.categorical_features!r} names no column of X. Use "
+                "SMOTE, or name columns"
+            )
+
+    def _check_X_y(self, X, y):
+        if not (sparse.issparse(X) or isinstance(X, Table)):
+            X = self._table(X)
+        table = X
+        X, y = super()._check_X_y(X, y)
+        categories = X.toarray() if sparse.issparse(X) else table.given
+        encoder = self.categorical_encoder
+        if encoder is None:
+            kind = X.dtype if X.dtype.kind == "f" else np.float64
+            encoder = OneHotEncoder(handle_unknown="ignore", dtype=kind)
+        self.categorical_encoder_ = clone(encoder)
+        encoded = fitted(self.categorical_encoder_, categories, self.categorical_features_)
+        levels = sum(len(each) for each in self.categorical_encoder_.categories_)
+        if encoded.shape[1] != levels:
+            raise InputError(
+                "SMOTENC requires a one-hot encoding with one column per category: "
+                f"categorical_encoder={encoder!r} made {encoded.shape[1]} columns of {levels} "
+                "categories; use one that neither drops nor merges any"
+            )
+        return X, y

@@ -1,0 +1,192 @@
+"""SMOTE-N as an over-sampler of tables of categories, on imbalanced-learn's contract."""
+
+import warnings
+from dataclasses import field
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from imblearn.metrics.pairwise import ValueDifferenceMetric
+from imblearn.utils import check_neighbors_object
+from scipy import sparse
+from scipy.stats import mode
+from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
+from sklearn.preprocessing import OrdinalEncoder
+from sklearn.utils import check_array, check_random_state, check_X_y
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import validate_data
+
+from imbax.errors import InputError
+from imbax.estimators.encoders import fitted
+from imbax.estimators.frames import Table, is_frame
+from imbax.estimators.inputs import errors_in_one_line
+from imbax.estimators.neighborhoods import NEIGHBORS
+from imbax.estimators.parameters import parameters
+from imbax.estimators.sparse import sparse_like, stacked
+from imbax.estimators.table_sampler import TableSampler
+
+__all__ = ["SMOTEN"]
+
+# Distances that are held at once.
+_DISTANCES = 2**22
+# What a missing value is to the encoder that is used by default.
+_MISSING = -1
+
+
+@parameters
+class SMOTEN(TableSampler):
+    """SMOTE of tables that have nothing but categories.
+
+    A new row has each category that is the most frequent among a row and its k nearest ones of the
+    same class; of equally frequent ones the first in order. Two rows are as far from each other as
+    their categories differ in the classes that go with them (value difference metric; Chawla et al.
+    2002, section 6.2):
+
+        d(a, b)² = Σ_columns (Σ_classes |P(class | a_column) - P(class | b_column)|)²
+
+    X may be a frame of pandas or polars, an array, or a sparse matrix (CSR, CSC), which becomes
+    dense; what comes out has the form and dtypes of what went in: first the original rows, then the
+    new ones.
+
+    A drop-in for imbalanced-learn's class of this name, with its draws. There are two differences:
+    of rows equally far the first is nearer, and where a class has fewer rows than wanted, all
+    count, where imbalanced-learn raises an error. A missing value is a category.
+
+    Parameters
+    ----------
+    categorical_encoder : estimator, default=None
+        An ordinal encoder, which says the order of categories; None: `OrdinalEncoder(dtype=int32)`,
+        in which missing values are -1.
+    sampling_strategy : float, str, dict or callable, default="auto"
+        As in imbalanced-learn.
+    k_neighbors : int or nearest-neighbours estimator, default=5
+        Nearest others of the class. Of an estimator `n_neighbors` is taken, in which a row counts
+        itself; the metric is the one above, as in imbalanced-learn.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Class to number of new rows.
+    nn_k_ : estimator
+        Nearest neighbours as `k_neighbors` says, not fitted.
+    categorical_encoder_ : estimator
+        The encoder, fitted.
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X is a frame whose names are text.
+    is_synthetic_ : ndarray of shape (n_samples_new,)
+        Which rows of the last `fit_resample` are new.
+    parent_indices_ : ndarray of shape (n_synthetic,)
+        The training row among whose neighbours each new one's categories are the most frequent.
+    """
+
+    categorical_encoder: Any = field(default=None, kw_only=False)
+    k_neighbors: Any = 5
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **TableSampler._parameter_constraints,
+        "categorical_encoder": [HasMethods(["fit_transform", "inverse_transform"]), None],
+        "k_neighbors": NEIGHBORS,
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _table(self, X):
+        if sparse.issparse(X):
+            return None
+        if not (is_frame(X) or isinstance(X, list | tuple)):
+            X = check_array(X, dtype=None, ensure_all_finite=False)
+        return Table(X)
+
+    def _check_X_y(self, X, y):
+        """The codes of categories `[n, d]`, and labels."""
+        self._like = None
+        if sparse.issparse(X):
+            told = "SMOTEN makes a dense array of a sparse matrix, which is not really efficient"
+            warnings.warn(told, DataConversionWarning, stacklevel=6)
+            self._like = check_array(X, accept_sparse=["csr", "csc"])
+            X = Table(self._like.toarray())
+        table = X if isinstance(X, Table) else self._table(X)
+        columns = np.arange(table.given.shape[1])
+        with errors_in_one_line():
+            validate_data(self, X=table.given, y=y, skip_check_array=True)
+            codes, y = check_X_y(self._codes(table.given, columns), y, dtype=None)
+        table.hold_examples(codes)
+        return codes, y
+
+    def _codes(self, given, columns):
+        encoder = self.categorical_encoder
+        if encoder is None:
+            encoder = OrdinalEncoder(dtype=np.int32, encoded_missing_value=_MISSING)
+        self.categorical_encoder_ = clone(encoder)
+        codes = np.asarray(fitted(self.categorical_encoder_, given, columns))
+        levels = np.array([len(each) for each in self.categorical_encoder_.categories_])
+        if is_one_each := codes.shape == given.shape:
+            # A missing value is the last category.
+            codes = np.where(codes == _MISSING, levels - 1, codes)
+        if not (is_one_each and np.isin(codes, np.arange(levels.max())).all()):
+            raise InputError(
+                f"categorical_encoder={encoder!r} does not give each category of a column a whole "
+                "number from 0; use an OrdinalEncoder"
+            )
+        return codes.astype(np.int32)
+
+    def _train_on(self, X, y):
+        self._like = None
+
+    def _fit_resample(self, X, y):
+        self.classes_ = np.unique(y)
+        self.nn_k_ = check_neighbors_object("k_neighbors", self.k_neighbors, additional_neighbor=1)
+        if not isinstance(number := getattr(self.nn_k_, "n_neighbors", None), Integral):
+            raise InputError(
+                f"k_neighbors={self.k_neighbors!r} has n_neighbors={number!r}, expected a whole "
+                "number"
+            )
+        levels = [len(each) for each in self.categorical_encoder_.categories_]
+        of_class = ValueDifferenceMetric(n_categories=levels).fit(X, y).proba_per_class_
+        made, labels, parents = [X[:0]], [y], [np.zeros(0, int)]
+        for label, n_synth in self.sampling_strategy_.items():
+            rows = np.flatnonzero(y == label)
+            # As in imbalanced-learn, each class's draws begin anew where the seed is a number.
+            drawn = check_random_state(self.random_state).choice(len(rows), size=n_synth)
+            bases, which = np.unique(drawn, return_inverse=True)
+            votes = _votes(of_class, X[rows], bases, min(number, len(rows)))
+            made.append(votes[which])
+            parents.append(rows[drawn])
+            labels.append(np.full(n_synth, label, y.dtype))
+        new, given, self._like = np.concatenate(made), self._like, None
+        self.parent_indices_ = np.concatenate(parents)
+        self.is_synthetic_ = np.arange(len(X) + len(new)) >= len(X)
+        labels = np.concatenate(labels)
+        if given is None:
+            return np.concatenate([X, new]), labels
+        new = self.categorical_encoder_.inverse_transform(new).astype(given.dtype)
+        return stacked(given, sparse_like(new, given)), labels
+
+
+def _votes(of_class, codes, bases, k):
+    """The most frequent categories among the k rows nearest to each of `bases`, by VDM."""
+    votes, step = np.empty((len(bases), codes.shape[1]), codes.dtype), _DISTANCES // len(codes) + 1
+    columns = []
+    for probability, code in zip(of_class, codes.T, strict=True):
+        used, which = np.unique(code, return_inverse=True)
+        columns.append((probability[used], which))
+    for first in range(0, len(bases), step):
+        block = slice(first, first + step)
+        distance = 0
+        for probability, which in columns:
+            apart = np.abs(probability[which[bases[block]], None] - probability).sum(-1)
+            distance = distance + (apart**2)[:, which]
+        near = np.argsort(distance, 1, kind="stable")[:, :k]
+        votes[block] = mode(codes[near], axis=1).mode
+    return votes

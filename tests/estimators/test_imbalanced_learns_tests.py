@@ -1,0 +1,118 @@
+"""imbalanced-learn's own tests of its over-samplers, run with imbax's classes in their place.
+
+They are those of the installed package: its test modules are imported while the names of
+`imblearn.over_sampling` are imbax's.
+"""
+
+import importlib
+import sys
+from collections import Counter
+
+import imblearn.over_sampling
+import numpy as np
+import pytest
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import MinMaxScaler
+from tiers import asked
+
+import imbax
+
+CLASSES = ("ADASYN", "BorderlineSMOTE", "SMOTE", "SMOTEN", "SMOTENC")
+MODULES = {
+    "smote": "imblearn.over_sampling._smote.tests.test_smote",
+    "borderline": "imblearn.over_sampling._smote.tests.test_borderline_smote",
+    "smote_nc": "imblearn.over_sampling._smote.tests.test_smote_nc",
+    "smoten": "imblearn.over_sampling._smote.tests.test_smoten",
+    "adasyn": "imblearn.over_sampling.tests.test_adasyn",
+    "common": "imblearn.over_sampling.tests.test_common",
+}
+DRAWS = "compares rows with those that NumPy's draws give; imbax draws with jax"
+# None tests a private attribute. What is checked in their place: REPLACED.
+EXCEPTIONS = {
+    ("smote", "test_sample_regular"): DRAWS,
+    ("smote", "test_sample_regular_half"): DRAWS,
+    ("smote", "test_sample_regular_with_nn"): DRAWS,
+    ("adasyn", "test_ada_fit_resample"): DRAWS,
+    ("adasyn", "test_ada_fit_resample_nn_obj"): DRAWS,
+}
+# Those that compile next to nothing are in the first tier.
+FIRST = {"smote_nc", "smoten"}
+COMPILING = {
+    "test_smotenc_bool_categorical",
+    "test_smote_nc_with_null_median_std",
+    "test_smotenc_preserve_dtype",
+}
+
+
+def swapped(path, monkeypatch):
+    """A test module for which imbalanced-learn's classes are imbax's."""
+    for name in CLASSES:
+        monkeypatch.setattr(imblearn.over_sampling, name, getattr(imbax, name))
+    sys.modules.pop(path, None)
+    importlib.import_module(path)
+    return sys.modules.pop(path)
+
+
+with pytest.MonkeyPatch.context() as patch:
+    SWAPPED = {short: swapped(path, patch) for short, path in MODULES.items()}
+
+for short, module in SWAPPED.items():
+    for name, member in list(vars(module).items()):
+        if name.startswith("test_"):
+            if reason := EXCEPTIONS.get((short, name)):
+                member = pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)(
+                    member
+                )
+            if short not in FIRST or name in COMPILING:
+                member = pytest.mark.thorough(member)
+            globals()[f"test_of_{short}_{name[5:]}"] = member
+        elif type(member).__name__ == "FixtureFunctionDefinition":
+            globals()[name] = member
+
+pytestmark = pytest.mark.filterwarnings("ignore:class .*no row is in danger")
+
+
+def test_every_module_is_run_with_the_classes_of_imbax():
+    for short, module in SWAPPED.items():
+        theirs = [name for name in CLASSES if hasattr(module, name)]
+        assert theirs
+        for name in theirs:
+            assert getattr(module, name) is getattr(imbax, name), (short, name)
+            assert getattr(imblearn.over_sampling, name).__module__.startswith("imblearn.")
+    for short, name in EXCEPTIONS:
+        assert hasattr(SWAPPED[short], name)
+    assert {name for _, name in EXCEPTIONS} == {name for name, *_ in REPLACED}
+
+
+NN = NearestNeighbors(n_neighbors=6)
+SMOTE, ADASYN = imbax.SMOTE, imbax.ADASYN
+# By the exception: its sampler, and the numbers of rows that it gives of class 0 and 1.
+REPLACED = [
+    ("test_sample_regular", SMOTE(random_state=0), [12, 12]),
+    ("test_sample_regular_half", SMOTE(sampling_strategy={0: 9, 1: 12}, random_state=0), [9, 12]),
+    ("test_sample_regular_with_nn", SMOTE(random_state=0, k_neighbors=NN), [12, 12]),
+    ("test_ada_fit_resample", ADASYN(random_state=0), [12, 12]),
+    ("test_ada_fit_resample_nn_obj", ADASYN(random_state=0, n_neighbors=NN), [12, 12]),
+]
+
+
+@pytest.mark.parametrize("name", asked((name for name, *_ in REPLACED), ("test_sample_regular",)))
+def test_in_place_of_exact_draws(name):
+    """Counts, classes, given rows, and that new rows lie between a row and one near it."""
+    (sampler, counts), *_ = [rest for one, *rest in REPLACED if one == name]
+    X, y = SWAPPED["smote"].X, SWAPPED["smote"].Y
+    given, labels = sampler.fit_resample(X, y)
+    assert Counter(labels.tolist()) == dict(enumerate(counts))
+    np.testing.assert_array_equal(given[:20], X)
+    np.testing.assert_array_equal(labels[:20], y)
+    assert (labels[20:] == 0).all()
+    by_estimator = name.endswith(("nn", "obj"))
+    few = X[y == 0]
+    seen = few if by_estimator else MinMaxScaler().fit(X).transform(few)
+    near = NN.fit(seen).kneighbors(seen, return_distance=False)[:, 1:]
+    start, end = few[:, None], few[near]
+    for new in given[20:]:
+        way = end - start
+        u = ((new - start) * way).sum(-1) / (way**2).sum(-1)
+        off = np.abs(start + u[..., None] * way - new).max(-1)
+        assert ((off < 1e-6) & (u > -1e-6) & (u < 1 + 1e-6)).any()
