@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameDataset", "codes_of", "draws", "encoded"]
 
-# Cells of a matrix that a sparse one is written out to: 8 GiB in float64.
-_MOST_CELLS = 2**30
+# Cells of what a transformer may give: 2 GiB in float64.
+_MOST_CELLS = 2**28
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

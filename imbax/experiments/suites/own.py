@@ -198,11 +198,10 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
 
 
 def _metrics(content: Mapping[str, Any]) -> Sequence[str]:
-    from imbax.experiments.tabular.metrics import METRICS
+    from imbax.experiments.tabular.named_metrics import metrics_of
 
-    for name in (names := texts(content, "metrics")):
-        if name not in METRICS:
-            raise InputError(f"no metric {name!r}{did_you_mean(name, METRICS)}")
+    names = texts(content, "metrics")
+    metrics_of(names)
     return names
 
 

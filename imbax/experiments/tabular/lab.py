@@ -15,6 +15,7 @@ from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
 from imbax.engine.devices import memory_of
 from imbax.experiments import states, store
+from imbax.experiments.closure import code_of
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
@@ -76,11 +77,11 @@ class TabularLab(Lab):
             "starts_from": start and self._training_key(dataset, get(start)),
         }
         engine = host_cell if tables.host else train_cell
-        if not isinstance(dataset, FrameDataset):
-            return key_of(content, plan, engine, tables, versions=tables.host is not None)
-        content["transformer"] = dataset.transformer
-        code = plan_frame, engine, tables, dataset.transformer
-        return key_of(content, *code, versions=True)
+        cut = plan
+        if isinstance(dataset, FrameDataset):
+            transformer, cut = dataset.transformer, plan_frame
+            content["transformer"] = [transformer, code_of(transformer, versions=True)]
+        return key_of(content, cut, engine, tables, versions=tables.host is not None)
 
     def _metrics_key(self) -> str:
         return key_of({}, score_run, functions("two"), functions("several"))
