@@ -132,7 +132,8 @@ def search(
         splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
     cut = planned(dataset, seeds, protocol, splits)
     if of_host:
-        result = of_hosts(cut, found, settings)
+        with Bar(len(settings), progress) as bar:
+            result = of_hosts(cut, found, settings, bar)
         table = _table(cut, found, range(len(points)), points, result, 0, metrics)
         return _results(table, points, 0, cut, metrics)
 
