@@ -136,7 +136,7 @@ def test_scores_are_means_with_their_corrected_intervals(seven, oil):
 
 
 def test_metrics_of_probabilities_are_computed_from_stored_scores(one):
-    rows = one._source.rows()
+    rows = one._source.read()[0]
     found = one.scores("brier_score")
     assert found.index[0] == "logistic_regression"  # the lowest first
     expected = [
@@ -154,7 +154,7 @@ def test_any_metric_is_computed_from_stored_scores(one, computed):
     def negative_recall(y, score):
         return -float((score[y == 1] > 0).mean())
 
-    rows = one._source.rows()
+    rows = one._source.read()[0]
     rows = rows[rows["method"] == "ce"]
     expected = [
         negative_recall(np.array(y), np.array(s))
