@@ -4,6 +4,7 @@ The names below load on first use, so that `import imbax` costs nothing and pull
 scikit-learn, pandas nor matplotlib.
 """
 
+import logging
 import sys
 from importlib import import_module
 
@@ -28,7 +29,8 @@ _HOME = {
     "InputError": "errors",
     "MCCCR": "estimators.mc_ccr",
     "MCRBO": "estimators.mc_rbo",
-    "MESAClassifier": "estimators.mesa",
+    "MESAClassifier": "estimators.mesa_classifier",
+    "Metric": "experiments.tabular.named_metrics",
     "MetaWeightNetClassifier": "estimators.meta_weight_net",
     "Network": "types",
     "OnImages": "catalogue",
@@ -36,6 +38,7 @@ _HOME = {
     "Problem": "types",
     "Program": "training",
     "Resampled": "types",
+    "Results": "results.results",
     "Rows": "types",
     "SMOTE": "estimators.smote",
     "SMOTEN": "estimators.smoten",
@@ -51,6 +54,7 @@ _HOME = {
     "expected_calibration_error": "metrics.public",
     "explicit_gradient": "methods.explicit_gradient:program",
     "inner_update": "bilevel.gradients",
+    "load": "results.load",
     "mlp": "networks.mlp",
     "one_shot": "training",
     "outer_gradient": "bilevel.gradients",
@@ -58,7 +62,9 @@ _HOME = {
     "register": "catalogue",
     "roc_auc": "metrics.public",
     "rows": "types",
+    "run": "cli.run",
     "search": "results.search",
+    "show_versions": "versions",
     "supervised": "methods.supervised:program",
     "train": "training",
     "use_cpu_cores": "engine.devices",
@@ -78,4 +84,5 @@ def __dir__():
     return [*__all__, "__version__"]
 
 
+logging.getLogger("imbax").addHandler(logging.NullHandler())
 sys.meta_path.append(Finder())  # behind all others: only what has moved comes to it

@@ -20,7 +20,7 @@ MOVED = {
     "precision": "engine.precision",
     "programs": "engine.compiled",
     "rowwise": "bilevel.row_independence",
-    "session": "cli.session",
+    "session": "results.session",
     "vectorize": "engine.vectorize",
     "estimators.base": "estimators.over_sampler",
     "estimators.images": "estimators.value_scale",

@@ -74,6 +74,8 @@ def make_rows(
                 "x_synth_outside": 0.02 if moving else np.nan,
                 "test_y": test_y,
                 "test_score": np.full(200, np.nan, np.float32) if lost else score,
+                "valid_y": [],
+                "valid_score": [],
                 "train_curve": 0.6 * np.exp(-epochs / pace) + 0.02 if neural else [],
                 "monitored": {},
                 "valid_curve": 0.6 - 0.4 * np.exp(-epochs / pace) if neural else [],

@@ -3,7 +3,20 @@
 from dataclasses import replace
 from importlib import import_module
 
-from imbax.catalogue.registry import METHODS, PAPER, add, get, image_method, names, refit, register
+from imbax.catalogue.registry import (
+    METHODS,
+    PAPER,
+    absent,
+    add,
+    all_rows,
+    check_package,
+    get,
+    image_method,
+    missing_package,
+    names,
+    refit,
+    register,
+)
 from imbax.catalogue.spec import Facts, ImageFacts, Method, OnImages, OnTables
 
 __all__ = [
@@ -14,9 +27,13 @@ __all__ = [
     "Method",
     "OnImages",
     "OnTables",
+    "absent",
     "add",
+    "all_rows",
+    "check_package",
     "get",
     "image_method",
+    "missing_package",
     "names",
     "refit",
     "register",

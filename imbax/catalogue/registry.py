@@ -1,18 +1,33 @@
 """Methods by name."""
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
 from imbax.catalogue.adapters import add_images, add_rows, refit_of
-from imbax.catalogue.spec import SCORES, Facts, Method, OnImages, OnTables
+from imbax.catalogue.hosts import SEES, of_estimator
+from imbax.catalogue.spec import ROWS, SCORES, Facts, Method, OnImages, OnTables
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.losses.named import check_numbers
 from imbax.training import Program
 from imbax.types import Resampled
 
-__all__ = ["METHODS", "PAPER", "add", "get", "image_method", "names", "refit", "register"]
+__all__ = [
+    "METHODS",
+    "PAPER",
+    "absent",
+    "add",
+    "all_rows",
+    "check_package",
+    "get",
+    "image_method",
+    "missing_package",
+    "names",
+    "refit",
+    "register",
+]
 
 METHODS = (
     "ce",
@@ -45,12 +60,16 @@ PAPER = (
 
 _REGISTRY: dict[str, Method] = {}
 
+_BASELINES = ("lightgbm", "xgboost", "catboost")
+"""The packages of the extra `baselines`."""
+
 
 def register(
     name: str,
     build: Callable[[Facts], Program] | None = None,
     *,
     sampler: Callable[..., Resampled] | None = None,
+    estimator: Any = None,
     images: OnImages | None = None,
     **fields_of_method: Any,
 ) -> Method:
@@ -66,12 +85,27 @@ def register(
         `(key, train, wanted [K], sizes) -> Resampled`, a change of training rows that runs on
         tables and on images; see `methods.sampling`. On tables `ce` is trained on the result unless
         `build` is given.
+    estimator
+        An unfitted estimator with scikit-learn's contract, a pipeline of imbalanced-learn included,
+        or a function without arguments that makes one. Each run fits a clone whose parameters
+        `random_state` are the run's seed, on the rows that all methods get, scaled alike; see
+        `catalogue.hosts`. It is scored by `predict_proba`, else by `decision_function`.
     images
         How it runs on images, where a sampler does not say it all.
     **fields_of_method
-        Further fields of `Method` and `OnTables`; `title`, `kind` and `sees` have defaults. A
-        method that runs outside jax gives `host` in place of `build`, and its `scores` are "rank"
-        unless it says that they are more.
+        Further fields of `Method` and `OnTables`; `title`, `kind` and `sees` have defaults. Any
+        other code outside jax is given as `host` in place of `build`, and its `scores` are "rank"
+        unless it says that they are more. With `estimator` or `host`, `rows="train_valid"` trains
+        on training and validation rows together.
+
+    Examples
+    --------
+    A file for `imbax run --plugin FILE --methods lgbm lgbm_all_rows`; the second is the same
+    estimator on training and validation rows, see `all_rows`.
+
+    >>> import imbax
+    >>> from lightgbm import LGBMClassifier  # doctest: +SKIP
+    >>> imbax.register("lgbm", estimator=LGBMClassifier(), rows="train")  # doctest: +SKIP
 
     Raises
     ------
@@ -84,11 +118,15 @@ def register(
         raise InputError(f"name={name!r}, expected a name for the method")
     if name in _REGISTRY and _REGISTRY[name].built_in:
         raise InputError(f"method {name!r} is built in; register yours under another name")
+    if estimator is not None:
+        if fields_of_method.get("host") is not None:
+            raise InputError(f"method {name!r} has both `estimator` and `host`; leave out one")
+        fields_of_method |= of_estimator(name, estimator, fields_of_method)
     host = fields_of_method.get("host")
     if host is not None and (build is not None or sampler is not None):
         raise InputError(
-            f"method {name!r} needs either `build` or `sampler` (jax), or `host` (any other code); "
-            "got both kinds"
+            f"method {name!r} needs either `build` or `sampler` (jax), or `estimator` or `host` "
+            "(any other code); got both kinds"
         )
     if sampler is not None and "resample" in fields_of_method:
         raise InputError(
@@ -97,8 +135,8 @@ def register(
         )
     if (build, sampler, host, images) == (None, None, None, None):
         raise InputError(
-            f"method {name!r} does nothing; give it `build` or `sampler` (jax), `host` (any other "
-            "code), or `images`"
+            f"method {name!r} does nothing; give it `build` or `sampler` (jax), `estimator` or "
+            "`host` (any other code), or `images`"
         )
     not_given = ("name", "tables", "images", "program", "built_in")
     known = [f.name for f in (*fields(Method), *fields(OnTables)) if f.name not in not_given]
@@ -127,6 +165,7 @@ def register(
         raise InputError(
             f"method {name!r} has scores={tables['scores']!r}; expected one of {', '.join(SCORES)}"
         )
+    _check_rows(name, tables.get("rows", "train"), host, tables.get("host_sees_valid"))
     runs_on_tables = build is not None or host is not None
     about = {"title": name, "kind": "custom", "sees": "not declared"} | fields_of_method
     of_tables = OnTables(build, **tables) if runs_on_tables else None
@@ -134,6 +173,15 @@ def register(
     if former is not None and former.tables is not None and former.tables.refits:
         del _REGISTRY[former.name]  # of the method that had this name before
     return add(Method(name, **about, tables=of_tables, images=images))
+
+
+def _check_rows(name, rows, host, sees_valid):
+    if rows not in ROWS:
+        raise InputError(f"method {name!r} has rows={rows!r}; expected {' or '.join(ROWS)}")
+    if rows == "train_valid" and (host is None or sees_valid):
+        raise InputError(
+            f"method {name!r} cannot have rows='train_valid': it looks at validation rows itself"
+        )
 
 
 def _check_types(name, given):
@@ -195,10 +243,60 @@ def refit(name: str) -> Method:
     return add(replace(method, **changes))
 
 
+def all_rows(name: str) -> Method:
+    """The method `{name}_all_rows`: that one, trained on training and validation rows together.
+
+    `get` makes it for the name of any method that runs outside jax and sees training rows alone. It
+    is in no list of names.
+
+    Raises
+    ------
+    InputError
+        The method is in jax, or looks at validation rows itself.
+    """
+    method, tables = get(name), get(name).tables
+    if tables is None or tables.host is None or tables.host_sees_valid or tables.rows != "train":
+        raise InputError(
+            f"{name!r} cannot be trained on validation rows too: expected a method outside jax "
+            f"that sees training rows alone; of one in jax there may be {name}_refit"
+        )
+    return replace(
+        method,
+        name=f"{name}_all_rows",
+        title=f"{method.title}, trained on training and validation rows",
+        sees=SEES["train_valid"],
+        tables=replace(tables, rows="train_valid"),
+        built_in=False,
+    )
+
+
+_DERIVED = {"_refit": refit, "_all_rows": all_rows}
+"""What makes a method of another, by the end of its name."""
+
+
+def missing_package(method: Method) -> str:
+    """The package that a method needs and that is not installed, or ""."""
+    package = "" if method.tables is None else method.tables.package
+    return package if package and importlib.util.find_spec(package) is None else ""
+
+
+def absent() -> list[str]:
+    """Names of the methods on tables whose packages are not installed."""
+    return [name for name in names() if missing_package(get(name))]
+
+
+def check_package(method: Method) -> None:
+    """Raises InputError where the package that a method needs is not installed."""
+    if package := missing_package(method):
+        what = '"imbax[baselines]"' if package in _BASELINES else package
+        raise InputError(f"method {method.name!r} needs {package}: pip install {what}")
+
+
 def get(name: str) -> Method:
     """The method of that name. Raises InputError naming the nearest one."""
-    if name not in _REGISTRY and name.removesuffix("_refit") in _REGISTRY:
-        return refit(name.removesuffix("_refit"))
+    for suffix, derive in _DERIVED.items():
+        if name not in _REGISTRY and name.removesuffix(suffix) in _REGISTRY:
+            return derive(name.removesuffix(suffix))
     if name not in _REGISTRY:
         raise InputError(f"unknown method {name!r}{did_you_mean(name, names())}")
     return _REGISTRY[name]

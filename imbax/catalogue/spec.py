@@ -10,11 +10,14 @@ from imbax.networks.mlp import HEADS, perceptron
 from imbax.training import Program
 from imbax.types import Network, Resampled
 
-__all__ = ["SCORES", "Facts", "ImageFacts", "Method", "OnImages", "OnTables"]
+__all__ = ["ROWS", "SCORES", "Facts", "ImageFacts", "Method", "OnImages", "OnTables"]
 
 SCORES = ("logit", "probability", "rank")
 """What a method gives a row: a logit, whose sigmoid is the probability of the minority (of K > 2
 classes, K logits); a probability; or a number whose order alone means something."""
+
+ROWS = ("train", "train_valid")
+"""Training rows alone, or training and validation rows together."""
 
 
 class Facts(NamedTuple):
@@ -102,9 +105,15 @@ class OnTables:
     one_epoch: bool = False
     """The program is over after one call of `epoch`, whatever the number of epochs."""
     host: Callable[..., Any] | None = None
-    """`(x_train, y_train, x_test, random_state) -> scores` of a method that runs outside jax."""
+    """`(x_train, y_train, x_test, random_state) -> scores [n_test]` (or `[n_test, K]`) of a method
+    that runs outside jax. Validation rows are scored together with test rows: a row's score may not
+    depend on the other rows of `x_test`."""
     host_sees_valid: bool = False
     """Also give it `x_valid` and `y_valid`, by name."""
+    rows: str = "train"
+    """Rows that `host` is trained on, one of `ROWS`."""
+    package: str = ""
+    """Package, by its import name, that it needs beside those that imbax depends on."""
     scores: str = "logit"
     """One of `SCORES`."""
     several_classes: bool = True

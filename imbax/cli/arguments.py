@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from imbax import __version__
+from imbax.cli.completion import PrintCompletion
+from imbax.cli.verbosity import add_verbosity
 
 __all__ = ["parser"]
 
@@ -14,11 +16,15 @@ def parser() -> argparse.ArgumentParser:
         prog="imbax", description="Class imbalance with neural networks: run, compare, report."
     )
     top.add_argument("--version", action="version", version=f"imbax {__version__}")
+    top.add_argument("--print-completion", action=PrintCompletion)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run a suite and write its report")
     run.add_argument(
-        "suite", nargs="?", default="quickstart", help="default quickstart; `imbax list suites`"
+        "suite",
+        nargs="?",
+        default="quickstart",
+        help="default quickstart; one of `imbax list suites`, or your own FILE.toml",
     )
     run.add_argument("--datasets", nargs="+", metavar="NAME", help="only these data sets")
     run.add_argument("--methods", nargs="+", metavar="NAME",
@@ -42,6 +48,10 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--plugin", action="append", default=[], metavar="FILE",
                      help="a Python file that registers methods of your own")  # fmt: skip
     run.add_argument("--profile", type=Path, metavar="DIR", help="write a jax profiler trace")
+    run.add_argument("--dry-run", action="store_true",
+                     help="say what would be computed, and about how long it takes; write nothing"
+                    )  # fmt: skip
+    add_verbosity(run)
     hosts = run.add_argument_group("several processes or hosts")
     hosts.add_argument("--distributed", action="store_true",
                        help="share the cells with all processes that are given this command; --out "
@@ -63,9 +73,12 @@ def parser() -> argparse.ArgumentParser:
                        help="strong: the classifier's images are cropped and, where that "
                             "keeps the class, flipped")  # fmt: skip
     table = run.add_argument_group("suite custom")
-    table.add_argument("--data", type=Path, metavar="FILE", help="CSV, Parquet or npz")
+    table.add_argument("--data", nargs="+", action="extend", type=Path, metavar="FILE",
+                       help="CSV, Parquet or npz; several, or folders of them, are data sets by "
+                            "the files' names")  # fmt: skip
     table.add_argument("--target", metavar="COLUMN", help="the column of labels")
-    table.add_argument("--minority", metavar="LABEL", help="default: the rarest label")
+    table.add_argument("--minority", metavar="LABEL",
+                       help="against all others; default: the rarer of two")  # fmt: skip
     table.add_argument("--groups", metavar="COLUMN", help="rows of a group stay in one part")
     table.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN",
                        help="not features")  # fmt: skip
@@ -93,12 +106,14 @@ def parser() -> argparse.ArgumentParser:
                          help="differences that count as none, default 0.01")  # fmt: skip
     compare.add_argument("--lower-is-better", action="store_true", help="of error rates, losses")
     compare.add_argument("--out", type=Path, metavar="DIR", help="default: results/compare/SCORES")
+    _add_json(compare)
     compare.set_defaults(command="compare")
 
     show = commands.add_parser("list", help="list suites, datasets or methods")
     show.add_argument("what", choices=("suites", "datasets", "methods"))
     show.add_argument("--data-home", type=Path, metavar="DIR", help="measure the sets found there")
     show.add_argument("--plugin", action="append", default=[], metavar="FILE")
+    _add_json(show)
     show.set_defaults(command="list")
 
     bench = commands.add_parser("bench", help="time the main kernels on this machine")
@@ -122,3 +137,14 @@ def _add_selection(parser):
         "--selection", choices=("test", "optimistic"), default="test",
         help="optimistic: also say what reporting validation scores would have shown",
     )  # fmt: skip
+    parser.add_argument(
+        "--metrics", nargs="+", default=[], metavar="NAME",
+        help="more metrics of tables: f1, f2, balanced_accuracy, mcc, g_mean, brier, log_loss, "
+             "recall_at_precision=0.9, precision_at_k=10, expected_cost=0,1,10,0; nothing is "
+             "trained for them",
+    )  # fmt: skip
+
+
+def _add_json(parser):
+    parser.add_argument("--json", action="store_true",
+                        help="print one JSON document, and notices to stderr")  # fmt: skip

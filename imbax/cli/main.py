@@ -1,17 +1,20 @@
 """The command line. Heavy imports happen inside commands, so that help comes at once."""
 
 import contextlib
+import os
 import re
 import shlex
 import sys
 import threading
-from importlib import import_module
 from pathlib import Path
 
-from imbax.cli import plugins
 from imbax.cli.arguments import parser
 from imbax.cli.interrupt import INTERRUPTED, ends_at_interrupt
+from imbax.cli.json_output import print_json, tables_of
+from imbax.cli.verbosity import log_to_stdout
 from imbax.errors import InputError, on_command_line
+from imbax.results import plugins
+from imbax.results.run import check_writable
 
 __all__ = ["main"]
 
@@ -28,135 +31,60 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"imbax: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # what reads the pipe, such as `head`, has ended
+        if arguments is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 130
 
 
-# Of each kind of experiment: what runs it, and what writes its report.
-_KINDS = {
-    "tabular": ("experiments.tabular.suite", "reports.tabular.report"),
-    "images": ("experiments.images.suite", "reports.images.report"),
-    "sine": ("experiments.sine.suite", "reports.sine.report"),
-    "toy2d": ("reports.toy2d", "reports.toy2d"),
-}
-
-
 def _run(options):
-    from imbax.experiments.suites import load_suite
+    from imbax.results.run import compute, job_of
 
-    suite = load_suite(options.suite)
-    if options.seeds is not None and options.seeds < 1:
-        raise InputError(f"--seeds {options.seeds}, expected at least 1")
-    if options.memory is not None and options.memory <= 0:
-        raise InputError(f"--memory {options.memory:g}, expected GB above 0")
-    where = (options.coordinator, options.processes, options.process)
-    if not options.distributed and where != (None, None, None):
-        raise InputError("--coordinator, --processes and --process need --distributed")
-
-    experiment, report = (import_module(f"imbax.{name}") for name in _KINDS[suite.kind])
-    _refuse(suite, options, experiment.REFUSED, experiment.TAKES)
-    if options.profile is not None:
-        _check_writable(options.profile, "--profile")
-    plugins.check(options.plugin)
-    experiment.check(suite, options)
-    out = options.out or Path("results") / experiment.folder(suite, options)
-    _check_writable(out)
-    if experiment.MARKER is not None and _kind_of([out], suite.kind) != suite.kind:
-        kind = "tables" if suite.kind == "images" else "images"
-        raise InputError(f"{out} holds results of {kind}; name another folder with --out")
-
-    from imbax.cli import session
-    from imbax.experiments import disk
-
-    options.command_line = shlex.join(["imbax", *options.given])
-    with session.start(options, out) as share:
-        loaded = plugins.load(options.plugin)
-        options.methods = loaded.known(options.methods)
-        about = {"share": share, "command": options.command_line, "plugins": loaded.methods}
-        with session.profiled(options.profile):
-            outcome = experiment.run(suite, options, out, session.engine(options), **about)
-        outcome.failed |= loaded.failed
-        for place, error in outcome.failed.items():
-            print(f"imbax: error: {place}: {error}", file=sys.stderr)
-        disk.check_there(out)
-        has_runs = experiment.MARKER is None or any((out / "runs").glob("*/*/*.parquet"))
-        if share.process == 0 and has_runs:
-            with disk.writing(out):
-                print(f"report: {report.write(out, outcome, options)}")
+    job = job_of(options, vars(parser().parse_args(["run"])))
+    if options.dry_run:
+        return _dry_run(job)
+    with log_to_stdout(options):
+        command = shlex.join(["imbax", *options.given])
+        outcome, page = compute(job, command, is_program=True, writes_report=True)
+        _tell_failed(outcome.failed)
+        if page is not None:
+            print(f"report: {page}")
         return 2 if outcome.failed else 0
 
 
-def _refuse(suite, options, names, taken):
-    for name in names:
-        if getattr(options, name):
-            flag = name.replace("_", "-")
-            raise InputError(f"--{flag} does not apply to suite {suite.name}; it takes {taken}")
+def _dry_run(job):
+    from imbax.cli import dry_run
+    from imbax.results import session
+
+    suite, options, experiment, _, out = job
+    loaded = plugins.load(options.plugin)
+    options.methods = loaded.known(options.methods, suite.methods)
+    status = dry_run.show(suite, options, experiment, out, session.engine(options))
+    _tell_failed(loaded.failed)
+    return 2 if loaded.failed else status
 
 
-def _kind_of(folders, absent="tabular"):
-    """The kind of experiment whose results lie in the folders, `absent` if there are none.
-
-    Raises ``InputError`` where they are of several kinds.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def kind(folder):
-        for path in Path(folder).glob("runs/*/*/*.parquet"):
-            with contextlib.suppress(OSError, ValueError, pa.ArrowException):  # a damaged file
-                return "images" if "looks" in pq.read_schema(path).names else "tabular"
-
-    kinds = {kind(folder) for folder in folders} - {None}
-    if len(kinds) > 1:
-        raise InputError("results of images and of tables in one report; name folders of one kind")
-    return next(iter(kinds), absent)
-
-
-def _check_writable(folder, option="--out"):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".imbax-writable"
-        probe.touch()
-        probe.unlink(missing_ok=True)  # another process may look at the same time
-    except OSError as error:
-        raise InputError(
-            f"{option} {folder} cannot be written ({error.strerror}); name a folder that can"
-        ) from None
+def _tell_failed(failed):
+    for place, error in failed.items():
+        print(f"imbax: error: {place}: {error}", file=sys.stderr)
 
 
 def _report(options):
-    for folder in options.folders:
-        if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder; give one that `imbax run --out` wrote")
+    from imbax.reports.folders import write_report_of
+    from imbax.results.load import check_folders
+    from imbax.results.sources import kind_of
+
+    check_folders(options.folders)
     out = options.out or options.folders[0]
-    _check_writable(out)
-    from imbax.experiments import disk
-
-    with disk.writing(out), _of_other_kinds(options.folders):
-        if _kind_of(options.folders) == "images":
-            from imbax.reports.images.report import write_image_report
-
-            print(f"report: {write_image_report(options.folders, out)}")
-        else:
-            from imbax.reports.tabular.report import write_report
-
-            optimistic = options.selection == "optimistic"
-            print(f"report: {write_report(options.folders, out, optimistic=optimistic)}")
+    check_writable(out)
+    kind = kind_of(options.folders)
+    about = {"optimistic": options.selection == "optimistic", "metrics": options.metrics}
+    print(f"report: {write_report_of(options.folders, out, kind, **about)}")
     return 0
-
-
-@contextlib.contextmanager
-def _of_other_kinds(folders):
-    """Turns into InputError what files that only look like results make a report raise."""
-    try:
-        yield
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(
-            f"the results in {', '.join(map(str, folders))} cannot be reported "
-            f"({type(error).__name__}: {error}); a file there is damaged or of another program: "
-            "run their command again, or remove it"
-        ) from error
 
 
 def _compare(options):
@@ -169,10 +97,11 @@ def _compare(options):
     of_errors = re.search("error|loss|rmse|mae|brier", options.scores.stem.casefold())
     if of_errors and not options.lower_is_better:
         notices.append("its name speaks of errors: if lower scores are better, --lower-is-better")
+    told = sys.stderr if options.json else sys.stdout
     for notice in notices:
-        print(notice)
+        print(notice, file=told)
     out = options.out or Path("results") / "compare" / options.scores.stem
-    _check_writable(out)
+    check_writable(out)
     with disk.writing(out):
         page = write_comparison(
             scores,
@@ -183,9 +112,17 @@ def _compare(options):
             lower_is_better=options.lower_is_better,
             notices=notices,
         )
-    if dropped := len(scores) - len(scores.dropna()):
-        print(f"{dropped} of {len(scores)} data sets left out: not every method has a score there")
-    print(f"comparison: {page}")
+    left_out = [str(name) for name in scores.index[scores.isna().any(axis=1)]]
+    if left_out:
+        count = f"{len(left_out)} of {len(scores)}"
+        print(f"{count} data sets left out: not every method has a score there", file=told)
+    if options.json:
+        about = {"scores": options.scores, "page": page, "control": options.control}
+        about |= {"rope": options.rope, "lower_is_better": options.lower_is_better}
+        about |= {"datasets": len(scores) - len(left_out), "left_out": left_out}
+        print_json(about | {"notices": notices, **tables_of(out / "tables")})
+    else:
+        print(f"comparison: {page}")
     return 0
 
 
@@ -199,20 +136,24 @@ def _list(options):
         import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 
         plugins.check(options.plugin)
-        failed = plugins.load(options.plugin).failed
-    table = {
+        with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+            failed = plugins.load(options.plugin).failed
+    records = {
         "suites": listings.suites,
         "datasets": lambda: listings.datasets(options.data_home),
         "methods": listings.methods,
     }[options.what]()
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-    for file, error in failed.items():
-        print(f"imbax: error: {file}: {error}", file=sys.stderr)
+    if options.json:
+        print_json(records)
+    else:
+        table = listings.table(options.what, records, options.data_home is not None)
+        Console(width=None if sys.stdout.isatty() else 160).print(table)
+    _tell_failed(failed)
     return 2 if failed else 0
 
 
 def _bench(options):
-    _check_writable(options.out)
+    check_writable(options.out)
     from imbax.bench.command import bench
     from imbax.engine.devices import use_cpu_cores
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imbax.data.features import described
-from imbax.data.written import PLAIN
+from imbax.data.written import PLAIN, as_text
 from imbax.errors import InputError, argument, shortened
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     try:
         order = np.argsort(values)
     except TypeError:
-        order = np.argsort([_text(value) for value in values])
-    texts = tuple(_text(values[i]) for i in order)
+        order = np.argsort([as_text(value) for value in values])
+    texts = tuple(as_text(values[i]) for i in order)
     if len(texts) < 2:
         raise InputError(f"{name}: y has one class only ({''.join(texts)}), expected two")
     return np.argsort(order)[codes], texts
@@ -151,7 +151,7 @@ def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[s
     codes, texts = class_labels(y, name)
     counts = np.bincount(codes)
     if minority is not None:
-        index = _place(_text(minority), texts, name)
+        index = _place(as_text(minority), texts, name)
     elif len(texts) > 2:
         raise InputError(
             f"{name}: y has {len(texts)} distinct labels ({shortened(texts)}), expected 2; "
@@ -211,10 +211,3 @@ def group_codes(groups: Any, name: str) -> np.ndarray:
             f"{name}: {np.count_nonzero(codes < 0)} rows have no group; give each row one"
         )
     return codes.astype(np.int64)
-
-
-def _text(label: Any) -> str:
-    """A label as the user writes it: 1.0 in a column that was read as float is still 1."""
-    if isinstance(label, (float, np.floating)) and float(label).is_integer():
-        label = int(label)
-    return str(label)

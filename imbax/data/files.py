@@ -1,7 +1,8 @@
 """The user's table in a file: `read_table` as a `Dataset`, `read_frame` as it is."""
 
 import os
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,18 +11,22 @@ import numpy as np
 
 from imbax.data.checks import DAMAGED, first_line
 from imbax.data.delimited import Delimited, clean_name, parse, refuse_twins
-from imbax.data.features import numeric, refuse_missing
-from imbax.data.tabular import Dataset, make_dataset
+from imbax.data.features import refuse_missing, tidied
+from imbax.data.kinds import Remedies
+from imbax.data.tables import dataset_of_frame
+from imbax.data.tabular import Dataset
 from imbax.data.text_files import PACKED, read_text
 from imbax.data.written import PLAIN, is_missing
-from imbax.errors import InputError, argument, did_you_mean
+from imbax.errors import InputError, argument, did_you_mean, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_frame", "read_table"]
+__all__ = ["read_frame", "read_table", "table_as_dataset", "table_files"]
 
-TEXT = (".csv", ".tsv", ".tab", ".txt", ".data")
+_REMEDIES = Remedies(partial(argument, "drop"), partial(argument, "categorical"))
+
+TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".test")
 
 
 def read_table(
@@ -36,20 +41,22 @@ def read_table(
 ) -> Dataset:
     """Read a table whose columns are features, except `target`, `groups` and `drop`.
 
-    Text, categorical and boolean columns become one 0/1 column for each level; text that is
-    numbers, such as 20% or 4,5, becomes numbers; a saved row index, empty rows and empty columns
-    are left out. The data set's notices say so.
+    A table of complete numbers and booleans is what models see. Any other is a `FrameDataset`,
+    whose categories, dates and missing values become numbers in each run, as its training rows
+    say. Text that is numbers, such as 20% or 4,5, becomes numbers; a saved row index, empty rows
+    and empty columns are left out. The data set's notices say so.
 
     Parameters
     ----------
     path
-        A .csv (also .tsv, .txt, .data, each also compressed), .parquet, or .npz file. An npz file
-        holds arrays `data` [n, d] and `label` [n]; the columns of `data` are called x0, x1, ...
+        A .csv (also .tsv, .txt, .data, .test, each also compressed), .parquet, or .npz file. An
+        npz file holds arrays `data` [n, d] and `label` [n]; the columns of `data` are called x0,
+        x1, ...
     target
         The column of labels; may be left out for npz. Without a header also its position from 0,
         or from the end -1, -2, ...
     minority
-        As in `make_dataset`.
+        As in `make_dataset`; without it each of several labels is a class.
     groups
         The column of group codes, not a feature.
     drop
@@ -67,7 +74,32 @@ def read_table(
         message names the file, the column and the remedy.
     """
     path = Path(path).expanduser()
-    (frame, notices, separator), target = _read(path, target, groups, header)
+    table, target = _read(path, target, groups, header)
+    return table_as_dataset(
+        path,
+        table,
+        target,
+        minority=minority,
+        groups=groups,
+        drop=drop,
+        categorical=categorical,
+        header=header,
+    )
+
+
+def table_as_dataset(
+    path: Path,
+    table: Delimited,
+    target: str | int,
+    *,
+    minority: object = None,
+    groups: str | None = None,
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    header: bool = True,
+) -> Dataset:
+    """A table that was read from a file, or from elsewhere by a name; see `read_table`."""
+    frame, notices, separator = table
     known = list(frame.columns)
     target, *rest = (
         None if column is None else _column(column, known, path, header)
@@ -83,19 +115,19 @@ def read_table(
     others = [target] if groups is None else [target, groups]
     refuse_missing(frame[others], path.name)
     _check_labels(frame[target], path.name)
-    features, more = numeric(
-        frame.drop(columns=[*drop, *others]),
-        path.name,
-        categorical=categorical,
-        separator=separator,
-    )
-    return make_dataset(
+    labels, told = _without_stops(frame[target])
+    features, more = tidied(frame.drop(columns=[*drop, *others]))
+    return dataset_of_frame(
         features,
-        frame[target],
+        labels,
         name=_stem(path),
         minority=minority,
         groups=None if groups is None else frame[groups],
-        notices=[*notices, *more],
+        categorical=[column for column in categorical if column in features],
+        notices=[*notices, *told, *more],
+        table=path.name,
+        separator=separator,
+        remedies=_REMEDIES,
     )
 
 
@@ -111,6 +143,39 @@ def read_frame(path: Path) -> Delimited:
     return _parsed(path, partial(_read_parquet_or_text, header=None))
 
 
+def table_files(paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by their stems, which name the data sets; a folder stands for the tables in it.
+
+    Files of a folder that are no tables are left out with a warning.
+
+    Raises
+    ------
+    InputError
+        A folder has no table, or two files have one stem.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        path = path.expanduser()
+        for file in _of_folder(path) if path.is_dir() else [path]:
+            twin = found.setdefault(_stem(file), file)
+            if twin != file:
+                raise InputError(
+                    f"{twin} and {file} would both be the data set {_stem(file)!r}; rename one"
+                )
+    return found
+
+
+def _of_folder(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    files = [file for file in files if not file.name.startswith(".")]
+    tables = [file for file in files if _suffix(file) in (*TEXT, ".parquet", ".npz")]
+    if not tables:
+        raise InputError(f"folder {folder} has no table, such as a .csv or .parquet file")
+    if others := [file.name for file in files if file not in tables]:
+        warnings.warn(f"no tables, and left out of {folder}: {shortened(others)}", stacklevel=2)
+    return tables
+
+
 def _column(column: str | int, known: list[str], path: Path, header: bool) -> str:
     """The name of a column that the user names, or numbers where there are no names."""
     if column in known or (column := clean_name(column)) in known:
@@ -120,6 +185,21 @@ def _column(column: str | int, known: list[str], path: Path, header: bool) -> st
         if -len(known) <= place < len(known):
             return known[place]
     raise InputError(f"{path.name}: no column {column!r}{did_you_mean(column, known)}")
+
+
+def _without_stops(labels: "pd.Series") -> tuple["pd.Series", list[str]]:
+    """Labels without the full stop that ends the lines of some old files, and a notice.
+
+    Either all of them have it, or labels without it are there too.
+    """
+    levels = [level for level in labels.unique() if isinstance(level, str)]
+    stopped = {level: level[:-1].rstrip() for level in levels if level.endswith(".")}
+    if len(stopped) < labels.nunique():
+        stopped = {level: bare for level, bare in stopped.items() if bare in levels}
+    if not stopped or not all(stopped.values()):
+        return labels, []
+    told = shortened([f"{level!r} as {bare!r}" for level, bare in stopped.items()])
+    return labels.replace(stopped), [f"labels that end in a full stop taken without it: {told}"]
 
 
 def _check_labels(labels: "pd.Series", file: str) -> None:

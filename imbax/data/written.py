@@ -6,7 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["MISSING", "PLAIN", "Reading", "is_date", "is_missing", "like_number", "numbers"]
+__all__ = [
+    "MISSING",
+    "PLAIN",
+    "Dates",
+    "Reading",
+    "as_text",
+    "dates",
+    "is_date",
+    "is_missing",
+    "like_number",
+    "numbers",
+]
 
 MISSING = frozenset(
     str.split(
@@ -87,11 +98,22 @@ class Reading(NamedTuple):
     """What is special about them, such as "percentages"; "" of plain numbers."""
     meanings: tuple[str, float, float] | None = None
     """A text that can be two numbers, and these."""
+    mark: str = "."
+    """Decimal mark of the values."""
+    unit: tuple[str, str] = ("", "")
+    """What stands before and after every number, such as "$" or "%"."""
 
     @property
     def only_mark(self) -> frozenset[str]:
         """The decimal mark, if it is known."""
         return self.marks if len(self.marks) == 1 else frozenset()
+
+
+def as_text(label: object) -> str:
+    """A label as the user writes it: 1.0 in a column that was read as float is still 1."""
+    if isinstance(label, float | np.floating) and float(label).is_integer():
+        label = int(label)
+    return str(label)
 
 
 def is_missing(text: str) -> bool:
@@ -154,8 +176,66 @@ def numbers(texts: Sequence[str], decimal: str | None = None) -> Reading | None:
     for _, other in others:
         if (other != values).any():
             i = int(np.argmax(other != values))
-            return Reading(None, marks, _how(sides, "", ""), (texts[i], values[i], other[i]))
-    return Reading(values, marks, _how(sides, *_special(bodies, style)))
+            meanings = texts[i], values[i], other[i]
+            return Reading(None, marks, _how(sides, "", ""), meanings, unit=sides)
+    how = _how(sides, *_special(bodies, style))
+    return Reading(values, marks, how, mark=style[0], unit=sides)
+
+
+class Dates(NamedTuple):
+    """Dates that texts can mean."""
+
+    values: np.ndarray | None
+    """`[n]` datetime64, UTC where a time zone is written; None where a text can be two dates."""
+    form: str
+    """The format, as `pandas.to_datetime` takes it."""
+    meanings: tuple[str, str, str] | None = None
+    """A text that can be two dates, and these as year, month and day."""
+
+
+def dates(texts: Sequence[str], form: str | None = None) -> Dates | None:
+    """What texts mean if all are dates written alike, otherwise None.
+
+    Times of day, spans and weeks without a date are none.
+
+    Parameters
+    ----------
+    texts
+        `[n]`, none empty.
+    form
+        The only format to try, where it is known.
+    """
+    import pandas as pd
+
+    def parsed(some, form):
+        try:
+            found = pd.to_datetime(pd.Series(some, dtype=object), format=form, utc=True)
+        except (ValueError, OverflowError):
+            return None
+        return found.dt.tz_localize(None).to_numpy("datetime64[us]")
+
+    found = {}
+    for one in _DATE_FORMS if form is None else (form,):
+        if parsed(texts[:3], one) is not None and (values := parsed(texts, one)) is not None:
+            found[one] = values
+    if not found:
+        return None
+    (first, values), *others = found.items()
+    for _, other in others:
+        if (other != values).any():
+            i = int(np.argmax(other != values))
+            days = (str(v[i].astype("datetime64[D]")) for v in (values, other))
+            return Dates(None, first, (texts[i], *days))
+    return Dates(values, first)
+
+
+_DAYS = (
+    *("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d/%m/%y", "%m/%d/%y"),
+    *("%d.%m.%y", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y"),
+    *("%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y", "%d. %B %Y"),
+)
+_TIMES = "", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"
+_DATE_FORMS = "ISO8601", *(day + time for time in _TIMES for day in _DAYS)
 
 
 def _value(found: re.Match, mark: str, apart: str) -> float:

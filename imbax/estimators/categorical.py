@@ -19,7 +19,7 @@ from sklearn.utils.validation import validate_data
 
 from imbax.errors import InputError, did_you_mean
 from imbax.estimators.frames import Table, is_frame
-from imbax.estimators.inputs import errors_in_one_line, refuse_columns
+from imbax.estimators.inputs import errors_in_one_line, missing_told, refuse_columns
 from imbax.estimators.over_sampler import OverSampler, padded
 from imbax.estimators.parameters import parameters
 from imbax.estimators.sparse import refuse_large_whole_numbers, sparse_like, sparse_outside
@@ -76,7 +76,8 @@ class MixedOverSampler(OverSampler):
             categorical=self.categorical_features_,
             shifts=self._shifts(),
         )
-        with errors_in_one_line():
+        told = lambda: missing_told(self, table.given, self.categorical_features_)
+        with errors_in_one_line(told):
             validate_data(self, X=table.given, y=y, skip_check_array=True)
             return check_X_y(table.encoded(self.categorical_features_), y)
 

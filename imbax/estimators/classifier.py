@@ -17,8 +17,8 @@ from imbax.data.preprocess import SCALINGS, scale
 from imbax.engine.compiled import Programs, piece_of, programs_of
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
+from imbax.estimators.columns import CATEGORICAL, TakesColumns
 from imbax.estimators.divergence import last_finite, told
-from imbax.estimators.inputs import validated
 from imbax.estimators.members import (
     Members,
     check_validation,
@@ -42,7 +42,7 @@ _DTYPES = (np.float64, np.float32)
 
 
 @parameters
-class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     """Trains its members as one program and averages their probabilities.
 
     A classifier defines `_learn`. Inside, rows are scaled, and of two classes the rarer is 1.
@@ -63,6 +63,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     fold_ensemble: Any = False
     recalibrate: Any = False
     scaling: Any = "min_max"
+    categorical_features: Any = "from_dtype"
     warm_start: Any = False
     random_state: Any = None
     verbose: Any = False
@@ -83,6 +84,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         "fold_ensemble": ["boolean"],
         "recalibrate": ["boolean"],
         "scaling": [StrOptions(set(SCALINGS)), None],
+        "categorical_features": CATEGORICAL,
         "warm_start": ["boolean"],
         "random_state": RANDOM_STATE,
         "verbose": ["verbose"],
@@ -94,15 +96,18 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def fit(self, X, y, sample_weight=None):
         """Train on rows `X (n, d)` with labels `y (n,)` and weights `sample_weight (n,)`.
 
-        Rows of weight 0 are left out. On validation rows weights count in losses alone, those of
-        classes as in training.
+        X is an array or a frame, and may miss values, see `categorical_features`. Rows of weight 0
+        are left out. On validation rows weights count in losses alone, those of classes as in
+        training.
         """
         self._validate_params()
-        X, y = validated(self, X, class_labels(y), dtype=_DTYPES)
+        X, y = self._rows_of_fit(X, class_labels(y), dtype=_DTYPES)
         check_classification_targets(y)
-        w = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        like = X if isinstance(X, np.ndarray) else y
+        w = _check_sample_weight(sample_weight, like, dtype=np.float64, ensure_non_negative=True)
         some = w > 0
-        X, y, w = X[some], y[some], w[some]
+        X = self._numbers_of_fit(X[some], self.warm_start and hasattr(self, "_params"))
+        y, w, self._n_columns = y[some], w[some], X.shape[1]
         before = self._started(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -133,13 +138,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Raises InputError where one is not finite.
         """
         check_is_fitted(self)
-        X = validated(self, X, dtype=_DTYPES, reset=False)
+        X = self._rows_of_prediction(X, dtype=_DTYPES)
         apply = self._network().apply
         shift = (self._shift * self.recalibrate).astype(np.float32)
         proba = np.empty((len(X), len(self.classes_)), np.float32)
         posterior = self._posterior() if self.recalibrate else None
         for first in range(0, len(X), BLOCK):
-            x = self._inner(X[first : first + BLOCK])
+            x = self._inner(self._columns.numbers(X[first : first + BLOCK]))
             inner = probabilities(apply, self._params, shift, x, posterior)
             proba[first : first + len(x)] = inner[:, self._inside]
         if not np.isfinite(proba).all():
@@ -155,7 +160,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return self.classes_[proba.argmax(1)]
 
     def _inner(self, X):
-        """Rows `[n, d]` as the network sees them, float32."""
+        """Rows `[n, e]` as the network sees them, float32."""
         return scale(X.astype(np.float64), self._scaling).astype(np.float32)
 
     @abstractmethod
@@ -173,7 +178,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _network_with(self, cosine_scale):
         hidden = hidden_sizes(self.hidden_layer_sizes)
-        sizes = self.n_features_in_, hidden, self.activation, len(self.classes_)
+        sizes = self._n_columns, hidden, self.activation, len(self.classes_)
         return network_of(self.network, *sizes, cosine_scale)
 
     def _has_validation(self):

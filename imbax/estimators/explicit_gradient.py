@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
+from imbax.data.kinds import column_positions
 from imbax.data.preprocess import unscale
 from imbax.errors import InputError
 from imbax.estimators.classifier import NeuralClassifier
@@ -47,8 +48,8 @@ class ExplicitGradientClassifier(NeuralClassifier):
         Where points may go: anywhere, within the range of the training rows, or near their start.
     radius : float, default=0.1
         Of the trust region, in scaled columns.
-    fixed_columns : array-like of int, default=()
-        Columns that do not move, as those of categories.
+    fixed_columns : array-like of int or str, default=()
+        Columns of X that do not move, as those of categories.
     jitter : float, default=0.0
         Noise on the starting points, in standard deviations of their class.
     hidden_layer_sizes : array-like of int, default=(128, 16)
@@ -82,6 +83,9 @@ class ExplicitGradientClassifier(NeuralClassifier):
         Give probabilities the class shares of y rather than those of a step, points included.
     scaling : {"min_max", "z_score"}, default="min_max"
         Of columns, by the rows given to fit; None: as they are.
+    categorical_features : "from_dtype", array-like of str, int or bool, or None, \
+default="from_dtype"
+        As in `ImbalancedMLPClassifier`.
     warm_start : bool, default=False
         Start the first training from the parameters of the last fit.
     random_state : int, RandomState instance or None, default=None
@@ -91,15 +95,17 @@ class ExplicitGradientClassifier(NeuralClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-    x_synth_ : ndarray of shape (n_synth, n_features_in_)
+    x_synth_ : ndarray of shape (n_synth, n_columns)
         The points of the checkpoint, in the columns' own units; of all members one after the other.
-    x_start_ : ndarray of shape (n_synth, n_features_in_)
+    x_start_ : ndarray of shape (n_synth, n_columns)
         Where they started.
     y_synth_ : ndarray of shape (n_synth,)
         Their classes.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X has names.
+    column_names_ : ndarray of shape (n_columns,)
+        The numbers that X becomes, such as "age", "age missing" and "colour=red".
     n_iter_ : int
         Epochs done, of both trainings.
     loss_curve_ : list of float
@@ -164,12 +170,9 @@ class ExplicitGradientClassifier(NeuralClassifier):
 
     def _config(self, members):
         few = self._few(members.counts)
-        fixed = tuple(int(column) for column in self.fixed_columns)
-        if wrong := [column for column in fixed if not 0 <= column < self.n_features_in_]:
-            raise InputError(
-                f"fixed_columns has {wrong[0]}, expected numbers of columns from 0 to "
-                f"{self.n_features_in_ - 1}"
-            )
+        given = map(str, getattr(self, "feature_names_in_", range(self.n_features_in_)))
+        fixed = column_positions(self.fixed_columns, list(given), "fixed_columns")
+        fixed = tuple(j for j, origin in enumerate(self._columns.origins()) if origin in fixed)
         return eg.Config(
             size(few.sum(1).max()),
             size(self._points(members.counts).sum(1).max()),

@@ -52,8 +52,8 @@ class ImbalancedMLPClassifier(NeuralClassifier):
         `imbax.losses.named.NUMBERS`.
     sampler : {"rs", "ros", "smote", "borderline_smote", "adasyn", "random_under"} or a sampler of \
 imbalanced-learn's contract, default=None
-        What changes each member's training rows; "rs" draws balanced batches instead. Validation
-        rows stay as they are.
+        What changes each member's training rows, as numbers (`column_names_`); "rs" draws balanced
+        batches instead. Validation rows stay as they are.
     hidden_layer_sizes : array-like of int, default=(128, 16)
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
     network : Flax module or functions, default=None
@@ -90,6 +90,14 @@ imbalanced-learn's contract, default=None
         of them. It cannot undo "asymmetric", "ldam" and "ldam_drw", and warns.
     scaling : {"min_max", "z_score"}, default="min_max"
         Of columns, by the rows given to fit; None: as they are.
+    categorical_features : "from_dtype", array-like of str, int or bool, or None, \
+default="from_dtype"
+        Columns of categories, each level one column: "from_dtype" takes those of a frame that hold
+        categories or text; names, positions or a mask add others, of arrays too; None takes numbers
+        only. Levels of fewer than 5 rows, or unknown before, share one column. Text such as "20%"
+        or "2020-01-31" is read as such; dates become days and cycles. Missing numbers take the
+        median, beside a column that tells them where fit saw any; a missing category is a level.
+        All this is fitted without labels, on all rows given to fit, validation rows included.
     warm_start : bool, default=False
         Start from the parameters of the last fit.
     random_state : int, RandomState instance or None, default=None
@@ -102,6 +110,8 @@ imbalanced-learn's contract, default=None
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X has names.
+    column_names_ : ndarray of shape (n_columns,)
+        The numbers that X becomes, such as "age", "age missing" and "colour=red".
     n_iter_ : int
         Epochs done.
     loss_curve_ : list of float

@@ -2,16 +2,17 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
 from imbax.errors import InputError, shortened
 from imbax.estimators.frames import Table, is_frame, is_polars
 
-__all__ = ["as_numbers", "errors_in_one_line", "refuse_columns", "validated"]
+__all__ = ["as_numbers", "errors_in_one_line", "missing_told", "refuse_columns", "validated"]
 
 # By the kind of a column: what to do about it.
 _REMEDIES = {
@@ -103,9 +104,55 @@ def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
         return validate_data(estimator, X, *y, **options)
 
 
+def missing_told(sampler: Any, X: Any, categorical: Sequence[int] = ()) -> str:
+    """The message for missing numbers in a table given to a sampler: the columns, and a pipeline.
+
+    Parameters
+    ----------
+    sampler
+        Any estimator; the pipeline ends in it.
+    X
+        A frame of pandas or polars, an array `[n, d]`, images, or lists.
+    categorical
+        Positions of the columns of categories, which may miss values.
+    """
+    table = Table(X) if is_frame(X) or np.ndim(X) == 2 else None
+    if table is None:
+        return "Input X contains NaN; fill missing values, or drop these rows"
+    names = table.names
+    gaps = [j for j, c in enumerate(table.columns) if j not in categorical and _misses(c)]
+    shown = shortened([repr(names[j]) for j in gaps])
+    told = f"Input X contains NaN: values are missing in {shown}; fill them first"
+    if not len(categorical):
+        imputer = "sklearn.impute.SimpleImputer(strategy='median')"
+    elif table.is_frame:
+        sampler = clone(sampler).set_params(categorical_features=[names[j] for j in categorical])
+        imputer = (
+            "sklearn.compose.make_column_transformer((sklearn.impute.SimpleImputer(strategy="
+            f"'median'), {[names[j] for j in gaps]!r}), remainder='passthrough', "
+            "verbose_feature_names_out=False)"
+        )
+    else:
+        return f"{told}, such as by sklearn.impute.SimpleImputer on these columns"
+    if table.is_frame:
+        imputer += f".set_output(transform={('polars' if is_polars(X) else 'pandas')!r})"
+    written = " ".join(repr(sampler).split())
+    return f"{told}, as in imblearn.pipeline.make_pipeline({imputer}, imbax.{written})"
+
+
+def _misses(column):
+    """Whether a column misses any value."""
+    import pandas as pd
+
+    return bool(pd.isna(np.asarray(column)).any())
+
+
 @contextlib.contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """scikit-learn's validation errors become InputErrors of one line; it sums up huge values."""
+def errors_in_one_line(of_missing: Callable[[], str] | None = None) -> Iterator[None]:
+    """scikit-learn's validation errors become InputErrors of one line; it sums up huge values.
+
+    `of_missing` makes the line about missing values.
+    """
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             yield
@@ -114,7 +161,9 @@ def errors_in_one_line() -> Iterator[None]:
     except ValueError as error:
         if str(error).startswith("The feature names should match"):
             raise  # a list of names, in words that scikit-learn's checks ask for
-        raise InputError(_in_one_line(error)) from None
+        is_missing = str(error).startswith("Input X contains NaN")
+        told = of_missing() if is_missing and of_missing else _in_one_line(error)
+        raise InputError(told) from None
 
 
 def _in_one_line(error):

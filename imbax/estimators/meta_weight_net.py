@@ -59,6 +59,9 @@ class MetaWeightNetClassifier(NeuralClassifier):
         weights have no share of their own.
     scaling : {"min_max", "z_score"}, default="min_max"
         Of columns, by the rows given to fit; None: as they are.
+    categorical_features : "from_dtype", array-like of str, int or bool, or None, \
+default="from_dtype"
+        As in `ImbalancedMLPClassifier`.
     warm_start : bool, default=False
         Start from the parameters of the last fit.
     random_state : int, RandomState instance or None, default=None
@@ -71,6 +74,8 @@ class MetaWeightNetClassifier(NeuralClassifier):
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X has names.
+    column_names_ : ndarray of shape (n_columns,)
+        The numbers that X becomes, such as "age", "age missing" and "colour=red".
     n_iter_ : int
         Epochs done.
     loss_curve_ : list of float

@@ -12,10 +12,12 @@ import importlib.metadata
 import importlib.util
 import inspect
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from imbax.errors import InputError
 from imbax.experiments.modules import PACKAGE, Node, is_followed, is_imbax, module_of
 
 __all__ = ["code_of", "definitions_of", "described"]
@@ -55,7 +57,13 @@ def definitions_of(*values: Any, versions: bool = False) -> tuple[dict[str, str]
 
 
 def described(value: Any) -> Any:
-    """What a value is, JSON-ready: numbers and text as they are, functions and classes by name."""
+    """What a value is, JSON-ready: numbers and text as they are, functions and classes by name.
+
+    Raises
+    ------
+    InputError
+        It holds an object whose content cannot be told.
+    """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, functools.partial):
@@ -69,16 +77,35 @@ def described(value: Any) -> Any:
         return ["set", *sorted(map(described, value), key=json.dumps)]
     if isinstance(value, list | tuple):
         return [type(value).__qualname__, *map(described, value)]
-    if hasattr(value, "tolist"):
+    if hasattr(value, "tolist") and not isinstance(value, type):
         return described(value.tolist())
     if hasattr(value, "get_params") and not isinstance(value, type):
         return [*_named(type(value)), described(value.get_params(deep=False))]
     if callable(value):
         function = inspect.unwrap(value)
         if not inspect.isroutine(function) and not isinstance(function, type):
-            function = type(function)  # an object that can be called
+            # An object that can be called, such as a scorer, is what it holds.
+            return [*_named(type(function)), described(getattr(function, "__dict__", {}))]
         return _named(function)
-    return repr(value)
+    return _by_content(value)
+
+
+def _by_content(value):
+    """The same text for the same object in any process, also where its repr shows an address."""
+    text = repr(value)
+    if type(value).__module__ == "builtins":
+        return text
+    import joblib
+
+    try:
+        return [type(value).__qualname__, joblib.hash(value)]
+    except Exception as error:  # whatever pickling raises
+        if re.search(r" at 0x[0-9a-f]+", text):
+            raise InputError(
+                f"{text} is a parameter that can be neither printed nor pickled, so stored results "
+                "of it could not be found again; give another value"
+            ) from error
+        return text
 
 
 def _named(function):
@@ -109,8 +136,9 @@ def _roots_of_callable(value, foreign):
     function = inspect.unwrap(value) if callable(value) else value
     function = getattr(function, "__func__", function)
     if not (inspect.isroutine(function) or isinstance(function, type)):
-        if hasattr(function, "get_params"):
-            yield from _roots(function.get_params(deep=False), foreign)
+        has_params = hasattr(function, "get_params")
+        held = function.get_params(deep=False) if has_params else getattr(function, "__dict__", {})
+        yield from _roots(held, foreign)
         function = type(function)
     path = _file_of(function)
     if path is None:

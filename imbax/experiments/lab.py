@@ -4,10 +4,13 @@ A stored cell is not computed again, and more seeds add to what is there. Where 
 metrics has changed, they are computed again from stored labels and scores.
 """
 
+import logging
+import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +24,8 @@ from imbax.experiments import disk, states, store
 from imbax.experiments.provenance import environment
 
 __all__ = ["Cell", "Lab", "run_key"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,7 @@ class Lab(ABC):
     on_progress: Callable[[float], None] = lambda share: None
     """Called with the share of the cell under way that is done, between compiled pieces."""
     _rows: dict[Any, list[dict]] = field(default_factory=dict)
+    _provenance: dict[Any, dict[str, Any]] = field(default_factory=dict)
     _states: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -82,7 +88,10 @@ class Lab(ABC):
         """Compute the seeds of a cell that are missing, together, and keep each at once."""
         if missing := self.missing(cell, seeds):
             self._warn_of_damage(cell, missing)
+            _LOG.info("%s started", cell.name)
+            started = time.perf_counter()
             self._compute(cell, missing)
+            _LOG.info("%s finished in %.1f s", cell.name, time.perf_counter() - started)
         if self.out is None:
             return
         for seed in self.outdated(cell, set(seeds) - set(missing)):
@@ -121,6 +130,15 @@ class Lab(ABC):
                     stacklevel=3,
                 )
 
+    def fitting(
+        self, dataset: Any, methods: Sequence[Method]
+    ) -> tuple[Sequence[Method], tuple[str, ...]]:
+        """The methods that a data set is for, and what to tell the user of the others.
+
+        Raises InputError where the user named one that it is not for.
+        """
+        return methods, ()
+
     @abstractmethod
     def unit(self, method: Method) -> str:
         """The same for methods that share some training, which is kept for the next of them."""
@@ -133,17 +151,32 @@ class Lab(ABC):
     def work(self, cell: Cell) -> float:
         """Time a cell takes, in some unit that all share; for the progress display only."""
 
-    def rows(self, cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
-        """One row per run of a cell, without the large arrays."""
-        small = [column.name for column in self.schema if not store.is_large(column)]
+    @abstractmethod
+    def shared_bytes(self, dataset: Any) -> int:
+        """Size of what the runs of a cell share on each device; for `dry_run` only."""
+
+    def rows(self, cell: Cell, seeds: Sequence[int], *, arrays: bool = False) -> pd.DataFrame:
+        """One row per run of a cell; the columns of lists, maps and bytes only with `arrays`."""
+        shown = [column.name for column in self.schema if arrays or not store.is_large(column)]
         if self.out is None:
             rows = [row for seed in seeds for row in self._rows[cell.key, seed]]
-            return pd.DataFrame(rows)[small]
+            return pd.DataFrame(rows)[shown]
         with warnings.catch_warnings():
             # Other settings may lie there too; those just run or renewed are the ones read.
             warnings.filterwarnings("ignore", "two settings of")
-            rows = store.read([self.out], self.schema, dataset=cell.dataset.name)
+            about = {"arrays": arrays, "dataset": cell.dataset.name}
+            rows = store.read([self.out], self.schema, **about)
         return rows[(rows["method"] == cell.method.name) & rows["seed"].isin(list(seeds))]
+
+    def kept(
+        self, cell: Cell, seeds: Sequence[int]
+    ) -> list[Callable[[], tuple[list[dict[str, Any]], dict[str, Any]]]]:
+        """For each seed of a cell, a function that returns its rows, with all columns, and their
+        provenance; it reads the file where results are kept in a folder."""
+        if self.out is not None:
+            return [partial(store.load, self.out, *cell.place, s, self.schema) for s in seeds]
+        given = ((self._rows[cell.key, s], self._provenance[cell.key, s]) for s in seeds)
+        return [partial(_both, *pair) for pair in given]
 
     @abstractmethod
     def _training_key(self, dataset: Any, method: Method) -> str:
@@ -161,12 +194,12 @@ class Lab(ABC):
     def _rescored(self, rows: list[dict[str, Any]], about: dict[str, Any]) -> list[dict[str, Any]]:
         """Stored rows with their metrics computed anew; `about` is their provenance."""
 
+    def _tell_seconds(self, cell: Cell, compiling: float, running: float) -> None:
+        """Log what the time of a computed cell went into."""
+        _LOG.debug("%s compiled for %.1f s and ran for %.1f s", cell.name, compiling, running)
+
     def _keep(self, cell: Cell, seed: int, rows: list[dict[str, Any]], about: dict[str, Any]):
         """Keep the rows of a seed, with what else is known of them."""
-        if self.out is None:
-            self._rows[cell.key, seed] = rows
-            return
-        disk.check_there(self.out)
         settings = {
             "strategy": self.engine.strategy,
             "memory_gib": self.engine.memory and self.engine.memory / 2**30,
@@ -179,10 +212,14 @@ class Lab(ABC):
             "members": cell.members,
             "rows": cell.rows,
             "key": cell.key,
-            "metrics_key": self._metrics_key(),
             "environment": environment(),
             "settings": settings,
         }
+        if self.out is None:
+            self._rows[cell.key, seed], self._provenance[cell.key, seed] = rows, shared | about
+            return
+        disk.check_there(self.out)
+        shared["metrics_key"] = self._metrics_key()
         store.write(self.out, rows, shared | about, self.schema)
 
     def _keep_state(self, file: Path, seed: int, state: Any) -> None:
@@ -201,6 +238,10 @@ class Lab(ABC):
 
     def _state_file(self, file: Path, seed: int) -> Path:
         return self.out / "states" / file.with_name(f"{file.name}-seed{seed}.safetensors")
+
+
+def _both(rows, provenance):
+    return rows, provenance
 
 
 def run_key(seed: int, fold: int) -> jax.Array:

@@ -2,33 +2,26 @@
 
 import contextlib
 import itertools
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from imbax.catalogue import Method, get
+from imbax.catalogue import Method, check_package, get
 from imbax.data.tabular import DataUnavailable
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, StorageError, shortened
 from imbax.experiments import disk, manifest, store
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.processes import Share
+from imbax.experiments.progress import Bar
 
-__all__ = ["Outcome", "run_cells", "with_starts"]
+__all__ = ["Outcome", "Prepared", "cells_of", "run_cells", "with_starts"]
 
 
 def with_starts(names: Sequence[str]) -> tuple[str, ...]:
@@ -38,10 +31,21 @@ def with_starts(names: Sequence[str]) -> tuple[str, ...]:
         method = get(name)
         if method.tables is None:
             raise InputError(f"method {name!r} does not run on tables; `imbax list methods`")
+        check_package(method)
         if method.tables.starts_from:
             ordered[method.tables.starts_from] = None
         ordered[name] = None
     return tuple(ordered)
+
+
+class Prepared(NamedTuple):
+    """What a suite runs, as `run_cells` takes it."""
+
+    lab: Lab
+    datasets: list[tuple[str, Callable[[], Any]]]
+    methods: list[Method]
+    seeds: Sequence[int]
+    required: bool
 
 
 @dataclass
@@ -70,6 +74,7 @@ def run_cells(
     command: str = "",
     plugins: Mapping[str, str] | None = None,
     console: Console | None = None,
+    progress: bool | None = None,
 ) -> Outcome:
     """Compute every missing cell of a suite; an error in one does not stop the others.
 
@@ -92,7 +97,9 @@ def run_cells(
     plugins
         The file of each method that is the user's own.
     console
-        Where to show progress.
+        Where to say what was noticed.
+    progress
+        Whether a bar is shown on stderr; None: where that is a terminal.
 
     Returns
     -------
@@ -111,12 +118,11 @@ def run_cells(
     loaded = sorted(_load(datasets, required, outcome, console), key=lab.shape)
     share = share or Share()
     units: dict[str, list[Cell]] = {}
-    cells = []
-    for dataset, method in itertools.product(loaded, methods):
-        with _sparing_others(lab, f"{dataset.name}/{method.name}", plugins, outcome):
-            cells.append(lab.cell(dataset, method))
+    cells, notices = cells_of(
+        lab, loaded, methods, lambda name: _sparing_others(lab, name, plugins, outcome)
+    )
     if share.process == 0:
-        _tell_notices(loaded, console)
+        _tell_notices(notices, console)
     _announce(lab, cells, seeds, console)
     for cell in cells:
         todo = units.setdefault(f"{cell.dataset.name}/{lab.unit(cell.method)}", [])
@@ -125,20 +131,14 @@ def run_cells(
         else:
             lab.run(cell, seeds)  # nothing to train: its stored runs now count
 
-    with _progress(console) as progress:
-        total = sum(map(lab.work, itertools.chain(*units.values())))
-        bar = progress.add_task("", total=total / share.processes)
+    total = sum(map(lab.work, itertools.chain(*units.values())))
+    with Bar(total / share.processes, progress) as bar:
 
         def compute(cell):
-            done, work = progress.tasks[0].completed, lab.work(cell)
-            progress.update(bar, description=cell.name)
-            lab.on_progress = lambda part: progress.update(bar, completed=done + part * work)
-            if not {cell.dataset.name, cell.name} & outcome.failed.keys():
-                with _sparing_others(lab, cell.name, plugins, outcome):
-                    started = time.perf_counter()
-                    lab.run(cell, seeds)
-                    console.print(f"{cell.name} {time.perf_counter() - started:.1f} s", style="dim")
-            progress.update(bar, completed=done + work)
+            with bar.cell(lab, cell):
+                if not {cell.dataset.name, cell.name} & outcome.failed.keys():
+                    with _sparing_others(lab, cell.name, plugins, outcome):
+                        lab.run(cell, seeds)
 
         for unit in share.turns(list(units)):
             for cell in units[unit]:
@@ -153,6 +153,30 @@ def run_cells(
         outcome.diverged = _diverged(lab, cells, seeds)
         _tell_diverged(outcome.diverged, console)
     return outcome
+
+
+def cells_of(
+    lab: Lab,
+    datasets: Sequence[Any],
+    methods: Sequence[Method],
+    sparing: Callable[[str], AbstractContextManager[None]],
+) -> tuple[list[Cell], dict[str, tuple[str, ...]]]:
+    """The cells of a suite, and notices on its data sets by their names.
+
+    `sparing` takes what an error is about, `dataset/method` or `dataset/`, and gives the context
+    that notes it and spares the others.
+    """
+    cells = []
+    notices = {dataset.name: tuple(dataset.notices) for dataset in datasets}
+    for dataset in datasets:
+        fitting: Sequence[Method] = ()
+        with sparing(f"{dataset.name}/"):
+            fitting, more = lab.fitting(dataset, methods)
+            notices[dataset.name] += more
+        for method in fitting:
+            with sparing(f"{dataset.name}/{method.name}"):
+                cells.append(lab.cell(dataset, method))
+    return cells, notices
 
 
 def _diverged(lab, cells, seeds):
@@ -195,13 +219,13 @@ def _load(datasets, required, outcome, console):
     return loaded
 
 
-def _tell_notices(datasets, console):
-    """What was noticed in the data, before anything is trained."""
-    for dataset in datasets:
-        for notice in dataset.notices:
+def _tell_notices(notices, console):
+    """What was noticed in the data, by their names, before anything is trained."""
+    for name, lines in notices.items():
+        for notice in lines:
             # The user's names are no markup.
             console.print(
-                f"{dataset.name}: {notice}", style="yellow", soft_wrap=True, markup=False,
+                f"{name}: {notice}", style="yellow", soft_wrap=True, markup=False,
                 highlight=False,
             )  # fmt: skip
 
@@ -250,8 +274,3 @@ def _whose(error, plugin):
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if Path(frame.filename) == Path(plugin)]
     return f" (--plugin {plugin}{f', line {lines[-1]}' if lines else ''})"
-
-
-def _progress(console):
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)

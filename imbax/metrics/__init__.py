@@ -1,11 +1,19 @@
-"""Metrics as pure array functions: ranking, confusion, calibration, density.
+"""Metrics as pure array functions: ranking, confusion, calibration, density, thresholds.
 
-Those that `public` has are its own here: they also take NumPy, and then check it.
+Those that `public` has are its own here: they also take NumPy, and then check it. Names load on
+first use, since `thresholds` is NumPy's alone and needs no jax.
 """
 
-from imbax.metrics.calibration import *  # noqa: F403
-from imbax.metrics.confusion import *  # noqa: F403
-from imbax.metrics.density import *  # noqa: F403
-from imbax.metrics.ranking import *  # noqa: F403
+from importlib import import_module
+from importlib.util import find_spec
 
-from imbax.metrics.public import *  # noqa: F403  isort: skip
+_HOMES = ("public", "calibration", "confusion", "density", "ranking")
+
+
+def __getattr__(name: str):
+    if not name.startswith("_") and find_spec(f"{__name__}.{name}") is None:  # else a module
+        for home in _HOMES:
+            module = import_module(f"{__name__}.{home}")
+            if name in module.__all__:
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

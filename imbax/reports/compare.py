@@ -11,11 +11,10 @@ from imbax.experiments import disk
 from imbax.reports import comparisons, diagrams
 from imbax.reports.comparisons import count
 from imbax.reports.tabular.tables import markdown
-from imbax.statistics import profiles
-from imbax.statistics import ranks as statistics
+from imbax.statistics import profiles, ranks
 from imbax.statistics.bayesian import ROPE
 
-__all__ = ["over_datasets", "write_comparison"]
+__all__ = ["method_table", "over_datasets", "write_comparison"]
 
 
 def write_comparison(
@@ -46,13 +45,13 @@ def write_comparison(
         title, table = "Every pair of methods", comparisons.every_pair(full, rope)
     else:
         title, table = f"Against {control}", comparisons.against_control(full, control, rope)
-    methods = _methods(full).assign(**{"mean score": given.mean()})
+    methods = method_table(full).assign(**{"mean score": given.mean()})
     _write_tables(full, methods, table, Path(out, "tables"))
     few = ""
-    if len(full) < statistics.FEWEST_DATASETS:
+    if len(full) < ranks.FEWEST_DATASETS:
         few = (
             f"A test over {count(len(full), 'dataset')} is not meaningful (it takes at least "
-            f"{statistics.FEWEST_DATASETS}), so only wins and losses are given."
+            f"{ranks.FEWEST_DATASETS}), so only wins and losses are given."
         )
     sections = [
         f"# Comparison of {source}",
@@ -81,7 +80,7 @@ def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) ->
 
     Empty below six datasets with a score of every method. ``first`` as in ``diagrams``.
     """
-    if len(scores.dropna()) < statistics.FEWEST_DATASETS:
+    if len(scores.dropna()) < ranks.FEWEST_DATASETS:
         return ""
     folder = Path(out, "figures")
     parts = []
@@ -125,11 +124,11 @@ def _what_was_read(scores: pd.DataFrame, full: pd.DataFrame, lower_is_better: bo
     return text
 
 
-def _methods(scores: pd.DataFrame) -> pd.DataFrame:
+def method_table(scores: pd.DataFrame) -> pd.DataFrame:
     """One row a method, best mean rank first: mean score, rank, how often best, area."""
-    rounded = scores.round(statistics.TIE_DECIMALS)
+    rounded = scores.round(ranks.TIE_DECIMALS)
     columns = {
-        "mean rank": statistics.mean_ranks(scores),
+        "mean rank": ranks.mean_ranks(scores),
         "mean score": scores.mean(),
         "best": rounded.eq(rounded.max(axis=1), axis=0).sum(),
     }
@@ -143,9 +142,9 @@ def _write_tables(
     scores: pd.DataFrame, methods: pd.DataFrame, table: pd.DataFrame, folder: Path
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    test = statistics.friedman(scores)
+    test = ranks.friedman(scores)
     facts = test._asdict() | {
-        "critical_difference": statistics.critical_difference(test.n_methods, test.n)
+        "critical_difference": ranks.critical_difference(test.n_methods, test.n)
     }
     written = {
         "methods": methods.rename(columns=lambda name: name.replace(" ", "_")).reset_index(),

@@ -7,7 +7,7 @@ from itertools import combinations
 import pandas as pd
 
 from imbax.reports.tabular.tables import markdown
-from imbax.statistics import ranks as statistics
+from imbax.statistics import ranks
 from imbax.statistics.bayesian import ROPE, signed_rank
 from imbax.statistics.ranks import FEWEST_DATASETS, LEVEL
 
@@ -28,17 +28,17 @@ _PAIR = ["method", "against"]
 
 def ranking(scores: pd.DataFrame) -> str:
     """A paragraph on mean ranks, Friedman's test and Nemenyi's critical difference."""
-    test = statistics.friedman(scores)
+    test = ranks.friedman(scores)
     if test.n == 0 or test.n_methods < 2:
         return ""
-    ranks = statistics.mean_ranks(scores).sort_values(kind="stable")
-    listed = ", ".join(f"`{method}` {rank:.2f}" for method, rank in ranks.items())
+    means = ranks.mean_ranks(scores).sort_values(kind="stable")
+    listed = ", ".join(f"`{method}` {rank:.2f}" for method, rank in means.items())
     left_out = f" ({test.dropped} left out for want of a score)" if test.dropped else ""
     text = f"Mean rank over {count(test.n, 'dataset')}{left_out}, 1 = best: {listed}."
     if test.n >= FEWEST_DATASETS and test.n_methods > 2:
         differ = "differ by more" if test.f_p_value < LEVEL else "do not differ by more"
-        apart = statistics.critical_difference(test.n_methods, test.n)
-        best, *others = ranks.items()
+        apart = ranks.critical_difference(test.n_methods, test.n)
+        best, *others = means.items()
         near = ", ".join(f"`{method}`" for method, rank in others if rank - best[1] <= apart)
         verdict = f"not told apart from {near}" if near else "ahead of all"
         text += (
@@ -53,17 +53,17 @@ def ranking(scores: pd.DataFrame) -> str:
 def against_control(scores: pd.DataFrame, control: str, rope: float = ROPE) -> pd.DataFrame:
     """Every other method against ``control``, better mean rank first.
 
-    Indexed by ``method`` and ``against``: the fields of ``statistics.Comparison``, ``p_holm``
+    Indexed by ``method`` and ``against``: the fields of ``ranks.Comparison``, ``p_holm``
     (Wilcoxon's p-values, corrected together), ``p_rank`` and ``p_rank_holm`` (of
-    ``statistics.rank_test``), and ``worse``, ``equal``, ``better`` (of ``bayesian.signed_rank``).
+    ``ranks.rank_test``), and ``worse``, ``equal``, ``better`` (of ``bayesian.signed_rank``).
     Pairs without a common dataset are left out; below six datasets only wins, ties, losses and the
     median difference are given and the rest is NaN.
     """
-    others = statistics.mean_ranks(scores).drop(control).sort_values(kind="stable").index
+    others = ranks.mean_ranks(scores).drop(control).sort_values(kind="stable").index
     table = _contrasts(scores, [(method, control) for method in others], rope)
     if len(scores.dropna()) >= FEWEST_DATASETS:
-        ranks = statistics.rank_test(scores, control).loc[table.index.get_level_values("method")]
-        tests = {"p_rank": ranks["p_value"].array, "p_rank_holm": ranks["p_holm"].array}
+        found = ranks.rank_test(scores, control).loc[table.index.get_level_values("method")]
+        tests = {"p_rank": found["p_value"].array, "p_rank_holm": found["p_holm"].array}
     else:
         tests = dict.fromkeys(["p_rank", "p_rank_holm"], math.nan)
     for place, (name, column) in enumerate(tests.items(), list(table).index("p_holm") + 1):
@@ -73,7 +73,7 @@ def against_control(scores: pd.DataFrame, control: str, rope: float = ROPE) -> p
 
 def every_pair(scores: pd.DataFrame, rope: float = ROPE) -> pd.DataFrame:
     """Every pair of methods, the better mean rank first; columns as in ``against_control``."""
-    order = statistics.mean_ranks(scores).sort_values(kind="stable").index
+    order = ranks.mean_ranks(scores).sort_values(kind="stable").index
     return _contrasts(scores, list(combinations(order, 2)), rope)
 
 
@@ -103,7 +103,7 @@ def legend(table: pd.DataFrame, rope: float = ROPE) -> str:
     """What the columns of ``to_read(table)`` say."""
     if not table["p_value"].notna().any():
         return "Differences are method minus rival."
-    ranks = (
+    of_ranks = (
         " `p_rank` is that of the difference of mean ranks, which the company of other methods "
         "influences, and `p_rank_holm` corrects it likewise."
         if "p_rank" in table and table["p_rank"].notna().any()
@@ -113,7 +113,7 @@ def legend(table: pd.DataFrame, rope: float = ROPE) -> str:
         "Differences are method minus rival; the interval of their median is a bootstrap over "
         "datasets, the effect is the rank-biserial correlation (1: all ranks are wins, -1: all are "
         "losses). `p` is Wilcoxon's signed-rank test, two-sided, `p_holm` corrected for "
-        f"{count(int(table['p_value'].count()), 'comparison')}.{ranks} The last column is the "
+        f"{count(int(table['p_value'].count()), 'comparison')}.{of_ranks} The last column is the "
         "Bayesian signed-rank test: the probabilities that the method is worse, equal within "
         f"±{rope:g}, or better."
     )
@@ -142,16 +142,16 @@ def count(n: int, one: str, many: str | None = None) -> str:
 def _contrasts(scores: pd.DataFrame, pairs: Sequence[tuple[str, str]], rope: float) -> pd.DataFrame:
     rows = {}
     for a, b in pairs:
-        result = statistics.compare(scores, a, b)
+        result = ranks.compare(scores, a, b)
         if result.n:
             posterior = signed_rank(scores[a] - scores[b], rope)
             rows[a, b] = result._asdict() | {"p_holm": math.nan} | posterior._asdict()
-    columns = [*statistics.Comparison._fields, "p_holm", "worse", "equal", "better"]
+    columns = [*ranks.Comparison._fields, "p_holm", "worse", "equal", "better"]
     index = pd.MultiIndex.from_tuples(rows, names=_PAIR) if rows else _nothing()
     table = pd.DataFrame(list(rows.values()), index=index, columns=columns)
     tests = columns[columns.index("low") :]
     table[tests] = table[tests].astype(float).where(table["n"] >= FEWEST_DATASETS)
-    table["p_holm"] = statistics.holm(table["p_value"])
+    table["p_holm"] = ranks.holm(table["p_value"])
     return table
 
 

@@ -1,48 +1,73 @@
 """Figures of a table of scores [dataset x method]: critical differences and profiles.
 
 As in ``figures``, each function writes ``path`` and returns it, or returns None and writes nothing
-where there is nothing to draw. Only datasets with a score of every method count.
+where there is nothing to draw; ``draw_...`` draws on given axes. Only datasets with a score of
+every method count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from imbax.reports.drawing import INK, LEGEND, OWN_COLOUR, new_figure, save, styles_of
-from imbax.statistics import profiles
-from imbax.statistics import ranks as statistics
+from imbax.statistics import profiles, ranks
 
-__all__ = ["critical_difference", "performance_profiles"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "critical_difference",
+    "diagram_size",
+    "draw_critical_difference",
+    "draw_scores",
+    "performance_profiles",
+]
 
 _MOST_LINES = 12
 _LARGEST_FACTOR = 8
 
 
 def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
+    """Writes the critical difference diagram; see `draw_critical_difference`."""
+    n, k = scores.dropna().shape
+    if n < 2 or k < 3:
+        return None
+    figure, (ax,) = new_figure(7.2, 4, 1)
+    draw_critical_difference(ax, scores)
+    figure.set_size_inches(*diagram_size(ax))
+    figure.suptitle(f"Mean rank over {n} datasets, 1 = best", color=INK, fontsize=11)
+    return save(figure, path)
+
+
+def diagram_size(ax: "Axes") -> tuple[float, float]:
+    """Width and height, in inches, of a figure that holds nothing but this diagram."""
+    return 7.2, 0.25 * (2.5 - ax.get_ylim()[0]) + 0.4
+
+
+def draw_critical_difference(ax: "Axes", scores: pd.DataFrame) -> "Axes":
     """Demsar's diagram: mean ranks on an axis, bars join methods that Nemenyi's test does not.
 
-    A bar joins methods whose mean ranks lie within the critical difference at the 5% level.
+    A bar joins methods whose mean ranks lie within the critical difference at the 5% level. There
+    are scores of at least two datasets and three methods.
     """
     full = scores.dropna()
     n, k = full.shape
-    if n < 2 or k < 3:
-        return None
     # Imported here because it brings pyplot and statsmodels with it.
     from scikit_posthocs import critical_difference_diagram
 
-    ranks = statistics.mean_ranks(full)
-    ranks.index = [_label(name) for name in ranks.index]
-    apart = statistics.critical_difference(k, n)
-    gaps = np.abs(np.subtract.outer(ranks.to_numpy(), ranks.to_numpy()))
+    means = ranks.mean_ranks(full)
+    means.index = [_label(name) for name in means.index]
+    apart = ranks.critical_difference(k, n)
+    gaps = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
     # The diagram takes p-values and compares them with 0.05; only the side counts.
-    same = pd.DataFrame(np.where(gaps > apart, 0.0, 1.0), index=ranks.index, columns=ranks.index)
-    figure, (ax,) = new_figure(7.2, 4, 1)
+    same = pd.DataFrame(np.where(gaps > apart, 0.0, 1.0), index=means.index, columns=means.index)
     ax.grid(False)
     styles = styles_of(scores.columns)
     drawn = critical_difference_diagram(
-        ranks,
+        means,
         same,
         ax=ax,
         label_fmt_left="{label}  {rank:.2f}",
@@ -55,9 +80,9 @@ def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
             _label(name): style["color"] if name in OWN_COLOUR else INK
             for name, style in styles.items()
         },
-        text_h_margin=0.03 * float(ranks.max() - ranks.min() + 0.1),
+        text_h_margin=0.03 * float(means.max() - means.min() + 0.1),
     )
-    low = float(ranks.min())
+    low = float(means.min())
     (scale,) = ax.plot([low, low + apart], [1.5, 1.5], color=INK, linewidth=1, marker="|")
     ax.text(low, 1.75, f"critical difference {apart:.2f}", fontsize=9, color=INK)
     for line in (*drawn["elbows"], scale):
@@ -65,9 +90,44 @@ def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
     ax.spines["top"].set(visible=True, color="#999999")
     bottom = min(label.get_position()[1] for label in drawn["labels"])
     ax.set_ylim(bottom - 0.5, 2.2)
-    figure.set_size_inches(7.2, 0.25 * (3 - bottom) + 0.4)
-    figure.suptitle(f"Mean rank over {n} datasets, 1 = best", color=INK, fontsize=11)
-    return save(figure, path)
+    return ax
+
+
+def draw_scores(
+    ax: "Axes",
+    points: pd.DataFrame,
+    styles: Mapping[str, Mapping[str, Any]],
+    *,
+    intervals: pd.DataFrame | None = None,
+    apart: Collection[str] = (),
+) -> "Axes":
+    """Dots of each method on a line of its own, with a mark at their mean.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    points
+        ``[run or data set x method]``; the first column is drawn uppermost.
+    styles
+        Those of ``drawing.styles_of``.
+    intervals
+        ``low`` and ``high`` by method; drawn from 0 to 1 at most where all points are.
+    apart
+        Methods with a hollow mark.
+    """
+    if intervals is not None and points.min(axis=None) >= 0 and points.max(axis=None) <= 1:
+        intervals = intervals.clip(0, 1)
+    for height, method in enumerate(points):
+        colour, x = styles[method]["color"], points[method].dropna()
+        ax.plot(x, [height] * len(x), "o", color=colour, alpha=0.3, markersize=4, linewidth=0)
+        if intervals is not None:
+            ax.hlines(height, *intervals.loc[method], color=colour, linewidth=1.5)
+        face = "white" if method in apart else colour
+        ax.plot(x.mean(), height, "o", color=colour, markerfacecolor=face, markersize=7, zorder=3)
+    ax.set_yticks(range(points.shape[1]), list(map(_label, points)))
+    ax.set_ylim(points.shape[1] - 0.5, -0.5)
+    return ax
 
 
 def performance_profiles(

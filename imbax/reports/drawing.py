@@ -21,6 +21,7 @@ __all__ = [
     "LEGEND",
     "OWN_COLOUR",
     "add_legend",
+    "interactive_axes",
     "log_scale",
     "new_figure",
     "rgb",
@@ -76,15 +77,28 @@ def new_figure(
         ax.remove()
     axes = axes[:panels]
     for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.spines[["left", "bottom"]].set_color("#999999")
-        ax.tick_params(color="#999999", labelcolor=INK, labelsize=9)
-        ax.xaxis.label.set_color(INK)
-        ax.yaxis.label.set_color(INK)
-        ax.title.set(color=INK, fontsize=11)
-        ax.grid(color=FAINT, linewidth=0.7)
-        ax.set_axisbelow(True)
+        _restyle(ax)
     return figure, axes
+
+
+def interactive_axes(width: float, height: float) -> "Axes":
+    """The only axes of a new pyplot figure, which notebooks show, in the style of all figures."""
+    from matplotlib import pyplot
+
+    _, ax = pyplot.subplots(figsize=(width, height), layout="constrained")
+    _restyle(ax)
+    return ax
+
+
+def _restyle(ax):
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color("#999999")
+    ax.tick_params(color="#999999", labelcolor=INK, labelsize=9)
+    ax.xaxis.label.set_color(INK)
+    ax.yaxis.label.set_color(INK)
+    ax.title.set(color=INK, fontsize=11)
+    ax.grid(color=FAINT, linewidth=0.7)
+    ax.set_axisbelow(True)
 
 
 def add_legend(figure: "Figure", ax: "Axes") -> None:

@@ -28,11 +28,8 @@ from imbax.reports.tabular.tables import markdown
 from imbax.types import rows
 
 __all__ = ["METHODS", "Made", "among_the_majority", "make", "problems", "write_toy2d"]
-__all__ += ["MARKER", "REFUSED", "TAKES", "check", "folder", "run", "write"]
+__all__ += ["MARKER", "TAKES", "check", "folder", "run", "takes", "write"]
 
-REFUSED = ("datasets", "methods", "seeds", "folds", "epochs", "data", "scale", "recipe")
-REFUSED += ("distributed", "profile", "memory", "precision", "plugin")
-"""Options that do not apply."""
 TAKES = "--out"
 MARKER = None
 """Its results are no tables of runs."""
@@ -42,6 +39,11 @@ _WANTED = (0, _MAJORITY - _MINORITY)
 _SIZES = Sizes(_MINORITY, _WANTED[1], _MAJORITY)
 _GAMO_EPOCHS = 300
 _MAJORITY_COLOUR, _MINORITY_COLOUR, _NEW_COLOUR, _MOVED = "#999999", "#0072B2", "#D55E00", "#333333"
+
+
+def takes(suite: Suite, option: str) -> bool:
+    """Whether the suite has a use for an option."""
+    return option == "out"
 
 
 def folder(suite: Suite, options: Namespace) -> str:

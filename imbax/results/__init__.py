@@ -1,1 +1,1 @@
-"""Everything that trains and returns a table of results."""
+"""Results as an object, and all that computes or reads them: evaluate, search, run, load."""

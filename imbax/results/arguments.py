@@ -4,14 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from imbax.catalogue import Method, get
+from imbax.catalogue import Method
 from imbax.engine.vectorize import Engine
 from imbax.errors import InputError, Range
 
 __all__ = [
     "engine_of",
     "folder_of",
-    "method_names",
     "refuse_withheld",
     "seeds_of",
     "uses_validation",
@@ -34,35 +33,18 @@ def seeds_of(seeds: Any) -> list[int]:
     return found
 
 
-def method_names(methods: Any) -> tuple[str, ...]:
-    """Names of methods, each once, in their order; one name alone is a list of it."""
-    listed = [methods] if isinstance(methods, str | Method) else methods
-    if isinstance(listed, dict) or not _is_listed(listed):
-        raise InputError(f"methods={methods!r}, expected a list of names; see `imbax list methods`")
-    found = [one.name if isinstance(one, Method) else one for one in listed]
-    for number, name in enumerate(found):
-        if not isinstance(name, str):
-            raise InputError(
-                f"methods[{number}]={name!r}, expected a name; an estimator runs by one once it is "
-                "registered by imbax.register(name, host=...)"
-            )
-    if not found:
-        raise InputError("methods is empty, expected at least one name; see `imbax list methods`")
-    return tuple(dict.fromkeys(map(str, found)))
-
-
 def uses_validation(method: Method) -> bool:
     """Whether a method looks at validation rows on tables."""
     return method.is_neural or method.tables.host_sees_valid
 
 
-def refuse_withheld(names: Iterable[str]) -> None:
+def refuse_withheld(methods: Iterable[Method]) -> None:
     """InputError for a method that trains on withheld minority rows, which only suites have."""
-    for name in names:
-        if get(name).tables.needs_withheld:
+    for method in methods:
+        if method.tables.needs_withheld:
             raise InputError(
-                f"method {name!r} needs minority rows that are withheld from the others; it runs "
-                "in suites that thin the minority out, such as adult"
+                f"method {method.name!r} needs minority rows that are withheld from the others; it "
+                "runs in suites that thin the minority out, such as adult"
             )
 
 

@@ -1,5 +1,6 @@
 """Hyperparameters x folds x seeds of one method as one compiled program."""
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,27 +10,36 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import get
-from imbax.data.tabular import make_dataset
+from imbax.catalogue.hosts import EstimatorHost
+from imbax.data.tables import as_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
+from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import train_cell
-from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.experiments.tabular.named_metrics import metrics_of
+from imbax.experiments.tabular.plan import Protocol
+from imbax.experiments.tabular.preprocessing import planned
+from imbax.experiments.tabular.several import fitting
 from imbax.losses.named import check_numbers
-from imbax.results.arguments import engine_of, method_names, refuse_withheld, seeds_of
+from imbax.results.arguments import engine_of, refuse_withheld, seeds_of
+from imbax.results.methods import methods_of
+from imbax.results.results import Results
+from imbax.results.settings import average_precision, of_hosts, scores_of
 
 __all__ = ["search"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @in_float32
 def search(
-    method: str,
+    method: Any,
     x: Any,
     y: Any,
     space: Mapping[str, Any],
@@ -43,10 +53,14 @@ def search(
     splits: Any = None,
     minority: Any = None,
     groups: Any = None,
+    metrics: Any = (),
     random_state: int = 0,
+    preprocess: Any = "auto",
+    categorical: Any = None,
+    progress: bool | None = None,
     strategy: str = "auto",
     memory: float | None = None,
-) -> pd.DataFrame:
+) -> Results:
     """Train a method with many settings on every fold and seed, all of them side by side.
 
     A run's best setting is chosen on its validation rows and judged on its test rows, so that
@@ -57,21 +71,28 @@ def search(
     Parameters
     ----------
     method
-        A registered name of a method in jax.
+        A registered name of a method in jax, or of a baseline such as "lightgbm"; an unfitted
+        estimator with scikit-learn's contract, or a pair (name, estimator).
     x, y
         Features `[n, d]` and labels `[n]`, as `evaluate` takes them.
     space
-        By the name of a hyperparameter (`learning_rate`, `eta2`, a loss's `gamma`, ...) a list of
-        values for a grid, or with `n_iter` also a distribution of `scipy.stats`.
+        By the name of a hyperparameter (`learning_rate`, `eta2`, a loss's `gamma`, ...; of an
+        estimator as its `set_params` has it, `logisticregression__C`) a list of values for a grid,
+        or with `n_iter` also a distribution of `scipy.stats`.
     n_iter
         How many settings to draw; None: every combination.
-    seeds, folds, epochs, n_synth, splits, minority, groups
-        As in `evaluate`.
+    seeds, folds, epochs, n_synth, splits, minority, groups, metrics
+        As in `evaluate`; estimators know no epochs.
     halving
         After few epochs only the best 1/halving of the settings, by their mean over runs, are
-        trained on, and again after halving times as many; None: all to the end.
+        trained on, and again after halving times as many; None: all to the end. Methods in jax
+        only.
     random_state
         Of the settings drawn.
+    preprocess, categorical
+        As in `evaluate`.
+    progress
+        Whether a progress bar is shown on stderr; None: where stderr is a terminal.
     strategy
         "auto", "map", "vmap" or "rows", see `Vectorized`.
     memory
@@ -79,60 +100,146 @@ def search(
 
     Returns
     -------
-    pd.DataFrame
-        One row per setting, seed and fold: the hyperparameters, `validation_average_precision` and
-        `epoch` of the checkpoint, `epochs` trained, `average_precision` on the test rows, and
-        whether the setting was `chosen` for that seed and fold.
+    Results
+        Its `frame` has one row per setting, seed and fold: the hyperparameters,
+        `validation_average_precision` and `epoch` of the checkpoint, `epochs` trained,
+        `average_precision` on the test rows, of several classes its macro average, and whether the
+        setting was `chosen` for that seed and fold. Its tables and tests take settings trained to
+        the end for methods, with "chosen", the one chosen for each seed and fold, beside them; it
+        has no figures of test rows and no report.
 
     Raises
     ------
     InputError
         An unknown hyperparameter, one named without a value, or bad data.
     """
-    seeds, engine = seeds_of(seeds), engine_of(strategy, memory)
-    (method,) = method_names(method if isinstance(method, str) else [method])
-    found = get(method)
-    if not found.is_neural or found.tables.refits:
-        raise InputError(f"{method!r} cannot be searched: expected a method trained once, in jax")
+    seeds, engine, metrics = seeds_of(seeds), engine_of(strategy, memory), metrics_of(metrics)
+    found = _method(method, halving)
     if isinstance(random_state, Real | str):
         random_state = Range(0, 2**32 - 1, whole=True).check("random_state", random_state)
-    refuse_withheld([method])
+    refuse_withheld([found])
     points = _points(space, n_iter, random_state)
-    settings = tuple(_setting(found, point) for point in points)
-    dataset = make_dataset(x, y, minority=minority, groups=groups)
+    of_host = isinstance(found.tables.host, EstimatorHost)
+    settings = tuple((_host if of_host else _setting)(found, point) for point in points)
+    about = {"minority": minority, "groups": groups, "categorical": categorical}
+    dataset = as_dataset(x, y, preprocess=preprocess, **about)
+    fitting(dataset, [found], are_named=True)
     for notice in dataset.notices:
-        warnings.warn(notice, stacklevel=2)
+        warnings.warn(notice, stacklevel=3)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
     rungs = _rungs(len(settings), epochs, halving)
     if splits is not None:
         splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
-    cut = plan(dataset, seeds, protocol, splits)
+    cut = planned(dataset, seeds, protocol, splits)
+    if of_host:
+        with Bar(len(settings), progress) as bar:
+            result = of_hosts(cut, found, settings, bar)
+        table = _table(cut, found, range(len(points)), points, result, 0, metrics)
+        return _results(table, points, 0, cut, metrics)
 
     before = found.tables.starts_from
-    start = before and train_cell(cut, get(before), engine=engine).progress
     alive, done, result, tables = np.arange(len(settings)), 0, None, []
-    for until in rungs:
-        if result is not None:
-            kept = _best(result.best_score.reshape(len(alive), -1), -(-len(alive) // halving))
-            rows = np.arange(len(result.best_score)).reshape(len(alive), -1)[kept].ravel()
-            start = jax.tree.map(lambda leaf, rows=rows: leaf[rows], result.progress)
-            alive = alive[kept]
-        of_stage = {"settings": tuple(settings[s] for s in alive)}
-        if result is not None or found.tables.resumes:
-            of_stage["resumes"] = True
-        stage = replace(found, tables=replace(found.tables, **of_stage))
-        part = cut._replace(protocol=replace(protocol, epochs=until - done))
-        result, done = (
-            train_cell(part, stage, start=start, every_setting=True, engine=engine),
-            until,
-        )
-        tables.append(_table(cut, alive, points, result, done))
+    with Bar((epochs if before else 0) + _work(len(settings), rungs, halving), progress) as bar:
+        start = before and _trained(cut, get(before), bar, engine=engine).progress
+        for until in rungs:
+            if result is not None:
+                kept = _best(result.best_score.reshape(len(alive), -1), -(-len(alive) // halving))
+                rows = np.arange(len(result.best_score)).reshape(len(alive), -1)[kept].ravel()
+                start = jax.tree.map(lambda leaf, rows=rows: leaf[rows], result.progress)
+                alive = alive[kept]
+            of_stage = {"settings": tuple(settings[s] for s in alive)}
+            if result is not None or found.tables.resumes:
+                of_stage["resumes"] = True
+            stage = replace(found, tables=replace(found.tables, **of_stage))
+            part = cut._replace(protocol=replace(protocol, epochs=until - done))
+            options = {"start": start, "every_setting": True, "engine": engine}
+            result, done = _trained(part, stage, bar, **options), until
+            tables.append(_table(cut, found, alive, points, result, done, metrics))
     # Of a setting that was trained on, the last look counts.
     table = pd.concat(tables).drop_duplicates(["setting", "seed", "fold"], keep="last")
+    return _results(table, points, epochs, cut, metrics)
+
+
+def _results(table, points, epochs, cut, metrics):
+    """The table in order, with the best of the settings that were trained to the end."""
     table = table.sort_values(["setting", "seed", "fold"], ignore_index=True, kind="stable")
     whole = table[table["epochs"] == epochs].fillna({"validation_average_precision": -np.inf})
     best = whole.groupby(["seed", "fold"])["validation_average_precision"].idxmax()
-    return table.assign(chosen=table.index.isin(best))
+    table = table.assign(chosen=table.index.isin(best))
+    own = [metric.column(len(cut.dataset.classes)) for metric in metrics]
+    names = ["average_precision", "validation_average_precision", *own]
+    runs = _as_methods(table, points, epochs, cut)
+    return Results(table, runs=runs, metrics=[n for n in names if n in table], asked=metrics)
+
+
+def _as_methods(table, points, epochs, cut):
+    """The runs of settings that were trained to the end, each as a method, and of the chosen."""
+    names = _names(points)
+    whole = table[table["epochs"] == epochs]
+    whole = whole.assign(dataset=cut.dataset.name, method=whole["setting"].map(names.__getitem__))
+    sizes = [{f"n_{name}": len(rows) for name, rows in s._asdict().items()} for s in cut.splits]
+    sizes = pd.DataFrame(sizes).assign(seed=cut.seed, fold=cut.fold)
+    runs = pd.concat([whole, whole[whole["chosen"]].assign(method="chosen")])
+    return runs.merge(sizes, on=["seed", "fold"], how="left")
+
+
+def _names(points):
+    """A name for each setting: what it sets, with its number where two would look alike."""
+    form = lambda value: f"{value:.4g}" if isinstance(value, Real) else f"{value}"
+    texts = [", ".join(f"{k}={form(v)}" for k, v in point.items()) or "default" for point in points]
+    alike = {text for text in texts if texts.count(text) > 1}
+    return [f"{text} (setting {i})" if text in alike else text for i, text in enumerate(texts)]
+
+
+def _trained(plan, method, bar, **options):
+    """Train a method; the bar's unit is an epoch of one setting."""
+    settings, before = len(method.tables.settings or ((),)), bar.done
+    name = f"{plan.dataset.name}/{method.name}"
+    _LOG.info("%s started: %d settings, %d epochs", name, settings, plan.protocol.epochs)
+    bar.update(before, name)
+    result = train_cell(
+        plan, method, on_epochs=lambda done: bar.update(before + done * settings), **options
+    )
+    seconds = (result.compile_seconds, result.run_seconds)
+    _LOG.debug("%s compiled for %.1f s and ran for %.1f s", name, *seconds)
+    _LOG.info("%s finished in %.1f s", name, sum(seconds))
+    return result
+
+
+def _work(settings, rungs, halving):
+    """Epochs of all settings together, up to the last rung."""
+    total, done = 0, 0
+    for until in rungs:
+        total += settings * (until - done)
+        settings, done = -(-settings // (halving or 1)), until
+    return total
+
+
+def _method(given, halving):
+    """The one method that is searched."""
+    methods = methods_of(given)
+    if len(methods) > 1:
+        raise InputError(f"method={given!r}, expected one method")
+    (found,) = methods
+    tables = found.tables
+    if tables is not None and isinstance(tables.host, EstimatorHost) and tables.rows == "train":
+        if halving is not None:
+            raise InputError(f"halving={halving!r}, expected None: {found.name} knows no epochs")
+        return found
+    if not found.is_neural or tables.refits:
+        raise InputError(
+            f"{found.name!r} cannot be searched: expected a method trained once, in jax, or an "
+            "estimator that sees training rows alone"
+        )
+    return found
+
+
+def _host(method, point):
+    """The method's estimator with the point's values."""
+    try:
+        return method.tables.host.with_params(**point)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{method.name}: {error}") from None
 
 
 def _points(space, n_iter, random_state):
@@ -189,11 +296,10 @@ def _best(scores, number):
     return np.sort(np.argsort(-mean, kind="stable")[:number])
 
 
-def _table(cut, alive, points, result, epochs):
+def _table(cut, method, alive, points, result, epochs, metrics):
     runs, rows = len(cut.seed), []
     for r, score in enumerate(result.test_score):
         setting, run = alive[r // runs], r % runs
-        finite = np.isfinite(score).all()
         y = cut.dataset.y[cut.splits[run].test]
         rows.append(
             {
@@ -204,7 +310,8 @@ def _table(cut, alive, points, result, epochs):
                 "validation_average_precision": result.best_score[r],
                 "epoch": result.best_epoch[r],
                 "epochs": epochs,
-                "average_precision": average_precision_score(y, score) if finite else np.nan,
+                "average_precision": average_precision(cut, y, score, method.tables.scores),
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.join(scores_of(cut, method, result, metrics)) if metrics else table

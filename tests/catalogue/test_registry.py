@@ -158,6 +158,8 @@ def test_every_field_of_a_card_can_be_given():
         "one_epoch": True,
         "host": None,
         "host_sees_valid": True,
+        "rows": "train",
+        "package": "numpy",
         "scores": "probability",
         "several_classes": True,
         "needs_withheld": True,

@@ -52,7 +52,7 @@ def test_categories_are_asked_for_as_the_message_says(tmp_path, name):
     with pytest.raises(InputError) as caught:
         load(tmp_path / "t.csv")
     advice = str(caught.value).partition("categories with ")[2]
-    assert load(tmp_path / "t.csv", *shlex.split(advice)).n_features == 5
+    assert set(load(tmp_path / "t.csv", *shlex.split(advice)).frame[name]) == set("123x")
 
 
 def test_without_a_header(tmp_path):
@@ -76,11 +76,8 @@ def test_arguments_in_messages():
 def test_the_same_message_names_the_flag_or_the_argument(tmp_path, capsys):
     path = tmp_path / "t.csv"
     BASE.assign(y=np.arange(N) % 3).to_csv(path, index=False)
-    for minority, says in ((None, "name one with {}"), ("9", "give one with {}")):
-        with pytest.raises(InputError) as caught:
-            read_table(path, "y", minority=minority)
-        assert says.format("minority=") in str(caught.value)
-        flags = [] if minority is None else ["--minority", minority]
-        given = ["run", "custom", "--data", str(path), "--target", "y", "--out", str(tmp_path)]
-        assert main([*given, *flags]) == 2
-        assert says.format("--minority LABEL") in capsys.readouterr().err
+    with pytest.raises(InputError, match="give one with minority="):
+        read_table(path, "y", minority="9")
+    given = ["run", "custom", "--data", str(path), "--target", "y", "--out", str(tmp_path)]
+    assert main([*given, "--minority", "9"]) == 2
+    assert "give one with --minority LABEL" in capsys.readouterr().err

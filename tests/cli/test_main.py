@@ -88,36 +88,42 @@ VALUES = {
     **{"precision": ["bfloat16"], "memory": ["1"], "profile": ["trace"], "distributed": []},
     **{"scale": ["tiny"], "recipe": ["strong"], "imbalance": ["step"], "plugin": ["plugin.py"]},
     **{"data": ["t.csv"], "target": ["y"], "minority": ["1"], "groups": ["g"], "drop": ["a"]},
-    **{"categorical": ["a"], "no-header": []},
+    **{"categorical": ["a"], "no-header": [], "selection": ["optimistic"], "dry-run": []},
+    **{"strategy": ["map"], "data-home": ["home"]},
 }
 
 
 @pytest.mark.parametrize(
     ("suite", "names", "takes"),
     [
-        ("quickstart", "scale recipe imbalance", "what suites of tables take"),
+        (
+            "quickstart",
+            "scale recipe imbalance data target minority groups drop categorical no-header",
+            "what suites of tables take",
+        ),
         (
             "digits",
             "datasets data scaling components fit-on n-synth precision target minority groups drop "
-            "categorical no-header",
+            "categorical no-header selection",
             "--scale, --recipe, --imbalance, --methods, --plugin, --seeds, --folds, --epochs",
         ),
         (
             "sine",
-            "datasets methods folds epochs data distributed precision plugin",
+            "datasets methods folds epochs data distributed precision plugin target scaling "
+            "n-synth scale imbalance selection dry-run data-home",
             "--seeds, --out, --memory and --profile",
         ),
         (
             "toy2d",
             "datasets methods seeds folds epochs data scale recipe distributed profile memory "
-            "precision plugin",
+            "precision plugin target components strategy dry-run selection",
             "--out",
         ),
     ],
 )
 def test_a_suite_refuses_what_has_no_use(capsys, tmp_path, monkeypatch, suite, names, takes):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delattr("imbax.cli.session.start")
+    monkeypatch.delattr("imbax.results.session.start")
     for name in names.split():
         error = refused(capsys, "run", suite, f"--{name}", *VALUES[name])
         assert error == (
@@ -128,7 +134,7 @@ def test_a_suite_refuses_what_has_no_use(capsys, tmp_path, monkeypatch, suite, n
 
 def test_a_folder_that_cannot_be_written(capsys, tmp_path, monkeypatch):
     """Found before anything is computed."""
-    monkeypatch.delattr("imbax.cli.session.start")
+    monkeypatch.delattr("imbax.results.session.start")
     (tmp_path / "file").write_text("")
     below = tmp_path / "file" / "below"
     assert "--out" in refused(capsys, "run", "--out", below)
@@ -147,7 +153,7 @@ def test_a_process_with_an_error_leaves_when_the_others_are_done(
 
     (tmp_path / "done-1").touch()
     monkeypatch.setattr(f"imbax.experiments.{kind}.suite.run_cells", run_cells)
-    monkeypatch.setattr("imbax.cli.session.start", lambda *_: Share(0, 2, tmp_path))
+    monkeypatch.setattr("imbax.results.session.start", lambda *_: Share(0, 2, tmp_path))
     with pytest.raises(OSError, match="no disk"):
         main(["run", suite, "--out", str(tmp_path / "out")])
     assert not tmp_path.exists()
@@ -164,7 +170,7 @@ def test_a_process_with_an_error_leaves_when_the_others_are_done(
 def test_mistakes_are_found_before_others_are_waited_for(
     capsys, tmp_path, monkeypatch, arguments, says
 ):
-    monkeypatch.delattr("imbax.cli.session.start")
+    monkeypatch.delattr("imbax.results.session.start")
     assert says in refused(capsys, "run", *arguments, "--out", tmp_path)
 
 
@@ -405,7 +411,7 @@ def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
 @pytest.mark.parametrize("scale", ["tiny", "small", "full"])
 def test_every_suite_of_images_has_every_scale(tmp_path, monkeypatch, scale):
     monkeypatch.setattr("imbax.experiments.images.suite.run_cells", lambda *_, **__: Outcome())
-    monkeypatch.setattr("imbax.cli.session.start", lambda *_: Share())
+    monkeypatch.setattr("imbax.results.session.start", lambda *_: Share())
     names = [name for name in suite_names() if load_suite(name).kind == "images"]
     assert len(names) == 6
     for name in names:
@@ -421,7 +427,7 @@ def test_scale_tiny_and_other_imbalances_of_images(tmp_path, monkeypatch):
         return Outcome()
 
     monkeypatch.setattr("imbax.experiments.images.suite.run_cells", run_cells)
-    monkeypatch.setattr("imbax.cli.session.start", lambda *_: Share())
+    monkeypatch.setattr("imbax.results.session.start", lambda *_: Share())
     x, y = np.zeros((60, 32, 32, 3), np.uint8), np.arange(60) % 10
     np.savez(tmp_path / "cifar10.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
     options = ["--data-home", str(tmp_path), "--out", str(tmp_path), "--seeds", "1"]

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import re
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,12 @@ FRAME = pd.DataFrame(
 )
 
 
+def matrix(data):
+    """All rows as a run sees them that trains on all, and the columns' names."""
+    fitted = data.transformer.fit(data.frame)
+    return fitted.transform(data.frame), fitted.get_feature_names_out().tolist()
+
+
 def write(frame, path):
     if path.suffix == ".csv":
         frame.to_csv(path, index=False)
@@ -33,20 +40,20 @@ def write(frame, path):
 
 
 @pytest.mark.parametrize("file", ["patients.csv", "patients.CSV", "patients.parquet"])
-def test_a_table_comes_back_with_text_one_hot(tmp_path, file):
+def test_a_table_comes_back_as_a_frame_with_its_encoder(tmp_path, file):
     path = tmp_path / file
     FRAME.to_parquet(path) if file.endswith("parquet") else FRAME.to_csv(path, index=False)
     data = read_table(path, "outcome", groups="clinic", drop=["visits"])
     assert data.name == "patients"
-    assert data.feature_names == (
-        *("age", "color=blue", "color=green", "color=red"),
-        *("member=False", "member=True"),
-    )
+    assert data.feature_names == ("age", "color", "member")
     assert data.classes == ("fine", "sick")
-    assert data.notices == ("2 columns one-hot encoded: color (3 levels), member (2 levels)",)
-    np.testing.assert_array_equal(data.x[:, 0], FRAME["age"])
-    np.testing.assert_array_equal(data.x[:, 3], FRAME["color"] == "red")
-    np.testing.assert_array_equal(data.x[:, 5], FRAME["member"])
+    how = "one-hot encoded, in each run as on its training rows"
+    assert data.notices == (f"1 column {how}: color (3 levels)",)
+    x, names = matrix(data)
+    assert names == ["age", "member", "color=blue", "color=green", "color=red"]
+    np.testing.assert_array_equal(x[:, 0], FRAME["age"])
+    np.testing.assert_array_equal(x[:, 1], FRAME["member"])
+    np.testing.assert_array_equal(x[:, 4], FRAME["color"] == "red")
     np.testing.assert_array_equal(data.y, FRAME["outcome"] == "sick")
     np.testing.assert_array_equal(data.groups, FRAME["clinic"])
 
@@ -56,13 +63,14 @@ def test_parquet_types_that_csv_lacks(tmp_path):
         {
             "kind": pd.Categorical(["a", "b"] * 20, categories=["a", "b", "never"]),
             "price": [decimal.Decimal("1.5"), decimal.Decimal("2")] * 20,
-            "count": pd.array([1, 2] * 20, dtype="Int64"),
+            "count": pd.array([1, 2] * 19 + [1, None], dtype="Int64"),
             "label": pd.Categorical(["x"] * 5 + ["y"] * 35),
         }
     )
     data = read_table(write(frame, tmp_path / "t.parquet"), "label")
-    assert data.feature_names == ("kind=a", "kind=b", "price", "count")
-    assert data.x[0].tolist() == [1, 0, 1.5, 1]
+    x, names = matrix(data)
+    assert names == ["price", "count", "count missing", "kind=a", "kind=b"]
+    assert x[[0, -1]].tolist() == [[1.5, 1, 0, 1, 0], [2, 1, 1, 0, 1]]
     assert data.classes == ("y", "x")
 
 
@@ -92,8 +100,9 @@ def test_a_column_that_counts_the_rows_is_noticed(tmp_path):
 
 
 DATES = pd.date_range("2024-01-01", periods=N)
+DAYS = ["c: days", "c: year sin", "c: year cos", "c: week sin", "c: week cos"]
 WORDS = [f"user {i}" for i in range(N)]
-NEARLY = [str(i / 7) for i in range(N - 2)] + ["?", "?"]
+NEARLY = [str(i / 7) for i in range(N - 2)] + ["much", "much"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -109,26 +118,17 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["?", "?"]
         ({}, {"groups": "age", "drop": ["age"]}, r"'age' is the groups and in drop"),
         ({}, {"groups": "outcome"}, r"'outcome' is both target and groups"),
         ({}, {"minority": "ill"}, r"^t: no row has the label 'ill'; the labels are: fine, sick"),
-        (
-            {"age": [None] * 3 + [1.5] * (N - 3), "visits": [None] + [1] * (N - 1)},
-            {},
-            r"missing values in column 'age' \(3 rows\), 'visits' \(1 rows\); fill .*drop=",
-        ),
-        ({"color": [None] + ["x"] * (N - 1)}, {}, r"missing values in column 'color' \(1 rows\)"),
         ({"outcome": [None] + ["x"] * (N - 1)}, {}, r"missing values in column 'outcome'"),
         ({"clinic": [None] + [1] * (N - 1)}, {"groups": "clinic"}, r"values in column 'clinic'"),
-        ({"seen": DATES}, {}, r"column 'seen' holds dates or times, .*days, .*drop=\['seen'\]"),
-        ({"seen": [str(d) for d in DATES]}, {}, r"column 'seen' holds dates or times"),
-        ({"seen": DATES.strftime("%d.%m.%Y")}, {}, r"column 'seen' holds dates or times"),
+        ({"seen": ["1/2/2020"] * N}, {}, r"'seen' holds dates such as .*or.*drop=\['seen'\]"),
         (
             {"user": WORDS},
             {},
             r"column 'user' holds 40 distinct texts in 40 rows, .*identifier.*drop=\['user'\]",
         ),
-        ({"dose": NEARLY}, {}, r"'dose' is text because of 2 entries such as '\?'; correct"),
-        ({"age": [np.inf] + [1.0] * (N - 1)}, {}, r"^t: missing, infinite .* column 'age'"),
-        ({"color=red": 1.0}, {}, r"two columns are called 'color=red'"),
-        ({}, {"drop": list(FRAME.columns[:-1])}, r"x has shape \(40, 0\)"),
+        ({"dose": NEARLY}, {}, r"'dose' is text because of 2 entries such as 'much'; correct"),
+        ({"age": [np.inf] + [1.0] * (N - 1)}, {}, r"^t\.\w+ has infinite values in column 'age'"),
+        ({}, {"drop": list(FRAME.columns[:-1])}, r"^t\.\w+ has no columns, expected at least one"),
     ],
 )
 def test_each_disappointing_table_is_named(tmp_path, suffix, columns, options, message):
@@ -138,19 +138,41 @@ def test_each_disappointing_table_is_named(tmp_path, suffix, columns, options, m
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "names", "notice"),
+    [
+        ([None] * 3 + [1.5] * (N - 3), ["c", "c missing"], r"median .*: c \(3 rows\)"),
+        ([None] * 5 + ["x"] * (N - 5), ["c=x", "c missing"], r"one-hot .*, c \(1 levels\)"),
+        (["?"] * 5 + ["1", "2"] * 17 + ["3"], ["c", "c missing"], r"'c': '\?' \(5 .* as missing"),
+        (["?"] * 5 + ["x"] * (N - 5), ["c=?", "c=x"], r"'c': '\?' \(5 rows\) kept as a level"),
+        (DATES, DAYS, "1 column of dates as days and cycles: c"),
+        ([str(d) for d in DATES], DAYS, "dates as days and cycles: c"),
+        (DATES.strftime("%d.%m.%Y"), DAYS, "dates as days and cycles: c"),
+        ([datetime.date(2024, 1, 1)] * N, DAYS, "dates as days and cycles: c"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_what_is_missing_dated_or_text_is_encoded_with_a_notice(
+    tmp_path, suffix, values, names, notice
+):
+    data = read_table(write(FRAME.assign(c=values), tmp_path / f"t{suffix}"), "outcome")
+    assert re.search(notice, " ".join(data.notices)), data.notices
+    _, found = matrix(data)
+    assert [name for name in found if re.match("c[^a-z]|c missing|c$", name)] == names
+
+
 def test_more_than_a_thousand_levels_are_an_identifier(tmp_path):
     frame = pd.DataFrame({"zip": [f"z{i // 3}" for i in range(3003)], "y": [1, 0, 0] * 1001})
     with pytest.raises(InputError, match=r"'zip' holds 1001 distinct texts in 3003 rows"):
         read_table(write(frame, tmp_path / "t.csv"), "y")
     frame["zip"] = [f"z{i // 30}" for i in range(3003)]
-    assert read_table(write(frame, tmp_path / "t.csv"), "y").n_features == 101
+    data = read_table(write(frame, tmp_path / "t.csv"), "y")
+    assert "zip (101 levels)" in data.notices[0]
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([datetime.date(2024, 1, 1)] * N, r"column 'c' holds dates or times"),
-        (pd.to_timedelta(np.arange(N), unit="D"), r"column 'c' holds dates or times"),
         ([[1, 2]] * N, r"column 'c' holds mixed values, expected numbers or text.*drop=\['c'\]"),
         ([b"ab"] * N, r"column 'c' holds bytes values"),
     ],

@@ -1,8 +1,9 @@
 """Numbers, dates and missing values as people write them."""
 
+import numpy as np
 import pytest
 
-from imbax.data.written import is_date, is_missing, like_number, numbers
+from imbax.data.written import dates, is_date, is_missing, like_number, numbers
 
 
 @pytest.mark.parametrize(
@@ -80,3 +81,27 @@ def test_what_is_no_date(text):
 def test_words_for_missing_values():
     assert all(map(is_missing, ["?", ".", "-", "n/a", "NA", "NaN", "None", "#N/A", "—"]))
     assert not any(map(is_missing, ["0", "no", "a", "nano"]))
+
+
+@pytest.mark.parametrize(
+    ("texts", "day"),
+    [
+        (["2024-02-01", "2024-02-01 12:30"], "2024-02-01"),
+        (["2024-02-01T00:30:00+02:00"], "2024-01-31"),
+        (["01.02.2024"], "2024-02-01"),
+        (["02/13/2024", "02/01/2024"], "2024-02-13"),
+        (["1 Feb 2024"], "2024-02-01"),
+        (["February 1, 2024"], "2024-02-01"),
+        (["01-Feb-24"], "2024-02-01"),
+        (["13/02/2024 11:59 PM"], "2024-02-13"),
+    ],
+)
+def test_dates_are_read_as_they_are_written(texts, day):
+    found = dates(texts)
+    assert str(found.values[0])[:10] == day
+    np.testing.assert_array_equal(dates(texts, found.form).values, found.values)
+
+
+def test_a_date_of_two_meanings_has_none():
+    assert dates(["03/04/2024"])[::2] == (None, ("03/04/2024", "2024-04-03", "2024-03-04"))
+    assert dates(["10:30"]) is None and dates(["01/01/2024", "a"]) is None

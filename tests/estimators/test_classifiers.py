@@ -629,7 +629,7 @@ def test_points_in_a_pipeline(rare_cancer):
             lambda x, y: quick_classifier("ExplicitGradientClassifier", fixed_columns=[6]).fit(
                 x, y
             ),
-            "fixed_columns has 6, expected numbers of columns from 0 to 5",
+            "fixed_columns has 6, expected positions of columns from 0 to 5, whole numbers",
         ),
         (
             lambda x, y: ExplicitGradientOverSampler(

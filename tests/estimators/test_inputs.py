@@ -3,6 +3,8 @@
 import decimal
 import itertools
 import pickle
+import re
+import warnings
 
 import imblearn.over_sampling
 import numpy as np
@@ -10,6 +12,8 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
+import sklearn.compose
+import sklearn.impute
 from imblearn.combine import SMOTEENN
 from imblearn.pipeline import make_pipeline
 from imblearn.under_sampling import EditedNearestNeighbours
@@ -18,7 +22,7 @@ from quick_samplers import quick
 
 import imbax
 from imbax import SMOTE, SMOTENC, ImbalancedMLPClassifier, InputError
-from imbax.estimators.inputs import as_numbers
+from imbax.estimators.inputs import as_numbers, missing_told
 from imbax.estimators.strategy import new_rows_of
 from imbax.estimators.targets import Target
 
@@ -276,7 +280,7 @@ WRONG_NUMBERS = {
     r"shape=\(39, 0\)\) while .* X needs at least one column": X[:, :0],
     "X needs at least one column": FRAME[[]],
     "masked values": np.ma.array(X, mask=X > 2),
-    "contains NaN; fill": np.where(X > 2, np.nan, X),
+    "contains NaN: values are missing in .*; fill them": np.where(X > 2, np.nan, X),
     "contains infinity": np.where(X > 2, np.inf, X),
     "Expected 2D array, got 1D array instead: Reshape": X[:, 0],
     "a minimum of 1 is required": X[:0],
@@ -289,8 +293,32 @@ def test_what_is_no_table_of_numbers_is_told(message):
     x = WRONG_NUMBERS[message]
     y = Y[:0] if isinstance(x, np.ndarray) and not len(x) else Y
     refused(message, lambda: resampled(x, y))
-    if "categorical" not in message:
+    taken = "NaN" in message or (isinstance(x, pd.DataFrame) and x.shape[1] > 3)
+    if not taken:  # test_tables_of_classifiers.py has what they take
         refused(message, lambda: ImbalancedMLPClassifier(max_iter=1).fit(x, y))
+
+
+def test_missing_values_are_told_with_a_pipeline_that_works():
+    """Names, dtypes of categories and given numbers come back from what the message says."""
+    homes = {"imblearn": imblearn, "sklearn": sklearn, "imbax": imbax}
+    holed = FRAME.assign(b=FRAME["b"].where(FRAME["b"] < 1), k=pd.Categorical(Y % 2))
+    plain, mixed = holed[["a", "b", "c"]], holed[["b", "k"]]
+    told = "^Input X contains NaN: values are missing in 'b'; fill them first, as in (imblearn.*)$"
+    for table in (plain, pl.from_pandas(plain)):
+        with pytest.raises(InputError, match=told) as caught:
+            resampled(table)
+        pipeline = eval(re.match(told, str(caught.value))[1], homes)
+        made, _ = pipeline.fit_resample(table, Y)
+        assert type(made) is type(table) and list(made.columns) == ["a", "b", "c"]
+        assert np.isfinite(np.asarray(made)).all() and len(made) == 2 * (N - FEW)
+    refused("NaN: values are missing in 1; fill them", lambda: resampled(plain.to_numpy()))
+    refused("NaN; fill missing values", lambda: resampled(np.full((N, 4, 4), np.nan)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        message = missing_told(SMOTE(categorical_features=[1]), mixed, [1])
+        made, _ = eval(re.match(told, message)[1], homes).fit_resample(mixed, Y)
+    pd.testing.assert_series_equal(made["k"][:N], mixed["k"])
+    assert sorted(made) == ["b", "k"]
 
 
 def test_sparse_rows_are_for_samplers_between_rows():

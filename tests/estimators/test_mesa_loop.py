@@ -12,7 +12,8 @@ from sklearn.tree import DecisionTreeClassifier
 from imbax.catalogue import Method, OnTables
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
-from imbax.estimators.mesa import Mesa, MESAClassifier, Sampler
+from imbax.estimators.mesa import Mesa, Sampler
+from imbax.estimators.mesa_classifier import MESAClassifier
 from imbax.experiments.tabular.cells import host_cell
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.methods.mesa import Config

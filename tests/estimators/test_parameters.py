@@ -27,6 +27,7 @@ OF_NETWORKS = {
     "fold_ensemble": False,
     "recalibrate": False,
     "scaling": "min_max",
+    "categorical_features": "from_dtype",
     "warm_start": False,
     "random_state": None,
     "verbose": False,
@@ -126,6 +127,7 @@ EXPECTED = {
         "random_steps": 500,
         "learned_steps": 1000,
         "validation_fraction": 0.2,
+        "categorical_features": "from_dtype",
         "random_state": None,
     },
 }

@@ -52,18 +52,18 @@ def test_a_suite_names_methods_that_it_can_run(suite):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_run_and_reported(kind):
-    homes = import_module("imbax.cli.main")._KINDS
+    homes = import_module("imbax.results.run").KINDS
     assert tuple(homes) == KINDS
     experiment, report = (import_module(f"imbax.{name}") for name in homes[kind])
-    for name in ("folder", "check", "run"):
+    for name in ("folder", "check", "run", "takes"):
         assert callable(getattr(experiment, name))
     assert callable(report.write)
-    flags = vars(options_of("a_suite"))
-    assert set(experiment.REFUSED) <= set(flags)
+    suite = next(suite for suite in SUITES.values() if suite.kind == kind)
+    taken = {name for name in vars(options_of("a_suite")) if experiment.takes(suite, name)}
+    assert "out" in taken
     for word in experiment.TAKES.replace(",", "").split():
         if word.startswith("--"):
-            assert word.removeprefix("--").replace("-", "_") in flags
-            assert word.removeprefix("--") not in experiment.REFUSED
+            assert word.removeprefix("--").replace("-", "_") in taken
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def new_suite(tmp_path, monkeypatch):
         suite = suites.resources.files(suites.__name__).joinpath(f"{name}.toml")
         (folder / f"{name}.toml").write_text(suite.read_text("utf-8"), "utf-8")
     monkeypatch.setattr(suites, "resources", SimpleNamespace(files=lambda package: folder))
-    monkeypatch.setattr("imbax.cli.session.use_cpu_cores", lambda: None)
+    monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)
     monkeypatch.chdir(tmp_path)
     return lambda name, text: (folder / f"{name}.toml").write_text(text, "utf-8")
 

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from commands import on_table, status_and_errors, table, tables
 
-from imbax.cli import main, session
+from imbax.cli import main
 from imbax.experiments import manifest, store
+from imbax.results import session
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 

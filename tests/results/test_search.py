@@ -117,7 +117,7 @@ def test_drawn_settings_of_a_method_that_starts_from_another():
         ("ce", {"learning_rate": scipy.stats.uniform()}, {"n_iter": 0}, "n_iter=0, expected at"),
         ("ce", {"learning_rate": [1]}, {"random_state": -1}, "random_state=-1, expected from 0"),
         ("ec", {"learning_rate": [1]}, {}, "unknown method 'ec'"),
-        (3, {"learning_rate": [1]}, {}, r"methods\[0\]=3, expected a name"),
+        (3, {"learning_rate": [1]}, {}, "methods=3, expected a list of names and estimators"),
         ("bagan", {"learning_rate": [1]}, {}, "'bagan' cannot be searched"),
         ("mesa", {"sigma": [1]}, {}, "'mesa' cannot be searched"),
     ],

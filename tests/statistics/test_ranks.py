@@ -9,7 +9,7 @@ import scikit_posthocs
 from scipy import stats
 
 from imbax.reports.tabular import tables
-from imbax.statistics import ranks as statistics
+from imbax.statistics import ranks
 
 TABLE_2 = ["ce", "ros", "smote", "adasyn", "borderline_smote", "explicit_gradient"]
 
@@ -20,27 +20,27 @@ def paper() -> pd.DataFrame:
 
 
 def test_known_values_of_the_papers_table_2(paper):
-    ranks = statistics.mean_ranks(paper[TABLE_2])
-    assert ranks.round(2).tolist() == [3.24, 3.65, 3.87, 4.41, 3.96, 1.87]
-    test = statistics.friedman(paper[TABLE_2])
+    means = ranks.mean_ranks(paper[TABLE_2])
+    assert means.round(2).tolist() == [3.24, 3.65, 3.87, 4.41, 3.96, 1.87]
+    test = ranks.friedman(paper[TABLE_2])
     assert (test.n, test.dropped, test.n_methods) == (27, 0, 6)
     assert (round(test.chi2, 2), round(test.chi2_corrected, 2)) == (30.24, 36.13)
     assert (f"{test.f:.2f}", f"{test.f_p_value:.1e}") == ("7.50", "3.2e-06")
-    assert round(statistics.critical_difference(6, 27), 3) == 1.451
+    assert round(ranks.critical_difference(6, 27), 3) == 1.451
     # By Nemenyi's test Table 2 does not tell the paper's method from plain cross-entropy.
-    assert round(ranks["ce"] - ranks["explicit_gradient"], 2) == 1.37
+    assert round(means["ce"] - means["explicit_gradient"], 2) == 1.37
 
 
 def test_known_values_of_the_papers_nine_methods(paper):
-    ranks = statistics.mean_ranks(paper.drop(columns="mesa"))
-    assert ranks[[*TABLE_2, "cwgan", "focal", "ldam"]].round(2).tolist() == [
+    means = ranks.mean_ranks(paper.drop(columns="mesa"))
+    assert means[[*TABLE_2, "cwgan", "focal", "ldam"]].round(2).tolist() == [
         *(4.52, 5.00, 5.26, 6.00, 5.50, 2.50),
         *(5.17, 4.94, 6.11),
     ]
-    test = statistics.friedman(paper.drop(columns="mesa"))
+    test = ranks.friedman(paper.drop(columns="mesa"))
     assert (round(test.chi2, 2), round(test.f, 2)) == (32.63, 4.63)
     assert f"{test.f_p_value:.1e}" == "3.2e-05"
-    assert round(statistics.critical_difference(9, 27), 3) == 2.312
+    assert round(ranks.critical_difference(9, 27), 3) == 2.312
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_known_values_of_the_papers_nine_methods(paper):
     ],
 )
 def test_the_papers_method_against_a_rival(paper, rival, counts, median, p_value, p_with_noise):
-    result = statistics.compare(paper, "explicit_gradient", rival)
+    result = ranks.compare(paper, "explicit_gradient", rival)
     assert result[:4] == counts
     # In whole hundredths equal differences are exactly equal, as they should count here.
     hundredths = (100 * (paper["explicit_gradient"] - paper[rival])).round()
@@ -68,42 +68,42 @@ def test_the_papers_method_against_a_rival(paper, rival, counts, median, p_value
 def test_friedman_agrees_with_scipy_where_nothing_is_tied():
     scores = pd.DataFrame(np.random.default_rng(0).random((12, 4)), columns=list("abcd"))
     expected = stats.friedmanchisquare(*scores.to_numpy().T)
-    test = statistics.friedman(scores)
+    test = ranks.friedman(scores)
     assert test.chi2 == pytest.approx(expected.statistic)
     assert test.chi2_p_value == pytest.approx(expected.pvalue)
     tied = scores.round(1)
     expected = stats.friedmanchisquare(*tied.to_numpy().T)
-    assert statistics.friedman(tied).chi2_corrected == pytest.approx(expected.statistic)
+    assert ranks.friedman(tied).chi2_corrected == pytest.approx(expected.statistic)
 
 
 @pytest.mark.parametrize(("k", "q"), [(2, 1.960), (3, 2.343), (6, 2.850), (10, 3.164)])
 def test_the_critical_difference_is_that_of_demsars_table_5(k, q):
-    assert statistics.critical_difference(k, 14) == pytest.approx(
+    assert ranks.critical_difference(k, 14) == pytest.approx(
         q * math.sqrt(k * (k + 1) / (6 * 14)), rel=3e-4
     )
-    assert math.isnan(statistics.critical_difference(k, 0))
-    assert math.isnan(statistics.critical_difference(1, 14))
+    assert math.isnan(ranks.critical_difference(k, 0))
+    assert math.isnan(ranks.critical_difference(1, 14))
 
 
 def test_the_critical_difference_decides_as_scikit_posthocs_does(paper):
     scores = paper.drop(columns="mesa")
-    ranks = statistics.mean_ranks(scores).to_numpy()
-    apart = np.abs(np.subtract.outer(ranks, ranks)) > statistics.critical_difference(9, 27)
+    means = ranks.mean_ranks(scores).to_numpy()
+    apart = np.abs(np.subtract.outer(means, means)) > ranks.critical_difference(9, 27)
     p_values = scikit_posthocs.posthoc_nemenyi_friedman(scores.reset_index(drop=True))
     assert np.array_equal(apart, p_values.to_numpy() < 0.05)
     assert apart.any()
 
 
 def test_the_rank_test_of_two_is_friedmans_corrected_over_all(paper):
-    two = statistics.rank_test(paper[["ce", "explicit_gradient"]], "ce")
-    chi2 = statistics.friedman(paper[["ce", "explicit_gradient"]])
+    two = ranks.rank_test(paper[["ce", "explicit_gradient"]], "ce")
+    chi2 = ranks.friedman(paper[["ce", "explicit_gradient"]])
     assert two.loc["explicit_gradient", "z"] ** 2 == pytest.approx(chi2.chi2)
     assert two.loc["explicit_gradient", "p_value"] == pytest.approx(chi2.chi2_p_value)
-    six = statistics.rank_test(paper[TABLE_2], "explicit_gradient")
+    six = ranks.rank_test(paper[TABLE_2], "explicit_gradient")
     assert list(six.index) == [name for name in TABLE_2 if name != "explicit_gradient"]
     # (1.87 - 3.24) / sqrt(6 * 7 / (6 * 27)): behind the control, so below 0.
     assert six.loc["ce", "z"] == pytest.approx((50.5 - 87.5) / 27 / math.sqrt(42 / 162))
-    np.testing.assert_allclose(six["p_holm"], statistics.holm(six["p_value"]))
+    np.testing.assert_allclose(six["p_holm"], ranks.holm(six["p_value"]))
     assert (six["p_holm"] < 0.05).all()
 
 
@@ -113,8 +113,8 @@ def test_the_rank_test_of_two_is_friedmans_corrected_over_all(paper):
 )
 def test_the_effect_is_the_balance_of_ranks_won_and_lost(differences, effect):
     scores = pd.DataFrame({"a": differences, "b": 0.0})
-    assert statistics.compare(scores, "a", "b").effect_size == pytest.approx(effect)
-    assert statistics.compare(scores, "b", "a").effect_size == pytest.approx(-effect)
+    assert ranks.compare(scores, "a", "b").effect_size == pytest.approx(effect)
+    assert ranks.compare(scores, "b", "a").effect_size == pytest.approx(-effect)
 
 
 def test_the_medians_interval_is_repeatable_and_covers():
@@ -122,51 +122,51 @@ def test_the_medians_interval_is_repeatable_and_covers():
     covered = 0
     for _ in range(100):
         scores = pd.DataFrame({"a": rng.normal(0.3, 1, 25), "b": 0.0})
-        result = statistics.compare(scores, "a", "b")
+        result = ranks.compare(scores, "a", "b")
         covered += result.low <= 0.3 <= result.high
     assert 88 <= covered <= 100
-    assert statistics.compare(scores, "a", "b") == result
+    assert ranks.compare(scores, "a", "b") == result
 
 
 def test_small_samples_with_a_tie_keep_the_exact_test():
     scores = pd.DataFrame({"a": [0.0, 1, 2, 3, 4, 5], "b": 0.0})
-    assert statistics.compare(scores, "a", "b").p_value == pytest.approx(2 / 2**5)
+    assert ranks.compare(scores, "a", "b").p_value == pytest.approx(2 / 2**5)
 
 
 def test_datasets_without_every_score_are_dropped_and_counted(paper):
-    test = statistics.friedman(paper)
+    test = ranks.friedman(paper)
     assert (test.n, test.dropped) == (5, 22)
-    assert statistics.compare(paper, "explicit_gradient", "mesa").n == 5
-    assert statistics.mean_ranks(paper).sum() == pytest.approx(55)
+    assert ranks.compare(paper, "explicit_gradient", "mesa").n == 5
+    assert ranks.mean_ranks(paper).sum() == pytest.approx(55)
 
 
 def test_full_agreement_is_no_division_by_zero():
     scores = pd.DataFrame({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.4, 0.3], "c": [0.1, 0.1, 0.1]})
-    test = statistics.friedman(scores)
+    test = ranks.friedman(scores)
     assert (test.f, test.f_p_value) == (math.inf, 0.0)
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_datasets_give_nan(n):
     scores = pd.DataFrame({"a": [0.9], "b": [0.8]}).head(n)
-    assert math.isnan(statistics.friedman(scores).f)
-    result = statistics.compare(scores, "a", "b")
+    assert math.isnan(ranks.friedman(scores).f)
+    result = ranks.compare(scores, "a", "b")
     assert result.n == n and math.isnan(result.p_value)
-    assert len(statistics.mean_ranks(scores)) == 2
+    assert len(ranks.mean_ranks(scores)) == 2
 
 
 def test_equal_methods_are_ties_whatever_their_last_bits():
     scores = pd.DataFrame({"a": [0.1 + 0.2, 0.5, 0.7], "b": [0.3, 0.5, 0.7]})
-    result = statistics.compare(scores, "a", "b")
+    result = ranks.compare(scores, "a", "b")
     assert result[:4] == (3, 0, 3, 0) and math.isnan(result.p_value)
-    assert statistics.mean_ranks(scores).tolist() == [1.5, 1.5]
+    assert ranks.mean_ranks(scores).tolist() == [1.5, 1.5]
 
 
 def test_holm_steps_down_keeps_order_and_skips_nan():
-    corrected = statistics.holm([0.01, 0.04, math.nan, 0.03, 0.9])
+    corrected = ranks.holm([0.01, 0.04, math.nan, 0.03, 0.9])
     np.testing.assert_allclose(corrected, [0.04, 0.09, math.nan, 0.09, 0.9])
-    assert statistics.holm([0.6, 0.7]).tolist() == [1.0, 1.0]
-    assert statistics.holm([]).tolist() == []
+    assert ranks.holm([0.6, 0.7]).tolist() == [1.0, 1.0]
+    assert ranks.holm([]).tolist() == []
 
 
 def test_differences_are_paired_by_fold_and_seed():
@@ -178,7 +178,7 @@ def test_differences_are_paired_by_fold_and_seed():
         ],
         columns=["dataset", "method", "fold", "seed", "average_precision"],
     ).sample(frac=1, random_state=0)
-    pair = statistics.paired_differences(runs, "a", "b").loc["d"]
+    pair = ranks.paired_differences(runs, "a", "b").loc["d"]
     assert (pair["n"], pair["higher"]) == (2, 2)
     assert pair["mean"] == pytest.approx(0.2)
     assert pair["sd"] == pytest.approx(np.std([0.1, 0.3], ddof=1))

@@ -59,6 +59,9 @@ class ImageLab(Lab):
         rows, values = cell.dataset.n_rows, cell.dataset.n_features
         return cell.method.images.cost * rows * (50 + values) + 1e5
 
+    def shared_bytes(self, dataset: Images) -> int:
+        return (dataset.n_features + 4) * dataset.n_rows
+
     def _training_key(self, dataset: Images, method: Method) -> str:
         images = {name: getattr(method.images, name) for name in _OF_TRAINING}
         content = {"method": method.name, "images": images, "protocol": self.protocol}
@@ -95,6 +98,8 @@ class ImageLab(Lab):
             engine=self.engine,
             on_share=lambda done: self.on_progress(share + (1 - share) * done),
         )
+        seconds = [result.seconds] + ([] if trained is None else [trained.seconds])
+        self._tell_seconds(cell, sum(s.compile for s in seconds), sum(s.run for s in seconds))
         rows = image_records(plan, cell, result, trained)
         for seed in seeds:
             of_seed = [row for row in rows if row["seed"] == seed]

@@ -8,18 +8,23 @@ from imbax.catalogue import get, image_method, names
 from imbax.engine.vectorize import Engine
 from imbax.experiments.images.lab import ImageLab
 from imbax.experiments.images.plan import ImageProtocol
-from imbax.experiments.run import Outcome, run_cells
+from imbax.experiments.run import Outcome, Prepared, run_cells
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
 
-__all__ = ["MARKER", "REFUSED", "TAKES", "check", "folder", "run"]
+__all__ = ["MARKER", "TAKES", "check", "folder", "prepared", "run", "takes"]
 
-REFUSED = ("datasets", "data", "scaling", "components", "fit_on", "n_synth", "precision")
-REFUSED += ("target", "minority", "groups", "drop", "categorical", "no_header")
-"""Options that do not apply."""
-TAKES = "--scale, --recipe, --imbalance, --methods, --plugin, --seeds, --folds, --epochs"
+_TAKES = ("scale", "recipe", "imbalance", "methods", "plugin", "seeds", "folds", "epochs")
+_ALSO = ("out", "data_home", "memory", "strategy", "profile", "dry_run", "distributed")
+_ALSO += ("coordinator", "processes", "process")
+TAKES = ", ".join(f"--{name}" for name in _TAKES)
 MARKER = "looks"
 """A column by which stored results are known to be of this kind."""
+
+
+def takes(suite: Suite, option: str) -> bool:
+    """Whether the suite has a use for an option."""
+    return option in _TAKES + _ALSO
 
 
 def folder(suite: Suite, options: Namespace) -> str:
@@ -35,13 +40,18 @@ def check(suite: Suite, options: Namespace) -> None:
         _methods(suite, options)
 
 
-def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
-    """Compute what is missing; `about` is for `run_cells`."""
+def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine) -> Prepared:
+    """All that is run."""
     seeds, protocol = _settings(suite, options)
     lab = ImageLab(protocol, engine, out, suite.name)
-    about["required"] = True
     methods = _methods(suite, options)
-    return run_cells(lab, datasets_of(suite, options), methods, range(seeds), **about)
+    return Prepared(lab, datasets_of(suite, options), methods, range(seeds), required=True)
+
+
+def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
+    """Compute what is missing; `about` is for `run_cells`."""
+    *what, required = prepared(suite, options, out, engine)
+    return run_cells(*what, required=required, **about)
 
 
 def _methods(suite, options):

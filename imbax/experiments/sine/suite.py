@@ -7,10 +7,10 @@ and more seeds add to it: a seed's key is `fold_in(key(0), seed)`, whatever its 
 
 import functools
 import json
+import logging
 import time
 import warnings
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,11 @@ from imbax.experiments.sine import problem
 from imbax.experiments.sine.problem import Config, Result
 from imbax.experiments.suites import Suite
 
-__all__ = ["MARKER", "REFUSED", "TAKES", "check", "folder", "run", "run_settings"]
-__all__ += ["setting_name", "settings"]
+__all__ = ["MARKER", "TAKES", "check", "folder", "run", "run_settings"]
+__all__ += ["setting_name", "settings", "takes"]
 
-REFUSED = ("datasets", "methods", "folds", "epochs", "data", "distributed", "precision", "plugin")
-"""Options that do not apply."""
+_LOG = logging.getLogger(__name__)
+
 TAKES = "--seeds, --out, --memory and --profile"
 MARKER = None
 """Its results are no tables of runs."""
@@ -48,6 +48,11 @@ _READINGS = (
     {"optimizer": "sgd"},
     {"frequency": 2.0},
 )
+
+
+def takes(suite: Suite, option: str) -> bool:
+    """Whether the suite has a use for an option."""
+    return option in ("seeds", "out", "memory", "profile", "strategy")
 
 
 def folder(suite: Suite, options: Namespace) -> str:
@@ -92,7 +97,6 @@ def run_settings(
     base: Config,
     *,
     engine: Engine | None = None,
-    say: Callable[[str], None] = print,
 ) -> dict[Config, Result]:
     """The results of every setting; what is missing is computed.
 
@@ -106,8 +110,6 @@ def run_settings(
         The paper's setting.
     engine
         Strategy, devices and memory budget.
-    say
-        Called with one line per computed setting.
 
     Raises
     ------
@@ -121,13 +123,14 @@ def run_settings(
         stored = _load(path := _path(out, config))
         done = 0 if stored is None else len(stored.error)
         if done < seeds:
-            started = time.perf_counter()
+            name, started = f"sine/{setting_name(config, base)}", time.perf_counter()
+            _LOG.info("%s started", name)
             new = _compute(config, range(done, seeds), engine or Engine())
             both = [new] if stored is None else [stored, new]
             stored = jax.tree.map(lambda *parts: np.concatenate(parts), *both)
             disk.check_there(out)
             _keep(path, config, stored)
-            say(f"sine: {setting_name(config, base)} {time.perf_counter() - started:.1f} s")
+            _LOG.info("%s finished in %.1f s", name, time.perf_counter() - started)
         results[config] = jax.tree.map(lambda leaf: leaf[:seeds], stored)
     return results
 

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from imbax.errors import InputError, did_you_mean
@@ -46,6 +47,12 @@ class Suite:
     """What `--scale full` changes of a suite of images: seeds, folds, epochs, the protocol."""
     strong: Mapping[str, Any] = field(default_factory=dict)
     """What `--recipe strong` changes of its protocol."""
+    sources: tuple[Any, ...] = ()
+    """Where the data sets of a file of the user's own come from; see `suites.own.Source`."""
+    plugin: tuple[str, ...] = ()
+    """Python files that register methods."""
+    metrics: tuple[str, ...] = ()
+    """Names of metrics that are wanted among the columns of its runs."""
 
 
 def suite_names() -> tuple[str, ...]:
@@ -56,8 +63,15 @@ def suite_names() -> tuple[str, ...]:
 
 
 def load_suite(name: str) -> Suite:
-    """The suite of that name. Raises InputError naming the nearest one."""
+    """The suite of that name, or in the TOML file of that name; see `suites.own`.
+
+    Raises InputError naming the nearest one.
+    """
     if name not in suite_names():
+        if name.endswith(".toml"):
+            from imbax.experiments.suites.own import read_suite
+
+            return read_suite(Path(name).expanduser())
         raise InputError(f"unknown suite {name!r}{did_you_mean(name, suite_names())}")
     content = tomllib.loads(resources.files(__name__).joinpath(f"{name}.toml").read_text("utf-8"))
     lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}

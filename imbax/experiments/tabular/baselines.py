@@ -1,43 +1,169 @@
-"""Methods outside jax: what a user would pick instead."""
+"""Methods outside jax: what a user would pick instead.
+
+Each is there a second time by the name `..._all_rows`, trained on training and validation rows, see
+`catalogue.registry.all_rows`. All run on one thread, so that results do not depend on the machine's
+cores. The packages of the extra `baselines` are imported when a method runs.
+"""
+
+import numpy as np
 
 from imbax.catalogue import register
+from imbax.catalogue.hosts import EstimatorHost
 
 __all__: list[str] = []
 
 
-def _logistic_regression(x, y, x_test, random_state):
+def _logistic_regression():
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(max_iter=2000, random_state=random_state)
-    return model.fit(x, y).decision_function(x_test)
+    return LogisticRegression(max_iter=2000)
 
 
-def _hist_gradient_boosting(x, y, x_test, random_state):
+class _Folds:
+    """Five stratified folds, or as many as the rarest class has rows, at least two."""
+
+    def get_n_splits(self, x=None, y=None, groups=None):
+        return int(np.clip(np.unique(y, return_counts=True)[1].min(), 2, 5))
+
+    def split(self, x, y, groups=None):
+        from sklearn.model_selection import StratifiedKFold
+
+        return StratifiedKFold(self.get_n_splits(x, y), shuffle=True, random_state=0).split(x, y)
+
+
+def _logistic_regression_cv():
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), _logistic_regression())
+    space = {"logisticregression__C": np.logspace(-3, 2, 6)}
+    return GridSearchCV(model, space, scoring="average_precision", cv=_Folds())
+
+
+def _hist_gradient_boosting():
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(random_state=random_state)
-    return model.fit(x, y).decision_function(x_test)
+    return HistGradientBoostingClassifier()
 
 
-def _hist_gradient_boosting_balanced(x, y, x_test, random_state):
+def _hist_gradient_boosting_balanced():
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(class_weight="balanced", random_state=random_state)
-    return model.fit(x, y).decision_function(x_test)
+    return HistGradientBoostingClassifier(class_weight="balanced")
 
 
-def _balanced_random_forest(x, y, x_test, random_state):
+def _random_forest():
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(n_jobs=1)
+
+
+def _extra_trees():
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return ExtraTreesClassifier(n_jobs=1)
+
+
+def _balanced_random_forest():
     from imblearn.ensemble import BalancedRandomForestClassifier
 
-    model = BalancedRandomForestClassifier(n_jobs=1, random_state=random_state)
-    return model.fit(x, y).predict_proba(x_test)[:, 1]
+    return BalancedRandomForestClassifier(n_jobs=1)
 
 
-def _easy_ensemble(x, y, x_test, random_state):
+def _easy_ensemble():
     from imblearn.ensemble import EasyEnsembleClassifier
 
-    model = EasyEnsembleClassifier(n_jobs=1, random_state=random_state)
-    return model.fit(x, y).decision_function(x_test)
+    return EasyEnsembleClassifier(n_jobs=1)
+
+
+def _lightgbm():
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(n_jobs=1, deterministic=True, force_row_wise=True, verbose=-1)
+
+
+def _xgboost():
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(n_jobs=1, verbosity=0)
+
+
+def _catboost():
+    from catboost import CatBoostClassifier
+
+    return CatBoostClassifier(thread_count=1, verbose=False, allow_writing_files=False)
+
+
+_WEIGHTED = "rows weighted by n / (K n_k), n_k rows of their class"
+# Name: what makes it, what its scores are, title, note.
+_BASELINES = {
+    "logistic_regression": (
+        _logistic_regression,
+        "logit",
+        "Logistic regression (scikit-learn)",
+        "default C = 1",
+    ),
+    "logistic_regression_cv": (
+        _logistic_regression_cv,
+        "logit",
+        "Logistic regression, tuned (scikit-learn)",
+        "z-scored; C from 0.001 to 100 by average precision in cross-validation",
+    ),
+    "hist_gradient_boosting": (
+        _hist_gradient_boosting,
+        "logit",
+        "Histogram gradient boosting (scikit-learn)",
+        "default settings",
+    ),
+    "hist_gradient_boosting_balanced": (
+        _hist_gradient_boosting_balanced,
+        "logit",
+        "Histogram gradient boosting, balanced class weights (scikit-learn)",
+        'class_weight="balanced"',
+    ),
+    "random_forest": (
+        _random_forest,
+        "probability",
+        "Random forest (scikit-learn)",
+        "default settings: 100 trees",
+    ),
+    "extra_trees": (
+        _extra_trees,
+        "probability",
+        "Extremely randomized trees (scikit-learn)",
+        "default settings: 100 trees",
+    ),
+    "balanced_random_forest": (
+        _balanced_random_forest,
+        "probability",
+        "Balanced random forest (imbalanced-learn)",
+        "default settings: 100 trees, each on as many rows of either class, with replacement",
+    ),
+    "easy_ensemble": (
+        _easy_ensemble,
+        "rank",
+        "EasyEnsemble (imbalanced-learn)",
+        "default settings: 10 AdaBoosts, each on an under-sampled part",
+    ),
+}
+_PACKAGES = {"lightgbm": ("LightGBM", _lightgbm), "xgboost": ("XGBoost", _xgboost),
+             "catboost": ("CatBoost", _catboost)}  # fmt: skip
+_SHARED = {"kind": "peer", "sees": "training rows", "several_classes": True}
+
+for _name, (_make, _scores, _title, _note) in _BASELINES.items():
+    register(_name, estimator=_make, scores=_scores, title=_title, note=_note, **_SHARED)
+
+for _name, (_title, _make) in _PACKAGES.items():
+    _about = {"scores": "probability", "package": _name, **_SHARED}
+    register(_name, estimator=_make, title=_title, note="default settings", **_about)
+    register(
+        f"{_name}_balanced",
+        host=EstimatorHost(_make, "probability", balanced=True),
+        title=f"{_title}, class-weighted",
+        note=_WEIGHTED,
+        **_about,
+    )
 
 
 def _mesa(x, y, x_test, random_state, *, x_valid, y_valid):
@@ -47,53 +173,6 @@ def _mesa(x, y, x_test, random_state, *, x_valid, y_valid):
     return model.fit(x, y, x_valid, y_valid).predict_proba(x_test)[:, 1]
 
 
-register(
-    "logistic_regression",
-    title="Logistic regression (scikit-learn)",
-    kind="peer",
-    sees="training rows",
-    note="default C = 1",
-    host=_logistic_regression,
-    scores="logit",
-    several_classes=True,
-)
-register(
-    "hist_gradient_boosting",
-    title="Histogram gradient boosting (scikit-learn)",
-    kind="peer",
-    sees="training rows",
-    note="default settings",
-    host=_hist_gradient_boosting,
-    scores="logit",
-    several_classes=True,
-)
-register(
-    "hist_gradient_boosting_balanced",
-    title="Histogram gradient boosting, balanced class weights (scikit-learn)",
-    kind="peer",
-    sees="training rows",
-    note='class_weight="balanced"',
-    host=_hist_gradient_boosting_balanced,
-    scores="logit",
-    several_classes=True,
-)
-register(
-    "balanced_random_forest",
-    title="Balanced random forest (imbalanced-learn)",
-    kind="peer",
-    sees="training rows",
-    note="default settings: 100 trees, each on as many rows of either class, with replacement",
-    host=_balanced_random_forest,
-    scores="probability",
-)
-register(
-    "easy_ensemble",
-    title="EasyEnsemble (imbalanced-learn)",
-    kind="peer",
-    sees="training rows",
-    note="default settings: 10 AdaBoosts, each on an under-sampled part",
-    host=_easy_ensemble,
-)
 register(
     "mesa",
     title="MESA",

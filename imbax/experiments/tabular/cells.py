@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from imbax.catalogue import Facts, Method, get
+from imbax.catalogue.hosts import EstimatorHost
 from imbax.engine.compiled import piece_of, programs_of
 from imbax.engine.vectorize import Engine, Vectorized
 from imbax.experiments.tabular.plan import Plan
 from imbax.methods.refit import Hparams as Refit
 from imbax.training import RESAMPLE, Curves, Program, Progress, begin
+from imbax.types import Part
 
 __all__ = ["CellResult", "host_cell", "progress_shapes", "train_cell"]
 
@@ -24,6 +26,8 @@ class CellResult(NamedTuple):
 
     test_score: list[np.ndarray]
     """One array per run, `[m]`, or of several classes `[m, K]`."""
+    valid_score: list[np.ndarray]
+    """Validation rows alike; empty arrays where the method was trained on them."""
     best_score: np.ndarray
     """`[R]`: validation average precision of the checkpoint; NaN outside jax."""
     best_epoch: np.ndarray
@@ -106,6 +110,7 @@ def train_cell(
         curves.append(jax.device_get(curve))
         on_epochs(done)
     scores = programs.score(shared, runs, progress.best.params)
+    valid = _valid_scores(programs, shared, runs, progress.best.params)
 
     # Each run keeps its best setting.
     best_score, splits = jax.device_get(progress.best_score), plan.splits
@@ -124,6 +129,10 @@ def train_cell(
     compile_seconds = ahead + sum(stage.compile_seconds for stage in stages) - before
     return CellResult(
         test_score=[scores[r, : len(part.test)] for r, part in enumerate(splits)],
+        valid_score=[
+            valid[at, : 0 if tables.refits else len(part.valid)]
+            for at, part in zip(chosen, splits, strict=True)
+        ],
         best_score=progress.best_score,
         best_epoch=progress.best_epoch,
         diverged=progress.diverged | ~np.isfinite(scores.reshape(len(scores), -1)).all(1),
@@ -138,16 +147,30 @@ def train_cell(
 
 def host_cell(plan: Plan, method: Method) -> CellResult:
     """Train and score a method outside jax, one run after the other."""
-    started, scores = time.perf_counter(), []
+    started, scores, valid_scores = time.perf_counter(), [], []
     host, sees_valid = method.tables.host, method.tables.host_sees_valid
+    held_out = method.tables.rows == "train"
     for r, (part, seed) in enumerate(zip(plan.splits, plan.seed, strict=True)):
-        train, valid, test = (plan.features(r, rows) for rows in part)
-        y_train, y_valid = plan.dataset.y[part.train], plan.dataset.y[part.valid]
-        more = {"x_valid": valid, "y_valid": y_valid} if sees_valid else {}
-        scores.append(np.asarray(host(train, y_train, test, int(seed), **more)))
+        rows = part.train if held_out else np.concatenate([part.train, part.valid])
+        x, y, seed = plan.features(r, rows), plan.dataset.y[rows], int(seed)
+        scored = [plan.features(r, part.test)]
+        if held_out and len(part.valid):
+            scored.append(plan.features(r, part.valid))
+        if isinstance(host, EstimatorHost):
+            given = host.score(x, y, scored, seed)
+        else:
+            y_valid = plan.dataset.y[part.valid]
+            more = {"x_valid": scored[-1], "y_valid": y_valid} if sees_valid else {}
+            together = np.asarray(host(x, y, np.concatenate(scored), seed, **more))
+            if len(together) != (expected := sum(map(len, scored))):
+                raise ValueError(f"{method.name} gave {len(together)} scores, expected {expected}")
+            given = np.split(together, [len(part.test)])[: len(scored)]
+        scores.append(given[0])
+        valid_scores.append(given[1] if len(given) > 1 else given[0][:0])
     nothing = np.full(len(scores), np.nan)
     return CellResult(
         test_score=scores,
+        valid_score=valid_scores,
         best_score=nothing,
         best_epoch=np.zeros(len(scores), int),
         diverged=np.array([not np.isfinite(score).all() for score in scores]),
@@ -158,6 +181,20 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
         compile_seconds=0.0,
         run_seconds=time.perf_counter() - started,
     )
+
+
+def _valid_scores(programs, shared, runs, params):
+    """The network's outputs on validation rows, `[R, m, ...]`.
+
+    They come from the program that scores test rows, in parts of that many rows.
+    """
+    size, found = runs.test.index.shape[1], []
+    for start in range(0, runs.valid.index.shape[1], size):
+        rows = [np.asarray(leaf)[:, start : start + size] for leaf in runs.valid]
+        more = ((0, 0), (0, size - rows[0].shape[1]))
+        part = Part(*(np.pad(leaf, more) for leaf in rows))
+        found.append(jax.device_get(programs.score(shared, runs._replace(test=part), params)))
+    return np.concatenate(found, 1)
 
 
 def progress_shapes(plan: Plan, method: Method) -> Progress:

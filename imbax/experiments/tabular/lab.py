@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,17 +10,22 @@ import jax
 import numpy as np
 
 from imbax.catalogue import Method, get, names
+from imbax.data.frame_dataset import FrameDataset
 from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
+from imbax.engine.devices import memory_of
 from imbax.experiments import states, store
+from imbax.experiments.closure import code_of
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
 from imbax.experiments.tabular.metrics import functions, score_run
-from imbax.experiments.tabular.plan import plan
+from imbax.experiments.tabular.plan import Plan, plan
+from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together
 from imbax.experiments.tabular.records import records, rescored
 from imbax.experiments.tabular.schema import SCHEMA
+from imbax.experiments.tabular.several import fitting
 
 __all__ = ["TabularLab"]
 
@@ -33,10 +38,19 @@ class TabularLab(Lab):
     network: ClassVar = "mlp"
     splits: Sequence[Split] | None = None
     """The user's own, checked by `user_splits`, in place of the protocol's folds."""
+    named: bool = True
+    """Whether the user named each method, so that one that cannot run is an error."""
+    _last: tuple[Any, Plan] | None = None
+    """The runs that were planned last, of a frame and some seeds: methods share them."""
+    _groups: dict[Any, list] = field(default_factory=dict)
 
     def cell(self, dataset: Dataset, method: Method) -> Cell:
         cell = super().cell(dataset, method)
-        return dataclasses.replace(cell, rows="train_valid") if method.tables.refits else cell
+        sees_both = method.tables.refits or method.tables.rows == "train_valid"
+        return dataclasses.replace(cell, rows="train_valid") if sees_both else cell
+
+    def fitting(self, dataset, methods):
+        return fitting(dataset, methods, are_named=self.named)
 
     def unit(self, method: Method) -> str:
         return method.tables.starts_from or method.name
@@ -47,6 +61,10 @@ class TabularLab(Lab):
     def work(self, cell: Cell) -> float:
         rows, columns = cell.dataset.n_rows, cell.dataset.n_features
         return cell.method.cost * rows * (50 + columns) + 1e5
+
+    def shared_bytes(self, dataset: Dataset) -> int:
+        columns, rows = self.shape(dataset)
+        return 4 * rows * (columns + 1)
 
     def _training_key(self, dataset: Dataset, method: Method) -> str:
         tables, start = method.tables, method.tables.starts_from
@@ -59,13 +77,41 @@ class TabularLab(Lab):
             "starts_from": start and self._training_key(dataset, get(start)),
         }
         engine = host_cell if tables.host else train_cell
-        return key_of(content, plan, engine, tables, versions=tables.host is not None)
+        cut = plan
+        if isinstance(dataset, FrameDataset):
+            transformer, cut = dataset.transformer, plan_frame
+            content["transformer"] = [transformer, code_of(transformer, versions=True)]
+        return key_of(content, cut, engine, tables, versions=tables.host is not None)
 
     def _metrics_key(self) -> str:
         return key_of({}, score_run, functions("two"), functions("several"))
 
     def _compute(self, cell: Cell, seeds: Sequence[int]) -> None:
-        cut, method = plan(cell.dataset, seeds, self.protocol, self.splits), cell.method
+        for some in self._together(cell.dataset, seeds):
+            self._compute_together(cell, some)
+
+    def _together(self, dataset, seeds):
+        """The seeds in groups; a matrix for each run must leave room on every device."""
+        if not isinstance(dataset, FrameDataset) or len(seeds) < 2:
+            return [seeds]
+        if (dataset, *seeds) not in self._groups:
+            devices = self.engine.devices or jax.local_devices()
+            budget = (self.engine.memory or memory_of(devices)) / 2 / len(devices)
+            found = seeds_together(dataset, seeds, self.protocol, self.splits, budget)
+            self._groups[dataset, *seeds] = found
+        return self._groups[dataset, *seeds]
+
+    def _planned(self, dataset, seeds):
+        if not isinstance(dataset, FrameDataset):
+            return planned(dataset, seeds, self.protocol, self.splits)
+        if self._last is None or self._last[0] != (dataset, *seeds):
+            self._last = None  # its memory is free before the next is filled
+            cut = planned(dataset, seeds, self.protocol, self.splits)
+            self._last = (dataset, *seeds), cut
+        return self._last[1]
+
+    def _compute_together(self, cell: Cell, seeds: Sequence[int]) -> None:
+        cut, method = self._planned(cell.dataset, seeds), cell.method
         if method.tables.host:
             result = host_cell(cut, method)
         else:
@@ -76,6 +122,7 @@ class TabularLab(Lab):
                 engine=self.engine,
                 on_epochs=lambda epochs: self.on_progress(epochs / self.protocol.epochs),
             )
+        self._tell_seconds(cell, result.compile_seconds, result.run_seconds)
         rows = records(cut, cell, result)
         for seed in seeds:
             if _is_start(method):

@@ -12,7 +12,7 @@ import numpy as np
 from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
 
-__all__ = ["columns", "minority_rows", "part_sizes", "rows"]
+__all__ = ["columns", "minority_rows", "part_sizes", "rows", "stacked_rows"]
 
 _FEWEST_ROWS = 2816
 
@@ -29,6 +29,11 @@ def rows(number: int) -> int:
     """2,816, doubled until it suffices: 11 times a power of 2, since sets of 10 to 11 thousand rows
     are many."""
     return _doubled(_FEWEST_ROWS, number)
+
+
+def stacked_rows(number: int) -> int:
+    """A multiple of 2,816, for the matrices of runs that are one below the other."""
+    return -(-number // _FEWEST_ROWS) * _FEWEST_ROWS
 
 
 def minority_rows(number: int) -> int:

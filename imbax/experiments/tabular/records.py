@@ -46,6 +46,7 @@ def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
                 "x_synth_outside": outside,
                 "test_y": y.astype(np.int8),
                 "test_score": score.astype(np.float32).ravel(),
+                **_of_validation(plan, result, r),
                 "train_curve": _curve(result, "train_loss", r),
                 "valid_curve": _curve(result, "valid_score", r, known=held_out),
                 "monitored": _monitored(result, r),
@@ -81,6 +82,13 @@ def _scored(y, score, diverged, padded, kind):
     if diverged:
         return dict.fromkeys(METRICS, float("nan"))
     return score_run(y, score, padded, kind)
+
+
+def _of_validation(plan, result, r):
+    """Labels and scores of validation rows; empty where there are none held out."""
+    scores = result.valid_score[r]
+    y = plan.dataset.y[plan.splits[r].valid[: len(scores)]]
+    return {"valid_y": y.astype(np.int8), "valid_score": scores.astype(np.float32).ravel()}
 
 
 def _minority(plan, rows):

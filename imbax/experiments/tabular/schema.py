@@ -8,6 +8,8 @@ import pyarrow as pa
 from imbax.experiments.store import is_large
 from imbax.experiments.tabular.metrics import METRICS
 
+# The scores of validation rows are empty where a method was trained on these rows, or where they
+# were not stored.
 __all__ = ["ARRAYS", "SCHEMA", "unpack_plane"]
 
 _COUNTS = ("n_train", "n_valid", "n_test", "n_minority", "test_rows_in_train")
@@ -21,6 +23,7 @@ SCHEMA = pa.schema(
     + [(name, pa.int64()) for name in _COUNTS]
     + [(name, pa.float64()) for name in ("x_synth_move", "x_synth_outside")]
     + [("test_y", pa.list_(pa.int8())), ("test_score", pa.list_(pa.float32()))]
+    + [("valid_y", pa.list_(pa.int8())), ("valid_score", pa.list_(pa.float32()))]
     + [(name, pa.list_(pa.float32())) for name in ("train_curve", "valid_curve")]
     + [("monitored", pa.map_(pa.string(), pa.list_(pa.float32())))]
     + [("plane", pa.binary())]

@@ -7,22 +7,31 @@ from typing import Any
 
 import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
-from imbax.catalogue import METHODS, PAPER, get, names
+from imbax.catalogue import METHODS, PAPER, absent, check_package, get, names
 from imbax.engine.vectorize import Engine
-from imbax.errors import InputError
-from imbax.experiments.run import Outcome, run_cells, with_starts
+from imbax.errors import InputError, argument
+from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
 from imbax.experiments.tabular.lab import TabularLab
+from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
 
-__all__ = ["MARKER", "REFUSED", "TAKES", "check", "folder", "run"]
+__all__ = ["MARKER", "OF_FILES", "TAKES", "check", "folder", "prepared"]
+__all__ += ["run", "takes"]
 
-REFUSED = ("scale", "recipe", "imbalance")
-"""Options that do not apply."""
+OF_FILES = ("data", "target", "minority", "groups", "drop", "categorical", "no_header")
+"""Options that say what is in files named on the command line."""
 TAKES = "what suites of tables take"
 MARKER = "test_score"
 """A column by which stored results are known to be of this kind."""
+
+
+def takes(suite: Suite, option: str) -> bool:
+    """Whether the suite has a use for an option."""
+    if option in OF_FILES:
+        return suite.loader == "file"
+    return option not in ("scale", "recipe", "imbalance")
 
 
 def folder(suite: Suite, options: Namespace) -> str:
@@ -35,39 +44,53 @@ def check(suite: Suite, options: Namespace) -> None:
     folds = suite.folds if options.folds is None else options.folds
     if folds < 2:
         raise InputError(
-            f"--folds {folds}, expected at least 2: a model needs rows to be tested on"
+            f"{argument('folds', folds)}, expected at least 2: a model needs rows to be tested on"
         )
     if options.epochs is not None and options.epochs < 1:
-        raise InputError(f"--epochs {options.epochs}, expected at least 1")
+        raise InputError(f"{argument('epochs', options.epochs)}, expected at least 1")
     datasets_of(suite, options)
     _protocol(suite, options)
+    metrics_of(options.metrics)
     if not options.plugin:  # which may register more, but also use jax, once it is started
         methods_of(suite, options.methods)
 
 
-def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
-    """Compute what is missing; `about` is for `run_cells`."""
+def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine) -> Prepared:
+    """All that is run."""
     chosen = methods_of(suite, options.methods)
+    if options.methods == ["all"] and (gone := absent()):
+        print(f'left out: {", ".join(gone)}; to run them, pip install "imbax[baselines]"')
     every = with_starts(chosen)
     if added := set(every) - set(chosen):
         print(f"also running {', '.join(sorted(added))}: others start from it")
-    lab = TabularLab(_protocol(suite, options), engine, out, suite.name)
-    seeds = range(suite.seeds if options.seeds is None else options.seeds)
-    about["required"] = bool(options.datasets) or suite.loader == "file"
-    return run_cells(lab, datasets_of(suite, options), [get(n) for n in every], seeds, **about)
+    return Prepared(
+        TabularLab(_protocol(suite, options), engine, out, suite.name, named=_are_named(options)),
+        datasets_of(suite, options),
+        [get(name) for name in every],
+        range(suite.seeds if options.seeds is None else options.seeds),
+        required=bool(options.datasets) or suite.loader in ("file", "own"),
+    )
+
+
+def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
+    """Compute what is missing; `about` is for `run_cells`."""
+    *what, required = prepared(suite, options, out, engine)
+    return run_cells(*what, required=required, **about)
 
 
 def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
     """Names of the methods that run; InputError for one that the suite has no use for."""
+    chosen = list(chosen or suite.methods)
     fits = [name for name in names() if not get(name).tables.needs_withheld or suite.withholds]
     if suite.several_classes:
         fits = [name for name in fits if get(name).tables.several_classes]
     if chosen == ["all"]:
-        return tuple(name for name in fits if get(name).kind != "reading")
+        return tuple(n for n in fits if get(n).kind != "reading" and n not in absent())
     if chosen == ["paper"]:
         return PAPER
-    for name in chosen or ():
+    for name in chosen:
         method = get(name)
+        check_package(method)
         if method.tables is None:
             raise InputError(f"{name} runs on images only, and suite {suite.name} has tables")
         if method.tables.needs_withheld and not suite.withholds:
@@ -79,7 +102,11 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
                 f"{name} knows two classes, and suite {suite.name} has more; `--methods all` runs "
                 "those that know more"
             )
-    return tuple(chosen or suite.methods or METHODS)
+    return tuple(chosen or METHODS)
+
+
+def _are_named(options):
+    return options.methods not in (None, ["all"], ["paper"])
 
 
 def _protocol(suite, options):

@@ -23,6 +23,7 @@ from imbax.reports.tabular.tables import CALIBRATION, in_order, markdown, score_
 
 __all__ = [
     "by_method",
+    "calibrated",
     "kinds_of_score",
     "pooled",
     "probabilities",
@@ -78,11 +79,19 @@ def with_calibration(
     parts = []
     for dataset in sorted(set(runs["dataset"])):
         rows = store.read(folders, _READ, arrays=True, dataset=dataset)
-        of_runs = zip(probabilities(rows, kinds), rows["test_y"], strict=True)
-        metrics = [_metrics(probability, y) for probability, y in of_runs]
-        table = pd.DataFrame(metrics, index=rows.index, columns=_ADDED, dtype=float)
-        parts.append(rows[_RUN].join(table))
+        parts.append(calibrated(rows, kinds))
     return runs.merge(pd.concat(parts), on=_RUN, how="left", validate="1:1")
+
+
+def calibrated(rows: pd.DataFrame, kinds: dict[str, str]) -> pd.DataFrame:
+    """Data set, method, fold and seed of runs, and the metrics that `with_calibration` adds.
+
+    ``rows`` hold ``diverged``, ``test_y`` and ``test_score``, too.
+    """
+    of_runs = zip(probabilities(rows, kinds), rows["test_y"], strict=True)
+    metrics = [_metrics(probability, y) for probability, y in of_runs]
+    table = pd.DataFrame(metrics, index=rows.index, columns=_ADDED, dtype=float)
+    return rows[_RUN].join(table)
 
 
 def by_method(runs: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from imbax.reports import comparisons
 from imbax.reports.comparisons import count, effect_text, interval_text, p_text
 from imbax.reports.tabular import tables
-from imbax.statistics import ranks as statistics
+from imbax.statistics import ranks
 from imbax.statistics.bayesian import ROPE, signed_rank
 from imbax.statistics.ranks import FEWEST_DATASETS, LEVEL
 
@@ -93,8 +93,8 @@ def _against(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) ->
     rivals = [rival for rival in rivals if (scores[_CONTROL] - scores[rival]).notna().any()]
     if not rivals:
         return f"`{_CONTROL}` has no rival here with a score on the same dataset."
-    results = [statistics.compare(scores, _CONTROL, rival) for rival in rivals]
-    corrected = statistics.holm([result.p_value for result in results])
+    results = [ranks.compare(scores, _CONTROL, rival) for rival in rivals]
+    corrected = ranks.holm([result.p_value for result in results])
     verdicts: dict[str, list[str]] = {}
     lines = []
     for rival, result, p in zip(rivals, results, corrected, strict=True):
@@ -114,7 +114,7 @@ def _against(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) ->
                 f"{_likely(scores[_CONTROL] - scores[rival])}."
             )
         else:
-            pairs = statistics.paired_differences(runs, _CONTROL, rival)
+            pairs = ranks.paired_differences(runs, _CONTROL, rival)
             line += ".\n" + "\n".join(
                 f"  - {dataset}: {pair['mean']:+.3f}{_sd(pair['sd'])} over "
                 f"{count(int(pair['n']), 'paired run')}, higher in {pair['higher']:.0f}"
@@ -128,7 +128,7 @@ def _against(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) ->
     return f"{heading}\n\n" + "\n".join(lines)
 
 
-def _verdict(result: statistics.Comparison, p_value: float) -> str:
+def _verdict(result: ranks.Comparison, p_value: float) -> str:
     if not p_value < LEVEL:
         return "no significant difference shown"
     return f"significantly {'better' if result.effect_size > 0 else 'worse'}"

@@ -3,12 +3,12 @@
 Each function draws one figure, writes ``path`` and returns it, or returns None and writes nothing
 where the runs hold nothing to draw. ``methods`` is the full list of a report's methods: a method
 keeps its colour and line in every figure drawn with the same list. ``rows`` are rows of
-``store.read(..., arrays=True)`` of one dataset.
+``store.read(..., arrays=True)`` of one dataset. ``draw_...`` draws on given axes, for one legend.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +30,18 @@ from imbax.reports.drawing import (
 from imbax.reports.tabular.calibration import pooled, two_classes
 from imbax.statistics.ranks import paired_differences
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = [
+    "MOST_LINES",
     "convergence",
+    "draw_precision_recall",
+    "draw_reliability",
+    "methods_shown",
+    "of_two_classes",
     "precision_recall",
+    "reliability_bins",
     "reliability_diagram",
     "score_differences",
     "synthetic_points",
@@ -40,28 +49,45 @@ __all__ = [
 ]
 
 _BANDED = ("explicit_gradient", "ce")
-_MOST_LINES = 12
-_MOST_POINTS = 4000
+MOST_LINES = 12
+"""Methods that a figure can hold."""
+_MOST_BARS, _MOST_POINTS = 4, 4000
 _DOTTED = {"linewidth": 1, "markersize": 4, "clip_on": False, "zorder": 3}
 
 
 def precision_recall(
     rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
 ) -> Path | None:
-    """Mean precision over runs at each recall, with the SD of explicit_gradient and of ce.
-
-    The precision at recall r is that at the highest threshold whose recall reaches r.
-    """
-    rows = rows[~rows["diverged"] & two_classes(rows)]
+    """Writes the precision-recall curves of a dataset; see `draw_precision_recall`."""
+    rows = of_two_classes(rows)
     if rows.empty:
         return None
-    shown = _shown(rows)
+    figure, (ax,) = new_figure(7.2, 4.4, 1)
+    styles = styles_of(methods or rows["method"])
+    draw_precision_recall(ax, rows[rows["method"].isin(methods_shown(rows))], styles)
+    ax.set_title(rows["dataset"].iloc[0])
+    add_legend(figure, ax)
+    return save(figure, path)
+
+
+def of_two_classes(rows: pd.DataFrame) -> pd.DataFrame:
+    """The runs that have a precision-recall curve: of two classes, and not diverged."""
+    return rows[~rows["diverged"] & two_classes(rows)]
+
+
+def draw_precision_recall(
+    ax: "Axes", rows: pd.DataFrame, styles: Mapping[str, Mapping[str, Any]]
+) -> "Axes":
+    """Mean precision over runs at each recall, with the SD of explicit_gradient and of ce.
+
+    The precision at recall r is that at the highest threshold whose recall reaches r. ``rows`` are
+    those of `of_two_classes`, ``styles`` those of `styles_of`.
+    """
     recall = np.linspace(0, 1, 401)
     recall[0] = 1e-6  # at 0 itself the precision is 1 by definition
-    figure, (ax,) = new_figure(7.2, 4.4, 1)
-    for method, style in styles_of(methods or rows["method"]).items():
+    for method, style in styles.items():
         runs = rows[rows["method"] == method]
-        if method not in shown:
+        if runs.empty:
             continue
         pairs = zip(runs["test_y"], runs["test_score"], strict=True)
         precision = np.stack([_precision_at(recall, y, score) for y, score in pairs])
@@ -75,39 +101,28 @@ def precision_recall(
     chance = float(np.mean(np.concatenate(list(rows["test_y"]))))
     ax.axhline(chance, color=INK, linewidth=0.8, linestyle=(0, (1, 3)), label="chance")
     ax.set(xlabel="Recall", ylabel="Precision (mean over runs)", xlim=(0, 1), ylim=(0, 1.02))
-    ax.set_title(rows["dataset"].iloc[0])
-    add_legend(figure, ax)
-    return save(figure, path)
+    return ax
 
 
 def reliability_diagram(
     rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
 ) -> Path | None:
-    """Share of minority rows against probability, a panel for each method.
+    """Writes a panel for each method; see `draw_reliability`.
 
-    A point is one of ten bins of equal mass of the test rows of all runs; its bar is Jeffreys' 95%
-    interval of that share among as many rows as a seed has in the bin, since seeds share rows.
-    ``rows`` also hold ``probability`` (of ``probabilities.probabilities``); methods whose scores
-    only rank are left out. The axes are square roots, as most rows lie near 0.
+    ``rows`` also hold ``probability`` (of ``calibration.probabilities``); methods whose scores only
+    rank are left out.
     """
-    kept = rows[rows["probability"].notna() & rows["method"].isin(_shown(rows))]
+    kept = rows[rows["probability"].notna() & rows["method"].isin(methods_shown(rows))]
     if kept.empty:
         return None
     styles = styles_of(methods or rows["method"])
-    binned = {m: pooled(kept[kept["method"] == m]) for m in styles if m in set(kept["method"])}
+    binned = {m: reliability_bins(kept, m) for m in styles if m in set(kept["method"])}
     columns = min(4, len(binned))
     lines = -(-len(binned) // columns)
     figure, axes = new_figure(0.6 + 2.2 * columns, 0.9 + 2 * lines, len(binned), columns=columns)
-    for method, bins in binned.items():
-        of_seed = bins["rows"] / kept.loc[kept["method"] == method, "seed"].nunique()
-        hits = of_seed * bins["observed"]
-        bins["low"], bins["high"] = beta.interval(0.95, hits + 0.5, of_seed - hits + 0.5)
     top = [max(bins[i].max() for bins in binned.values()) for i in ("predicted", "high")]
     for i, (method, bins) in enumerate(binned.items()):
-        ax, colour = axes[i], styles[method]["color"]
-        ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (1, 3)))
-        ax.vlines("predicted", "low", "high", data=bins, color=colour, alpha=0.3, linewidth=2.5)
-        ax.plot("predicted", "observed", "o-", data=bins, color=colour, **_DOTTED)
+        ax = draw_reliability(axes[i], {method: bins}, styles)
         root_scale(ax, *top)
         ax.set_title(method, fontsize=9, color=INK)
         below, left = i + columns >= len(binned), i % columns == 0
@@ -118,6 +133,42 @@ def reliability_diagram(
     return save(figure, path)
 
 
+def reliability_bins(rows: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Ten bins of equal mass of the test rows of all runs of a method, and intervals.
+
+    As ``calibration.pooled``, with ``low`` and ``high``: Jeffreys' 95% interval of the share of the
+    minority among as many rows as a seed has in the bin, since seeds share rows.
+    """
+    runs = rows[rows["method"] == method]
+    bins = pooled(runs)
+    of_seed = bins["rows"] / runs["seed"].nunique()
+    hits = of_seed * bins["observed"]
+    bins["low"], bins["high"] = beta.interval(0.95, hits + 0.5, of_seed - hits + 0.5)
+    return bins
+
+
+def draw_reliability(
+    ax: "Axes", binned: Mapping[str, pd.DataFrame], styles: Mapping[str, Mapping[str, Any]]
+) -> "Axes":
+    """Share of minority rows against probability: points, bars and the diagonal.
+
+    ``binned`` holds the `reliability_bins` of each method; more than four have no bars. The axes
+    are for `root_scale`, as most rows lie near 0.
+    """
+    ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (1, 3)))
+    for method, bins in binned.items():
+        colour = styles[method]["color"]
+        if len(binned) <= _MOST_BARS:
+            bars = bins["predicted"], bins["low"], bins["high"]
+            ax.vlines(*bars, color=colour, alpha=0.3, linewidth=2.5)
+        dashes = styles[method].get("linestyle", "-") if len(binned) > 1 else "-"
+        ax.plot(
+            bins["predicted"], bins["observed"], marker="o", color=colour, linestyle=dashes,
+            label=method, **_DOTTED,
+        )  # fmt: skip
+    return ax
+
+
 def training_curves(
     rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
 ) -> Path | None:
@@ -125,7 +176,7 @@ def training_curves(
     rows = rows[rows["train_curve"].map(lambda curve: bool(np.isfinite(curve).any()))]
     if rows.empty:
         return None
-    shown = _shown(rows)
+    shown = methods_shown(rows)
     figure, (loss, score) = new_figure(9.6, 3.9, 2)
     positive = True
     for method, style in styles_of(methods or rows["method"]).items():
@@ -260,11 +311,11 @@ def score_differences(
     return save(figure, path)
 
 
-def _shown(rows: pd.DataFrame) -> set[str]:
+def methods_shown(rows: pd.DataFrame) -> set[str]:
     """As many methods as a figure can hold: the paper's own, then the best on this dataset."""
     scores = rows.groupby("method")["average_precision"].mean().sort_values(ascending=False)
     own = [method for method in scores.index if method in OWN_COLOUR]
-    return {*own, *[m for m in scores.index if m not in own][: _MOST_LINES - len(own)]}
+    return {*own, *[m for m in scores.index if m not in own][: MOST_LINES - len(own)]}
 
 
 def _precision_at(recall: np.ndarray, y: np.ndarray, score: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import pandas as pd
 from imbax.experiments import disk
 from imbax.reports.comparisons import count
 from imbax.reports.tabular.tables import in_order, markdown, score_table
-from imbax.statistics import ranks as statistics
+from imbax.statistics import ranks
 
 __all__ = ["inflation", "optimistic_page"]
 
@@ -41,9 +41,9 @@ def inflation(runs: pd.DataFrame) -> pd.DataFrame:
             "validation": validation.mean(),
             "inflation": difference.mean(),
             "sd": difference.std(ddof=1),
-            "higher": (difference.round(statistics.TIE_DECIMALS) > 0).sum(),
-            "test_rank": statistics.mean_ranks(test),
-            "validation_rank": statistics.mean_ranks(validation),
+            "higher": (difference.round(ranks.TIE_DECIMALS) > 0).sum(),
+            "test_rank": ranks.mean_ranks(test),
+            "validation_rank": ranks.mean_ranks(validation),
         }
     )
     return table.loc[in_order(table.index)].rename_axis("method")
@@ -88,7 +88,7 @@ def _the_claim(runs: pd.DataFrame) -> str:
         return ""
     said = []
     for name, metric in (("test", _TEST), ("validation", _VALIDATION)):
-        result = statistics.compare(score_table(both, metric), _CONTROL, _BASELINE)
+        result = ranks.compare(score_table(both, metric), _CONTROL, _BASELINE)
         if not result.n:
             return ""
         said.append(

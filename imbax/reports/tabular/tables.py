@@ -7,7 +7,7 @@ Tables 2 and 3 one file of means and one of SDs, a row per dataset and a column 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ import pandas as pd
 from imbax.errors import InputError
 from imbax.experiments import disk
 from imbax.experiments.tabular.metrics import METRICS
+from imbax.experiments.tabular.named_metrics import lower_is_better
+from imbax.experiments.tabular.schema import SCHEMA
+from imbax.reports.tabular.markup import latex
 from imbax.statistics.ranks import TIE_DECIMALS, mean_ranks
 from imbax.statistics.runs import scores_by_run, size_ratio
 from imbax.statistics.single_dataset import not_told_apart
@@ -26,14 +29,17 @@ __all__ = [
     "CALIBRATION",
     "best_cells",
     "best_methods",
+    "best_of_dataset",
     "beyond_paper",
     "dataset_table",
     "in_order",
     "markdown",
+    "metrics_in",
     "of_several_classes",
     "paper_figures",
     "paper_table",
     "score_table",
+    "sign_of",
     "summarise",
     "summary_table",
     "timing_table",
@@ -42,6 +48,8 @@ __all__ = [
 
 CALIBRATION = ("brier_score", "expected_calibration_error")
 """Metrics of probabilities, which `probabilities.with_calibration` adds to runs: lower = better."""
+
+_OF_PROBABILITIES = ("mean_probability", "minority_share")  # no metrics
 
 # What the paper is about comes first in every table and figure, other methods by name after it.
 _FIRST = ("explicit_gradient", "explicit_gradient_frozen", "ce", "ce_long")
@@ -105,7 +113,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     }
     paper = paper_figures().reindex(columns["n"].index)
     columns |= {"paper_mean": paper["mean"], "paper_sd": paper["sd"]}
-    for metric in _metrics_of(runs)[1:]:
+    for metric in metrics_in(runs)[1:]:
         columns |= {
             f"{metric}_mean": cells[metric].mean(),
             f"{metric}_sd": cells[metric].std(ddof=1),
@@ -134,7 +142,10 @@ def summary_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.D
 
 
 def best_cells(
-    runs: pd.DataFrame, table: pd.DataFrame, metric: str = "average_precision"
+    runs: pd.DataFrame,
+    table: pd.DataFrame,
+    metric: str = "average_precision",
+    lower: Collection[str] = (),
 ) -> pd.DataFrame:
     """Where ``table`` (of ``summary_table``) shows a dataset's best methods, [row x column].
 
@@ -143,31 +154,61 @@ def best_cells(
     """
     best = pd.DataFrame(False, index=table.index, columns=table.columns)
     for dataset, rows in runs.groupby("dataset"):
-        best.loc[dataset, best_methods(rows, metric)] = True
+        best.loc[dataset, best_methods(rows, metric, lower)] = True
     return best
 
 
-def best_methods(runs: pd.DataFrame, metric: str) -> list[str]:
-    """The methods whose score on one dataset is bold."""
+def best_methods(runs: pd.DataFrame, metric: str, lower: Collection[str] = ()) -> list[str]:
+    """The methods whose score on one dataset is bold; ``lower`` as in ``sign_of``."""
+    sign = sign_of(metric, lower)
     try:
-        return not_told_apart(scores_by_run(runs, metric), size_ratio(runs))
+        return not_told_apart(sign * scores_by_run(runs, metric), size_ratio(runs))
     except InputError:
-        means = runs.groupby("method")[metric].mean().round(TIE_DECIMALS)
+        means = sign * runs.groupby("method")[metric].mean().round(TIE_DECIMALS)
         return list(means.index[means == means.max()])
 
 
-def dataset_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """All metrics of the runs of one dataset as text, a row per method, best first."""
+def sign_of(metric: str, lower: Collection[str] = ()) -> int:
+    """1, or -1 for a metric of which lower is better.
+
+    Such are, besides those known by name, the columns in ``lower``.
+    """
+    return -1 if metric in CALIBRATION or metric in lower or metric in lower_is_better(()) else 1
+
+
+def dataset_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
+    """Metrics of the runs of one dataset as text, a row per method, best by the first one first.
+
+    The columns are the metrics' names, `_` written as a space; default: all that some run has.
+    """
     by_method = runs.groupby("method")
-    cells = {m: by_method[m].agg(["mean", "std", "count", "size"]) for m in _metrics_of(runs)}
-    best_first = cells[_FIRST_METRIC]["mean"].sort_values(ascending=False, kind="stable").index
+    metrics = metrics or metrics_in(runs)
+    cells = {m: by_method[m].agg(["mean", "std", "count", "size"]) for m in metrics}
+    first = metrics[0]
+    best_first = cells[first]["mean"].sort_values(ascending=False, kind="stable").index
     # Those of probabilities are small where the minority is.
     digits = {m: 4 if m in CALIBRATION else 2 for m in cells}
     table = pd.DataFrame({m: c.apply(_cell, axis=1, digits=digits[m]) for m, c in cells.items()})
-    for metric in set(CALIBRATION) & set(cells):
-        without = (cells[metric]["count"] == 0) & (cells[_FIRST_METRIC]["count"] > 0)
+    for metric in set(cells) - set(METRICS):
+        without = (cells[metric]["count"] == 0) & (cells[first]["count"] > 0)
         table.loc[without, metric] = _NOTHING
     return table.loc[best_first].rename(columns=lambda name: name.replace("_", " "))
+
+
+def best_of_dataset(
+    runs: pd.DataFrame,
+    table: pd.DataFrame,
+    metrics: Sequence[str] | None = None,
+    lower: Collection[str] = (),
+) -> pd.DataFrame:
+    """Where ``table`` (of ``dataset_table``, with the same metrics) is bold, [method x column].
+
+    In a column these are the best mean and all that are not told apart from it; see ``best_cells``.
+    """
+    best = pd.DataFrame(False, index=table.index, columns=table.columns)
+    for column, metric in zip(table, metrics or metrics_in(runs), strict=True):
+        best.loc[best_methods(runs, metric, lower), column] = True
+    return best
 
 
 def beyond_paper(runs: pd.DataFrame, method: str = "ce") -> pd.DataFrame:
@@ -222,7 +263,7 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
     folder = Path(out, "tables")
     folder.mkdir(parents=True, exist_ok=True)
     keys = ["dataset", "method", "fold", "seed"]
-    _csv(runs[[*keys, *_metrics_of(runs)]].sort_values(keys), folder / "runs.csv")
+    _csv(runs[[*keys, *metrics_in(runs)]].sort_values(keys), folder / "runs.csv")
     _csv(timing_table(provenance), folder / "timings.csv")
     _csv(summarise(runs), folder / "summary.csv")
     scores = score_table(runs)
@@ -242,9 +283,12 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
     disk.write_table(path, table, index=False)
 
 
-def _metrics_of(runs: pd.DataFrame) -> list[str]:
-    """Those that some run has, and always the first."""
-    some = [metric for metric in (*METRICS, *CALIBRATION) if metric in runs]
+def metrics_in(runs: pd.DataFrame) -> list[str]:
+    """Those that some run has, and always the first; those that the user asked for last."""
+    known = (*METRICS, *CALIBRATION)
+    numbers = runs.columns[[pd.api.types.is_float_dtype(runs[name]) for name in runs]]
+    asked = [name for name in numbers if name not in (*SCHEMA.names, *known, *_OF_PROBABILITIES)]
+    some = [metric for metric in (*known, *asked) if metric in runs]
     return [metric for metric in some if metric == _FIRST_METRIC or runs[metric].notna().any()]
 
 
@@ -274,22 +318,7 @@ def _beside_paper(table: pd.DataFrame, full: pd.Index, mean_row: str) -> pd.Data
 
 
 def _latex(table: pd.DataFrame, best: pd.DataFrame) -> str:
-    marks = best.map(lambda is_best: "textbf:--rwrap;" if is_best else "")
-    styler = (
-        table.rename_axis(index=None)
-        .replace("±", r"$\\pm$", regex=True)
-        .replace(_NOTHING, "--")
-        .style.apply(lambda _: marks, axis=None)
-        .format_index(escape="latex", axis=0)
-        .format_index(escape="latex", axis=1)
-    )
-    columns = "l" + "r" * table.shape[1]
-    return styler.to_latex(
-        hrules=True,
-        column_format=columns,
-        caption="Average precision, mean and SD over runs.",
-        label="tab:imbax-summary",
-    )
+    return latex(table, best, "Average precision, mean and SD over runs.", "tab:imbax-summary")
 
 
 def _timing(one: dict[str, Any]) -> dict[str, float]:

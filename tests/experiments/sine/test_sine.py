@@ -175,7 +175,7 @@ def computed(result, monkeypatch):
 
 @pytest.mark.thorough
 def test_the_report_tells_what_was_run_and_shows_it(computed, tmp_path):
-    results = sine_suite.run_settings(tmp_path, 2, TINY, say=str)
+    results = sine_suite.run_settings(tmp_path, 2, TINY)
     text = write_sine_report(results, TINY, tmp_path, "imbax run sine").read_text()
     for line in ("imbax run sine", "2 seeds", "`train_valid`", "n_synth=40", "move=both"):
         assert line in text
@@ -190,7 +190,7 @@ def test_nothing_is_computed_twice_and_damage_is_mended(computed, tmp_path):
     def run_settings(out, seeds):
         """What was computed, and what the report is given."""
         del computed[:]
-        results = sine_suite.run_settings(tmp_path / out, seeds, TINY, say=str)
+        results = sine_suite.run_settings(tmp_path / out, seeds, TINY)
         return list(computed), runs_table({str(config): r for config, r in results.items()})
 
     every = sine_suite.settings(TINY)
@@ -220,7 +220,7 @@ def test_the_command_line_runs_it(tmp_path, capsys, monkeypatch):
     asked = []
     monkeypatch.setattr(sine_suite, "run_settings", run_settings)
     monkeypatch.setattr("imbax.reports.sine.report.write_sine_report", write_sine_report)
-    monkeypatch.setattr("imbax.cli.session.use_cpu_cores", lambda: None)
+    monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)
     out = tmp_path / "out"
     assert main(["run", "sine", "--seeds", "3", "--out", str(out)]) == 0
     assert asked == [[3, Config(), f"imbax run sine --seeds 3 --out {out}"]]

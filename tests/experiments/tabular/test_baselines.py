@@ -1,20 +1,36 @@
 """Methods outside jax: they rank, they repeat, and they do what their names say."""
 
 import functools
+import inspect
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import toys
 from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
 from threadpoolctl import threadpool_limits
 
-from imbax.catalogue import get, names
+from imbax.catalogue import get, missing_package, names
 from imbax.experiments.tabular import baselines  # noqa: F401  registers them
 from imbax.metrics.ranking import average_precision, roc_auc
 
 X, Y = toys.table(240, 40)
 X_TEST, Y_TEST = toys.table(120, 20, seed=1)
 PEERS = [name for name in names() if get(name).kind == "peer"]
+
+
+def of(names):
+    """Those whose packages are not installed are skipped."""
+    return [pytest.param(name, marks=marks(name)) for name in names]
+
+
+def marks(name):
+    package = missing_package(get(name))
+    skip = pytest.mark.skipif(bool(package), reason=f"needs {package}")
+    return [skip, pytest.mark.thorough] if name.startswith("catboost") else [skip]
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +45,7 @@ def scores(name, seed=0):
     return get(name).tables.host(X, Y, X_TEST, seed)
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", of(PEERS))
 def test_it_ranks_and_repeats(name):
     given = scores(name)
     assert given.shape == Y_TEST.shape
@@ -39,7 +55,7 @@ def test_it_ranks_and_repeats(name):
     np.testing.assert_array_equal(given, scores.__wrapped__(name))
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", of(PEERS))
 def test_its_scores_are_what_it_says(name):
     kind, given = get(name).tables.scores, scores(name)
     if kind == "probability":
@@ -50,7 +66,50 @@ def test_its_scores_are_what_it_says(name):
 
 
 def test_class_weights_and_seeds_matter():
-    plain, balanced = scores("hist_gradient_boosting"), scores("hist_gradient_boosting_balanced")
-    assert (balanced > plain).mean() > 0.6  # weights lift the minority's score
-    for name in ("balanced_random_forest", "easy_ensemble"):
+    for plain, balanced in (
+        ("hist_gradient_boosting", "hist_gradient_boosting_balanced"),
+        ("lightgbm", "lightgbm_balanced"),
+    ):
+        assert (scores(balanced) > scores(plain)).mean() > 0.6  # they lift the minority's score
+    for name in ("balanced_random_forest", "easy_ensemble", "random_forest"):
         assert (scores(name) != scores(name, seed=1)).any()
+
+
+@pytest.mark.parametrize("name", of(PEERS))
+def test_of_three_classes_there_is_a_score_for_each(name):
+    y = np.arange(90) % 3
+    x = np.random.default_rng(0).normal(size=(90, 4)) + 3 * np.eye(3, 4)[y]
+    given = get(name).tables.host(x, y, x[:30], 0)
+    assert given.shape == (30, 3)
+    assert (given.argmax(1) == y[:30]).mean() > 0.9
+
+
+def test_logistic_regression_is_that_of_scikit_learn():
+    expected = LogisticRegression(max_iter=2000).fit(X, Y).decision_function(X_TEST)
+    np.testing.assert_array_equal(scores("logistic_regression"), expected)
+
+
+def test_c_is_tuned_by_average_precision():
+    model = get("logistic_regression_cv").tables.host.made(0).fit(X, Y)
+    expected = cross_val_score(
+        model.best_estimator_, X, Y, scoring="average_precision", cv=model.cv
+    )
+    assert model.best_score_ == pytest.approx(expected.mean())
+    assert model.best_score_ == max(model.cv_results_["mean_test_score"])
+    few = np.r_[np.ones(3, int), np.zeros(17, int)]
+    assert model.cv.get_n_splits(None, few) == 3  # as many folds as the minority has rows
+
+
+@pytest.mark.parametrize("name", ["random_forest", "lightgbm", "xgboost", "catboost"])
+def test_one_thread_and_no_package_until_it_runs(name):
+    host = get(name).tables.host
+    assert inspect.isroutine(host.estimator)
+    if not missing_package(get(name)):
+        params = host.made(3).get_params()
+        threads = params.get("n_jobs", params.get("thread_count"))
+        assert (threads, params["random_state"]) == (1, 3)
+    code = "import sys, imbax.experiments.tabular.baselines as b; sys.exit({} & set(sys.modules))"
+    packages = {"lightgbm", "xgboost", "catboost"}
+    if name == "lightgbm":
+        done = subprocess.run([sys.executable, "-c", code.format(packages)], capture_output=True)
+        assert done.stderr.strip() == b"set()"

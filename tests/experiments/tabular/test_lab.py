@@ -356,7 +356,7 @@ def test_evaluate_gives_the_same_table_with_and_without_a_folder(tmp_path):
     without = evaluate(X, Y, wanted, **OPTIONS)
     for _ in range(2):  # computed, then found
         stored = evaluate(X, Y, wanted, out=tmp_path, **OPTIONS)
-        pd.testing.assert_frame_equal(stored, without[stored.columns], check_dtype=False)
+        pd.testing.assert_frame_equal(stored.frame, without[stored.columns], check_dtype=False)
     assert set(stored.columns) == set(without.columns)
     assert list(stored["method"].unique()) == sorted(wanted)  # not what they start from
     assert len(stored) == 2 * 2 * 2
@@ -371,7 +371,7 @@ def test_real_states_survive_the_disk(tmp_path):
     without = evaluate(X, Y, wanted, **OPTIONS)
     evaluate(X, Y, ["ce"], out=tmp_path, **OPTIONS)
     stored = evaluate(X, Y, wanted, out=tmp_path, **OPTIONS)
-    pd.testing.assert_frame_equal(stored, without[stored.columns], check_dtype=False)
+    pd.testing.assert_frame_equal(stored.frame, without[stored.columns], check_dtype=False)
     assert (stored.query("method == 'explicit_gradient'")["x_synth_move"] >= 0).all()
     assert stored.query("method == 'ce_long'")["x_synth_move"].isna().all()
 
@@ -394,7 +394,7 @@ def test_other_splits_are_another_cell(tmp_path):
         options = {"splits": thirds(seed), "seeds": 1, "epochs": 2}
         expected = evaluate(X, Y, [HOST], **options)
         stored = evaluate(X, Y, [HOST], out=tmp_path / "results", **options)
-        pd.testing.assert_frame_equal(stored, expected[stored.columns], check_dtype=False)
+        pd.testing.assert_frame_equal(stored.frame, expected[stored.columns], check_dtype=False)
 
 
 def test_a_result_says_what_its_scores_are(tmp_path):

@@ -106,6 +106,6 @@ def test_a_method_looks_the_same_in_any_company():
 def test_a_legend_holds_twelve_and_keeps_the_papers_methods():
     names = ["explicit_gradient", "ce", *(f"method_{i}" for i in range(20))]
     rows = pd.DataFrame({"method": names, "average_precision": np.arange(22) / 22})
-    shown = figures._shown(rows)
+    shown = figures.methods_shown(rows)
     assert len(shown) == 12
     assert {"explicit_gradient", "ce", "method_19", "method_10"} <= shown

@@ -1,4 +1,4 @@
-"""How `imbax run` uses jax: devices, processes, memory, kept programs, a profile."""
+"""How a suite uses jax: devices, processes, memory, kept programs, a profile."""
 
 import contextlib
 import gc
@@ -22,17 +22,19 @@ _CORES_MEMORY = 4.0
 """GiB; that of cores is other programs' too."""
 
 
-def start(options: Namespace, out: Path) -> Share:
-    """Start jax as the command line asks, before it is first used; which process this is.
+def start(options: Namespace, out: Path, is_program: bool) -> Share:
+    """Start jax as the options ask, before it is first used; which process this is.
 
-    It holds the lock of the folder of results, and waits where another command does.
+    It holds the lock of the folder of results, and waits where another command does. What is true
+    of the whole process is changed only if it `is_program`, for this alone.
 
     What can go wrong afterwards belongs inside `with`; see `Share`.
     """
-    use_cpu_cores()  # runs divide over devices; an accelerator goes first anyway
-    # Tracing makes many objects and little garbage; to look for it took an eighth of that time.
-    gc.set_threshold(20_000, 50, 50)
-    keep_compiled_programs()
+    if is_program:
+        use_cpu_cores()  # runs divide over devices; an accelerator goes first anyway
+        # Tracing makes many objects and little garbage; to look for it took an eighth of that time.
+        gc.set_threshold(20_000, 50, 50)
+        keep_compiled_programs()
     if not options.distributed:
         return Share(lock=Lock(out))
     join_processes(options.coordinator, options.processes, options.process)

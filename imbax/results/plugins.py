@@ -20,20 +20,26 @@ class Plugins(NamedTuple):
     failed: dict[str, str]
     """`--plugin FILE` and the one line of its error."""
 
-    def known(self, methods: Sequence[str] | None) -> list[str] | None:
-        """Those of the methods asked for that are there; after an error in a plugin others may
-        be missing, and are then noted as failed, too."""
-        from imbax.catalogue import names
-
-        if methods is None or not self.failed:
-            return methods
-        there = {"all", "paper", *names(), *names("images")}
-        missing = [name for name in methods if name not in there]
+    def known(self, methods: Sequence[str] | None, implied: Sequence[str] = ()) -> list[str] | None:
+        """The methods to ask for: those given, or after an error in a plugin those of them, or of
+        the ones implied, that are there; the others are then noted as failed, too."""
+        if not self.failed or not (methods := list(methods or implied)):
+            return methods or None
+        missing = [name for name in methods if not _is_known(name)]
         if len(missing) == len(methods):
             raise InputError("; ".join(f"{file}: {error}" for file, error in self.failed.items()))
         why = f"is not registered, since {next(iter(self.failed))} failed"
         self.failed.update(dict.fromkeys(missing, why))
-        return [name for name in methods if name in there]
+        return [name for name in methods if name not in missing]
+
+
+def _is_known(name: str) -> bool:
+    from imbax.catalogue import get
+
+    try:
+        return name in ("all", "paper") or bool(get(name))
+    except InputError:
+        return False
 
 
 def check(files: Sequence[str]) -> None:

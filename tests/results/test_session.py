@@ -5,8 +5,8 @@ from argparse import Namespace
 import jax
 import pytest
 
-from imbax.cli import session
 from imbax.errors import InputError
+from imbax.results import session
 
 
 @pytest.fixture

@@ -1,0 +1,115 @@
+"""`imbax.run`: the command `imbax run` as a function, with the command's options as keywords."""
+
+import argparse
+import warnings
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from imbax.cli.arguments import parser
+from imbax.errors import InputError, Range, did_you_mean
+from imbax.experiments.suites import load_suite
+from imbax.results.load import load
+from imbax.results.results import Results
+from imbax.results.run import compute, job_of, stores_runs
+
+__all__ = ["run"]
+
+_OF_COMMANDS = ("help", "suite", "dry_run", "verbose", "selection")
+
+
+def run(suite: str | Path = "quickstart", **changes: Any) -> Results:
+    """Run a suite, as `imbax run` does, and return its results.
+
+    Results are stored the moment they exist; the same call resumes, and computes only what is
+    missing. The report is not written: `Results.report` does that. To let every core train runs,
+    call `imbax.use_cpu_cores()` first.
+
+    Parameters
+    ----------
+    suite
+        A name of `imbax list suites`, or a TOML file.
+    **changes
+        Options of `imbax run`, dashes written as underscores: ``datasets``, ``methods``, ``seeds``,
+        ``folds``, ``epochs``, ``out``, ``data``, ``target``, ``quiet`` and so on; ``header=False``
+        is ``--no-header``.
+
+    Returns
+    -------
+    Results
+        All runs in the folder of results, by default ``results/SUITE``. A data set or a cell that
+        failed is a warning.
+
+    Raises
+    ------
+    InputError
+        An unknown suite, an unknown option or one of no use to the suite, a bad value, or a suite
+        without a single result.
+    """
+    if not isinstance(suite, str | Path):
+        raise InputError(f"suite={suite!r}, expected a name or a TOML file")
+    defaults = vars(parser().parse_args(["run"]))
+    given = {"suite": str(suite)} | _given(changes)
+    if not stores_runs(load_suite(str(suite))):
+        raise InputError(
+            f"suite {suite} has no runs of methods on data sets, only a report; "
+            f"`imbax run {suite}` writes it"
+        )
+    job = job_of(argparse.Namespace(**defaults | given), defaults)
+    said = ", ".join([repr(str(suite)), *(f"{name}={value!r}" for name, value in changes.items())])
+    outcome, _ = compute(job, f"imbax.run({said})")
+    for place, error in outcome.failed.items():
+        warnings.warn(f"{place}: {error}", stacklevel=2)
+    try:
+        return load(job.out, metrics=job.options.metrics)
+    except InputError:
+        if not outcome.failed:
+            raise
+        place, error = next(iter(outcome.failed.items()))
+        raise InputError(f"suite {job.suite.name} has no result; {place}: {error}") from None
+
+
+def _actions() -> dict[str, argparse.Action]:
+    """The options of `imbax run`, by name."""
+    (commands,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    every = commands.choices["run"]._actions
+    return {action.dest: action for action in every if action.dest not in _OF_COMMANDS}
+
+
+def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are given, as the command line has them."""
+    known, found = _actions(), {}
+    for name, value in changes.items():
+        if f"no_{name}" in known and isinstance(value, bool):
+            name, value = f"no_{name}", not value
+        if name not in known:
+            raise InputError(f"unknown option {name!r}{did_you_mean(name, known)}")
+        if value is not None:
+            found[name] = _value(known[name], value)
+    return found
+
+
+def _value(action: argparse.Action, value: Any) -> Any:
+    """The value of an option in the form in which the command line has it."""
+    name = action.dest
+    if action.nargs == 0:
+        if not isinstance(value, bool):
+            raise InputError(f"{name}={value!r}, expected True or False")
+        return value
+    if action.nargs == "+" or isinstance(action.default, list):
+        is_one = isinstance(value, str | Path) or not isinstance(value, Iterable)
+        return [_single(action, name, one) for one in ([value] if is_one else value)]
+    return _single(action, name, value)
+
+
+def _single(action: argparse.Action, name: str, value: Any) -> Any:
+    if action.type in (int, float):
+        return Range(whole=action.type is int).check(name, value)
+    if not isinstance(value, str | Path | Integral | Real) or isinstance(value, bool):
+        raise InputError(f"{name}={value!r}, expected text")
+    value = action.type(value) if action.type is Path and isinstance(value, str) else value
+    value = value if action.type is Path else str(value)
+    if action.choices is not None and value not in action.choices:
+        raise InputError(f"{name}={value!r}, expected {' or '.join(map(repr, action.choices))}")
+    return value

@@ -1,0 +1,196 @@
+"""Any table as a data set: of numbers where it holds nothing else, and otherwise of a frame."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imbax.data.any_frame import as_pandas, is_table
+from imbax.data.features import is_row_number, is_unnamed
+from imbax.data.frame_dataset import FrameDataset, codes_of
+from imbax.data.kinds import IN_PYTHON, Kinds, Remedies, kinds_of_columns
+from imbax.data.tabular import Dataset, make_dataset
+from imbax.errors import InputError, shortened
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["as_dataset", "check_preprocess", "dataset_of_frame"]
+
+
+def as_dataset(
+    x: Any,
+    y: Any,
+    *,
+    name: str = "data",
+    minority: Any = None,
+    groups: Any = None,
+    preprocess: Any = "auto",
+    categorical: Any = None,
+) -> Dataset:
+    """Check a table that is given in Python.
+
+    Parameters
+    ----------
+    x
+        Features `[n, d]`: an array, or a frame of pandas, polars, or any library that narwhals
+        reads.
+    y
+        Labels `[n]`, as in `make_dataset`; of more than two, every one is a class.
+    name
+        How messages call the data set.
+    minority
+        One label; all others are then the majority.
+    groups
+        `[n]`: codes of any type.
+    preprocess
+        "auto": an encoder of the columns' kinds, which leaves complete numbers as they are. None:
+        nothing, so that x must be complete numbers. Or a transformer of scikit-learn.
+    categorical
+        With "auto": columns that are categories though they hold numbers; names, positions, or
+        truth values `[d]`.
+
+    Returns
+    -------
+    Dataset
+        A `FrameDataset` where anything has to be fitted.
+
+    Raises
+    ------
+    InputError
+        What `make_dataset` or `kinds_of_columns` refuses, or `preprocess` is none of the three.
+    """
+    check_preprocess(preprocess)
+    about = {"name": name, "minority": minority, "groups": groups}
+    if categorical is not None and preprocess != "auto":
+        raise InputError(
+            f"categorical={categorical!r} says how preprocess='auto' encodes columns; "
+            f"leave it out with preprocess={_short(preprocess)}"
+        )
+    if preprocess is None or not (is_table(x) or np.ndim(_array(x)) == 2):
+        return make_dataset(x, y, several_classes=True, **about)
+    if isinstance(preprocess, str) and categorical is None and _are_complete_numbers(x):
+        return make_dataset(x, y, several_classes=True, **about)
+    frame = as_pandas(x, f"{name}: x")
+    return dataset_of_frame(frame, y, preprocess=preprocess, categorical=categorical, **about)
+
+
+def dataset_of_frame(
+    frame: "pd.DataFrame",
+    y: Any,
+    *,
+    name: str,
+    minority: Any = None,
+    groups: Any = None,
+    preprocess: Any = "auto",
+    categorical: Any = None,
+    notices: Iterable[str] = (),
+    table: str | None = None,
+    separator: str = ",",
+    remedies: Remedies = IN_PYTHON,
+) -> Dataset:
+    """Check a frame of columns of any types.
+
+    Parameters
+    ----------
+    frame
+        The features, `[n, d]`.
+    y, name, minority, groups, preprocess, categorical
+        As in `as_dataset`.
+    notices
+        What the user should hear besides.
+    table
+        How messages about columns call the table; by default `name`.
+    separator, remedies
+        As in `kinds_of_columns`.
+    """
+    about = {"name": name, "minority": minority, "groups": groups, "several_classes": True}
+    if preprocess != "auto":
+        frame = frame.set_axis(list(map(str, frame.columns)), axis=1).reset_index(drop=True)
+        return _of_transformer(frame, y, preprocess, notices, about)
+    more = {"name": table or name, "separator": separator, "remedies": remedies}
+    kinds = kinds_of_columns(frame, categorical=categorical, **more)
+    read = kinds.read(frame).reset_index(drop=True)
+    notices = (*notices, *kinds.notices)
+    if kinds.are_numbers and not read.isna().to_numpy().any():
+        return make_dataset(read.astype(float), y, notices=notices, **about)
+    from imbax.data.encoding import table_encoder
+
+    notices = (*notices, *_told(kinds, read))
+    return _of_transformer(read, y, table_encoder(kinds), notices, about)
+
+
+def check_preprocess(preprocess: Any) -> None:
+    """Raises InputError unless it is "auto", None, or a transformer of scikit-learn."""
+    if preprocess is None or (isinstance(preprocess, str) and preprocess == "auto"):
+        return
+    needed = ("fit", "transform", "get_params", "set_params")
+    if isinstance(preprocess, type) and hasattr(preprocess, "transform"):
+        raise InputError(
+            f"preprocess={preprocess.__name__} is a class, expected an object; "
+            f"give {preprocess.__name__}()"
+        )
+    if isinstance(preprocess, str | type) or not all(hasattr(preprocess, f) for f in needed):
+        raise InputError(
+            f"preprocess={_short(preprocess)}, expected 'auto', None, or a transformer of "
+            "scikit-learn, with fit, transform and get_params"
+        )
+
+
+def _of_transformer(frame, y, transformer, notices, about):
+    codes = codes_of(frame)
+    base = make_dataset(codes, y, feature_names=frame.columns, notices=notices, **about)
+    for column in frame.columns:
+        if is_unnamed(column) and _counts_rows(frame[column]):
+            told = f"column {column!r} only counts rows, as a saved index does; drop it from x"
+            base = dataclasses.replace(base, notices=(*base.notices, told))
+    fields = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
+    return FrameDataset(**fields, frame=frame, transformer=transformer)
+
+
+def _counts_rows(column):
+    return column.dtype.kind in "iuf" and is_row_number(column.to_numpy(float, na_value=np.nan))
+
+
+def _told(kinds: Kinds, frame: "pd.DataFrame") -> Iterable[str]:
+    """What is fitted in each run, to be told."""
+    if names := kinds.names("category"):
+        levels = [f"{name} ({frame[name].nunique()} levels)" for name in names]
+        yield f"{_columns(names)} one-hot encoded, in each run as on its training rows: " + (
+            shortened(levels)
+        )
+    missing = {name: int(frame[name].isna().sum()) for name in kinds.names("number", "boolean")}
+    if found := [f"{name} ({count} rows)" for name, count in missing.items() if count]:
+        yield (
+            f"missing values of {_columns(found)} filled with the median of a run's training "
+            f"rows: {shortened(found)}"
+        )
+
+
+def _columns(names):
+    return f"{len(names)} column{'s' * (len(names) > 1)}"
+
+
+def _array(x):
+    try:
+        return np.asarray(x)
+    except ValueError:  # rows of several lengths
+        return None
+
+
+def _are_complete_numbers(x: Any) -> bool:
+    """Whether `make_dataset` takes it, or refuses it for what no encoder could mend."""
+    import pandas as pd
+
+    if not is_table(x):
+        array = _array(x)
+        return array.dtype.kind in "buic" or (array.dtype.kind == "f" and not np.isnan(array).any())
+    frame = as_pandas(x)
+    kinds = (pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes)
+    return all(kinds) and not frame.isna().to_numpy().any()
+
+
+def _short(value):
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,158 @@
+"""A column of text: whether its levels are numbers, dates, or words."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imbax.data.written import Dates, Reading, as_text, dates, is_date, is_missing, like_number
+from imbax.data.written import numbers as read_numbers
+from imbax.errors import InputError, shortened
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MAX_LEVELS", "MAX_LEVELS_IF_MOSTLY_DISTINCT", "Texts", "decimal_mark"]
+
+# A text column above either is taken for an identifier: one-hot columns of it would be noise.
+MAX_LEVELS = 1000
+MAX_LEVELS_IF_MOSTLY_DISTINCT = 30
+
+
+class Texts:
+    """The distinct entries of a column of text; empty cells are left out.
+
+    Parameters
+    ----------
+    name
+        The column's name.
+    column
+        Text, perhaps with missing cells.
+    table
+        How messages call the table.
+    remedies
+        How messages name the ways out: `Remedies`.
+    """
+
+    def __init__(self, name: str, column: "pd.Series", table: str, remedies: Any):
+        import pandas as pd
+
+        self.name, self.table, self.remedies = name, table, remedies
+        codes, values = pd.factorize(column)
+        merged, levels = pd.factorize(np.array([as_text(v).strip() for v in values], object))
+        counts = np.bincount(merged[codes[codes >= 0]], minlength=len(levels))
+        is_filled = np.array([bool(level) for level in levels], bool)
+        self.levels, self.counts = np.asarray(levels, object)[is_filled], counts[is_filled]
+        self.missing = np.array([is_missing(level) for level in self.levels], bool)
+        self.rest = list(self.levels[~self.missing])
+        self.reading = read_numbers(self.rest) if self.rest else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the texts are numbers of which some can be two."""
+        return self.reading is not None and self.reading.values is None
+
+    @property
+    def words(self) -> str:
+        """The words that stand for missing values, with the number of their rows."""
+        found = zip(self.levels[self.missing], self.counts[self.missing], strict=True)
+        return shortened([f"{level!r} ({count} rows)" for level, count in found])
+
+    def numbers(self, decimal: str | None, separator: str) -> Reading | None:
+        """How `rest` is read as numbers; None if it is not numbers.
+
+        Raises InputError if it can be read in two ways.
+        """
+        found = self.reading
+        if found is None:
+            return None
+        if found.values is None:
+            text, *_ = found.meanings
+            if decimal is None and separator != ";" and "," not in text:
+                decimal = "."
+            found = read_numbers(self.rest, decimal) if decimal else found
+        if found.values is None:
+            text, one, other = found.meanings
+            raise InputError(
+                f"{self.table}: column {self.name!r} holds numbers such as {text!r}, which can be "
+                f"{one:.15g} or {other:.15g}; write them with a decimal point and thousands "
+                f"together, or {self._ways_out()}"
+            )
+        return found
+
+    def dates(self) -> Dates | None:
+        """How `rest` is read as dates; None if it is not dates.
+
+        Raises InputError if a date can be two, or if there are times without a date.
+        """
+        if not self.rest or not all(map(is_date, self.rest)):
+            return None
+        found = dates(self.rest)
+        if found is None:
+            raise InputError(
+                f"{self.table}: column {self.name!r} holds dates or times such as "
+                f"{self.rest[0]!r}, which are not read; write all as 2020-01-31, or "
+                f"2020-01-31 23:59, or {self._ways_out()}"
+            )
+        if found.values is None:
+            text, one, other = found.meanings
+            raise InputError(
+                f"{self.table}: column {self.name!r} holds dates such as {text!r}, which can be "
+                f"{one} or {other}; write them as {one}, or {self._ways_out()}"
+            )
+        return found
+
+    def check_levels(self) -> None:
+        """Raises InputError for numbers with stray words, and for an identifier."""
+        n = self.counts.sum()
+        is_word = np.array([not like_number(level) for level in self.levels], bool)
+        if 2 * self.counts[is_word].sum() < n:
+            if not is_word.any():
+                one, other = self._unlike()
+                raise InputError(
+                    f"{self.table}: column {self.name!r} holds numbers written in several ways, "
+                    f"such as {one!r} and {other!r}; write them alike, or {self._ways_out()}"
+                )
+            self.refuse_words("correct", is_word)
+        levels = len(self.levels)
+        mostly_distinct = 2 * levels > n and levels > MAX_LEVELS_IF_MOSTLY_DISTINCT
+        if mostly_distinct or levels > MAX_LEVELS:
+            raise InputError(
+                f"{self.table}: column {self.name!r} holds {levels} distinct texts in {n} rows, as "
+                f"an identifier does; leave it out with {self.remedies.drop([self.name])}"
+            )
+
+    def refuse_words(self, verb: str, is_word: np.ndarray | None = None) -> None:
+        """Raises InputError that names words among numbers: those for missing ones by default."""
+        is_word = self.missing if is_word is None else is_word
+        count = self.counts[is_word].sum()
+        entries = "1 entry" if count == 1 else f"{count} entries"
+        raise InputError(
+            f"{self.table}: column {self.name!r} is text because of {entries} such as "
+            f"{self.levels[is_word][0]!r}; {verb} them, or {self._ways_out()}"
+        )
+
+    def _unlike(self) -> tuple[str, str]:
+        """Two levels that are no numbers together."""
+        first = self.levels[0]
+        others = (one for one in self.levels[1:] if read_numbers([first, one]) is None)
+        return first, next(others, self.levels[-1])
+
+    def _ways_out(self) -> str:
+        drop, keep = self.remedies.drop([self.name]), self.remedies.keep([self.name])
+        return f"leave it out with {drop}, or keep its texts as categories with {keep}"
+
+
+def decimal_mark(frame: "pd.DataFrame", texts: Iterable[Texts]) -> str | None:
+    """The decimal mark of a table where its columns agree on one."""
+    marks = {mark for text in texts if text.reading for mark in text.reading.only_mark}
+    for _, column in frame.items():
+        if column.dtype.kind == "f":
+            values = column.dropna().to_numpy(float)
+            # 1.234 may be so many thousands elsewhere, 0.5 or 1.2345 not.
+            if (
+                not np.isclose(values, np.round(values, 3), 1e-12, 0).all()
+                or ((np.abs(values) < 1) & (values != 0)).any()
+            ):
+                marks.add(".")
+    return marks.pop() if len(marks) == 1 else None

@@ -1,0 +1,151 @@
+"""MESA as a classifier."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from imbax.errors import InputError
+from imbax.estimators.columns import CATEGORICAL, TakesColumns
+from imbax.estimators.members import check_validation
+from imbax.estimators.mesa import Mesa, Sampler
+from imbax.estimators.over_sampler import seed_of
+from imbax.estimators.parameters import RANDOM_STATE, Interval
+from imbax.estimators.targets import class_labels
+
+__all__ = ["MESAClassifier"]
+
+
+class MESAClassifier(TakesColumns, ClassifierMixin, BaseEstimator):
+    """An ensemble of trees, or of any classifier, on the rows that a trained agent picks.
+
+    See `imbax.methods.mesa` for what the agent sees and how it learns. Two classes only; for more,
+    wrap it in scikit-learn's `OneVsRestClassifier`.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        Cloned for each place in the ensemble; None: scikit-learn's decision tree.
+    n_estimators : int, default=10
+        At least 2.
+    sampler : imbax.estimators.mesa.Sampler, default=None
+        An agent trained before, on these or other data; None: one is trained.
+    train_ratio : float, default=1.0
+        Rows of the majority for each of the minority that a place in the ensemble sees.
+    random_steps : int, default=500
+        Moves at random before the agent's own.
+    learned_steps : int, default=1000
+        Its own moves.
+    validation_fraction : float, default=0.2
+        Rows set aside, whose score is the agent's reward.
+    categorical_features : "from_dtype", array-like of str, int or bool, or None, \
+default="from_dtype"
+        As in `ImbalancedMLPClassifier`.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+    estimators_ : list of classifiers
+    sampler_ : imbax.estimators.mesa.Sampler
+        The agent that was used; it serves other data too.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X has names.
+    column_names_ : ndarray of shape (n_columns,)
+        The numbers that X becomes, such as "age", "age missing" and "colour=red".
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        "n_estimators": [Interval(Integral, 2, None, closed="left")],
+        "sampler": [Sampler, None],
+        "train_ratio": [Interval(Real, 0, None, closed="neither")],
+        "random_steps": [Interval(Integral, 0, None, closed="left")],
+        "learned_steps": [Interval(Integral, 0, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "categorical_features": CATEGORICAL,
+        "random_state": RANDOM_STATE,
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        n_estimators=10,
+        sampler=None,
+        train_ratio=1.0,
+        random_steps=500,
+        learned_steps=1000,
+        validation_fraction=0.2,
+        categorical_features="from_dtype",
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.n_estimators = n_estimators
+        self.sampler = sampler
+        self.train_ratio = train_ratio
+        self.random_steps = random_steps
+        self.learned_steps = learned_steps
+        self.validation_fraction = validation_fraction
+        self.categorical_features = categorical_features
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def fit(self, X, y):
+        """Train the agent and then the ensemble on rows `X (n, d)` with labels `y (n,)`."""
+        self._validate_params()
+        X, y = self._rows_of_fit(X, class_labels(y))
+        check_classification_targets(y)
+        if type_of_target(y) != "binary":
+            raise InputError(
+                f"Only binary classification is supported. The type of the target is "
+                f"{type_of_target(y)}; OneVsRestClassifier takes one for each class"
+            )
+        self.classes_, labels, counts = np.unique(y, return_inverse=True, return_counts=True)
+        if len(counts) < 2 or counts.min() < 2:
+            name = self.classes_[counts.argmin()]
+            raise InputError(
+                f"y has {len(counts)} class, or class {name} a single row; expected two classes of "
+                "at least two rows, one to train on and one to validate on"
+            )
+        X = self._numbers_of_fit(X)
+        seed, self._rarer = seed_of(self.random_state), int(counts[1] <= counts[0])
+        labels = (labels == self._rarer).astype(int)
+        parts = train_test_split(
+            X, labels, test_size=self.validation_fraction, stratify=labels, random_state=seed
+        )
+        check_validation(parts[3], self.classes_[[1 - self._rarer, self._rarer]])
+        fitted = Mesa(
+            n_estimators=self.n_estimators,
+            estimator=DecisionTreeClassifier() if self.estimator is None else self.estimator,
+            sampler=self.sampler,
+            train_ratio=self.train_ratio,
+            random_steps=self.random_steps,
+            learned_steps=self.learned_steps,
+            random_state=seed,
+        ).fit(parts[0], parts[2], parts[1], parts[3])
+        self.estimators_, self.sampler_ = fitted.estimators_, fitted.sampler_
+        return self
+
+    def predict_proba(self, X):
+        """Probabilities `(n, 2)` of the classes in the order of `classes_`."""
+        check_is_fitted(self)
+        X = self._columns.numbers(self._rows_of_prediction(X))
+        rarer = np.mean([one.predict_proba(X)[:, 1] for one in self.estimators_], 0)
+        proba = np.stack([1 - rarer, rarer], 1)
+        return proba if self._rarer == 1 else proba[:, ::-1]
+
+    def predict(self, X):
+        """The likelier class of each row `(n,)`."""
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(1)]

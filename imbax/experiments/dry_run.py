@@ -1,0 +1,137 @@
+"""What a run of a suite would compute, without computing it or writing a file."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from imbax.data.tabular import DataUnavailable
+from imbax.errors import InputError
+from imbax.experiments import store
+from imbax.experiments.run import Prepared, cells_of
+
+__all__ = ["Foreseen", "cache_folder", "foresee"]
+
+
+class Foreseen(NamedTuple):
+    """What a run would do for a cell, or what keeps it from doing so."""
+
+    dataset: str
+    method: str
+    stored: int = 0
+    """Runs that are stored and are not computed again."""
+    runs: int = 0
+    """Runs that would be computed."""
+    mebibytes: float = 0.0
+    """Size of the data that the runs share, on each device."""
+    seconds: float | None = None
+    """Estimated from stored timings; None: unknown."""
+    by: str = ""
+    """Whose stored timings they are."""
+    notice: str = ""
+    """What is to be known of the data set, such as why it is skipped."""
+    failed: str = ""
+    """Why the cell cannot be computed."""
+
+
+class _Timing(NamedTuple):
+    """How long stored runs of a cell took."""
+
+    compiling: float
+    each: float
+    epochs: Any
+    facts: dict[str, Any]
+
+
+def cache_folder() -> Path:
+    """scikit-learn's data folder, which is not made here as `get_data_home` does."""
+    return Path(os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data")).expanduser()
+
+
+def foresee(prepared: Prepared, folder: Path) -> list[Foreseen]:
+    """What `run_cells` would do, cell by cell; timings are those stored in a folder."""
+    lab, datasets, methods, seeds, required = prepared
+    loaded, found = [], []
+    for name, load in datasets:
+        try:
+            loaded.append(load())
+        except DataUnavailable as error:
+            found.append(Foreseen(name, "", **{"failed" if required else "notice": str(error)}))
+        except InputError as error:
+            found.append(Foreseen(name, "", failed=str(error)))
+
+    @contextlib.contextmanager
+    def noted(name):
+        try:
+            yield
+        except Exception as error:  # perhaps a method of the user's own
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            dataset, _, method = name.rpartition("/")
+            found.append(Foreseen(dataset, method, failed=f"{kind}{error}"))
+
+    cells, notices = cells_of(lab, sorted(loaded, key=lab.shape), methods, noted)
+    for name, told in notices.items():
+        found += [Foreseen(name, "", notice=notice) for notice in told]
+    timings = _timings(folder)
+    for cell in cells:
+        missing = len(lab.missing(cell, seeds))
+        folds = lab.protocol.folds
+        seconds, by = _seconds(lab, cell, missing * folds, timings) if missing else (0.0, "")
+        found.append(
+            Foreseen(
+                cell.dataset.name,
+                cell.method.name,
+                (len(seeds) - missing) * folds,
+                missing * folds,
+                lab.shared_bytes(cell.dataset) / 2**20,
+                seconds,
+                by,
+            )
+        )
+    return found
+
+
+def _timings(folder: Path) -> dict[tuple[str, str], _Timing]:
+    """Timings by data set and method."""
+    files: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for about in store.read_provenance([folder]):
+        files.setdefault((about["dataset"], about["method"]), []).append(about)
+    return {cell: timing for cell, abouts in files.items() if (timing := _timing(abouts))}
+
+
+def _timing(abouts: Sequence[dict[str, Any]]) -> _Timing | None:
+    names = ("compile_seconds", "run_seconds", "n_runs")
+    try:
+        sums = [sum(float(about["timing"][name]) for about in abouts) for name in names]
+    except (KeyError, TypeError, ValueError):  # of another program
+        return None
+    compiling, running, runs = sums
+    about = abouts[0]
+    epochs = about.get("config", {}).get("epochs")
+    if not runs or not isinstance(epochs, int):
+        return None
+    is_neural = about.get("method_facts", {}).get("neural", True)
+    facts = about.get("dataset_facts", {})
+    return _Timing(compiling, running / runs, epochs if is_neural else None, facts)
+
+
+def _seconds(lab, cell, runs, timings):
+    """Estimated time of a cell's missing runs, and which stored cell says so."""
+
+    def seconds(timing, factor):
+        longer = lab.protocol.epochs / timing.epochs if timing.epochs else 1
+        return timing.compiling + timing.each * factor * longer * runs
+
+    own = timings.get((cell.dataset.name, cell.method.name))
+    if own:
+        return seconds(own, 1), "its own runs"
+    work, near = lab.work(cell), {}
+    for (dataset, method), timing in timings.items():
+        sizes = {name: timing.facts.get(name) for name in ("n_rows", "n_features")}
+        if method == cell.method.name and all(isinstance(size, int) for size in sizes.values()):
+            other = SimpleNamespace(dataset=SimpleNamespace(**sizes), method=cell.method)
+            factor = work / lab.work(other)
+            near[max(factor, 1 / factor)] = (seconds(timing, factor), f"runs on {dataset}")
+    return near[min(near)] if near else (None, "")

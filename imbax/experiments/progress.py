@@ -1,0 +1,95 @@
+"""How far a computation is: a bar on stderr."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from imbax.errors import InputError
+
+__all__ = ["Bar"]
+
+
+class Bar:
+    """A progress bar on stderr, shown inside a `with` statement.
+
+    Parameters
+    ----------
+    total
+        The work to be done, in any unit.
+    shown
+        Whether there is a bar; None: if there is work, where stderr is a terminal.
+
+    Raises
+    ------
+    InputError
+        `shown` is something else.
+    """
+
+    def __init__(self, total: float, shown: bool | None = None) -> None:
+        if shown is not None and not isinstance(shown, bool):
+            raise InputError(
+                f"progress={shown!r}, expected True, False, or None: a bar where stderr is a "
+                "terminal"
+            )
+        if shown is None:
+            shown = total > 0 and _is_terminal(sys.stderr)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn())
+        self._bar = Progress(
+            *columns,
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True, force_terminal=True if shown else None),
+            disable=not shown,
+            redirect_stdout=_is_terminal(sys.stdout),  # a file gets what is printed as it is
+        )
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self) -> "Bar":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    @property
+    def done(self) -> float:
+        """The work that is done."""
+        return self._bar.tasks[0].completed
+
+    def update(self, done: float, name: str | None = None) -> None:
+        """Show how much work is done and, if it is given, the name of what is under way."""
+        about = {} if name is None else {"description": name}
+        self._bar.update(self._task, completed=done, **about)
+
+    @contextlib.contextmanager
+    def cell(self, lab: Any, cell: Any) -> Iterator[None]:
+        """Inside, a `Lab` computes a cell; what it tells of its progress moves the bar."""
+        done, work = self.done, lab.work(cell)
+        lab.on_progress = lambda share: self.update(done + share * work)
+        self.update(done, cell.name)
+        try:
+            yield
+        finally:
+            self.update(done + work)
+
+
+def _is_terminal(stream: Any) -> bool:
+    return stream is not None and stream.isatty()

@@ -1,0 +1,347 @@
+"""Metrics that the user asks for: by name, or any function of labels and scores.
+
+They are computed from stored labels and scores, see `own_scores`, so nothing is trained for them.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from imbax.errors import InputError, Range, did_you_mean
+from imbax.experiments.tabular.metrics import METRICS
+from imbax.statistics import thresholds
+
+__all__ = [
+    "AT_VALID",
+    "NAMED",
+    "NEEDS",
+    "Metric",
+    "expected_cost",
+    "lower_is_better",
+    "metrics_of",
+    "named",
+    "precision_at_k",
+    "recall_at_precision",
+]
+
+NEEDS = ("score", "label", "probability")
+AT_VALID = "_at_valid"
+"""The end of a column whose rows were decided at a threshold chosen on validation rows."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of test rows.
+
+    Parameters
+    ----------
+    function
+        `(y_true [n], given [n]) -> number`, such as those of `sklearn.metrics`. Labels are 1 for
+        the minority and 0; of K > 2 classes they are 0..K-1, and scores and probabilities are
+        `[n, K]`.
+    name
+        The column's name; default the function's.
+    needs
+        What `given` is: a "score" (the higher, the likelier the minority; of K > 2 classes
+        probabilities where there are some), a "label", or a "probability", NaN for methods whose
+        scores only rank. Labels of two classes are decided at the threshold with the best value on
+        the run's validation rows, and the column's name ends in ``_at_valid``; of K > 2 classes the
+        highest score decides.
+    greater_is_better
+        Whether a higher value is better.
+
+    Raises
+    ------
+    InputError
+        It is no function, has no name, or needs something else.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import f1_score
+    >>> Metric(f1_score, needs="label").column(classes=2)
+    'f1_score_at_valid'
+    """
+
+    function: Callable[..., Any]
+    name: str = ""
+    needs: str = "score"
+    greater_is_better: bool = True
+    value: Callable[[thresholds.Counts], Any] | None = None
+    """What chooses the threshold, `counts [t] -> [t]`, higher = better; None: the function is asked
+    at each threshold."""
+    several: Callable[..., Any] | None = None
+    """The function for K > 2 classes; None: the same."""
+
+    def __post_init__(self):
+        if hasattr(self.function, "_score_func"):
+            raise InputError(
+                f"metric {self.function!r} is a scorer, which takes an estimator; give its "
+                "function of labels and scores, as imbax.Metric(f1_score, needs='label')"
+            )
+        if not callable(self.function):
+            raise InputError(f"metric {self.function!r}, expected a function (y_true, y_score)")
+        name = self.name or getattr(self.function, "__name__", "")
+        if not isinstance(name, str) or not name or name == "<lambda>":
+            raise InputError(
+                f"metric {self.function!r} has no name; give imbax.Metric(function, name='...')"
+            )
+        object.__setattr__(self, "name", name)
+        if self.needs not in NEEDS:
+            expected = " or ".join(map(repr, NEEDS))
+            raise InputError(f"metric {name!r} needs={self.needs!r}, expected {expected}")
+
+    def column(self, classes: int) -> str:
+        """Name of its column for data sets with that many classes."""
+        return self.name + (AT_VALID if self.needs == "label" and classes == 2 else "")
+
+    def threshold(self, y: np.ndarray, scores: np.ndarray) -> float:
+        """The best threshold of labels `y [n]`, 0 and 1, and finite scores `[n]`.
+
+        A function that knows nothing of counts is asked at no more than 256 thresholds, quantiles
+        of the scores.
+        """
+        if self.value is not None:
+            return thresholds.best_threshold(y, scores, self.value)
+        sign, found = (1 if self.greater_is_better else -1), thresholds.candidates(y, scores)[0]
+        if len(found) > _MOST_ASKED:
+            found = found[np.linspace(0, len(found) - 1, _MOST_ASKED).round().astype(int)]
+        values = [sign * float(self.function(y, (scores >= t).astype(int))) for t in found]
+        return float(found[np.argmax(np.where(np.isnan(values), -np.inf, values))])
+
+
+_MOST_ASKED = 256
+
+
+def metrics_of(given: Any) -> tuple[Metric, ...]:
+    """Metrics that names, functions and `Metric`s mean, each once.
+
+    Parameters
+    ----------
+    given
+        One or an iterable of: a name in `NAMED`, with its number after "=" where it has one, as
+        "recall_at_precision=0.8"; a name in `METRICS`, which is a column already; a function
+        `(y_true, y_score)`; a `Metric`.
+
+    Raises
+    ------
+    InputError
+        An unknown name, something else, or two metrics of one name.
+    """
+    listed = [given] if isinstance(given, str | Metric) or callable(given) else given
+    if not isinstance(listed, Iterable) or isinstance(listed, Mapping):
+        raise InputError(f"metrics={given!r}, expected a list of names and functions")
+    found: dict[str, Metric] = {}
+    for one in listed:
+        if isinstance(one, str) and one in METRICS and one not in NAMED:
+            continue
+        metric = named(one) if isinstance(one, str) else one
+        metric = metric if isinstance(metric, Metric) else Metric(metric)
+        is_built_in = metric.value is not None or metric is NAMED.get(metric.name)
+        if not is_built_in and metric.name in {*NAMED, *METRICS}:
+            raise InputError(
+                f"metric {metric.name!r} is built in; call yours imbax.Metric(f, name='...')"
+            )
+        if found.setdefault(metric.name, metric) != metric:
+            raise InputError(f"two metrics are called {metric.name!r}; name one of them otherwise")
+    return tuple(found.values())
+
+
+@functools.cache
+def named(text: str) -> Metric:
+    """The metric of a name, "recall_at_precision=0.8" for instance.
+
+    Raises
+    ------
+    InputError
+        There is none of that name, or its number is missing or out of its range.
+    """
+    name, _, number = text.partition("=")
+    if name not in NAMED:
+        raise InputError(f"no metric {name!r}{did_you_mean(name, [*NAMED, *METRICS])}")
+    made = NAMED[name]
+    if isinstance(made, Metric):
+        if number:
+            raise InputError(f"metric {text!r}, expected {name!r} without a number")
+        return made
+    return made(number)
+
+
+def expected_cost(costs: Any) -> Metric:
+    """Mean cost of a row; lower is better.
+
+    Parameters
+    ----------
+    costs
+        `[K, K]`: finite numbers by the class of a row (rows) and by the predicted class (columns);
+        of two classes the majority comes first, so that `[[0, 1], [10, 0]]` is 1 for a false alarm
+        and 10 for a minority row that is missed.
+
+    Raises
+    ------
+    InputError
+        The matrix is not square, or not of finite numbers.
+    """
+    try:
+        matrix = np.array(costs, float)
+    except (TypeError, ValueError):
+        raise InputError(f"costs={costs!r}, expected a square matrix of numbers") from None
+    if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or len(matrix) < 2:
+        raise InputError(f"costs has shape {matrix.shape}, expected [classes, classes]")
+    if not np.isfinite(matrix).all():
+        raise InputError(f"costs={costs!r}, expected finite numbers")
+    rows = tuple(map(tuple, matrix.tolist()))
+    return Metric(
+        functools.partial(_mean_cost, costs=rows),
+        "expected_cost",
+        "label",
+        greater_is_better=False,
+        value=functools.partial(_negative_cost, costs=rows),
+    )
+
+
+def recall_at_precision(precision: float = 0.9) -> Metric:
+    """Recall at the threshold at which validation rows have at least that precision in (0, 1].
+
+    It is the threshold with the highest recall among those; where there is none, that with the
+    highest precision. Test rows may be less precise.
+    """
+    precision = Range(0, 1, above=True).check("precision", precision)
+    return Metric(
+        _recall,
+        f"recall_at_precision_{100 * precision:g}",
+        "label",
+        value=functools.partial(thresholds.recall_where_precise, precision=precision),
+        several=_no_form,
+    )
+
+
+def precision_at_k(k: int = 10) -> Metric:
+    """Share of minority rows among the k test rows with the highest scores, k >= 1.
+
+    It needs no threshold. Rows that tie for the last places count in proportion. With fewer test
+    rows than k it is of all of them.
+    """
+    k = Range(1, whole=True).check("k", k)
+    function = functools.partial(_precision_at, k=k)
+    return Metric(function, f"precision_at_{k}", several=_no_form)
+
+
+def _of_counts(value, y, predicted):
+    return float(value(thresholds.counts_at(y, predicted, 0.5)))
+
+
+def _of_library(name, y, predicted, **options):
+    import sklearn.metrics
+
+    return getattr(sklearn.metrics, name)(y, predicted, **options)
+
+
+def _no_form(y, given):
+    return float("nan")
+
+
+def _geometric_mean(y, predicted):
+    recalls = _of_library("recall_score", y, predicted, average=None, labels=np.unique(y))
+    return float(np.prod(recalls) ** (1 / len(recalls)))
+
+
+def _mean_cost(y, predicted, costs):
+    if max(y.max(), predicted.max()) >= len(costs):
+        raise InputError(f"the cost matrix is of {len(costs)} classes, and the data set has more")
+    return float(np.array(costs)[y, predicted].mean())
+
+
+def _negative_cost(counts, costs):
+    return -thresholds.expected_cost(counts, np.array(costs))
+
+
+def _recall(y, predicted):
+    return float(predicted[y == 1].mean()) if (y == 1).any() else float("nan")
+
+
+def _precision_at(y, scores, k):
+    k = min(k, len(y))
+    last = -np.sort(-scores, kind="stable")[k - 1]
+    above, tied = scores > last, scores == last
+    return float((y[above].sum() + y[tied].mean() * (k - above.sum())) / k)
+
+
+def _brier(y, probability):
+    if probability.ndim == 1:
+        return float(((probability - y) ** 2).mean())
+    return float(((probability - np.eye(probability.shape[1])[y]) ** 2).sum(1).mean())
+
+
+def _log_loss(y, probability):
+    p = probability[np.arange(len(y)), y] if probability.ndim > 1 else probability
+    p = p if probability.ndim > 1 else np.where(y == 1, p, 1 - p)
+    return float(-np.log(np.clip(p, np.finfo(np.float32).eps, 1)).mean())
+
+
+def _costs_of(text):
+    numbers = text.split(",")
+    size = round(len(numbers) ** 0.5)
+    try:
+        if not text or size**2 != len(numbers):
+            raise ValueError
+        return expected_cost(np.array(numbers, float).reshape(size, size))
+    except ValueError:
+        raise InputError(
+            f"expected_cost={text}, expected its cost matrix row by row, as "
+            "expected_cost=0,1,10,0: 1 for a false alarm and 10 for a minority row that is missed"
+        ) from None
+
+
+def _number(make, kind):
+    def made(text):
+        try:
+            return make(kind(text)) if text else make()
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{make.__name__}={text}, expected a number") from None
+
+    return made
+
+
+def _threshold_metric(name, value, several):
+    function = functools.partial(_of_counts, value)
+    return Metric(function, name, "label", value=value, several=several)
+
+
+def _macro_f(beta):
+    options = {"beta": beta, "average": "macro", "zero_division": 0}
+    return functools.partial(_of_library, "fbeta_score", **options)
+
+
+_F2 = functools.partial(thresholds.f_beta, beta=2.0)
+_SEVERAL = {
+    "f1": (thresholds.f_beta, _macro_f(1.0)),
+    "f2": (_F2, _macro_f(2.0)),
+    "balanced_accuracy": (
+        thresholds.balanced_accuracy,
+        functools.partial(_of_library, "balanced_accuracy_score"),
+    ),
+    "mcc": (thresholds.mcc, functools.partial(_of_library, "matthews_corrcoef")),
+    "g_mean": (thresholds.g_mean, _geometric_mean),
+}
+NAMED: dict[str, Metric | Callable[[str], Metric]] = {
+    **{name: _threshold_metric(name, *pair) for name, pair in _SEVERAL.items()},
+    "recall_at_precision": _number(recall_at_precision, float),
+    "precision_at_k": _number(precision_at_k, int),
+    "expected_cost": _costs_of,
+    "brier": Metric(_brier, "brier", "probability", greater_is_better=False),
+    "log_loss": Metric(_log_loss, "log_loss", "probability", greater_is_better=False),
+}
+"""Metrics by name, or what makes one of the text after "="."""
+
+
+def lower_is_better(metrics: Iterable[Metric]) -> frozenset[str]:
+    """Columns of those metrics, and of those by name, of which lower is better."""
+    named = [metric for metric in NAMED.values() if isinstance(metric, Metric)]
+    every = (*named, expected_cost([[0, 1], [1, 0]]), *metrics)
+    low = {metric.name for metric in every if not metric.greater_is_better}
+    return frozenset(low | {name + AT_VALID for name in low})

@@ -1,0 +1,77 @@
+"""What the settings of a search gave: those of estimators, and metrics that the user asks for."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score
+
+from imbax.catalogue import Method
+from imbax.catalogue.hosts import EstimatorHost
+from imbax.experiments.progress import Bar
+from imbax.experiments.tabular.cells import CellResult, host_cell
+from imbax.experiments.tabular.metrics import score_run
+from imbax.experiments.tabular.named_metrics import Metric
+from imbax.experiments.tabular.own_scores import compute
+from imbax.experiments.tabular.plan import Plan
+
+__all__ = ["average_precision", "of_hosts", "scores_of"]
+
+
+def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Bar) -> CellResult:
+    """What an estimator's settings gave, R runs of one after those of the other.
+
+    `best_score` is the average precision of validation rows, of K > 2 classes its mean over them.
+    """
+    cells = []
+    for number, host in enumerate(hosts):
+        bar.update(number, f"{plan.dataset.name}/{method.name}")
+        cells.append(host_cell(plan, replace(method, tables=replace(method.tables, host=host))))
+    bar.update(len(hosts))
+    labels = [plan.dataset.y[part.valid] for part in plan.splits]
+    kind = method.tables.scores
+    best = [average_precision(plan, *pair, kind) for cell in cells
+            for pair in zip(labels, cell.valid_score, strict=True)]  # fmt: skip
+    return cells[0]._replace(
+        test_score=[score for cell in cells for score in cell.test_score],
+        valid_score=[score for cell in cells for score in cell.valid_score],
+        best_score=np.array(best),
+        best_epoch=np.concatenate([cell.best_epoch for cell in cells]),
+        diverged=np.concatenate([cell.diverged for cell in cells]),
+    )
+
+
+def scores_of(
+    plan: Plan, method: Method, result: CellResult, metrics: Sequence[Metric]
+) -> pd.DataFrame:
+    """Metrics of a result's runs, one row each, in their order."""
+    runs, rows = len(plan.seed), []
+    for at, (test, valid) in enumerate(zip(result.test_score, result.valid_score, strict=True)):
+        part, y = plan.splits[at % runs], plan.dataset.y
+        rows.append(
+            {
+                "dataset": plan.dataset.name,
+                "method": method.name,
+                "fold": plan.fold[at % runs],
+                "seed": plan.seed[at % runs],
+                "diverged": result.diverged[at],
+                "n_train": len(part.train),
+                "n_minority": int((y[part.train] == 1).sum()),
+                "test_y": y[part.test],
+                "test_score": test.astype(np.float32).ravel(),
+                "valid_y": y[part.valid][: len(valid)],
+                "valid_score": valid.astype(np.float32).ravel(),
+            }
+        )
+    return compute(pd.DataFrame(rows), metrics, {method.name: method.tables.scores})
+
+
+def average_precision(plan: Plan, y: np.ndarray, score: np.ndarray, kind: str) -> float:
+    """That of labels and scores of some rows, of K > 2 classes its mean over them."""
+    if not len(y) or not np.isfinite(score).all():
+        return np.nan
+    if score.ndim == 1:
+        return float(average_precision_score(y, score))
+    padded = max(plan.runs.test.w.shape[1], len(y))
+    return score_run(y, score, padded, kind)["average_precision"]

@@ -1,0 +1,40 @@
+"""What a report of a bug should say of the machine."""
+
+import importlib.metadata
+import platform
+import sys
+
+__all__ = ["show_versions"]
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "imbalanced-learn")
+_PACKAGES += ("pandas", "pyarrow", "scipy")
+
+
+def show_versions() -> None:
+    """Print the versions of imbax, Python and the packages it uses, the platform and the devices.
+
+    Paste it into a report of a bug. What cannot be found out is named as such; nothing is raised.
+    """
+    lines = {"imbax": _imbax, "python": lambda: sys.version.split()[0]}
+    lines |= {name: lambda name=name: importlib.metadata.version(name) for name in _PACKAGES}
+    lines |= {"platform": platform.platform, "devices": _devices}
+    for name, find in lines.items():
+        try:
+            found = find()
+        except importlib.metadata.PackageNotFoundError:
+            found = "not installed"
+        except Exception as error:
+            found = f"unknown ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        print(f"{name:>16}: {found}")
+
+
+def _imbax():
+    import imbax
+
+    return imbax.__version__
+
+
+def _devices():
+    import jax
+
+    return ", ".join(f"{device.platform} ({device.device_kind})" for device in jax.devices())

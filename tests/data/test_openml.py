@@ -1,0 +1,173 @@
+"""Tables of OpenML, from a server on this machine that answers as OpenML does."""
+
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from sklearn.datasets import _openml
+
+from imbax.cli import main
+from imbax.data.frame_dataset import FrameDataset
+from imbax.data.openml import openml
+from imbax.data.tabular import DataUnavailable
+from imbax.errors import InputError
+
+ROWS = 60
+NUMBERS = np.random.default_rng(0).normal(size=(ROWS, 2)).round(3)
+LABELS = ["bad" if i % 6 == 0 else "good" for i in range(ROWS)]
+ARFF = """@RELATION toy
+@ATTRIBUTE id NUMERIC
+@ATTRIBUTE age NUMERIC
+@ATTRIBUTE 'net worth' NUMERIC
+@ATTRIBUTE price NUMERIC
+@ATTRIBUTE class {good,bad}
+@DATA
+""" + "\n".join(f"{i},{a},{b},{1.5 * i},{LABELS[i]}" for i, (a, b) in enumerate(NUMBERS))
+TYPES = {"id": "numeric", "age": "numeric", "net worth": "numeric", "price": "numeric"}
+TYPES |= {"class": "nominal"}
+MIXED_TYPES = {"age": "numeric", "colour": "nominal", "class": "nominal"}
+MIXED = """@RELATION toy
+@ATTRIBUTE age NUMERIC
+@ATTRIBUTE colour {red,blue}
+@ATTRIBUTE class {good,bad}
+@DATA
+""" + "\n".join(
+    f"{'?' if i == 3 else a},{'blue' if i % 2 else 'red'},{LABELS[i]}"
+    for i, (a, _) in enumerate(NUMBERS)
+)
+# By its id, the target of a set; 45 has a damaged file, 46 is a sparse one, and 47 has
+# categories and a missing value.
+TARGETS = {42: "class", 43: "price", 44: None, 45: "class", 46: "class", 47: "class"}
+
+
+def answer(path, address):
+    """What OpenML answers to a path, as bytes; None for what it does not have."""
+    text = MIXED if "47" in path else ARFF
+    if path.startswith("/data/"):
+        return text.encode()
+    *_, what, number = path.split("/")
+    if (number := int(number)) not in TARGETS:
+        return None
+    features = [
+        {"index": str(i), "name": name, "data_type": kind, "is_target": str(is_target).lower()}
+        | {"number_of_missing_values": "0", "is_ignore": "false"}
+        | {"is_row_identifier": str(name == "id").lower()}
+        for i, (name, kind) in enumerate((MIXED_TYPES if number == 47 else TYPES).items())
+        for is_target in [name == TARGETS[number]]
+    ]
+    about = {"id": str(number), "name": "toy", "version": "1", "description": "a toy"}
+    about |= {"format": "Sparse_ARFF" if number == 46 else "ARFF", "file_id": "7"}
+    about |= {"status": "deactivated" if number == 43 else "active"}
+    about |= {"url": f"http://{address}/data/v1/download/{number}/toy.arff"}
+    about |= {"md5_checksum": "0" if number == 45 else hashlib.md5(text.encode()).hexdigest()}
+    answers = {
+        "data": {"data_set_description": about},
+        "features": {"data_features": {"feature": features}},
+        "qualities": {
+            "data_qualities": {"quality": [{"name": "NumberOfInstances", "value": f"{ROWS}.0"}]}
+        },
+    }
+    return json.dumps(answers[what]).encode()
+
+
+class Server(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        found = answer(self.path, f"127.0.0.1:{self.server.server_port}")
+        self.send_response(200 if found else 412)
+        self.end_headers()
+        self.wfile.write(found or b'{"error": {"code": "111"}}')
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """Starts the server and lets scikit-learn ask it; the paths that it was asked for."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    for name in ("_DATA_INFO", "_DATA_FEATURES", "_DATA_QUALITIES"):
+        url = getattr(_openml, name).replace(
+            "https://www.openml.org", f"http://127.0.0.1:{server.server_port}"
+        )
+        monkeypatch.setattr(_openml, name, url)
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "home"))
+    monkeypatch.setattr(_openml.time, "sleep", lambda seconds: None)
+    try:
+        yield server.asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_set_is_downloaded_once_and_then_needs_no_network(asked, tmp_path):
+    found = openml(42, drop=["price"])
+    assert found.name == "openml_42"
+    assert found.feature_names == ("age", "net worth"), "identifiers are no features"
+    assert found.classes == ("good", "bad")
+    np.testing.assert_array_equal(found.x, NUMBERS)
+    np.testing.assert_array_equal(found.y, [label == "bad" for label in LABELS])
+    assert len(asked) == 4
+    again = openml(42, "class", name="toy", drop=["price"], data_home=tmp_path / "home")
+    assert (again.name, again.fingerprint) == ("toy", found.fingerprint)
+    assert len(asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "target", "error", "says"),
+    [
+        (999, None, InputError, "OpenML has no data set 999; look its id up at openml.org/search"),
+        (43, None, InputError, "'price' has 60 distinct numbers, as for a regression; name a colu"),
+        (44, None, InputError, "openml_44 has no target on OpenML; name one column with target="),
+        (42, "klass", InputError, "openml_42: no column 'klass'; did you mean 'class'"),
+        (46, None, InputError, "openml_46 is a sparse table, which is not read; save it as a dens"),
+        (45, None, DataUnavailable, "openml_45: what is in scikit-learn's data folder .* is damag"),
+    ],
+)
+def test_mistakes_get_one_line(asked, number, target, error, says):
+    with pytest.raises(InputError, match=says) as caught:
+        openml(number, target)
+    assert caught.type is error
+
+
+def test_categories_and_missing_values_stay_what_they_are(asked):
+    found = openml(47)
+    assert isinstance(found, FrameDataset)
+    assert list(found.frame.columns) == ["age", "colour"]
+    assert found.frame["age"].isna().sum() == 1
+    assert set(found.frame["colour"]) == {"red", "blue"}
+
+
+def test_what_openml_says_of_a_set_is_a_notice(asked):
+    found = openml(43, "class")
+    assert any("Version 1 of dataset toy is inactive" in notice for notice in found.notices)
+
+
+def test_without_a_network_or_a_copy(asked, monkeypatch, tmp_path):
+    with pytest.raises(DataUnavailable, match=r"there is no .*data/42\.gz; fetch the set where"):
+        openml(42, data_home=tmp_path / "empty")
+    assert not asked and not (tmp_path / "empty").exists()
+    monkeypatch.setattr(_openml, "_DATA_INFO", "http://127.0.0.1:9/{}")
+    with pytest.raises(DataUnavailable, match=r"OpenML cannot be reached .*; connect, or fetch it"):
+        openml(42)
+
+
+def test_a_suite_takes_sets_of_openml(asked, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: "page")
+    openml(42)
+    (tmp_path / "my.toml").write_text(
+        'methods = ["logistic_regression"]\nseeds = 1\nfolds = 2\n'
+        '[[datasets]]\nopenml = 42\nname = "toy"\ntarget = "class"\nminority = "bad"\n'
+        "[[datasets]]\nopenml = 999\n"
+    )
+    assert main(["run", "my.toml", "--data-home", "home"]) == 2
+    assert capsys.readouterr().err.startswith("imbax: error: openml_999: openml_999: there is no")
+    assert (tmp_path / "results" / "my" / "runs" / "toy").is_dir()

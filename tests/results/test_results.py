@@ -1,0 +1,440 @@
+"""Results as an object: tables, tests, figures and reports of runs, stored or in memory."""
+
+import copy
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from scipy.special import expit
+from sklearn.metrics import brier_score_loss
+
+import imbax
+from imbax.catalogue import register, registry
+from imbax.errors import InputError
+from imbax.reports.tabular import tables
+from imbax.statistics import ranks, single_dataset
+from imbax.statistics.runs import scores_by_run, size_ratio
+
+STORED = Path(__file__).resolve().parents[1] / "stored"
+RNG = np.random.default_rng(0)
+Y = np.repeat([1, 0], [20, 60])
+X = RNG.normal(size=(80, 3)) + Y[:, None]
+
+
+@pytest.fixture(scope="module")
+def one():
+    """Four methods on one data set, one seed, two folds."""
+    return imbax.load(STORED / "results")
+
+
+@pytest.fixture(scope="module")
+def seven(results):
+    """Four methods on seven data sets."""
+    return imbax.load(results)
+
+
+@pytest.fixture(scope="module")
+def oil(results):
+    """The frame of one of the data sets."""
+    frame = imbax.load(results).frame
+    return frame[frame["dataset"] == "oil"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_method():
+    """A method that trains nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+        register("first_column", host=first_column, scores="rank")
+        yield
+
+
+def first_column(x, y, x_test, random_state):
+    return x_test[:, 0]
+
+
+METHODS = ["logistic_regression", "first_column"]
+
+
+@pytest.fixture(scope="module")
+def computed(quick_method):
+    """What was just evaluated, in memory."""
+    return imbax.evaluate(X, Y, METHODS, seeds=2, folds=2)
+
+
+@pytest.fixture(autouse=True)
+def no_open_figures():
+    yield
+    pyplot.close("all")
+
+
+# The frame's own.
+
+
+def test_what_the_readme_does_with_a_frame_works(computed):
+    frame = computed.frame
+    assert len(computed) == len(frame) == 8
+    assert list(computed) == list(frame.columns) == list(computed.columns)
+    assert "average_precision" in computed
+    pd.testing.assert_series_equal(computed["method"], frame["method"])
+    pd.testing.assert_series_equal(computed.average_precision, frame["average_precision"])
+    pd.testing.assert_frame_equal(
+        computed.groupby("method")["average_precision"].agg(["mean", "std"]),
+        frame.groupby("method")["average_precision"].agg(["mean", "std"]),
+    )
+    assert len(computed[computed["fold"] == 0]) == 4
+    assert computed.query("seed == 1").equals(frame[frame["seed"] == 1])
+    assert np.array_equal(np.asarray(computed[["seed", "fold"]]), frame[["seed", "fold"]])
+    assert {"scores", "frame", "groupby", "average_precision"} <= set(dir(computed))
+    assert not isinstance(computed, pd.DataFrame)
+    with pytest.raises(TypeError, match=r"give their \.frame"):
+        pd.DataFrame(computed)
+    with pytest.raises(AttributeError, match="neither Results nor its frame has 'nothing'"):
+        computed.nothing  # noqa: B018
+
+
+def test_where_names_collide_results_win(computed):
+    assert list(computed.compare("first_column").index.names) == ["method", "against"]
+    assert computed.plot.scores().get_xlabel()
+    assert computed.to_latex().startswith(r"\begin{table}")
+
+
+def test_a_column_of_ones_own_is_a_metric():
+    mine = copy.copy(imbax.load(STORED / "results"))
+    mine["halved"] = mine["roc_auc"] / 2
+    half, whole = mine.scores("halved"), mine.scores("roc_auc")
+    np.testing.assert_allclose(half.loc[whole.index], whole / [2, 2, 2, 2, 1])
+
+
+def test_results_are_copied_and_pickled(computed):
+    for again in (copy.deepcopy(computed), pickle.loads(pickle.dumps(computed))):
+        pd.testing.assert_frame_equal(again.frame, computed.frame)
+        pd.testing.assert_frame_equal(again.scores("brier_score"), computed.scores("brier_score"))
+
+
+# Tables and tests.
+
+
+def test_scores_are_means_with_their_corrected_intervals(seven, oil):
+    table = seven.scores()
+    assert table.columns.names == ["dataset", "statistic"]
+    assert list(table.index) == list(ranks.mean_ranks(tables.score_table(seven.frame))
+                                     .sort_values().index)  # fmt: skip
+    of_ce = oil.loc[oil["method"] == "ce", "average_precision"]
+    cell = table.loc["ce", "oil"]
+    assert cell["n"] == of_ce.count() == 2  # of four, two diverged
+    np.testing.assert_allclose(cell[["mean", "sd"]], [of_ce.mean(), of_ce.std()])
+    interval = single_dataset.corrected_interval(of_ce, 200 / 800)
+    np.testing.assert_allclose(cell[["low", "high"]], interval)
+
+
+def test_metrics_of_probabilities_are_computed_from_stored_scores(one):
+    rows = one._source.rows()
+    found = one.scores("brier_score")
+    assert found.index[0] == "logistic_regression"  # the lowest first
+    expected = [
+        brier_score_loss(row["test_y"], expit(row["test_score"]))
+        for _, row in rows[rows["method"] == "logistic_regression"].iterrows()
+    ]
+    np.testing.assert_allclose(
+        found.loc["logistic_regression", ("table", "mean")], np.mean(expected), rtol=1e-5
+    )
+    better = one.compare("ce", "brier_score").loc[("logistic_regression", "ce")]
+    assert better["mean_difference"] > 0  # where lower is better, above 0 is better
+
+
+def test_any_metric_is_computed_from_stored_scores(one, computed):
+    def negative_recall(y, score):
+        return -float((score[y == 1] > 0).mean())
+
+    rows = one._source.rows()
+    rows = rows[rows["method"] == "ce"]
+    expected = [
+        negative_recall(np.array(y), np.array(s))
+        for y, s in zip(rows["test_y"], rows["test_score"], strict=True)
+    ]
+    assert one.scores(negative_recall).loc["ce", ("table", "mean")] == np.mean(expected)
+    cost = imbax.Metric(negative_recall, name="cost", greater_is_better=False)
+    up, down = one.compare("ce", negative_recall), one.compare("ce", cost)
+    np.testing.assert_allclose(up["mean_difference"], -down.loc[up.index, "mean_difference"])
+    assert computed.scores("f1").loc["first_column", ("data", "n")] == 4
+    assert "f1_at_valid" not in computed
+    assert not one.plot.scores(cost).get_xlabel().startswith("average")
+
+
+def test_metrics_that_were_asked_for_are_columns_and_in_the_report(one, tmp_path):
+    found = imbax.load(STORED / "results", metrics=["f1", "log_loss"])
+    assert {"f1_at_valid", "log_loss", "threshold_from"} <= set(found)
+    pd.testing.assert_frame_equal(found.scores("f1_at_valid"), one.scores("f1"))
+    best = found["log_loss"].groupby(found["method"]).mean().idxmin()
+    assert found.scores("log_loss").index[0] == best
+    assert "log loss" in found._repr_html_()
+    assert "## Thresholds" in found.report(tmp_path).read_text()
+
+
+def test_one_data_set_is_compared_by_the_corrected_test(seven, oil):
+    table = seven.compare("ce", dataset="oil", rope=0.02)
+    scores, ratio = scores_by_run(oil), size_ratio(oil)
+    pd.testing.assert_frame_equal(table, single_dataset.against_control(scores, "ce", ratio, 0.02))
+    pairs = seven.compare(dataset="oil")
+    pd.testing.assert_frame_equal(pairs, single_dataset.every_pair(scores, ratio))
+
+
+def test_few_data_sets_are_compared_one_by_one(make_results, tmp_path):
+    few = imbax.load(make_results(tmp_path, datasets=["oil", "ecoli"]))
+    table = few.compare("ce")
+    assert table.index.names == ["dataset", "method", "against"]
+    pd.testing.assert_frame_equal(table.loc["oil"], few.compare("ce", dataset="oil"))
+
+
+def test_six_data_sets_are_compared_over_data_sets(seven):
+    table = seven.compare("ce")
+    expected = ranks.compare(tables.score_table(seven.frame), "random_forest", "ce")
+    row = table.loc[("random_forest", "ce")]
+    assert row["n"] == 7
+    assert row["p_value"] == expected.p_value
+    assert {"p_holm", "p_rank_holm", "worse", "equal", "better"} <= set(table)
+    assert len(seven.compare()) == 6
+
+
+def test_ranks_say_who_is_best_and_how_sure_that_is(seven):
+    table = seven.ranks()
+    scores = tables.score_table(seven.frame)
+    assert table["mean_rank"].to_dict() == ranks.mean_ranks(scores).to_dict()
+    assert table["best"].sum() == 7
+    assert table.attrs["n"] == 7
+    assert table.attrs["friedman_p"] == ranks.friedman(scores).f_p_value
+    assert table.attrs["critical_difference"] == pytest.approx(1.7728, abs=1e-4)
+    brier = seven.ranks("brier_score")
+    assert set(brier.index) == set(table.index) - {"random_forest"}  # its scores only rank
+    assert brier["mean_score"].idxmin() == brier["mean_rank"].idxmin()
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda r: r.scores("averag_precision"), "no metric 'averag_precision'; did you mean"),
+        (lambda r: r.scores(3), "metrics=3, expected a list of names and functions"),
+        (lambda r: r.scores(["f1", "f2"]), r"metric=\['f1', 'f2'\], expected one metric"),
+        (lambda r: r.scores("suite"), "metric='suite' is a column of .*, no score"),
+        (lambda r: r.compare("cee"), "no method 'cee'; did you mean 'ce'"),
+        (lambda r: r.compare("ce", rope=-1), "rope=-1, expected a size of differences, 0 or more"),
+        (lambda r: r.compare("ce", dataset="oill"), "dataset='oill', expected one; did you"),
+        (lambda r: r.plot.precision_recall(), "dataset=None, expected one; there are: "),
+        (lambda r: r.plot.precision_recall("oil", "cee"), "no method 'cee' that can be drawn; did"),
+        (lambda r: r.plot.precision_recall("oil", []), "methods is empty, expected some of"),
+        (lambda r: r.plot.reliability("oil", "random_forest"), "no method 'random_forest' that"),
+        (lambda r: r.plot.ranks("precision_at_recall_50"), None),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named_in_one_line(seven, ask, message):
+    if message is None:
+        assert ask(seven)
+        return
+    with pytest.raises(InputError, match=message) as caught:
+        ask(seven)
+    assert "\n" not in str(caught.value)
+
+
+def test_methods_of_different_splits_are_not_compared(seven):
+    oil = copy.copy(seven)
+    frame = seven.frame[seven.frame["dataset"] == "oil"].copy()
+    frame.loc[frame["method"] == "ce", "n_train"] += 1
+    oil.frame = frame
+    with pytest.raises(InputError, match="oil: the methods ran on different splits"):
+        oil.compare("ce")
+    assert oil._repr_html_()  # only the highest mean is bold
+
+
+# Text.
+
+
+def test_the_text_is_short_and_names_the_best_first(one, seven):
+    lines = repr(one).splitlines()
+    assert lines[0] == "Results of 8 runs: 4 methods, 1 data set, 1 seed, 2 folds"
+    assert lines[1] == "average precision, mean ± SD over runs"
+    assert lines[2] == "  logistic_regression  0.801 ± 0.008"
+    assert len(lines) == 6
+    lines = repr(seven).splitlines()
+    assert lines[1] == "average precision, mean and mean rank over data sets"
+    assert lines[2] == "  explicit_gradient         0.565  1.57"
+    assert len(lines) == 6
+
+
+def test_what_is_not_told_apart_from_the_best_is_bold(seven, oil):
+    mine = copy.copy(seven)
+    mine.frame = oil
+    near = single_dataset.not_told_apart(scores_by_run(oil), size_ratio(oil))
+    assert 1 < len(near) <= 4
+    html, latex = mine._repr_html_(), mine.to_latex("average_precision")
+    assert latex.count(r"\textbf") == len(near)
+    for method in near:
+        (line,) = [
+            li for li in latex.splitlines() if li.startswith(method.replace("_", r"\_") + " &")
+        ]
+        assert r"\textbf" in line
+    assert "font-weight: bold" in html
+    assert "corrected resampled t test" in html
+    assert r"\toprule" in latex
+
+
+def test_names_are_escaped(seven):
+    mine = copy.copy(seven)
+    mine.frame = seven.frame.replace({"method": {"ce": "<b>&_ce"}, "dataset": {"oil": "a_<i>"}})
+    assert "<b>" not in mine._repr_html_()
+    assert "&lt;b&gt;" in mine._repr_html_()
+    assert r"\&\_ce" in mine.to_latex()
+    assert "a_&lt;i&gt;" in mine._repr_html_()
+
+
+# Figures.
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda r, **ax: r.plot.scores(**ax),
+        lambda r, **ax: r.plot.scores("roc_auc", dataset="oil", **ax),
+        lambda r, **ax: r.plot.ranks(**ax),
+        lambda r, **ax: r.plot.precision_recall("oil", **ax),
+        lambda r, **ax: r.plot.reliability("oil", ["ce", "explicit_gradient"], **ax),
+    ],
+    ids=["scores", "scores_of_one", "ranks", "precision_recall", "reliability"],
+)
+def test_figures_are_drawn_on_the_axes_that_are_given_and_return_them(seven, draw):
+    given, other = Figure().subplots(1, 2)
+    assert draw(seven, ax=given) is given
+    assert given.has_data() and given.get_title() + given.get_xlabel()
+    assert not other.has_data()
+    assert pyplot.get_fignums() == []
+    new = draw(seven)
+    assert new.figure.number in pyplot.get_fignums()
+    new.figure.canvas.draw()
+
+
+def test_a_figure_of_scores_shows_runs_means_and_intervals(seven, oil):
+    ax = seven.plot.scores(dataset="oil")
+    order = list(seven.scores().xs("mean", axis=1, level=1)["oil"].sort_values().index[::-1])
+    assert {label.get_text() for label in ax.get_yticklabels()} == set(order)
+    heights = {label.get_text(): at for at, label in enumerate(ax.get_yticklabels())}
+    points = [line.get_xydata() for line in ax.lines]
+    of_ce = oil.loc[oil["method"] == "ce", "average_precision"].dropna()
+    drawn = [xy for xy in points if (xy[:, 1] == heights["ce"]).all()]
+    np.testing.assert_allclose(np.sort(drawn[0][:, 0]), np.sort(of_ce))
+    np.testing.assert_allclose(drawn[1], [[of_ce.mean(), heights["ce"]]])
+    bars = [path.vertices[:, 0] for line in ax.collections for path in line.get_paths()]
+    interval = seven.scores().loc["ce", "oil"][["low", "high"]].clip(0, 1)
+    assert any(np.allclose(bar, interval) for bar in bars)
+
+
+def test_curves_show_the_methods_asked_for(seven):
+    ax = seven.plot.precision_recall("oil", ["ce", "random_forest"])
+    assert ax.get_legend_handles_labels()[1] == ["ce", "random_forest", "chance"]
+    ax = seven.plot.reliability("oil")
+    assert ax.get_legend_handles_labels()[1] == [
+        "explicit_gradient",
+        "explicit_gradient_frozen",
+        "ce",
+    ]
+
+
+def test_figures_that_cannot_be_drawn_say_why(one):
+    with pytest.raises(InputError, match=r"ranks of 4 methods on 1 data sets .* expected at least"):
+        one.plot.ranks()
+    images = imbax.load(STORED / "image_results")
+    with pytest.raises(InputError, match="results of images keep no scores of test rows"):
+        images.plot.precision_recall()
+
+
+# Where they come from.
+
+
+def test_images_are_loaded(tmp_path):
+    images = imbax.load(STORED / "image_results")
+    assert len(images) == 4
+    assert "balanced acsa" in repr(images)
+    assert images.scores().loc["ce", ("toy", "n")] == 2
+    assert images.compare("ce")["n"].tolist() == [2]
+    assert images._repr_html_().count("<tr>") == 3
+
+
+def test_a_damaged_file_is_left_out_with_a_warning(tmp_path):
+    shutil.copytree(STORED / "results", tmp_path, dirs_exist_ok=True)
+    (file,) = (tmp_path / "runs" / "table" / "smote").glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.warns(UserWarning, match="left out a damaged result file .*smote"):
+        found = imbax.load(tmp_path)
+    assert set(found["method"]) == {"ce", "explicit_gradient", "logistic_regression"}
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ([], "load.. without a folder"),
+        ([3], "folder 1 is 3, expected the path of a folder"),
+        (["nowhere"], "nowhere is not a folder"),
+        ([STORED / "table.csv"], "table.csv is not a folder"),
+        ([STORED], "no results in .*stored; expected runs/"),
+        ([STORED / "results", STORED / "image_results"], "results of images and of tables"),
+    ],
+)
+def test_folders_that_are_none_are_refused(folders, message):
+    with pytest.raises(InputError, match=message):
+        imbax.load(*folders)
+
+
+def test_several_folders_are_read_together(make_results, tmp_path):
+    for name in ("oil", "ecoli"):
+        make_results(tmp_path / name, datasets=[name], methods=["ce"], seeds=1)
+    both = imbax.load(tmp_path / "oil", str(tmp_path / "ecoli"))
+    assert sorted(set(both["dataset"])) == ["ecoli", "oil"]
+
+
+def test_results_in_memory_have_the_report_of_stored_ones(computed, tmp_path):
+    stored = imbax.evaluate(X, Y, METHODS, seeds=2, folds=2, out=tmp_path / "kept")
+    pd.testing.assert_frame_equal(stored.scores(), computed.scores())
+    page = computed.report(tmp_path / "memory")
+    assert page == tmp_path / "memory" / "report.md"
+    assert not (tmp_path / "memory" / "runs").exists()
+    text = page.read_text()
+    assert "8 runs: 1 dataset, 2 methods, 2 seeds, 2 folds" in text
+    assert (tmp_path / "memory" / "figures" / "data_precision_recall.png").is_file()
+    assert stored.report() == tmp_path / "kept" / "report.md"
+    runs = [pd.read_csv(tmp_path / name / "tables" / "runs.csv") for name in ("memory", "kept")]
+    pd.testing.assert_frame_equal(*runs)
+    with pytest.raises(InputError, match=r"the runs are in memory: .* report\(path\)"):
+        computed.report()
+
+
+def test_the_report_is_of_the_methods_that_were_asked_for(tmp_path):
+    imbax.evaluate(X, Y, ["logistic_regression"], seeds=1, folds=2, out=tmp_path)
+    mine = imbax.evaluate(X, Y, ["first_column"], seeds=1, folds=2, out=tmp_path)
+    text = mine.report(tmp_path / "report").read_text()
+    assert "| first_column |" in text
+    assert "| logistic_regression |" not in text
+    assert set(imbax.load(tmp_path)["method"]) == set(METHODS)
+
+
+def test_runs_that_are_gone_are_named(tmp_path):
+    found = imbax.evaluate(X, Y, ["first_column"], seeds=1, folds=2, out=tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    with pytest.raises(InputError, match=r"the runs are no longer in .*out .*evaluate again"):
+        found.plot.precision_recall()
+
+
+def test_loading_and_tables_need_neither_jax_nor_matplotlib():
+    code = (
+        "import sys, imbax\n"
+        f"found = imbax.load({str(STORED / 'results')!r})\n"
+        "found.scores(), found.compare('ce'), found.to_latex(), found._repr_html_()\n"
+        "sys.exit(' '.join(m for m in ('jax', 'matplotlib') if m in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
