@@ -266,8 +266,10 @@ def test_a_class_without_rows_in_danger_gets_none():
     x[y == 1] += 100
     for m_neighbors in (10, NN(n_neighbors=11)):
         sampler = BorderlineSMOTE(m_neighbors=m_neighbors)
-        with pytest.warns(UserWarning, match="class 1: no row is in danger .*; no rows of it are"):
+        told = "class 1: no row is in danger .*; no rows of it are made"
+        with pytest.warns(UserWarning, match=told) as caught:
             given, labels = sampler.fit_resample(x, y)
+        assert [warning.filename for warning in caught] == [__file__]
         np.testing.assert_array_equal(given, x)
         np.testing.assert_array_equal(labels, y)
         assert sampler.in_danger_indices == {}
