@@ -19,10 +19,13 @@ def torch_network(features):
     import torch
     from skorch import NeuralNetClassifier
 
-    layers = [torch.nn.Linear(features, 32), torch.nn.ReLU(), torch.nn.Linear(32, 2)]
-    network = torch.nn.Sequential(*layers, torch.nn.Softmax(-1))
+    class Network(torch.nn.Sequential):
+        def __init__(self, width=32):
+            hidden, output = torch.nn.Linear(features, width), torch.nn.Linear(width, 2)
+            super().__init__(hidden, torch.nn.ReLU(), output, torch.nn.Softmax(-1))
+
     about = {"optimizer": torch.optim.Adam, "lr": 0.01, "max_epochs": 20, "verbose": 0}
-    return NeuralNetClassifier(network, train_split=None, **about)
+    return NeuralNetClassifier(Network, train_split=None, **about)
 
 
 def top_tenth(y_true, y_score):
@@ -43,6 +46,6 @@ if all(map(importlib.util.find_spec, ("torch", "skorch"))):
     methods.append(("skorch", torch_network(x.shape[1])))
 
 metrics = ["f1", "expected_cost=0,1,10,0", top_tenth]
-table = imbax.evaluate(x, y, methods, seeds=1, folds=2, epochs=20, metrics=metrics)
+table = imbax.evaluate(x, y, methods, seeds=1, folds=2, epochs=50, metrics=metrics)
 columns = ["average_precision", "f1_at_valid", "expected_cost_at_valid", "top_tenth"]
-print(table.groupby("method")[columns].mean().round(3))
+print(table.groupby("method")[columns].mean().round(3).to_string())

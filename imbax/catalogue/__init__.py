@@ -6,6 +6,7 @@ from importlib import import_module
 from imbax.catalogue.registry import (
     METHODS,
     PAPER,
+    absent,
     add,
     all_rows,
     check_package,
@@ -26,6 +27,7 @@ __all__ = [
     "Method",
     "OnImages",
     "OnTables",
+    "absent",
     "add",
     "all_rows",
     "check_package",

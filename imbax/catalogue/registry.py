@@ -17,6 +17,7 @@ from imbax.types import Resampled
 __all__ = [
     "METHODS",
     "PAPER",
+    "absent",
     "add",
     "all_rows",
     "check_package",
@@ -277,6 +278,11 @@ def missing_package(method: Method) -> str:
     """The package that a method needs and that is not installed, or ""."""
     package = "" if method.tables is None else method.tables.package
     return package if package and importlib.util.find_spec(package) is None else ""
+
+
+def absent() -> list[str]:
+    """Names of the methods on tables whose packages are not installed."""
+    return [name for name in names() if missing_package(get(name))]
 
 
 def check_package(method: Method) -> None:

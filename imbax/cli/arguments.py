@@ -80,7 +80,8 @@ def parser() -> argparse.ArgumentParser:
                        help="CSV, Parquet or npz; several, or folders of them, are data sets by "
                             "the files' names")  # fmt: skip
     table.add_argument("--target", metavar="COLUMN", help="the column of labels")
-    table.add_argument("--minority", metavar="LABEL", help="default: the rarest label")
+    table.add_argument("--minority", metavar="LABEL",
+                       help="against all others; default: the rarer of two")  # fmt: skip
     table.add_argument("--groups", metavar="COLUMN", help="rows of a group stay in one part")
     table.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN",
                        help="not features")  # fmt: skip

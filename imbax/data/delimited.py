@@ -23,6 +23,7 @@ _SEPARATORS = (",", ";", "\t", "|")
 _SPACES = r"\s+"
 _SEP_LINE = re.compile(r'\s*"?sep=(\\t|[^"\r\n])"?[ \t,;]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 _COMMENT = re.compile(r"(?:^|[\r\n])#")
+_BARS = re.compile(r"(?:\|[^\r\n]*(?:\r\n|\r|\n))+(?=[^|\r\n]+(?:[\r\n]|$))")
 _NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?\s*")
 _GROUPED = r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}|[-+]?[0-9]{1,3}"
 _SAMPLE, _RECORDS = 200_000, 500  # characters and rows by which the separator is found
@@ -54,7 +55,8 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
 
     The separator is the comma, semicolon, tab or bar that divides all lines into equally many
     cells, or white space between numbers; `sep=` in the first line names it. Lines that begin with
-    `#` and have another number of cells than the table are comments.
+    `#` and have another number of cells than the table are comments, and so are lines above the
+    table that begin with a bar where its own have none.
 
     Parameters
     ----------
@@ -76,12 +78,15 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
     import pandas as pd
 
     text, separator = _named_separator(text)
-    separator = separator or _separator(text)
     notices = []
+    if bars := _BARS.match(text):
+        text = text[bars.end() :]
+        notices.append(_left_out(len(bars[0].splitlines())))
+    separator = separator or _separator(text)
     if _COMMENT.search(text):
         text, count = _without_comments(text, separator)
         if count:
-            notices.append(f"{count} comment line{'s' * (count > 1)} left out")
+            notices.append(_left_out(count))
     if separator not in (",", _SPACES):
         notices.append(f"columns are separated by {separator!r}")
     # Words such as NA are told from empty cells, which alone are missing.
@@ -114,6 +119,10 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
         frame = frame[~empty].reset_index(drop=True)
     frame.columns = [name or f"Unnamed: {place}" for place, name in enumerate(names)]
     return Delimited(frame, notices, separator)
+
+
+def _left_out(count: int) -> str:
+    return f"{count} comment line{'s' * (count > 1)} left out"
 
 
 def _frame(text: str, file: str, width: int, how: dict) -> "pd.DataFrame":

@@ -31,7 +31,7 @@ def tidied(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
         notices.append(f"{columns} empty, left out: {shortened(empty)}")
         frame = frame.drop(columns=empty)
     for name, column in frame.items():
-        if column.dtype.kind in "iuf" and is_row_number(column.to_numpy()):
+        if column.dtype.kind in "iuf" and is_row_number(column.to_numpy(float, na_value=np.nan)):
             remedy = argument("drop", [name])
             notices.append(f"column {name!r} only counts rows; {remedy} leaves it out")
     return frame, notices

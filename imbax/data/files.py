@@ -26,7 +26,7 @@ __all__ = ["read_frame", "read_table", "table_as_dataset", "table_files"]
 
 _REMEDIES = Remedies(partial(argument, "drop"), partial(argument, "categorical"))
 
-TEXT = (".csv", ".tsv", ".tab", ".txt", ".data")
+TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".test")
 
 
 def read_table(
@@ -49,8 +49,9 @@ def read_table(
     Parameters
     ----------
     path
-        A .csv (also .tsv, .txt, .data, each also compressed), .parquet, or .npz file. An npz file
-        holds arrays `data` [n, d] and `label` [n]; the columns of `data` are called x0, x1, ...
+        A .csv (also .tsv, .txt, .data, .test, each also compressed), .parquet, or .npz file. An
+        npz file holds arrays `data` [n, d] and `label` [n]; the columns of `data` are called x0,
+        x1, ...
     target
         The column of labels; may be left out for npz. Without a header also its position from 0,
         or from the end -1, -2, ...
@@ -114,15 +115,16 @@ def table_as_dataset(
     others = [target] if groups is None else [target, groups]
     refuse_missing(frame[others], path.name)
     _check_labels(frame[target], path.name)
+    labels, told = _without_stops(frame[target])
     features, more = tidied(frame.drop(columns=[*drop, *others]))
     return dataset_of_frame(
         features,
-        frame[target],
+        labels,
         name=_stem(path),
         minority=minority,
         groups=None if groups is None else frame[groups],
         categorical=[column for column in categorical if column in features],
-        notices=[*notices, *more],
+        notices=[*notices, *told, *more],
         table=path.name,
         separator=separator,
         remedies=_REMEDIES,
@@ -183,6 +185,21 @@ def _column(column: str | int, known: list[str], path: Path, header: bool) -> st
         if -len(known) <= place < len(known):
             return known[place]
     raise InputError(f"{path.name}: no column {column!r}{did_you_mean(column, known)}")
+
+
+def _without_stops(labels: "pd.Series") -> tuple["pd.Series", list[str]]:
+    """Labels without the full stop that ends the lines of some old files, and a notice.
+
+    Either all of them have it, or labels without it are there too.
+    """
+    levels = [level for level in labels.unique() if isinstance(level, str)]
+    stopped = {level: level[:-1].rstrip() for level in levels if level.endswith(".")}
+    if len(stopped) < labels.nunique():
+        stopped = {level: bare for level, bare in stopped.items() if bare in levels}
+    if not stopped or not all(stopped.values()):
+        return labels, []
+    told = shortened([f"{level!r} as {bare!r}" for level, bare in stopped.items()])
+    return labels.replace(stopped), [f"labels that end in a full stop taken without it: {told}"]
 
 
 def _check_labels(labels: "pd.Series", file: str) -> None:

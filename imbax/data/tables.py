@@ -150,7 +150,7 @@ def _of_transformer(frame, y, transformer, notices, about):
 
 
 def _counts_rows(column):
-    return column.dtype.kind in "iuf" and is_row_number(column.to_numpy())
+    return column.dtype.kind in "iuf" and is_row_number(column.to_numpy(float, na_value=np.nan))
 
 
 def _told(kinds: Kinds, frame: "pd.DataFrame") -> Iterable[str]:

@@ -159,7 +159,7 @@ def make_dataset(
     if constant:
         count, verb = (len(constant), "columns scale") if constant[1:] else (1, "column scales")
         notices = (*notices, f"{count} constant {verb} to 0: {shortened(constant)}")
-    notices = (*notices, *_noticed(x, values))
+    notices = (*notices, *_noticed(x, values), *_alike(classes))
     return Dataset(name, values, labels, names, classes, codes, notices)
 
 
@@ -173,6 +173,17 @@ def _noticed(x, values):
             f"{copies} of {len(values)} rows have the features of another row, so that copies of "
             "test rows may be trained on"
         )
+
+
+def _alike(classes):
+    """A notice of labels that may be meant as one."""
+    by_word: dict[str, list[str]] = {}
+    for label in classes if len(classes) > 2 else ():
+        by_word.setdefault(label.strip(" .").casefold(), []).append(label)
+    for labels in by_word.values():
+        if labels[1:]:
+            named = " and ".join(map(repr, labels[:2]))
+            yield f"labels {named} count as different classes; write them alike if they are one"
 
 
 def _labels(y, name, minority, several_classes):

@@ -107,7 +107,7 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         w = _check_sample_weight(sample_weight, like, dtype=np.float64, ensure_non_negative=True)
         some = w > 0
         X = self._numbers_of_fit(X[some], self.warm_start and hasattr(self, "_params"))
-        y, w, self._n_columns = y[some], w[some], X.shape[1]
+        y, w = y[some], w[some]
         before = self._started(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -178,7 +178,7 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
 
     def _network_with(self, head):
         hidden = hidden_sizes(self.hidden_layer_sizes)
-        sizes = self._n_columns, hidden, self.activation, len(self.classes_)
+        sizes = len(self._columns.origins()), hidden, self.activation, len(self.classes_)
         return network_of(self.network, *sizes, head)
 
     def _has_validation(self):

@@ -74,6 +74,7 @@ def job_of(options: Namespace, defaults: Mapping[str, Any]) -> Job:
             )
     plugins.check(options.plugin)
     options.plugin = [*suite.plugin, *options.plugin]
+    options.metrics = [*suite.metrics, *options.metrics]
     experiment.check(suite, options)
     out = options.out or Path("results") / experiment.folder(suite, options)
     if not options.dry_run:

@@ -138,7 +138,8 @@ def search(
     if of_host and network != DEFAULT:
         raise InputError(f"network={network!r} is for methods in jax; {found.name} trains none")
     if of_host:
-        result = of_hosts(cut, found, settings)
+        with Bar(len(settings), progress) as bar:
+            result = of_hosts(cut, found, settings, bar)
         table = _table(cut, found, range(len(points)), points, result, 0, metrics)
         return _results(table, points, 0, cut, metrics)
     cut, found = on_network(cut, found, network)

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from imbax.catalogue import Method
 from imbax.catalogue.hosts import EstimatorHost
+from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import CellResult, host_cell
 from imbax.experiments.tabular.metrics import score_run
 from imbax.experiments.tabular.named_metrics import Metric
@@ -18,14 +19,16 @@ from imbax.experiments.tabular.plan import Plan
 __all__ = ["average_precision", "of_hosts", "scores_of"]
 
 
-def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost]) -> CellResult:
+def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Bar) -> CellResult:
     """What an estimator's settings gave, R runs of one after those of the other.
 
     `best_score` is the average precision of validation rows, of K > 2 classes its mean over them.
     """
-    cells = [
-        host_cell(plan, replace(method, tables=replace(method.tables, host=host))) for host in hosts
-    ]
+    cells = []
+    for number, host in enumerate(hosts):
+        bar.update(number, f"{plan.dataset.name}/{method.name}")
+        cells.append(host_cell(plan, replace(method, tables=replace(method.tables, host=host))))
+    bar.update(len(hosts))
     labels = [plan.dataset.y[part.valid] for part in plan.splits]
     kind = method.tables.scores
     best = [average_precision(plan, *pair, kind) for cell in cells

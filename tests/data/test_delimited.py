@@ -65,6 +65,8 @@ def check_base(data):
         (csv().decode().encode("utf-16-be"), None),
         (csv().decode().encode("utf-32"), None),
         (b"# made by x, y\n#\n" + csv() + b"# end\n", "3 comment lines left out"),
+        (b"|made by, x\n" + csv(), "1 comment line left out"),
+        (b"|x|y\n" + csv(header=False, index=True, sep="|"), "the row index saved with the table"),
         (b"# x,y\n" + csv(header=False), None),
         (b"\n\n" + csv() + b"\n,\n,\n", "2 empty rows left out"),
         (csv(BASE.assign(e="")), "1 column empty, left out: e"),
@@ -257,6 +259,27 @@ def test_a_label_that_stands_for_a_missing_value_is_refused(read, labels):
         read(csv(frame), minority=labels[0])
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["no.", "no.", "yes."], ("no", "yes")),
+        (["no.", "no", "yes"], ("no", "yes")),
+        (["no.", "no", "yes."], ("no", "yes.")),
+        (["no", "no", "etc."], ("no", "etc.")),
+        (["a", "a", "."], None),
+    ],
+)
+def test_full_stops_that_end_lines_are_no_part_of_labels(read, labels, classes):
+    if classes is None:
+        with pytest.raises(InputError, match=r"the label '\.', which stands for a missing value"):
+            read(csv(BASE.assign(y=labels * 20)))
+        return
+    data = read(csv(BASE.assign(y=labels * 20)))
+    assert data.classes == classes
+    is_told = "labels that end in a full stop taken without it: 'no.' as 'no'" in str(data.notices)
+    assert is_told == ("no." in labels)
+
+
 def test_spaces_around_text_do_not_count(read):
     frame = BASE.assign(c=["a", "a ", " a", "b"] * 15, y=np.where(Y, " yes ", "no"))
     data = read(csv(frame))
@@ -296,3 +319,9 @@ def test_adult_as_it_is_downloaded(data_home):
     assert data.frame.shape == (32561, 14) and data.classes == ("<=50K", ">50K")
     assert data.frame.select_dtypes("number").shape[1] == 6
     assert data.notices[0].startswith("column 'x1': '?' (1836 rows) kept as a level")
+    test = read_table(path.with_name("adult.test"), -1, header=False)
+    assert test.frame.shape == (16281, 14) and test.classes == data.classes
+    assert test.notices[0] == "1 comment line left out"
+    stops = "labels that end in a full stop taken without it: '<=50K.' as '<=50K', '>50K.' as"
+    assert test.notices[1].startswith(stops)
+    assert (test.frame.dtypes == data.frame.dtypes).all()

@@ -63,14 +63,14 @@ def test_parquet_types_that_csv_lacks(tmp_path):
         {
             "kind": pd.Categorical(["a", "b"] * 20, categories=["a", "b", "never"]),
             "price": [decimal.Decimal("1.5"), decimal.Decimal("2")] * 20,
-            "count": pd.array([1, 2] * 20, dtype="Int64"),
+            "count": pd.array([1, 2] * 19 + [1, None], dtype="Int64"),
             "label": pd.Categorical(["x"] * 5 + ["y"] * 35),
         }
     )
     data = read_table(write(frame, tmp_path / "t.parquet"), "label")
     x, names = matrix(data)
-    assert names == ["price", "count", "kind=a", "kind=b"]
-    assert x[0].tolist() == [1.5, 1, 1, 0]
+    assert names == ["price", "count", "count missing", "kind=a", "kind=b"]
+    assert x[[0, -1]].tolist() == [[1.5, 1, 0, 1, 0], [2, 1, 1, 0, 1]]
     assert data.classes == ("y", "x")
 
 

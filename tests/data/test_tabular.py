@@ -70,6 +70,16 @@ def test_several_classes_are_numbered_in_their_order():
         make_dataset(np.ones((101, 2)), np.arange(101), several_classes=True)
 
 
+def test_labels_that_look_alike_are_noticed():
+    y = np.array(["Yes"] * 8 + ["yes "] * 8 + ["no"] * 14)
+    (notice,) = make_dataset(X, y, several_classes=True).notices
+    assert notice == (
+        "labels 'Yes' and 'yes ' count as different classes; write them alike if they are one"
+    )
+    assert make_dataset(X, np.arange(30) % 3, several_classes=True).notices == ()
+    assert make_dataset(X, y, several_classes=True, minority="Yes").notices == ()
+
+
 def test_labels_that_do_not_sort_are_ordered_as_text():
     mixed = np.array(["low"] * 15 + [5] * 15, dtype=object)
     assert make_dataset(X, mixed).classes == ("5", "low")

@@ -1,8 +1,7 @@
 """Where the data of suites come from: functions that a suite names as its `loader`.
 
-Each is called as `(suite, options)`, `options` being those of the command line, and returns the
-data sets that are wanted: their names and what loads them, so that unknown names are refused at
-once.
+Each takes `(suite, options)`, the command line's, and returns the names of the data sets that are
+wanted, with what loads them: unknown names are refused at once.
 """
 
 from argparse import Namespace
@@ -29,7 +28,7 @@ def quickstart(suite: Suite, options: Namespace) -> Loaders:
     """Sets that ship with scikit-learn or are drawn."""
     from imbax.data.tabular import quickstart
 
-    return [(name, partial(quickstart, name)) for name in _wanted(suite, options)]
+    return _each(_wanted(suite, options), quickstart)
 
 
 def imblearn27(suite: Suite, options: Namespace) -> Loaders:
@@ -37,27 +36,25 @@ def imblearn27(suite: Suite, options: Namespace) -> Loaders:
     from imbax.data.tabular import imblearn27, imblearn27_facts
     from imbax.experiments.tabular.padding import columns, rows
 
-    names, home = _wanted(suite, options), options.data_home
+    names = _wanted(suite, options)
     if not options.datasets:
         shapes = {f.name: (columns(f.features, f.rows), rows(f.rows)) for f in imblearn27_facts()}
         names = sorted(names, key=shapes.get)
-    return [(name, partial(imblearn27, name, data_home=home)) for name in names]
+    return _each(names, imblearn27, data_home=options.data_home)
 
 
 def adult(suite: Suite, options: Namespace) -> Loaders:
     """Adult, its minority thinned out to a ratio."""
     from imbax.data.adult import adult
 
-    home = options.data_home
-    return [(name, partial(adult, name, data_home=home)) for name in _wanted(suite, options)]
+    return _each(_wanted(suite, options), adult, data_home=options.data_home)
 
 
 def long_tail(suite: Suite, options: Namespace) -> Loaders:
     """Tables of several classes with long tails."""
     from imbax.data.long_tail import long_tail
 
-    home = options.data_home
-    return [(name, partial(long_tail, name, data_home=home)) for name in _wanted(suite, options)]
+    return _each(_wanted(suite, options), long_tail, data_home=options.data_home)
 
 
 def file(suite: Suite, options: Namespace) -> Loaders:
@@ -67,31 +64,23 @@ def file(suite: Suite, options: Namespace) -> Loaders:
     if options.data is None:
         raise InputError(f"suite {suite.name} needs --data FILE (and {argument('target')})")
     files = table_files(options.data)
-    load = partial(
-        read_table,
-        target=options.target,
-        minority=options.minority,
-        groups=options.groups,
-        drop=options.drop,
-        categorical=options.categorical,
-        header=not options.no_header,
-    )
+    columns = ("target", "minority", "groups", "drop", "categorical")
+    about = {name: getattr(options, name) for name in columns} | {"header": not options.no_header}
     names = _wanted(replace(suite, datasets=tuple(files)), options)
-    return [(name, partial(load, files[name])) for name in names]
+    return [(name, partial(read_table, files[name], **about)) for name in names]
 
 
 def own(suite: Suite, options: Namespace) -> Loaders:
     """The data sets of a suite that is a file of the user's own."""
-    wanted = _wanted(suite, options)
-    return [(one.name, partial(_load, one, options)) for one in suite.sources if one.name in wanted]
+    sources = {source.name: source for source in suite.sources}
+    return [(name, partial(_load, sources[name], options)) for name in _wanted(suite, options)]
 
 
 def _load(source, options):
     """A data set of a `Source`, under its name."""
     if source.kind == "collection":
         asked = Namespace(datasets=[source.name], data_home=options.data_home)
-        ((_, load),) = datasets_of(load_suite(source.where), asked)
-        return load()
+        return dict(datasets_of(load_suite(source.where), asked))[source.name]()
     if source.kind == "openml":
         from imbax.data.openml import openml
 
@@ -114,6 +103,10 @@ def images(suite: Suite, options: Namespace) -> Loaders:
 
     kinds = options.imbalance or ["paper"]
     return [(name, partial(load, name, kind)) for name in suite.datasets for kind in kinds]
+
+
+def _each(names: Sequence[str], load: Callable[..., Any], **about: Any) -> Loaders:
+    return [(name, partial(load, name, **about)) for name in names]
 
 
 def _wanted(suite: Suite, options: Namespace) -> Sequence[str]:

@@ -29,8 +29,7 @@
 Paths are relative to the file's folder.
 """
 
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +37,7 @@ from typing import Any, NamedTuple
 from imbax.data.files import table_files
 from imbax.errors import InputError, Range, did_you_mean
 from imbax.experiments.suites import Suite, load_suite
+from imbax.experiments.suites.toml_values import parsed, refuse_unknown, text, texts
 
 __all__ = ["COLLECTIONS", "Source", "read_suite"]
 
@@ -79,24 +79,11 @@ def read_suite(path: Path) -> Suite:
         expected, a file or a collection that it names does not exist, or two data sets have one
         name.
     """
-    content = _parsed(path)
+    content = parsed(path)
     try:
         return _suite(path, content)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from None
-
-
-def _parsed(path):
-    try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}; check the name and the folder") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); give a TOML file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path.name} is not UTF-8 text; save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path.name} is not valid TOML ({error}); correct it there") from None
 
 
 def _suite(path, content):
@@ -106,7 +93,7 @@ def _suite(path, content):
     numbers["epochs"] = Range(1, whole=True)
     of_protocol = {field.name for field in fields(Protocol)} - set(numbers)
     top = (*_TOP, *sorted(of_protocol))
-    _refuse_unknown(content, top)
+    refuse_unknown(content, top)
     chosen = {name: numbers[name].check(name, content[name]) for name in numbers if name in content}
     protocol = {name: content[name] for name in of_protocol & set(content)}
     Protocol(**protocol, **{k: v for k, v in chosen.items() if k != "seeds"})
@@ -115,12 +102,12 @@ def _suite(path, content):
     collections = [load_suite(name) for name in names]
     return Suite(
         path.stem,
-        _text(content, "title", path.stem),
+        text(content, "title", path.stem),
         **({"seeds": 5, "folds": 4, "epochs": 200} | chosen),
         loader="own",
         datasets=tuple(source.name for source in sources),
-        methods=_texts(content, "methods"),
-        networks=_texts(content, "networks") or Suite.networks,
+        methods=texts(content, "methods"),
+        networks=texts(content, "networks") or Suite.networks,
         withholds=any(suite.withholds for suite in collections),
         protocol=protocol,
         sources=tuple(sources),
@@ -159,27 +146,27 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
     kinds = [kind for kind in _KEYS if kind in table]
     if len(kinds) != 1:
         if not kinds:
-            _refuse_unknown(table, sorted(_EVERY))
+            refuse_unknown(table, sorted(_EVERY))
         found = " and ".join(kinds) or "none"
         raise InputError(f"expected one of file, glob, openml and collection, found {found}")
     (kind,) = kinds
-    _refuse_unknown(table, _KEYS[kind])
+    refuse_unknown(table, _KEYS[kind])
     options = {key: _value(table, key) for key in table if key in _COLUMNS}
     if kind in ("file", "glob"):
         if not isinstance(header := table.get("no_header", False), bool):
             raise InputError(f"no_header={header!r}, expected true or false")
         options["header"] = not header
     if kind == "file":
-        path = folder / Path(_text(table, "file")).expanduser()
+        path = folder / Path(text(table, "file")).expanduser()
         if not path.exists():
             raise InputError(f"there is no file {path}; check the name and the folder")
         files = table_files([path])
         if "name" in table and len(files) > 1:
             raise InputError(f"name is that of one data set, and {path} is a folder of several")
         for stem, file in files.items():
-            yield Source("file", _text(table, "name", stem), file, options)
+            yield Source("file", text(table, "name", stem), file, options)
     elif kind == "glob":
-        pattern = _text(table, "glob")
+        pattern = text(table, "glob")
         try:
             found = sorted(folder.glob(pattern))
         except (ValueError, NotImplementedError) as error:
@@ -198,14 +185,14 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
         if "name" in table and len(numbers) != 1:
             raise InputError(f"name is that of one data set, and openml has {len(numbers)} ids")
         for number in numbers:
-            name = _text(table, "name", f"openml_{number}")
+            name = text(table, "name", f"openml_{number}")
             yield Source("openml", name, number, options)
     else:
-        collection = _text(table, "collection")
+        collection = text(table, "collection")
         if collection not in COLLECTIONS:
             raise InputError(f"no collection {collection!r}{did_you_mean(collection, COLLECTIONS)}")
         known = load_suite(collection).datasets
-        for name in _texts(table, "names") or known:
+        for name in texts(table, "names") or known:
             if name not in known:
                 raise InputError(
                     f"{collection} has no data set {name!r}{did_you_mean(name, known)}"
@@ -214,53 +201,27 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
 
 
 def _metrics(content: Mapping[str, Any]) -> Sequence[str]:
-    from imbax.experiments.tabular.metrics import METRICS
+    from imbax.experiments.tabular.named_metrics import metrics_of
 
-    for name in (names := _texts(content, "metrics")):
-        if name not in METRICS:
-            raise InputError(f"no metric {name!r}{did_you_mean(name, METRICS)}")
+    names = texts(content, "metrics")
+    metrics_of(names)
     return names
 
 
 def _plugins(folder: Path, content: Mapping[str, Any]) -> Iterator[str]:
-    for name in _texts(content, "plugin"):
+    for name in texts(content, "plugin"):
         if not (folder / name).is_file():
             raise InputError(f"plugin {name!r} is not a file in {folder}; check the name")
         yield str(folder / name)
 
 
-def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str]) -> None:
-    known = list(known)
-    for key in table:
-        if key not in known:
-            raise InputError(f"unknown key {key!r}{did_you_mean(key, known)}")
-
-
 def _value(table: Mapping[str, Any], key: str) -> Any:
     """What a key of columns says, as `read_table` takes it."""
     if key in _LISTS:
-        return list(_texts(table, key))
+        return list(texts(table, key))
     value = table[key]
     kinds = {"target": (str, int), "minority": (str, int, float)}.get(key, (str,))
     if not isinstance(value, kinds) or (key == "target" and isinstance(value, bool)):
         expected = "text" if kinds == (str,) else "text or a number"
         raise InputError(f"{key}={value!r}, expected {expected}")
     return value
-
-
-def _text(table: Mapping[str, Any], key: str, default: str | None = None) -> str:
-    value = table.get(key, default)
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{key}={value!r}, expected text")
-    return value
-
-
-def _texts(table: Mapping[str, Any], key: str) -> Sequence[str]:
-    """A list of texts, one text alone being a list of it; none without the key."""
-    value = table.get(key, ())
-    listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
-        raise InputError(f"{key}={value!r}, expected a list of texts")
-    if key in table and not listed:
-        raise InputError(f"{key} is empty; leave it out, or name some")
-    return tuple(listed)

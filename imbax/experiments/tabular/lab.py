@@ -15,6 +15,7 @@ from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
 from imbax.engine.devices import memory_of
 from imbax.experiments import states, store
+from imbax.experiments.closure import code_of
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
@@ -82,10 +83,11 @@ class TabularLab(Lab):
         if network not in ("", DEFAULT):
             content["network"] = network
             code += [with_factory, named(network).factory]
-        if not isinstance(dataset, FrameDataset):
-            return key_of(content, plan, *code, versions=tables.host is not None)
-        content["transformer"] = dataset.transformer
-        return key_of(content, plan_frame, *code, dataset.transformer, versions=True)
+        cut = plan
+        if isinstance(dataset, FrameDataset):
+            transformer, cut = dataset.transformer, plan_frame
+            content["transformer"] = [transformer, code_of(transformer, versions=True)]
+        return key_of(content, cut, *code, versions=tables.host is not None)
 
     def _metrics_key(self) -> str:
         return key_of({}, score_run, functions("two"), functions("several"))

@@ -12,7 +12,7 @@ import numpy as np
 
 from imbax.errors import InputError, Range, did_you_mean
 from imbax.experiments.tabular.metrics import METRICS
-from imbax.metrics import thresholds
+from imbax.statistics import thresholds
 
 __all__ = [
     "AT_VALID",

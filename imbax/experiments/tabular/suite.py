@@ -7,7 +7,7 @@ from typing import Any
 
 import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
-from imbax.catalogue import METHODS, PAPER, check_package, get, missing_package, names
+from imbax.catalogue import METHODS, PAPER, absent, check_package, get, names
 from imbax.engine.vectorize import Engine
 from imbax.errors import InputError, argument
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
@@ -60,9 +60,8 @@ def check(suite: Suite, options: Namespace) -> None:
 def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine) -> Prepared:
     """All that is run."""
     chosen = methods_of(suite, options.methods)
-    if options.methods == ["all"] and (absent := _absent()):
-        print(f"left out, as packages are not installed: {', '.join(absent)}; pip install "
-              '"imbax[baselines]"')  # fmt: skip
+    if options.methods == ["all"] and (gone := absent()):
+        print(f'left out: {", ".join(gone)}; to run them, pip install "imbax[baselines]"')
     every = with_starts(chosen)
     if added := set(every) - set(chosen):
         print(f"also running {', '.join(sorted(added))}: others start from it")
@@ -96,8 +95,7 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
     if suite.several_classes:
         fits = [name for name in fits if get(name).tables.several_classes]
     if chosen == ["all"]:
-        absent = _absent()
-        return tuple(n for n in fits if get(n).kind != "reading" and n not in absent)
+        return tuple(n for n in fits if get(n).kind != "reading" and n not in absent())
     if chosen == ["paper"]:
         return PAPER
     for name in chosen:
@@ -119,11 +117,6 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
 
 def _are_named(options):
     return options.methods not in (None, ["all"], ["paper"])
-
-
-def _absent():
-    """Names of the methods whose packages are not installed."""
-    return [name for name in names() if missing_package(get(name))]
 
 
 def _networks(suite, options):

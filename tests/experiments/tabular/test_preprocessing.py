@@ -1,9 +1,13 @@
 """Preprocessing in each run: from its training rows alone, shared by methods, dead where absent."""
 
+import functools
+
 import jax
 import numpy as np
 import pandas as pd
 import pytest
+import tables
+import toys
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -11,12 +15,20 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
 from imbax.catalogue import get, register
-from imbax.data.frame_dataset import FrameDataset, codes_of, encoded
+from imbax.data.encoded import encoded
+from imbax.data.frame_dataset import FrameDataset, codes_of
+from imbax.data.tables import as_dataset
+from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments.tabular.cells import host_cell
 from imbax.experiments.tabular.lab import TabularLab
-from imbax.experiments.tabular.plan import Protocol
-from imbax.experiments.tabular.preprocessing import FARTHEST, plan_frame, seeds_together
+from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.experiments.tabular.preprocessing import (
+    FARTHEST,
+    plan_frame,
+    planned,
+    seeds_together,
+)
 
 N = 80
 PROTOCOL = Protocol(folds=2)
@@ -47,10 +59,15 @@ def dataset(frame=None, transformer=None, y=None, **more):
     )  # fmt: skip
 
 
+@functools.partial(jax.jit, static_argnums=2)
+def rows_of(run, shared, part):
+    return run.rows(shared, part).all()
+
+
 def view(cut, r, part):
     """Rows `[m, d]` of a part as a program of the engine reads them, padding left out."""
-    run = jax.tree.map(lambda leaf: leaf[r], cut.runs)
-    batch = run.rows(tuple(map(jax.numpy.asarray, cut.shared)), part).all()
+    run = jax.tree.map(lambda leaf: np.asarray(leaf)[r], cut.runs._replace(key=None))
+    batch = rows_of(run, cut.shared, part)
     real = np.asarray(batch.w) > 0
     return np.asarray(batch.x)[real], np.asarray(batch.y)[real]
 
@@ -98,6 +115,26 @@ def test_nothing_in_test_rows_changes_what_training_sees(scaling):
         assert before.facts == after.facts
         seen, _ = view(after, r, "test")
         assert np.isfinite(seen).all() and np.abs(seen).max() > FARTHEST / 10
+
+
+def test_the_encoder_learns_nothing_from_test_rows():
+    """A level, gaps, dates and outliers that give the minority away, in test rows alone."""
+    table, y = tables.churn(200)
+    before = plan_frame(as_dataset(table, y), [0], PROTOCOL)
+    for r, split in enumerate(before.splits):
+        rows = np.isin(np.arange(200), split.test) & (y == "leave")
+        planted = table.assign(
+            plan=table["plan"].where(~rows, "only here"),
+            spend=table["spend"].where(~rows, 1e250),
+            since=table["since"].where(~rows),
+            autopay=table["autopay"].astype(object).where(~rows, None),
+            age=table["age"].where(~rows, -1e9),
+        )
+        after = plan_frame(as_dataset(planted, y), [0], PROTOCOL)
+        for part in ("train", "valid"):
+            for one, other in zip(view(before, r, part), view(after, r, part), strict=True):
+                np.testing.assert_array_equal(one, other)
+        assert (view(before, r, "test")[0] != view(after, r, "test")[0]).any()
 
 
 def test_a_run_does_not_depend_on_its_company():
@@ -271,3 +308,16 @@ def test_host_methods_get_no_padding(own_registry):
     cut = plan_frame(dataset(), [0], PROTOCOL)
     host_cell(cut, get("mine"))
     assert widths == [(x.shape[1],) * 2 for x in cut.x]
+
+
+def test_complete_numbers_are_planned_as_before():
+    x, y = toys.table(60, 20)
+    one, other = (
+        planned(as_dataset(x, y), [0, 2], PROTOCOL),
+        plan(make_dataset(x, y), [0, 2], PROTOCOL),
+    )
+    assert type(one) is type(other) and one.facts == other.facts
+    key = jax.random.key_data(one.runs.key), jax.random.key_data(other.runs.key)
+    runs = (cut.runs._replace(key=data) for cut, data in zip((one, other), key, strict=True))
+    jax.tree.map(np.testing.assert_array_equal, *runs)
+    jax.tree.map(np.testing.assert_array_equal, one.shared, other.shared)

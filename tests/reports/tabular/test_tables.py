@@ -77,7 +77,7 @@ def test_the_summary_shows_spread_divergence_paper_and_ranks(runs):
     table = tables.summary_table(runs)
     assert list(table.columns) == [
         *("explicit_gradient", "explicit_gradient (paper)", "explicit_gradient_frozen"),
-        *("ce", "ce (paper)", "random_forest"),
+        *("ce", "ce (paper)", "unknown_trees"),
     ]
     assert list(table.index[-2:]) == ["mean (7 datasets)", "mean rank (7 datasets)"]
     assert table.loc["oil", "ce"].endswith("(n=2)")

@@ -117,12 +117,3 @@ def test_the_report_is_of_several_classes(lab):
     rows = store.read([lab.out], SCHEMA)
     for method, mean in rows.groupby("method")["balanced_accuracy"].mean().items():
         assert table.loc["clouds", method] == pytest.approx(mean)
-
-
-def test_peers_score_every_class():
-    for name in SEVERAL:
-        if host := get(name).tables.host:
-            few = np.concatenate([np.flatnonzero(DATA.y == c)[:20] for c in range(3)])
-            scores = host(DATA.x[few], DATA.y[few], DATA.x, 0)
-            assert scores.shape == (215, 3)
-            assert (scores.argmax(1) == DATA.y).mean() > 0.5

@@ -199,7 +199,7 @@ def test_metrics_are_columns_for_which_nothing_is_trained(tmp_path, fits):
     assert not fits
     pd.testing.assert_frame_equal(table[list(plain.columns)], plain.frame)
     added = [name for name in table.columns if name not in plain.columns]
-    assert added == ["f1_at_valid", "threshold_from", "top"]
+    assert added == ["f1_at_valid", "top", "threshold_from"]
     origin = table.groupby("method")["threshold_from"].unique().map(list).to_dict()
     expected = {"both": ["0.5"], "logistic_regression": ["validation"], "mine": ["validation"]}
     assert origin == expected

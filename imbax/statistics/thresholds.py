@@ -55,17 +55,7 @@ def candidates(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, Counts]:
 def best_threshold(
     y: np.ndarray, scores: np.ndarray, value: Callable[[Counts], np.ndarray]
 ) -> float:
-    """The threshold with the highest value, the highest of several.
-
-    Parameters
-    ----------
-    y
-        `[n]`: labels, 1 for the minority and 0.
-    scores
-        `[n]`, finite.
-    value
-        `Counts` with leaves `[t] -> [t]`.
-    """
+    """The threshold with the highest value (`Counts` `[t] -> [t]`), the highest of several."""
     thresholds, counts = candidates(y, scores)
     values = np.asarray(value(counts), float)
     return float(thresholds[np.argmax(np.where(np.isnan(values), -np.inf, values))])

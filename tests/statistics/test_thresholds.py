@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from imbax.metrics import thresholds
+from imbax.statistics import thresholds
 
 RNG = np.random.default_rng(0)
 Y = (RNG.random(60) < 0.3).astype(int)

@@ -1,0 +1,52 @@
+"""Methods that know two classes are left out of tables of more, or refused by name."""
+
+import numpy as np
+import pytest
+import toys
+
+import imbax.experiments.tabular.baselines  # noqa: F401  registers them
+from imbax.catalogue import get
+from imbax.data.tabular import make_dataset
+from imbax.errors import InputError, on_command_line
+from imbax.experiments.tabular.several import fitting
+
+X, Y = toys.table(60, 20)
+TWO = make_dataset(X, Y)
+THREE = make_dataset(X, Y + (X[:, 0] > 1), several_classes=True)
+METHODS = [get(name) for name in ("ce", "mesa", "logistic_regression", "balanced_random_forest")]
+SAID = "mesa, balanced_random_forest know two classes only, and y has 3 (0, 1, 2)"
+
+
+@pytest.mark.parametrize("are_named", [True, False])
+def test_two_classes_are_for_all(are_named):
+    assert fitting(TWO, METHODS, are_named=are_named) == (METHODS, ())
+    some = METHODS[::2]
+    assert fitting(THREE, some, are_named=are_named) == (some, ())
+
+
+def test_methods_nobody_named_are_left_out_with_a_notice():
+    fit, notices = fitting(THREE, METHODS, are_named=False)
+    assert [method.name for method in fit] == ["ce", "logistic_regression"]
+    assert notices == (f"{SAID}: left out",)
+
+
+def test_methods_that_the_user_named_are_refused_and_the_others_listed():
+    with pytest.raises(InputError) as caught:
+        fitting(THREE, METHODS, are_named=True)
+    assert str(caught.value) == (
+        f"{SAID}; leave them out, or name one class with minority=; "
+        "these run: ce, logistic_regression"
+    )
+    with on_command_line(), pytest.raises(InputError, match="--minority LABEL; these run: ce"):
+        fitting(THREE, METHODS, are_named=True)
+
+
+@pytest.mark.parametrize("are_named", [True, False])
+def test_nothing_left_is_an_error(are_named):
+    with pytest.raises(InputError, match=r"^mesa knows two .*; choose other methods, or name one"):
+        fitting(THREE, METHODS[1:2], are_named=are_named)
+
+
+def test_one_class_against_the_rest_is_two_classes():
+    one = make_dataset(X, np.asarray(THREE.y), several_classes=True, minority=2)
+    assert fitting(one, METHODS, are_named=True) == (METHODS, ())
