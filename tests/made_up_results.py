@@ -53,6 +53,7 @@ def make_rows(
                 "suite": "made_up",
                 "dataset": dataset,
                 "method": method,
+                "network": "mlp" if neural else "",
                 "fold": fold,
                 "seed": seed,
                 "average_precision": np.nan if lost else average_precision_score(test_y, score),

@@ -83,7 +83,7 @@ def test_evaluate_trains_each_method_with_each_network(tmp_path):
     np.testing.assert_allclose(scores["toy_next (minus)"], 1 - scores["host"], atol=1e-6)
     again = evaluate(X, Y, ["toy_next"], network="minus", out=tmp_path, **OPTIONS)
     same = table[table["method"] == "toy_next (minus)"]
-    pd.testing.assert_frame_equal(again, same.reset_index(drop=True))
+    pd.testing.assert_frame_equal(again.frame, same.reset_index(drop=True))
 
 
 def key_content(monkeypatch, network):
@@ -120,11 +120,10 @@ def test_a_method_outside_jax_is_one_cell_for_all_networks():
 
 
 def test_results_of_networks_lie_apart_and_are_found(tmp_path):
-    lab = TabularLab(PROTOCOL, out=tmp_path)
-    methods = [catalogue.get(name) for name in ("toy", "toy_next", "host")]
-    datasets = [("toy", lambda: DATA)]
     networks = ("mlp", "ten")
-    outcome = run_cells(lab, datasets, methods, [0], required=True, networks=networks)
+    lab = TabularLab(PROTOCOL, out=tmp_path, networks=networks)
+    methods = [catalogue.get(name) for name in ("toy", "toy_next", "host")]
+    outcome = run_cells(lab, [("toy", lambda: DATA)], methods, [0], required=True)
     assert not outcome.failed
     rows = store.read([tmp_path], SCHEMA)
     assert sorted(set(zip(rows["method"], rows["network"], strict=True))) == [
@@ -171,12 +170,11 @@ def schema_without_network():
 
 
 def test_a_method_with_a_network_of_its_own_is_not_run_under_anothers_name(tmp_path):
-    own, lab = catalogue.get("own"), TabularLab(PROTOCOL, out=tmp_path)
+    own = catalogue.get("own")
+    lab = TabularLab(PROTOCOL, out=tmp_path, networks=("mlp", "ten"))
     assert on_network(CUT, own, "mlp") == (CUT, own)
     methods, about = [own, catalogue.get("toy")], {"plugins": {"own": "file.py"}}
-    networks = ("mlp", "ten")
-    datasets = [("toy", lambda: DATA)]
-    outcome = run_cells(lab, datasets, methods, [0], required=True, networks=networks, **about)
+    outcome = run_cells(lab, [("toy", lambda: DATA)], methods, [0], required=True, **about)
     (place,) = outcome.failed
     assert place == "toy/own (ten)"
     assert "own trains a network of its own and not 'ten'" in outcome.failed[place]

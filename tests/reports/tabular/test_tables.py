@@ -29,7 +29,7 @@ def folder(results, runs, tmp_path):
 def test_runs_csv_holds_every_run_exactly_and_repeatably(results, runs, folder, tmp_path):
     lines = (folder / "runs.csv").read_text().splitlines()
     assert lines[0] == (
-        "dataset,method,fold,seed,average_precision,roc_auc,"
+        "dataset,method,network,fold,seed,average_precision,roc_auc,"
         "precision_at_recall_75,precision_at_recall_50,precision_at_recall_25"
     )
     order = ["dataset", "method", "fold", "seed"]
