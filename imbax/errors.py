@@ -15,7 +15,6 @@ __all__ = [
     "Range",
     "StorageError",
     "argument",
-    "at_least",
     "check_ranges",
     "did_you_mean",
     "on_command_line",
@@ -133,13 +132,6 @@ def one_of(config: Any, **allowed: Iterable[Any]) -> None:
         if (value := getattr(config, field)) not in (values := tuple(values)):
             expected = " or ".join(map(repr, values))
             raise InputError(f"{field}={value!r}, expected {expected}")
-
-
-def at_least(config: Any, **least: float) -> None:
-    """Raises InputError unless each named field of a record has at least that value."""
-    for field, minimum in least.items():
-        if (value := getattr(config, field)) < minimum:
-            raise InputError(f"{field}={value!r}, expected at least {minimum}")
 
 
 def did_you_mean(given: str, names: Iterable[str]) -> str:

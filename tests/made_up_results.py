@@ -11,7 +11,7 @@ from imbax.experiments import store
 from imbax.experiments.tabular.metrics import METRICS
 from imbax.experiments.tabular.schema import SCHEMA
 
-SKILL = {"explicit_gradient": 2.0, "explicit_gradient_frozen": 1.9, "ce": 1.6, "random_forest": 1.8}
+SKILL = {"explicit_gradient": 2.0, "explicit_gradient_frozen": 1.9, "ce": 1.6, "unknown_trees": 1.8}
 DATASETS = ("ecoli", "mammography", "oil", "my data/1.csv", "abalone_19", "isolet", "scene")
 
 
@@ -40,7 +40,7 @@ def make_rows(
 ):
     """The rows of one result file; ``diverged`` and ``fell_back`` are about the first fold."""
     rng = np.random.default_rng([*f"{dataset}/{method}".encode(), seed])
-    neural, moving = method != "random_forest", method == "explicit_gradient"
+    neural, moving = method != "unknown_trees", method == "explicit_gradient"
     rows = []
     for fold in range(folds):
         test_y = np.repeat(np.array([0, 1], np.int8), [190, 10])
@@ -53,6 +53,7 @@ def make_rows(
                 "suite": "made_up",
                 "dataset": dataset,
                 "method": method,
+                "network": "mlp" if neural else "",
                 "fold": fold,
                 "seed": seed,
                 "average_precision": np.nan if lost else average_precision_score(test_y, score),
@@ -95,10 +96,9 @@ def make_provenance(dataset: str, method: str, key: str = "0a1b") -> dict:
         "method_facts": {
             "title": method.replace("_", " "),
             "paper": "arXiv 2202.10550" if method.startswith("explicit") else "",
-            "kind": "tree ensemble" if method == "random_forest" else "network",
+            "kind": "tree ensemble" if method == "unknown_trees" else "network",
             "sees": "training rows; validation rows for the checkpoint",
-            "neural": method != "random_forest",
-            **({"scores": "rank"} if method == "random_forest" else {}),
+            "neural": method != "unknown_trees",
             "note": "",
             "fallback": "smote" if method == "adasyn" else "",
         },

@@ -65,8 +65,8 @@ def explicit_gradient_on_tables(facts: Facts, **options: Any) -> Program:
 
 
 def on_network(program, facts: Facts) -> Program:
-    """The `program(network)` of a method that needs nothing but a network."""
-    return program(facts.network())
+    """The `program(network, epochs=...)` of a method that needs nothing else."""
+    return program(facts.network(), epochs=facts.epochs)
 
 
 def refit_of(program, facts: Facts) -> Program:

@@ -29,6 +29,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--datasets", nargs="+", metavar="NAME", help="only these data sets")
     run.add_argument("--methods", nargs="+", metavar="NAME",
                      help="these, `paper` (its Tables 2 and 3), or `all` that fit")  # fmt: skip
+    run.add_argument("--network", nargs="+", metavar="NAME",
+                     help="what methods train, one or several; default mlp, `imbax list "
+                          "networks`")  # fmt: skip
     run.add_argument("--seeds", type=int, metavar="N", help="seeds, each with its own splits")
     run.add_argument("--folds", type=int, metavar="N", help="folds per seed")
     run.add_argument("--epochs", type=int, metavar="N", help="epochs of each training")
@@ -109,8 +112,8 @@ def parser() -> argparse.ArgumentParser:
     _add_json(compare)
     compare.set_defaults(command="compare")
 
-    show = commands.add_parser("list", help="list suites, datasets or methods")
-    show.add_argument("what", choices=("suites", "datasets", "methods"))
+    show = commands.add_parser("list", help="list suites, datasets, methods or networks")
+    show.add_argument("what", choices=("suites", "datasets", "methods", "networks"))
     show.add_argument("--data-home", type=Path, metavar="DIR", help="measure the sets found there")
     show.add_argument("--plugin", action="append", default=[], metavar="FILE")
     _add_json(show)

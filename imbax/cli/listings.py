@@ -9,7 +9,7 @@ from rich.table import Table
 from imbax.data.tabular import DataUnavailable, imblearn27, imblearn27_facts, quickstart
 from imbax.experiments.suites import load_suite, suite_names
 
-__all__ = ["datasets", "methods", "suites", "table"]
+__all__ = ["datasets", "methods", "networks", "suites", "table"]
 
 Records = list[dict[str, Any]]
 
@@ -74,8 +74,19 @@ def methods() -> Records:
     ]
 
 
+def networks() -> Records:
+    """Networks by name."""
+    from imbax.networks.named import NAMED
+
+    return [
+        {"network": name, "title": one.title, "paper": one.paper, "note": one.note}
+        for name, one in NAMED.items()
+    ]
+
+
 def table(what: str, records: Sequence[Mapping[str, Any]], is_measured: bool = False) -> Table:
-    """The records of a kind, "suites", "datasets" or "methods", to be read.
+    """The records of a kind, "suites", "datasets", "methods" or "networks", to be
+    read.
 
     `is_measured` says whether sets that have no measured sizes were looked for.
     """

@@ -142,6 +142,7 @@ def _list(options):
         "suites": listings.suites,
         "datasets": lambda: listings.datasets(options.data_home),
         "methods": listings.methods,
+        "networks": listings.networks,
     }[options.what]()
     if options.json:
         print_json(records)

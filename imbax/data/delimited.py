@@ -23,7 +23,7 @@ _SEPARATORS = (",", ";", "\t", "|")
 _SPACES = r"\s+"
 _SEP_LINE = re.compile(r'\s*"?sep=(\\t|[^"\r\n])"?[ \t,;]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 _COMMENT = re.compile(r"(?:^|[\r\n])#")
-_BARS = re.compile(r"(?:\|[^\r\n]*(?:\r\n|\r|\n))+(?=[^|\r\n])")
+_BARS = re.compile(r"(?:\|[^\r\n]*(?:\r\n|\r|\n))+(?=[^|\r\n]+(?:[\r\n]|$))")
 _NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?\s*")
 _GROUPED = r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}|[-+]?[0-9]{1,3}"
 _SAMPLE, _RECORDS = 200_000, 500  # characters and rows by which the separator is found
@@ -56,7 +56,7 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
     The separator is the comma, semicolon, tab or bar that divides all lines into equally many
     cells, or white space between numbers; `sep=` in the first line names it. Lines that begin with
     `#` and have another number of cells than the table are comments, and so are lines above the
-    table that begin with a bar where its own do not.
+    table that begin with a bar where its own have none.
 
     Parameters
     ----------

@@ -168,7 +168,7 @@ class MixedOverSampler(OverSampler):
         them in this scale; `x` are the same rows inside.
         """
         if not len(self.categorical_features_):
-            return X.reshape(X.shape[0], -1)
+            return X.tocsr() if sparse.issparse(X) else X.reshape(len(X), -1)
         weight = (self.median_std_[self.classes_[c]] or 1) / np.sqrt(2)
         numbers, ones = X[:, self.continuous_features_], x[:, len(self.scale_.only) :] * weight
         if sparse.issparse(X):

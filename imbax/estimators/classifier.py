@@ -48,11 +48,11 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
     A classifier defines `_learn`. Inside, rows are scaled, and of two classes the rarer is 1.
     """
 
-    hidden_layer_sizes: Any = (128, 16)
+    hidden_layer_sizes: Any = None
     activation: Any = "relu"
     network: Any = None
-    batch_size: Any = 128
-    learning_rate_init: Any = 1e-3
+    batch_size: Any = None
+    learning_rate_init: Any = None
     max_iter: Any = 200
     early_stopping: Any = False
     scoring: Any = "average_precision"
@@ -69,11 +69,11 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
     verbose: Any = False
 
     _parameter_constraints = {  # noqa: RUF012
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), None],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "network": [callable, tuple, None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "network": [str, callable, tuple, None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
         "scoring": [StrOptions({"average_precision", "loss"})],
@@ -107,7 +107,7 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         w = _check_sample_weight(sample_weight, like, dtype=np.float64, ensure_non_negative=True)
         some = w > 0
         X = self._numbers_of_fit(X[some], self.warm_start and hasattr(self, "_params"))
-        y, w, self._n_columns = y[some], w[some], X.shape[1]
+        y, w = y[some], w[some]
         before = self._started(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -174,12 +174,12 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
 
     def _network(self):
         """Of the classifier; the same object for the same options."""
-        return self._network_with(cosine_scale=None)
+        return self._network_with("linear")
 
-    def _network_with(self, cosine_scale):
+    def _network_with(self, head):
         hidden = hidden_sizes(self.hidden_layer_sizes)
-        sizes = self._n_columns, hidden, self.activation, len(self.classes_)
-        return network_of(self.network, *sizes, cosine_scale)
+        sizes = len(self._columns.origins()), hidden, self.activation, len(self.classes_)
+        return network_of(self.network, *sizes, head)
 
     def _has_validation(self):
         return self.early_stopping or self.fold_ensemble or self._validates

@@ -46,6 +46,15 @@ class TakesColumns:
         return tags
 
     @property
+    def _columns(self):
+        """Set by a fit; classifiers that were saved before there were any took numbers alone."""
+        return self.__dict__.get("_fitted_columns") or Columns(None, width=self.n_features_in_)
+
+    @_columns.setter
+    def _columns(self, columns):
+        self._fitted_columns = columns
+
+    @property
     def column_names_(self):
         """Names `(e,)` of the numbers that X becomes, such as "age" and "colour=red"."""
         check_is_fitted(self)
@@ -120,7 +129,8 @@ class Columns:
     Parameters
     ----------
     encoder
-        Fitted: what `table_encoder` makes, or for arrays a `MedianImputer`.
+        Fitted: what `table_encoder` makes, or for arrays a `MedianImputer`; None: numbers stay as
+        they are.
     kinds
         The kinds of a frame's columns; None: X is an array of numbers.
     is_named
@@ -167,9 +177,9 @@ class Columns:
 
     def numbers(self, X: Any) -> np.ndarray:
         """Rows as numbers `[n, e]`; an array stays as it is if it misses nothing, in fit or now."""
-        if self.kinds is None:
-            return self.encoder.transform(X)
-        return self.encoder.transform(self.kinds.read(X))
+        if self.encoder is None:
+            return X
+        return self.encoder.transform(X if self.kinds is None else self.kinds.read(X))
 
     def names(self, given: Any = None) -> np.ndarray:
         """Names of the columns that `numbers` gives `[e]`.
@@ -182,10 +192,14 @@ class Columns:
         if self.kinds is not None:
             return self.encoder.get_feature_names_out()
         given = [f"x{j}" for j in range(self.width)] if given is None else list(given)
+        if self.encoder is None:
+            return np.array(given, dtype=object)
         return self.encoder.get_feature_names_out(given)
 
     def origins(self) -> list[int]:
         """Position of the column in X that each one of `numbers` is made of `[e]`."""
+        if self.encoder is None:
+            return list(range(self.width))
         if self.kinds is None:
             return self.encoder.origins(range(self.width))
         names = self.kinds.names()

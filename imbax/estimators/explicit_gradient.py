@@ -11,6 +11,7 @@ from imbax.data.preprocess import unscale
 from imbax.errors import InputError
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.estimators.imbalanced_mlp import supervised_program
+from imbax.estimators.networks import or_else
 from imbax.estimators.over_sampler import size
 from imbax.estimators.parameters import Interval, parameters
 from imbax.losses.per_example import OBJECTIVES
@@ -52,14 +53,22 @@ class ExplicitGradientClassifier(NeuralClassifier):
         Columns of X that do not move, as those of categories.
     jitter : float, default=0.0
         Noise on the starting points, in standard deviations of their class.
-    hidden_layer_sizes : array-like of int, default=(128, 16)
+    hidden_layer_sizes : array-like of int, default=None
+        Widths of the hidden layers; None: those of the network, (128, 16) for the perceptron.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-    network : Flax module or functions, default=None
-        In place of the perceptron, see `imbax.as_network`; may have batch statistics and dropout.
-    batch_size : int, default=128
-        Training rows, points and validation rows of a step.
-    learning_rate_init : float, default=1e-3
-        Adam's, of the first training.
+        Activation of the perceptron.
+    network : {"mlp", "mlp_plr", "realmlp", "tabm", "tabm_mini"}, Flax module or functions, \
+default=None
+        A network by name, trained by its authors' recipe; or one of your own, see
+        `imbax.as_network`, which may have batch statistics and dropout. None: "mlp", the
+        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as one of
+        "mlp"; see `imbax.networks.tabm` for a smaller one.
+    batch_size : int, default=None
+        Training rows, points and validation rows of a step. None: in the first training as many
+        rows as the network's recipe has (128 for the perceptron), then 128 of each.
+    learning_rate_init : float, default=None
+        Adam's learning rate in the first training; None: that of the network's recipe (1e-3 for the
+        perceptron).
     max_iter : int, default=200
         Most epochs of each of the two trainings.
     early_stopping : bool, default=False
@@ -152,8 +161,11 @@ default="from_dtype"
                 f"outer_loss={self.outer_loss!r} is for two classes, y has {len(self.classes_)}; "
                 'use "ce", "balanced_ce" or "focal"'
             )
-        first = self._with(members, sv.Hparams(self.learning_rate_init), before)
-        options = self._network(), "ce", self.max_iter, self.batch_size
+        network = self._network()
+        recipe = network.recipe
+        rate = or_else(self.learning_rate_init, recipe.learning_rate)
+        first = self._with(members, sv.Hparams(rate), before)
+        options = network, "ce", self.max_iter, or_else(self.batch_size, recipe.batch_size)
         plain = self._compiled(supervised_program, members, *options)
         moved = self._wanted is not None  # points handed on must have moved
         options = options[0], self._config(members), moved
@@ -183,10 +195,14 @@ default="from_dtype"
             outer_loss=self.outer_loss,
             constraint=self.constraint,
             fixed_columns=fixed,
-            batch_size=self.batch_size,
-            synth_batch_size=self.batch_size,
-            outer_batch_size=self.batch_size,
+            batch_size=self._step_size(),
+            synth_batch_size=self._step_size(),
+            outer_batch_size=self._step_size(),
         )
+
+    def _step_size(self):
+        """Rows of each kind in a step of the second training."""
+        return or_else(self.batch_size, eg.Config._field_defaults["batch_size"])
 
     def _hparams(self):
         return eg.Hparams(
@@ -236,8 +252,8 @@ default="from_dtype"
         )
         total = number.sum(1, keepdims=True)
         share = number / np.maximum(total, 1)
-        each = np.minimum(total, self.batch_size)
-        batch = np.minimum(members.counts.sum(1, keepdims=True), self.batch_size)
+        each = np.minimum(total, self._step_size())
+        batch = np.minimum(members.counts.sum(1, keepdims=True), self._step_size())
         of_step = {
             "union": (batch * prior + each * share) / (batch + each),
             "synth": prior,  # a step sees no row of the largest class, and so no shares

@@ -14,7 +14,7 @@ from imbax.errors import InputError
 from imbax.estimators.adasyn import ADASYN
 from imbax.estimators.borderline_smote import BorderlineSMOTE
 from imbax.estimators.classifier import NeuralClassifier
-from imbax.estimators.networks import takes_head
+from imbax.estimators.networks import or_else, takes_head
 from imbax.estimators.parameters import Interval, parameters
 from imbax.estimators.smote import SMOTE
 from imbax.losses.named import NAMED, check_numbers
@@ -38,8 +38,8 @@ class ImbalancedMLPClassifier(NeuralClassifier):
     """A multilayer perceptron for rare classes: losses, weights and samplers by name.
 
     Columns are scaled within. Of more than two classes the network gives a logit for each. See
-    `imbax.methods.supervised` for the training, Adam with β₁ 0.5, and `imbax.losses` and
-    `imbax.losses.by_class` for the losses.
+    `imbax.methods.supervised` for the training, `imbax.networks.named` for networks by name, and
+    `imbax.losses` and `imbax.losses.by_class` for the losses.
 
     Parameters
     ----------
@@ -54,16 +54,25 @@ class ImbalancedMLPClassifier(NeuralClassifier):
 imbalanced-learn's contract, default=None
         What changes each member's training rows, as numbers (`column_names_`); "rs" draws balanced
         batches instead. Validation rows stay as they are.
-    hidden_layer_sizes : array-like of int, default=(128, 16)
+    hidden_layer_sizes : array-like of int, default=None
+        Widths of the hidden layers; None: those of the network, (128, 16) for the perceptron.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-    network : Flax module or functions, default=None
-        In place of the perceptron, see `imbax.as_network`; may have batch statistics and dropout.
-        "ldam" and "ldam_drw" need a cosine head, and warn unless it is a function `(features,
-        classes, head)` that is told of it.
-    alpha : float, default=0.0
-        Weight decay, decoupled from the gradient.
-    batch_size : int, default=128
-    learning_rate_init : float, default=1e-3
+        Activation of the perceptron.
+    network : {"mlp", "mlp_plr", "realmlp", "tabm", "tabm_mini"}, Flax module or functions, \
+default=None
+        A network by name, trained by its authors' recipe; or one of your own, see
+        `imbax.as_network`, which may have batch statistics and dropout. None: "mlp", the
+        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as one of
+        "mlp"; see `imbax.networks.tabm` for a smaller one.
+        "ldam" and "ldam_drw" need a cosine head: networks by name have one, as has a function
+        `(features, classes, head)` that is told of it; others are taken with a warning.
+    alpha : float, default=None
+        Weight decay, decoupled from the gradient; None: that of the network's recipe (0 for the
+        perceptron).
+    batch_size : int, default=None
+        Rows of a step; None: those of the network's recipe (128 for the perceptron).
+    learning_rate_init : float, default=None
+        Adam's learning rate; None: that of the network's recipe (1e-3 for the perceptron).
     max_iter : int, default=200
         Most epochs.
     early_stopping : bool, default=False
@@ -125,18 +134,23 @@ default="from_dtype"
     loss: Any = "ce"
     loss_params: Any = None
     sampler: Any = None
-    alpha: Any = 0.0
+    alpha: Any = None
 
     _parameter_constraints = {  # noqa: RUF012
         **NeuralClassifier._parameter_constraints,
         "loss": [StrOptions(set(NAMED)), callable],
         "loss_params": [dict, None],
         "sampler": [StrOptions({"rs", *SAMPLERS}), HasMethods("fit_resample"), None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), None],
     }
 
     def _learn(self, members, before):
-        hparams = sv.Hparams(self.learning_rate_init, self.alpha, self._loss_numbers())
+        recipe = self._network().recipe
+        hparams = sv.Hparams(
+            or_else(self.learning_rate_init, recipe.learning_rate),
+            or_else(self.alpha, recipe.weight_decay),
+            self._loss_numbers(),
+        )
         self._warn_of_loss()
         if self.sampler == "rs" and (members.weighted or self.class_weight is not None):
             raise InputError(
@@ -149,7 +163,7 @@ default="from_dtype"
             self._network(),
             self.loss,
             self.max_iter,
-            self.batch_size,
+            or_else(self.batch_size, recipe.batch_size),
             len(self.classes_) if self.sampler == "rs" else None,
         )
         progress, curves = self._run(programs, members, self._with(members, hparams, before))
@@ -171,7 +185,7 @@ default="from_dtype"
         if callable(self.loss):
             return
         loss = NAMED[self.loss]
-        if loss.head != "linear" and self.network is not None and not takes_head(self.network):
+        if loss.head != "linear" and not takes_head(self.network):
             warnings.warn(
                 f"loss={self.loss!r} needs a {loss.head} head, logits {COSINE_SCALE:g} times a "
                 f"cosine, and network={self.network!r} is taken as it is; with a linear head it "
@@ -197,8 +211,7 @@ default="from_dtype"
         return NAMED[self.loss].posterior, tuple(sorted(self._loss_numbers().items()))
 
     def _network(self):
-        head = "linear" if callable(self.loss) else NAMED[self.loss].head
-        return self._network_with(COSINE_SCALE if head == "cosine" else None)
+        return self._network_with("linear" if callable(self.loss) else NAMED[self.loss].head)
 
     def _least_epochs(self):
         numbers = self._loss_numbers()

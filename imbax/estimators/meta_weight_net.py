@@ -6,8 +6,10 @@ from typing import Any
 from sklearn.utils._param_validation import StrOptions
 
 from imbax.estimators.classifier import NeuralClassifier
+from imbax.estimators.networks import or_else
 from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import meta_weight_net as mwn
+from imbax.methods.optimizer import follows_time
 
 __all__ = ["MetaWeightNetClassifier"]
 
@@ -26,16 +28,25 @@ class MetaWeightNetClassifier(NeuralClassifier):
         Adam's, of the network that weighs.
     meta_rows : {"valid", "train"}, default="valid"
         Rows of the balanced loss.
-    alpha : float, default=0.0
-        Weight decay, decoupled from the gradient.
-    hidden_layer_sizes : array-like of int, default=(128, 16)
+    alpha : float, default=None
+        Weight decay, decoupled from the gradient; None: that of the network's recipe (0 for the
+        perceptron).
+    hidden_layer_sizes : array-like of int, default=None
+        Widths of the hidden layers; None: those of the network, (128, 16) for the perceptron.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-    network : Flax module or functions, default=None
-        In place of the perceptron, see `imbax.as_network`; may have batch statistics and dropout.
-    batch_size : int, default=128
-        Training rows of a step, and rows of the balanced loss.
-    learning_rate_init : float, default=1e-3
-        Adam's, of the classifier.
+        Activation of the perceptron.
+    network : {"mlp", "mlp_plr", "realmlp", "tabm", "tabm_mini"}, Flax module or functions, \
+default=None
+        A network by name, trained by its authors' recipe; or one of your own, see
+        `imbax.as_network`, which may have batch statistics and dropout. None: "mlp", the
+        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as one of
+        "mlp"; see `imbax.networks.tabm` for a smaller one.
+    batch_size : int, default=None
+        Training rows of a step, and rows of the balanced loss. None: those of the network's recipe
+        (128 for the perceptron), and 128.
+    learning_rate_init : float, default=None
+        Adam's learning rate for the classifier; None: that of the network's recipe (1e-3 for the
+        perceptron).
     max_iter : int, default=200
         Most epochs.
     early_stopping : bool, default=False
@@ -89,23 +100,32 @@ default="from_dtype"
     eta1: Any = 0.1
     meta_learning_rate_init: Any = 1e-3
     meta_rows: Any = "valid"
-    alpha: Any = 0.0
+    alpha: Any = None
 
     _parameter_constraints = {  # noqa: RUF012
         **NeuralClassifier._parameter_constraints,
         "eta1": [Interval(Real, 0, None, closed="neither")],
         "meta_learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "meta_rows": [StrOptions({"valid", "train"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), None],
     }
     _validates = True
 
     def _learn(self, members, before):
+        network = self._network()
+        recipe = network.recipe
         hparams = mwn.Hparams(
-            self.learning_rate_init, self.alpha, self.eta1, self.meta_learning_rate_init
+            or_else(self.learning_rate_init, recipe.learning_rate),
+            or_else(self.alpha, recipe.weight_decay),
+            self.eta1,
+            self.meta_learning_rate_init,
         )
-        size = self.batch_size
-        config = mwn.Config(self.meta_rows, batch_size=size, meta_batch_size=size)
-        programs = self._compiled(mwn.program, members, self._network(), config)
+        config = mwn.Config(
+            self.meta_rows,
+            batch_size=or_else(self.batch_size, recipe.batch_size),
+            meta_batch_size=or_else(self.batch_size, mwn.Config.meta_batch_size),
+            epochs=self.max_iter if follows_time(recipe) else 0,
+        )
+        programs = self._compiled(mwn.program, members, network, config)
         progress, curves = self._run(programs, members, self._with(members, hparams, before))
         return progress.best.params, [curves], members.prior

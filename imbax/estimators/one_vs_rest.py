@@ -1,11 +1,10 @@
 """Over-samplers that make one class the minority at a time, against all others."""
 
-import warnings
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imbax.estimators.notices import warn_user
 from imbax.estimators.over_sampler import OverSampler, padded, size
 from imbax.estimators.parameters import parameters
 from imbax.methods.sampling import Made, Sizes
@@ -49,4 +48,4 @@ class OneVsRest(OverSampler):
         return Made(x, np.array(labels, int), np.ones(len(x), np.float32))
 
     def _warn_of_fallback(self, c):
-        warnings.warn(f"class {self.classes_[c]}: {self._fallback}", stacklevel=6)
+        warn_user(f"class {self.classes_[c]}: {self._fallback}")

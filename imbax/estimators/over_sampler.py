@@ -1,6 +1,5 @@
 """What imbax's over-samplers share: the forms of what is given, labels, and what they return."""
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from imbax.errors import InputError
+from imbax.estimators.notices import warn_user
 from imbax.estimators.parameters import parameters
 from imbax.estimators.sparse import stacked
 from imbax.estimators.table_sampler import TableSampler
@@ -126,10 +126,8 @@ class OverSampler(TableSampler):
                 )
             lone = self.classes_[(counts == 1) & (self._wanted(self.sampling_strategy_) > 0)]
             if len(lone):
-                warnings.warn(
-                    f"class {', '.join(map(str, lone))} has a single row; it can only be repeated",
-                    stacklevel=3,
-                )
+                names = ", ".join(map(str, lone))
+                warn_user(f"class {names} has a single row; it can only be repeated")
         self._seed, self._y = seed_of(self.random_state), labels.astype(np.int32)
         return self.scale_.inside(X)
 

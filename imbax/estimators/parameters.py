@@ -1,6 +1,5 @@
 """Parameters of estimators, declared once: the fields of a class and of those it extends."""
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeVar, dataclass_transform
@@ -9,6 +8,7 @@ import numpy as np
 from sklearn.utils import _param_validation as validation
 
 from imbax.errors import InputError
+from imbax.estimators.notices import warn_user
 
 __all__ = [
     "DEPRECATED",
@@ -53,14 +53,13 @@ def renamed(estimator: Any, old: str, new: str) -> Any:
         return now
     if now is not getattr(type(estimator), new):
         raise InputError(f"{old}={value!r} is the old name of {new}={now!r}; give {new} alone")
-    warn_of_old(f"{type(estimator).__name__}({old}=...) is now {new}", deeper=1)
+    warn_of_old(f"{type(estimator).__name__}({old}=...) is now {new}")
     return value
 
 
-def warn_of_old(told: str, deeper: int = 0) -> None:
-    """A FutureWarning, at the user's call of `fit` or `fit_resample`, of an old spelling."""
-    message = f"{told}; the old spelling goes with the next version"
-    warnings.warn(message, FutureWarning, stacklevel=6 + deeper)
+def warn_of_old(told: str) -> None:
+    """A FutureWarning of an old spelling."""
+    warn_user(f"{told}; the old spelling goes with the next version", FutureWarning)
 
 
 # The default of a parameter's old name.

@@ -1,6 +1,5 @@
 """SMOTE-N as an over-sampler of tables of categories, on imbalanced-learn's contract."""
 
-import warnings
 from dataclasses import field
 from numbers import Integral
 from typing import Any, ClassVar
@@ -22,6 +21,7 @@ from imbax.estimators.encoders import fitted
 from imbax.estimators.frames import Table, is_frame
 from imbax.estimators.inputs import errors_in_one_line
 from imbax.estimators.neighborhoods import NEIGHBORS
+from imbax.estimators.notices import warn_user
 from imbax.estimators.parameters import parameters
 from imbax.estimators.sparse import sparse_like, stacked
 from imbax.estimators.table_sampler import TableSampler
@@ -113,7 +113,7 @@ class SMOTEN(TableSampler):
         self._like = None
         if sparse.issparse(X):
             told = "SMOTEN makes a dense array of a sparse matrix, which is not really efficient"
-            warnings.warn(told, DataConversionWarning, stacklevel=6)
+            warn_user(told, DataConversionWarning)
             self._like = check_array(X, accept_sparse=["csr", "csc"])
             X = Table(self._like.toarray())
         table = X if isinstance(X, Table) else self._table(X)

@@ -82,7 +82,7 @@ def foresee(prepared: Prepared, folder: Path) -> list[Foreseen]:
         found.append(
             Foreseen(
                 cell.dataset.name,
-                cell.method.name,
+                cell.label,
                 (len(seeds) - missing) * folds,
                 missing * folds,
                 lab.shared_bytes(cell.dataset) / 2**20,
@@ -124,14 +124,15 @@ def _seconds(lab, cell, runs, timings):
         longer = lab.protocol.epochs / timing.epochs if timing.epochs else 1
         return timing.compiling + timing.each * factor * longer * runs
 
-    own = timings.get((cell.dataset.name, cell.method.name))
+    own = timings.get((cell.dataset.name, cell.label))
     if own:
         return seconds(own, 1), "its own runs"
     work, near = lab.work(cell), {}
     for (dataset, method), timing in timings.items():
         sizes = {name: timing.facts.get(name) for name in ("n_rows", "n_features")}
-        if method == cell.method.name and all(isinstance(size, int) for size in sizes.values()):
-            other = SimpleNamespace(dataset=SimpleNamespace(**sizes), method=cell.method)
+        if method == cell.label and all(isinstance(size, int) for size in sizes.values()):
+            about = {"method": cell.method, "network": cell.network}
+            other = SimpleNamespace(dataset=SimpleNamespace(**sizes), **about)
             factor = work / lab.work(other)
             near[max(factor, 1 / factor)] = (seconds(timing, factor), f"runs on {dataset}")
     return near[min(near)] if near else (None, "")

@@ -21,6 +21,7 @@ import pyarrow as pa
 from imbax.catalogue import Method
 from imbax.engine.vectorize import Engine
 from imbax.experiments import disk, states, store
+from imbax.experiments.labels import shown
 from imbax.experiments.provenance import environment
 
 __all__ = ["Cell", "Lab", "run_key"]
@@ -37,6 +38,7 @@ class Cell:
     """`Dataset` or `Images`."""
     method: Method
     network: str
+    """Name of the network; "" for a method that trains none of imbax's."""
     members: int = 1
     """Networks whose probabilities are averaged."""
     rows: str = "train"
@@ -45,14 +47,19 @@ class Cell:
     """The training key: 16 hex digits of all that decides its scores."""
 
     @property
+    def label(self) -> str:
+        """The method with its network, as tables show it."""
+        return shown(self.method.name, self.network)
+
+    @property
     def name(self) -> str:
         """As it is shown."""
-        return f"{self.dataset.name}/{self.method.name}"
+        return f"{self.dataset.name}/{self.label}"
 
     @property
     def place(self) -> tuple[str, str, str]:
         """What the store finds it by."""
-        return self.dataset.name, self.method.name, self.key
+        return self.dataset.name, self.label, self.key
 
 
 @dataclass
@@ -62,7 +69,7 @@ class Lab(ABC):
     schema: ClassVar[pa.Schema]
     """Columns of a result."""
     network: ClassVar[str]
-    """The network that all its methods train."""
+    """Name of the network that methods train unless another is asked for."""
     protocol: Any
     engine: Engine = field(default_factory=Engine)
     out: Path | None = None
@@ -70,6 +77,8 @@ class Lab(ABC):
     suite: str = "custom"
     on_progress: Callable[[float], None] = lambda share: None
     """Called with the share of the cell under way that is done, between compiled pieces."""
+    networks: Sequence[str | None] = (None,)
+    """Networks that each method of a suite trains; None: `network`."""
     _rows: dict[Any, list[dict]] = field(default_factory=dict)
     _provenance: dict[Any, dict[str, Any]] = field(default_factory=dict)
     _states: dict[Any, Any] = field(default_factory=dict)
@@ -79,10 +88,11 @@ class Lab(ABC):
             with disk.writing(self.out):
                 self.out.mkdir(parents=True, exist_ok=True)
 
-    def cell(self, dataset: Any, method: Method) -> Cell:
-        """A method on a data set, under this lab's protocol."""
-        key = self._training_key(dataset, method)
-        return Cell(self.suite, dataset, method, self.network, key=key)
+    def cell(self, dataset: Any, method: Method, network: str | None = None) -> Cell:
+        """A method on a data set with a network, by default the lab's, under its protocol."""
+        network = self.network if network is None else network
+        key = self._training_key(dataset, method, network)
+        return Cell(self.suite, dataset, method, network, key=key)
 
     def run(self, cell: Cell, seeds: Sequence[int]) -> None:
         """Compute the seeds of a cell that are missing, together, and keep each at once."""
@@ -160,13 +170,13 @@ class Lab(ABC):
         shown = [column.name for column in self.schema if arrays or not store.is_large(column)]
         if self.out is None:
             rows = [row for seed in seeds for row in self._rows[cell.key, seed]]
-            return pd.DataFrame(rows)[shown]
+            return pd.DataFrame(rows)[shown].assign(method=cell.label)
         with warnings.catch_warnings():
             # Other settings may lie there too; those just run or renewed are the ones read.
             warnings.filterwarnings("ignore", "two settings of")
             about = {"arrays": arrays, "dataset": cell.dataset.name}
             rows = store.read([self.out], self.schema, **about)
-        return rows[(rows["method"] == cell.method.name) & rows["seed"].isin(list(seeds))]
+        return rows[(rows["method"] == cell.label) & rows["seed"].isin(list(seeds))]
 
     def kept(
         self, cell: Cell, seeds: Sequence[int]
@@ -179,7 +189,7 @@ class Lab(ABC):
         return [partial(_both, *pair) for pair in given]
 
     @abstractmethod
-    def _training_key(self, dataset: Any, method: Method) -> str:
+    def _training_key(self, dataset: Any, method: Method, network: str) -> str:
         """Of all that decides the scores of a cell."""
 
     @abstractmethod

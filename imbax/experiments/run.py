@@ -18,6 +18,7 @@ from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, StorageError, shortened
 from imbax.experiments import disk, manifest, store
 from imbax.experiments.lab import Cell, Lab
+from imbax.experiments.labels import parts, shown
 from imbax.experiments.processes import Share
 from imbax.experiments.progress import Bar
 
@@ -125,7 +126,8 @@ def run_cells(
         _tell_notices(notices, console)
     _announce(lab, cells, seeds, console)
     for cell in cells:
-        todo = units.setdefault(f"{cell.dataset.name}/{lab.unit(cell.method)}", [])
+        unit = shown(lab.unit(cell.method), cell.network)
+        todo = units.setdefault(f"{cell.dataset.name}/{unit}", [])
         if lab.missing(cell, seeds):
             todo.append(cell)
         else:
@@ -166,17 +168,18 @@ def cells_of(
     `sparing` takes what an error is about, `dataset/method` or `dataset/`, and gives the context
     that notes it and spares the others.
     """
-    cells = []
+    cells: dict[str, Cell] = {}  # methods that train no network are in one cell for all networks
     notices = {dataset.name: tuple(dataset.notices) for dataset in datasets}
     for dataset in datasets:
         fitting: Sequence[Method] = ()
         with sparing(f"{dataset.name}/"):
             fitting, more = lab.fitting(dataset, methods)
             notices[dataset.name] += more
-        for method in fitting:
-            with sparing(f"{dataset.name}/{method.name}"):
-                cells.append(lab.cell(dataset, method))
-    return cells, notices
+        for network, method in itertools.product(lab.networks, fitting):
+            with sparing(f"{dataset.name}/{shown(method.name, network or '')}"):
+                cell = lab.cell(dataset, method, network)
+                cells.setdefault(cell.name, cell)
+    return list(cells.values()), notices
 
 
 def _diverged(lab, cells, seeds):
@@ -188,7 +191,7 @@ def _diverged(lab, cells, seeds):
     runs = runs[runs["seed"].isin(list(seeds))].groupby(["dataset", "method"])["diverged"]
     counts = runs.agg(["sum", "size"]).to_dict("index")
     for cell in cells:
-        count = counts.get((cell.dataset.name, cell.method.name))
+        count = counts.get((cell.dataset.name, cell.label))
         if count and count["sum"]:
             found[cell.name] = f"{count['sum']} of {count['size']}"
     return found
@@ -251,7 +254,8 @@ def _sparing_others(lab, name, plugins, outcome):
 
     Only a folder that cannot be written ends it all.
     """
-    dataset, _, method = name.rpartition("/")
+    dataset, _, label = name.rpartition("/")
+    method = label if label in plugins else parts(label)[0]
     try:
         yield
     except StorageError:

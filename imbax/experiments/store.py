@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from imbax.experiments.disk import atomic
+from imbax.experiments.labels import label_of, network_of
 
 __all__ = [
     "damage",
@@ -62,7 +63,10 @@ def safe_name(name: str) -> str:
 
 
 def file_path(out: Path, dataset: str, method: str, key: str, seed: int) -> Path:
-    """Where the runs of one cell and seed lie, whether they exist yet or not."""
+    """Where the runs of one cell and seed lie, whether they exist yet or not.
+
+    ``method`` is the label of a method with its network, see ``labels``, here and below.
+    """
     return Path(out, "runs", safe_name(dataset), safe_name(method), f"{key}-seed{seed}.parquet")
 
 
@@ -90,9 +94,8 @@ def write(
         b"imbax_file": json.dumps({"seed": min(seeds), "written": time.time()}).encode(),
     }
     table = pa.Table.from_pylist(rows, schema.with_metadata(metadata))
-    path = file_path(
-        out, provenance["dataset"], provenance["method"], provenance["key"], min(seeds)
-    )
+    dataset, key = provenance["dataset"], provenance["key"]
+    path = file_path(out, dataset, label_of(provenance), key, min(seeds))
     with atomic(path) as file:
         # The checksums let a damaged page be noticed; parquet itself only guards its footer.
         pq.write_table(table, file, compression="zstd", write_page_checksum=True)
@@ -164,7 +167,8 @@ def read(
 ) -> pd.DataFrame:
     """All runs of all folders, or those of one ``dataset``; one row per fold and seed.
 
-    The columns are those of ``schema``, unless ``arrays`` without lists, maps and bytes. Each cell
+    The columns are those of ``schema``, unless ``arrays`` without lists, maps and bytes; ``method``
+    holds labels, which name the network where it is not the default (see ``labels``). Each cell
     shows one set of settings: where folders (or old and new runs in one folder) disagree, those
     written last are kept and a warning names both. Damaged files are left out with a warning.
     """
@@ -172,15 +176,19 @@ def read(
     tables = [schema.empty_table()]
     for stored in _find(folders, dataset):
         try:
-            tables.append(_load(stored.path, schema))
+            tables.append(_labelled(_load(stored.path, schema), stored.provenance))
         except _DAMAGED as error:
             _warn_damaged(stored.path, error)
     return pa.concat_tables(tables).to_pandas()
 
 
 def read_provenance(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """What is known about each file that ``read`` keeps: its JSON, plus its ``seed``."""
-    return [stored.provenance | {"seed": stored.seed} for stored in _find(folders)]
+    """What is known about each file that ``read`` keeps: its JSON, plus its ``seed``, with the
+    label as ``method``."""
+    return [
+        stored.provenance | {"seed": stored.seed, "method": label_of(stored.provenance)}
+        for stored in _find(folders)
+    ]
 
 
 def _find(folders: Iterable[Path], dataset: str | None = None) -> list[_Stored]:
@@ -189,9 +197,14 @@ def _find(folders: Iterable[Path], dataset: str | None = None) -> list[_Stored]:
     pattern = f"runs/{safe_name(dataset) if dataset is not None else '*'}/*/*.parquet"
     paths = {found.resolve() for folder in folders for found in Path(folder).glob(pattern)}
     for stored in _readable(sorted(paths), warns=True):
-        cell = (stored.provenance["dataset"], stored.provenance["method"])
+        cell = (stored.provenance["dataset"], label_of(stored.provenance))
         cells.setdefault(cell, []).append(stored)
     return [stored for cell in sorted(cells) for stored in _of_one_key(cells[cell])]
+
+
+def _labelled(table: pa.Table, provenance: dict[str, Any]) -> pa.Table:
+    label = pa.array([label_of(provenance)] * len(table), pa.string())
+    return table.set_column(table.schema.get_field_index("method"), "method", label)
 
 
 def _readable(paths: Iterable[Path], *, warns: bool = False) -> Iterator[_Stored]:
@@ -209,7 +222,7 @@ def _of_one_key(files: Sequence[_Stored]) -> list[_Stored]:
     older = [stored for stored in files if stored.provenance["key"] != key]
     if older:
         warnings.warn(
-            f"two settings of {newest.provenance['method']} on {newest.provenance['dataset']}: "
+            f"two settings of {label_of(newest.provenance)} on {newest.provenance['dataset']}: "
             f"kept {newest.path}, left out {older[0].path}"
             + (f" and {len(older) - 1} more" if len(older) > 1 else ""),
             stacklevel=4,
@@ -226,6 +239,8 @@ def _open(path: Path) -> _Stored:
     for name, kind in (dict.fromkeys(("dataset", "method", "key"), str) | _PARTS).items():
         if not isinstance(provenance[name] if kind is str else provenance.get(name, {}), kind):
             raise ValueError(f"{name} is no {kind.__name__}")
+    if not isinstance(network_of(provenance), str):
+        raise ValueError("network is no str")
     file = json.loads(metadata[b"imbax_file"])
     return _Stored(path, provenance, int(file["seed"]), float(file["written"]))
 
@@ -237,7 +252,9 @@ def _load(path: Path, schema: pa.Schema) -> pa.Table:
         )
     for field in schema:  # written before there was such a column
         if field.name not in table.column_names:
-            column = pa.array([_absent(field)] * len(table), field.type)
+            is_network = field.name == "network"
+            value = network_of(_open(path).provenance) if is_network else _absent(field)
+            column = pa.array([value] * len(table), field.type)
             table = table.append_column(field.name, column)
     return table.select(schema.names).cast(schema)
 

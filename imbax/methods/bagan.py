@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.errors import at_least
+from imbax.errors import Range, check_ranges
 from imbax.losses.by_class import class_counts
 from imbax.losses.per_example import cross_entropy, weighted_mean
 from imbax.methods.codes import Autoencoder, between, decoded, encoded, image_batch, reconstructed
@@ -63,6 +63,11 @@ __all__ = [
 _INIT, _EPOCHS = 0, 1
 
 
+_COUNTS = ("classes", "latent", "width", "autoencoder_epochs", "batch_size")
+RANGES = {"gan_epochs": Range(0, whole=True), **dict.fromkeys(_COUNTS, Range(1, whole=True))}
+"""Of `Config`."""
+
+
 @dataclass(frozen=True)
 class Config:
     """Choices fixed at compile time."""
@@ -86,8 +91,7 @@ class Config:
         if len(self.shape) != 3 or min(self.shape) < 1 or min(self.shape[:2]) < 4:
             rule = "shape is (height, width, channels) with sides of at least 4"
             raise ValueError(f"{rule}; got {self.shape}")
-        at_least(self, classes=1, latent=1, width=1, autoencoder_epochs=1, batch_size=1)
-        at_least(self, gan_epochs=0)
+        check_ranges(self)
 
     @property
     def epochs(self) -> int:

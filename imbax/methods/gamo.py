@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbax.errors import at_least
+from imbax.errors import Range, check_ranges
 from imbax.losses.per_example import weighted_mean
 from imbax.methods.generator import Generator
 from imbax.methods.sampling import Classes, Made, Sizes, by_class, extended, slots
@@ -45,6 +45,13 @@ __all__ += ["epoch", "finish", "fit", "generator", "init", "networks", "pool_of"
 
 _INIT, _EPOCHS = 0, 1  # Names of a run's random streams.
 _MADE = 128  # New rows of a class that are made at a time.
+
+
+RANGES = {
+    **dict.fromkeys(("columns", "max_rows", "noise"), Range(1, whole=True)),
+    **dict.fromkeys(("classes", "batch_size"), Range(2, whole=True)),
+}
+"""Of `Config`."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class Config:
     """Passes over the rows."""
 
     def __post_init__(self):
-        at_least(self, columns=1, classes=2, max_rows=1, noise=1, batch_size=2)
+        check_ranges(self)
 
 
 class Hparams(NamedTuple):

@@ -16,7 +16,9 @@ Source: Ren, Zeng, Yang and Urtasun 2018, "Learning to Reweight Examples for Rob
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,8 +36,9 @@ __all__ = ["Config", "Hparams", "Info", "State", "program", "step"]
 class Hparams(NamedTuple):
     """Traced numbers; each may differ from run to run."""
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
+    learning_rate: float | None = None
+    """None: that of the network's recipe, as for `weight_decay`."""
+    weight_decay: float | None = None
 
 
 RANGES = {"learning_rate": Range(0, above=True), "weight_decay": Range(0)}
@@ -58,13 +61,14 @@ def step(
     *,
     loss_fn: LossFn,
     meta_loss: Callable[[Params], jax.Array] | None = None,
+    move: Callable[[State, Params], State] | None = None,
     config: Config,
     hparams: Hparams,
 ) -> tuple[State, Info]:
     """Weigh the rows of `batch` by `meta_batch`, and take one step.
 
-    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`. `key` is not used, since
-    nothing is drawn.
+    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`, and `move(state, gradient)`
+    is `meta_training.follow`. `key` is not used, since nothing is drawn.
     """
 
     def inner_loss(params, epsilon):
@@ -82,15 +86,16 @@ def step(
 
     total = weights.sum()
     info = Info(weights / jnp.where(total > 0, total, 1), look.loss)
-    return follow(config, hparams, state, jax.grad(objective)(state.params)), info
+    move = move or partial(follow, config, hparams)
+    return move(state, jax.grad(objective)(state.params)), info
 
 
-def program(network: Network, config: Config | None = None) -> Program:
-    """The whole training.
+def program(network: Network, config: Config | None = None, **options: Any) -> Program:
+    """The whole training; `options` are fields of `Config`, in place of those of `config`.
 
     Raises
     ------
     ValueError
         An option that is none of those its field names.
     """
-    return meta_program(network, config or Config(), step)
+    return meta_program(network, replace(config or Config(), **options), step)

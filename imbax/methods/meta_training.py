@@ -7,22 +7,28 @@ a `step` from both batches and its state to the next state.
 Of a network that keeps state s, batch statistics and dropout, the losses of a step are those in
 training, all with one mask, and the meta loss is that of predicting with the s' that the batch
 leaves. Weights of rows do not move s', so that gradients with respect to them are exact.
+
+The classifier is trained as its network's `Recipe` says, schedules included, but for the numbers of
+`Config` and `hparams` that are given; the recipe of the perceptron is that of `supervised`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
-from imbax.errors import one_of
+from imbax.errors import InputError, one_of
 from imbax.losses.per_example import cross_entropy, weighted_mean
-from imbax.minibatches import balanced_draws, each_batch, shuffled_minibatches
+from imbax.methods.optimizer import Optimizer, follows_time, optimizer
+from imbax.minibatches import balanced_draws, each_batch, full_batches, shuffled_minibatches
 from imbax.training import Fit, Program, number_of_classes
-from imbax.types import Batch, LossFn, Network, Params, Variables
+from imbax.types import Batch, LossFn, Network, Params, Recipe, Variables
 
-__all__ = ["Config", "State", "follow", "mean_loss", "meta_program", "optimizer"]
+__all__ = ["Config", "State", "follow", "mean_loss", "meta_program"]
 
 
 @dataclass(frozen=True)
@@ -32,15 +38,18 @@ class Config:
     meta_rows: str = "valid"
     """Rows of the meta batches: "valid", or "train"."""
     optimizer: str = "adam"
-    """The classifier's: "adam" (β₁ 0.5, as `supervised`) or "sgd" (Nesterov momentum 0.9)."""
-    batch_size: int = 128
-    """Training rows per step."""
+    """Optimizer of the classifier: "adam" as the network's recipe has it, or "sgd" (Nesterov
+    momentum 0.9)."""
+    batch_size: int | None = None
+    """Training rows per step; None: those of the network's recipe."""
     meta_batch_size: int = 128
     """Rows of a meta batch."""
     checkpoint: str = "best"
     """"best" validation average precision over epochs, or "last"."""
     method: str = "mixed"
     """How the differentiated step is computed, see `bilevel.bilevel_gradient`."""
+    epochs: int = 0
+    """Epochs of the whole training; at least 1 for a recipe that changes over them."""
 
 
 class State(NamedTuple):
@@ -70,15 +79,17 @@ def meta_program(
     config
         Static choices.
     step
-        `(key, state, batch, meta_batch, *, loss_fn, meta_loss, config, hparams) -> (state, info)`;
-        `meta_loss` is that of the meta batch, `params -> scalar`.
+        `(key, state, batch, meta_batch, *, loss_fn, meta_loss, move, config, hparams) -> (state,
+        info)`; `meta_loss` is that of the meta batch, `params -> scalar`, and `move(state,
+        gradient) -> state` one step of the classifier's optimizer.
     init
         `(key, hparams, State) -> state`, a NamedTuple with the fields of `State` and more.
 
     Raises
     ------
     ValueError
-        An option that is none of those its field names.
+        An option that is none of those its field names; or a network whose recipe changes over the
+        training, without a number of epochs or with "sgd".
     """
     one_of(
         config,
@@ -87,19 +98,28 @@ def meta_program(
         checkpoint=("best", "last"),
         method=("mixed", "unrolled"),
     )
+    recipe, size = network.recipe, config.batch_size
+    size = recipe.batch_size if size is None else size
+    if follows_time(recipe) and (config.epochs < 1 or config.optimizer != "adam"):
+        raise InputError(
+            f"epochs={config.epochs} and optimizer={config.optimizer!r}, but this network's recipe "
+            'changes over the training; give the number of epochs of all of it, and "adam"'
+        )
 
     def begin(key, problem, hparams, start):
         # The classifier starts where that of `supervised` does.
         params = network.init(key, problem.train) if start is None else start
         learned = network.variables(params).learned
-        state = State(params, optimizer(config, hparams).init(learned))
+        state = State(params, _optimizer(config, hparams, recipe).init(learned))
         return init(jax.random.fold_in(key, 1), hparams, state)
 
     def epoch(key, state, problem, hparams):
         train_key, meta_key = jax.random.split(key)
         dropping = jax.random.fold_in(key, _DROPOUT)
         train = problem.train
-        batches = shuffled_minibatches(train_key, train, config.batch_size)
+        batches = shuffled_minibatches(train_key, train, size)
+        batches = full_batches(batches) if recipe.drops_last else batches
+        steps = config.epochs * jnp.maximum((batches.w.sum(1) > 0).sum(), 1)
         meta_rows = problem.valid if config.meta_rows == "valid" else train
         classes = number_of_classes(network.apply, state.params, train)
         draw = balanced_draws(meta_rows, config.meta_batch_size, classes)
@@ -110,6 +130,11 @@ def meta_program(
             # Drawn in equal shares, which weights of training rows must not change again.
             meta_batch = meta_batch._replace(w=(meta_batch.w > 0).astype(meta_batch.w.dtype))
             before, dropout = network.variables(state.params), jax.random.fold_in(dropping, number)
+            t = 0.0
+            if follows_time(recipe):  # Adam counts the steps that are done
+                t = optax.tree.get(state.opt_state, "count") / steps
+            if recipe.at is not None:
+                before = before._replace(state=recipe.at(before.state, t))
 
             def loss_fn(learned, x, y):
                 now = Variables(learned, before.state)
@@ -127,6 +152,7 @@ def meta_program(
             after, _ = step(
                 None, inside, batch, meta_batch,
                 loss_fn=loss_fn, meta_loss=meta_loss, config=config, hparams=hparams,
+                move=partial(follow, config, hparams, recipe=recipe, t=t),
             )  # fmt: skip
             after = after._replace(params=params_of(after.params))
             return after, mean_loss(loss_fn, batch)(before.learned)
@@ -144,23 +170,35 @@ def meta_program(
     )
 
 
-def follow(config: Config, hparams: Any, state: Any, gradient: Params) -> Any:
-    """The state after one step of the classifier's optimizer along a gradient."""
-    update = optimizer(config, hparams).update
-    updates, opt_state = update(gradient, state.opt_state, state.params)
+def follow(
+    config: Config,
+    hparams: Any,
+    state: Any,
+    gradient: Params,
+    recipe: Recipe = Recipe(),  # noqa: B008
+    t: Any = 0.0,
+) -> Any:
+    """The state after one step of the classifier's optimizer along a gradient, as a recipe has it
+    at the share t of the training."""
+    update = _optimizer(config, hparams, recipe).update
+    updates, opt_state = update(gradient, state.opt_state, state.params, t)
     return state._replace(params=optax.apply_updates(state.params, updates), opt_state=opt_state)
 
 
-def optimizer(config: Config, hparams: Any) -> optax.GradientTransformation:
-    """The classifier's optimizer, from `hparams.learning_rate` and `hparams.weight_decay`.
-
-    "adam" decouples weight decay (AdamW); "sgd" adds it to the gradient.
-    """
+def _optimizer(config, hparams, recipe):
+    """The classifier's. "adam" decouples weight decay (AdamW); "sgd" adds it to the gradient."""
     if config.optimizer == "adam":
-        return optax.adamw(hparams.learning_rate, b1=0.5, weight_decay=hparams.weight_decay)
-    return optax.chain(
-        optax.add_decayed_weights(hparams.weight_decay),
-        optax.sgd(hparams.learning_rate, momentum=0.9, nesterov=True),
+        return optimizer(recipe, hparams.learning_rate, hparams.weight_decay)
+    given = hparams.learning_rate, hparams.weight_decay
+    rate, decay = (
+        own if number is None else number
+        for number, own in zip(given, (recipe.learning_rate, recipe.weight_decay), strict=True)
+    )
+    sgd = optax.chain(
+        optax.add_decayed_weights(decay), optax.sgd(rate, momentum=0.9, nesterov=True)
+    )
+    return Optimizer(
+        sgd.init, lambda gradient, state, learned, t: sgd.update(gradient, state, learned)
     )
 
 

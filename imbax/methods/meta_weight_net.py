@@ -15,7 +15,8 @@ with an η₁ of its own. The mean is over rows; `normalize` divides by the sum 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -46,8 +47,9 @@ class Config(meta_training.Config):
 class Hparams(NamedTuple):
     """Traced numbers; each may differ from run to run."""
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
+    learning_rate: float | None = None
+    """None: that of the network's recipe, as for `weight_decay`."""
+    weight_decay: float | None = None
     eta1: float = 0.1
     """Virtual step size η₁."""
     meta_learning_rate: float = 1e-3
@@ -102,13 +104,14 @@ def step(
     *,
     loss_fn: LossFn,
     meta_loss: Callable[[Params], jax.Array] | None = None,
+    move: Callable[[State, Params], State] | None = None,
     config: Config,
     hparams: Hparams,
 ) -> tuple[State, Info]:
     """One step of φ through the classifier's virtual step, then one of θ.
 
-    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`. `key` is not used, since
-    nothing is drawn.
+    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`, and `move(state, gradient)`
+    is `meta_training.follow`. `key` is not used, since nothing is drawn.
     """
 
     def weighted_loss(params, phi):
@@ -129,18 +132,19 @@ def step(
     weights = weigh(config, phi, loss_fn(state.params, batch.x, batch.y))
     gradient = jax.grad(weighted_loss)(state.params, phi)
     state = state._replace(phi=phi, phi_opt_state=phi_opt_state)
-    return follow(config, hparams, state, gradient), Info(weights, look.loss)
+    move = move or partial(follow, config, hparams)
+    return move(state, gradient), Info(weights, look.loss)
 
 
-def program(network: Network, config: Config | None = None) -> Program:
-    """The whole training.
+def program(network: Network, config: Config | None = None, **options: Any) -> Program:
+    """The whole training; `options` are fields of `Config`, in place of those of `config`.
 
     Raises
     ------
     ValueError
         An option that is none of those its field names.
     """
-    config = config or Config()
+    config = replace(config or Config(), **options)
     begin = lambda key, hparams, state: init(key, config, hparams, state)
     return meta_program(network, config, step, begin)
 

@@ -14,8 +14,9 @@ epoch; `meta_rows="valid"` is there for those who want that.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 
@@ -42,8 +43,9 @@ class Config(meta_training.Config):
 class Hparams(NamedTuple):
     """Traced numbers; each may differ from run to run."""
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
+    learning_rate: float | None = None
+    """None: that of the network's recipe, as for `weight_decay`."""
+    weight_decay: float | None = None
     eta1: float = 0.1
     """Inner step size η₁; 0 leaves plain training on balanced batches."""
 
@@ -66,28 +68,30 @@ def step(
     *,
     loss_fn: LossFn,
     meta_loss: Callable[[Params], jax.Array] | None = None,
+    move: Callable[[State, Params], State] | None = None,
     config: Config,
     hparams: Hparams,
 ) -> tuple[State, Info]:
     """One step of θ along the balanced loss after inner steps on `batch`.
 
-    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`. `key` is not used, since
-    nothing is drawn.
+    `meta_loss` is by default the mean of `loss_fn` over `meta_batch`, and `move(state, gradient)`
+    is `meta_training.follow`. `key` is not used, since nothing is drawn.
     """
     inner, outer = mean_loss(loss_fn, batch), meta_loss or mean_loss(loss_fn, meta_batch)
     look = bilevel_gradient(
         lambda params, nothing: inner(params), state.params, (), outer,
         step_size=hparams.eta1, num_steps=config.num_steps, method=config.method,
     )  # fmt: skip
-    return follow(config, hparams, state, look.params_grad), Info(look.loss)
+    move = move or partial(follow, config, hparams)
+    return move(state, look.params_grad), Info(look.loss)
 
 
-def program(network: Network, config: Config | None = None) -> Program:
-    """The whole training.
+def program(network: Network, config: Config | None = None, **options: Any) -> Program:
+    """The whole training; `options` are fields of `Config`, in place of those of `config`.
 
     Raises
     ------
     ValueError
         An option that is none of those its field names.
     """
-    return meta_program(network, config or Config(), step)
+    return meta_program(network, replace(config or Config(), **options), step)

@@ -17,7 +17,7 @@ import optax
 
 from imbax.types import Params, Recipe
 
-__all__ = ["Optimizer", "optimizer"]
+__all__ = ["Optimizer", "follows_time", "optimizer"]
 
 
 class Optimizer(NamedTuple):
@@ -62,6 +62,11 @@ def optimizer(recipe: Recipe, learning_rate: Any = None, weight_decay: Any = Non
         return jax.tree.map(move, directions, learned, *factors), state
 
     return Optimizer(adam.init, update)
+
+
+def follows_time(recipe: Recipe) -> bool:
+    """Whether a recipe changes over a training, whose number of epochs must then be known."""
+    return (recipe.rate, recipe.decay, recipe.at) != (None, None, None)
 
 
 def _at(schedule, t):

@@ -21,7 +21,7 @@ import optax
 from imbax.errors import InputError, Range
 from imbax.losses.by_class import Context, Loss, class_counts
 from imbax.losses.per_example import cross_entropy, weighted_mean
-from imbax.methods.optimizer import optimizer
+from imbax.methods.optimizer import follows_time, optimizer
 from imbax.minibatches import Minibatches, each_batch, full_batches, shuffled_minibatches
 from imbax.training import Fit, Program, number_of_classes
 from imbax.types import Network, Params, Rows, Variables
@@ -93,8 +93,8 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
         batch_size=recipe.batch_size if batch_size is None else batch_size,
         b1=recipe.b1 if b1 is None else b1,
     )
-    follows_time = (recipe.rate, recipe.decay, recipe.at) != (None, None, None)
-    if follows_time and epochs < 1:
+    has_schedules = follows_time(recipe)
+    if has_schedules and epochs < 1:
         raise InputError(f"epochs={epochs}, but this network's recipe changes over the training; "
                          "give the number of epochs of all of it")  # fmt: skip
 
@@ -122,7 +122,7 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
 
         def step(state, number, batch):
             x, before = problem.train.features(batch.row), network.variables(state.params)
-            t = (state.epoch + number / steps) / epochs if follows_time else 0.0
+            t = (state.epoch + number / steps) / epochs if has_schedules else 0.0
             if recipe.at is not None:
                 before = before._replace(state=recipe.at(before.state, t))
             dropout_key = jax.random.fold_in(dropping, number)

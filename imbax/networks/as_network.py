@@ -223,14 +223,13 @@ def _of_one_logit(network):
     """Of two classes, from one column of logits or from two."""
 
     def one(logits):
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
+        return logits[..., 1] - logits[..., 0] if logits.shape[-1] == 2 else logits[..., 0]
 
     def train(*given):
         logits, state = network.train(*given)
         return one(logits), state
 
-    return Network(
-        network.init,
-        lambda params, x: one(network.apply(params, x)),
-        train if network.train else None,
+    return network._replace(
+        apply=lambda params, x: one(network.apply(params, x)),
+        train=train if network.train else None,
     )

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from imbax.networks.columns import by_number
-from imbax.types import COSINE_SCALE, Params
+from imbax.types import Params
 
-__all__ = ["cosine_logits", "dense", "difference", "drop", "mean_probability"]
+__all__ = ["dense", "difference", "drop", "mean_probability"]
 
 
 def dense(
@@ -43,11 +43,6 @@ def difference(logits: jax.Array) -> jax.Array:
     return logits[..., 1] - logits[..., 0] if logits.shape[-1] == 2 else logits
 
 
-def cosine_logits(h: jax.Array, weight: jax.Array) -> jax.Array:
-    """`h [n, fan_in], weight [fan_in, K] -> [n, K]`, `COSINE_SCALE` times the cosines."""
-    return COSINE_SCALE * _unit(h, -1) @ _unit(weight, -2)
-
-
 def mean_probability(logits: jax.Array) -> jax.Array:
     """Logits of the mean probability over members, `[members, n] -> [n]` and `[members, n, K] ->
     [n, K]`."""
@@ -56,8 +51,3 @@ def mean_probability(logits: jax.Array) -> jax.Array:
         log_mean = lambda sign: jax.nn.logsumexp(jax.nn.log_sigmoid(sign * logits), 0)
         return log_mean(1) - log_mean(-1)
     return jax.nn.logsumexp(jax.nn.log_softmax(logits), 0) - count
-
-
-def _unit(x, axis):
-    """Of unit norm; the floor keeps the gradient at 0 finite."""
-    return x * jax.lax.rsqrt(jnp.maximum((x * x).sum(axis, keepdims=True), 1e-12))

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from imbax.networks.heads import cosine_logits
+
 __all__ = ["Cosine", "Linear"]
 
 
@@ -46,7 +48,7 @@ class Cosine(nnx.Module):
         self.kernel = nnx.Param(jax.random.uniform(rngs.params(), shape, jnp.float32, -1, 1))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.scale * _unit(x) @ _unit(self.kernel[...]).T
+        return cosine_logits(x, self.kernel[...], self.scale)
 
 
 def _uniform_by_input(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
@@ -54,8 +56,3 @@ def _uniform_by_input(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
     change none of the others."""
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(fan_in))
     return jax.vmap(lambda key: jax.random.uniform(key, (fan_out,), jnp.float32, -1, 1))(keys)
-
-
-def _unit(x):
-    """Each row divided by its Euclidean norm; the floor keeps the gradient at 0 finite."""
-    return x * jax.lax.rsqrt(jnp.maximum((x * x).sum(-1, keepdims=True), 1e-12))

@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 
 from imbax.networks.columns import by_number, inputs_by_column
-from imbax.networks.dense import cosine_logits, dense, difference, drop
+from imbax.networks.dense import dense, difference, drop
+from imbax.networks.heads import cosine_logits
 from imbax.networks.normal_scores import Scores
 from imbax.types import Network, Recipe, Variables
 
@@ -103,7 +104,7 @@ def _mlp_plr(features, classes, head, hidden, frequencies, outputs, deviation, d
         for number, layer in enumerate(layers):
             h = drop(key, number, jax.nn.relu(h @ layer["weight"] + layer["bias"]), dropout)
         logits = (
-            cosine_logits(h, last["weight"]) if is_cosine else h @ last["weight"] + last["bias"]
+            cosine_logits(h, last["weight"].mT) if is_cosine else h @ last["weight"] + last["bias"]
         )
         return difference(logits)
 

@@ -36,7 +36,8 @@ from imbax.networks.columns import (
     robust_scale,
     smooth_clip,
 )
-from imbax.networks.dense import cosine_logits, difference, drop
+from imbax.networks.dense import difference, drop
+from imbax.networks.heads import cosine_logits
 from imbax.networks.schedules import flat_cos, four_cycles
 from imbax.types import Network, Recipe, Rows, Variables
 
@@ -123,7 +124,7 @@ def _realmlp(features, classes, head, hidden, dropout):
             h = _activate(_linear(layer, h, fan_in), layer["slope"])
             h = drop(key, number, h, state.dropout)
         if is_cosine:
-            return difference(cosine_logits(h, last["weight"]))
+            return difference(cosine_logits(h, last["weight"].mT))
         return difference(_linear(last, h, h.shape[1]))
 
     def train(learned, state, x, w, key):

@@ -13,6 +13,10 @@ embeddings of numbers. The first r starts at random ±1, all other r and s at 1.
 scores (`normal_scores`), categories 0 or 1. Where this departs: all members see the same batches,
 which the authors recommend for its cost; batches have 128 rows whatever the number of rows; and
 training does not stop 16 epochs after the best one unless the caller does so.
+
+At these sizes a row costs 100 MFLOP, in the mini form too: an epoch of 1,000 rows takes 2.8 s (mini
+2.4 s) on one core, a thousand times as long as the perceptron's. `tabm_mini(..., members=16,
+hidden=(128, 128))` takes a fiftieth of that.
 """
 
 import functools
@@ -22,7 +26,8 @@ import jax
 import jax.numpy as jnp
 
 from imbax.networks.columns import by_number
-from imbax.networks.dense import cosine_logits, dense, difference, drop, mean_probability
+from imbax.networks.dense import dense, difference, drop, mean_probability
+from imbax.networks.heads import cosine_logits
 from imbax.networks.normal_scores import Scores
 from imbax.types import Network, Recipe, Variables
 
@@ -103,7 +108,7 @@ def _tabm(features, classes, head, members, hidden, is_mini, dropout):
             h = drop(key, number, h, dropout)
         h, last = h.swapaxes(0, 1), learned["head"]
         if is_cosine:
-            return difference(cosine_logits(h, last["weight"]))
+            return difference(cosine_logits(h, last["weight"].mT))
         return difference(h @ last["weight"] + last["bias"][:, None])
 
     def apply(params, x):

@@ -18,6 +18,7 @@ __all__ = [
     "every_pair",
     "interval_text",
     "legend",
+    "of_pairs",
     "p_text",
     "ranking",
     "to_read",
@@ -75,6 +76,13 @@ def every_pair(scores: pd.DataFrame, rope: float = ROPE) -> pd.DataFrame:
     """Every pair of methods, the better mean rank first; columns as in ``against_control``."""
     order = ranks.mean_ranks(scores).sort_values(kind="stable").index
     return _contrasts(scores, list(combinations(order, 2)), rope)
+
+
+def of_pairs(
+    scores: pd.DataFrame, pairs: Sequence[tuple[str, str]], rope: float = ROPE
+) -> pd.DataFrame:
+    """These pairs of a method and its rival, in their order; columns as in ``every_pair``."""
+    return _contrasts(scores, pairs, rope)
 
 
 def to_read(table: pd.DataFrame) -> str:

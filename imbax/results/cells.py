@@ -59,7 +59,7 @@ def rows_of(
     if not metrics:
         return pd.concat([lab.rows(cell, seeds) for cell in cells], ignore_index=True)
     rows = pd.concat([lab.rows(cell, seeds, arrays=True) for cell in cells], ignore_index=True)
-    kinds: Mapping[str, str] = {cell.method.name: cell.method.tables.scores for cell in cells}
+    kinds: Mapping[str, str] = {cell.label: cell.method.tables.scores for cell in cells}
     small = [column.name for column in lab.schema if not is_large(column)]
     return rows[small].join(compute(rows, metrics, kinds))
 

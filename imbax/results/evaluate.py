@@ -1,5 +1,6 @@
 """Methods on your own arrays."""
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from imbax.errors import InputError
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
+from imbax.experiments.tabular.networks import network_names
 from imbax.experiments.tabular.plan import Protocol
 from imbax.experiments.tabular.several import fitting
 from imbax.results.arguments import (
@@ -47,6 +49,7 @@ def evaluate(
     groups: Any = None,
     name: str = "data",
     out: str | Path | None = None,
+    network: str | Sequence[str] = "mlp",
     preprocess: Any = "auto",
     categorical: Any = None,
     metrics: Any = (),
@@ -94,6 +97,9 @@ def evaluate(
         The data set's name in the table.
     out
         A folder to store results in and resume from; the report is not written.
+    network
+        Network that methods train, or several: names of `networks.named.NAMED`, each trained for
+        `epochs` by its own recipe. With another than "mlp" the table's `method` is `ce (realmlp)`.
     preprocess
         What makes numbers of the columns, fitted in each run on its training rows: "auto", an
         encoder of categories, dates and missing values, which leaves a table of complete numbers
@@ -132,6 +138,7 @@ def evaluate(
         Every method failed; where some did, a warning names them and the others are there.
     """
     wanted, engine = seeds_of(seeds), engine_of(strategy, memory)
+    networks = network_names(network)
     are_default, methods, metrics = methods is METHODS, methods_of(methods), metrics_of(metrics)
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"name={name!r}, expected a name for the data set")
@@ -148,10 +155,12 @@ def evaluate(
         about = {"x": x, "groups": dataset.groups, "validates": validates}
         splits = user_splits(splits, dataset.y, **about)
     lab = TabularLab(protocol, engine, folder_of(out), splits=splits)
-    cells = {method.name: lab.cell(dataset, method) for method in ordered}
-    shown = [cells[method.name] for method in methods]
-    with Bar(sum(map(lab.work, cells.values())), progress) as bar:
-        done = run_all(lab, cells.values(), wanted, shown, bar)
+    cells = [lab.cell(dataset, one, net) for net, one in itertools.product(networks, ordered)]
+    cells = list({cell.label: cell for cell in cells}.values())
+    names = {method.name for method in methods}
+    shown = [cell for cell in cells if cell.method.name in names]
+    with Bar(sum(map(lab.work, cells)), progress) as bar:
+        done = run_all(lab, cells, wanted, shown, bar)
     table = rows_of(lab, done, wanted, metrics)
     table = table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")
     parts = [part for cell in done for part in lab.kept(cell, wanted)]

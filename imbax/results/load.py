@@ -47,7 +47,7 @@ def load(*folders: str | Path, metrics: Any = ()) -> Results:
     places = tuple(map(Path, folders))
     check_folders(places)
     source = Folders(places, kind_of(places))
-    frame = source.rows(arrays=False)
+    frame = source.frame()
     if frame.empty:
         raise InputError(
             f"no results in {', '.join(map(str, places))}; expected "

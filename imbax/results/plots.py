@@ -125,7 +125,7 @@ class Plots:
         InputError
             An unknown data set or method, or runs without scores of two classes.
         """
-        rows = figures.of_two_classes(self._rows(dataset))
+        rows = figures.of_two_classes(self._read(dataset)[0])
         if rows.empty:
             raise InputError(
                 "no run has a precision-recall curve; it takes two classes, and runs that did not "
@@ -163,9 +163,8 @@ class Plots:
         InputError
             An unknown data set or method, or runs without probabilities of two classes.
         """
-        rows = self._rows(dataset)
-        kinds = kinds_of_score(self._results._source.provenance())
-        rows = rows.assign(probability=probabilities(rows, kinds))
+        rows, provenance = self._read(dataset)
+        rows = rows.assign(probability=probabilities(rows, kinds_of_score(provenance)))
         rows = rows[rows["probability"].notna()]
         if rows.empty:
             raise InputError(
@@ -194,13 +193,13 @@ class Plots:
             ax.legend(**drawing.LEGEND)
         return ax
 
-    def _rows(self, dataset):
-        """The runs of a data set with labels and scores."""
+    def _read(self, dataset):
+        """The runs of a data set with labels and scores, and what is known of them."""
         source = self._results._source
         if source is None or source.kind != "tabular":
             whose = "search" if source is None else "images"
             raise InputError(f"results of {whose} keep no scores of test rows, so none are drawn")
-        return source.rows(self._results._dataset(dataset))
+        return source.read(self._results._dataset(dataset))
 
     def _styles(self):
         return drawing.styles_of(self._results._methods["method"])

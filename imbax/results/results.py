@@ -229,8 +229,8 @@ class Results:
             if not isinstance(metric, str):
                 raise InputError(f"metric={metric!r}, expected a name; there are: {known}")
             raise InputError(f"metric={metric!r} is none of the runs{did_you_mean(metric, known)}")
-        kinds = kinds_of_score(self._source.provenance())
-        found, name, lower = scores_by_metric(self._source.rows(), kinds, metric)
+        rows, provenance = self._source.read()
+        found, name, lower = scores_by_metric(rows, kinds_of_score(provenance), metric)
         return runs.merge(found, on=RUN, how="left"), name, lower
 
     def _metric_names(self, runs):

@@ -23,6 +23,7 @@ from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.named_metrics import metrics_of
+from imbax.experiments.tabular.networks import DEFAULT, network_names, on_network
 from imbax.experiments.tabular.plan import Protocol
 from imbax.experiments.tabular.preprocessing import planned
 from imbax.experiments.tabular.several import fitting
@@ -55,6 +56,7 @@ def search(
     groups: Any = None,
     metrics: Any = (),
     random_state: int = 0,
+    network: str = "mlp",
     preprocess: Any = "auto",
     categorical: Any = None,
     progress: bool | None = None,
@@ -89,6 +91,8 @@ def search(
         only.
     random_state
         Of the settings drawn.
+    network
+        Name of the network that the method trains, one of `networks.named.NAMED`.
     preprocess, categorical
         As in `evaluate`.
     progress
@@ -118,6 +122,7 @@ def search(
     if isinstance(random_state, Real | str):
         random_state = Range(0, 2**32 - 1, whole=True).check("random_state", random_state)
     refuse_withheld([found])
+    (network,) = network_names([network])
     points = _points(space, n_iter, random_state)
     of_host = isinstance(found.tables.host, EstimatorHost)
     settings = tuple((_host if of_host else _setting)(found, point) for point in points)
@@ -127,15 +132,20 @@ def search(
     for notice in dataset.notices:
         warnings.warn(notice, stacklevel=3)
     protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
-    rungs = _rungs(len(settings), epochs, halving)
     if splits is not None:
         splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
     cut = planned(dataset, seeds, protocol, splits)
+    if of_host and network != DEFAULT:
+        raise InputError(f"network={network!r} is for methods in jax; {found.name} trains none")
     if of_host:
         with Bar(len(settings), progress) as bar:
             result = of_hosts(cut, found, settings, bar)
         table = _table(cut, found, range(len(points)), points, result, 0, metrics)
         return _results(table, points, 0, cut, metrics)
+    cut, found = on_network(cut, found, network)
+    protocol = cut.protocol
+    epochs = protocol.epochs
+    rungs = _rungs(len(settings), epochs, halving)
 
     before = found.tables.starts_from
     alive, done, result, tables = np.arange(len(settings)), 0, None, []

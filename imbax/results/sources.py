@@ -26,14 +26,15 @@ class Folders:
     kind: str
     """One of `suites.KINDS` that stores runs, "tabular" or "images"."""
 
-    def rows(self, dataset: str | None = None, *, arrays: bool = True) -> pd.DataFrame:
-        """The runs of a data set, or of all; with ``arrays`` also lists, maps and bytes."""
-        return store.read(self.places, schema_of(self.kind), arrays=arrays, dataset=dataset)
+    def frame(self) -> pd.DataFrame:
+        """All runs, without lists, maps and bytes."""
+        return store.read(self.places, schema_of(self.kind))
 
-    def provenance(self) -> list[dict[str, Any]]:
-        """What is known about each stored file."""
-        with warnings.catch_warnings(action="ignore"):  # said by `rows`
-            return store.read_provenance(self.places)
+    def read(self, dataset: str | None = None) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+        """The runs of a data set, or of all, with all columns, and what is known of each file."""
+        with warnings.catch_warnings(action="ignore"):  # said by `frame`
+            rows = store.read(self.places, schema_of(self.kind), arrays=True, dataset=dataset)
+            return rows, store.read_provenance(self.places)
 
     @contextlib.contextmanager
     def written(self) -> Iterator[tuple[Path, ...]]:
@@ -55,31 +56,25 @@ class Cells:
         """The folder where they are kept; none: in memory."""
         return () if self.out is None else (self.out,)
 
-    def rows(self, dataset: str | None = None) -> pd.DataFrame:
-        """All columns of the runs of a data set, or of all."""
-        rows = [row for part in self._loaded() for row in part[0]]
-        table = pa.Table.from_pylist(rows, schema_of(self.kind)).to_pandas()
-        return table if dataset is None else table[table["dataset"] == dataset]
-
-    def provenance(self) -> list[dict[str, Any]]:
-        """What is known about each cell and seed."""
-        return [about for _, about in self._loaded()]
+    def read(self, dataset: str | None = None) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+        """The runs of a data set, or of all, with all columns, and what is known of each seed."""
+        with self.written() as folders:
+            return Folders(folders, self.kind).read(dataset)
 
     @contextlib.contextmanager
     def written(self) -> Iterator[tuple[Path, ...]]:
         """Inside, a folder that holds these runs and no others."""
         with tempfile.TemporaryDirectory(prefix="imbax-") as folder:
-            for rows, about in self._loaded():
+            for part in self.parts:
+                try:
+                    rows, about = part()
+                except OSError as error:
+                    raise InputError(
+                        f"the runs are no longer in {self.out} ({error.strerror or error}); "
+                        "evaluate again"
+                    ) from None
                 store.write(Path(folder), rows, about, schema_of(self.kind))
             yield (Path(folder),)
-
-    def _loaded(self):
-        try:
-            return [part() for part in self.parts]
-        except OSError as error:
-            raise InputError(
-                f"the runs are no longer in {self.out} ({error.strerror or error}); evaluate again"
-            ) from None
 
 
 def schema_of(kind: str) -> pa.Schema:

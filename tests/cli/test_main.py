@@ -166,6 +166,10 @@ def test_a_process_with_an_error_leaves_when_the_others_are_done(
         (["quickstart", "--methods", "nope"], "'nope'"),
         (["quickstart", "--plugin", "nowhere.py"], "nowhere.py"),
         (["digits", "--methods", "nope"], "'nope'"),
+        (["quickstart", "--network", "mlp", "realmpl"], "did you mean 'realmlp'?"),
+        (["digits", "--network", "realmlp"], "--network does not apply to suite digits"),
+        (["sine", "--network", "realmlp"], "--network does not apply to suite sine"),
+        (["toy2d", "--network", "realmlp"], "--network does not apply to suite toy2d"),
     ],
 )
 def test_mistakes_are_found_before_others_are_waited_for(
@@ -178,7 +182,6 @@ def test_mistakes_are_found_before_others_are_waited_for(
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (lambda f: f.assign(a=[np.nan] + [1.0] * (len(f) - 1)), "'a'"),
         (lambda f: f.assign(a=[np.inf] + [1.0] * (len(f) - 1)), "'a'"),
         (lambda f: f.assign(fraud="no"), "one class"),
         (lambda f: f.assign(name=[f"id-{i}" for i in range(len(f))]), "--drop name"),
@@ -211,14 +214,14 @@ def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table
     arguments += ["--profile", tmp_path / "profile"]
     assert main(["run", "custom", *map(str, arguments), *CHEAP]) == 0
     said = capsys.readouterr().out
-    notice = "table: 1 column one-hot encoded: city (2 levels)"
+    notice = "table: 1 column one-hot encoded, in each run as on its training rows: city (2 levels)"
     assert said.count(notice) == 1 and "report:" in said.partition(notice)[2]
     assert "logistic_regression" in said.partition(notice)[2], "told before anything is trained"
     assert list((tmp_path / "profile").glob("plugins/profile/*/*.xplane.pb"))
     with (out / "tables" / "runs.csv").open() as file:
         header, *rows = csv.reader(file)
     recall = [f"precision_at_recall_{percent}" for percent in (75, 50, 25)]
-    keys = ["dataset", "method", "fold", "seed"]
+    keys = ["dataset", "method", "network", "fold", "seed"]
     probabilities = ["brier_score", "expected_calibration_error"]
     assert header == [*keys, "average_precision", "roc_auc", *recall, *probabilities]
     assert len(rows) == 2
@@ -321,11 +324,13 @@ def test_list_prints_the_papers_table_beside_what_is_measured(capsys, data_home)
     assert "absent" in absent
 
 
-@pytest.mark.parametrize("what", ["suites", "methods"])
-def test_list_suites_and_methods(capsys, what):
+LISTED = {"suites": "imblearn27", "methods": "explicit_gradient_frozen", "networks": "realmlp"}
+
+
+@pytest.mark.parametrize("what", LISTED)
+def test_list_suites_methods_and_networks(capsys, what):
     assert main(["list", what]) == 0
-    expected = {"suites": "imblearn27", "methods": "explicit_gradient_frozen"}[what]
-    assert expected in capsys.readouterr().out
+    assert LISTED[what] in capsys.readouterr().out
 
 
 def test_the_console_script_is_main():

@@ -66,6 +66,7 @@ def check_base(data):
         (csv().decode().encode("utf-32"), None),
         (b"# made by x, y\n#\n" + csv() + b"# end\n", "3 comment lines left out"),
         (b"|made by, x\n" + csv(), "1 comment line left out"),
+        (b"|x|y\n" + csv(header=False, index=True, sep="|"), "the row index saved with the table"),
         (b"# x,y\n" + csv(header=False), None),
         (b"\n\n" + csv() + b"\n,\n,\n", "2 empty rows left out"),
         (csv(BASE.assign(e="")), "1 column empty, left out: e"),

@@ -7,7 +7,8 @@ import tables
 from sklearn.compose import make_column_transformer
 from sklearn.preprocessing import StandardScaler
 
-from imbax.data.frame_dataset import FrameDataset, encoded
+from imbax.data.encoded import encoded
+from imbax.data.frame_dataset import FrameDataset
 from imbax.data.tables import as_dataset, check_preprocess
 from imbax.data.tabular import Dataset, make_dataset
 from imbax.errors import InputError

@@ -444,7 +444,7 @@ def test_a_network_that_keeps_state(name, classes):
 
 def test_copies_of_a_network_are_one_program():
     given = partial(Normalized, width=3)
-    of = lambda given: network_of(given, 4, (), "relu", 2, None)
+    of = lambda given: network_of(given, 4, (), "relu", 2, "linear")
     assert of(given) is of(copy.deepcopy(given)) is not of(partial(Normalized, width=4))
     with pytest.raises(InputError, match="give its options as tuples, not lists"):
         of(linen.Sequential([linen.Dense(3), linen.Dense(1)]))

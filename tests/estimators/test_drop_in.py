@@ -266,8 +266,10 @@ def test_a_class_without_rows_in_danger_gets_none():
     x[y == 1] += 100
     for m_neighbors in (10, NN(n_neighbors=11)):
         sampler = BorderlineSMOTE(m_neighbors=m_neighbors)
-        with pytest.warns(UserWarning, match="class 1: no row is in danger .*; no rows of it are"):
+        told = "class 1: no row is in danger .*; no rows of it are made"
+        with pytest.warns(UserWarning, match=told) as caught:
             given, labels = sampler.fit_resample(x, y)
+        assert [warning.filename for warning in caught] == [__file__]
         np.testing.assert_array_equal(given, x)
         np.testing.assert_array_equal(labels, y)
         assert sampler.in_danger_indices == {}
@@ -305,20 +307,17 @@ def test_a_missing_value_is_a_category(missing):
         assert {type(value) for value in given["w"]} == {str, type(missing)}
 
 
-def test_smotens_rows_are_imbalanced_learns():
-    """Nothing depends on which of equally far rows is nearer: there are none, or all are taken."""
-    x, y = categories()
-    for k, few in ((3, 6), (19, 20)):
-        # Of some rows all distances differ.
-        rows = np.flatnonzero(y == "p").tolist() + np.flatnonzero(y == "q")[:few].tolist()
-        ours, theirs = (
-            kind.SMOTEN(k_neighbors=min(k, few - 1), random_state=3).fit_resample(x[rows], y[rows])
-            for kind in (imbax, imblearn.over_sampling)
-        )
-        if few == 20:
-            for mine, other in zip(ours, theirs, strict=True):
-                np.testing.assert_array_equal(mine, other)
-        assert ours[0].dtype == object
+@pytest.mark.parametrize("strategy", ["auto", {1: 40, 2: 33}])
+def test_smotens_rows_are_imbalanced_learns(strategy):
+    """Of many columns of many levels no two rows are equally far."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 7, (100, 9)), np.repeat([0, 1, 2], [50, 30, 20])
+    options = {"sampling_strategy": strategy, "random_state": 3, "k_neighbors": 4}
+    ours, theirs = (
+        kind.SMOTEN(**options).fit_resample(x, y) for kind in (imbax, imblearn.over_sampling)
+    )
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(mine, other)
 
 
 def test_smoten_counts_votes_of_the_nearest_by_value_difference():

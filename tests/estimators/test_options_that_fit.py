@@ -108,7 +108,7 @@ def test_focal_loss_is_recalibrated():
         ({"hidden_layer_sizes": (4.5,)}, r"hidden_layer_sizes\[0\]=4\.5, expected a whole number"),
         ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes\[1\]=0, expected at least 1"),
         ({"hidden_layer_sizes": (8, -1)}, r"hidden_layer_sizes\[1\]=-1, expected at least 1"),
-        ({"hidden_layer_sizes": "64"}, "hidden_layer_sizes.*an array-like or an int .*Got '64'"),
+        ({"hidden_layer_sizes": "64"}, "hidden_layer_sizes.*an array-like, an int .*Got '64'"),
         ({"hidden_layer_sizes": [[8, 4]]}, r"hidden_layer_sizes\[0\]=\[8, 4\], expected a whole"),
         ({"hidden_layer_sizes": (True,)}, r"hidden_layer_sizes\[0\]=True, expected a whole"),
         (

@@ -12,11 +12,11 @@ import imbax
 OF_SAMPLERS = {"sampling_strategy": "auto", "random_state": None}
 OF_ROWS = {**OF_SAMPLERS, "image_shape": None, "value_range": None}
 OF_NETWORKS = {
-    "hidden_layer_sizes": (128, 16),
+    "hidden_layer_sizes": None,
     "activation": "relu",
     "network": None,
-    "batch_size": 128,
-    "learning_rate_init": 1e-3,
+    "batch_size": None,
+    "learning_rate_init": None,
     "max_iter": 200,
     "early_stopping": False,
     "scoring": "average_precision",
@@ -96,7 +96,7 @@ EXPECTED = {
         "loss": "ce",
         "loss_params": None,
         "sampler": None,
-        "alpha": 0.0,
+        "alpha": None,
     },
     "ExplicitGradientClassifier": {
         **OF_NETWORKS,
@@ -117,7 +117,7 @@ EXPECTED = {
         "eta1": 0.1,
         "meta_learning_rate_init": 1e-3,
         "meta_rows": "valid",
-        "alpha": 0.0,
+        "alpha": None,
     },
     "MESAClassifier": {
         "estimator": None,

@@ -133,6 +133,7 @@ def test_a_file_that_is_not_there_or_no_text(folder):
 def test_a_suite_of_ones_own_runs_with_its_plugin(folder, capsys):
     (folder / "my.toml").write_text(
         'methods = ["first_column"]\nseeds = 1\nfolds = 2\nplugin = "plugin.py"\n'
+        'metrics = ["precision_at_k=5"]\n'
         '[[datasets]]\nglob = "[ab].csv"\ntarget = "y"\nminority = "bad"\n'
         '[[datasets]]\ncollection = "quickstart"\nnames = ["moons_20"]\n'
     )
@@ -143,6 +144,7 @@ def test_a_suite_of_ones_own_runs_with_its_plugin(folder, capsys):
     runs = pd.read_csv(folder / "results" / "my" / "tables" / "runs.csv")
     assert runs.groupby("dataset").size().to_dict() == {"a": 4, "b": 4}
     assert set(runs["method"]) == {"first_column"}
+    assert runs["precision_at_5"].between(0, 1).all()
     manifest = json.loads((folder / "results" / "my" / "manifest.json").read_text())
     assert manifest["commands"] == ["imbax run my.toml --datasets a b --seeds 2"]
     capsys.readouterr()

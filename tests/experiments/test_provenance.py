@@ -31,7 +31,9 @@ from imbax.experiments.modules import module_of
 from imbax.experiments.provenance import environment
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.lab import TabularLab, configuration
+from imbax.experiments.tabular.networks import on_network, with_factory
 from imbax.experiments.tabular.plan import Protocol, plan
+from imbax.networks.named import NAMED
 
 X, Y = toys.table(60, 20)
 DATA = make_dataset(X, Y, name="toy")
@@ -317,9 +319,13 @@ def test_a_method_may_be_any_callable():
 TRACED = ("ce", "ldam_drw", "smote", "mc_ccr", "explicit_gradient", "meta_weight_net")
 
 
-@pytest.mark.parametrize("name", asked(TRACED, ("smote",)))
-def test_all_code_that_runs_is_in_the_key(name):
+NETWORKS = [(name, "mlp") for name in TRACED] + [("ce", "realmlp"), ("ldam_drw", "tabm_mini")]
+
+
+@pytest.mark.parametrize("which", asked(NETWORKS, [("smote", "mlp")]), ids="-".join)
+def test_all_code_that_runs_is_in_the_key(which):
     """Against a second route: the functions that a training calls, as the interpreter sees them."""
+    name, network = which
     lab, method = TabularLab(Protocol(folds=2, epochs=2)), catalogue.get(name)
     data, called = make_dataset(*toys.table(64, 20, seed=5), name="traced"), set()
 
@@ -329,14 +335,19 @@ def test_all_code_that_runs_is_in_the_key(name):
             module = Path(path).relative_to(PACKAGE).as_posix()
             called.add(f"{module}:{frame.f_code.co_qualname.split('.')[0]}")
 
-    cut = plan(data, [0], lab.protocol)
-    state = lab._start(data, method, cut)
+    cut, _ = on_network(plan(data, [0], lab.protocol), method, network)
+    state = lab._start(lab.cell(data, method, network), cut)
+    code, factory = [], NAMED[network].factory
     sys.setprofile(note)
     try:
-        train_cell(plan(data, [0], lab.protocol), method, start=state)
+        cut = plan(data, [0], lab.protocol)
+        if network != "mlp":
+            cut, _ = with_factory(cut, method, network, factory)
+            code = [with_factory, factory]
+        train_cell(cut, method, start=state)
     finally:
         sys.setprofile(None)
-    known, _ = definitions_of(plan, train_cell, method.tables)
+    known, _ = definitions_of(plan, train_cell, method.tables, *code)
     ran = {one for one in called if not one.endswith((":<module>", ":<lambda>"))}
     assert len(ran) > 40
     assert ran - set(known) <= {"aliases.py:Finder"}
@@ -353,6 +364,12 @@ def test_configuration_and_environment_are_json():
     assert found["imbax"] == imbax.__version__
     assert found["devices"] == 2
     assert all(found[name] for name in ("jax", "numpy", "scikit-learn", "python", "device", "cpu"))
+
+
+def test_the_key_with_a_network_is_of_no_other_networks_code():
+    known, _ = definitions_of(with_factory, NAMED["realmlp"].factory)
+    assert "networks/realmlp.py:realmlp" in known
+    assert not any(one.startswith(("networks/tabm.py", "networks/mlp_plr.py")) for one in known)
 
 
 # What a changed copy of the package says: its keys, one line for each.

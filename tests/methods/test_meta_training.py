@@ -275,7 +275,7 @@ def test_every_option_of_a_step_matters(module):
         other = two_steps(module, module.Config(**options))(module.Hparams(), *given)
         assert (other != usual).any(), options
     for field, value in module.Hparams()._asdict().items():
-        hparams = module.Hparams()._replace(**{field: value + 0.1})
+        hparams = module.Hparams()._replace(**{field: (value or 0) + 0.1})
         other = two_steps(module, module.Config())(hparams, *given)
         assert (other != usual).any(), field
     # The two ways of differentiating are the exception.

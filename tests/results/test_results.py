@@ -136,7 +136,7 @@ def test_scores_are_means_with_their_corrected_intervals(seven, oil):
 
 
 def test_metrics_of_probabilities_are_computed_from_stored_scores(one):
-    rows = one._source.rows()
+    rows = one._source.read()[0]
     found = one.scores("brier_score")
     assert found.index[0] == "logistic_regression"  # the lowest first
     expected = [
@@ -154,7 +154,7 @@ def test_any_metric_is_computed_from_stored_scores(one, computed):
     def negative_recall(y, score):
         return -float((score[y == 1] > 0).mean())
 
-    rows = one._source.rows()
+    rows = one._source.read()[0]
     rows = rows[rows["method"] == "ce"]
     expected = [
         negative_recall(np.array(y), np.array(s))
@@ -196,8 +196,8 @@ def test_few_data_sets_are_compared_one_by_one(make_results, tmp_path):
 
 def test_six_data_sets_are_compared_over_data_sets(seven):
     table = seven.compare("ce")
-    expected = ranks.compare(tables.score_table(seven.frame), "random_forest", "ce")
-    row = table.loc[("random_forest", "ce")]
+    expected = ranks.compare(tables.score_table(seven.frame), "unknown_trees", "ce")
+    row = table.loc[("unknown_trees", "ce")]
     assert row["n"] == 7
     assert row["p_value"] == expected.p_value
     assert {"p_holm", "p_rank_holm", "worse", "equal", "better"} <= set(table)
@@ -213,7 +213,7 @@ def test_ranks_say_who_is_best_and_how_sure_that_is(seven):
     assert table.attrs["friedman_p"] == ranks.friedman(scores).f_p_value
     assert table.attrs["critical_difference"] == pytest.approx(1.7728, abs=1e-4)
     brier = seven.ranks("brier_score")
-    assert set(brier.index) == set(table.index) - {"random_forest"}  # its scores only rank
+    assert set(brier.index) == set(table.index) - {"unknown_trees"}  # its scores only rank
     assert brier["mean_score"].idxmin() == brier["mean_rank"].idxmin()
 
 
@@ -230,7 +230,7 @@ def test_ranks_say_who_is_best_and_how_sure_that_is(seven):
         (lambda r: r.plot.precision_recall(), "dataset=None, expected one; there are: "),
         (lambda r: r.plot.precision_recall("oil", "cee"), "no method 'cee' that can be drawn; did"),
         (lambda r: r.plot.precision_recall("oil", []), "methods is empty, expected some of"),
-        (lambda r: r.plot.reliability("oil", "random_forest"), "no method 'random_forest' that"),
+        (lambda r: r.plot.reliability("oil", "unknown_trees"), "no method 'unknown_trees' that"),
         (lambda r: r.plot.ranks("precision_at_recall_50"), None),
     ],
 )  # fmt: skip
@@ -335,8 +335,8 @@ def test_a_figure_of_scores_shows_runs_means_and_intervals(seven, oil):
 
 
 def test_curves_show_the_methods_asked_for(seven):
-    ax = seven.plot.precision_recall("oil", ["ce", "random_forest"])
-    assert ax.get_legend_handles_labels()[1] == ["ce", "random_forest", "chance"]
+    ax = seven.plot.precision_recall("oil", ["ce", "unknown_trees"])
+    assert ax.get_legend_handles_labels()[1] == ["ce", "unknown_trees", "chance"]
     ax = seven.plot.reliability("oil")
     assert ax.get_legend_handles_labels()[1] == [
         "explicit_gradient",

@@ -60,6 +60,22 @@ def test_one_setting_of_each_run_is_chosen_by_validation(table):
         assert of_run.loc[of_run["chosen"], "validation_average_precision"].tolist() == [best]
 
 
+def test_settings_are_compared_as_methods_are(table):
+    scores = table.scores()
+    assert len(scores) == 7
+    assert {"chosen", "gamma=0.5, learning_rate=0.01"} <= set(scores.index)
+    chosen = table[table["chosen"]]["average_precision"]
+    np.testing.assert_allclose(scores.loc["chosen", ("data", "mean")], chosen.mean())
+    assert scores.loc["chosen", ("data", "n")] == 4
+    one = table.compare("chosen").loc[("gamma=0.5, learning_rate=0.01", "chosen")]
+    assert one["n"] == 4
+    assert "7 methods, 1 data set, 2 seeds, 2 folds" in repr(table)
+    with pytest.raises(InputError, match="search has no report"):
+        table.report("nowhere")
+    with pytest.raises(InputError, match="results of search keep no scores of test rows"):
+        table.plot.reliability()
+
+
 @pytest.mark.thorough
 def test_halving_trains_the_better_ones_on():
     space = {"learning_rate": [1e-9, 1e-8, 0.01, 0.05]}

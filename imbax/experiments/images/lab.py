@@ -62,7 +62,7 @@ class ImageLab(Lab):
     def shared_bytes(self, dataset: Images) -> int:
         return (dataset.n_features + 4) * dataset.n_rows
 
-    def _training_key(self, dataset: Images, method: Method) -> str:
+    def _training_key(self, dataset: Images, method: Method, network: str) -> str:
         images = {name: getattr(method.images, name) for name in _OF_TRAINING}
         content = {"method": method.name, "images": images, "protocol": self.protocol}
         generator = method.images.generator and self._generator_key(dataset, method)

@@ -10,7 +10,7 @@ import numpy as np
 from imbax.catalogue import ImageFacts
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, ImageSplit, image_splits
-from imbax.errors import at_least, one_of
+from imbax.errors import Range, one_of
 from imbax.experiments.lab import run_key
 from imbax.methods.image_classifier import AUGMENTATIONS, Config
 from imbax.networks.autoencoder import DECODERS
@@ -42,7 +42,8 @@ class ImageProtocol:
     def __post_init__(self):
         one_of(self, stem=STEMS, augment=AUGMENTATIONS, decoder=DECODERS)
         counts = ("epochs", "width", "batch_size", "latent", "generator_epochs", "patience")
-        at_least(self, **dict.fromkeys(counts, 1))
+        for name in counts:
+            Range(1, whole=True).check(name, getattr(self, name))
 
 
 class ImagePlan(NamedTuple):

@@ -30,7 +30,7 @@ import jax.numpy as jnp
 import optax
 
 from imbax.bilevel.gradients import inner_update, outer_gradient
-from imbax.errors import InputError, at_least, one_of
+from imbax.errors import InputError, Range, check_ranges, one_of
 from imbax.losses.per_example import weighted_mean
 from imbax.networks.mlp import mlp
 from imbax.types import Batch
@@ -43,6 +43,11 @@ METHODS = ("explicit_gradient", "explicit_gradient_frozen", "train_valid", "trai
 
 _HALF_WIDTH = 5.0
 _TEST_ROWS = 501
+
+
+_COUNTS = ("n_train", "n_valid", "n_synth", "hidden", "num_steps", "records")
+RANGES = dict.fromkeys(_COUNTS, Range(1, whole=True))
+"""Of `Config`."""
 
 
 class Config(NamedTuple):
@@ -235,7 +240,7 @@ def _repeat(
 
 def _check(config):
     one_of(config, optimizer=("adam", "sgd"), inner=("union", "synth"), move=("x", "both"))
-    at_least(config, n_train=1, n_valid=1, n_synth=1, hidden=1, num_steps=1, records=1)
+    check_ranges(config)
     for field in ("epochs", "steps"):
         given = getattr(config, field)
         if given < 1 or given % config.records:

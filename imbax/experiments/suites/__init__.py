@@ -34,6 +34,8 @@ class Suite:
     datasets: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     """Methods that run unless others are named; none: those of `catalogue.METHODS`."""
+    networks: tuple[str, ...] = ("mlp",)
+    """Networks that methods train unless others are named, see `networks.named`; of tables only."""
     several_classes: bool = False
     """Whether its data sets have more than two classes."""
     withholds: bool = False

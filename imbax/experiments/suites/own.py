@@ -2,6 +2,7 @@
 
     title = "Two tables and a set of OpenML"
     methods = ["ce", "explicit_gradient"]
+    networks = ["mlp", "realmlp"]
     seeds = 5
     plugin = "my_methods.py"
 
@@ -50,7 +51,8 @@ _KEYS = {
     "openml": ("openml", "name", *_COLUMNS),
     "collection": ("collection", "names"),
 }
-_TOP = ("title", "datasets", "methods", "seeds", "folds", "epochs", "plugin", "metrics")
+_TOP = ("title", "datasets", "methods", "networks", "seeds", "folds", "epochs", "plugin")
+_TOP += ("metrics",)
 _EVERY = {key for keys in _KEYS.values() for key in keys}
 _LISTS = ("drop", "categorical", "names")
 
@@ -105,6 +107,7 @@ def _suite(path, content):
         loader="own",
         datasets=tuple(source.name for source in sources),
         methods=texts(content, "methods"),
+        networks=texts(content, "networks") or Suite.networks,
         withholds=any(suite.withholds for suite in collections),
         protocol=protocol,
         sources=tuple(sources),

@@ -21,11 +21,13 @@ from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
 from imbax.experiments.tabular.metrics import functions, score_run
+from imbax.experiments.tabular.networks import DEFAULT, on_network, with_factory
 from imbax.experiments.tabular.plan import Plan, plan
 from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together
 from imbax.experiments.tabular.records import records, rescored
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.experiments.tabular.several import fitting
+from imbax.networks.named import named
 
 __all__ = ["TabularLab"]
 
@@ -35,7 +37,7 @@ class TabularLab(Lab):
     """Computes cells of tables, or finds them stored."""
 
     schema: ClassVar = SCHEMA
-    network: ClassVar = "mlp"
+    network: ClassVar = DEFAULT
     splits: Sequence[Split] | None = None
     """The user's own, checked by `user_splits`, in place of the protocol's folds."""
     named: bool = True
@@ -44,8 +46,8 @@ class TabularLab(Lab):
     """The runs that were planned last, of a frame and some seeds: methods share them."""
     _groups: dict[Any, list] = field(default_factory=dict)
 
-    def cell(self, dataset: Dataset, method: Method) -> Cell:
-        cell = super().cell(dataset, method)
+    def cell(self, dataset: Dataset, method: Method, network: str | None = None) -> Cell:
+        cell = super().cell(dataset, method, network if method.is_neural else "")
         sees_both = method.tables.refits or method.tables.rows == "train_valid"
         return dataclasses.replace(cell, rows="train_valid") if sees_both else cell
 
@@ -60,13 +62,14 @@ class TabularLab(Lab):
 
     def work(self, cell: Cell) -> float:
         rows, columns = cell.dataset.n_rows, cell.dataset.n_features
-        return cell.method.cost * rows * (50 + columns) + 1e5
+        cost = cell.method.cost * (named(cell.network).cost if cell.network else 1)
+        return cost * rows * (50 + columns) + 1e5
 
     def shared_bytes(self, dataset: Dataset) -> int:
         columns, rows = self.shape(dataset)
         return 4 * rows * (columns + 1)
 
-    def _training_key(self, dataset: Dataset, method: Method) -> str:
+    def _training_key(self, dataset: Dataset, method: Method, network: str) -> str:
         tables, start = method.tables, method.tables.starts_from
         content = {
             "method": method.name,
@@ -74,14 +77,17 @@ class TabularLab(Lab):
             "protocol": self.protocol,
             "data": dataset.fingerprint,
             "splits": self.splits and [list(split) for split in self.splits],
-            "starts_from": start and self._training_key(dataset, get(start)),
+            "starts_from": start and self._training_key(dataset, get(start), network),
         }
-        engine = host_cell if tables.host else train_cell
+        code = [host_cell if tables.host else train_cell, tables]
+        if network not in ("", DEFAULT):
+            content["network"] = network
+            code += [with_factory, named(network).factory]
         cut = plan
         if isinstance(dataset, FrameDataset):
             transformer, cut = dataset.transformer, plan_frame
             content["transformer"] = [transformer, code_of(transformer, versions=True)]
-        return key_of(content, cut, engine, tables, versions=tables.host is not None)
+        return key_of(content, cut, *code, versions=tables.host is not None)
 
     def _metrics_key(self) -> str:
         return key_of({}, score_run, functions("two"), functions("several"))
@@ -115,12 +121,14 @@ class TabularLab(Lab):
         if method.tables.host:
             result = host_cell(cut, method)
         else:
+            cut, method = on_network(cut, method, cell.network)
+            cell = dataclasses.replace(cell, method=method)
             result = train_cell(
                 cut,
                 method,
-                start=self._start(cell.dataset, method, cut),
+                start=self._start(cell, cut),
                 engine=self.engine,
-                on_epochs=lambda epochs: self.on_progress(epochs / self.protocol.epochs),
+                on_epochs=lambda epochs: self.on_progress(epochs / cut.protocol.epochs),
             )
         self._tell_seconds(cell, result.compile_seconds, result.run_seconds)
         rows = records(cut, cell, result)
@@ -137,11 +145,12 @@ class TabularLab(Lab):
         padded = about.get("test_rows", 0)
         return rescored(rows, padded, about["method_facts"]["scores"])
 
-    def _start(self, dataset, method, cut):
+    def _start(self, cell, cut):
         """The final progress, leaves `[R, ...]`, of the method this one starts from."""
+        method = cell.method
         if method.tables.starts_from is None:
             return None
-        before = self.cell(dataset, get(method.tables.starts_from))
+        before = self.cell(cell.dataset, get(method.tables.starts_from), cell.network)
         file = self._state_place(before)
         seeds = list(dict.fromkeys(cut.seed.tolist()))
         like = progress_shapes(cut, before.method)
@@ -156,7 +165,7 @@ class TabularLab(Lab):
         return states.join([found[seed] for seed in seeds])
 
     def _state_place(self, cell: Cell) -> Path:
-        return Path(store.safe_name(cell.dataset.name), store.safe_name(cell.method.name), cell.key)
+        return Path(store.safe_name(cell.dataset.name), store.safe_name(cell.label), cell.key)
 
     def _about(self, cell, cut, result, share) -> dict[str, Any]:
         method, dataset = cell.method, cell.dataset

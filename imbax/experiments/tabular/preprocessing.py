@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imbax.data.frame_dataset import FrameDataset, draws, encoded
+from imbax.data.encoded import draws, encoded
+from imbax.data.frame_dataset import FrameDataset
 from imbax.data.preprocess import scale
 from imbax.data.splits import Split
 from imbax.data.tabular import Dataset

@@ -30,6 +30,7 @@ def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
                 "suite": cell.suite,
                 "dataset": cell.dataset.name,
                 "method": cell.method.name,
+                "network": cell.network,
                 "fold": int(plan.fold[r]),
                 "seed": int(plan.seed[r]),
                 **_scored(y, score, bool(result.diverged[r]), padded, cell.method.tables.scores),

@@ -15,6 +15,7 @@ from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
+from imbax.experiments.tabular.networks import network_names
 from imbax.experiments.tabular.plan import Protocol
 
 __all__ = ["MARKER", "OF_FILES", "TAKES", "check", "folder", "prepared"]
@@ -53,6 +54,7 @@ def check(suite: Suite, options: Namespace) -> None:
     metrics_of(options.metrics)
     if not options.plugin:  # which may register more, but also use jax, once it is started
         methods_of(suite, options.methods)
+        network_names(_networks(suite, options))
 
 
 def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine) -> Prepared:
@@ -63,8 +65,16 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
     every = with_starts(chosen)
     if added := set(every) - set(chosen):
         print(f"also running {', '.join(sorted(added))}: others start from it")
+    lab = TabularLab(
+        _protocol(suite, options),
+        engine,
+        out,
+        suite.name,
+        networks=network_names(_networks(suite, options)),
+        named=_are_named(options),
+    )
     return Prepared(
-        TabularLab(_protocol(suite, options), engine, out, suite.name, named=_are_named(options)),
+        lab,
         datasets_of(suite, options),
         [get(name) for name in every],
         range(suite.seeds if options.seeds is None else options.seeds),
@@ -107,6 +117,10 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
 
 def _are_named(options):
     return options.methods not in (None, ["all"], ["paper"])
+
+
+def _networks(suite, options):
+    return options.network or suite.networks
 
 
 def _protocol(suite, options):

@@ -8,6 +8,7 @@ import pandas as pd
 from imbax.reports import comparisons
 from imbax.reports.comparisons import count, effect_text, interval_text, p_text
 from imbax.reports.tabular import tables
+from imbax.reports.tabular.by_network import DEFAULT, by_network
 from imbax.statistics import ranks
 from imbax.statistics.bayesian import ROPE, signed_rank
 from imbax.statistics.ranks import FEWEST_DATASETS, LEVEL
@@ -23,7 +24,8 @@ _RIVALS = {
 
 
 def findings(runs: pd.DataFrame) -> str:
-    """Markdown paragraphs on who wins over datasets, and whether that is more than chance."""
+    """Markdown paragraphs on who wins over datasets, and whether that is more than chance; on the
+    methods of each network apart where there are several."""
     scores = tables.score_table(runs)
     parts = [comparisons.ranking(scores)]
     if len(scores) < FEWEST_DATASETS:
@@ -31,6 +33,16 @@ def findings(runs: pd.DataFrame) -> str:
             f"A test over {count(len(scores), 'dataset')} is not meaningful (it takes at least "
             f"{FEWEST_DATASETS}), so only wins and losses are given."
         )
+    networks = by_network(runs)
+    for network, of_network in networks.items():
+        if list(networks) != [DEFAULT]:
+            parts.append(f"### With the network `{network}`")
+        parts += _of_one_network(of_network)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _of_one_network(runs: pd.DataFrame) -> list[str]:
+    scores, parts = tables.score_table(runs), []
     if _CONTROL in scores:
         rivals = [rival for rival in _RIVALS if rival in scores]
         parts.append(_against(scores, runs, rivals))
@@ -38,7 +50,7 @@ def findings(runs: pd.DataFrame) -> str:
         parts.append(f"`{_CONTROL}` was not run here, so these runs say nothing about it.")
     if _BASELINE in scores and scores.shape[1] > 1:
         parts.append(_every_method(scores))
-    return "\n\n".join(part for part in parts if part)
+    return parts
 
 
 def further_from_paper(runs: pd.DataFrame) -> str:

@@ -21,6 +21,7 @@ from imbax.reports.comparisons import count
 from imbax.reports.drawing import OWN_COLOUR
 from imbax.reports.tabular import figures, single_dataset, tables
 from imbax.reports.tabular.aggregates import over_runs
+from imbax.reports.tabular.by_network import networks_page
 from imbax.reports.tabular.calibration import (
     kinds_of_score,
     probabilities,
@@ -97,6 +98,7 @@ def write_report(
         _summary(runs),
         _balanced_accuracy(runs),
         f"## What the runs show\n\n{findings(runs)}",
+        networks_page(runs),
         single_dataset.overview(runs, contrasts),
         over_datasets(tables.score_table(runs), out, first=tuple(OWN_COLOUR)),
         _differences(runs, out),

@@ -8,8 +8,9 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import disk
+from imbax.experiments.labels import parts
 from imbax.reports.comparisons import interval_text, p_text
-from imbax.reports.tabular.tables import markdown
+from imbax.reports.tabular.tables import in_order, markdown
 from imbax.statistics.bayesian import ROPE
 from imbax.statistics.ranks import FEWEST_DATASETS, LEVEL
 from imbax.statistics.runs import scores_by_run, size_ratio
@@ -29,9 +30,11 @@ them."""
 
 
 def control_of(methods: Iterable[str]) -> str | None:
-    """The method that all others are compared with; None: every pair is compared."""
-    names = set(methods)
-    return next((name for name in _CONTROLS if name in names), None)
+    """The method that all others are compared with, best with the default network; None: every
+    pair is compared."""
+    labels = in_order(methods)
+    found = (label for name in _CONTROLS for label in labels if parts(label)[0] == name)
+    return next(found, None)
 
 
 def contrasts(runs: pd.DataFrame) -> dict[str, pd.DataFrame | str]:

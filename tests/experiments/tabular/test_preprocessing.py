@@ -15,7 +15,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
 from imbax.catalogue import get, register
-from imbax.data.frame_dataset import FrameDataset, codes_of, encoded
+from imbax.data.encoded import encoded
+from imbax.data.frame_dataset import FrameDataset, codes_of
 from imbax.data.tables import as_dataset
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError

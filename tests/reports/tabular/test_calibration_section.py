@@ -17,7 +17,7 @@ from imbax.reports.tabular.calibration import (
     with_calibration,
 )
 
-KINDS = {"ce": "logit", "random_forest": "rank"}
+KINDS = {"ce": "logit", "unknown_trees": "rank"}
 
 
 def one(method, **facts):
@@ -68,7 +68,7 @@ def test_runs_get_the_metrics_of_their_own_test_rows(runs):
     before = store.read([folder], SCHEMA, arrays=True)
     pd.testing.assert_series_equal(table["average_precision"], before["average_precision"])
     for i, row in before.iterrows():
-        if row["method"] == "random_forest" or row["diverged"]:
+        if row["method"] == "unknown_trees" or row["diverged"]:
             assert table.loc[i, list(tables.CALIBRATION)].isna().all()
             continue
         probability = expit(row["test_score"].astype(float))
@@ -86,11 +86,11 @@ def test_the_tables_hold_both_and_show_what_has_none(runs, tmp_path):
     summary = pd.read_csv(written / "summary.csv").set_index(["dataset", "method"])
     mean = table.query("dataset == 'oil' and method == 'ce'")["brier_score"].mean()
     assert summary.loc[("oil", "ce"), "brier_score_mean"] == pytest.approx(mean)
-    assert np.isnan(summary.loc[("oil", "random_forest"), "brier_score_mean"])
+    assert np.isnan(summary.loc[("oil", "unknown_trees"), "brier_score_mean"])
     shown = tables.dataset_table(table[table["dataset"] == "oil"])
     assert shown.loc["ce", "brier score"].startswith(f"{mean:.4f} ± ")
     assert shown.loc["ce", "brier score"].endswith("(n=2)")
-    assert shown.loc["random_forest", "expected calibration error"] == "–"
+    assert shown.loc["unknown_trees", "expected calibration error"] == "–"
 
 
 def made_up(brier, probability, datasets=("a", "b")):

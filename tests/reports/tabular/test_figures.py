@@ -57,7 +57,7 @@ def test_points_without_a_boundary_are_drawn(rows, tmp_path):
 
 
 def test_nothing_to_draw_writes_nothing(rows, tmp_path):
-    trees = rows[rows["method"] == "random_forest"]
+    trees = rows[rows["method"] == "unknown_trees"]
     path = tmp_path / "none.png"
     assert figures.training_curves(trees, path) is None
     assert figures.reliability_diagram(trees, path) is None  # its scores only rank
@@ -74,7 +74,7 @@ def test_differences_are_drawn_and_need_the_control(results, tmp_path):
     lost = runs.assign(average_precision=np.nan)
     assert figures.score_differences(lost, tmp_path / "none.png") is None
     assert figures.score_differences(
-        without, tmp_path / "own.png", control="random_forest", rivals=["ce"]
+        without, tmp_path / "own.png", control="unknown_trees", rivals=["ce"]
     )
 
 

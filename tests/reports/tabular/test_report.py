@@ -70,7 +70,7 @@ def test_few_datasets_get_counts_and_no_test(make_results, tmp_path):
 
 
 def test_a_users_own_methods_are_reported_without_the_papers(make_results, tmp_path):
-    make_results(tmp_path, datasets=("mine",), methods=("my_net", "random_forest"), seeds=1)
+    make_results(tmp_path, datasets=("mine",), methods=("my_net", "unknown_trees"), seeds=1)
     text = write_report([tmp_path], tmp_path).read_text(encoding="utf-8")
     assert "`explicit_gradient` was not run here" in text
     assert "`my_net`" in text and "| my_net |" in text
@@ -89,7 +89,7 @@ def test_runs_that_all_diverged_are_reported(make_results, tmp_path):
 
 
 def test_missing_runs_are_listed(make_results, tmp_path):
-    make_results(tmp_path, datasets=("ecoli",), methods=("ce", "random_forest"), seeds=2)
+    make_results(tmp_path, datasets=("ecoli",), methods=("ce", "unknown_trees"), seeds=2)
     make_results(tmp_path, datasets=("ecoli", "oil"), methods=("my_net",), seeds=1)
     text = write_report([tmp_path], tmp_path).read_text(encoding="utf-8")
     assert "Fewer runs than other methods: my_net on ecoli (2 of 4), ce on oil (0 of 2)" in text

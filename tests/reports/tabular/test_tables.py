@@ -29,7 +29,7 @@ def folder(results, runs, tmp_path):
 def test_runs_csv_holds_every_run_exactly_and_repeatably(results, runs, folder, tmp_path):
     lines = (folder / "runs.csv").read_text().splitlines()
     assert lines[0] == (
-        "dataset,method,fold,seed,average_precision,roc_auc,"
+        "dataset,method,network,fold,seed,average_precision,roc_auc,"
         "precision_at_recall_75,precision_at_recall_50,precision_at_recall_25"
     )
     order = ["dataset", "method", "fold", "seed"]
@@ -77,7 +77,7 @@ def test_the_summary_shows_spread_divergence_paper_and_ranks(runs):
     table = tables.summary_table(runs)
     assert list(table.columns) == [
         *("explicit_gradient", "explicit_gradient (paper)", "explicit_gradient_frozen"),
-        *("ce", "ce (paper)", "random_forest"),
+        *("ce", "ce (paper)", "unknown_trees"),
     ]
     assert list(table.index[-2:]) == ["mean (7 datasets)", "mean rank (7 datasets)"]
     assert table.loc["oil", "ce"].endswith("(n=2)")

@@ -1,0 +1,201 @@
+"""Classifiers that train a network by its name, and a network's recipe in place of numbers."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen
+from quick_classifiers import CLASSIFIERS, quick_classifier
+from toys import table
+
+from imbax import ImbalancedMLPClassifier
+from imbax.errors import InputError
+from imbax.estimators.networks import network_of
+from imbax.networks.as_network import as_network
+from imbax.networks.heads import is_cosine
+from imbax.networks.mlp import mlp
+from imbax.networks.named import NAMED
+from imbax.networks.tabm import tabm_mini
+from imbax.types import COSINE_SCALE
+
+X, Y = table(60, 20)
+LITTLE = {"max_iter": 1, "early_stopping": False, "hidden_layer_sizes": (4,)}
+RECIPE = {"learning_rate_init": None, "batch_size": None}
+NEURAL = [name for name in CLASSIFIERS if name != "MESA"]
+
+
+def of(given, hidden=None, activation="relu", classes=2, head="linear"):
+    return network_of(given, 4, hidden, activation, classes, head)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_name_is_the_network_of_that_name(name):
+    for classes in (2, 3):
+        for head in ("linear", "cosine"):
+            assert of(name, None, classes=classes, head=head) == NAMED[name].factory(
+                4, classes, head
+            )
+    assert of(name) is not of(name, (5,))
+    assert of("mlp", (5,)) == of(None, (5,)) == mlp(4, (5,))
+
+
+def test_options_that_a_network_by_name_does_not_take_are_refused(monkeypatch):
+    with pytest.raises(InputError, match=r"unknown network 'realmpl'; did you mean 'realmlp'\?"):
+        quick_classifier("ImbalancedMLPClassifier", network="realmpl").fit(X, Y)
+    with pytest.raises(InputError, match="activation='tanh' is for the perceptron, and network='r"):
+        of("realmlp", None, "tanh")
+    fixed = NAMED["mlp"]._replace(factory=lambda features, classes, head: None)
+    monkeypatch.setitem(NAMED, "fixed", fixed)
+    with pytest.raises(InputError, match=r"hidden_layer_sizes=\(5,\) is given, and netw"):
+        of("fixed", (5,))
+
+
+class Started(Exception):
+    """Before anything is trained."""
+
+
+def numbers_of(name, **options):
+    """The numbers, and the static options, with which a training would begin."""
+    one = quick_classifier(name, **LITTLE | RECIPE | options)
+    seen = {}
+
+    def compiled(build, members, *given):
+        return seen.setdefault("options", given)
+
+    def with_numbers(members, hparams, params=None):
+        seen.setdefault("hparams", hparams)
+        raise Started
+
+    one._compiled, one._with = compiled, with_numbers
+    with pytest.raises(Started):
+        one.fit(X, Y)
+    return seen
+
+
+@pytest.mark.parametrize("name", NEURAL)
+@pytest.mark.parametrize("network", [None, "mlp", "realmlp", "tabm_mini"])
+def test_numbers_that_are_not_given_are_those_of_the_recipe(name, network):
+    recipe = NAMED[network or "mlp"].recipe
+    hparams = numbers_of(name, network=network)["hparams"]
+    assert hparams.learning_rate == recipe.learning_rate
+    if hasattr(quick_classifier(name), "alpha"):
+        assert hparams.weight_decay == recipe.weight_decay
+        assert numbers_of(name, network=network, alpha=0.5)["hparams"].weight_decay == 0.5
+    given = numbers_of(name, network=network, learning_rate_init=0.25)["hparams"]
+    assert given.learning_rate == 0.25
+
+
+@pytest.mark.parametrize(("given", "rows"), [({}, 256), ({"batch_size": 7}, 7)])
+def test_rows_of_a_step_that_are_not_given_are_those_of_the_recipe(given, rows):
+    options = numbers_of("ImbalancedMLPClassifier", network="realmlp", **given)["options"]
+    assert options[3] == rows
+    config = numbers_of("MetaWeightNetClassifier", network="realmlp", max_iter=9, **given)
+    config = config["options"][1]
+    assert (config.batch_size, config.epochs) == (rows, 9)
+    assert config.meta_batch_size == (128 if rows == 256 else 7)
+    one = quick_classifier("ExplicitGradientClassifier", **RECIPE | given)
+    assert one._step_size() == (128 if rows == 256 else 7)
+
+
+def test_defaults_are_the_numbers_of_the_papers():
+    for name in NEURAL:
+        hparams = numbers_of(name)["hparams"]
+        assert hparams.learning_rate == 1e-3
+    options = numbers_of("ImbalancedMLPClassifier", hidden_layer_sizes=None)["options"]
+    assert options[0] is mlp(4, (128, 16))
+    assert options[3] == 128
+    assert numbers_of("MetaWeightNetClassifier")["options"][1].meta_batch_size == 128
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("network", [name for name in NAMED if name != "mlp"])
+@pytest.mark.parametrize("name", NEURAL)
+def test_every_classifier_learns_with_every_network(name, network, classes):
+    x, y = table(120, 40)
+    y = y if classes == 2 else np.where(x[:, 3] > 1, 2, y)
+    given = {"hidden_layer_sizes": (8, 8)}
+    if network.startswith("tabm"):
+        given = {"network": partial(NAMED[network].factory, members=4, hidden=(8, 8))}
+        given["hidden_layer_sizes"] = None
+    options = {"network": network, "max_iter": 30} | RECIPE | given
+    fitted = quick_classifier(name, **options).fit(x, y)
+    proba = fitted.predict_proba(x)
+    assert proba.shape == (120, classes)
+    np.testing.assert_allclose(proba.sum(1), 1, rtol=1e-5)
+    assert np.ptp(proba[:, 1]) > 1e-3
+    assert min(fitted.loss_curve_) < 0.99 * fitted.loss_curve_[0]
+
+
+@pytest.mark.thorough
+def test_the_perceptron_by_name_is_the_default_to_the_bit():
+    fitted = [
+        ImbalancedMLPClassifier(max_iter=5, random_state=0, **options).fit(X, Y).predict_proba(X)
+        for options in (
+            {},
+            {"network": "mlp"},
+            {"learning_rate_init": 1e-3, "batch_size": 128, "alpha": 0.0},
+        )
+    ]
+    np.testing.assert_array_equal(fitted[1], fitted[0])
+    np.testing.assert_array_equal(fitted[2], fitted[0])
+
+
+# A network that was asked for a cosine head and has another one.
+
+
+class Headed(linen.Module):
+    classes: int
+    cosine: bool
+
+    @linen.compact
+    def __call__(self, x):
+        h = linen.relu(linen.Dense(6)(x))
+        if not self.cosine:
+            return linen.Dense(self.classes)(h)
+        weight = self.param("weight", linen.initializers.normal(), (6, self.classes))
+        unit = lambda v, axis: v / jnp.sqrt((v * v).sum(axis, keepdims=True) + 1e-9)
+        return COSINE_SCALE * unit(h, 1) @ unit(weight, 0)
+
+
+def honest(features, classes, head):
+    return Headed(classes, head == "cosine")
+
+
+def forgetful(features, classes, head):
+    return Headed(classes, False)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_network_that_forgets_its_cosine_head_is_noticed(classes):
+    assert of(honest, classes=classes, head="cosine").apply
+    assert of(forgetful, classes=classes).apply
+    with pytest.raises(InputError, match="takes head='cosine' and forgets it"):
+        of(forgetful, classes=classes, head="cosine")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", NAMED)
+def test_networks_by_name_have_the_head_that_they_are_asked_for(name, classes):
+    for head in ("linear", "cosine"):
+        assert is_cosine(NAMED[name].factory(4, classes, head), 4) == (head == "cosine")
+
+
+def test_an_ensemble_with_two_logits_keeps_its_members_and_recipe():
+    one = tabm_mini(4, members=3, hidden=(4,))
+    both = lambda logits: jnp.stack([0 * logits, logits], -1)
+
+    def train(*given):
+        logits, state = one.train(*given)
+        return both(logits), state
+
+    two = one._replace(apply=lambda params, x: both(one.apply(params, x)), train=train)
+    made = as_network(two, 4, 2)
+    assert made.is_ensemble and made.recipe == one.recipe
+    params = jax.eval_shape(made.init, jax.random.key(0))
+    x, w = jnp.zeros((5, 4)), jnp.ones(5)
+    logits, _ = jax.eval_shape(made.train, *params, x, w, jax.random.key(0))
+    assert logits.shape == (3, 5)

@@ -1,0 +1,80 @@
+"""The meta-learners train a network as its recipe says."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+from tiers import asked
+
+from imbax.errors import InputError
+from imbax.methods import l2rw, metabalance
+from imbax.methods import meta_weight_net as mwn
+from imbax.training import train
+from imbax.types import Network, Recipe, Variables
+
+KEY = jax.random.key(0)
+PROBLEM = toys.problem()
+MODULES = [mwn, l2rw, metabalance]
+START = np.linspace(-1, 1, toys.FEATURES).astype(np.float32)
+
+
+def network(recipe):
+    """A linear one, whose state is the share t of the training that `Recipe.at` is told of."""
+
+    def forward(learned, state, x, w, key):
+        return x @ learned, state
+
+    def init(key, train=None):
+        return Variables(jnp.asarray(START), jnp.float32(-1))
+
+    return Network(init, lambda params, x: x @ params.learned, forward, recipe=recipe)
+
+
+def steps(module, recipe, hparams=None, **options):
+    """The parameters after two epochs of three batches of 14 rows."""
+    made = module.program(network(recipe), meta_batch_size=8, epochs=2, **options)
+    hparams = hparams or module.Hparams()
+    progress, _ = jax.jit(lambda: train(made, KEY, PROBLEM, hparams, 2))()
+    return progress.state.params
+
+
+SLOW = Recipe(learning_rate=0.01, b1=0.9, batch_size=14)
+
+
+@pytest.mark.parametrize("module", asked(MODULES, [l2rw]))
+def test_schedules_follow_the_share_of_the_training(module):
+    """The rate is 0 but in the first step, and `at` is told of all six shares."""
+    first = SLOW._replace(rate=lambda t: (t == 0) * 1.0, at=lambda state, t: 1.0 * t)
+    params = steps(module, first)
+    np.testing.assert_allclose(np.abs(params.learned - START), 0.01, 1e-3)  # Adam's first step
+    np.testing.assert_allclose(params.state, 5 / 6, 1e-6)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("module", MODULES)
+def test_numbers_that_are_given_come_before_the_recipes(module):
+    hparams = module.Hparams(learning_rate=0.5, weight_decay=0.1)
+    other = SLOW._replace(learning_rate=0.5, weight_decay=0.1)
+    given, by_recipe = steps(module, SLOW, hparams), steps(module, other)
+    np.testing.assert_allclose(given.learned, by_recipe.learned, 1e-5)
+    assert np.abs(given.learned - steps(module, SLOW).learned).max() > 0.05
+    fewer = steps(module, SLOW, batch_size=40).learned
+    assert np.abs(fewer - START).max() < 0.021  # two steps
+
+
+def test_the_last_batch_is_left_out_where_the_recipe_says_so():
+    rates = SLOW._replace(rate=lambda t: (t > 0.6) * 1.0, drops_last=True)
+    # Of four steps, two an epoch, the last alone is later than 0.6.
+    params = steps(l2rw, rates)
+    assert 0 < np.abs(params.learned - START).max() < 0.0101
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_recipe_with_schedules_needs_all_epochs_and_adam(module):
+    made = network(SLOW._replace(rate=lambda t: t))
+    with pytest.raises(InputError, match="epochs=0 and optimizer='adam', but this network's recip"):
+        module.program(made)
+    with pytest.raises(InputError, match="epochs=2 and optimizer='sgd'"):
+        module.program(made, epochs=2, optimizer="sgd")
+    module.program(made, epochs=2)
