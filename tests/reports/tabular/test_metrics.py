@@ -10,17 +10,17 @@ from imbax.reports.tabular.report import write_report
 
 
 def test_a_report_has_the_metrics_that_are_asked_for(make_results, tmp_path):
-    out = make_results(tmp_path, datasets=["ecoli"], methods=["ce", "random_forest"], seeds=1)
-    with pytest.warns(UserWarning, match="brier needs probabilities, .*: random_forest"):
+    out = make_results(tmp_path, datasets=["ecoli"], methods=["ce", "unknown_trees"], seeds=1)
+    with pytest.warns(UserWarning, match="brier needs probabilities, .*: unknown_trees"):
         report = write_report([out], out, metrics=["f1", "brier"])
     runs = pd.read_csv(out / "tables" / "runs.csv")
     assert runs["f1_at_valid"].between(0, 1).all()
     brier = runs.groupby("method")["brier"].mean()
-    assert 0 < brier["ce"] < 1 and pd.isna(brier["random_forest"])
+    assert 0 < brier["ce"] < 1 and pd.isna(brier["unknown_trees"])
     text = report.read_text()
     assert "## Thresholds" in text
     assert "2 runs of ce are cut at the probability 0.5" in text
-    assert "2 runs of random_forest are cut where as large a share of test rows" in text
+    assert "2 runs of unknown_trees are cut where as large a share of test rows" in text
     assert "f1 at valid" in text
 
 
