@@ -9,6 +9,7 @@ from imbax.reports.tabular.metrics import metrics_page
 from imbax.reports.tabular.report import write_report
 
 
+@pytest.mark.thorough
 def test_a_report_has_the_metrics_that_are_asked_for(make_results, tmp_path):
     out = make_results(tmp_path, datasets=["ecoli"], methods=["ce", "unknown_trees"], seeds=1)
     with pytest.warns(UserWarning, match="brier needs probabilities, .*: unknown_trees"):
