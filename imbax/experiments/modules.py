@@ -71,6 +71,7 @@ class Module:
             elif not _is_text(statement):
                 self._effects.append(statement)
         self._seen: dict[str | None, Definition] = {}
+        self._looked_up: set[str] = set()
 
     def everything(self) -> list[Node]:
         """All definitions, and what runs when the file is loaded."""
@@ -111,7 +112,13 @@ class Module:
 
     def lookup(self, name: str) -> list[Node]:
         """What a name means in this file."""
-        return list(self._resolved([name], {}))
+        if name in self._looked_up:
+            return []  # a circle of imports
+        self._looked_up.add(name)
+        try:
+            return list(self._resolved([name], {}))
+        finally:
+            self._looked_up.discard(name)
 
     def _imported(self, statement) -> dict[str, tuple[Path | None, str | None]]:
         """What an import binds: (file, name in it), or (file, None) for a module."""

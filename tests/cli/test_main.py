@@ -66,6 +66,7 @@ def table(tmp_path):
         (["run", "long_tail", "--methods", "mesa"], "mesa knows two classes, and suite long_tail"),
         (["run", "--methods", "deepsmote"], "deepsmote runs on images only, and suite quicks"),
         (["run", "--seeds", "0"], "at least 1"),
+        (["run", "--metrics", "f1", "briar"], "no metric 'briar'; did you mean 'brier'"),
         (["run", "--folds", "1"], "at least 2"),
         (["run", "--epochs", "-5"], "at least 1"),
         (["run", "--memory", "0"], "above 0"),

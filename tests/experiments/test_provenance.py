@@ -15,13 +15,19 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import toys
+from sklearn.compose import ColumnTransformer
+from sklearn.metrics import fbeta_score, make_scorer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 from tiers import asked
 
 import imbax
 from imbax import catalogue
 from imbax.data.tabular import make_dataset
-from imbax.experiments.closure import code_of, definitions_of
+from imbax.errors import InputError
+from imbax.experiments.closure import code_of, definitions_of, described
+from imbax.experiments.modules import module_of
 from imbax.experiments.provenance import environment
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.fitting import on_network, with_factory
@@ -219,6 +225,44 @@ def test_an_estimators_parameters_and_version_count():
     assert keys[0] == keys[1] != keys[2]
     _, foreign = definitions_of(DecisionTreeClassifier())
     assert any(name.startswith("scikit-learn ") or "sklearn" in name for name in foreign)
+
+
+def test_what_a_registered_estimator_holds_counts():
+    """Pipelines, arrays, and objects that are called, such as scorers, by their content."""
+
+    def of(beta=1, names="ab", depth=2, **about):
+        scoring = make_scorer(fbeta_score, beta=beta)
+        grid = {"classifier__max_depth": np.array([depth])}
+        columns = ColumnTransformer([("kept", "passthrough", list(names))])
+        model = Pipeline([("columns", columns), ("classifier", DecisionTreeClassifier())])
+        catalogue.register("mine", estimator=GridSearchCV(model, grid, scoring=scoring), **about)
+        return key(method="mine")
+
+    same, others = of(), [of(beta=2), of(names="ba"), of(depth=3), of(rows="train_valid")]
+    assert of() == same and len({same, *others}) == 5
+    _, foreign = definitions_of(catalogue.get("mine").tables)
+    assert any(name.split()[0] in ("sklearn", "scikit-learn") for name in foreign)
+
+
+def test_a_circle_of_imports_ends(tmp_path):
+    helper = "from plugin import FACTOR as OFFSET\n"
+    source = SOURCE.replace("FACTOR = 2", "from helper import OFFSET as FACTOR")
+    for name, text in (("helper", helper), ("plugin", source.replace("{helper}", "helper"))):
+        (tmp_path / f"{name}.py").write_text(text)
+    assert module_of(tmp_path / "plugin.py").lookup("FACTOR") == []
+
+
+class Held:
+    """Its repr has an address."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+def test_objects_without_a_stable_text_count_by_content_or_are_refused():
+    assert described(Held(1)) == described(Held(1)) != described(Held(2))
+    with pytest.raises(InputError, match="can be neither printed nor pickled"):
+        described(Held(lambda: 1))
 
 
 @pytest.mark.thorough

@@ -1,5 +1,6 @@
 """Suites: each names a kind and a loader that exist, and a new one is a file alone."""
 
+import sys
 from argparse import Namespace
 from importlib import import_module
 from types import SimpleNamespace
@@ -84,6 +85,17 @@ def test_a_suites_fields_say_which_methods_fit(fields, refused, says):
     assert not [name for name in every if get(name).kind == "reading"]
     withholds = Suite("mine", "Mine", seeds=1, folds=2, epochs=1, withholds=True)
     assert set(methods_of(withholds, ["all"])) >= set(every) | {"potential"}
+
+
+def test_methods_without_their_package_are_left_out_of_all_or_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "catboost", None)
+    suite = Suite("mine", "Mine", seeds=1, folds=2, epochs=1)
+    every = methods_of(suite, ["all"])
+    assert "lightgbm" in every and not {"catboost", "catboost_balanced"} & set(every)
+    assert not [name for name in every if name.endswith("_all_rows")]
+    with pytest.raises(InputError, match=r"'catboost' needs catboost: pip install .imbax\[base"):
+        methods_of(suite, ["catboost"])
+    assert methods_of(suite, ["lightgbm_all_rows"]) == ("lightgbm_all_rows",)
 
 
 def test_methods_of_two_classes_run_on_two_only():

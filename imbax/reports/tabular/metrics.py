@@ -1,5 +1,6 @@
 """Metrics that the user asks for, in the report of runs on tables."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,12 @@ _RULES = {
 
 def scored(folders: Iterable[Path], kinds: Mapping[str, str], metrics: Any) -> pd.DataFrame:
     """All runs of the folders with the columns of `own_scores.compute`, and what they are."""
-    rows = store.read(list(folders), _READ, arrays=True)
+    rows = _read(folders)
     return rows[_RUN].join(compute(rows, metrics, kinds))
+
+
+def _read(folders):
+    return store.read(list(folders), _READ, arrays=True)
 
 
 def with_metrics(
@@ -37,7 +42,10 @@ def with_metrics(
     """The runs of the folders with columns of these metrics."""
     if not metrics:
         return runs
-    return runs.merge(scored(folders, kinds, metrics), on=_RUN, how="left", validate="1:1")
+    with warnings.catch_warnings(action="ignore"):  # what is damaged was said when `runs` were read
+        rows = _read(folders)
+    found = rows[_RUN].join(compute(rows, metrics, kinds))
+    return runs.merge(found, on=_RUN, how="left", validate="1:1")
 
 
 def metrics_page(runs: pd.DataFrame) -> str:

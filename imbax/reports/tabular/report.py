@@ -87,7 +87,7 @@ def write_report(
     kinds = kinds_of_score(provenance)
     with warnings.catch_warnings(action="ignore"):  # said once already
         runs = with_calibration(runs, folders, kinds)
-        runs = with_metrics(runs, folders, kinds, metrics)
+    runs = with_metrics(runs, folders, kinds, metrics)
     tables.write_tables(runs, provenance, out)
     contrasts = single_dataset.contrasts(runs)
     single_dataset.write(contrasts, out)
