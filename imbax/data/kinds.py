@@ -169,7 +169,7 @@ def distinct_names(frame: "pd.DataFrame", table: str) -> list[str]:
 
 
 def column_positions(given: Any, names: Sequence[str], argument: str) -> list[int]:
-    """Positions of the columns that are named, numbered, or told by truth values.
+    """Positions of columns that are named, numbered (from the end: -1), or told by truth values.
 
     Raises
     ------
@@ -194,12 +194,13 @@ def column_positions(given: Any, names: Sequence[str], argument: str) -> list[in
                 + did_you_mean(column, map(str, names))
             )
         whole = np.ndim(column) == 0 and np.asarray(column).dtype.kind in "iu"
-        if not (whole and 0 <= column < len(names)):
+        d = len(names)
+        if not (whole and -d <= column < d):
             raise InputError(
-                f"{argument} has {column}, expected positions of columns from 0 to "
-                f"{len(names) - 1}, whole numbers"
+                f"{argument} has {column}, expected positions of columns from 0 to {d - 1}, whole "
+                f"numbers: all features must be in [0, {d - 1}] or [-{d}, -1]"
             )
-    return sorted(set(map(int, columns)))
+    return sorted({int(column) % len(names) for column in columns})
 
 
 class _Heard:

@@ -17,7 +17,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import validate_data
 
-from imbax.errors import InputError, did_you_mean
+from imbax.data.kinds import column_positions
+from imbax.errors import InputError
 from imbax.estimators.frames import Table, is_frame
 from imbax.estimators.inputs import errors_in_one_line, missing_told, refuse_columns
 from imbax.estimators.over_sampler import OverSampler, padded
@@ -101,28 +102,7 @@ class MixedOverSampler(OverSampler):
                     "positions of columns instead"
                 )
             return np.array(table.categories(), int)
-        if np.asarray(given).dtype == bool:
-            if len(given) != len(names):
-                raise InputError(
-                    f"categorical_features has {len(given)} truth values, expected one for each of "
-                    f"the {len(names)} columns of X"
-                )
-            return np.flatnonzero(given)
-        columns = [names.index(c) if isinstance(c, str) and c in names else c for c in given]
-        for column in columns:
-            if isinstance(column, str):
-                raise InputError(
-                    f"categorical_features has {column!r}, which is no column of X"
-                    + did_you_mean(column, map(str, names))
-                )
-            whole = np.ndim(column) == 0 and np.asarray(column).dtype.kind in "iu"
-            if not (whole and -len(names) <= column < len(names)):
-                d = len(names)
-                raise InputError(
-                    f"categorical_features has {column}, expected positions of columns from 0 to "
-                    f"{d - 1}, whole numbers: all features must be in [0, {d - 1}] or [-{d}, -1]"
-                )
-        return np.unique(np.array(columns, int) % len(names))
+        return np.array(column_positions(given, names, "categorical_features"), int)
 
     def _begin(self, X, y):
         columns = self.categorical_features_

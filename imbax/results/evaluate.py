@@ -14,11 +14,10 @@ from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.experiments.progress import Bar
+from imbax.experiments.tabular.fitting import fitting, network_names
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
-from imbax.experiments.tabular.networks import network_names
 from imbax.experiments.tabular.plan import Protocol
-from imbax.experiments.tabular.several import fitting
 from imbax.results.arguments import (
     engine_of,
     folder_of,

@@ -22,11 +22,10 @@ from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import train_cell
+from imbax.experiments.tabular.fitting import DEFAULT, fitting, network_names, on_network
 from imbax.experiments.tabular.named_metrics import metrics_of
-from imbax.experiments.tabular.networks import DEFAULT, network_names, on_network
 from imbax.experiments.tabular.plan import Protocol
 from imbax.experiments.tabular.preprocessing import planned
-from imbax.experiments.tabular.several import fitting
 from imbax.losses.named import check_numbers
 from imbax.results.arguments import engine_of, refuse_withheld, seeds_of
 from imbax.results.methods import methods_of

@@ -168,7 +168,7 @@ def test_tables_without_columns_of_their_own_names_are_refused():
 
 def test_columns_are_named_numbered_or_masked():
     names = ["a", "b", "c"]
-    for given in (["c", "a"], [2, 0], [True, False, True], np.array([0, 2])):
+    for given in (["c", "a"], [2, 0], [-1, -3], [True, False, True], np.array([0, 2])):
         assert column_positions(given, names, "categorical") == [0, 2]
     assert column_positions("b", names, "categorical") == [1]
     assert column_positions(None, names, "categorical") == []

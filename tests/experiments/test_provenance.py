@@ -30,8 +30,8 @@ from imbax.experiments.closure import code_of, definitions_of, described
 from imbax.experiments.modules import module_of
 from imbax.experiments.provenance import environment
 from imbax.experiments.tabular.cells import train_cell
+from imbax.experiments.tabular.fitting import on_network, with_factory
 from imbax.experiments.tabular.lab import TabularLab, configuration
-from imbax.experiments.tabular.networks import on_network, with_factory
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.networks.named import NAMED
 

@@ -20,13 +20,12 @@ from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
+from imbax.experiments.tabular.fitting import DEFAULT, fitting, on_network, with_factory
 from imbax.experiments.tabular.metrics import functions, score_run
-from imbax.experiments.tabular.networks import DEFAULT, on_network, with_factory
 from imbax.experiments.tabular.plan import Plan, plan
 from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together
 from imbax.experiments.tabular.records import records, rescored
 from imbax.experiments.tabular.schema import SCHEMA
-from imbax.experiments.tabular.several import fitting
 from imbax.networks.named import named
 
 __all__ = ["TabularLab"]

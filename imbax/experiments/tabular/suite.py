@@ -13,9 +13,9 @@ from imbax.errors import InputError, argument
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
+from imbax.experiments.tabular.fitting import network_names
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
-from imbax.experiments.tabular.networks import network_names
 from imbax.experiments.tabular.plan import Protocol
 
 __all__ = ["MARKER", "OF_FILES", "TAKES", "check", "folder", "prepared"]

@@ -14,8 +14,8 @@ from imbax.errors import InputError
 from imbax.experiments import store
 from imbax.experiments.run import run_cells
 from imbax.experiments.tabular import lab as lab_module
+from imbax.experiments.tabular.fitting import network_names, on_network
 from imbax.experiments.tabular.lab import TabularLab
-from imbax.experiments.tabular.networks import network_names, on_network
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.methods import supervised as sv
@@ -24,6 +24,7 @@ from imbax.networks.named import NAMED, NamedNetwork
 from imbax.networks.realmlp import realmlp
 from imbax.reports.tabular.report import write_report
 from imbax.results.evaluate import evaluate
+from imbax.results.sources import Cells
 from imbax.training import Fit, Program
 from imbax.types import Network, Recipe
 
@@ -74,16 +75,19 @@ OPTIONS = {"seeds": 1, "folds": 2, "epochs": 2}
 
 
 def test_evaluate_trains_each_method_with_each_network(tmp_path):
-    table = evaluate(X, Y, ["toy_next", "host"], network=["mlp", "minus"], out=tmp_path, **OPTIONS)
+    networks = ["mlp", "minus"]
+    found = evaluate(X, Y, ["toy_next", "host"], network=networks, out=tmp_path, **OPTIONS)
+    table = found.frame
+    assert set(Cells(found._source.parts).read()[0]["method"]) == set(table["method"])
     assert list(table["method"].unique()) == ["host", "toy_next", "toy_next (minus)"]
     assert list(table["network"].unique()) == ["", "mlp", "minus"]
     assert len(table) == 6
     scores = table.groupby("method")["roc_auc"].mean()
     np.testing.assert_allclose(scores["toy_next"], scores["host"])
     np.testing.assert_allclose(scores["toy_next (minus)"], 1 - scores["host"], atol=1e-6)
-    again = evaluate(X, Y, ["toy_next"], network="minus", out=tmp_path, **OPTIONS)
+    again = evaluate(X, Y, ["toy_next"], network="minus", out=tmp_path, **OPTIONS).frame
     same = table[table["method"] == "toy_next (minus)"]
-    pd.testing.assert_frame_equal(again.frame, same.reset_index(drop=True))
+    pd.testing.assert_frame_equal(again, same.reset_index(drop=True))
 
 
 def key_content(monkeypatch, network):
@@ -172,7 +176,7 @@ def schema_without_network():
 def test_a_method_with_a_network_of_its_own_is_not_run_under_anothers_name(tmp_path):
     own = catalogue.get("own")
     lab = TabularLab(PROTOCOL, out=tmp_path, networks=("mlp", "ten"))
-    assert on_network(CUT, own, "mlp") == (CUT, own)
+    assert on_network(CUT, own, "mlp")[1] is own
     methods, about = [own, catalogue.get("toy")], {"plugins": {"own": "file.py"}}
     outcome = run_cells(lab, [("toy", lambda: DATA)], methods, [0], required=True, **about)
     (place,) = outcome.failed
@@ -229,7 +233,7 @@ def test_networks_are_each_taken_once():
 
 def test_every_neural_method_of_the_catalogue_asks_for_its_network(monkeypatch):
     """Or its scores with another network would be those with the perceptron."""
-    monkeypatch.setattr("imbax.experiments.tabular.networks.is_cosine", lambda *_: True)
+    monkeypatch.setattr("imbax.experiments.tabular.fitting.is_cosine", lambda *_: True)
     for name in catalogue.names():
         method = catalogue.get(name)
         if method.built_in and method.is_neural:

@@ -1,11 +1,12 @@
-"""A data set's runs and a method as they are with a network by name."""
+"""Which methods take a data set, and a network by name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from imbax.catalogue import Method, get
-from imbax.errors import InputError
+from imbax.data.tabular import Dataset
+from imbax.errors import InputError, argument, shortened
 from imbax.experiments.labels import shown
 from imbax.experiments.tabular.plan import Plan
 from imbax.methods.optimizer import follows_time
@@ -13,10 +14,47 @@ from imbax.networks.heads import is_cosine
 from imbax.networks.named import named
 from imbax.types import Network
 
-__all__ = ["DEFAULT", "network_names", "on_network", "with_factory"]
+__all__ = ["DEFAULT", "fitting", "network_names", "on_network", "with_factory"]
 
 DEFAULT = "mlp"
 """The network that methods train unless another is asked for."""
+
+
+def fitting(
+    dataset: Dataset, methods: Sequence[Method], *, are_named: bool
+) -> tuple[list[Method], tuple[str, ...]]:
+    """The methods that take as many classes as the data set has, and a notice about the others.
+
+    Parameters
+    ----------
+    dataset
+        The table.
+    methods
+        Those that are wanted.
+    are_named
+        Whether the user named them one by one; then none is left out.
+
+    Raises
+    ------
+    InputError
+        A method that the user named knows two classes only, or all do.
+    """
+    fit = [one for one in methods if len(dataset.classes) == 2 or one.tables.several_classes]
+    names = [one.name for one in methods if one not in fit]
+    if not names:
+        return fit, ()
+    verb, them = ("knows", "it") if len(names) == 1 else ("know", "them")
+    said = (
+        f"{shortened(names)} {verb} two classes only, and y has {len(dataset.classes)} "
+        f"({shortened(dataset.classes)})"
+    )
+    one_class = f"name one class with {argument('minority')}"
+    if are_named and fit:
+        those = shortened([one.name for one in fit], 20)
+        raise InputError(f"{said}; leave {them} out, or {one_class}; these run: {those}")
+    if not fit:
+        raise InputError(f"{said}; choose other methods, or {one_class}")
+    return fit, (f"{said}: left out",)
 
 
 def network_names(networks: Any) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import get
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError, on_command_line
-from imbax.experiments.tabular.several import fitting
+from imbax.experiments.tabular.fitting import fitting
 
 X, Y = toys.table(60, 20)
 TWO = make_dataset(X, Y)
