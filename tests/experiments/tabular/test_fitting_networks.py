@@ -78,7 +78,7 @@ def test_evaluate_trains_each_method_with_each_network(tmp_path):
     networks = ["mlp", "minus"]
     found = evaluate(X, Y, ["toy_next", "host"], network=networks, out=tmp_path, **OPTIONS)
     table = found.frame
-    assert set(Cells(found._source.parts).rows()["method"]) == set(table["method"])
+    assert set(Cells(found._source.parts).read()[0]["method"]) == set(table["method"])
     assert list(table["method"].unique()) == ["host", "toy_next", "toy_next (minus)"]
     assert list(table["network"].unique()) == ["", "mlp", "minus"]
     assert len(table) == 6
