@@ -87,7 +87,7 @@ def test_evaluate_trains_each_method_with_each_network(tmp_path):
     np.testing.assert_allclose(scores["toy_next (minus)"], 1 - scores["host"], atol=1e-6)
     again = evaluate(X, Y, ["toy_next"], network="minus", out=tmp_path, **OPTIONS).frame
     same = table[table["method"] == "toy_next (minus)"]
-    pd.testing.assert_frame_equal(again.frame, same.reset_index(drop=True))
+    pd.testing.assert_frame_equal(again, same.reset_index(drop=True))
 
 
 def key_content(monkeypatch, network):
