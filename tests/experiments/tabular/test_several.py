@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import toys
 
+import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import get
 from imbax.data.tabular import make_dataset
@@ -13,8 +14,8 @@ from imbax.experiments.tabular.several import fitting
 X, Y = toys.table(60, 20)
 TWO = make_dataset(X, Y)
 THREE = make_dataset(X, Y + (X[:, 0] > 1), several_classes=True)
-METHODS = [get(name) for name in ("ce", "mesa", "logistic_regression", "balanced_random_forest")]
-SAID = "mesa, balanced_random_forest know two classes only, and y has 3 (0, 1, 2)"
+METHODS = [get(name) for name in ("ce", "mesa", "logistic_regression", "eg_outer_ap")]
+SAID = "mesa, eg_outer_ap know two classes only, and y has 3 (0, 1, 2)"
 
 
 @pytest.mark.parametrize("are_named", [True, False])
