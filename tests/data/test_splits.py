@@ -105,7 +105,10 @@ LOPSIDED = np.r_[np.zeros(470, int), np.arange(1, 31)]
         ({"seed": -1}, r"seed=-1, expected a whole number from 0 to 4294967295"),
         ({"folds": 45}, r"has 50 rows, 45 folds .* at least 57; lower folds="),
         ({"groups": np.arange(500) % 4}, r"are 4 groups, 4 folds .* at least 5; lower folds="),
-        ({"y": np.arange(120) % 30}, r"y has 30 classes, and a .* part of 24 of 120 rows cannot"),
+        (
+            {"y": np.arange(120) % 30, "folds": 2},
+            r"y has 30 classes, and a .* part of 24 of 120 rows cannot",
+        ),
         ({"groups": ONE_SITE}, r"there are 1 groups with minority rows, 4 folds"),
         (
             {"groups": LOPSIDED, "y": np.r_[np.zeros(470, int), np.ones(30, int)]},
