@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _ON_COMMAND_LINE = ContextVar("on_command_line", default=False)
-_METAVARS = {"minority": "LABEL"}
+_METAVARS = {"folds": "N", "minority": "LABEL"}
 
 
 class InputError(ValueError):

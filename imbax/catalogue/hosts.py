@@ -133,6 +133,13 @@ def refuse_no_estimator(given: Any, what: str, factory: bool = False) -> None:
             f"{what}={_short(given)} has no {', no '.join(lacking)}; expected an estimator with "
             "scikit-learn's contract"
         )
+    # A frozen transformer may have been fitted elsewhere; a frozen predictor has seen labels.
+    for part in (given, *given.get_params(deep=True).values()):
+        if type(part).__name__ == "FrozenEstimator" and hasattr(part, "predict"):
+            raise InputError(
+                f"{what}={_short(given)} holds a FrozenEstimator, which no run fits, so that test "
+                "rows may have been trained on; give the estimator within it"
+            )
 
 
 def name_of(estimator: Any) -> str:

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imbax.data.checks import first_line
 from imbax.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_pandas", "is_table"]
+__all__ = ["as_pandas", "is_table", "unmasked"]
 
 
 def as_pandas(data: Any, name: str = "X") -> "pd.DataFrame":
@@ -38,9 +39,15 @@ def as_pandas(data: Any, name: str = "X") -> "pd.DataFrame":
         kind = f"{type(data).__module__.split('.')[0]} {type(data).__name__}"
         raise InputError(f"{name} is a {kind}, expected a frame with its rows; collect() it first")
     if isinstance(found, nw.DataFrame):
-        return found.to_pandas()
+        try:
+            return found.to_pandas()
+        except Exception as error:  # the library's own, of a type that pandas lacks
+            raise InputError(
+                f"{name} has a column that pandas cannot hold ({first_line(error)}); cast it"
+            ) from error
     if hasattr(data, "toarray"):
         raise InputError(f"{name} is a sparse matrix, expected a dense table; use {name}.toarray()")
+    data = unmasked(data)
     try:
         array = np.asarray(data, dtype=None if isinstance(data, np.ndarray) else object)
     except ValueError:  # rows of several lengths
@@ -52,6 +59,13 @@ def as_pandas(data: Any, name: str = "X") -> "pd.DataFrame":
         )
     frame = pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
     return frame.infer_objects()
+
+
+def unmasked(data: Any) -> Any:
+    """A masked array with NaN where it is masked, anything else as it is."""
+    if not np.ma.is_masked(data):
+        return data
+    return data.astype(np.float64 if data.dtype.kind in "biuf" else object).filled(np.nan)
 
 
 def is_table(data: Any) -> bool:

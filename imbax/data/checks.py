@@ -109,7 +109,12 @@ def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     import pandas as pd
 
     y = label_column(y, name)
-    codes, values = pd.factorize(y)
+    try:
+        codes, values = pd.factorize(y)
+    except TypeError as error:  # not hashable
+        raise InputError(
+            f"{name}: y holds a {type(y[0]).__name__} for each row, expected a label"
+        ) from error
     if (codes < 0).any():
         raise InputError(
             f"{name}: {np.count_nonzero(codes < 0)} labels are missing; drop these rows"
@@ -121,6 +126,12 @@ def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     texts = tuple(as_text(values[i]) for i in order)
     if len(texts) < 2:
         raise InputError(f"{name}: y has one class only ({''.join(texts)}), expected two")
+    if len(set(texts)) < len(texts):
+        twice = next(text for i, text in enumerate(texts) if text in texts[:i])
+        raise InputError(
+            f"{name}: y holds {twice!r} as text and as a number; bring y to one type, as with "
+            "y.astype(str)"
+        )
     return np.argsort(order)[codes], texts
 
 
@@ -130,7 +141,12 @@ def label_column(y: Any, name: str) -> np.ndarray:
     The labels of a frame's one-hot columns are the columns' names, those of an array's 0..K-1.
     """
     columns = getattr(y, "columns", None)
-    y = np.asarray(y)
+    y = _read(given := y)
+    if y.ndim == 0:
+        remedy = f"; give x[{given!r}], and x without it" if isinstance(given, str) else ""
+        raise InputError(
+            f"{name}: y is a {type(given).__name__}, expected a label for each row{remedy}"
+        )
     if y.ndim == 2 and y.shape[1] == 1:
         return y[:, 0]
     if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "buif":
@@ -144,6 +160,23 @@ def label_column(y: Any, name: str) -> np.ndarray:
             "a single 1 in each row"
         )
     return y
+
+
+def _read(values: Any) -> np.ndarray:
+    """As an array, in which what is missing stays so: NumPy alone would make text of it."""
+    import pandas as pd
+
+    array = np.asarray(values)
+    if np.ma.is_masked(values):
+        is_missing = np.ma.getmaskarray(values)
+    elif isinstance(values, list | tuple) and array.dtype.kind in "US":
+        is_missing = pd.isna(np.array(values, object))
+    else:
+        return array
+    if is_missing.any():
+        array = array.astype(object)
+        array[is_missing] = None
+    return array
 
 
 def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[str, str]]:
@@ -202,7 +235,7 @@ def group_codes(groups: Any, name: str) -> np.ndarray:
     """[n] int64, numbered in order of appearance."""
     import pandas as pd
 
-    groups = np.asarray(groups)
+    groups = _read(groups)
     if groups.ndim != 1:
         raise InputError(f"{name}: groups has shape {groups.shape}, expected [rows]")
     codes, _ = pd.factorize(groups)

@@ -38,6 +38,10 @@ def kind_of(column: "pd.Series") -> str:
 
     if str(column.dtype).startswith("dictionary<"):
         return "categories"  # pyarrow's
+    if str(column.dtype).startswith("null"):
+        return "empty"  # pyarrow's
+    if isinstance(column.dtype, pd.SparseDtype):
+        column = column.sparse.to_dense()
     kind = pd.api.types.infer_dtype(column)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
         return "numbers"
@@ -78,8 +82,14 @@ def moments_of(column: "pd.Series") -> "pd.Series":
         column = column.dt.to_timestamp()
     elif pd.api.types.infer_dtype(column) == "period":
         column = column.map(lambda period: period.to_timestamp(), na_action="ignore")
-    moments = pd.to_datetime(column, utc=True).dt.tz_localize(None)
-    return moments.astype("datetime64[us]")
+    try:
+        moments = pd.to_datetime(column, utc=True).dt.tz_localize(None)
+        return moments.astype("datetime64[us]")
+    except (ValueError, OverflowError) as error:
+        raise InputError(
+            f"column {column.name!r} holds dates that are not read "
+            f"({' '.join(str(error).split())}); convert it, for example to numbers of days"
+        ) from error
 
 
 def _read_numbers(column: "pd.Series", how: Column, table: str) -> "pd.Series":

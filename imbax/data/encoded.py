@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from imbax.data.any_frame import unmasked
 from imbax.data.checks import first_line
 from imbax.data.frame_dataset import FrameDataset
 from imbax.errors import InputError, shortened
 
-__all__ = ["draws", "encoded"]
+__all__ = ["draws", "encoded", "holds_frozen"]
 
 # Cells of what a transformer may give: 2 GiB in float64.
 _MOST_CELLS = 2**28
@@ -65,6 +66,24 @@ def draws(transformer: Any) -> bool:
     return bool(_random_states(transformer))
 
 
+def holds_frozen(estimator: Any) -> bool:
+    """Whether it, or a part of it, is a `FrozenEstimator` of scikit-learn, which ignores `fit`."""
+    parts = [estimator]
+    if hasattr(estimator, "get_params") and not isinstance(estimator, type):
+        parts += estimator.get_params(deep=True).values()
+    return any(type(part).__name__ == "FrozenEstimator" for part in parts)
+
+
+def _is_other_order(found, index):
+    """Whether a frame `[m, d']` has the labels of some rows `[m]` in another order."""
+    import pandas as pd
+
+    order = getattr(found, "index", None)
+    if not isinstance(order, pd.Index) or isinstance(order, pd.RangeIndex):  # one that was reset
+        return False
+    return not order.equals(index) and bool(index.isin(order).all())
+
+
 def _random_states(transformer):
     """Names of its parameters, and of its parts', for random states that are not given."""
     if not hasattr(transformer, "set_params"):
@@ -77,13 +96,14 @@ def _random_states(transformer):
 def _applied(transformer, function, name, dataset, rows):
     """What a function of the transformer gives for some rows `[m, d']`, float64."""
     given, frame = getattr(transformer, function, None), dataset.frame.iloc[rows]
+    y, index = dataset.y[rows].astype(np.int64), frame.index
     try:
         if function == "transform":
             found = given(frame)
         elif given is not None:
-            found = given(frame, dataset.y[rows])
+            found = given(frame, y)
         else:
-            found = transformer.fit(frame, dataset.y[rows]).transform(frame)
+            found = transformer.fit(frame, y).transform(frame)
     except Exception as error:  # it is the user's own, or any library's
         raise InputError(
             f"{dataset.name}: preprocess, {name}, fails in {function} on {len(rows)} rows: "
@@ -100,7 +120,14 @@ def _applied(transformer, function, name, dataset, rows):
             f"{dataset.name}: preprocess, {name}, gives {shape[1]} columns for each of "
             f"{len(dataset.frame)} rows, too many to be written out; let it select or join some"
         )
-    found = found.toarray() if hasattr(found, "toarray") else found
+    if _is_other_order(found, index):
+        raise InputError(
+            f"{dataset.name}: preprocess, {name}, gives the rows in another order; let it keep "
+            "theirs"
+        )
+    found = unmasked(found.toarray() if hasattr(found, "toarray") else found)
+    if np.iscomplexobj(found):
+        raise InputError(f"{dataset.name}: preprocess, {name}, gives complex numbers")
     try:
         return np.asarray(found, dtype=np.float64)
     except (TypeError, ValueError) as error:

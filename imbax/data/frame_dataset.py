@@ -3,16 +3,22 @@
 import dataclasses
 import functools
 import hashlib
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imbax.data.checks import first_line
 from imbax.data.tabular import Dataset
+from imbax.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["FrameDataset", "codes_of"]
+
+_HASHED = ("string", "empty")
+"""What pandas hashes by value in columns of objects."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,6 +40,11 @@ class FrameDataset(Dataset):
         digest = hashlib.sha256(b"frame")
         for name, column in self.frame.items():
             digest.update(f"{name!r}{column.dtype}".encode())
+            if isinstance(column.dtype, pd.CategoricalDtype):  # the order of levels may count
+                digest.update(f"{column.cat.ordered}{list(column.cat.categories)}".encode())
+            kind = pd.api.types.infer_dtype(column)
+            if kind == "unknown-array" or (column.dtype == object and kind not in _HASHED):
+                column = _pickled(column)  # pandas would hash str(cell), in which 1 is "1"
             digest.update(pd.util.hash_pandas_object(column, index=False).to_numpy().data)
         for array in (self.y, self.groups):
             if array is None:
@@ -50,5 +61,23 @@ def codes_of(frame: "pd.DataFrame") -> np.ndarray:
 
     codes = np.empty(frame.shape)
     for place in range(frame.shape[1]):
-        codes[:, place], _ = pd.factorize(frame.iloc[:, place])
+        column = frame.iloc[:, place]
+        try:
+            codes[:, place], _ = pd.factorize(column)
+        except (TypeError, NotImplementedError):  # lists and the like
+            codes[:, place], _ = pd.factorize(_pickled(column))
     return codes
+
+
+def _pickled(column):
+    """A column's cells as bytes, whatever they are."""
+    import pandas as pd
+
+    try:
+        cells = [pickle.dumps(cell) for cell in column]
+    except Exception as error:  # that of a cell's type
+        raise InputError(
+            f"column {column.name!r} holds {type(column.iloc[0]).__name__}, which cannot be "
+            f"stored ({first_line(error)}); leave it out"
+        ) from error
+    return pd.Series(cells, column.index, dtype=object)

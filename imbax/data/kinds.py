@@ -178,15 +178,15 @@ def column_positions(given: Any, names: Sequence[str], argument: str) -> list[in
     """
     if given is None:
         return []
-    given = [given] if isinstance(given, str) else list(given)
-    if given and np.asarray(given).dtype == bool:
+    given = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    if given and all(isinstance(one, bool | np.bool_) for one in given):
         if len(given) != len(names):
             raise InputError(
                 f"{argument} has {len(given)} truth values, expected one for each of "
                 f"the {len(names)} columns of X"
             )
         return np.flatnonzero(given).tolist()
-    columns = [names.index(c) if isinstance(c, str) and c in names else c for c in given]
+    columns = [_position(column, names) for column in given]
     for column in columns:
         if isinstance(column, str):
             raise InputError(
@@ -201,6 +201,12 @@ def column_positions(given: Any, names: Sequence[str], argument: str) -> list[in
                 f"numbers: all features must be in [0, {d - 1}] or [-{d}, -1]"
             )
     return sorted({int(column) % len(names) for column in columns})
+
+
+def _position(column, names):
+    """That of a named column; a number that is no position is a name, too, and so is a tuple."""
+    is_position = isinstance(column, int | np.integer) and -len(names) <= column < len(names)
+    return names.index(str(column)) if not is_position and str(column) in names else column
 
 
 class _Heard:

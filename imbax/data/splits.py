@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imbax.errors import InputError
+from imbax.errors import InputError, argument
 
 __all__ = ["Split", "repeated_splits", "rows_in_both", "stratified_splits", "withheld_rows"]
 
@@ -64,7 +64,7 @@ def stratified_splits(
         if splits is None:
             raise InputError(
                 f"{folds} folds and a validation part of {valid_fraction:g} leave a part without "
-                "rows of both classes; lower --folds or add rows"
+                f"rows of every class; lower {argument('folds')} or add rows"
             )
         return splits
     return _grouped_splits(y, np.asarray(groups), folds, valid_fraction, seed)
@@ -151,7 +151,8 @@ def _check_minority(y: np.ndarray, folds: int, valid_fraction: float) -> None:
     for_folds = math.ceil((folds + 0.5) / (1 - valid_fraction))
     needed = max(for_valid, for_folds)
     if count < needed:
-        remedy = "lower --folds" if for_folds >= for_valid else "raise the validation fraction"
+        lower = f"lower {argument('folds')}"
+        remedy = lower if for_folds >= for_valid else "raise the validation fraction"
         raise InputError(
             f"the minority class has {count} rows, {folds} folds and a validation part need at "
             f"least {needed}; {remedy} or add rows"
@@ -161,6 +162,11 @@ def _check_minority(y: np.ndarray, folds: int, valid_fraction: float) -> None:
 def _stratified_part(y: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     from sklearn.model_selection import train_test_split
 
+    if (size := math.ceil(len(y) * fraction)) < (classes := len(np.unique(y))):
+        raise InputError(
+            f"y has {classes} classes, and a validation part of {size} of {len(y)} rows cannot "
+            "hold them all; join the rarest classes or add rows"
+        )
     _, part = train_test_split(np.arange(len(y)), test_size=fraction, stratify=y, random_state=seed)
     return np.sort(part)
 
@@ -192,7 +198,7 @@ def _grouped_splits(
         if count < folds + 1:
             raise InputError(
                 f"there are {count} {what}, {folds} folds and a validation part need at least "
-                f"{folds + 1}; lower --folds or use finer groups"
+                f"{folds + 1}; lower {argument('folds')} or use finer groups"
             )
     # More parts than groups, or than minority rows, would come out empty.
     n_parts = max(2, min(round(1 / valid_fraction), n_groups, _rarest(y, y)))
@@ -206,7 +212,7 @@ def _grouped_splits(
             return splits
     raise InputError(
         f"with {n_groups} groups, {folds} folds and a validation part, some part has rows of one "
-        "class only; lower --folds or use finer groups"
+        f"class only; lower {argument('folds')} or use finer groups"
     )
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imbax.data.any_frame import as_pandas, is_table
+from imbax.data.any_frame import as_pandas, is_table, unmasked
+from imbax.data.encoded import holds_frozen
 from imbax.data.features import is_row_number, is_unnamed
 from imbax.data.frame_dataset import FrameDataset, codes_of
 from imbax.data.kinds import IN_PYTHON, Kinds, Remedies, kinds_of_columns
@@ -62,6 +63,12 @@ def as_dataset(
         What `make_dataset` or `kinds_of_columns` refuses, or `preprocess` is none of the three.
     """
     check_preprocess(preprocess)
+    dataset = _of_any(unmasked(x), y, name, minority, groups, preprocess, categorical)
+    told = (*_reordered(x, y=y, groups=groups), *_frozen(preprocess))
+    return dataclasses.replace(dataset, notices=(*dataset.notices, *told))
+
+
+def _of_any(x, y, name, minority, groups, preprocess, categorical):
     about = {"name": name, "minority": minority, "groups": groups}
     if categorical is not None and preprocess != "auto":
         raise InputError(
@@ -70,10 +77,33 @@ def as_dataset(
         )
     if preprocess is None or not (is_table(x) or np.ndim(_array(x)) == 2):
         return make_dataset(x, y, several_classes=True, **about)
-    if isinstance(preprocess, str) and categorical is None and _are_complete_numbers(x):
+    if isinstance(preprocess, str) and categorical is None and _are_complete_numbers(x, name):
         return make_dataset(x, y, several_classes=True, **about)
     frame = as_pandas(x, f"{name}: x")
     return dataset_of_frame(frame, y, preprocess=preprocess, categorical=categorical, **about)
+
+
+def _reordered(x, **columns):
+    """Notices of what has the row labels of x in another order."""
+    index = getattr(x, "index", None)
+    for name, column in columns.items():
+        other = getattr(column, "index", None)
+        if not (hasattr(index, "equals") and hasattr(other, "equals")) or index.equals(other):
+            continue
+        if len(index) == len(other) and index.is_unique and index.isin(other).all():
+            yield (
+                f"the index of {name} has the row labels of x in another order; rows are matched "
+                f"by position: give {name}.loc[x.index] to match them by label"
+            )
+
+
+def _frozen(preprocess):
+    """A notice of a part that is not fitted in each run."""
+    if holds_frozen(preprocess):
+        yield (
+            "preprocess holds a FrozenEstimator, which is not fitted again in each run: if it was "
+            "fitted on rows of x, test rows leak into training"
+        )
 
 
 def dataset_of_frame(
@@ -179,14 +209,14 @@ def _array(x):
         return None
 
 
-def _are_complete_numbers(x: Any) -> bool:
+def _are_complete_numbers(x: Any, name: str) -> bool:
     """Whether `make_dataset` takes it, or refuses it for what no encoder could mend."""
     import pandas as pd
 
     if not is_table(x):
         array = _array(x)
         return array.dtype.kind in "buic" or (array.dtype.kind == "f" and not np.isnan(array).any())
-    frame = as_pandas(x)
+    frame = as_pandas(x, f"{name}: x")
     kinds = (pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes)
     return all(kinds) and not frame.isna().to_numpy().any()
 

@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 MIN_ROWS, MAX_CLASSES = 20, 100
+_FEWEST_TOLD = 5  # rows of a class that no value tells by chance
 QUICKSTART = ("digits_8", "breast_cancer_10", "moons_20")
 
 
@@ -159,7 +160,7 @@ def make_dataset(
     if constant:
         count, verb = (len(constant), "columns scale") if constant[1:] else (1, "column scales")
         notices = (*notices, f"{count} constant {verb} to 0: {shortened(constant)}")
-    notices = (*notices, *_noticed(x, values), *_alike(classes))
+    notices = (*notices, *_noticed(x, values), *_telling(values, labels, names), *_alike(classes))
     return Dataset(name, values, labels, names, classes, codes, notices)
 
 
@@ -172,6 +173,25 @@ def _noticed(x, values):
         yield (
             f"{copies} of {len(values)} rows have the features of another row, so that copies of "
             "test rows may be trained on"
+        )
+
+
+def _telling(values, labels, names):
+    """A notice of columns of which one value is that of a class and of no other row."""
+    sample, told = np.linspace(0, len(labels) - 1, min(len(labels), 1000)).astype(int), {}
+    for label, count in enumerate(np.bincount(labels)):
+        if count < _FEWEST_TOLD:
+            continue
+        row, is_label = np.argmax(labels == label), labels == label
+        like = ((values[sample] == values[row]) == is_label[sample, None]).all(0)
+        for j in np.flatnonzero(like):
+            if ((values[:, j] == values[row, j]) == is_label).all():
+                told[names[j]] = None
+    if told:
+        columns, tell = ("columns", "tell") if len(told) > 1 else ("column", "tells")
+        yield (
+            f"{len(told)} {columns} {tell} a class without exception: {shortened([*told])}; leave "
+            f"out what is made of the labels or known only after them"
         )
 
 

@@ -85,6 +85,8 @@ def user_splits(
 
 def _listed(splits, y, x, groups):
     """A list of what should be splits."""
+    if isinstance(splits, type):
+        raise InputError(f"splits={splits.__name__} is a class; give {splits.__name__}()")
     splitter = None if isinstance(splits, str) else getattr(splits, "split", None)
     try:
         if callable(splitter):
@@ -122,7 +124,10 @@ def _rows(given, n, index, name):
     if rows.dtype == object:  # pandas' own types of numbers and truth
         rows = np.array(rows.tolist())
     if rows.ndim != 1:
-        raise InputError(f"{name} has shape {rows.shape}, expected one row of numbers or a mask")
+        frame = "; of a part of x give the index" if hasattr(given, "columns") else ""
+        raise InputError(
+            f"{name} has shape {rows.shape}, expected one row of numbers or a mask{frame}"
+        )
     if len(rows) == 0:
         raise InputError(f"{name} is empty; each part needs rows of every class")
     if rows.dtype == bool:

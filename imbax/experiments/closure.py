@@ -134,6 +134,7 @@ def _roots(value: Any, foreign: set[str]) -> Iterator[Node]:
 
 def _roots_of_callable(value, foreign):
     function = inspect.unwrap(value) if callable(value) else value
+    owner = getattr(function, "__self__", None) if inspect.ismethod(function) else None
     function = getattr(function, "__func__", function)
     if not (inspect.isroutine(function) or isinstance(function, type)):
         has_params = hasattr(function, "get_params")
@@ -148,17 +149,42 @@ def _roots_of_callable(value, foreign):
         elif (text := json.dumps(_bytecode(code))) not in foreign:  # typed in a session
             foreign.add(text)
             named = [function.__globals__.get(name) for name in code.co_names]
-            yield from _roots([item for item in named if inspect.isfunction(item)], foreign)
+            cells = [cell.cell_contents for cell in function.__closure__ or ()]
+            _hold((*named, *cells), owner, foreign)
+            functions = filter(inspect.isfunction, (*named, *cells))
+            yield from _roots([item for item in functions if item is not function], foreign)
         return
     top = function.__qualname__.split(".")[0]
     module = module_of(path)
     yield from [Node(path, top)] if top in module.definitions else module.everything()
     for cell in getattr(function, "__closure__", None) or ():
-        yield from _roots(cell.cell_contents, foreign)
+        if cell.cell_contents is not function:
+            yield from _roots(cell.cell_contents, foreign)
     if not is_imbax(path):
+        cells = getattr(function, "__closure__", None) or ()
+        _hold([cell.cell_contents for cell in cells], owner, foreign)
         foreign |= {_version(name) for name in module.packages}
         # A plugin counts with all that it runs.
         yield from module.everything()
+
+
+def _hold(values, owner, foreign):
+    """Counts data that a user's function finds outside its code: in its closure or its object."""
+    attributes = getattr(owner, "__dict__", {}) if not isinstance(owner, type) else {}
+    foreign |= {json.dumps(described(value)) for value in values if _is_data(value)}
+    found = {name: value for name, value in attributes.items() if _is_data(value)}
+    if found:
+        foreign.add(json.dumps(described(found)))
+
+
+def _is_data(value):
+    """Whether it is numbers, text, arrays, or containers of these alone."""
+    if isinstance(value, Mapping):
+        return all(map(_is_data, value.values()))
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_data, value))
+    is_array = type(value).__module__ == "numpy" and hasattr(value, "tolist")
+    return is_array or isinstance(value, bool | int | float | str)
 
 
 def _file_of(function) -> Path | None:

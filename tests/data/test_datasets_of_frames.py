@@ -1,11 +1,17 @@
 """Any table in Python as a data set: numbers as they are, anything else with its encoder."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import tables
 from sklearn.compose import make_column_transformer
-from sklearn.preprocessing import StandardScaler
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler, TargetEncoder
 
 from imbax.data.encoded import encoded
 from imbax.data.frame_dataset import FrameDataset
@@ -15,6 +21,7 @@ from imbax.errors import InputError
 
 N = 60
 FRAME, Y = tables.churn(N)
+LONG = np.arange(2000)
 NUMBERS = np.random.default_rng(0).normal(size=(N, 3))
 
 
@@ -76,6 +83,97 @@ def test_an_array_with_gaps_is_a_frame():
     ]
     objects = np.array([["a", 1.5], ["b", None]] * 30, object)
     assert as_dataset(objects, Y).frame.dtypes.tolist() == [np.dtype("O"), np.dtype(float)]
+
+
+def test_masked_cells_are_missing():
+    x = np.ma.masked_greater(NUMBERS, 1)
+    np.testing.assert_array_equal(as_dataset(x, Y).frame.isna(), NUMBERS > 1)
+    with pytest.raises(InputError, match=r"missing, infinite or huge values in column 'x0'"):
+        as_dataset(x, Y, preprocess=None)
+    assert as_dataset(np.ma.array(NUMBERS), Y).x.tolist() == NUMBERS.tolist()
+
+
+def test_rows_in_another_order_are_noticed():
+    x, y = pd.DataFrame(NUMBERS), pd.Series(Y)
+    for column in ("y", "groups"):
+        about = {"y": y, "groups": pd.Series(np.arange(N))}
+        assert not as_dataset(x, **about).notices
+        about[column] = about[column][::-1]
+        (told,) = as_dataset(x, **about).notices
+        assert told.startswith(f"the index of {column} has the row labels of x in another order")
+        assert f"{column}.loc[x.index]" in told
+    assert not as_dataset(x, y.set_axis(np.arange(N) + N)).notices
+    assert not as_dataset(NUMBERS, y[::-1]).notices
+
+
+@pytest.mark.parametrize("kind", ["number", "text", "missing"])
+def test_a_column_that_tells_a_class_is_noticed(kind):
+    told = np.where(Y == "leave", 3, np.arange(N) + 5)
+    column = {"number": told, "text": Y, "missing": np.where(Y == "leave", np.nan, told)}[kind]
+    x = pd.DataFrame({"a": NUMBERS[:, 0], "b": column})
+    notice = "1 column tells a class without exception: b; leave out what is made of the labels"
+    assert notice in " | ".join(as_dataset(x, Y).notices)
+    at = np.flatnonzero(Y == "leave")[0]
+    x.loc[at, "b"] = x["b"][np.flatnonzero(Y == "stay")[0]]
+    if kind != "text":
+        assert "tells a class" not in " | ".join(as_dataset(x, Y).notices)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (pd.Categorical(["u", "v"] * 30), pd.Categorical(["u", "v"] * 30, ["v", "u"])),
+        (pd.Categorical(["u", "v"] * 30), pd.Categorical(["u", "v"] * 30, ordered=True)),
+        ([1, "x"] * 30, ["1", "x"] * 30),
+        ([[1.0]] * N, [[1.0]] * (N - 1) + [[1 + 1e-12]]),
+        (
+            pd.array([[1]] * N, pd.ArrowDtype(pa.list_(pa.int8()))),
+            pd.array([[1]] * (N - 1) + [[2]], pd.ArrowDtype(pa.list_(pa.int8()))),
+        ),
+        ([LONG] * N, [LONG] * (N - 1) + [np.where(LONG == 1000, 0, LONG)]),
+    ],
+    ids=["order", "ordered", "types", "lists", "arrow", "arrays"],
+)
+def test_what_only_a_users_transformer_sees_tells_tables_apart(one, other):
+    def made(column):
+        x = pd.DataFrame({"a": NUMBERS[:, 0], "b": pd.Series(column)})
+        return as_dataset(x, Y, preprocess=FunctionTransformer())
+
+    assert made(one).fingerprint == made(one).fingerprint != made(other).fingerprint
+
+
+def test_a_frozen_part_is_noticed():
+    x = pd.DataFrame(NUMBERS)
+    frozen = make_pipeline(FrozenEstimator(StandardScaler().fit(x)))
+    assert "preprocess holds a FrozenEstimator" in as_dataset(x, Y, preprocess=frozen).notices[0]
+    assert not as_dataset(x, Y, preprocess=StandardScaler().fit(x)).notices
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x.sort_values("a"), "gives the rows in another order; let it keep theirs"),
+        (lambda x: x.to_numpy() * 1j, "gives complex numbers"),
+        (lambda x: np.ma.masked_greater(x, 0), "leaves missing, infinite or huge values"),
+    ],
+)
+def test_what_a_transformer_must_not_give(function, message):
+    x = pd.DataFrame(NUMBERS, columns=list("abc"))
+    data = as_dataset(x, Y, preprocess=FunctionTransformer(function))
+    with pytest.raises(InputError, match=f"preprocess, FunctionTransformer, {message}"):
+        encoded(data, np.arange(40), 0)
+
+
+def test_a_transformer_may_reset_the_index_and_gets_labels_of_64_bits():
+    x = pd.DataFrame({"a": NUMBERS[:, 0], "b": ["u", "v", "w"] * 20})
+    again = FunctionTransformer(lambda x: x[["a"]].reset_index(drop=True))
+    rows = np.arange(40)[::-1]
+    np.testing.assert_array_equal(
+        encoded(as_dataset(x, Y, preprocess=again), rows, 0)[:, 0], NUMBERS[:, 0]
+    )
+    target = make_column_transformer((TargetEncoder(cv=2), ["b"]))
+    with warnings.catch_warnings(action="ignore"):
+        assert encoded(as_dataset(x, Y, preprocess=target), rows, 0).shape == (N, 3)
 
 
 def test_nullable_columns_are_numbers_with_gaps():
@@ -149,11 +247,34 @@ def test_skrubs_vectorizer():
         (NUMBERS[:, 0], {}, r"x has shape \(60,\)"),
         ([[1], [2, 3]], {}, "x is not a table of numbers"),
         (FRAME.iloc[:30], {}, "x has 30 rows and y has 60"),
+        (
+            pl.DataFrame({"a": pl.Series([1] * N, dtype=pl.Int128)}),
+            {},
+            "column that pandas",
+        ),
+        (FRAME, {"groups": ["nan"] * (N - 1) + [np.nan]}, "1 rows have no group"),
     ],
 )
 def test_what_cannot_be_meant_is_named(x, options, message):
     with pytest.raises(InputError, match=message) as caught:
         as_dataset(x, Y, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([*Y[1:], np.nan], "1 labels are missing"),
+        (np.ma.masked_equal(np.arange(N) % 3, 2), "20 labels are missing"),
+        (np.array([1, "1", 0] * 20, object), "holds '1' as text and as a number; bring y to one"),
+        ([{1}, {2}] * 30, "y holds a set for each row, expected a label"),
+        ("plan", r"y is a str, expected a label for each row; give x\['plan'\], and x without"),
+        (iter(Y), "y is a .*iterator, expected a label for each row$"),
+    ],
+)
+def test_labels_that_are_none_are_named(y, message):
+    with pytest.raises(InputError, match=message) as caught:
+        as_dataset(FRAME, y)
     assert "\n" not in str(caught.value)
 
 

@@ -35,6 +35,8 @@ def kind(column, **options):
         ("number", pd.Series(pd.to_timedelta(np.arange(N), unit="D"))),
         ("number", [dt.time(1, 30)] * N),
         ("number", [None] * N),
+        ("number", pd.Series([None] * N, dtype=pd.ArrowDtype(pa.null()))),
+        ("category", pd.arrays.SparseArray(LEVELS.astype(object), fill_value="u")),
         ("boolean", RNG.random(N) < 0.5),
         ("boolean", [True, None] * 30),
         ("category", LEVELS),
@@ -73,6 +75,12 @@ def test_what_has_no_kind_is_refused_with_a_remedy(column, message):
     with pytest.raises(InputError, match=rf"^T: column 'c' .*{message}") as caught:
         kind(column, name="T", separator=";")
     assert "drop(columns=['c'])" in str(caught.value)
+
+
+def test_dates_out_of_range_are_refused():
+    far = pd.Series(np.array(["400000-01-01", "2020-01-01"] * 30, "datetime64[s]"))
+    with pytest.raises(InputError, match=r"column 'c' holds dates that are not read \(Out of bou"):
+        kind(far)
 
 
 def test_notices_say_what_is_read_otherwise_than_written():
@@ -172,6 +180,9 @@ def test_columns_are_named_numbered_or_masked():
         assert column_positions(given, names, "categorical") == [0, 2]
     assert column_positions("b", names, "categorical") == [1]
     assert column_positions(None, names, "categorical") == []
+    assert column_positions(1, names, "categorical") == [1]
+    assert column_positions([("s", "b"), 0], ["a", "('s', 'b')"], "categorical") == [0, 1]
+    assert column_positions([7, 0], ["0", "7", "5"], "categorical") == [0, 1]
     for given, message in (
         (["d"], "categorical has 'd', which is no column of X"),
         ([3], "categorical has 3, expected positions of columns from 0 to 2"),

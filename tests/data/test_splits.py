@@ -86,7 +86,7 @@ def test_the_fewest_minority_rows_reach_every_part(folds, fewest, n):
     with pytest.raises(
         InputError,
         match=rf"minority class has {fewest - 1} rows, {folds} folds and a validation part need "
-        rf"at least {fewest}; lower --folds or add rows",
+        rf"at least {fewest}; lower folds= or add rows",
     ):
         stratified_splits(y, seed=0, folds=folds)
 
@@ -103,8 +103,12 @@ LOPSIDED = np.r_[np.zeros(470, int), np.arange(1, 31)]
         ({"valid_fraction": 0.6}, r"valid_fraction=0\.6, .* at most 0\.5"),
         ({"valid_fraction": 0.009}, r"need at least 56; raise the validation fraction or add"),
         ({"seed": -1}, r"seed=-1, expected a whole number from 0 to 4294967295"),
-        ({"folds": 45}, r"has 50 rows, 45 folds .* at least 57; lower --folds"),
-        ({"groups": np.arange(500) % 4}, r"are 4 groups, 4 folds .* at least 5; lower --folds"),
+        ({"folds": 45}, r"has 50 rows, 45 folds .* at least 57; lower folds="),
+        ({"groups": np.arange(500) % 4}, r"are 4 groups, 4 folds .* at least 5; lower folds="),
+        (
+            {"y": np.arange(120) % 30, "folds": 2},
+            r"y has 30 classes, and a .* part of 24 of 120 rows cannot",
+        ),
         ({"groups": ONE_SITE}, r"there are 1 groups with minority rows, 4 folds"),
         (
             {"groups": LOPSIDED, "y": np.r_[np.zeros(470, int), np.ones(30, int)]},

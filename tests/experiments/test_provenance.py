@@ -460,6 +460,31 @@ def test_a_key_takes_no_time():
     assert time.perf_counter() - started < 10
 
 
+def made_with(factor):
+    class Held:
+        def __init__(self):
+            self.factor = factor
+
+        def by_object(self, x):
+            return x * self.factor
+
+    def inside(x):
+        return x * factor
+
+    def recursive(x):
+        return recursive(x - factor) if x > 0 else x
+
+    typed = {"inside": inside, "FACTOR": factor}
+    exec("def by_name(x): return inside(x) * FACTOR", typed)
+    return inside, recursive, Held().by_object, typed["by_name"]
+
+
+@pytest.mark.parametrize("which", range(4), ids=["closure", "recursive", "object", "session"])
+def test_data_that_a_users_function_finds_outside_its_code_count(which):
+    one, again, other = (code_of(made_with(factor)[which]) for factor in (1, 1, [2]))
+    assert one == again != other
+
+
 def test_values_are_described_without_addresses():
     assert code_of(functools.partial(host, random_state=1)) != code_of(
         functools.partial(host, random_state=2)

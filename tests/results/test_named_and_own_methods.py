@@ -10,6 +10,8 @@ import toys
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import average_precision_score, f1_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -31,6 +33,7 @@ from imbax.results.metrics import scored
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 X, Y = toys.table(120, 40)
+FROZEN = FrozenEstimator(LogisticRegression().fit(X, Y))
 SMALL = {"seeds": 2, "folds": 2, "epochs": 1}
 
 
@@ -134,6 +137,8 @@ def test_names_are_those_of_classes_and_distinct():
             r"methods\[0\]=LogisticRegression is a class; give .*Regression\(\)",
         ),
         ([("a", SMOTE())], r"methods\[0\]=SMOTE\(\) has no predict_proba or decision_function"),
+        ([("a", FROZEN)], r"methods\[0\]=FrozenEstimator.* holds a FrozenEstimator, which no run"),
+        ([make_pipeline(PCA(1), FROZEN)], "so that test rows may have been trained on; give the"),
         ([3], r"methods\[0\]=3 has no fit, no get_params, no predict_proba"),
         ([("a", LogisticRegression(), "test")], r"rows='test'; expected 'train' or 'train_valid'"),
         ([("a",)], r"methods\[0\]=\('a',\), expected \(name, estimator\)"),
