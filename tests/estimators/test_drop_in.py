@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.metrics import pairwise_distances
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from tiers import asked
 
@@ -189,6 +189,7 @@ WRONG = {
     "'metric' parameter of NearestNeighbors must be .*manhattan": NN(
         n_neighbors=3, metric="nearby"
     ),
+    "needs labels .* give sklearn.neighbors.NearestNeighbors": KNeighborsClassifier(3),
     "The 'k_neighbors' parameter of SMOTE": OneHotEncoder(),
 }
 
