@@ -361,6 +361,9 @@ def test_smoten_takes_frames_and_lists():
     given, _ = SMOTEN(random_state=0).fit_resample(x.tolist(), y)
     assert given == expected.tolist()
     SMOTEN().fit(x, y)
+    with pytest.warns(UserWarning, match="class 2 has a single row; it can only be repeated"):
+        given, _ = SMOTEN().fit_resample(x, np.where(np.arange(len(x)) == 3, 2, 0))
+    assert (given[len(x) :] == x[3]).all()
 
 
 def test_bad_encoders_and_neighbours_of_smoten_are_told():
