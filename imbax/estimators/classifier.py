@@ -21,7 +21,7 @@ from imbax.estimators.columns import CATEGORICAL, TakesColumns
 from imbax.estimators.divergence import last_finite, told
 from imbax.estimators.members import (
     Members,
-    check_validation,
+    check_parts,
     cut_members,
     padded_part,
     resample_members,
@@ -214,8 +214,8 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
             seed=self._seed,
         )
         if has_validation and not self.fold_ensemble:
-            for _, valid in parts:
-                check_validation(self._inside[labels[valid]], self.classes_[self._inside.argsort()])
+            for part in parts:
+                check_parts(*(labels[rows] for rows in part), self.classes_)
         trains, valids = zip(*parts, strict=True)
         if self._sampler() is not None:
             if weighted:

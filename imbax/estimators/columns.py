@@ -84,7 +84,10 @@ class TakesColumns:
         elif is_listed and len(given):
             frame = as_pandas(X)
             return _checked(self, frame, y, frame.to_numpy(object))
-        return validated(self, X, y, ensure_all_finite="allow-nan", **options)
+        remedy = "name them in categorical_features, or give a frame of pandas"
+        if given is None:
+            remedy = "categorical_features=None takes numbers only; name them there instead"
+        return validated(self, X, y, remedy=remedy, ensure_all_finite="allow-nan", **options)
 
     def _numbers_of_fit(self, X, goes_on=False):
         """The rows of a fit as numbers `[n, e]`, by columns that are fitted to them.
@@ -115,11 +118,12 @@ class TakesColumns:
         if columns.kinds is None:
             X = as_pandas(X) if is_table(X) and not is_frame(X) else X
             options |= {"reset": False, "ensure_all_finite": "allow-nan"}
-            return validated(self, X, **options)
+            return validated(self, X, remedy="fit saw numbers in them; convert them", **options)
         is_named, frame = is_table(X), as_pandas(X)
         _check_names(self, frame if is_named else frame.to_numpy(object), reset=False)
         if not (is_named and columns.is_named):
             frame = frame.set_axis(columns.kinds.names(), axis=1)
+        _check_any(frame)
         return frame.reset_index(drop=True)
 
 
@@ -219,14 +223,18 @@ def _checked(estimator, frame, y, given):
     """The frame and labels of a fit; `given` is the frame, or an array without names."""
     distinct_names(frame, "X")
     _check_names(estimator, given, reset=True)
+    _check_any(frame)
+    with errors_in_one_line():
+        check_consistent_length(frame, y)
+        return frame.reset_index(drop=True), column_or_1d(y, warn=True)
+
+
+def _check_any(frame):
     if not len(frame):
         raise InputError(
             f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is required; "
             "X needs at least one row"
         )
-    with errors_in_one_line():
-        check_consistent_length(frame, y)
-        return frame.reset_index(drop=True), column_or_1d(y, warn=True)
 
 
 def _check_names(estimator, X, reset):

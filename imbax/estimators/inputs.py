@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
@@ -97,9 +98,12 @@ def _told(names, kinds, remedy):
     return f"X has columns without numbers, {shown}{between} {joined}"
 
 
-def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
-    """What scikit-learn's `validate_data` gives of the rows, and labels, of a classifier."""
-    X = as_numbers(X, f"{type(estimator).__name__} knows numbers only; encode them")
+def validated(estimator: Any, X: Any, *y: Any, remedy: str, **options: Any) -> Any:
+    """What scikit-learn's `validate_data` gives of the rows, and labels, of a classifier.
+
+    `remedy` says what to do with text and categories.
+    """
+    X = as_numbers(X, remedy)
     with errors_in_one_line():
         return validate_data(estimator, X, *y, **options)
 
@@ -112,10 +116,14 @@ def missing_told(sampler: Any, X: Any, categorical: Sequence[int] = ()) -> str:
     sampler
         Any estimator; the pipeline ends in it.
     X
-        A frame of pandas or polars, an array `[n, d]`, images, or lists.
+        A frame of pandas or polars, an array `[n, d]`, a sparse matrix, images, or lists.
     categorical
         Positions of the columns of categories, which may miss values.
     """
+    if issparse(X):  # a row for each column that misses values is enough
+        X = X.tocoo()
+        gaps = np.unique(X.col[np.isnan(X.data)])
+        X = np.where(np.isin(np.arange(X.shape[1]), gaps), np.nan, 0)[None]
     table = Table(X) if is_frame(X) or np.ndim(X) == 2 else None
     if table is None:
         return "Input X contains NaN; fill missing values, or drop these rows"

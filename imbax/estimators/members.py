@@ -15,7 +15,7 @@ from imbax.types import Part, Run
 
 __all__ = [
     "Members",
-    "check_validation",
+    "check_parts",
     "class_weights",
     "cut_members",
     "padded_part",
@@ -62,10 +62,20 @@ def cut_members(
         Share of rows that each member validates on; None: none.
     seed
         Of the splits.
+
+    Raises
+    ------
+    InputError
+        There are more folds than rows of any class, or fewer rows than classes in a part.
     """
     rows = np.arange(len(labels))
     if fold_ensemble:
         folds = max(n_estimators, 2)
+        if folds > (most := np.bincount(labels).max()):
+            raise InputError(
+                f"fold_ensemble has n_estimators={folds} folds, and the largest class has {most} "
+                "rows; give at most so many"
+            )
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     elif validation_fraction is not None:
         splitter = StratifiedShuffleSplit(
@@ -73,7 +83,13 @@ def cut_members(
         )
     else:
         return [(rows, rows[:0])] * n_estimators
-    return list(splitter.split(rows, labels))
+    try:
+        return list(splitter.split(rows, labels))
+    except ValueError:  # in scikit-learn's words, which are of other arguments
+        raise InputError(
+            f"validation_fraction={validation_fraction} of {len(labels)} rows leaves fewer rows "
+            "than classes on one side; give one nearer to 0.5, or more rows"
+        ) from None
 
 
 def resample_members(
@@ -198,10 +214,19 @@ def scaling_of(X: np.ndarray, name: str | None) -> Scaling:
     return Scaling(np.where(live, 0, X[0]), live.astype(np.float64))
 
 
-def check_validation(labels, classes) -> None:
-    """InputError unless validation rows with labels 0..K-1 have some of all K `classes`."""
-    if missing := classes[np.bincount(labels, minlength=len(classes)) == 0].tolist():
-        raise InputError(
-            f"none of the rows set aside for validation is of class {missing[0]!r}; raise "
-            "validation_fraction or give more rows of it"
-        )
+def check_parts(train: np.ndarray, valid: np.ndarray, classes: np.ndarray) -> None:
+    """InputError unless rows to train on and to validate on have some of all K classes.
+
+    Parameters
+    ----------
+    train, valid
+        Labels 0..K-1 of these rows.
+    classes
+        `[K]`: the user's labels.
+    """
+    for labels, purpose, change in ((valid, "validation", "raise"), (train, "training", "lower")):
+        if missing := classes[np.bincount(labels, minlength=len(classes)) == 0].tolist():
+            raise InputError(
+                f"none of the rows set aside for {purpose} is of class {missing[0]!r}; {change} "
+                "validation_fraction or give more rows of it"
+            )

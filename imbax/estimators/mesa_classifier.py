@@ -4,7 +4,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -12,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from imbax.errors import InputError
 from imbax.estimators.columns import CATEGORICAL, TakesColumns
-from imbax.estimators.members import check_validation
+from imbax.estimators.members import check_parts, cut_members
 from imbax.estimators.mesa import Mesa, Sampler
 from imbax.estimators.over_sampler import seed_of
 from imbax.estimators.parameters import RANDOM_STATE, Interval
@@ -121,10 +120,14 @@ default="from_dtype"
         X = self._numbers_of_fit(X)
         seed, self._rarer = seed_of(self.random_state), int(counts[1] <= counts[0])
         labels = (labels == self._rarer).astype(int)
-        parts = train_test_split(
-            X, labels, test_size=self.validation_fraction, stratify=labels, random_state=seed
+        ((train, valid),) = cut_members(
+            labels,
+            n_estimators=1,
+            fold_ensemble=False,
+            validation_fraction=self.validation_fraction,
+            seed=seed,
         )
-        check_validation(parts[3], self.classes_[[1 - self._rarer, self._rarer]])
+        check_parts(labels[train], labels[valid], self.classes_[[1 - self._rarer, self._rarer]])
         fitted = Mesa(
             n_estimators=self.n_estimators,
             estimator=DecisionTreeClassifier() if self.estimator is None else self.estimator,
@@ -133,7 +136,7 @@ default="from_dtype"
             random_steps=self.random_steps,
             learned_steps=self.learned_steps,
             random_state=seed,
-        ).fit(parts[0], parts[2], parts[1], parts[3])
+        ).fit(X[train], labels[train], X[valid], labels[valid])
         self.estimators_, self.sampler_ = fitted.estimators_, fitted.sampler_
         return self
 

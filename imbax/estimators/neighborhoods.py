@@ -13,6 +13,7 @@ from typing import ClassVar
 import jax
 import numpy as np
 from imblearn.utils import check_neighbors_object
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import HasMethods
 
 from imbax.errors import InputError
@@ -123,6 +124,11 @@ def _check_estimator(name, estimator):
         raise InputError(
             f"{name}={estimator!r} has the metric 'precomputed', but X has rows and no distances; "
             "give a metric of rows, such as 'euclidean', 'manhattan' or 'cosine'"
+        )
+    if isinstance(estimator, ClassifierMixin | RegressorMixin):
+        raise InputError(
+            f"{name}={estimator!r} needs labels to be fitted, and neighbors are searched among "
+            f"rows alone; give sklearn.neighbors.NearestNeighbors(n_neighbors={number})"
         )
 
 

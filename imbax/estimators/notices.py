@@ -2,8 +2,10 @@
 
 import sys
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["warn_user"]
+__all__ = ["warn_of_lone_rows", "warn_user"]
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
@@ -12,3 +14,9 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     while frame is not None and frame.f_globals.get("__name__", "").startswith("imbax."):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def warn_of_lone_rows(classes: Iterable[Any]) -> None:
+    """Warns, if there are any, of classes whose new rows all repeat their single row."""
+    if names := ", ".join(map(str, classes)):
+        warn_user(f"class {names} has a single row; it can only be repeated")

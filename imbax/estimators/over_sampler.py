@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from imbax.errors import InputError
-from imbax.estimators.notices import warn_user
+from imbax.estimators.notices import warn_of_lone_rows
 from imbax.estimators.parameters import parameters
 from imbax.estimators.sparse import stacked
 from imbax.estimators.table_sampler import TableSampler
@@ -124,10 +124,8 @@ class OverSampler(TableSampler):
                     f"every one of the {len(counts)} classes has a single row; expected at least "
                     "two rows in one of them"
                 )
-            lone = self.classes_[(counts == 1) & (self._wanted(self.sampling_strategy_) > 0)]
-            if len(lone):
-                names = ", ".join(map(str, lone))
-                warn_user(f"class {names} has a single row; it can only be repeated")
+            is_wanted = self._wanted(self.sampling_strategy_) > 0
+            warn_of_lone_rows(self.classes_[(counts == 1) & is_wanted])
         self._seed, self._y = seed_of(self.random_state), labels.astype(np.int32)
         return self.scale_.inside(X)
 

@@ -21,7 +21,7 @@ from imbax.estimators.encoders import fitted
 from imbax.estimators.frames import Table, is_frame
 from imbax.estimators.inputs import errors_in_one_line
 from imbax.estimators.neighborhoods import NEIGHBORS
-from imbax.estimators.notices import warn_user
+from imbax.estimators.notices import warn_of_lone_rows, warn_user
 from imbax.estimators.parameters import parameters
 from imbax.estimators.sparse import sparse_like, stacked
 from imbax.estimators.table_sampler import TableSampler
@@ -152,6 +152,8 @@ class SMOTEN(TableSampler):
                 f"k_neighbors={self.k_neighbors!r} has n_neighbors={number!r}, expected a whole "
                 "number"
             )
+        wanted = [label for label, number in self.sampling_strategy_.items() if number]
+        warn_of_lone_rows(label for label in wanted if np.sum(y == label) == 1)
         levels = [len(each) for each in self.categorical_encoder_.categories_]
         of_class = ValueDifferenceMetric(n_categories=levels).fit(X, y).proba_per_class_
         made, labels, parents = [X[:0]], [y], [np.zeros(0, int)]

@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from imbax.data.any_frame import as_pandas, is_table
 from imbax.engine.float32 import in_float32
 from imbax.estimators.frames import Table, is_frame
 from imbax.estimators.inputs import as_numbers, errors_in_one_line, missing_told
@@ -21,7 +22,7 @@ __all__ = ["TableSampler"]
 
 @parameters
 class TableSampler(BaseOverSampler):
-    """Takes frames of pandas and polars too, and gives the same back."""
+    """Takes frames of pandas, polars and pyarrow too, and gives the same back."""
 
     sampling_strategy: Any = "auto"
     random_state: Any = None
@@ -42,7 +43,7 @@ class TableSampler(BaseOverSampler):
     @in_float32
     def fit(self, X, y):
         """Take in, and train what is trained, without making rows."""
-        self._train_on(*self._taken(X, Target(y)))
+        self._train_on(*self._taken(as_pandas(X) if _is_arrow(X) else X, Target(y)))
         return self
 
     @in_float32
@@ -51,7 +52,7 @@ class TableSampler(BaseOverSampler):
 
         Parameters
         ----------
-        X : array, or DataFrame of pandas or polars, of shape (n_samples, n_features)
+        X : array, or frame of pandas, polars or pyarrow, of shape (n_samples, n_features)
         y : array, or Series of pandas or polars, of shape (n_samples,)
             Or one-hot labels (n_samples, n_classes), an array or a DataFrame of pandas.
 
@@ -62,6 +63,10 @@ class TableSampler(BaseOverSampler):
         y : of shape (n_samples_new,)
             As it was given.
         """
+        if _is_arrow(X):
+            made, labels = self.fit_resample(as_pandas(X), y)
+            schema = X.select(list(made)).schema
+            return type(X).from_pandas(made, schema=schema, preserve_index=False), labels
         target, table = Target(y), self._table(X)
         rows, labels = self._taken(X if table is None else table, target)
         made, labels = self._fit_resample(rows, labels)
@@ -114,3 +119,8 @@ class TableSampler(BaseOverSampler):
             f"{type(self).__name__} knows numbers only; encode them, or use "
             "SMOTENC(categorical_features=...)"
         )
+
+
+def _is_arrow(X):
+    """Whether it is a table of pyarrow: a frame that is none of pandas or polars."""
+    return hasattr(type(X), "from_pandas") and not is_frame(X) and is_table(X)

@@ -646,6 +646,24 @@ def test_points_in_a_pipeline(rare_cancer):
             "none of the rows set aside for validation is of class True; raise validation_fraction",
         ),
         (
+            lambda x, y: quick_classifier("ImbalancedMLPClassifier", validation_fraction=0.9).fit(
+                x, np.arange(200) > 197
+            ),
+            "none of the rows set aside for training is of class True; lower validation_fraction",
+        ),
+        (
+            lambda x, y: quick_classifier("ImbalancedMLPClassifier", validation_fraction=0.001).fit(
+                x, y
+            ),
+            "validation_fraction=0.001 of 200 rows leaves fewer rows than classes on one side",
+        ),
+        (
+            lambda x, y: quick_classifier(
+                "ImbalancedMLPClassifier", fold_ensemble=True, n_estimators=300
+            ).fit(x, y),
+            "fold_ensemble has n_estimators=300 folds, and the largest class has",
+        ),
+        (
             lambda x, y: quick_classifier("ExplicitGradientClassifier", eta1=1e30).fit(x, y),
             "training did not stay finite; lower eta1 or eta2",
         ),

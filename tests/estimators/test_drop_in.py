@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.metrics import pairwise_distances
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from tiers import asked
 
@@ -189,6 +189,7 @@ WRONG = {
     "'metric' parameter of NearestNeighbors must be .*manhattan": NN(
         n_neighbors=3, metric="nearby"
     ),
+    "needs labels .* give sklearn.neighbors.NearestNeighbors": KNeighborsClassifier(3),
     "The 'k_neighbors' parameter of SMOTE": OneHotEncoder(),
 }
 
@@ -360,6 +361,9 @@ def test_smoten_takes_frames_and_lists():
     given, _ = SMOTEN(random_state=0).fit_resample(x.tolist(), y)
     assert given == expected.tolist()
     SMOTEN().fit(x, y)
+    with pytest.warns(UserWarning, match="class 2 has a single row; it can only be repeated"):
+        given, _ = SMOTEN().fit_resample(x, np.where(np.arange(len(x)) == 3, 2, 0))
+    assert (given[len(x) :] == x[3]).all()
 
 
 def test_bad_encoders_and_neighbours_of_smoten_are_told():

@@ -313,6 +313,8 @@ def test_missing_values_are_told_with_a_pipeline_that_works():
         assert np.isfinite(np.asarray(made)).all() and len(made) == 2 * (N - FEW)
     refused("NaN: values are missing in 1; fill them", lambda: resampled(plain.to_numpy()))
     refused("NaN; fill missing values", lambda: resampled(np.full((N, 4, 4), np.nan)))
+    for matrix in (scipy.sparse.csr_matrix(plain), scipy.sparse.csc_array(plain)):
+        refused("NaN: values are missing in 1; fill them", lambda m=matrix: resampled(m))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         message = missing_told(SMOTE(categorical_features=[1]), mixed, [1])

@@ -5,6 +5,7 @@ from datetime import date, time, timedelta
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow
 import pytest
 from quick_samplers import GAN, OF_TABLES, POINTS, QUICK
 from saving import saved
@@ -286,6 +287,18 @@ def test_what_is_no_table_is_told(message, x):
         SMOTENC(categorical_features=[1]).fit_resample(x, LABELS)
     with pytest.raises(InputError, match=message):
         SMOTENC(categorical_features=[1]).fit(x, LABELS)
+
+
+def test_tables_of_pyarrow_come_back_as_such():
+    frame = pd.DataFrame({"a": np.arange(12.0), "c": [*"uvw"] * 4})
+    frame = frame.assign(b=np.arange(12, dtype=np.int8), d=frame["c"].astype("category"))
+    table, y = pyarrow.Table.from_pandas(frame), np.arange(12) < 4
+    sampler = SMOTENC(["c", "d"], random_state=0)
+    made, _ = sampler.fit_resample(table, y)
+    assert made.schema.equals(table.schema)
+    expected, _ = sampler.fit_resample(frame, y)
+    pd.testing.assert_frame_equal(made.to_pandas().astype(str), expected.astype(str))
+    assert SMOTEN().fit(table.select(["c"]), y).feature_names_in_.tolist() == ["c"]
 
 
 def test_labels_of_polars_are_a_series():

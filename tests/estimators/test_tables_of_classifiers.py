@@ -112,12 +112,13 @@ def test_columns_that_are_not_those_of_fit_are_refused():
         (FRAME.assign(age=np.inf), r"infinite values in column 'age' \(90 rows\)"),
         (FRAME.assign(rate=7.5), "'rate' holds values of type float64, expected numbers with '%'"),
         (FRAME.to_numpy(object)[:, :6], "X has 6 features, but Probe is expecting 7"),
+        (FRAME[:0], r"Found array with 0 sample\(s\)"),
     ):
         with warnings.catch_warnings(), pytest.raises(ValueError, match=message):
             warnings.simplefilter("ignore")
             probe.seen(frame)
     plain = Probe().fit(FRAME[["spend", "age"]])
-    with pytest.raises(InputError, match="without numbers, 'age'"):
+    with pytest.raises(InputError, match="without numbers, 'age'; fit saw numbers in them"):
         plain.seen(FRAME[["spend"]].assign(age="old"))
 
 
@@ -125,7 +126,8 @@ def test_columns_that_are_not_those_of_fit_are_refused():
     ("frame", "options", "message"),
     [
         (FRAME.assign(name=[f"n{i}" for i in range(N)]), {}, "'name' holds 90 distinct texts"),
-        (FRAME, {"categorical_features": None}, "without numbers, 'plan', 'city'"),
+        (FRAME, {"categorical_features": None}, "'city'.*: categorical_features=None takes"),
+        (FRAME[["city"]].to_numpy(), {}, "without numbers, 0; name them in categorical_features"),
         (FRAME, {"categorical_features": ["plam"]}, "'plam', which is no column .* mean 'plan'"),
         (FRAME.assign(odd=[[1]] * N), {}, "'odd' holds mixed values"),
         (FRAME.assign(large=2**60 + np.arange(N)), {}, "'large' of X has whole numbers beyond"),
