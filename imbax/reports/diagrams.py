@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from imbax.reports.drawing import INK, LEGEND, OWN_COLOUR, new_figure, save, styles_of
+from imbax.reports.drawing import INK, LEGEND, OWN_COLOUR, new_figure, plain, save, styles_of
 from imbax.statistics import profiles, ranks
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def draw_critical_difference(ax: "Axes", scores: pd.DataFrame) -> "Axes":
     from scikit_posthocs import critical_difference_diagram
 
     means = ranks.mean_ranks(full)
-    means.index = [_label(name) for name in means.index]
+    means.index = [plain(name) for name in means.index]
     apart = ranks.critical_difference(k, n)
     gaps = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
     # The diagram takes p-values and compares them with 0.05; only the side counts.
@@ -77,7 +77,7 @@ def draw_critical_difference(ax: "Axes", scores: pd.DataFrame) -> "Axes":
         elbow_props={"linewidth": 1},
         crossbar_props={"color": INK, "linewidth": 2.5, "solid_capstyle": "butt"},
         color_palette={
-            _label(name): style["color"] if name in OWN_COLOUR else INK
+            plain(name): style["color"] if name in OWN_COLOUR else INK
             for name, style in styles.items()
         },
         text_h_margin=0.03 * float(means.max() - means.min() + 0.1),
@@ -125,7 +125,7 @@ def draw_scores(
             ax.hlines(height, *intervals.loc[method], color=colour, linewidth=1.5)
         face = "white" if method in apart else colour
         ax.plot(x.mean(), height, "o", color=colour, markerfacecolor=face, markersize=7, zorder=3)
-    ax.set_yticks(range(points.shape[1]), list(map(_label, points)))
+    ax.set_yticks(range(points.shape[1]), list(map(plain, points)))
     ax.set_ylim(points.shape[1] - 0.5, -0.5)
     return ax
 
@@ -151,7 +151,7 @@ def performance_profiles(
         (line,) = left.step(as_drawn.index, as_drawn[method], where="pre", **styles[method])
         right.step(classical.index, classical[method], where="post", **styles[method])
         lines.append(line)
-        labels.append(f"{_label(method)}  {area[method]:.3f}")
+        labels.append(f"{plain(method)}  {area[method]:.3f}")
     left.set(xlabel="θ", ylabel="Share of datasets", xlim=(0, 1), ylim=(0, 1.02))
     left.set_title("score ≥ θ · best score")
     right.set(xlabel="τ", xlim=(1, _LARGEST_FACTOR), ylim=(0, 1.02))
@@ -162,9 +162,3 @@ def performance_profiles(
         lines, labels, loc="outside right center", title="area under the left curve", **LEGEND
     ).get_title().set(fontsize=9, color=INK)
     return save(figure, path)
-
-
-def _label(name: str) -> str:
-    """The name as matplotlib shows it: no formula between $ signs, no name hidden for its _."""
-    name = name.replace("$", r"\$")
-    return f" {name}" if name.startswith("_") else name

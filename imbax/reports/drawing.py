@@ -24,6 +24,7 @@ __all__ = [
     "interactive_axes",
     "log_scale",
     "new_figure",
+    "plain",
     "rgb",
     "root_scale",
     "save",
@@ -104,6 +105,12 @@ def _restyle(ax):
 def add_legend(figure: "Figure", ax: "Axes") -> None:
     handles, labels = ax.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", **LEGEND)
+
+
+def plain(name: str) -> str:
+    """The name as matplotlib shows it: no formula between $ signs, no name hidden for its _."""
+    name = name.replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name
 
 
 def rgb(colour: str) -> tuple[float, float, float]:

@@ -58,19 +58,19 @@ def engine_of(strategy: Any, memory: Any) -> Engine:
     return Engine(strategy, None, memory)
 
 
-def folder_of(out: Any) -> Path | None:
+def folder_of(out: Any, name: str = "out") -> Path | None:
     """The folder to store results in, made where it is not there; None: in memory."""
     if out is None:
         return None
     if not isinstance(out, str | Path) or not str(out):
-        raise InputError(f"out={out!r}, expected a folder, or None")
+        raise InputError(f"{name}={out!r}, expected a folder, or None")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise InputError(f"out={str(out)!r} is a file; name a folder") from None
+        raise InputError(f"{name}={str(out)!r} is a file; name a folder") from None
     except OSError as error:
-        said = error.strerror
-        raise InputError(f"out={str(out)!r} cannot be written ({said}); name a folder") from None
+        said = f"{name}={str(out)!r} cannot be written ({error.strerror}); name a folder"
+        raise InputError(said) from None
     return Path(out)
 
 

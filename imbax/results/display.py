@@ -53,9 +53,9 @@ def as_table(
     """
     first = metrics[0]
     if runs["dataset"].nunique() > 1:
-        table = tables.summary_table(runs, first)
+        table = tables.summary_table(runs, first, lower)
         best = tables.best_cells(runs, table, first, lower)
         return table, best, f"{first.replace('_', ' ')}, {_WHAT}"
-    table = tables.dataset_table(runs, metrics)
+    table = tables.dataset_table(runs, metrics, lower)
     best = tables.best_of_dataset(runs, table, metrics, lower)
     return table, best, f"{runs['dataset'].iloc[0]}: {_WHAT}"

@@ -48,7 +48,7 @@ class Plots:
         """
         runs, metric, sign = self._results._scored(metric, dataset)
         table = summary.mean_scores(runs, metric, sign)
-        ax = ax if ax is not None else drawing.interactive_axes(7.2, 1.2 + 0.3 * len(table))
+        ax = _axes(ax, 7.2, 1.2 + 0.3 * len(table))
         names = list(dict.fromkeys(runs["dataset"]))
         styles = self._styles()
         title = metric.replace("_", " ")
@@ -64,7 +64,7 @@ class Plots:
             intervals=table[names[0]][["low", "high"]],
             apart=set(table.index) - set(tables.best_methods(runs, metric, self._results._lower)),
         )
-        ax.set(xlabel=f"{title}, mean and corrected 95% interval", title=names[0])
+        ax.set(xlabel=f"{title}, mean and corrected 95% interval", title=drawing.plain(names[0]))
         return ax
 
     def ranks(self, metric: str | None = None, *, ax: "Axes | None" = None) -> "Axes":
@@ -93,7 +93,7 @@ class Plots:
                 "least 3 methods and 2 data sets; see .plot.scores() and .compare()"
             )
         is_new = ax is None
-        ax = drawing.interactive_axes(7.2, 4) if is_new else ax
+        ax = _axes(ax, 7.2, 4)
         diagrams.draw_critical_difference(ax, scores)
         ax.set_title(f"Mean rank over {n} data sets, 1 = best")
         if is_new:
@@ -184,9 +184,9 @@ class Plots:
 
     def _with_legend(self, ax, draw, rows):
         is_new = ax is None
-        ax = drawing.interactive_axes(7.2, 4.4) if is_new else ax
+        ax = _axes(ax, 7.2, 4.4)
         draw(ax)
-        ax.set_title(rows["dataset"].iloc[0])
+        ax.set_title(drawing.plain(rows["dataset"].iloc[0]))
         if is_new:
             drawing.add_legend(ax.figure, ax)
         else:
@@ -203,6 +203,18 @@ class Plots:
 
     def _styles(self):
         return drawing.styles_of(self._results._methods["method"])
+
+
+def _axes(ax, width, height):
+    """The axes to draw on, those of a new figure where none are given."""
+    if ax is None:
+        return drawing.interactive_axes(width, height)
+    if not hasattr(ax, "get_xlim"):
+        raise InputError(
+            f"ax is {type(ax).__name__}, expected one axes of matplotlib, as ax[0] of "
+            "figure, ax = pyplot.subplots(1, 2)"
+        )
+    return ax
 
 
 def _chosen(rows, methods):

@@ -1,6 +1,7 @@
 """The runs of an experiment as an object: tables, tests, figures, the report."""
 
 from collections.abc import Iterator, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from imbax.statistics.bayesian import ROPE
 
 __all__ = ["Results"]
 
+_FOUND = "_found"
+_FILES = (".md", ".html", ".pdf", ".txt", ".tex")
 _BOLD = (
     "bold: the best mean of a data set, and every method that the corrected resampled t test "
     "does not tell apart from it"
@@ -204,7 +207,9 @@ class Results:
             raise InputError("search has no report; its runs are in .frame, see also .compare()")
         if path is None and not self._source.places:
             raise InputError("the runs are in memory: name the folder of the report, report(path)")
-        out = folder_of(path) if path is not None else self._source.places[0]
+        if Path(str(path)).suffix in _FILES:
+            raise InputError(f"path={str(path)!r} is a file's name, expected a folder's")
+        out = self._source.places[0] if path is None else folder_of(path, "path")
         with self._source.written() as folders:
             about = {"optimistic": optimistic, "metrics": self._asked}
             return write_report_of(folders, out, self._source.kind, **about)
@@ -212,6 +217,8 @@ class Results:
     def _scored(self, metric=None, dataset=None):
         """Runs with a column of the metric, its name, and 1, or -1 where lower is better."""
         runs, lower = self._methods, self._lower
+        if runs.empty:
+            raise InputError("the frame has no run; expected one row per run")
         if dataset is not None:
             runs = runs[runs["dataset"] == self._dataset(dataset)]
         metric = self._metric_names(runs)[0] if metric is None else metric
@@ -231,7 +238,16 @@ class Results:
             raise InputError(f"metric={metric!r} is none of the runs{did_you_mean(metric, known)}")
         rows, provenance = self._source.read()
         found, name, lower = scores_by_metric(rows, kinds_of_score(provenance), metric)
-        return runs.merge(found, on=RUN, how="left"), name, lower
+        # The frame may have a column of that name: asked for before, or of other costs.
+        runs = runs.drop(columns=name, errors="ignore")
+        runs = runs.merge(found, on=RUN, how="left", indicator=_FOUND)
+        if not (is_stored := runs.pop(_FOUND) == "both").all():
+            place = ", ".join(f"{key} {runs[~is_stored][key].iloc[0]}" for key in RUN)
+            raise InputError(
+                f"metric={metric!r} takes scores of test rows, and none are stored of the run "
+                f"{place}; give a column of the frame, or leave runs as they were"
+            )
+        return runs, name, lower
 
     def _metric_names(self, runs):
         return tables.metrics_in(runs) if self._metrics is None else self._metrics
@@ -254,18 +270,25 @@ class Results:
     @property
     def _methods(self):
         """The runs as methods on data sets."""
-        return self.frame if self._runs is None else self._runs
+        runs = self.frame if self._runs is None else self._runs
+        if absent := [name for name in RUN if name not in runs]:
+            raise InputError(f"the frame has no column {absent[0]!r}, expected {', '.join(RUN)}")
+        return runs
 
     def __repr__(self) -> str:
-        if not len(self._methods):
-            return "Results of no run"
-        number = display.number_of_runs(self.frame, self._methods)
-        return f"Results of {number}\n{display.as_text(*self._scored())}"
+        try:
+            if not len(self._methods):
+                return "Results of no run"
+            number = display.number_of_runs(self.frame, self._methods)
+            return f"Results of {number}\n{display.as_text(*self._scored())}"
+        except InputError as error:
+            return f"Results of {len(self)} runs: {error}"
 
     def _repr_html_(self) -> str:
-        if not len(self._methods):
-            return repr(self)
-        table, best, caption = self._table()
+        try:
+            table, best, caption = self._table()
+        except InputError:
+            return f"<pre>{escape(repr(self))}</pre>"
         number = display.number_of_runs(self.frame, self._methods)
         return html(table, best, f"{caption} ({number}); {_BOLD}")
 
@@ -277,13 +300,18 @@ class Results:
         try:
             return getattr(self.frame, name)
         except AttributeError:
-            raise AttributeError(f"neither Results nor its frame has {name!r}") from None
+            # From name and obj Python tells the nearest.
+            said = f"neither Results nor its frame has {name!r}"
+            raise AttributeError(said, name=name, obj=self) from None
 
     def __getitem__(self, key: Any) -> Any:
         return self.frame[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.frame[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        del self.frame[key]
 
     def __len__(self) -> int:
         return len(self.frame)

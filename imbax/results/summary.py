@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from imbax.errors import InputError, did_you_mean
+from imbax.errors import InputError, Range, did_you_mean
 from imbax.reports import comparisons
 from imbax.reports.compare import method_table
 from imbax.reports.tabular.tables import score_table
@@ -55,8 +55,7 @@ def against(
     methods = list(dict.fromkeys(runs["method"]))
     if control is not None and control not in methods:
         raise InputError(f"no method {control!r}{did_you_mean(control, methods)}")
-    if not (rope >= 0 and math.isfinite(rope)):
-        raise InputError(f"rope={rope!r}, expected a size of differences, 0 or more")
+    rope = Range(0).check("rope", rope)
     runs = runs.assign(**{metric: sign * runs[metric]})
     if runs["dataset"].nunique() >= FEWEST_DATASETS:
         scores = of_methods_with_scores(runs, metric)

@@ -5,6 +5,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from sklearn.metrics import brier_score_loss
 import imbax
 from imbax.catalogue import register, registry
 from imbax.errors import InputError
-from imbax.reports.tabular import tables
+from imbax.reports import drawing
+from imbax.reports.tabular import figures, tables
 from imbax.statistics import ranks, single_dataset
 from imbax.statistics.runs import scores_by_run, size_ratio
 
@@ -225,7 +227,12 @@ def test_ranks_say_who_is_best_and_how_sure_that_is(seven):
         (lambda r: r.scores(["f1", "f2"]), r"metric=\['f1', 'f2'\], expected one metric"),
         (lambda r: r.scores("suite"), "metric='suite' is a column of .*, no score"),
         (lambda r: r.compare("cee"), "no method 'cee'; did you mean 'ce'"),
-        (lambda r: r.compare("ce", rope=-1), "rope=-1, expected a size of differences, 0 or more"),
+        (lambda r: r.compare("ce", rope=-1), "rope=-1, expected at least 0"),
+        (lambda r: r.compare("ce", rope="1%"), "rope='1%', expected a finite number, at least 0"),
+        (lambda r: r.report("r/report.md"), "path='r/report.md' is a file's name, expected a fold"),
+        (lambda r: r.report(3), "path=3, expected a folder"),
+        (lambda r: r.plot.scores(ax=Figure()), "ax is Figure, expected one axes of matplotlib"),
+        (lambda r: r.plot.ranks(ax=[]), "ax is list, expected one axes of matplotlib"),
         (lambda r: r.compare("ce", dataset="oill"), "dataset='oill', expected one; did you"),
         (lambda r: r.plot.precision_recall(), "dataset=None, expected one; there are: "),
         (lambda r: r.plot.precision_recall("oil", "cee"), "no method 'cee' that can be drawn; did"),
@@ -241,6 +248,55 @@ def test_mistakes_are_named_in_one_line(seven, ask, message):
     with pytest.raises(InputError, match=message) as caught:
         ask(seven)
     assert "\n" not in str(caught.value)
+
+
+def test_a_metric_that_is_a_column_already_is_computed_again(one):
+    found = imbax.load(STORED / "results", metrics=["f1", "expected_cost=0,1,10,0"])
+    pd.testing.assert_frame_equal(found.scores("f1"), one.scores("f1"))
+    dearer = "expected_cost=0,1,90,0"
+    pd.testing.assert_frame_equal(found.scores(dearer), one.scores(dearer))
+
+
+def test_runs_that_are_not_stored_have_no_metrics_of_their_scores(one):
+    mine = copy.copy(one)
+    mine.frame = one.frame.replace({"method": {"ce": "cross-entropy"}})
+    assert "cross-entropy" in mine.scores().index
+    with pytest.raises(InputError, match=r"metric='f1' takes .* run dataset table, method cross-e"):
+        mine.scores("f1")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.iloc[:0], "Results of no run"),
+        (lambda f: f.set_index("method"), "Results of 8 runs: the frame has no column 'method'"),
+    ],
+)
+def test_a_frame_without_runs_is_still_shown(one, change, message):
+    mine = copy.copy(one)
+    mine.frame = change(one.frame)
+    assert message in repr(mine) and message in unescape(mine._repr_html_())
+    with pytest.raises(InputError, match="the frame has no"):
+        mine.compare()
+
+
+def test_a_name_that_is_misspelt_says_whose_it_is_not(one):
+    with pytest.raises(AttributeError) as caught:
+        one.comapre  # noqa: B018
+    # Of these Python makes "Did you mean: 'compare'?".
+    assert (caught.value.name, caught.value.obj) == ("comapre", one)
+
+
+def test_the_table_puts_the_lowest_first_where_lower_is_better(one, seven):
+    lines = one.to_latex("brier_score").splitlines()
+    assert lines[7].startswith(r"logistic\_regression & \textbf{0.1480")
+    ranks_shown = [li for li in seven.to_latex("brier_score").splitlines() if "mean rank" in li]
+    shown = ranks_shown[0].removesuffix(r" \\").split(" & ")[1:]
+    ranks = seven.ranks("brier_score")["mean_rank"]
+    order = ["explicit_gradient", "explicit_gradient_frozen", "ce"]
+    # The trees' scores only rank; that takes nothing from the others.
+    assert shown == [*(f"{ranks[name]:.2f}" for name in order), "--"]
+    assert "diverged" not in seven.to_latex("brier_score")
 
 
 def test_methods_of_different_splits_are_not_compared(seven):
@@ -317,6 +373,14 @@ def test_figures_are_drawn_on_the_axes_that_are_given_and_return_them(seven, dra
     new = draw(seven)
     assert new.figure.number in pyplot.get_fignums()
     new.figure.canvas.draw()
+
+
+def test_names_stand_in_figures_as_they_are(one):
+    rows = one._source.read()[0].replace({"method": {"ce": "$x_{$", "smote": "_own"}})
+    ax = Figure().subplots()
+    figures.draw_precision_recall(ax, rows, drawing.styles_of(rows["method"]))
+    ax.legend().figure.draw_without_rendering()
+    assert {r"\$x_{\$", " _own"} <= {text.get_text() for text in ax.get_legend().get_texts()}
 
 
 def test_a_figure_of_scores_shows_runs_means_and_intervals(seven, oil):

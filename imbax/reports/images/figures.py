@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imbax.reports.drawing import INK, add_legend, log_scale, new_figure, save, styles_of
+from imbax.reports.drawing import INK, add_legend, log_scale, new_figure, plain, save, styles_of
 
 __all__ = ["confusions", "curves", "sheet"]
 
@@ -91,7 +91,7 @@ def curves(losses: Mapping[str, np.ndarray], title: str, path: Path) -> Path:
     figure, (ax,) = new_figure(7, 3.4, 1)
     for method, style in styles_of(list(losses)).items():
         values = np.ma.masked_invalid(losses[method]).mean(0)
-        ax.plot(np.arange(1, len(values) + 1), values, label=method, **style)
+        ax.plot(np.arange(1, len(values) + 1), values, label=plain(method), **style)
     ax.set_xlabel("epoch")
     ax.set_ylabel(title)
     log_scale(ax)

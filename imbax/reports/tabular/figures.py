@@ -22,6 +22,7 @@ from imbax.reports.drawing import (
     add_legend,
     log_scale,
     new_figure,
+    plain,
     rgb,
     root_scale,
     save,
@@ -65,7 +66,7 @@ def precision_recall(
     figure, (ax,) = new_figure(7.2, 4.4, 1)
     styles = styles_of(methods or rows["method"])
     draw_precision_recall(ax, rows[rows["method"].isin(methods_shown(rows))], styles)
-    ax.set_title(rows["dataset"].iloc[0])
+    ax.set_title(plain(rows["dataset"].iloc[0]))
     add_legend(figure, ax)
     return save(figure, path)
 
@@ -97,7 +98,7 @@ def draw_precision_recall(
             ax.fill_between(
                 recall, low, high, step="pre", color=style["color"], alpha=0.12, linewidth=0
             )
-        ax.plot(recall, mean, label=method, drawstyle="steps-pre", **style)
+        ax.plot(recall, mean, label=plain(method), drawstyle="steps-pre", **style)
     chance = float(np.mean(np.concatenate(list(rows["test_y"]))))
     ax.axhline(chance, color=INK, linewidth=0.8, linestyle=(0, (1, 3)), label="chance")
     ax.set(xlabel="Recall", ylabel="Precision (mean over runs)", xlim=(0, 1), ylim=(0, 1.02))
@@ -124,7 +125,7 @@ def reliability_diagram(
     for i, (method, bins) in enumerate(binned.items()):
         ax = draw_reliability(axes[i], {method: bins}, styles)
         root_scale(ax, *top)
-        ax.set_title(method, fontsize=9, color=INK)
+        ax.set_title(plain(method), fontsize=9, color=INK)
         below, left = i + columns >= len(binned), i % columns == 0
         ax.tick_params(labelbottom=below, labelleft=left, labelsize=8)
     figure.supxlabel("Probability of the minority class", fontsize=10, color=INK)
@@ -164,7 +165,7 @@ def draw_reliability(
         dashes = styles[method].get("linestyle", "-") if len(binned) > 1 else "-"
         ax.plot(
             bins["predicted"], bins["observed"], marker="o", color=colour, linestyle=dashes,
-            label=method, **_DOTTED,
+            label=plain(method), **_DOTTED,
         )  # fmt: skip
     return ax
 
@@ -185,10 +186,10 @@ def training_curves(
         runs = rows[rows["method"] == method]
         train, valid = _median(runs["train_curve"]), _median(runs["valid_curve"])
         positive &= bool(np.all(train[np.isfinite(train)] > 0))
-        loss.plot(np.arange(1, len(train) + 1), train, label=method, **style)
+        loss.plot(np.arange(1, len(train) + 1), train, label=plain(method), **style)
         # A curve that is one longer also holds the score before the first epoch.
         first = 0 if len(valid) > len(train) else 1
-        score.plot(np.arange(first, len(valid) + first), valid, label=method, **style)
+        score.plot(np.arange(first, len(valid) + first), valid, label=plain(method), **style)
     if positive:
         log_scale(loss)
     loss.set(xlabel="Epoch of the method", ylabel="Training loss (median over runs)")
@@ -226,7 +227,7 @@ def convergence(rows: pd.DataFrame, path: Path) -> Path | None:
             ax.fill_between(
                 epochs, mean - sd, mean + sd, color=style["color"], alpha=0.15, linewidth=0
             )
-            ax.plot(epochs, mean, label=method, **style)
+            ax.plot(epochs, mean, label=plain(method), **style)
         ax.set(xlabel="Epoch", title=_WATCHED[name])
     figure.suptitle(rows["dataset"].iloc[0], color=INK, fontsize=11)
     add_legend(figure, axes[-1])
@@ -257,7 +258,7 @@ def synthetic_points(plane: Mapping[str, np.ndarray], path: Path, title: str) ->
     ax.plot(*np.stack([start, end], axis=1).T, color=INK, linewidth=0.6, alpha=0.55)
     ax.scatter(*start.T, s=34, facecolor="none", edgecolor=INK, linewidth=0.8, label="point, start")
     ax.scatter(*end.T, s=18, color="#D55E00", edgecolor="white", linewidth=0.5, label="point, end")
-    ax.set(xlabel="First principal axis", ylabel="Second principal axis", title=title)
+    ax.set(xlabel="First principal axis", ylabel="Second principal axis", title=plain(title))
     ax.grid(False)
     bar = figure.colorbar(filled, ax=ax, label="Probability of the minority class", shrink=0.75)
     bar.outline.set_visible(False)
@@ -301,9 +302,9 @@ def score_differences(
             elinewidth=1,
             color=colour,
             ecolor=(*rgb(colour), 0.45),
-            label=f"minus {rival}",
+            label=plain(f"minus {rival}"),
         )
-    ax.set_yticks(range(len(order)), order)
+    ax.set_yticks(range(len(order)), list(map(plain, order)))
     ax.set(xlabel=f"Average precision of {control} minus that of a rival (mean ± SD over runs)")
     ax.grid(axis="y", visible=False)
     ax.set_ylim(-0.5, len(order) - 0.5)

@@ -131,19 +131,23 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).reset_index()
 
 
-def summary_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.DataFrame:
+def summary_table(
+    runs: pd.DataFrame, metric: str = "average_precision", lower: Collection[str] = ()
+) -> pd.DataFrame:
     """The table to read, as text: a row per dataset, a column per method, mean and mean rank last.
 
     Cells are ``mean ± SD`` over runs, with ``(n=19)`` where a run diverged. The last two rows are
-    over the datasets on which every method has a score, and say how many those are. For average
-    precision the paper's figures stand beside ours.
+    over the datasets on which every method that has a score at all has one, and say how many those
+    are. For average precision the paper's figures stand beside ours. ``lower`` as in ``sign_of``.
     """
     scores = score_table(runs, metric)
-    cells = runs.groupby(["dataset", "method"])[metric].agg(["mean", "std", "count", "size"])
-    table = cells.apply(_cell, axis=1).unstack("method").reindex(columns=scores.columns)
-    full = scores.dropna()
+    cells = _cells(runs, ["dataset", "method"], metric)
+    table = cells.unstack("method").reindex(columns=scores.columns)
+    some = scores.dropna(axis=1, how="all")
+    full = some.dropna()
     over = f"({len(full)} dataset{'' if len(full) == 1 else 's'})"
-    last = {f"mean {over}": full.mean(), f"mean rank {over}": mean_ranks(scores)}
+    ranks = mean_ranks(sign_of(metric, lower) * some)
+    last = {f"mean {over}": full.mean(), f"mean rank {over}": ranks}
     table = pd.concat([table, pd.DataFrame(last).T.map(_number)])
     if metric == _FIRST_METRIC:
         table = _beside_paper(table, full.index, f"mean {over}")
@@ -185,22 +189,20 @@ def sign_of(metric: str, lower: Collection[str] = ()) -> int:
     return -1 if metric in CALIBRATION or metric in lower or metric in lower_is_better(()) else 1
 
 
-def dataset_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
+def dataset_table(
+    runs: pd.DataFrame,
+    metrics: Sequence[str] | None = None,
+    lower: Collection[str] = (),
+) -> pd.DataFrame:
     """Metrics of the runs of one dataset as text, a row per method, best by the first one first.
 
     The columns are the metrics' names, `_` written as a space; default: all that some run has.
+    ``lower`` as in ``sign_of``.
     """
-    by_method = runs.groupby("method")
     metrics = metrics or metrics_in(runs)
-    cells = {m: by_method[m].agg(["mean", "std", "count", "size"]) for m in metrics}
-    first = metrics[0]
-    best_first = cells[first]["mean"].sort_values(ascending=False, kind="stable").index
-    # Those of probabilities are small where the minority is.
-    digits = {m: 4 if m in CALIBRATION else 2 for m in cells}
-    table = pd.DataFrame({m: c.apply(_cell, axis=1, digits=digits[m]) for m, c in cells.items()})
-    for metric in set(cells) - set(METRICS):
-        without = (cells[metric]["count"] == 0) & (cells[first]["count"] > 0)
-        table.loc[without, metric] = _NOTHING
+    means = sign_of(metrics[0], lower) * runs.groupby("method")[metrics[0]].mean()
+    best_first = means.sort_values(ascending=False, kind="stable").index
+    table = pd.DataFrame({metric: _cells(runs, "method", metric) for metric in metrics})
     return table.loc[best_first].rename(columns=lambda name: name.replace("_", " "))
 
 
@@ -304,6 +306,17 @@ def metrics_in(runs: pd.DataFrame) -> list[str]:
 
 def _number(value: float) -> str:
     return _NOTHING if math.isnan(value) else f"{value:.2f}"
+
+
+def _cells(runs: pd.DataFrame, by: str | list[str], metric: str) -> pd.Series:
+    """The cells of a metric as text, by method or by dataset and method."""
+    groups = runs.groupby(by)
+    cells = groups[metric].agg(["mean", "std", "count", "size"])
+    # Those of probabilities are small where the minority is.
+    text = cells.apply(_cell, axis=1, digits=4 if metric in CALIBRATION else 2)
+    # Scores that only rank have no probabilities, and some metrics know two classes only.
+    none = cells["count"] == 0
+    return text.mask(none & ~groups["diverged"].any(), _NOTHING) if "diverged" in runs else text
 
 
 def _cell(cell: pd.Series, digits: int = 2) -> str:
