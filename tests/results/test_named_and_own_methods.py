@@ -23,6 +23,7 @@ from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments import store
 from imbax.experiments.tabular.lab import TabularLab
+from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.results.methods import methods_of
@@ -212,6 +213,48 @@ def test_metrics_are_columns_for_which_nothing_is_trained(tmp_path, fits):
         scored(tmp_path / "nowhere", ["f1"])
     with pytest.raises(InputError, match="no metric 'f3'"):
         imbax.evaluate(X, Y, methods, metrics=["f3"])
+
+
+def test_own_metrics_cannot_change_what_others_are_given():
+    def writes(y_true, given):
+        given[:], y_true[:] = 0, 1
+        return 0.5
+
+    metrics = ["f1", writes, imbax.Metric(writes, name="late", needs="label"), "f2", f1_score]
+    with pytest.warns(
+        UserWarning, match=r"f1_score is missing .* imbax.Metric\(f, needs='label'\)"
+    ):
+        table = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=metrics, seeds=1, folds=2)
+    alone = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=["f1", "f2"], seeds=1, folds=2)
+    for name in ("f1_at_valid", "f2_at_valid"):
+        np.testing.assert_array_equal(table[name], alone[name])
+    assert (table["late_at_valid"] == 0.5).all()
+
+
+def test_scores_of_metrics_that_are_columns_already():
+    asked = ["f1", "balanced_accuracy"]
+    table = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=asked, seeds=1, folds=2)
+    for name in asked:  # the stored column of balanced accuracy is for several classes
+        mean = table.scores(name)["data", "mean"]
+        np.testing.assert_allclose(mean["mine"], table[f"{name}_at_valid"].mean())
+
+
+def test_metrics_are_not_called_like_other_columns():
+    def mean(y_true, y_score):
+        return float(y_score.mean())
+
+    for name in ("method", "n_train", "threshold_from"):
+        with pytest.raises(InputError, match="is called like a column of the runs"):
+            metrics_of(imbax.Metric(mean, name=name))
+    twin = imbax.Metric(mean, name="f1_at_valid")
+    for pair in (["f1", twin], [twin, "f1"]):
+        with pytest.raises(InputError, match="two metrics are called"):
+            metrics_of(pair)
+    assert len(metrics_of(["f1", "f1", "balanced_accuracy", mean])) == 3
+    with pytest.raises(InputError, match="greater_is_better='no', expected True or False"):
+        imbax.Metric(mean, greater_is_better="no")
+    with pytest.raises(InputError, match="has no name"):
+        imbax.Metric(mean, name=" ")
 
 
 def test_validation_rows_are_stored_as_the_test_rows_are(tmp_path):
