@@ -13,6 +13,7 @@ import importlib.util
 import inspect
 import json
 import re
+import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ def described(value: Any) -> Any:
         if not inspect.isroutine(function) and not isinstance(function, type):
             # An object that can be called, such as a scorer, is what it holds.
             return [*_named(type(function)), described(getattr(function, "__dict__", {}))]
+        if inspect.ismethod(function) and not isinstance(function.__self__, type):
+            return [*_named(function), described(function.__self__)]
         return _named(function)
     return _by_content(value)
 
@@ -141,11 +144,13 @@ def _roots_of_callable(value, foreign):
         yield from _roots(held, foreign)
         function = type(function)
     path = _file_of(function)
+    if path is None or not is_imbax(path):
+        foreign |= _held(function)
     if path is None:
         code = getattr(function, "__code__", None)
         if code is None:
             foreign.add(_version(function.__module__ or ""))
-        elif (text := json.dumps(_bytecode(code))) not in foreign:  # typed in a session
+        elif (text := json.dumps([_bytecode(code)])) not in foreign:  # typed in a session
             foreign.add(text)
             named = [function.__globals__.get(name) for name in code.co_names]
             yield from _roots([item for item in named if inspect.isfunction(item)], foreign)
@@ -159,6 +164,29 @@ def _roots_of_callable(value, foreign):
         foreign |= {_version(name) for name in module.packages}
         # A plugin counts with all that it runs.
         yield from module.everything()
+
+
+def _held(function):
+    """What tells a user's functions of one name and file apart: numbers and text that they close
+    over, and the code of a lambda."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return set()
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    values = {name: cell.cell_contents for name, cell in cells if cell != _EMPTY}
+    values["defaults"] = function.__defaults__
+    plain = {name: value for name, value in values.items() if _is_plain(value)}
+    found = {f"{function.__qualname__} {sorted(plain.items(), key=str)}"} if plain else set()
+    return found | {json.dumps(_bytecode(code))} if code.co_name == "<lambda>" else found
+
+
+_EMPTY = types.CellType()
+
+
+def _is_plain(value):
+    if isinstance(value, tuple):
+        return bool(value) and all(map(_is_plain, value))
+    return isinstance(value, bool | int | float | str)
 
 
 def _file_of(function) -> Path | None:
