@@ -10,9 +10,13 @@ import toys
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import IsolationForest, StackingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import average_precision_score, f1_score
+from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 import imbax
@@ -99,7 +103,8 @@ def test_seeds_reach_the_steps_of_a_pipeline():
 def test_seeds_reach_catboost_by_either_name(given):
     catboost = pytest.importorskip("catboost")
     params = seeded(catboost.CatBoostClassifier(**given), 7).get_params()
-    assert params == {**dict.fromkeys(given or ["random_state"], 7)}
+    expected = dict.fromkeys(given or ["random_state"], 7)
+    assert params == expected | {"allow_writing_files": False}
 
 
 def test_names_are_those_of_classes_and_distinct():
@@ -135,6 +140,9 @@ def test_names_are_those_of_classes_and_distinct():
             r"methods\[0\]=LogisticRegression is a class; give .*Regression\(\)",
         ),
         ([("a", SMOTE())], r"methods\[0\]=SMOTE\(\) has no predict_proba or decision_function"),
+        ([IsolationForest()], r"is an outlier detector, expected a classifier"),
+        ([GaussianMixture()], r"is a density estimator, expected a classifier"),
+        ([FrozenEstimator(LogisticRegression())], "holds a FrozenEstimator, which may have seen"),
         ([3], r"methods\[0\]=3 has no fit, no get_params, no predict_proba"),
         ([("a", LogisticRegression(), "test")], r"rows='test'; expected 'train' or 'train_valid'"),
         ([("a",)], r"methods\[0\]=\('a',\), expected \(name, estimator\)"),
@@ -372,3 +380,43 @@ def test_columns_follow_the_classes():
     ridge = EstimatorHost(RidgeClassifier(), "rank")
     x = np.eye(3)
     np.testing.assert_array_equal(ridge(x, y, x, 0).argmax(1), y)
+
+
+def test_a_stack_without_a_last_estimator_gives_probabilities():
+    stack = StackingClassifier([("a", LogisticRegression())])
+    for one in (stack, make_pipeline(SMOTE(), stack)):
+        assert methods_of(("mine", one))[0].tables.scores == "probability"
+
+
+def test_scores_of_pairs_of_classes_are_refused():
+    x, y = np.eye(3), np.arange(3)
+    host = EstimatorHost(make_pipeline(SMOTE(), SVC(decision_function_shape="ovo")))
+    with pytest.raises(InputError, match="svc__decision_function_shape='ovo' scores pairs"):
+        host(x, y, x, 0)
+
+
+def test_scores_are_numbers_and_classes_those_of_the_labels():
+    class Odd(Recorder):
+        def fit(self, x, y):
+            super().fit(x, y)  # and returns nothing
+            if self.fails_on == "classes":
+                self.classes_ = np.array(["a", "b"])
+
+        def predict_proba(self, x):
+            dtype = float if self.fails_on == "classes" else self.fails_on
+            return super().predict_proba(x).astype(dtype)
+
+    x, y = np.eye(2), np.arange(2)
+    found = EstimatorHost(Odd(None, object), "probability")(x, y, x, 0)
+    np.testing.assert_array_equal(found, [1, 0])
+    mistakes = {"classes": "its classes_ are", complex: "gave complex128", str: "gave <U"}
+    for wrong, message in mistakes.items():
+        with pytest.raises(ValueError, match=message):
+            EstimatorHost(Odd(None, wrong), "probability")(x, y, x, 0)
+
+
+def test_catboost_writes_no_files():
+    catboost = pytest.importorskip("catboost")
+    for given, expected in (({}, False), ({"train_dir": "mine"}, None)):
+        model = seeded(make_pipeline(SMOTE(), catboost.CatBoostClassifier(**given)), 7)
+        assert model[-1].get_params().get("allow_writing_files") == expected
