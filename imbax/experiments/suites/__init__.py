@@ -75,6 +75,12 @@ def load_suite(name: str) -> Suite:
 
             return read_suite(Path(name).expanduser())
         raise InputError(f"unknown suite {name!r}{did_you_mean(name, suite_names())}")
-    content = tomllib.loads(resources.files(__name__).joinpath(f"{name}.toml").read_text("utf-8"))
+    file = resources.files(__name__).joinpath(f"{name}.toml")
+    content = tomllib.loads(file.read_text("utf-8"))
+    if isinstance(content.get("datasets", [""])[0], dict):  # in the form of a user's own
+        from imbax.experiments.suites.own import read_suite
+
+        with resources.as_file(file) as path:
+            return read_suite(path)
     lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
     return Suite(name, **(content | lists))
