@@ -67,7 +67,9 @@ class EstimatorHost:
 
             weights["sample_weight"] = compute_sample_weight("balanced", y)
         with _global_generators(random_state):
-            model = self.made(random_state).fit(x, y, **weights)
+            model = self.made(random_state)
+            _refuse_pairs(model, y)
+            model.fit(x, y, **weights)
             return [_scored(model, part, self._response(model), y) for part in parts]
 
     def made(self, random_state: int) -> Any:
@@ -98,7 +100,8 @@ def of_estimator(name: str, estimator: Any, given: Mapping[str, Any]) -> dict[st
         It is no estimator.
     """
     refuse_no_estimator(estimator, f"method {name!r}: estimator", factory=True)
-    default = "probability" if hasattr(estimator, "predict_proba") else "rank"
+    is_probability = hasattr(estimator, "predict_proba") or _has_default_end(estimator)
+    default = "probability" if is_probability else "rank"
     scores = given.get("scores", default)
     return {
         "scores": scores,
@@ -126,13 +129,16 @@ def refuse_no_estimator(given: Any, what: str, factory: bool = False) -> None:
     if factory and inspect.isroutine(given):
         return
     lacking = [name for name in ("fit", "get_params") if not hasattr(given, name)]
-    if not any(hasattr(given, name) for name in _RESPONSES):
+    if not (any(hasattr(given, name) for name in _RESPONSES) or _has_default_end(given)):
         lacking.append(" or ".join(_RESPONSES))
     if lacking:
         raise InputError(
             f"{what}={_short(given)} has no {', no '.join(lacking)}; expected an estimator with "
             "scikit-learn's contract"
         )
+    if kind := _OTHER_KINDS.get(_kind_of(given)):
+        raise InputError(f"{what}={_short(given)} is {kind}, expected a classifier: its scores are "
+                         "not of the minority")  # fmt: skip
     # A frozen transformer may have been fitted elsewhere; a frozen predictor has seen labels.
     for part in (given, *given.get_params(deep=True).values()):
         if type(part).__name__ == "FrozenEstimator" and hasattr(part, "predict"):
@@ -140,6 +146,41 @@ def refuse_no_estimator(given: Any, what: str, factory: bool = False) -> None:
                 f"{what}={_short(given)} holds a FrozenEstimator, which no run fits, so that test "
                 "rows may have been trained on; give the estimator within it"
             )
+
+
+def _kind_of(estimator):
+    """What scikit-learn calls it, or None."""
+    try:
+        from sklearn.utils import get_tags
+
+        return get_tags(estimator).estimator_type
+    except Exception:  # one that knows no tags
+        return getattr(estimator, "_estimator_type", None)
+
+
+_OTHER_KINDS = {
+    "regressor": "a regressor",
+    "clusterer": "a clusterer",
+    "outlier_detector": "an outlier detector",
+    "density_estimator": "a density estimator",
+    "DensityEstimator": "a density estimator",
+}
+
+
+def _parts(estimator):
+    """The estimator and those within it, by the prefixes of their parameters."""
+    within = estimator.get_params(deep=True)
+    found = {f"{name}__": part for name, part in within.items() if _is_estimator(part)}
+    return {"": estimator, **found}
+
+
+def _has_default_end(estimator):
+    """Whether it is a stack whose last estimator is made in `fit`, or ends in one."""
+    if not hasattr(estimator, "get_params"):
+        return False
+    params = estimator.get_params(deep=True)
+    ends = [name for name in params if name.split("__")[-1] == "final_estimator"]
+    return any(params[name] is None for name in ends)
 
 
 def name_of(estimator: Any) -> str:
@@ -156,15 +197,27 @@ def name_of(estimator: Any) -> str:
 def seeded(model: Any, random_state: int) -> Any:
     """The estimator with every `random_state` set, its own and those of estimators within it."""
     params = {}
-    within = model.get_params(deep=True)
-    estimators = {f"{name}__": part for name, part in within.items() if _is_estimator(part)}
-    for prefix, part in {"": model, **estimators}.items():
+    for prefix, part in _parts(model).items():
         given = part.get_params(deep=False)
+        if type(part).__module__.startswith("catboost.") and given.keys().isdisjoint(_FILES):
+            params[f"{prefix}allow_writing_files"] = False  # a folder in the working directory
         # CatBoost lists the parameters that it was given, of several names for one.
         alias = next((name for name in ("random_seed", "random_state") if name in given), None)
         if alias or "random_state" in inspect.signature(type(part)).parameters:
             params[f"{prefix}{alias or 'random_state'}"] = random_state
     return model.set_params(**params) if params else model
+
+
+_FILES = ("allow_writing_files", "train_dir")
+
+
+def _refuse_pairs(model, y):
+    """InputError where scores are of pairs of classes: of three classes there are as many."""
+    if y.max() < 2:
+        return
+    for name, value in model.get_params(deep=True).items():
+        if name.split("__")[-1] == "decision_function_shape" and value == "ovo":
+            raise InputError(f"{name}='ovo' scores pairs of classes; give 'ovr', a score per class")
 
 
 def _is_estimator(part) -> bool:
@@ -187,8 +240,17 @@ def _global_generators(seed: int) -> Iterator[None]:
 def _scored(model: Any, x: np.ndarray, response: str, y: np.ndarray) -> np.ndarray:
     """A score for each row, `[m]`, or of K > 2 classes for each class, `[m, K]`."""
     given = np.asarray(getattr(model, response)(x))
+    if given.dtype.kind not in "fiub":
+        try:
+            given = given.astype(float, casting="unsafe" if given.dtype == object else "safe")
+        except (TypeError, ValueError):
+            raise ValueError(f"{response} gave {given.dtype}, expected numbers") from None
     n_classes = max(int(y.max()) + 1, 2)
-    classes = np.asarray(getattr(model, "classes_", np.unique(y))).astype(int)
+    classes = np.asarray(getattr(model, "classes_", np.unique(y)))
+    if not np.isin(classes, np.unique(y)).all():
+        raise ValueError(f"its classes_ are {classes.tolist()}, expected those of y, 0 to "
+                         f"{n_classes - 1}")  # fmt: skip
+    classes = classes.astype(int)
     if given.ndim == 1 and n_classes == 2 and classes.tolist() == [0, 1]:
         return given
     if given.shape != (len(x), len(classes)):

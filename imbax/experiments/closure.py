@@ -13,6 +13,7 @@ import importlib.util
 import inspect
 import json
 import re
+import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ def described(value: Any) -> Any:
         if not inspect.isroutine(function) and not isinstance(function, type):
             # An object that can be called, such as a scorer, is what it holds.
             return [*_named(type(function)), described(getattr(function, "__dict__", {}))]
+        if inspect.ismethod(function) and not isinstance(function.__self__, type):
+            return [*_named(function), described(function.__self__)]
         return _named(function)
     return _by_content(value)
 
@@ -142,27 +145,28 @@ def _roots_of_callable(value, foreign):
         yield from _roots(held, foreign)
         function = type(function)
     path = _file_of(function)
+    if path is None or not is_imbax(path):
+        foreign |= _told_apart_by(function)
     if path is None:
         code = getattr(function, "__code__", None)
         if code is None:
             foreign.add(_version(function.__module__ or ""))
-        elif (text := json.dumps(_bytecode(code))) not in foreign:  # typed in a session
+        elif (text := json.dumps([_bytecode(code)])) not in foreign:  # typed in a session
             foreign.add(text)
             named = [function.__globals__.get(name) for name in code.co_names]
-            cells = [cell.cell_contents for cell in function.__closure__ or ()]
-            _hold((*named, *cells), owner, foreign)
-            functions = filter(inspect.isfunction, (*named, *cells))
+            values = [*named, *_contents(function)]
+            _hold(values, owner, foreign)
+            functions = filter(inspect.isfunction, values)
             yield from _roots([item for item in functions if item is not function], foreign)
         return
     top = function.__qualname__.split(".")[0]
     module = module_of(path)
     yield from [Node(path, top)] if top in module.definitions else module.everything()
-    for cell in getattr(function, "__closure__", None) or ():
-        if cell.cell_contents is not function:
-            yield from _roots(cell.cell_contents, foreign)
+    for value in _contents(function):
+        if value is not function:
+            yield from _roots(value, foreign)
     if not is_imbax(path):
-        cells = getattr(function, "__closure__", None) or ()
-        _hold([cell.cell_contents for cell in cells], owner, foreign)
+        _hold(_contents(function), owner, foreign)
         foreign |= {_version(name) for name in module.packages}
         # A plugin counts with all that it runs.
         yield from module.everything()
@@ -185,6 +189,29 @@ def _is_data(value):
         return all(map(_is_data, value))
     is_array = type(value).__module__ == "numpy" and hasattr(value, "tolist")
     return is_array or isinstance(value, bool | int | float | str)
+
+
+def _told_apart_by(function):
+    """What tells a user's functions of one name and file apart: defaults, and a lambda's code."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return set()
+    defaults = [function.__defaults__, function.__kwdefaults__]
+    found = (
+        {f"{function.__qualname__} {json.dumps(described(defaults))}"}
+        if any(defaults) and all(map(_is_data, filter(None, defaults)))
+        else set()
+    )
+    return found | {json.dumps(_bytecode(code))} if code.co_name == "<lambda>" else found
+
+
+def _contents(function):
+    """Values that a function closes over."""
+    cells = getattr(function, "__closure__", None) or ()
+    return [cell.cell_contents for cell in cells if cell != _EMPTY]
+
+
+_EMPTY = types.CellType()
 
 
 def _file_of(function) -> Path | None:

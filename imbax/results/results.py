@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from imbax.errors import InputError, did_you_mean
-from imbax.experiments.tabular.named_metrics import Metric, lower_is_better
+from imbax.experiments.tabular.named_metrics import NAMED, Metric, lower_is_better
 from imbax.reports.tabular import tables
 from imbax.reports.tabular.calibration import kinds_of_score
 from imbax.reports.tabular.markup import html, latex
@@ -222,7 +222,7 @@ class Results:
         if dataset is not None:
             runs = runs[runs["dataset"] == self._dataset(dataset)]
         metric = self._metric_names(runs)[0] if metric is None else metric
-        if not isinstance(metric, str) or metric not in runs:
+        if not isinstance(metric, str) or metric not in runs or _has_other_form(runs, metric):
             runs, metric, lower = self._computed(runs, metric)
         if not pd.api.types.is_numeric_dtype(runs[metric]):
             raise InputError(f"metric={metric!r} is a column of {runs[metric].dtype}, no score")
@@ -328,3 +328,8 @@ class Results:
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(self.frame)})
+
+
+def _has_other_form(runs, metric):
+    """Whether a stored column is empty for runs of two classes, which are cut at a threshold."""
+    return metric in NAMED and runs[metric].isna().all()

@@ -490,3 +490,26 @@ def test_values_are_described_without_addresses():
         functools.partial(host, random_state=2)
     )
     assert code_of({"b": 1, "a": 2}) == code_of({"a": 2, "b": 1})
+
+
+def test_what_tells_functions_of_one_name_apart_counts():
+    class Times:
+        def __init__(self, factor):
+            self.factor = factor
+
+        def apply(self, x):
+            return x * self.factor
+
+    def closed(factor):
+        return lambda x: x * factor
+
+    def default(factor):
+        def times(x, by=factor):
+            return x * by
+
+        return times
+
+    for make in (closed, default):
+        assert code_of(make(1)) == code_of(make(1)) != code_of(make(2))
+    assert code_of(lambda x: x**2) != code_of(lambda x: x * 2)
+    assert described(Times(1).apply) == described(Times(1).apply) != described(Times(2).apply)

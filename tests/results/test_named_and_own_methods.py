@@ -11,10 +11,13 @@ from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest, StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import average_precision_score, f1_score
+from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 import imbax
@@ -25,6 +28,7 @@ from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments import store
 from imbax.experiments.tabular.lab import TabularLab
+from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.results.methods import methods_of
@@ -101,7 +105,8 @@ def test_seeds_reach_the_steps_of_a_pipeline():
 def test_seeds_reach_catboost_by_either_name(given):
     catboost = pytest.importorskip("catboost")
     params = seeded(catboost.CatBoostClassifier(**given), 7).get_params()
-    assert params == {**dict.fromkeys(given or ["random_state"], 7)}
+    expected = dict.fromkeys(given or ["random_state"], 7)
+    assert params == expected | {"allow_writing_files": False}
 
 
 def test_names_are_those_of_classes_and_distinct():
@@ -139,6 +144,8 @@ def test_names_are_those_of_classes_and_distinct():
         ([("a", SMOTE())], r"methods\[0\]=SMOTE\(\) has no predict_proba or decision_function"),
         ([("a", FROZEN)], r"methods\[0\]=FrozenEstimator.* holds a FrozenEstimator, which no run"),
         ([make_pipeline(PCA(1), FROZEN)], "so that test rows may have been trained on; give the"),
+        ([IsolationForest()], r"is an outlier detector, expected a classifier"),
+        ([GaussianMixture()], r"is a density estimator, expected a classifier"),
         ([3], r"methods\[0\]=3 has no fit, no get_params, no predict_proba"),
         ([("a", LogisticRegression(), "test")], r"rows='test'; expected 'train' or 'train_valid'"),
         ([("a",)], r"methods\[0\]=\('a',\), expected \(name, estimator\)"),
@@ -217,6 +224,48 @@ def test_metrics_are_columns_for_which_nothing_is_trained(tmp_path, fits):
         scored(tmp_path / "nowhere", ["f1"])
     with pytest.raises(InputError, match="no metric 'f3'"):
         imbax.evaluate(X, Y, methods, metrics=["f3"])
+
+
+def test_own_metrics_cannot_change_what_others_are_given():
+    def writes(y_true, given):
+        given[:], y_true[:] = 0, 1
+        return 0.5
+
+    metrics = ["f1", writes, imbax.Metric(writes, name="late", needs="label"), "f2", f1_score]
+    with pytest.warns(
+        UserWarning, match=r"f1_score is missing .* imbax.Metric\(f, needs='label'\)"
+    ):
+        table = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=metrics, seeds=1, folds=2)
+    alone = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=["f1", "f2"], seeds=1, folds=2)
+    for name in ("f1_at_valid", "f2_at_valid"):
+        np.testing.assert_array_equal(table[name], alone[name])
+    assert (table["late_at_valid"] == 0.5).all()
+
+
+def test_scores_of_metrics_that_are_columns_already():
+    asked = ["f1", "balanced_accuracy"]
+    table = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=asked, seeds=1, folds=2)
+    for name in asked:  # the stored column of balanced accuracy is for several classes
+        mean = table.scores(name)["data", "mean"]
+        np.testing.assert_allclose(mean["mine"], table[f"{name}_at_valid"].mean())
+
+
+def test_metrics_are_not_called_like_other_columns():
+    def mean(y_true, y_score):
+        return float(y_score.mean())
+
+    for name in ("method", "n_train", "threshold_from"):
+        with pytest.raises(InputError, match="is called like a column of the runs"):
+            metrics_of(imbax.Metric(mean, name=name))
+    twin = imbax.Metric(mean, name="f1_at_valid")
+    for pair in (["f1", twin], [twin, "f1"]):
+        with pytest.raises(InputError, match="two metrics are called"):
+            metrics_of(pair)
+    assert len(metrics_of(["f1", "f1", "balanced_accuracy", mean])) == 3
+    with pytest.raises(InputError, match="greater_is_better='no', expected True or False"):
+        imbax.Metric(mean, greater_is_better="no")
+    with pytest.raises(InputError, match="has no name"):
+        imbax.Metric(mean, name=" ")
 
 
 def test_validation_rows_are_stored_as_the_test_rows_are(tmp_path):
@@ -334,3 +383,43 @@ def test_columns_follow_the_classes():
     ridge = EstimatorHost(RidgeClassifier(), "rank")
     x = np.eye(3)
     np.testing.assert_array_equal(ridge(x, y, x, 0).argmax(1), y)
+
+
+def test_a_stack_without_a_last_estimator_gives_probabilities():
+    stack = StackingClassifier([("a", LogisticRegression())])
+    for one in (stack, make_pipeline(SMOTE(), stack)):
+        assert methods_of(("mine", one))[0].tables.scores == "probability"
+
+
+def test_scores_of_pairs_of_classes_are_refused():
+    x, y = np.eye(3), np.arange(3)
+    host = EstimatorHost(make_pipeline(SMOTE(), SVC(decision_function_shape="ovo")))
+    with pytest.raises(InputError, match="svc__decision_function_shape='ovo' scores pairs"):
+        host(x, y, x, 0)
+
+
+def test_scores_are_numbers_and_classes_those_of_the_labels():
+    class Odd(Recorder):
+        def fit(self, x, y):
+            super().fit(x, y)  # and returns nothing
+            if self.fails_on == "classes":
+                self.classes_ = np.array(["a", "b"])
+
+        def predict_proba(self, x):
+            dtype = float if self.fails_on == "classes" else self.fails_on
+            return super().predict_proba(x).astype(dtype)
+
+    x, y = np.eye(2), np.arange(2)
+    found = EstimatorHost(Odd(None, object), "probability")(x, y, x, 0)
+    np.testing.assert_array_equal(found, [1, 0])
+    mistakes = {"classes": "its classes_ are", complex: "gave complex128", str: "gave <U"}
+    for wrong, message in mistakes.items():
+        with pytest.raises(ValueError, match=message):
+            EstimatorHost(Odd(None, wrong), "probability")(x, y, x, 0)
+
+
+def test_catboost_writes_no_files():
+    catboost = pytest.importorskip("catboost")
+    for given, expected in (({}, False), ({"train_dir": "mine"}, None)):
+        model = seeded(make_pipeline(SMOTE(), catboost.CatBoostClassifier(**given)), 7)
+        assert model[-1].get_params().get("allow_writing_files") == expected

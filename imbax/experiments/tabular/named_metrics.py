@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from imbax.errors import InputError, Range, did_you_mean
+from imbax.experiments.tabular import computed
 from imbax.experiments.tabular.metrics import METRICS
 from imbax.statistics import thresholds
 
@@ -84,7 +85,7 @@ class Metric:
         if not callable(self.function):
             raise InputError(f"metric {self.function!r}, expected a function (y_true, y_score)")
         name = self.name or getattr(self.function, "__name__", "")
-        if not isinstance(name, str) or not name or name == "<lambda>":
+        if not isinstance(name, str) or not name.strip() or name == "<lambda>":
             raise InputError(
                 f"metric {self.function!r} has no name; give imbax.Metric(function, name='...')"
             )
@@ -92,6 +93,9 @@ class Metric:
         if self.needs not in NEEDS:
             expected = " or ".join(map(repr, NEEDS))
             raise InputError(f"metric {name!r} needs={self.needs!r}, expected {expected}")
+        if not isinstance(self.greater_is_better, bool):
+            given = f"greater_is_better={self.greater_is_better!r}"
+            raise InputError(f"metric {name!r} has {given}, expected True or False")
 
     def column(self, classes: int) -> str:
         """Name of its column for data sets with that many classes."""
@@ -108,7 +112,7 @@ class Metric:
         sign, found = (1 if self.greater_is_better else -1), thresholds.candidates(y, scores)[0]
         if len(found) > _MOST_ASKED:
             found = found[np.linspace(0, len(found) - 1, _MOST_ASKED).round().astype(int)]
-        values = [sign * float(self.function(y, (scores >= t).astype(int))) for t in found]
+        values = [sign * float(self.function(y.copy(), (scores >= t) * 1)) for t in found]
         return float(found[np.argmax(np.where(np.isnan(values), -np.inf, values))])
 
 
@@ -133,6 +137,8 @@ def metrics_of(given: Any) -> tuple[Metric, ...]:
     listed = [given] if isinstance(given, str | Metric) or callable(given) else given
     if not isinstance(listed, Iterable) or isinstance(listed, Mapping):
         raise InputError(f"metrics={given!r}, expected a list of names and functions")
+    from imbax.experiments.tabular.schema import SCHEMA  # pyarrow; names alone need it not
+
     found: dict[str, Metric] = {}
     for one in listed:
         if isinstance(one, str) and one in METRICS and one not in NAMED:
@@ -144,7 +150,14 @@ def metrics_of(given: Any) -> tuple[Metric, ...]:
             raise InputError(
                 f"metric {metric.name!r} is built in; call yours imbax.Metric(f, name='...')"
             )
-        if found.setdefault(metric.name, metric) != metric:
+        if metric.name in {*SCHEMA.names, "threshold_from"} - METRICS.keys():
+            raise InputError(
+                f"metric {metric.name!r} is called like a column of the runs; give imbax.Metric(f, "
+                "name='...')"
+            )
+        twins = {other.column(k) for other in found.values() for k in (2, 3)}
+        is_twin = metric.name not in found and {metric.column(2), metric.column(3)} & twins
+        if is_twin or found.setdefault(metric.name, metric) != metric:
             raise InputError(f"two metrics are called {metric.name!r}; name one of them otherwise")
     return tuple(found.values())
 
@@ -194,11 +207,11 @@ def expected_cost(costs: Any) -> Metric:
         raise InputError(f"costs={costs!r}, expected finite numbers")
     rows = tuple(map(tuple, matrix.tolist()))
     return Metric(
-        functools.partial(_mean_cost, costs=rows),
+        functools.partial(computed.mean_cost, costs=rows),
         "expected_cost",
         "label",
         greater_is_better=False,
-        value=functools.partial(_negative_cost, costs=rows),
+        value=functools.partial(computed.negative_cost, costs=rows),
     )
 
 
@@ -210,11 +223,11 @@ def recall_at_precision(precision: float = 0.9) -> Metric:
     """
     precision = Range(0, 1, above=True).check("precision", precision)
     return Metric(
-        _recall,
+        computed.recall,
         f"recall_at_precision_{100 * precision:g}",
         "label",
         value=functools.partial(thresholds.recall_where_precise, precision=precision),
-        several=_no_form,
+        several=computed.no_form,
     )
 
 
@@ -225,60 +238,8 @@ def precision_at_k(k: int = 10) -> Metric:
     rows than k it is of all of them.
     """
     k = Range(1, whole=True).check("k", k)
-    function = functools.partial(_precision_at, k=k)
-    return Metric(function, f"precision_at_{k}", several=_no_form)
-
-
-def _of_counts(value, y, predicted):
-    return float(value(thresholds.counts_at(y, predicted, 0.5)))
-
-
-def _of_library(name, y, predicted, **options):
-    import sklearn.metrics
-
-    return getattr(sklearn.metrics, name)(y, predicted, **options)
-
-
-def _no_form(y, given):
-    return float("nan")
-
-
-def _geometric_mean(y, predicted):
-    recalls = _of_library("recall_score", y, predicted, average=None, labels=np.unique(y))
-    return float(np.prod(recalls) ** (1 / len(recalls)))
-
-
-def _mean_cost(y, predicted, costs):
-    if max(y.max(), predicted.max()) >= len(costs):
-        raise InputError(f"the cost matrix is of {len(costs)} classes, and the data set has more")
-    return float(np.array(costs)[y, predicted].mean())
-
-
-def _negative_cost(counts, costs):
-    return -thresholds.expected_cost(counts, np.array(costs))
-
-
-def _recall(y, predicted):
-    return float(predicted[y == 1].mean()) if (y == 1).any() else float("nan")
-
-
-def _precision_at(y, scores, k):
-    k = min(k, len(y))
-    last = -np.sort(-scores, kind="stable")[k - 1]
-    above, tied = scores > last, scores == last
-    return float((y[above].sum() + y[tied].mean() * (k - above.sum())) / k)
-
-
-def _brier(y, probability):
-    if probability.ndim == 1:
-        return float(((probability - y) ** 2).mean())
-    return float(((probability - np.eye(probability.shape[1])[y]) ** 2).sum(1).mean())
-
-
-def _log_loss(y, probability):
-    p = probability[np.arange(len(y)), y] if probability.ndim > 1 else probability
-    p = p if probability.ndim > 1 else np.where(y == 1, p, 1 - p)
-    return float(-np.log(np.clip(p, np.finfo(np.float32).eps, 1)).mean())
+    function = functools.partial(computed.precision_at, k=k)
+    return Metric(function, f"precision_at_{k}", several=computed.no_form)
 
 
 def _costs_of(text):
@@ -308,13 +269,13 @@ def _number(make, kind):
 
 
 def _threshold_metric(name, value, several):
-    function = functools.partial(_of_counts, value)
+    function = functools.partial(computed.of_counts, value)
     return Metric(function, name, "label", value=value, several=several)
 
 
 def _macro_f(beta):
     options = {"beta": beta, "average": "macro", "zero_division": 0}
-    return functools.partial(_of_library, "fbeta_score", **options)
+    return functools.partial(computed.of_library, "fbeta_score", **options)
 
 
 _F2 = functools.partial(thresholds.f_beta, beta=2.0)
@@ -323,18 +284,18 @@ _SEVERAL = {
     "f2": (_F2, _macro_f(2.0)),
     "balanced_accuracy": (
         thresholds.balanced_accuracy,
-        functools.partial(_of_library, "balanced_accuracy_score"),
+        functools.partial(computed.of_library, "balanced_accuracy_score"),
     ),
-    "mcc": (thresholds.mcc, functools.partial(_of_library, "matthews_corrcoef")),
-    "g_mean": (thresholds.g_mean, _geometric_mean),
+    "mcc": (thresholds.mcc, functools.partial(computed.of_library, "matthews_corrcoef")),
+    "g_mean": (thresholds.g_mean, computed.geometric_mean),
 }
 NAMED: dict[str, Metric | Callable[[str], Metric]] = {
     **{name: _threshold_metric(name, *pair) for name, pair in _SEVERAL.items()},
     "recall_at_precision": _number(recall_at_precision, float),
     "precision_at_k": _number(precision_at_k, int),
     "expected_cost": _costs_of,
-    "brier": Metric(_brier, "brier", "probability", greater_is_better=False),
-    "log_loss": Metric(_log_loss, "log_loss", "probability", greater_is_better=False),
+    "brier": Metric(computed.brier, "brier", "probability", greater_is_better=False),
+    "log_loss": Metric(computed.log_loss, "log_loss", "probability", greater_is_better=False),
 }
 """Metrics by name, or what makes one of the text after "="."""
 

@@ -17,7 +17,7 @@ from scipy.special import expit, softmax
 
 from imbax.errors import InputError, shortened
 from imbax.experiments.tabular.metrics import METRICS
-from imbax.experiments.tabular.named_metrics import Metric, metrics_of
+from imbax.experiments.tabular.named_metrics import NAMED, Metric, metrics_of
 
 __all__ = ["NEEDED", "THRESHOLD_FROM", "compute"]
 
@@ -73,6 +73,9 @@ def compute(rows: pd.DataFrame, metrics: Any, kinds: Mapping[str, str]) -> pd.Da
         )
     columns = dict.fromkeys(name for values in found for name in values)
     return pd.DataFrame(found, index=rows.index, columns=list(columns))
+
+
+_OF_LABELS = "; a function of labels, not scores, is given as imbax.Metric(f, needs='label')"
 
 
 class _Scores(NamedTuple):
@@ -131,7 +134,7 @@ class _Run:
         if given is None:
             return np.nan
         function = metric.several or metric.function if self.classes > 2 else metric.function
-        value = np.asarray(function(y, given))
+        value = np.asarray(function(y.copy(), given.copy()))  # a user's function may write there
         if value.shape != () or value.dtype.kind not in "biuf":
             raise InputError(f"it gave {value!r}, expected a number")
         return float(value)
@@ -155,7 +158,8 @@ def _of_run(run: _Run, metrics: Sequence[Metric], failed, without) -> dict[str, 
         except Exception as error:  # the user's own function
             said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             place = "{method} on {dataset}, seed {seed}, fold {fold}".format(**run.row)
-            failed.setdefault(metric.name, f"{said} ({place})")
+            hint = _OF_LABELS if metric.needs == "score" and metric.name not in NAMED else ""
+            failed.setdefault(metric.name, f"{said} ({place}){hint}")
     if run.classes == 2 and any(metric.needs == "label" for metric in metrics):
         found[THRESHOLD_FROM] = run.threshold_from
     return found
