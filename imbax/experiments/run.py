@@ -113,7 +113,7 @@ def run_cells(
     StorageError
         Results can no longer be kept.
     """
-    console, plugins = console or Console(), plugins or {}
+    console, plugins = console or Console(markup=False), plugins or {}
     outcome = Outcome()
     # One after the other, those of one shape share compiled programs, of which few are kept.
     loaded = sorted(_load(datasets, required, outcome, console), key=lab.shape)

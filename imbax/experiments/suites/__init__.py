@@ -3,6 +3,8 @@
 Nothing here imports jax, so that the command line can list suites at once.
 """
 
+import contextlib
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,6 +51,8 @@ class Suite:
     """What `--scale full` changes of a suite of images: seeds, folds, epochs, the protocol."""
     strong: Mapping[str, Any] = field(default_factory=dict)
     """What `--recipe strong` changes of its protocol."""
+    file: str = ""
+    """Name of the file of the user's own that says it, if there is one."""
     sources: tuple[Any, ...] = ()
     """Where the data sets of a file of the user's own come from; see `suites.own.Source`."""
     plugin: tuple[str, ...] = ()
@@ -64,17 +68,29 @@ def suite_names() -> tuple[str, ...]:
     return ("quickstart", *sorted(names - {"quickstart"}))
 
 
+def _remedy(name: str) -> str:
+    """The end of a message about a name that is no suite's."""
+    path = Path(name).expanduser()
+    with contextlib.suppress(OSError, ValueError):  # a name that no file can have
+        if path.with_name(f"{path.name}.toml").is_file():
+            return f"; did you mean the file '{name}.toml'?"
+        if path.exists():
+            run = f"imbax run custom --data {shlex.quote(name)} --target COLUMN"
+            return f"; a table, or a folder of tables, is run by `{run}`"
+    return did_you_mean(name, suite_names())
+
+
 def load_suite(name: str) -> Suite:
     """The suite of that name, or in the TOML file of that name; see `suites.own`.
 
     Raises InputError naming the nearest one.
     """
     if name not in suite_names():
-        if name.endswith(".toml"):
+        if name.lower().endswith(".toml"):
             from imbax.experiments.suites.own import read_suite
 
             return read_suite(Path(name).expanduser())
-        raise InputError(f"unknown suite {name!r}{did_you_mean(name, suite_names())}")
+        raise InputError(f"unknown suite {name!r}{_remedy(name)}")
     content = tomllib.loads(resources.files(__name__).joinpath(f"{name}.toml").read_text("utf-8"))
     lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
     return Suite(name, **(content | lists))
