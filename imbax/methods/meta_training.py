@@ -132,7 +132,7 @@ def meta_program(
             before, dropout = network.variables(state.params), jax.random.fold_in(dropping, number)
             t = 0.0
             if follows_time(recipe):  # Adam counts the steps that are done
-                t = optax.tree.get(state.opt_state, "count") / steps
+                t = jnp.float32(optax.tree.get(state.opt_state, "count")) / steps
             if recipe.at is not None:
                 before = before._replace(state=recipe.at(before.state, t))
 

@@ -122,7 +122,7 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
 
         def step(state, number, batch):
             x, before = problem.train.features(batch.row), network.variables(state.params)
-            t = (state.epoch + number / steps) / epochs if has_schedules else 0.0
+            t = (state.epoch + jnp.float32(number) / steps) / epochs if has_schedules else 0.0
             if recipe.at is not None:
                 before = before._replace(state=recipe.at(before.state, t))
             dropout_key = jax.random.fold_in(dropping, number)

@@ -40,7 +40,8 @@ class FittedRows(NamedTuple):
         """Those of a view."""
         batch = train.all()
         is_row = batch.w > 0
-        return cls(jnp.where(is_row[:, None], batch.x, 0), is_row, train.live)
+        x = jnp.where(is_row[:, None], batch.x, 0).astype(jnp.float32)
+        return cls(x, is_row, train.live)
 
     def sorted(self) -> jax.Array:
         """Each column in ascending order, rows without weight last."""
@@ -97,7 +98,7 @@ def robust_scale(rows: FittedRows) -> tuple[jax.Array, jax.Array]:
     Where that range is 0, the factor is 2 over the range of all rows (Holzmüller et al. 2024,
     section 3); 0 of a column that does not vary.
     """
-    low, median, high = quantiles(rows, jnp.array([0.25, 0.5, 0.75]))
+    low, median, high = quantiles(rows, jnp.array([0.25, 0.5, 0.75], jnp.float32))
     whole, half = rows.highest() - rows.lowest(), high - low
     varies = kinds_of(rows).varies
     whole, middle = jnp.where(varies, whole, 1), jnp.where(half > 0, half, 1)

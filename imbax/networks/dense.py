@@ -21,11 +21,11 @@ def dense(
     Inputs where `varies [fan_in]` is 0 do not count in fan_in, and their weights start at 0. An
     input's weights are drawn by its number, its position unless `numbers [fan_in]` has others.
     """
-    varies = jnp.ones(fan_in) if varies is None else varies
+    varies = jnp.ones(fan_in, jnp.float32) if varies is None else varies
     numbers = jnp.arange(fan_in) if numbers is None else numbers
     key_weight, key_bias = jax.random.split(key)
     bound = 1 / jnp.sqrt(jnp.maximum(varies.sum(), 1))
-    uniform = lambda key: jax.random.uniform(key, (fan_out,), minval=-1)
+    uniform = lambda key: jax.random.uniform(key, (fan_out,), jnp.float32, -1)
     weight = by_number(key_weight, numbers, uniform) * varies[:, None]
     return {"weight": bound * weight, "bias": bound * uniform(key_bias)}
 

@@ -37,7 +37,7 @@ def is_cosine(network: Network, features: int) -> bool:
         variables = Variables(jax.tree.unflatten(structure, large), variables.state)
         x = jax.random.normal(key_x, (8, features), jnp.float32)
         if network.is_ensemble:
-            logits, _ = network.forward(variables, x, jnp.ones(8), key)
+            logits, _ = network.forward(variables, x, jnp.ones(8, jnp.float32), key)
         else:
             logits = network.apply(network.params(variables), x)[None]
         spread = jnp.abs(logits) if logits.ndim == 2 else jnp.ptp(logits, axis=2)

@@ -125,8 +125,10 @@ def _embedding(key, features, frequencies, outputs, deviation):
 
     def of_column(key):
         keys = jax.random.split(key, 3)
-        uniform = functools.partial(jax.random.uniform, minval=-bound, maxval=bound)
-        wave = jax.random.truncated_normal(keys[0], -3.0, 3.0, (frequencies,))
+        uniform = functools.partial(
+            jax.random.uniform, dtype=jnp.float32, minval=-bound, maxval=bound
+        )
+        wave = jax.random.truncated_normal(keys[0], -3.0, 3.0, (frequencies,), jnp.float32)
         return {
             "frequency": deviation * wave,
             "weight": uniform(keys[1], (2 * frequencies, outputs)),

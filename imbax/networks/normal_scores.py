@@ -30,8 +30,8 @@ class Scores(NamedTuple):
     def of(cls, features: int, train: Rows | None, most: int = 256) -> "Scores":
         """Those of a view; without one those of numbers in [-1, 1]."""
         if train is None:
-            ranks = jnp.linspace(0, 1, most)
-            ones = jnp.ones(features)
+            ranks = jnp.linspace(0, 1, most, dtype=jnp.float32)
+            ones = jnp.ones(features, jnp.float32)
             return cls(jnp.tile(2 * ranks[:, None] - 1, features), ranks, ones, ones)
         rows = FittedRows.of(train)
         kinds = kinds_of(rows)
@@ -53,7 +53,7 @@ def ranks_of(rows: FittedRows, most: int) -> tuple[jax.Array, jax.Array]:
     """
     n = rows.is_row.sum()
     number = jnp.minimum(jnp.minimum(jnp.maximum(n // 30, 10), most), jnp.maximum(n, 1))
-    ranks = jnp.minimum(jnp.arange(most) / jnp.maximum(number - 1, 1), 1.0)
+    ranks = jnp.minimum(jnp.arange(most, dtype=jnp.float32) / jnp.maximum(number - 1, 1), 1.0)
     return quantiles(rows, ranks), ranks
 
 

@@ -98,7 +98,7 @@ def _realmlp(features, classes, head, hidden, dropout):
         state, rows = _fitted(features, train, key_rows, dropout)
         learned = {
             "embedding": _embedding(key_embedding, features),
-            "scale": jnp.ones(widths[0]),
+            "scale": jnp.ones(widths[0], jnp.float32),
             "layers": [],
         }
         inputs = inputs_by_column(features, _OUTPUTS)
@@ -109,9 +109,9 @@ def _realmlp(features, classes, head, hidden, dropout):
             inputs = inputs if number == 0 else jnp.arange(widths[number])
             layer, z = _layer(key, inputs, widths[number + 1], fan_in, h, rows)
             if is_last and is_cosine:
-                layer = {"weight": jax.random.normal(key, (widths[number], classes))}
+                layer = {"weight": jax.random.normal(key, (widths[number], classes), jnp.float32)}
             if not is_last:
-                layer["slope"] = jnp.ones(widths[number + 1])
+                layer["slope"] = jnp.ones(widths[number + 1], jnp.float32)
                 h = None if h is None else _activate(z, layer["slope"])
             learned["layers"].append(layer)
         return Variables(learned, state)
@@ -183,9 +183,9 @@ def _fitted(features, train: Rows | None, key, dropout) -> tuple[State, Any]:
     """The state, and the rows that weights start from, None of no training rows."""
     dropout = jnp.asarray(dropout, jnp.float32)
     if train is None:
-        ones = jnp.ones(features)
+        ones = jnp.ones(features, jnp.float32)
         width = jnp.asarray((_OUTPUTS + 1) * features, jnp.float32)
-        return State(jnp.zeros(features), ones, ones, width, dropout), None
+        return State(jnp.zeros(features, jnp.float32), ones, ones, width, dropout), None
     rows = FittedRows.of(train)
     shift, factor = robust_scale(rows)
     kinds = kinds_of(rows)
@@ -203,7 +203,7 @@ def _embedding(key, features):
         keys = jax.random.split(key, 4)
         uniform = functools.partial(jax.random.uniform, dtype=jnp.float32)
         return {
-            "frequency": _DEVIATION * jax.random.normal(keys[0], (_FREQUENCIES,)),
+            "frequency": _DEVIATION * jax.random.normal(keys[0], (_FREQUENCIES,), jnp.float32),
             "phase": uniform(keys[1], (_FREQUENCIES,), minval=-jnp.pi, maxval=jnp.pi),
             "weight": uniform(keys[2], (_FREQUENCIES, _OUTPUTS), minval=-bound, maxval=bound),
             "bias": uniform(keys[3], (_OUTPUTS,), minval=-bound, maxval=bound),
@@ -234,8 +234,10 @@ def _layer(key, inputs, fan_out, fan_in, h, rows):
     """A layer that starts from the rows' inputs `h [n, i]`, and what it gives them; weights are
     drawn by the numbers `inputs [i]`, of which `fan_in` vary."""
     key_weight, key_row, key_share = jax.random.split(key, 3)
-    weight = by_number(key_weight, inputs, lambda key: jax.random.normal(key, (fan_out,)))
-    layer = {"weight": weight, "bias": jnp.zeros(fan_out)}
+    weight = by_number(
+        key_weight, inputs, lambda key: jax.random.normal(key, (fan_out,), jnp.float32)
+    )
+    layer = {"weight": weight, "bias": jnp.zeros(fan_out, jnp.float32)}
     if h is None:
         return layer, None
     z = _linear(layer, h, fan_in)
@@ -246,8 +248,8 @@ def _layer(key, inputs, fan_out, fan_in, h, rows):
     deviation = jnp.where(deviation > 1e-6, deviation, 1)  # inputs that are the same for all rows
     z = z / deviation
     # Five rows of each unit, the first of all since those with weight come first.
-    drawn = jax.random.uniform(key_row, (5, fan_out))
+    drawn = jax.random.uniform(key_row, (5, fan_out), jnp.float32)
     row = jnp.minimum((drawn * n).astype(jnp.int32), n - 1)
-    share = jax.random.exponential(key_share, (5, fan_out))
+    share = jax.random.exponential(key_share, (5, fan_out), jnp.float32)
     bias = -(share * jnp.take_along_axis(z, row, 0)).sum(0) / share.sum(0)
     return {"weight": weight / deviation, "bias": bias}, z + bias

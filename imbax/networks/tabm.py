@@ -88,8 +88,8 @@ def _tabm(features, classes, head, members, hidden, is_mini, dropout):
             layer = dense(key, fan_in, fan_out, scores.varies if number == 0 else None)
             if not is_mini:
                 layer["bias"] = jnp.tile(layer["bias"], (members, 1))
-                layer["r"] = jnp.ones((members, fan_in))
-                layer["s"] = jnp.ones((members, fan_out))
+                layer["r"] = jnp.ones((members, fan_in), jnp.float32)
+                layer["s"] = jnp.ones((members, fan_out), jnp.float32)
             if number == 0:
                 layer["r"] = by_number(key_first, fan_in, sign).T
             layers.append(layer)

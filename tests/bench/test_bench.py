@@ -161,6 +161,7 @@ def test_the_json_read_back_gives_the_same_table_and_figure(measured, tmp_path):
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
+@pytest.mark.thorough
 def test_what_is_there_is_not_measured_again(measured, monkeypatch):
     path, cases, options, found = measured
 

@@ -10,10 +10,13 @@ import pytest
 from sklearn.datasets import _openml
 
 from imbax.cli import main
+from imbax.cli.arguments import parser
 from imbax.data.frame_dataset import FrameDataset
 from imbax.data.openml import openml
 from imbax.data.tabular import DataUnavailable
 from imbax.errors import InputError
+from imbax.experiments.suites import load_suite
+from imbax.experiments.suites.loaders import datasets_of
 
 ROWS = 60
 NUMBERS = np.random.default_rng(0).normal(size=(ROWS, 2)).round(3)
@@ -171,3 +174,17 @@ def test_a_suite_takes_sets_of_openml(asked, tmp_path, monkeypatch, capsys):
     assert main(["run", "my.toml", "--data-home", "home"]) == 2
     assert capsys.readouterr().err.startswith("imbax: error: openml_999: openml_999: there is no")
     assert (tmp_path / "results" / "my" / "runs" / "toy").is_dir()
+
+
+def test_climb_loads_its_73_sets_by_their_ids(asked, monkeypatch):
+    suite = load_suite("climb")
+    sets = {source.name: source.where for source in suite.sources}
+    assert len(sets) == len(set(sets.values())) == 73
+    assert suite.folds == 5
+    monkeypatch.setitem(TARGETS, sets["mammography"], "class")
+    options = parser().parse_args(["run", "climb", "--datasets", "mammography"])
+    ((name, load),) = datasets_of(suite, options)
+    found = load()
+    assert name == found.name == "mammography"
+    assert found.n_rows == ROWS
+    assert any(path.endswith("/310") for path in asked)

@@ -94,7 +94,8 @@ def tables(draw):
     form = draw(st.sampled_from(["array", "fortran", "list", "pandas", "polars"]))
     usual = draw(st.sampled_from([True, True, True, False]))
     kinds = NUMBERS | (PANDAS if form == "pandas" else {}) | ({} if usual else NOT_NUMBERS)
-    one = lambda: kinds[draw(st.sampled_from(sorted(kinds)))](rng, n)
+    names = sorted(set(kinds) - ({"complex"} if form == "polars" else set()))  # it has none
+    one = lambda: kinds[draw(st.sampled_from(names))](rng, n)
     if form in ("array", "fortran", "list"):
         column = np.asarray(one())
         x = np.stack([column, rng.permutation(column)], 1, dtype=column.dtype)
@@ -121,7 +122,7 @@ def run(action):
     except (InputError, InvalidParameterError) as error:
         told = error
     except ValueError as error:  # scikit-learn's and imbalanced-learn's own words
-        known = ("Unknown label type", "more than 1 class", "class", "Found array")
+        known = ("Unknown label type", "more than 1 class", "class", "Found array", "too large")
         if not any(word in str(error) for word in known):
             raise
         told = error
@@ -193,7 +194,8 @@ def tells_probabilities(classifier, x, y):
     assert np.isfinite(proba).all()
     np.testing.assert_allclose(proba.sum(1), 1, atol=1e-5)
     assert set(fitted.predict(x).tolist()) <= set(fitted.classes_.tolist())
-    np.testing.assert_array_equal(clone(classifier).fit(x, y).predict_proba(x), proba)
+    again = run(lambda: clone(classifier).fit(x, y))
+    np.testing.assert_array_equal(again.predict_proba(x), proba)
 
 
 def fuzzed(check, estimator, examples):

@@ -96,7 +96,7 @@ def test_scores_that_float32_cannot_tell_apart():
     assert imbax.average_precision(scores, y) == pytest.approx(5 / 6, abs=1e-12)
     assert imbax.roc_auc(scores, y) == pytest.approx(0.75, abs=1e-12)
     # In float32 they tie, as documented.
-    assert float(imbax.average_precision(jnp.asarray(scores), jnp.asarray(y))) == 0.5
+    assert float(imbax.average_precision(jnp.asarray(scores, jnp.float32), jnp.asarray(y))) == 0.5
 
 
 def test_probabilities_in_float64():

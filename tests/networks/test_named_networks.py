@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
+from tiers import asked
 
 from imbax import catalogue
 from imbax.errors import InputError
@@ -100,7 +101,7 @@ def in_batches(factory, rows=16):
     return smaller
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", asked(SMALL, ("realmlp",)))
 def test_padding_and_columns_that_do_not_vary_change_nothing(name):
     """As `ce` trains it."""
     ce = catalogue.get("ce").tables

@@ -7,7 +7,7 @@ import contextlib
 import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,15 @@ def load_suite(name: str) -> Suite:
         if name.lower().endswith(".toml"):
             from imbax.experiments.suites.own import read_suite
 
-            return read_suite(Path(name).expanduser())
+            path = Path(name).expanduser()
+            return replace(read_suite(path), file=path.name)
         raise InputError(f"unknown suite {name!r}{_remedy(name)}")
-    content = tomllib.loads(resources.files(__name__).joinpath(f"{name}.toml").read_text("utf-8"))
+    file = resources.files(__name__).joinpath(f"{name}.toml")
+    content = tomllib.loads(file.read_text("utf-8"))
+    if isinstance(content.get("datasets", [""])[0], dict):  # in the form of a user's own
+        from imbax.experiments.suites.own import read_suite
+
+        with resources.as_file(file) as path:
+            return read_suite(path)
     lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
     return Suite(name, **(content | lists))

@@ -107,7 +107,6 @@ def _suite(path, content):
         text(content, "title", path.stem),
         **({"seeds": 5, "folds": 4, "epochs": 200} | chosen),
         loader="own",
-        file=path.name,
         datasets=tuple(source.name for source in sources),
         methods=texts(content, "methods"),
         networks=texts(content, "networks") or Suite.networks,

@@ -16,6 +16,7 @@ from imbax.catalogue import image_method, names, registry
 from imbax.catalogue.adapters import class_weights
 from imbax.data.images import Images
 from imbax.data.imbalance import COUNTS, Counts
+from imbax.engine.float32 import in_float32
 from imbax.engine.vectorize import Engine, Vectorized
 from imbax.errors import InputError
 from imbax.experiments import store
@@ -222,7 +223,7 @@ def test_a_generator_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch
         run(tmp_path / "parts", ("deepsmote",), seeds=[0])
     (unfinished,) = (tmp_path / "parts").rglob("*unfinished*")
     plan = image_plan(toy(), [0], PROTOCOL)
-    state, _ = cells.generator_shapes(plan, image_method("deepsmote").images)
+    state, _ = in_float32(cells.generator_shapes)(plan, image_method("deepsmote").images)
     begun = lab._Unfinished(tmp_path, unfinished, [0], 3).read(state, 2)
     monkeypatch.setattr(lab, "train_generator", counted)
     run(tmp_path / "parts", ("deepsmote",), seeds=[0])
