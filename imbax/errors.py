@@ -1,6 +1,7 @@
 """The one exception that says: the mistake is in what was given, and here is the remedy."""
 
 import difflib
+import json
 import math
 import shlex
 import sys
@@ -17,13 +18,17 @@ __all__ = [
     "argument",
     "check_ranges",
     "did_you_mean",
+    "in_suite_file",
     "on_command_line",
     "one_of",
     "shortened",
 ]
 
 _ON_COMMAND_LINE = ContextVar("on_command_line", default=False)
-_METAVARS = {"folds": "N", "minority": "LABEL"}
+_SUITE_FILE = ContextVar("suite_file", default="")
+_METAVARS = {"folds": "N", "minority": "LABEL", "data_home": "DIR"}
+_IN_SUITE_FILE = ("target", "minority", "groups", "drop", "categorical", "header")
+"""What a suite in a file says of a data set, and neither the command line nor Python then does."""
 
 
 class InputError(ValueError):
@@ -47,12 +52,28 @@ def on_command_line() -> Iterator[None]:
         _ON_COMMAND_LINE.reset(token)
 
 
+@contextmanager
+def in_suite_file(name: str) -> Iterator[None]:
+    """Inside, `argument` names the keys of a data set in that file; "" stands for no file."""
+    token = _SUITE_FILE.set(name)
+    try:
+        yield
+    finally:
+        _SUITE_FILE.reset(token)
+
+
 def argument(name: str, value: Any = None) -> str:
     """An argument as the user writes it, fit to be pasted.
 
-    In Python `drop=['a b']`, on the command line `--drop 'a b'`. Without a value `drop=`, or
-    `--drop COLUMN`; a value `False` is that of a flag, `header=False` or `--no-header`.
+    In Python `drop=['a b']`, on the command line `--drop 'a b'`, in a suite's file `drop = ["a b"]`
+    with the file's name. Without a value `drop=`, `--drop COLUMN` or `drop = "COLUMN"`; a value
+    `False` is that of a flag, `header=False`, `--no-header` or `no_header = true`.
     """
+    if (file := _SUITE_FILE.get()) and name in _IN_SUITE_FILE:
+        key = f"no_{name}" if value is False else name
+        if not isinstance(value, list):
+            value = {None: _METAVARS.get(name, "COLUMN"), False: True}.get(value, value)
+        return f"{key} = {json.dumps(value, ensure_ascii=False)} in {file}"
     flag = f"--{name.replace('_', '-')}"
     if not _ON_COMMAND_LINE.get():
         return f"{name}=" if value is None else f"{name}={value!r}"

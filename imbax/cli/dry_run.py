@@ -1,5 +1,6 @@
 """What `imbax run --dry-run` prints."""
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,16 +23,17 @@ def show(
     options.data_home = options.data_home or cache_folder()
     prepared = experiment.prepared(suite, options, out if out.is_dir() else None, engine)
     found = foresee(prepared, out)
-    console = Console()
+    console = Console(markup=False, highlight=False)
     for one in found:
-        if said := one.failed or one.notice:
-            name = "/".join(filter(None, (one.dataset, one.method)))
-            word = "error: " if one.failed else ""
-            console.print(f"{word}{name}: {said}", soft_wrap=True, markup=False, highlight=False)
+        name = "/".join(filter(None, (one.dataset, one.method)))
+        if one.failed:
+            print(f"imbax: error: {name}: {one.failed}", file=sys.stderr)
+        elif one.notice:
+            console.print(f"{name}: {one.notice}", soft_wrap=True)
     cells = [one for one in found if not (one.failed or one.notice)]
     if cells:
-        Console(width=None if console.is_terminal else 160).print(_table(cells))
-    console.print("\n".join(_sums(cells, engine, out)), soft_wrap=True, highlight=False)
+        Console(width=None if console.is_terminal else 160, markup=False).print(_table(cells))
+    console.print("\n".join(_sums(cells, engine, out)), soft_wrap=True)
     return 2 if any(one.failed for one in found) else 0
 
 
@@ -49,6 +51,8 @@ def _sums(cells, engine, out):
     runs = sum(one.runs for one in cells)
     todo = [one for one in cells if one.runs]
     yield f"{runs} runs to do in {len(todo)} of {len(cells)} cells, into {out}"
+    if not cells:
+        return
     known = [one.seconds for one in todo if one.seconds is not None]
     minutes = f"about {sum(known) / 60:.1f} minutes"
     if len(known) < len(todo):

@@ -11,8 +11,8 @@ from pathlib import Path
 from imbax.cli.arguments import parser
 from imbax.cli.interrupt import INTERRUPTED, ends_at_interrupt
 from imbax.cli.json_output import print_json, tables_of
-from imbax.cli.verbosity import log_to_stdout
-from imbax.errors import InputError, on_command_line
+from imbax.cli.verbosity import log_to_stdout, short_warnings
+from imbax.errors import InputError, in_suite_file, on_command_line
 from imbax.results import plugins
 from imbax.results.run import check_writable
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.given = sys.argv[1:] if arguments is None else arguments
         is_alone = arguments is None and threading.current_thread() is threading.main_thread()
         ending = ends_at_interrupt() if is_alone else contextlib.nullcontext()
-        with on_command_line(), ending:
+        with on_command_line(), short_warnings(), ending:
             return _COMMANDS[options.command](options)
     except InputError as error:
         print(f"imbax: error: {error}", file=sys.stderr)
@@ -63,7 +63,8 @@ def _dry_run(job):
     suite, options, experiment, _, out = job
     loaded = plugins.load(options.plugin)
     options.methods = loaded.known(options.methods, suite.methods)
-    status = dry_run.show(suite, options, experiment, out, session.engine(options))
+    with in_suite_file(suite.file):
+        status = dry_run.show(suite, options, experiment, out, session.engine(options))
     _tell_failed(loaded.failed)
     return 2 if loaded.failed else status
 
@@ -148,7 +149,7 @@ def _list(options):
         print_json(records)
     else:
         table = listings.table(options.what, records, options.data_home is not None)
-        Console(width=None if sys.stdout.isatty() else 160).print(table)
+        Console(width=None if sys.stdout.isatty() else 160, markup=False).print(table)
     _tell_failed(failed)
     return 2 if failed else 0
 

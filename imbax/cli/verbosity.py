@@ -4,9 +4,10 @@ import argparse
 import contextlib
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 
-__all__ = ["add_verbosity", "log_to_stdout"]
+__all__ = ["add_verbosity", "log_to_stdout", "short_warnings"]
 
 
 def add_verbosity(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,23 @@ def log_to_stdout(options: argparse.Namespace) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
+
+
+@contextlib.contextmanager
+def short_warnings() -> Iterator[None]:
+    """Inside, a UserWarning is one line on stderr, without the line of code that gave it."""
+    before = warnings.formatwarning
+
+    def short(message, category, *about, **more):
+        if category is UserWarning:
+            return f"warning: {' '.join(str(message).split())}\n"
+        return before(message, category, *about, **more)
+
+    warnings.formatwarning = short
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 class _Stdout(logging.Handler):

@@ -14,7 +14,7 @@ import pandas as pd
 from imbax.data.checks import DAMAGED, first_line
 from imbax.data.splits import repeated_splits
 from imbax.data.tabular import Dataset, DataUnavailable, make_dataset
-from imbax.errors import InputError, did_you_mean
+from imbax.errors import InputError, argument, did_you_mean
 
 __all__ = ["ADULT", "adult", "adult_frame"]
 
@@ -85,7 +85,7 @@ def adult_frame(data_home: str | Path | None = None) -> pd.DataFrame:
         where = "OpenML's table 'adult'" if data_home is None else f"{data_home}/adult"
         raise DataUnavailable(
             f"{where} cannot be read ({first_line(error)}); fetch it again, or name the folder "
-            "above 'adult' with --data-home"
+            f"above 'adult' with {argument('data_home')}"
         ) from error
     return frame.dropna()
 

@@ -22,11 +22,12 @@ from imbax.errors import InputError, argument, did_you_mean, shortened
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_frame", "read_table", "table_as_dataset", "table_files"]
+__all__ = ["read_frame", "read_table", "table_as_dataset", "table_files", "tables_among"]
 
 _REMEDIES = Remedies(partial(argument, "drop"), partial(argument, "categorical"))
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".test")
+_SUFFIXES = (*TEXT, ".parquet", ".npz")
 
 
 def read_table(
@@ -167,24 +168,36 @@ def table_files(paths: Iterable[Path]) -> dict[str, Path]:
 
 def _of_folder(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.iterdir() if file.is_file())
-    files = [file for file in files if not file.name.startswith(".")]
-    tables = [file for file in files if _suffix(file) in (*TEXT, ".parquet", ".npz")]
-    if not tables:
-        raise InputError(f"folder {folder} has no table, such as a .csv or .parquet file")
-    if others := [file.name for file in files if file not in tables]:
-        warnings.warn(f"no tables, and left out of {folder}: {shortened(others)}", stacklevel=2)
-    return tables
+    return tables_among(
+        [file for file in files if not file.name.startswith(".")], f"folder {folder}"
+    )
+
+
+def tables_among(paths: Sequence[Path], place: str) -> list[Path]:
+    """Paths without files that are no tables, which are left out with a warning.
+
+    Raises InputError, naming the place they are from, where nothing is left.
+    """
+    found = [path for path in paths if path.is_dir() or _suffix(path) in _SUFFIXES]
+    if not found:
+        raise InputError(f"{place} has no table, such as a .csv or .parquet file")
+    if others := [path.name for path in paths if path not in found]:
+        warnings.warn(f"no tables, and left out of {place}: {shortened(others)}", stacklevel=2)
+    return found
 
 
 def _column(column: str | int, known: list[str], path: Path, header: bool) -> str:
     """The name of a column that the user names, or numbers where there are no names."""
     if column in known or (column := clean_name(column)) in known:
         return column
-    if not header and column.removeprefix("-").isdecimal():
+    end = did_you_mean(column, known)
+    if column.removeprefix("-").isdecimal():
         place = int(column)
-        if -len(known) <= place < len(known):
+        if not header and -len(known) <= place < len(known):
             return known[place]
-    raise InputError(f"{path.name}: no column {column!r}{did_you_mean(column, known)}")
+        if header:
+            end += "; columns go by their positions only in a table without a header"
+    raise InputError(f"{path.name}: no column {column!r}{end}")
 
 
 def _without_stops(labels: "pd.Series") -> tuple["pd.Series", list[str]]:
@@ -220,7 +233,7 @@ def _read(
     path: Path, target: str | int | None, groups: str | None, header: bool
 ) -> tuple[Delimited, str | int]:
     """The file as a frame, and the name of the target."""
-    _check_file(path, (*TEXT, ".parquet", ".npz"))
+    _check_file(path, _SUFFIXES)
     if path.suffix.lower() != ".npz":
         if target is None:
             raise InputError(

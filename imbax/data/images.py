@@ -13,7 +13,7 @@ import numpy as np
 from imbax.data import image_files as files
 from imbax.data.checks import DAMAGED, first_line
 from imbax.data.tabular import DataUnavailable
-from imbax.errors import InputError, did_you_mean
+from imbax.errors import InputError, argument, did_you_mean
 
 __all__ = ["IMAGE_SETS", "Counts", "Images", "images", "shrunk"]
 
@@ -248,14 +248,14 @@ def _first(data_home, patterns):
     if data_home is None:
         raise DataUnavailable(
             f"its files are not downloaded; name the folder that holds {' or '.join(patterns)} "
-            "with --data-home"
+            f"with {argument('data_home')}"
         )
     for pattern in patterns:
         for path in sorted(data_home.glob(pattern)):
             return path
     raise DataUnavailable(
         f"there is no {' or '.join(patterns)} in {data_home}; put it there, or name the folder "
-        "that holds it with --data-home"
+        f"that holds it with {argument('data_home')}"
     )
 
 

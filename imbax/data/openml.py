@@ -94,7 +94,7 @@ def _fetched(
             raise DataUnavailable(
                 f"{place}: there is no {file}; fetch the set where there is a network, by "
                 f"sklearn.datasets.fetch_openml(data_id={number}), and copy scikit-learn's data "
-                "folder, or leave data_home out to download it"
+                f"folder, or leave {argument('data_home')} out to download it"
             )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -112,7 +112,7 @@ def _fetched(
             raise DataUnavailable(
                 f"{place}: OpenML cannot be reached ({first_line(error)}) and the set is not in "
                 f"{_folder(data_home)}; connect, or fetch it elsewhere and give a copy of "
-                "scikit-learn's data folder as data_home"
+                f"scikit-learn's data folder by {argument('data_home')}"
             ) from error
         except DAMAGED as error:
             raise _of_content(error, number, place, data_home) from error

@@ -24,7 +24,7 @@ from imbax.data.checks import (
     rows_with_copies,
 )
 from imbax.data.features import is_row_number, is_unnamed
-from imbax.errors import InputError, did_you_mean, shortened
+from imbax.errors import InputError, argument, did_you_mean, shortened
 
 __all__ = [
     "QUICKSTART",
@@ -274,7 +274,7 @@ def imblearn27(name: str, data_home: str | Path | None = None) -> Dataset:
         if not os.path.isfile(where):
             raise DataUnavailable(
                 f"{name}: there is no {where}; put the file there or give the folder above "
-                "'zenodo' as data_home, or leave data_home out to download all sets"
+                f"'zenodo' by {argument('data_home')}, or leave that out to download all sets"
             )
     try:
         found = fetch_datasets(

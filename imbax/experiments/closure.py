@@ -196,13 +196,13 @@ def _told_apart_by(function):
     code = getattr(function, "__code__", None)
     if code is None:
         return set()
-    defaults = [function.__defaults__, function.__kwdefaults__]
-    found = (
-        {f"{function.__qualname__} {json.dumps(described(defaults))}"}
-        if any(defaults) and all(map(_is_data, filter(None, defaults)))
-        else set()
-    )
-    return found | {json.dumps(_bytecode(code))} if code.co_name == "<lambda>" else found
+    found = set()
+    for defaults in filter(None, (function.__defaults__, function.__kwdefaults__)):
+        if _is_data(defaults):
+            found.add(f"{function.__qualname__} {json.dumps(described(defaults))}")
+    if code.co_name == "<lambda>":
+        found.add(json.dumps(_bytecode(code)))
+    return found
 
 
 def _contents(function):

@@ -113,7 +113,7 @@ def run_cells(
     StorageError
         Results can no longer be kept.
     """
-    console, plugins = console or Console(), plugins or {}
+    console, plugins = console or Console(markup=False), plugins or {}
     outcome = Outcome()
     # One after the other, those of one shape share compiled programs, of which few are kept.
     loaded = sorted(_load(datasets, required, outcome, console), key=lab.shape)
@@ -252,13 +252,13 @@ def _announce(lab, cells, seeds, console):
 def _sparing_others(lab, name, plugins, outcome):
     """Notes an error in a cell, by its name: perhaps the user's own, it must not cost the others.
 
-    Only a folder that cannot be written ends it all.
+    Only a folder that cannot be written ends it all, or a closed pipe, such as that of `| head`.
     """
     dataset, _, label = name.rpartition("/")
     method = label if label in plugins else parts(label)[0]
     try:
         yield
-    except StorageError:
+    except (StorageError, BrokenPipeError):
         raise
     except (Exception, SystemExit) as error:
         if isinstance(error, InputError) and method not in plugins:

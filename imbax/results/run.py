@@ -7,12 +7,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imbax.errors import InputError, argument
+from imbax.errors import InputError, argument, in_suite_file
 from imbax.experiments.suites import Suite, load_suite
 from imbax.results import plugins
 
 if TYPE_CHECKING:
     from imbax.experiments.run import Outcome
+
+OF_IMAGES = ("scale", "recipe", "imbalance")
 
 __all__ = ["KINDS", "Job", "check_writable", "compute", "job_of", "stores_runs"]
 
@@ -69,9 +71,8 @@ def job_of(options: Namespace, defaults: Mapping[str, Any]) -> Job:
         if getattr(options, name) == default or name in _EVERY:
             continue
         if not experiment.takes(suite, name):
-            raise InputError(
-                f"{_named(name)} does not apply to suite {suite.name}; it takes {experiment.TAKES}"
-            )
+            remedy = _remedy(suite, name) or f"it takes {experiment.TAKES}"
+            raise InputError(f"{_named(name)} does not apply to suite {suite.name}; {remedy}")
     plugins.check(options.plugin)
     options.plugin = [*suite.plugin, *options.plugin]
     options.metrics = [*suite.metrics, *options.metrics]
@@ -118,7 +119,7 @@ def compute(
 
     suite, options, experiment, report, out = job
     options.command_line, page = command, None
-    with session.start(options, out, is_program) as share:
+    with session.start(options, out, is_program) as share, in_suite_file(suite.file):
         loaded = plugins.load(options.plugin)
         options.methods = loaded.known(options.methods, suite.methods)
         about = {"share": share, "command": command, "plugins": loaded.methods}
@@ -151,6 +152,15 @@ def check_writable(folder: Path, option: str = "out") -> None:
             f"{argument(option, str(folder))} cannot be written ({error.strerror}); name a folder "
             "that can"
         ) from None
+
+
+def _remedy(suite, option):
+    """What to do with an option that suites of tables do not take; of others nothing is known."""
+    if suite.kind != "tabular":
+        return ""
+    if option in OF_IMAGES:
+        return "suites of images take it"
+    return f"put it below [[datasets]] in {suite.file}" if suite.file else "suite custom takes it"
 
 
 def _named(option):

@@ -10,7 +10,7 @@ import pytest
 from imbax.cli import main
 from imbax.cli.arguments import parser
 from imbax.data.files import read_table
-from imbax.errors import InputError, argument, on_command_line
+from imbax.errors import InputError, argument, in_suite_file, on_command_line
 from imbax.experiments.suites import load_suite
 from imbax.experiments.suites.loaders import datasets_of
 
@@ -55,10 +55,25 @@ def test_categories_are_asked_for_as_the_message_says(tmp_path, name):
     assert set(load(tmp_path / "t.csv", *shlex.split(advice)).frame[name]) == set("123x")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_advice_for_a_suite_of_ones_own_works_when_it_is_pasted_there(tmp_path, capsys, name):
+    BASE.assign(**{name: WORDS}).to_csv(tmp_path / "t.csv", index=False)
+    path, text = tmp_path / "my.toml", '[[datasets]]\nfile = "t.csv"\ntarget = "y"\n'
+    path.write_text('methods = "logistic_regression"\n' + text)
+    assert main(["run", str(path), "--dry-run"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    advice = re.search(r"leave it out with (drop = .*) in my.toml$", line)[1]
+    path.write_text(path.read_text() + advice)
+    assert main(["run", str(path), "--dry-run"]) == 0
+
+
 def test_without_a_header(tmp_path):
     BASE.to_csv(tmp_path / "t.csv", index=False, header=False)
     with pytest.raises(InputError, match=r"looks like data, .*; give --no-header if it is"):
         load(tmp_path / "t.csv")
+    BASE.to_csv(tmp_path / "named.csv", index=False)
+    with pytest.raises(InputError, match=r"no column '-1'; .* only in a table without a header"):
+        read_table(tmp_path / "named.csv", -1)
     given = ["--no-header", "--target", "-1"]
     assert load(tmp_path / "t.csv", *given).feature_names == ("x0",)
 
@@ -70,6 +85,11 @@ def test_arguments_in_messages():
         assert argument("minority") == "--minority LABEL"
         assert argument("drop", ["a b", "-c"]) == "--drop 'a b' --drop=-c"
         assert argument("header", False) == "--no-header"
+    with on_command_line(), in_suite_file("my.toml"):
+        assert argument("minority") == 'minority = "LABEL" in my.toml'
+        assert argument("drop", ["a b", "é"]) == 'drop = ["a b", "é"] in my.toml'
+        assert argument("header", False) == "no_header = true in my.toml"
+        assert argument("data_home") == "--data-home DIR"
     assert argument("target") == "target="
 
 

@@ -125,7 +125,7 @@ def test_a_dry_run_downloads_nothing(capsys, tmp_path, monkeypatch):
     said = capsys.readouterr().out
     assert said.count(": there is no ") == 27 and "0 runs to do in 0 of 0 cells" in said
     assert main([*command, "--datasets", "oil"]) == 2
-    assert "error: oil: oil: there is no " in capsys.readouterr().out
+    assert "error: oil: oil: there is no " in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,7 @@
 """Suites in TOML files of the user's own."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -107,7 +108,7 @@ def test_what_a_file_says_is_a_suite(folder):
         ("[[datasets]]\nfiel = 'a.csv'", "number 1: unknown key 'fiel'; did you mean 'file'"),
         ("[[datasets]]\nfile = 'no.csv'", "number 1: there is no file .*no.csv; check the name"),
         ("[[datasets]]\nglob = '*.npz'", "number 1: no file matches '\\*.npz' in"),
-        ("[[datasets]]\nglob = '/x'", "number 1: glob='/x' .*, expected a pattern below"),
+        ("[[datasets]]\nglob = 'plugin.*'\n", "number 1: plugin.* has no table, such as"),
         ("[[datasets]]\nopenml = 'adult'", "number 1: openml='adult', expected a whole number"),
         ("[[datasets]]\nopenml = [3, 4]\nname = 'a'", "name is that of one data set, and openml"),
         ("[[datasets]]\ncollection = 'imblearn'", "no collection 'imblearn'; did you mean 'imblea"),
@@ -151,7 +152,43 @@ def test_a_suite_of_ones_own_runs_with_its_plugin(folder, capsys):
     assert main(["run", "my.toml", "--datasets", "d"]) == 2
     assert "suite my has no data set 'd'; there are: a, b, moons_20" in capsys.readouterr().err
     assert main(["run", "my.toml", "--target", "y"]) == 2
-    assert "--target does not apply to suite my" in capsys.readouterr().err
+    said = "--target does not apply to suite my; put it below [[datasets]] in my.toml"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pattern", ["more/*", "*/*.csv", "{}/more/*.csv", "~/more/*.csv"])
+def test_a_glob_matches_tables_below_the_file_home_or_anywhere(folder, monkeypatch, pattern):
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.chdir(folder.parent)
+    text = f'[[datasets]]\nglob = "{pattern.format(folder)}"\ntarget = "y"\n'
+    (source,) = suite_of(folder, text).sources
+    assert source.where == folder / "more" / "c.csv"
+
+
+def test_a_glob_leaves_out_files_that_are_no_tables(folder):
+    (folder / ".hidden").write_text("")
+    with pytest.warns(UserWarning, match=r"no tables, and left out of \*.*: .*plugin.py"):
+        suite = suite_of(folder, '[[datasets]]\nglob = "*.*"\ntarget = "y"\n')
+    assert suite.datasets == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("my", "; did you mean the file 'my.toml'?"),
+        ("./my", "; did you mean the file './my.toml'?"),
+        ("a.csv", "is run by `imbax run custom --data a.csv --target COLUMN`"),
+        ("a b", "is run by `imbax run custom --data 'a b' --target COLUMN`"),
+        ("custum", "; did you mean 'custom'? there are: "),
+        ("x" * 300, "; there are: quickstart"),
+        ("", "; there are: quickstart"),
+    ],
+)
+def test_a_file_or_a_folder_in_place_of_a_suite(folder, given, says):
+    (folder / "my.toml").write_text(FILE)
+    (folder / "a b").mkdir()
+    with pytest.raises(InputError, match=re.escape(says)):
+        load_suite(given)
 
 
 def test_several_files_and_folders_are_data_sets_by_their_stems(folder):

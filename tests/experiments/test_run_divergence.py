@@ -1,8 +1,9 @@
-"""Runs that do not stay finite are told on the screen at the end of a suite."""
+"""Runs that do not stay finite are told at the end of a suite; a closed pipe ends it."""
 
 import io
 
 import numpy as np
+import pytest
 import toys
 from rich.console import Console
 
@@ -43,3 +44,14 @@ def test_cells_that_diverged_are_told_with_the_remedy(own_registry, tmp_path):
         assert "lower the method's learning rate" in said
     table = lab.rows(lab.cell(DATA, methods[1]), [0, 1])
     assert table["diverged"].tolist() == [False, False, True, True]
+
+
+def test_a_closed_pipe_is_no_failure_of_the_cell_that_printed_to_it(own_registry, tmp_path):
+    def into_a_closed_pipe(*_, **__):
+        raise BrokenPipeError
+
+    register("closed", host=into_a_closed_pipe)
+    lab = TabularLab(Protocol(folds=2), out=tmp_path)
+    with pytest.raises(BrokenPipeError):
+        run_cells(lab, [("toy", lambda: DATA)], [get("closed")], [0], required=True)
+    assert not (tmp_path / "errors.log").exists()

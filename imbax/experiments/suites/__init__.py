@@ -3,9 +3,11 @@
 Nothing here imports jax, so that the command line can list suites at once.
 """
 
+import contextlib
+import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,8 @@ class Suite:
     """What `--scale full` changes of a suite of images: seeds, folds, epochs, the protocol."""
     strong: Mapping[str, Any] = field(default_factory=dict)
     """What `--recipe strong` changes of its protocol."""
+    file: str = ""
+    """Name of the file of the user's own that says it, if there is one."""
     sources: tuple[Any, ...] = ()
     """Where the data sets of a file of the user's own come from; see `suites.own.Source`."""
     plugin: tuple[str, ...] = ()
@@ -64,17 +68,30 @@ def suite_names() -> tuple[str, ...]:
     return ("quickstart", *sorted(names - {"quickstart"}))
 
 
+def _remedy(name: str) -> str:
+    """The end of a message about a name that is no suite's."""
+    path = Path(name).expanduser()
+    with contextlib.suppress(OSError, ValueError):  # a name that no file can have
+        if path.with_name(f"{path.name}.toml").is_file():
+            return f"; did you mean the file '{name}.toml'?"
+        if path.exists():
+            run = f"imbax run custom --data {shlex.quote(name)} --target COLUMN"
+            return f"; a table, or a folder of tables, is run by `{run}`"
+    return did_you_mean(name, suite_names())
+
+
 def load_suite(name: str) -> Suite:
     """The suite of that name, or in the TOML file of that name; see `suites.own`.
 
     Raises InputError naming the nearest one.
     """
     if name not in suite_names():
-        if name.endswith(".toml"):
+        if name.lower().endswith(".toml"):
             from imbax.experiments.suites.own import read_suite
 
-            return read_suite(Path(name).expanduser())
-        raise InputError(f"unknown suite {name!r}{did_you_mean(name, suite_names())}")
+            path = Path(name).expanduser()
+            return replace(read_suite(path), file=path.name)
+        raise InputError(f"unknown suite {name!r}{_remedy(name)}")
     file = resources.files(__name__).joinpath(f"{name}.toml")
     content = tomllib.loads(file.read_text("utf-8"))
     if isinstance(content.get("datasets", [""])[0], dict):  # in the form of a user's own

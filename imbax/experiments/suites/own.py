@@ -29,12 +29,14 @@
 Paths are relative to the file's folder.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from glob import glob
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from imbax.data.files import table_files
+from imbax.data.files import table_files, tables_among
 from imbax.errors import InputError, Range, did_you_mean
 from imbax.experiments.suites import Suite, load_suite
 from imbax.experiments.suites.toml_values import parsed, refuse_unknown, text, texts
@@ -167,15 +169,13 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
             yield Source("file", text(table, "name", stem), file, options)
     elif kind == "glob":
         pattern = text(table, "glob")
-        try:
-            found = sorted(folder.glob(pattern))
-        except (ValueError, NotImplementedError) as error:
+        names = glob(os.path.expanduser(pattern), root_dir=folder, recursive=True)
+        if not names:
             raise InputError(
-                f"glob={pattern!r} ({error}), expected a pattern below {folder}"
-            ) from None
-        if not found:
-            raise InputError(f"no file matches {pattern!r} in {folder}; check the pattern")
-        for stem, file in table_files(found).items():
+                f"no file matches {pattern!r} in {folder.resolve()}; check the pattern"
+            )
+        found = [folder / name for name in sorted(names)]
+        for stem, file in table_files(tables_among(found, pattern)).items():
             yield Source("file", stem, file, options)
     elif kind == "openml":
         listed = table["openml"] if isinstance(table["openml"], list) else [table["openml"]]
