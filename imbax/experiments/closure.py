@@ -88,7 +88,9 @@ def described(value: Any) -> Any:
             # An object that can be called, such as a scorer, is what it holds.
             return [*_named(type(function)), described(getattr(function, "__dict__", {}))]
         if inspect.ismethod(function) and not isinstance(function.__self__, type):
-            return [*_named(function), described(function.__self__)]
+            owner = function.__self__
+            held = described(vars(owner)) if hasattr(owner, "__dict__") else described(owner)
+            return [*_named(function), *_named(type(owner)), held]
         return _named(function)
     return _by_content(value)
 

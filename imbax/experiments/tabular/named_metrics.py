@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from imbax.errors import InputError, Range, did_you_mean
-from imbax.experiments.tabular import computed
 from imbax.experiments.tabular.metrics import METRICS
-from imbax.statistics import thresholds
+from imbax.statistics import classification, thresholds
 
 __all__ = [
     "AT_VALID",
@@ -207,11 +206,11 @@ def expected_cost(costs: Any) -> Metric:
         raise InputError(f"costs={costs!r}, expected finite numbers")
     rows = tuple(map(tuple, matrix.tolist()))
     return Metric(
-        functools.partial(computed.mean_cost, costs=rows),
+        functools.partial(classification.mean_cost, costs=rows),
         "expected_cost",
         "label",
         greater_is_better=False,
-        value=functools.partial(computed.negative_cost, costs=rows),
+        value=functools.partial(classification.negative_cost, costs=rows),
     )
 
 
@@ -223,11 +222,11 @@ def recall_at_precision(precision: float = 0.9) -> Metric:
     """
     precision = Range(0, 1, above=True).check("precision", precision)
     return Metric(
-        computed.recall,
+        classification.recall,
         f"recall_at_precision_{100 * precision:g}",
         "label",
         value=functools.partial(thresholds.recall_where_precise, precision=precision),
-        several=computed.no_form,
+        several=classification.no_form,
     )
 
 
@@ -238,8 +237,8 @@ def precision_at_k(k: int = 10) -> Metric:
     rows than k it is of all of them.
     """
     k = Range(1, whole=True).check("k", k)
-    function = functools.partial(computed.precision_at, k=k)
-    return Metric(function, f"precision_at_{k}", several=computed.no_form)
+    function = functools.partial(classification.precision_at, k=k)
+    return Metric(function, f"precision_at_{k}", several=classification.no_form)
 
 
 def _costs_of(text):
@@ -269,13 +268,13 @@ def _number(make, kind):
 
 
 def _threshold_metric(name, value, several):
-    function = functools.partial(computed.of_counts, value)
+    function = functools.partial(classification.of_counts, value)
     return Metric(function, name, "label", value=value, several=several)
 
 
 def _macro_f(beta):
     options = {"beta": beta, "average": "macro", "zero_division": 0}
-    return functools.partial(computed.of_library, "fbeta_score", **options)
+    return functools.partial(classification.of_library, "fbeta_score", **options)
 
 
 _F2 = functools.partial(thresholds.f_beta, beta=2.0)
@@ -284,18 +283,18 @@ _SEVERAL = {
     "f2": (_F2, _macro_f(2.0)),
     "balanced_accuracy": (
         thresholds.balanced_accuracy,
-        functools.partial(computed.of_library, "balanced_accuracy_score"),
+        functools.partial(classification.of_library, "balanced_accuracy_score"),
     ),
-    "mcc": (thresholds.mcc, functools.partial(computed.of_library, "matthews_corrcoef")),
-    "g_mean": (thresholds.g_mean, computed.geometric_mean),
+    "mcc": (thresholds.mcc, functools.partial(classification.of_library, "matthews_corrcoef")),
+    "g_mean": (thresholds.g_mean, classification.geometric_mean),
 }
 NAMED: dict[str, Metric | Callable[[str], Metric]] = {
     **{name: _threshold_metric(name, *pair) for name, pair in _SEVERAL.items()},
     "recall_at_precision": _number(recall_at_precision, float),
     "precision_at_k": _number(precision_at_k, int),
     "expected_cost": _costs_of,
-    "brier": Metric(computed.brier, "brier", "probability", greater_is_better=False),
-    "log_loss": Metric(computed.log_loss, "log_loss", "probability", greater_is_better=False),
+    "brier": Metric(classification.brier, "brier", "probability", greater_is_better=False),
+    "log_loss": Metric(classification.log_loss, "log_loss", "probability", greater_is_better=False),
 }
 """Metrics by name, or what makes one of the text after "="."""
 

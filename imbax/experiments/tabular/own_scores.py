@@ -158,7 +158,8 @@ def _of_run(run: _Run, metrics: Sequence[Metric], failed, without) -> dict[str, 
         except Exception as error:  # the user's own function
             said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             place = "{method} on {dataset}, seed {seed}, fold {fold}".format(**run.row)
-            hint = _OF_LABELS if metric.needs == "score" and metric.name not in NAMED else ""
+            is_own = metric.needs == "score" and metric.name not in NAMED
+            hint = _OF_LABELS if is_own and isinstance(error, ValueError) else ""
             failed.setdefault(metric.name, f"{said} ({place}){hint}")
     if run.classes == 2 and any(metric.needs == "label" for metric in metrics):
         found[THRESHOLD_FROM] = run.threshold_from
