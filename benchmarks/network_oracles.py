@@ -1,4 +1,4 @@
-"""What the public packages of RealMLP, TabM and MLP-PLR compute, as small arrays for tests.
+"""Outputs of the public packages of RealMLP, TabM and MLP-PLR, as small arrays for tests.
 
     python -m venv oracle && oracle/bin/pip install torch pytabkit tabm rtdl_num_embeddings
     oracle/bin/python benchmarks/network_oracles.py

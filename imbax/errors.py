@@ -28,7 +28,7 @@ _ON_COMMAND_LINE = ContextVar("on_command_line", default=False)
 _SUITE_FILE = ContextVar("suite_file", default="")
 _METAVARS = {"folds": "N", "minority": "LABEL", "data_home": "DIR"}
 _IN_SUITE_FILE = ("target", "minority", "groups", "drop", "categorical", "header")
-"""What a suite in a file says of a data set, and neither the command line nor Python then does."""
+"""Options of a data set that a suite file sets in place of the command line."""
 
 
 class InputError(ValueError):

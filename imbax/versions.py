@@ -1,4 +1,4 @@
-"""What a report of a bug should say of the machine."""
+"""Versions and devices for a bug report."""
 
 import importlib.metadata
 import platform

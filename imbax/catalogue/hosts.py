@@ -14,7 +14,7 @@ from imbax.errors import InputError
 __all__ = ["SEES", "EstimatorHost", "name_of", "of_estimator", "refuse_no_estimator"]
 
 SEES = {"train": "training rows", "train_valid": "training and validation rows"}
-"""What a method outside jax may use, in words, by the rows that it is trained on."""
+"""Rows and labels that a method outside jax may use, in words, by its training rows."""
 _RESPONSES = ("predict_proba", "decision_function")
 
 
@@ -36,7 +36,7 @@ class EstimatorHost:
         self.estimator, self.scores, self.balanced = estimator, scores, balanced
 
     def get_params(self, deep: bool = False) -> dict[str, Any]:
-        """What decides its results; a stored result's key covers it."""
+        """The content that decides its results and that a stored result's key covers."""
         return {name: getattr(self, name) for name in ("estimator", "scores", "balanced")}
 
     def __call__(self, x_train: Any, y_train: Any, x_test: Any, random_state: int) -> np.ndarray:
@@ -149,7 +149,7 @@ def refuse_no_estimator(given: Any, what: str, factory: bool = False) -> None:
 
 
 def _kind_of(estimator):
-    """What scikit-learn calls it, or None."""
+    """Estimator type as scikit-learn names it, or None."""
     try:
         from sklearn.utils import get_tags
 

@@ -271,7 +271,7 @@ def all_rows(name: str) -> Method:
 
 
 _DERIVED = {"_refit": refit, "_all_rows": all_rows}
-"""What makes a method of another, by the end of its name."""
+"""Functions that derive a method from another, by the suffix of its name."""
 
 
 def missing_package(method: Method) -> str:

@@ -1,4 +1,4 @@
-"""What `imbax run --dry-run` prints."""
+"""Output of `imbax run --dry-run`."""
 
 import sys
 from argparse import Namespace

@@ -1,4 +1,4 @@
-"""What `--json` prints."""
+"""JSON output of `--json`."""
 
 import json
 import math
@@ -15,7 +15,7 @@ def print_json(content: Any) -> None:
 
 
 def tables_of(folder: Path) -> dict[str, Any]:
-    """What `imbax compare` wrote into its folder of tables, by the names of the files."""
+    """Tables that `imbax compare` wrote, by file name."""
     import pandas as pd
 
     names = ("methods", "friedman", "contrasts")

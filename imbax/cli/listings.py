@@ -1,4 +1,4 @@
-"""What `imbax list` shows: records, which JSON holds as they are, and tables of them."""
+"""Records that `imbax list` shows, for JSON, and tables of them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -23,7 +23,7 @@ class Column:
     kind: str
     """`"number"`, `"category"`, `"boolean"` or `"date"`."""
     unit: tuple[str, str] = ("", "")
-    """What stands before and after each number in text, such as "$" or "%"."""
+    """Prefix and suffix of each number in text, such as "$" or "%"."""
     decimal: str = "."
     """Decimal mark of numbers in text."""
     form: str = "ISO8601"

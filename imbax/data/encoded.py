@@ -94,7 +94,7 @@ def _random_states(transformer):
 
 
 def _applied(transformer, function, name, dataset, rows):
-    """What a function of the transformer gives for some rows `[m, d']`, float64."""
+    """Apply a function of the transformer to some rows and return `[m, d']` float64."""
     given, frame = getattr(transformer, function, None), dataset.frame.iloc[rows]
     y, index = dataset.y[rows].astype(np.int64), frame.index
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["FrameDataset", "codes_of"]
 
 _HASHED = ("string", "empty")
-"""What pandas hashes by value in columns of objects."""
+"""Types that pandas hashes by value in columns of objects."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

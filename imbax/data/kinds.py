@@ -44,7 +44,7 @@ class Kinds:
 
     columns: tuple[Column, ...]
     notices: tuple[str, ...] = ()
-    """What the user should hear, one line each."""
+    """Notices to the user, one line each."""
     table: str = "X"
     """How messages call the table."""
 
@@ -204,13 +204,13 @@ def column_positions(given: Any, names: Sequence[str], argument: str) -> list[in
 
 
 def _position(column, names):
-    """That of a named column; a number that is no position is a name, too, and so is a tuple."""
+    """Position of a named column; numbers that are no positions, and tuples, are names too."""
     is_position = isinstance(column, int | np.integer) and -len(names) <= column < len(names)
     return names.index(str(column)) if not is_position and str(column) in names else column
 
 
 class _Heard:
-    """What the user should hear, gathered over columns."""
+    """Notices to the user, gathered over columns."""
 
     def __init__(self):
         self.read, self.dates, self.spans = [], [], []

@@ -83,7 +83,7 @@ def openml(
 def _fetched(
     number: int, place: str, target: str | None, data_home: str | Path | None
 ) -> tuple[Any, list[str]]:
-    """What `fetch_openml` gives, and what it warns of."""
+    """Return the result of `fetch_openml` and its warnings."""
     from sklearn.datasets import fetch_openml
 
     if data_home is not None:
@@ -121,7 +121,7 @@ def _fetched(
 
 
 def _of_content(error: Exception, number: int, place: str, data_home: str | None) -> InputError:
-    """What an error of `fetch_openml` says of the set."""
+    """Turn an error of `fetch_openml` into one that says what is wrong with the data set."""
     said = first_line(error)
     if type(error).__name__ == "OpenMLError":
         return InputError(f"OpenML has no data set {number}; look its id up at openml.org/search")

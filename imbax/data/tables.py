@@ -184,7 +184,7 @@ def _counts_rows(column):
 
 
 def _told(kinds: Kinds, frame: "pd.DataFrame") -> Iterable[str]:
-    """What is fitted in each run, to be told."""
+    """Notices about the preprocessing that is fitted in each run."""
     if names := kinds.names("category"):
         levels = [f"{name} ({frame[name].nunique()} levels)" for name in names]
         yield f"{_columns(names)} one-hot encoded, in each run as on its training rows: " + (

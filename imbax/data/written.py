@@ -101,7 +101,7 @@ class Reading(NamedTuple):
     mark: str = "."
     """Decimal mark of the values."""
     unit: tuple[str, str] = ("", "")
-    """What stands before and after every number, such as "$" or "%"."""
+    """Prefix and suffix of every number, such as "$" or "%"."""
 
     @property
     def only_mark(self) -> frozenset[str]:

@@ -28,7 +28,7 @@ from imbax.estimators.inputs import errors_in_one_line, refuse_columns, validate
 __all__ = ["CATEGORICAL", "Columns", "TakesColumns"]
 
 CATEGORICAL = ["array-like", StrOptions({"from_dtype"}), None]
-"""What `categorical_features` may be."""
+"""Constraint on `categorical_features`."""
 
 _PLAIN = ("numbers", "boolean", "empty", "complex")
 _REMEDIES = Remedies(

@@ -5,6 +5,7 @@ range. An estimator, such as scikit-learn's `NearestNeighbors`, is fitted to the
 given, with its own metric and number, in which, as in imbalanced-learn, a row counts itself.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from numbers import Integral
@@ -76,11 +77,11 @@ class NeighborSampler(MixedOverSampler):
         made = self._made_by(others, stream(self._seed, SAMPLE), x, number)
         return self._joined(X, y, made)
 
+    @abstractmethod
     def _made_by(self, others: Others, key, x, number) -> Made:
         """As `_draw`; `others(parameter, class, points [n], queries [q])` are the neighbours
         `[q, k]` among the training rows `points` of the rows `queries`, as the class sees them.
         """
-        raise NotImplementedError
 
     def _class_by_class(self, make, key, x, number) -> Made:
         """Rows of each class by `make(class, key, its rows) -> (from rows, to rows, how far)`."""

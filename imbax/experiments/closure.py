@@ -194,7 +194,7 @@ def _is_data(value):
 
 
 def _told_apart_by(function):
-    """What tells a user's functions of one name and file apart: defaults, and a lambda's code."""
+    """Distinguish a user's functions of one name and file by defaults and a lambda's code."""
     code = getattr(function, "__code__", None)
     if code is None:
         return set()

@@ -1,4 +1,4 @@
-"""What a run of a suite would compute, without computing it or writing a file."""
+"""Plan a run of a suite without computing anything or writing a file."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ __all__ = ["Foreseen", "cache_folder", "foresee"]
 
 
 class Foreseen(NamedTuple):
-    """What a run would do for a cell, or what keeps it from doing so."""
+    """The work that a run would do for a cell, or the reason why it cannot."""
 
     dataset: str
     method: str
@@ -29,9 +29,9 @@ class Foreseen(NamedTuple):
     seconds: float | None = None
     """Estimated from stored timings; None: unknown."""
     by: str = ""
-    """Whose stored timings they are."""
+    """Source of the stored timings."""
     notice: str = ""
-    """What is to be known of the data set, such as why it is skipped."""
+    """Remarks on the data set, such as why it is skipped."""
     failed: str = ""
     """Why the cell cannot be computed."""
 
@@ -51,7 +51,7 @@ def cache_folder() -> Path:
 
 
 def foresee(prepared: Prepared, folder: Path) -> list[Foreseen]:
-    """What `run_cells` would do, cell by cell; timings are those stored in a folder."""
+    """List the cells that `run_cells` would compute, with the timings stored in a folder."""
     lab, datasets, methods, seeds, required = prepared
     loaded, found = [], []
     for name, load in datasets:

@@ -40,7 +40,7 @@ def with_starts(names: Sequence[str]) -> tuple[str, ...]:
 
 
 class Prepared(NamedTuple):
-    """What a suite runs, as `run_cells` takes it."""
+    """Arguments of `run_cells` for one suite."""
 
     lab: Lab
     datasets: list[tuple[str, Callable[[], Any]]]
@@ -223,7 +223,7 @@ def _load(datasets, required, outcome, console):
 
 
 def _tell_notices(notices, console):
-    """What was noticed in the data, by their names, before anything is trained."""
+    """Notices about each data set, by name, collected before training."""
     for name, lines in notices.items():
         for notice in lines:
             # The user's names are no markup.

@@ -37,7 +37,7 @@ class FittedRows(NamedTuple):
 
     @classmethod
     def of(cls, train: Rows) -> "FittedRows":
-        """Those of a view."""
+        """Rows of a view."""
         batch = train.all()
         is_row = batch.w > 0
         x = jnp.where(is_row[:, None], batch.x, 0).astype(jnp.float32)
@@ -65,7 +65,7 @@ class FittedRows(NamedTuple):
 
 
 class Kinds(NamedTuple):
-    """What a network needs to know of each column."""
+    """Kind of each column, as networks need it."""
 
     varies: jax.Array
     """`[d]`: at least two values."""

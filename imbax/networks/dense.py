@@ -1,4 +1,4 @@
-"""What networks that are written as plain functions are made of: layers, dropout, logits."""
+"""Building blocks of networks written as plain functions: layers, dropout, logits."""
 
 import jax
 import jax.numpy as jnp

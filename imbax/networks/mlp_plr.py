@@ -27,7 +27,7 @@ __all__ = ["RECIPE", "State", "mlp_plr"]
 
 
 class State(NamedTuple):
-    """What is fitted, not learned."""
+    """Fitted, not learned."""
 
     scores: Scores
 

@@ -28,7 +28,7 @@ class Scores(NamedTuple):
 
     @classmethod
     def of(cls, features: int, train: Rows | None, most: int = 256) -> "Scores":
-        """Those of a view; without one those of numbers in [-1, 1]."""
+        """Fit to the rows of a view; without one, to numbers evenly spread in [-1, 1]."""
         if train is None:
             ranks = jnp.linspace(0, 1, most, dtype=jnp.float32)
             ones = jnp.ones(features, jnp.float32)

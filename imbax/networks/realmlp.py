@@ -49,7 +49,7 @@ _MOST_ROWS = 1024
 
 
 class State(NamedTuple):
-    """What is fitted, not learned."""
+    """Fitted, not learned."""
 
     shift: jax.Array
     """`[d]`: medians."""
@@ -176,7 +176,7 @@ RECIPE = Recipe(
     rates=_rates,
     decays=_decays,
 )
-"""That of the paper's classification default; its network also has a schedule of dropout."""
+"""Recipe of the paper's classification default; its network also has a dropout schedule."""
 
 
 def _fitted(features, train: Rows | None, key, dropout) -> tuple[State, Any]:

@@ -35,9 +35,9 @@ class Job(NamedTuple):
     suite: Suite
     options: Namespace
     experiment: ModuleType
-    """What runs it."""
+    """Module that runs it."""
     report: ModuleType
-    """What writes its report."""
+    """Module that writes its report."""
     out: Path
     """The folder of results."""
 
@@ -155,7 +155,7 @@ def check_writable(folder: Path, option: str = "out") -> None:
 
 
 def _remedy(suite, option):
-    """What to do with an option that suites of tables do not take; of others nothing is known."""
+    """Remedy for an option that suites of tables do not take; empty for other options."""
     if suite.kind != "tabular":
         return ""
     if option in OF_IMAGES:

@@ -1,4 +1,4 @@
-"""What the settings of a search gave: those of estimators, and metrics that the user asks for."""
+"""Results of a search's settings: those of estimators, and metrics that the user asks for."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -68,7 +68,7 @@ def scores_of(
 
 
 def average_precision(plan: Plan, y: np.ndarray, score: np.ndarray, kind: str) -> float:
-    """That of labels and scores of some rows, of K > 2 classes its mean over them."""
+    """Value for labels and scores of some rows; for K > 2 classes, the mean over classes."""
     if not len(y) or not np.isfinite(score).all():
         return np.nan
     if score.ndim == 1:

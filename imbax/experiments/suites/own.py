@@ -216,7 +216,7 @@ def _plugins(folder: Path, content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value(table: Mapping[str, Any], key: str) -> Any:
-    """What a key of columns says, as `read_table` takes it."""
+    """Value of a key of columns, as `read_table` takes it."""
     if key in _LISTS:
         return list(texts(table, key))
     value = table[key]

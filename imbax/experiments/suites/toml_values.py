@@ -11,7 +11,7 @@ __all__ = ["parsed", "refuse_unknown", "text", "texts"]
 
 
 def parsed(path: Path) -> dict[str, Any]:
-    """What a file says. Raises InputError where it cannot be read or is not TOML."""
+    """Parse a file. Raises InputError if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:

@@ -27,7 +27,7 @@ from imbax.experiments.lab import run_key
 from imbax.experiments.tabular import padding
 from imbax.types import Part, Run
 
-__all__ = ["Plan", "Protocol", "plan"]
+__all__ = ["Plan", "Protocol", "fit_scaling", "plan", "zeros_after"]
 
 
 NUMBERS = {
@@ -126,7 +126,7 @@ def plan(
         seed += [s] * len(folds)
         fold += range(len(folds))
     x = condition(dataset.x)
-    scalings = [_fit_scaling(x, part, protocol) for part in parts]
+    scalings = [fit_scaling(x, part, protocol) for part in parts]
     regular = splits is None and dataset.groups is None and protocol.scheme == "folds"
     sizes = padding.part_sizes(dataset, parts, protocol.folds, protocol.valid_fraction, regular)
     n_rows, n_columns = padding.rows(len(x)), padding.columns(x.shape[1], len(x))
@@ -140,9 +140,7 @@ def plan(
         key=jnp.stack([run_key(s, f) for s, f in zip(seed, fold, strict=True)]),
         **{name: _padded(rows, sizes[name]) for name, rows in indices.items()},
         **{
-            name: np.stack(
-                [_zeros_after(getattr(scaling, name), n_columns) for scaling in scalings]
-            )
+            name: np.stack([zeros_after(getattr(scaling, name), n_columns) for scaling in scalings])
             for name in Scaling._fields
             if getattr(scalings[0], name) is not None
         },
@@ -170,8 +168,8 @@ def plan(
         splits=parts,
         x=x,
         shared=(
-            _zeros_after(_zeros_after(x, n_rows).T, n_columns).T,
-            _zeros_after(dataset.y.astype(np.float32), n_rows),
+            zeros_after(zeros_after(x, n_rows).T, n_columns).T,
+            zeros_after(dataset.y.astype(np.float32), n_rows),
         ),
         runs=runs,
         facts=facts,
@@ -196,7 +194,8 @@ def _splits(dataset, seed, protocol):
     return repeated_splits(dataset.y, seed=seed, repeats=protocol.folds, keep=dataset.keep)
 
 
-def _fit_scaling(x, part, protocol):
+def fit_scaling(x: np.ndarray, part: Split, protocol: Protocol) -> Scaling:
+    """Fit the scaling, with principal axes if any, to a run's rows of `x [N, d]`."""
     rows = part.train if protocol.fit_on == "train" else np.concatenate(part)
     scaling = SCALINGS[protocol.scaling](x[rows])
     if protocol.components is None:
@@ -209,7 +208,7 @@ def _fit_scaling(x, part, protocol):
     return fit_principal_axes(x[rows], scaling, protocol.components)
 
 
-def _zeros_after(values, size):
+def zeros_after(values: np.ndarray, size: int) -> np.ndarray:
     """Zeros appended along the first axis."""
     return np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), values.dtype)])
 

@@ -21,7 +21,7 @@ from imbax.data.preprocess import scale
 from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
 from imbax.experiments.tabular import padding
-from imbax.experiments.tabular.plan import Plan, Protocol, _fit_scaling, _zeros_after, plan
+from imbax.experiments.tabular.plan import Plan, Protocol, fit_scaling, plan, zeros_after
 from imbax.types import Part
 
 __all__ = ["FARTHEST", "FramePlan", "conditioned", "plan_frame", "planned", "seeds_together"]
@@ -68,7 +68,7 @@ def plan_frame(
     cut = plan(dataset, seeds, dataclasses.replace(protocol, components=None), splits)
     matrices = _matrices(dataset, cut)
     scalings = [
-        _fit_scaling(x, part, protocol) for x, part in zip(matrices, cut.splits, strict=True)
+        fit_scaling(x, part, protocol) for x, part in zip(matrices, cut.splits, strict=True)
     ]
     n, width = (
         len(dataset.frame),
@@ -88,14 +88,14 @@ def plan_frame(
         if (part := getattr(cut.runs, name)) is not None
     }
     leaves = {
-        name: np.stack([_zeros_after(getattr(scaling, name), width) for scaling in scalings])
+        name: np.stack([zeros_after(getattr(scaling, name), width) for scaling in scalings])
         for name in scalings[0]._fields
         if getattr(scalings[0], name) is not None
     }
     return FramePlan(*cut)._replace(
         protocol=protocol,
         x=matrices,
-        shared=(shared, _zeros_after(labels, len(shared))),
+        shared=(shared, zeros_after(labels, len(shared))),
         runs=cut.runs._replace(**parts, **leaves),
         facts=cut.facts._replace(features=protocol.components or width),
         scalings=scalings,

@@ -296,7 +296,7 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def metrics_in(runs: pd.DataFrame) -> list[str]:
-    """Those that some run has, and always the first; those that the user asked for last."""
+    """Metrics that some run has, and always the first; those that the user asked for come last."""
     known = (*METRICS, *CALIBRATION)
     numbers = runs.columns[[pd.api.types.is_float_dtype(runs[name]) for name in runs]]
     asked = [name for name in numbers if name not in (*SCHEMA.names, *known, *_OF_PROBABILITIES)]
