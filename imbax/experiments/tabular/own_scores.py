@@ -99,7 +99,7 @@ class _Run:
 
     @cached_property
     def probability(self) -> np.ndarray | None:
-        """Probabilities of the minority `[n]` or of K > 2 classes `[n, K]`; None if scores only rank."""
+        """Minority probabilities `[n]`, or those of K > 2 classes `[n, K]`; None for mere ranks."""
         score = self.test.score
         if self.kind == "logit":
             return expit(score) if self.classes == 2 else softmax(score, axis=1)
