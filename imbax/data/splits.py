@@ -194,10 +194,10 @@ def _grouped_splits(
     from sklearn.model_selection import StratifiedGroupKFold
 
     n_groups, n_holding = len(np.unique(groups)), len(np.unique(groups[y == 1]))
-    for what, count in (("groups", n_groups), ("groups with minority rows", n_holding)):
+    for unit, count in (("groups", n_groups), ("groups with minority rows", n_holding)):
         if count < folds + 1:
             raise InputError(
-                f"there are {count} {what}, {folds} folds and a validation part need at least "
+                f"there are {count} {unit}, {folds} folds and a validation part need at least "
                 f"{folds + 1}; lower {argument('folds')} or use finer groups"
             )
     # With more parts than groups or minority rows, some parts would be empty.

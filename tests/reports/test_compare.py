@@ -111,7 +111,7 @@ GOOD = "d,a,b\nx,.5,.6\ny,.7,.8\nz,.7,.9\n"
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "there is no file"),
+        (None, "does not exist"),
         ("", "is empty"),
         ("d,a,b\n", "a header but no rows"),
         ("a\n.5\n.6\n", "has 1 column"),
@@ -184,13 +184,13 @@ def test_statistics_among_the_rows_are_left_out(tmp_path, name):
     content = SCORES.to_csv() + f"{name},.5,.6\n"
     scores, notices = read(tmp_path, content)
     pd.testing.assert_frame_equal(scores, SCORES.rename_axis("dataset"))
-    assert notices == [f"left out, as statistics over the data sets: {name!r}"]
+    assert notices == [f"rows left out as statistics over the data sets: {name!r}"]
 
 
 def test_a_last_row_or_column_that_is_a_mean_is_left_out(tmp_path):
     content = SCORES.to_csv() + "Ø,.59,.6575\n"
     scores, notices = read(tmp_path, content)
-    assert len(scores) == 4 and notices == ["left out, as it is the mean of the other rows: 'Ø'"]
+    assert len(scores) == 4 and notices == ["row left out as the mean of the other rows: 'Ø'"]
     wide = SCORES.assign(c=[0.1, 0.2, 0.3, 0.4])
     scores, notices = read(tmp_path, wide.assign(Mean=wide.mean(axis=1).round(3)).to_csv())
     assert list(scores) == ["a", "b", "c"] and "the mean of the other columns" in notices[0]
