@@ -24,15 +24,17 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["glossary.md"]
+exclude_patterns = ["glossary.md", "templates"]
+highlight_language = "none"
 default_role = "literal"
-templates_path: list[str] = []
+templates_path = ["templates"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"imbax {release}"
 html_show_sourcelink = False
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 5,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
     "pygments_light_style": "a11y-high-contrast-light",

@@ -35,7 +35,10 @@ FAMILIES = {
 def write(docs: Path) -> None:
     """Writes all generated pages below `docs`; a page that is the same is not touched."""
     out, benchmarks = docs / "generated", docs.parent / "benchmarks"
-    results = _results(benchmarks / "results" / "imblearn27" / "summary.csv")
+    results = {
+        suite: _results(benchmarks / "results" / suite / "summary.csv")
+        for suite in ("imblearn27", "imblearn27_paper")
+    }
     methods = [catalogue.get(name) for name in catalogue.names()]
     for method in methods:
         _keep(out / "methods" / f"{method.name}.md", _method_page(method, results))
@@ -84,7 +87,7 @@ def _results(path: Path) -> pd.DataFrame:
     return table.assign(datasets=len(scores), methods=scores.shape[1])
 
 
-def _method_page(method: Method, results: pd.DataFrame) -> str:
+def _method_page(method: Method, results: dict[str, pd.DataFrame]) -> str:
     on = [word for word, part in (("tables", method.tables), ("images", method.images)) if part]
     facts = {
         "Name": f"`{method.name}`",
@@ -96,8 +99,10 @@ def _method_page(method: Method, results: pd.DataFrame) -> str:
     lines = [f"# {method.title}", ""]
     lines += [f":{label}: {text}" for label, text in facts.items() if text]
     lines += ["", *_description(method), ""]
-    if method.name in results.index:
-        lines += ["## Result on 26 tables", "", _result(method.name, results.loc[method.name]), ""]
+    suite = next((suite for suite, table in results.items() if method.name in table.index), None)
+    if suite:
+        text = _result(method.name, results[suite].loc[method.name], suite)
+        lines += ["## Result on 26 tables", "", text, ""]
     lines += ["## Use", "", "```sh", _command(method), "```", ""]
     return "\n".join(lines)
 
@@ -117,7 +122,7 @@ def _description(method: Method) -> list[str]:
     return []
 
 
-def _result(name: str, row: pd.Series) -> str:
+def _result(name: str, row: pd.Series, suite: str) -> str:
     text = (
         f"Mean average precision {row['mean']:.3f} over {row['datasets']:.0f} data sets, mean rank "
         f"{row['rank']:.1f} among {row['methods']:.0f} methods"
@@ -127,7 +132,7 @@ def _result(name: str, row: pd.Series) -> str:
             f"; better than `ce` on {row['wins']:.0f} data sets, worse on {row['losses']:.0f} "
             f"(Wilcoxon, p = {row['p_holm']:.2g} after Holm)"
         )
-    return text + ". Command and spread: [imblearn27](../benchmarks/imblearn27.md)."
+    return f"{text}. Command and spread: [{suite}](../benchmarks/{suite}.md)."
 
 
 def _command(method: Method) -> str:
