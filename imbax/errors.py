@@ -109,8 +109,8 @@ class Range(NamedTuple):
 
     def check(self, name: str, value: Any) -> Any:
         """The value as an `int` or a `float`. Raises InputError unless it is in the range."""
-        number = value.item() if getattr(value, "shape", None) == () else value
-        kind = Integral if self.whole else Real
+        number: Any = value.item() if getattr(value, "shape", None) == () else value
+        kind: Any = Integral if self.whole else Real
         if not isinstance(number, kind) or isinstance(number, bool) or not math.isfinite(number):
             what = "a whole number" if self.whole else "a finite number"
             bounds = f", {self}" if str(self) else ""

@@ -6,7 +6,9 @@ the logits `[n, K]` of a softmax and classes `y [n]` in 0..K-1. All are safe und
 the losses that know how many rows each class has.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
@@ -41,7 +43,7 @@ def weighted_mean(losses: jax.Array, w: jax.Array) -> jax.Array:
 def balanced_mean(losses: jax.Array, y: jax.Array, w: jax.Array, classes: int = 2) -> jax.Array:
     """The mean over the classes of each class's weighted mean; an absent class counts 0."""
     each = [weighted_mean(losses, jnp.where(y == c, w, 0)) for c in range(classes)]
-    return sum(each) / classes
+    return functools.reduce(jnp.add, each) / classes
 
 
 def binary_cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
@@ -200,7 +202,7 @@ def supervised_loss(
     return loss_fn
 
 
-def training_loss(network: Network) -> LossFn:
+def training_loss(network: Network) -> Callable[..., Any]:
     """Cross-entropy of a network in training, as `bilevel.outer_gradient` takes it.
 
     Of a network that keeps state it is a loss of `Network.with_key(params, key)`.

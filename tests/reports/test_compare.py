@@ -111,14 +111,14 @@ GOOD = "d,a,b\nx,.5,.6\ny,.7,.8\nz,.7,.9\n"
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "there is no file"),
+        (None, "does not exist"),
         ("", "is empty"),
-        ("d,a,b\n", "a header and no rows"),
+        ("d,a,b\n", "a header but no rows"),
         ("a\n.5\n.6\n", "has 1 column"),
         ("d,a\nx,.5\ny,.6\n", "has 2 columns"),
-        ("a,b,c\n.5,.6,.7\n.6,.7,.8\n", "put a column of names first"),
-        ("d,a,b\nx,.5,.6\nx,.7,.8\n", "'x' stands in two rows"),
-        ("d,a,b\nx,.5,.6\n,.7,.8\n", "line 3 has no data set's name"),
+        ("a,b,c\n.5,.6,.7\n.6,.7,.8\n", "add a first column with names"),
+        ("d,a,b\nx,.5,.6\nx,.7,.8\n", "'x' has two rows"),
+        ("d,a,b\nx,.5,.6\n,.7,.8\n", "line 3 has no data set name"),
         ("d,a,a\nx,.5,.6\ny,.7,.8\n", "two columns are called 'a'"),
         ("d,a,a \nx,.5,.6\ny,.7,.8\n", "two columns are called 'a'"),
         ("d,a,b,\nx,.5,.6,\ny,.7,.8,\n", "column 4 has no name"),
@@ -130,7 +130,7 @@ GOOD = "d,a,b\nx,.5,.6\ny,.7,.8\nz,.7,.9\n"
         ("d,a,b\nx,.5,.6\ny,.7,-1e999\n", "'b' on 'y' is infinite or huge"),
         ("d,a,b\nx,.5,.6\ny,.7,\n", "score of every method: 1, expected at least 2; fill gaps"),
         ("d,a,b\nx,.5,.6\n", "score of every method: 1, expected at least 2; add more rows"),
-        ("d,a,b\nx,.5,\ny,.7,\n", "method 'b' has no score at all"),
+        ("d,a,b\nx,.5,\ny,.7,\n", "method 'b' has no score;"),
         ("d,a,b\nx,.5,.6,.7\ny,.7,.8\n", "more cells than the header"),
         ("dataset,method,mean\nx,a,.6\nx,b,.8\n", "tables/scores.csv"),
         (b"d,a,b\nx,\xff\xfe,.6\n", "'a' on 'x' is 'ÿþ', expected a number"),
@@ -184,13 +184,13 @@ def test_summary_rows_are_left_out(tmp_path, name):
     content = SCORES.to_csv() + f"{name},.5,.6\n"
     scores, notices = read(tmp_path, content)
     pd.testing.assert_frame_equal(scores, SCORES.rename_axis("dataset"))
-    assert notices == [f"left out, as statistics over the data sets: {name!r}"]
+    assert notices == [f"rows left out as statistics over the data sets: {name!r}"]
 
 
 def test_a_last_row_or_column_of_means_is_left_out(tmp_path):
     content = SCORES.to_csv() + "Ø,.59,.6575\n"
     scores, notices = read(tmp_path, content)
-    assert len(scores) == 4 and notices == ["left out, as it is the mean of the other rows: 'Ø'"]
+    assert len(scores) == 4 and notices == ["row left out as the mean of the other rows: 'Ø'"]
     wide = SCORES.assign(c=[0.1, 0.2, 0.3, 0.4])
     scores, notices = read(tmp_path, wide.assign(Mean=wide.mean(axis=1).round(3)).to_csv())
     assert list(scores) == ["a", "b", "c"] and "the mean of the other columns" in notices[0]
