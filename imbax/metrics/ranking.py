@@ -6,8 +6,8 @@ returns a scalar in [0, 1]; `weighted` has those in which rows count `w` times, 
 users call. Tied scores share one threshold. A non-finite score of an unmasked row gives NaN.
 `macro_average_precision` is for more classes.
 
-All need only be looked at where the threshold is the score of a minority row, so two sorts
-of one integer key each (far faster on CPU than a sort that carries a payload) and binary searches
+All need only be looked at where the threshold is the score of a minority row, so sorts
+of one integer key (far faster on CPU than a sort that carries a payload) and binary searches
 do the work.
 """
 
@@ -128,8 +128,10 @@ def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
     worst = jnp.array(
         jnp.iinfo(key.dtype).max, key.dtype
     )  # no finite score has this key: masked rows sort last
-    every = jnp.sort(jnp.where(mask, key, worst))
-    minority = jnp.sort(jnp.where(mask & (y > 0.5), key, worst))
+    # One sort for both: for two, XLA may compute the scores twice, rounded in two ways, and a
+    # minority row would be looked for where it is not.
+    wanted = jnp.stack([mask, mask & (y > 0.5)])
+    every, minority = jnp.sort(jnp.where(wanted, key, worst), axis=1)
 
     def count(among, side):
         return jnp.searchsorted(among, minority, side=side)
