@@ -11,6 +11,15 @@ from commands import COMMAND, begun, ended, on_table, readable, table
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
+
+@pytest.fixture(autouse=True)
+def heeded():
+    """A job in the background of a shell ignores Ctrl-C, and so would the commands it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 # A method that is in one stage for minutes, and the seconds until it is.
 STAGES = {
     "a loop of Python": (1, "for _ in range(10**12):\n            pass\n        return logits(x)"),
