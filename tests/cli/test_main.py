@@ -187,7 +187,7 @@ def test_mistakes_are_found_before_others_are_waited_for(
     ("edit", "says"),
     [
         (lambda f: f.assign(a=[np.inf] + [1.0] * (len(f) - 1)), "'a'"),
-        (lambda f: f.assign(fraud="no"), "one class"),
+        (lambda f: f.assign(fraud="no"), "single class"),
         (lambda f: f.assign(name=[f"id-{i}" for i in range(len(f))]), "--drop name"),
         (lambda f: f.head(10), "10 rows"),
         (lambda f: f.drop(columns="fraud"), "fraud"),
@@ -218,7 +218,9 @@ def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table
     arguments += ["--profile", tmp_path / "profile"]
     assert main(["run", "custom", *map(str, arguments), *CHEAP]) == 0
     said = capsys.readouterr().out
-    notice = "table: 1 column one-hot encoded, in each run as on its training rows: city (2 levels)"
+    notice = (
+        "table: 1 column one-hot encoded in each run, fitted on its training rows: city (2 levels)"
+    )
     assert said.count(notice) == 1 and "report:" in said.partition(notice)[2]
     assert "logistic_regression" in said.partition(notice)[2], "told before anything is trained"
     assert list((tmp_path / "profile").glob("plugins/profile/*/*.xplane.pb"))
@@ -403,12 +405,12 @@ imbax.register("copies", sampler=copies)
 
 
 @pytest.mark.thorough
+@pytest.mark.usefixtures("own_registry")
 def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
     out, plugin = tmp_path / "out", tmp_path / "plugin.py"
     plugin.write_text(PLUGIN)
     options = ["--methods", "ce", "copies", "--epochs", "1", "--seeds", "1", "--out", out]
-    done = imbax("run", "digits", *options, "--plugin", plugin)
-    assert done.returncode == 0, done.stderr
+    assert main(["run", "digits", *map(str, [*options, "--plugin", plugin])]) == 0
     (out / "report.md").unlink()
     assert main(["report", str(out)]) == 0
     text = (out / "report.md").read_text()

@@ -19,7 +19,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:reconstructions of class"),
     pytest.mark.filterwarnings("ignore:class .*rows (of it )?are made"),
 ]
-SAMPLERS = {name: QUICK[name] for name in OF_TABLES} | {"POINTS": POINTS}
+# DeepSMOTE's frames are those of its base class, which is GAMO's too.
+SAMPLERS = {name: QUICK[name] for name in OF_TABLES if name != "DeepSMOTE"} | {"POINTS": POINTS}
 ASKED = asked(SAMPLERS, ("SMOTE",))
 INTERPOLATE = (SMOTENC, BorderlineSMOTE, ADASYN)
 WITH_CATEGORIES = (SMOTE, BorderlineSMOTE, ADASYN)
