@@ -132,7 +132,9 @@ class MixedOverSampler(OverSampler):
                     "have types: the input data should be a pandas.DataFrame or a polars one; give "
                     "positions of columns instead"
                 )
-            return np.array(sorted([*table.categories(), *levels_of_text(table)]), int)
+            # imbalanced-learn refuses text where no column has a type of categories.
+            found = table.categories()
+            return np.array(sorted([*found, *levels_of_text(table)]) if found else [], int)
         return np.array(column_positions(given, names, "categorical_features"), int)
 
     def _begin(self, X, y):

@@ -30,8 +30,9 @@ class SMOTENC(SMOTE):
 
     With `categorical_features="auto"` any frame can be given as it is:
 
-    - Columns of a categorical type and of text are categories, in which a missing value is one more
-      category. Text with as many entries as an identifier has is refused.
+    - Columns of a categorical type are categories, and so are columns of text beside them; where no
+      column has such a type, text is to be named, as in imbalanced-learn. A missing value is one
+      more category. Text with as many entries as an identifier has is refused.
     - Numbers, dates, times and durations are interpolated. Dates are counted in the longest step,
       from days to nanoseconds, of which all are multiples, and new ones are such multiples too.
     - Booleans are 0 and 1, so that a new row has the value of the nearer of its two parents; name
@@ -49,7 +50,7 @@ class SMOTENC(SMOTE):
     ----------
     categorical_features : "auto" or array-like of int, bool or str
         Columns that are categories: positions, a mask, or names; "auto": those of a frame that
-        have a categorical type or text.
+        have a categorical type and, beside such, text.
     categorical_encoder : estimator, default=None
         A one-hot encoder with one column for each category, which becomes `categorical_encoder_`;
         None: `OneHotEncoder(handle_unknown="ignore")`. New rows do not depend on it.
@@ -104,10 +105,6 @@ class SMOTENC(SMOTE):
         tags.input_tags.categorical = True
         return tags
 
-    @property
-    def _remedy(self):
-        return "name them in categorical_features"
-
     def _read_parameters(self):
         """Nothing has an old name."""
 
@@ -120,6 +117,20 @@ class SMOTENC(SMOTE):
                 f"{len(names)} columns are such; use SMOTEN"
             )
 
+    def _only_numbers(self):
+        return (
+            "SMOTE-NC is not designed to work only with numerical features; categorical_features="
+            f"{self.categorical_features!r} names no column of X"
+        )
+
+    @property
+    def _remedy(self):
+        """What to do with text."""
+        named = "name them in categorical_features"
+        if len(self.categorical_features_):
+            return named
+        return f"{named}. {self._only_numbers()}"
+
     def _check_X_y(self, X, y):
         if not (sparse.issparse(X) or isinstance(X, Table)):
             X = self._table(X)
@@ -127,11 +138,7 @@ class SMOTENC(SMOTE):
         X, y = super()._check_X_y(X, y)
         if not len(self.categorical_features_):
             if self._missing is None and not (isinstance(table, Table) and table.moments()):
-                raise InputError(
-                    "SMOTE-NC is not designed to work only with numerical features; "
-                    f"categorical_features={self.categorical_features!r} names no column of X. Use "
-                    "SMOTE, or name columns"
-                )
+                raise InputError(f"{self._only_numbers()}. Use SMOTE, or name columns")
             return X, y
         categories = X.toarray() if sparse.issparse(X) else table.given
         encoder = self.categorical_encoder

@@ -209,6 +209,9 @@ def test_what_is_neither_number_nor_category_is_told():
         for each in (frame.assign(id=more), pl.from_pandas(frame).with_columns(id=pl.Series(more))):
             with pytest.raises(InputError, match=told):
                 SMOTENC(categorical_features="auto").fit(each, y)
+    told = "without numbers, 'id'; name them in categorical_features. .* only with numerical"
+    with pytest.raises(InputError, match=told):
+        SMOTENC(categorical_features="auto").fit(frame.assign(id="u")[["a", "id"]], y)
     many = pd.concat([frame] * 20, ignore_index=True)
     many["id"] = [f"{i}.5" for i in range(len(many))]
     with pytest.raises(InputError, match="1200 distinct numbers or dates written as text, such as"):
