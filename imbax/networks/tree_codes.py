@@ -35,7 +35,8 @@ class Trees(NamedTuple):
     """`[d, leaves + 1]`: the least value, thresholds in ascending order, and the greatest value,
     repeated where there are fewer leaves."""
     gain: jax.Array
-    """`[d]`: log-likelihood of the training rows' classes above that without the column, in nats."""
+    """`[d]`: log-likelihood of the training rows' classes, above that without the column, in nats;
+    0 of a column that is not cut."""
 
     def is_leaf(self) -> jax.Array:
         """`[d, leaves]`: leaves of columns that are cut at all."""
