@@ -32,6 +32,12 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--network", nargs="+", metavar="NAME",
                      help="what methods train, one or several; default mlp, `imbax list "
                           "networks`")  # fmt: skip
+    run.add_argument("--n-estimators", nargs="+", type=int, metavar="N",
+                     help="networks whose probabilities are averaged, one or several numbers; "
+                          "default 1")  # fmt: skip
+    run.add_argument("--fold-ensemble", nargs="*", type=int, metavar="FOLDS",
+                     help="each of them validates on one fold of training and validation rows and "
+                          "trains on the others; as many folds as networks, or FOLDS")  # fmt: skip
     run.add_argument("--seeds", type=int, metavar="N", help="seeds, each with its own splits")
     run.add_argument("--folds", type=int, metavar="N", help="folds per seed")
     run.add_argument("--epochs", type=int, metavar="N", help="epochs of each training")

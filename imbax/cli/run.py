@@ -97,7 +97,11 @@ def _value(action: argparse.Action, value: Any) -> Any:
         if not isinstance(value, bool):
             raise InputError(f"{name}={value!r}, expected True or False")
         return value
-    if action.nargs == "+" or isinstance(action.default, list):
+    if action.nargs == "*":  # a flag that may have numbers
+        value = [value] if isinstance(value, bool) else value
+        if not isinstance(value, str) and isinstance(value, Iterable):
+            value = [int(one) if isinstance(one, bool) else one for one in value]
+    if action.nargs in ("+", "*") or isinstance(action.default, list):
         is_one = isinstance(value, str | Path) or not isinstance(value, Iterable)
         return [_single(action, name, one) for one in ([value] if is_one else value)]
     return _single(action, name, value)

@@ -4,7 +4,6 @@ import importlib.util
 import io
 import itertools
 import json
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -393,23 +392,6 @@ def test_cost_curves_leave_out_what_failed_and_name_all_kernels(instant, tmp_pat
     (legend,) = cost.draw(curves, tmp_path / "cost.png").legends
     named = {text.get_text() for text in legend.get_texts()}
     assert named >= {KERNELS[name].title for name in cost.CURVES}
-
-
-@pytest.mark.thorough
-def test_the_scripts_run(tmp_path):
-    out = tmp_path / "curves"
-    command = ["cost_curves.py", "--small", "--axes", "features", "--rounds", "1", "--out", out]
-    figure = ["figure.py", out / "cost_curves.json", tmp_path / "figure.png"]
-    for script, *options in (command, figure):
-        done = subprocess.run(
-            [sys.executable, ROOT / "benchmarks" / script, *options],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    assert len((out / "slopes.md").read_text().splitlines()) == 3
-    assert (tmp_path / "figure.png").stat().st_size > 0
 
 
 def test_labels_that_have_no_room_are_left_out():

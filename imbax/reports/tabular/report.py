@@ -1,7 +1,4 @@
-"""A report in plain words of what a set of runs shows, with its tables and figures.
-
-Markdown, so that it reads in an editor, on a code host and in a browser alike.
-"""
+"""Markdown report on a set of tabular runs, with tables and figures."""
 
 import json
 import warnings
@@ -28,7 +25,7 @@ from imbax.reports.tabular.calibration import (
     probabilities_page,
     with_calibration,
 )
-from imbax.reports.tabular.ceiling import beside_the_ceiling
+from imbax.reports.tabular.ceiling import ceiling_section
 from imbax.reports.tabular.conclusions import findings, further_from_paper, moving_points
 from imbax.reports.tabular.metrics import metrics_page, with_metrics
 from imbax.reports.tabular.optimism import optimistic_page
@@ -45,19 +42,20 @@ Provenance = Sequence[dict[str, Any]]
 _FEWEST_TO_PLOT = 5
 _MOST_LISTED = 20
 
-_BY_DATASET = """## Dataset by dataset
+_BY_DATASET = """## Results by dataset
 
-Bold are a metric's best mean and all that are not told apart from it, as above. Precision and
-recall are means over runs, bands are one SD. A figure holds at most 12 methods: those the paper is
-about and the best of the others on that dataset. Reliability is the share of minority rows against
-the probability, each point a tenth of the test rows of all runs, its bar a 95% interval; below the
-dotted line probabilities are too high. Epochs are those of the method itself; explicit_gradient
-starts from the checkpoint of ce. The points are shown on the two principal axes of the training
-rows, for the first run in which they moved."""
+Bold cells are a metric's best mean and all means that are not significantly different from it, as
+above. Precision and recall are means over runs; bands are one SD. A figure shows at most 12
+methods: those of the paper, and the best of the others on that dataset. Reliability diagrams show
+the minority share against the predicted probability; each point is a tenth of the test rows of all
+runs, with a 95% interval. Below the dotted line, probabilities are too high. Epochs are counted
+from the start of the method itself; explicit_gradient starts from the checkpoint of ce. Synthetic
+points are projected onto the first two principal axes of the training rows, for the first run in
+which they moved."""
 
 
 def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
-    """The report of a run of a suite."""
+    """Write the report of a run of a suite; returns its path."""
     optimistic = options.selection == "optimistic"
     return write_report([out], out, optimistic=optimistic, metrics=options.metrics)
 
@@ -65,12 +63,11 @@ def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
 def write_report(
     folders: Iterable[Path], out: Path, *, optimistic: bool = False, metrics: Any = ()
 ) -> Path:
-    """Write ``<out>/report.md`` about the runs of all folders, with tables and figures beside it.
+    """Write ``<out>/report.md`` on the runs of all folders, with tables and figures beside it.
 
-    ``folders`` are outputs of earlier runs, ``out`` may be one of them; returns the report's path.
-    ``optimistic`` adds what reporting validation scores would have shown, ``metrics`` those of
-    ``named_metrics.metrics_of``.
-    Raises ``InputError`` when the folders hold no result.
+    ``folders`` are output folders of earlier runs; ``out`` may be one of them. Returns the report's
+    path. ``optimistic`` adds a section on validation scores; ``metrics`` are additional metrics, as
+    for ``named_metrics.metrics_of``. Raises ``InputError`` if the folders contain no results.
     """
     folders, out = [Path(folder) for folder in folders], Path(out)
     with warnings.catch_warnings(record=True) as caught:
@@ -81,11 +78,11 @@ def write_report(
         warnings.warn(remark, stacklevel=2)
     if runs.empty:
         raise InputError(
-            f"no results in {', '.join(map(str, folders)) or 'no folder at all'}; expected "
-            "runs/<dataset>/<method>/*.parquet there; run an experiment first or name its folder"
+            f"no results in {', '.join(map(str, folders)) or 'an empty list of folders'}; expected "
+            "files runs/<dataset>/<method>/*.parquet; run an experiment first or name its folder"
         )
     kinds = kinds_of_score(provenance)
-    with warnings.catch_warnings(action="ignore"):  # said once already
+    with warnings.catch_warnings(action="ignore"):  # reported already
         runs = with_calibration(runs, folders, kinds)
     runs = with_metrics(runs, folders, kinds, metrics)
     tables.write_tables(runs, provenance, out)
@@ -94,10 +91,10 @@ def write_report(
     manifests = manifests_of([*folders, out])
     sections = [
         "# Report",
-        _what_was_run(runs, provenance, manifests),
+        _runs_section(runs, provenance, manifests),
         _summary(runs),
         _balanced_accuracy(runs),
-        f"## What the runs show\n\n{findings(runs)}",
+        f"## Comparison of methods\n\n{findings(runs)}",
         networks_page(runs),
         single_dataset.overview(runs, contrasts),
         over_datasets(tables.score_table(runs), out, first=tuple(OWN_COLOUR)),
@@ -107,16 +104,16 @@ def write_report(
         metrics_page(runs),
         optimistic_page(runs, out) if optimistic else "",
         readings_page(runs, _readings(provenance), out),
-        beside_the_ceiling(runs),
+        ceiling_section(runs),
         further_from_paper(runs),
         _datasets(runs, provenance),
         _methods(provenance),
         moving_points(runs),
-        _left_out(runs, provenance, manifests, remarks),
+        _missing_runs(runs, provenance, manifests, remarks),
         timings(provenance),
         f"{_BY_DATASET}\n\n{single_dataset.BY_DATASET}",
         *(
-            _dataset(folders, out, runs, kinds, dataset, single_dataset.of_dataset(table))
+            _dataset(folders, out, runs, kinds, dataset, single_dataset.dataset_section(table))
             for dataset, table in sorted(contrasts.items())
         ),
     ]
@@ -126,7 +123,7 @@ def write_report(
     return path
 
 
-def _what_was_run(runs: pd.DataFrame, provenance: Provenance, manifests: Provenance) -> str:
+def _runs_section(runs: pd.DataFrame, provenance: Provenance, manifests: Provenance) -> str:
     n_datasets, n_methods = runs["dataset"].nunique(), runs["method"].nunique()
     n_seeds, n_folds = runs["seed"].nunique(), runs["fold"].nunique()
     lines = [
@@ -136,22 +133,22 @@ def _what_was_run(runs: pd.DataFrame, provenance: Provenance, manifests: Provena
     ]
     sizes = runs.groupby(["dataset", "method"]).size().unstack(fill_value=0)
     most = sizes.max(axis=1)
-    fewer = [f"{m} on {d} ({n} of {most[d]})" for (d, m), n in sizes.stack().items() if n < most[d]]
-    if fewer:
-        more = f" and {len(fewer) - _MOST_LISTED} more" if len(fewer) > _MOST_LISTED else ""
-        lines.append(f"- Fewer runs than other methods: {', '.join(fewer[:_MOST_LISTED])}{more}")
-    for title, name in (("Ran on", "environment"), ("Settings", "settings")):
+    gaps = [f"{m} on {d} ({n} of {most[d]})" for (d, m), n in sizes.stack().items() if n < most[d]]
+    if gaps:
+        more = f" and {len(gaps) - _MOST_LISTED} more" if len(gaps) > _MOST_LISTED else ""
+        lines.append(f"- Fewer runs than other methods: {', '.join(gaps[:_MOST_LISTED])}{more}")
+    for title, name in (("Environment", "environment"), ("Settings", "settings")):
         for text, n in Counter(plain(one[name]) for one in provenance).most_common():
             lines.append(f"- {title}: {text} ({count(n, 'result file')})")
     lines += [
-        "- Validation rows chose the checkpoint of each network. Test rows were scored once, with "
-        "that checkpoint, and played no part in any choice.",
-        "- Every run's figures: [runs.csv](tables/runs.csv)",
+        "- The checkpoint of each network was selected on validation rows. Held-out test rows were "
+        "scored once, with that checkpoint, and were not used for any selection.",
+        "- Metrics of every run: [runs.csv](tables/runs.csv)",
     ]
     commands = [c for manifest in manifests for c in manifest.get("commands", [])]
     if commands:
         lines += ["", "```", *dict.fromkeys(commands), "```"]
-    return "## What was run\n\n" + "\n".join(lines)
+    return "## Runs\n\n" + "\n".join(lines)
 
 
 def _summary(runs: pd.DataFrame) -> str:
@@ -159,26 +156,26 @@ def _summary(runs: pd.DataFrame) -> str:
     best = tables.best_cells(runs, table)
     return (
         "## Average precision\n\n"
-        "Mean ± SD over runs (folds and seeds); bold are the highest mean of a dataset and every "
-        "method that the corrected resampled t test, after Holm's correction, does not tell apart "
-        f"from it at the {LEVEL:.0%} level. Of more than two classes it is the mean over classes, "
-        "each against the rest. Columns marked *paper* are the figures printed in arXiv "
-        "2202.10550, found with other splits and settings than these. Other metrics: "
+        "Mean ± SD over runs (folds and seeds). Bold cells are the highest mean of a dataset and "
+        "every method that is not significantly different from it by the corrected resampled t "
+        f"test with Holm's correction at the {LEVEL:.0%} level. For more than two classes, average "
+        "precision is the one-vs-rest macro average. Columns marked *paper* are the figures "
+        "printed in arXiv 2202.10550, for other splits and settings. Other metrics: "
         "[summary.csv](tables/summary.csv).\n\n" + tables.markdown(table, best)
     )
 
 
 def _balanced_accuracy(runs: pd.DataFrame) -> str:
-    runs = tables.of_several_classes(runs)
+    runs = tables.multiclass_runs(runs)
     if runs.empty:
         return ""
     table = tables.summary_table(runs, "balanced_accuracy")
     best = tables.best_cells(runs, table, "balanced_accuracy")
     return (
         "## Balanced accuracy\n\n"
-        "The mean recall of the classes, of datasets with more than two, as above. For `imbax "
-        "compare`: [balanced_accuracy.csv](tables/balanced_accuracy.csv).\n\n"
-        + tables.markdown(table, best)
+        "Mean recall over classes, for datasets with more than two classes; means, SDs and bold "
+        "cells as above. Input for `imbax compare`: "
+        "[balanced_accuracy.csv](tables/balanced_accuracy.csv).\n\n" + tables.markdown(table, best)
     )
 
 
@@ -197,13 +194,13 @@ def _datasets(runs: pd.DataFrame, provenance: Provenance) -> str:
             "minority": facts["n_minority"],
             "ratio": f"{facts['imbalance_ratio']:.1f}",
             "test rows": f"{test_rows[dataset]:.0f}",
-            "of them also in training": f"{repeats[dataset]:.1f}",
+            "test rows also in training": f"{repeats[dataset]:.1f}",
             "notices": "; ".join(facts["notices"]),
         }
         prints = {p["dataset_facts"]["fingerprint"] for p in provenance if p["dataset"] == dataset}
         if len(prints) > 1:
             notes.append(
-                f"The methods did not all see the same rows of {dataset}: its content differs "
+                f"The methods did not all use the same rows of {dataset}: its content differs "
                 "between result files, so its scores should not be compared."
             )
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
@@ -212,9 +209,9 @@ def _datasets(runs: pd.DataFrame, provenance: Provenance) -> str:
     return "\n\n".join(
         [
             "## Datasets",
-            "Ratio is majority rows per minority row; of more than two classes these are the "
-            "largest and the rarest. Test rows, and those with an exact copy among the training "
-            "rows, are means per run.",
+            "The imbalance ratio is the number of majority rows per minority row; for more than "
+            "two classes, of the largest and the smallest class. Test rows, and test rows with an "
+            "exact copy among the training rows, are means per run.",
             tables.markdown(table),
             *notes,
         ]
@@ -234,13 +231,13 @@ def _readings(provenance: Provenance) -> dict[str, str]:
     return {name: fact["title"] for name, fact in facts.items() if fact["kind"] == "reading"}
 
 
-def _left_out(
+def _missing_runs(
     runs: pd.DataFrame, provenance: Provenance, manifests: Provenance, remarks: Sequence[str]
 ) -> str:
     diverged = runs.groupby(["dataset", "method"])["diverged"].agg(["sum", "size"])
     lines = [
         f"- {method} on {dataset}: {row['sum']} of {count(row['size'], 'run')} diverged and "
-        "are left out of its means"
+        "are not included in the means"
         for (dataset, method), row in diverged[diverged["sum"] > 0].iterrows()
     ] or ["- No run diverged."]
     others = {one["method"]: one["method_facts"].get("fallback") for one in provenance}
@@ -252,13 +249,13 @@ def _left_out(
     ]
     for name, verb in (("skipped", "was skipped"), ("failed", "failed")):
         reasons = {k: v for manifest in manifests for k, v in manifest.get(name, {}).items()}
-        lines += [f"- {what} {verb}: {reason}" for what, reason in sorted(reasons.items())]
+        lines += [f"- {item} {verb}: {reason}" for item, reason in sorted(reasons.items())]
     lines += [f"- {remark}" for remark in remarks]
-    return "## What is missing\n\n" + "\n".join(lines)
+    return "## Missing and diverged runs\n\n" + "\n".join(lines)
 
 
 def timings(provenance: Provenance) -> str:
-    """The section on time: compiling and running by method."""
+    """Section on compilation and running times by method."""
     names = ["n_runs", "compile_seconds", "run_seconds"]
     table = tables.timing_table(provenance).groupby("method")[names].sum()
     table = table.loc[tables.in_order(table.index)]
@@ -272,7 +269,7 @@ def timings(provenance: Provenance) -> str:
         }
     ).rename_axis("method")
     return (
-        "## Time\n\nSummed over datasets and seeds, compiling apart from running; by dataset in "
+        "## Time\n\nCompilation and running times, summed over datasets and seeds; by dataset in "
         f"[timings.csv](tables/timings.csv).\n\n{tables.markdown(shown)}"
     )
 
@@ -293,7 +290,7 @@ def _dataset(
     contrasts: str,
 ) -> str:
     methods = tables.in_order(runs["method"])
-    with warnings.catch_warnings(action="ignore"):  # said once already
+    with warnings.catch_warnings(action="ignore"):  # reported already
         rows = store.read(folders, SCHEMA, arrays=True, dataset=dataset)
     rows = rows.assign(probability=probabilities(rows, kinds))
     stem = out / "figures" / store.safe_name(dataset)
@@ -308,9 +305,9 @@ def _dataset(
             rows, stem.with_name(f"{stem.name}_training.png"), methods=methods
         ),
     }
-    of_paper = rows[rows["method"] == "explicit_gradient"]
+    monitored = rows[rows["method"] == "explicit_gradient"]
     images["convergence of the points"] = figures.convergence(
-        of_paper, stem.with_name(f"{stem.name}_convergence.png")
+        monitored, stem.with_name(f"{stem.name}_convergence.png")
     )
     moved = rows[rows["plane"].notna() & (rows["x_synth_move"] > 0)]
     for i, method in enumerate(tables.in_order(moved["method"])):
@@ -320,12 +317,12 @@ def _dataset(
         images[f"points of {method}"] = figures.synthetic_points(
             plane, path, f"{method} on {dataset}"
         )
-    of_dataset = runs[runs["dataset"] == dataset]
-    table = tables.dataset_table(of_dataset)
+    dataset_runs = runs[runs["dataset"] == dataset]
+    table = tables.dataset_table(dataset_runs)
     return "\n\n".join(
         [
             f"### {dataset}",
-            tables.markdown(table, tables.best_of_dataset(of_dataset, table)),
+            tables.markdown(table, tables.best_of_dataset(dataset_runs, table)),
             *([contrasts] if contrasts else []),
             *(
                 f"![{name} on {dataset}](figures/{path.name})"
@@ -337,12 +334,12 @@ def _dataset(
 
 
 def manifests_of(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """What the runner left behind about commands, skipped datasets and failed cells."""
+    """Manifests of the folders: commands, skipped datasets and failed cells."""
     return [manifest.read(folder) for folder in dict.fromkeys(f.resolve() for f in folders)]
 
 
 def plain(facts: dict[str, Any]) -> str:
-    """Facts as a line of names and values."""
+    """Names and values of facts as one line of text."""
     return ", ".join(
         f"{name} {value if isinstance(value, str) else json.dumps(value)}"
         for name, value in facts.items()
