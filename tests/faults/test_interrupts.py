@@ -132,7 +132,7 @@ with interrupt.ends_at_interrupt():
 @pytest.mark.parametrize("then", ["pass", "raise ImportError('half imported')", "raise SystemExit"])
 def test_a_library_that_makes_something_else_of_it(then):
     done = subprocess.run([*COMMAND[:2], OTHERWISE.format(then)], capture_output=True, text=True)
-    said = "imbax: interrupted; finished cells are kept, run again to go on\n"
+    said = "imbax: interrupted; finished cells are kept; run the same command to resume\n"
     assert (done.returncode, done.stderr) == (130, said)
 
 
@@ -144,5 +144,5 @@ def test_a_command_that_does_not_end_by_itself_is_ended(tmp_path):
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "")
-    assert errors == "imbax: interrupted; finished cells are kept, run again to go on\n"
+    assert errors == "imbax: interrupted; finished cells are kept; run the same command to resume\n"
     assert list(tmp_path.iterdir()) == []
