@@ -42,11 +42,11 @@ Provenance = Sequence[dict[str, Any]]
 _FEWEST_TO_PLOT = 5
 _MOST_LISTED = 20
 
-_BY_DATASET = """## Results by dataset
+_BY_DATASET = """## Results by data set
 
 Bold cells are a metric's best mean and all means that are not significantly different from it, as
 above. Precision and recall are means over runs; bands are one SD. A figure shows at most 12
-methods: those of the paper, and the best of the others on that dataset. Reliability diagrams show
+methods: those of the paper, and the best of the others on that data set. Reliability diagrams show
 the minority share against the predicted probability; each point is a tenth of the test rows of all
 runs, with a 95% interval. Below the dotted line, probabilities are too high. Epochs are counted
 from the start of the method itself; explicit_gradient starts from the checkpoint of ce. Synthetic
@@ -63,7 +63,7 @@ def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
 def write_report(
     folders: Iterable[Path], out: Path, *, optimistic: bool = False, metrics: Any = ()
 ) -> Path:
-    """Write ``<out>/report.md`` on the runs of all folders, with tables and figures beside it.
+    """Write ``<out>/report.md`` on the runs of all folders, and its tables and figures.
 
     ``folders`` are output folders of earlier runs; ``out`` may be one of them. Returns the report's
     path. ``optimistic`` adds a section on validation scores; ``metrics`` are additional metrics, as
@@ -128,7 +128,7 @@ def _runs_section(runs: pd.DataFrame, provenance: Provenance, manifests: Provena
     n_seeds, n_folds = runs["seed"].nunique(), runs["fold"].nunique()
     lines = [
         f"- Suite: {', '.join(sorted(set(runs['suite'])))}",
-        f"- {count(len(runs), 'run')}: {count(n_datasets, 'dataset')}, "
+        f"- {count(len(runs), 'run')}: {count(n_datasets, 'data set')}, "
         f"{count(n_methods, 'method')}, {count(n_seeds, 'seed')}, {count(n_folds, 'fold')}",
     ]
     sizes = runs.groupby(["dataset", "method"]).size().unstack(fill_value=0)
@@ -156,7 +156,7 @@ def _summary(runs: pd.DataFrame) -> str:
     best = tables.best_cells(runs, table)
     return (
         "## Average precision\n\n"
-        "Mean ± SD over runs (folds and seeds). Bold cells are the highest mean of a dataset and "
+        "Mean ± SD over runs (folds and seeds). Bold cells are the highest mean of a data set and "
         "every method that is not significantly different from it by the corrected resampled t "
         f"test with Holm's correction at the {LEVEL:.0%} level. For more than two classes, average "
         "precision is the one-vs-rest macro average. Columns marked *paper* are the figures "
@@ -173,7 +173,7 @@ def _balanced_accuracy(runs: pd.DataFrame) -> str:
     best = tables.best_cells(runs, table, "balanced_accuracy")
     return (
         "## Balanced accuracy\n\n"
-        "Mean recall over classes, for datasets with more than two classes; means, SDs and bold "
+        "Mean recall over classes, for data sets with more than two classes; means, SDs and bold "
         "cells as above. Input for `imbax compare`: "
         "[balanced_accuracy.csv](tables/balanced_accuracy.csv).\n\n" + tables.markdown(table, best)
     )
@@ -208,7 +208,7 @@ def _datasets(runs: pd.DataFrame, provenance: Provenance) -> str:
         del table["classes"]
     return "\n\n".join(
         [
-            "## Datasets",
+            "## Data sets",
             "The imbalance ratio is the number of majority rows per minority row; for more than "
             "two classes, of the largest and the smallest class. Test rows, and test rows with an "
             "exact copy among the training rows, are means per run.",
@@ -269,7 +269,7 @@ def timings(provenance: Provenance) -> str:
         }
     ).rename_axis("method")
     return (
-        "## Time\n\nCompilation and running times, summed over datasets and seeds; by dataset in "
+        "## Time\n\nCompilation and running times, summed over data sets and seeds; by data set in "
         f"[timings.csv](tables/timings.csv).\n\n{tables.markdown(shown)}"
     )
 
@@ -278,7 +278,7 @@ def _differences(runs: pd.DataFrame, out: Path) -> str:
     if runs["dataset"].nunique() < _FEWEST_TO_PLOT:
         return ""
     path = figures.score_differences(runs, out / "figures" / "differences.png")
-    return path and f"![differences by dataset](figures/{path.name})"
+    return path and f"![differences by data set](figures/{path.name})"
 
 
 def _dataset(
@@ -334,7 +334,7 @@ def _dataset(
 
 
 def manifests_of(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """Manifests of the folders: commands, skipped datasets and failed cells."""
+    """Manifests of the folders: commands, skipped data sets and failed cells."""
     return [manifest.read(folder) for folder in dict.fromkeys(f.resolve() for f in folders)]
 
 

@@ -57,7 +57,9 @@ def test_padded_shapes_have_room_for_every_row(counts):
             class_counts = np.bincount(data.y[split.train])
             minority = class_counts.sum() - class_counts.max()
             assert minority <= cut.facts.max_minority
-            wanted = minority if n_synth == "double" else 3 * class_counts.max() - class_counts.sum()
+            wanted = (
+                minority if n_synth == "double" else 3 * class_counts.max() - class_counts.sum()
+            )
             assert wanted <= cut.facts.max_synth
 
 
