@@ -50,7 +50,7 @@ def write_comparison(
     warning = ""
     if len(full) < ranks.FEWEST_DATASETS:
         warning = (
-            f"A test over {count(len(full), 'dataset')} is not meaningful (it needs at least "
+            f"A test over {count(len(full), 'data set')} is not meaningful (it needs at least "
             f"{ranks.FEWEST_DATASETS}), so only wins and losses are reported."
         )
     sections = [
@@ -76,9 +76,9 @@ def write_comparison(
 
 
 def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) -> str:
-    """Draw the figures over datasets into ``<out>/figures``; returns the Markdown that shows them.
+    """Draw the figures over data sets into ``<out>/figures``; returns the Markdown that shows them.
 
-    Returns an empty string if fewer than six datasets have a score of every method. ``first`` is
+    Returns an empty string if fewer than six data sets have a score of every method. ``first`` is
     passed to ``diagrams.performance_profiles``.
     """
     if len(scores.dropna()) < ranks.FEWEST_DATASETS:
@@ -92,11 +92,11 @@ def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) ->
         )
     if path := diagrams.performance_profiles(scores, folder / "profiles.png", first=first):
         parts.append(
-            "Dolan and Moré's performance profiles: the fraction of datasets on which a method "
+            "Dolan and Moré's performance profiles: the fraction of data sets on which a method "
             "reaches the fraction θ of the best score (left, as in Figure 3 of arXiv 2202.10550), "
             "and on which the best score is at most τ times the method's score (right, the "
-            "classical form). Higher is better; the value at θ = τ = 1 is the fraction of datasets "
-            "on which the method is the best.\n\n"
+            "classical form). Higher is better; the value at θ = τ = 1 is the fraction of data "
+            "sets on which the method is the best.\n\n"
             f"![profiles](figures/{path.name})"
         )
     elif not profiles.drawable(scores):
@@ -110,7 +110,7 @@ def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) ->
 def _input_summary(scores: pd.DataFrame, full: pd.DataFrame, lower_is_better: bool) -> str:
     better = "lower" if lower_is_better else "higher"
     text = (
-        f"{count(len(full), 'dataset')}, {count(scores.shape[1], 'method')}; {better} scores are "
+        f"{count(len(full), 'data set')}, {count(scores.shape[1], 'method')}; {better} scores are "
         "better."
     )
     if lower_is_better:
@@ -120,7 +120,7 @@ def _input_summary(scores: pd.DataFrame, full: pd.DataFrame, lower_is_better: bo
         gaps = scores.isna().sum()
         gaps_by_method = ", ".join(f"`{m}` {n}" for m, n in gaps[gaps > 0].items())
         text += (
-            f" {count(len(dropped), 'further dataset')} left out, because some methods have no "
+            f" {count(len(dropped), 'further data set')} left out, because some methods have no "
             f"score (gaps by method: {gaps_by_method}): {', '.join(map(str, dropped))}."
         )
     return text

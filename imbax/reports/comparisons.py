@@ -1,4 +1,4 @@
-"""Pairwise comparisons of methods over datasets, as tables and as text."""
+"""Pairwise comparisons of methods over data sets, as tables and as text."""
 
 import math
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def ranking(scores: pd.DataFrame) -> str:
     means = ranks.mean_ranks(scores).sort_values(kind="stable")
     listed = ", ".join(f"`{method}` {rank:.2f}" for method, rank in means.items())
     left_out = f" ({test.dropped} left out because of missing scores)" if test.dropped else ""
-    text = f"Mean rank over {count(test.n, 'dataset')}{left_out}, 1 = best: {listed}."
+    text = f"Mean rank over {count(test.n, 'data set')}{left_out}, 1 = best: {listed}."
     if test.n >= FEWEST_DATASETS and test.n_methods > 2:
         differ = "differ significantly" if test.f_p_value < LEVEL else "do not differ significantly"
         distance = ranks.critical_difference(test.n_methods, test.n)
@@ -57,7 +57,7 @@ def against_control(scores: pd.DataFrame, control: str, rope: float = ROPE) -> p
     The index is (``method``, ``against``). The columns are the fields of ``ranks.Comparison``,
     ``p_holm`` (Wilcoxon's p-values after Holm's correction for all pairs), ``p_rank`` and
     ``p_rank_holm`` (from ``ranks.rank_test``), and ``worse``, ``equal``, ``better`` (from
-    ``bayesian.signed_rank``). Pairs without a common dataset are left out. Below six datasets all
+    ``bayesian.signed_rank``). Pairs without a common data set are left out. Below six data sets all
     columns except wins, ties, losses and the median difference are NaN.
     """
     others = ranks.mean_ranks(scores).drop(control).sort_values(kind="stable").index
@@ -90,7 +90,7 @@ def selected_pairs(
 
 def to_markdown(table: pd.DataFrame) -> str:
     """Markdown of a table of comparisons, without columns that are all NaN."""
-    shown = table[["n", "wins", "ties", "losses"]].rename(columns={"n": "datasets"})
+    shown = table[["n", "wins", "ties", "losses"]].rename(columns={"n": "data sets"})
     shown["median difference"] = table["median_difference"].map("{:+.3f}".format)
     if table["p_value"].notna().any():
         shown["95% interval"] = [interval_text(*ends) for ends in _rows(table, "low", "high")]
@@ -122,7 +122,7 @@ def legend(table: pd.DataFrame, rope: float = ROPE) -> str:
     )
     return (
         "Differences are method minus rival. The interval of their median is a bootstrap over "
-        "datasets; the effect is the rank-biserial correlation (1: only wins, -1: only losses). "
+        "data sets; the effect is the rank-biserial correlation (1: only wins, -1: only losses). "
         "`p` is the two-sided p-value of Wilcoxon's signed-rank test, `p_holm` is Holm-corrected "
         f"for {count(int(table['p_value'].count()), 'comparison')}.{rank_columns} The last column "
         "gives the Bayesian signed-rank test's probabilities that the method is worse, "
@@ -136,7 +136,7 @@ def interval_text(low: float, high: float) -> str:
 
 
 def effect_text(effect_size: float) -> str:
-    """Effect size as ``+0.76``, or a dash for NaN, when all datasets are tied."""
+    """Effect size as ``+0.76``, or a dash for NaN, when all data sets are tied."""
     return _text(effect_size, "{:+.2f}")
 
 
@@ -146,7 +146,7 @@ def p_text(p_value: float) -> str:
 
 
 def count(n: int, one: str, many: str | None = None) -> str:
-    """Number with its noun, such as ``2 datasets`` and ``1 dataset``."""
+    """Number with its noun, such as ``2 data sets`` and ``1 data set``."""
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 

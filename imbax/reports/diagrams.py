@@ -1,7 +1,7 @@
 """Figures of a table of scores [dataset x method]: critical differences and profiles.
 
 Each function writes ``path`` and returns it. If there is nothing to draw it writes nothing and
-returns None. ``draw_...`` functions draw on given axes. Only datasets with a score of every method
+returns None. ``draw_...`` functions draw on given axes. Only data sets with a score of every method
 are used.
 """
 
@@ -38,7 +38,7 @@ def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
     figure, (ax,) = new_figure(7.2, 4, 1)
     draw_critical_difference(ax, scores)
     figure.set_size_inches(*diagram_size(ax))
-    figure.suptitle(f"Mean rank over {n} datasets, 1 = best", color=INK, fontsize=11)
+    figure.suptitle(f"Mean rank over {n} data sets, 1 = best", color=INK, fontsize=11)
     return save(figure, path)
 
 
@@ -51,7 +51,7 @@ def draw_critical_difference(ax: "Axes", scores: pd.DataFrame) -> "Axes":
     """Draw Demšar's critical difference diagram of mean ranks.
 
     A bar joins methods whose mean ranks lie within Nemenyi's critical difference at the 5% level.
-    Needs scores of at least two datasets and three methods.
+    Needs scores of at least two data sets and three methods.
     """
     full = scores.dropna()
     n, k = full.shape
@@ -172,7 +172,7 @@ def performance_profiles(
         right.step(classical.index, classical[method], where="post", **styles[method])
         lines.append(line)
         labels.append(f"{plain(method)}  {area[method]:.3f}")
-    left.set(xlabel="θ", ylabel="Fraction of datasets", xlim=(0, 1), ylim=(0, 1.02))
+    left.set(xlabel="θ", ylabel="Fraction of data sets", xlim=(0, 1), ylim=(0, 1.02))
     left.set_title("score ≥ θ · best score")
     right.set(xlabel="τ", xlim=(1, _LARGEST_FACTOR), ylim=(0, 1.02))
     right.set_xscale("log", base=2)

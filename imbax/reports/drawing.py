@@ -152,8 +152,8 @@ def log_scale(ax: "Axes") -> None:
 def root_scale(ax: "Axes", most_x: float, most_y: float) -> None:
     """Set square-root scales on both axes, from 0 to 1.1 times the largest value.
 
-    Ticks are at 1, 2.5 and 5 times powers of ten. Those of the x axis are further apart because
-    their labels stand side by side.
+    Ticks are at 1, 2.5 and 5 times powers of ten. The x ticks are further apart because their
+    labels stand side by side.
     """
     root = {"functions": (lambda share: np.sqrt(np.maximum(share, 0)), np.square)}
     ax.set_xscale("function", **root)

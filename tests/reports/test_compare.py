@@ -26,7 +26,7 @@ def page(tmp_path_factory):
 
 def test_paper_table_2_gives_the_known_statistics(page):
     text = page.read_text(encoding="utf-8")
-    assert "27 datasets, 6 methods" in text
+    assert "27 data sets, 6 methods" in text
     assert "gives F = 7.50, p = 3.2e-06" in text
     assert "level is 1.45: `explicit_gradient` is not significantly different from `ce`." in text
     assert "| ce | 27 | 5 | 3 | 19 | -0.030 | -0.040 to -0.010 | -0.76 | 0.0011 | 0.0011 |" in text
@@ -71,8 +71,8 @@ def test_datasets_with_gaps_are_dropped_and_reported(capsys, tmp_path):
     output = capsys.readouterr().out
     assert "22 of 27 data sets left out" in output
     text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
-    assert "5 datasets, 5 methods" in text and "(gaps by method: `mesa` 22): ecoli, " in text
-    assert "A test over 5 datasets is not meaningful" in text
+    assert "5 data sets, 5 methods" in text and "(gaps by method: `mesa` 22): ecoli, " in text
+    assert "A test over 5 data sets is not meaningful" in text
     assert "Wilcoxon" not in text and "nan" not in text and ".png" not in text
     assert pd.read_csv(tmp_path / "tables" / "contrasts.csv")["p_value"].isna().all()
 
@@ -207,7 +207,7 @@ def test_lower_is_better_negates_scores_in_statistics(tmp_path):
     text = (tmp_path / "b" / "comparison.md").read_text(encoding="utf-8")
     assert "lower scores are better" in text
     # Wins and ranks are computed from negated errors, means from the errors.
-    ranks = "Mean rank over 4 datasets, 1 = best: `b` 1.25, `a` 1.75."
+    ranks = "Mean rank over 4 data sets, 1 = best: `b` 1.25, `a` 1.75."
     assert ranks in expected and ranks in text
     pairs = [
         page.partition("## Every pair")[2].partition("Machine-readable tables")[0]

@@ -1,4 +1,4 @@
-"""Figures over datasets: critical difference diagrams and performance profiles."""
+"""Figures over data sets: critical difference diagrams and performance profiles."""
 
 import numpy as np
 import pandas as pd

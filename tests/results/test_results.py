@@ -468,7 +468,7 @@ def test_results_in_memory_have_the_report_of_stored_ones(computed, tmp_path):
     assert page == tmp_path / "memory" / "report.md"
     assert not (tmp_path / "memory" / "runs").exists()
     text = page.read_text()
-    assert "8 runs: 1 dataset, 2 methods, 2 seeds, 2 folds" in text
+    assert "8 runs: 1 data set, 2 methods, 2 seeds, 2 folds" in text
     assert (tmp_path / "memory" / "figures" / "data_precision_recall.png").is_file()
     assert stored.report() == tmp_path / "kept" / "report.md"
     runs = [pd.read_csv(tmp_path / name / "tables" / "runs.csv") for name in ("memory", "kept")]

@@ -52,7 +52,7 @@ def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
 
 
 def write_image_report(folders: Iterable[Path], out: Path) -> Path:
-    """Write ``<out>/report.md`` on the runs of all folders, with tables and figures beside it.
+    """Write ``<out>/report.md`` on the runs of all folders, and its tables and figures.
 
     Returns the report's path. Raises ``InputError`` if the folders contain no results.
     """
@@ -107,21 +107,21 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
 
 
 def _is_comparable(provenance):
-    """Returns whether all results of a dataset have the same protocol and the same images."""
+    """Returns whether all results of a data set have the same protocol and the same images."""
     seen = {(plain(one["config"]), one["dataset_facts"]["fingerprint"]) for one in provenance}
     return len(seen) == 1
 
 
 def _over_sets(scores, out):
-    """Section on all datasets together; empty if there are too few."""
+    """Section on all data sets together; empty if there are too few."""
     if not (diagrams := over_datasets(scores, out)):
         return ""
     text = (
         "Comparison by mean ACSA on the balanced test; the scores are in "
-        "[scores.csv](tables/scores.csv), an input for `imbax compare`. Datasets made of the same "
+        "[scores.csv](tables/scores.csv), an input for `imbax compare`. Data sets made of the same "
         "images are not independent."
     )
-    return "\n\n".join(["## Comparison over all datasets", text, ranking(scores), diagrams])
+    return "\n\n".join(["## Comparison over all data sets", text, ranking(scores), diagrams])
 
 
 def _in_order(runs):

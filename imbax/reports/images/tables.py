@@ -1,4 +1,4 @@
-"""Tables of a suite of images: scores beside the paper's, differences, variants of DeepSMOTE.
+"""Tables of a suite of images: scores and the paper's, differences, variants of DeepSMOTE.
 
 ``paper/deepsmote.csv`` contains the figures of Dablain et al. 2021, for comparison only: Table 1 of
 arXiv 2105.02340 (the imbalanced test) and the table of the balanced test in its journal version.
@@ -30,7 +30,7 @@ _CONTROLS = ("ce", "ros")
 
 
 def image_summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """Summary with one row per dataset, test part and method, over runs that did not diverge.
+    """Summary with one row per data set, test part and method, over runs that did not diverge.
 
     The columns are ``n`` (number of runs), ``<metric>`` and ``<metric>_sd`` (ddof=1) of each metric
     in percent, and ``<metric>_paper`` of the paper's three metrics.
@@ -60,7 +60,7 @@ def mean_scores(runs: pd.DataFrame, metric: str = "balanced_acsa") -> pd.DataFra
 
 
 def paper_scores() -> pd.DataFrame:
-    """Figures of the paper in percent, indexed by test part, dataset and method."""
+    """Figures of the paper in percent, indexed by test part, data set and method."""
     file = resources.files("imbax.reports") / "paper" / "deepsmote.csv"
     with file.open(encoding="utf-8") as lines:
         return pd.read_csv(lines, index_col=["test", "dataset", "method"])
@@ -92,9 +92,9 @@ def paired(runs: pd.DataFrame, control: str, metric: str = "balanced_acsa") -> p
 def score_table(
     summary: pd.DataFrame, dataset: str, test: str, runs: pd.DataFrame | None = None
 ) -> str:
-    """Score table of one dataset and test part: a row per method, the best of a metric in bold.
+    """Score table of one data set and test part: a row per method, the best of a metric in bold.
 
-    If the dataset's `runs` are given, all methods that are not significantly different from the
+    If the data set's `runs` are given, all methods that are not significantly different from the
     highest mean are bold; otherwise only the highest mean.
     """
     rows = summary.query("dataset == @dataset and test == @test").set_index("method")

@@ -1,4 +1,4 @@
-"""Report section on aggregates over datasets: win rates, Elo, interquartile mean, improvement."""
+"""Report section on aggregates over data sets: win rates, Elo, interquartile mean, improvement."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,7 @@ _MOST_METHODS = 12
 def over_runs(runs: pd.DataFrame, out: Path) -> str:
     """Section on aggregates; writes its CSV files.
 
-    Empty if there are fewer than two datasets, two methods or two runs per dataset and method.
+    Empty if there are fewer than two data sets, two methods or two runs per data set and method.
     """
     scores = tables.score_table(runs)
     n_datasets, n_methods = scores.dropna().shape
@@ -37,7 +37,7 @@ def over_runs(runs: pd.DataFrame, out: Path) -> str:
     for name, table in (("aggregates", found), ("win_rates", rates)):
         disk.write_table(folder / f"{name}.csv", table.reset_index(), index=False)
     parts = [
-        "## Aggregates over datasets and runs",
+        "## Aggregates over data sets and runs",
         _legend(n_datasets, control),
         tables.markdown(_formatted(found, control)),
     ]
@@ -63,26 +63,26 @@ def _aggregates(runs: pd.DataFrame, scores: pd.DataFrame, control: str | None) -
 
 def _legend(n_datasets: int, control: str | None) -> str:
     interval = (
-        "; its 95% interval is a bootstrap over datasets"
+        "; its 95% interval is a bootstrap over data sets"
         if n_datasets >= FEWEST_DATASETS
-        else f" (no interval below {FEWEST_DATASETS} datasets)"
+        else f" (no interval below {FEWEST_DATASETS} data sets)"
     )
     improvement = (
         ""
         if control is None
         else (
             " Improvement is the probability that a run of the method scores higher than a run of "
-            f"`{control}` on the same dataset."
+            f"`{control}` on the same data set."
         )
     )
     return (
-        f"Aggregates over {count(n_datasets, 'dataset')} with a score of every method. The win "
-        "rate is the fraction of datasets on which a method's mean is higher than another's (ties "
+        f"Aggregates over {count(n_datasets, 'data set')} with a score of every method. The win "
+        "rate is the fraction of data sets on which a method's mean is higher than another's (ties "
         "count half), averaged over the other methods. Elo is the Bradley-Terry model fitted to "
         "these wins; a lead of 400 means odds of 10 to 1, and the mean is "
         f"1000{interval}. IQM is the interquartile mean of "
         f"average precision over all runs.{improvement} The other 95% intervals are bootstraps of "
-        "the runs within each dataset (Agarwal et al. 2021). They assume independent runs; the "
+        "the runs within each data set (Agarwal et al. 2021). They assume independent runs; the "
         "runs share rows, so the intervals are too narrow for other splits. All values: "
         "[aggregates.csv](tables/aggregates.csv), [win_rates.csv](tables/win_rates.csv)."
     )

@@ -33,7 +33,7 @@ def runs_section(runs: pd.DataFrame, provenance: Provenance, manifests: Provenan
     n_seeds, n_folds = runs["seed"].nunique(), runs["fold"].nunique()
     lines = [
         f"- Suite: {', '.join(sorted(set(runs['suite'])))}",
-        f"- {count(len(runs), 'run')}: {count(n_datasets, 'dataset')}, "
+        f"- {count(len(runs), 'run')}: {count(n_datasets, 'data set')}, "
         f"{count(n_methods, 'method')}, {count(n_seeds, 'seed')}, {count(n_folds, 'fold')}",
     ]
     sizes = runs.groupby(["dataset", "method"]).size().unstack(fill_value=0)
@@ -86,7 +86,7 @@ def datasets_section(runs: pd.DataFrame, provenance: Provenance) -> str:
         del table["classes"]
     return "\n\n".join(
         [
-            "## Datasets",
+            "## Data sets",
             "The imbalance ratio is the number of majority rows per minority row; for more than "
             "two classes, of the largest and the smallest class. Test rows, and test rows with an "
             "exact copy among the training rows, are means per run.",
@@ -144,7 +144,7 @@ def timings(provenance: Provenance) -> str:
         }
     ).rename_axis("method")
     return (
-        "## Time\n\nCompilation and running times, summed over datasets and seeds; by dataset in "
+        "## Time\n\nCompilation and running times, summed over data sets and seeds; by data set in "
         f"[timings.csv](tables/timings.csv).\n\n{tables.markdown(shown)}"
     )
 

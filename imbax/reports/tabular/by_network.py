@@ -52,7 +52,7 @@ def networks_page(runs: pd.DataFrame) -> str:
     return "\n\n".join(
         [
             "## Networks",
-            f"Each method compared with the same method on the network `{first}`, over datasets. "
+            f"Each method compared with the same method on the network `{first}`, over data sets. "
             + comparisons.legend(table),
             comparisons.to_markdown(table),
         ]

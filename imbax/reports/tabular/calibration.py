@@ -96,13 +96,13 @@ def calibrated(rows: pd.DataFrame, kinds: dict[str, str]) -> pd.DataFrame:
 
 
 def by_method(runs: pd.DataFrame) -> pd.DataFrame:
-    """Calibration by method, over the datasets on which all these methods have probabilities.
+    """Calibration by method, over the data sets on which all these methods have probabilities.
 
     ``runs`` is the output of ``with_calibration``. The index is the method, lowest Brier score
     first. The columns are ``datasets`` (their number); ``brier_score`` and
-    ``expected_calibration_error``, averaged over runs and then over datasets; ``ratio``, the
-    geometric mean over datasets of mean probability divided by minority share; ``worse``, the
-    number of datasets on which the constant prediction of the minority share π has a lower Brier
+    ``expected_calibration_error``, averaged over runs and then over data sets; ``ratio``, the
+    geometric mean over data sets of mean probability divided by minority share; ``worse``, the
+    number of data sets on which the constant prediction of the minority share π has a lower Brier
     score, π (1 - π); and ``share_brier_score``, the mean of π (1 - π).
     """
     runs = runs.dropna(subset=_ADDED)
@@ -126,7 +126,7 @@ def by_method(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def probabilities_page(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]]) -> str:
-    """Section on calibration; empty if no dataset has probabilities of every method.
+    """Section on calibration; empty if no data set has probabilities of every method.
 
     ``runs`` is the output of ``with_calibration``.
     """
@@ -150,12 +150,12 @@ def probabilities_page(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]])
         [
             "## Probabilities",
             "Calibration of the predicted probabilities of test rows, averaged over runs and then "
-            f"over {count(n, 'dataset')}. Brier score: mean squared difference from the label, "
+            f"over {count(n, 'data set')}. Brier score: mean squared difference from the label, "
             "lower is better. Calibration error: expected calibration error in ten bins of equal "
             "mass, lower is better; sampling noise keeps it above 0. Predicted / observed: mean "
-            "probability divided by the minority share, geometric mean over datasets. The last "
-            "column counts the datasets on which always predicting the minority share has a lower "
-            f"Brier score. By dataset: [summary.csv](tables/summary.csv).{left_out}",
+            "probability divided by the minority share, geometric mean over data sets. The last "
+            "column counts the data sets on which always predicting the minority share has a lower "
+            f"Brier score. By data set: [summary.csv](tables/summary.csv).{left_out}",
             markdown(shown),
             _calibration_summary(table, facts),
         ]

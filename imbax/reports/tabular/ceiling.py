@@ -1,4 +1,4 @@
-"""Report section on datasets with a subsampled minority: the gap to the upper reference.
+"""Report section on data sets with a subsampled minority: the gap to the upper reference.
 
 The layout follows Table 1 of arXiv 2202.10550. The gap is a method's average precision relative to
 that of `potential`, which is trained on real minority rows withheld from all other methods.
@@ -22,9 +22,9 @@ _SHORT = {
 
 
 def gaps(runs: pd.DataFrame) -> pd.DataFrame:
-    """Metrics by dataset and method, with the gap to `potential`.
+    """Metrics by data set and method, with the gap to `potential`.
 
-    The index is (``dataset``, ``method``), for datasets with runs of `potential`. The columns are
+    The index is (``dataset``, ``method``), for data sets with runs of `potential`. The columns are
     ``n`` (number of runs), mean and SD of each metric as ``<metric>`` and ``<metric>_sd``;
     ``gap_percent``, 100 (AP / AP of `potential` - 1), NaN for `potential` itself; and the paper's
     figures ``paper`` and ``paper_gap_percent``, NaN where the paper prints none.

@@ -24,7 +24,7 @@ _RIVALS = {
 
 
 def findings(runs: pd.DataFrame) -> str:
-    """Markdown paragraphs on the best methods over datasets and the significance of differences.
+    """Markdown paragraphs on the best methods over data sets and the significance of differences.
 
     If there are several networks, each network has its own paragraphs.
     """
@@ -32,7 +32,7 @@ def findings(runs: pd.DataFrame) -> str:
     parts = [comparisons.ranking(scores)]
     if len(scores) < FEWEST_DATASETS:
         parts.append(
-            f"A test over {count(len(scores), 'dataset')} is not meaningful (it needs at least "
+            f"A test over {count(len(scores), 'data set')} is not meaningful (it needs at least "
             f"{FEWEST_DATASETS}), so only wins and losses are reported."
         )
     networks = by_network(runs)
@@ -56,7 +56,7 @@ def _network_findings(runs: pd.DataFrame) -> list[str]:
 
 
 def further_from_paper(runs: pd.DataFrame) -> str:
-    """Section on datasets where plain cross-entropy does not reproduce the paper's score."""
+    """Section on data sets where plain cross-entropy does not reproduce the paper's score."""
     paper = tables.paper_figures().xs(_BASELINE, level="method").index
     ours = runs.loc[runs["method"] == _BASELINE, "dataset"]
     if not ours.isin(paper).any():
@@ -107,7 +107,7 @@ def _control_against_rivals(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Se
     """Paragraph on the paper's method against its frozen form and cross-entropy."""
     rivals = [rival for rival in rivals if (scores[_CONTROL] - scores[rival]).notna().any()]
     if not rivals:
-        return f"No rival of `{_CONTROL}` has a score on the same dataset."
+        return f"No rival of `{_CONTROL}` has a score on the same data set."
     results = [ranks.compare(scores, _CONTROL, rival) for rival in rivals]
     corrected = ranks.holm([result.p_value for result in results])
     verdicts: dict[str, list[str]] = {}
@@ -116,7 +116,7 @@ def _control_against_rivals(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Se
         line = (
             f"- Against `{rival}` ({_RIVALS[rival]}): {count(result.wins, 'win')}, "
             f"{count(result.ties, 'tie')}, {count(result.losses, 'loss', 'losses')} on "
-            f"{count(result.n, 'dataset')}, median difference {result.median_difference:+.3f}"
+            f"{count(result.n, 'data set')}, median difference {result.median_difference:+.3f}"
         )
         if result.n >= FEWEST_DATASETS:
             verdict = _verdict(result, p)

@@ -3,7 +3,7 @@
 Each function draws one figure, writes ``path`` and returns it. If the runs contain nothing to draw
 it writes nothing and returns None. ``methods`` is the full list of a report's methods: a method
 keeps its colour and line style in every figure drawn with the same list. ``rows`` are the rows of
-``store.read(..., arrays=True)`` of one dataset. ``draw_...`` functions draw on given axes.
+``store.read(..., arrays=True)`` of one data set. ``draw_...`` functions draw on given axes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ _DOTTED = {"linewidth": 1, "markersize": 4, "clip_on": False, "zorder": 3}
 def precision_recall(
     rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
 ) -> Path | None:
-    """Write the precision-recall curves of a dataset; see `draw_precision_recall`."""
+    """Write the precision-recall curves of a data set; see `draw_precision_recall`."""
     rows = two_class_runs(rows)
     if rows.empty:
         return None
@@ -275,9 +275,9 @@ def score_differences(
     control: str = "explicit_gradient",
     rivals: Sequence[str] = ("explicit_gradient_frozen", "ce", "ce_long"),
 ) -> Path | None:
-    """Write differences in average precision between ``control`` and its rivals, by dataset.
+    """Write differences in average precision between ``control`` and its rivals, by data set.
 
-    Differences are between runs with the same fold and seed. Datasets are sorted by the first
+    Differences are between runs with the same fold and seed. Data sets are sorted by the first
     rival's difference; bars are the SD over runs.
     """
     tables = {rival: paired_differences(runs, control, rival) for rival in rivals}

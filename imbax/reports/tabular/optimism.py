@@ -25,10 +25,10 @@ def inflation(runs: pd.DataFrame) -> pd.DataFrame:
 
     Methods without validation scores are left out. The columns are ``datasets`` (their number);
     ``test`` and ``validation``, average precision on test rows and at the best epoch on validation
-    rows, averaged over datasets; ``inflation``, the mean of validation minus test, and its ``sd``
-    over datasets; ``higher``, the number of datasets with a higher validation score; ``test_rank``
-    and ``validation_rank``, mean ranks over the datasets on which all these methods have both
-    scores.
+    rows, averaged over data sets; ``inflation``, the mean of validation minus test, and its ``sd``
+    over data sets; ``higher``, the number of data sets with a higher validation score; and
+    ``test_rank`` and ``validation_rank``, mean ranks over the data sets on which all these methods
+    have both scores.
     """
     both = runs.dropna(subset=[_VALIDATION, _TEST])
     if both.empty:
@@ -57,11 +57,11 @@ def optimistic_page(runs: pd.DataFrame, out: Path) -> str:
     if table.empty:
         return f"{heading}No method has a validation score."
     disk.write_table(Path(out, "tables", "selection.csv"), table)
-    shown = pd.DataFrame({"datasets": table["datasets"]})
+    shown = pd.DataFrame({"data sets": table["datasets"]})
     for name in ("test", "validation"):
         shown[name] = table[name].map("{:.3f}".format)
     shown["inflation"] = table["inflation"].map("{:+.3f}".format)
-    shown["sd over datasets"] = table["sd"].map(_number)
+    shown["sd over data sets"] = table["sd"].map(_number)
     shown["validation higher on"] = table["higher"]
     shown["rank by test"] = table["test_rank"].map(_number)
     shown["rank by validation"] = table["validation_rank"].map(_number)
@@ -70,9 +70,9 @@ def optimistic_page(runs: pd.DataFrame, out: Path) -> str:
         f"{heading}No other section of this report uses these numbers. The script published by the "
         "first author of arXiv 2202.10550 chooses the best epoch by validation rows and then "
         "scores training and validation rows only. This section shows the effect: the validation "
-        "score of the best epoch beside the test score of the same checkpoint, averaged over runs "
-        "and then over datasets. Inflation is validation minus test. The two scores are computed "
-        "on different rows, so on a single dataset it also contains random variation. By method: "
+        "score of the best epoch and the test score of the same checkpoint, averaged over runs "
+        "and then over data sets. Inflation is validation minus test. The two scores are computed "
+        "on different rows, so on a single data set it also contains random variation. By method: "
         "[selection.csv](tables/selection.csv).",
         markdown(shown),
         _claim_by_score(runs),

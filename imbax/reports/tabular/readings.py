@@ -48,7 +48,7 @@ def readings_page(runs: pd.DataFrame, titles: dict[str, str], out: Path) -> str:
         [
             "## Variants of the method",
             f"Each row compares `{_DEFAULT}` with one choice changed against `{_DEFAULT}`, over "
-            f"datasets. {legend(table)} By method name: [readings.csv](tables/readings.csv).",
+            f"data sets. {legend(table)} By method name: [readings.csv](tables/readings.csv).",
             to_markdown(named),
             f"![variants of the method](figures/{figure.name})",
         ]
@@ -56,7 +56,7 @@ def readings_page(runs: pd.DataFrame, titles: dict[str, str], out: Path) -> str:
 
 
 def _figure(scores: pd.DataFrame, titles: dict[str, Any], path: Path) -> Path:
-    """Differences from the default: a dot per dataset, a bar at the mean; best variant on top."""
+    """Differences from the default: a dot per data set, a bar at the mean; best variant on top."""
     difference = scores.drop(columns=_DEFAULT).sub(scores[_DEFAULT], axis=0)
     order = difference.mean().sort_values().index
     figure, (ax,) = new_figure(7.6, 1 + 0.27 * len(order), 1)
@@ -66,6 +66,6 @@ def _figure(scores: pd.DataFrame, titles: dict[str, Any], path: Path) -> Path:
         ax.scatter(values, np.full(len(values), height), s=14, color="#0072B2", alpha=0.55, lw=0)
         ax.plot([values.mean()] * 2, [height - 0.35, height + 0.35], color="#D55E00", linewidth=2)
     ax.set_yticks(range(len(order)), [titles[name] for name in order])
-    ax.set(xlabel="Average precision minus explicit_gradient's\n(dots: datasets, bar: mean)")
+    ax.set(xlabel="Average precision minus explicit_gradient's\n(dots: data sets, bar: mean)")
     ax.set_ylim(-0.6, len(order) - 0.4)
     return save(figure, path)

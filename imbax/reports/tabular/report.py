@@ -53,11 +53,11 @@ _FEWEST_TO_PLOT = 5
 _OPEN = 2  # the section that is not folded: the comparison of methods
 _MOVING_POINTS = ("explicit_gradient", "explicit_gradient_frozen")
 
-_BY_DATASET = """## Results by dataset
+_BY_DATASET = """## Results by data set
 
 Bold cells are a metric's best mean and all means that are not significantly different from it, as
 above. Precision and recall are means over runs; bands are one SD. A figure shows at most 12
-methods: those of the paper, and the best of the others on that dataset. Reliability diagrams show
+methods: those of the paper, and the best of the others on that data set. Reliability diagrams show
 the minority share against the predicted probability; each point is a tenth of the test rows of all
 runs, with a 95% interval. Below the dotted line, probabilities are too high. Epochs are counted
 from the start of the method itself; explicit_gradient starts from the checkpoint of ce. Synthetic
@@ -74,7 +74,7 @@ def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
 def write_report(
     folders: Iterable[Path], out: Path, *, optimistic: bool = False, metrics: Any = ()
 ) -> Path:
-    """Write ``<out>/report.md`` on the runs of all folders, with tables and figures beside it.
+    """Write ``<out>/report.md`` on the runs of all folders, and its tables and figures.
 
     ``folders`` are output folders of earlier runs; ``out`` may be one of them. Returns the report's
     path. ``optimistic`` adds a section on validation scores; ``metrics`` are additional metrics, as
@@ -197,7 +197,7 @@ def _summary(runs: pd.DataFrame) -> str:
     best = tables.best_cells(runs, table)
     return (
         "## Average precision\n\n"
-        "Mean ± SD over runs (folds and seeds). Bold cells are the highest mean of a dataset and "
+        "Mean ± SD over runs (folds and seeds). Bold cells are the highest mean of a data set and "
         "every method that is not significantly different from it by the corrected resampled t "
         f"test with Holm's correction at the {LEVEL:.0%} level. For more than two classes, average "
         "precision is the one-vs-rest macro average. Columns marked *paper* are the figures "
@@ -214,7 +214,7 @@ def _balanced_accuracy(runs: pd.DataFrame) -> str:
     best = tables.best_cells(runs, table, "balanced_accuracy")
     return (
         "## Balanced accuracy\n\n"
-        "Mean recall over classes, for datasets with more than two classes; means, SDs and bold "
+        "Mean recall over classes, for data sets with more than two classes; means, SDs and bold "
         "cells as above. Input for `imbax compare`: "
         "[balanced_accuracy.csv](tables/balanced_accuracy.csv).\n\n" + tables.markdown(table, best)
     )
@@ -229,7 +229,7 @@ def _differences(runs: pd.DataFrame, out: Path) -> str:
     if runs["dataset"].nunique() < _FEWEST_TO_PLOT:
         return ""
     path = figures.score_differences(runs, out / "figures" / "differences.png")
-    return path and f"![differences by dataset](figures/{path.name})"
+    return path and f"![differences by data set](figures/{path.name})"
 
 
 def _dataset(

@@ -1,4 +1,4 @@
-"""Comparisons of methods on single datasets: the overview section and one table per dataset."""
+"""Comparisons of methods on single data sets: the overview section and one table per data set."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ _CSV = "single_datasets.csv"
 
 BY_DATASET = f"""Differences are method minus rival, averaged over the runs (folds and seeds) that
 both have. `p` and the interval are those of the two-sided corrected resampled t test (Nadeau and
-Bengio 2003); `p_holm` is Holm-corrected for all comparisons on the dataset. The last column gives
+Bengio 2003); `p_holm` is Holm-corrected for all comparisons on the data set. The last column gives
 the probabilities that the method is worse, practically equivalent (within ±{ROPE:g}), or better, by
 the Bayesian correlated t test (Corani and Benavoli 2015). A dash means fewer than two runs, or the
 same difference in all of them."""
@@ -40,7 +40,7 @@ def control_of(methods: Iterable[str]) -> str | None:
 
 
 def contrasts(runs: pd.DataFrame) -> dict[str, pd.DataFrame | str]:
-    """Comparisons by average precision for each dataset, or the reason why there are none."""
+    """Comparisons by average precision for each data set, or the reason why there are none."""
     control, found = control_of(runs["method"]), {}
     for dataset, rows in runs.groupby("dataset"):
         try:
@@ -58,9 +58,9 @@ def contrasts(runs: pd.DataFrame) -> dict[str, pd.DataFrame | str]:
 
 
 def overview(runs: pd.DataFrame, found: Mapping[str, pd.DataFrame | str]) -> str:
-    """Section on each single dataset, if there are too few datasets for a test over them.
+    """Section on each single data set, if there are too few data sets for a test over them.
 
-    Empty for six datasets or more, or if no methods could be compared.
+    Empty for six data sets or more, or if no methods could be compared.
     """
     tables = {name: table for name, table in found.items() if not isinstance(table, str)}
     if len(found) >= FEWEST_DATASETS or all(table.empty for table in tables.values()):
@@ -80,20 +80,20 @@ def overview(runs: pd.DataFrame, found: Mapping[str, pd.DataFrame | str]) -> str
         }
     compared = "every pair of methods" if control is None else f"every method with `{control}`"
     return (
-        "## Comparisons on each dataset\n\n"
-        "Runs on one dataset share rows, so an uncorrected paired t test over them is too "
+        "## Comparisons on each data set\n\n"
+        "Runs on one data set share rows, so an uncorrected paired t test over them is too "
         f"liberal. This section compares {compared} by the corrected resampled t test (Nadeau and "
         "Bengio 2003), which estimates the variance of a mean over J runs by "
         "(1/J + n_test / n_train) s²; n_train counts training and validation rows. Methods are "
         f"better or worse at the {LEVEL:.0%} level, after Holm's correction for the comparisons on "
-        "a dataset. The result generalizes to other rows of the same dataset, not to other "
-        f"datasets. All values: below for each dataset, and in [{_CSV}](tables/{_CSV}).\n\n"
+        "a data set. The result generalizes to other rows of the same data set, not to other "
+        f"data sets. All values: below for each data set, and in [{_CSV}](tables/{_CSV}).\n\n"
         + markdown(pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset"))
     )
 
 
 def dataset_section(table: pd.DataFrame | str) -> str:
-    """Markdown of the comparisons on one dataset; empty for a single method."""
+    """Markdown of the comparisons on one data set; empty for a single method."""
     if isinstance(table, str):
         return f"No comparison: {table}."
     if table.empty:

@@ -1,4 +1,4 @@
-"""Tables of a set of runs: single runs, timings, and the summary beside the paper's figures.
+"""Tables of a set of runs: single runs, timings, and the summary with the paper's figures.
 
 ``paper/`` contains the figures of Tables 1 to 3 of Yasinnik, Salhov, Lindenbaum and Averbuch,
 "Imbalanced Classification via Explicit Gradient Learning From Augmented Data" (arXiv 2202.10550),
@@ -85,7 +85,7 @@ def paper_table(name: str) -> pd.DataFrame:
 
 
 def paper_figures() -> pd.DataFrame:
-    """Mean and SD of average precision in Tables 2 and 3, indexed by dataset and method."""
+    """Mean and SD of average precision in Tables 2 and 3, indexed by data set and method."""
     columns = {
         column: pd.concat([paper_table(f"table_{number}{suffix}").stack() for number in (2, 3)])
         for column, suffix in (("mean", ""), ("sd", "_sd"))
@@ -102,12 +102,12 @@ def score_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.Dat
 
 
 def multiclass_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs on datasets with more than two classes."""
+    """Runs on data sets with more than two classes."""
     return runs[runs.groupby("dataset")["balanced_accuracy"].transform("count") > 0]
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
-    """Summary with one row per dataset and method, over the runs that did not diverge.
+    """Summary with one row per data set and method, over the runs that did not diverge.
 
     The columns are ``n`` (number of runs), ``mean`` and ``sd`` of average precision (over folds and
     seeds, ddof=1), the paper's ``paper_mean`` and ``paper_sd``, ``<metric>_mean`` and
@@ -134,10 +134,10 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 def summary_table(
     runs: pd.DataFrame, metric: str = "average_precision", lower: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Summary table of text cells: a row per dataset, a column per method, mean and mean rank last.
+    """Summary table of text cells: a row per data set, a column per method, then mean and rank.
 
     Cells are ``mean ± SD`` over runs, followed by ``(n=19)`` if a run diverged. The last two rows
-    are over the datasets on which all methods with any score have one; the labels state how many
+    are over the data sets on which all methods with any score have one; the labels state how many
     there are. For average precision the paper's figures are added. ``lower`` as in ``sign_of``.
     """
     scores = score_table(runs, metric)
@@ -145,7 +145,7 @@ def summary_table(
     table = cells.unstack("method").reindex(columns=scores.columns)
     scored = scores.dropna(axis=1, how="all")
     full = scored.dropna()
-    size = f"({len(full)} dataset{'' if len(full) == 1 else 's'})"
+    size = f"({len(full)} data set{'' if len(full) == 1 else 's'})"
     ranks = mean_ranks(sign_of(metric, lower) * scored)
     last = {f"mean {size}": full.mean(), f"mean rank {size}": ranks}
     table = pd.concat([table, pd.DataFrame(last).T.map(_number)])
@@ -160,7 +160,7 @@ def best_cells(
     metric: str = "average_precision",
     lower: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Mask of a dataset's best methods in ``table`` (from ``summary_table``), [row x column].
+    """Mask of a data set's best methods in ``table`` (from ``summary_table``), [row x column].
 
     Marks the highest mean and those not significantly different from it by the corrected resampled
     t test. If the methods ran on different splits, only the highest mean and its ties are marked.
@@ -172,7 +172,7 @@ def best_cells(
 
 
 def best_methods(runs: pd.DataFrame, metric: str, lower: Collection[str] = ()) -> list[str]:
-    """Best methods on one dataset, shown in bold; ``lower`` as in ``sign_of``."""
+    """Best methods on one data set, shown in bold; ``lower`` as in ``sign_of``."""
     sign = sign_of(metric, lower)
     try:
         return not_different_from_best(sign * scores_by_run(runs, metric), size_ratio(runs))
@@ -184,7 +184,7 @@ def best_methods(runs: pd.DataFrame, metric: str, lower: Collection[str] = ()) -
 def sign_of(metric: str, lower: Collection[str] = ()) -> int:
     """Sign of a metric: -1 if lower is better, otherwise 1.
 
-    ``lower`` names columns for which lower is better, in addition to the known metrics.
+    ``lower`` names further metrics where lower is better, in addition to the known ones.
     """
     return -1 if metric in CALIBRATION or metric in lower or metric in lower_is_better(()) else 1
 
@@ -194,7 +194,7 @@ def dataset_table(
     metrics: Sequence[str] | None = None,
     lower: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Text table of metrics on one dataset: a row per method, the best by the first metric on top.
+    """Text table of metrics on one data set: a row per method, the best by the first metric on top.
 
     The columns are the metrics' names with spaces instead of `_`; by default, all metrics that any
     run has. ``lower`` as in ``sign_of``.
@@ -243,7 +243,7 @@ def beyond_paper(runs: pd.DataFrame, method: str = "ce") -> pd.DataFrame:
 
 
 def timing_table(provenance: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Numbers of seeds and runs, compilation and running seconds, by dataset and method."""
+    """Numbers of seeds and runs, compilation and running seconds, by data set and method."""
     rows = [
         {"dataset": one["dataset"], "method": one["method"], "seeds": 1, **_timing(one)}
         for one in provenance
@@ -310,14 +310,14 @@ def _number(value: float) -> str:
 
 
 def _cells(runs: pd.DataFrame, by: str | list[str], metric: str) -> pd.Series:
-    """Text cells of a metric, grouped by method or by dataset and method."""
+    """Text cells of a metric, grouped by method or by data set and method."""
     groups = runs.groupby(by)
     cells = groups[metric].agg(["mean", "std", "count", "size"])
     # Brier scores and calibration errors are small for rare minorities and need more digits.
     text = cells.apply(_cell, axis=1, digits=4 if metric in CALIBRATION else 2)
     # Ranks have no probabilities, and some metrics are defined for two classes only.
-    none = cells["count"] == 0
-    return text.mask(none & ~groups["diverged"].any(), _MISSING) if "diverged" in runs else text
+    gaps = cells["count"] == 0
+    return text.mask(gaps & ~groups["diverged"].any(), _MISSING) if "diverged" in runs else text
 
 
 def _cell(cell: pd.Series, digits: int = 2) -> str:

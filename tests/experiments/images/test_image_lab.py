@@ -375,7 +375,7 @@ def test_the_report_says_what_ran_and_shows_it(results, tmp_path):
     assert scores.index.tolist() == list(NAMES)
     balanced = summary.query("test == 'balanced'").set_index("method")["acsa"]
     np.testing.assert_allclose(scores, (balanced[scores.index] / 100).round(6))
-    assert "Comparison over all datasets" not in text
+    assert "Comparison over all data sets" not in text
 
 
 def test_methods_are_ranked_over_sets_of_one_protocol_each(results, tmp_path, monkeypatch):
@@ -387,8 +387,8 @@ def test_methods_are_ranked_over_sets_of_one_protocol_each(results, tmp_path, mo
     monkeypatch.setattr(report.store, "read_provenance", lambda *_: abouts)
     monkeypatch.setattr(report, "_figures", lambda *_: "")
     text = write_image_report([results], tmp_path).read_text()
-    assert "## Comparison over all datasets" in text
-    assert "Mean rank over 6 datasets" in text
+    assert "## Comparison over all data sets" in text
+    assert "Mean rank over 6 data sets" in text
     assert (tmp_path / "figures" / "critical_difference.png").is_file()
 
 

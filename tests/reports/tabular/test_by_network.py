@@ -12,7 +12,7 @@ from imbax.reports.tabular.single_dataset import control_of
 
 
 def runs(cells, datasets=7):
-    """Two folds of each (method, network, score); dataset i adds i / 100 to the score."""
+    """Two folds of each (method, network, score); data set i adds i / 100 to the score."""
     rows = [
         {
             "dataset": f"d{number}",
@@ -75,8 +75,8 @@ def test_findings_compare_methods_within_one_network():
     assert "### Network `mlp`" in first
     assert "significantly better than `ce`" in first
     assert "significantly worse than `ce`" in second
-    alone = findings(runs(CELLS[:2]))
-    assert "###" not in alone and "significantly better than `ce`" in alone
+    single = findings(runs(CELLS[:2]))
+    assert "###" not in single and "significantly better than `ce`" in single
     other = findings(runs(CELLS[2:4]))
     assert "### Network `realmlp`" in other and "significantly worse" in other
 

@@ -54,7 +54,7 @@ def test_probabilities_follow_the_kind_of_score():
 
 @pytest.fixture(scope="module")
 def runs(make_results, tmp_path_factory):
-    """Results of two datasets in the old format without kinds of score; ce diverged once."""
+    """Results of two data sets in the old format without kinds of score; ce diverged once."""
     folder = make_results(
         tmp_path_factory.mktemp("runs"), ("ecoli", "oil"), tuple(KINDS), lost=[("oil", "ce")]
     )
@@ -94,7 +94,7 @@ def test_tables_include_calibration_metrics_and_gaps(runs, tmp_path):
 
 
 def made_up(brier, probability, datasets=("a", "b")):
-    """One run per dataset and method, with a minority share of 0.1."""
+    """One run per data set and method, with a minority share of 0.1."""
     return pd.DataFrame(
         [
             {"dataset": d, "method": m, "brier_score": brier[m], "expected_calibration_error": 0.1}

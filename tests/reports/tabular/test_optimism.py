@@ -1,4 +1,4 @@
-"""Validation scores beside test scores: inflation and the report's section."""
+"""Validation and test scores: inflation and the report's section."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from imbax.reports.tabular.report import write_report
 
 @pytest.fixture
 def runs() -> pd.DataFrame:
-    """Two datasets; ce has better test scores, explicit_gradient better validation scores."""
+    """Two data sets; ce has better test scores, explicit_gradient better validation scores."""
     rows = [
         *[("d1", "ce", 0.50, 0.52), ("d1", "ce", 0.70, 0.72), ("d2", "ce", 0.30, 0.28)],
         *[("d1", "explicit_gradient", 0.55, 0.75), ("d2", "explicit_gradient", 0.20, 0.50)],

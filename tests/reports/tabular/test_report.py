@@ -26,10 +26,10 @@ def report(results):
 def test_report_has_all_sections_and_linked_files(report):
     text = report.read_text(encoding="utf-8")
     for heading in (
-        *("Runs", "Average precision", "Comparison of methods", "Datasets", "Methods"),
+        *("Runs", "Average precision", "Comparison of methods", "Data sets", "Methods"),
         "Probabilities",
         *("Deviations from the paper", "Movement of synthetic points"),
-        *("Missing and diverged runs", "Time", "Results by dataset", "ecoli", "my data/1.csv"),
+        *("Missing and diverged runs", "Time", "Results by data set", "ecoli", "my data/1.csv"),
     ):
         assert re.search(rf"^##+ {re.escape(heading)}$", text, re.MULTILINE), heading
     links = re.findall(r"\]\((.+?)\)", text)
@@ -44,7 +44,7 @@ def test_report_has_all_sections_and_linked_files(report):
 @pytest.mark.thorough
 def test_report_states_facts_of_the_runs(report):
     text = report.read_text(encoding="utf-8")
-    assert "112 runs: 7 datasets, 4 methods, 2 seeds, 2 folds" in text
+    assert "112 runs: 7 data sets, 4 methods, 2 seeds, 2 folds" in text
     assert "imbax 0.1.0, jax 0.10.2, device cpu, commit abc1234" in text
     assert "imbax run 'my data.csv'" in text
     assert "webpage was skipped: not downloaded" in text
@@ -62,7 +62,7 @@ def test_report_states_facts_of_the_runs(report):
 def test_few_datasets_give_counts_without_a_test(make_results, tmp_path):
     make_results(tmp_path, datasets=("ecoli", "oil", "scene"))
     text = write_report([tmp_path], tmp_path / "report").read_text(encoding="utf-8")
-    assert "A test over 3 datasets is not meaningful" in text
+    assert "A test over 3 data sets is not meaningful" in text
     assert "Wilcoxon" not in text and "signed-rank" not in text and "differences.png" not in text
     assert "critical" not in text and "profiles" not in text
     assert re.search(r"ecoli: [+-]0\.\d{3} \(SD 0\.\d{3}\) over 4 paired runs, higher in \d", text)
@@ -119,7 +119,7 @@ def test_damaged_manifest_is_named_in_a_warning(make_results, tmp_path):
 
 
 def made_up_scores(gain: float):
-    """Eight datasets on which explicit_gradient is better than its rivals by `gain`."""
+    """Eight data sets on which explicit_gradient is better than its rivals by `gain`."""
     methods = {"ce": 0, "explicit_gradient": gain, "explicit_gradient_frozen": 0.0001}
     return pd.DataFrame(
         [

@@ -1,4 +1,4 @@
-"""The report's sections on single datasets and on aggregates, for synthetic runs."""
+"""The report's sections on single data sets and on aggregates, for synthetic runs."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ RUNS = make_runs(up=0.1, down=-0.1, same=0.0)
 
 def test_few_datasets_are_compared_separately():
     text = single_dataset.overview(RUNS, single_dataset.contrasts(RUNS))
-    assert text.startswith("## Comparisons on each dataset")
+    assert text.startswith("## Comparisons on each data set")
     assert "every method with `ce` by the corrected resampled t test" in text
     for dataset in ("d0", "d1", "d2"):
         assert f"| {dataset} | 6 | 0.25 | up | down | same |" in text
@@ -79,10 +79,10 @@ def test_single_runs_and_single_methods_give_no_comparison():
     found = single_dataset.contrasts(runs)
     assert "| – | – | – | – |" in single_dataset.dataset_section(found["d0"])
     assert "| d0 | 1 | 0.25 | – | – | up, same, down |" in single_dataset.overview(runs, found)
-    alone = RUNS[RUNS["method"] == "ce"]
-    found = single_dataset.contrasts(alone)
+    single = RUNS[RUNS["method"] == "ce"]
+    found = single_dataset.contrasts(single)
     assert single_dataset.dataset_section(found["d0"]) == ""
-    assert single_dataset.overview(alone, found) == over_runs(alone, "nowhere") == ""
+    assert single_dataset.overview(single, found) == over_runs(single, "nowhere") == ""
 
 
 @pytest.mark.parametrize(

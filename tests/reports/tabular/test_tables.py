@@ -79,14 +79,14 @@ def test_summary_shows_spread_divergence_paper_and_ranks(runs):
         *("explicit_gradient", "explicit_gradient (paper)", "explicit_gradient_frozen"),
         *("ce", "ce (paper)", "unknown_trees"),
     ]
-    assert list(table.index[-2:]) == ["mean (7 datasets)", "mean rank (7 datasets)"]
+    assert list(table.index[-2:]) == ["mean (7 data sets)", "mean rank (7 data sets)"]
     assert table.loc["oil", "ce"].endswith("(n=2)")
     assert "n=" not in table.loc["ecoli", "ce"]
     assert table.loc["ecoli", "ce (paper)"] == "0.64 ± 0.16"
     assert table.loc["my data/1.csv", "ce (paper)"] == "–"
-    # One of the seven datasets is not in the paper, so the paper's mean is not comparable.
-    assert table.loc["mean (7 datasets)", "ce (paper)"] == "–"
-    ranks = table.loc["mean rank (7 datasets)"].drop(["ce (paper)", "explicit_gradient (paper)"])
+    # One of the seven data sets is not in the paper, so the paper's mean is not comparable.
+    assert table.loc["mean (7 data sets)", "ce (paper)"] == "–"
+    ranks = table.loc["mean rank (7 data sets)"].drop(["ce (paper)", "explicit_gradient (paper)"])
     assert ranks.astype(float).sum() == pytest.approx(10, abs=0.03)
 
 
@@ -95,7 +95,7 @@ def test_means_and_ranks_use_datasets_with_every_method(runs):
     lost = part["dataset"].eq("oil") & part["method"].eq("ce")
     part = part.assign(average_precision=part["average_precision"].mask(lost))
     table = tables.summary_table(part)
-    assert list(table.index[-2:]) == ["mean (5 datasets)", "mean rank (5 datasets)"]
+    assert list(table.index[-2:]) == ["mean (5 data sets)", "mean rank (5 data sets)"]
     assert table.loc["ecoli", "ce"] == "–"
     assert table.loc["oil", "ce"] == "diverged (n=0)"
 
@@ -124,8 +124,8 @@ def test_significantly_worse_methods_are_not_bold(runs):
 
 def test_different_splits_mark_only_the_highest_mean(runs):
     other = runs["method"].eq("ce")
-    apart = runs.assign(n_test=runs["n_test"].mask(other, 100))
-    best = tables.best_cells(apart, tables.summary_table(apart))
+    resplit = runs.assign(n_test=runs["n_test"].mask(other, 100))
+    best = tables.best_cells(resplit, tables.summary_table(resplit))
     assert best.sum(axis=1).tolist() == [1] * 7 + [0, 0]
 
 
