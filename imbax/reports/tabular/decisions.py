@@ -68,8 +68,7 @@ def decisions_section(rows: pd.DataFrame, kinds: Mapping[str, str]) -> str:
     return (
         "Decisions on test rows at the threshold with the highest F1 score on validation rows: "
         "mean ± SD over runs, and mean confusion counts (TP, FN, FP, TN; the minority is "
-        "positive).\n\n"
-        + markdown(shown.loc[in_order(shown.index)].rename_axis("method"))
+        "positive).\n\n" + markdown(shown.loc[in_order(shown.index)].rename_axis("method"))
     )
 
 
