@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from imbax.catalogue.adapters import add_images, add_rows, refit_of
-from imbax.catalogue.hosts import SEES, of_estimator
+from imbax.catalogue.hosts import SEES, estimator_fields
 from imbax.catalogue.spec import ROWS, SCORES, Facts, Method, OnImages, OnTables
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.losses.named import check_numbers
@@ -121,7 +121,7 @@ def register(
     if estimator is not None:
         if fields_of_method.get("host") is not None:
             raise InputError(f"method {name!r} has both `estimator` and `host`; leave out one")
-        fields_of_method |= of_estimator(name, estimator, fields_of_method)
+        fields_of_method |= estimator_fields(name, estimator, fields_of_method)
     host = fields_of_method.get("host")
     if host is not None and (build is not None or sampler is not None):
         raise InputError(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imbax.cli.arguments import parser
 from imbax.cli.interrupt import INTERRUPTED, ends_at_interrupt
-from imbax.cli.json_output import print_json, tables_of
+from imbax.cli.json_output import comparison_tables, print_json
 from imbax.cli.verbosity import log_to_stdout, short_warnings
 from imbax.errors import InputError, in_suite_file, on_command_line
 from imbax.results import plugins
@@ -123,7 +123,7 @@ def _compare(options):
         summary = {"scores": options.scores, "page": page, "control": options.control}
         summary |= {"rope": options.rope, "lower_is_better": options.lower_is_better}
         summary |= {"datasets": len(scores) - len(left_out), "left_out": left_out}
-        print_json(summary | {"notices": notices, **tables_of(out / "tables")})
+        print_json(summary | {"notices": notices, **comparison_tables(out / "tables")})
     else:
         print(f"comparison: {page}")
     return 0
