@@ -103,7 +103,7 @@ def test_dry_run_uses_stored_timings_and_writes_nothing(capsys, tmp_path, monkey
     command += ["--datasets", "moons_20"]
     out = dry("--seeds", "1")
     assert "2 runs to do in 1 of 1 cells" in out
-    assert "time: unknown, " in out and "memory: 0.1 MiB" in out and "budget 4 GiB" in out
+    assert "time: unknown, " in out and "memory: at most 0.1 MiB" in out and "budget 4 GiB" in out
     assert list(tmp_path.iterdir()) == []
     assert main([*command, "--seeds", "1"]) == 0
     capsys.readouterr()
