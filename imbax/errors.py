@@ -110,8 +110,8 @@ class Range(NamedTuple):
 
     def check(self, name: str, value: Any) -> Any:
         """Returns the value as an `int` or `float`; raises InputError if it is out of range."""
-        number = value.item() if getattr(value, "shape", None) == () else value
-        kind = Integral if self.whole else Real
+        number: Any = value.item() if getattr(value, "shape", None) == () else value
+        kind: Any = Integral if self.whole else Real
         if not isinstance(number, kind) or isinstance(number, bool) or not math.isfinite(number):
             noun = "a whole number" if self.whole else "a finite number"
             bounds = f", {self}" if str(self) else ""

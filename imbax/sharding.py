@@ -46,5 +46,6 @@ def take(values: jax.Array, row: jax.Array) -> jax.Array:
         by_turn = requested.reshape(devices, turns, -1).swapaxes(0, 1).reshape(turns, -1)
         return jax.lax.map(turn, by_turn).reshape(-1, *values.shape[1:])
 
-    specs = {"in_specs": (PartitionSpec(AXIS), PartitionSpec()), "out_specs": PartitionSpec(AXIS)}
-    return jax.shard_map(local_rows, **specs)(values, requested)[: len(row)]
+    runs, all_rows = PartitionSpec(AXIS), PartitionSpec()
+    mapped = jax.shard_map(local_rows, in_specs=(runs, all_rows), out_specs=runs)
+    return mapped(values, requested)[: len(row)]

@@ -64,7 +64,7 @@ class Rows(NamedTuple):
     """Features `[N, d]`, shared."""
     target: jax.Array
     """Targets `[N]`, shared."""
-    index: jax.Array
+    index: jax.Array  # type: ignore[assignment]  # hides tuple.index
     """Row numbers `[n]` into `data`."""
     w: jax.Array
     """Row weights `[n]`; 0 marks padding."""
@@ -133,7 +133,7 @@ class Problem(NamedTuple):
 class Resampled(NamedTuple):
     """Training rows of a run after over- or under-sampling, as a change to `Rows`."""
 
-    index: jax.Array
+    index: jax.Array  # type: ignore[assignment]  # hides tuple.index
     """Row numbers `[n']` in the shared matrix; numbers from N upwards are synthetic rows."""
     w: jax.Array
     """Row weights `[n']`; 0 marks padding."""
@@ -156,7 +156,7 @@ class Resampled(NamedTuple):
 class Part(NamedTuple):
     """One part of a run's rows, such as its training rows."""
 
-    index: jax.Array
+    index: jax.Array  # type: ignore[assignment]  # hides tuple.index
     """Row numbers `[n]` into the shared matrix."""
     w: jax.Array
     """Row weights `[n]`; 0 marks padding."""
@@ -199,7 +199,8 @@ class Run(NamedTuple):
         """Returns the view of one part, given by name."""
         index, w = getattr(self, part)
         synth = (self.x_synth, self.y_synth) if part == "train" else ()
-        return Rows(*shared, index, w, self.shift, self.factor, self.project, *synth)
+        scaling: tuple[Any, ...] = (self.shift, self.factor, self.project)
+        return Rows(*shared, index, w, *scaling, *synth)
 
     def problem(self, shared: tuple[jax.Array, jax.Array]) -> Problem:
         """Returns the rows that the method of the run may see."""

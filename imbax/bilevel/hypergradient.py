@@ -81,7 +81,7 @@ def bilevel_gradient(
     """
     check_method(method)
     check_steps(num_steps)
-    fixed = fixed_loss_fn or (lambda theta: 0.0)
+    fixed: Callable[[Params], Any] = fixed_loss_fn or (lambda theta: 0.0)
     route = _mixed if method == "mixed" else _unrolled
     with exact_matmul():
         return route(inner_loss_fn, fixed, params, meta, step_size, num_steps, outer_loss_fn)

@@ -6,7 +6,7 @@ traced. A class without rows changes nothing for the others.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -36,7 +36,7 @@ class Context(NamedTuple):
     """Number of training rows of each class `[K]`, without padding."""
     epoch: jax.Array
     """Number of epochs done."""
-    hparams: Mapping[str, jax.Array]
+    hparams: Mapping[str, Any]
     """Hyperparameters of the loss by name."""
     num_epochs: int = 0
     """Number of epochs of the whole training."""
@@ -47,7 +47,7 @@ def class_counts(y: jax.Array, w: jax.Array, classes: int) -> jax.Array:
     return jnp.zeros(classes, jnp.int32).at[y.astype(jnp.int32)].add((w > 0).astype(jnp.int32))
 
 
-def effective_number_weights(counts: jax.Array, beta: float = 0.999) -> jax.Array:
+def effective_number_weights(counts: jax.Array, beta: jax.Array | float = 0.999) -> jax.Array:
     """Class weights `[K]` from the effective number of rows; they sum to K.
 
         E_k = (1 - β^n_k) / (1 - β),   weight_k ∝ 1 / E_k

@@ -108,7 +108,8 @@ def vs_loss(context: Context) -> Loss:
 
 def ldam(context: Context) -> Loss:
     """`by_class.ldam`, for a network with a cosine head."""
-    options = {"counts": context.counts, "scale": COSINE_SCALE} | dict(context.hparams)
+    options: dict[str, Any] = {"counts": context.counts, "scale": COSINE_SCALE}
+    options |= context.hparams
     return partial(by_class.ldam, **options)
 
 

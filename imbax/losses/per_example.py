@@ -6,7 +6,9 @@ the logits `[n, K]` of a softmax and classes `y [n]` in 0..K-1. All are safe und
 losses that depend on the number of rows of each class.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
@@ -41,7 +43,7 @@ def weighted_mean(losses: jax.Array, w: jax.Array) -> jax.Array:
 def balanced_mean(losses: jax.Array, y: jax.Array, w: jax.Array, classes: int = 2) -> jax.Array:
     """Macro average of the weighted mean loss of each class; an absent class contributes 0."""
     each = [weighted_mean(losses, jnp.where(y == c, w, 0)) for c in range(classes)]
-    return sum(each) / classes
+    return functools.reduce(jnp.add, each) / classes
 
 
 def binary_cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
@@ -202,7 +204,7 @@ def supervised_loss(
     return loss_fn
 
 
-def training_loss(network: Network) -> LossFn:
+def training_loss(network: Network) -> Callable[..., Any]:
     """Cross-entropy of a network in training mode, as `bilevel.outer_gradient` takes it.
 
     For a network with state, it is a loss of `Network.with_key(params, key)`.

@@ -55,42 +55,61 @@ def draw_critical_difference(ax: "Axes", scores: pd.DataFrame) -> "Axes":
     """
     full = scores.dropna()
     n, k = full.shape
-    # Imported here because it brings pyplot and statsmodels with it.
-    from scikit_posthocs import critical_difference_diagram
-
-    means = ranks.mean_ranks(full)
-    means.index = [plain(name) for name in means.index]
-    apart = ranks.critical_difference(k, n)
-    gaps = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
-    # The diagram takes p-values and compares them with 0.05; only the side counts.
-    same = pd.DataFrame(np.where(gaps > apart, 0.0, 1.0), index=means.index, columns=means.index)
-    ax.grid(False)
+    means = ranks.mean_ranks(full).sort_values(kind="stable")
+    x, difference = means.to_numpy(), ranks.critical_difference(k, n)
     styles = styles_of(scores.columns)
-    drawn = critical_difference_diagram(
-        means,
-        same,
-        ax=ax,
-        label_fmt_left="{label}  {rank:.2f}",
-        label_fmt_right="{rank:.2f}  {label}",
-        label_props={"fontsize": 9},
-        marker_props={"s": 18},
-        elbow_props={"linewidth": 1},
-        crossbar_props={"color": INK, "linewidth": 2.5, "solid_capstyle": "butt"},
-        color_palette={
-            plain(name): style["color"] if name in OWN_COLOUR else INK
-            for name, style in styles.items()
-        },
-        text_h_margin=0.03 * float(means.max() - means.min() + 0.1),
-    )
-    low = float(means.min())
-    (scale,) = ax.plot([low, low + apart], [1.5, 1.5], color=INK, linewidth=1, marker="|")
-    ax.text(low, 1.75, f"critical difference {apart:.2f}", fontsize=9, color=INK)
-    for line in (*drawn["elbows"], scale):
-        line.set_clip_on(False)
-    ax.spines["top"].set(visible=True, color="#999999")
-    bottom = min(label.get_position()[1] for label in drawn["labels"])
-    ax.set_ylim(bottom - 0.5, 2.2)
+    colours = [styles[name]["color"] if name in OWN_COLOUR else INK for name in means.index]
+    ax.grid(False)
+    ax.yaxis.set_visible(False)
+    ax.spines[["left", "right", "bottom"]].set_visible(False)
+    ax.spines["top"].set(position="zero", visible=True, color="#999999")
+    ax.xaxis.set_ticks_position("top")
+
+    # Bars, one below the other.
+    bars = _joined(x, difference)
+    for level, (first, last) in enumerate(bars, start=1):
+        ax.plot([x[first], x[last]], [-level] * 2, color=INK, linewidth=2.5, solid_capstyle="butt")
+
+    # Elbows to the labels: the better half on the left, the outermost method uppermost.
+    low, high = float(x[0]), float(x[-1])
+    edge = 0.05 * (high - low) + 0.1
+    left, right = low - edge, max(high + edge, low + difference)
+    half = (k + 1) // 2
+    for place, (name, mean, colour) in enumerate(zip(means.index, x, colours, strict=True)):
+        is_left = place < half
+        y = -(len(bars) + 1 + (place if is_left else k - 1 - place))
+        end = left if is_left else right
+        ax.plot([mean, mean, end], [0, y, y], color=colour, linewidth=1, clip_on=False)
+        ax.plot(mean, 0, "o", color=colour, markersize=5, clip_on=False, zorder=3)
+        label = f"{plain(name)}  {mean:.2f}" if is_left else f"{mean:.2f}  {plain(name)}"
+        side = "right" if is_left else "left"
+        ax.annotate(
+            label,
+            (end, y),
+            xytext=(-3 if is_left else 3, 0),
+            textcoords="offset points",
+            ha=side,
+            va="center",
+            fontsize=9,
+            color=colour,
+            annotation_clip=False,
+        )
+
+    ax.plot([low, low + difference], [1.5, 1.5], color=INK, linewidth=1, marker="|", clip_on=False)
+    ax.text(low, 1.75, f"critical difference {difference:.2f}", fontsize=9, color=INK)
+    ax.set_ylim(-(len(bars) + half) - 0.5, 2.2)
+    ax.set_xlim(left, right)
     return ax
+
+
+def _joined(means: np.ndarray, difference: float) -> list[tuple[int, int]]:
+    """First and last place of each longest run of sorted mean ranks within the difference."""
+    last = [int(np.flatnonzero(means - mean <= difference)[-1]) for mean in means]
+    return [
+        (first, end)
+        for first, end in enumerate(last)
+        if end > first and (first == 0 or last[first - 1] < end)
+    ]
 
 
 def draw_scores(

@@ -23,7 +23,9 @@ def drawable(scores: pd.DataFrame) -> bool:
     return bool(len(full) and (full >= 0).all(axis=None))
 
 
-def profile(scores: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS) -> pd.DataFrame:
+def profile(
+    scores: pd.DataFrame, thresholds: Sequence[float] | np.ndarray = THRESHOLDS
+) -> pd.DataFrame:
     """As Figure 3 draws it: the share of datasets with score >= theta x best, [theta x method].
 
     ``thresholds`` theta lie in [0, 1]; at 1 stands the share of datasets on which a method is best
@@ -49,7 +51,7 @@ def costs(scores: pd.DataFrame) -> pd.DataFrame:
         return 1 / scores
 
 
-def cost_profile(costs: pd.DataFrame, factors: Sequence[float]) -> pd.DataFrame:
+def cost_profile(costs: pd.DataFrame, factors: Sequence[float] | np.ndarray) -> pd.DataFrame:
     """The classical form: the share of datasets with cost <= tau x least cost, [tau x method].
 
     ``costs``, lower = better, are above 0; inf is a failure, which no factor reaches. ``factors``

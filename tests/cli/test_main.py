@@ -218,7 +218,9 @@ def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table
     arguments += ["--profile", tmp_path / "profile"]
     assert main(["run", "custom", *map(str, arguments), *CHEAP]) == 0
     said = capsys.readouterr().out
-    notice = "table: 1 column one-hot encoded, in each run as on its training rows: city (2 levels)"
+    notice = (
+        "table: 1 column one-hot encoded, in each run, fitted on its training rows: city (2 levels)"
+    )
     assert said.count(notice) == 1 and "report:" in said.partition(notice)[2]
     assert "logistic_regression" in said.partition(notice)[2], "told before anything is trained"
     assert list((tmp_path / "profile").glob("plugins/profile/*/*.xplane.pb"))
