@@ -43,7 +43,7 @@ from imbax.types import Batch, Params, Resampled, Rows, check_rows
 __all__ = ["Config", "Fitted", "Hparams", "Info", "Pool", "State"]
 __all__ += ["epoch", "finish", "fit", "generator", "init", "networks", "pool_of", "sample", "step"]
 
-_INIT, _EPOCHS = 0, 1  # Names of a run's random streams.
+_INIT, _EPOCHS = 0, 1  # Random streams of a run.
 _MADE = 128  # New rows of a class that are made at a time.
 
 
@@ -56,12 +56,12 @@ RANGES = {
 
 @dataclass(frozen=True)
 class Config:
-    """Choices fixed at compile time."""
+    """Static options."""
 
     columns: int
     """d, of a flat row."""
     classes: int
-    """K."""
+    """Number of classes K."""
     max_rows: int
     """Upper bound on the rows of every class but the largest; rows beyond it are not mixed."""
     noise: int = 100
@@ -76,7 +76,7 @@ class Config:
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     learning_rate: float = 2e-4
     """Adam's, with β₁ 0.5, for all players."""
@@ -94,7 +94,7 @@ class Fitted(NamedTuple):
 
 
 class State(NamedTuple):
-    """What the next step needs."""
+    """Training state."""
 
     now: Fitted
     adversaries: tuple[Params, Params]
@@ -102,7 +102,7 @@ class State(NamedTuple):
     opt_states: tuple[Any, Any]
     """Of the generator and of the adversaries."""
     epoch: jax.Array
-    """Epochs done."""
+    """Number of epochs done."""
 
 
 class Info(NamedTuple):
@@ -267,15 +267,15 @@ def sample(
     key
         Random key.
     fitted
-        What `fit` returned.
+        Result of `fit`.
     train
         The view it was trained on.
     wanted
         `[K]`: new rows of each class; those of the largest are mixed by untrained weights.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     config
-        That of the fit.
+        Configuration of the fit.
     """
     max_rows, max_synth = sizes.max_rows, sizes.max_synth
     nets, pool = networks(config), pool_of(train, config.classes)

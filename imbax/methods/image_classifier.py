@@ -30,12 +30,12 @@ AUGMENTATIONS = ("none", "crop", "crop_flip")
 
 @dataclass(frozen=True)
 class Config:
-    """Choices fixed at compile time."""
+    """Static options."""
 
     shape: tuple[int, int, int]
     """Height, width and channels of an image."""
     classes: int
-    """K."""
+    """Number of classes K."""
     images: int
     """Per epoch."""
     stem: str = "cifar"
@@ -62,13 +62,13 @@ class Hparams(NamedTuple):
 
 
 class State(NamedTuple):
-    """What the next epoch needs."""
+    """Training state."""
 
     params: Params
     stats: Stats
     opt_state: Any
     epoch: jax.Array
-    """Epochs done."""
+    """Number of epochs done."""
 
 
 def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
@@ -93,9 +93,9 @@ def epoch(
     key
         The run's, the same for every epoch.
     config
-        Static choices.
+        Static options.
     hparams
-        Traced numbers.
+        Traced hyperparameters.
     state
         From `init` or the epoch before.
     train
@@ -159,7 +159,7 @@ def augmented(key: jax.Array, x: jax.Array, how: str) -> jax.Array:
     return x
 
 
-# Names of a run's random streams.
+# Random streams of a run.
 _INIT, _EPOCHS = 0, 1
 
 

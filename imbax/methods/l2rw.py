@@ -34,7 +34,7 @@ __all__ = ["Config", "Hparams", "Info", "State", "program", "step"]
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     learning_rate: float | None = None
     """None: that of the network's recipe, as for `weight_decay`."""

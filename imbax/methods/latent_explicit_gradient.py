@@ -44,10 +44,10 @@ __all__ = ["Config", "Hparams", "generator", "held_out_third", "moved", "sample"
 
 
 class Config(NamedTuple):
-    """Choices fixed at compile time."""
+    """Static options."""
 
     classes: int
-    """K."""
+    """Number of classes K."""
     frozen: bool = False
     """Leave the points where they start: η₂ = 0."""
     epochs: int = 100
@@ -59,7 +59,7 @@ class Config(NamedTuple):
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     eta1: float = 1e-2
     """Inner step size η₁."""
@@ -105,11 +105,11 @@ def sample(
     train
         The imbalanced view of flat images.
     wanted
-        `[K]`: new images of each class; 0 for a class without images.
+        Number of new images of each class `[K]`; 0 for a class without images.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     config
-        That of the fit.
+        Configuration of the fit.
     frozen
         Leave the codes where they start.
     """
@@ -133,9 +133,9 @@ def moved(
     key
         Random key.
     config
-        Static choices.
+        Static options.
     hparams
-        Traced numbers.
+        Traced hyperparameters.
     codes
         Of the training images, `[n, latent]`.
     starts

@@ -47,7 +47,7 @@ __all__ = ["radii", "sample", "spheres"]
 
 # Energy by "auto", in median distances to the nearest enemy.
 _AUTO = 1.5
-# Names of a run's random streams.
+# Random streams of a run.
 _ENEMIES, _NEW = 0, 1
 # Rows whose spheres grow at once, and columns that a pass over their distances takes.
 _BLOCK, _COLUMNS = 64, 16
@@ -71,11 +71,11 @@ def sample(
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; 0 for a class without rows.
+        Number of new rows of each class `[K]`; 0 for a class without rows.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     energy
         "auto", or a distance.
     p

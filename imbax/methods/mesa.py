@@ -54,7 +54,7 @@ __all__ = [
 
 
 class Config(NamedTuple):
-    """Choices fixed at compile time."""
+    """Static options."""
 
     bins: int = 5
     """Bins b of each histogram; an observation has 2 b numbers."""
@@ -138,7 +138,7 @@ def observe(
     Parameters
     ----------
     config
-        Static choices.
+        Static options.
     train
         Errors `[n]` in [0, 1] of the training part's majority rows.
     w_train

@@ -33,7 +33,7 @@ __all__ = ["Config", "State", "follow", "mean_loss", "meta_program"]
 
 @dataclass(frozen=True)
 class Config:
-    """Choices fixed at compile time; the first value named is the default."""
+    """Static options; the first value in each note is the default."""
 
     meta_rows: str = "valid"
     """Rows of the meta batches: "valid", or "train"."""
@@ -77,7 +77,7 @@ def meta_program(
     network
         The classifier.
     config
-        Static choices.
+        Static options.
     step
         `(key, state, batch, meta_batch, *, loss_fn, meta_loss, move, config, hparams) -> (state,
         info)`; `meta_loss` is that of the meta batch, `params -> scalar`, and `move(state,

@@ -45,7 +45,7 @@ class Config(meta_training.Config):
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     learning_rate: float | None = None
     """None: that of the network's recipe, as for `weight_decay`."""
@@ -67,7 +67,7 @@ RANGES = {
 
 
 class State(NamedTuple):
-    """What the next step needs."""
+    """Training state."""
 
     params: Params
     opt_state: Any

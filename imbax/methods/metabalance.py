@@ -41,7 +41,7 @@ class Config(meta_training.Config):
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     learning_rate: float | None = None
     """None: that of the network's recipe, as for `weight_decay`."""

@@ -18,7 +18,7 @@ def deviations(train: Rows, few: Classes, max_rows: int) -> jax.Array:
     Parameters
     ----------
     train
-        The view.
+        Training rows.
     few
         Its rows by class.
     max_rows

@@ -22,7 +22,7 @@ def sample(key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes) -> Resa
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
         `[K]`: rows of each class that stay; all of a class that has fewer.
     sizes

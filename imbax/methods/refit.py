@@ -18,7 +18,7 @@ __all__ = ["Hparams", "refit"]
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     training: Any
     """The program's own."""

@@ -148,7 +148,7 @@ def extended(train: Rows, made: Made, moved: jax.Array | None = None, fallback=F
     Parameters
     ----------
     train
-        The view.
+        Training rows.
     made
         New rows.
     moved
@@ -193,11 +193,11 @@ def one_vs_rest(
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; of two classes, none of the first.
+        Number of new rows of each class `[K]`; 0 for the first of two classes.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     """
     check_sample(train, wanted)
     if len(wanted) == 2:

@@ -39,13 +39,13 @@ def sample(
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; 0 for a class without rows.
+        Number of new rows of each class `[K]`; 0 for a class without rows.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     k_neighbors
-        Neighbours to draw from, >= 1.
+        Number of neighbours to draw from, >= 1.
     """
     check_sample(train, wanted)
     counts = by_class(train.y.astype(jnp.int32), train.w, len(wanted)).counts

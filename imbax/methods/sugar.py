@@ -53,18 +53,18 @@ def sample(
     steps: int = 1,
     rescale: bool = False,
 ) -> Resampled:
-    """Adds SUGAR's points to the training view; of more than two classes, one vs. rest.
+    """Adds SUGAR's points to the training view; one-vs-rest for more than two classes.
 
     Parameters
     ----------
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; of two classes, none of the first.
+        Number of new rows of each class `[K]`; 0 for the first of two classes.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     k_neighbors
         Rows of the local covariance, the row itself included, >= 2.
     steps

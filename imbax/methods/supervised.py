@@ -33,7 +33,7 @@ _DROPOUT = 2**31 - 1
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     learning_rate: float | None = None
     """None: that of the network's recipe."""
@@ -48,7 +48,7 @@ RANGES = {"learning_rate": Range(0, above=True), "weight_decay": Range(0)}
 
 
 class Config(NamedTuple):
-    """Choices fixed at compile time."""
+    """Static options."""
 
     loss_for: Callable[[Context], Loss] = lambda context: cross_entropy
     """Called once an epoch; returns the loss of its batches. `lambda context: loss` for a loss that
@@ -66,12 +66,12 @@ class Config(NamedTuple):
 
 
 class State(NamedTuple):
-    """What the next epoch needs."""
+    """Training state."""
 
     params: Params
     opt_state: Any
     epoch: jax.Array
-    """Epochs done."""
+    """Number of epochs done."""
 
 
 def program(network: Network, config: Config | None = None, **options: Any) -> Program:
@@ -82,7 +82,7 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
     network
         The classifier.
     config
-        Static choices.
+        Static options.
     **options
         Fields of `Config`, in place of those of `config`.
     """
