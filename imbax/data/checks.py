@@ -105,9 +105,9 @@ def _check_numeric(x: "pd.DataFrame", name: str) -> None:
 
     for position, dtype in enumerate(x.dtypes):
         if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
-            what, remedy = described(x.iloc[:, position])
+            content, remedy = described(x.iloc[:, position])
             raise InputError(
-                f"{name}: column {str(x.columns[position])!r} holds {what}, expected numbers; "
+                f"{name}: column {str(x.columns[position])!r} holds {content}, expected numbers; "
                 f"{remedy}"
             )
 

@@ -204,7 +204,7 @@ def _column(column: str | int, known: list[str], path: Path, header: bool) -> st
 def _without_full_stops(labels: "pd.Series") -> tuple["pd.Series", list[str]]:
     """Removes the full stop that ends the labels of some old files; returns a notice if it did.
 
-    It is removed if all labels have it, or if the same label also occurs without it.
+    It is removed if all labels end with one, or if the same label also occurs without one.
     """
     levels = [level for level in labels.unique() if isinstance(level, str)]
     stopped = {level: level[:-1].rstrip() for level in levels if level.endswith(".")}

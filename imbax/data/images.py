@@ -101,7 +101,7 @@ def images(name: str, data_home: str | Path | None = None) -> Images:
     """Loads an image data set by name.
 
         digits          scikit-learn's 8 x 8 digits; no file
-        mnist           DIR/mnist/train-images-idx3-ubyte[.gz] and the three files beside it
+        mnist           DIR/mnist/train-images-idx3-ubyte[.gz] and its three companion files
         fashion_mnist   the same in DIR/fashion_mnist or DIR/fashion
         cifar10         DIR/cifar-10-batches-py, -bin, or an npz DIR/cifar10*.npz
         svhn            DIR/svhn/train_32x32.mat and test_32x32.mat, or an npz DIR/svhn*.npz
@@ -139,7 +139,7 @@ def images(name: str, data_home: str | Path | None = None) -> Images:
 
 
 def shrunk(images: Images, factor: int) -> Images:
-    """Downsamples images: each pixel is the mean of `factor` x `factor`; the name gets the size.
+    """Shrinks images: each pixel is the mean of `factor` x `factor`; the name gets the size.
 
     Raises InputError if height or width is not a multiple of the factor.
     """
@@ -152,15 +152,15 @@ def shrunk(images: Images, factor: int) -> Images:
     if factor == 1:
         return images
 
-    def downsampled(x):
+    def block_means(x):
         blocks = x.reshape(len(x), height // factor, factor, width // factor, factor, -1)
         return np.round(blocks.mean((2, 4))).astype(np.uint8)
 
     return dataclasses.replace(
         images,
         name=f"{images.name}_{height // factor}x{width // factor}",
-        x=downsampled(images.x),
-        x_test=None if images.x_test is None else downsampled(images.x_test),
+        x=block_means(images.x),
+        x_test=None if images.x_test is None else block_means(images.x_test),
     )
 
 
@@ -271,13 +271,13 @@ def _from_arrays(path, arrays, classes):
 
 def _checked(x, y, classes, x_test=None, y_test=None):
     """Returns `Images` after checking types and lengths; raises ValueError if they are wrong."""
-    for what, a, b in (("training", x, y), ("test", x_test, y_test)):
+    for part, a, b in (("training", x, y), ("test", x_test, y_test)):
         if a is None:
             continue
         if a.dtype != np.uint8 or a.ndim != 4 or len(a) != len(b):
-            raise ValueError(f"{what} images {a.shape} {a.dtype}, {len(b)} labels")
+            raise ValueError(f"{part} images {a.shape} {a.dtype}, {len(b)} labels")
         if b.min() < 0 or b.max() >= len(classes):
-            raise ValueError(f"{what} labels from {b.min()} to {b.max()}, {len(classes)} classes")
+            raise ValueError(f"{part} labels from {b.min()} to {b.max()}, {len(classes)} classes")
     labels = (None if b is None else b.astype(np.int64) for b in (y, y_test))
     y, y_test = labels
     return Images("", x, y, tuple(classes), x_test, y_test)

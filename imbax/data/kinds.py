@@ -222,14 +222,14 @@ class _Notices:
         self.gaps, self.kept, self.empty = [], [], []
 
     def lines(self) -> Iterable[str]:
-        for names, what in (
+        for names, kind in (
             (self.read, "of text parsed as numbers"),
             (self.dates, "of dates encoded as days and cycles"),
             (self.spans, "of durations encoded as days, or of times of day encoded as hours"),
             (self.empty, "without any value, encoded as constants"),
         ):
             if names:
-                yield f"{len(names)} column{'s' * (len(names) > 1)} {what}: {shortened(names)}"
+                yield f"{len(names)} column{'s' * (len(names) > 1)} {kind}: {shortened(names)}"
         for name, words in self.gaps:
             yield f"column {name!r}: {words} treated as missing"
         for name, words in self.kept:

@@ -209,7 +209,7 @@ def _array(x):
 
 
 def _are_complete_numbers(x: Any, name: str) -> bool:
-    """Returns whether `make_dataset` takes x, or refuses it for a fault that no encoder mends."""
+    """Returns whether `make_dataset` takes x, or refuses it for another reason."""
     import pandas as pd
 
     if not is_table(x):

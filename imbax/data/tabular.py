@@ -147,10 +147,10 @@ def make_dataset(
     values, names = feature_matrix(x, name, feature_names)
     labels, classes = _labels(y, name, minority, several_classes)
     codes = None if groups is None else group_codes(groups, name)
-    for what, column in (("y", labels), ("groups", codes)):
+    for argument_name, column in (("y", labels), ("groups", codes)):
         if column is not None and len(column) != len(values):
             raise InputError(
-                f"{name}: x has {len(values)} rows and {what} has {len(column)}; "
+                f"{name}: x has {len(values)} rows and {argument_name} has {len(column)}; "
                 "give one entry per row"
             )
     if len(values) < MIN_ROWS:
@@ -210,7 +210,7 @@ def _label_notices(classes):
     for labels in by_word.values():
         if labels[1:]:
             named = " and ".join(map(repr, labels[:2]))
-            yield f"labels {named} are different classes; spell them alike if they mean the same"
+            yield f"labels {named} are different classes; rename one if they mean the same"
 
 
 def _labels(y, name, minority, several_classes):

@@ -50,9 +50,9 @@ def read_text(path: Path) -> tuple[str, list[str]]:
     """
     raw = _unpacked(path)
     start = raw[:64].lstrip().lower()
-    for first, what in _OTHERS:
+    for first, description in _OTHERS:
         if start.startswith(first.lower()):
-            raise InputError(f"{path.name} is {what}")
+            raise InputError(f"{path.name} is {description}")
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
             return _checked(_strict(raw, encoding, path), path), []

@@ -179,10 +179,10 @@ def _check(rows, y, groups, name, complete):
             raise InputError(f"{name}, {part} has row {twice} more than once{hint}")
         missing = np.setdiff1d(y, y[numbers])
         if len(missing) and part in complete:
-            which = {0: "majority", 1: "minority"} if y.max() < 2 else {}
-            which = which.get(int(missing[0]), f"class {missing[0]}")
+            class_names = {0: "majority", 1: "minority"} if y.max() < 2 else {}
+            label = class_names.get(int(missing[0]), f"class {missing[0]}")
             raise InputError(
-                f"{name}, {part} has no row of the {which}; each part needs rows of every class"
+                f"{name}, {part} has no row of the {label}; each part needs rows of every class"
             )
     names = list(rows)
     for number, one in enumerate(names):
@@ -210,9 +210,9 @@ def _validation(train, y, groups, number, name):
     units = [len(train[y[train] == c]) if groups is None else len(np.unique(kept[y[train] == c]))
              for c in np.unique(y)]  # fmt: skip
     if min(units) < 2:
-        what = "row" if groups is None else "group"
+        unit = "row" if groups is None else "group"
         raise InputError(
-            f"{name}, train has a single {what} with rows of a class, expected at least one for "
+            f"{name}, train has a single {unit} with rows of a class, expected at least one for "
             "training and one for validation; give (train, valid, test)"
         )
     folds = kind(min(_VALID_PARTS, *units), shuffle=True, random_state=number)

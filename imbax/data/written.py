@@ -44,17 +44,19 @@ _WRITTEN = re.compile(
 )
 
 
-def _style(mark: str, apart: str) -> re.Pattern:
-    """Returns the pattern of numbers with a decimal mark and thousands separators `apart`."""
+def _style(mark: str, separators: str) -> re.Pattern:
+    """Returns the pattern of numbers with a decimal mark and thousands separators."""
     mark = re.escape(mark)
-    grouped = rf"|[1-9][0-9]{{0,2}}(?:[{apart}][0-9]{{3}})+(?:{mark}[0-9]*)?" if apart else ""
+    grouped = (
+        rf"|[1-9][0-9]{{0,2}}(?:[{separators}][0-9]{{3}})+(?:{mark}[0-9]*)?" if separators else ""
+    )
     return re.compile(rf"[0-9]+{mark}?[0-9]*|{mark}[0-9]+{grouped}")
 
 
 _STYLES = {
-    (mark, apart): _style(mark, apart)
+    (mark, separators): _style(mark, separators)
     for mark, other in (".,", ",.")
-    for apart in ("", other, _SPACES)
+    for separators in ("", other, _SPACES)
 }
 """Patterns by the decimal mark and the allowed thousands separators."""
 
@@ -164,9 +166,9 @@ def numbers(texts: Sequence[str], decimal: str | None = None) -> Reading | None:
     if len(around) > 1:
         return None
     fits = {}
-    for (mark, apart), pattern in _STYLES.items():
+    for (mark, separators), pattern in _STYLES.items():
         if all(map(pattern.fullmatch, bodies)):
-            fits[mark, apart] = np.array([_value(match, mark, apart) for match in found])
+            fits[mark, separators] = np.array([_value(match, mark, separators) for match in found])
     if not fits:
         return None
     marks = frozenset(mark for mark, _ in fits)
@@ -238,21 +240,21 @@ _TIMES = "", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"
 _DATE_FORMS = "ISO8601", *(day + time for time in _TIMES for day in _DAYS)
 
 
-def _value(found: re.Match, mark: str, apart: str) -> float:
-    body = found["body"].translate(dict.fromkeys(map(ord, apart))).replace(mark, ".")
+def _value(found: re.Match, mark: str, separators: str) -> float:
+    body = found["body"].translate(dict.fromkeys(map(ord, separators))).replace(mark, ".")
     sign = "-" if (found["sign"] or found["inner"]) in ("-", "−") else ""
     return float(sign + body + found["power"])
 
 
 def _special(bodies: list[str], style: tuple[str, str]) -> tuple[str, str]:
-    mark, apart = style
+    mark, separators = style
     comma = mark == "," and any("," in body for body in bodies)
-    return ("decimal commas" if comma else ""), ("separators of thousands" if apart else "")
+    return ("decimal commas" if comma else ""), ("separators of thousands" if separators else "")
 
 
-def _how(sides: tuple[str, str], comma: str, apart: str) -> str:
+def _how(sides: tuple[str, str], comma: str, separators: str) -> str:
     before, after = sides
     around = {"%": "percentages", "‰": "per mille"}.get(after, "")
     if not around and (unit := before or after):
         around = f"all in {unit}"
-    return ", ".join(filter(None, (around, comma, apart)))
+    return ", ".join(filter(None, (around, comma, separators)))

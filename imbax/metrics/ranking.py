@@ -6,7 +6,7 @@ equally), and returns a scalar in [0, 1]. `weighted` has versions with real row 
 `public` the functions for users. Tied scores share one threshold. A non-finite score of an unmasked
 row gives NaN. `macro_average_precision` is for K classes.
 
-Only thresholds at the score of a minority row matter. Two sorts of one integer key each (far faster
+Only thresholds at the score of a minority row matter. Sorts of one integer key (far faster
 on CPU than a sort that carries a payload) and binary searches are therefore sufficient.
 """
 
@@ -127,8 +127,10 @@ def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
     worst = jnp.array(
         jnp.iinfo(key.dtype).max, key.dtype
     )  # no finite score has this key: masked rows sort last
-    every = jnp.sort(jnp.where(mask, key, worst))
-    minority = jnp.sort(jnp.where(mask & (y > 0.5), key, worst))
+    # One sort for both: for two, XLA may compute the scores twice, rounded in two ways, and a
+    # minority row would be looked for where it is not.
+    wanted = jnp.stack([mask, mask & (y > 0.5)])
+    every, minority = jnp.sort(jnp.where(wanted, key, worst), axis=1)
 
     def count(among, side):
         return jnp.searchsorted(among, minority, side=side)

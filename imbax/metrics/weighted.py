@@ -73,9 +73,11 @@ def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
     mask, is_minority = w > 0, jnp.asarray(y) > 0.5
     key = _descending_key(scores)
     worst = jnp.array(jnp.iinfo(key.dtype).max, key.dtype)
-    every, every_weight = _ranked(jnp.where(mask, key, worst), jnp.where(mask, w, 0))
     found = mask & is_minority
-    minority, weight = _ranked(jnp.where(found, key, worst), jnp.where(found, w, 0))
+    wanted = jnp.stack([mask, found])
+    # One sort for both, as in `ranking`.
+    keys, weights = jnp.where(wanted, key, worst), jnp.where(wanted, w, 0)
+    (every, minority), (every_weight, weight) = jax.lax.sort((keys, weights), num_keys=1)
 
     def weight_of(among, weights, side):
         sums = jnp.concatenate([jnp.zeros(1, weights.dtype), jnp.cumsum(weights)])
@@ -92,8 +94,3 @@ def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
         has_majority=(mask & ~is_minority).any(),
         broken=jnp.any(mask & ~jnp.isfinite(scores)),
     )
-
-
-def _ranked(key, w):
-    """Sorts keys, and weights by their keys."""
-    return jax.lax.sort((key, w), num_keys=1)

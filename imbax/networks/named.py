@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from imbax.errors import InputError, did_you_mean
 from imbax.networks.mlp import perceptron
+from imbax.networks.mlp_ple import mlp_ple
 from imbax.networks.mlp_plr import mlp_plr
 from imbax.networks.realmlp import realmlp
 from imbax.networks.tabm import tabm, tabm_mini
@@ -44,6 +45,14 @@ NAMED: dict[str, NamedNetwork] = {
         "Gorishniy et al. 2022",
         "periodic embeddings of numbers, 128-256-128; AdamW at a constant learning rate",
         20,
+    ),
+    "mlp_ple": NamedNetwork(
+        "MLP-PLE",
+        mlp_ple,
+        "Gorishniy et al. 2022",
+        "codes of each column by its own decision tree, columns weighted by what they gain, 128-64 "
+        "beside a linear path; AdamW along half a cosine; imbax's own recipe",
+        5,
     ),
     "realmlp": NamedNetwork(
         "RealMLP-TD",

@@ -1,12 +1,13 @@
 """Schedules as functions of t in [0, 1], the share of the training that is done.
 
-Source: Holzmüller, Grinsztajn and Steinwart 2024 (arXiv:2407.04491), section 3.
+Sources: Holzmüller, Grinsztajn and Steinwart 2024 (arXiv:2407.04491), section 3; `half_cos` is that
+of Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5, without restarts.
 """
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["flat_cos", "four_cycles"]
+__all__ = ["flat_cos", "four_cycles", "half_cos"]
 
 
 def four_cycles(t: jax.Array) -> jax.Array:
@@ -17,3 +18,8 @@ def four_cycles(t: jax.Array) -> jax.Array:
 def flat_cos(t: jax.Array) -> jax.Array:
     """Schedule of dropout and weight decay: 1 for the first half, then half a cosine to 0."""
     return jnp.where(t <= 0.5, 1, (1 + jnp.cos(jnp.pi * (2 * t - 1))) / 2)
+
+
+def half_cos(t: jax.Array) -> jax.Array:
+    """Factor of the learning rate: half a cosine from 1 to 0."""
+    return (1 + jnp.cos(jnp.pi * t)) / 2

@@ -241,7 +241,11 @@ def test_skrub_table_vectorizer():
     [
         (FRAME, {"preprocess": None}, r"^data: column 'plan' holds (str|object), expected numbers"),
         (FRAME[["age"]], {"preprocess": None}, r"^data: missing, .* values in column 'age'"),
-        (FRAME, {"preprocess": "onehot"}, "preprocess='onehot', expected 'auto', None, or a trans"),
+        (
+            FRAME,
+            {"preprocess": "onehot"},
+            "preprocess='onehot', expected 'auto', None, or a scikit",
+        ),
         (FRAME, {"preprocess": StandardScaler}, r"is a class, expected an instance; give Standar"),
         (FRAME, {"preprocess": print}, "preprocess=<built-in .*, expected 'auto', None, or"),
         (FRAME, {"categorical": ["plam"]}, "categorical has 'plam', .*; did you mean 'plan'"),
