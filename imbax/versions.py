@@ -13,9 +13,10 @@ _PACKAGES += ("pandas", "pyarrow", "scipy")
 
 
 def show_versions() -> None:
-    """Print the versions of imbax, Python and the packages it uses, the platform and the devices.
+    """Prints the versions of imbax, Python and its dependencies, the platform and the devices.
 
-    Paste it into a report of a bug. What cannot be found out is named as such; nothing is raised.
+    The output is meant for bug reports. Values that cannot be determined are printed as unknown;
+    no exception is raised.
     """
     lines: dict[str, Callable[[], str]] = {"imbax": _imbax, "python": platform.python_version}
     lines |= {name: functools.partial(importlib.metadata.version, name) for name in _PACKAGES}

@@ -22,7 +22,6 @@ __all__ = ["Delimited", "clean_name", "parse", "refuse_twins"]
 _SEPARATORS = (",", ";", "\t", "|")
 _SPACES = r"\s+"
 _SEP_LINE = re.compile(r'\s*"?sep=(\\t|[^"\r\n])"?[ \t,;]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
-_COMMENT = re.compile(r"(?:^|[\r\n])#")
 _BARS = re.compile(r"(?:\|[^\r\n]*(?:\r\n|\r|\n))+(?=[^|\r\n]+(?:[\r\n]|$))")
 _NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?\s*")
 _GROUPED = r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}|[-+]?[0-9]{1,3}"
@@ -83,7 +82,8 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
         text = text[bars.end() :]
         notices.append(_left_out(len(bars[0].splitlines())))
     separator = separator or _separator(text)
-    if _COMMENT.search(text):
+    # A regular expression would take longer than pandas takes to read the rows.
+    if text.startswith("#") or "\n#" in text or "\r#" in text:
         text, count = _without_comments(text, separator)
         if count:
             notices.append(_left_out(count))
@@ -95,12 +95,13 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
         **{"keep_default_na": False, "na_values": [""]},
     }
     # The header is read as data first, because pandas renames the second of two equal names.
-    first = pd.read_csv(io.StringIO(text), header=None, nrows=1, dtype=str, **options).iloc[0]
+    lines = io.StringIO(text)
+    first = pd.read_csv(lines, header=None, nrows=1, dtype=str, **options).iloc[0]
     names = ["" if not isinstance(name, str) else clean_name(name) for name in first]
     if header is False:
         names = [f"x{place}" for place in range(len(names))]
     options |= {"index_col": False, "low_memory": False, "header": None if header is False else 0}
-    frame = _frame(text, file, len(names), options)
+    frame = _frame(lines, file, len(names), options)
     if header is not False and _looks_like_data(names, frame):
         remedy = "insert a line of names above it"
         if header:
@@ -113,7 +114,7 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
         )
     refuse_twins([name for name in names if name], file)
     if separator != ",":
-        frame = _with_thousands_as_text(frame, text, options)
+        frame = _with_thousands_as_text(frame, lines, options)
     if len(frame) and separator != _SPACES and frame.iloc[:, -1].isna().any():
         _refuse_short_rows(text, separator, file, len(names))
     if (empty := frame.isna().all(axis=1)).any() and not empty.all():
@@ -127,15 +128,16 @@ def _left_out(count: int) -> str:
     return f"{count} comment line{'s' * (count > 1)} left out"
 
 
-def _frame(text: str, file: str, width: int, options: dict) -> "pd.DataFrame":
+def _frame(lines: io.StringIO, file: str, width: int, options: dict) -> "pd.DataFrame":
     """Reads the rows below the header; columns are called 0, 1, ... and text is stripped."""
     import pandas as pd
 
+    lines.seek(0)
     with warnings.catch_warnings():
         # Otherwise pandas truncates rows longer than the header with only a warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            frame = pd.read_csv(io.StringIO(text), names=range(width), **options)
+            frame = pd.read_csv(lines, names=range(width), **options)
         except pd.errors.ParserWarning as error:
             raise InputError(
                 f"{file}: some rows have more cells than the header has names; repair the file, "
@@ -260,7 +262,9 @@ def _refuse_short_rows(text: str, separator: str, file: str, width: int) -> None
         return  # a cell is too long for this reader; missing values are reported elsewhere
 
 
-def _with_thousands_as_text(frame: "pd.DataFrame", text: str, options: dict) -> "pd.DataFrame":
+def _with_thousands_as_text(
+    frame: "pd.DataFrame", lines: io.StringIO, options: dict
+) -> "pd.DataFrame":
     """Keeps columns of numbers such as 1.234 as text: the point may separate thousands there."""
     import pandas as pd
 
@@ -272,9 +276,9 @@ def _with_thousands_as_text(frame: "pd.DataFrame", text: str, options: dict) -> 
 
     if not (places := [place for place, column in frame.items() if may_be_thousands(column)]):
         return frame
-    cells_as_text = pd.read_csv(
-        io.StringIO(text), **options | {"dtype": str, "names": range(frame.shape[1])}
-    )
+    lines.seek(0)
+    options = options | {"dtype": str, "names": range(frame.shape[1])}
+    cells_as_text = pd.read_csv(lines, **options)
     for place in places:
         cells = cells_as_text[place].str.strip()
         present = cells.dropna()

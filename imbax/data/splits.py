@@ -7,7 +7,14 @@ import numpy as np
 
 from imbax.errors import InputError, argument
 
-__all__ = ["Split", "repeated_splits", "rows_in_both", "stratified_splits", "withheld_rows"]
+__all__ = [
+    "Split",
+    "folds_of",
+    "repeated_splits",
+    "rows_in_both",
+    "stratified_splits",
+    "withheld_rows",
+]
 
 
 class Split(NamedTuple):
@@ -109,6 +116,51 @@ def repeated_splits(
         train, valid = _two_parts(rest, y, rng)
         splits.append(Split(train, valid, test))
     return splits
+
+
+def folds_of(
+    y: np.ndarray,
+    rows: np.ndarray,
+    folds: int,
+    *,
+    seed: int,
+    groups: np.ndarray | None = None,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Some rows cut into stratified folds: those outside and inside each fold, both sorted.
+
+    Parameters
+    ----------
+    y
+        `[n]` labels 0..K-1.
+    rows
+        `[m]` row numbers, sorted.
+    folds
+        At least 2.
+    seed
+        0 <= seed < 2**32.
+    groups
+        `[n]` codes; no group is cut.
+
+    Raises
+    ------
+    InputError
+        A part would lack a class.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    fewest, found = _rarest(y[rows], y), []
+    if fewest >= folds:
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        cut = kind(folds, shuffle=True, random_state=seed)
+        groups = None if groups is None else groups[rows]
+        found = [(rows[out], rows[of]) for out, of in cut.split(rows, y[rows], groups)]
+    if not found or not all(_rarest(y[part], y) for pair in found for part in pair):
+        few = "" if groups is None else " in too few groups"
+        raise InputError(
+            f"{folds} folds of {len(rows)} rows to train and validate on leave a part without rows "
+            f"of every class, the rarest of which has {fewest}{few}; take fewer folds"
+        )
+    return found
 
 
 def withheld_rows(y: np.ndarray, split: Split, *, seed: int) -> np.ndarray:

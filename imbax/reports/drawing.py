@@ -121,11 +121,20 @@ def rgb(colour: str) -> tuple[float, float, float]:
 
 
 def save(figure: "Figure", path: Path) -> Path:
+    """Writes a figure as PNG and, for print, as SVG beside it; returns the path of the PNG.
+
+    The same figure gives the same bytes: versions, dates and random identifiers are left out.
+    """
+    from matplotlib import rc_context
+
     path = Path(path)
-    kind = path.suffix.removeprefix(".")
     with disk.atomic(path, durable=False) as file:
-        # matplotlib's version is left out so that the same runs give the same bytes.
-        figure.savefig(file, format=kind, dpi=150, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    with (
+        rc_context({"svg.hashsalt": path.stem}),
+        disk.atomic(path.with_suffix(".svg"), durable=False) as file,
+    ):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return path
 
 

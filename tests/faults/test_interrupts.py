@@ -11,6 +11,15 @@ from commands import COMMAND, begun, ended, on_table, readable, table
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
+
+@pytest.fixture(autouse=True)
+def heeded():
+    """A job in the background of a shell ignores Ctrl-C, and so would the commands it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 # A method that is in one stage for minutes, and the seconds until it is.
 STAGES = {
     "a loop of Python": (1, "for _ in range(10**12):\n            pass\n        return logits(x)"),
@@ -123,7 +132,7 @@ with interrupt.ends_at_interrupt():
 @pytest.mark.parametrize("then", ["pass", "raise ImportError('half imported')", "raise SystemExit"])
 def test_a_library_that_makes_something_else_of_it(then):
     done = subprocess.run([*COMMAND[:2], OTHERWISE.format(then)], capture_output=True, text=True)
-    said = "imbax: interrupted; finished cells are kept, run again to go on\n"
+    said = "imbax: interrupted; finished cells are kept; run the same command to resume\n"
     assert (done.returncode, done.stderr) == (130, said)
 
 
@@ -135,5 +144,5 @@ def test_a_command_that_does_not_end_by_itself_is_ended(tmp_path):
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "")
-    assert errors == "imbax: interrupted; finished cells are kept, run again to go on\n"
+    assert errors == "imbax: interrupted; finished cells are kept; run the same command to resume\n"
     assert list(tmp_path.iterdir()) == []

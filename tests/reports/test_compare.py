@@ -224,7 +224,7 @@ def test_files_of_error_rates_suggest_lower_is_better(tmp_path, capsys):
     for flags, count in (([], 1), (["--lower-is-better"], 0)):
         arguments = ["compare", str(tmp_path / "error_rates.csv"), "--out", str(tmp_path), *flags]
         assert main(arguments) == 0
-        assert capsys.readouterr().out.count("if lower scores are better, --lower") == count
+        assert capsys.readouterr().out.count("if lower scores are better, use --lower") == count
         text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
         assert text.count("if lower scores are better") == count
 

@@ -324,10 +324,10 @@ def test_the_text_is_short_and_names_the_best_first(one, seven):
     assert len(lines) == 6
 
 
-def test_what_is_not_told_apart_from_the_best_is_bold(seven, oil):
+def test_methods_not_different_from_the_best_are_bold(seven, oil):
     mine = copy.copy(seven)
     mine.frame = oil
-    near = single_dataset.not_told_apart(scores_by_run(oil), size_ratio(oil))
+    near = single_dataset.not_different_from_best(scores_by_run(oil), size_ratio(oil))
     assert 1 < len(near) <= 4
     html, latex = mine._repr_html_(), mine.to_latex("average_precision")
     assert latex.count(r"\textbf") == len(near)

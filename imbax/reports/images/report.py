@@ -25,7 +25,7 @@ from imbax.reports.images.tables import (
     readings_table,
     score_table,
 )
-from imbax.reports.tabular.report import manifests_of, plain, timings
+from imbax.reports.tabular.appendix import manifests_of, plain, timings
 from imbax.reports.tabular.tables import markdown, timing_table
 
 __all__ = ["write", "write_image_report"]

@@ -1,9 +1,7 @@
-"""Markdown report on a set of tabular runs, with tables and figures."""
+"""Report on a set of tabular runs as Markdown and as one HTML file, with tables and figures."""
 
-import json
 import warnings
 from argparse import Namespace
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +9,24 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from imbax.errors import InputError
-from imbax.experiments import disk, manifest, store
+from imbax.experiments import disk, store
 from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
+from imbax.reports.answer import answer, best_first
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count
 from imbax.reports.drawing import OWN_COLOUR
+from imbax.reports.overview import runs_by_dataset
+from imbax.reports.page import Grid, Section, write_page
 from imbax.reports.tabular import figures, single_dataset, tables
 from imbax.reports.tabular.aggregates import over_runs
+from imbax.reports.tabular.appendix import (
+    datasets_section,
+    manifests_of,
+    methods_section,
+    missing_section,
+    runs_section,
+    timings,
+)
 from imbax.reports.tabular.by_network import networks_page
 from imbax.reports.tabular.calibration import (
     kinds_of_score,
@@ -27,20 +36,22 @@ from imbax.reports.tabular.calibration import (
 )
 from imbax.reports.tabular.ceiling import ceiling_section
 from imbax.reports.tabular.conclusions import findings, further_from_paper, moving_points
+from imbax.reports.tabular.decisions import decisions_section
 from imbax.reports.tabular.metrics import metrics_page, with_metrics
 from imbax.reports.tabular.optimism import optimistic_page
 from imbax.reports.tabular.readings import readings_page
-from imbax.statistics.ranks import LEVEL
+from imbax.statistics.ranks import LEVEL, mean_ranks
 
 if TYPE_CHECKING:
     from imbax.experiments.run import Outcome
 
-__all__ = ["manifests_of", "plain", "timings", "write", "write_report"]
+__all__ = ["write", "write_report"]
 
 Provenance = Sequence[dict[str, Any]]
 
 _FEWEST_TO_PLOT = 5
-_MOST_LISTED = 20
+_OPEN = 2  # the section that is not folded: the comparison of methods
+_MOVING_POINTS = ("explicit_gradient", "explicit_gradient_frozen")
 
 _BY_DATASET = """## Results by data set
 
@@ -89,15 +100,15 @@ def write_report(
     contrasts = single_dataset.contrasts(runs)
     single_dataset.write(contrasts, out)
     manifests = manifests_of([*folders, out])
-    sections = [
-        "# Report",
-        _runs_section(runs, provenance, manifests),
+    scores = tables.score_table(runs)
+    answers = answer(runs, scores, "average_precision", "average precision", _MOVING_POINTS)
+    head = [
         _summary(runs),
         _balanced_accuracy(runs),
         f"## Comparison of methods\n\n{findings(runs)}",
         networks_page(runs),
         single_dataset.overview(runs, contrasts),
-        over_datasets(tables.score_table(runs), out, first=tuple(OWN_COLOUR)),
+        over_datasets(scores, out, first=tuple(OWN_COLOUR)),
         _differences(runs, out),
         over_runs(runs, out),
         probabilities_page(runs, provenance),
@@ -106,49 +117,79 @@ def write_report(
         readings_page(runs, _readings(provenance), out),
         ceiling_section(runs),
         further_from_paper(runs),
-        _datasets(runs, provenance),
-        _methods(provenance),
         moving_points(runs),
-        _missing_runs(runs, provenance, manifests, remarks),
-        timings(provenance),
-        f"{_BY_DATASET}\n\n{single_dataset.BY_DATASET}",
-        *(
-            _dataset(folders, out, runs, kinds, dataset, single_dataset.dataset_section(table))
-            for dataset, table in sorted(contrasts.items())
-        ),
     ]
+    by_dataset = [
+        _dataset(folders, out, runs, kinds, dataset, single_dataset.dataset_section(table))
+        for dataset, table in sorted(contrasts.items())
+    ]
+    appendix = [
+        runs_section(runs, provenance, manifests),
+        datasets_section(runs, provenance),
+        methods_section(provenance),
+        missing_section(runs, provenance, manifests, remarks),
+        timings(provenance),
+    ]
+    overview = _overview(runs, scores, out)
+    _write_html(out, runs, scores, answers, overview, head, by_dataset, appendix)
     path = out / "report.md"
+    about = f"{_BY_DATASET}\n\n{single_dataset.BY_DATASET}"
+    first = "\n\n".join(["# Report", *answers, overview])
+    sections = [first, appendix[0], *head, *appendix[1:], about, *by_dataset]
     text = "\n\n".join(section.strip() for section in sections if section) + "\n"
     disk.write_text(path, text)
     return path
 
 
-def _runs_section(runs: pd.DataFrame, provenance: Provenance, manifests: Provenance) -> str:
-    n_datasets, n_methods = runs["dataset"].nunique(), runs["method"].nunique()
-    n_seeds, n_folds = runs["seed"].nunique(), runs["fold"].nunique()
-    lines = [
-        f"- Suite: {', '.join(sorted(set(runs['suite'])))}",
-        f"- {count(len(runs), 'run')}: {count(n_datasets, 'data set')}, "
-        f"{count(n_methods, 'method')}, {count(n_seeds, 'seed')}, {count(n_folds, 'fold')}",
-    ]
-    sizes = runs.groupby(["dataset", "method"]).size().unstack(fill_value=0)
-    most = sizes.max(axis=1)
-    gaps = [f"{m} on {d} ({n} of {most[d]})" for (d, m), n in sizes.stack().items() if n < most[d]]
-    if gaps:
-        more = f" and {len(gaps) - _MOST_LISTED} more" if len(gaps) > _MOST_LISTED else ""
-        lines.append(f"- Fewer runs than other methods: {', '.join(gaps[:_MOST_LISTED])}{more}")
-    for title, name in (("Environment", "environment"), ("Settings", "settings")):
-        for text, n in Counter(plain(one[name]) for one in provenance).most_common():
-            lines.append(f"- {title}: {text} ({count(n, 'result file')})")
-    lines += [
-        "- The checkpoint of each network was selected on validation rows. Held-out test rows were "
-        "scored once, with that checkpoint, and were not used for any selection.",
-        "- Metrics of every run: [runs.csv](tables/runs.csv)",
-    ]
-    commands = [c for manifest in manifests for c in manifest.get("commands", [])]
-    if commands:
-        lines += ["", "```", *dict.fromkeys(commands), "```"]
-    return "## Runs\n\n" + "\n".join(lines)
+def _overview(runs: pd.DataFrame, scores: pd.DataFrame, out: Path) -> str:
+    path = out / "figures" / "overview.png"
+    label = "average precision"
+    order = best_first(scores)
+    shown = runs_by_dataset(runs, scores, "average_precision", order, path, label)
+    if shown is None:
+        return ""
+    return (
+        "A dot is a run; the large dot and the line are the mean and its corrected 95% interval. "
+        "Large dots are filled for the best method of a data set and every method that is not "
+        f"significantly different from it.\n\n![{label} of all runs](figures/{path.name})"
+    )
+
+
+def _write_html(out, runs, scores, answers, overview, head, by_dataset, appendix) -> Path:
+    order = best_first(scores)
+    shown = scores[order].T
+    bold = pd.DataFrame(False, index=shown.index, columns=shown.columns)
+    for dataset, rows in runs.groupby("dataset"):
+        bold.loc[tables.best_methods(rows, "average_precision"), dataset] = True
+    lower = []
+    if len(scores.dropna()) > 1:
+        shown["mean"], shown["mean rank"] = scores.mean(), mean_ranks(scores)
+        bold["mean"] = bold["mean rank"] = False
+        lower = ["mean rank"]
+    note = (
+        "Means over runs. Bold cells are the highest mean of a data set and every method that is "
+        "not significantly different from it by the corrected resampled t test with Holm's "
+        f"correction at the {LEVEL:.0%} level. Darker cells are better. Click a heading to sort."
+    )
+    suites, counts = ", ".join(sorted(set(runs["suite"]))), runs.nunique()
+    return write_page(
+        out / "report.html",
+        title=f"Report: {suites}",
+        facts=(
+            f"{count(len(runs), 'run')}: {count(counts['dataset'], 'data set')}, "
+            f"{count(counts['method'], 'method')}, {count(counts['seed'], 'seed')}, "
+            f"{count(counts['fold'], 'fold')}"
+        ),
+        answer=answers,
+        overview=overview,
+        grid=Grid("Average precision", note, shown, bold, lower),
+        sections=[
+            *(Section(text, is_folded=place != _OPEN) for place, text in enumerate(head)),
+            Section(f"{_BY_DATASET}\n\n{single_dataset.BY_DATASET}", is_folded=True),
+            *(Section(text, is_folded=True) for text in by_dataset),
+        ],
+        appendix=[Section(text, is_folded=True) for text in appendix],
+    )
 
 
 def _summary(runs: pd.DataFrame) -> str:
@@ -179,99 +220,9 @@ def _balanced_accuracy(runs: pd.DataFrame) -> str:
     )
 
 
-def _datasets(runs: pd.DataFrame, provenance: Provenance) -> str:
-    repeats = runs.groupby("dataset")["test_rows_in_train"].mean()
-    test_rows = runs.groupby("dataset")["n_test"].mean()
-    rows, notes = {}, []
-    for one in provenance:
-        dataset, facts = one["dataset"], one["dataset_facts"]
-        if dataset in rows:
-            continue
-        rows[dataset] = {
-            "rows": facts["n_rows"],
-            "features": facts["n_features"],
-            "classes": facts.get("n_classes", 2),
-            "minority": facts["n_minority"],
-            "ratio": f"{facts['imbalance_ratio']:.1f}",
-            "test rows": f"{test_rows[dataset]:.0f}",
-            "test rows also in training": f"{repeats[dataset]:.1f}",
-            "notices": "; ".join(facts["notices"]),
-        }
-        prints = {p["dataset_facts"]["fingerprint"] for p in provenance if p["dataset"] == dataset}
-        if len(prints) > 1:
-            notes.append(
-                f"The methods did not all use the same rows of {dataset}: its content differs "
-                "between result files, so its scores should not be compared."
-            )
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
-    if (table["classes"] == 2).all():
-        del table["classes"]
-    return "\n\n".join(
-        [
-            "## Data sets",
-            "The imbalance ratio is the number of majority rows per minority row; for more than "
-            "two classes, of the largest and the smallest class. Test rows, and test rows with an "
-            "exact copy among the training rows, are means per run.",
-            tables.markdown(table),
-            *notes,
-        ]
-    )
-
-
-def _methods(provenance: Provenance) -> str:
-    facts = {one["method"]: one["method_facts"] for one in provenance}
-    names = ["title", "paper", "kind", "sees", "note"]
-    table = pd.DataFrame.from_dict(facts, orient="index").reindex(columns=names).fillna("")
-    order = tables.in_order(facts)
-    return f"## Methods\n\n{tables.markdown(table.loc[order].rename_axis('method'))}"
-
-
 def _readings(provenance: Provenance) -> dict[str, str]:
     facts = {one["method"]: one["method_facts"] for one in provenance}
     return {name: fact["title"] for name, fact in facts.items() if fact["kind"] == "reading"}
-
-
-def _missing_runs(
-    runs: pd.DataFrame, provenance: Provenance, manifests: Provenance, remarks: Sequence[str]
-) -> str:
-    diverged = runs.groupby(["dataset", "method"])["diverged"].agg(["sum", "size"])
-    lines = [
-        f"- {method} on {dataset}: {row['sum']} of {count(row['size'], 'run')} diverged and "
-        "are not included in the means"
-        for (dataset, method), row in diverged[diverged["sum"] > 0].iterrows()
-    ] or ["- No run diverged."]
-    others = {one["method"]: one["method_facts"].get("fallback") for one in provenance}
-    failed = runs.groupby(["dataset", "method"])["fallback"].agg(["sum", "size"])
-    lines += [
-        f"- {method} fell back to {others[method] or 'another rule'} in {row['sum']} of "
-        f"{count(row['size'], 'run')} on {dataset}"
-        for (dataset, method), row in failed[failed["sum"] > 0].iterrows()
-    ]
-    for name, verb in (("skipped", "was skipped"), ("failed", "failed")):
-        reasons = {k: v for manifest in manifests for k, v in manifest.get(name, {}).items()}
-        lines += [f"- {item} {verb}: {reason}" for item, reason in sorted(reasons.items())]
-    lines += [f"- {remark}" for remark in remarks]
-    return "## Missing and diverged runs\n\n" + "\n".join(lines)
-
-
-def timings(provenance: Provenance) -> str:
-    """Section on compilation and running times by method."""
-    names = ["n_runs", "compile_seconds", "run_seconds"]
-    table = tables.timing_table(provenance).groupby("method")[names].sum()
-    table = table.loc[tables.in_order(table.index)]
-    table.loc["total"] = table.sum()
-    shown = pd.DataFrame(
-        {
-            "runs": table["n_runs"].map("{:.0f}".format),
-            "compile, s": table["compile_seconds"].map("{:.1f}".format),
-            "run, s": table["run_seconds"].map("{:.1f}".format),
-            "run, s per run": (table["run_seconds"] / table["n_runs"]).map("{:.3f}".format),
-        }
-    ).rename_axis("method")
-    return (
-        "## Time\n\nCompilation and running times, summed over data sets and seeds; by data set in "
-        f"[timings.csv](tables/timings.csv).\n\n{tables.markdown(shown)}"
-    )
 
 
 def _differences(runs: pd.DataFrame, out: Path) -> str:
@@ -317,6 +268,7 @@ def _dataset(
         images[f"points of {method}"] = figures.synthetic_points(
             plane, path, f"{method} on {dataset}"
         )
+    decisions = decisions_section(rows, kinds)
     dataset_runs = runs[runs["dataset"] == dataset]
     table = tables.dataset_table(dataset_runs)
     return "\n\n".join(
@@ -324,23 +276,11 @@ def _dataset(
             f"### {dataset}",
             tables.markdown(table, tables.best_of_dataset(dataset_runs, table)),
             *([contrasts] if contrasts else []),
+            *([decisions] if decisions else []),
             *(
                 f"![{name} on {dataset}](figures/{path.name})"
                 for name, path in images.items()
                 if path
             ),
         ]
-    )
-
-
-def manifests_of(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """Manifests of the folders: commands, skipped data sets and failed cells."""
-    return [manifest.read(folder) for folder in dict.fromkeys(f.resolve() for f in folders)]
-
-
-def plain(facts: dict[str, Any]) -> str:
-    """Names and values of facts as one line of text."""
-    return ", ".join(
-        f"{name} {value if isinstance(value, str) else json.dumps(value)}"
-        for name, value in facts.items()
     )

@@ -24,7 +24,7 @@ from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular.markup import latex
 from imbax.statistics.ranks import TIE_DECIMALS, mean_ranks
 from imbax.statistics.runs import scores_by_run, size_ratio
-from imbax.statistics.single_dataset import not_told_apart
+from imbax.statistics.single_dataset import not_different_from_best
 
 __all__ = [
     "CALIBRATION",
@@ -175,7 +175,7 @@ def best_methods(runs: pd.DataFrame, metric: str, lower: Collection[str] = ()) -
     """Best methods on one data set, shown in bold; ``lower`` as in ``sign_of``."""
     sign = sign_of(metric, lower)
     try:
-        return not_told_apart(sign * scores_by_run(runs, metric), size_ratio(runs))
+        return not_different_from_best(sign * scores_by_run(runs, metric), size_ratio(runs))
     except InputError:
         means = sign * runs.groupby("method")[metric].mean().round(TIE_DECIMALS)
         return list(means.index[means == means.max()])

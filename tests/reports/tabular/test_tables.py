@@ -13,7 +13,7 @@ from imbax.experiments.tabular.metrics import METRICS
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular import tables
 from imbax.statistics.runs import scores_by_run, size_ratio
-from imbax.statistics.single_dataset import not_told_apart
+from imbax.statistics.single_dataset import not_different_from_best
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_bold_marks_methods_not_different_from_the_best(runs):
     assert not best[[name for name in best if name.endswith("(paper)")]].any(axis=None)
     assert not best.iloc[7:].any(axis=None)
     for dataset, rows in runs.groupby("dataset"):
-        near = not_told_apart(scores_by_run(rows), size_ratio(rows))
+        near = not_different_from_best(scores_by_run(rows), size_ratio(rows))
         assert near[0] == scores.loc[dataset].idxmax()
         assert set(best.columns[best.loc[dataset]]) == set(near)
     assert best.loc["ecoli"].sum() > 1  # four runs give few significant differences
