@@ -1,8 +1,9 @@
-"""Networks against each other: the report's section, and the runs of each network apart."""
+"""Networks against each other, single or as ensembles: the report's section, and the runs of each
+apart."""
 
 import pandas as pd
 
-from imbax.experiments.labels import parts, shown
+from imbax.experiments.labels import method_of, shown
 from imbax.reports import comparisons
 from imbax.reports.tabular.tables import in_order, score_table
 
@@ -11,10 +12,14 @@ __all__ = ["DEFAULT", "by_network", "networks_page"]
 DEFAULT = "mlp"
 """The network of a label that names none."""
 
+_ENSEMBLES = """Probabilities are means over members: `x5` are five that see the same rows; `5-fold`
+are five that each validate on one of five folds of the training and validation rows and train on
+the others. """
+
 
 def by_network(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The runs of each network, the default first, with the methods' own names; methods that train
-    none of imbax's networks are with each.
+    """The runs of each network, single or as an ensemble (`mlp x5`), the single default first, with
+    the methods' own names; methods that train none of imbax's networks are with each.
 
     Parameters
     ----------
@@ -24,32 +29,49 @@ def by_network(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     if "network" not in runs:
         return {DEFAULT: runs}
     pairs = list(zip(runs["method"], runs["network"], strict=True))
-    own = runs.assign(method=[parts(label)[0] if network else label for label, network in pairs])
-    found = sorted(set(runs["network"]) - {""}, key=lambda name: (name != DEFAULT, name))
-    return {name: own[own["network"].isin([name, ""])] for name in found or [DEFAULT]}
+    own = runs.assign(method=[method_of(label) if network else label for label, network in pairs])
+    kinds = _kinds(runs)
+    return {
+        shown(network, "", members): own[kinds.isin([(network, members)]) | (runs["network"] == "")]
+        for network, members in _in_order(kinds) or [(DEFAULT, "1")]
+    }
 
 
 def networks_page(runs: pd.DataFrame) -> str:
-    """Each method with another network against the same method with the first one; empty where no
-    method has several."""
-    networks = list(by_network(runs))
-    if len(networks) < 2:
+    """Each method with another network, or an ensemble, against the same method with the first one;
+    empty where no method has several."""
+    kinds = _in_order(_kinds(runs)) if "network" in runs else []
+    if len(kinds) < 2:
         return ""
-    scores, first = score_table(runs), networks[0]
+    scores, first = score_table(runs), kinds[0]
     pairs = [
-        (shown(name, network), shown(name, first))
-        for network in networks[1:]
-        for name in in_order(parts(label)[0] for label in scores)
-        if {shown(name, network), shown(name, first)} <= set(scores)
+        (shown(name, *kind), shown(name, *first))
+        for kind in kinds[1:]
+        for name in in_order(map(method_of, scores))
+        if {shown(name, *kind), shown(name, *first)} <= set(scores)
     ]
     table = comparisons.of_pairs(scores, pairs)
     if table.empty:
         return ""
+    ensembles = _ENSEMBLES if any(members != "1" for _, members in kinds) else ""
     return "\n\n".join(
         [
             "## Networks",
-            f"Each method with another network against itself with `{first}`, over data sets. "
+            "Each method with another network against itself with "
+            f"`{shown(first[0], '', first[1])}`, over data sets. {ensembles}"
             + comparisons.legend(table),
             comparisons.to_read(table),
         ]
     )
+
+
+def _kinds(runs):
+    """Network and ensemble of each run."""
+    members = runs["members"] if "members" in runs else pd.Series("1", runs.index)
+    return pd.Series(list(zip(runs["network"], members, strict=True)), runs.index, dtype=object)
+
+
+def _in_order(kinds):
+    """Those of networks, each once; the default's first, and single networks before ensembles."""
+    found = {kind for kind in kinds if kind[0]}
+    return sorted(found, key=lambda kind: (kind[0] != DEFAULT, kind[0], kind[1] != "1", kind[1]))

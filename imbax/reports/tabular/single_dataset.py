@@ -8,7 +8,7 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import disk
-from imbax.experiments.labels import parts
+from imbax.experiments.labels import method_of
 from imbax.reports.comparisons import interval_text, p_text
 from imbax.reports.tabular.tables import in_order, markdown
 from imbax.statistics.bayesian import ROPE
@@ -30,10 +30,10 @@ them."""
 
 
 def control_of(methods: Iterable[str]) -> str | None:
-    """The method that all others are compared with, best with the default network; None: every
+    """The method that all others are compared with, best a single default network; None: every
     pair is compared."""
     labels = in_order(methods)
-    found = (label for name in _CONTROLS for label in labels if parts(label)[0] == name)
+    found = (label for name in _CONTROLS for label in labels if method_of(label) == name)
     return next(found, None)
 
 

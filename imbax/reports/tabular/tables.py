@@ -17,7 +17,7 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import disk
-from imbax.experiments.labels import parts
+from imbax.experiments.labels import method_of, parts
 from imbax.experiments.tabular.metrics import METRICS
 from imbax.experiments.tabular.named_metrics import lower_is_better
 from imbax.experiments.tabular.schema import SCHEMA
@@ -62,13 +62,13 @@ _NOTHING = "–"
 def in_order(methods: Iterable[str]) -> list[str]:
     """Distinct method names in the order that all tables and figures use.
 
-    With other networks than the default, names are labels (``labels``), and those of one method
-    stand together.
+    With other networks than the default, or ensembles, names are labels (``labels``), and those of
+    one method stand together.
     """
 
     def place(label):
-        name, network = parts(label)
-        return _FIRST.index(name) if name in _FIRST else len(_FIRST), name, network
+        name, (_, network) = method_of(label), parts(label)
+        return _FIRST.index(name) if name in _FIRST else len(_FIRST), name, network, label
 
     return sorted(set(methods), key=place)
 
@@ -274,7 +274,7 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
     folder = Path(out, "tables")
     folder.mkdir(parents=True, exist_ok=True)
     keys = ["dataset", "method", "fold", "seed"]
-    told = [*keys[:2], *(["network"] if "network" in runs else []), *keys[2:]]
+    told = [*keys[:2], *(name for name in ("network", "members") if name in runs), *keys[2:]]
     _csv(runs[[*told, *metrics_in(runs)]].sort_values(keys), folder / "runs.csv")
     _csv(timing_table(provenance), folder / "timings.csv")
     _csv(summarise(runs), folder / "summary.csv")
