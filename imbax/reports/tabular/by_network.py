@@ -1,5 +1,4 @@
-"""Networks against each other, single or as ensembles: the report's section, and the runs of each
-apart."""
+"""Runs grouped by network and ensemble, and the report's section that compares networks."""
 
 import pandas as pd
 
@@ -10,16 +9,18 @@ from imbax.reports.tabular.tables import in_order, score_table
 __all__ = ["DEFAULT", "by_network", "networks_page"]
 
 DEFAULT = "mlp"
-"""The network of a label that names none."""
+"""Network of a label without a network name."""
 
-_ENSEMBLES = """Probabilities are means over members: `x5` are five that see the same rows; `5-fold`
-are five that each validate on one of five folds of the training and validation rows and train on
-the others. """
+_ENSEMBLES = """Ensembles average the probabilities of their members: the members of `x5` train on
+the same rows; each member of `5-fold` validates on one of five folds of the training and validation
+rows and trains on the others. """
 
 
 def by_network(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The runs of each network, single or as an ensemble (`mlp x5`), the single default first, with
-    the methods' own names; methods that train none of imbax's networks are with each.
+    """Runs of each network, the default network first, under the method names without the network.
+
+    Ensembles of a network are groups of their own, such as `mlp x5`. Methods that train none of
+    imbax's networks are included in every group.
 
     Parameters
     ----------
@@ -29,17 +30,19 @@ def by_network(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     if "network" not in runs:
         return {DEFAULT: runs}
     pairs = list(zip(runs["method"], runs["network"], strict=True))
-    own = runs.assign(method=[method_of(label) if network else label for label, network in pairs])
-    kinds = _kinds(runs)
-    return {
-        shown(network, "", members): own[kinds.isin([(network, members)]) | (runs["network"] == "")]
-        for network, members in _in_order(kinds) or [(DEFAULT, "1")]
-    }
+    named = runs.assign(method=[method_of(label) if network else label for label, network in pairs])
+    kinds, found = _kinds(runs), {}
+    for network, members in _in_order(kinds) or [(DEFAULT, "1")]:
+        kept = kinds.isin([(network, members)]) | (runs["network"] == "")
+        found[shown(network, "", members)] = named[kept]
+    return found
 
 
 def networks_page(runs: pd.DataFrame) -> str:
-    """Each method with another network, or an ensemble, against the same method with the first one;
-    empty where no method has several."""
+    """Section that compares each method across networks and ensembles.
+
+    The reference is the same method with the first network. Empty if no method has several.
+    """
     kinds = _in_order(_kinds(runs)) if "network" in runs else []
     if len(kinds) < 2:
         return ""
@@ -50,17 +53,17 @@ def networks_page(runs: pd.DataFrame) -> str:
         for name in in_order(map(method_of, scores))
         if {shown(name, *kind), shown(name, *first)} <= set(scores)
     ]
-    table = comparisons.of_pairs(scores, pairs)
+    table = comparisons.selected_pairs(scores, pairs)
     if table.empty:
         return ""
+    reference = shown(first[0], "", first[1])
     ensembles = _ENSEMBLES if any(members != "1" for _, members in kinds) else ""
     return "\n\n".join(
         [
             "## Networks",
-            "Each method with another network against itself with "
-            f"`{shown(first[0], '', first[1])}`, over data sets. {ensembles}"
-            + comparisons.legend(table),
-            comparisons.to_read(table),
+            f"Each method compared with the same method on the network `{reference}`, over data "
+            f"sets. {ensembles}{comparisons.legend(table)}",
+            comparisons.to_markdown(table),
         ]
     )
 
@@ -72,6 +75,7 @@ def _kinds(runs):
 
 
 def _in_order(kinds):
-    """Those of networks, each once; the default's first, and single networks before ensembles."""
+    """Distinct networks and ensembles: the default network first, single networks before ensembles
+    of them."""
     found = {kind for kind in kinds if kind[0]}
     return sorted(found, key=lambda kind: (kind[0] != DEFAULT, kind[0], kind[1] != "1", kind[1]))
