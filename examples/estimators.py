@@ -1,4 +1,8 @@
-"""Any estimator in one table with imbax's methods, by any metric.
+"""
+Any estimator and any metric in one table
+=========================================
+
+``imbax.evaluate`` accepts names, estimators and pipelines side by side.
 
 pip install "imbax[baselines]"; with torch and skorch installed, a PyTorch network joins in.
 """

@@ -1,4 +1,9 @@
-"""The functional core: your own loss, your own network, seeds as one vmapped axis."""
+"""
+The functional core
+===================
+
+A loss and a network of one's own, with the seeds as a vmapped axis.
+"""
 
 import jax
 import jax.numpy as jnp

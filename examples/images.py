@@ -1,4 +1,9 @@
-"""Rare digits: images that DeepSMOTE makes between others, and what a classifier gains by them."""
+"""
+DeepSMOTE on rare digits
+========================
+
+DeepSMOTE generates images of rare classes; a classifier shows what they are worth.
+"""
 
 import numpy as np
 from sklearn.datasets import load_digits

@@ -1,4 +1,9 @@
-"""A table of numbers and categories: SMOTE of both, before gradient-boosted trees."""
+"""
+SMOTE for numbers and categories
+================================
+
+``SMOTENC`` over-samples a mixed table before gradient-boosted trees.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,8 @@
-"""A method of your own beside the built-in ones: on your arrays, on suites, in the report.
+"""
+A method of your own
+====================
+
+A registered function runs beside the built-in methods: on arrays, in suites and in reports.
 
 python examples/own_method.py
 imbax run --plugin examples/own_method.py --methods class_weighted ce

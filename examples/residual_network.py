@@ -1,4 +1,8 @@
-"""A residual network with batch normalisation and dropout, inside the differentiated update too.
+"""
+A residual network with batch normalisation
+===========================================
+
+The outer gradient goes through the network's update, batch statistics and dropout included.
 
 A class of NNX modules is made as `network(features, classes, rngs=rngs)`; Linen's will do too.
 """

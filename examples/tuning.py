@@ -1,4 +1,9 @@
-"""Settings for many folds and seeds in one program, an ensemble with the best, a threshold."""
+"""
+Search, ensemble and threshold
+==============================
+
+``imbax.search`` trains many settings, folds and seeds as one program.
+"""
 
 from scipy.stats import loguniform
 from sklearn.datasets import make_classification

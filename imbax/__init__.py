@@ -85,4 +85,4 @@ def __dir__():
 
 
 logging.getLogger("imbax").addHandler(logging.NullHandler())
-sys.meta_path.append(Finder())  # behind all others: only what has moved comes to it
+sys.meta_path.append(Finder())  # last, so that it sees only names that no other finder knows

@@ -1,4 +1,4 @@
-"""Module paths of version 0.1, which give their new homes' names for one version."""
+"""Deprecated module paths of version 0.1, which forward to the new modules for one version."""
 
 import importlib
 import warnings
@@ -52,11 +52,11 @@ MOVED = {
     "networks.bridge": "networks.as_network",
     "networks.normalized": "networks.batch_norm",
 }
-"""New paths by old ones, below `imbax`."""
+"""New module paths by old ones, relative to `imbax`."""
 
 
 class Finder(MetaPathFinder, Loader):
-    """Finds what is in `MOVED`, with a warning that names the new path."""
+    """Import finder of the modules in `MOVED`; warns and names the new path."""
 
     def find_spec(self, fullname, path=None, target=None):
         package, _, name = fullname.partition(".")
@@ -71,7 +71,7 @@ class Finder(MetaPathFinder, Loader):
         old = module.__name__
         new = f"imbax.{MOVED[old.partition('.')[2]]}"
         warnings.warn(
-            f"{old} has moved to {new}; the old path goes with the next version",
+            f"{old} has moved to {new}; the old path will be removed in the next version",
             DeprecationWarning,
             stacklevel=2,
         )

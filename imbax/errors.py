@@ -1,4 +1,4 @@
-"""The one exception that says: the mistake is in what was given, and here is the remedy."""
+"""Exceptions for mistakes in user input, and helpers that write their messages."""
 
 import difflib
 import json
@@ -28,23 +28,23 @@ _ON_COMMAND_LINE = ContextVar("on_command_line", default=False)
 _SUITE_FILE = ContextVar("suite_file", default="")
 _METAVARS = {"folds": "N", "minority": "LABEL", "data_home": "DIR"}
 _IN_SUITE_FILE = ("target", "minority", "groups", "drop", "categorical", "header")
-"""Options of a data set that a suite file sets in place of the command line."""
+"""Options of a data set that a suite file may set instead of the command line."""
 
 
 class InputError(ValueError):
-    """Bad input from the user: the message names what was given, what was expected and what to do.
+    """Bad user input; the message says what was given, what was expected and what to do.
 
-    The command line prints it as one line and exits with status 2.
+    The command line prints the message as one line and exits with status 2.
     """
 
     def __init__(self, message: object = "") -> None:
-        # Names and values in a message are the user's, and may have line breaks.
+        # Names and values from the user may contain line breaks.
         super().__init__(" ".join(str(message).splitlines()))
 
 
 @contextmanager
 def on_command_line() -> Iterator[None]:
-    """Inside, `argument` names flags."""
+    """Context in which `argument` writes command-line flags."""
     token = _ON_COMMAND_LINE.set(True)
     try:
         yield
@@ -54,7 +54,7 @@ def on_command_line() -> Iterator[None]:
 
 @contextmanager
 def in_suite_file(name: str) -> Iterator[None]:
-    """Inside, `argument` names the keys of a data set in that file; "" stands for no file."""
+    """Context in which `argument` writes keys of the suite file `name`; "" means no file."""
     token = _SUITE_FILE.set(name)
     try:
         yield
@@ -63,11 +63,12 @@ def in_suite_file(name: str) -> Iterator[None]:
 
 
 def argument(name: str, value: Any = None) -> str:
-    """An argument as the user writes it, fit to be pasted.
+    """Formats an argument as the user would type it, ready to paste.
 
-    In Python `drop=['a b']`, on the command line `--drop 'a b'`, in a suite's file `drop = ["a b"]`
-    with the file's name. Without a value `drop=`, `--drop COLUMN` or `drop = "COLUMN"`; a value
-    `False` is that of a flag, `header=False`, `--no-header` or `no_header = true`.
+    The result is `drop=['a b']` in Python, `--drop 'a b'` on the command line, and
+    `drop = ["a b"]` with the file's name in a suite file. Without a value it is `drop=`,
+    `--drop COLUMN` or `drop = "COLUMN"`. The value `False` is written as a flag: `header=False`,
+    `--no-header` or `no_header = true`.
     """
     if (file := _SUITE_FILE.get()) and name in _IN_SUITE_FILE:
         key = f"no_{name}" if value is False else name
@@ -82,39 +83,39 @@ def argument(name: str, value: Any = None) -> str:
     if value is False:
         return f"--no-{flag[2:]}"
     values = map(str, value if isinstance(value, list) else [value])
-    # With "=" a value that begins with a dash is not taken for a flag.
+    # "=" keeps argparse from reading a value that starts with a dash as a flag.
     return " ".join(
         f"{flag}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}" for value in values
     )
 
 
 class StorageError(InputError, OSError):
-    """A folder cannot be written: full, read-only, or gone. What was stored there before is whole.
+    """A folder that cannot be written: full, read-only or missing. Stored results stay intact.
 
-    Unlike other errors it stops all cells of a run, since none could be kept.
+    Unlike other errors, this one stops all cells, since no result could be saved.
     """
 
 
 class Range(NamedTuple):
-    """The numbers that a parameter may have: finite ones from `low` to `high`."""
+    """Range of the finite numbers that a parameter accepts, from `low` to `high`."""
 
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
-    """Whether `low` itself is left out."""
+    """Whether `low` itself is excluded."""
     below: bool = False
-    """Whether `high` itself is left out."""
+    """Whether `high` itself is excluded."""
     whole: bool = False
-    """Whether only whole numbers are in it."""
+    """Whether only integers are accepted."""
 
     def check(self, name: str, value: Any) -> Any:
-        """The value as an `int` or a `float`. Raises InputError unless it is in the range."""
-        number = value.item() if getattr(value, "shape", None) == () else value
-        kind = Integral if self.whole else Real
+        """Returns the value as an `int` or `float`; raises InputError if it is out of range."""
+        number: Any = value.item() if getattr(value, "shape", None) == () else value
+        kind: Any = Integral if self.whole else Real
         if not isinstance(number, kind) or isinstance(number, bool) or not math.isfinite(number):
-            what = "a whole number" if self.whole else "a finite number"
+            noun = "a whole number" if self.whole else "a finite number"
             bounds = f", {self}" if str(self) else ""
-            raise InputError(f"{name}={value!r}, expected {what}{bounds}")
+            raise InputError(f"{name}={value!r}, expected {noun}{bounds}")
         is_high = number > self.low if self.above else number >= self.low
         is_low = number < self.high if self.below else number <= self.high
         if not (is_high and is_low):
@@ -131,15 +132,15 @@ class Range(NamedTuple):
 
 
 def check_ranges(record: Any, where: str = "") -> None:
-    """Raises InputError unless the fields of a record are in their ranges.
+    """Raises InputError if a field of a record is out of its range.
 
     Parameters
     ----------
     record
-        One whose module has `RANGES`, each field's `Range` by name; of any other nothing is asked,
-        nor of fields that are None.
+        Record whose module defines `RANGES`, a `Range` by field name. Other records, and fields
+        that are None, are not checked.
     where
-        What comes before a field's name in a message.
+        Prefix of the field's name in a message.
     """
     module = sys.modules.get(type(record).__module__)
     for name, allowed in getattr(module, "RANGES", {}).items():
@@ -148,7 +149,7 @@ def check_ranges(record: Any, where: str = "") -> None:
 
 
 def one_of(config: Any, **allowed: Iterable[Any]) -> None:
-    """Raises InputError unless each named field of a record has one of the allowed values."""
+    """Raises InputError if a named field of a record has none of its allowed values."""
     for field, values in allowed.items():
         if (value := getattr(config, field)) not in (values := tuple(values)):
             expected = " or ".join(map(repr, values))
@@ -156,13 +157,13 @@ def one_of(config: Any, **allowed: Iterable[Any]) -> None:
 
 
 def did_you_mean(given: str, names: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest one, then some of all."""
+    """Returns the end of a message about an unknown name: the closest name, then a short list."""
     names = list(names)
     near = difflib.get_close_matches(str(given), names, n=1)
     return (f"; did you mean {near[0]!r}?" if near else ";") + f" there are: {shortened(names, 8)}"
 
 
 def shortened(names: Sequence[str], limit: int = 5) -> str:
-    """The names with commas, cut after `limit`."""
+    """Joins names with commas; shows at most `limit` of them and counts the rest."""
     more = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

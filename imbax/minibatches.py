@@ -1,7 +1,7 @@
-"""An epoch's batches as the steps of a loop: shuffled, or balanced over classes.
+"""Mini-batches of an epoch as steps of a loop: shuffled, or balanced over classes.
 
-A batch is row numbers with targets and weights; padding has weight 0. Draws go by the number of a
-row among those with weight, so padding changes no run.
+A mini-batch holds row numbers, targets and weights; padding has weight 0. Random draws are indexed
+by a row's number among the rows with weight, so padding does not change any run.
 """
 
 from collections.abc import Callable
@@ -26,23 +26,23 @@ __all__ = [
 
 
 class Minibatches(NamedTuple):
-    """An epoch's batches; padding has weight 0, and a batch may be all padding."""
+    """Mini-batches of an epoch; padding has weight 0, and a mini-batch may be all padding."""
 
     row: jax.Array
     """Row numbers `[steps, batch]` of the shared matrix."""
     y: jax.Array
-    """`[steps, batch]`."""
+    """Targets `[steps, batch]`."""
     w: jax.Array
-    """`[steps, batch]`."""
+    """Row weights `[steps, batch]`."""
 
 
 def random_order(key: jax.Array, w: jax.Array) -> jax.Array:
-    """A random order `[n]` of positions in which those of weight 0 come last.
+    """Random permutation `[n]` of positions in which rows of weight 0 come last.
 
-    A row's random bits go by its number among the rows with weight, so that padding, wherever it
-    stands and however long it is, changes no run. Up to 65,536 rows, 15 random bits and the
-    position share one integer, because a sort of plain integers is many times faster on CPU than
-    one that carries the positions along; rows that share all 15 bits stay in order of position.
+    A row's random bits are indexed by its number among the rows with weight, so the place and the
+    amount of padding do not change the order. Up to 65,536 rows, 15 random bits and the position
+    share one integer, because sorting plain integers is many times faster on CPU than a sort that
+    carries the positions as a payload. Rows with equal bits stay in order of position.
     """
     chex.assert_rank(w, 1, custom_message="random_order: w must be [n]")
     n = w.shape[0]
@@ -59,9 +59,9 @@ def random_order(key: jax.Array, w: jax.Array) -> jax.Array:
 def shuffled_minibatches(
     key: jax.Array, rows: Rows, batch_size: int, most: int | None = None
 ) -> Minibatches:
-    """Every row once, in random order, or the first `most` of that order.
+    """Mini-batches of all rows in random order, or of the first `most` rows of that order.
 
-    The steps are those of `n` padded rows, or of `most`.
+    The number of steps is `ceil(n / batch_size)` for n rows with padding, or for `most` rows.
     """
     check_rows(rows, "shuffled_minibatches")
     n = min(rows.w.shape[0], most or rows.w.shape[0])
@@ -74,7 +74,7 @@ def shuffled_minibatches(
 
 
 def full_batches(batches: Minibatches) -> Minibatches:
-    """An epoch without its last batch where that is not full, unless it is the only one."""
+    """Drops the last mini-batch of an epoch if it is not full, unless it is the only one."""
     count = (batches.w > 0).sum(1)
     used = (count == batches.w.shape[1]) | (jnp.arange(len(count)) == 0)
     return batches._replace(w=jnp.where(used[:, None], batches.w, 0))
@@ -83,25 +83,26 @@ def full_batches(batches: Minibatches) -> Minibatches:
 def each_batch(
     step: Callable[[Any, jax.Array, Minibatches], tuple[Any, Any]], carry: Any, batches: Minibatches
 ) -> tuple[Any, Any]:
-    """Take a step with each batch that has rows; those that are all padding must come last.
+    """Runs a step for each mini-batch that has rows; mini-batches of padding must come last.
 
-    They cost nothing where runs are taken in turn, so that shapes may be rounded up freely.
+    Mini-batches of padding cost nothing unless runs are batched by `vmap`, so shapes may be
+    rounded up freely.
 
     Parameters
     ----------
     step
-        `(carry, number, batch) -> (carry, values)` of one batch: its leaves are `[batch]`.
+        `(carry, number, batch) -> (carry, values)` for one mini-batch with leaves `[batch]`.
     carry
-        What the first step gets.
+        Carry of the first step.
     batches
-        An epoch's.
+        Mini-batches of the epoch.
 
     Returns
     -------
     tuple[Any, Any]
-        The last step's carry, and the mean over steps of each value, by the weight of their rows.
+        The last step's carry, and the mean of each value over steps, weighted by their row weights.
     """
-    step = jax.jit(step, inline=True)  # traced once, for its shapes and in the loop alike
+    step = jax.jit(step, inline=True)  # traced once for both its shapes and the loop
     weight = batches.w.sum(1)
     pick = lambda number: jax.tree.map(lambda leaf: leaf[number], batches)
 
@@ -120,17 +121,17 @@ def each_batch(
 def balanced_draws(
     rows: Rows, batch_size: int, classes: int = 2
 ) -> Callable[[jax.Array], jax.Array]:
-    """`key -> positions [batch_size]` of rows, as many of each class, the last classes first.
+    """Returns `key -> positions [batch_size]`: equally many rows of each class, last class first.
 
-    Rows are drawn with replacement within their class, in place of a class without rows among all.
+    Rows are drawn with replacement within their class. A class without rows draws from all rows.
     """
     check_rows(rows, "balanced_draws")
     # Positions sorted by class, the minority first, then padding.
     y = rows.y.astype(jnp.int32)
     group = jnp.argsort(jnp.where(rows.w > 0, classes - 1 - y, classes), stable=True)
     counts = class_counts(classes - 1 - y, rows.w, classes)
-    end, some = jnp.cumsum(counts), counts > 0
-    first, end = jnp.where(some, end - counts, 0), jnp.where(some, end, counts.sum())
+    end, has_rows = jnp.cumsum(counts), counts > 0
+    first, end = jnp.where(has_rows, end - counts, 0), jnp.where(has_rows, end, counts.sum())
     cuts = [batch_size * c // classes for c in range(classes + 1)]
 
     def draw(key):
@@ -147,9 +148,9 @@ def balanced_draws(
 def balanced_minibatches(
     key: jax.Array, rows: Rows, batch_size: int, classes: int = 2
 ) -> Minibatches:
-    """As many steps as `shuffled_minibatches` has, each drawn by `balanced_draws`.
+    """Class-balanced mini-batches from `balanced_draws`, as many as `shuffled_minibatches` has.
 
-    Steps beyond those that the run's own rows would fill have weight 0.
+    Steps beyond the number that the run's rows would fill have weight 0.
     """
     draw = balanced_draws(rows, batch_size, classes)
     steps = jnp.arange(-(-rows.w.shape[0] // batch_size))

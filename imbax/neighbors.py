@@ -1,8 +1,9 @@
 """Nearest neighbours and kernel sums over all pairs of rows, in blocks, under `jit` and `vmap`.
 
-No array is larger than a block: `[128, block]` distances, whatever the number of rows. A block's
-distances are one matrix product, ‖p‖² - 2⟨q, p⟩. Those of the few rows that it puts first are
-then taken again as sums of squared differences, which do not cancel, and these decide the order.
+No array is larger than a block of `[128, block]` distances, whatever the number of rows. The
+distances of a block are one matrix product, ‖p‖² - 2⟨q, p⟩. The distances of the best candidates
+are then computed again as sums of squared differences, which do not suffer from cancellation, and
+these decide the order.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ __all__ = ["kernel_sum", "nearest"]
 
 _QUERIES = 128
 _GROUP = 32
-# Candidates beyond k whose exact distances are taken: rounding seldom puts a neighbour further off.
+# Candidates beyond k with an exact distance: rounding seldom ranks a neighbour lower than that.
 _SPARE = 3
 
 
@@ -28,66 +29,66 @@ def nearest(
     own: jax.Array | None = None,
     block: int = 8192,
 ) -> tuple[jax.Array, jax.Array]:
-    """The k nearest points of each query by Euclidean distance, nearest first.
+    """Returns the k nearest points of each query by Euclidean distance, nearest first.
 
-    Of points equally far the one with the lower index comes first.
+    Ties are broken by the lower index.
 
     Parameters
     ----------
     queries
-        `[q, d]`.
+        Queries `[q, d]`.
     points
-        `[n, d]`.
+        Points `[n, d]`.
     w
-        `[n]`; points of weight 0 are padding, and may hold anything.
+        Point weights `[n]`; points of weight 0 are padding and may hold any values.
     k
-        How many, >= 1.
+        Number of neighbours, >= 1.
     own
-        `[q]`: the index of each query among the points, which is left out; other points may equal
-        the query, and are its neighbours at distance 0. Default: nothing is left out.
+        Index `[q]` of each query among the points; this point is excluded. Other points equal to
+        the query are neighbours at distance 0. Default: no point is excluded.
     block
-        Points per block.
+        Number of points per block.
 
     Returns
     -------
     tuple[jax.Array, jax.Array]
-        Indices `[q, k]` in 0..n-1 and squared distances `[q, k]`. Where fewer than k points are
-        there, the distance is infinite and the index means nothing.
+        Indices `[q, k]` in 0..n-1 and squared distances `[q, k]`. If there are fewer than k points,
+        the remaining distances are infinite and their indices are meaningless.
     """
     _check(queries, points)
     chex.assert_shape(w, points.shape[:1], custom_message="nearest: w must be [n]")
     n, wanted = len(points), k + _SPARE
-    own = jnp.full(len(queries), -1) if own is None else own
+    excluded = jnp.full(len(queries), -1) if own is None else own
     centre, points = _centred(points, w > 0)
     block = max(_even(n, block), _round_up(wanted, _GROUP))
     tiles = _blocks(points, block)
-    # An infinite norm keeps a point out.
+    # An infinite norm excludes a point.
     norms = jnp.where(w > 0, (points**2).sum(1), jnp.inf)
     norms = _blocks(norms, block, jnp.inf)
     firsts = jnp.arange(len(tiles)) * block
 
     def search(part):
-        query, own = part
+        query, excluded = part
 
         def look(best, tile):
             tile, norm, first = tile
             index = first + jnp.arange(block)
             score = norm - 2 * _product(query, tile.T)
-            score, at = _smallest(jnp.where(index == own[:, None], jnp.inf, score), wanted)
+            score, at = _smallest(jnp.where(index == excluded[:, None], jnp.inf, score), wanted)
             score, at_both = _smallest(jnp.concatenate([best[0], score], 1), wanted)
             index = jnp.concatenate([best[1], index[at]], 1)
             return (score, jnp.take_along_axis(index, at_both, 1)), None
 
         shape = (_QUERIES, wanted)
-        none = jnp.full(shape, jnp.inf, points.dtype), jnp.zeros(shape, firsts.dtype)
-        (score, index), _ = jax.lax.scan(look, none, (tiles, norms, firsts))
+        start = jnp.full(shape, jnp.inf, points.dtype), jnp.zeros(shape, firsts.dtype)
+        (score, index), _ = jax.lax.scan(look, start, (tiles, norms, firsts))
         index = jnp.minimum(index, n - 1)
         exact = ((query[:, None] - points[index]) ** 2).sum(-1)
         exact = jnp.where(score < jnp.inf, exact, jnp.inf)
         exact, index = jax.lax.sort((exact, index), num_keys=2)
         return index[:, :k], exact[:, :k]
 
-    parts = _blocks(queries - centre, _QUERIES), _blocks(own, _QUERIES)
+    parts = _blocks(queries - centre, _QUERIES), _blocks(excluded, _QUERIES)
     found = jax.lax.map(search, parts)
     return tuple(leaf.reshape(-1, k)[: len(queries)] for leaf in found)
 
@@ -101,22 +102,22 @@ def kernel_sum(
     *,
     block: int = 8192,
 ) -> jax.Array:
-    """`Σ_j kernel(‖q_i - p_j‖², scale_j) values_j` for each query i, `[q, c]`.
+    """Returns `Σ_j kernel(‖q_i - p_j‖², scale_j) values_j` for each query i, `[q, c]`.
 
     Parameters
     ----------
     kernel
-        `(squared distance [q', n'], scale [n']) -> [q', n']`, of blocks.
+        `(squared distance [q', n'], scale [n']) -> [q', n']` for one block.
     queries
-        `[q, d]`.
+        Queries `[q, d]`.
     points
-        `[n, d]`, finite; padding is marked by values 0.
+        Points `[n, d]`, finite; padding has `values` 0.
     scale
-        `[n]`: what the kernel needs to know of each point, positive.
+        Positive parameter of the kernel for each point, `[n]`.
     values
-        `[n, c]`.
+        Values `[n, c]` that are summed.
     block
-        Points per block.
+        Number of points per block.
     """
     _check(queries, points)
     chex.assert_equal_shape_prefix(
@@ -148,10 +149,10 @@ def _check(queries, points):
 
 
 def _centred(points, real):
-    """The middle of the range `[d]`, and the points about it, which lose fewer digits.
+    """Returns the midrange `[d]` and the centred points, whose distances lose fewer digits.
 
-    The middle, and not the mean, because its last bit does not depend on the order of the rows or
-    on padding. Padding becomes 0.
+    The midrange is used rather than the mean because its last bit does not depend on the order of
+    the rows or on padding. Padding becomes 0.
     """
     real = real[:, None]
     low = jnp.where(real, points, jnp.inf).min(0)
@@ -161,7 +162,7 @@ def _centred(points, real):
 
 
 def _blocks(rows, size, filler=0):
-    """`[n, ...]` as `[blocks, size, ...]`, filled up."""
+    """Reshapes `[n, ...]` to `[blocks, size, ...]`, padded with `filler`."""
     more = -len(rows) % size
     rows = jnp.pad(rows, ((0, more),) + ((0, 0),) * (rows.ndim - 1), constant_values=filler)
     return rows.reshape(-1, size, *rows.shape[1:])
@@ -172,7 +173,7 @@ def _round_up(n, size):
 
 
 def _even(n, most):
-    """The size of blocks of at most `most` rows, a multiple of the group, that fill alike."""
+    """Returns the size of equally full blocks of about `most` rows, a multiple of the group."""
     return _round_up(-(-n // -(-n // most)), _GROUP)
 
 
@@ -181,10 +182,10 @@ def _product(a, b):
 
 
 def _smallest(values, k):
-    """The k smallest of each row `[q, n]`, ascending, and their positions; the first of equals.
+    """Returns the k smallest values of each row `[q, n]`, ascending, and their positions.
 
-    They lie in the k groups of neighbouring entries with the smallest minima (again the first of
-    equals), so that only the minima and k groups are searched: one fast pass over the rest.
+    The first of equal values wins. The smallest values lie in the k groups of adjacent entries with
+    the smallest minima, so only the minima and k groups are sorted after one fast pass.
     """
     q, n = values.shape
     if n % _GROUP or n // _GROUP <= 2 * k:
@@ -192,7 +193,7 @@ def _smallest(values, k):
         return -negative, at
     groups = values.reshape(q, -1, _GROUP)
     _, chosen = jax.lax.top_k(-groups.min(2), k)
-    chosen = jnp.sort(chosen, 1)  # so that positions ascend, and ties go to the first
+    chosen = jnp.sort(chosen, 1)  # positions ascend, so that ties go to the first
     candidates = jnp.take_along_axis(groups, chosen[:, :, None], 1).reshape(q, -1)
     positions = (chosen[:, :, None] * _GROUP + jnp.arange(_GROUP)).reshape(q, -1)
     negative, at = jax.lax.top_k(-candidates, k)

@@ -1,8 +1,9 @@
 """Training as a pure function: epochs under `lax.scan`, the best checkpoint kept in-graph.
 
-A method is a `Program`: how to begin, one epoch, and what its fit is. `train` runs it from start to
-end; `begin` and `advance` run it in pieces, so that a caller can show progress in between. A run's
-randomness is `fold_in(key, epoch)`, so neither the pieces nor the company of other runs change it.
+A method is a `Program` with functions for the initial state, one epoch, and the fit. `train` runs
+it from start to end; `begin` and `advance` run it in pieces, so that a caller can show progress in
+between. The random key of an epoch is `fold_in(key, epoch)`, so the results of a run depend neither
+on the pieces nor on the runs that are trained with it.
 """
 
 from collections.abc import Callable
@@ -34,75 +35,75 @@ __all__ = [
 
 
 class Points(NamedTuple):
-    """Synthetic rows where they started and where they are."""
+    """Synthetic rows: their starting points and current positions."""
 
     start: jax.Array
-    """`[m, d]`."""
+    """Starting points `[m, d]`."""
     now: jax.Array
-    """`[m, d]`."""
+    """Current positions `[m, d]`."""
     y: jax.Array
-    """`[m]`."""
+    """Targets `[m]`."""
     w: jax.Array
-    """`[m]`, 0 = padding."""
+    """Row weights `[m]`; 0 marks padding."""
 
 
 class Fit(NamedTuple):
-    """What a training gives."""
+    """Result of a training."""
 
     params: Params
     points: Points | None = None
 
 
 class Program(NamedTuple):
-    """One method's training, cut at its epochs. All functions are pure and free of `jit`."""
+    """Training of one method as pure functions, free of `jit`, that run one epoch at a time."""
 
     apply: ApplyFn
     init: Callable[[jax.Array, Problem, Any, Params | None], Any]
-    """`(key, problem, hparams, start parameters or None) -> state`."""
+    """Initial state: `(key, problem, hparams, start parameters or None) -> state`."""
     epoch: Callable[[jax.Array, Any, Problem, Any], tuple[Any, jax.Array]]
-    """`(key, state, problem, hparams) -> (state, mean training loss)`."""
+    """One epoch: `(key, state, problem, hparams) -> (state, mean training loss)`."""
     fit: Callable[[Any], Fit]
-    """`state -> Fit`."""
+    """Fit of a state: `state -> Fit`."""
     checkpoint: str | Callable[[jax.Array, Any], jax.Array] = "best"
-    """"best": the epoch with the best score, the first of several; "latest_best": the last of
-    several; "last": the last; or `(epochs done, hparams) -> whether this epoch's fit is taken`."""
+    """Epoch to keep: "best" is the first epoch with the best score, "latest_best" the last such
+    epoch, "last" the final epoch; or `(epochs done, hparams) -> whether to keep this epoch`."""
     start_admissible: bool = False
     """Whether the starting point itself may be the best checkpoint (as epoch 0)."""
     monitor: Callable[[Any, Problem], dict[str, jax.Array]] | None = None
-    """`(state, problem) -> scalars by name`, after every epoch; kept beside the curves."""
+    """`(state, problem) -> scalars by name`, called after every epoch and added to the curves."""
     scoring: str = "average_precision"
-    """Of an epoch on validation rows: "average_precision", of more than two classes their mean, in
-    which rows count alike; or minus the weighted mean "loss"."""
-    loss_for: Callable[[Params, Problem, Any], Loss] = lambda *given: cross_entropy
-    """`(params, problem, hparams) -> Loss`, that of the scoring, for all epochs the same."""
+    """How an epoch is scored on validation rows: "average_precision" (macro-averaged for K > 2,
+    ignoring row weights) or "loss" (negative weighted mean loss)."""
+    loss_for: Callable[[Params, Problem, Any], Loss] = lambda *_: cross_entropy
+    """`(params, problem, hparams) -> Loss` for the scoring "loss"; the same for all epochs."""
     fresh: Callable[[jax.Array, Rows], Params] | None = None
-    """`(key, train) -> params`: what `init` starts from where it is given None. Trainings that name
-    the same function have it compiled once."""
+    """`(key, train) -> params`: parameters that `init` starts from if it gets None. The function is
+    compiled once for all trainings that name it."""
 
 
 class Progress(NamedTuple):
-    """A training under way."""
+    """State of an unfinished training."""
 
     state: Any
     best: Fit
     best_score: jax.Array
-    """That of `best` on validation rows."""
+    """Validation score of `best`."""
     best_epoch: jax.Array
-    """Epochs after which `best` was taken; 0 is the starting point."""
+    """Epoch of `best`; 0 is the starting point."""
     epoch: jax.Array
-    """Epochs done."""
+    """Number of epochs done."""
     diverged: jax.Array
-    """Whether a training loss or a score was ever not finite."""
+    """Whether any training loss or score was not finite."""
 
 
 class Curves(NamedTuple):
-    """Per epoch `[epochs]`."""
+    """Learning curves with one value per epoch, `[epochs]`."""
 
     train_loss: jax.Array
     valid_score: jax.Array
-    """As `Program.scoring` has it."""
+    """Validation score as `Program.scoring` defines it."""
     monitored: dict[str, jax.Array]
-    """What else the program watches; empty for most."""
+    """Values of `Program.monitor` by name; empty for most programs."""
 
 
 def train(
@@ -113,7 +114,7 @@ def train(
     num_epochs: int,
     start: Params | None = None,
 ) -> tuple[Progress, Curves]:
-    """The whole training as a pure function; the fit is in `progress.best`."""
+    """Trains from start to end as a pure function; the fit is in `progress.best`."""
     progress = begin(program, key, problem, hparams, start)
     return advance(program, key, problem, hparams, progress, num_epochs)
 
@@ -121,12 +122,12 @@ def train(
 def begin(
     program: Program, key: jax.Array, problem: Problem, hparams: Any, start: Params | None = None
 ) -> Progress:
-    """State before the first epoch.
+    """Returns the progress before the first epoch.
 
     Raises
     ------
     AssertionError
-        Shapes of the problem's views do not fit; the message names them.
+        If shapes of the problem's views are inconsistent; the message names them.
     """
     check_rows(problem.train, "problem.train")
     check_rows(problem.valid, "problem.valid")
@@ -149,7 +150,7 @@ def advance(
     progress: Progress,
     num_epochs: int,
 ) -> tuple[Progress, Curves]:
-    """`num_epochs` more epochs, each followed by a look at the validation rows."""
+    """Trains for `num_epochs` more epochs and scores the validation rows after each."""
 
     def epoch(progress, _):
         step_key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), progress.epoch)
@@ -179,12 +180,12 @@ def advance(
 
 
 def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> Program:
-    """A `Program` of a pure training function that does all its epochs itself.
+    """Makes a `Program` from a pure training function that does all its epochs itself.
 
     Parameters
     ----------
     apply
-        `(params, x [n, d]) -> logits [n]`, or `[n, K]` of more than two classes.
+        `(params, x [n, d]) -> logits [n]`, or `[n, K]` for K > 2 classes.
     train
         `(key, problem) -> params`.
     """
@@ -200,7 +201,7 @@ def one_shot(apply: ApplyFn, train: Callable[[jax.Array, Problem], Params]) -> P
     return Program(apply, init, epoch, fit=Fit)
 
 
-# Names of the random streams of a run; the second is that of what changes its rows beforehand.
+# Random streams of a run: initial state, resampling of its rows before training, epochs.
 INIT, RESAMPLE, _EPOCHS = 0, 1, 2
 
 
@@ -217,6 +218,6 @@ def _score(program, params, problem, hparams):
 
 
 def number_of_classes(apply: ApplyFn, params: Params, rows: Rows) -> int:
-    """K of a network: 2 where it gives one logit for each row, of the minority."""
+    """Returns the number of classes K of a network; one logit per row means 2."""
     logits = jax.eval_shape(lambda p: apply(p, rows.take(jnp.arange(1)).x), params)
     return 2 if logits.ndim == 1 else logits.shape[1]

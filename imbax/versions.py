@@ -1,22 +1,25 @@
 """Versions and devices for a bug report."""
 
+import functools
 import importlib.metadata
 import platform
-import sys
+from collections.abc import Callable
 
 __all__ = ["show_versions"]
 
+_PACKAGES: tuple[str, ...]
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "imbalanced-learn")
 _PACKAGES += ("pandas", "pyarrow", "scipy")
 
 
 def show_versions() -> None:
-    """Print the versions of imbax, Python and the packages it uses, the platform and the devices.
+    """Prints the versions of imbax, Python and its dependencies, the platform and the devices.
 
-    Paste it into a report of a bug. What cannot be found out is named as such; nothing is raised.
+    The output is meant for bug reports. Values that cannot be determined are printed as unknown;
+    no exception is raised.
     """
-    lines = {"imbax": _imbax, "python": lambda: sys.version.split()[0]}
-    lines |= {name: lambda name=name: importlib.metadata.version(name) for name in _PACKAGES}
+    lines: dict[str, Callable[[], str]] = {"imbax": _imbax, "python": platform.python_version}
+    lines |= {name: functools.partial(importlib.metadata.version, name) for name in _PACKAGES}
     lines |= {"platform": platform.platform, "devices": _devices}
     for name, find in lines.items():
         try:

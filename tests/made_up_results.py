@@ -54,6 +54,7 @@ def make_rows(
                 "dataset": dataset,
                 "method": method,
                 "network": "mlp" if neural else "",
+                "members": "1",
                 "fold": fold,
                 "seed": seed,
                 "average_precision": np.nan if lost else average_precision_score(test_y, score),

@@ -1,10 +1,19 @@
-"""Each script of benchmarks/ runs, as small as its options allow."""
+"""Each script of benchmarks/ runs, as small as its options allow, in this process.
 
+So do the processes that a script starts.
+"""
+
+import contextlib
+import io
+import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+
+from imbax.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -35,9 +44,33 @@ def test_every_script_is_tried():
     assert {*SCRIPTS, *PLUGINS} == {path.name for path in BENCHMARKS.glob("*.py")}
 
 
+@pytest.fixture
+def run_script(tmp_path, monkeypatch):
+    """Runs a file as a script."""
+    for place in ("imbax.engine.devices.use_cpu_cores", "imbax.use_cpu_cores"):
+        monkeypatch.setattr(place, lambda number=None: None)
+    start = subprocess.run
+
+    def run(path, *given):
+        with monkeypatch.context() as patch, warnings.catch_warnings(action="ignore"):
+            patch.setattr(sys, "argv", [str(path), *given])
+            patch.setattr(subprocess, "run", started)
+            patch.chdir(tmp_path)
+            runpy.run_path(str(path), run_name="__main__")
+
+    def started(command, **options):
+        if command[0] != sys.executable:
+            return start(command, **options)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            run(*command[1:])
+        return subprocess.CompletedProcess(command, 0, printed.getvalue())
+
+    return run
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_runs(name, tmp_path, request):
+def test_a_script_runs(name, tmp_path, request, run_script, capsys):
     if name == "network_oracles.py":
         for package in ("pytabkit", "rtdl_num_embeddings", "tabm"):
             pytest.importorskip(package)
@@ -45,26 +78,24 @@ def test_a_script_runs(name, tmp_path, request):
     if "DATA" in given:
         home = str(request.getfixturevalue("data_home"))
         given = [home if word == "DATA" else word for word in given]
-    given = [word.replace("OUT", str(tmp_path)) for word in given]
-    ran([BENCHMARKS / name, *given], tmp_path)
+    run_script(BENCHMARKS / name, *(word.replace("OUT", str(tmp_path)) for word in given))
+    assert capsys.readouterr().out.strip()
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+    if name == "cost_curves.py":
+        assert len((tmp_path / "slopes.md").read_text().splitlines()) == 3
+        drawn = tmp_path / "figure.png"
+        run_script(BENCHMARKS / "figure.py", str(tmp_path / "cost_curves.json"), str(drawn))
+        assert drawn.stat().st_size > 0
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", PLUGINS)
+@pytest.mark.usefixtures("own_registry")
 def test_a_plugin_runs(name, tmp_path):
-    command = "import sys; from imbax.cli import main; sys.exit(main())"
     table = ROOT / "tests" / "stored" / "table.csv"
     given = ["run", "custom", "--data", table, "--target", "y", "--plugin", BENCHMARKS / name]
     given += ["--seeds", "1", "--folds", "2", "--epochs", "2", "--out", tmp_path]
-    ran(["-c", command, *given, "--methods", *PLUGINS[name].split()], tmp_path)
+    with warnings.catch_warnings(action="ignore"):
+        assert main([*map(str, given), "--methods", *PLUGINS[name].split()]) == 0
     text = (tmp_path / "report.md").read_text()
     assert all(f"| {method} |" in text for method in PLUGINS[name].split())
-
-
-def ran(command, out):
-    """It ends well, says something and writes at least one file that is not empty."""
-    command = [sys.executable, *map(str, command)]
-    done = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.strip()
-    assert [path for path in out.rglob("*") if path.is_file() and path.stat().st_size]

@@ -60,52 +60,54 @@ def command(tmp_path_factory):
     named = {file for _, edits in recipes().values() for file, *_ in edits}
     assert changed == named, "exactly the files that are printed"
 
-    def run(code, *arguments):
+    def run(code):
         space = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        call = [sys.executable, "-c", code, *map(str, arguments)]
+        call = [sys.executable, "-c", code]
         done = subprocess.run(call, capture_output=True, text=True, env=space, cwd=folder)
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     return run
 
 
-MAIN = "import sys; from imbax.cli import main; sys.exit(main(sys.argv[1:]))"
+METHODS = ["ce", "poly", "noisy_copies", "class_gaussian"]
+ESTIMATORS = """
+import imbax, numpy as np
+from sklearn.datasets import make_classification
+x, y = make_classification(200, 6, weights=[0.9], random_state=0)
+for sampler in (imbax.NoisyCopies(random_state=0), imbax.ClassGaussian(random_state=0)):
+    new, labels = sampler.fit_resample(x, y)
+    assert (new[:200] == x).all() and np.ptp(np.bincount(labels)) == 0
+    assert np.isfinite(new).all() and new[200:].std() > 0
+imbax.ImbalancedMLPClassifier(loss='poly', max_iter=1).fit(x, y).predict_proba(x)
+"""
+
+
+@pytest.fixture(scope="module")
+def folders(command, tmp_path_factory):
+    """What is added, as estimators, on a table and on images: the folders of the last two."""
+    tables, images = (tmp_path_factory.mktemp(name) for name in ("tables", "images"))
+    on_images = ["--methods", "noisy_copies", "class_gaussian", "--seeds", "1", "--epochs", "1"]
+    suites = (["mini", "--methods", *METHODS, "--out", str(tables)],
+              ["digits", *on_images, "--out", str(images)])  # fmt: skip
+    code = [f"assert main({['run', *suite]}) == 0" for suite in suites]
+    command("\n".join(["from imbax.cli import main", *code, ESTIMATORS]))
+    return tables, images
 
 
 @pytest.mark.thorough
-def test_what_is_added_runs_on_a_table(command, tmp_path):
-    methods = ["ce", "poly", "noisy_copies", "class_gaussian"]
-    command(MAIN, "run", "mini", "--methods", *methods, "--out", tmp_path)
-    runs = pd.read_csv(tmp_path / "tables" / "runs.csv")
-    assert set(runs["method"]) == set(methods)
+def test_what_is_added_runs_on_a_table(folders):
+    out, _ = folders
+    runs = pd.read_csv(out / "tables" / "runs.csv")
+    assert set(runs["method"]) == set(METHODS)
     assert runs["precision_at_10"].between(0, 1).all()
     assert runs["precision_at_10"].nunique() > 1
     assert runs["average_precision"].nunique() > len(runs) / 2
-    assert "poly" in (tmp_path / "report.md").read_text()
+    assert "poly" in (out / "report.md").read_text()
 
 
 @pytest.mark.thorough
-def test_what_is_added_is_an_estimator(command):
-    code = (
-        "import imbax, numpy as np\n"
-        "from sklearn.datasets import make_classification\n"
-        "x, y = make_classification(200, 6, weights=[0.9], random_state=0)\n"
-        "for sampler in (imbax.NoisyCopies(random_state=0), imbax.ClassGaussian(random_state=0)):\n"
-        "    new, labels = sampler.fit_resample(x, y)\n"
-        "    assert (new[:200] == x).all() and np.ptp(np.bincount(labels)) == 0\n"
-        "    assert np.isfinite(new).all() and new[200:].std() > 0\n"
-        "imbax.ImbalancedMLPClassifier(loss='poly', max_iter=1).fit(x, y).predict_proba(x)\n"
-        "print('done')"
-    )
-    assert command(code).endswith("done\n")
-
-
-@pytest.mark.thorough
-def test_what_is_added_runs_on_images(command, tmp_path):
-    options = ["--methods", "noisy_copies", "class_gaussian", "--seeds", "1", "--epochs", "1"]
-    command(MAIN, "run", "digits", *options, "--out", tmp_path)
-    runs = pd.read_csv(tmp_path / "tables" / "runs.csv")
+def test_what_is_added_runs_on_images(folders):
+    runs = pd.read_csv(folders[1] / "tables" / "runs.csv")
     assert set(runs["method"]) == {"noisy_copies", "class_gaussian"}
     assert runs["balanced_acsa"].notna().all()
     assert (runs["n_added"] > 0).all()

@@ -1,6 +1,6 @@
-"""How long the main kernels take on this machine, and how near that is to what it can do.
+"""Benchmarks of the main kernels on this machine, compared with a roofline.
 
-`kernels` has what is timed, `operations` what it cannot do without, `timing` the clock and the
-machine's own rates, `measure` the loop that keeps each figure as it comes, `report` the table and
-the figure, `peers_torch` the same steps in PyTorch.
+`kernels` lists what is timed, `operations` counts the necessary operations, `timing` has the clock
+and the machine's rates, `measure` runs and stores the measurements, `report` makes the table and
+the figure, and `peers_torch` implements the same steps in PyTorch.
 """

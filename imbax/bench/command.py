@@ -1,4 +1,4 @@
-"""What `imbax bench` does with its options."""
+"""The command `imbax bench`."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -11,21 +11,21 @@ __all__ = ["bench"]
 
 
 def bench(options: Namespace, command: str) -> Path:
-    """Measure what is missing in `options.out`, print the table of all that is there, and draw it.
+    """Run the missing measurements in `options.out`; print the table and draw the figure of all.
 
     Returns
     -------
     Path
-        Where the figure is.
+        Path of the figure.
 
     Raises
     ------
     InputError
-        As `cases` and `measure` do; PyTorch is asked for and not installed.
+        Invalid options, see `cases` and `measure`; `--compare torch` without PyTorch.
     """
-    wanted = cases(options.kernels, options.runs, options.batch, small=options.small)
-    found = measure(
-        wanted,
+    requested = cases(options.kernels, options.runs, options.batch, small=options.small)
+    results = measure(
+        requested,
         options.out / "bench.json",
         rounds=options.rounds,
         strategies=options.strategy,
@@ -33,8 +33,8 @@ def bench(options: Namespace, command: str) -> Path:
         small=options.small,
         command=command,
     )
-    show(found)
-    return draw(found, options.out / "bench.png")
+    show(results)
+    return draw(results, options.out / "bench.png")
 
 
 def _torch() -> Peers:

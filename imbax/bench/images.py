@@ -1,4 +1,4 @@
-"""The kernels of images: a step of DeepSMOTE's autoencoder, and one of the ResNet-18."""
+"""Image kernels: a training step of DeepSMOTE's autoencoder and a training step of ResNet-18."""
 
 import math
 from functools import partial
@@ -22,13 +22,13 @@ CLASSES = 10
 
 
 def image_shape(size: Size) -> tuple[int, int, int]:
-    """Height, width and the one channel."""
+    """Height, width and number of channels, which is 1."""
     side = math.isqrt(size.features)
     return side, side, 1
 
 
 def deepsmote(decoder: str, size: Size, strategy: str) -> tuple[Vectorized, tuple[Rows, Any]]:
-    """An epoch of DeepSMOTE with that decoder; runs differ in their key."""
+    """Program and arguments of one epoch of DeepSMOTE; runs differ in their random key."""
     config, hparams = _config(decoder, size), ds.Hparams()
     return _training(
         lambda key: ds.init(key, config, hparams),
@@ -39,7 +39,7 @@ def deepsmote(decoder: str, size: Size, strategy: str) -> tuple[Vectorized, tupl
 
 
 def resnet(size: Size, strategy: str) -> tuple[Vectorized, tuple[Rows, Any]]:
-    """An epoch of the image classifier; runs differ in their key."""
+    """Program and arguments of one epoch of the image classifier; runs differ in their key."""
     options = {"width": size.width, "batch_size": size.batch}
     config, hparams = ic.Config(image_shape(size), CLASSES, size.rows, **options), ic.Hparams()
     weight = jnp.ones(CLASSES, jnp.float32)
@@ -52,22 +52,27 @@ def resnet(size: Size, strategy: str) -> tuple[Vectorized, tuple[Rows, Any]]:
 
 
 def deepsmote_needs(decoder: str, size: Size) -> tuple[int, int]:
-    """Floating-point operations of a step, and bytes that it reads and writes at least.
+    """Necessary floating-point operations of a step, and minimum bytes read and written.
 
-    The gradient of a batch through both networks, and of a class batch through the decoder alone;
-    both batches are read, the parameters and Adam's two moments also written.
+    The operations are the gradient of a batch through both networks, and of a single-class batch
+    through the decoder. Both batches are read; the parameters and Adam's two moments are read and
+    written.
     """
     nets = ds.networks(_config(decoder, size))
-    encoder, n = _network(nets.encoder, jnp.zeros((1, *image_shape(size)), jnp.float32))
-    decoder, more = _network(nets.decoder, jnp.zeros((1, size.width), jnp.float32))
-    through_both = gradient(encoder) + gradient(decoder, of_input=True)
-    of_class = sum(encoder) + gradient(decoder)
-    moved = 2 * size.batch * size.features + 6 * (n + more)
-    return 2 * size.batch * (through_both + of_class), 4 * moved
+    encoder, n_encoder = _network(nets.encoder, jnp.zeros((1, *image_shape(size)), jnp.float32))
+    decoder, n_decoder = _network(nets.decoder, jnp.zeros((1, size.width), jnp.float32))
+    batch_cost = gradient(encoder) + gradient(decoder, of_input=True)
+    class_batch_cost = sum(encoder) + gradient(decoder)
+    traffic = 2 * size.batch * size.features + 6 * (n_encoder + n_decoder)
+    return 2 * size.batch * (batch_cost + class_batch_cost), 4 * traffic
 
 
 def resnet_needs(size: Size) -> tuple[int, int]:
-    """The gradient of a batch, which is read; parameters and their momentum, also written."""
+    """Necessary floating-point operations of a step, and minimum bytes read and written.
+
+    The operations are the gradient of a batch. The batch is read; the parameters and their momentum
+    are read and written.
+    """
     network = resnet18(1, CLASSES, width=size.width)
     layers, n = _network(network, jnp.zeros((1, *image_shape(size)), jnp.float32))
     return 2 * size.batch * gradient(layers), 4 * (size.batch * size.features + 4 * n)
@@ -81,16 +86,16 @@ def _config(decoder, size):
 def _training(init, epoch, size, strategy):
     x = np.random.default_rng(0).uniform(-1, 1, (size.rows, size.features)).astype(np.float32)
     images = rows(x, np.arange(size.rows, dtype=np.int32) % CLASSES)
-    over = partial(Vectorized, strategy=strategy, devices=jax.devices()[: size.runs])
+    vectorized = partial(Vectorized, strategy=strategy, devices=jax.devices()[: size.runs])
     keys = jax.random.split(jax.random.key(0), size.runs)
-    # On the devices, where the program expects it: a call copies nothing.
-    state = over(lambda _, key: init(key))((), keys)
-    program = over(lambda images, run: epoch(run.key, run.state, images))
+    # The state is already on the program's devices, so that a call copies nothing.
+    state = vectorized(lambda _, key: init(key))((), keys)
+    program = vectorized(lambda images, run: epoch(run.key, run.state, images))
     return program, (images, Run(key=keys, state=state))
 
 
 def _network(network, row):
-    """Multiply-adds of its layers for one row; how many parameters it has."""
+    """Multiply-adds per row of each layer, and the number of parameters."""
     params, stats = jax.eval_shape(network.init, jax.random.key(0))
     layers = layers_of(network.apply, params, stats, row, jnp.ones(1, jnp.float32))
     return layers, sum(p.size for p in jax.tree.leaves(params))

@@ -1,4 +1,4 @@
-"""What is timed: training steps and a sampler as the library runs them, over runs as an axis."""
+"""Timed kernels: training steps and a sampler, vectorised over runs as in the library."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,27 +16,27 @@ __all__ = ["KERNELS", "Kernel", "kernel"]
 
 
 class Kernel(NamedTuple):
-    """One of the things that are timed."""
+    """Kernel to time."""
 
     title: str
     build: Callable[[Size, str], tuple[Vectorized, tuple[Any, Any]]]
-    """`(size, strategy) -> (program, (shared, runs))`."""
+    """Function `(size, strategy) -> (program, (shared, runs))`."""
     needs: Callable[[Size], tuple[int, int]]
-    """Of a step of one run: floating-point operations that it cannot do without, and bytes that it
-    reads and writes at least, if nothing stays from the step before."""
+    """Function `size -> (operations, bytes)` for a step of one run: necessary floating-point
+    operations, and minimum memory traffic if nothing stays in the cache between steps."""
     size: Size
-    """The usual one."""
+    """Default size."""
     small: Size
-    """One to try whether all works."""
+    """Small size for testing that the kernel runs."""
     runs: tuple[int, ...]
-    """Numbers of runs that are timed if none are given."""
+    """Default numbers of runs."""
     batches: tuple[int, ...]
-    """Batch sizes likewise, the usual one first; empty where there are no batches."""
+    """Default batch sizes, the usual one first; empty for kernels without batches."""
     precision: str = "float32"
-    """Of its matrix products, see `timing.PRECISIONS`."""
+    """Precision of matrix products, see `timing.PRECISIONS`."""
 
     def workload(self, size: Size, strategy: str = "auto") -> Workload:
-        """Compiled and called once."""
+        """Compile the kernel, call it once and return it as a workload."""
         program, (shared, runs) = self.build(size, strategy)
         shared = program.replicate(shared)
 
@@ -45,55 +45,55 @@ class Kernel(NamedTuple):
 
         call()
         steps = size.runs * size.steps
-        operations, moved = (number * steps for number in self.needs(size))
-        return Workload(call, operations, moved, steps, program.compile_seconds)
+        operations, traffic = (number * steps for number in self.needs(size))
+        return Workload(call, operations, traffic, steps, program.compile_seconds)
 
 
 def kernel(name: str) -> Kernel:
-    """The kernel of that name. Raises InputError naming the nearest one."""
+    """Kernel by name. Raises InputError with a suggestion if there is none."""
     if name not in KERNELS:
-        raise InputError(f"--kernels {name}: no such kernel{did_you_mean(name, KERNELS)}")
+        raise InputError(f"--kernels {name}: unknown kernel{did_you_mean(name, KERNELS)}")
     return KERNELS[name]
 
 
-_MANY, _FEW = (1, 4, 16, 64, 256, 1024), (1, 4)
+_TABLE_RUNS, _IMAGE_RUNS = (1, 4, 16, 64, 256, 1024), (1, 4)
 _DIGITS, _TINY = 28 * 28, 8 * 8
 
 KERNELS = {
     "explicit_gradient": Kernel(
-        "Explicit Gradient, a step",
+        "Explicit Gradient, one step",
         partial(tables.training, "explicit_gradient"),
         tables.explicit_gradient_needs,
         Size(20, batch=128, rows=50 * 128, features=64, points=128, epochs=4),
         Size(2, batch=4, rows=8, features=3, points=4),
-        _MANY,
+        _TABLE_RUNS,
         (128, 32, 512),
     ),
     "supervised": Kernel(
-        "Supervised, a step",
+        "Supervised, one step",
         partial(tables.training, "supervised"),
         tables.supervised_needs,
         Size(20, batch=128, rows=50 * 128, features=64, epochs=4),
         Size(2, batch=4, rows=8, features=3),
-        _MANY,
+        _TABLE_RUNS,
         (128, 32, 512),
     ),
     "smote": Kernel(
-        "SMOTE, a data set",
+        "SMOTE, one data set",
         tables.smote,
         tables.smote_needs,
         Size(20, batch=0, rows=10_000, features=64, points=1000),
         Size(2, batch=0, rows=80, features=3, points=4),
-        _MANY,
+        _TABLE_RUNS,
         (),
     ),
     "deepsmote": Kernel(
-        "DeepSMOTE, a step",
+        "DeepSMOTE, one step",
         partial(images.deepsmote, "mirrored"),
         partial(images.deepsmote_needs, "mirrored"),
         Size(1, batch=100, rows=200, features=_DIGITS, width=300),
         Size(1, batch=2, rows=2, features=_TINY, width=8),
-        _FEW,
+        _IMAGE_RUNS,
         (100,),
     ),
     "deepsmote_reference": Kernel(
@@ -102,18 +102,18 @@ KERNELS = {
         partial(images.deepsmote_needs, "reference"),
         Size(1, batch=100, rows=200, features=_DIGITS, width=300),
         Size(1, batch=2, rows=2, features=_TINY, width=8),
-        _FEW,
+        _IMAGE_RUNS,
         (100,),
     ),
     "resnet": Kernel(
-        "ResNet-18, a step",
+        "ResNet-18, one step",
         images.resnet,
         images.resnet_needs,
         Size(1, batch=128, rows=256, features=_DIGITS, width=64),
         Size(1, batch=2, rows=2, features=_TINY, width=2),
-        _FEW,
+        _IMAGE_RUNS,
         (128,),
         precision="default",
     ),
 }
-"""By name, in the order of the table."""
+"""Kernels by name, in the order of the table."""

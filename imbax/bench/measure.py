@@ -1,8 +1,7 @@
-"""Measure kernels at many sizes, and keep each figure as it comes.
+"""Measurement of kernels at many sizes, with results stored after each size.
 
-Everything of one size is called in turns, imbax, its peers and the references of the machine's own
-rates, so that a drift of the machine hits all alike. The file is written after each size; the same
-call again measures only what is missing.
+At each size, imbax, its peers and the reference workloads are called in turns, so that drift of the
+machine affects all of them. Repeating the same call measures only what is missing in the file.
 """
 
 import itertools
@@ -22,32 +21,33 @@ __all__ = ["Case", "Contender", "Peers", "cases", "first_line", "measure", "read
 
 
 class Contender(NamedTuple):
-    """Something that takes a kernel's steps."""
+    """Implementation of a kernel's steps."""
 
     name: str
-    """"imbax", or a peer's."""
+    """Name: "imbax" or a peer's name."""
     setting: str
-    """How it does."""
+    """Strategy, mode or number of threads."""
     workload: Callable[[], Workload]
-    """Compiled and called once; a RuntimeError says why it does not work."""
+    """Function that compiles the workload and calls it once; raises RuntimeError on failure."""
 
 
 class Case(NamedTuple):
-    """A kernel and a size of it."""
+    """Kernel at one size."""
 
     kernel: str
     size: Size
 
 
 class Peers(NamedTuple):
-    """Another library's way to the same steps."""
+    """Implementations of the kernels in another library."""
 
     environment: dict[str, Any]
-    """Its version and device."""
+    """Version and device of the library."""
     check: Callable[[Sequence[str]], dict[str, float | str]]
-    """`kernels -> relative differences` from imbax's results, if none is too large; of what does
-    not work, why."""
+    """Function `kernels -> relative differences` from imbax's results by contender, or the error
+    message of a failure. Raises RuntimeError for too large differences."""
     contenders: Callable[[Case], list[Contender]]
+    """Function `case -> contenders`."""
 
 
 def cases(
@@ -57,9 +57,9 @@ def cases(
     *,
     small: bool = False,
 ) -> list[Case]:
-    """Every number of runs with every batch size, for each kernel; None: its own defaults.
+    """All combinations of numbers of runs and batch sizes, for each kernel.
 
-    `small` means the smallest rows, columns and networks, which show nothing but that all works.
+    None stands for the kernel's defaults. `small` selects the smallest sizes, for tests only.
 
     Raises
     ------
@@ -69,15 +69,15 @@ def cases(
     for flag, numbers in (("runs", runs), ("batch", batches)):
         if numbers and min(numbers) < 1:
             raise InputError(f"--{flag} {min(numbers)}, expected numbers of at least 1")
-    found = []
+    result = []
     for name in names or KERNELS:
         each = kernel(name)
         size = each.small if small else each.size
-        of_runs = runs or ((size.runs,) if small else each.runs)
-        of_batches = (batches or ((size.batch,) if small else each.batches)) if size.batch else (0,)
-        for batch, number in itertools.product(of_batches, sorted(of_runs)):
-            found.append(Case(name, size.resized(number, batch)))
-    return found
+        n_runs = runs or ((size.runs,) if small else each.runs)
+        n_rows = (batches or ((size.batch,) if small else each.batches)) if size.batch else (0,)
+        for batch, number in itertools.product(n_rows, sorted(n_runs)):
+            result.append(Case(name, size.resized(number, batch)))
+    return result
 
 
 def measure(
@@ -91,82 +91,82 @@ def measure(
     command: str = "",
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Time each case and write what was found to `path` (JSON), as it is found.
+    """Time each case and write the results to `path` (JSON) after each case.
 
     Parameters
     ----------
     cases
         Kernels and sizes.
     path
-        JSON; what it holds of this machine and commit is not measured again, but what failed is
-        tried again.
+        JSON file. Results stored in it, for this machine and commit, are not measured again;
+        failures are tried again.
     rounds
-        Times that everything is timed, >= 1.
+        Number of timings of each workload, >= 1.
     strategies
-        Of `Vectorized`, each a contender.
+        Strategies of `Vectorized`; each is a contender.
     peers
-        Contenders of another library, checked to do the same before they are timed.
+        Contenders of another library. Their results are compared with imbax's before timing.
     small
-        References too are small.
+        If True, use small reference workloads.
     command
-        Recorded with the figures.
+        Command line recorded with the results.
     say
-        Told of each case and of what does not work.
+        Function called with progress and failure messages.
 
     Returns
     -------
     dict[str, Any]
-        What the file holds: `environment`, `commands`, `relative_difference` of peers, and
-        `measurements`, a record per contender and size with the seconds of every round.
+        Content of the file: `environment`, `commands`, `relative_difference` of peers, and
+        `measurements`, one record per contender and size with the seconds of every round.
 
     Raises
     ------
     InputError
-        Rounds below 1; the file holds figures of another machine, version or commit.
+        Rounds below 1; the file contains results of another machine, version or commit.
     """
     if rounds < 1:
         raise InputError(f"--rounds {rounds}, expected at least 1")
-    here = environment() | (peers.environment if peers else {})
-    found = read(path) if path.exists() else _nothing()
-    _check_same(found["environment"], here, path)
-    found["environment"] |= here
-    found["commands"] += [command] * (command not in found["commands"])
+    current = environment() | (peers.environment if peers else {})
+    results = read(path) if path.exists() else _empty()
+    _check_same(results["environment"], current, path)
+    results["environment"] |= current
+    results["commands"] += [command] * (command not in results["commands"])
 
     def missing(case):
         contenders = [*_ours(case, strategies), *(peers.contenders(case) if peers else ())]
-        return _missing(found["measurements"], case, contenders, rounds)
+        return _missing(results["measurements"], case, contenders, rounds)
 
-    wanted = [case for case in cases if missing(case)]
-    if wanted and peers:
-        names = list(dict.fromkeys(case.kernel for case in wanted))
-        found["relative_difference"] |= peers.check(names)
-    machine = references(small=small) if wanted else []
-    for case in wanted:
+    incomplete = [case for case in cases if missing(case)]
+    if incomplete and peers:
+        names = list(dict.fromkeys(case.kernel for case in incomplete))
+        results["relative_difference"] |= peers.check(names)
+    machine = references(small=small) if incomplete else []
+    for case in incomplete:
         say(f"{case.kernel}: {_described(case.size)}")
         new = _measured(case, missing(case), machine, rounds, say)
-        records = {_identity(record): record for record in [*found["measurements"], *new]}
-        found["measurements"] = list(records.values())
-        _write(path, found)
-    return found
+        records = {_identity(record): record for record in [*results["measurements"], *new]}
+        results["measurements"] = list(records.values())
+        _write(path, results)
+    return results
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `measure` wrote. Raises InputError where it is something else."""
+    """Read a file written by `measure`. Raises InputError for any other file."""
     try:
-        found = json.loads(Path(path).read_text())
-        if isinstance(found, dict) and found.keys() == _nothing().keys():
-            return found
+        results = json.loads(Path(path).read_text())
+        if isinstance(results, dict) and results.keys() == _empty().keys():
+            return results
     except (OSError, ValueError):
         pass
-    raise InputError(f"{path} holds no figures of `imbax bench`; name a file that it wrote")
+    raise InputError(f"{path} is not a result file of `imbax bench`; name a file that it wrote")
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in a line."""
+    """First line of an error message, at most 200 characters."""
     return str(error).strip().split("\n")[0][:200]
 
 
-def _nothing():
+def _empty():
     return {"commands": [], "environment": {}, "relative_difference": {}, "measurements": []}
 
 
@@ -176,7 +176,7 @@ def _ours(case, strategies):
 
 
 def _measured(case, contenders, machine: Sequence[Reference], rounds, say):
-    """A record of each contender, with why where one does not work."""
+    """Records of all contenders, with the error message of those that failed."""
     records, works = [], []
     for name, setting, build in contenders:
         record = {"kernel": case.kernel, **case.size._asdict(), "contender": name}
@@ -186,14 +186,14 @@ def _measured(case, contenders, machine: Sequence[Reference], rounds, say):
         except (RuntimeError, MemoryError) as error:
             works.append(None)
             records[-1]["failed"] = first_line(error)
-            say(f"  {name} ({setting}) does not work: {records[-1]['failed']}")
+            say(f"  {name} ({setting}) failed: {records[-1]['failed']}")
     working = [work for work in works if work]
     if not working:
         return records
     all_works = [*working, *(each.work for each in machine)]
     seconds = seconds_in_turns(all_works, rounds)
     rate = rates(machine, seconds[len(working) :], KERNELS[case.kernel].precision)
-    of_working = iter(seconds.tolist())
+    timings = iter(seconds.tolist())
     for record, work in zip(records, works, strict=True):
         if work:
             record |= {
@@ -201,7 +201,7 @@ def _measured(case, contenders, machine: Sequence[Reference], rounds, say):
                 "run_steps": work.run_steps,
                 "operations": work.operations / work.run_steps,
                 "bytes": work.bytes / work.run_steps,
-                "seconds": next(of_working),
+                "seconds": next(timings),
                 "matmul_rate": rate.matmul,
                 "memory_rate": rate.memory,
             }
@@ -209,12 +209,14 @@ def _measured(case, contenders, machine: Sequence[Reference], rounds, say):
 
 
 def _missing(records, case, contenders, rounds):
-    """All contenders if one lacks rounds, for they take turns; else those that failed."""
-    of = {_identity(record): record for record in records}
-    found = [of.get((case, each.name, each.setting), {"seconds": ()}) for each in contenders]
-    if any(len(record["seconds"]) < rounds for record in found if "failed" not in record):
+    """Contenders to measure: all if one lacks rounds, since they take turns; else failed ones."""
+    by_identity = {_identity(record): record for record in records}
+    stored = [
+        by_identity.get((case, each.name, each.setting), {"seconds": ()}) for each in contenders
+    ]
+    if any(len(record["seconds"]) < rounds for record in stored if "failed" not in record):
         return contenders
-    return [each for each, record in zip(contenders, found, strict=True) if "failed" in record]
+    return [each for each, record in zip(contenders, stored, strict=True) if "failed" in record]
 
 
 def _identity(record):
@@ -222,23 +224,23 @@ def _identity(record):
     return case, record["contender"], record["setting"]
 
 
-def _check_same(then, now, path):
-    for name in then.keys() & now.keys():
-        if then[name] != now[name]:
+def _check_same(stored, current, path):
+    for name in stored.keys() & current.keys():
+        if stored[name] != current[name]:
             raise InputError(
-                f"{path} holds figures of {name} {then[name]}, here it is {now[name]}; name "
-                "another folder with --out, or remove the file"
+                f"{path} contains results for {name} {stored[name]}, expected {current[name]}; "
+                "name another folder with --out, or remove the file"
             )
 
 
 def _described(size):
-    named = {name: value for name, value in size._asdict().items() if value}
-    return ", ".join(f"{name} {value:,}" for name, value in named.items())
+    nonzero = {name: value for name, value in size._asdict().items() if value}
+    return ", ".join(f"{name} {value:,}" for name, value in nonzero.items())
 
 
-def _write(path, found):
-    """In one step: a crash leaves the figures so far."""
+def _write(path, results):
+    """Write the file atomically, so that a crash does not lose earlier results."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(found, indent=1) + "\n")
+    unfinished.write_text(json.dumps(results, indent=1) + "\n")
     unfinished.replace(path)

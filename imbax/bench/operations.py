@@ -1,16 +1,16 @@
-"""The floating-point operations that a training step cannot do without: its matrix products.
+"""Necessary floating-point operations of a training step: its matrix products.
 
-With P the multiply-adds of a network's products for one row, summed over layers, and P₁ those of
-the first layer, a row costs
+Let P be the multiply-adds of a network's products for one row, summed over layers, and P₁ those of
+the first layer. The cost of a row is
 
-- 3P - P₁ for the gradient of a loss: forward, the gradient of the weights, and that of a layer's
-  input, which the first layer can leave out;
+- 3P - P₁ for the gradient of a loss: the forward pass, the gradient with respect to the weights,
+  and the gradient with respect to a layer's input, which the first layer does not need;
 - 4P - P₁ for the mixed derivative along a direction v of the weights: forward h·v and ḣ·w in each
-  layer (ẋ = 0 in the first), backward δ·vᵀ and δ̇·wᵀ. Activations h and signals δ are those of the
-  gradient just taken and are not counted again.
+  layer (ẋ = 0 in the first), backward δ·vᵀ and δ̇·wᵀ. Activations h and signals δ are reused from
+  the gradient and are not counted again.
 
-Element-wise work, normalisation, the optimizer's arithmetic, shuffling and validation count
-nothing, so a rate in operations per second is a lower bound of what the machine does.
+Element-wise operations, normalisation, the optimizer, shuffling and validation are not counted, so
+a rate in operations per second is a lower bound.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,20 +24,20 @@ __all__ = ["gradient", "layers_of", "mixed", "products_in"]
 
 
 def gradient(layers: Sequence[int], *, of_input: bool = False) -> int:
-    """Multiply-adds of a row for the gradient of a loss by the weights, and perhaps by the input.
+    """Multiply-adds per row of the gradient of a loss.
 
     Parameters
     ----------
     layers
-        Multiply-adds of each layer, the first one first.
+        Multiply-adds of each layer, in order.
     of_input
-        The row itself is differentiated too.
+        If True, count the gradient with respect to the input row, too.
     """
     return 3 * sum(layers) - (0 if of_input else layers[0])
 
 
 def mixed(layers: Sequence[int]) -> int:
-    """Multiply-adds of a row for the mixed derivative, the gradient already being there."""
+    """Multiply-adds per row of the mixed derivative, in addition to the gradient."""
     return 4 * sum(layers) - layers[0]
 
 
@@ -47,7 +47,7 @@ def layers_of(apply: Callable[..., Any], *args: Any) -> list[int]:
 
 
 def products_in(jaxpr: Any) -> list[int]:
-    """Multiply-adds of each matrix product of a traced program; a loop's body counts once."""
+    """Multiply-adds of each matrix product of a traced program; loop bodies are counted once."""
     found = []
     for eqn in jaxpr.eqns:
         if eqn.primitive.name == "dot_general":

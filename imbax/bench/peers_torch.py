@@ -1,8 +1,8 @@
-"""The peers in PyTorch: eager loops, `torch.func.vmap` over runs, and `torch.compile`.
+"""Peers in PyTorch: eager loops, `torch.func.vmap` over runs, and `torch.compile`.
 
-PyTorch is spared what belongs to a training: only its steps are timed, on batches that were drawn
-and sliced beforehand. A loop over runs takes one after the other, so its time per run-step does not
-depend on how many there are; at most `LOOPED` are timed. Kernels of images have loops only.
+Only PyTorch's training steps are timed, on batches that are drawn and sliced beforehand. A loop
+trains one run after the other, so its time per run-step does not depend on the number of runs; at
+most `LOOPED` runs are timed. Image kernels have loops only.
 """
 
 import time
@@ -28,11 +28,11 @@ from imbax.networks.mlp import mlp
 __all__ = ["LOOPED", "TOLERANCE", "check", "contenders", "peers"]
 
 LOOPED = 4
-"""Most runs of a loop that are timed."""
+"""Maximum number of timed runs of a loop."""
 TOLERANCE = 1e-4
-"""Largest relative difference from imbax's results."""
+"""Maximum relative difference from imbax's results."""
 _RUN_STEPS = 500
-"""About as many are in one call, so that a peer's turn is not much longer than imbax's."""
+"""Approximate number of run-steps per call, so that a call is not much longer than imbax's."""
 _TABLES = ("explicit_gradient", "supervised")
 _IMAGE_WAYS = {("torch eager", "loop"): None, ("torch.compile", "loop"): None}
 _HPARAMS = Hparams()
@@ -40,21 +40,21 @@ _DECODERS = {"deepsmote": "mirrored", "deepsmote_reference": "reference"}
 
 
 def peers(*, compile: bool = True) -> Peers:
-    """All of them, on the first CUDA device or else on the CPU; `compile`: with `torch.compile`."""
-    torch.compiler.config.force_disable_caches = True  # compile times are of the first time
-    # Past its limit PyTorch would go on without compiling, and say so only in a warning.
+    """PyTorch peers on the first CUDA device or on the CPU, with or without `torch.compile`."""
+    torch.compiler.config.force_disable_caches = True  # so that compile times are not from caches
+    # Above this limit, PyTorch would continue without compiling, with only a warning.
     torch._dynamo.config.fail_on_recompile_limit_hit = True
     name = torch.cuda.get_device_name() if _device() == "cuda" else "cpu"
-    here = {"torch": torch.__version__, "torch_device": name}
+    versions = {"torch": torch.__version__, "torch_device": name}
     options = {"compile": compile}
-    return Peers(here, partial(check, **options), partial(contenders, **options))
+    return Peers(versions, partial(check, **options), partial(contenders, **options))
 
 
 def contenders(case: Case, *, compile: bool = True) -> list[Contender]:
-    """The peers of a kernel at that size, to be measured before another case's; none of SMOTE.
+    """PyTorch contenders for a case, to be measured before those of another case; none for SMOTE.
 
-    Compiling takes `torch.compile` many seconds for each size and number of threads. So it gets all
-    cores, and of tables one way: a single run its loop, several runs `vmap`.
+    `torch.compile` takes many seconds for each size and number of threads. It is therefore timed on
+    all cores only, and for tabular kernels in one way: a loop for one run, `vmap` for several.
     """
     torch._dynamo.reset()
     name, size = case
@@ -63,38 +63,38 @@ def contenders(case: Case, *, compile: bool = True) -> list[Contender]:
     ways, build = (_ways(name), _table) if name in _TABLES else (_IMAGE_WAYS, _image)
     if name in _TABLES:
         del ways["torch.compile", "vmap" if size.runs == 1 else "loop"]
-    found = []
+    result = []
     for (kind, way), train in ways.items():
         for number in _threads(kind) if kind != "torch.compile" or compile else ():
             setting = way if number is None else f"{way}, threads: {number}"
             built = partial(build, name, size, kind, way, train)
             tf32 = KERNELS[name].precision == "default"
             workload = partial(_workload, kind, number, tf32, built)
-            found.append(Contender(kind, setting, workload))
-    return found
+            result.append(Contender(kind, setting, workload))
+    return result
 
 
 def check(names: Sequence[str], *, compile: bool = True) -> dict[str, float | str]:
-    """Relative differences from imbax by contender, or why it does not work.
+    """Relative differences from imbax by contender, or the error message of a failure.
 
-    On tables: how far parameters and points moved in five steps from the same start. On images:
-    the operations that PyTorch counts in a step.
+    For tabular kernels, the changes of parameters and points in five steps from the same start are
+    compared. For image kernels, the number of operations per step counted by PyTorch is compared.
 
     Raises
     ------
     RuntimeError
-        One is larger than `TOLERANCE`.
+        A difference is larger than `TOLERANCE`.
     """
-    found = {}
+    differences = {}
     for name in names:
         if name in _TABLES:
-            found |= _apart_on_tables(name, compile)
+            differences |= _table_differences(name, compile)
         elif name != "smote":
-            found[f"{name}, operations"] = _apart_on_images(name)
-    for name, apart in found.items():
-        if not (isinstance(apart, str) or apart <= TOLERANCE):
-            raise RuntimeError(f"{name}: PyTorch differs from imbax by {apart:.1e}")
-    return found
+            differences[f"{name}, operations"] = _operations_difference(name)
+    for name, difference in differences.items():
+        if not (isinstance(difference, str) or difference <= TOLERANCE):
+            raise RuntimeError(f"{name}: PyTorch differs from imbax by {difference:.1e}")
+    return differences
 
 
 def _device():
@@ -108,7 +108,7 @@ def _threads(kind):
 
 
 def _ways(name, hparams=_HPARAMS):
-    """By kind and way: `(number of steps, parameters, batches) -> [*parameters, *points]`."""
+    """Training functions `(n_steps, params, batches) -> [*params, *points]` by kind and way."""
     if name == "supervised":
         eager, by_func, step = ts.supervised, ts.supervised_by_func, ts.loss_gradient
     else:
@@ -128,10 +128,10 @@ def _compiled(f):
 
 
 def _workload(kind, threads, tf32, build):
-    """Of a peer: on so many threads, with or without TF32, waited for, called once."""
+    """Workload of a peer with a number of threads and with or without TF32, called once."""
     call, operations, run_steps = build()
 
-    def whole():
+    def synchronized_call():
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
         if threads:
             torch.set_num_threads(threads)
@@ -140,13 +140,13 @@ def _workload(kind, threads, tf32, build):
             torch.cuda.synchronize()
 
     def seconds():
-        started = time.perf_counter()
-        whole()
-        return time.perf_counter() - started
+        start = time.perf_counter()
+        synchronized_call()
+        return time.perf_counter() - start
 
     first = seconds()
-    compiling = max(first - seconds(), 0.0) if kind == "torch.compile" else 0.0
-    return Workload(whole, operations, 0.0, run_steps, compiling)
+    compile_seconds = max(first - seconds(), 0.0) if kind == "torch.compile" else 0.0
+    return Workload(synchronized_call, operations, 0.0, run_steps, compile_seconds)
 
 
 def _table(name, size, kind, way, train):
@@ -205,14 +205,14 @@ def _image_batches(name, size):
     return list(zip(x, y, strict=True))
 
 
-def _apart_on_tables(name, compile, num_steps=5, n_runs=3):
-    """All rows fit into one batch, so that the order in which imbax draws them does not matter."""
+def _table_differences(name, compile, num_steps=5, n_runs=3):
+    """Relative differences by contender, for one batch of all rows, whose order does not matter."""
     size = Size(n_runs, batch=128, rows=128, features=64, points=64, epochs=num_steps)
     problem = tables.random_problem(size, size.points)
-    # Larger steps than usual, or the move of the points would drown in their own rounding.
+    # Large step sizes, so that the points move by more than their rounding errors.
     hparams = Hparams(eta1=0.1, eta2=1000.0)
-    given = {"eta1": 0.1, "eta2": 1000.0} if name == "explicit_gradient" else {}
-    program, (_, runs) = tables.training(name, size, problem=problem, **given)
+    steps = {"eta1": 0.1, "eta2": 1000.0} if name == "explicit_gradient" else {}
+    program, (_, runs) = tables.training(name, size, problem=problem, **steps)
     state = program(problem, runs)[0].state
     starts, ours = ts.to_torch(runs.params), ts.to_torch(state.params)
     points = torch.tensor(np.asarray(problem.train.data)[: size.points])
@@ -222,28 +222,29 @@ def _apart_on_tables(name, compile, num_steps=5, n_runs=3):
         start = [*starts, points.expand(n_runs, -1, -1)]
     else:
         start = starts
-    same = jax.tree.map(lambda leaf: leaf.expand(n_runs, *leaf.shape).contiguous(), batches)
-    found = {}
+    stacked = jax.tree.map(lambda leaf: leaf.expand(n_runs, *leaf.shape).contiguous(), batches)
+    differences = {}
     for (kind, way), train in _ways(name, hparams).items():
         if kind == "torch.compile" and not compile:
             continue
         label = f"{name}, {kind} {way}"
         try:
             if way == "vmap":
-                theirs = train(num_steps, starts, same)
+                trained = train(num_steps, starts, stacked)
             else:
                 runs = [train(num_steps, [p[r] for p in starts], batches) for r in range(n_runs)]
-                theirs = [torch.stack(leaf) for leaf in zip(*runs, strict=True)]
+                trained = [torch.stack(leaf) for leaf in zip(*runs, strict=True)]
         except RuntimeError as error:
-            found[label] = first_line(error)
+            differences[label] = first_line(error)
             continue
-        moves = [(a - s, b - s) for a, b, s in zip(ours, theirs, start, strict=True)]
-        # PyTorch's max, for it keeps NaN.
-        found[label] = float(torch.stack([(a - b).norm() / b.norm() for a, b in moves]).max())
-    return found
+        moves = [(a - s, b - s) for a, b, s in zip(ours, trained, start, strict=True)]
+        # PyTorch's max propagates NaN.
+        differences[label] = float(torch.stack([(a - b).norm() / b.norm() for a, b in moves]).max())
+    return differences
 
 
-def _apart_on_images(name):
+def _operations_difference(name):
+    """Relative difference between the operations counted by PyTorch and those of the kernel."""
     size = KERNELS[name].size.resized(1, 2)._replace(rows=2)
     step, nets, optimizer = _image_step(name, size)
     with FlopCounterMode(display=False) as counter:

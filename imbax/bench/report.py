@@ -1,4 +1,4 @@
-"""The figures of `measure` as a table and as a picture."""
+"""Table and figure of the results of `measure`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,21 +19,22 @@ _CASE = ["kernel", "batch", "rows", "features", "points", "width", "epochs", "ru
 
 
 def frame(found: Mapping[str, Any]) -> pd.DataFrame:
-    """A row per contender and size, in the order of the kernels.
+    """Data frame with one row per contender and size, in the order of the kernels.
 
-    Beside what was measured: `best`, `median` and `worst` microseconds per run-step over rounds,
-    all runs together divided by runs and steps; `rate`, necessary operations per second at best;
-    `roofline`, the time that these operations and this traffic need at the machine's own rates,
-    whichever is longer, by `best`; `times_imbax`, `best` by that of imbax's best setting.
+    Adds columns to the measurements: `best`, `median` and `worst` over rounds, in microseconds per
+    run-step, that is, per step and run; `rate`, necessary operations per second in the best round;
+    `attainable`, the time of the necessary operations or of the memory traffic at the machine's
+    rates, whichever is longer; `roofline`, `attainable` divided by `best`; and `times_imbax`,
+    `best` divided by that of imbax's best setting.
 
     Raises
     ------
     InputError
-        Nothing could be timed.
+        There is no successful measurement.
     """
     rows = pd.DataFrame([r for r in found["measurements"] if "failed" not in r])
     if rows.empty:
-        raise InputError(f"nothing could be timed: {'; '.join(_failures(found)) or 'no figures'}")
+        raise InputError(f"no successful timing: {'; '.join(_failures(found)) or 'no results'}")
     per_step = 1e6 / rows["run_steps"]
     rows["best"] = rows["seconds"].map(min) * per_step
     rows["median"] = rows["seconds"].map(lambda seconds: pd.Series(seconds).median()) * per_step
@@ -55,13 +56,13 @@ def frame(found: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def show(found: Mapping[str, Any]) -> None:
-    """Print the table, whole where a terminal would be too narrow for its columns."""
+    """Print the table with a width of at least 160 characters."""
     console = Console()
     Console(width=max(console.width, 160)).print(table(found))
 
 
 def table(found: Mapping[str, Any]) -> Table:
-    """The table that is printed."""
+    """Rich table of the results."""
     rows = frame(found)
     caption = "\n".join([_machine(found), *_failures(found)])
     drawn = Table(title="Time per run-step", caption=caption, box=box.SIMPLE_HEAD)
@@ -71,11 +72,11 @@ def table(found: Mapping[str, Any]) -> Table:
                "% roof", "x imbax")  # fmt: skip
     for name in numbers:
         drawn.add_column(name, justify="right")
-    before = None
+    previous = None
     for row in rows.itertuples():
-        if before not in (None, row.kernel):
+        if previous not in (None, row.kernel):
             drawn.add_section()
-        before = row.kernel
+        previous = row.kernel
         drawn.add_row(
             row.kernel,
             f"{row.contender}, {row.setting}",
@@ -83,8 +84,8 @@ def table(found: Mapping[str, Any]) -> Table:
             f"{row.runs}",
             f"{row.compile_seconds:.1f}",
             *(_time(value) for value in (row.best, row.median, row.worst)),
-            _three(1e6 * (row.batch or row.points) / row.best),
-            _three(1e-9 * row.rate),
+            _digits(1e6 * (row.batch or row.points) / row.best),
+            _digits(1e-9 * row.rate),
             f"{100 * row.roofline:.0f}",
             "" if pd.isna(row.times_imbax) else f"{row.times_imbax:.2f}",
         )
@@ -92,11 +93,11 @@ def table(found: Mapping[str, Any]) -> Table:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> Path:
-    """Time of a run-step by the number of runs, a panel for each kernel, on logarithmic axes.
+    """Write a figure of the time per run-step by number of runs, one panel per kernel.
 
-    Each contender at its best setting and at the kernel's usual batch, from the best round to the
-    worst; imbax's other batches are thin, their size beside them. The percentages are shares of the
-    roofline, which is dotted.
+    Each contender is shown with its best setting at the kernel's usual batch size, as a band from
+    the best to the worst round. Thin lines with labels are other batch sizes of imbax. Percentages
+    are fractions of the roofline, which is dotted.
     """
     rows = frame(found)
     names = list(rows["kernel"].unique())
@@ -145,7 +146,7 @@ def _panel(ax, rows, name):
     line = _best(ours[ours["batch"] == usual])
     ax.plot(line.index, line["attainable"], label="roofline", **_ROOFLINE)
     text = {"textcoords": "offset points", "color": INK}
-    ticks = _apart(rows["runs"].unique())
+    ticks = _spaced(rows["runs"].unique())
     for runs, row in line[line.index.isin(ticks)].iterrows():
         share = f"{100 * row['roofline']:.0f} %"
         ax.annotate(share, (runs, row["best"]), xytext=(0, -13), ha="center", fontsize=7.5, **text)
@@ -161,8 +162,8 @@ def _panel(ax, rows, name):
     ax.set_title(KERNELS[name].title + (f", batch {usual}" if usual else ""))
 
 
-def _apart(numbers, factor=1.5):
-    """Those of the numbers that have room for a label on a logarithmic axis, from the largest."""
+def _spaced(numbers, factor=1.5):
+    """Numbers with room for a label on a logarithmic axis, from the largest one down."""
     kept = []
     for number in sorted(numbers, reverse=True):
         if not kept or kept[-1] >= factor * number:
@@ -182,27 +183,27 @@ def _log_axes(ax, ticks):
 
 
 def _best(rows):
-    """By the number of runs: the setting that took least."""
+    """Best setting by number of runs."""
     return rows.loc[rows.groupby("runs")["best"].idxmin()].set_index("runs").sort_index()
 
 
 def _machine(found):
-    here, rows = found["environment"], frame(found)
-    accelerated = here["device"] != "cpu"  # a CPU's products have one precision
+    env, rows = found["environment"], frame(found)
+    accelerated = env["device"] != "cpu"  # on a CPU all products have the same precision
     precision = rows["kernel"].map(lambda k: KERNELS[k].precision if accelerated else "float32")
     products = ", ".join(
         f"{name} {1e-9 * rate:,.0f} GFLOP/s"
         for name, rate in rows["matmul_rate"].groupby(precision, sort=False).max().items()
     )
-    torch = f", torch {here['torch']} on {here['torch_device']}" if "torch" in here else ""
+    torch = f", torch {env['torch']} on {env['torch_device']}" if "torch" in env else ""
     return (
-        f"{here['devices']} x {here['device']} ({here['cpu']}), jax {here['jax']}{torch}\n"
+        f"{env['devices']} x {env['device']} ({env['cpu']}), jax {env['jax']}{torch}\n"
         f"matrix product {products}, memory {1e-9 * rows['memory_rate'].max():,.0f} GB/s"
     )
 
 
 def _failures(found):
-    """A line for each contender that does not work."""
+    """Lines with the error messages of failed contenders."""
     return [
         f"{r['kernel']}, {r['contender']} ({r['setting']}), runs {r['runs']}: {r['failed']}"
         for r in found["measurements"]
@@ -212,7 +213,7 @@ def _failures(found):
 
 def _time(microseconds):
     unit, word = _unit(microseconds)
-    return f"{_three(microseconds / unit)} {word}"
+    return f"{_digits(microseconds / unit)} {word}"
 
 
 def _unit(microseconds):
@@ -220,6 +221,6 @@ def _unit(microseconds):
     return next(each for each in units if microseconds >= each[0] or each[0] == 1)
 
 
-def _three(value):
-    """With three digits or, of larger numbers, all before the point."""
+def _digits(value):
+    """Number with three significant digits, or as an integer from 100 on."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""How much a kernel is given."""
+"""Sizes of kernels."""
 
 from typing import NamedTuple
 
@@ -6,29 +6,29 @@ __all__ = ["Size"]
 
 
 class Size(NamedTuple):
-    """Shapes of what is timed."""
+    """Shapes of a kernel's inputs."""
 
     runs: int
     batch: int
-    """Rows of each batch: training, synthetic and outer; 0 where there are no batches."""
+    """Rows of each training, synthetic and outer batch; 0 for kernels without batches."""
     rows: int
-    """Training rows of a run; with `batch` they set the steps of an epoch."""
+    """Training rows of a run; together with `batch` they determine the steps of an epoch."""
     features: int
-    """Columns, or pixels of a square image in grey."""
+    """Number of columns, or of pixels of a square greyscale image."""
     points: int = 0
     """Synthetic rows of a run."""
     width: int = 0
     """Channels of an image classifier's first block, or length of an autoencoder's code."""
     epochs: int = 1
-    """In one call."""
+    """Number of epochs per call."""
 
     @property
     def steps(self) -> int:
-        """Of one run in one call."""
+        """Number of steps of one run per call."""
         return self.epochs * -(-self.rows // self.batch) if self.batch else 1
 
     def resized(self, runs: int, batch: int | None = None) -> "Size":
-        """With other runs and, where there are batches, as many batches of another size."""
+        """Size with other runs and, for kernels with batches, the same number of other batches."""
         if not (batch and self.batch):
             return self._replace(runs=runs)
         rows, points = (n * batch // self.batch for n in (self.rows, self.points))

@@ -1,7 +1,7 @@
-"""The kernels of tables: a step of Explicit Gradient, a supervised step, SMOTE.
+"""Tabular kernels: a step of Explicit Gradient, a supervised step, SMOTE.
 
-A step is timed inside the real training, with its shuffling and checkpoints, and with a validation
-as short as a batch.
+Steps are timed inside the actual training loop, with shuffling and checkpoints. The validation set
+has the size of a batch.
 """
 
 import jax
@@ -30,9 +30,10 @@ __all__ = [
 
 
 def random_problem(size: Size, n_minority: int) -> Problem:
-    """Gaussian rows, `n_minority` of them minority, and validation rows that fill a batch.
+    """Gaussian training rows, `n_minority` of them minority, and one batch of validation rows.
 
-    A tenth of those is minority. More of them would be time for scores, of which a step has none.
+    A tenth of the validation rows is minority. There are few of them because scoring is not part of
+    a step.
     """
     n_valid = max(size.batch, 10)
     rng = np.random.default_rng(0)
@@ -47,50 +48,53 @@ def random_problem(size: Size, n_minority: int) -> Problem:
 def training(
     name: str, size: Size, strategy: str = "auto", problem: Problem | None = None, **hparams: float
 ) -> tuple[Vectorized, tuple[Problem, Run]]:
-    """The whole training as a program `-> (Progress, Curves)`, and its arguments.
+    """Program of a complete training `-> (Progress, Curves)`, and its arguments.
 
-    Runs differ in their key and in the parameters that they start from.
+    Runs differ in their random key and in their initial parameters.
 
     Parameters
     ----------
     name
-        "explicit_gradient" or "supervised".
+        Method: "explicit_gradient" or "supervised".
     size
-        Of the training.
+        Size of the training problem.
     strategy
-        Of `Vectorized`.
+        Strategy of `Vectorized`.
     problem
-        Default random rows.
+        Training and validation rows; by default, random rows.
     **hparams
-        Of the method, in place of its defaults.
+        Hyperparameters of the method that replace its defaults.
     """
     network, batch = mlp(size.features), size.batch
     if name == "supervised":
-        built, given = sv.program(network, batch_size=batch), sv.Hparams(**hparams)
+        method, values = sv.program(network, batch_size=batch), sv.Hparams(**hparams)
         n_minority = _minority(size)
     else:
         sizes = ("batch_size", "synth_batch_size", "outer_batch_size")
         config = eg.Config(size.points, size.points, **dict.fromkeys(sizes, batch))
-        built, given = eg.program(network, config), eg.Hparams(**hparams)
-        n_minority = size.points  # as many rows again are added
+        method, values = eg.program(network, config), eg.Hparams(**hparams)
+        n_minority = size.points  # one synthetic row per minority row
     keys = jax.random.split(jax.random.key(0), size.runs)
-    hparams = jax.tree.map(lambda v: np.full(size.runs, v, np.float32), given)
+    hparams = jax.tree.map(lambda v: np.full(size.runs, v, np.float32), values)
     runs = Run(key=keys, params=jax.vmap(network.init)(keys), hparams=hparams)
 
-    def whole(problem, run):
-        return train(built, run.key, problem, run.hparams, size.epochs, run.params)
+    def train_run(problem, run):
+        return train(method, run.key, problem, run.hparams, size.epochs, run.params)
 
-    program = Vectorized(whole, strategy=strategy, devices=jax.devices()[: size.runs])
+    program = Vectorized(train_run, strategy=strategy, devices=jax.devices()[: size.runs])
     return program, (problem or random_problem(size, n_minority), runs)
 
 
 def smote(size: Size, strategy: str) -> tuple[Vectorized, tuple[Problem, Run]]:
-    """SMOTE of a tenth of the rows; each run scales them anew, so that none shares distances."""
-    sizes, wanted = Sizes(_minority(size), size.points), jnp.array([0, size.points])
+    """Program and arguments of SMOTE on a minority of a tenth of the rows.
+
+    Every run scales the features differently, so that runs cannot share distances.
+    """
+    sizes, n_synth = Sizes(_minority(size), size.points), jnp.array([0, size.points])
 
     def sample(problem, run):
         train = problem.train._replace(factor=run.factor)
-        return sm.sample(run.key, train, wanted, sizes).x_synth
+        return sm.sample(run.key, train, n_synth, sizes).x_synth
 
     factor = np.random.default_rng(1).uniform(0.5, 2, (size.runs, size.features))
     keys = jax.random.split(jax.random.key(0), size.runs)
@@ -100,32 +104,41 @@ def smote(size: Size, strategy: str) -> tuple[Vectorized, tuple[Problem, Run]]:
 
 
 def explicit_gradient_needs(size: Size) -> tuple[int, int]:
-    """Floating-point operations of a step, and bytes that it reads and writes at least.
+    """Necessary floating-point operations of a step, and minimum bytes read and written.
 
-    The gradients of the training, the synthetic and the outer batch, and the mixed derivative of
-    the synthetic one; all three are read, the synthetic one and the parameters also written.
+    The operations are the gradients of the training, synthetic and outer batches and the mixed
+    derivative of the synthetic batch. The batches are read; the synthetic batch and the parameters
+    are also written.
     """
     layers, params = _network(size)
     synthetic = min(size.points, size.batch)
     gradients = (2 * size.batch + synthetic) * gradient(layers)
-    moved = size.features * (2 * size.batch + 2 * synthetic) + 2 * params
-    return 2 * (gradients + synthetic * mixed(layers)), 4 * moved
+    traffic = size.features * (2 * size.batch + 2 * synthetic) + 2 * params
+    return 2 * (gradients + synthetic * mixed(layers)), 4 * traffic
 
 
 def supervised_needs(size: Size) -> tuple[int, int]:
-    """The gradient of a batch, which is read; parameters and Adam's two moments, also written."""
+    """Necessary floating-point operations of a step, and minimum bytes read and written.
+
+    The operations are the gradient of a batch. The batch is read; the parameters and Adam's two
+    moments are read and written.
+    """
     layers, params = _network(size)
     return 2 * size.batch * gradient(layers), 4 * (size.batch * size.features + 6 * params)
 
 
 def smote_needs(size: Size) -> tuple[int, int]:
-    """The products of all pairs of minority rows, which are read; the new rows are written."""
+    """Necessary floating-point operations of a data set, and minimum bytes read and written.
+
+    The operations are the products of all pairs of minority rows. The minority rows are read, the
+    synthetic rows written.
+    """
     minority = _minority(size)
     return 2 * minority**2 * size.features, 4 * size.features * (minority + size.points)
 
 
 def _network(size):
-    """Multiply-adds of its layers for one row; how many parameters it has."""
+    """Multiply-adds per row of each layer, and the number of parameters."""
     network = mlp(size.features)
     params = jax.eval_shape(network.init, jax.random.key(0))
     row = jax.ShapeDtypeStruct((1, size.features), np.float32)

@@ -1,4 +1,4 @@
-"""The steps on images in PyTorch: the public DeepSMOTE code's networks, and a ResNet-18."""
+"""Image training steps in PyTorch: the networks of the public DeepSMOTE code, and a ResNet-18."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ __all__ = ["deepsmote_networks", "deepsmote_step", "resnet18", "resnet_step"]
 
 
 def deepsmote_networks(side: int, latent: int, decoder: str) -> nn.ModuleList:
-    """Encoder and decoder of square images in grey; see `imbax.networks.autoencoder`."""
+    """Encoder and decoder of square greyscale images; see `imbax.networks.autoencoder`."""
     make = {"mirrored": _mirrored, "reference": _reference}[decoder]
     return nn.ModuleList([_encoder(side, latent), make(side, latent)])
 
@@ -20,12 +20,15 @@ def deepsmote_step(
     networks: Sequence[nn.Module],
     optimizer: torch.optim.Optimizer,
     x: torch.Tensor,
-    of_class: torch.Tensor,
+    x_class: torch.Tensor,
 ) -> torch.Tensor:
-    """One step of Adam on images `[n, 1, h, w]` and on as many of one class; the loss."""
+    """Make one Adam step; returns the loss.
+
+    `x` holds images of all classes and `x_class` images of one class, both `[n, 1, h, w]`.
+    """
     encoder, decoder = networks
     loss = ((decoder(encoder(x)) - x) ** 2).mean()
-    loss = loss + ((decoder(encoder(of_class).detach()) - of_class) ** 2).mean()
+    loss = loss + ((decoder(encoder(x_class).detach()) - x_class) ** 2).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -33,7 +36,7 @@ def deepsmote_step(
 
 
 def resnet18(width: int) -> nn.Module:
-    """He et al. 2016 for small images: a stem of 3 x 3, two blocks at each of four widths."""
+    """ResNet-18 (He et al. 2016) for small images, with a 3 x 3 stem."""
     blocks, channels = [], width
     for level in range(4):
         features = width * 2**level
@@ -50,7 +53,7 @@ def resnet_step(
     x: torch.Tensor,
     y: torch.Tensor,
 ) -> torch.Tensor:
-    """One step of gradient descent on images `[n, 1, h, w]` and their classes; the loss."""
+    """Make one step of gradient descent on images `[n, 1, h, w]` and classes; returns the loss."""
     (network,) = networks
     loss = nn.functional.cross_entropy(network(x), y)
     optimizer.zero_grad()
@@ -69,13 +72,13 @@ class _Block(nn.Module):
             nn.Conv2d(features, features, 3, 1, 1, bias=False),
             nn.BatchNorm2d(features),
         )
-        self.past = nn.Sequential()
+        self.shortcut = nn.Sequential()
         if stride != 1 or channels != features:
-            past = nn.Conv2d(channels, features, 1, stride, bias=False)
-            self.past = nn.Sequential(past, nn.BatchNorm2d(features))
+            projection = nn.Conv2d(channels, features, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(features))
 
     def forward(self, x):
-        return torch.relu(self.inner(x) + self.past(x))
+        return torch.relu(self.inner(x) + self.shortcut(x))
 
 
 def _encoder(side, latent):

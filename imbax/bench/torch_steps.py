@@ -1,7 +1,7 @@
-"""The steps on tables in PyTorch, and the loops that call them.
+"""Tabular training steps in PyTorch, and the loops that call them.
 
-Parameters are [w1, b1, w2, b2, w3, b3]; of several runs, stacked. Batches are drawn and sliced
-before a loop begins.
+Parameters are the list [w1, b1, w2, b2, w3, b3]; those of several runs are stacked. Batches are
+drawn and sliced before a loop starts.
 """
 
 from collections.abc import Callable
@@ -27,32 +27,39 @@ __all__ = [
 
 
 class Batches(NamedTuple):
-    """What a training walks over, one entry per step; runs may be a leading axis."""
+    """Batches of a training, one entry per step; runs may be a leading axis."""
 
     points: list[torch.Tensor]
-    """Windows of the points, `[m, d]`."""
+    """Windows of the synthetic points `[m, d]`."""
     train: list[tuple[torch.Tensor, torch.Tensor]]
-    """Rows `[b, d]` and targets `[b]`."""
+    """Training rows `[b, d]` and targets `[b]`."""
     y_union: list[torch.Tensor]
     """Targets `[m + b]` of a window and a batch."""
     outer: list[tuple[torch.Tensor, torch.Tensor]]
+    """Rows `[b, d]` and targets `[b]` of the outer loss."""
 
 
 def explicit_gradient(
     step: Callable[..., Any], num_steps: int, params: list[torch.Tensor], batches: Batches
 ) -> list[torch.Tensor]:
-    """The final parameters and windows of points; `step` is one of those below, perhaps mapped."""
+    """Train with Explicit Gradient; returns the final parameters and windows of points.
+
+    `step` is one of the step functions below, possibly mapped over runs.
+    """
     points = [window.detach() for window in batches.points]
     for k in range(num_steps):
-        at, batch = k % len(points), k % len(batches.train)
+        window, batch = k % len(points), k % len(batches.train)
         x, y_union = batches.train[batch][0], batches.y_union[batch]
         outer = batches.outer[k % len(batches.outer)]
-        params, points[at] = step(params, points[at], x, y_union, *outer)
+        params, points[window] = step(params, points[window], x, y_union, *outer)
     return [*params, *points]
 
 
 def explicit_gradient_step(hparams, params, points, x, y_union, x_outer, y_outer):
-    """Through θ' with `create_graph`; the union has the points first."""
+    """Make one step with a gradient through θ' by `create_graph`.
+
+    The union consists of the points followed by the batch.
+    """
     params, points = [p.requires_grad_() for p in params], points.requires_grad_()
     inner = _loss(params, torch.cat([points, x]), y_union)
     gradients = torch.autograd.grad(inner, params, create_graph=True)
@@ -62,7 +69,7 @@ def explicit_gradient_step(hparams, params, points, x, y_union, x_outer, y_outer
 
 
 def explicit_gradient_step_by_func(hparams, params, points, x, y_union, x_outer, y_outer):
-    """The same by nested function transforms, for `torch.func.vmap` over runs."""
+    """Make the same step by nested function transforms, for `torch.func.vmap` over runs."""
 
     def outer_loss(points):
         gradients = torch.func.grad(_loss)(params, torch.cat([points, x]), y_union)
@@ -74,7 +81,7 @@ def explicit_gradient_step_by_func(hparams, params, points, x, y_union, x_outer,
 
 
 def supervised(num_steps: int, params: list[torch.Tensor], batches: Batches) -> list[torch.Tensor]:
-    """The final parameters, by the usual loop."""
+    """Train with the usual eager loop; returns the final parameters."""
     params = [p.clone().requires_grad_() for p in params]
     optimizer = _adam(params)
     for k in range(num_steps):
@@ -87,24 +94,30 @@ def supervised(num_steps: int, params: list[torch.Tensor], batches: Batches) -> 
 def supervised_by_func(
     gradient: Callable[..., Any], num_steps: int, params: list[torch.Tensor], batches: Batches
 ) -> list[torch.Tensor]:
-    """The same with `loss_gradient`, perhaps mapped: Adam goes element by element, so over runs."""
+    """Train with `loss_gradient`, possibly mapped over runs; returns the final parameters.
+
+    Adam is element-wise, so it needs no mapping.
+    """
     params = [p.clone() for p in params]
     optimizer = _adam(params)
     for k in range(num_steps):
-        slopes = gradient(params, *batches.train[k % len(batches.train)])
-        for p, slope in zip(params, slopes, strict=True):
-            p.grad = slope
+        grads = gradient(params, *batches.train[k % len(batches.train)])
+        for p, grad in zip(params, grads, strict=True):
+            p.grad = grad
         optimizer.step()
     return params
 
 
 def loss_gradient(params, x, y):
-    """By the parameters, as a function transform."""
+    """Gradient of the loss with respect to the parameters, as a function transform."""
     return torch.func.grad(_loss)(params, x, y)
 
 
 def to_torch(params: Any) -> list[torch.Tensor]:
-    """Weights [out, in] and biases, layer by layer; imbax keeps a weight's shorter side first."""
+    """Convert parameters to weights [out, in] and biases, layer by layer.
+
+    imbax stores a weight matrix with its shorter side first.
+    """
     arrays = []
     for _, layer in sorted(params["layers"].items()):
         kernel, bias = layer["kernel"], layer["bias"]
@@ -115,7 +128,7 @@ def to_torch(params: Any) -> list[torch.Tensor]:
 def to_batches(
     problem: Problem, batch: int, n_runs: int | None = None, device: str = "cpu"
 ) -> Batches:
-    """Full batches in random order; with `n_runs`, stacked, each run in its own order."""
+    """Full batches in random order; with `n_runs`, stacked over runs with different orders."""
     rng = np.random.default_rng(1)
 
     def cut(x, y):

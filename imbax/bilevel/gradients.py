@@ -1,25 +1,25 @@
-r"""Gradients through a classifier's step: the two equations of Explicit Gradient, and their core.
+r"""Gradients through a classifier's update: the two equations of Explicit Gradient.
 
-A classifier with parameters θ takes gradient steps on a loss that sees synthetic rows,
+A classifier with parameters θ takes gradient steps on a loss that includes synthetic rows,
 
     θ'(X_synth) = θ - η₁ ∇_θ L_in(θ, X_synth),                                         (1)
 
-and the synthetic rows follow the gradient of a validation loss taken through that update,
+and the synthetic rows follow the gradient of a validation loss through that update,
 
     X_synth <- X_synth - η₂ ∇_{X_synth} L_out(θ'(X_synth)).                            (2)
 
 Source: Yasinnik, Salhov, Lindenbaum and Averbuch 2022, "Imbalanced Classification via Explicit
 Gradient Learning From Augmented Data" (arXiv:2202.10550), equations 1 and 2 and Algorithm 1.
-Equation 1 has L_in on the synthetic rows alone, Algorithm 1 on their union with a training batch.
-Both are served, by leaving `batch` out or giving it.
+Equation 1 evaluates L_in on the synthetic rows only, Algorithm 1 on their union with a training
+batch. Omit `batch` for the former and give it for the latter.
 
-X_synth is one case of what else the inner loss may depend on; `hypergradient.bilevel_gradient`
-serves any, and has the equation by which the gradient is computed.
+X_synth is one example of variables that the inner loss depends on.
+`hypergradient.bilevel_gradient` accepts any and documents how the gradient is computed.
 
-A network may keep state s that a step moves without a gradient, as batch normalisation and dropout
-do: with params `Variables(θ, s)` a step is (θ, s) -> (θ', s'), L_out looks at both, and the
-gradient with respect to X_synth goes through both, by reverse mode through the steps. (Where a
-network stops it at s', as NNX's BatchNorm does at running statistics, it is that of the network.)
+A network may have state s that a step updates without a gradient, such as batch statistics or
+dropout keys. With params `Variables(θ, s)`, a step maps (θ, s) to (θ', s'), L_out depends on both,
+and the gradient with respect to X_synth is taken through both by reverse mode. A network may stop
+gradients at s', as NNX's BatchNorm does at running statistics.
 """
 
 from collections.abc import Callable
@@ -45,14 +45,14 @@ __all__ = ["OuterGradient", "inner_update", "outer_gradient"]
 
 
 class OuterGradient(NamedTuple):
-    """What one look through the inner update gives for synthetic rows."""
+    """Outer loss after the inner update and its gradient with respect to synthetic rows."""
 
     loss: jax.Array
     """Validation loss at θ', a scalar."""
     x_synth_grad: jax.Array
-    """Its gradient with respect to the synthetic rows, of their shape."""
+    """Gradient of the loss with respect to the synthetic rows, in their shape."""
     params: Params
-    """θ' itself."""
+    """Updated parameters θ'."""
 
 
 def inner_update(
@@ -66,44 +66,44 @@ def inner_update(
     w_synth: jax.Array | None = None,
     num_steps: int = 1,
 ) -> Params:
-    """θ'(X_synth): `num_steps` steps of gradient descent from θ (equation 1).
+    """Computes θ'(X_synth) by `num_steps` steps of gradient descent from θ (equation 1).
 
     Parameters
     ----------
     loss_fn
-        `(params, x, y) -> per-example losses [n]`; called once a step, on the union of synthetic
+        `(params, x, y) -> per-example losses [n]`; called once per step on the union of synthetic
         and real rows, synthetic rows first.
     params
-        θ, any pytree of floating arrays; or `Variables(θ, s)`, and then `loss_fn` is `(θ, s, x, y,
-        w) -> (losses [n], s)`, w being the weights of its rows, 0 = padding.
+        Parameters θ, any pytree of floating arrays; or `Variables(θ, s)`, for which `loss_fn` is
+        `(θ, s, x, y, w) -> (losses [n], s)` with row weights w, 0 for padding.
     x_synth
         Synthetic rows `[m, ...]`.
     y_synth
-        Their targets `[m, ...]`.
+        Targets `[m, ...]` of the synthetic rows.
     step_size
-        η₁ > 0, traced or not.
+        Inner step size η₁ > 0, traced or static.
     batch
-        Training rows. The inner loss is then one weighted mean over all rows (Algorithm 1); without
-        it, the weighted mean over the synthetic rows (equation 1 of the paper).
+        Training rows. If given, the inner loss is one weighted mean over all rows (Algorithm 1),
+        otherwise the weighted mean over the synthetic rows (equation 1 of the paper).
     w_synth
-        Weights `[m]` of the synthetic rows, 0 = padding; default 1.
+        Weights `[m]` of the synthetic rows, 0 for padding; default 1.
     num_steps
         Number of steps K >= 1, static.
 
     Returns
     -------
     Params
-        θ', a pytree like `params`.
+        Updated parameters θ', a pytree like `params`.
 
     Raises
     ------
     AssertionError
-        Shapes do not fit; the message names them.
+        If shapes are inconsistent; the message names them.
     """
     synth, batch = _checked(x_synth, y_synth, w_synth, batch, num_steps)
     with exact_matmul():
         if isinstance(params, Variables):
-            return _moved(loss_fn, params, synth, batch, step_size, num_steps)
+            return _updated_with_state(loss_fn, params, synth, batch, step_size, num_steps)
         return descended(_inner_loss(loss_fn, synth, batch), params, synth.x, step_size, num_steps)
 
 
@@ -121,38 +121,41 @@ def outer_gradient(
     outer_loss_fn: Callable[[Params, Batch], jax.Array] | None = None,
     method: str = "mixed",
 ) -> OuterGradient:
-    """The validation loss at θ'(X_synth) and its gradient with respect to X_synth (equation 2).
+    """Computes the loss at θ'(X_synth) and its gradient with respect to X_synth (equation 2).
 
     Parameters
     ----------
     loss_fn, params, x_synth, y_synth, step_size, batch, w_synth, num_steps
         As in `inner_update`.
     valid
-        The rows of the outer loss.
+        Rows of the outer loss.
     outer_loss_fn
-        `(params, batch) -> scalar`; default the weighted mean of `loss_fn`. Of `Variables` it gets
-        θ' and s', so that it may look at the network as it predicts.
+        `(params, batch) -> scalar`; default the weighted mean of `loss_fn`. For `Variables`, it
+        gets θ' and s' and may evaluate the network in prediction mode.
     method
-        "mixed" or "unrolled", equal to rounding, see `bilevel_gradient`. "mixed", 1.3 to 2 times
-        faster, differentiates only the synthetic rows twice where `loss_fn` is proved to treat each
-        row by itself (`row_independence.rows_are_independent`). Where rows interact, as under batch
-        normalisation, it differentiates the union and stays exact. `Variables` are always unrolled.
+        "mixed" or "unrolled", equal up to rounding; see `bilevel_gradient`. "mixed" is 1.3 to 2
+        times faster: it differentiates only the synthetic rows twice if `loss_fn` is proved to
+        treat rows independently (`row_independence.rows_are_independent`). If rows interact, as
+        under batch normalisation, it differentiates the union and stays exact. `Variables` are
+        always unrolled.
 
     Returns
     -------
     OuterGradient
-        `OuterGradient(loss, x_synth_grad, params)`; the gradient of a row of weight 0 is 0 unless
-        rows interact.
+        Loss, gradient and updated parameters. The gradient of a row of weight 0 is 0 unless rows
+        interact.
 
     Raises
     ------
     AssertionError
-        Shapes do not fit; the message names them.
+        If shapes are inconsistent; the message names them.
     ValueError
-        Unknown method.
+        If the method is unknown.
     """
     synth, batch = _checked(x_synth, y_synth, w_synth, batch, num_steps)
-    chex.assert_equal_shape_prefix([valid.x, valid.y, valid.w], 1, custom_message=_rows_of("valid"))
+    chex.assert_equal_shape_prefix(
+        [valid.x, valid.y, valid.w], 1, custom_message=_unequal_rows("valid")
+    )
     check_method(method)
     if isinstance(params, Variables):
         steps = (loss_fn, params, synth, batch, step_size, num_steps)
@@ -166,21 +169,21 @@ def outer_gradient(
         inner_loss, fixed_loss = _parts(loss_fn, params, synth, batch)
     else:
         inner_loss, fixed_loss = _inner_loss(loss_fn, synth, batch), None
-    look = bilevel_gradient(
+    result = bilevel_gradient(
         inner_loss, params, synth.x, lambda theta: outer_loss_fn(theta, valid),
         step_size=step_size, num_steps=num_steps, fixed_loss_fn=fixed_loss, method=method,
     )  # fmt: skip
-    return OuterGradient(look.loss, look.meta_grad, look.params)
+    return OuterGradient(result.loss, result.meta_grad, result.params)
 
 
 def _parts(loss_fn, params, synth, batch):
-    """The inner loss as a sum: one part that depends on `(θ, x_synth)`, one on θ alone.
+    """Splits the inner loss into a part that depends on `(θ, x_synth)` and a part in θ only.
 
-    Rows that are independent part company: only the synthetic ones are differentiated twice.
-    Otherwise everything is in the first part.
+    If rows are independent, only the synthetic rows are in the first part and are differentiated
+    twice. Otherwise all rows are in the first part.
     """
-    alone = lambda x, y: loss_fn(params, x, y)
-    if batch is None or not rows_are_independent(alone, synth.x, synth.y):
+    loss_of_rows = lambda x, y: loss_fn(params, x, y)
+    if batch is None or not rows_are_independent(loss_of_rows, synth.x, synth.y):
         return _inner_loss(loss_fn, synth, batch), None
     weight = synth.w.sum() + batch.w.sum()
     total = jnp.where(weight > 0, weight, 1)
@@ -193,7 +196,7 @@ def _parts(loss_fn, params, synth, batch):
 
 
 def _inner_loss(loss_fn, synth, batch):
-    """`(params, x_synth) -> scalar`: one weighted mean over the union, synthetic rows first."""
+    """Returns `(params, x_synth) -> scalar`, the weighted mean over synthetic and real rows."""
 
     def inner_loss(params, x):
         union = _union(synth._replace(x=x), batch)
@@ -209,14 +212,14 @@ def _union(synth, batch):
 
 
 def _through_state(steps, valid, outer_loss_fn):
-    """`outer_gradient` of `Variables`; `steps` is what `_moved` is given."""
+    """Computes `outer_gradient` for `Variables`; `steps` are arguments of `_updated_with_state`."""
     loss_fn, before, synth, *rest = steps
 
     def training_loss(params, rows):
         return weighted_mean(loss_fn(*params, *rows)[0], rows.w)
 
     def loss_at(x):
-        after = _moved(loss_fn, before, synth._replace(x=x), *rest)
+        after = _updated_with_state(loss_fn, before, synth._replace(x=x), *rest)
         return (outer_loss_fn or training_loss)(after, valid), after
 
     with exact_matmul():
@@ -224,8 +227,8 @@ def _through_state(steps, valid, outer_loss_fn):
     return OuterGradient(loss, x_synth_grad, after)
 
 
-def _moved(loss_fn, variables, synth, batch, step_size, num_steps):
-    """`Variables` after the steps."""
+def _updated_with_state(loss_fn, variables, synth, batch, step_size, num_steps):
+    """Runs the inner steps on `Variables`."""
     rows = _union(synth, batch)
 
     def inner_loss(learned, state):
@@ -242,11 +245,11 @@ def _checked(x_synth, y_synth, w_synth, batch, num_steps):
     check_steps(num_steps)
     w_synth = jnp.ones(jnp.shape(x_synth)[:1], x_synth.dtype) if w_synth is None else w_synth
     chex.assert_equal_shape_prefix(
-        [x_synth, y_synth, w_synth], 1, custom_message=_rows_of("x_synth, y_synth and w_synth")
+        [x_synth, y_synth, w_synth], 1, custom_message=_unequal_rows("x_synth, y_synth and w_synth")
     )
     if batch is not None:
         chex.assert_equal_shape_prefix(
-            [batch.x, batch.y, batch.w], 1, custom_message=_rows_of("batch")
+            [batch.x, batch.y, batch.w], 1, custom_message=_unequal_rows("batch")
         )
         chex.assert_equal_shape_suffix(
             [x_synth, batch.x],
@@ -256,5 +259,5 @@ def _checked(x_synth, y_synth, w_synth, batch, num_steps):
     return Batch(x_synth, y_synth, w_synth), batch
 
 
-def _rows_of(what):
-    return f"{what}: x [n, ...], y [n, ...] and w [n] must have the same number of rows"
+def _unequal_rows(name):
+    return f"{name}: x [n, ...], y [n, ...] and w [n] must have the same number of rows"

@@ -1,14 +1,14 @@
-r"""The gradient of an outer loss taken through gradient steps on an inner one.
+r"""Gradient of an outer loss through gradient steps on an inner loss.
 
 A classifier with parameters θ takes K steps θ <- θ - η₁ ∇_θ L_in(θ, m) on a loss that depends on m:
-synthetic rows, weights of real rows, or parameters of a network that gives them. With
+synthetic rows, weights of real rows, or parameters of a network that outputs the weights. With
 v = ∇L_out(θ'), the chain rule gives a mixed derivative, for K = 1
 
     ∇_m L_out(θ'(m)) = -η₁ ∂/∂ε ∇_m L_in(θ + ε v, m) at ε = 0,
 
-one forward-mode derivative of one gradient with respect to m only. Over K inner steps the same
-product is taken step by step backwards, with v <- v - η₁ ∇²_θ L_in v in between; the last v is
-∇_θ L_out(θ'(θ)), the gradient with respect to where the classifier started.
+which is one forward-mode derivative of one gradient with respect to m only. For K inner steps, the
+same product is computed for the last step first, with v <- v - η₁ ∇²_θ L_in v after each step. The
+final v is ∇_θ L_out(θ'(θ)), the gradient with respect to the classifier's initial parameters.
 """
 
 from collections.abc import Callable
@@ -24,16 +24,16 @@ __all__ += ["descended", "exact_matmul"]
 
 
 class BilevelGradient(NamedTuple):
-    """What one look through the inner update gives, whatever m is."""
+    """Outer loss after the inner update, and its gradients."""
 
     loss: jax.Array
     """Outer loss at θ', a scalar."""
     meta_grad: Any
-    """Its gradient with respect to m."""
+    """Gradient of the loss with respect to m."""
     params_grad: Params
-    """Its gradient with respect to θ, through the update."""
+    """Gradient of the loss with respect to θ, through the update."""
     params: Params
-    """θ' itself."""
+    """Updated parameters θ'."""
 
 
 def bilevel_gradient(
@@ -47,41 +47,41 @@ def bilevel_gradient(
     fixed_loss_fn: Callable[[Params], jax.Array] | None = None,
     method: str = "mixed",
 ) -> BilevelGradient:
-    """The outer loss after the inner update, and its gradients with respect to m and to θ.
+    """Computes the outer loss after the inner update and its gradients with respect to m and θ.
 
     Parameters
     ----------
     inner_loss_fn
-        `(params, meta) -> scalar`.
+        Inner loss `(params, meta) -> scalar`.
     params
-        θ, any pytree of floating arrays.
+        Parameters θ, any pytree of floating arrays.
     meta
-        m, any pytree of floating arrays, also an empty one.
+        Variables m, any pytree of floating arrays, possibly empty.
     outer_loss_fn
-        `params -> scalar`.
+        Outer loss `params -> scalar`.
     step_size
-        η₁ > 0, traced or not.
+        Inner step size η₁ > 0, traced or static.
     num_steps
         Number of inner steps K >= 1, static.
     fixed_loss_fn
-        `params -> scalar`, added to the inner loss: the part of it that m is not in.
+        `params -> scalar`, the part of the inner loss that does not depend on m; added to it.
     method
-        "mixed" or "unrolled", equal to rounding. "unrolled" is `jax.grad` through the steps;
+        "mixed" or "unrolled", equal up to rounding. "unrolled" is `jax.grad` through the steps;
         "mixed" is the product in this module's docstring.
 
     Returns
     -------
     BilevelGradient
-        `BilevelGradient`; what is not used of it costs nothing under `jit`.
+        Loss, gradients and updated parameters; unused fields cost nothing under `jit`.
 
     Raises
     ------
     ValueError
-        Unknown method, or no step.
+        If the method is unknown or `num_steps` is less than 1.
     """
     check_method(method)
     check_steps(num_steps)
-    fixed = fixed_loss_fn or (lambda theta: 0.0)
+    fixed: Callable[[Params], Any] = fixed_loss_fn or (lambda theta: 0.0)
     route = _mixed if method == "mixed" else _unrolled
     with exact_matmul():
         return route(inner_loss_fn, fixed, params, meta, step_size, num_steps, outer_loss_fn)
@@ -100,12 +100,12 @@ def _unrolled(moving, fixed, params, meta, step_size, num_steps, outer_loss_fn):
 
 def _mixed(moving, fixed, params, meta, step_size, num_steps, outer_loss_fn):
     def gradients(theta):
-        """∇_θ of each part, and ∇_m of the part that m is in."""
+        """Returns ∇_θ of each part, and ∇_m of the part that depends on m."""
         by_params, by_meta = jax.grad(moving, argnums=(0, 1))(theta, meta)
         return by_params, jax.grad(fixed)(theta), by_meta
 
-    # `linearize` keeps what each gradient computed, so that the derivative along v, which is known
-    # only at the end, repeats no forward pass.
+    # `linearize` stores the intermediates of each gradient, so that the derivative along v, which
+    # is known only at the end, does not repeat a forward pass.
     theta, pushes = params, []
     for _ in range(num_steps):
         (*by_params, _), push = jax.linearize(gradients, theta)
@@ -132,7 +132,7 @@ def descend(params, gradient, step_size):
 
 
 def exact_matmul():
-    """Accelerators multiply float32 matrices in fewer bits unless told not to."""
+    """Context of full float32 matrix products, which accelerators do not use by default."""
     return jax.default_matmul_precision("float32")
 
 

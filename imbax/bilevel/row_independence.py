@@ -1,9 +1,10 @@
-"""Does a row of a function's result depend on other rows of its input? Read off the jaxpr.
+"""Proof from a jaxpr that a function treats the rows of its input independently.
 
-Explicit Gradient needs a second derivative of the inner loss for synthetic rows only, and may leave
-out the real rows of the batch if, and only if, rows do not interact in the loss. That is a property
-of the program, so it is proved from the program: each intermediate array is followed with the axis
-that carries the rows. What cannot be followed is taken to mix rows, which costs time, never truth.
+Explicit Gradient needs a second derivative of the inner loss for synthetic rows only, and may omit
+the real rows of the batch if and only if rows do not interact in the loss. This is a property of
+the program and is proved from the program: the analysis tracks the axis that holds the rows through
+all intermediate arrays. Operations that it does not know are assumed to mix rows; this costs time
+but never correctness.
 """
 
 from collections.abc import Callable
@@ -14,25 +15,24 @@ from jax.extend import core as jex
 
 __all__ = ["rows_are_independent"]
 
-_MIXED = "mixed"  # rows met, or rows are told apart by their position
+_MIXED = "mixed"  # rows interact, or depend on their position
 
 
 def rows_are_independent(f: Callable[..., jax.Array], *args: jax.Array) -> bool:
-    """Whether `f(*args) -> [n]` is one and the same function of row i of each argument, for all i.
+    """Returns whether entry i of `f(*args) [n]` is the same function of row i for all i.
 
     Parameters
     ----------
     f
-        Traceable function of the arguments; arrays it closes over count as constants.
+        Traceable function of the arguments; arrays that it closes over are constants.
     *args
-        Arrays (or `jax.ShapeDtypeStruct`) whose first axis holds the n rows.
+        Arrays (or `jax.ShapeDtypeStruct`) with the n rows on the first axis.
 
     Returns
     -------
     bool
-        True when proved. False when rows interact (batch normalisation, ranking losses), when a
-        row's position matters (a dropout mask, fixed per-row weights), or when the proof does not
-        succeed.
+        True if proved. False if rows interact (batch normalisation, ranking losses), if a row's
+        position matters (a dropout mask, fixed per-row weights), or if the proof fails.
     """
     n = args[0].shape[0]
     longer = [jax.ShapeDtypeStruct((n + 1, *arg.shape[1:]), arg.dtype) for arg in args]
@@ -42,12 +42,12 @@ def rows_are_independent(f: Callable[..., jax.Array], *args: jax.Array) -> bool:
     try:
         other = jax.make_jaxpr(f)(*longer)
     except Exception:
-        return False  # it serves this number of rows only
+        return False  # f accepts only this number of rows
     return _follow(closed.jaxpr, [0] * len(args))[0] == 0 and _same_numbers(closed, other)
 
 
 def _same_numbers(a, b):
-    """Whether two traces compute with the same constants, so that n itself does not enter."""
+    """Returns whether two traces have the same constants, i.e. do not depend on n itself."""
     if len(a.consts) != len(b.consts) or not all(map(_equal, a.consts, b.consts)):
         return False
     return _same_literals(a.jaxpr, b.jaxpr)
@@ -76,12 +76,12 @@ def _same_literals(a, b):
 
 
 def _equal(x, y):
-    # Not equal when traced: there are no numbers yet.
+    # Traced constants have no values and are never equal.
     return x is y or np.array_equal(x, y, equal_nan=True)
 
 
-# What is known of an array: an int, the axis that holds the rows; _MIXED; or a frozenset of axes
-# along which a constant does not vary (so that it treats every row alike).
+# State of an array in the analysis: an int, the axis that holds the rows; _MIXED; or a frozenset of
+# the axes along which a constant does not vary, so that it is the same for every row.
 
 
 def _follow(jaxpr, inputs):
@@ -110,7 +110,7 @@ def _is_rows(operand):
 
 
 def _unknown(eqn, operands):
-    """Constants stay constants (of unknown variation); rows are given up."""
+    """Rule for unknown operations: rows become mixed, constants may vary along any axis."""
     lost = _MIXED if any(map(_is_rows, operands)) else frozenset()
     return [lost] * len(eqn.outvars)
 
@@ -122,7 +122,7 @@ def _elementwise_or_unknown(eqn, operands):
 def _elementwise(eqn, operands):
     axes = {operand for operand in operands if _is_rows(operand)}
     # A scalar (a bound of clamp, a predicate of select_n) and an axis of length 1, which will be
-    # broadcast, treat every row alike.
+    # broadcast, are the same for every row.
     constants = [
         operand | {i for i, length in enumerate(atom.aval.shape) if length == 1}
         for operand, atom in zip(operands, eqn.invars, strict=True)
@@ -134,8 +134,8 @@ def _elementwise(eqn, operands):
     if len(axes) > 1:
         return [_MIXED] * len(eqn.outvars)
     (axis,) = axes
-    alike = all(axis in constant for constant in constants)
-    return [axis if alike else _MIXED] * len(eqn.outvars)
+    is_constant = all(axis in constant for constant in constants)
+    return [axis if is_constant else _MIXED] * len(eqn.outvars)
 
 
 def _call(eqn, operands):
@@ -160,7 +160,7 @@ def _reshape(eqn, operands):
     (operand,) = operands[:1]
     if not _is_rows(operand):
         return _unknown(eqn, operands)
-    # The row axis survives when what stands before it, and its own length, are untouched.
+    # The row axis survives if its length and all axes before it are unchanged.
     before, after = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
     return [operand if before[: operand + 1] == after[: operand + 1] else _MIXED]
 
@@ -190,7 +190,7 @@ def _reduce(eqn, operands):
 
 def _dot_general(eqn, operands):
     lhs, rhs = operands
-    if _is_rows(lhs) == _is_rows(rhs):  # rows against rows, or no rows at all
+    if _is_rows(lhs) == _is_rows(rhs):  # rows on both sides or on neither
         return _unknown(eqn, operands)
     (contract_l, contract_r), (batch_l, batch_r) = eqn.params["dimension_numbers"]
     row, contract, batch = (
@@ -225,12 +225,12 @@ def _reduce_window(eqn, operands):
     operand = operands[0]
     if not _is_rows(operand):
         return _unknown(eqn, operands)
-    alone = {
+    window = {
         name: eqn.params[name][operand]
         for name in ("window_dimensions", "window_strides", "base_dilation", "window_dilation")
     }
-    still = tuple(eqn.params["padding"][operand]) == (0, 0)
-    return [operand if still and set(alone.values()) == {1} else _MIXED]
+    unpadded = tuple(eqn.params["padding"][operand]) == (0, 0)
+    return [operand if unpadded and set(window.values()) == {1} else _MIXED]
 
 
 def _stack(eqn, operands):

@@ -1,4 +1,4 @@
-"""Names for ideas: every method's title, paper and uses on tables and on images."""
+"""Catalogue of methods by name: title, paper, and uses on tables and on images."""
 
 from dataclasses import replace
 from importlib import import_module

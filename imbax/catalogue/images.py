@@ -1,7 +1,7 @@
-"""The generators of images, and their readings.
+"""Image generators and their variants.
 
-Every method starts from the same imbalanced images and gives as many of each class as the largest
-has; what it adds, it draws from them, or from a `Generator` that it trains on them first.
+Every method starts from the same imbalanced images and makes all classes as large as the largest.
+The added images are drawn from the training images or from a `Generator` trained on them.
 """
 
 from dataclasses import replace
@@ -27,12 +27,12 @@ _DEEPSMOTE = Method(
     "generative",
     _SEES,
     paper=_PAPER,
-    note="penalty of one class's images, as in the public code; statistics taken anew",
+    note="penalty on the images of one class, as in the public code; batch statistics re-estimated",
     images=OnImages(generate_images, deepsmote_on_images, cost=6.0),
 )
 
 
-def _latent(name, title, note, **options):
+def _latent_method(name, title, note, **options):
     images = OnImages(
         generate_images, partial(latent_on_images, **options), trained_as="deepsmote", cost=7.0
     )
@@ -40,8 +40,8 @@ def _latent(name, title, note, **options):
     return Method(name, title, "generative", _SEES, paper=paper, note=note, images=images)
 
 
-def _reading(name, title, note="", **options):
-    """A reading of DeepSMOTE: another training of its autoencoder."""
+def _variant(name, title, note="", **options):
+    """Returns a variant of DeepSMOTE with another training of its autoencoder."""
     images = replace(_DEEPSMOTE.images, generator=partial(deepsmote_on_images, **options))
     changes = {"name": name, "title": title, "kind": "reading", "note": note, "images": images}
     return replace(_DEEPSMOTE, **changes)
@@ -54,50 +54,50 @@ _METHODS = (
         "generative",
         _SEES,
         paper="Mariani et al. 2018",
-        note="as many epochs of the autoencoder as of the GAN",
+        note="equal numbers of epochs for the autoencoder and the GAN",
         images=OnImages(generate_images, bagan_on_images, cost=8.0),
     ),
     _DEEPSMOTE,
-    _latent(
+    _latent_method(
         "latent_explicit_gradient",
-        "Latent Explicit Gradient: DeepSMOTE's codes moved",
-        "η₁ = 0.01, η₂ = 25 per row of a step; a third of each class held out moves the points",
+        "Latent Explicit Gradient (moved DeepSMOTE codes)",
+        "η₁ = 0.01, η₂ = 25 per row of a step; outer loss on a held-out third of each class",
     ),
-    _latent(
+    _latent_method(
         "latent_explicit_gradient_frozen",
-        "Latent Explicit Gradient, codes not moved",
-        "η₂ = 0, all else equal: the images of deepsmote",
+        "Latent Explicit Gradient, fixed codes",
+        "η₂ = 0, otherwise equal; gives the images of deepsmote",
         frozen=True,
     ),
-    _reading(
+    _variant(
         "deepsmote_permuted",
-        "DeepSMOTE, penalty between permuted images",
-        "each image of a class is asked to look like the next",
+        "DeepSMOTE, permuted penalty",
+        "each image is compared with the reconstruction of the next one of its class",
         penalty="permuted",
     ),
-    _reading(
+    _variant(
         "deepsmote_none",
         "DeepSMOTE without penalty",
-        "SMOTE of a plain autoencoder's codes",
+        "SMOTE in the latent space of a plain autoencoder",
         penalty="none",
     ),
-    _reading(
+    _variant(
         "deepsmote_encoder",
-        "DeepSMOTE, penalty with a gradient through the encoder",
+        "DeepSMOTE, penalty gradient through the encoder",
         encoder_gradient=True,
     ),
-    _reading(
+    _variant(
         "deepsmote_inverse",
-        "DeepSMOTE, rare classes drawn more often",
-        "the penalty's class with probability inverse to its size",
+        "DeepSMOTE, inverse-frequency class sampling",
+        "the penalty's class is drawn with probability inversely proportional to its size",
         class_draw="inverse",
     ),
     replace(
         _DEEPSMOTE,
         name="deepsmote_decoded",
-        title="DeepSMOTE, real images decoded too",
+        title="DeepSMOTE, reconstructed real images",
         kind="reading",
-        note="the classifier sees no image that did not pass the decoder",
+        note="the classifier is trained only on outputs of the decoder",
         images=replace(_DEEPSMOTE.images, resample=decode_images, trained_as="deepsmote"),
     ),
 )

@@ -1,4 +1,4 @@
-"""Methods by name."""
+"""Registry of methods by name."""
 
 import importlib.util
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from imbax.catalogue.adapters import add_images, add_rows, refit_of
-from imbax.catalogue.hosts import SEES, of_estimator
+from imbax.catalogue.hosts import SEES, estimator_fields
 from imbax.catalogue.spec import ROWS, SCORES, Facts, Method, OnImages, OnTables
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.losses.named import check_numbers
@@ -41,7 +41,7 @@ METHODS = (
     "logistic_regression",
     "hist_gradient_boosting",
 )
-"""The methods that run on tables unless others are named."""
+"""Default methods on tables."""
 
 PAPER = (
     "ce",
@@ -56,12 +56,12 @@ PAPER = (
     "cwgan",
     "mesa",
 )
-"""The rows of Tables 2 and 3 of the Explicit Gradient paper, and the fair ablation."""
+"""Methods of Tables 2 and 3 of the Explicit Gradient paper, and the fair ablation."""
 
 _REGISTRY: dict[str, Method] = {}
 
 _BASELINES = ("lightgbm", "xgboost", "catboost")
-"""The packages of the extra `baselines`."""
+"""Packages of the extra `baselines`."""
 
 
 def register(
@@ -73,35 +73,35 @@ def register(
     images: OnImages | None = None,
     **fields_of_method: Any,
 ) -> Method:
-    """Add a method of one's own; from then on it runs by name wherever the built-in ones do.
+    """Registers a user-defined method, which then runs by name like the built-in methods.
 
     Parameters
     ----------
     name
-        What tables and the command line call it.
+        Name in tables and on the command line.
     build
         `Facts -> Program`; `training.one_shot` makes a program of a pure training function.
     sampler
-        `(key, train, wanted [K], sizes) -> Resampled`, a change of training rows that runs on
-        tables and on images; see `methods.sampling`. On tables `ce` is trained on the result unless
-        `build` is given.
+        `(key, train, wanted [K], sizes) -> Resampled`, a change of training rows on tables and
+        images; see `methods.sampling`. On tables, `ce` is trained on the result unless `build` is
+        given.
     estimator
-        An unfitted estimator with scikit-learn's contract, a pipeline of imbalanced-learn included,
-        or a function without arguments that makes one. Each run fits a clone whose parameters
-        `random_state` are the run's seed, on the rows that all methods get, scaled alike; see
-        `catalogue.hosts`. It is scored by `predict_proba`, else by `decision_function`.
+        An unfitted estimator with scikit-learn's contract, such as a pipeline of imbalanced-learn,
+        or a function without arguments that returns one. Each run fits a clone whose `random_state`
+        parameters are the run's seed, on the same scaled rows as the other methods; see
+        `catalogue.hosts`. Scores come from `predict_proba` or else `decision_function`.
     images
-        How it runs on images, where a sampler does not say it all.
+        Use on images, if it is more than the sampler.
     **fields_of_method
-        Further fields of `Method` and `OnTables`; `title`, `kind` and `sees` have defaults. Any
-        other code outside jax is given as `host` in place of `build`, and its `scores` are "rank"
-        unless it says that they are more. With `estimator` or `host`, `rows="train_valid"` trains
-        on training and validation rows together.
+        Further fields of `Method` and `OnTables`; `title`, `kind` and `sees` have defaults. Other
+        code outside JAX is passed as `host` instead of `build`, with `scores="rank"` by default.
+        With `estimator` or `host`, `rows="train_valid"` trains on training and validation rows
+        together.
 
     Examples
     --------
-    A file for `imbax run --plugin FILE --methods lgbm lgbm_all_rows`; the second is the same
-    estimator on training and validation rows, see `all_rows`.
+    A file for `imbax run --plugin FILE --methods lgbm lgbm_all_rows`; the second method trains the
+    same estimator on training and validation rows, see `all_rows`.
 
     >>> import imbax
     >>> from lightgbm import LGBMClassifier  # doctest: +SKIP
@@ -110,45 +110,45 @@ def register(
     Raises
     ------
     InputError
-        A built-in method has that name; it has no use or two; an unknown field, one that its use
-        ignores, or one of another type; a number of `settings` is out of its range; or `scores` is
-        none of the three.
+        The name belongs to a built-in method; the method has no use or conflicting uses; a field is
+        unknown, has no effect or has the wrong type; a number in `settings` is out of range; or
+        `scores` is invalid.
     """
     if not isinstance(name, str) or not name.strip():
-        raise InputError(f"name={name!r}, expected a name for the method")
+        raise InputError(f"name={name!r}, expected a method name")
     if name in _REGISTRY and _REGISTRY[name].built_in:
-        raise InputError(f"method {name!r} is built in; register yours under another name")
+        raise InputError(f"method {name!r} is built in; choose another name")
     if estimator is not None:
         if fields_of_method.get("host") is not None:
             raise InputError(f"method {name!r} has both `estimator` and `host`; leave out one")
-        fields_of_method |= of_estimator(name, estimator, fields_of_method)
+        fields_of_method |= estimator_fields(name, estimator, fields_of_method)
     host = fields_of_method.get("host")
     if host is not None and (build is not None or sampler is not None):
         raise InputError(
-            f"method {name!r} needs either `build` or `sampler` (jax), or `estimator` or `host` "
-            "(any other code); got both kinds"
+            f"method {name!r} has both JAX code (`build` or `sampler`) and other code (`estimator` "
+            "or `host`); give only one of them"
         )
     if sampler is not None and "resample" in fields_of_method:
         raise InputError(
-            f"method {name!r} has both `sampler` and `resample`; a sampler says how rows are "
-            "changed, so leave out `resample`"
+            f"method {name!r} has both `sampler` and `resample`; leave out `resample`, which the "
+            "sampler replaces"
         )
     if (build, sampler, host, images) == (None, None, None, None):
         raise InputError(
-            f"method {name!r} does nothing; give it `build` or `sampler` (jax), `estimator` or "
-            "`host` (any other code), or `images`"
+            f"method {name!r} has no code; give `build` or `sampler` (JAX), `estimator` or `host` "
+            "(other code), or `images`"
         )
-    not_given = ("name", "tables", "images", "program", "built_in")
-    known = [f.name for f in (*fields(Method), *fields(OnTables)) if f.name not in not_given]
+    excluded = ("name", "tables", "images", "program", "built_in")
+    known = [f.name for f in (*fields(Method), *fields(OnTables)) if f.name not in excluded]
     for field in fields_of_method:
         if field not in known:
-            raise InputError(f"method {name!r} has {field!r}{did_you_mean(field, known)}, which is "
-                             "no field of a method")  # fmt: skip
+            raise InputError(f"method {name!r} has the unknown field {field!r}"
+                             f"{did_you_mean(field, known)}")  # fmt: skip
     _check_types(name, {"build": build, "sampler": sampler, **fields_of_method})
     on_tables = {f.name for f in fields(OnTables)} & fields_of_method.keys()
     if on_tables and (build, sampler, host) == (None, None, None):
         raise InputError(
-            f"method {name!r} runs on images alone, but these fields are for tables: "
+            f"method {name!r} runs only on images, but has fields for tables: "
             f"{', '.join(sorted(on_tables))}; leave them out, or give `build`, `sampler` or `host`"
         )
     tables = {field: fields_of_method.pop(field) for field in on_tables}
@@ -167,12 +167,12 @@ def register(
         )
     _check_rows(name, tables.get("rows", "train"), host, tables.get("host_sees_valid"))
     runs_on_tables = build is not None or host is not None
-    about = {"title": name, "kind": "custom", "sees": "not declared"} | fields_of_method
-    of_tables = OnTables(build, **tables) if runs_on_tables else None
+    descriptions = {"title": name, "kind": "custom", "sees": "not declared"} | fields_of_method
+    tables_use = OnTables(build, **tables) if runs_on_tables else None
     former = _REGISTRY.get(f"{name}_refit")
     if former is not None and former.tables is not None and former.tables.refits:
-        del _REGISTRY[former.name]  # of the method that had this name before
-    return add(Method(name, **about, tables=of_tables, images=images))
+        del _REGISTRY[former.name]  # derived from the previous method of this name
+    return add(Method(name, **descriptions, tables=tables_use, images=images))
 
 
 def _check_rows(name, rows, host, sees_valid):
@@ -180,30 +180,30 @@ def _check_rows(name, rows, host, sees_valid):
         raise InputError(f"method {name!r} has rows={rows!r}; expected {' or '.join(ROWS)}")
     if rows == "train_valid" and (host is None or sees_valid):
         raise InputError(
-            f"method {name!r} cannot have rows='train_valid': it looks at validation rows itself"
+            f"method {name!r} cannot have rows='train_valid': it uses validation rows itself"
         )
 
 
-def _check_types(name, given):
-    """InputError unless fields of a card are what `Method` and `OnTables` say that they are."""
+def _check_types(name, values):
+    """Raises InputError unless field values have the types of `Method` and `OnTables`."""
     kinds = {field.name: field.type for field in (*fields(Method), *fields(OnTables))}
     kinds |= {"starts_from": str, "settings": tuple, "options": Mapping}
-    for field, value in given.items():
-        kind, where = kinds.get(field), f"method {name!r}: "
+    for field, value in values.items():
+        kind, prefix = kinds.get(field), f"method {name!r}: "
         if field == "cost":
-            Range(0, above=True).check(f"{where}cost", value)
+            Range(0, above=True).check(f"{prefix}cost", value)
         elif field in ("build", "sampler", "host", "resample"):
             if value is not None and not callable(value):
-                raise InputError(f"{where}{field}={value!r}, expected a function")
+                raise InputError(f"{prefix}{field}={value!r}, expected a function")
         elif field == "starts_from" and value is None:
             continue
         elif isinstance(kind, type) and not isinstance(value, kind):
-            raise InputError(f"{where}{field}={value!r}, expected {_KINDS[kind]}")
-    for setting in given.get("settings", ()):
+            raise InputError(f"{prefix}{field}={value!r}, expected {_KINDS[kind]}")
+    for setting in values.get("settings", ()):
         check_ranges(setting, f"method {name!r}: ")
         check_numbers(getattr(setting, "loss", {}), f"method {name!r}: ")
-    if given.get("starts_from") is not None:
-        get(given["starts_from"])
+    if values.get("starts_from") is not None:
+        get(values["starts_from"])
 
 
 _KINDS = {
@@ -215,26 +215,26 @@ _KINDS = {
 
 
 def refit(name: str) -> Method:
-    """Add `{name}_refit`: that training anew, on training and validation rows, for its best epochs.
+    """Adds `{name}_refit`, retrained on training and validation rows for the best epochs.
 
-    `get` does so by itself for the name of any method that can be refit.
+    `get` calls this function for the derived name of any method that can be refit.
 
     Raises
     ------
     InputError
-        The method is not a single training from scratch on the training rows as they are.
+        The method is not a single training from scratch on the unchanged training rows.
     """
     method, tables = get(name), get(name).tables
     if not method.is_neural or tables.resample or tables.starts_from or len(tables.settings) > 1:
         raise InputError(
-            f"{name!r} cannot be refit: expected a method in jax that starts from no other, "
-            "changes no rows and has one setting; run it as it is"
+            f"{name!r} cannot be refit: expected a JAX method that starts from no other method, "
+            "changes no rows and has one setting; run it without _refit"
         )
     changes = {
         "name": f"{name}_refit",
         "title": f"{method.title}, refit on training and validation rows",
-        "sees": "training rows; validation rows choose the epochs and are then trained on",
-        "note": "; ".join(filter(None, (method.note, f"trained anew for {name}'s best epochs"))),
+        "sees": "training rows; validation rows, which first choose the number of epochs",
+        "note": "; ".join(filter(None, (method.note, f"retrained for the best epochs of {name}"))),
         "tables": replace(
             tables, program=partial(refit_of, tables.program), starts_from=name, refits=True
         ),
@@ -244,21 +244,21 @@ def refit(name: str) -> Method:
 
 
 def all_rows(name: str) -> Method:
-    """The method `{name}_all_rows`: that one, trained on training and validation rows together.
+    """Returns the method `{name}_all_rows`, trained on training and validation rows together.
 
-    `get` makes it for the name of any method that runs outside jax and sees training rows alone. It
-    is in no list of names.
+    `get` calls this function for the derived name of any method that runs outside JAX and uses only
+    training rows. The derived method is not in any list of names.
 
     Raises
     ------
     InputError
-        The method is in jax, or looks at validation rows itself.
+        The method runs in JAX, or uses validation rows itself.
     """
     method, tables = get(name), get(name).tables
     if tables is None or tables.host is None or tables.host_sees_valid or tables.rows != "train":
         raise InputError(
-            f"{name!r} cannot be trained on validation rows too: expected a method outside jax "
-            f"that sees training rows alone; of one in jax there may be {name}_refit"
+            f"{name!r} cannot be trained on validation rows: expected a method outside JAX that "
+            f"uses only training rows; for a JAX method try {name}_refit"
         )
     return replace(
         method,
@@ -271,29 +271,29 @@ def all_rows(name: str) -> Method:
 
 
 _DERIVED = {"_refit": refit, "_all_rows": all_rows}
-"""Functions that derive a method from another, by the suffix of its name."""
+"""Functions that derive a method from another, by the suffix of the derived name."""
 
 
 def missing_package(method: Method) -> str:
-    """The package that a method needs and that is not installed, or ""."""
+    """Returns the package that a method needs if it is not installed, otherwise ""."""
     package = "" if method.tables is None else method.tables.package
     return package if package and importlib.util.find_spec(package) is None else ""
 
 
 def absent() -> list[str]:
-    """Names of the methods on tables whose packages are not installed."""
+    """Returns the names of methods on tables whose packages are not installed."""
     return [name for name in names() if missing_package(get(name))]
 
 
 def check_package(method: Method) -> None:
-    """Raises InputError where the package that a method needs is not installed."""
+    """Raises InputError if the package that a method needs is not installed."""
     if package := missing_package(method):
-        what = '"imbax[baselines]"' if package in _BASELINES else package
-        raise InputError(f"method {method.name!r} needs {package}: pip install {what}")
+        target = '"imbax[baselines]"' if package in _BASELINES else package
+        raise InputError(f"method {method.name!r} needs {package}: pip install {target}")
 
 
 def get(name: str) -> Method:
-    """The method of that name. Raises InputError naming the nearest one."""
+    """Returns the method of a name. Raises InputError with the nearest name."""
     for suffix, derive in _DERIVED.items():
         if name not in _REGISTRY and name.removesuffix(suffix) in _REGISTRY:
             return derive(name.removesuffix(suffix))
@@ -303,15 +303,15 @@ def get(name: str) -> Method:
 
 
 def image_method(name: str) -> Method:
-    """The method of that name, which runs on images. Raises InputError naming the nearest one."""
+    """Returns the image method of a name. Raises InputError with the nearest name."""
     if name not in _REGISTRY or _REGISTRY[name].images is None:
-        near = did_you_mean(name, names("images"))
-        raise InputError(f"no method {name!r} for images{near}; `imbax list methods`")
+        hint = did_you_mean(name, names("images"))
+        raise InputError(f"unknown image method {name!r}{hint}; see `imbax list methods`")
     return _REGISTRY[name]
 
 
 def names(use: str = "tables") -> tuple[str, ...]:
-    """Names of the methods for that use, "tables" or "images", in the order of the tables."""
+    """Returns the names of methods for "tables" or "images", in the order of result tables."""
     found = [name for name, method in _REGISTRY.items() if getattr(method, use) is not None]
     if use == "images":
         found.sort(key=lambda name: _order_on_images(_REGISTRY[name]))
@@ -319,12 +319,12 @@ def names(use: str = "tables") -> tuple[str, ...]:
 
 
 def add(method: Method) -> Method:
-    """Put a method at the end of the tables, or in the place of one of the same name."""
+    """Adds a method at the end of the registry, or replaces the one of the same name."""
     _REGISTRY[method.name] = method
     return method
 
 
 def _order_on_images(method):
-    """Losses, then what copies or moves images, then generators and their readings."""
+    """Returns the rank of a method's kind: losses, sampling, generators, then their variants."""
     kinds = ("loss", "sampling", "generative", "reading")
     return kinds.index(method.kind) if method.kind in kinds else len(kinds)

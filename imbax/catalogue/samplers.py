@@ -1,4 +1,4 @@
-"""The samplers: one entry each serves tables, where `ce` is trained on the result, and images."""
+"""Samplers, each with one entry for tables, where `ce` is trained on the result, and images."""
 
 from dataclasses import replace
 from functools import partial
@@ -34,12 +34,12 @@ __all__: list[str] = []
 
 
 def _sampler(name, title, resample, *, kind="sampling", sees=SEES_TRAIN, **about):
-    """A method that trains `ce` on the rows that `resample(key, problem, facts)` gives."""
+    """Returns a method that trains `ce` on the rows of `resample(key, problem, facts)`."""
     return Method(name, title, kind, sees, tables=replace(CE, resample=resample), **about)
 
 
 def _over_sampler(name, title, sample, *, images=True, image_cost=1.0, image_note="", **about):
-    """An over-sampler of tables and, unless it is for tables only, of images."""
+    """Returns an over-sampler for tables and, unless `images` is False, for images."""
     on_images = OnImages(partial(add_images, sample), cost=image_cost, note=image_note)
     resample = partial(add_rows, sample)
     return _sampler(name, title, resample, images=on_images if images else None, **about)
@@ -50,10 +50,9 @@ _METHODS = (
     replace(
         _sampler(
             "potential",
-            "Real withheld minority rows added: a ceiling",
+            "Withheld minority rows (upper bound)",
             partial(add_withheld, potential.sample),
-            sees="training rows, and as many withheld minority rows; validation rows choose the "
-            "epoch",
+            sees="training rows, as many withheld minority rows; validation rows choose the epoch",
             paper="Yasinnik et al. 2022",
         ),
         tables=replace(
@@ -67,7 +66,7 @@ _METHODS = (
         "random_under",
         "Random under-sampling",
         partial(keep_rows, random_under.sample),
-        note="as many rows of each class as the smallest has, drawn once",
+        note="all classes reduced to the size of the smallest, drawn once",
     ),
     _over_sampler(
         "smote",
@@ -75,7 +74,7 @@ _METHODS = (
         smote.sample,
         paper="Chawla et al. 2002",
         note="k = 5",
-        image_note="of pixels",
+        image_note="in pixel space",
         fallback="ros",
     ),
     _over_sampler(
@@ -83,7 +82,7 @@ _METHODS = (
         "Borderline-SMOTE",
         borderline_smote.sample,
         paper="Han et al. 2005",
-        note="kind 1, k = 5, m = 10; of several classes, one vs. rest",
+        note="kind 1, k = 5, m = 10; one-vs-rest for several classes",
         fallback="smote",
         images=False,
     ),
@@ -92,7 +91,7 @@ _METHODS = (
         "ADASYN",
         adasyn.sample,
         paper="He et al. 2008",
-        note="k = 5, exact totals; of several classes, one vs. rest",
+        note="k = 5, exact totals; one-vs-rest for several classes",
         fallback="smote",
         images=False,
     ),
@@ -101,7 +100,7 @@ _METHODS = (
         "SUGAR",
         sugar.sample,
         paper="Lindenbaum et al. 2018",
-        note="k = 5, one step of diffusion, not rescaled; of several classes, one vs. rest",
+        note="k = 5, one step of diffusion, not rescaled; one-vs-rest for several classes",
         fallback="ros",
         images=False,
     ),
@@ -110,14 +109,14 @@ _METHODS = (
         "Conditional Wasserstein GAN",
         partial(add_rows_by, cwgan_on_tables),
         paper="Engelmann & Lessmann 2021",
-        note="λ = 15; 15 generator steps, each after 3 of the critic, per epoch; averaged; of "
-        "several classes, one vs. rest",
+        note="λ = 15; 15 generator steps per epoch, each after 3 critic steps; averaged weights; "
+        "one-vs-rest for several classes",
         cost=20.0,
         fallback="ros",
     ),
     _over_sampler(
         "amdo",
-        "MDO, the part of AMDO that concerns numbers",
+        "AMDO for numeric features (MDO)",
         amdo.sample,
         paper="Abdi & Hashemi 2016, Yang et al. 2018",
         note="directions uniform on the ellipsoid",
@@ -128,7 +127,7 @@ _METHODS = (
         "MC-CCR: combined cleaning and resampling",
         mc_ccr.sample,
         paper="Koziarski et al. 2020",
-        note="energy 1.5 median distances to the nearest enemy; rows of larger classes move",
+        note="energy of 1.5 median distances to the nearest other class; cleaning moves rows",
         cost=2.0,
         image_cost=1.5,
     ),
@@ -137,7 +136,7 @@ _METHODS = (
         "MC-RBO: radial-based over-sampling",
         mc_rbo.sample,
         paper="Krawczyk et al. 2020",
-        note="γ and step by the median distance to the nearest row of the class",
+        note="γ and step size from the median distance to the nearest row of the class",
         cost=2.0,
         image_cost=1.5,
     ),
@@ -147,10 +146,13 @@ _METHODS = (
         partial(add_rows_by, gamo_on_tables),
         kind="generative",
         paper="Mullick et al. 2019",
-        note="mixes of rows as they are; 15 steps of the GAN per epoch",
+        note="convex combinations of the rows; 15 GAN steps per epoch",
         cost=20.0,
         images=OnImages(
-            generate_images, gamo_on_images, cost=3.0, note="six passes for each epoch of others"
+            generate_images,
+            gamo_on_images,
+            cost=3.0,
+            note="six times the epochs of other generators",
         ),
     ),
 )

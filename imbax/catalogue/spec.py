@@ -1,4 +1,4 @@
-"""What a method is to the catalogue: one card per idea, with its uses on tables and on images."""
+"""Catalogue entries: one `Method` per idea, with its uses on tables and on images."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,44 +13,44 @@ from imbax.types import Network, Resampled
 __all__ = ["ROWS", "SCORES", "Facts", "ImageFacts", "Method", "OnImages", "OnTables"]
 
 SCORES = ("logit", "probability", "rank")
-"""What a method gives a row: a logit, whose sigmoid is the probability of the minority (of K > 2
-classes, K logits); a probability; or a number whose order alone means something."""
+"""Kinds of scores of a row: a logit, whose sigmoid is the probability of the minority (K logits for
+K > 2 classes); a probability; or a number that only ranks rows."""
 
 ROWS = ("train", "train_valid")
-"""Training rows alone, or training and validation rows together."""
+"""Rows to train on: training rows, or training and validation rows together."""
 
 
 class Facts(NamedTuple):
     """Static sizes of a data set, known before compilation; they fix all array shapes.
 
-    Sizes are rounded up, so that data sets of about the same size share compiled programs.
+    Sizes are rounded up, so that data sets of similar size share compiled programs.
     """
 
     features: int
-    """Columns that a network is given; those beyond the data set's own are zero in every row."""
+    """Number of input columns of a network; those beyond the data set's columns are zero."""
     max_minority: int
-    """Most rows in any run's training part of all classes but the largest."""
+    """Maximum number of training rows of any class except the largest, over all runs."""
     max_synth: int
-    """Most synthetic rows that any run adds."""
+    """Maximum number of synthetic rows that any run adds."""
     n_synth: str
-    """"double" the smaller classes or "balance" all classes."""
+    """Number of synthetic rows: "double" the smaller classes or "balance" all classes."""
     epochs: int
-    """Epochs of one training, as the user asked."""
+    """Number of epochs of one training, as set by the user."""
     classes: int = 2
-    """K."""
+    """Number K of classes."""
     precision: str = "float32"
-    """Precision of the training's matrix products, applied by the engine: "float32", "bfloat16"."""
+    """Precision of matrix products in training, set by the engine: "float32" or "bfloat16"."""
     factory: Callable[..., Network] = perceptron
-    """`(features, classes, head="linear" or "cosine") -> Network`: the same for every method. See
-    `networks.named` for those with a name."""
+    """`(features, classes, head="linear" or "cosine") -> Network`, the same for every method; see
+    `networks.named`."""
 
     def network(self, head: str = "linear") -> Network:
-        """The network that every method of an experiment gets, with the head it asks for.
+        """Returns the network of an experiment, with the head that the method needs.
 
         Raises
         ------
         InputError
-            `head` is none of `networks.mlp.HEADS`.
+            `head` is not in `networks.mlp.HEADS`.
         """
         if head not in HEADS:
             raise InputError(f"head={head!r}, expected {' or '.join(map(repr, HEADS))}")
@@ -58,116 +58,116 @@ class Facts(NamedTuple):
 
 
 class ImageFacts(NamedTuple):
-    """Static sizes of a set of images, and how its generators are trained."""
+    """Static sizes of an image set, and training options of its generators."""
 
     shape: tuple[int, int, int]
     """Height, width and channels."""
     counts: tuple[int, ...]
-    """Training images of each class."""
+    """Number of training images of each class."""
     latent: int
-    """Length of an autoencoder's code."""
+    """Dimension of an autoencoder's latent code."""
     decoder: str
-    """See `networks.autoencoder`."""
+    """Kind of decoder, see `networks.autoencoder`."""
     epochs: int
     """Maximum number of a generator's epochs."""
     patience: int
-    """Epochs without progress after which a generator stops."""
+    """Number of epochs without improvement before a generator's training stops."""
     learning_rate: float
     """Adam's learning rate for a generator."""
 
     @property
     def classes(self) -> int:
-        """K."""
+        """Number K of classes."""
         return len(self.counts)
 
     @property
     def wanted(self) -> tuple[int, ...]:
-        """New images of each class, so that all are as many as the largest."""
+        """Number of synthetic images of each class that makes all as large as the largest."""
         return tuple(max(self.counts) - count for count in self.counts)
 
 
 @dataclass(frozen=True)
 class OnTables:
-    """How a method runs on tables: as a program of the engine, or outside jax."""
+    """Use of a method on tables, as a program of the engine or outside JAX."""
 
     program: Callable[[Facts], Program] | None = None
-    """The training of a neural method. Methods with the same object share what it compiles to."""
+    """Training of a neural method. Methods with the same object share compiled programs."""
     resample: Callable[..., Resampled] | None = None
-    """`(key, problem, facts) -> Resampled`: changes the training rows first; see `adapters`."""
+    """`(key, problem, facts) -> Resampled`: change of the training rows; see `adapters`."""
     settings: tuple[Any, ...] = ()
     """Traced hyperparameters; with several, each run keeps the best on validation rows."""
     starts_from: str | None = None
-    """The method whose result it starts from, trained once and shared."""
+    """Name of the method whose result is the starting point, trained once and shared."""
     resumes: bool = False
-    """Go on with that method's whole training state, not only its best parameters."""
+    """Whether to continue from that method's training state, not only its best parameters."""
     refits: bool = False
-    """Train anew, also on validation rows, for as many epochs as that method found best."""
+    """Whether to retrain, also on validation rows, for that method's best number of epochs."""
     one_epoch: bool = False
-    """The program is over after one call of `epoch`, whatever the number of epochs."""
+    """Whether the program ends after one call of `epoch`, for any number of epochs."""
     host: Callable[..., Any] | None = None
-    """`(x_train, y_train, x_test, random_state) -> scores [n_test]` (or `[n_test, K]`) of a method
-    that runs outside jax. Validation rows are scored together with test rows: a row's score may not
+    """`(x_train, y_train, x_test, random_state) -> scores [n_test]` (or `[n_test, K]`) for a method
+    outside JAX. Validation rows are scored together with test rows, so a row's score must not
     depend on the other rows of `x_test`."""
     host_sees_valid: bool = False
-    """Also give it `x_valid` and `y_valid`, by name."""
+    """Whether `host` also takes the keywords `x_valid` and `y_valid`."""
     rows: str = "train"
     """Rows that `host` is trained on, one of `ROWS`."""
     package: str = ""
-    """Package, by its import name, that it needs beside those that imbax depends on."""
+    """Import name of a package that it needs in addition to imbax's dependencies."""
     scores: str = "logit"
-    """One of `SCORES`."""
+    """Kind of scores, one of `SCORES`."""
     several_classes: bool = True
-    """Whether it takes more than two classes (`Facts.classes`)."""
+    """Whether it supports more than two classes (`Facts.classes`)."""
     needs_withheld: bool = False
-    """Runs only where an experiment withholds minority rows (`Problem.withheld`)."""
+    """Whether it needs an experiment that withholds minority rows (`Problem.withheld`)."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What else identifies the configuration, JSON-ready."""
+    """Further JSON-serialisable options that identify the configuration."""
 
 
 @dataclass(frozen=True)
 class OnImages:
-    """How a method runs on images: what it gives the classifier that judges all methods."""
+    """Use of a method on images: the training images of the classifier that scores all methods."""
 
     resample: Callable[..., Resampled] | None = None
-    """`(key, train, facts, generator, fitted) -> Resampled`; None: the images as they are. See
+    """`(key, train, facts, generator, fitted) -> Resampled`; None keeps the images unchanged. See
     `adapters`."""
     generator: Callable[[ImageFacts], Generator] | None = None
-    """The generator that it trains first, if any."""
+    """Generator to train first, if any."""
     trained_as: str | None = None
-    """The method whose trained generator it uses; None: it trains its own."""
+    """Name of the method whose trained generator is used; None trains a separate one."""
     weighted: bool = False
-    """Whether an image's loss is weighted by the inverse of its class's size."""
+    """Whether an image's loss is weighted by its inverse class size."""
     cost: float = 1.0
-    """Rough time, 1 for plain training; only the progress display uses it."""
+    """Approximate relative training time, 1 for plain training; used by the progress display."""
     note: str = ""
-    """What differs from tables, in words."""
+    """Differences from tables, in words."""
     sees: str = "training images and labels"
-    """The images and labels that it may use, in words."""
+    """Description of the images and labels that it may use."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """One idea: a row of every table."""
+    """One method, which is one row of every result table."""
 
     name: str
     """Name in tables and on the command line."""
     title: str
     kind: str
-    """"loss", "sampling", "generative", "meta", "tuning", "peer", or "reading" (of a method)."""
+    """Kind: "loss", "sampling", "generative", "meta", "tuning", "peer" or "reading" (a variant)."""
     sees: str
-    """The rows and labels that it may use, in words."""
+    """Description of the rows and labels that it may use."""
     paper: str = ""
     note: str = ""
     cost: float = 1.0
-    """Rough time per epoch on tables, 1 for plain training; only the progress display uses it."""
+    """Approximate relative time per epoch on tables, 1 for plain training; for progress only."""
     fallback: str = ""
-    """What a sampler gives instead where its own rule fails."""
+    """Name of the sampler that replaces it if its own rule is not applicable."""
     tables: OnTables | None = None
     images: OnImages | None = None
     built_in: bool = False
-    """Its name cannot be taken."""
+    """Whether the name is reserved."""
 
     @property
     def is_neural(self) -> bool:
-        """Whether it trains a network on tables."""
+        """Whether the method trains a network on tables."""
         return self.tables is not None and self.tables.program is not None

@@ -1,6 +1,6 @@
-"""The methods that train on tables: losses, reference methods, meta-learning.
+"""Methods that train on tables: losses, reference methods and meta-learning.
 
-Losses come from `losses.named`: an entry there is a method here.
+Every loss in `losses.named` is a method here.
 """
 
 from dataclasses import replace
@@ -32,19 +32,19 @@ def _loss(name, images=None):
     settings = (sv.Hparams(loss=loss.defaults),)
     program = partial(supervised_with, loss.loss_for, loss.head)
     tables = OnTables(program, settings=settings)
-    about = {"paper": loss.paper, "note": loss.note, "tables": tables, "images": images}
-    return Method(name, loss.title, "loss", SEES_TRAIN, **about)
+    fields = {"paper": loss.paper, "note": loss.note, "tables": tables, "images": images}
+    return Method(name, loss.title, "loss", SEES_TRAIN, **fields)
 
 
-_CE = _loss("ce", OnImages(note="the images as they are"))
+_CE = _loss("ce", OnImages(note="unchanged images"))
 CE = _CE.tables
-"""Cross-entropy on tables, from which samplers and others start."""
+"""Cross-entropy on tables, the basis of samplers and other methods."""
 
 _EXPLICIT_GRADIENT = Method(
     "explicit_gradient",
     "Explicit Gradient",
     "meta",
-    "training rows; validation labels move the points and choose the epoch",
+    "training rows; validation labels move the synthetic rows and choose the epoch",
     paper=_PAPER,
     note="η₁ = 0.01, η₂ = 10, c = 1; starts from ce's best checkpoint",
     cost=3.0,
@@ -54,7 +54,7 @@ _METHODS = (
     _CE,
     Method(
         "ce_long",
-        "Cross-entropy, as many epochs as Explicit Gradient in all",
+        "Cross-entropy, trained as long as Explicit Gradient",
         "loss",
         SEES_TRAIN,
         note="the training of ce, continued",
@@ -62,7 +62,7 @@ _METHODS = (
     ),
     Method(
         "ce_tuned",
-        "Cross-entropy, weight decay chosen on validation",
+        "Cross-entropy with tuned weight decay",
         "tuning",
         "training rows; validation rows choose the epoch and the weight decay",
         note="AdamW with weight decay 0, 0.1 or 1",
@@ -73,10 +73,10 @@ _METHODS = (
     ),
     Method(
         "rs",
-        "Balanced minibatches",
+        "Balanced mini-batches",
         "sampling",
         SEES_TRAIN,
-        note="as many rows of each class in a batch, drawn with replacement within classes",
+        note="equal numbers of rows per class in a batch, drawn with replacement within classes",
         tables=OnTables(
             supervised_balanced, settings=(sv.Hparams(),), options={"minibatches": "balanced"}
         ),
@@ -85,9 +85,9 @@ _METHODS = (
     replace(
         _EXPLICIT_GRADIENT,
         name="explicit_gradient_frozen",
-        title="Explicit Gradient, points not moved",
+        title="Explicit Gradient, fixed synthetic rows",
         sees=SEES_TRAIN,
-        note="η₂ = 0, all else equal: the fair ablation",
+        note="η₂ = 0, otherwise equal: the fair ablation",
         cost=1.5,
         tables=OnTables(
             partial(explicit_gradient_on_tables, frozen=True),
@@ -104,7 +104,7 @@ _METHODS = (
         "meta",
         _SEES_WEIGHTS,
         paper="Shu et al. 2019",
-        note="weights from a network of the loss; balanced meta batches",
+        note="row weights from a network on the loss; balanced meta-batches",
         cost=4.0,
         tables=OnTables(partial(on_network, mwn.program), settings=(mwn.Hparams(),)),
     ),
@@ -114,7 +114,7 @@ _METHODS = (
         "meta",
         _SEES_WEIGHTS,
         paper="Ren et al. 2018",
-        note="weights from the gradient of balanced meta batches",
+        note="row weights from the gradient on balanced meta-batches",
         cost=3.0,
         tables=OnTables(partial(on_network, l2rw.program), settings=(l2rw.Hparams(),)),
     ),
@@ -124,7 +124,7 @@ _METHODS = (
         "meta",
         SEES_TRAIN,
         paper="Bansal et al. 2021",
-        note="balanced loss after an inner step on imbalanced rows, η₁ = 0.1",
+        note="balanced loss after an inner update on imbalanced rows, η₁ = 0.1",
         cost=3.0,
         tables=OnTables(
             partial(on_network, metabalance.program), settings=(metabalance.Hparams(),)

@@ -1,4 +1,4 @@
-"""The command line."""
+"""Command-line interface."""
 
 from imbax.cli.main import main
 

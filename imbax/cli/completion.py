@@ -1,4 +1,4 @@
-"""Shell completion, of what the parser knows."""
+"""Shell completion generated from the parser."""
 
 import argparse
 from pathlib import Path
@@ -8,14 +8,14 @@ __all__ = ["PrintCompletion"]
 
 
 class PrintCompletion(argparse.Action):
-    """Prints the script by which a shell completes commands, options, files and folders."""
+    """Prints a script for shell completion of commands, options, files and folders."""
 
-    def __init__(self, **about: Any) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__(
             choices=("bash", "zsh", "tcsh"),
             help='print a completion script, for example for `eval "$(imbax --print-completion '
             'bash)"` in ~/.bashrc',
-            **about,
+            **options,
         )
 
     def __call__(
@@ -27,15 +27,15 @@ class PrintCompletion(argparse.Action):
     ) -> None:
         import shtab
 
-        for each in _actions(parser):
-            if each.type is Path or each.metavar == "FILE":
-                each.complete = shtab.DIRECTORY if each.metavar == "DIR" else shtab.FILE
+        for action in _actions(parser):
+            if action.type is Path or action.metavar == "FILE":
+                action.complete = shtab.DIRECTORY if action.metavar == "DIR" else shtab.FILE
         print(shtab.complete(parser, values))
         parser.exit()
 
 
 def _actions(parser):
-    """Options and arguments of a parser and of its commands."""
+    """Yields the options and arguments of a parser and of its commands."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():

@@ -1,8 +1,8 @@
-"""Ctrl-C ends a command in seconds, also while a compiled program runs or one is being compiled.
+"""Ctrl-C ends a command within seconds, also while a compiled program runs or is compiled.
 
-Python's own handler raises KeyboardInterrupt between two instructions of the main thread, which may
-be minutes away there. A thread is told of the signal at once; if the command has not ended by
-itself some seconds later, the thread ends it.
+Python's handler raises KeyboardInterrupt between two instructions of the main thread, which may
+take minutes during such a call. A watcher thread receives the signal at once and ends the process
+if the command has not ended a few seconds later.
 """
 
 import contextlib
@@ -15,28 +15,28 @@ from collections.abc import Iterator
 
 __all__ = ["INTERRUPTED", "ends_at_interrupt"]
 
-INTERRUPTED = "imbax: interrupted; finished cells are kept, run again to go on"
+INTERRUPTED = "imbax: interrupted; finished cells are kept; run the same command to resume"
 _PATIENCE = 5.0
-"""Seconds."""
+"""Seconds before the watcher ends the process."""
 
 
 @contextlib.contextmanager
 def ends_at_interrupt() -> Iterator[None]:
-    """In the main thread of a process that only runs this command: exit status 130 in seconds."""
+    """Ends the process with status 130 at Ctrl-C; for the main thread of a command's process."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     watcher = _Watcher(read)
     watcher.start()
-    before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    previous = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     try:
         yield
     except KeyboardInterrupt:
         _end()
     finally:
-        signal.set_wakeup_fd(before)
+        signal.set_wakeup_fd(previous)
         os.close(write)
         watcher.over.wait()
-        # A library may have swallowed KeyboardInterrupt, or made another error of it.
+        # A library may have suppressed KeyboardInterrupt or converted it to another error.
         if watcher.is_interrupted:
             _end()
 
@@ -59,7 +59,7 @@ class _Watcher(threading.Thread):
 
 
 def _end():
-    """Without the clean-up of the interpreter, which waits for compilers and running programs."""
+    """Ends the process without interpreter cleanup, which waits for compilers and programs."""
     if disk := sys.modules.get("imbax.experiments.disk"):
         disk.abandon()
     shows_cursor = "\x1b[?25h" if sys.stdout.isatty() else ""  # a progress display hides it

@@ -1,4 +1,4 @@
-"""JSON output of `--json`."""
+"""JSON output for `--json`."""
 
 import json
 import math
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["print_json", "tables_of"]
+__all__ = ["comparison_tables", "print_json"]
 
 
 def print_json(content: Any) -> None:
-    """Print one JSON document; numbers that JSON does not know, such as NaN, become null."""
+    """Prints one JSON document; numbers without JSON notation, such as NaN, become null."""
     print(json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def tables_of(folder: Path) -> dict[str, Any]:
-    """Tables that `imbax compare` wrote, by file name."""
+def comparison_tables(folder: Path) -> dict[str, Any]:
+    """Returns the tables written by `imbax compare`, by file name."""
     import pandas as pd
 
     names = ("methods", "friedman", "contrasts")
@@ -24,11 +24,11 @@ def tables_of(folder: Path) -> dict[str, Any]:
 
 
 def _plain(value):
-    """Numbers of NumPy as Python's, without those that are not finite."""
+    """Converts NumPy numbers to Python numbers, and numbers that are not finite to None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
     if hasattr(value, "item"):

@@ -1,4 +1,4 @@
-"""Records that `imbax list` shows, for JSON, and tables of them."""
+"""Records of `imbax list`, for JSON and as tables."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,16 +14,16 @@ __all__ = ["datasets", "methods", "networks", "suites", "table"]
 Records = list[dict[str, Any]]
 
 _OTHER_ROWS = (
-    "Methods on tables whose kind is peer are there a second time, trained on training and "
-    "validation rows, by their name and _all_rows; a loss by its name and _refit, trained again on "
-    "both for as many epochs as were best."
+    "Every table method of kind peer is also available with the suffix _all_rows, trained on "
+    "training and validation rows, and every loss with the suffix _refit, retrained on both for "
+    "the best number of epochs."
 )
-_HEADINGS = {"title": "what", "dataset": "data set", "datasets": "data sets", "use": "of"}
+_HEADINGS = {"title": "description", "dataset": "data set", "datasets": "data sets", "use": "data"}
 _SIZES = ("features", "rows", "minority", "ratio")
 
 
 def suites() -> Records:
-    """Name, what it is, and its defaults; the number of data sets is None where they are yours."""
+    """Returns suites with their defaults; `datasets` is None if the user gives the data sets."""
     return [
         {
             "suite": suite.name,
@@ -38,8 +38,8 @@ def suites() -> Records:
 
 
 def datasets(data_home: Path | None) -> Records:
-    """The sizes in the paper's Table 4 and those measured on the sets at hand, or None."""
-    found: Records = [
+    """Returns data sets with the sizes in the paper's Table 4 and measured ones, or None."""
+    records: Records = [
         {
             "suite": "quickstart",
             "dataset": name,
@@ -50,14 +50,14 @@ def datasets(data_home: Path | None) -> Records:
     ]
     for facts in imblearn27_facts():
         printed = {name: getattr(facts, name, None) for name in _SIZES}
-        measured = _of_imblearn(facts, data_home)
-        about = {"suite": "imblearn27", "dataset": facts.name}
-        found.append(about | {"printed": printed, "measured": measured})
-    return found
+        measured = _measured_imblearn(facts, data_home)
+        names = {"suite": "imblearn27", "dataset": facts.name}
+        records.append(names | {"printed": printed, "measured": measured})
+    return records
 
 
 def methods() -> Records:
-    """Registered methods and what they may see."""
+    """Returns the registered methods, one record for each use."""
     from imbax.catalogue import get, names
 
     return [
@@ -75,7 +75,7 @@ def methods() -> Records:
 
 
 def networks() -> Records:
-    """Networks by name."""
+    """Returns the networks by name."""
     from imbax.networks.named import NAMED
 
     return [
@@ -85,41 +85,40 @@ def networks() -> Records:
 
 
 def table(what: str, records: Sequence[Mapping[str, Any]], is_measured: bool = False) -> Table:
-    """The records of a kind, "suites", "datasets", "methods" or "networks", to be
-    read.
+    """Returns a table of records; `what` is "suites", "datasets", "methods" or "networks".
 
-    `is_measured` says whether sets that have no measured sizes were looked for.
+    `is_measured` states whether data sets without measured sizes were searched for.
     """
     if what == "datasets":
-        title, records = "printed | measured", [_beside(one, is_measured) for one in records]
+        title, records = "printed | measured", [_with_sizes(one, is_measured) for one in records]
     else:
         title = None
     caption = _OTHER_ROWS if what == "methods" else None
     names = (_HEADINGS.get(name, name) for name in records[0])
-    shown = Table(*names, title=title, caption=caption)
+    listing = Table(*names, title=title, caption=caption)
     for record in records:
-        shown.add_row(*("yours" if value is None else str(value) for value in record.values()))
-    return shown
+        listing.add_row(*("yours" if value is None else str(value) for value in record.values()))
+    return listing
 
 
-def _beside(record, is_measured):
-    """A data set with its printed and measured sizes in one column each."""
+def _with_sizes(record, is_measured):
+    """Returns a data set's record with printed and measured sizes joined in columns."""
     printed, measured = record["printed"], record["measured"]
     sizes = {}
     for name in ("features", "rows", "ratio"):
-        before = "-" if printed is None else printed[name]
+        printed_size = "-" if printed is None else printed[name]
         if measured is None:
-            after = "absent" if is_measured else "-"
+            measured_size = "absent" if is_measured else "-"
         elif name == "rows":
-            after = f"{measured['rows']} ({measured['minority']} minority)"
+            measured_size = f"{measured['rows']} ({measured['minority']} minority)"
         else:
-            after = f"{measured['ratio']:.2f}:1" if name == "ratio" else measured[name]
-        sizes[name] = f"{before} | {after}"
+            measured_size = f"{measured['ratio']:.2f}:1" if name == "ratio" else measured[name]
+        sizes[name] = f"{printed_size} | {measured_size}"
     return {"suite": record["suite"], "dataset": record["dataset"], **sizes}
 
 
-def _of_imblearn(facts, data_home):
-    """Without a folder nothing is measured: listing must not start a download."""
+def _measured_imblearn(facts, data_home):
+    """Returns measured sizes, or None without a folder, since listing must not download data."""
     if data_home is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The command line. Heavy imports happen inside commands, so that help comes at once."""
+"""Entry point of the command line; heavy imports happen inside commands so that help is fast."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imbax.cli.arguments import parser
 from imbax.cli.interrupt import INTERRUPTED, ends_at_interrupt
-from imbax.cli.json_output import print_json, tables_of
+from imbax.cli.json_output import comparison_tables, print_json
 from imbax.cli.verbosity import log_to_stdout, short_warnings
 from imbax.errors import InputError, in_suite_file, on_command_line
 from imbax.results import plugins
@@ -20,7 +20,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0, or 2 for a mistake in what was given."""
+    """Runs the command line; returns the exit status: 0, or 2 after a user error."""
     try:
         options = parser().parse_args(arguments)
         options.given = sys.argv[1:] if arguments is None else arguments
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"imbax: error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # what reads the pipe, such as `head`, has ended
+    except BrokenPipeError:  # the reader of the pipe, such as `head`, has ended
         if arguments is not None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -50,7 +50,7 @@ def _run(options):
     with log_to_stdout(options):
         command = shlex.join(["imbax", *options.given])
         outcome, page = compute(job, command, is_program=True, writes_report=True)
-        _tell_failed(outcome.failed)
+        _print_failed(outcome.failed)
         if page is not None:
             print(f"report: {page}")
         return 2 if outcome.failed else 0
@@ -65,11 +65,11 @@ def _dry_run(job):
     options.methods = loaded.known(options.methods, suite.methods)
     with in_suite_file(suite.file):
         status = dry_run.show(suite, options, experiment, out, session.engine(options))
-    _tell_failed(loaded.failed)
+    _print_failed(loaded.failed)
     return 2 if loaded.failed else status
 
 
-def _tell_failed(failed):
+def _print_failed(failed):
     for place, error in failed.items():
         print(f"imbax: error: {place}: {error}", file=sys.stderr)
 
@@ -83,8 +83,8 @@ def _report(options):
     out = options.out or options.folders[0]
     check_writable(out)
     kind = kind_of(options.folders)
-    about = {"optimistic": options.selection == "optimistic", "metrics": options.metrics}
-    print(f"report: {write_report_of(options.folders, out, kind, **about)}")
+    summary = {"optimistic": options.selection == "optimistic", "metrics": options.metrics}
+    print(f"report: {write_report_of(options.folders, out, kind, **summary)}")
     return 0
 
 
@@ -95,12 +95,14 @@ def _compare(options):
 
     notices: list[str] = []
     scores = read_scores(options.scores, notices)
-    of_errors = re.search("error|loss|rmse|mae|brier", options.scores.stem.casefold())
-    if of_errors and not options.lower_is_better:
-        notices.append("its name speaks of errors: if lower scores are better, --lower-is-better")
-    told = sys.stderr if options.json else sys.stdout
+    is_named_as_error = re.search("error|loss|rmse|mae|brier", options.scores.stem.casefold())
+    if is_named_as_error and not options.lower_is_better:
+        notices.append(
+            "its name suggests errors; if lower scores are better, use --lower-is-better"
+        )
+    stream = sys.stderr if options.json else sys.stdout
     for notice in notices:
-        print(notice, file=told)
+        print(notice, file=stream)
     out = options.out or Path("results") / "compare" / options.scores.stem
     check_writable(out)
     with disk.writing(out):
@@ -116,12 +118,12 @@ def _compare(options):
     left_out = [str(name) for name in scores.index[scores.isna().any(axis=1)]]
     if left_out:
         count = f"{len(left_out)} of {len(scores)}"
-        print(f"{count} data sets left out: not every method has a score there", file=told)
+        print(f"{count} data sets left out, on which not every method has a score", file=stream)
     if options.json:
-        about = {"scores": options.scores, "page": page, "control": options.control}
-        about |= {"rope": options.rope, "lower_is_better": options.lower_is_better}
-        about |= {"datasets": len(scores) - len(left_out), "left_out": left_out}
-        print_json(about | {"notices": notices, **tables_of(out / "tables")})
+        summary = {"scores": options.scores, "page": page, "control": options.control}
+        summary |= {"rope": options.rope, "lower_is_better": options.lower_is_better}
+        summary |= {"datasets": len(scores) - len(left_out), "left_out": left_out}
+        print_json(summary | {"notices": notices, **comparison_tables(out / "tables")})
     else:
         print(f"comparison: {page}")
     return 0
@@ -134,7 +136,7 @@ def _list(options):
 
     failed = {}
     if options.what == "methods":
-        import imbax.experiments.tabular.baselines  # noqa: F401  registers them
+        import imbax.experiments.tabular.baselines  # noqa: F401  registers baselines
 
         plugins.check(options.plugin)
         with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
@@ -150,7 +152,7 @@ def _list(options):
     else:
         table = listings.table(options.what, records, options.data_home is not None)
         Console(width=None if sys.stdout.isatty() else 160, markup=False).print(table)
-    _tell_failed(failed)
+    _print_failed(failed)
     return 2 if failed else 0
 
 

@@ -1,4 +1,4 @@
-"""`imbax.run`: the command `imbax run` as a function, with the command's options as keywords."""
+"""`imbax.run`: the command `imbax run` as a function with keyword options."""
 
 import argparse
 import warnings
@@ -16,49 +16,51 @@ from imbax.results.run import compute, job_of, stores_runs
 
 __all__ = ["run"]
 
-_OF_COMMANDS = ("help", "suite", "dry_run", "verbose", "selection")
+_NOT_KEYWORDS = ("help", "suite", "dry_run", "verbose", "selection")
 
 
 def run(suite: str | Path = "quickstart", **changes: Any) -> Results:
-    """Run a suite, as `imbax run` does, and return its results.
+    """Runs a suite like `imbax run` and returns its results.
 
-    Results are stored the moment they exist; the same call resumes, and computes only what is
-    missing. The report is not written: `Results.report` does that. To let every core train runs,
-    call `imbax.use_cpu_cores()` first.
+    Each result is stored as soon as it is computed; the same call resumes and computes only missing
+    ones. The report is not written; use `Results.report`. To train on all cores, call
+    `imbax.use_cpu_cores()` first.
 
     Parameters
     ----------
     suite
-        A name of `imbax list suites`, or a TOML file.
+        A name from `imbax list suites`, or a TOML file.
     **changes
-        Options of `imbax run`, dashes written as underscores: ``datasets``, ``methods``, ``seeds``,
-        ``folds``, ``epochs``, ``out``, ``data``, ``target``, ``quiet`` and so on; ``header=False``
-        is ``--no-header``.
+        Options of `imbax run`, with underscores instead of dashes: ``datasets``, ``methods``,
+        ``seeds``, ``folds``, ``epochs``, ``out``, ``data``, ``target``, ``quiet`` and so on;
+        ``header=False`` is ``--no-header``.
 
     Returns
     -------
     Results
-        All runs in the folder of results, by default ``results/SUITE``. A data set or a cell that
-        failed is a warning.
+        All runs in the result folder, by default ``results/SUITE``. A failed data set or cell gives
+        a warning.
 
     Raises
     ------
     InputError
-        An unknown suite, an unknown option or one of no use to the suite, a bad value, or a suite
-        without a single result.
+        The suite or an option is unknown, an option does not apply to the suite, a value is
+        invalid, or no result was computed.
     """
     if not isinstance(suite, str | Path):
         raise InputError(f"suite={suite!r}, expected a name or a TOML file")
     defaults = vars(parser().parse_args(["run"]))
-    given = {"suite": str(suite)} | _given(changes)
+    options = {"suite": str(suite)} | _parsed(changes)
     if not stores_runs(load_suite(str(suite))):
         raise InputError(
             f"suite {suite} has no runs of methods on data sets, only a report; "
-            f"`imbax run {suite}` writes it"
+            f"write it with `imbax run {suite}`"
         )
-    job = job_of(argparse.Namespace(**defaults | given), defaults)
-    said = ", ".join([repr(str(suite)), *(f"{name}={value!r}" for name, value in changes.items())])
-    outcome, _ = compute(job, f"imbax.run({said})")
+    job = job_of(argparse.Namespace(**defaults | options), defaults)
+    arguments = ", ".join(
+        [repr(str(suite)), *(f"{name}={value!r}" for name, value in changes.items())]
+    )
+    outcome, _ = compute(job, f"imbax.run({arguments})")
     for place, error in outcome.failed.items():
         warnings.warn(f"{place}: {error}", stacklevel=2)
     try:
@@ -71,33 +73,37 @@ def run(suite: str | Path = "quickstart", **changes: Any) -> Results:
 
 
 def _actions() -> dict[str, argparse.Action]:
-    """The options of `imbax run`, by name."""
+    """Returns the options of `imbax run` by name."""
     (commands,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
     every = commands.choices["run"]._actions
-    return {action.dest: action for action in every if action.dest not in _OF_COMMANDS}
+    return {action.dest: action for action in every if action.dest not in _NOT_KEYWORDS}
 
 
-def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are given, as the command line has them."""
-    known, found = _actions(), {}
+def _parsed(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns keyword options in the form of the parsed command line."""
+    known, parsed = _actions(), {}
     for name, value in changes.items():
         if f"no_{name}" in known and isinstance(value, bool):
             name, value = f"no_{name}", not value
         if name not in known:
             raise InputError(f"unknown option {name!r}{did_you_mean(name, known)}")
         if value is not None:
-            found[name] = _value(known[name], value)
-    return found
+            parsed[name] = _value(known[name], value)
+    return parsed
 
 
 def _value(action: argparse.Action, value: Any) -> Any:
-    """The value of an option in the form in which the command line has it."""
+    """Returns an option's value in the form of the parsed command line."""
     name = action.dest
     if action.nargs == 0:
         if not isinstance(value, bool):
             raise InputError(f"{name}={value!r}, expected True or False")
         return value
-    if action.nargs == "+" or isinstance(action.default, list):
+    if action.nargs == "*":  # a flag that may have numbers
+        value = [value] if isinstance(value, bool) else value
+        if not isinstance(value, str) and isinstance(value, Iterable):
+            value = [int(one) if isinstance(one, bool) else one for one in value]
+    if action.nargs in ("+", "*") or isinstance(action.default, list):
         is_one = isinstance(value, str | Path) or not isinstance(value, Iterable)
         return [_single(action, name, one) for one in ([value] if is_one else value)]
     return _single(action, name, value)

@@ -1,4 +1,4 @@
-"""How much a command says while it works."""
+"""Logging and warnings of commands."""
 
 import argparse
 import contextlib
@@ -11,19 +11,19 @@ __all__ = ["add_verbosity", "log_to_stdout", "short_warnings"]
 
 
 def add_verbosity(parser: argparse.ArgumentParser) -> None:
-    """Add `-q` and `-v` to a command."""
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("-q", "--quiet", action="store_true",
-                        help="no progress; notices, errors and the path of the report")  # fmt: skip
-    chosen.add_argument("-v", "--verbose", action="store_true",
-                        help="also how long programs compiled and ran")  # fmt: skip
+    """Adds `-q` and `-v` to a command."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("-q", "--quiet", action="store_true",
+                        help="print only notices, errors and the path of the report")  # fmt: skip
+    group.add_argument("-v", "--verbose", action="store_true",
+                        help="also print compile and run times of programs")  # fmt: skip
 
 
 @contextlib.contextmanager
 def log_to_stdout(options: argparse.Namespace) -> Iterator[None]:
-    """Inside, the messages of the logger `imbax` are printed: INFO and above, or as asked for."""
+    """Prints messages of the logger `imbax` within the context: INFO and above by default."""
     logger, handler = logging.getLogger("imbax"), _Stdout()
-    before = logger.level
+    previous = logger.level
     level = logging.DEBUG if options.verbose else logging.INFO
     logger.setLevel(logging.WARNING if options.quiet else level)
     logger.addHandler(handler)
@@ -31,28 +31,28 @@ def log_to_stdout(options: argparse.Namespace) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(before)
+        logger.setLevel(previous)
 
 
 @contextlib.contextmanager
 def short_warnings() -> Iterator[None]:
-    """Inside, a UserWarning is one line on stderr, without the line of code that gave it."""
-    before = warnings.formatwarning
+    """Prints each UserWarning within the context as one line, without the line of code."""
+    previous = warnings.formatwarning
 
-    def short(message, category, *about, **more):
+    def short(message, category, *args, **kwargs):
         if category is UserWarning:
             return f"warning: {' '.join(str(message).split())}\n"
-        return before(message, category, *about, **more)
+        return previous(message, category, *args, **kwargs)
 
     warnings.formatwarning = short
     try:
         yield
     finally:
-        warnings.formatwarning = before
+        warnings.formatwarning = previous
 
 
 class _Stdout(logging.Handler):
-    """Prints to what is stdout at the time, which a progress bar may have taken over."""
+    """Handler that prints to the current stdout, which a progress bar may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), file=sys.stdout, flush=True)

@@ -1,1 +1,1 @@
-"""From files and known collections to arrays, splits and scalings; numpy in, numpy out."""
+"""Readers of files and of known collections; splits, preprocessing and scaling in NumPy."""

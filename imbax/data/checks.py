@@ -1,4 +1,4 @@
-"""The checks at the door of a `Dataset`, and the wording that their messages share."""
+"""Input checks of `Dataset`, and the wording that their messages share."""
 
 import lzma
 import zipfile
@@ -25,7 +25,7 @@ __all__ = [
     "rows_with_copies",
 ]
 
-# A damaged npz archive raises any of these, depending on the byte that is wrong.
+# A damaged npz archive raises any of these errors, depending on which byte is wrong.
 DAMAGED = (
     *(OSError, EOFError, ValueError, LookupError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
@@ -33,21 +33,24 @@ DAMAGED = (
 
 
 def first_line(error: Exception) -> str:
-    """What an exception says, fit for a one-line message."""
+    """Returns the first line of an exception's message, or its type if it has none."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
 def feature_matrix(
-    x: Any, name: str, given: Sequence[str] | None
+    x: Any, name: str, feature_names: Sequence[str] | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns x `[n, d]` as finite float64, and the names of its columns."""
     import pandas as pd
 
     if hasattr(x, "toarray"):
-        raise InputError(f"{name}: x is a sparse matrix, expected a dense one; use x.toarray()")
-    x = _of_pandas(x, name)
+        raise InputError(f"{name}: x is a sparse matrix, expected a dense array; use x.toarray()")
+    x = _polars_as_pandas(x, name)
     if isinstance(x, pd.DataFrame):
-        _refuse_other_than_numbers(x, name)
-        given = [str(column) for column in x.columns] if given is None else given
+        _check_numeric(x, name)
+        feature_names = (
+            [str(column) for column in x.columns] if feature_names is None else feature_names
+        )
     try:
         if isinstance(x, pd.DataFrame):
             x = x.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -58,7 +61,7 @@ def feature_matrix(
     except (TypeError, ValueError) as error:
         if isinstance(x, np.ndarray) and x.dtype.kind in "OmM" and x.ndim == 2:
             columns = pd.DataFrame(x).infer_objects().rename(columns="x{}".format)
-            _refuse_other_than_numbers(columns, name)
+            _check_numeric(columns, name)
         raise InputError(
             f"{name}: x is not a table of numbers ({first_line(error)}); encode text first"
         ) from error
@@ -67,13 +70,17 @@ def feature_matrix(
         raise InputError(
             f"{name}: x has shape {x.shape}, expected [rows, features] with at least one feature"
         )
-    names = tuple(f"x{i}" for i in range(x.shape[1])) if given is None else tuple(map(str, given))
+    names = (
+        tuple(f"x{i}" for i in range(x.shape[1]))
+        if feature_names is None
+        else tuple(map(str, feature_names))
+    )
     if len(names) != x.shape[1]:
         raise InputError(f"{name}: {len(names)} feature names for {x.shape[1]} columns of x")
     if len(set(names)) < len(names):
         twice = next(n for i, n in enumerate(names) if n in names[:i])
         raise InputError(f"{name}: two columns are called {twice!r}; rename or drop one")
-    # Not infinity is the limit: the range of a column must be a float64, too.
+    # The limit is below infinity because the range of a column must be a float64, too.
     counts = np.count_nonzero(~(np.abs(x) <= 1e300), axis=0)
     if counts.any():
         bad = [f"{n!r} ({count} rows)" for n, count in zip(names, counts, strict=True) if count]
@@ -84,8 +91,8 @@ def feature_matrix(
     return x, names
 
 
-def _of_pandas(x: Any, name: str) -> Any:
-    """A polars frame as one of pandas, all else as it is."""
+def _polars_as_pandas(x: Any, name: str) -> Any:
+    """Converts a polars frame to pandas; returns anything else unchanged."""
     if type(x).__module__.split(".")[0] != "polars":
         return x
     if type(x).__name__ == "LazyFrame":
@@ -93,25 +100,26 @@ def _of_pandas(x: Any, name: str) -> Any:
     return x.to_pandas() if hasattr(x, "get_columns") else x
 
 
-def _refuse_other_than_numbers(x: "pd.DataFrame", name: str) -> None:
+def _check_numeric(x: "pd.DataFrame", name: str) -> None:
     import pandas as pd
 
-    for place, dtype in enumerate(x.dtypes):
+    for position, dtype in enumerate(x.dtypes):
         if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
-            what, remedy = described(x.iloc[:, place])
+            content, remedy = described(x.iloc[:, position])
             raise InputError(
-                f"{name}: column {str(x.columns[place])!r} holds {what}, expected numbers; {remedy}"
+                f"{name}: column {str(x.columns[position])!r} holds {content}, expected numbers; "
+                f"{remedy}"
             )
 
 
 def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """[n], the number of each row's label in the order of labels, and these as text."""
+    """Returns the class index `[n]` of each row and the sorted labels as text."""
     import pandas as pd
 
     y = label_column(y, name)
     try:
         codes, values = pd.factorize(y)
-    except TypeError as error:  # not hashable
+    except TypeError as error:  # unhashable labels
         raise InputError(
             f"{name}: y holds a {type(y[0]).__name__} for each row, expected a label"
         ) from error
@@ -125,27 +133,27 @@ def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
         order = np.argsort([as_text(value) for value in values])
     texts = tuple(as_text(values[i]) for i in order)
     if len(texts) < 2:
-        raise InputError(f"{name}: y has one class only ({''.join(texts)}), expected two")
+        raise InputError(f"{name}: y has a single class ({''.join(texts)}), expected at least two")
     if len(set(texts)) < len(texts):
         twice = next(text for i, text in enumerate(texts) if text in texts[:i])
         raise InputError(
-            f"{name}: y holds {twice!r} as text and as a number; bring y to one type, as with "
-            "y.astype(str)"
+            f"{name}: y holds {twice!r} both as text and as a number; convert y to one type, for "
+            "example with y.astype(str)"
         )
     return np.argsort(order)[codes], texts
 
 
 def label_column(y: Any, name: str) -> np.ndarray:
-    """One label of each row `[n]`: of a single column, of one-hot columns, or as they are.
+    """Returns one label per row `[n]` from a vector, a single column or one-hot columns.
 
-    The labels of a frame's one-hot columns are the columns' names, those of an array's 0..K-1.
+    One-hot columns of a frame give the columns' names as labels, those of an array 0..K-1.
     """
     columns = getattr(y, "columns", None)
-    y = _read(given := y)
+    y = _read(original := y)
     if y.ndim == 0:
-        remedy = f"; give x[{given!r}], and x without it" if isinstance(given, str) else ""
+        remedy = f"; give x[{original!r}], and x without it" if isinstance(original, str) else ""
         raise InputError(
-            f"{name}: y is a {type(given).__name__}, expected a label for each row{remedy}"
+            f"{name}: y is a {type(original).__name__}, expected one label per row{remedy}"
         )
     if y.ndim == 2 and y.shape[1] == 1:
         return y[:, 0]
@@ -163,7 +171,7 @@ def label_column(y: Any, name: str) -> np.ndarray:
 
 
 def _read(values: Any) -> np.ndarray:
-    """As an array, in which what is missing stays so: NumPy alone would make text of it."""
+    """Converts to an array and keeps missing values, which NumPy alone would turn into text."""
     import pandas as pd
 
     array = np.asarray(values)
@@ -180,15 +188,15 @@ def _read(values: Any) -> np.ndarray:
 
 
 def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[str, str]]:
-    """[n] int8 with 1 = minority, and the two labels as text."""
+    """Returns labels `[n]`, int8 with 1 = minority, and the two labels as text."""
     codes, texts = class_labels(y, name)
     counts = np.bincount(codes)
     if minority is not None:
-        index = _place(as_text(minority), texts, name)
+        index = _label_index(as_text(minority), texts, name)
     elif len(texts) > 2:
         raise InputError(
             f"{name}: y has {len(texts)} distinct labels ({shortened(texts)}), expected 2; "
-            f"name one with {argument('minority')}, the others become the majority"
+            f"name one with {argument('minority')}; the others then form the majority"
         )
     else:
         index = 1 if counts[1] <= counts[0] else 0
@@ -202,37 +210,37 @@ def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[s
 
 
 def rows_with_copies(x: np.ndarray) -> int:
-    """How many rows of x [n, d] are equal to another."""
+    """Returns the number of rows of x `[n, d]` that equal another row."""
     import pandas as pd
 
     return int(pd.DataFrame(x).duplicated(keep=False).sum())
 
 
-def _place(label: str, texts: Sequence[str], name: str) -> int:
-    """The position of the label that is meant: as it is written, as a number, or in other case."""
-    for same in (str, str.strip, _as_number, lambda text: text.strip().casefold(), _as_truth):
-        found = [i for i, text in enumerate(texts) if same(text) == same(label)]
-        if len(found) == 1:
-            return found[0]
+def _label_index(label: str, texts: Sequence[str], name: str) -> int:
+    """Returns the index of a label: matched exactly, as a number, or ignoring case."""
+    for normalize in (str, str.strip, _as_number, lambda text: text.strip().casefold(), _as_truth):
+        matches = [i for i, text in enumerate(texts) if normalize(text) == normalize(label)]
+        if len(matches) == 1:
+            return matches[0]
     raise InputError(
-        f"{name}: no row has the label {label!r}{' alone' * bool(found)}; the labels are: "
+        f"{name}: no row has the label {label!r}{' alone' * bool(matches)}; the labels are: "
         f"{shortened(texts, 8)}; give one with {argument('minority')}"
     )
 
 
 def _as_number(text: str) -> float | str:
-    """So that 01 and 1.0 are 1."""
+    """Returns a number for text such as 01 and 1.0, so that they equal 1."""
     return float(text) if PLAIN.fullmatch(text.strip()) else text.strip()
 
 
 def _as_truth(text: str) -> float | str:
-    """So that 1 is true."""
+    """Returns 1 for "true" and 0 for "false", so that they equal the numbers."""
     word = text.strip().casefold()
     return {"true": 1.0, "false": 0.0}.get(word, _as_number(word))
 
 
 def group_codes(groups: Any, name: str) -> np.ndarray:
-    """[n] int64, numbered in order of appearance."""
+    """Returns group codes `[n]`, int64, numbered in order of appearance."""
     import pandas as pd
 
     groups = _read(groups)
@@ -241,6 +249,6 @@ def group_codes(groups: Any, name: str) -> np.ndarray:
     codes, _ = pd.factorize(groups)
     if (codes < 0).any():
         raise InputError(
-            f"{name}: {np.count_nonzero(codes < 0)} rows have no group; give each row one"
+            f"{name}: {np.count_nonzero(codes < 0)} rows have no group; give every row a group"
         )
     return codes.astype(np.int64)

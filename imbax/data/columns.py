@@ -1,4 +1,4 @@
-"""One column of a table: its type as pandas tells it, and how its values are read."""
+"""One column of a table: its inferred type, and how its values are parsed."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -17,29 +17,29 @@ __all__ = ["READERS", "Column", "has_time", "kind_of", "moments_of", "span_of"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table, and how its values are read."""
+    """Kind of one column and the format of its values."""
 
     name: str
     kind: str
     """`"number"`, `"category"`, `"boolean"` or `"date"`."""
     unit: tuple[str, str] = ("", "")
-    """Prefix and suffix of each number in text, such as "$" or "%"."""
+    """Prefix and suffix of numbers written as text, such as "$" or "%"."""
     decimal: str = "."
-    """Decimal mark of numbers in text."""
+    """Decimal mark of numbers written as text."""
     form: str = "ISO8601"
-    """Format of dates in text."""
+    """Format of dates written as text."""
     has_time: bool = False
-    """Whether dates differ in their times of day."""
+    """Whether the dates have different times of day."""
 
 
 def kind_of(column: "pd.Series") -> str:
-    """Numbers, text, boolean, categories, dates or empty; or what else pandas calls it."""
+    """Returns "numbers", "text", "boolean", "categories", "dates", "empty" or pandas' own word."""
     import pandas as pd
 
     if str(column.dtype).startswith("dictionary<"):
-        return "categories"  # pyarrow's
+        return "categories"  # a pyarrow type
     if str(column.dtype).startswith("null"):
-        return "empty"  # pyarrow's
+        return "empty"  # a pyarrow type
     if isinstance(column.dtype, pd.SparseDtype):
         column = column.sparse.to_dense()
     kind = pd.api.types.infer_dtype(column)
@@ -54,12 +54,12 @@ def kind_of(column: "pd.Series") -> str:
 
 
 def has_time(values: np.ndarray) -> bool:
-    """Whether dates `[n]`, datetime64, differ in their times of day."""
+    """Returns whether dates `[n]`, datetime64, have different times of day."""
     return len(np.unique(values - values.astype("datetime64[D]"))) > 1
 
 
 def span_of(column: "pd.Series") -> "pd.Series | None":
-    """Durations as days, times of day as hours, float64; None for anything else."""
+    """Converts durations to days and times of day to hours, float64; None for other types."""
     import pandas as pd
 
     kind = pd.api.types.infer_dtype(column)
@@ -75,7 +75,7 @@ def span_of(column: "pd.Series") -> "pd.Series | None":
 
 
 def moments_of(column: "pd.Series") -> "pd.Series":
-    """Dates of any type as datetime64, UTC where they have a time zone."""
+    """Converts dates of any type to datetime64, in UTC if they have a time zone."""
     import pandas as pd
 
     if isinstance(column.dtype, pd.PeriodDtype):
@@ -87,75 +87,75 @@ def moments_of(column: "pd.Series") -> "pd.Series":
         return moments.astype("datetime64[us]")
     except (ValueError, OverflowError) as error:
         raise InputError(
-            f"column {column.name!r} holds dates that are not read "
-            f"({' '.join(str(error).split())}); convert it, for example to numbers of days"
+            f"column {column.name!r} holds dates that cannot be parsed "
+            f"({' '.join(str(error).split())}); convert it, for example to a number of days"
         ) from error
 
 
-def _read_numbers(column: "pd.Series", how: Column, table: str) -> "pd.Series":
+def _read_numbers(column: "pd.Series", spec: Column, table: str) -> "pd.Series":
     import pandas as pd
 
     kind = kind_of(column)
     if kind == "text":
-        values = _read_texts(column, how, table, _numbers_like(how), np.nan)
+        values = _read_texts(column, spec, table, _number_parser(spec), np.nan)
     elif kind == "dates" and (span := span_of(column)) is not None:
         values = span
     elif kind in ("numbers", "boolean", "empty"):
-        if how.unit != ("", "") and kind == "numbers":
-            raise _unlike(column, how, table, f"numbers with {''.join(how.unit)!r}")
+        if spec.unit != ("", "") and kind == "numbers":
+            raise _mismatch(column, spec, table, f"numbers with {''.join(spec.unit)!r}")
         values = column.astype(object) if column.dtype.kind == "O" else column
         values = pd.Series(values.to_numpy(np.float64, na_value=np.nan), column.index)
     else:
-        raise _unlike(column, how, table, "numbers")
+        raise _mismatch(column, spec, table, "numbers")
     if is_infinite := int(np.isinf(values).sum()):
         raise InputError(
-            f"{table} has infinite values in column {how.name!r} ({is_infinite} rows); replace "
+            f"{table} has infinite values in column {spec.name!r} ({is_infinite} rows); replace "
             "them, or drop these rows or the column"
         )
     return values
 
 
-def _numbers_like(how: Column):
-    def read(texts):
-        found = numbers(texts, how.decimal)
-        return found.values if found is not None and found.unit == how.unit else None
+def _number_parser(spec: Column):
+    def parse(texts):
+        parsed = numbers(texts, spec.decimal)
+        return parsed.values if parsed is not None and parsed.unit == spec.unit else None
 
-    return read
+    return parse
 
 
-def _read_booleans(column: "pd.Series", how: Column, table: str) -> "pd.Series":
+def _read_booleans(column: "pd.Series", spec: Column, table: str) -> "pd.Series":
     import pandas as pd
 
     if (kind := kind_of(column)) == "text":
         truth = {"true": 1.0, "false": 0.0}
 
-        def read(texts):
+        def parse(texts):
             known = all(text.casefold() in truth for text in texts)
             return np.array([truth[text.casefold()] for text in texts]) if known else None
 
-        return _read_texts(column, how, table, read, np.nan)
+        return _read_texts(column, spec, table, parse, np.nan)
     if kind not in ("boolean", "numbers", "empty"):
-        raise _unlike(column, how, table, "truth values")
+        raise _mismatch(column, spec, table, "truth values")
     values = column.astype(object).to_numpy(np.float64, na_value=np.nan)
     if not np.isin(values[~np.isnan(values)], (0, 1)).all():
-        raise _unlike(column, how, table, "truth values")
+        raise _mismatch(column, spec, table, "truth values")
     return pd.Series(values, column.index)
 
 
-def _read_dates(column: "pd.Series", how: Column, table: str) -> "pd.Series":
+def _read_dates(column: "pd.Series", spec: Column, table: str) -> "pd.Series":
     if (kind := kind_of(column)) == "text":
 
-        def read(texts):
-            found = dates(texts, how.form)
-            return None if found is None else found.values
+        def parse(texts):
+            parsed = dates(texts, spec.form)
+            return None if parsed is None else parsed.values
 
-        return _read_texts(column, how, table, read, np.datetime64("NaT", "us"))
+        return _read_texts(column, spec, table, parse, np.datetime64("NaT", "us"))
     if kind not in ("dates", "empty") or span_of(column) is not None:
-        raise _unlike(column, how, table, "dates")
+        raise _mismatch(column, spec, table, "dates")
     return moments_of(column)
 
 
-def _read_levels(column: "pd.Series", how: Column, table: str) -> "pd.Series":
+def _read_levels(column: "pd.Series", spec: Column, table: str) -> "pd.Series":
     import pandas as pd
 
     codes, levels = pd.factorize(column)
@@ -163,31 +163,31 @@ def _read_levels(column: "pd.Series", how: Column, table: str) -> "pd.Series":
     return pd.Series(words[codes], column.index, dtype=object)
 
 
-def _read_texts(column, how, table, read, missing):
-    """A column of text by its levels: words for missing values become `missing`."""
+def _read_texts(column, spec, table, parse, missing):
+    """Parses a text column level by level; words for missing values become `missing`."""
     import pandas as pd
 
     codes, levels = pd.factorize(column)
     texts = [as_text(level).strip() for level in levels]
     is_known = np.array([bool(text) and not is_missing(text) for text in texts], bool)
-    known = [text for text, told in zip(texts, is_known, strict=True) if told]
+    known = [text for text, flag in zip(texts, is_known, strict=True) if flag]
     values = np.full(len(texts) + 1, missing)
     if known:
-        if (found := read(known)) is None:
-            wrong = next((text for text in known if read([text]) is None), known[0])
-            expected = {"number": "numbers", "boolean": "truth values", "date": "dates"}[how.kind]
-            if is_date(wrong) and how.kind == "date":
-                expected = f"dates written as {how.form}"
-            raise _unlike(column, how, table, expected, repr(wrong))
-        values[:-1][is_known] = found
+        if (parsed := parse(known)) is None:
+            wrong = next((text for text in known if parse([text]) is None), known[0])
+            expected = {"number": "numbers", "boolean": "truth values", "date": "dates"}[spec.kind]
+            if is_date(wrong) and spec.kind == "date":
+                expected = f"dates written as {spec.form}"
+            raise _mismatch(column, spec, table, expected, repr(wrong))
+        values[:-1][is_known] = parsed
     return pd.Series(values[codes], column.index)
 
 
-def _unlike(column, how, table, expected, found=None):
-    found = f"values of type {column.dtype}" if found is None else found
+def _mismatch(column, spec, table, expected, content=None):
+    content = f"values of type {column.dtype}" if content is None else content
     return InputError(
-        f"{table}: column {how.name!r} holds {found}, expected {expected} as in the table that "
-        "was fitted; correct it, or convert the column before fitting"
+        f"{table}: column {spec.name!r} holds {content}, expected {expected} as in the table used "
+        "for fitting; correct the values, or convert the column before fitting"
     )
 
 
@@ -197,4 +197,4 @@ READERS = {
     "date": _read_dates,
     "category": _read_levels,
 }
-"""By kind: `(column, how, table)` to float64, datetime64 or text; InputError for other values."""
+"""Parsers by kind: `(column, spec, table)` to float64, datetime64 or text, or InputError."""

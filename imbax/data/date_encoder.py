@@ -1,4 +1,4 @@
-"""Dates as numbers that a network can use."""
+"""Encoder of dates as numeric features."""
 
 import math
 
@@ -10,12 +10,14 @@ __all__ = ["DateEncoder"]
 
 
 class DateEncoder(TransformerMixin, BaseEstimator):
-    """Dates as days since 1970 and points on circles: of the year, the week, perhaps the day.
+    """Encodes dates as days since 1970 and as the sine and cosine of cyclic positions.
+
+    The cycles are the year, the week and, with `has_time`, the day.
 
     Parameters
     ----------
     has_time
-        Whether times of day count.
+        Whether times of day are encoded.
     """
 
     _DAY = np.timedelta64(1, "D")
@@ -24,17 +26,19 @@ class DateEncoder(TransformerMixin, BaseEstimator):
         self.has_time = has_time
 
     def fit(self, X, y=None):
-        """Keeps medians of days, and which columns miss any."""
+        """Stores the median days, and which columns have missing values."""
         days = self._days(X)
         self.misses_ = np.isnan(days).any(0)
         known = [column[~np.isnan(column)] for column in days.T]
-        self.medians_ = np.array([np.median(one) if len(one) else 0.0 for one in known])
+        self.medians_ = np.array(
+            [np.median(known_days) if len(known_days) else 0.0 for known_days in known]
+        )
         self.feature_names_in_ = np.array(X.columns, object)
         self.n_features_in_ = days.shape[1]
         return self
 
     def transform(self, X):
-        """`[n, e]`, float64."""
+        """Returns the encoded columns `[n, e]`, float64."""
         check_is_fitted(self)
         days, parts = self._days(X), []
         for j, name in enumerate(X.columns):
@@ -50,32 +54,34 @@ class DateEncoder(TransformerMixin, BaseEstimator):
         return np.column_stack(parts).astype(np.float64)
 
     def get_feature_names_out(self, input_features=None):
-        """Names such as "since: days", "since: year sin" and "since missing"."""
+        """Returns names such as "since: days", "since: year sin" and "since missing"."""
         cycles = ["year", "week", *["day"] * self.has_time]
-        found = []
+        output_names = []
         for name, misses in zip(self.feature_names_in_, self.misses_, strict=True):
-            found += [f"{name}: days"]
-            found += [f"{name}: {cycle} {wave}" for cycle in cycles for wave in ("sin", "cos")]
-            found += [f"{name} missing"] * bool(misses)
-        return np.array(found, object)
+            output_names += [f"{name}: days"]
+            output_names += [
+                f"{name}: {cycle} {wave}" for cycle in cycles for wave in ("sin", "cos")
+            ]
+            output_names += [f"{name} missing"] * bool(misses)
+        return np.array(output_names, object)
 
     def origins(self, names):
-        """The date that each column is made of."""
-        each = 5 + 2 * self.has_time
+        """Returns the date column that each encoded column comes from."""
+        n_columns = 5 + 2 * self.has_time
         return [
             name
             for name, misses in zip(names, self.misses_, strict=True)
-            for _ in range(each + bool(misses))
+            for _ in range(n_columns + bool(misses))
         ]
 
     def _days(self, X):
-        """Days since 1970 `[n, d]`, with fractions, NaN where missing."""
+        """Returns fractional days since 1970 `[n, d]`, NaN where missing."""
         columns = [X[name].to_numpy("datetime64[us]") for name in X.columns]
         since = [(column - np.datetime64(0, "us")) / self._DAY for column in columns]
         return np.column_stack(since)
 
     def _cycles(self, column, day):
-        """The place of each date in its year, its week and perhaps its day, in [0, 1)."""
+        """Yields each date's position in its year, its week and perhaps its day, in [0, 1)."""
         dates = column.to_numpy("datetime64[us]")
         years = dates.astype("datetime64[Y]")
         starts, ends = (v.astype("datetime64[us]") for v in (years, years + 1))

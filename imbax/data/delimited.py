@@ -1,4 +1,4 @@
-"""Delimited text as a frame: its separator, comments, header and rows, each decided once here."""
+"""Parser of delimited text: detects separator, comments, header and rows."""
 
 import csv
 import io
@@ -22,58 +22,57 @@ __all__ = ["Delimited", "clean_name", "parse", "refuse_twins"]
 _SEPARATORS = (",", ";", "\t", "|")
 _SPACES = r"\s+"
 _SEP_LINE = re.compile(r'\s*"?sep=(\\t|[^"\r\n])"?[ \t,;]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
-_COMMENT = re.compile(r"(?:^|[\r\n])#")
 _BARS = re.compile(r"(?:\|[^\r\n]*(?:\r\n|\r|\n))+(?=[^|\r\n]+(?:[\r\n]|$))")
 _NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?\s*")
 _GROUPED = r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}|[-+]?[0-9]{1,3}"
-_SAMPLE, _RECORDS = 200_000, 500  # characters and rows by which the separator is found
+_SAMPLE, _RECORDS = 200_000, 500  # characters and rows that the separator is detected from
 
 
 class Delimited(NamedTuple):
-    """What a file of delimited text holds."""
+    """Parsed content of a file of delimited text."""
 
     frame: "pd.DataFrame"
-    """Columns of numbers, of truth values or of stripped text; an empty cell is missing."""
+    """Columns of numbers, booleans or stripped text; an empty cell is a missing value."""
     notices: list[str]
     separator: str
 
 
 def clean_name(name: object) -> str:
-    """A column's name on one line, without spaces around it."""
+    """Returns a column's name on one line, without surrounding spaces."""
     return " ".join(name.split()) if isinstance(name, str) else str(name)
 
 
 def refuse_twins(names: Sequence[str], file: str) -> None:
-    """Raises InputError where two columns have one name."""
+    """Raises InputError if two columns have the same name."""
     for name, count in Counter(names).items():
         if count > 1:
             raise InputError(f"{file}: two columns are called {name!r}; rename one")
 
 
 def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
-    """The table that a text holds.
+    """Parses the table that a text contains.
 
-    The separator is the comma, semicolon, tab or bar that divides all lines into equally many
-    cells, or white space between numbers; `sep=` in the first line names it. Lines that begin with
-    `#` and have another number of cells than the table are comments, and so are lines above the
-    table that begin with a bar where its own have none.
+    The separator is the comma, semicolon, tab or bar that divides all lines into the same number of
+    cells, or white space between numbers; a first line `sep=` overrides the detection. Lines that
+    begin with `#` are comments if they do not have as many cells as the table's rows. Lines above
+    the table that begin with a bar are comments if the table's rows do not begin with one.
 
     Parameters
     ----------
     text
-        With any line ends.
+        Text with any line endings.
     file
-        How messages call it.
+        Name of the file in messages.
     header
-        Whether the first line names the columns; without one they are x0, x1, ... None: it must,
-        there is no choice.
+        Whether the first line names the columns; without a header they are called x0, x1, ...
+        None requires a header, and messages do not offer to read without one.
 
     Raises
     ------
     InputError
         The rows differ in length, two columns have one name, or the first line is no header.
     ValueError
-        There is nothing in it, or quotes do not end.
+        The text is empty, or a quoted cell is not closed.
     """
     import pandas as pd
 
@@ -83,35 +82,39 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
         text = text[bars.end() :]
         notices.append(_left_out(len(bars[0].splitlines())))
     separator = separator or _separator(text)
-    if _COMMENT.search(text):
+    # A regular expression would take longer than pandas takes to read the rows.
+    if text.startswith("#") or "\n#" in text or "\r#" in text:
         text, count = _without_comments(text, separator)
         if count:
             notices.append(_left_out(count))
     if separator not in (",", _SPACES):
         notices.append(f"columns are separated by {separator!r}")
-    # Words such as NA are told from empty cells, which alone are missing.
-    how = {
+    # Only empty cells are missing here; words such as NA are kept as text.
+    options = {
         **{"sep": separator, "skipinitialspace": True},
         **{"keep_default_na": False, "na_values": [""]},
     }
     # The header is read as data first, because pandas renames the second of two equal names.
-    first = pd.read_csv(io.StringIO(text), header=None, nrows=1, dtype=str, **how).iloc[0]
+    lines = io.StringIO(text)
+    first = pd.read_csv(lines, header=None, nrows=1, dtype=str, **options).iloc[0]
     names = ["" if not isinstance(name, str) else clean_name(name) for name in first]
     if header is False:
         names = [f"x{place}" for place in range(len(names))]
-    how |= {"index_col": False, "low_memory": False, "header": None if header is False else 0}
-    frame = _frame(text, file, len(names), how)
+    options |= {"index_col": False, "low_memory": False, "header": None if header is False else 0}
+    frame = _frame(lines, file, len(names), options)
     if header is not False and _looks_like_data(names, frame):
-        remedy = "write a line of names above it"
+        remedy = "insert a line of names above it"
         if header:
-            remedy = f"give {argument('header', False)} if it is, and the target by its position"
+            remedy = (
+                f"give {argument('header', False)} if it is data, and the target by its position"
+            )
         raise InputError(
-            f"{file}: the first line, {', '.join(names[:3])}, ..., looks like data, expected the "
-            f"columns' names; {remedy}"
+            f"{file}: the first line, {', '.join(names[:3])}, ..., looks like data, expected "
+            f"column names; {remedy}"
         )
     refuse_twins([name for name in names if name], file)
     if separator != ",":
-        frame = _with_grouped(frame, text, how)
+        frame = _with_thousands_as_text(frame, lines, options)
     if len(frame) and separator != _SPACES and frame.iloc[:, -1].isna().any():
         _refuse_short_rows(text, separator, file, len(names))
     if (empty := frame.isna().all(axis=1)).any() and not empty.all():
@@ -125,19 +128,20 @@ def _left_out(count: int) -> str:
     return f"{count} comment line{'s' * (count > 1)} left out"
 
 
-def _frame(text: str, file: str, width: int, how: dict) -> "pd.DataFrame":
-    """Rows below the header, columns called 0, 1, ...; text is stripped."""
+def _frame(lines: io.StringIO, file: str, width: int, options: dict) -> "pd.DataFrame":
+    """Reads the rows below the header; columns are called 0, 1, ... and text is stripped."""
     import pandas as pd
 
+    lines.seek(0)
     with warnings.catch_warnings():
-        # Rows longer than the header would otherwise be cut with no more than a warning.
+        # Otherwise pandas truncates rows longer than the header with only a warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            frame = pd.read_csv(io.StringIO(text), names=range(width), **how)
+            frame = pd.read_csv(lines, names=range(width), **options)
         except pd.errors.ParserWarning as error:
             raise InputError(
                 f"{file}: some rows have more cells than the header has names; repair the file, "
-                "and remove what stands above the header"
+                "and remove any lines above the header"
             ) from error
     for place, column in frame.items():
         if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
@@ -151,14 +155,14 @@ def _stripped(cell: object) -> object:
 
 
 def _named_separator(text: str) -> tuple[str, str | None]:
-    """The text without a first line `sep=;`, as spreadsheets write it, and what it names."""
+    """Returns the text without a first line such as `sep=;` (spreadsheets), and its separator."""
     if (found := _SEP_LINE.match(text)) is None:
         return text, None
     return text[found.end() :], found[1].replace("\\t", "\t")
 
 
 def _records(text: str, separator: str) -> Iterator[list[str]]:
-    """Rows of cells, blank lines left out."""
+    """Yields rows of cells and skips blank lines."""
     lines = io.StringIO(text, newline="")
     return filter(None, csv.reader(lines, delimiter=separator, skipinitialspace=True))
 
@@ -176,9 +180,9 @@ def _separator(text: str) -> str:
         except csv.Error:
             continue
         if rows and len(rows[0]) > 1:
-            alike = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
-            scores[separator] = alike, _share_of_numbers(rows[1:]), len(rows[0])
-    best = max(scores, key=scores.get, default=None)  # of equals the first
+            share = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
+            scores[separator] = share, _share_of_numbers(rows[1:]), len(rows[0])
+    best = max(scores, key=scores.get, default=None)  # the first one on a tie
     if best is not None:
         return best
     rows = [line.split() for line in sample.splitlines() if line.strip()]
@@ -194,9 +198,9 @@ def _share_of_numbers(rows: list[list[str]]) -> float:
 
 
 def _without_comments(text: str, separator: str) -> tuple[str, int]:
-    """The text without lines that begin with # and are no row, and their number.
+    """Removes comment lines that begin with #; returns the text and the number of such lines.
 
-    A line of names behind # right above the data is the header.
+    A line of names after a # directly above the data is kept as the header.
     """
 
     def width(line):
@@ -206,7 +210,7 @@ def _without_comments(text: str, separator: str) -> tuple[str, int]:
 
     lines, starts, inside = list(io.StringIO(text, newline="")), [], False
     for line in lines:
-        starts.append(not inside)  # a line within quotes begins no row
+        starts.append(not inside)  # a line inside a quoted cell does not begin a row
         inside ^= line.count('"') % 2 == 1
     rows = [i for i, line in enumerate(lines) if starts[i] and line.strip() and line[0] != "#"]
     if not rows:
@@ -224,15 +228,15 @@ def _without_comments(text: str, separator: str) -> tuple[str, int]:
 
 
 def _looks_like_data(names: list[str], frame: "pd.DataFrame") -> bool:
-    """Whether what stands where names should is of the same kinds as the rows below.
+    """Returns whether the header has the same kinds of cells as the rows below it.
 
-    Names of numeric columns may be numbers that rise: counts, years, wavelengths.
+    Names of numeric columns may be increasing numbers: counts, years, wavelengths.
     """
     numeric = [place for place, column in frame.items() if column.dtype.kind in "iuf"]
     named = [place for place in numeric if names[place]]
     if not numeric:
-        among = [name in set(frame[place]) for place, name in enumerate(names)]
-        return len(names) > 1 and all(among)
+        is_value = [name in set(frame[place]) for place, name in enumerate(names)]
+        return len(names) > 1 and all(is_value)
     if not named or not all(PLAIN.fullmatch(names[place]) for place in named):
         return False
     values = np.array([float(names[place]) for place in named])
@@ -252,28 +256,32 @@ def _refuse_short_rows(text: str, separator: str, file: str, width: int) -> None
             if len(row) < width and any(cell.strip() for cell in row):
                 raise InputError(
                     f"{file}: row {number} below the header has {len(row)} cells, expected "
-                    f"{width}; repair the file, an empty cell needs its separator too"
+                    f"{width}; repair the file: an empty cell needs a separator, too"
                 )
     except csv.Error:
-        return  # a cell too long for this reader; the missing values are told
+        return  # a cell is too long for this reader; missing values are reported elsewhere
 
 
-def _with_grouped(frame: "pd.DataFrame", text: str, how: dict) -> "pd.DataFrame":
-    """Columns of numbers such as 1.234 as text: the point may part thousands there."""
+def _with_thousands_as_text(
+    frame: "pd.DataFrame", lines: io.StringIO, options: dict
+) -> "pd.DataFrame":
+    """Keeps columns of numbers such as 1.234 as text: the point may separate thousands there."""
     import pandas as pd
 
-    def may_be(column):
+    def may_be_thousands(column):
         if column.dtype != float:
             return False
-        few = (column.abs() < 1000) & np.isclose(column.round(3), column, 1e-12, 0)
-        return (column.isna() | few).all()
+        is_short = (column.abs() < 1000) & np.isclose(column.round(3), column, 1e-12, 0)
+        return (column.isna() | is_short).all()
 
-    if not (places := [place for place, column in frame.items() if may_be(column)]):
+    if not (places := [place for place, column in frame.items() if may_be_thousands(column)]):
         return frame
-    written = pd.read_csv(io.StringIO(text), **how | {"dtype": str, "names": range(frame.shape[1])})
+    lines.seek(0)
+    options = options | {"dtype": str, "names": range(frame.shape[1])}
+    cells_as_text = pd.read_csv(lines, **options)
     for place in places:
-        cells = written[place].str.strip()
-        known = cells.dropna()
-        if known.str.fullmatch(_GROUPED).all() and known.str.contains(".", regex=False).any():
+        cells = cells_as_text[place].str.strip()
+        present = cells.dropna()
+        if present.str.fullmatch(_GROUPED).all() and present.str.contains(".", regex=False).any():
             frame[place] = cells
     return frame

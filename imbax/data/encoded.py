@@ -1,4 +1,4 @@
-"""All rows of a table, by its transformer fitted on some of them."""
+"""Encoding of a whole table by a transformer that is fitted on the training rows."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from imbax.errors import InputError, shortened
 
 __all__ = ["draws", "encoded", "holds_frozen"]
 
-# Cells of what a transformer may give: 2 GiB in float64.
+# Maximum number of cells in a transformer's output: 2 GiB in float64.
 _MOST_CELLS = 2**28
 
 
 def encoded(dataset: FrameDataset, train: np.ndarray, seed: int) -> np.ndarray:
-    """`[n, d']` float64: all rows, by a clone of the transformer fitted on the rows `train`.
+    """Encodes all rows with a clone of the transformer fitted on the rows `train`.
 
-    As in a pipeline of scikit-learn the training rows are what `fit_transform` gives, with their
-    labels, and the others what `transform` gives.
+    As in a scikit-learn pipeline, the training rows come from `fit_transform`, which sees their
+    labels, and the other rows from `transform`.
 
     Parameters
     ----------
@@ -28,12 +28,17 @@ def encoded(dataset: FrameDataset, train: np.ndarray, seed: int) -> np.ndarray:
     train
         Row numbers of the training part.
     seed
-        Random state of every part of the transformer that has none.
+        Random state of every step of the transformer whose `random_state` is None.
+
+    Returns
+    -------
+    np.ndarray
+        `[n, d']` float64.
 
     Raises
     ------
     InputError
-        The transformer fails, or gives anything but finite numbers, a row for each row.
+        The transformer fails, or does not return one row of finite numbers for each row.
     """
     from sklearn.base import clone
 
@@ -45,8 +50,8 @@ def encoded(dataset: FrameDataset, train: np.ndarray, seed: int) -> np.ndarray:
     others = _applied(transformer, "transform", name, dataset, rest) if len(rest) else fitted[:0]
     if fitted.shape[1] != others.shape[1]:
         raise InputError(
-            f"{dataset.name}: preprocess, {name}, gives {fitted.shape[1]} columns where it is "
-            f"fitted and {others.shape[1]} elsewhere; expected as many"
+            f"{dataset.name}: preprocess, {name}, returns {fitted.shape[1]} columns for training "
+            f"rows and {others.shape[1]} for the other rows; expected the same number"
         )
     x = np.empty((len(dataset.frame), fitted.shape[1]))
     x[train], x[rest] = fitted, others
@@ -56,36 +61,36 @@ def encoded(dataset: FrameDataset, train: np.ndarray, seed: int) -> np.ndarray:
         bad = [f"{names[j]!r} ({is_bad[j]} rows)" for j in np.flatnonzero(is_bad)]
         raise InputError(
             f"{dataset.name}: preprocess, {name}, leaves missing, infinite or huge values in "
-            f"column {shortened(bad)}; let it fill them, as sklearn.impute.SimpleImputer does"
+            f"column {shortened(bad)}; add an imputer such as sklearn.impute.SimpleImputer"
         )
     return x
 
 
 def draws(transformer: Any) -> bool:
-    """Whether a part of it has a random state that follows the seed."""
+    """Returns whether any step of the transformer has a random state that follows the seed."""
     return bool(_random_states(transformer))
 
 
 def holds_frozen(estimator: Any) -> bool:
-    """Whether it, or a part of it, is a `FrozenEstimator` of scikit-learn, which ignores `fit`."""
+    """Returns whether an estimator is or contains a `FrozenEstimator`, which ignores `fit`."""
     parts = [estimator]
     if hasattr(estimator, "get_params") and not isinstance(estimator, type):
         parts += estimator.get_params(deep=True).values()
     return any(type(part).__name__ == "FrozenEstimator" for part in parts)
 
 
-def _is_other_order(found, index):
-    """Whether a frame `[m, d']` has the labels of some rows `[m]` in another order."""
+def _is_other_order(output, index):
+    """Returns whether a frame `[m, d']` has the row labels `index` `[m]` in another order."""
     import pandas as pd
 
-    order = getattr(found, "index", None)
-    if not isinstance(order, pd.Index) or isinstance(order, pd.RangeIndex):  # one that was reset
+    order = getattr(output, "index", None)
+    if not isinstance(order, pd.Index) or isinstance(order, pd.RangeIndex):  # the index was reset
         return False
     return not order.equals(index) and bool(index.isin(order).all())
 
 
 def _random_states(transformer):
-    """Names of its parameters, and of its parts', for random states that are not given."""
+    """Returns the names of all parameters, nested ones included, for random states left at None."""
     if not hasattr(transformer, "set_params"):
         return []
     params = transformer.get_params(deep=True)
@@ -94,53 +99,53 @@ def _random_states(transformer):
 
 
 def _applied(transformer, function, name, dataset, rows):
-    """Apply a function of the transformer to some rows and return `[m, d']` float64."""
-    given, frame = getattr(transformer, function, None), dataset.frame.iloc[rows]
+    """Applies a method of the transformer to `rows` and returns `[m, d']` float64."""
+    method, frame = getattr(transformer, function, None), dataset.frame.iloc[rows]
     y, index = dataset.y[rows].astype(np.int64), frame.index
     try:
         if function == "transform":
-            found = given(frame)
-        elif given is not None:
-            found = given(frame, y)
+            output = method(frame)
+        elif method is not None:
+            output = method(frame, y)
         else:
-            found = transformer.fit(frame, y).transform(frame)
-    except Exception as error:  # it is the user's own, or any library's
+            output = transformer.fit(frame, y).transform(frame)
+    except Exception as error:  # user code may raise anything
         raise InputError(
             f"{dataset.name}: preprocess, {name}, fails in {function} on {len(rows)} rows: "
             f"{type(error).__name__}: {first_line(error)}"
         ) from error
-    shape = getattr(found, "shape", ())
+    shape = getattr(output, "shape", ())
     if len(shape) != 2 or shape[0] != len(rows) or shape[1] == 0:
         raise InputError(
-            f"{dataset.name}: preprocess, {name}, gives shape {shape} for {len(rows)} rows, "
+            f"{dataset.name}: preprocess, {name}, returns shape {shape} for {len(rows)} rows, "
             f"expected ({len(rows)}, columns)"
         )
     if shape[1] * len(dataset.frame) > _MOST_CELLS:
         raise InputError(
-            f"{dataset.name}: preprocess, {name}, gives {shape[1]} columns for each of "
-            f"{len(dataset.frame)} rows, too many to be written out; let it select or join some"
+            f"{dataset.name}: preprocess, {name}, returns {shape[1]} columns for each of "
+            f"{len(dataset.frame)} rows, too large for a dense array; reduce the number of columns"
         )
-    if _is_other_order(found, index):
+    if _is_other_order(output, index):
         raise InputError(
-            f"{dataset.name}: preprocess, {name}, gives the rows in another order; let it keep "
-            "theirs"
+            f"{dataset.name}: preprocess, {name}, returns the rows in another order; keep the "
+            "order of the input rows"
         )
-    found = unmasked(found.toarray() if hasattr(found, "toarray") else found)
-    if np.iscomplexobj(found):
-        raise InputError(f"{dataset.name}: preprocess, {name}, gives complex numbers")
+    output = unmasked(output.toarray() if hasattr(output, "toarray") else output)
+    if np.iscomplexobj(output):
+        raise InputError(f"{dataset.name}: preprocess, {name}, returns complex numbers")
     try:
-        return np.asarray(found, dtype=np.float64)
+        return np.asarray(output, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{dataset.name}: preprocess, {name}, gives what is not numbers "
-            f"({first_line(error)}); let it encode every column"
+            f"{dataset.name}: preprocess, {name}, returns values that are not numbers "
+            f"({first_line(error)}); encode every column"
         ) from error
 
 
 def _names_out(transformer, width):
-    """Names of the columns that it gives, or x0, x1, ..."""
+    """Returns the names of a transformer's output columns, or x0, x1, ..."""
     try:
         names = list(map(str, transformer.get_feature_names_out()))
-    except Exception:  # optional, and some parts of a pipeline have none
+    except Exception:  # the method is optional, and some steps of a pipeline lack it
         names = []
     return names if len(names) == width else [f"x{j}" for j in range(width)]

@@ -1,8 +1,7 @@
-"""Tables of any columns as numbers: a `ColumnTransformer` that is fitted on training rows only.
+"""Encoding of mixed-type tables: a `ColumnTransformer` that is fitted on training rows only.
 
-`as_pandas` makes a frame, of which `kinds_of_columns` takes the kinds, from all rows and without
-labels; `Kinds.read` gives its rows in the form that `table_encoder` is fitted on, and then applied
-to.
+`as_pandas` makes a frame; `kinds_of_columns` infers the kinds of its columns from all rows, without
+labels; `Kinds.read` converts rows to the form that `table_encoder` is fitted on and applied to.
 """
 
 from typing import Any
@@ -29,31 +28,34 @@ __all__ = [
 ]
 
 MIN_FREQUENCY = 5
-"""Rows that a level of a category needs for a column of its own."""
+"""Minimum number of rows for a category level to get its own column."""
 
 
 def table_encoder(kinds: Kinds, *, min_frequency: int | float | None = MIN_FREQUENCY) -> Any:
-    """An unfitted encoder of the rows that `kinds.read` gives, to `[n, e]` float64, dense.
+    """Returns an unfitted encoder of the rows from `kinds.read` to dense float64 `[n, e]`.
 
-    Numbers and booleans come first, in their order, then categories, then dates. What is missing in
-    a number or a boolean takes the median of the training rows; where these miss any, a column such
-    as "age missing" says which rows do. A column without any value in the training rows is a
-    constant 0 with that column beside it. A table of complete numbers and booleans stays as it is.
+    Numbers and booleans come first, in their order, then categories, then dates. Missing numbers
+    and booleans are replaced with the median of the training rows. If any training row misses a
+    value, an indicator column such as "age missing" is added. A column without any value in the
+    training rows becomes a constant 0 and its indicator. Complete numbers and booleans are passed
+    through unchanged.
 
-    A level of a category is one column, such as "colour=red"; a missing value is a level, "colour
-    missing". Levels of fewer than `min_frequency` training rows share "colour=infrequent"; levels
-    that no training row has go there too, or are zeros where there is no such column.
+    Each level of a category is one column, such as "colour=red"; a missing value is the level
+    "colour missing". Levels with fewer than `min_frequency` training rows share
+    "colour=infrequent". Levels that occur in no training row are encoded there, too, or as zeros
+    if there is no such column.
 
-    A date is "day: days", since 1970, and the sine and cosine of the time of year and of week; of
-    the time of day also, if the table's dates differ in it. A missing one takes the median of days
-    and zeros.
+    A date is encoded as "day: days", the number of days since 1970, and as the sine and cosine of
+    the time of year and of week; also of the time of day if the table's dates differ in it. A
+    missing date is encoded as the median number of days, and zeros for sines and cosines.
 
     Parameters
     ----------
     kinds
         The table's columns.
     min_frequency
-        Rows, or share of the training rows, that a level needs; None: every level has its column.
+        Number of training rows, or fraction of them, that a level needs for its own column. None
+        gives every level its own column.
     """
     numbers, categories = kinds.names("number", "boolean"), kinds.names("category")
     timed = [column.name for column in kinds.columns if column.has_time]
@@ -70,13 +72,13 @@ def table_encoder(kinds: Kinds, *, min_frequency: int | float | None = MIN_FREQU
 
 
 def origins(encoder: ColumnTransformer) -> list[str]:
-    """The column of the table that each column of a fitted encoder is made of, `[e]`."""
+    """Returns the table column that each output column of a fitted encoder comes from, `[e]`."""
     parts = [(part, names) for _, part, names in encoder.transformers_ if names]
     return [name for part, names in parts if part != "drop" for name in part.origins(names)]
 
 
 class LevelEncoder(OneHotEncoder):
-    """scikit-learn's, with names such as "colour=red", "colour missing", "colour=infrequent"."""
+    """One-hot encoder with names such as "colour=red", "colour missing", "colour=infrequent"."""
 
     def __init__(self, min_frequency=MIN_FREQUENCY):
         super().__init__(
@@ -87,33 +89,35 @@ class LevelEncoder(OneHotEncoder):
         )
 
     def get_feature_names_out(self, input_features=None):
-        """A name for each column."""
+        """Returns the names of the output columns."""
         names = list(self.feature_names_in_ if input_features is None else input_features)
-        found = []
+        output_names = []
         for name, levels, rare in zip(names, self.categories_, self._rare(), strict=True):
             kept = [level for j, level in enumerate(levels) if j not in rare]
-            found += [f"{name}={level}" if level == level else f"{name} missing" for level in kept]
-            found += [f"{name}=infrequent"] * bool(rare)
-        return np.array(found, object)
+            output_names += [
+                f"{name}={level}" if level == level else f"{name} missing" for level in kept
+            ]
+            output_names += [f"{name}=infrequent"] * bool(rare)
+        return np.array(output_names, object)
 
     def origins(self, names):
-        """The category that each column is made of."""
-        found = []
+        """Returns the category column that each output column comes from."""
+        output_names = []
         for name, levels, rare in zip(names, self.categories_, self._rare(), strict=True):
-            found += [name] * (len(levels) - len(rare) + bool(rare))
-        return found
+            output_names += [name] * (len(levels) - len(rare) + bool(rare))
+        return output_names
 
     def _rare(self):
-        """Positions of the levels of each category that share a column."""
+        """Returns, for each category, the positions of levels that share the infrequent column."""
         if self.min_frequency is None:
             return [()] * len(self.categories_)
         return [
-            () if few is None else tuple(np.flatnonzero(_are_among(levels, few)))
-            for levels, few in zip(self.categories_, self.infrequent_categories_, strict=True)
+            () if subset is None else tuple(np.flatnonzero(_are_among(levels, subset)))
+            for levels, subset in zip(self.categories_, self.infrequent_categories_, strict=True)
         ]
 
 
-def _are_among(levels, few):
-    """Which of the levels, NaN included, are among a few `[n]`."""
-    known = {level for level in few if level == level}
-    return [level in known or (level != level and len(known) < len(few)) for level in levels]
+def _are_among(levels, subset):
+    """Returns a mask `[n]` of the levels, NaN included, that are in `subset`."""
+    known = {level for level in subset if level == level}
+    return [level in known or (level != level and len(known) < len(subset)) for level in levels]

@@ -1,4 +1,4 @@
-"""Columns of a table: what is a saved row index, what is missing, what is no number."""
+"""Column checks: saved row indices, missing values and columns that are not numeric."""
 
 import re
 from typing import TYPE_CHECKING
@@ -20,11 +20,11 @@ _ROW_NAMES = frozenset(
         "index idx level0 row rows rowid rowno rownum rownumber rowname rownames id obs no nr"
     )
 )
-"""Names of columns that number the rows, in lower case, letters and digits only."""
+"""Names of columns that number the rows, in lower case, with letters and digits only."""
 
 
 def tidied(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
-    """The features of a file without its saved row index and its empty columns, and notices."""
+    """Drops a saved row index and empty columns; returns the other features and notices."""
     frame, notices = without_index(frame)
     if empty := [name for name, column in frame.items() if column.isna().all()]:
         columns = f"{len(empty)} column{'s' * (len(empty) > 1)}"
@@ -38,21 +38,21 @@ def tidied(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
 
 
 def refuse_missing(frame: "pd.DataFrame", file: str) -> None:
-    """Raises InputError that names columns with missing values, if there are any."""
+    """Raises InputError with the names of columns that have missing values, if there are any."""
     counts = frame.isna().sum()
     if counts.any():
         missing = [f"{column!r} ({count} rows)" for column, count in counts.items() if count]
         raise InputError(
             f"{file}: missing values in column {shortened(missing)}; "
-            f"fill them, remove these rows, or leave features out with {argument('drop')}"
+            f"fill them, remove these rows, or leave these columns out with {argument('drop')}"
         )
 
 
 def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
-    """The frame without the row index that was saved with it, and notices.
+    """Drops the row index that was saved with a frame; returns the frame and notices.
 
-    That are columns without a name before all others, and whole numbers from 0 or 1 on, in any
-    order, under a name such as "index" or "id".
+    A row index is a leading column without a name, or a column with a name such as "index" or "id"
+    that holds consecutive whole numbers from 0 or 1, in any order.
     """
     leading, index, notices = True, [], []
     for name, column in frame.items():
@@ -70,8 +70,8 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
                 index.append(name)
             elif column.is_unique and not is_row_number(column.to_numpy(float)):
                 notices.append(
-                    f"column {name!r} holds a whole number of its own in each row, as an "
-                    f"identifier does; {argument('drop', [name])} leaves it out"
+                    f"column {name!r} holds a distinct whole number in each row and looks like "
+                    f"an identifier; {argument('drop', [name])} leaves it out"
                 )
     if index:
         notices.insert(0, f"the row index saved with the table left out: {shortened(index)}")
@@ -80,12 +80,12 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
 
 
 def is_unnamed(name: str) -> bool:
-    """Whether it is what pandas calls a column without a name, such as a saved index."""
+    """Returns whether `name` is pandas' name for an unnamed column, such as a saved index."""
     return _UNNAMED.fullmatch(name) is not None
 
 
 def is_row_number(values: np.ndarray) -> bool:
-    """Whether each value is one more than that of the row above."""
+    """Returns whether each value is one more than the value in the row above."""
     values = np.asarray(values)
     return len(values) > 1 and _are_whole(values) and bool((np.diff(values) == 1).all())
 
@@ -95,7 +95,7 @@ def _are_whole(values: np.ndarray) -> bool:
 
 
 def described(column: "pd.Series") -> tuple[str, str]:
-    """What a column of a frame holds that is not numbers, and how it becomes numbers."""
+    """Describes a column that is not numeric, and how to make it numeric."""
     kind, dtype = kind_of(column), column.dtype
     if kind == "dates":
         return f"dates or times ({dtype})", "convert it, for example to days"
@@ -110,12 +110,15 @@ def described(column: "pd.Series") -> tuple[str, str]:
     if rest and (found := numbers(rest)) is not None:
         how = f" ({found.how})" if found.how else ""
         if len(rest) < len(levels):
-            odd = next(filter(is_missing, levels))
-            return f"numbers as {dtype}{how}, and {odd!r} for missing ones", "fill and convert it"
+            example = next(filter(is_missing, levels))
+            return (
+                f"numbers as {dtype}{how}, and {example!r} for missing ones",
+                "fill and convert it",
+            )
         plain = all(map(PLAIN.fullmatch, rest))
         remedy = "use astype(float)" if plain else "convert it to numbers"
         return f"numbers as {dtype}{how}, such as {rest[0]!r}", remedy
     if rest and 2 * sum(map(like_number, rest)) > len(rest):
-        odd = next((level for level in rest if not like_number(level)), rest[0])
-        return f"{dtype} because of entries such as {odd!r}", "correct them and convert it"
+        example = next((level for level in rest if not like_number(level)), rest[0])
+        return f"{dtype} because of entries such as {example!r}", "correct them and convert it"
     return str(dtype), "encode or drop it, for example with pd.get_dummies(x)"

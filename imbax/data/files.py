@@ -1,4 +1,4 @@
-"""The user's table in a file: `read_table` as a `Dataset`, `read_frame` as it is."""
+"""Reads the user's table from a file, as a `Dataset` or as an unchecked frame."""
 
 import os
 import warnings
@@ -40,38 +40,39 @@ def read_table(
     categorical: Sequence[str] = (),
     header: bool = True,
 ) -> Dataset:
-    """Read a table whose columns are features, except `target`, `groups` and `drop`.
+    """Reads a table; every column except `target`, `groups` and `drop` is a feature.
 
-    A table of complete numbers and booleans is what models see. Any other is a `FrameDataset`,
-    whose categories, dates and missing values become numbers in each run, as its training rows
-    say. Text that is numbers, such as 20% or 4,5, becomes numbers; a saved row index, empty rows
-    and empty columns are left out. The data set's notices say so.
+    A table of complete numbers and booleans is passed to models directly. Any other table is a
+    `FrameDataset`: its categories, dates and missing values are encoded in each run by an encoder
+    fitted on the training rows. Text that represents numbers, such as 20% or 4,5, is converted to
+    numbers; a saved row index, empty rows and empty columns are left out. The data set's notices
+    list these changes.
 
     Parameters
     ----------
     path
-        A .csv (also .tsv, .txt, .data, .test, each also compressed), .parquet, or .npz file. An
-        npz file holds arrays `data` [n, d] and `label` [n]; the columns of `data` are called x0,
-        x1, ...
+        A .csv file (or .tsv, .txt, .data, .test; each may be compressed), .parquet or .npz file. An
+        npz file contains arrays `data` `[n, d]` and `label` `[n]`; the columns of `data` are called
+        x0, x1, ...
     target
-        The column of labels; may be left out for npz. Without a header also its position from 0,
-        or from the end -1, -2, ...
+        Column of labels; optional for npz. In a file without a header it may also be a position:
+        0, 1, ..., or -1, -2, ... from the end.
     minority
-        As in `make_dataset`; without it each of several labels is a class.
+        As in `make_dataset`; if it is omitted, each of more than two labels is its own class.
     groups
-        The column of group codes, not a feature.
+        Column of group codes; it is not a feature.
     drop
         Columns to leave out.
     categorical
-        Columns that are one-hot encoded even if they are numbers.
+        Columns to one-hot encode even if they are numeric.
     header
-        Whether the first line of a text file names the columns; without one they are called x0,
-        x1, ...
+        Whether the first line of a text file names the columns; without a header they are called
+        x0, x1, ...
 
     Raises
     ------
     InputError
-        The file cannot be read, a column is missing from it, or a column cannot become numbers; the
+        The file cannot be read, it lacks a column, or a column cannot be encoded as numbers. The
         message names the file, the column and the remedy.
     """
     path = Path(path).expanduser()
@@ -99,7 +100,7 @@ def table_as_dataset(
     categorical: Sequence[str] = (),
     header: bool = True,
 ) -> Dataset:
-    """A table that was read from a file, or from elsewhere by a name; see `read_table`."""
+    """Builds a `Dataset` from a parsed table; `path` need only be a name. See `read_table`."""
     frame, notices, separator = table
     known = list(frame.columns)
     target, *rest = (
@@ -109,15 +110,15 @@ def table_as_dataset(
     groups, drop, categorical = rest[0], rest[1 : 1 + len(drop)], rest[1 + len(drop) :]
     for column, role in ((target, "target"), (groups, "groups")):
         if column in drop:
-            raise InputError(f"{path.name}: {column!r} is the {role} and in drop; choose one")
+            raise InputError(f"{path.name}: {column!r} is the {role} and also in drop; choose one")
     if target == groups:
         raise InputError(f"{path.name}: {target!r} is both target and groups; choose two columns")
 
     others = [target] if groups is None else [target, groups]
     refuse_missing(frame[others], path.name)
     _check_labels(frame[target], path.name)
-    labels, told = _without_stops(frame[target])
-    features, more = tidied(frame.drop(columns=[*drop, *others]))
+    labels, label_notices = _without_full_stops(frame[target])
+    features, feature_notices = tidied(frame.drop(columns=[*drop, *others]))
     return dataset_of_frame(
         features,
         labels,
@@ -125,7 +126,7 @@ def table_as_dataset(
         minority=minority,
         groups=None if groups is None else frame[groups],
         categorical=[column for column in categorical if column in features],
-        notices=[*notices, *told, *more],
+        notices=[*notices, *label_notices, *feature_notices],
         table=path.name,
         separator=separator,
         remedies=_REMEDIES,
@@ -133,31 +134,31 @@ def table_as_dataset(
 
 
 def read_frame(path: Path) -> Delimited:
-    """A file of text or Parquet: distinct text column names, at least one row, and a header.
+    """Reads a text or Parquet file with a header, distinct column names and at least one row.
 
     Raises
     ------
     InputError
-        There is no such file, its suffix is another, or it is empty, damaged or ragged.
+        The file does not exist, has an unsupported suffix, or is empty, damaged or ragged.
     """
     _check_file(path, (*TEXT, ".parquet"))
     return _parsed(path, partial(_read_parquet_or_text, header=None))
 
 
 def table_files(paths: Iterable[Path]) -> dict[str, Path]:
-    """Files by their stems, which name the data sets; a folder stands for the tables in it.
+    """Returns files by their stems, which name the data sets; a folder adds all tables in it.
 
-    Files of a folder that are no tables are left out with a warning.
+    Files in a folder that are not tables are left out with a warning.
 
     Raises
     ------
     InputError
-        A folder has no table, or two files have one stem.
+        A folder contains no table, or two files have the same stem.
     """
     found: dict[str, Path] = {}
     for path in paths:
         path = path.expanduser()
-        for file in _of_folder(path) if path.is_dir() else [path]:
+        for file in _tables_in_folder(path) if path.is_dir() else [path]:
             twin = found.setdefault(_stem(file), file)
             if twin != file:
                 raise InputError(
@@ -166,7 +167,7 @@ def table_files(paths: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def _of_folder(folder: Path) -> list[Path]:
+def _tables_in_folder(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.iterdir() if file.is_file())
     return tables_among(
         [file for file in files if not file.name.startswith(".")], f"folder {folder}"
@@ -174,20 +175,20 @@ def _of_folder(folder: Path) -> list[Path]:
 
 
 def tables_among(paths: Sequence[Path], place: str) -> list[Path]:
-    """Paths without files that are no tables, which are left out with a warning.
+    """Returns the folders and tables among paths, and warns about other files.
 
-    Raises InputError, naming the place they are from, where nothing is left.
+    Raises InputError if nothing is left; `place` names the origin of the paths in messages.
     """
     found = [path for path in paths if path.is_dir() or _suffix(path) in _SUFFIXES]
     if not found:
-        raise InputError(f"{place} has no table, such as a .csv or .parquet file")
+        raise InputError(f"{place} contains no table; expected a .csv, .parquet or .npz file")
     if others := [path.name for path in paths if path not in found]:
-        warnings.warn(f"no tables, and left out of {place}: {shortened(others)}", stacklevel=2)
+        warnings.warn(f"left files of {place} out, no tables: {shortened(others)}", stacklevel=2)
     return found
 
 
 def _column(column: str | int, known: list[str], path: Path, header: bool) -> str:
-    """The name of a column that the user names, or numbers where there are no names."""
+    """Returns a column's name, given that name or, in a table without a header, its position."""
     if column in known or (column := clean_name(column)) in known:
         return column
     end = did_you_mean(column, known)
@@ -196,14 +197,14 @@ def _column(column: str | int, known: list[str], path: Path, header: bool) -> st
         if not header and -len(known) <= place < len(known):
             return known[place]
         if header:
-            end += "; columns go by their positions only in a table without a header"
+            end += "; a column can be given by its position only in a table without a header"
     raise InputError(f"{path.name}: no column {column!r}{end}")
 
 
-def _without_stops(labels: "pd.Series") -> tuple["pd.Series", list[str]]:
-    """Labels without the full stop that ends the lines of some old files, and a notice.
+def _without_full_stops(labels: "pd.Series") -> tuple["pd.Series", list[str]]:
+    """Removes the full stop that ends the labels of some old files; returns a notice if it did.
 
-    Either all of them have it, or labels without it are there too.
+    It is removed if all labels end with one, or if the same label also occurs without one.
     """
     levels = [level for level in labels.unique() if isinstance(level, str)]
     stopped = {level: level[:-1].rstrip() for level in levels if level.endswith(".")}
@@ -211,12 +212,12 @@ def _without_stops(labels: "pd.Series") -> tuple["pd.Series", list[str]]:
         stopped = {level: bare for level, bare in stopped.items() if bare in levels}
     if not stopped or not all(stopped.values()):
         return labels, []
-    told = shortened([f"{level!r} as {bare!r}" for level, bare in stopped.items()])
-    return labels.replace(stopped), [f"labels that end in a full stop taken without it: {told}"]
+    pairs = shortened([f"{level!r} as {bare!r}" for level, bare in stopped.items()])
+    return labels.replace(stopped), [f"full stop removed from the end of labels: {pairs}"]
 
 
 def _check_labels(labels: "pd.Series", file: str) -> None:
-    """Raises InputError for labels such as "?"; words such as "None" may be classes."""
+    """Raises InputError for labels such as "?"; words such as "None" may be class names."""
     levels = [level.strip() for level in labels.unique() if isinstance(level, str)]
     words = [level for level in levels if is_missing(level)]
     if not all(PLAIN.fullmatch(level) for level in levels if level not in words):
@@ -225,19 +226,19 @@ def _check_labels(labels: "pd.Series", file: str) -> None:
         count = labels.isin(words).sum()
         raise InputError(
             f"{file}: target column {labels.name!r} has {count} rows with the label {words[0]!r}, "
-            "which stands for a missing value; give them a label or remove these rows"
+            "which stands for a missing value; label these rows or remove them"
         )
 
 
 def _read(
     path: Path, target: str | int | None, groups: str | None, header: bool
 ) -> tuple[Delimited, str | int]:
-    """The file as a frame, and the name of the target."""
+    """Reads the file; returns its table and the name of the target."""
     _check_file(path, _SUFFIXES)
     if path.suffix.lower() != ".npz":
         if target is None:
             raise InputError(
-                f"{path.name}: the column of labels is not named; give {argument('target')}"
+                f"{path.name}: the column of labels is not named; name it with {argument('target')}"
             )
         return _parsed(path, partial(_read_parquet_or_text, header=header)), target
     target = "label" if target is None else target
@@ -247,21 +248,21 @@ def _read(
 
 def _check_file(path: Path, suffixes: Sequence[str]) -> None:
     if path.is_dir():
-        raise InputError(f"{path} is a folder, expected a file; give the file inside it")
+        raise InputError(f"{path} is a folder, expected a file; give the path of a file in it")
     if not path.exists():
-        raise InputError(f"there is no file {path}; check the name and the folder")
+        raise InputError(f"file {path} does not exist; check its name and folder")
     if _suffix(path) not in suffixes:
         main = [suffix for suffix in suffixes if suffix not in TEXT[1:]]
         raise InputError(
             f"{path.name}: suffix {path.suffix.lower()!r}, expected {', '.join(main[:-1])} or "
-            f"{main[-1]}; of text also {', '.join(TEXT[1:])}, each also {', '.join(PACKED)}"
+            f"{main[-1]}; text may also be {', '.join(TEXT[1:])}, packed as {', '.join(PACKED)}"
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path.name} is empty, expected a table; write it again")
 
 
 def _suffix(path: Path) -> str:
-    """The suffix in lower case, without that of a compressed file."""
+    """Returns the suffix in lower case, ignoring that of a compressed file."""
     suffix = path.suffix.lower()
     return (Path(path.stem).suffix.lower() or ".csv") if suffix in PACKED else suffix
 
@@ -281,7 +282,7 @@ def _parsed(path: Path, reader: Callable[[Path], Delimited]) -> Delimited:
             "write it again"
         ) from error
     if len(table.frame) == 0:
-        raise InputError(f"{path.name} has a header and no rows, expected a table; write it again")
+        raise InputError(f"{path.name} has a header but no rows, expected a table; write it again")
     return table
 
 
@@ -302,7 +303,7 @@ def _read_parquet_or_text(path: Path, header: bool | None) -> Delimited:
 def _read_npz(path: Path, columns: list[str]) -> Delimited:
     import pandas as pd
 
-    # Opened here, because np.load leaves a file that is no archive open.
+    # The file is opened here because np.load does not close a file that is not an archive.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         for name in ("data", *columns):
             if name not in archive.files:
@@ -332,7 +333,7 @@ def _array(archive: "np.lib.npyio.NpzFile", name: str) -> np.ndarray:
         if "Object arrays" not in str(error):
             raise
         raise ValueError(
-            f"Object arrays are not opened, as reading them may run code, and {name!r} is one: "
+            f"Object arrays are not loaded, because that can run code, and {name!r} is one: "
             f"save {name}.astype(str) or numbers"
         ) from error
     return np.char.decode(array) if array.dtype.kind == "S" else array

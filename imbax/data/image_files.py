@@ -1,4 +1,4 @@
-"""Readers of the files that image sets come in; each gives arrays as uint8 and labels as int64."""
+"""Readers of the file formats of image sets; images are uint8 and labels int64 arrays."""
 
 import gzip
 import pickle
@@ -12,11 +12,11 @@ __all__ = ["read_cifar10", "read_folder", "read_idx", "read_mat", "read_npz"]
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """An array of bytes in the idx format, the file compressed or not."""
+    """Reads a uint8 array from an idx file, which may be compressed with gzip."""
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
         head = file.read(4)
         if head[:3] != b"\0\0\x08":
-            raise ValueError(f"{path.name} does not begin as an idx file of bytes")
+            raise ValueError(f"{path.name} does not begin like an idx file of bytes")
         shape = np.frombuffer(file.read(4 * head[3]), ">u4")
         values = np.frombuffer(file.read(), np.uint8)
     if len(values) != shape.prod():
@@ -25,7 +25,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def read_cifar10(folder: Path) -> dict[str, np.ndarray]:
-    """The batch files `data_batch_1` to `_5` and `test_batch`, of the Python or the binary version.
+    """Reads `data_batch_1` to `_5` and `test_batch` of CIFAR-10's Python or binary version.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def read_cifar10(folder: Path) -> dict[str, np.ndarray]:
 
 
 def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """SVHN's cropped digits: images `[n, 32, 32, 3]`, labels `[n]` with 10 turned to 0."""
+    """Reads SVHN's cropped digits: images `[n, 32, 32, 3]`, labels `[n]` with 10 mapped to 0."""
     from scipy.io import loadmat
 
     arrays = loadmat(path)
@@ -52,7 +52,7 @@ def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """`x_train`, `y_train`, `x_test`, `y_test`, as they are."""
+    """Reads the arrays `x_train`, `y_train`, `x_test` and `y_test` unchanged."""
     with np.load(path, allow_pickle=False) as arrays:
         missing = {"x_train", "y_train", "x_test", "y_test"} - set(arrays)
         if missing:
@@ -61,12 +61,12 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_folder(folder: Path, names: list[str], size: int) -> np.ndarray:
-    """Colour images by file name, each shrunk to `size` x `size` after cutting it square.
+    """Reads colour images by file name, each cropped to a square and resized to `size` x `size`.
 
     Raises
     ------
     InputError
-        One of them cannot be read.
+        A file cannot be read.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -92,11 +92,11 @@ def _cifar_batch(folder, name):
         except (pickle.UnpicklingError, OSError):
             raise
         except Exception as error:  # a damaged pickle raises anything
-            raise ValueError(f"{name} is no batch of images: {error}") from error
+            raise ValueError(f"{name} is not a batch of images: {error}") from error
 
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
-_OF_ARRAYS = {
+_ALLOWED = {
     *((module, "_reconstruct") for module in _MULTIARRAY),
     *(("numpy", name) for name in ("ndarray", "dtype")),
     ("_codecs", "encode"),
@@ -104,9 +104,9 @@ _OF_ARRAYS = {
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Refuses whatever is not needed for dictionaries of arrays: a pickle can run any code."""
+    """Unpickles dictionaries of arrays and refuses all else, since a pickle can run any code."""
 
     def find_class(self, module, name):
-        if (module, name) in _OF_ARRAYS:
+        if (module, name) in _ALLOWED:
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        raise pickle.UnpicklingError(f"it refers to {module}.{name}")

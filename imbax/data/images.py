@@ -1,4 +1,4 @@
-"""Sets of images, from the files that everyone has of them."""
+"""Image data sets, read from their official files."""
 
 import dataclasses
 import functools
@@ -47,48 +47,48 @@ _HAIR = ("Black_Hair", "Brown_Hair", "Blond_Hair", "Gray_Hair", "Bald")
 
 
 class Counts(NamedTuple):
-    """Images of each class."""
+    """Numbers of images per class."""
 
     train: tuple[int, ...]
     balanced: int
-    """Of every class, in the balanced test part."""
+    """Images of every class in the balanced test part."""
     imbalanced: tuple[int, ...]
-    """In the imbalanced test part."""
+    """Images of each class in the imbalanced test part."""
     both_parts: bool = False
-    """Whether the folds are of the official test part too."""
+    """Whether folds are drawn from the official training and test parts together."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
-    """A set of images with classes 0..K-1."""
+    """An image data set with classes 0..K-1."""
 
     name: str
     x: np.ndarray  # [n, h, w, c] uint8
     y: np.ndarray  # [n] int64
     classes: tuple[str, ...]
-    x_test: np.ndarray | None = None  # [m, h, w, c] uint8; None where no test part is fixed
+    x_test: np.ndarray | None = None  # [m, h, w, c] uint8; None without an official test part
     y_test: np.ndarray | None = None  # [m] int64
-    notices: tuple[str, ...] = ()  # things to tell the user
-    counts: Counts | None = None  # wanted of it; None: those of `imbalance.COUNTS`
+    notices: tuple[str, ...] = ()  # messages to the user
+    counts: Counts | None = None  # counts to draw; None: those of `imbalance.COUNTS`
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Height, width, channels."""
+        """Height, width and channels."""
         return self.x.shape[1:]
 
     @property
     def n_rows(self) -> int:
-        """Training images."""
+        """Number of training images."""
         return len(self.x)
 
     @property
     def n_features(self) -> int:
-        """Values of an image."""
+        """Number of values in an image."""
         return int(np.prod(self.shape))
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex sha256 of all arrays, with shapes: equal images, equal text."""
+        """Hex sha256 of all arrays and their shapes; equal for equal images."""
         digest = hashlib.sha256()
         for array in (self.x, self.y, self.x_test, self.y_test):
             if array is not None:
@@ -98,23 +98,23 @@ class Images:
 
 
 def images(name: str, data_home: str | Path | None = None) -> Images:
-    """A set of images by name.
+    """Loads an image data set by name.
 
         digits          scikit-learn's 8 x 8 digits; no file
-        mnist           DIR/mnist/train-images-idx3-ubyte[.gz] and its three companions
+        mnist           DIR/mnist/train-images-idx3-ubyte[.gz] and its three companion files
         fashion_mnist   the same in DIR/fashion_mnist or DIR/fashion
         cifar10         DIR/cifar-10-batches-py, -bin, or an npz DIR/cifar10*.npz
         svhn            DIR/svhn/train_32x32.mat and test_32x32.mat, or an npz DIR/svhn*.npz
         celeba          DIR/celeba/img_align_celeba/*.jpg and list_attr_celeba.txt
 
-    An npz holds x_train, y_train, x_test and y_test.
+    An npz file contains x_train, y_train, x_test and y_test.
 
     Parameters
     ----------
     name
         One of `IMAGE_SETS`.
     data_home
-        The folder that holds the files. Without it `mnist` and `fashion_mnist` are downloaded once
+        Folder DIR of the files. If it is None, `mnist` and `fashion_mnist` are downloaded once
         from OpenML.
 
     Raises
@@ -122,26 +122,26 @@ def images(name: str, data_home: str | Path | None = None) -> Images:
     DataUnavailable
         Files are missing or damaged, or the download fails.
     InputError
-        There is no set of that name.
+        `name` is not in `IMAGE_SETS`.
     """
     if name not in _LOADERS:
-        raise InputError(f"no set of images {name!r}{did_you_mean(name, IMAGE_SETS)}")
+        raise InputError(f"unknown image set {name!r}{did_you_mean(name, IMAGE_SETS)}")
     try:
         found = _LOADERS[name](None if data_home is None else Path(data_home).expanduser())
     except DataUnavailable as error:
         raise DataUnavailable(f"{name}: {error}") from error
     except (*DAMAGED, pickle.UnpicklingError) as error:
-        where = "what was downloaded" if data_home is None else f"a file in {data_home}"
+        where = "the download" if data_home is None else f"a file in {data_home}"
         raise DataUnavailable(
-            f"{name}: {where} cannot be read ({first_line(error)}); fetch it again"
+            f"{name}: {where} cannot be read ({first_line(error)}); download it again"
         ) from error
     return dataclasses.replace(found, name=name)
 
 
 def shrunk(images: Images, factor: int) -> Images:
-    """The set in fewer pixels, each the mean of `factor` x `factor`, its size added to its name.
+    """Shrinks images: each pixel is the mean of `factor` x `factor`; the name gets the size.
 
-    Raises InputError where height and width are no multiples of the factor.
+    Raises InputError if height or width is not a multiple of the factor.
     """
     height, width, _ = images.shape
     if factor < 1 or height % factor or width % factor:
@@ -152,15 +152,15 @@ def shrunk(images: Images, factor: int) -> Images:
     if factor == 1:
         return images
 
-    def small(x):
+    def block_means(x):
         blocks = x.reshape(len(x), height // factor, factor, width // factor, factor, -1)
         return np.round(blocks.mean((2, 4))).astype(np.uint8)
 
     return dataclasses.replace(
         images,
         name=f"{images.name}_{height // factor}x{width // factor}",
-        x=small(images.x),
-        x_test=None if images.x_test is None else small(images.x_test),
+        x=block_means(images.x),
+        x_test=None if images.x_test is None else block_means(images.x_test),
     )
 
 
@@ -187,7 +187,7 @@ def _idx(data_home, folders, openml, classes) -> Images:
 
 
 def _from_openml(name, classes):
-    """Its 70,000 rows are the original training rows and then the test rows."""
+    """Downloads 70,000 rows from OpenML: the original training rows, then the test rows."""
     from sklearn.datasets import fetch_openml
 
     found = fetch_openml(name, version=1, as_frame=False, parser="liac-arff")
@@ -212,7 +212,7 @@ def _svhn(data_home) -> Images:
 
 
 def _celeba(data_home) -> Images:
-    """Faces with exactly one of five kinds of hair, 32 x 32."""
+    """Reads faces with exactly one of five hair types, resized to 32 x 32."""
     folder = _first(data_home, ["celeba/img_align_celeba", "img_align_celeba"])
     table = _first(folder.parent, ["list_attr_celeba.txt"]).read_text().splitlines()
     columns = [table[1].split().index(kind) + 1 for kind in _HAIR]
@@ -224,7 +224,7 @@ def _celeba(data_home) -> Images:
             names.append(fields[0])
             labels.append(has.index(True))
     if not names:
-        raise DataUnavailable(f"{folder} holds no image of list_attr_celeba.txt")
+        raise DataUnavailable(f"{folder} contains no image of list_attr_celeba.txt")
     x = files.read_folder(folder, names, 32)
     classes = [kind.split("_")[0].lower() for kind in _HAIR]
     return _checked(x, np.array(labels), classes)
@@ -244,18 +244,18 @@ IMAGE_SETS = tuple(_LOADERS)
 
 
 def _first(data_home, patterns):
-    """The first path under a folder that matches one of the patterns, in their order."""
+    """Returns the first path in a folder that matches a pattern; earlier patterns come first."""
     if data_home is None:
         raise DataUnavailable(
-            f"its files are not downloaded; name the folder that holds {' or '.join(patterns)} "
-            f"with {argument('data_home')}"
+            f"its files are not downloaded automatically; give the folder that contains "
+            f"{' or '.join(patterns)} with {argument('data_home')}"
         )
     for pattern in patterns:
         for path in sorted(data_home.glob(pattern)):
             return path
     raise DataUnavailable(
-        f"there is no {' or '.join(patterns)} in {data_home}; put it there, or name the folder "
-        f"that holds it with {argument('data_home')}"
+        f"{data_home} does not contain {' or '.join(patterns)}; put it there, or give the folder "
+        f"that contains it with {argument('data_home')}"
     )
 
 
@@ -265,19 +265,19 @@ def _from_arrays(path, arrays, classes):
     if path.suffix != ".npz":
         return found
     return dataclasses.replace(
-        found, notices=(f"read from {path.name}, perhaps a part of the set",)
+        found, notices=(f"read from {path.name}, which may hold only a part of the set",)
     )
 
 
 def _checked(x, y, classes, x_test=None, y_test=None):
-    """As `Images`, after a look at types and lengths; a ValueError says what is wrong."""
-    for what, a, b in (("training", x, y), ("test", x_test, y_test)):
+    """Returns `Images` after checking types and lengths; raises ValueError if they are wrong."""
+    for part, a, b in (("training", x, y), ("test", x_test, y_test)):
         if a is None:
             continue
         if a.dtype != np.uint8 or a.ndim != 4 or len(a) != len(b):
-            raise ValueError(f"{what} images {a.shape} {a.dtype}, {len(b)} labels")
+            raise ValueError(f"{part} images {a.shape} {a.dtype}, {len(b)} labels")
         if b.min() < 0 or b.max() >= len(classes):
-            raise ValueError(f"{what} labels from {b.min()} to {b.max()}, {len(classes)} classes")
+            raise ValueError(f"{part} labels from {b.min()} to {b.max()}, {len(classes)} classes")
     labels = (None if b is None else b.astype(np.int64) for b in (y, y_test))
     y, y_test = labels
     return Images("", x, y, tuple(classes), x_test, y_test)

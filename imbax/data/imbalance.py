@@ -1,20 +1,22 @@
-"""Images cut to chosen counts per class: which of them train and which test, per seed and fold.
+"""Image sets subsampled to given class counts: training and test images per seed and fold.
 
 The named counts are those of Dablain et al. 2021 (arXiv:2105.02340) and its journal version; class
-i of the paper is label i. Its 5 folds cannot supply them everywhere, so that here
+i of the paper is label i. The paper's 5 folds do not always contain enough images, so imbax departs
+from it as follows:
 
-- the images of `mnist` and `fashion_mnist` are the official training part, as the paper says, and
-  those of `cifar10` and `svhn` both official parts together, or 4,500 of a class would not be left
-  beside a fold of 1,200;
-- where folds of them are too small even so, the official training and test part are the one split,
-  and seeds draw from it anew;
-- where that is too small too, all counts for training shrink by one factor;
-- the balanced test part has as many images of each class as the rarest class can give, 1,200 of
-  `mnist` being 1,084; the imbalanced one shrinks by one factor where that is below its largest.
+- Folds of `mnist` and `fashion_mnist` are drawn from the official training part, as in the paper.
+  Folds of `cifar10` and `svhn` are drawn from both official parts together; otherwise 4,500 images
+  of a class would not remain outside a fold of 1,200.
+- If the folds are still too small, the official training and test parts are the only split, and
+  each seed draws from it independently.
+- If that split is also too small, all training counts are reduced by a common factor.
+- The balanced test part has as many images of each class as the rarest class can supply (for
+  `mnist` 1,084 instead of 1,200). If that is below the largest count of the imbalanced test part,
+  the latter is reduced by a common factor.
 
-Notices say what shrank.
+Notices report every reduction.
 
-The imbalanced test part is taken from the balanced one, so that every image is classified once.
+The imbalanced test part is a subset of the balanced one, so that every image is classified once.
 """
 
 import dataclasses
@@ -39,7 +41,7 @@ __all__ = [
 ]
 
 FOLDS = 5
-"""The paper's."""
+"""Number of folds in the paper."""
 
 
 _TEN = (1000, 500, 250, 187, 125, 87, 50, 25, 15, 10)
@@ -56,7 +58,7 @@ COUNTS: dict[str, Counts] = {
     "svhn": _COLOUR,
     "celeba": Counts((9000, 4500, 1000, 500, 160), 900, (1000, 500, 111, 55, 17)),
 }
-"""By set of images; `digits`, too small for the paper's, has counts of our own."""
+"""Class counts by image set; `digits` is too small for the paper's counts and has its own."""
 
 
 def _step(counts):
@@ -66,21 +68,21 @@ def _step(counts):
 
 _SHAPES = {"paper": tuple, "reversed": lambda counts: tuple(reversed(counts)), "step": _step}
 IMBALANCES = tuple(_SHAPES)
-"""How `recounted` distributes images over classes."""
+"""Ways in which `recounted` distributes images over classes."""
 
 
 class ImageSplit(NamedTuple):
-    """Row numbers, int64, of the training images followed by the official test images."""
+    """Row indices, int64, into the training images followed by the official test images."""
 
     train: np.ndarray
     test: np.ndarray
     """The balanced test part."""
     imbalanced: np.ndarray
-    """`[len(test)]` bool: which of `test` are the imbalanced test part."""
+    """`[len(test)]` bool: mask of the rows of `test` that form the imbalanced test part."""
 
     @property
     def fingerprint(self) -> str:
-        """Hex sha256; equal splits, equal text."""
+        """Hex sha256, equal for equal splits."""
         digest = hashlib.sha256()
         for part in self:
             digest.update(np.ascontiguousarray(part).data)
@@ -90,9 +92,9 @@ class ImageSplit(NamedTuple):
 def make_imbalance(
     x: Any, y: Any, counts: str | Sequence[int] | Mapping[Any, int], seed: int = 0
 ) -> tuple[Any, Any, np.ndarray]:
-    """Keep so many rows of each class, drawn at random without replacement.
+    """Keeps a given number of rows of each class, drawn at random without replacement.
 
-    With the same seed, smaller counts keep a part of what larger ones keep.
+    With the same seed, the rows kept for smaller counts are a subset of those for larger counts.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ def make_imbalance(
     y
         `[n]`, labels.
     counts
-        Rows of each label: a mapping, or a sequence in the order of sorted labels, or a key of
+        Number of rows per label: a mapping, a sequence in the order of sorted labels, or a key of
         `COUNTS` for the paper's training counts.
     seed
         0 <= seed < 2**32.
@@ -109,60 +111,62 @@ def make_imbalance(
     Returns
     -------
     tuple[Any, Any, np.ndarray]
-        The rows kept, their labels, and their numbers `[m]`, ascending.
+        The rows kept, their labels, and their indices `[m]` in ascending order.
 
     Raises
     ------
     InputError
-        A class is missing or has too few rows, or there are no counts of that name.
+        A class is missing or has too few rows, or `COUNTS` lacks the name.
     """
     y = np.asarray(y)
     labels = np.unique(y)
     if isinstance(counts, str):
         if counts not in COUNTS:
-            raise InputError(f"no counts {counts!r}{did_you_mean(counts, COUNTS)}")
+            raise InputError(f"unknown counts {counts!r}{did_you_mean(counts, COUNTS)}")
         counts = COUNTS[counts].train
     if not isinstance(counts, Mapping):
         if len(counts) != len(labels):
             raise InputError(f"{len(counts)} counts for {len(labels)} classes; give one for each")
         counts = dict(zip(labels.tolist(), counts, strict=True))
     if unknown := set(counts) - set(labels.tolist()):
-        raise InputError(f"counts of {sorted(unknown)}, which no row has; labels: {labels}")
+        raise InputError(
+            f"counts for {sorted(unknown)}, which y does not contain; its labels are {labels}"
+        )
     kept = []
     for number, label in enumerate(labels.tolist()):
         rows = _shuffled(np.flatnonzero(y == label), seed, number)
         wanted = counts.get(label, 0)
         if not 0 <= wanted <= len(rows):
-            raise InputError(f"class {label}: {wanted} rows wanted, {len(rows)} are there")
+            raise InputError(f"class {label}: {wanted} rows requested, it has {len(rows)}")
         kept.append(rows[:wanted])
     kept = np.sort(np.concatenate(kept))
     return x[kept], y[kept], kept
 
 
 def recounted(images: Images, imbalance: str = "paper", fraction: float = 1.0) -> Images:
-    """The set with other counts wanted of it, and a name that says which.
+    """Returns the image set with other class counts and a name that includes them.
 
-        paper      those of `COUNTS`
-        reversed   the same from the last class to the first
-        step       the first half of the classes as large as the largest, the others as small as
-                   the smallest: a step of Buda et al. 2018 (arXiv:1710.05381), μ = 1/2
+        paper      the counts of `COUNTS`
+        reversed   the same counts in reverse order of the classes
+        step       the first half of the classes has the largest count, the others the smallest:
+                   step imbalance of Buda et al. 2018 (arXiv:1710.05381), μ = 1/2
 
     Parameters
     ----------
     images
-        A set that `COUNTS` names.
+        An image set whose name is a key of `COUNTS`.
     imbalance
-        One of `IMBALANCES`, of the training images and the imbalanced test part.
+        One of `IMBALANCES`; it applies to the training images and the imbalanced test part.
     fraction
-        Of the training images, above 0 and at most 1; a class keeps at least one.
+        Fraction of the training images, above 0 and at most 1; a class keeps at least one.
 
     Raises
     ------
     InputError
-        Imbalance or fraction is none of these.
+        `imbalance` or `fraction` is invalid.
     """
     if imbalance not in IMBALANCES:
-        raise InputError(f"no imbalance {imbalance!r}{did_you_mean(imbalance, IMBALANCES)}")
+        raise InputError(f"unknown imbalance {imbalance!r}{did_you_mean(imbalance, IMBALANCES)}")
     if not 0 < fraction <= 1:
         raise InputError(f"fraction={fraction:g}, expected above 0 and at most 1")
     shape, counts = _SHAPES[imbalance], COUNTS[images.name]
@@ -178,52 +182,52 @@ def recounted(images: Images, imbalance: str = "paper", fraction: float = 1.0) -
 def image_splits(
     images: Images, counts: Counts, *, seed: int, folds: int = FOLDS
 ) -> tuple[list[ImageSplit], tuple[str, ...]]:
-    """The splits of a seed, and what a reader must be told of them.
+    """Returns the splits of a seed, and notices about departures from the requested counts.
 
     Parameters
     ----------
     images
-        The whole set.
+        The whole image set.
     counts
-        How many of each class.
+        Numbers of images per class.
     seed
         0 <= seed < 2**32.
     folds
-        How many of the `FOLDS` folds are wanted, from the first on; where the official parts are
-        the one split, there is but one.
+        Number of the `FOLDS` folds to return, starting with the first. If the official parts are
+        the only split, one split is returned.
 
     Raises
     ------
     InputError
-        A class has no image, or folds are not 1 to `FOLDS`.
+        A class has too few images, or `folds` is not in 1..`FOLDS`.
     """
     if not 1 <= folds <= FOLDS:
         raise InputError(f"{folds} folds, expected 1 to {FOLDS}")
     wanted = np.array(counts.train)
     y = images.y if images.y_test is None else np.concatenate([images.y, images.y_test])
     pool = len(y) if counts.both_parts else len(images.y)
-    there = np.bincount(y[:pool], minlength=len(wanted))
-    if (there < FOLDS).any() or len(there) != len(wanted):
+    available = np.bincount(y[:pool], minlength=len(wanted))
+    if (available < FOLDS).any() or len(available) != len(wanted):
         raise InputError(
-            f"{images.name}: images per class {there.tolist()}; expected {len(wanted)} classes of "
-            f"at least {FOLDS}"
+            f"{images.name}: images per class {available.tolist()}, expected {len(wanted)} classes "
+            f"of at least {FOLDS} images"
         )
-    beside = there * (FOLDS - 1) // FOLDS
+    outside_fold = available * (FOLDS - 1) // FOLDS
     rows_of = lambda c: _shuffled(np.flatnonzero(y[:pool] == c), seed, c)
-    if images.y_test is not None and (beside < wanted).any():
+    if images.y_test is not None and (outside_fold < wanted).any():
         official, tests = (
             np.bincount(part, minlength=len(wanted)) for part in (images.y, images.y_test)
         )
         if not official.all() or not tests.all():
             raise InputError(
                 f"{images.name}: training images per class {official.tolist()}, test images "
-                f"{tests.tolist()}; expected at least one of each class in either"
+                f"{tests.tolist()}, expected at least one of each class in both"
             )
         wanted, notices = _shrunk(wanted, official)
         n_test = int(min(counts.balanced, tests.min()))
-        same = (wanted == official).all() and (tests == n_test).all()
-        drawn = "the same images for every seed" if same else "seeds draw from it"
-        notices = (f"one split, of the official parts; {drawn}", *notices)
+        is_fixed = (wanted == official).all() and (tests == n_test).all()
+        how_drawn = "the same images for every seed" if is_fixed else "every seed draws from it"
+        notices = (f"the official parts are the only split; {how_drawn}", *notices)
         parts = [
             (
                 _shuffled(np.flatnonzero(images.y == c), seed, c),
@@ -231,45 +235,52 @@ def image_splits(
             )
             for c in range(len(wanted))
         ]
-        few, told = _imbalanced(counts.imbalanced, n_test)
-        return [_of_counts(parts, wanted, n_test, few)], notices + told
-    wanted, notices = _shrunk(wanted, beside)
-    n_test = int(min(counts.balanced, (there // FOLDS).min()))
+        imbalanced_counts, imbalanced_notices = _imbalanced(counts.imbalanced, n_test)
+        return [
+            _split_of_counts(parts, wanted, n_test, imbalanced_counts)
+        ], notices + imbalanced_notices
+    wanted, notices = _shrunk(wanted, outside_fold)
+    n_test = int(min(counts.balanced, (available // FOLDS).min()))
     cut = [np.array_split(rows_of(c), FOLDS) for c in range(len(wanted))]
-    few, told = _imbalanced(counts.imbalanced, n_test)
+    imbalanced_counts, imbalanced_notices = _imbalanced(counts.imbalanced, n_test)
     splits = []
     for fold in range(folds):
         parts = [
-            (np.concatenate([part for f, part in enumerate(of_class) if f != fold]), of_class[fold])
-            for of_class in cut
+            (
+                np.concatenate([part for f, part in enumerate(class_folds) if f != fold]),
+                class_folds[fold],
+            )
+            for class_folds in cut
         ]
-        splits.append(_of_counts(parts, wanted, n_test, few))
-    return splits, notices + told
+        splits.append(_split_of_counts(parts, wanted, n_test, imbalanced_counts))
+    return splits, notices + imbalanced_notices
 
 
-def _shrunk(wanted, there):
-    """The counts, or as large a share of them as every class can give, and a notice."""
-    share = (there / wanted).min()
+def _shrunk(wanted, available):
+    """Scales counts down by the common factor that every class can supply; returns a notice."""
+    share = (available / wanted).min()
     if share >= 1:
         return wanted, ()
     counts = np.maximum((share * wanted).astype(int), 1)
-    return counts, (f"training counts {counts.tolist()}, {share:.3g} times those wanted",)
+    return counts, (f"training counts {counts.tolist()}, {share:.3g} times those requested",)
 
 
 def _imbalanced(counts, n_test):
-    """Counts of the imbalanced test part of at most `n_test`, and a notice where they shrank."""
+    """Scales the imbalanced test counts down to at most `n_test`; returns a notice if it did."""
     share = n_test / max(counts)
     if share >= 1:
         return counts, ()
-    few = np.maximum(np.round(share * np.array(counts)).astype(int), 1)
-    return few, (f"imbalanced test counts {few.tolist()}, {share:.3g} times those wanted",)
+    imbalanced_counts = np.maximum(np.round(share * np.array(counts)).astype(int), 1)
+    return imbalanced_counts, (
+        f"imbalanced test counts {imbalanced_counts.tolist()}, {share:.3g} times those requested",
+    )
 
 
-def _of_counts(parts, wanted, n_test, few):
-    """One split of each class's rows for training and for testing."""
+def _split_of_counts(parts, wanted, n_test, imbalanced_counts):
+    """Returns one split from each class's shuffled training and test rows."""
     train = np.concatenate([rows[:n] for (rows, _), n in zip(parts, wanted, strict=True)])
     test = np.concatenate([rows[:n_test] for _, rows in parts])
-    chosen = np.concatenate([np.arange(n_test) < n for n in few])
+    chosen = np.concatenate([np.arange(n_test) < n for n in imbalanced_counts])
     return ImageSplit(train, test, chosen)
 
 

@@ -1,4 +1,4 @@
-"""The kind of every column of a table, decided from all its rows and never from labels."""
+"""Inference of column kinds from all rows of a table, without labels."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Remedies:
-    """How a message tells the user to leave columns out, or to keep their texts as levels."""
+    """Wording of messages that tell the user to drop columns or keep their texts as levels."""
 
     drop: Callable[[list[str]], str]
     keep: Callable[[list[str]], str]
@@ -35,43 +35,43 @@ class Remedies:
 IN_PYTHON = Remedies(
     drop=lambda names: f"drop(columns={names!r})", keep=lambda names: f"categorical={names!r}"
 )
-"""Remedies for a frame that is given in Python."""
+"""Remedies for a frame passed in Python."""
 
 
 @dataclass(frozen=True)
 class Kinds:
-    """The columns of a table in order."""
+    """Kinds of a table's columns, in order."""
 
     columns: tuple[Column, ...]
     notices: tuple[str, ...] = ()
-    """Notices to the user, one line each."""
+    """Messages to the user, one line each."""
     table: str = "X"
-    """How messages call the table."""
+    """Name of the table in messages."""
 
     def names(self, *kinds: str) -> list[str]:
-        """Names of the columns of some kinds; of all without any."""
+        """Returns the names of the columns of the given kinds, or of all columns."""
         return [column.name for column in self.columns if not kinds or column.kind in kinds]
 
     @property
     def are_numbers(self) -> bool:
-        """Whether all columns are numbers or booleans, and so one column each when encoded."""
+        """Whether all columns are numbers or booleans, which are encoded as one column each."""
         return len(self.names("number", "boolean")) == len(self.columns)
 
     def read(self, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """The rows of any frame with these columns in the form that `table_encoder` takes.
+        """Converts rows of a frame with these columns to the input of `table_encoder`.
 
-        Numbers and booleans become float64, dates datetime64, categories text; missing values
-        become NaN or NaT, and text is read as in the table that the kinds were taken from.
+        Numbers and booleans become float64, dates datetime64 and categories text; missing values
+        become NaN or NaT. Text is parsed as in the table that the kinds were inferred from.
 
         Parameters
         ----------
         frame
-            `[m, d]`, a pandas frame; columns may stand in any order, and others are left out.
+            A pandas frame `[m, d]`; its columns may be in any order, and others are ignored.
 
         Raises
         ------
         InputError
-            A column is missing, a value does not fit its column's kind, or a number is infinite.
+            A column is missing, a value does not match its column's kind, or a number is infinite.
         """
         import pandas as pd
 
@@ -79,7 +79,7 @@ class Kinds:
         if absent := [name for name in self.names() if name not in names]:
             raise InputError(
                 f"{self.table} lacks column {shortened(list(map(repr, absent)))}; "
-                f"give the columns that were there when it was fitted: {shortened(self.names(), 8)}"
+                f"expected the columns of the fitted table: {shortened(self.names(), 8)}"
             )
         parts = {
             column.name: READERS[column.kind](
@@ -98,32 +98,33 @@ def kinds_of_columns(
     separator: str = ",",
     remedies: Remedies = IN_PYTHON,
 ) -> Kinds:
-    """The kind of every column: number, category, boolean or date.
+    """Infers the kind of every column: number, category, boolean or date.
 
-    Types decide first. Text is numbers, such as "20%" or "4,5", or dates, where all of its entries
-    are, but for words such as "?" that stand for missing values; otherwise its entries are levels,
-    and such words are levels too. Text is refused as an identifier or free text where it has more
-    than 1,000 levels, or more than 30 and more than half as many as rows; text of which most
-    entries are numbers is refused for the others. Durations become days, times of day hours.
+    The column's type decides first. A text column holds numbers, such as "20%" or "4,5", or dates
+    if all of its entries do, except words such as "?" that stand for missing values. Otherwise its
+    entries are levels of a category, and so are such words. A text column with more than 1,000
+    levels, or with more than 30 levels and more than half as many levels as rows, is refused as an
+    identifier or free text. A text column whose entries are mostly numbers is refused because of
+    the other entries. Durations become days, times of day hours.
 
     Parameters
     ----------
     frame
-        All rows `[n, d]` of a table, a pandas frame without the labels; `as_pandas` makes one.
+        All rows `[n, d]` of a table as a pandas frame without the labels; see `as_pandas`.
     categorical
-        Columns that are categories whatever they hold: names, positions, or truth values `[d]`.
+        Columns to treat as categories whatever they hold: names, positions or a mask `[d]`.
     name
-        How messages call the table.
+        Name of the table in messages.
     separator
-        Separator of the cells in the file that was read, if any; it tells numbers such as 1,234.
+        Separator of the cells in the file, if any; it helps to interpret numbers such as 1,234.
     remedies
-        How messages name the ways out.
+        Wording of remedies in messages.
 
     Raises
     ------
     InputError
-        Two columns share a name, or a column is of no such kind; the message names it and the
-        remedy.
+        Two columns share a name, or a column is of none of these kinds; the message names the
+        column and the remedy.
     """
     names = distinct_names(frame, name)
     as_levels = set(column_positions(categorical, names, "categorical"))
@@ -136,15 +137,15 @@ def kinds_of_columns(
     }
     is_open = any(text.is_open for text in texts.values())
     decimal = decimal_mark(frame, texts.values()) if is_open else None
-    columns, heard = [], _Heard()
+    columns, notices = [], _Notices()
     for j, kind in enumerate(types):
         if kind == "text":
-            columns.append(_of_text(texts[j], decimal, separator, heard))
+            columns.append(_text_column(texts[j], decimal, separator, notices))
         elif kind == "dates":
-            columns.append(_of_moments(names[j], series[j], heard))
+            columns.append(_date_column(names[j], series[j], notices))
         elif kind in ("numbers", "boolean", "categories", "empty"):
             if kind == "empty":
-                heard.empty.append(names[j])
+                notices.empty.append(names[j])
             plain = {"boolean": "boolean", "categories": "category"}.get(kind, "number")
             columns.append(Column(names[j], plain))
         else:
@@ -152,11 +153,11 @@ def kinds_of_columns(
                 f"{name}: column {names[j]!r} holds {kind} values, expected numbers or text; "
                 f"convert it or leave it out with {remedies.drop([names[j]])}"
             )
-    return Kinds(tuple(columns), tuple(heard.lines()), name)
+    return Kinds(tuple(columns), tuple(notices.lines()), name)
 
 
 def distinct_names(frame: "pd.DataFrame", table: str) -> list[str]:
-    """The columns' names as text. Raises InputError if there are none, or two are the same."""
+    """Returns the columns' names as text. Raises InputError if there are none or a duplicate."""
     names = [str(column) for column in frame.columns]
     if len(set(names)) < len(names):
         twice = next(one for place, one in enumerate(names) if one in names[:place])
@@ -168,25 +169,29 @@ def distinct_names(frame: "pd.DataFrame", table: str) -> list[str]:
     return names
 
 
-def column_positions(given: Any, names: Sequence[str], argument: str) -> list[int]:
-    """Positions of columns that are named, numbered (from the end: -1), or told by truth values.
+def column_positions(columns: Any, names: Sequence[str], argument: str) -> list[int]:
+    """Returns positions of columns given by names, positions (-1 is the last) or a mask.
 
     Raises
     ------
     InputError
-        A name or position that no column has, or truth values for another number of columns.
+        A name or position does not exist, or a mask does not have one entry per column.
     """
-    if given is None:
+    if columns is None:
         return []
-    given = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
-    if given and all(isinstance(one, bool | np.bool_) for one in given):
-        if len(given) != len(names):
+    columns = (
+        list(columns)
+        if isinstance(columns, Iterable) and not isinstance(columns, str)
+        else [columns]
+    )
+    if columns and all(isinstance(one, bool | np.bool_) for one in columns):
+        if len(columns) != len(names):
             raise InputError(
-                f"{argument} has {len(given)} truth values, expected one for each of "
+                f"{argument} has {len(columns)} booleans, expected one for each of "
                 f"the {len(names)} columns of X"
             )
-        return np.flatnonzero(given).tolist()
-    columns = [_position(column, names) for column in given]
+        return np.flatnonzero(columns).tolist()
+    columns = [_position(column, names) for column in columns]
     for column in columns:
         if isinstance(column, str):
             raise InputError(
@@ -204,55 +209,55 @@ def column_positions(given: Any, names: Sequence[str], argument: str) -> list[in
 
 
 def _position(column, names):
-    """Position of a named column; numbers that are no positions, and tuples, are names too."""
+    """Returns a named column's position; numbers out of range and tuples may be names, too."""
     is_position = isinstance(column, int | np.integer) and -len(names) <= column < len(names)
     return names.index(str(column)) if not is_position and str(column) in names else column
 
 
-class _Heard:
-    """Notices to the user, gathered over columns."""
+class _Notices:
+    """Messages to the user, collected over columns."""
 
     def __init__(self):
         self.read, self.dates, self.spans = [], [], []
         self.gaps, self.kept, self.empty = [], [], []
 
     def lines(self) -> Iterable[str]:
-        for names, what in (
-            (self.read, "of text read as numbers"),
-            (self.dates, "of dates as days and cycles"),
-            (self.spans, "of durations as days, or of times of day as hours"),
-            (self.empty, "without any value, constant"),
+        for names, kind in (
+            (self.read, "of text parsed as numbers"),
+            (self.dates, "of dates encoded as days and cycles"),
+            (self.spans, "of durations encoded as days, or of times of day encoded as hours"),
+            (self.empty, "without any value, encoded as constants"),
         ):
             if names:
-                yield f"{len(names)} column{'s' * (len(names) > 1)} {what}: {shortened(names)}"
+                yield f"{len(names)} column{'s' * (len(names) > 1)} {kind}: {shortened(names)}"
         for name, words in self.gaps:
-            yield f"column {name!r}: {words} taken as missing"
+            yield f"column {name!r}: {words} treated as missing"
         for name, words in self.kept:
-            yield f"column {name!r}: {words} kept as a level, not as missing"
+            yield f"column {name!r}: {words} treated as a level, not as missing"
 
 
-def _of_text(text: Texts, decimal: str | None, separator: str, heard: _Heard) -> Column:
+def _text_column(text: Texts, decimal: str | None, separator: str, notices: _Notices) -> Column:
     if (found := text.numbers(decimal, separator)) is not None:
         if found.how:
-            heard.read.append(f"{text.name} ({found.how}, such as {text.rest[0]!r})")
+            notices.read.append(f"{text.name} ({found.how}, such as {text.rest[0]!r})")
         column = Column(text.name, "number", unit=found.unit, decimal=found.mark)
     elif (moments := text.dates()) is not None:
-        heard.dates.append(f"{text.name} (such as {text.rest[0]!r})")
+        notices.dates.append(f"{text.name} (such as {text.rest[0]!r})")
         is_timed = has_time(moments.values)
         column = Column(text.name, "date", form=moments.form, has_time=is_timed)
     else:
         text.check_levels()
         if text.rest and text.words:
-            heard.kept.append((text.name, text.words))
+            notices.kept.append((text.name, text.words))
         return Column(text.name, "category")
     if text.words:
-        heard.gaps.append((text.name, text.words))
+        notices.gaps.append((text.name, text.words))
     return column
 
 
-def _of_moments(name: str, column: "pd.Series", heard: _Heard) -> Column:
+def _date_column(name: str, column: "pd.Series", notices: _Notices) -> Column:
     if span_of(column) is not None:
-        heard.spans.append(name)
+        notices.spans.append(name)
         return Column(name, "number")
-    heard.dates.append(name)
+    notices.dates.append(name)
     return Column(name, "date", has_time=has_time(moments_of(column).dropna().to_numpy()))

@@ -1,7 +1,7 @@
-"""Tables of several classes whose sizes have a long tail.
+"""Multi-class tables with long-tailed class sizes.
 
-Five sets of images, thinned, as tables of pixels, and five columns of Adult to be told from the
-others.
+Five image sets, subsampled, as tables of pixels, and five tables that predict a column of Adult
+from the others.
 """
 
 from functools import partial
@@ -22,33 +22,33 @@ _ADULT_ROWS, _ADULT_FEWEST = 3000, 100
 
 
 def long_tail(name: str, data_home: str | Path | None = None) -> Dataset:
-    """A table by name; `LONG_TAIL` has the names.
+    """Loads a table by name.
 
-    digits, mnist, fashion_mnist, cifar10, svhn: sizes of the ten classes fall geometrically from
-    750 (of digits 174) rows to a fiftieth, at least 8. Pixels are as in `images`, of larger images
-    than those of digits averaged over 4 x 4. adult_COLUMN: 3,000 complete rows of Adult and the
-    values of that column that at least 100 of all rows have; other categories are one-hot encoded.
+    digits, mnist, fashion_mnist, cifar10, svhn: the sizes of the ten classes decrease geometrically
+    from 750 rows (digits: 174) to a fiftieth, at least 8. Pixels are those of `images`, averaged
+    over blocks of 4 x 4 except for digits. adult_COLUMN: 3,000 complete rows of Adult; the classes
+    are the values of that column with at least 100 rows, and other categories are one-hot encoded.
 
     Parameters
     ----------
     name
-        One of `LONG_TAIL`.
+        A key of `LONG_TAIL`.
     data_home
-        As for `images` and `adult`; digits needs no file.
+        As in `images` and `adult`; digits needs no file.
 
     Raises
     ------
     DataUnavailable
         Files are missing or damaged, or a download fails.
     InputError
-        There is no table of that name.
+        `name` is not in `LONG_TAIL`.
     """
     if name not in LONG_TAIL:
-        raise InputError(f"no table {name!r}{did_you_mean(name, LONG_TAIL)}")
+        raise InputError(f"unknown table {name!r}{did_you_mean(name, LONG_TAIL)}")
     return LONG_TAIL[name](name, data_home=data_home)
 
 
-def _of_images(name, data_home):
+def _pixel_table(name, data_home):
     data = images(name, data_home)
     x, y = np.asarray(data.x, float), np.asarray(data.y)
     largest = min(_LARGEST, np.bincount(y).min())
@@ -64,7 +64,7 @@ def _of_images(name, data_home):
     return make_dataset(x.reshape(len(x), -1), labels, name=name, several_classes=True)
 
 
-def _of_adult(name, data_home, column):
+def _adult_table(name, data_home, column):
     from sklearn.model_selection import train_test_split
 
     try:
@@ -81,7 +81,7 @@ def _of_adult(name, data_home, column):
 
 _IMAGES = ("digits", "mnist", "fashion_mnist", "cifar10", "svhn")
 _COLUMNS = ("workclass", "marital-status", "occupation", "relationship", "race")
-LONG_TAIL = dict.fromkeys(_IMAGES, _of_images) | {
-    f"adult_{column}".replace("-", "_"): partial(_of_adult, column=column) for column in _COLUMNS
+LONG_TAIL = dict.fromkeys(_IMAGES, _pixel_table) | {
+    f"adult_{column}".replace("-", "_"): partial(_adult_table, column=column) for column in _COLUMNS
 }
-"""Tables by name."""
+"""Loaders of the tables by name."""

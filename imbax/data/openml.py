@@ -1,4 +1,4 @@
-"""Tables of openml.org by their ids, through scikit-learn's `fetch_openml`."""
+"""Tables from openml.org by id, through scikit-learn's `fetch_openml`."""
 
 import http.client
 import os
@@ -34,32 +34,32 @@ def openml(
     categorical: Sequence[str] = (),
     data_home: str | Path | None = None,
 ) -> Dataset:
-    """A data set of OpenML; columns that it marks as identifiers, or to be ignored, are left out.
+    """Loads an OpenML data set without the columns marked as identifiers or ignored.
 
     Parameters
     ----------
     number
-        Its id, as in openml.org/d/ID.
+        Id of the data set, as in openml.org/d/ID.
     target
-        The column of labels; None: the one that OpenML names.
+        Column of labels; None uses OpenML's default target.
     name
-        The data set's name; default `openml_ID`.
+        Name of the data set; default `openml_ID`.
     minority, groups, drop, categorical
         As in `read_table`.
     data_home
-        A copy of scikit-learn's data folder, which holds `openml`; nothing is downloaded then.
-        None: scikit-learn's data folder, into which the set is downloaded once.
+        A copy of scikit-learn's data folder that contains `openml`; nothing is downloaded. None
+        uses scikit-learn's data folder and downloads the data set to it once.
 
     Raises
     ------
     DataUnavailable
-        The set is not in the folder, or the download fails.
+        The data set is not in the folder, or the download fails.
     InputError
-        OpenML has no such set, it has no target or one of numbers as for a regression, or as in
+        OpenML lacks the data set, its target is missing or is a regression target, or as in
         `read_table`.
     """
     place = f"openml_{number}"
-    found, said = _fetched(number, place, target, data_home)
+    found, fetch_notices = _fetched(number, place, target, data_home)
     frame = found.frame
     names = [clean_name(str(column)) for column in frame.columns]
     refuse_twins(names, place)
@@ -70,7 +70,7 @@ def openml(
         _refuse_regression(frame[clean_name(target)], place)
     dataset = table_as_dataset(
         Path(place),
-        Delimited(frame, said, ","),
+        Delimited(frame, fetch_notices, ","),
         target,
         minority=minority,
         groups=groups,
@@ -83,17 +83,17 @@ def openml(
 def _fetched(
     number: int, place: str, target: str | None, data_home: str | Path | None
 ) -> tuple[Any, list[str]]:
-    """Return the result of `fetch_openml` and its warnings."""
+    """Returns the result of `fetch_openml` and its warnings."""
     from sklearn.datasets import fetch_openml
 
     if data_home is not None:
         data_home = os.path.expanduser(data_home)
         file = os.path.join(data_home, "openml", "openml.org", "api/v1/json/data", f"{number}.gz")
-        # Looked for here, because fetch_openml would go to the network.
+        # Checked here because fetch_openml would try to download the file.
         if not os.path.isfile(file):
             raise DataUnavailable(
-                f"{place}: there is no {file}; fetch the set where there is a network, by "
-                f"sklearn.datasets.fetch_openml(data_id={number}), and copy scikit-learn's data "
+                f"{place}: {file} does not exist; download the set on a machine with a network by "
+                f"sklearn.datasets.fetch_openml(data_id={number}) and copy scikit-learn's data "
                 f"folder, or leave {argument('data_home')} out to download it"
             )
     with warnings.catch_warnings(record=True) as caught:
@@ -102,7 +102,7 @@ def _fetched(
             found = fetch_openml(
                 data_id=number,
                 data_home=data_home,
-                # All columns: the target is looked for among them.
+                # None returns all columns, so that the target can be one of them.
                 target_column="default-target" if target is None else None,
                 as_frame=True,
                 parser="auto",
@@ -111,27 +111,27 @@ def _fetched(
         except _UNREACHABLE as error:
             raise DataUnavailable(
                 f"{place}: OpenML cannot be reached ({first_line(error)}) and the set is not in "
-                f"{_folder(data_home)}; connect, or fetch it elsewhere and give a copy of "
-                f"scikit-learn's data folder by {argument('data_home')}"
+                f"{_folder(data_home)}; connect, or download it elsewhere and give a copy of "
+                f"scikit-learn's data folder with {argument('data_home')}"
             ) from error
         except DAMAGED as error:
-            raise _of_content(error, number, place, data_home) from error
+            raise _content_error(error, number, place, data_home) from error
     kinds = (UserWarning, RuntimeWarning)
     return found, [first_line(one.message) for one in caught if one.category in kinds]
 
 
-def _of_content(error: Exception, number: int, place: str, data_home: str | None) -> InputError:
-    """Turn an error of `fetch_openml` into one that says what is wrong with the data set."""
-    said = first_line(error)
+def _content_error(error: Exception, number: int, place: str, data_home: str | None) -> InputError:
+    """Converts an error of `fetch_openml` to one that explains the data set's problem."""
+    message = first_line(error)
     if type(error).__name__ == "OpenMLError":
-        return InputError(f"OpenML has no data set {number}; look its id up at openml.org/search")
-    if "Sparse" in said:
+        return InputError(f"OpenML has no data set {number}; look up the id at openml.org/search")
+    if "Sparse" in message:
         return InputError(
-            f"{place} is a sparse table, which is not read; save it as a dense table in a file"
+            f"{place} is a sparse table, expected a dense one; save it as a dense table in a file"
         )
     return DataUnavailable(
-        f"{place}: what is in {_folder(data_home)} is damaged ({said}); delete the set there and "
-        "fetch it again"
+        f"{place}: the copy in {_folder(data_home)} is damaged ({message}); delete it and "
+        "download it again"
     )
 
 
@@ -140,12 +140,12 @@ def _folder(data_home: str | None) -> str:
 
 
 def _target(found: Any, place: str) -> str:
-    """The column that OpenML names as the target."""
+    """Returns OpenML's default target."""
     names = found.target_names
     if len(names) != 1:
         listed = f"{len(names)} targets ({', '.join(names)})" if names else "no target"
         raise InputError(
-            f"{place} has {listed} on OpenML; name one column with {argument('target')}"
+            f"{place} has {listed} on OpenML, expected one; name a column with {argument('target')}"
         )
     return names[0]
 
@@ -159,6 +159,6 @@ def _refuse_regression(labels: "pd.Series", place: str) -> None:
     is_continuous = len(values) > 2 and (values % 1 != 0).any()
     if is_continuous or len(values) > MAX_CLASSES:
         raise InputError(
-            f"{place}: target {labels.name!r} has {len(values)} distinct numbers, as for a "
-            f"regression; name a column of classes with {argument('target')}"
+            f"{place}: target {labels.name!r} has {len(values)} distinct numbers like a "
+            f"regression target; name a column of class labels with {argument('target')}"
         )

@@ -1,7 +1,7 @@
-"""A table of scores from anywhere: read and checked at the door.
+"""Reader of users' score tables.
 
-The table is wide: the first column names the datasets, each further column holds the scores of one
-method, in any unit. Gaps are allowed.
+The table is wide: the first column names the data sets, and each further column contains the scores
+of one method, in any unit. Missing scores are allowed.
 """
 
 import re
@@ -30,26 +30,26 @@ _SUMMARIES = {"mean": np.mean, "median": np.median, "maximum": np.max, "minimum"
 
 
 def read_scores(path: Path, notices: list[str] | None = None) -> pd.DataFrame:
-    """The table [dataset x method] of a CSV or Parquet file as floats, NaN for gaps.
+    """Reads scores [data set x method] from a CSV or Parquet file, NaN where missing.
 
-    Left out are rows such as "Mean" or "Avg. rank", a last column that is the mean, median, best or
-    worst of the others, and a saved row index. What the user should hear is added to `notices`.
+    Rows such as "Mean" or "Avg. rank", a last column that is the mean, median, best or worst of the
+    others, and a saved row index are left out. Messages to the user are appended to `notices`.
 
-    Raises ``InputError`` when the file is not such a table: missing or damaged, text or infinite
-    values among the scores, names missing or used twice, a method without any score, or fewer than
-    2 methods or 2 data sets with a score of every method.
+    Raises ``InputError`` if the file is not such a table: it is missing or damaged, scores are text
+    or infinite, names are missing or duplicate, a method has no score, or there are fewer than 2
+    methods or fewer than 2 data sets with a score of every method.
     """
     path = Path(path).expanduser()
-    frame, told, separator = read_frame(path)
+    frame, file_notices, separator = read_frame(path)
     notices = [] if notices is None else notices
-    notices += told
+    notices += file_notices
     frame = _without_index(frame, notices)
     _check_shape(frame, path.name)
     frame = _without_summaries(frame, notices)
     names = _names(frame.iloc[:, 0], path.name)
-    given = frame.iloc[:, 1:].set_axis(names)
+    score_columns = frame.iloc[:, 1:].set_axis(names)
     columns = {}
-    for place, (method, column) in enumerate(given.items(), 2):
+    for place, (method, column) in enumerate(score_columns.items(), 2):
         if is_unnamed(method):
             raise InputError(f"{path.name}: column {place} has no name; name it or leave it out")
         columns[method] = column
@@ -69,7 +69,7 @@ def read_scores(path: Path, notices: list[str] | None = None) -> pd.DataFrame:
 
 
 def _without_index(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
-    """Without a first column that counts rows, where names follow it."""
+    """Drops a first column that counts rows if a column of names follows it."""
     if frame.shape[1] < 4 or not is_unnamed(frame.columns[0]):
         return frame
     first, second = frame.iloc[:, 0], frame.iloc[:, 1]
@@ -82,7 +82,7 @@ def _without_index(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
 def _check_shape(frame: pd.DataFrame, file: str) -> None:
     if {"dataset", "method"} <= set(frame.columns):
         raise InputError(
-            f"{file} has a column 'method', {_WANTED}; a run's table in that form is "
+            f"{file} has a column 'method', {_WANTED}; a run stores a table of that form as "
             "tables/scores.csv"
         )
     if frame.shape[1] < 3:
@@ -93,28 +93,28 @@ def _check_shape(frame: pd.DataFrame, file: str) -> None:
 def _names(column: pd.Series, file: str) -> pd.Index:
     if column.isna().any():
         row = int(column.isna().argmax()) + 2
-        raise InputError(f"{file}: line {row} has no data set's name; name it or leave it out")
+        raise InputError(f"{file}: line {row} has no data set name; add the name or remove the row")
     if pd.api.types.is_float_dtype(column):
         raise InputError(
             f"{file}: the first column, {column.name!r}, holds numbers such as "
-            f"{column.iloc[0]:g}, {_WANTED}; put a column of names first"
+            f"{column.iloc[0]:g}, {_WANTED}; add a first column with names"
         )
     names = column.map(lambda name: " ".join(str(name).split()))
-    if (twice := names.duplicated()).any():
+    if (is_duplicate := names.duplicated()).any():
         raise InputError(
-            f"{file}: data set {names[twice].iloc[0]!r} stands in two rows; give each data set "
+            f"{file}: data set {names[is_duplicate].iloc[0]!r} has two rows; give each data set "
             "one row, such as its mean over folds"
         )
     return pd.Index(names, name="dataset")
 
 
 def _without_summaries(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
-    """Without rows that are called as statistics over data sets are."""
+    """Drops rows named like statistics over data sets."""
     is_summary = frame.iloc[:, 0].map(_names_a_summary)
     if not is_summary.any() or is_summary.all():
         return frame
     listed = shortened([repr(str(name)) for name in frame.loc[is_summary].iloc[:, 0]])
-    notices.append(f"left out, as statistics over the data sets: {listed}")
+    notices.append(f"rows left out as statistics over the data sets: {listed}")
     return frame[~is_summary]
 
 
@@ -124,10 +124,10 @@ def _names_a_summary(name: object) -> bool:
 
 
 def _without_last_summary(scores: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
-    """Without a last row that is the mean of those above, or last columns of such kind."""
+    """Drops a last row that is the mean of those above, and last columns that are statistics."""
     above, last = scores.iloc[:-1], scores.iloc[-1]
-    if len(above) > 2 and above.nunique().max() > 1 and _are_alike(last, above.mean()):
-        notices.append(f"left out, as it is the mean of the other rows: {scores.index[-1]!r}")
+    if len(above) > 2 and above.nunique().max() > 1 and _are_equal_as_printed(last, above.mean()):
+        notices.append(f"row left out as the mean of the other rows: {scores.index[-1]!r}")
         scores = above
     for column in scores.columns[:2:-1]:
         others, found = scores.loc[:, :column].iloc[:, :-1], scores[column]
@@ -135,27 +135,27 @@ def _without_last_summary(scores: pd.DataFrame, notices: list[str]) -> pd.DataFr
             break
         complete = others.dropna().index
         for name, statistic in _SUMMARIES.items():
-            if len(complete) > 1 and _are_alike(
+            if len(complete) > 1 and _are_equal_as_printed(
                 found[complete], others.loc[complete].apply(statistic, axis=1)
             ):
-                notices.append(f"left out, as it is the {name} of the other columns: {column!r}")
+                notices.append(f"column left out as the {name} of the other columns: {column!r}")
                 scores = scores.drop(columns=column)
                 break
     return scores
 
 
-def _are_alike(shown: pd.Series, exact: pd.Series) -> bool:
-    """Whether numbers are others, rounded to the digits that are shown."""
+def _are_equal_as_printed(shown: pd.Series, exact: pd.Series) -> bool:
+    """Returns whether `shown` is `exact`, rounded to the digits that are shown."""
     digits = max((len(f"{value:.10g}".partition(".")[2]) for value in shown), default=0)
     return digits > 0 and bool((abs(shown - exact) <= 0.5000001 * 10.0**-digits).all())
 
 
 def _decimal_mark(columns: dict[str, pd.Series], separator: str) -> str | None:
-    """The mark that the table's columns of text agree on."""
+    """Returns the decimal mark that all text columns agree on, if any."""
     found = (numbers(_present(column)) for column in columns.values() if _is_text(column))
     marks = {mark for reading in found if reading for mark in reading.only_mark}
     marks |= {"."} if any(column.dtype.kind == "f" for column in columns.values()) else set()
-    # A semicolon parts cells where numbers have decimal commas; scores are no thousands.
+    # Semicolons separate cells in files with decimal commas, and scores are not thousands.
     return marks.pop() if len(marks) == 1 else "," if separator == ";" else None
 
 
@@ -168,11 +168,11 @@ def _present(column: pd.Series) -> list[str]:
 
 
 def _numbers(column: pd.Series, method: str, file: str, decimal: str | None) -> pd.Series:
-    # By way of text, so that dates and truth values are not taken for numbers.
+    # Converted through text, so that dates and booleans are not accepted as numbers.
     texts = column.map(str, na_action="ignore")
     texts = texts.mask([isinstance(text, str) and is_missing(text) for text in texts])
     if texts.isna().all():
-        raise InputError(f"{file}: method {method!r} has no score at all; leave its column out")
+        raise InputError(f"{file}: method {method!r} has no score; leave its column out")
     scores = pd.to_numeric(texts, errors="coerce").astype(float)
     wrong = texts[scores.isna() & texts.notna()]
     if len(wrong):
@@ -180,10 +180,10 @@ def _numbers(column: pd.Series, method: str, file: str, decimal: str | None) -> 
         if read is None or read.values is None:
             raise InputError(
                 f"{file}: {method!r} on {wrong.index[0]!r} is {str(wrong.iloc[0])!r}, expected a "
-                "number, or nothing for a gap; give means without their spread"
+                "number or an empty cell; give means without their spread"
             )
         scores[texts.notna()] = read.values
-    # Not infinity is the limit: sums of scores must be finite, too.
+    # The limit is below infinity because sums of scores must be finite, too.
     if (huge := scores.abs() > 1e300).any():
         raise InputError(
             f"{file}: {method!r} on {column.index[huge][0]!r} is infinite or huge, expected a "

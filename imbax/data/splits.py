@@ -1,4 +1,4 @@
-"""Train, validation and test rows of one data set: stratified, seeded, groups kept together."""
+"""Training, validation and test splits: stratified, seeded, with groups kept together."""
 
 import math
 from typing import NamedTuple
@@ -7,11 +7,18 @@ import numpy as np
 
 from imbax.errors import InputError, argument
 
-__all__ = ["Split", "repeated_splits", "rows_in_both", "stratified_splits", "withheld_rows"]
+__all__ = [
+    "Split",
+    "folds_of",
+    "repeated_splits",
+    "rows_in_both",
+    "stratified_splits",
+    "withheld_rows",
+]
 
 
 class Split(NamedTuple):
-    """Row indices, int64, sorted; the three parts share no row and no group."""
+    """Sorted row indices, int64; the three parts share no row and no group."""
 
     train: np.ndarray
     valid: np.ndarray
@@ -26,33 +33,33 @@ def stratified_splits(
     valid_fraction: float = 0.2,
     groups: np.ndarray | None = None,
 ) -> list[Split]:
-    """One validation part for the seed, and stratified folds over the other rows.
+    """Draws one validation part per seed and stratified folds over the other rows.
 
-    The test parts of the folds partition what is not validation; a fold trains on the rest.
-    With the defaults that is 60 % train, 20 % validation, 20 % test in every fold.
+    The test parts of the folds partition the rows outside the validation part; each fold trains on
+    the rest. The defaults give 60 % training, 20 % validation and 20 % test rows in every fold.
 
     Parameters
     ----------
     y
         `[n]` labels 0..K-1.
     seed
-        0 <= seed < 2**32; the result depends on the arguments and nothing else.
+        0 <= seed < 2**32; the result depends only on the arguments.
     folds
-        At least 2.
+        Number of folds, at least 2.
     valid_fraction
-        In (0, 0.5]; with groups rounded to 1/2, 1/3, 1/4, ... of them.
+        Fraction of the rows in (0, 0.5]; with groups it is rounded to 1/2, 1/3, 1/4, ... of them.
     groups
-        `[n]` codes; no group is cut.
+        `[n]` group codes; a group is never divided between parts.
 
     Raises
     ------
     InputError
-        A number is out of its range, or rows, minority rows or groups are too few to put every
-        class in each part.
+        A number is out of range, or there are too few rows, minority rows or groups for every part
+        to contain every class.
     """
     y = np.asarray(y)
     if folds < 2:
-        raise InputError(f"folds={folds}, expected at least 2; use 4 as the paper does")
+        raise InputError(f"folds={folds}, expected at least 2; use 4 as in the paper")
     if not 0 < valid_fraction <= 0.5:
         raise InputError(f"valid_fraction={valid_fraction}, expected above 0 and at most 0.5")
     if not 0 <= seed < 2**32:
@@ -73,7 +80,7 @@ def stratified_splits(
 def repeated_splits(
     y: np.ndarray, *, seed: int, repeats: int = 4, keep: int | None = None
 ) -> list[Split]:
-    """Independent stratified splits: a fifth to test, a fifth of the rest to validate on.
+    """Draws independent stratified splits: a fifth for testing, a fifth of the rest to validate.
 
     Parameters
     ----------
@@ -82,10 +89,10 @@ def repeated_splits(
     seed
         0 <= seed < 2**32.
     repeats
-        How many splits, at least 1; each depends on the seed and its own number.
+        Number of splits, at least 1; each depends on the seed and its own index.
     keep
-        Minority rows in a repeat, drawn anew in each; a smaller number keeps some of a larger
-        one's. None: all.
+        Number of minority rows, drawn independently in each repeat; the rows for a smaller number
+        are a subset of those for a larger one. None keeps all.
 
     Raises
     ------
@@ -95,11 +102,11 @@ def repeated_splits(
     y = np.asarray(y)
     minority, majority = np.flatnonzero(y == 1), np.flatnonzero(y != 1)
     kept = len(minority) if keep is None else keep
-    # A fifth of a fifth of the rows must still hold one of them, whichever way it is rounded.
+    # A fifth of a fifth of the rows must still contain one of them, however it is rounded.
     if min(kept, len(majority)) < 5 or kept > len(minority):
         raise InputError(
-            f"{kept} of {len(minority)} minority rows and {len(majority)} others, expected at "
-            "least 5 of each to split 64/16/20; add rows or lower the ratio"
+            f"{kept} of {len(minority)} minority rows and {len(majority)} majority rows, expected "
+            "at least 5 of each for a 64/16/20 split; add rows or lower the ratio"
         )
     splits = []
     for repeat in range(repeats):
@@ -111,15 +118,60 @@ def repeated_splits(
     return splits
 
 
+def folds_of(
+    y: np.ndarray,
+    rows: np.ndarray,
+    folds: int,
+    *,
+    seed: int,
+    groups: np.ndarray | None = None,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Some rows cut into stratified folds: those outside and inside each fold, both sorted.
+
+    Parameters
+    ----------
+    y
+        `[n]` labels 0..K-1.
+    rows
+        `[m]` row numbers, sorted.
+    folds
+        At least 2.
+    seed
+        0 <= seed < 2**32.
+    groups
+        `[n]` codes; no group is cut.
+
+    Raises
+    ------
+    InputError
+        A part would lack a class.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    fewest, found = _rarest(y[rows], y), []
+    if fewest >= folds:
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        cut = kind(folds, shuffle=True, random_state=seed)
+        groups = None if groups is None else groups[rows]
+        found = [(rows[out], rows[of]) for out, of in cut.split(rows, y[rows], groups)]
+    if not found or not all(_rarest(y[part], y) for pair in found for part in pair):
+        few = "" if groups is None else " in too few groups"
+        raise InputError(
+            f"{folds} folds of {len(rows)} rows to train and validate on leave a part without rows "
+            f"of every class, the rarest of which has {fewest}{few}; take fewer folds"
+        )
+    return found
+
+
 def withheld_rows(y: np.ndarray, split: Split, *, seed: int) -> np.ndarray:
-    """Minority rows in no part, drawn at random: as many as `train` has, or all when fewer."""
+    """Draws minority rows outside the split: as many as `train` has, or all if there are fewer."""
     others = np.setdiff1d(np.flatnonzero(y == 1), np.concatenate(split))
     count = min(int(y[split.train].sum()), len(others))
     return np.sort(np.random.default_rng(seed).choice(others, count, replace=False))
 
 
 def _two_parts(rows, y, rng):
-    """Four fifths and one fifth of `rows`, both sorted."""
+    """Splits `rows` into four fifths and one fifth, both sorted."""
     from sklearn.model_selection import train_test_split
 
     state = int(rng.integers(2**32))
@@ -128,7 +180,7 @@ def _two_parts(rows, y, rng):
 
 
 def rows_in_both(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> int:
-    """How many of the rows `x[b]` equal some row of `x[a]` exactly.
+    """Returns the number of rows of `x[b]` that exactly equal a row of `x[a]`.
 
     Parameters
     ----------
@@ -137,16 +189,16 @@ def rows_in_both(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> int:
     a, b
         Row indices.
     """
-    # Equal rows must have equal bytes, so -0.0 becomes 0.0 first.
+    # Equal rows must have equal bytes, so -0.0 is converted to 0.0 first.
     row_bytes = np.ascontiguousarray(x) + 0.0
     seen = {row_bytes[i].tobytes() for i in a}
     return sum(row_bytes[i].tobytes() in seen for i in b)
 
 
 def _check_minority(y: np.ndarray, folds: int, valid_fraction: float) -> None:
-    """At least one row in validation, one in each test part, and one more to train on."""
+    """Raises InputError unless the rarest class has rows for all parts of every fold."""
     count = _rarest(y, y)
-    # Both follow from rounding count * valid_fraction to the nearest whole row.
+    # Both bounds follow from rounding count * valid_fraction to the nearest whole row.
     for_valid = math.floor(0.5 / valid_fraction) + 1
     for_folds = math.ceil((folds + 0.5) / (1 - valid_fraction))
     needed = max(for_valid, for_folds)
@@ -174,7 +226,7 @@ def _stratified_part(y: np.ndarray, fraction: float, seed: int) -> np.ndarray:
 def _folds_over_rest(
     y: np.ndarray, valid: np.ndarray, folds: int, seed: int, groups: np.ndarray | None
 ) -> list[Split] | None:
-    """The splits, or None if a part lacks a class."""
+    """Returns the splits, or None if a part lacks a class."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     rest = np.setdiff1d(np.arange(len(y)), valid)
@@ -194,28 +246,28 @@ def _grouped_splits(
     from sklearn.model_selection import StratifiedGroupKFold
 
     n_groups, n_holding = len(np.unique(groups)), len(np.unique(groups[y == 1]))
-    for what, count in (("groups", n_groups), ("groups with minority rows", n_holding)):
+    for unit, count in (("groups", n_groups), ("groups with minority rows", n_holding)):
         if count < folds + 1:
             raise InputError(
-                f"there are {count} {what}, {folds} folds and a validation part need at least "
+                f"there are {count} {unit}, {folds} folds and a validation part need at least "
                 f"{folds + 1}; lower {argument('folds')} or use finer groups"
             )
-    # More parts than groups, or than minority rows, would come out empty.
+    # With more parts than groups or minority rows, some parts would be empty.
     n_parts = max(2, min(round(1 / valid_fraction), n_groups, _rarest(y, y)))
     parts = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed).split(y, y, groups)
     candidates = [valid for _, valid in parts]
-    # scikit-learn hands out the most uneven groups first, shuffled or not: drawing the part
-    # keeps the same group from being in the validation part of every seed.
+    # scikit-learn assigns the most uneven groups first, even with shuffle=True. Drawing the part
+    # at random prevents the same group from being in the validation part of every seed.
     for i in np.random.default_rng(seed).permutation(n_parts):
         splits = _folds_over_rest(y, candidates[i], folds, seed, groups)
         if splits is not None:
             return splits
     raise InputError(
-        f"with {n_groups} groups, {folds} folds and a validation part, some part has rows of one "
-        f"class only; lower {argument('folds')} or use finer groups"
+        f"with {n_groups} groups, {folds} folds and a validation part, a part has rows of a single "
+        f"class; lower {argument('folds')} or use finer groups"
     )
 
 
 def _rarest(part: np.ndarray, y: np.ndarray) -> int:
-    """Rows in a part of the class of `y` that has fewest there, which may be 0."""
+    """Returns the number of rows of the rarest class of `y` in a part, which may be 0."""
     return int(np.bincount(part, minlength=max(int(y.max()) + 1, 2)).min())

@@ -1,4 +1,4 @@
-"""Any table as a data set: of numbers where it holds nothing else, and otherwise of a frame."""
+"""Conversion of any table to a `Dataset`, or to a `FrameDataset` if it needs an encoder."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -30,61 +30,60 @@ def as_dataset(
     preprocess: Any = "auto",
     categorical: Any = None,
 ) -> Dataset:
-    """Check a table that is given in Python.
+    """Checks a table passed in Python.
 
     Parameters
     ----------
     x
-        Features `[n, d]`: an array, or a frame of pandas, polars, or any library that narwhals
-        reads.
+        Features `[n, d]`: an array, or a frame of pandas, polars or any library that narwhals
+        supports.
     y
-        Labels `[n]`, as in `make_dataset`; of more than two, every one is a class.
+        Labels `[n]`, as in `make_dataset`; each of more than two labels is its own class.
     name
-        How messages call the data set.
+        Name of the data set in messages.
     minority
-        One label; all others are then the majority.
+        Label of the minority class; all other labels form the majority.
     groups
-        `[n]`: codes of any type.
+        `[n]` group codes of any type.
     preprocess
-        "auto": an encoder of the columns' kinds, which leaves complete numbers as they are. None:
-        nothing, so that x must be complete numbers. Or a transformer of scikit-learn.
+        "auto" encodes columns by their kinds and leaves complete numbers unchanged. None encodes
+        nothing; x must be complete numbers. Or a scikit-learn transformer.
     categorical
-        With "auto": columns that are categories though they hold numbers; names, positions, or
-        truth values `[d]`.
+        Numeric columns to treat as categories with "auto": names, positions or a mask `[d]`.
 
     Returns
     -------
     Dataset
-        A `FrameDataset` where anything has to be fitted.
+        A `FrameDataset` if an encoder has to be fitted.
 
     Raises
     ------
     InputError
-        What `make_dataset` or `kinds_of_columns` refuses, or `preprocess` is none of the three.
+        `make_dataset` or `kinds_of_columns` refuses the table, or `preprocess` is invalid.
     """
     check_preprocess(preprocess)
-    dataset = _of_any(unmasked(x), y, name, minority, groups, preprocess, categorical)
-    told = (*_reordered(x, y=y, groups=groups), *_frozen(preprocess))
-    return dataclasses.replace(dataset, notices=(*dataset.notices, *told))
+    dataset = _checked_table(unmasked(x), y, name, minority, groups, preprocess, categorical)
+    added_notices = (*_reordered(x, y=y, groups=groups), *_frozen(preprocess))
+    return dataclasses.replace(dataset, notices=(*dataset.notices, *added_notices))
 
 
-def _of_any(x, y, name, minority, groups, preprocess, categorical):
-    about = {"name": name, "minority": minority, "groups": groups}
+def _checked_table(x, y, name, minority, groups, preprocess, categorical):
+    options = {"name": name, "minority": minority, "groups": groups}
     if categorical is not None and preprocess != "auto":
         raise InputError(
-            f"categorical={categorical!r} says how preprocess='auto' encodes columns; "
+            f"categorical={categorical!r} applies only to preprocess='auto'; "
             f"leave it out with preprocess={_short(preprocess)}"
         )
     if preprocess is None or not (is_table(x) or np.ndim(_array(x)) == 2):
-        return make_dataset(x, y, several_classes=True, **about)
+        return make_dataset(x, y, several_classes=True, **options)
     if isinstance(preprocess, str) and categorical is None and _are_complete_numbers(x, name):
-        return make_dataset(x, y, several_classes=True, **about)
+        return make_dataset(x, y, several_classes=True, **options)
     frame = as_pandas(x, f"{name}: x")
-    return dataset_of_frame(frame, y, preprocess=preprocess, categorical=categorical, **about)
+    return dataset_of_frame(frame, y, preprocess=preprocess, categorical=categorical, **options)
 
 
 def _reordered(x, **columns):
-    """Notices of what has the row labels of x in another order."""
+    """Yields a notice for each column that has the row labels of x in another order."""
     index = getattr(x, "index", None)
     for name, column in columns.items():
         other = getattr(column, "index", None)
@@ -92,16 +91,16 @@ def _reordered(x, **columns):
             continue
         if len(index) == len(other) and index.is_unique and index.isin(other).all():
             yield (
-                f"the index of {name} has the row labels of x in another order; rows are matched "
-                f"by position: give {name}.loc[x.index] to match them by label"
+                f"the index of {name} has the row labels of x in another order, and rows are "
+                f"matched by position; pass {name}.loc[x.index] to match them by label"
             )
 
 
 def _frozen(preprocess):
-    """A notice of a part that is not fitted in each run."""
+    """Yields a notice if a step of the transformer is not fitted in each run."""
     if holds_frozen(preprocess):
         yield (
-            "preprocess holds a FrozenEstimator, which is not fitted again in each run: if it was "
+            "preprocess contains a FrozenEstimator, which is not refitted in each run: if it was "
             "fitted on rows of x, test rows leak into training"
         )
 
@@ -120,61 +119,61 @@ def dataset_of_frame(
     separator: str = ",",
     remedies: Remedies = IN_PYTHON,
 ) -> Dataset:
-    """Check a frame of columns of any types.
+    """Checks a frame with columns of any types.
 
     Parameters
     ----------
     frame
-        The features, `[n, d]`.
+        Features `[n, d]`.
     y, name, minority, groups, preprocess, categorical
         As in `as_dataset`.
     notices
-        What the user should hear besides.
+        Further messages to the user.
     table
-        How messages about columns call the table; by default `name`.
+        Name of the table in messages about columns; by default `name`.
     separator, remedies
         As in `kinds_of_columns`.
     """
-    about = {"name": name, "minority": minority, "groups": groups, "several_classes": True}
+    options = {"name": name, "minority": minority, "groups": groups, "several_classes": True}
     if preprocess != "auto":
         frame = frame.set_axis(list(map(str, frame.columns)), axis=1).reset_index(drop=True)
-        return _of_transformer(frame, y, preprocess, notices, about)
-    more = {"name": table or name, "separator": separator, "remedies": remedies}
-    kinds = kinds_of_columns(frame, categorical=categorical, **more)
+        return _frame_dataset(frame, y, preprocess, notices, options)
+    kind_options = {"name": table or name, "separator": separator, "remedies": remedies}
+    kinds = kinds_of_columns(frame, categorical=categorical, **kind_options)
     read = kinds.read(frame).reset_index(drop=True)
     notices = (*notices, *kinds.notices)
     if kinds.are_numbers and not read.isna().to_numpy().any():
-        return make_dataset(read.astype(float), y, notices=notices, **about)
+        return make_dataset(read.astype(float), y, notices=notices, **options)
     from imbax.data.encoding import table_encoder
 
-    notices = (*notices, *_told(kinds, read))
-    return _of_transformer(read, y, table_encoder(kinds), notices, about)
+    notices = (*notices, *_preprocessing_notices(kinds, read))
+    return _frame_dataset(read, y, table_encoder(kinds), notices, options)
 
 
 def check_preprocess(preprocess: Any) -> None:
-    """Raises InputError unless it is "auto", None, or a transformer of scikit-learn."""
+    """Raises InputError unless `preprocess` is "auto", None or a scikit-learn transformer."""
     if preprocess is None or (isinstance(preprocess, str) and preprocess == "auto"):
         return
     needed = ("fit", "transform", "get_params", "set_params")
     if isinstance(preprocess, type) and hasattr(preprocess, "transform"):
         raise InputError(
-            f"preprocess={preprocess.__name__} is a class, expected an object; "
+            f"preprocess={preprocess.__name__} is a class, expected an instance; "
             f"give {preprocess.__name__}()"
         )
     if isinstance(preprocess, str | type) or not all(hasattr(preprocess, f) for f in needed):
         raise InputError(
-            f"preprocess={_short(preprocess)}, expected 'auto', None, or a transformer of "
-            "scikit-learn, with fit, transform and get_params"
+            f"preprocess={_short(preprocess)}, expected 'auto', None, or a scikit-learn "
+            "transformer with fit, transform and get_params"
         )
 
 
-def _of_transformer(frame, y, transformer, notices, about):
+def _frame_dataset(frame, y, transformer, notices, options):
     codes = codes_of(frame)
-    base = make_dataset(codes, y, feature_names=frame.columns, notices=notices, **about)
+    base = make_dataset(codes, y, feature_names=frame.columns, notices=notices, **options)
     for column in frame.columns:
         if is_unnamed(column) and _counts_rows(frame[column]):
-            told = f"column {column!r} only counts rows, as a saved index does; drop it from x"
-            base = dataclasses.replace(base, notices=(*base.notices, told))
+            notice = f"column {column!r} only counts rows, as a saved index does; drop it from x"
+            base = dataclasses.replace(base, notices=(*base.notices, notice))
     fields = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     return FrameDataset(**fields, frame=frame, transformer=transformer)
 
@@ -183,17 +182,17 @@ def _counts_rows(column):
     return column.dtype.kind in "iuf" and is_row_number(column.to_numpy(float, na_value=np.nan))
 
 
-def _told(kinds: Kinds, frame: "pd.DataFrame") -> Iterable[str]:
-    """Notices about the preprocessing that is fitted in each run."""
+def _preprocessing_notices(kinds: Kinds, frame: "pd.DataFrame") -> Iterable[str]:
+    """Yields notices about the preprocessing that is fitted in each run."""
     if names := kinds.names("category"):
         levels = [f"{name} ({frame[name].nunique()} levels)" for name in names]
-        yield f"{_columns(names)} one-hot encoded, in each run as on its training rows: " + (
+        yield f"{_columns(names)} one-hot encoded in each run, fitted on its training rows: " + (
             shortened(levels)
         )
     missing = {name: int(frame[name].isna().sum()) for name in kinds.names("number", "boolean")}
     if found := [f"{name} ({count} rows)" for name, count in missing.items() if count]:
         yield (
-            f"missing values of {_columns(found)} filled with the median of a run's training "
+            f"missing values in {_columns(found)} replaced with the median of a run's training "
             f"rows: {shortened(found)}"
         )
 
@@ -205,12 +204,12 @@ def _columns(names):
 def _array(x):
     try:
         return np.asarray(x)
-    except ValueError:  # rows of several lengths
+    except ValueError:  # rows differ in length
         return None
 
 
 def _are_complete_numbers(x: Any, name: str) -> bool:
-    """Whether `make_dataset` takes it, or refuses it for what no encoder could mend."""
+    """Returns whether `make_dataset` takes x, or refuses it for another reason."""
     import pandas as pd
 
     if not is_table(x):

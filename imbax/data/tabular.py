@@ -1,4 +1,4 @@
-"""`Dataset`, the checks at its door, and the tables that need no file of the user's."""
+"""`Dataset`, its construction from arrays, and tables that need no user file."""
 
 import csv
 import dataclasses
@@ -38,61 +38,63 @@ __all__ = [
 ]
 
 MIN_ROWS, MAX_CLASSES = 20, 100
-_FEWEST_TOLD = 5  # rows of a class that no value tells by chance
+_MIN_LEAK_ROWS = 5  # rows of a class below which a value may identify it by chance
 QUICKSTART = ("digits_8", "breast_cancer_10", "moons_20")
 
 
 class DataUnavailable(InputError):
-    """A known data set is not on this machine, or its file is damaged; other sets may be fine."""
+    """Error for a known data set that is missing on this machine or damaged; others may be fine."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """A checked table; build it with `make_dataset`.
+    """A checked table, built with `make_dataset`.
 
-    Of two classes 1 is the minority; of more the rarest is what is counted as minority.
+    Class 1 is the minority of two classes; for more classes, the rarest is counted as minority.
     """
 
     name: str
     x: np.ndarray  # [n, d] float64, finite
-    y: np.ndarray  # [n] int8 in 0..K-1; of two classes 1 = minority
+    y: np.ndarray  # [n] int8 in 0..K-1; 1 = minority if K = 2
     feature_names: tuple[str, ...]
-    classes: tuple[str, ...]  # the user's labels as text; of two (majority, minority)
+    classes: tuple[str, ...]  # the user's labels as text; (majority, minority) if K = 2
     groups: np.ndarray | None = None  # [n] int64 codes
-    notices: tuple[str, ...] = ()  # things to tell the user
-    keep: int | None = None  # minority rows in each repeat, the others withheld; None: all
+    notices: tuple[str, ...] = ()  # messages to the user
+    keep: int | None = None  # minority rows in each repeat, others are withheld; None: all
 
     @property
     def n_rows(self) -> int:
-        """Rows of an experiment; withheld ones do not count."""
+        """Number of rows in an experiment, without withheld ones."""
         withheld = 0 if self.keep is None else int(np.count_nonzero(self.y)) - self.keep
         return len(self.x) - withheld
 
     @property
     def n_features(self) -> int:
+        """Number of features."""
         return self.x.shape[1]
 
     @property
     def n_minority(self) -> int:
+        """Number of rows of the minority class, or of the rarest of several classes."""
         if len(self.classes) > 2:
             return int(np.bincount(self.y).min())
         return self.keep or int(np.count_nonzero(self.y))
 
     @property
     def n_majority(self) -> int:
-        """Rows of the majority, or of the largest of several classes."""
+        """Number of rows of the majority class, or of the largest of several classes."""
         if len(self.classes) > 2:
             return int(np.bincount(self.y).max())
         return self.n_rows - self.n_minority
 
     @property
     def imbalance_ratio(self) -> float:
-        """Majority rows per minority row."""
+        """Number of majority rows per minority row."""
         return self.n_majority / self.n_minority
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex sha256 of x, y, groups and keep, with shapes: equal data, equal text."""
+        """Hex sha256 of x, y, groups, their shapes and keep; equal for equal data."""
         digest = hashlib.sha256(b"" if self.keep is None else str(self.keep).encode())
         for array in (self.x, self.y, self.groups):
             if array is None:
@@ -114,41 +116,41 @@ def make_dataset(
     feature_names: Sequence[str] | None = None,
     notices: Iterable[str] = (),
 ) -> Dataset:
-    """Check the user's arrays and name the minority class 1, or number several classes.
+    """Checks the user's arrays and encodes labels as 0..K-1, with 1 for the minority of two.
 
     Parameters
     ----------
     x
-        `[n, d]` numbers, an array or a pandas DataFrame; n >= 20, finite.
+        `[n, d]` finite numbers, an array or a pandas DataFrame; n >= 20.
     y
-        `[n]` labels of any type with two distinct values, or more if a minority is named or there
-        may be several classes.
+        `[n]` labels of any type with two distinct values, or more with `minority` or
+        `several_classes`.
     name
-        How messages and tables call the data.
+        Name of the data in messages and tables.
     minority
-        The minority label, compared as text; all other labels become the majority. Without it the
-        rarer of two labels (on a tie, the one that sorts last).
+        Label of the minority class, compared as text; all other labels form the majority. By
+        default the rarer of two labels (on a tie, the one that sorts last).
     several_classes
-        Keep more than two labels apart, at most 100, numbered in their order.
+        Whether more than two labels (at most 100) are separate classes, in sorted order.
     groups
-        `[n]` codes of any type; rows of one group stay together in every split.
+        `[n]` group codes of any type; rows of one group stay together in every split.
     feature_names
-        d distinct names; default the DataFrame's columns, or x0, x1, ...
+        d distinct names; by default the DataFrame's columns, or x0, x1, ...
     notices
-        What the loader wants the user to know; notices found here are appended.
+        Messages from the loader to the user; those of the checks are appended.
 
     Raises
     ------
     InputError
-        Whatever of the above does not hold.
+        An argument does not meet these requirements.
     """
     values, names = feature_matrix(x, name, feature_names)
     labels, classes = _labels(y, name, minority, several_classes)
     codes = None if groups is None else group_codes(groups, name)
-    for what, column in (("y", labels), ("groups", codes)):
+    for argument_name, column in (("y", labels), ("groups", codes)):
         if column is not None and len(column) != len(values):
             raise InputError(
-                f"{name}: x has {len(values)} rows and {what} has {len(column)}; "
+                f"{name}: x has {len(values)} rows and {argument_name} has {len(column)}; "
                 "give one entry per row"
             )
     if len(values) < MIN_ROWS:
@@ -160,50 +162,55 @@ def make_dataset(
     if constant:
         count, verb = (len(constant), "columns scale") if constant[1:] else (1, "column scales")
         notices = (*notices, f"{count} constant {verb} to 0: {shortened(constant)}")
-    notices = (*notices, *_noticed(x, values), *_telling(values, labels, names), *_alike(classes))
+    notices = (
+        *notices,
+        *_table_notices(x, values),
+        *_leak_notices(values, labels, names),
+        *_label_notices(classes),
+    )
     return Dataset(name, values, labels, names, classes, codes, notices)
 
 
-def _noticed(x, values):
-    """What a user may not know of a table of numbers."""
+def _table_notices(x, values):
+    """Yields notices about a saved index and about duplicate rows."""
     for place, column in enumerate(getattr(x, "columns", ())):
         if is_unnamed(str(column)) and is_row_number(values[:, place]):
             yield f"column {column!r} only counts rows, as a saved index does; drop it from x"
     if copies := rows_with_copies(values):
         yield (
-            f"{copies} of {len(values)} rows have the features of another row, so that copies of "
-            "test rows may be trained on"
+            f"{copies} of {len(values)} rows have the same features as another row; copies of test "
+            "rows may be in the training rows"
         )
 
 
-def _telling(values, labels, names):
-    """A notice of columns of which one value is that of a class and of no other row."""
-    sample, told = np.linspace(0, len(labels) - 1, min(len(labels), 1000)).astype(int), {}
+def _leak_notices(values, labels, names):
+    """Yields a notice of columns in which one value occurs in all rows of a class and no others."""
+    sample, leaking = np.linspace(0, len(labels) - 1, min(len(labels), 1000)).astype(int), {}
     for label, count in enumerate(np.bincount(labels)):
-        if count < _FEWEST_TOLD:
+        if count < _MIN_LEAK_ROWS:
             continue
         row, is_label = np.argmax(labels == label), labels == label
-        like = ((values[sample] == values[row]) == is_label[sample, None]).all(0)
-        for j in np.flatnonzero(like):
+        separates = ((values[sample] == values[row]) == is_label[sample, None]).all(0)
+        for j in np.flatnonzero(separates):
             if ((values[:, j] == values[row, j]) == is_label).all():
-                told[names[j]] = None
-    if told:
-        columns, tell = ("columns", "tell") if len(told) > 1 else ("column", "tells")
+                leaking[names[j]] = None
+    if leaking:
+        columns, verb = ("columns", "identify") if len(leaking) > 1 else ("column", "identifies")
         yield (
-            f"{len(told)} {columns} {tell} a class without exception: {shortened([*told])}; leave "
-            f"out what is made of the labels or known only after them"
+            f"{len(leaking)} {columns} {verb} a class perfectly: {shortened([*leaking])}; leave "
+            f"out columns that are derived from the labels or known only after them"
         )
 
 
-def _alike(classes):
-    """A notice of labels that may be meant as one."""
+def _label_notices(classes):
+    """Yields a notice of labels that differ only in case, spaces or full stops."""
     by_word: dict[str, list[str]] = {}
     for label in classes if len(classes) > 2 else ():
         by_word.setdefault(label.strip(" .").casefold(), []).append(label)
     for labels in by_word.values():
         if labels[1:]:
             named = " and ".join(map(repr, labels[:2]))
-            yield f"labels {named} count as different classes; write them alike if they are one"
+            yield f"labels {named} are different classes; rename one if they mean the same"
 
 
 def _labels(y, name, minority, several_classes):
@@ -212,7 +219,7 @@ def _labels(y, name, minority, several_classes):
         if len(classes) > MAX_CLASSES:
             raise InputError(
                 f"{name}: y has {len(classes)} distinct labels, expected at most {MAX_CLASSES} "
-                "classes; join the rarest to one"
+                "classes; merge the rarest ones"
             )
         if len(classes) > 2:
             return labels.astype(np.int8), classes
@@ -220,7 +227,7 @@ def _labels(y, name, minority, several_classes):
 
 
 class Imblearn27Facts(NamedTuple):
-    """One row of the paper's Table 4."""
+    """Facts about one data set, from the paper's Table 4."""
 
     id: int
     name: str
@@ -231,7 +238,7 @@ class Imblearn27Facts(NamedTuple):
 
 @functools.cache
 def imblearn27_facts() -> tuple[Imblearn27Facts, ...]:
-    """The 27 sets of `imblearn.datasets.fetch_datasets` in their order, without reading them."""
+    """Returns facts about the 27 sets of `imblearn.datasets.fetch_datasets`, in its order."""
     text = (importlib.resources.files("imbax.data") / "imblearn27.csv").read_text("utf-8")
     return tuple(
         Imblearn27Facts(int(i), name, int(features), int(rows), float(ratio))
@@ -240,26 +247,28 @@ def imblearn27_facts() -> tuple[Imblearn27Facts, ...]:
 
 
 def imblearn27(name: str, data_home: str | Path | None = None) -> Dataset:
-    """One of the 27 sets, through `imblearn.datasets.fetch_datasets`.
+    """Loads one of the 27 sets through `imblearn.datasets.fetch_datasets`.
 
     Parameters
     ----------
     name
-        As in `imblearn27_facts`.
+        Name of a set in `imblearn27_facts`.
     data_home
-        The folder that holds `zenodo/x1data.npz` ...; nothing is downloaded then. None:
-        scikit-learn's data folder, into which all sets are downloaded once.
+        Folder that contains `zenodo/x1data.npz` ...; nothing is downloaded. None uses
+        scikit-learn's data folder and downloads all sets to it once.
 
     Raises
     ------
     DataUnavailable
         The file is missing or damaged, or the download fails.
     InputError
-        There is no set of that name.
+        `name` is not one of the 27.
     """
     known = {facts.name: facts for facts in imblearn27_facts()}
     if name not in known:
-        raise InputError(f"no set {name!r} among imbalanced-learn's 27{did_you_mean(name, known)}")
+        raise InputError(
+            f"unknown data set {name!r} among imbalanced-learn's 27{did_you_mean(name, known)}"
+        )
     facts = known[name]
 
     from imblearn.datasets import fetch_datasets
@@ -270,11 +279,11 @@ def imblearn27(name: str, data_home: str | Path | None = None) -> Dataset:
     else:
         data_home = os.path.expanduser(data_home)
         where = os.path.join(data_home, file)
-        # Looked for here, because fetch_datasets would create the folder first.
+        # Checked here because fetch_datasets would create the folder first.
         if not os.path.isfile(where):
             raise DataUnavailable(
-                f"{name}: there is no {where}; put the file there or give the folder above "
-                f"'zenodo' by {argument('data_home')}, or leave that out to download all sets"
+                f"{name}: {where} does not exist; put the file there, give the folder above "
+                f"'zenodo' with {argument('data_home')}, or leave that out to download all sets"
             )
     try:
         found = fetch_datasets(
@@ -283,22 +292,22 @@ def imblearn27(name: str, data_home: str | Path | None = None) -> Dataset:
     except (*DAMAGED, tarfile.TarError, http.client.HTTPException) as error:
         trouble = "damaged" if data_home else "damaged, or missing and the download failed"
         raise DataUnavailable(
-            f"{name}: {where} is {trouble} ({first_line(error)}); delete it and fetch it again"
+            f"{name}: {where} is {trouble} ({first_line(error)}); delete it and download it again"
         ) from error
     x, y = found.data, found.target
     if x.shape != (facts.rows, facts.features) or y.shape != (facts.rows,):
         raise DataUnavailable(
             f"{name}: {where} holds data {x.shape} and label {y.shape}, expected "
-            f"{facts.rows} rows of {facts.features} features; delete it and fetch it again"
+            f"{facts.rows} rows of {facts.features} features; delete it and download it again"
         )
     return make_dataset(x, y, name=name, minority=1)
 
 
 def quickstart(name: str) -> Dataset:
-    """A small set that needs no download; `QUICKSTART` has the names.
+    """Loads a small set without a download; `name` is one of `QUICKSTART`.
 
-    digits_8: 8x8 digits, eight against the rest (9:1). breast_cancer_10: malignant thinned
-    to 10:1. moons_20: two noisy moons, 20:1.
+    digits_8: 8 x 8 digits, eight against the rest (9:1). breast_cancer_10: malignant rows
+    subsampled to 10:1. moons_20: two noisy moons, 20:1.
     """
     from sklearn import datasets
 
@@ -319,4 +328,4 @@ def quickstart(name: str) -> Dataset:
     if name == "moons_20":
         x, y = datasets.make_moons((1143, 57), noise=0.25, random_state=0)
         return make_dataset(x, y, name=name)
-    raise InputError(f"no quickstart set {name!r}{did_you_mean(name, QUICKSTART)}")
+    raise InputError(f"unknown quickstart set {name!r}{did_you_mean(name, QUICKSTART)}")

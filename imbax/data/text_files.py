@@ -1,4 +1,4 @@
-"""The text of a file: unpacked and decoded, whatever wrote it."""
+"""Reading of text files of any compression and encoding."""
 
 import bz2
 import gzip
@@ -14,7 +14,7 @@ __all__ = ["PACKED", "read_text"]
 PACKED = (".gz", ".bz2", ".xz", ".zip")
 """Suffixes of compressed files that are unpacked."""
 
-_MARKS = (  # UTF-32's first: it begins as UTF-16's does
+_MARKS = (  # UTF-32 comes first: its mark begins with that of UTF-16
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"),
@@ -35,24 +35,24 @@ _OTHERS = (
 
 
 def read_text(path: Path) -> tuple[str, list[str]]:
-    """A file's text, and notices for the user.
+    """Returns a file's text, and notices to the user.
 
-    Compressed files are known by their first bytes. UTF-8, UTF-16 and UTF-32 are read, the latter
-    two also without a byte order mark; what is none of them is taken for Windows-1252, with a
+    Compressed files are recognized by their first bytes. The encoding is UTF-8, UTF-16 or UTF-32,
+    the latter two also without a byte order mark; anything else is read as Windows-1252, with a
     notice.
 
     Raises
     ------
     InputError
-        The file is no text, or its text is damaged.
+        The file is not text, or its text is damaged.
     OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile
         A compressed file is damaged.
     """
     raw = _unpacked(path)
     start = raw[:64].lstrip().lower()
-    for first, what in _OTHERS:
+    for first, description in _OTHERS:
         if start.startswith(first.lower()):
-            raise InputError(f"{path.name} is {what}")
+            raise InputError(f"{path.name} is {description}")
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
             return _checked(_strict(raw, encoding, path), path), []
@@ -66,8 +66,8 @@ def read_text(path: Path) -> tuple[str, list[str]]:
         right = sum(ord(mark) > 127 for mark in text) - wrong
         if right > wrong:
             raise InputError(
-                f"{path.name}: byte {error.start} is not UTF-8, as its other text is; the file is "
-                "damaged, write it again"
+                f"{path.name}: byte {error.start} is not UTF-8 although the other text is; the "
+                "file is damaged, write it again"
             ) from None
     text = _checked(_strict(raw, "cp1252", path), path)
     return text, ["the text is not UTF-8 and was read as Windows-1252 (Latin-1)"]
@@ -83,15 +83,15 @@ def _unpacked(path: Path) -> bytes:
             names = [name for name in archive.namelist() if not name.endswith("/")]
             if len(names) != 1:
                 raise InputError(
-                    f"{path.name} holds {len(names)} files, expected one table; unpack it and give "
-                    "the file itself"
+                    f"{path.name} contains {len(names)} files, expected one table; unpack it and "
+                    "give the table's file"
                 )
             return archive.read(names[0])
     return raw
 
 
 def _wide(raw: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark: in text of few non-Latin letters most high bytes are 0."""
+    """Detects UTF-16 or UTF-32 without a mark: most high bytes of mainly Latin text are 0."""
     sample = raw[:4096]
     sample = sample[: len(sample) // 4 * 4]
     if len(sample) < 4 or b"\0" not in sample:

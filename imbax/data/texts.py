@@ -1,4 +1,4 @@
-"""A column of text: whether its levels are numbers, dates, or words."""
+"""Text columns: detection of numbers, dates and categories."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LEVELS", "MAX_LEVELS_IF_MOSTLY_DISTINCT", "Texts", "decimal_mark"]
 
-# A text column above either is taken for an identifier: one-hot columns of it would be noise.
+# A text column above either limit is an identifier: its one-hot columns would be noise.
 MAX_LEVELS = 1000
 MAX_LEVELS_IF_MOSTLY_DISTINCT = 30
 
 
 class Texts:
-    """The distinct entries of a column of text; empty cells are left out.
+    """Distinct entries of a text column, without empty cells.
 
     Parameters
     ----------
     name
-        The column's name.
+        Name of the column.
     column
-        Text, perhaps with missing cells.
+        Column of text; cells may be missing.
     table
-        How messages call the table.
+        Name of the table in messages.
     remedies
-        How messages name the ways out: `Remedies`.
+        `Remedies` for messages.
     """
 
     def __init__(self, name: str, column: "pd.Series", table: str, remedies: Any):
@@ -49,19 +49,19 @@ class Texts:
 
     @property
     def is_open(self) -> bool:
-        """Whether the texts are numbers of which some can be two."""
+        """Whether the texts are numbers and some of them are ambiguous."""
         return self.reading is not None and self.reading.values is None
 
     @property
     def words(self) -> str:
-        """The words that stand for missing values, with the number of their rows."""
+        """Words that stand for missing values, with their numbers of rows."""
         found = zip(self.levels[self.missing], self.counts[self.missing], strict=True)
         return shortened([f"{level!r} ({count} rows)" for level, count in found])
 
     def numbers(self, decimal: str | None, separator: str) -> Reading | None:
-        """How `rest` is read as numbers; None if it is not numbers.
+        """Parses `rest` as numbers; None if it is not numeric.
 
-        Raises InputError if it can be read in two ways.
+        Raises InputError if a number is ambiguous.
         """
         found = self.reading
         if found is None:
@@ -75,15 +75,15 @@ class Texts:
             text, one, other = found.meanings
             raise InputError(
                 f"{self.table}: column {self.name!r} holds numbers such as {text!r}, which can be "
-                f"{one:.15g} or {other:.15g}; write them with a decimal point and thousands "
-                f"together, or {self._ways_out()}"
+                f"{one:.15g} or {other:.15g}; write them with a decimal point and without "
+                f"thousands separators, or {self._remedy()}"
             )
         return found
 
     def dates(self) -> Dates | None:
-        """How `rest` is read as dates; None if it is not dates.
+        """Parses `rest` as dates; None if it does not hold dates.
 
-        Raises InputError if a date can be two, or if there are times without a date.
+        Raises InputError if a date is ambiguous, or if there are times without a date.
         """
         if not self.rest or not all(map(is_date, self.rest)):
             return None
@@ -91,65 +91,65 @@ class Texts:
         if found is None:
             raise InputError(
                 f"{self.table}: column {self.name!r} holds dates or times such as "
-                f"{self.rest[0]!r}, which are not read; write all as 2020-01-31, or "
-                f"2020-01-31 23:59, or {self._ways_out()}"
+                f"{self.rest[0]!r}, which cannot be parsed; write all as 2020-01-31 or "
+                f"2020-01-31 23:59, or {self._remedy()}"
             )
         if found.values is None:
             text, one, other = found.meanings
             raise InputError(
                 f"{self.table}: column {self.name!r} holds dates such as {text!r}, which can be "
-                f"{one} or {other}; write them as {one}, or {self._ways_out()}"
+                f"{one} or {other}; write them as {one}, or {self._remedy()}"
             )
         return found
 
     def check_levels(self) -> None:
-        """Raises InputError for numbers with stray words, and for an identifier."""
+        """Raises InputError for numbers mixed with words, and for an identifier."""
         n = self.counts.sum()
         is_word = np.array([not like_number(level) for level in self.levels], bool)
         if 2 * self.counts[is_word].sum() < n:
             if not is_word.any():
-                one, other = self._unlike()
+                one, other = self._incompatible_levels()
                 raise InputError(
-                    f"{self.table}: column {self.name!r} holds numbers written in several ways, "
-                    f"such as {one!r} and {other!r}; write them alike, or {self._ways_out()}"
+                    f"{self.table}: column {self.name!r} holds numbers in several formats, such as "
+                    f"{one!r} and {other!r}; write them in one format, or {self._remedy()}"
                 )
             self.refuse_words("correct", is_word)
         levels = len(self.levels)
         mostly_distinct = 2 * levels > n and levels > MAX_LEVELS_IF_MOSTLY_DISTINCT
         if mostly_distinct or levels > MAX_LEVELS:
             raise InputError(
-                f"{self.table}: column {self.name!r} holds {levels} distinct texts in {n} rows, as "
-                f"an identifier does; leave it out with {self.remedies.drop([self.name])}"
+                f"{self.table}: column {self.name!r} holds {levels} distinct texts in {n} rows, "
+                f"like an identifier; leave it out with {self.remedies.drop([self.name])}"
             )
 
     def refuse_words(self, verb: str, is_word: np.ndarray | None = None) -> None:
-        """Raises InputError that names words among numbers: those for missing ones by default."""
+        """Raises InputError for words among numbers: by default those for missing values."""
         is_word = self.missing if is_word is None else is_word
         count = self.counts[is_word].sum()
         entries = "1 entry" if count == 1 else f"{count} entries"
         raise InputError(
             f"{self.table}: column {self.name!r} is text because of {entries} such as "
-            f"{self.levels[is_word][0]!r}; {verb} them, or {self._ways_out()}"
+            f"{self.levels[is_word][0]!r}; {verb} them, or {self._remedy()}"
         )
 
-    def _unlike(self) -> tuple[str, str]:
-        """Two levels that are no numbers together."""
+    def _incompatible_levels(self) -> tuple[str, str]:
+        """Returns two levels that cannot be parsed together as numbers."""
         first = self.levels[0]
         others = (one for one in self.levels[1:] if read_numbers([first, one]) is None)
         return first, next(others, self.levels[-1])
 
-    def _ways_out(self) -> str:
+    def _remedy(self) -> str:
         drop, keep = self.remedies.drop([self.name]), self.remedies.keep([self.name])
         return f"leave it out with {drop}, or keep its texts as categories with {keep}"
 
 
 def decimal_mark(frame: "pd.DataFrame", texts: Iterable[Texts]) -> str | None:
-    """The decimal mark of a table where its columns agree on one."""
+    """Returns the decimal mark that all columns of a table agree on, or None."""
     marks = {mark for text in texts if text.reading for mark in text.reading.only_mark}
     for _, column in frame.items():
         if column.dtype.kind == "f":
             values = column.dropna().to_numpy(float)
-            # 1.234 may be so many thousands elsewhere, 0.5 or 1.2345 not.
+            # 1.234 may be 1234 with a thousands separator; 0.5 and 1.2345 cannot.
             if (
                 not np.isclose(values, np.round(values, 3), 1e-12, 0).all()
                 or ((np.abs(values) < 1) & (values != 0)).any()

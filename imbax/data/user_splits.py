@@ -1,7 +1,7 @@
-"""The user's own splits, in any form, as lists of row numbers.
+"""Conversion of user-defined splits in any form to lists of row numbers.
 
-A row counts by its number from 0; a negative one counts from the end, as in NumPy. A mask names the
-rows where it is true, and a pandas index the rows of a frame that have these labels.
+Row numbers start at 0; negative ones count from the end, as in NumPy. A mask selects the rows where
+it is true, and a pandas index selects the rows of a frame with these labels.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from imbax.errors import InputError
 __all__ = ["user_splits"]
 
 _EXPECTED = "expected a list of (train, valid, test) row numbers"
-# The share of a pair's training rows that validates, one part in so many.
+# A pair's training rows are divided by this number to get the validation rows.
 _VALID_PARTS = 5
 
 
@@ -28,39 +28,39 @@ def user_splits(
     groups: np.ndarray | None = None,
     validates: bool = True,
 ) -> list[Split]:
-    """Row numbers of each split, int64, in the order that the user gave them.
+    """Returns the row numbers of each split, int64, in the user's order.
 
     Parameters
     ----------
     splits
-        Any iterable of (train, valid, test), of pairs (train, test), or one of these alone; or an
-        object with scikit-learn's `split(X, y, groups)`. A part holds row numbers, a mask `[n]`, or
-        labels of the frame `x` as a pandas index. Of a pair, a stratified fifth of the training
-        rows validates instead, the same in every call; with `groups` it holds whole groups.
+        Any iterable of (train, valid, test) or of pairs (train, test), a single one of these, or an
+        object with scikit-learn's `split(X, y, groups)`. A part holds row numbers, a mask `[n]` or
+        labels of the frame `x` as a pandas index. For a pair, a stratified fifth of the training
+        rows is used for validation, the same in every call; with `groups` it holds whole groups.
     y
         `[n]` labels 0..K-1.
     x
-        The user's features, to know a frame's labels and for scikit-learn's splitters.
+        The user's features: a frame's row labels are needed for an index, and scikit-learn's
+        splitters take the features.
     groups
-        `[n]` codes, of which none may be cut.
+        `[n]` group codes; no group may be divided between parts.
     validates
-        Whether validation rows are looked at; otherwise they may lack a class.
+        Whether validation rows are used; if not, they may lack a class.
 
     Raises
     ------
     InputError
-        There is no split; a part holds anything but the numbers of existing rows, a row twice, or
-        no row of some class; two parts share a row or a group; or a pair's training rows are too
-        few to validate on some of them.
+        There is no split; a part contains an invalid row, a row twice, or no row of a class; two
+        parts share a row or a group; or a pair has too few training rows for a validation part.
     """
     index = getattr(x, "index", None)
     index = index if hasattr(index, "get_indexer") else None
     found = []
-    for number, given in enumerate(_listed(splits, y, x, groups)):
+    for number, split in enumerate(_listed(splits, y, x, groups)):
         name = f"splits[{number}]"
-        if not isinstance(given, Iterable) or isinstance(given, str | dict):
-            raise InputError(f"{name} is {_short(given)}, {_EXPECTED}")
-        parts = list(given)
+        if not isinstance(split, Iterable) or isinstance(split, str | dict):
+            raise InputError(f"{name} is {_short(split)}, {_EXPECTED}")
+        parts = list(split)
         if len(parts) not in (2, 3):
             raise InputError(
                 f"{name} has {len(parts)} parts, expected train, valid and test, or train and test"
@@ -84,9 +84,11 @@ def user_splits(
 
 
 def _listed(splits, y, x, groups):
-    """A list of what should be splits."""
+    """Returns the splits as a list, from a splitter, an iterable or a single split."""
     if isinstance(splits, type):
-        raise InputError(f"splits={splits.__name__} is a class; give {splits.__name__}()")
+        raise InputError(
+            f"splits={splits.__name__} is a class, expected an instance; give {splits.__name__}()"
+        )
     splitter = None if isinstance(splits, str) else getattr(splits, "split", None)
     try:
         if callable(splitter):
@@ -97,36 +99,42 @@ def _listed(splits, y, x, groups):
     except InputError:
         raise
     except (TypeError, ValueError) as error:  # such as more folds than rows of a class
-        raise InputError(f"splits cannot be cut: {first_line(error)}") from error
-    # One split alone: its parts, and not those of its splits, hold numbers.
+        raise InputError(f"splits cannot be computed: {first_line(error)}") from error
+    # A single split: its own elements are parts, which hold numbers.
     if len(listed) in (2, 3) and all(map(_is_part, listed)):
         return [tuple(listed)]
     return listed
 
 
-def _is_part(given):
-    """Whether it holds row numbers, and not parts that do."""
-    if isinstance(given, str | dict) or not hasattr(given, "__len__") or len(given) == 0:
+def _is_part(part_rows):
+    """Returns whether an element holds row numbers, unlike a split, which holds parts."""
+    if (
+        isinstance(part_rows, str | dict)
+        or not hasattr(part_rows, "__len__")
+        or len(part_rows) == 0
+    ):
         return False
-    return np.isscalar(next(iter(given)))
+    return np.isscalar(next(iter(part_rows)))
 
 
-def _rows(given, n, index, name):
-    """Row numbers of one part `[m]`, int64."""
-    if isinstance(given, str | dict) or not isinstance(given, Iterable):
-        raise InputError(f"{name} is {_short(given)}, expected row numbers or a mask")
-    labels = getattr(given, "index", None)
-    if index is not None and hasattr(given, "get_indexer") and given.dtype != bool:
-        return _labelled(given, index, name)
-    if not hasattr(given, "__array__"):
-        given = sorted(given) if isinstance(given, set | frozenset) else list(given)
-    rows = np.asarray(given)
-    if rows.dtype == object:  # pandas' own types of numbers and truth
+def _rows(part_rows, n, index, name):
+    """Returns the row numbers of one part `[m]`, int64."""
+    if isinstance(part_rows, str | dict) or not isinstance(part_rows, Iterable):
+        raise InputError(f"{name} is {_short(part_rows)}, expected row numbers or a mask")
+    labels = getattr(part_rows, "index", None)
+    if index is not None and hasattr(part_rows, "get_indexer") and part_rows.dtype != bool:
+        return _labelled(part_rows, index, name)
+    if not hasattr(part_rows, "__array__"):
+        part_rows = sorted(part_rows) if isinstance(part_rows, set | frozenset) else list(part_rows)
+    rows = np.asarray(part_rows)
+    if rows.dtype == object:  # pandas' extension types of integers and booleans
         rows = np.array(rows.tolist())
     if rows.ndim != 1:
-        frame = "; of a part of x give the index" if hasattr(given, "columns") else ""
+        frame = (
+            "; for a part of the frame x give its index" if hasattr(part_rows, "columns") else ""
+        )
         raise InputError(
-            f"{name} has shape {rows.shape}, expected one row of numbers or a mask{frame}"
+            f"{name} has shape {rows.shape}, expected a vector of row numbers or a mask{frame}"
         )
     if len(rows) == 0:
         raise InputError(f"{name} is empty; each part needs rows of every class")
@@ -135,13 +143,12 @@ def _rows(given, n, index, name):
             raise InputError(f"{name} is a mask of {len(rows)} rows, expected {n}, as many as x")
         if index is not None and hasattr(labels, "equals") and not labels.equals(index):
             raise InputError(
-                f"{name} is a mask whose index is not that of x; bring it into the order of x, or "
-                "use .to_numpy()"
+                f"{name} is a mask with another index than x; reindex it like x, or use .to_numpy()"
             )
         return np.flatnonzero(rows)
     if rows.dtype.kind not in "iu":
         raise InputError(
-            f"{name} holds {rows.dtype}, expected whole numbers of rows or a mask of bools"
+            f"{name} holds {rows.dtype}, expected integer row numbers or a boolean mask"
         )
     if (wrong := rows[(rows < -n) | (rows >= n)]).size:
         raise InputError(f"{name} has row {wrong[0]}, expected 0 to {n - 1}, the rows of x")
@@ -149,40 +156,40 @@ def _rows(given, n, index, name):
     return np.where(rows < 0, rows + n, rows)
 
 
-def _labelled(given, index, name):
-    """Row numbers of a frame's labels."""
+def _labelled(part_rows, index, name):
+    """Returns the row numbers of a frame's row labels."""
     if not index.is_unique:
         raise InputError(
-            f"{name} is an index, but labels of x occur more than once; give numbers of rows"
+            f"{name} is an index, but row labels of x are not unique; give row numbers"
         )
-    rows = index.get_indexer(given)
+    rows = index.get_indexer(part_rows)
     if (rows < 0).any():
-        missing = given[rows < 0][0]
+        missing = part_rows[rows < 0][0]
         raise InputError(f"{name} has the label {missing}, which no row of x has")
     return _rows(rows, len(index), None, name)
 
 
 def _check(rows, y, groups, name, complete):
-    """InputError unless parts by name are apart; the `complete` ones need rows of every class."""
+    """Raises InputError if parts overlap, or if a part in `complete` lacks a class."""
     for part, numbers in rows.items():
         values, counts = np.unique(numbers, return_counts=True)
         if (counts > 1).any():
-            hint = "; a mask holds bools: use .astype(bool)" if set(values) <= {0, 1} else ""
+            hint = "; if it is a mask, use .astype(bool)" if set(values) <= {0, 1} else ""
             twice = values[counts > 1][0]
             raise InputError(f"{name}, {part} has row {twice} more than once{hint}")
         missing = np.setdiff1d(y, y[numbers])
         if len(missing) and part in complete:
-            which = {0: "majority", 1: "minority"} if y.max() < 2 else {}
-            which = which.get(int(missing[0]), f"class {missing[0]}")
+            class_names = {0: "majority", 1: "minority"} if y.max() < 2 else {}
+            label = class_names.get(int(missing[0]), f"class {missing[0]}")
             raise InputError(
-                f"{name}, {part} has no row of the {which}; each part needs rows of every class"
+                f"{name}, {part} has no row of the {label}; each part needs rows of every class"
             )
     names = list(rows)
     for number, one in enumerate(names):
         for other in names[number + 1 :]:
             if len(both := np.intersect1d(rows[one], rows[other])):
                 raise InputError(
-                    f"{name}: row {both[0]} is in {one} and in {other}; each row may be in one part"
+                    f"{name}: row {both[0]} is in {one} and in {other}; parts must not overlap"
                 )
             if groups is None:
                 continue
@@ -195,7 +202,7 @@ def _check(rows, y, groups, name, complete):
 
 
 def _validation(train, y, groups, number, name):
-    """A pair's training rows without a stratified part, and that part."""
+    """Splits a pair's training rows into training rows and a stratified validation part."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
@@ -203,17 +210,17 @@ def _validation(train, y, groups, number, name):
     units = [len(train[y[train] == c]) if groups is None else len(np.unique(kept[y[train] == c]))
              for c in np.unique(y)]  # fmt: skip
     if min(units) < 2:
-        what = "row" if groups is None else "group"
+        unit = "row" if groups is None else "group"
         raise InputError(
-            f"{name}, train has a single {what} with rows of some class, expected one to train on "
-            "and one to validate on; give (train, valid, test)"
+            f"{name}, train has a single {unit} with rows of a class, expected at least one for "
+            "training and one for validation; give (train, valid, test)"
         )
     folds = kind(min(_VALID_PARTS, *units), shuffle=True, random_state=number)
     for fitted, held in folds.split(train, y[train], kept):
         parts = train[fitted], train[held]
         if all(len(np.unique(y[part])) == len(units) for part in parts):
             return parts
-    raise InputError(f"{name}, train cannot be cut; give (train, valid, test)")
+    raise InputError(f"{name}, train cannot be split further; give (train, valid, test)")
 
 
 def _short(value):

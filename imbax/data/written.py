@@ -1,4 +1,4 @@
-"""How people write numbers, dates and missing values as text."""
+"""Parsing of numbers, dates and missing values written as text."""
 
 import re
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ MISSING = frozenset(
         "1.#qnan -1.#qnan k.a. \\n"
     )
 ) | {"not available", "not applicable", "#n/a n/a"}
-"""Words that stand for a missing value among numbers, in lower case."""
+"""Words that stand for a missing value in a numeric column, in lower case."""
 
 PLAIN = re.compile(
     r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?inf(?:inity)?", re.I
 )
-"""A number as programs write it."""
+"""Pattern of a number in a program's notation."""
 
-_LONGEST = 40  # characters of a number with all that stands around it
+_LONGEST = 40  # characters of a number with its prefix and suffix
 _SPACES = " '’\u00a0\u2009\u202f"
 _CURRENCY = r"[$€£¥₹]|(?:US|A|C)\$|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD"
 _WRITTEN = re.compile(
@@ -44,19 +44,21 @@ _WRITTEN = re.compile(
 )
 
 
-def _style(mark: str, apart: str) -> re.Pattern:
-    """Numbers with a decimal mark, their thousands parted by one of some characters."""
+def _style(mark: str, separators: str) -> re.Pattern:
+    """Returns the pattern of numbers with a decimal mark and thousands separators."""
     mark = re.escape(mark)
-    grouped = rf"|[1-9][0-9]{{0,2}}(?:[{apart}][0-9]{{3}})+(?:{mark}[0-9]*)?" if apart else ""
+    grouped = (
+        rf"|[1-9][0-9]{{0,2}}(?:[{separators}][0-9]{{3}})+(?:{mark}[0-9]*)?" if separators else ""
+    )
     return re.compile(rf"[0-9]+{mark}?[0-9]*|{mark}[0-9]+{grouped}")
 
 
 _STYLES = {
-    (mark, apart): _style(mark, apart)
+    (mark, separators): _style(mark, separators)
     for mark, other in (".,", ",.")
-    for apart in ("", other, _SPACES)
+    for separators in ("", other, _SPACES)
 }
-"""By the decimal mark and the characters that may part thousands."""
+"""Patterns by the decimal mark and the allowed thousands separators."""
 
 _MONTHS = frozenset(
     str.split(
@@ -88,16 +90,16 @@ _DATE = re.compile(
 
 
 class Reading(NamedTuple):
-    """Numbers that texts can mean."""
+    """Numbers parsed from texts."""
 
     values: np.ndarray | None
-    """`[n]` float64; None where the same text can be two numbers."""
+    """`[n]` float64; None if a text is ambiguous."""
     marks: frozenset[str]
-    """Decimal marks with which all texts are numbers."""
+    """Decimal marks with which all texts are valid numbers."""
     how: str
-    """What is special about them, such as "percentages"; "" of plain numbers."""
+    """Format of the numbers, such as "percentages"; "" for plain numbers."""
     meanings: tuple[str, float, float] | None = None
-    """A text that can be two numbers, and these."""
+    """An ambiguous text and its two values."""
     mark: str = "."
     """Decimal mark of the values."""
     unit: tuple[str, str] = ("", "")
@@ -105,24 +107,24 @@ class Reading(NamedTuple):
 
     @property
     def only_mark(self) -> frozenset[str]:
-        """The decimal mark, if it is known."""
+        """The decimal mark if it is known, otherwise empty."""
         return self.marks if len(self.marks) == 1 else frozenset()
 
 
 def as_text(label: object) -> str:
-    """A label as the user writes it: 1.0 in a column that was read as float is still 1."""
+    """Returns a label as the user writes it: 1.0 in a column read as float becomes "1"."""
     if isinstance(label, float | np.floating) and float(label).is_integer():
         label = int(label)
     return str(label)
 
 
 def is_missing(text: str) -> bool:
-    """Whether among numbers it stands for none."""
+    """Returns whether a text stands for a missing value in a numeric column."""
     return text.casefold() in MISSING
 
 
 def like_number(text: str) -> bool:
-    """Whether it is a number, perhaps of per cent, money, thousands or millions."""
+    """Returns whether a text is a number, possibly with a unit such as %, $, k or M."""
     if PLAIN.fullmatch(text):
         return True
     if numbers([text]) is None:
@@ -131,7 +133,7 @@ def like_number(text: str) -> bool:
 
 
 def is_date(text: str) -> bool:
-    """Whether it is a date, a time of day, or a span of days."""
+    """Returns whether a text is a date, a time of day or a duration in days."""
     if len(text) > _LONGEST or not any(mark.isdigit() for mark in text):
         return False
     if _DATE.fullmatch(text):
@@ -141,32 +143,32 @@ def is_date(text: str) -> bool:
 
 
 def numbers(texts: Sequence[str], decimal: str | None = None) -> Reading | None:
-    """What texts mean if all are numbers written alike, otherwise None.
+    """Parses texts if all are numbers in the same format; otherwise returns None.
 
-    Alike is with the same sign of a currency before or after, the same unit, or all in per cent;
-    the decimal mark is a point or a comma, thousands are parted by the other one, by spaces or by
-    apostrophes.
+    Numbers of the same format have the same currency sign before or after them, the same unit, or
+    are all percentages. The decimal mark is a point or a comma; thousands are separated by the
+    other one, by spaces or by apostrophes.
 
     Parameters
     ----------
     texts
-        `[n]`, none empty.
+        `[n]` texts, none of them empty.
     decimal
-        The decimal mark, where another column tells it.
+        Decimal mark, if other columns determine it.
     """
     if any(len(text) > _LONGEST for text in texts):
         return None
     found = [_WRITTEN.fullmatch(text) for text in texts]
-    if not found or not all(found) or any(one["sign"] and one["inner"] for one in found):
+    if not found or not all(found) or any(match["sign"] and match["inner"] for match in found):
         return None
-    around = {(one["before"], one["after"]) for one in found}
-    bodies = [one["body"] for one in found]
+    around = {(match["before"], match["after"]) for match in found}
+    bodies = [match["body"] for match in found]
     if len(around) > 1:
         return None
     fits = {}
-    for (mark, apart), pattern in _STYLES.items():
+    for (mark, separators), pattern in _STYLES.items():
         if all(map(pattern.fullmatch, bodies)):
-            fits[mark, apart] = np.array([_value(one, mark, apart) for one in found])
+            fits[mark, separators] = np.array([_value(match, mark, separators) for match in found])
     if not fits:
         return None
     marks = frozenset(mark for mark, _ in fits)
@@ -183,41 +185,41 @@ def numbers(texts: Sequence[str], decimal: str | None = None) -> Reading | None:
 
 
 class Dates(NamedTuple):
-    """Dates that texts can mean."""
+    """Dates parsed from texts."""
 
     values: np.ndarray | None
-    """`[n]` datetime64, UTC where a time zone is written; None where a text can be two dates."""
+    """`[n]` datetime64, in UTC if a time zone is given; None if a text is ambiguous."""
     form: str
-    """The format, as `pandas.to_datetime` takes it."""
+    """Format string of `pandas.to_datetime`."""
     meanings: tuple[str, str, str] | None = None
-    """A text that can be two dates, and these as year, month and day."""
+    """An ambiguous text and its two dates as year, month and day."""
 
 
 def dates(texts: Sequence[str], form: str | None = None) -> Dates | None:
-    """What texts mean if all are dates written alike, otherwise None.
+    """Parses texts if all are dates in the same format; otherwise returns None.
 
-    Times of day, spans and weeks without a date are none.
+    Times of day, durations and weeks without a date are not dates.
 
     Parameters
     ----------
     texts
-        `[n]`, none empty.
+        `[n]` texts, none of them empty.
     form
-        The only format to try, where it is known.
+        The only format to try, if it is known.
     """
     import pandas as pd
 
-    def parsed(some, form):
+    def parsed(texts, form):
         try:
-            found = pd.to_datetime(pd.Series(some, dtype=object), format=form, utc=True)
+            found = pd.to_datetime(pd.Series(texts, dtype=object), format=form, utc=True)
         except (ValueError, OverflowError):
             return None
         return found.dt.tz_localize(None).to_numpy("datetime64[us]")
 
     found = {}
-    for one in _DATE_FORMS if form is None else (form,):
-        if parsed(texts[:3], one) is not None and (values := parsed(texts, one)) is not None:
-            found[one] = values
+    for fmt in _DATE_FORMS if form is None else (form,):
+        if parsed(texts[:3], fmt) is not None and (values := parsed(texts, fmt)) is not None:
+            found[fmt] = values
     if not found:
         return None
     (first, values), *others = found.items()
@@ -238,21 +240,21 @@ _TIMES = "", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"
 _DATE_FORMS = "ISO8601", *(day + time for time in _TIMES for day in _DAYS)
 
 
-def _value(found: re.Match, mark: str, apart: str) -> float:
-    body = found["body"].translate(dict.fromkeys(map(ord, apart))).replace(mark, ".")
+def _value(found: re.Match, mark: str, separators: str) -> float:
+    body = found["body"].translate(dict.fromkeys(map(ord, separators))).replace(mark, ".")
     sign = "-" if (found["sign"] or found["inner"]) in ("-", "−") else ""
     return float(sign + body + found["power"])
 
 
 def _special(bodies: list[str], style: tuple[str, str]) -> tuple[str, str]:
-    mark, apart = style
+    mark, separators = style
     comma = mark == "," and any("," in body for body in bodies)
-    return ("decimal commas" if comma else ""), ("separators of thousands" if apart else "")
+    return ("decimal commas" if comma else ""), ("separators of thousands" if separators else "")
 
 
-def _how(sides: tuple[str, str], comma: str, apart: str) -> str:
+def _how(sides: tuple[str, str], comma: str, separators: str) -> str:
     before, after = sides
     around = {"%": "percentages", "‰": "per mille"}.get(after, "")
     if not around and (unit := before or after):
         around = f"all in {unit}"
-    return ", ".join(filter(None, (around, comma, apart)))
+    return ", ".join(filter(None, (around, comma, separators)))

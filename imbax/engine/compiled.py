@@ -102,10 +102,11 @@ def programs_of(
     def train_piece(shared, run):
         return advance(program, run.key, run.problem(shared), run.hparams, run.state, epochs)
 
+    start_only = program._replace(epoch=None, checkpoint="", monitor=None)  # type: ignore[arg-type]
     return Programs(
         program,
         program.fresh and _fresh(program.fresh, **engine),
-        _first(program._replace(epoch=None, checkpoint="", monitor=None), **engine),
+        _first(start_only, **engine),
         Vectorized(train_piece, takes="state", **engine),
         _predict(program.apply, **engine),
     )

@@ -15,7 +15,8 @@ import jax
 
 __all__ = ["in_float32"]
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def in_float32(f: Callable[P, T]) -> Callable[P, T]:

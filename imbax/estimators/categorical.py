@@ -3,7 +3,10 @@
 Rows are near by their numbers, scaled as they are without categories, and by their categories: each
 in which two rows differ adds m² to the squared distance, where m is the median, over the numeric
 columns, of the class's standard deviations (1 where that is 0 or no column is numeric). Inside, a
-category is a 1 among 0s, times m / √2. Source: Chawla et al. 2002 (arXiv:1106.1813), section 6.1.
+category is a 1 among 0s, times m / √2. A number or date that a row misses counts as the column's
+median in distances. A new row misses it where the row that it starts from does, and has that row's
+where the row that it goes towards misses it, so that no value is made of one that is not there.
+Source: Chawla et al. 2002 (arXiv:1106.1813), section 6.1.
 """
 
 from collections.abc import Callable
@@ -18,9 +21,11 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import validate_data
 
 from imbax.data.kinds import column_positions
-from imbax.errors import InputError
+from imbax.errors import InputError, shortened
 from imbax.estimators.frames import Table, is_frame
-from imbax.estimators.inputs import errors_in_one_line, missing_told, refuse_columns
+from imbax.estimators.inputs import errors_in_one_line, refuse_columns
+from imbax.estimators.levels import levels_of_text
+from imbax.estimators.notices import warn_user
 from imbax.estimators.over_sampler import OverSampler, padded
 from imbax.estimators.parameters import parameters
 from imbax.estimators.sparse import refuse_large_whole_numbers, sparse_like, sparse_outside
@@ -49,6 +54,7 @@ class MixedOverSampler(OverSampler):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.categorical_features is not None
         return tags
 
     def _table(self, X):
@@ -59,7 +65,7 @@ class MixedOverSampler(OverSampler):
         return Table(X)
 
     def _check_X_y(self, X, y):
-        self.categorical_features_ = np.zeros(0, int)
+        self.categorical_features_, self._missing = np.zeros(0, int), None
         if self.categorical_features is not None and self.image_shape is not None:
             raise InputError("categorical_features is for tables, image_shape for images; give one")
         if self.categorical_features is None or sparse.issparse(X):
@@ -71,16 +77,41 @@ class MixedOverSampler(OverSampler):
             return X, y
         table = X if isinstance(X, Table) else self._table(X)
         self._find_categories(table.names, table)
+        dates = [table.names[j] for j in table.moments() if j not in self.categorical_features_]
+        if dates and self.value_range is not None:
+            raise InputError(
+                f"value_range={self.value_range!r} is for numbers, but X has dates in "
+                f"{shortened(list(map(repr, dates)))}; give one of the two"
+            )
         refuse_columns(
             table,
             remedy=self._remedy,
-            categorical=self.categorical_features_,
+            categorical={*self.categorical_features_, *table.moments()},
             shifts=self._shifts(),
         )
-        told = lambda: missing_told(self, table.given, self.categorical_features_)
-        with errors_in_one_line(told):
+        with errors_in_one_line():
             validate_data(self, X=table.given, y=y, skip_check_array=True)
-            return check_X_y(table.encoded(self.categorical_features_), y)
+            X, y = check_X_y(
+                table.encoded(self.categorical_features_), y, ensure_all_finite="allow-nan"
+            )
+        return self._filled(X, table.names), y
+
+    def _filled(self, X, names):
+        """Rows with medians in place of what is missing, which is kept as `_missing`."""
+        missing = np.isnan(X)
+        if not missing.any():
+            return X
+        gaps = np.flatnonzero(missing.any(0))
+        warn_user(
+            f"X misses values in {shortened([repr(names[j]) for j in gaps])}: they count as their "
+            "column's median in distances, and new rows miss them where the rows that they start "
+            "from do"
+        )
+        self._missing, X = missing, X.copy()
+        for j in gaps:
+            known = X[~missing[:, j], j]
+            X[missing[:, j], j] = np.median(known) if len(known) else 0
+        return X
 
     @property
     def _remedy(self):
@@ -101,7 +132,9 @@ class MixedOverSampler(OverSampler):
                     "have types: the input data should be a pandas.DataFrame or a polars one; give "
                     "positions of columns instead"
                 )
-            return np.array(table.categories(), int)
+            # imbalanced-learn refuses text where no column has a type of categories.
+            found = table.categories()
+            return np.array(sorted([*found, *levels_of_text(table)]) if found else [], int)
         return np.array(column_positions(given, names, "categorical_features"), int)
 
     def _begin(self, X, y):
@@ -178,9 +211,14 @@ class MixedOverSampler(OverSampler):
     def _joined(self, X, y, made):
         # A row whose class, format and dtype new ones get, where rows are sparse.
         self._like = X[:1] if sparse.issparse(X) else None
-        joined = super()._joined(X, y, made)
+        rows, labels = super()._joined(X, y, made)
         self._like = None
-        return joined
+        if self._missing is not None:
+            start, end = made.parents.T
+            new = np.where(self._missing[end], X[start], rows[len(X) :])
+            rows[len(X) :] = np.where(self._missing[start], np.nan, new)
+            self._missing = None
+        return rows, labels
 
     def _outside(self, x):
         columns = self.categorical_features_

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from imbax.errors import InputError
+from imbax.estimators.moments import Moments
 from imbax.estimators.value_scale import as_dtype
 
-__all__ = ["Table", "is_frame", "is_polars"]
+__all__ = ["Table", "is_frame", "is_polars", "missing_in"]
 
 # float64 holds whole numbers apart up to here.
 _EXACT = 2**53
@@ -26,6 +27,9 @@ class Table:
         self._examples: dict[int, np.ndarray] = {}
         # What was subtracted from a column.
         self._least: dict[int, int] = {}
+        # Columns of dates as numbers, and of each column that misses numbers a row that does.
+        self._moments: dict[int, Moments] = {}
+        self._gaps: dict[int, int] = {}
 
     @property
     def names(self) -> list:
@@ -44,6 +48,13 @@ class Table:
         """The columns of a frame that have a type of categories."""
         kinds = ("category", "Categorical", "Enum")  # of pandas, and of polars
         return [j for j, c in enumerate(self.columns) if str(c.dtype).split("(")[0] in kinds]
+
+    def moments(self) -> dict[int, Moments]:
+        """The columns of a frame that hold dates, times of day or durations."""
+        if self.is_frame and not self._moments:
+            found = {j: Moments.of(column) for j, column in enumerate(self.columns)}
+            self._moments = {j: moments for j, moments in found.items() if moments}
+        return self._moments
 
     def kinds(self) -> dict[int, str]:
         """Of each column without numbers, what it has: categories, text, dates, ..."""
@@ -77,7 +88,10 @@ class Table:
         return given
 
     def encoded(self, categorical: np.ndarray) -> np.ndarray:
-        """`[n, d]`, float64: numbers as they are; 0, 1, ... for what is in a categorical column."""
+        """`[n, d]`, float64: numbers as they are; 0, 1, ... for what is in a categorical column.
+
+        Dates are numbers of steps; of numbers and dates, missing ones are NaN.
+        """
         from pandas import factorize
 
         encoded, self._least = np.empty(self.given.shape), self.least()
@@ -86,15 +100,18 @@ class Table:
                 if j in categorical:
                     encoded[:, j], _ = factorize(np.asarray(column), use_na_sentinel=False)
                     self._examples[j] = np.unique(encoded[:, j], return_index=True)[1]
+                elif j in self.moments():
+                    encoded[:, j] = self._moments[j].numbers
                 else:
                     least = self._least.get(j)
-                    numbers = column if least is None else _less(column, least)
-                    encoded[:, j] = np.asarray(numbers, np.float64)
+                    encoded[:, j] = _floats(column if least is None else _less(column, least))
             except (TypeError, ValueError) as error:
                 wanted = "string or number, as its category" if j in categorical else "number"
                 raise InputError(
                     f"column {self.names[j]!r} of X: {error}; give each row one {wanted}"
                 ) from None
+        missing = np.isnan(encoded)
+        self._gaps = {j: int(missing[:, j].argmax()) for j in np.flatnonzero(missing.any(0))}
         return encoded
 
     def hold_examples(self, codes: np.ndarray) -> None:
@@ -132,10 +149,14 @@ class Table:
     def _decoded(self, j, column, values):
         """Of a column, in its own kind and dtype."""
         if j in self._examples:
-            rows = self._examples[j][values.astype(int)]
-            if self.is_frame and not is_polars(column):
-                return column.iloc[rows].reset_index(drop=True)
-            return column[rows]
+            return _repeated(column, self._examples[j][values.astype(int)])
+        if j in self._gaps and (is_gap := np.isnan(values)).any():
+            gaps = _repeated(column, np.full(len(values), self._gaps[j]))
+            if is_gap.all():
+                return gaps
+            return _joined(self._decoded(j, column, np.where(is_gap, 0, values)), gaps, is_gap)
+        if j in self._moments:
+            return self._moments[j].column(values)
         dtype = _numbers_dtype(column)
         if (least := self._least.get(j)) is None:
             values = as_dtype(values, dtype)
@@ -157,6 +178,35 @@ def is_frame(data) -> bool:
 
 def is_polars(data) -> bool:
     return type(data).__module__.split(".")[0] == "polars"
+
+
+def missing_in(column) -> np.ndarray:
+    """Which entries of a column are missing `[n]`."""
+    import pandas as pd
+
+    return pd.isna(np.asarray(column))
+
+
+def _floats(column) -> np.ndarray:
+    """Numbers as float64; NaN for missing ones of all kinds."""
+    values = np.asarray(column)
+    if values.dtype == object and (missing := missing_in(values)).any():
+        values = np.where(missing, np.nan, values)
+    return values.astype(np.float64)
+
+
+def _repeated(column, rows):
+    """Entries of a column in its own kind."""
+    return column.iloc[rows].reset_index(drop=True) if hasattr(column, "iloc") else column[rows]
+
+
+def _joined(made, gaps, is_gap):
+    """A column of new entries, with those of `gaps` where they are missing."""
+    if isinstance(made, np.ndarray):
+        return np.where(is_gap, gaps, made)
+    if is_polars(made):
+        return gaps.zip_with(type(made)(is_gap), made)
+    return made.where(~is_gap, gaps)
 
 
 def _rows(given) -> np.ndarray:
@@ -209,9 +259,11 @@ def _text_of(values) -> str:
 def _least_of_close(column) -> int | None:
     """The least value, where float64 rounds whole numbers more than float32 does their range."""
     kind = getattr(column.dtype, "kind", "")
-    if kind and kind in "bfc":
+    if kind and kind in "bfcmM":
         return None
-    values = np.asarray(column)
+    values = _known(column)
+    if not len(values):
+        return None
     if values.dtype.kind == "O":
         if not all(isinstance(v, int | np.integer) for v in values):
             return None
@@ -224,13 +276,28 @@ def _least_of_close(column) -> int | None:
 
 
 def _less(column, least) -> np.ndarray:
-    """A column less its least value, exactly."""
-    return np.array([int(value) - least for value in np.asarray(column)], np.int64)
+    """A column less its least value, exactly; NaN where it misses any."""
+    known, missing = _known(column), missing_in(column)
+    less = np.array([int(value) - least for value in known], np.int64)
+    if not missing.any():
+        return less
+    values = np.full(len(missing), np.nan)
+    values[~missing] = less
+    return values
+
+
+def _known(column) -> np.ndarray:
+    """The entries that are not missing, in the column's own dtype."""
+    if is_polars(column):
+        return np.asarray(column.drop_nulls())
+    if hasattr(column, "dropna"):
+        return np.asarray(column.dropna())
+    return column[~missing_in(column)] if column.dtype == object else column
 
 
 def _numbers_dtype(column) -> np.dtype:
     """NumPy's, of a column of numbers, be it of pandas' nullable ones or of Python's own."""
-    dtype = getattr(column.dtype, "numpy_dtype", np.asarray(column).dtype)
+    dtype = getattr(column.dtype, "numpy_dtype", None) or _known(column).dtype
     if dtype.kind == "O":
-        dtype = np.array(np.asarray(column).tolist()).dtype
+        dtype = np.array(_known(column).tolist()).dtype
     return np.dtype(float) if dtype.kind == "O" else dtype  # of Decimals

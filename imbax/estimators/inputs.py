@@ -2,16 +2,15 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
 from imbax.errors import InputError, shortened
-from imbax.estimators.frames import Table, is_frame, is_polars
+from imbax.estimators.frames import Table, is_frame, is_polars, missing_in
 
 __all__ = ["as_numbers", "errors_in_one_line", "missing_told", "refuse_columns", "validated"]
 
@@ -108,7 +107,7 @@ def validated(estimator: Any, X: Any, *y: Any, remedy: str, **options: Any) -> A
         return validate_data(estimator, X, *y, **options)
 
 
-def missing_told(sampler: Any, X: Any, categorical: Sequence[int] = ()) -> str:
+def missing_told(sampler: Any, X: Any) -> str:
     """The message for missing numbers in a table given to a sampler: the columns, and a pipeline.
 
     Parameters
@@ -117,10 +116,8 @@ def missing_told(sampler: Any, X: Any, categorical: Sequence[int] = ()) -> str:
         Any estimator; the pipeline ends in it.
     X
         A frame of pandas or polars, an array `[n, d]`, a sparse matrix, images, or lists.
-    categorical
-        Positions of the columns of categories, which may miss values.
     """
-    if issparse(X):  # a row for each column that misses values is enough
+    if is_sparse := issparse(X):  # a row for each column that misses values is enough
         X = X.tocoo()
         gaps = np.unique(X.col[np.isnan(X.data)])
         X = np.where(np.isin(np.arange(X.shape[1]), gaps), np.nan, 0)[None]
@@ -128,31 +125,20 @@ def missing_told(sampler: Any, X: Any, categorical: Sequence[int] = ()) -> str:
     if table is None:
         return "Input X contains NaN; fill missing values, or drop these rows"
     names = table.names
-    gaps = [j for j, c in enumerate(table.columns) if j not in categorical and _misses(c)]
+    gaps = [j for j, column in enumerate(table.columns) if missing_in(column).any()]
     shown = shortened([repr(names[j]) for j in gaps])
-    told = f"Input X contains NaN: values are missing in {shown}; fill them first"
-    if not len(categorical):
-        imputer = "sklearn.impute.SimpleImputer(strategy='median')"
-    elif table.is_frame:
-        sampler = clone(sampler).set_params(categorical_features=[names[j] for j in categorical])
-        imputer = (
-            "sklearn.compose.make_column_transformer((sklearn.impute.SimpleImputer(strategy="
-            f"'median'), {[names[j] for j in gaps]!r}), remainder='passthrough', "
-            "verbose_feature_names_out=False)"
-        )
-    else:
-        return f"{told}, such as by sklearn.impute.SimpleImputer on these columns"
+    imputer = "sklearn.impute.SimpleImputer(strategy='median')"
     if table.is_frame:
         imputer += f".set_output(transform={('polars' if is_polars(X) else 'pandas')!r})"
     written = " ".join(repr(sampler).split())
-    return f"{told}, as in imblearn.pipeline.make_pipeline({imputer}, imbax.{written})"
-
-
-def _misses(column):
-    """Whether a column misses any value."""
-    import pandas as pd
-
-    return bool(pd.isna(np.asarray(column)).any())
+    told = (
+        f"Input X contains NaN: values are missing in {shown}; fill them first, as in "
+        f"imblearn.pipeline.make_pipeline({imputer}, imbax.{written})"
+    )
+    if is_sparse:
+        return told
+    categories = '"auto"' if table.is_frame else "[]"
+    return f"{told}, or keep them missing with imbax.SMOTENC(categorical_features={categories})"
 
 
 @contextlib.contextmanager

@@ -62,7 +62,8 @@ class NeighborSampler(MixedOverSampler):
 
     def _fit_resample(self, X, y):
         is_number = {name: isinstance(self._neighbors(name), Integral) for name in self._searches}
-        if all(is_number.values()):
+        # A method tells no parents of its rows, and these decide what new rows miss.
+        if all(is_number.values()) and (self._missing is None or self._parents == 2):
             return super()._fit_resample(X, y)
         x, number = self._begin(X, y), self._wanted(self.sampling_strategy_)
 
@@ -85,7 +86,7 @@ class NeighborSampler(MixedOverSampler):
 
     def _class_by_class(self, make, key, x, number) -> Made:
         """Rows of each class by `make(class, key, its rows) -> (from rows, to rows, how far)`."""
-        labels, parts = [], [x[:0]]
+        labels, parts, parents = [], [x[:0]], [np.zeros((0, 2), int)]
         for c in np.flatnonzero(number):
             rows = np.flatnonzero(self._y == c)
             if len(rows) == 1:
@@ -95,8 +96,10 @@ class NeighborSampler(MixedOverSampler):
                 start, end, gap = make(c, jax.random.fold_in(key, int(c)), rows)
             parts.append(between(x, start, end, gap))
             labels += [c] * len(start)
+            parents.append(np.stack([start, end], 1))
         x = np.concatenate(parts)
-        return Made(x, np.array(labels, int), np.ones(len(x), np.float32))
+        w = np.ones(len(x), np.float32)
+        return Made(x, np.array(labels, int), w, np.concatenate(parents))
 
 
 def uniforms(key: jax.Array, n: int, streams: int) -> np.ndarray:

@@ -23,10 +23,23 @@ class SMOTENC(SMOTE):
     """SMOTE of tables that have categories beside numbers.
 
     A new row has numbers between those of a row and of a near one of its class, and each category
-    that is the most frequent among the row's neighbours; of several such, that of nearer ones. A
-    missing value is a category. Distances: `imbax.estimators.categorical`. X may be a frame of
-    pandas or polars, an array or a sparse matrix (CSR, CSC) of numbers; what comes out has the form
-    and dtypes of what went in: first the original rows, then the new ones.
+    that is the most frequent among the row's neighbours; of several such, that of nearer ones.
+    Distances: `imbax.estimators.categorical`. X may be a frame of pandas or polars, an array or a
+    sparse matrix (CSR, CSC) of numbers; what comes out has the form and dtypes of what went in:
+    first the original rows, then the new ones.
+
+    With `categorical_features="auto"` any frame can be given as it is:
+
+    - Columns of a categorical type are categories, and so are columns of text beside them; where no
+      column has such a type, text is to be named, as in imbalanced-learn. A missing value is one
+      more category. Text with as many entries as an identifier has is refused.
+    - Numbers, dates, times and durations are interpolated. Dates are counted in the longest step,
+      from days to nanoseconds, of which all are multiples, and new ones are such multiples too.
+    - Booleans are 0 and 1, so that a new row has the value of the nearer of its two parents; name
+      them in `categorical_features` to have them voted.
+    - A missing number or date counts as the column's median in distances, with a warning that names
+      the columns. A new row misses it where its first parent does, and has the first parent's
+      where the second misses it: nothing is interpolated with a median.
 
     A drop-in for imbalanced-learn's class of this name, with the differences that `SMOTE` names,
     and of equally frequent categories imbalanced-learn draws one. Where the median standard
@@ -36,8 +49,8 @@ class SMOTENC(SMOTE):
     Parameters
     ----------
     categorical_features : "auto" or array-like of int, bool or str
-        Columns that are categories: positions, a mask, or names; "auto": those of a frame whose
-        type says so.
+        Columns that are categories: positions, a mask, or names; "auto": those of a frame that
+        have a categorical type and, beside such, text.
     categorical_encoder : estimator, default=None
         A one-hot encoder with one column for each category, which becomes `categorical_encoder_`;
         None: `OneHotEncoder(handle_unknown="ignore")`. New rows do not depend on it.
@@ -73,7 +86,7 @@ class SMOTENC(SMOTE):
     Raises
     ------
     InputError
-        X has categories alone (use `SMOTEN`), or numbers alone (use `SMOTE`).
+        X has categories alone (use `SMOTEN`), or complete numbers alone (use `SMOTE`).
     """
 
     categorical_features: Any = field(kw_only=False)
@@ -92,10 +105,6 @@ class SMOTENC(SMOTE):
         tags.input_tags.categorical = True
         return tags
 
-    @property
-    def _remedy(self):
-        return "name them in categorical_features"
-
     def _read_parameters(self):
         """Nothing has an old name."""
 
@@ -107,18 +116,30 @@ class SMOTENC(SMOTE):
                 "SMOTE-NC is not designed to work only with categorical features, and all "
                 f"{len(names)} columns are such; use SMOTEN"
             )
-        if not len(self.categorical_features_):
-            raise InputError(
-                "SMOTE-NC is not designed to work only with numerical features; "
-                f"categorical_features={self.categorical_features!r} names no column of X. Use "
-                "SMOTE, or name columns"
-            )
+
+    def _only_numbers(self):
+        return (
+            "SMOTE-NC is not designed to work only with numerical features; categorical_features="
+            f"{self.categorical_features!r} names no column of X"
+        )
+
+    @property
+    def _remedy(self):
+        """What to do with text."""
+        named = "name them in categorical_features"
+        if len(self.categorical_features_):
+            return named
+        return f"{named}. {self._only_numbers()}"
 
     def _check_X_y(self, X, y):
         if not (sparse.issparse(X) or isinstance(X, Table)):
             X = self._table(X)
         table = X
         X, y = super()._check_X_y(X, y)
+        if not len(self.categorical_features_):
+            if self._missing is None and not (isinstance(table, Table) and table.moments()):
+                raise InputError(f"{self._only_numbers()}. Use SMOTE, or name columns")
+            return X, y
         categories = X.toarray() if sparse.issparse(X) else table.given
         encoder = self.categorical_encoder
         if encoder is None:

@@ -131,7 +131,7 @@ def _seconds(lab, cell, runs, timings):
     for (dataset, method), timing in timings.items():
         sizes = {name: timing.facts.get(name) for name in ("n_rows", "n_features")}
         if method == cell.label and all(isinstance(size, int) for size in sizes.values()):
-            about = {"method": cell.method, "network": cell.network}
+            about = {name: getattr(cell, name) for name in ("method", "network", "members")}
             other = SimpleNamespace(dataset=SimpleNamespace(**sizes), **about)
             factor = work / lab.work(other)
             near[max(factor, 1 / factor)] = (seconds(timing, factor), f"runs on {dataset}")

@@ -21,6 +21,7 @@ import pyarrow as pa
 from imbax.catalogue import Method
 from imbax.engine.vectorize import Engine
 from imbax.experiments import disk, states, store
+from imbax.experiments.ensembles import SINGLE, Ensemble
 from imbax.experiments.labels import shown
 from imbax.experiments.provenance import environment
 
@@ -39,7 +40,7 @@ class Cell:
     method: Method
     network: str
     """Name of the network; "" for a method that trains none of imbax's."""
-    members: int = 1
+    members: Ensemble = SINGLE
     """Networks whose probabilities are averaged."""
     rows: str = "train"
     """Rows that it is trained on, "train" or "train_valid"."""
@@ -48,8 +49,8 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """The method with its network, as tables show it."""
-        return shown(self.method.name, self.network)
+        """The method with its network and ensemble, as tables show it."""
+        return shown(self.method.name, self.network, self.members)
 
     @property
     def name(self) -> str:
@@ -79,6 +80,8 @@ class Lab(ABC):
     """Called with the share of the cell under way that is done, between compiled pieces."""
     networks: Sequence[str | None] = (None,)
     """Networks that each method of a suite trains; None: `network`."""
+    ensembles: Sequence[Ensemble] = (SINGLE,)
+    """Ensembles of them that it trains."""
     _rows: dict[Any, list[dict]] = field(default_factory=dict)
     _provenance: dict[Any, dict[str, Any]] = field(default_factory=dict)
     _states: dict[Any, Any] = field(default_factory=dict)
@@ -88,11 +91,17 @@ class Lab(ABC):
             with disk.writing(self.out):
                 self.out.mkdir(parents=True, exist_ok=True)
 
-    def cell(self, dataset: Any, method: Method, network: str | None = None) -> Cell:
+    def cell(
+        self,
+        dataset: Any,
+        method: Method,
+        network: str | None = None,
+        members: Ensemble = SINGLE,
+    ) -> Cell:
         """A method on a data set with a network, by default the lab's, under its protocol."""
         network = self.network if network is None else network
-        key = self._training_key(dataset, method, network)
-        return Cell(self.suite, dataset, method, network, key=key)
+        key = self._training_key(dataset, method, network, members)
+        return Cell(self.suite, dataset, method, network, members, key=key)
 
     def run(self, cell: Cell, seeds: Sequence[int]) -> None:
         """Compute the seeds of a cell that are missing, together, and keep each at once."""
@@ -189,7 +198,9 @@ class Lab(ABC):
         return [partial(_both, *pair) for pair in given]
 
     @abstractmethod
-    def _training_key(self, dataset: Any, method: Method, network: str) -> str:
+    def _training_key(
+        self, dataset: Any, method: Method, network: str, members: Ensemble = SINGLE
+    ) -> str:
         """Of all that decides the scores of a cell."""
 
     @abstractmethod
@@ -219,7 +230,7 @@ class Lab(ABC):
             "dataset": cell.dataset.name,
             "method": cell.method.name,
             "network": cell.network,
-            "members": cell.members,
+            "members": str(cell.members),
             "rows": cell.rows,
             "key": cell.key,
             "environment": environment(),

@@ -18,7 +18,7 @@ from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, StorageError, shortened
 from imbax.experiments import disk, manifest, store
 from imbax.experiments.lab import Cell, Lab
-from imbax.experiments.labels import parts, shown
+from imbax.experiments.labels import method_of, parts, shown
 from imbax.experiments.processes import Share
 from imbax.experiments.progress import Bar
 
@@ -126,7 +126,7 @@ def run_cells(
         _tell_notices(notices, console)
     _announce(lab, cells, seeds, console)
     for cell in cells:
-        unit = shown(lab.unit(cell.method), cell.network)
+        unit = shown(lab.unit(cell.method), cell.network, cell.members)
         todo = units.setdefault(f"{cell.dataset.name}/{unit}", [])
         if lab.missing(cell, seeds):
             todo.append(cell)
@@ -168,16 +168,17 @@ def cells_of(
     `sparing` takes what an error is about, `dataset/method` or `dataset/`, and gives the context
     that notes it and spares the others.
     """
-    cells: dict[str, Cell] = {}  # methods that train no network are in one cell for all networks
+    # Methods that train no network are in one cell for all networks and ensembles.
+    cells: dict[str, Cell] = {}
     notices = {dataset.name: tuple(dataset.notices) for dataset in datasets}
     for dataset in datasets:
         fitting: Sequence[Method] = ()
         with sparing(f"{dataset.name}/"):
             fitting, more = lab.fitting(dataset, methods)
             notices[dataset.name] += more
-        for network, method in itertools.product(lab.networks, fitting):
-            with sparing(f"{dataset.name}/{shown(method.name, network or '')}"):
-                cell = lab.cell(dataset, method, network)
+        for members, network, method in itertools.product(lab.ensembles, lab.networks, fitting):
+            with sparing(f"{dataset.name}/{shown(method.name, network or '', members)}"):
+                cell = lab.cell(dataset, method, network, members)
                 cells.setdefault(cell.name, cell)
     return list(cells.values()), notices
 
@@ -255,14 +256,16 @@ def _sparing_others(lab, name, plugins, outcome):
     Only a folder that cannot be written ends it all, or a closed pipe, such as that of `| head`.
     """
     dataset, _, label = name.rpartition("/")
-    method = label if label in plugins else parts(label)[0]
+    method = label if label in plugins else method_of(label)
+    is_ensemble = method not in (label, parts(label)[0])
     try:
         yield
     except (StorageError, BrokenPipeError):
         raise
     except (Exception, SystemExit) as error:
         if isinstance(error, InputError) and method not in plugins:
-            outcome.failed[dataset] = str(error)  # too few rows or groups: for every method
+            # Too few rows or groups: for every method, unless it is for the folds of an ensemble.
+            outcome.failed[name if is_ensemble else dataset] = str(error)
             return
         kind = "" if isinstance(error, MemoryError) else f"{type(error).__name__}: "
         said = " ".join(f"{kind}{error}".split())[:300]

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from imbax.experiments.disk import atomic
-from imbax.experiments.labels import label_of, network_of
+from imbax.experiments.labels import label_of, members_of, network_of
 
 __all__ = [
     "damage",
@@ -252,8 +252,8 @@ def _load(path: Path, schema: pa.Schema) -> pa.Table:
         )
     for field in schema:  # written before there was such a column
         if field.name not in table.column_names:
-            is_network = field.name == "network"
-            value = network_of(_open(path).provenance) if is_network else _absent(field)
+            told = {"network": network_of, "members": members_of}.get(field.name)
+            value = told(_open(path).provenance) if told else _absent(field)
             column = pa.array([value] * len(table), field.type)
             table = table.append_column(field.name, column)
     return table.select(schema.names).cast(schema)

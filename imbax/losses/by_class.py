@@ -1,4 +1,4 @@
-"""Losses that know how many rows each class has; per example, `[n]`.
+"""Per-example losses `[n]` that depend on the number of rows of each class.
 
 Logits and targets are as in `per_example`: `[n]` and {0, 1}, or `[n, K]` and classes. `counts [K]`
 holds the training rows of each class (K = 2, majority first, for logits `[n]`). Every number may be
@@ -6,7 +6,7 @@ traced. A class without rows changes nothing for the others.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -30,49 +30,49 @@ Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Context(NamedTuple):
-    """What a loss may depend on besides its batch: the same for all batches of an epoch."""
+    """Values other than its batch that a loss may depend on; constant during an epoch."""
 
     counts: jax.Array
-    """Training rows of each class `[K]`, without padding."""
+    """Number of training rows of each class `[K]`, without padding."""
     epoch: jax.Array
-    """Epochs done."""
-    hparams: Mapping[str, jax.Array]
-    """The loss's own numbers, by name."""
+    """Number of epochs done."""
+    hparams: Mapping[str, Any]
+    """Hyperparameters of the loss by name."""
     num_epochs: int = 0
-    """Epochs of the whole training."""
+    """Number of epochs of the whole training."""
 
 
 def class_counts(y: jax.Array, w: jax.Array, classes: int) -> jax.Array:
-    """Rows of each class `[K]` among those of `y [n]` with weight `w [n]`."""
+    """Counts the rows of each class, `[K]`, among the rows `y [n]` with weight `w [n]` > 0."""
     return jnp.zeros(classes, jnp.int32).at[y.astype(jnp.int32)].add((w > 0).astype(jnp.int32))
 
 
-def effective_number_weights(counts: jax.Array, beta: float = 0.999) -> jax.Array:
-    """Class weights `[K]` that go by the effective number of rows and sum to K.
+def effective_number_weights(counts: jax.Array, beta: jax.Array | float = 0.999) -> jax.Array:
+    """Class weights `[K]` from the effective number of rows; they sum to K.
 
         E_k = (1 - β^n_k) / (1 - β),   weight_k ∝ 1 / E_k
 
     Source: Cui et al. 2019, proposition 1 and the class-balanced term. Weights differ from 1 only
-    where 1 / (1 - β) is not small beside the counts: β below .99 does next to nothing for classes
-    of more than some hundred rows.
+    if 1 / (1 - β) is not small compared with the counts: β below .99 has almost no effect on
+    classes with more than a few hundred rows.
 
     Parameters
     ----------
     counts
-        `[K]`; a class without rows gets weight 0.
+        Number of rows of each class `[K]`; a class without rows gets weight 0.
     beta
-        Β in [0, 1]; 0 is no re-weighting, 1 is inverse frequency (the limit).
+        Β in [0, 1]; 0 means no re-weighting, 1 means inverse frequency (the limit).
     """
     chex.assert_rank(counts, 1, custom_message="counts must be [K], one number for each class")
     rows = jnp.maximum(counts, 1.0)
-    # For β = 0 the logarithm is -inf and the effective number 1, as it should be.
+    # β = 0 gives a logarithm of -inf and the correct effective number 1.
     number = -jnp.expm1(rows * jnp.log(beta))
     weights = jnp.where(counts > 0, 1 / jnp.where(number > 0, number, rows), 0)
     return weights * counts.shape[0] / weights.sum()
 
 
 def reweighted(loss: Loss, weights: jax.Array) -> Loss:
-    """The loss times the weight of each row's class, `weights [K]`."""
+    """Multiplies a loss by the weight of each row's class, `weights [K]`."""
     return lambda logits, y: weights[y.astype(jnp.int32)] * loss(logits, y)
 
 
@@ -87,22 +87,22 @@ def ldam(
 
         cross-entropy after the true class's logit is lowered by s m_y,   m_k ∝ n_k^(-1/4)
 
-    Margins are distances between cosines, so the logits must be s times the cosines of unit-norm
-    features and class weights (`mlp(..., cosine_scale=s)`); without that head training pushes the
-    logits up until the margins no longer count.
+    Margins are differences of cosines, so the logits must be s times the cosines of unit-norm
+    features and class weights (`mlp(..., cosine_scale=s)`). Without this head, training increases
+    the logits until the margins have no effect.
 
     Parameters
     ----------
     logits
-        `[n]` (s times the difference of the two cosines) or `[n, K]`.
+        Logits `[n]` (s times the difference of the two cosines) or `[n, K]`.
     y
-        `[n]`.
+        Classes `[n]`.
     counts
-        `[K]`.
+        Number of training rows of each class `[K]`.
     max_margin
-        Margin of the smallest class; 0 is cross-entropy.
+        Margin of the smallest class; 0 gives cross-entropy.
     scale
-        s, that of the head.
+        Scale s of the cosine head.
     """
     counts = _counts_of(logits, counts)
     smallest = jnp.where(counts > 0, counts, jnp.inf).min()
@@ -119,19 +119,19 @@ def logit_adjustment(
 ) -> jax.Array:
     """Cross-entropy of the logits plus τ log of the class priors, `[n]`.
 
-    Trained so, the logits themselves are those of balanced classes: nothing is added when scoring.
+    Logits trained with this loss are those for balanced classes; predictions need no adjustment.
     τ = 1 is also known as balanced softmax (Ren et al. 2020). Source: Menon et al. 2021, section 5.
 
     Parameters
     ----------
     logits
-        `[n]` or `[n, K]`.
+        Logits `[n]` or `[n, K]`.
     y
-        `[n]`.
+        Classes `[n]`.
     counts
-        `[K]`; a class without rows counts as one with a single row.
+        Number of rows of each class `[K]`; a class without rows is treated as having one row.
     tau
-        τ; 0 is cross-entropy.
+        Factor τ of the adjustment; 0 gives cross-entropy.
     """
     added = tau * jnp.log(jnp.maximum(_counts_of(logits, counts), 1))
     return cross_entropy(logits + (added[1] - added[0] if logits.ndim == 1 else added), y)
@@ -145,22 +145,23 @@ def vs_loss(
         logits [n]:     log(1 + exp(ι_y) exp(-Δ_y t)),  t = z for the minority, -z else
         logits [n, K]:  cross-entropy of the logits Δ_k z_k + τ log π_k
 
-    with Δ_k = (n_k / n_max)^γ. For logits `[n]` ι_y is τ log(n_other / n_y), so that γ = 0 is
-    `logit_adjustment` in both forms. They differ otherwise: the binary Δ belongs to the row, that
-    of the softmax to the logit. The paper's further class weights are `reweighted`.
+    with Δ_k = (n_k / n_max)^γ. For logits `[n]`, ι_y is τ log(n_other / n_y), so γ = 0 gives
+    `logit_adjustment` in both forms. Otherwise the two forms differ: Δ depends on the row's class
+    in the binary form and on the logit in the softmax form. Use `reweighted` for the paper's
+    additional class weights.
 
     Parameters
     ----------
     logits
-        `[n]` or `[n, K]`.
+        Logits `[n]` or `[n, K]`.
     y
-        `[n]`.
+        Classes `[n]`.
     counts
-        `[K]`; a class without rows counts as one with a single row.
+        Number of rows of each class `[K]`; a class without rows is treated as having one row.
     gamma
-        Exponent of the multiplicative part, >= 0; the default is the published code's.
+        Exponent γ of the multiplicative part, >= 0; the default is that of the published code.
     tau
-        Factor of the additive part.
+        Factor τ of the additive part.
     """
     counts = _counts_of(logits, counts)
     factor = (jnp.maximum(counts, 1) / jnp.maximum(counts.max(), 1)) ** gamma

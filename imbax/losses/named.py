@@ -1,7 +1,7 @@
-"""The losses by name: what each makes of an epoch's `Context`, its numbers, title and paper.
+"""Losses by name, with their hyperparameters, title and paper.
 
-An entry of `NAMED` is a method of the catalogue and a `loss` of `ImbalancedMLPClassifier`. Training
-is the same for all, that of `methods.supervised`; the papers have schedules of their own.
+An entry of `NAMED` is a method of the catalogue and a `loss` of `ImbalancedMLPClassifier`. All are
+trained in the same way by `methods.supervised`; schedules of the papers are not reproduced.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,30 +31,30 @@ NUMBERS = {
     "drw_start": Range(0, 1),
     "drw_beta": Range(0, 1),
 }
-"""Ranges of the losses' numbers, by name."""
+"""Ranges of the losses' hyperparameters by name."""
 
 
 class NamedLoss(NamedTuple):
-    """A loss with a name."""
+    """Entry of a loss in `NAMED`."""
 
     title: str
     loss_for: Callable[[Context], Loss]
-    """Called once an epoch; returns the loss of its batches."""
+    """Factory called once an epoch; returns the loss of the epoch's mini-batches."""
     defaults: Mapping[str, float]
-    """The loss's numbers, by name."""
+    """Default hyperparameters by name."""
     paper: str = ""
     note: str = ""
-    """The defaults in words."""
+    """Description of the defaults."""
     head: str = "linear"
-    """The network's last layer, "linear" or "cosine"."""
+    """Last layer of the network, "linear" or "cosine"."""
     prior: Callable[..., Any] | None = None
-    """`(counts [K], **numbers) -> [K]`: factors by which the loss shifts the class prior that
-    probabilities are trained for; None: it does not."""
+    """`(counts [K], **hparams) -> [K]`: factors by which the loss shifts the class prior of the
+    probabilities; None: no shift."""
     posterior: Callable[..., Any] | None = None
-    """`(logits [n, K], **numbers) -> logits [n, K]`: from the outputs that the loss is least for to
-    the logits of probabilities; None: they are these, but for `prior`."""
+    """`(logits [n, K], **hparams) -> logits [n, K]`: maps the outputs that minimise the loss to the
+    logits of probabilities; None: the identity. `prior` applies in addition."""
     calibrates: bool = True
-    """Whether `prior` and `posterior` say all that the loss does to probabilities."""
+    """Whether `prior` and `posterior` describe the full effect of the loss on probabilities."""
 
 
 def cross_entropy(context: Context) -> Loss:
@@ -68,16 +68,16 @@ def focal(context: Context) -> Loss:
 
 
 def focal_posterior(logits: jax.Array, *, gamma: float) -> jax.Array:
-    """Logits of the probabilities that focal loss was least for, `[n, K]`.
+    """Logits `[n, K]` of the class probabilities for outputs that minimise focal loss.
 
-    With q the softmax of the logits, the probability of class k is in proportion to q_k / φ(q_k),
+    With q the softmax of the outputs, the probability of class k is proportional to q_k / φ(q_k),
 
-        φ(q) = (1 - q)^γ - γ (1 - q)^(γ-1) q log q,
+        φ(q) = (1 - q)^γ - γ (1 - q)^(γ-1) q log q.
 
-    Charoenphakdee et al. 2021, theorem 11.
+    Source: Charoenphakdee et al. 2021, theorem 11.
     """
     log_q, log_rest = per_example._log_softmax(logits)
-    # Of the largest q, log q itself loses its digits near 0.
+    # log q of the largest q loses digits near 0.
     precise = jnp.where(log_q > -0.5, jnp.log1p(-jnp.exp(log_rest)), log_q)
     # φ(q) = (1 - q)^(γ-1) ((1 - q) - γ q log q)
     entropy = log_q + jnp.log(-precise)
@@ -108,33 +108,34 @@ def vs_loss(context: Context) -> Loss:
 
 def ldam(context: Context) -> Loss:
     """`by_class.ldam`, for a network with a cosine head."""
-    options = {"counts": context.counts, "scale": COSINE_SCALE} | dict(context.hparams)
+    options: dict[str, Any] = {"counts": context.counts, "scale": COSINE_SCALE}
+    options |= context.hparams
     return partial(by_class.ldam, **options)
 
 
 def deferred(loss_for: Callable[[Context], Loss], context: Context) -> Loss:
-    """Any loss with deferred re-weighting (DRW); Cao et al. 2019, section 3.3.
+    """Adds deferred re-weighting (DRW) to a loss; Cao et al. 2019, section 3.3.
 
-    Once the share `drw_start` of the epochs is done, each row is weighted by the effective number
-    of its class's rows. The paper writes inverse frequency, its code β = .9999: `drw_beta` is β,
-    and 1 is inverse frequency.
+    After the share `drw_start` of the epochs, each row is weighted by the effective number of rows
+    of its class. The paper uses inverse frequency, its code β = .9999: `drw_beta` is β, and 1 gives
+    inverse frequency.
 
     Parameters
     ----------
     loss_for
         Any of the losses above.
     context
-        Its `hparams` hold `drw_start`, `drw_beta` and the numbers of `loss_for`.
+        Context whose `hparams` hold `drw_start`, `drw_beta` and the hyperparameters of `loss_for`.
 
     Raises
     ------
     InputError
-        The number of epochs of the whole training is not known.
+        If the number of epochs of the whole training is unknown.
     """
     if context.num_epochs < 1:
         raise InputError(
-            "a loss with deferred re-weighting needs the epochs of the whole training; give "
-            "supervised.program(..., epochs=N)"
+            "a loss with deferred re-weighting needs the number of epochs of the whole training; "
+            "give supervised.program(..., epochs=N)"
         )
     numbers = dict(context.hparams)
     start, beta = numbers.pop("drw_start"), numbers.pop("drw_beta")
@@ -153,14 +154,14 @@ def _weighted_prior(counts, *, beta):
 
 
 def check_numbers(numbers: Mapping[str, Any], where: str = "") -> None:
-    """Raises InputError for a loss's number that is not in its range.
+    """Raises InputError if a hyperparameter of a loss is out of its range.
 
     Parameters
     ----------
     numbers
-        Values by name; those of names that no loss here has may be anything.
+        Values by name; names that no loss here has are not checked.
     where
-        What comes before a name in a message.
+        Prefix of a name in a message.
     """
     for name, value in numbers.items():
         if name in NUMBERS:
@@ -190,18 +191,18 @@ NAMED: dict[str, NamedLoss] = {
         class_balanced,
         {"beta": 0.999},
         "Cui et al. 2019",
-        "weights by the effective number of rows, β = 0.999",
+        "class weights from the effective number of rows, β = 0.999",
         prior=_weighted_prior,
     ),
     "weighted": NamedLoss(
         "Class-weighted cross-entropy",
         class_balanced,
         {"beta": 1.0},
-        note="weights by inverse frequency",
+        note="class weights inversely proportional to frequency",
         prior=_weighted_prior,
     ),
     "ldam": NamedLoss(
-        "Label-distribution-aware margins",
+        "Label-distribution-aware margin loss (LDAM)",
         ldam,
         {"max_margin": 0.5},
         "Cao et al. 2019",
@@ -210,11 +211,11 @@ NAMED: dict[str, NamedLoss] = {
         calibrates=False,
     ),
     "ldam_drw": NamedLoss(
-        "Label-distribution-aware margins, deferred re-weighting",
+        "LDAM with deferred re-weighting",
         partial(deferred, ldam),
         {"max_margin": 0.5, "drw_start": 0.8, "drw_beta": 0.9999},
         "Cao et al. 2019",
-        "as ldam; after 80 % of the epochs weights by the effective number of rows, β = 0.9999",
+        "as ldam; after 80 % of the epochs class weights from the effective number, β = 0.9999",
         head="cosine",
         calibrates=False,
     ),
@@ -235,4 +236,4 @@ NAMED: dict[str, NamedLoss] = {
         prior=_shifted_prior,
     ),
 }
-"""In the order of the tables."""
+"""Losses in the order of the tables."""

@@ -1,12 +1,14 @@
-"""Per-example losses `[n]` and the ways to average them.
+"""Per-example losses `[n]` and functions that average them.
 
 A loss takes the logits `[n]` of a sigmoid and targets `y [n]` in {0, 1}, 1 being the minority, or
 the logits `[n, K]` of a softmax and classes `y [n]` in 0..K-1. All are safe under `jit`, `vmap` and
-`grad`. Rows of weight 0 contribute nothing to an average, whatever they hold. `class_losses` has
-the losses that know how many rows each class has.
+`grad`. Rows of weight 0 contribute nothing to an average, even if they hold NaN. `by_class` has the
+losses that depend on the number of rows of each class.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
@@ -39,9 +41,9 @@ def weighted_mean(losses: jax.Array, w: jax.Array) -> jax.Array:
 
 
 def balanced_mean(losses: jax.Array, y: jax.Array, w: jax.Array, classes: int = 2) -> jax.Array:
-    """The mean over the classes of each class's weighted mean; an absent class counts 0."""
+    """Macro average of the weighted mean loss of each class; an absent class contributes 0."""
     each = [weighted_mean(losses, jnp.where(y == c, w, 0)) for c in range(classes)]
-    return sum(each) / classes
+    return functools.reduce(jnp.add, each) / classes
 
 
 def binary_cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
@@ -70,14 +72,14 @@ def focal(
     Parameters
     ----------
     logits
-        `[n]` or `[n, K]`.
+        Logits `[n]` or `[n, K]`.
     y
-        `[n]`.
+        Classes `[n]`.
     gamma
-        Focusing exponent, >= 0; 0 is cross-entropy.
+        Focusing exponent, >= 0; 0 gives cross-entropy.
     alpha
-        Of logits `[n]`, the weight of the minority in [0, 1], the majority gets `1 - alpha`; of
-        logits `[n, K]`, a weight for each class `[K]`. None: no weights.
+        Weight of the minority in [0, 1] for logits `[n]`, where the majority gets `1 - alpha`;
+        class weights `[K]` for logits `[n, K]`. None: no weights.
     """
     if logits.ndim == 1:
         chex.assert_equal_shape([logits, y], custom_message="logits and y must both be [n]")
@@ -103,26 +105,26 @@ def asymmetric(
         positive:  -(1 - p)^γ₊ log p
         negative:  -p_m^γ₋ log(1 - p_m),  p_m = max(p - m, 0)
 
-    Of logits `[n]`, a minority row is positive and a majority row is negative. Of logits `[n, K]`,
-    each row is positive for its own class and negative for every other one, p is the softmax, and
-    the K terms are added. The published single-label variant leaves the negative terms out, so
-    that its γ₋ does nothing; here that is the limit `shift=1`.
+    For logits `[n]`, a minority row is positive and a majority row is negative. For logits
+    `[n, K]`, each row is positive for its own class and negative for every other class, p is the
+    softmax, and the K terms are summed. The published single-label variant omits the negative
+    terms, so its γ₋ has no effect; `shift=1` is that limit.
 
     Parameters
     ----------
     logits
-        `[n]` or `[n, K]`.
+        Logits `[n]` or `[n, K]`.
     y
-        `[n]`.
+        Classes `[n]`.
     gamma_positive
-        γ₊ >= 0.
+        Focusing exponent γ₊ >= 0.
     gamma_negative
-        γ₋ >= 0.
+        Focusing exponent γ₋ >= 0.
     shift
-        M in [0, 1]. With both γ and m 0, logits `[n]` give cross-entropy.
+        Probability shift m in [0, 1]. If both γ and m are 0, logits `[n]` give cross-entropy.
     detached
-        Take no gradient through the focusing weights, as the published code does; the paper's
-        analysis of gradients takes it.
+        Stop the gradient through the focusing weights, as in the published code; the paper's
+        analysis of gradients includes it.
     """
     if logits.ndim == 1:
         chex.assert_equal_shape([logits, y], custom_message="logits and y must both be [n]")
@@ -133,11 +135,11 @@ def asymmetric(
         log_p, log_rest = _log_softmax(logits)
     log_rest_shifted = jnp.minimum(jnp.logaddexp(log_rest, jnp.log(shift)), 0)
     p_shifted = -jnp.expm1(log_rest_shifted)
-    some = p_shifted > 0  # a power of 0 has no finite gradient
+    is_above = p_shifted > 0  # a power of 0 has no finite gradient
     focus = jnp.where(
         positive,
         jnp.exp(gamma_positive * log_rest),
-        jnp.where(some, jnp.where(some, p_shifted, 1) ** gamma_negative, 0),
+        jnp.where(is_above, jnp.where(is_above, p_shifted, 1) ** gamma_negative, 0),
     )
     focus = jax.lax.stop_gradient(focus) if detached else focus
     losses = -focus * jnp.where(positive, log_p, log_rest_shifted)
@@ -149,25 +151,27 @@ def smooth_average_precision(
 ) -> jax.Array:
     """One minus a differentiable average precision; a scalar in [0, 1].
 
-    The rank of each minority row among all rows, and among minority rows, is counted with
-    `sigmoid((s_j - s_i) / temperature)` in place of a step (Brown et al. 2020, equation 6, with
-    row weights). Costs `O(n²)`: meant for batches. 0 when no minority row is present.
+    The rank of each minority row among all rows, and among minority rows, is computed with
+    `sigmoid((s_j - s_i) / temperature)` instead of a step function (Brown et al. 2020, equation 6,
+    with row weights). The cost is `O(n²)`, intended for mini-batches. The loss is 0 if there is no
+    minority row.
     """
     _check_one_logit(logits, y, w)
     logits = jnp.where(w > 0, logits, 0)
     positive = jnp.where(y > 0.5, w, 0)
     above = jax.nn.sigmoid((logits[None, :] - logits[:, None]) / temperature)
     above = jnp.where(jnp.eye(logits.shape[0], dtype=bool), 0.0, above)
-    own = jnp.where(positive > 0, w, 1.0)
-    precision = (own + above @ positive) / (own + above @ w)
+    row = jnp.where(positive > 0, w, 1.0)
+    precision = (row + above @ positive) / (row + above @ w)
     return jnp.where(positive.sum() > 0, 1.0 - weighted_mean(precision, positive), 0.0)
 
 
 def pairwise_ranking(logits: jax.Array, y: jax.Array, w: jax.Array) -> jax.Array:
-    """The mean over pairs of a minority and a majority row of `log(1 + exp(s_maj - s_min))`.
+    """Mean of `log(1 + exp(s_maj - s_min))` over pairs of a minority and a majority row.
 
-    A convex bound on `1 - roc_auc` in units of log 2 (Burges et al. 2005); a pair weighs the
-    product of its rows' weights. Costs `O(n²)`: meant for batches. 0 when either class is absent.
+    The loss is a convex bound on `1 - roc_auc` in units of log 2 (Burges et al. 2005). The weight
+    of a pair is the product of its rows' weights. The cost is `O(n²)`, intended for mini-batches.
+    The loss is 0 if either class is absent.
     """
     _check_one_logit(logits, y, w)
     logits = jnp.where(w > 0, logits, 0)
@@ -186,13 +190,13 @@ OBJECTIVES: dict[str, Callable[[jax.Array, jax.Array, jax.Array], jax.Array]] = 
     "smooth_ap": smooth_average_precision,
     "pairwise_ranking": pairwise_ranking,
 }
-"""Scalar objectives `(logits, y [n], w [n]) -> scalar` by name; the last two know two classes."""
+"""Objectives `(logits, y [n], w [n]) -> scalar` by name; the last two are for two classes only."""
 
 
 def supervised_loss(
     apply_fn: ApplyFn, loss: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy
 ) -> LossFn:
-    """Join a network and a loss of its logits to a `LossFn`."""
+    """Composes a network and a loss of its logits into a `LossFn`."""
 
     def loss_fn(params, x, y):
         return loss(apply_fn(params, x), y)
@@ -200,39 +204,39 @@ def supervised_loss(
     return loss_fn
 
 
-def training_loss(network: Network) -> LossFn:
-    """Cross-entropy of a network in training, as `bilevel.outer_gradient` takes it.
+def training_loss(network: Network) -> Callable[..., Any]:
+    """Cross-entropy of a network in training mode, as `bilevel.outer_gradient` takes it.
 
-    Of a network that keeps state it is a loss of `Network.with_key(params, key)`.
+    For a network with state, it is a loss of `Network.with_key(params, key)`.
     """
     if network.train is None:
         return supervised_loss(network.apply)
 
     def loss_fn(learned, state, x, y, w):
         kept, key = state
-        key, own = jax.random.split(key)
-        logits, kept = network.train(learned, kept, x, w, own)
+        key, key_step = jax.random.split(key)
+        logits, kept = network.train(learned, kept, x, w, key_step)
         return network.losses(cross_entropy, logits, y), (kept, key)
 
     return loss_fn
 
 
 def _check_one_logit(logits, y, w):
-    message = "logits, y and w must all be [n]: this loss knows two classes only"
+    message = "logits, y and w must all be [n]: this loss is for two classes only"
     chex.assert_equal_shape([logits, y, w], custom_message=message)
 
 
 def _classes(logits, y):
-    """Integer classes `[n]` of logits `[n, K]`."""
+    """Checks the shapes for logits `[n, K]` and returns integer classes `[n]`."""
     chex.assert_rank(logits, 2, custom_message="logits must be [n] or [n, K]")
     chex.assert_shape(y, logits.shape[:1], custom_message="y must be [n], one class for each row")
     return y.astype(jnp.int32)
 
 
 def _log_softmax(logits):
-    """log p and log(1 - p), both `[n, K]`, to full precision however far the logits."""
+    """Returns log p and log(1 - p), both `[n, K]`, to full precision even for extreme logits."""
     log_p = jax.nn.log_softmax(logits)
-    # Only of the largest p does 1 - p lose its digits: that one is a sum over the other classes.
+    # 1 - p loses digits only for the largest p; there it is a sum over the other classes.
     largest = jnp.arange(logits.shape[1]) == logits.argmax(1, keepdims=True)
     others = jax.nn.logsumexp(logits, 1, keepdims=True, where=~largest)
     p = jnp.where(largest, 0, jnp.exp(log_p))

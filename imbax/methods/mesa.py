@@ -119,7 +119,7 @@ class State(NamedTuple):
     critics_opt_state: Any
     memory: Transition
     """Leaves `[memory, ...]`, the oldest overwritten first."""
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count
     """Transitions ever put there."""
 
 

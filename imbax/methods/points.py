@@ -55,8 +55,8 @@ def within(x: jax.Array, start: jax.Array, radius: jax.Array) -> jax.Array:
 
 def hold(x: jax.Array, start: jax.Array, columns: tuple[int, ...]) -> jax.Array:
     """Points `[m, d]` with some columns as they started."""
-    columns = jnp.array(columns)
-    return x.at[:, columns].set(start[:, columns])
+    held = jnp.array(columns)
+    return x.at[:, held].set(start[:, held])
 
 
 def cycle(

@@ -1,7 +1,7 @@
-"""Metrics as pure array functions: ranking, confusion, calibration, density, thresholds.
+"""Metrics as pure array functions: ranking, confusion, calibration and density.
 
-Those that `public` has are its own here: they also take NumPy, and then check it. Names load on
-first use, since `thresholds` is NumPy's alone and needs no jax.
+Metrics that `public` defines are taken from there; they also accept and check NumPy arrays. Names
+load on first use, so that importing the package does not import jax.
 """
 
 from importlib import import_module

@@ -1,8 +1,8 @@
-"""How far probabilities are from what happens, under `jit` and `vmap`.
+"""Calibration of predicted probabilities, under `jit` and `vmap`.
 
-Each takes probabilities `[n]` of the minority, targets `y [n]` in {0, 1} and row weights `w [n]`
-(default 1; rows where `w` is 0 are padding and change nothing). Lower is better. A probability of
-an unmasked row that is not in [0, 1] gives NaN, as no rows at all do.
+Each metric takes probabilities `[n]` of the minority, targets `y [n]` in {0, 1} and row weights
+`w [n]` (default 1; rows of weight 0 are padding and have no effect). Lower is better. The result is
+NaN if a row with weight has a probability outside [0, 1], or if there are no rows.
 """
 
 from typing import NamedTuple
@@ -15,20 +15,20 @@ __all__ = ["Bins", "brier_score", "expected_calibration_error", "reliability"]
 
 
 class Bins(NamedTuple):
-    """Rows with about the same probability, from the lowest; NaN where a bin is empty."""
+    """Bins of rows with similar probabilities, in ascending order; NaN where a bin is empty."""
 
     weight: jax.Array
-    """`[bins]`: share of the weight of all rows."""
+    """Share of the total row weight in each bin, `[bins]`."""
     predicted: jax.Array
-    """`[bins]`: mean probability."""
+    """Mean probability, `[bins]`."""
     observed: jax.Array
-    """`[bins]`: share of the minority."""
+    """Share of the minority, `[bins]`."""
 
 
 def brier_score(probability: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:
-    """`Σ_i w_i (p_i - y_i)² / Σ_i w_i`, in [0, 1] (Brier 1950).
+    """Returns `Σ_i w_i (p_i - y_i)² / Σ_i w_i`, in [0, 1] (Brier 1950).
 
-    Always predicting the share π of the minority gives π (1 - π).
+    Constant predictions equal to the share π of the minority give π (1 - π).
     """
     probability, y, w, broken = _checked(probability, y, w)
     error = (w * (probability - y) ** 2).sum() / w.sum()
@@ -38,11 +38,12 @@ def brier_score(probability: jax.Array, y: jax.Array, w: jax.Array | None = None
 def expected_calibration_error(
     probability: jax.Array, y: jax.Array, w: jax.Array | None = None, *, bins: int = 10
 ) -> jax.Array:
-    """`Σ_b (W_b / W) |mean of p in b - mean of y in b|`, in [0, 1] (Naeini et al. 2015).
+    """Returns `Σ_b (W_b / W) |mean of p in b - mean of y in b|`, in [0, 1] (Naeini et al. 2015).
 
-    The bins are those of `reliability`, of equal mass as in Nixon et al. 2019. Those of Guo et al.
-    2017 have equal width: where one row in a hundred is of the minority, nearly all rows would lie
-    in the lowest of them. Chance alone gives a value above 0, the more the fewer the rows of a bin.
+    The bins are those of `reliability` and have equal mass as in Nixon et al. 2019. The bins of Guo
+    et al. 2017 have equal width; with one minority row in a hundred, nearly all rows would fall
+    into the lowest bin. Even perfectly calibrated probabilities give a value above 0 by chance,
+    which grows as the number of rows per bin falls.
     """
     weight, predicted, observed = reliability(probability, y, w, bins=bins)
     error = jnp.where(weight > 0, weight * jnp.abs(predicted - observed), 0).sum()
@@ -52,17 +53,18 @@ def expected_calibration_error(
 def reliability(
     probability: jax.Array, y: jax.Array, w: jax.Array | None = None, *, bins: int = 10
 ) -> Bins:
-    """Probabilities and what was observed, in bins of equal mass.
+    """Mean predicted probability and observed minority share in bins of equal mass.
 
-    Row i belongs to bin `⌊bins (W(p < p_i) + W(p = p_i) / 2) / W⌋`, `W(·)` being the weight of the
-    rows of which that is true, `W` that of all. Rows that tie share a bin; bins may be empty.
+    Row i belongs to bin `⌊bins (W(p < p_i) + W(p = p_i) / 2) / W⌋`, where `W(·)` is the weight of
+    the rows that satisfy the condition and `W` the weight of all rows. Tied rows share a bin; bins
+    may be empty.
     """
     probability, y, w, broken = _checked(probability, y, w)
     order = jnp.argsort(probability)
     ascending = probability[order]
     below = jnp.concatenate([jnp.zeros(1, w.dtype), jnp.cumsum(w[order])])
     first, last = (jnp.searchsorted(ascending, probability, side=s) for s in ("left", "right"))
-    # Without a division, whose rounding differs under `jit`, so that rows on an edge stay there.
+    # No division: its rounding differs under `jit` and would move rows that lie on an edge.
     edges = jnp.arange(1, bins) * 2 * below[-1]
     bin_of = jnp.searchsorted(edges, bins * (below[first] + below[last]), side="right")
     weight, predicted, observed = (
@@ -73,7 +75,7 @@ def reliability(
 
 
 def _checked(probability, y, w):
-    """All three as floats, padding as zeros, and whether a row that counts has no probability."""
+    """Casts the arrays to floats with zeros as padding, and flags probabilities out of range."""
     probability = jnp.asarray(probability)
     if not jnp.issubdtype(probability.dtype, jnp.floating):
         probability = probability.astype(jnp.float32)

@@ -1,12 +1,12 @@
-"""Metrics of K classes, all functions of one confusion matrix, under `jit` and `vmap`.
+"""Metrics for K classes as functions of a confusion matrix, under `jit` and `vmap`.
 
-With `N [K, K]` the rows of each class by the class predicted,
+With the confusion matrix `N [K, K]`, true classes as rows and predicted classes as columns,
 
     recall      r_c = N_cc / Σ_k N_ck           specificity  s_c = TN_c / (TN_c + FP_c)
     precision   p_c = N_cc / Σ_k N_kc
 
-A class without rows has no recall and is left out of its means; one without other rows has no
-specificity. Each metric is a scalar in [0, 1].
+A class without rows has no recall and is excluded from mean recalls; a class without rows of other
+classes has no specificity. Each metric is a scalar in [0, 1].
 """
 
 import chex
@@ -27,16 +27,16 @@ GEOMETRIC_MEANS = ("macro", "class", "product")
 def confusion_matrix(
     y: jax.Array, predicted: jax.Array, classes: int, w: jax.Array | None = None
 ) -> jax.Array:
-    """Weight of the rows of each class by the class predicted, `[K, K]`.
+    """Confusion matrix `[K, K]` of row weights: true classes as rows, predicted ones as columns.
 
     Parameters
     ----------
     y
-        Classes `[n]` in 0..K-1.
+        True classes `[n]` in 0..K-1.
     predicted
-        Classes `[n]` in 0..K-1.
+        Predicted classes `[n]` in 0..K-1.
     classes
-        K.
+        Number of classes K.
     w
         Row weights `[n]`; default 1. 0 marks padding.
     """
@@ -48,7 +48,7 @@ def confusion_matrix(
 
 
 def average_class_specific_accuracy(matrix: jax.Array) -> jax.Array:
-    """ACSA: the mean recall of the classes, also known as balanced accuracy."""
+    """Average class-specific accuracy (ACSA), also known as balanced accuracy."""
     return _mean(_recall(matrix), matrix.sum(1) > 0)
 
 
@@ -57,19 +57,19 @@ def geometric_mean(matrix: jax.Array, kind: str = "macro") -> jax.Array:
 
         macro    √(mean r_c · mean s_c)      the DeepSMOTE paper's
         class    mean √(r_c s_c)
-        product  (Π r_c)^(1/K)               GAMO's; 0 once a class is never found
+        product  (Π r_c)^(1/K)               the GAMO paper's; 0 if the recall of a class is 0
 
     Parameters
     ----------
     matrix
-        `[K, K]`, the classes' rows by the class predicted.
+        Confusion matrix `[K, K]`.
     kind
-        Which.
+        Definition, one of `GEOMETRIC_MEANS`.
 
     Raises
     ------
     ValueError
-        `kind` is none of `GEOMETRIC_MEANS`.
+        If `kind` is not one of `GEOMETRIC_MEANS`.
     """
     recall, present = _recall(matrix), matrix.sum(1) > 0
     others = matrix.sum() - matrix.sum(1)
@@ -85,7 +85,7 @@ def geometric_mean(matrix: jax.Array, kind: str = "macro") -> jax.Array:
 
 
 def macro_f1(matrix: jax.Array) -> jax.Array:
-    """The mean of `2 p_c r_c / (p_c + r_c)` over classes with rows or predictions; 0 for 0 / 0."""
+    """Mean of `2 p_c r_c / (p_c + r_c)` over classes with rows or predictions; 0 for 0 / 0."""
     hits, either = jnp.diagonal(matrix), matrix.sum(0) + matrix.sum(1)
     return _mean(2 * hits / jnp.where(either > 0, either, 1), either > 0)
 

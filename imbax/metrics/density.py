@@ -1,4 +1,4 @@
-"""A Gaussian kernel density, to say how likely points are under some real rows."""
+"""Gaussian kernel density estimate, which measures how likely points are under real rows."""
 
 import chex
 import jax
@@ -8,11 +8,10 @@ __all__ = ["log_density"]
 
 
 def log_density(points: jax.Array, x: jax.Array, w: jax.Array) -> jax.Array:
-    """Log density `[m]` of `points [m, d]` under a kernel estimate from the rows `x [n, d]`.
+    """Log density `[m]` of `points [m, d]` under a kernel density estimate from rows `x [n, d]`.
 
-    A product of Gaussians whose bandwidth in a column is its standard deviation times
-    n^(-1/(d+4)) (Scott 1992). Columns in which the rows do not vary are left out. Rows of weight
-    0 in `w [n]` do not count.
+    The kernel is a product of Gaussians; the bandwidth in a column is its standard deviation times
+    n^(-1/(d+4)) (Scott 1992). Constant columns are ignored, and so are rows of weight 0 in `w [n]`.
     """
     chex.assert_rank([points, x, w], [2, 2, 1], custom_message="points [m, d], x [n, d], w [n]")
     count = (w > 0).sum()

@@ -1,9 +1,9 @@
-"""The metrics as users call them, `imbax.average_precision` and its like.
+"""Public metrics, such as `imbax.average_precision`.
 
-NumPy arrays, lists and columns of frames are checked, and computed in float64 as scikit-learn
-computes them. Arrays of jax, and whatever is traced by `jit`, `vmap` or `grad`, are computed in
-their own precision, which is float32 unless jax is told otherwise; labels that are traced cannot be
-checked. Scores that differ by less than their precision tie.
+NumPy arrays, lists and columns of frames are checked, and metrics are computed in float64 as in
+scikit-learn. For jax arrays, including those traced by `jit`, `vmap` or `grad`, metrics are
+computed in the precision of the array, float32 by default; traced labels cannot be checked. Scores
+that differ by less than their precision are tied.
 """
 
 import warnings
@@ -32,26 +32,26 @@ def average_precision(scores: Any, y: Any, w: Any = None) -> Any:
     Parameters
     ----------
     scores
-        `[n]`: the higher, the likelier the minority.
+        Scores `[n]`; higher means that the minority is more likely.
     y
-        `[n]`: labels, 1 for the minority and 0.
+        Labels `[n]`: 1 for the minority, otherwise 0.
     w
-        `[n]`: row weights, at least 0; default 1. Rows of weight 0 are left out. Of jax arrays, a
-        mask of bools is faster.
+        Row weights `[n]`, at least 0; default 1. Rows of weight 0 are ignored. A mask of bools is
+        faster for jax arrays.
 
     Returns
     -------
     float or jax.Array
-        A scalar in [0, 1]; 0 without a minority row, NaN where a score is not finite.
+        A scalar in [0, 1]; 0 without minority rows, NaN if a score is not finite.
 
     Raises
     ------
     InputError
-        Labels other than 0 and 1, no rows, or shapes that differ; traced arrays that differ in
-        shape raise AssertionError.
+        If labels are not 0 or 1, there are no rows, or shapes differ. Traced arrays with different
+        shapes raise AssertionError.
     """
     if _in_jax(scores, y, w):
-        return _of_jax("average_precision", scores, y, w)
+        return _computed_in_jax("average_precision", scores, y, w)
     scores, y, w = _checked(scores, y, w)
     if not np.isfinite(scores).all():
         return np.float64(np.nan)
@@ -64,13 +64,13 @@ def average_precision(scores: Any, y: Any, w: Any = None) -> Any:
 
 
 def roc_auc(scores: Any, y: Any, w: Any = None) -> Any:
-    """Area under the ROC curve: the share of (minority, majority) pairs in order, ties half.
+    """Area under the ROC curve: share of (minority, majority) pairs in order; ties count half.
 
-    Arguments and errors as in `average_precision`; a pair weighs the product of its rows' weights.
-    NaN without a pair, or where a score is not finite.
+    Arguments and errors are those of `average_precision`. The weight of a pair is the product of
+    its rows' weights. The result is NaN if a class is absent or a score is not finite.
     """
     if _in_jax(scores, y, w):
-        return _of_jax("roc_auc", scores, y, w)
+        return _computed_in_jax("roc_auc", scores, y, w)
     scores, y, w = _checked(scores, y, w)
     if not np.isfinite(scores).all():
         return np.float64(np.nan)
@@ -87,15 +87,15 @@ def roc_auc(scores: Any, y: Any, w: Any = None) -> Any:
 
 
 def precision_at_recall(scores: Any, y: Any, w: Any = None, *, recall: float) -> Any:
-    """Precision at the highest threshold whose recall is at least `recall` in (0, 1].
+    """Precision at the highest threshold with a recall of at least `recall` in (0, 1].
 
-    Other arguments and errors as in `average_precision`. NaN without a minority row, or where a
-    score is not finite. This is what the Explicit Gradient paper's tables call AP@r.
+    Other arguments and errors are those of `average_precision`. The result is NaN without minority
+    rows or if a score is not finite. The tables of the Explicit Gradient paper call it AP@r.
     """
     if not isinstance(recall, jax.Array):
         recall = _RECALL.check("recall", recall)
     if _in_jax(scores, y, w, recall):
-        return _of_jax("precision_at_recall", scores, y, w, recall=recall)
+        return _computed_in_jax("precision_at_recall", scores, y, w, recall=recall)
     scores, y, w = _checked(scores, y, w)
     if not np.isfinite(scores).all():
         return np.float64(np.nan)
@@ -103,7 +103,7 @@ def precision_at_recall(scores: Any, y: Any, w: Any = None, *, recall: float) ->
         _warn("precision at a recall is NaN", "minority")
         return np.float64(np.nan)
     true_positives, predicted = _at_thresholds(scores, y, w)
-    # The margin lets 0.1 + 0.2 be reached by 3 of 10 rows.
+    # The margin lets 3 of 10 rows reach a recall of 0.1 + 0.2.
     first = np.argmax(true_positives >= recall * true_positives[-1] * (1 - 1e-9))
     return true_positives[first] / predicted[first]
 
@@ -111,42 +111,42 @@ def precision_at_recall(scores: Any, y: Any, w: Any = None, *, recall: float) ->
 def brier_score(probability: Any, y: Any, w: Any = None) -> Any:
     """Brier score `Σ_i w_i (p_i - y_i)² / Σ_i w_i`, in [0, 1] (Brier 1950); lower is better.
 
-    Always predicting the share π of the minority gives π (1 - π).
+    Constant predictions equal to the share π of the minority give π (1 - π).
 
     Parameters
     ----------
     probability
-        `[n]`: probabilities of the minority.
+        Probabilities `[n]` of the minority.
     y
-        `[n]`: labels, 1 for the minority and 0.
+        Labels `[n]`: 1 for the minority, otherwise 0.
     w
-        `[n]`: row weights, at least 0; default 1.
+        Row weights `[n]`, at least 0; default 1.
 
     Returns
     -------
     float or jax.Array
-        NaN where a probability is; of jax arrays also where it is not in [0, 1].
+        A scalar in [0, 1]; NaN if a probability is NaN or, for jax arrays, outside [0, 1].
 
     Raises
     ------
     InputError
-        As `average_precision`; or a number that is not in [0, 1] is among the probabilities.
+        As in `average_precision`, and if a probability in NumPy is outside [0, 1].
     """
     if _in_jax(probability, y, w):
-        return _of_jax("brier_score", probability, y, w)
+        return _computed_in_jax("brier_score", probability, y, w)
     probability, y, w = _probabilities(probability, y, w)
     return np.average((probability - y) ** 2, weights=w)
 
 
 def expected_calibration_error(probability: Any, y: Any, w: Any = None, *, bins: int = 10) -> Any:
-    """Expected calibration error in `bins` of equal mass, in [0, 1]; lower is better.
+    """Expected calibration error in `bins` bins of equal mass, in [0, 1]; lower is better.
 
-    `Σ_b (W_b / W) |mean of p in b - mean of y in b|`, see `metrics.calibration`. Other arguments,
-    errors and NaN as in `brier_score`.
+    The error is `Σ_b (W_b / W) |mean of p in b - mean of y in b|`; see `metrics.calibration`. Other
+    arguments, errors and NaN are as in `brier_score`.
     """
     bins = _BINS.check("bins", bins)
     if _in_jax(probability, y, w):
-        return _of_jax("expected_calibration_error", probability, y, w, bins=bins)
+        return _computed_in_jax("expected_calibration_error", probability, y, w, bins=bins)
     probability, y, w = _probabilities(probability, y, w)
     order = np.argsort(probability, kind="stable")
     sums = np.concatenate([[0], np.cumsum(w[order])])
@@ -160,8 +160,8 @@ def _in_jax(*arrays):
     return any(isinstance(array, jax.Array) for array in arrays)
 
 
-def _of_jax(name, scores, y, w, **options):
-    """The metric in jax, with its labels checked where they are known."""
+def _computed_in_jax(name, scores, y, w, **options):
+    """Computes a metric in jax; labels are checked unless they are traced."""
     known = y if w is None else (y, w)
     if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(known)):
         labels = np.asarray(y)
@@ -174,7 +174,7 @@ def _of_jax(name, scores, y, w, **options):
 
 
 def _checked(scores, y, w, name="scores"):
-    """Scores `[n]`, labels `[n]` as bools and weights `[n]` of the rows that have some."""
+    """Checks the arrays; returns scores, labels as bools and weights of the rows with weight."""
     scores, labels = _column(scores, name), np.asarray(y)
     if labels.ndim != 1:
         raise InputError(f"y has shape {labels.shape}, expected [rows]; use y.ravel()")
@@ -202,7 +202,7 @@ def _probabilities(probability, y, w):
 
 
 def _column(values, name):
-    """Numbers `[n]`; whole ones stay whole, so that large ones keep their digits."""
+    """Converts to numbers `[n]`; integers stay integers, so that large ones keep their digits."""
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         try:
@@ -219,7 +219,7 @@ def _column(values, name):
 
 
 def _labels(labels, scores):
-    """Whether each row is of the minority."""
+    """Checks labels and returns the mask `[n]` of minority rows."""
     if labels.dtype.kind == "b":
         return labels
     values = np.array(labels.tolist()) if labels.dtype == object else labels
@@ -231,12 +231,12 @@ def _labels(labels, scores):
     shown = shortened(sorted(map(str, np.unique(values.astype(str)))))
     remedy = "give (y == label of the minority)"
     if not isinstance(scores, jax.Array) and np.isin(scores, (0, 1)).all():
-        remedy = "scores come first and y second, and here they look swapped"
+        remedy = "scores and y look swapped: give scores first and y second"
     raise InputError(f"y holds the labels {shown}; expected 0, and 1 for the minority; {remedy}")
 
 
 def _at_thresholds(scores, y, w):
-    """Weight of the minority rows, and of all, at or above each distinct score, best first."""
+    """Weights of minority rows and of all rows at or above each distinct score, best first."""
     order = np.argsort(scores, kind="stable")[::-1]
     ranked = scores[order]
     ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)

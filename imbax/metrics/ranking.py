@@ -1,14 +1,13 @@
 """Exact ranking metrics under `jit` and `vmap`, as scikit-learn defines them.
 
-Each takes scores `[n]` (higher means minority), targets `y [n]` in {0, 1} and a row mask `w [n]`
-(default all rows; rows where `w` is 0 are padding and change nothing, all others count alike), and
-returns a scalar in [0, 1]; `weighted` has those in which rows count `w` times, and `public` what
-users call. Tied scores share one threshold. A non-finite score of an unmasked row gives NaN.
-`macro_average_precision` is for more classes.
+Each metric takes scores `[n]` (higher means minority), targets `y [n]` in {0, 1} and a row mask
+`w [n]` (default all rows; rows where `w` is 0 are padding and have no effect, all others count
+equally), and returns a scalar in [0, 1]. `weighted` has versions with real row weights, and
+`public` the functions for users. Tied scores share one threshold. A non-finite score of an unmasked
+row gives NaN. `macro_average_precision` is for K classes.
 
-All need only be looked at where the threshold is the score of a minority row, so sorts
-of one integer key (far faster on CPU than a sort that carries a payload) and binary searches
-do the work.
+Only thresholds at the score of a minority row matter. Sorts of one integer key (far faster
+on CPU than a sort that carries a payload) and binary searches are therefore sufficient.
 """
 
 from typing import NamedTuple
@@ -27,10 +26,10 @@ __all__ = [
 
 
 def average_precision(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:
-    """`Σ_k (R_k - R_{k-1}) P_k` over the distinct thresholds; 0 without a minority row.
+    """Returns `Σ_k (R_k - R_{k-1}) P_k` over the distinct thresholds; 0 without minority rows.
 
-    Minority rows that share a threshold gain recall together, so this is the mean over minority
-    rows of the precision at their own score.
+    Minority rows that share a threshold increase the recall together, so the sum equals the mean,
+    over minority rows, of the precision at their score.
     """
     at = _at_minority_rows(scores, y, w)
     total = jnp.where(at.mask, at.true_positives / at.predicted, 0).sum()
@@ -40,16 +39,16 @@ def average_precision(scores: jax.Array, y: jax.Array, w: jax.Array | None = Non
 def macro_average_precision(
     scores: jax.Array, y: jax.Array, w: jax.Array | None = None
 ) -> jax.Array:
-    """The mean over the classes that have rows of each one's average precision against the rest.
+    """Macro average of one-vs-rest average precision over the classes that have rows.
 
     Parameters
     ----------
     scores
-        `[n, K]`: the higher, the likelier the class.
+        Scores `[n, K]`; higher means that the class is more likely.
     y
-        `[n]`: classes in 0..K-1.
+        Classes `[n]` in 0..K-1.
     w
-        `[n]`.
+        Row mask `[n]`.
     """
     scores, y = jnp.asarray(scores), jnp.asarray(y)
     chex.assert_rank(scores, 2, custom_message="scores must be [n, K]")
@@ -58,14 +57,14 @@ def macro_average_precision(
         lambda c: average_precision(scores[:, c], (y == c).astype(scores.dtype), w),
         jnp.arange(scores.shape[1]),
     )
-    there = ((y[:, None] == jnp.arange(scores.shape[1])) & (w > 0)[:, None]).any(0)
-    return jnp.where(there, each, 0).sum() / jnp.maximum(there.sum(), 1)
+    has_rows = ((y[:, None] == jnp.arange(scores.shape[1])) & (w > 0)[:, None]).any(0)
+    return jnp.where(has_rows, each, 0).sum() / jnp.maximum(has_rows.sum(), 1)
 
 
 def macro_roc_auc(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:
-    """The mean over classes of each one's area under the ROC curve against the rest.
+    """Macro average of the one-vs-rest area under the ROC curve.
 
-    Classes without rows, or without others, do not count. Arguments as in
+    Classes with no rows or with all rows are excluded. Arguments are those of
     `macro_average_precision`.
     """
     scores, y = jnp.asarray(scores), jnp.asarray(y)
@@ -78,7 +77,7 @@ def macro_roc_auc(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -
 
 
 def roc_auc(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.Array:
-    """The share of (minority, majority) pairs in the right order, ties half; NaN without a pair."""
+    """Share of (minority, majority) pairs in the right order, ties half; NaN without a pair."""
     at = _at_minority_rows(scores, y, w)
     positives, majority = at.mask.sum(), at.rows - at.mask.sum()
     above = at.predicted_strictly - at.true_positives_strictly
@@ -91,9 +90,9 @@ def roc_auc(scores: jax.Array, y: jax.Array, w: jax.Array | None = None) -> jax.
 def precision_at_recall(
     scores: jax.Array, y: jax.Array, w: jax.Array | None = None, *, recall: float
 ) -> jax.Array:
-    """Precision at the highest threshold whose recall is at least `recall` in (0, 1].
+    """Precision at the highest threshold with a recall of at least `recall` in (0, 1].
 
-    NaN without a minority row. This is what the Explicit Gradient paper's tables call AP@r.
+    The result is NaN without minority rows. The tables of the Explicit Gradient paper call it AP@r.
     """
     at = _at_minority_rows(scores, y, w)
     positives = at.mask.sum()
@@ -105,14 +104,14 @@ def precision_at_recall(
 
 
 class _AtMinorityRows(NamedTuple):
-    """Counts `[n]` at the score of each minority row, best first; `mask [n]` marks real ones."""
+    """Counts `[n]` at the score of each minority row, best first."""
 
-    mask: jax.Array
-    true_positives: jax.Array  # minority rows that score at least as high
-    true_positives_strictly: jax.Array  # minority rows that score higher
-    predicted: jax.Array  # rows that score at least as high
-    predicted_strictly: jax.Array  # rows that score higher
-    rows: jax.Array  # rows in all
+    mask: jax.Array  # marks entries of minority rows; the others are padding
+    true_positives: jax.Array  # minority rows with at least this score
+    true_positives_strictly: jax.Array  # minority rows with a higher score
+    predicted: jax.Array  # rows with at least this score
+    predicted_strictly: jax.Array  # rows with a higher score
+    rows: jax.Array  # number of rows
     broken: jax.Array  # whether a score is not finite
 
 
@@ -148,10 +147,10 @@ def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
 
 
 def _descending_key(scores):
-    """Unsigned integers `[n]` that sort as the scores do from best to worst."""
+    """Unsigned integers `[n]` in the order of the scores from best to worst."""
     kind = {2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint64}[scores.dtype.itemsize]
     bits = jax.lax.bitcast_convert_type(scores, kind)
     sign = jnp.array(1, kind) << (8 * scores.dtype.itemsize - 1)
-    bits = jnp.where(bits == sign, 0, bits)  # -0.0; XLA compares numbers below 1.2e-38 as zeros
+    bits = jnp.where(bits == sign, 0, bits)  # -0.0 ties with 0.0
     ascending = jnp.where(bits & sign, ~bits, bits | sign)
     return ~ascending

@@ -1,7 +1,7 @@
-"""The ranking metrics with real row weights, under `jit` and `vmap`.
+"""Ranking metrics with real row weights, under `jit` and `vmap`.
 
-`ranking` takes weights for a mask, which is what training needs and faster; here a row counts `w`
-times. With weights 0 and 1 both agree.
+`ranking` treats weights as a mask, which is faster and sufficient for training; here each row
+counts `w` times. The two agree for weights 0 and 1.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ __all__ = ["average_precision", "precision_at_recall", "roc_auc"]
 
 
 def average_precision(scores: jax.Array, y: jax.Array, w: jax.Array) -> jax.Array:
-    """`Σ_k (R_k - R_{k-1}) P_k` over the distinct thresholds; 0 without a minority row."""
+    """Returns `Σ_k (R_k - R_{k-1}) P_k` over the distinct thresholds; 0 without minority rows."""
     at = _at_minority_rows(scores, y, w)
     precision = at.true_positives / jnp.where(at.weight > 0, at.predicted, 1)
     total = at.weight.sum()
@@ -26,7 +26,7 @@ def average_precision(scores: jax.Array, y: jax.Array, w: jax.Array) -> jax.Arra
 
 
 def roc_auc(scores: jax.Array, y: jax.Array, w: jax.Array) -> jax.Array:
-    """The weight of the pairs in the right order, ties half, of all; NaN without a pair."""
+    """Weighted share of pairs in the right order, ties half; NaN without a pair."""
     at = _at_minority_rows(scores, y, w)
     minority, majority = at.weight.sum(), at.total - at.weight.sum()
     above = at.predicted_strictly - at.true_positives_strictly
@@ -40,7 +40,7 @@ def roc_auc(scores: jax.Array, y: jax.Array, w: jax.Array) -> jax.Array:
 def precision_at_recall(
     scores: jax.Array, y: jax.Array, w: jax.Array, *, recall: float
 ) -> jax.Array:
-    """Precision at the highest threshold whose recall is at least `recall` in (0, 1]."""
+    """Precision at the highest threshold with a recall of at least `recall` in (0, 1]."""
     at = _at_minority_rows(scores, y, w)
     # The margin lets 9 of 10 rows count as recall 0.9 in float32.
     enough = at.true_positives >= recall * at.true_positives[-1] * (1 - 1e-6)
@@ -52,11 +52,11 @@ def precision_at_recall(
 class _AtMinorityRows(NamedTuple):
     """Weights `[n]` at the score of each minority row, best first."""
 
-    weight: jax.Array  # that of the row itself; 0 after the last
-    true_positives: jax.Array  # of minority rows that score at least as high
-    true_positives_strictly: jax.Array  # of minority rows that score higher
-    predicted: jax.Array  # of rows that score at least as high
-    predicted_strictly: jax.Array  # of rows that score higher
+    weight: jax.Array  # weight of the row itself; 0 after the last minority row
+    true_positives: jax.Array  # weight of minority rows with at least this score
+    true_positives_strictly: jax.Array  # weight of minority rows with a higher score
+    predicted: jax.Array  # weight of rows with at least this score
+    predicted_strictly: jax.Array  # weight of rows with a higher score
     total: jax.Array
     has_minority: jax.Array
     has_majority: jax.Array

@@ -1,4 +1,4 @@
-"""From what users have for a network, Flax modules and pure functions, to a `Network`."""
+"""Conversion of users' networks, Flax modules or pure functions, to a `Network`."""
 
 import inspect
 from functools import partial
@@ -13,7 +13,7 @@ from imbax.types import Network, Variables
 
 __all__ = ["as_network"]
 
-# What modules call the argument that says whether they train, and its value when they do.
+# Argument names that switch modules to training mode, and their values in training.
 _SWITCHES = {
     "train": True,
     "training": True,
@@ -24,30 +24,31 @@ _SWITCHES = {
 
 
 def as_network(given: Any, features: int, classes: int) -> Network:
-    """The `Network` that `given` means.
+    """Converts `given` to a `Network`.
 
-    Its logits are `[n]` of two classes, whether the module has one output, two, or none beside the
-    rows. Statistics of batches and dropout need nothing more: they are found in the module. In
-    training, rows of weight 0 are replaced by copies of others, so that no padding is in them.
+    For two classes, the logits are `[n]`, whether the module returns `[n]`, `[n, 1]` or `[n, 2]`.
+    Batch statistics and dropout are found in the module and need no further arguments. In training,
+    rows of weight 0 are replaced by copies of other rows, so that padding does not enter batch
+    statistics.
 
     Parameters
     ----------
     given
         A `Network`; a pair `(init, apply)` of functions, `key -> params` and `(params, x) ->
         logits`; a Linen module; a class of NNX modules, or a function, called as `given(features,
-        classes, rngs=rngs)`; or a function called as `given(features, classes)` that gives any of
-        the others. Modules are called as `module(x)`, and told whether they train where they take
-        train, training, is_training, deterministic or use_running_average.
+        classes, rngs=rngs)`; or a function called as `given(features, classes)` that returns any of
+        the others. Modules are called as `module(x)`, with a flag for training mode if they accept
+        one of train, training, is_training, deterministic or use_running_average.
     features
-        d, columns of x `[n, d]`.
+        Number of columns d of x `[n, d]`.
     classes
-        K >= 2.
+        Number of classes K >= 2.
 
     Raises
     ------
     InputError
-        It is none of these, it cannot be built or called, its logits have another shape, or its
-        state changes shape in training.
+        If `given` is none of these, cannot be built or called, returns logits of another shape, or
+        has state that changes shape in training.
     """
     rows = jax.ShapeDtypeStruct((3, features), jnp.float32)
     try:
@@ -60,15 +61,15 @@ def as_network(given: Any, features: int, classes: int) -> Network:
             _, state = jax.eval_shape(network.train, *params, rows, w, key)
     except InputError:
         raise
-    except Exception as error:  # whatever the user's code raises
-        said = str(error).strip().split("\n")[0]
+    except Exception as error:  # user code may raise anything
+        message = str(error).strip().split("\n")[0]
         raise InputError(
-            f"network={given!r} cannot be built or called: {type(error).__name__}: {said}"
+            f"network={given!r} cannot be built or called: {type(error).__name__}: {message}"
         ) from error
     allowed = [(3, classes)] + [(3,), (3, 1)] * (classes == 2)
     if shape not in allowed:
         raise InputError(
-            f"network={given!r} gives logits of shape {shape} for 3 rows, expected "
+            f"network={given!r} returns logits of shape {shape} for 3 rows, expected "
             f"{' or '.join(map(str, allowed))}"
         )
     if network.train is not None and not _same_shapes(state, params.state):
@@ -76,67 +77,67 @@ def as_network(given: Any, features: int, classes: int) -> Network:
             f"network={given!r} has state that changes shape in training; keep statistics only, "
             "and sow nothing"
         )
-    return network if len(shape) == 1 or classes > 2 else _of_one_logit(network)
+    return network if len(shape) == 1 or classes > 2 else _with_one_logit(network)
 
 
-def _network(given, features, classes):
-    if isinstance(given, Network):
-        return given
-    if isinstance(given, tuple) and len(given) == 2 and all(map(callable, given)):
-        return _of_functions(*given)
-    if isinstance(given, linen.Module):
-        return _of_linen(given, features)
-    if isinstance(given, nnx.Module):
+def _network(source, features, classes):
+    if isinstance(source, Network):
+        return source
+    if isinstance(source, tuple) and len(source) == 2 and all(map(callable, source)):
+        return _from_functions(*source)
+    if isinstance(source, linen.Module):
+        return _from_linen(source, features)
+    if isinstance(source, nnx.Module):
         raise InputError(
-            f"network is a {type(given).__name__} that has its parameters; give its class, or a "
+            f"network is a {type(source).__name__} that has its parameters; give its class, or a "
             "function (features, classes, rngs) that makes one"
         )
-    if not callable(given):
+    if not callable(source):
         raise InputError(
-            f"network={given!r}, expected a Flax module, a pair of functions (init, apply), or a "
-            "function of (features, classes) that gives one"
+            f"network={source!r}, expected a Flax module, a pair of functions (init, apply), or a "
+            "function of (features, classes) that returns one"
         )
-    _refuse_linen_class(given)
-    made = given
-    while isinstance(made, partial):
-        made = made.func
-    is_module = isinstance(made, type) and issubclass(made, nnx.Module)
-    if is_module or "rngs" in inspect.signature(given).parameters:
-        return _of_nnx(lambda rngs: given(features, classes, rngs=rngs))
-    return _network(given(features, classes), features, classes)
+    _refuse_linen_class(source)
+    function = source
+    while isinstance(function, partial):
+        function = function.func
+    is_module = isinstance(function, type) and issubclass(function, nnx.Module)
+    if is_module or "rngs" in inspect.signature(source).parameters:
+        return _from_nnx(lambda rngs: source(features, classes, rngs=rngs))
+    return _network(source(features, classes), features, classes)
 
 
-def _refuse_linen_class(given):
-    """InputError for a class of Linen modules whose fields are not `features` and `classes`.
+def _refuse_linen_class(source):
+    """Raises InputError for a class of Linen modules without fields `features` and `classes`.
 
-    Called with these two, it would take them for whatever its first fields are.
+    Its first two fields would otherwise silently get these numbers.
     """
-    if not (isinstance(given, type) and issubclass(given, linen.Module)):
+    if not (isinstance(source, type) and issubclass(source, linen.Module)):
         return
-    fields = [name for name in inspect.signature(given).parameters if name not in _OF_MODULES]
+    fields = [name for name in inspect.signature(source).parameters if name not in _MODULE_FIELDS]
     if fields[:2] != ["features", "classes"]:
         raise InputError(
-            f"network is the class {given.__name__}; give a module of it, as {given.__name__}("
+            f"network is the class {source.__name__}; give an instance, as {source.__name__}("
             f"{', '.join(f'{name}=...' for name in fields)})"
         )
 
 
-# Fields that every Linen module has.
-_OF_MODULES = ("parent", "name")
+# Fields of every Linen module.
+_MODULE_FIELDS = ("parent", "name")
 
 
-def _of_functions(init, apply):
+def _from_functions(init, apply):
     return Network(lambda key, train=None: init(key), apply)
 
 
 def _switched(module, training):
-    """The arguments that tell a module whether it trains."""
+    """Returns the keyword arguments that switch a module to training or prediction mode."""
     named = inspect.signature(module.__call__).parameters
     return {name: on is training for name, on in _SWITCHES.items() if name in named}
 
 
-def _of_nnx(make):
-    """Of `rngs -> module`."""
+def _from_nnx(make):
+    """Converts a function `rngs -> module`."""
     module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
     graph, _, streams, kept = nnx.split(module, nnx.Param, nnx.RngState, ...)
     stateful = bool(jax.tree.leaves((streams, kept)))
@@ -167,19 +168,19 @@ def _of_nnx(make):
 
 
 def _seeded(streams, key):
-    """The state of random streams that start from a key; each is given its own."""
+    """Returns the state of random streams, each with its own key derived from `key`."""
     leaves, structure = jax.tree.flatten(streams)
 
     def start(number, leaf):
         if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jnp.zeros(leaf.shape, leaf.dtype)
-        own = jax.random.fold_in(key, number)
-        return jax.random.split(own, leaf.shape) if leaf.shape else own
+        key_stream = jax.random.fold_in(key, number)
+        return jax.random.split(key_stream, leaf.shape) if leaf.shape else key_stream
 
     return jax.tree.unflatten(structure, [start(*each) for each in enumerate(leaves)])
 
 
-def _of_linen(module, features):
+def _from_linen(module, features):
     def init_all(key):
         streams = {"params": key, "dropout": jax.random.fold_in(key, 1)}
         rows = jnp.zeros((2, features), jnp.float32)
@@ -211,7 +212,7 @@ def _same_shapes(one, other):
 
 
 def _without_padding(x, w):
-    """Each row of weight 0 as a copy of one that has weight, the first of which comes first."""
+    """Replaces rows of weight 0 by copies of the rows with weight, in order."""
     live = w > 0
     order = jnp.argsort(~live, stable=True)
     number = jnp.cumsum(~live) - 1
@@ -219,17 +220,17 @@ def _without_padding(x, w):
     return x[jnp.where(live, jnp.arange(len(x)), copied)]
 
 
-def _of_one_logit(network):
-    """Of two classes, from one column of logits or from two."""
+def _with_one_logit(network):
+    """Converts logits `[n, 1]` or `[n, 2]` of a network for two classes to `[n]`."""
 
-    def one(logits):
+    def convert(logits):
         return logits[..., 1] - logits[..., 0] if logits.shape[-1] == 2 else logits[..., 0]
 
-    def train(*given):
-        logits, state = network.train(*given)
-        return one(logits), state
+    def train(*args):
+        logits, state = network.train(*args)
+        return convert(logits), state
 
     return network._replace(
-        apply=lambda params, x: one(network.apply(params, x)),
+        apply=lambda params, x: convert(network.apply(params, x)),
         train=train if network.train else None,
     )

@@ -1,23 +1,26 @@
-"""DeepSMOTE's encoder and decoder for images of any size, and for flat rows.
+"""DeepSMOTE's encoder and decoder for images of any size and for flat rows.
 
-Encoder: up to four convolutions of 64, 128, 256 and 512 channels, each halving the map (4 x 4,
-stride 2, padding 1), or taking a map of 4 x 4 to a single cell (stride 1, no padding); leaky ReLU
-of slope 0.2, batch normalisation from the second on; then a linear layer to the code.
+Encoder: up to four convolutions with 64, 128, 256 and 512 channels. Each halves the feature map
+(4 x 4, stride 2, padding 1) or reduces a 4 x 4 map to a single cell (stride 1, no padding). They
+are followed by leaky ReLU of slope 0.2 and, from the second on, batch normalisation. A linear layer
+outputs the code.
 
-Decoder "mirrored": a linear layer to the smallest map that halving an even size reaches in at most
-four steps, but not below 2, with min(512, 64 · 2^steps) channels; then one transposed convolution a
-step (4 x 4, stride 2, padding 1), which doubles the map and halves the channels, the last to the
-image's. Batch normalisation and ReLU between, tanh at the end.
+Decoder "mirrored": a linear layer to the smallest map that is reached by halving even sizes in at
+most four steps, but not below 2, with min(512, 64 · 2^steps) channels; then one transposed
+convolution per step (4 x 4, stride 2, padding 1), which doubles the map and halves the channels;
+the last outputs the image's channels. Batch normalisation and ReLU in between, tanh at the end.
 
-Decoder "reference", the public code's, at 28 x 28: a linear layer to 7 x 7 x 512, then 4 x 4
-transposed convolutions without padding to 10 x 10 x 256, 13 x 13 x 128 and, of stride 2, the image.
-The code has none for other sizes; elsewhere it is the one in common use for 32 x 32: a quarter of
-each side with 512 channels, doubled to 256 and to 128 channels, then a 3 x 3 convolution.
+Decoder "reference", the decoder of the public code for 28 x 28: a linear layer to 7 x 7 x 512, then
+4 x 4 transposed convolutions without padding to 10 x 10 x 256, 13 x 13 x 128 and, with stride 2,
+the image. The code has no decoder for other sizes; for these, "reference" is the decoder in common
+use for 32 x 32: a quarter of each side with 512 channels, doubled to 256 and to 128 channels, then
+a 3 x 3 convolution.
 
-Rows of d columns that are no images go through two hidden layers of 256 and 128 features, and back.
+Flat rows of d columns use dense layers with two hidden layers of 256 and 128 features.
 
-Sizes that are no multiple of 4 are decoded to the next one and cut. Source: Dablain et al. 2021
-(arXiv:2105.02340), section III, and the public code, which differ in the decoder.
+Images with sides that are not multiples of 4 are decoded at the next multiple and cropped. Source:
+Dablain et al. 2021 (arXiv:2105.02340), section III, and the public code, which differ in the
+decoder.
 """
 
 import itertools
@@ -37,7 +40,7 @@ DECODERS = ("mirrored", "reference")
 
 
 class Encoder(nnx.Module):
-    """`x [n, h, w, c] -> codes [n, latent]`."""
+    """Convolutional encoder `x [n, h, w, c] -> codes [n, latent]`."""
 
     def __init__(self, shape: Sequence[int], latent: int, *, rngs: nnx.Rngs):
         height, width, channels = shape
@@ -62,7 +65,7 @@ class Encoder(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """`codes [n, latent] -> x [n, h, w, c]` in (-1, 1)."""
+    """Convolutional decoder `codes [n, latent] -> x [n, h, w, c]` in (-1, 1)."""
 
     def __init__(self, shape: Sequence[int], latent: int, kind: str, *, rngs: nnx.Rngs):
         self.shape = tuple(shape)
@@ -86,7 +89,7 @@ class Decoder(nnx.Module):
 
 
 class Dense(nnx.Module):
-    """`x [n, widths[0]] -> [n, widths[-1]]`: linear layers, normalised and rectified between."""
+    """MLP `x [n, widths[0]] -> [n, widths[-1]]` with batch normalisation and leaky ReLU."""
 
     def __init__(self, widths: Sequence[int], *, bounded: bool, rngs: nnx.Rngs):
         self.bounded = bounded
@@ -103,21 +106,21 @@ class Dense(nnx.Module):
 
 
 def encoder(shape: Sequence[int], latent: int) -> NormalizedNetwork:
-    """The encoder of images `shape` (height, width, channels), each side at least 4, or (d,)."""
+    """Encoder for images `shape` (height, width, channels), each side at least 4, or (d,)."""
     if len(shape) == 1:
         return functional(lambda rngs: Dense((*shape, 256, 128, latent), bounded=False, rngs=rngs))
     return functional(lambda rngs: Encoder(shape, latent, rngs=rngs))
 
 
 def decoder(shape: Sequence[int], latent: int, kind: str = "mirrored") -> NormalizedNetwork:
-    """The decoder of images `shape` (height, width, channels), each side at least 4, or (d,).
+    """Decoder for images `shape` (height, width, channels), each side at least 4, or (d,).
 
-    `kind` makes no difference to flat rows.
+    `kind` has no effect on flat rows.
 
     Raises
     ------
     ValueError
-        `kind` is not one of `DECODERS`.
+        If `kind` is not one of `DECODERS`.
     """
     if kind not in DECODERS:
         raise ValueError(f"decoder is one of {', '.join(DECODERS)}; got {kind!r}")
@@ -127,7 +130,7 @@ def decoder(shape: Sequence[int], latent: int, kind: str = "mirrored") -> Normal
 
 
 def _mirrored(shape):
-    """Shape of the first map; (layer, channels, k, stride, padding) of each step from it."""
+    """Returns the shape of the first map and (layer, channels, k, stride, padding) of each step."""
     *sides, channels = shape
     sides = [-(-side // 4) * 4 for side in sides]
     steps = 0

@@ -1,21 +1,21 @@
-"""BAGAN's networks: one encoder with two kinds of head, and a generator that is also the decoder.
+"""BAGAN's networks: an encoder with two kinds of head, and a generator that is also the decoder.
 
-Encoder: 3 x 3 convolutions of w, 2w, 4w and 8w channels, the first and the third halving the map,
-then pairs of 8w that halve it once more, until it has been halved as often as the generator doubles
-it (at least twice); leaky ReLU of slope 0.3 and dropout of 0.3 after each; a linear head, to a code
-or to the classes.
+Encoder: 3 x 3 convolutions with w, 2w, 4w and 8w channels, of which the first and the third halve
+the feature map, then pairs with 8w channels that halve it once more, until it has been halved as
+often as the generator doubles it (at least twice). Each is followed by leaky ReLU of slope 0.3 and
+dropout of 0.3. A linear head outputs a code or class logits.
 
-Generator: linear layers to 32w features and to the smallest map with 4w channels; then the map is
-doubled by repeating each cell and passes through a 5 x 5 convolution, to 8w channels where another
-doubling follows and to 4w where none does; ReLU after each; a 2 x 2 convolution and tanh at the
-end. No biases. The smallest map is the image halved until neither side is above 8; sizes that do
-not halve are rounded up, and the image is cut from the result.
+Generator: linear layers to 32w features and to the smallest map with 4w channels. Each step then
+doubles the map by repeating each cell and applies a 5 x 5 convolution, to 4w channels in the last
+step and 8w channels before; ReLU after each. A 2 x 2 convolution and tanh output the image. There
+are no biases. The smallest map is the image halved until neither side exceeds 8; odd sizes are
+rounded up and the result is cropped to the image.
 
-Source: Mariani et al. 2018 (arXiv:1803.09655) and the sizes of its public code, where w = 32. As
-there, weights start by Glorot's law and biases at 0. Halving pads all sides alike.
+Source: Mariani et al. 2018 (arXiv:1803.09655) and the sizes of its public code, where w = 32. As in
+that code, weights have Glorot initialisation and biases start at 0. Padding is symmetric.
 
-There is nothing to normalise, so the networks are `NormalizedNetwork`s without statistics, and what
-makes them train is not the weights of rows but a key, from which dropout is drawn:
+The networks have no normalisation. They are `NormalizedNetwork`s without statistics, and a random
+key for dropout instead of row weights switches them to training mode:
 `apply(params, {}, x, key or None) -> (y, {})`.
 """
 
@@ -46,20 +46,20 @@ _SLOPE, _DROPPED = 0.3, 0.3
 
 
 class Networks(NamedTuple):
-    """As pure functions."""
+    """Networks of BAGAN as pure functions."""
 
     encoder: NormalizedNetwork
-    """`[n, h, w, c] -> [n, latent]`."""
+    """Encoder `[n, h, w, c] -> [n, latent]`."""
     generator: NormalizedNetwork
-    """`[n, latent] -> [n, h, w, c]`; it drops nothing."""
+    """Generator `[n, latent] -> [n, h, w, c]`, without dropout."""
     discriminator: NormalizedNetwork
-    """`[n, h, w, c] -> logits [n, K + 1]`: the encoder with another `head`."""
+    """Discriminator `[n, h, w, c] -> logits [n, K + 1]`: the encoder with another `head`."""
 
 
 class Convolution(nnx.Module):
-    """`[n, h, w, channels] -> [n, h', w', features]`: k // 2 rows of zeros on every side.
+    """Convolution `[n, h, w, channels] -> [n, h', w', features]`, padded with k // 2 zeros.
 
-    With k = 1 a linear layer, of rows `[n, channels]` too.
+    For k = 1 it is a linear layer and also accepts rows `[n, channels]`.
     """
 
     def __init__(
@@ -86,16 +86,16 @@ class Convolution(nnx.Module):
 
 
 class DoublingConvolution(Convolution):
-    """`[n, h, w, channels] -> [n, 2 h, 2 w, features]`: each cell four times, then a 5 x 5 one.
+    """Nearest-neighbour doubling and a 5 x 5 convolution to `[n, 2 h, 2 w, features]`.
 
-    Of the five cells in a row that the weights reach, some are the same cell; with the sums of
-    their weights this is one 3 x 3 convolution to a block of 2 x 2 outputs a cell: a third of the
-    products, a tenth of the memory.
+    Because neighbouring cells of the doubled map are equal, both steps are computed as one 3 x 3
+    convolution with summed weights from each cell to a block of 2 x 2 outputs. This takes a third
+    of the multiplications and a tenth of the memory.
     """
 
     def __call__(self, x: jax.Array) -> jax.Array:
         n, height, width, c = x.shape
-        # Which of five weights belong to which of three cells, for the first and the second output.
+        # Which of five weights belong to which of three cells, for the first and second output.
         first = [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]]
         second = [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1]]
         cells = jnp.array([first, second], x.dtype)
@@ -106,9 +106,9 @@ class DoublingConvolution(Convolution):
 
 
 class LastConvolution(Convolution):
-    """`[n, h, w, channels] -> [n, h, w, features]`: k x k, each cell and those after it.
+    """Convolution `[n, h, w, channels] -> [n, h, w, features]` of each cell and the cells after it.
 
-    Each cell is multiplied first and then added up, which is light where features are few.
+    It multiplies before it sums shifted maps, which needs little memory for few features.
     """
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -117,7 +117,7 @@ class LastConvolution(Convolution):
 
 
 class Encoder(nnx.Module):
-    """`x [n, h, w, c] -> [n, outputs]`."""
+    """Encoder or discriminator `x [n, h, w, c] -> [n, outputs]`."""
 
     def __init__(self, shape: Sequence[int], outputs: int, width: int, *, rngs: nnx.Rngs):
         height, breadth, channels = shape
@@ -141,7 +141,7 @@ class Encoder(nnx.Module):
 
 
 class Generator(nnx.Module):
-    """`codes [n, latent] -> x [n, h, w, c]` in (-1, 1)."""
+    """Generator `codes [n, latent] -> x [n, h, w, c]` in (-1, 1)."""
 
     def __init__(self, shape: Sequence[int], latent: int, width: int, *, rngs: nnx.Rngs):
         self.shape = tuple(shape)
@@ -173,7 +173,7 @@ class Generator(nnx.Module):
 
 
 def networks(shape: Sequence[int], latent: int, classes: int, width: int = 32) -> Networks:
-    """The networks for images `shape` (height, width, channels) of K classes."""
+    """Networks for images `shape` (height, width, channels) of K classes."""
 
     def encoder(outputs):
         return functional(lambda rngs: Encoder(shape, outputs, width, rngs=rngs))
@@ -183,9 +183,9 @@ def networks(shape: Sequence[int], latent: int, classes: int, width: int = 32) -
 
 
 def dropout(key: jax.Array, n: int, maps: Sequence[tuple[int, ...]]) -> list[jax.Array]:
-    """What n rows of each of the `maps` are multiplied by, `[n, *shape]`.
+    """Dropout factors `[n, *shape]` for n rows of each of the `maps`.
 
-    All from one draw, since every draw takes long to compile.
+    All factors come from one draw, because every draw takes long to compile.
     """
     sizes = [math.prod(shape) for shape in maps]
     share = jnp.float32(1 - _DROPPED)
@@ -195,7 +195,7 @@ def dropout(key: jax.Array, n: int, maps: Sequence[tuple[int, ...]]) -> list[jax
 
 
 def _smallest(shape):
-    """Sides of the smallest map, and how often it is doubled."""
+    """Returns the sides of the smallest map and the number of doublings."""
     doublings = 0
     while -(-max(shape[:2]) // 2**doublings) > 8:
         doublings += 1

@@ -1,7 +1,7 @@
-"""Networks with batch normalisation as pure functions: running statistics are an argument.
+"""Networks with batch normalisation as pure functions with running statistics as an argument.
 
-Every layer of a Flax module that has them normalises by the batch at hand while it trains and by
-the running statistics otherwise. Under `vmap` each run has its own.
+Layers normalise by the statistics of the current batch in training and by the running statistics
+otherwise. Under `vmap`, each run has its own statistics.
 """
 
 from collections.abc import Callable
@@ -15,26 +15,26 @@ from imbax.types import Params
 __all__ = ["BatchNorm", "NormalizedNetwork", "Stats", "functional"]
 
 Stats = Any
-"""A pytree of running means and variances."""
+"""Pytree of running means and variances."""
 
 
 class NormalizedNetwork(NamedTuple):
-    """A network as two pure functions."""
+    """Network with running statistics as two pure functions."""
 
     init: Callable[[jax.Array], tuple[Params, Stats]]
-    """`key -> (params, stats)`."""
+    """Initial values: `key -> (params, stats)`."""
     apply: Callable[..., tuple[jax.Array, Stats]]
     """`(params, stats, x [n, ...], w [n] or None) -> (y [n, ...], stats)`.
 
-    With `w` it trains: normalises by the rows of weight above 0, and moves the statistics towards
-    theirs. Without, it normalises by `stats` and gives them back.
+    With `w`, it is in training mode: it normalises by the rows of weight above 0 and updates the
+    statistics. Without `w`, it normalises by `stats` and returns them unchanged.
     """
 
 
 class BatchNorm(nnx.BatchNorm):
-    """`x [n, ..., c]` normalised over all but the last axis, then scaled and shifted per channel.
+    """Batch normalisation of `x [n, ..., c]` over all but the last axis, with scale and shift.
 
-    Of the running statistics 0.9 stay with every batch; ε = 1e-5.
+    The running statistics have momentum 0.9; ε = 1e-5.
     """
 
     def __init__(self, features: int, *, rngs: nnx.Rngs):
@@ -48,12 +48,12 @@ class BatchNorm(nnx.BatchNorm):
 
 
 def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> NormalizedNetwork:
-    """Turn a Flax NNX module of parameters and `BatchNorm`s into a `NormalizedNetwork`.
+    """Converts a Flax NNX module with parameters and `BatchNorm`s to a `NormalizedNetwork`.
 
     Parameters
     ----------
     make
-        Builds the module from random streams; it is called as `module(x, w)`.
+        Builds the module from random streams; the module is called as `module(x, w)`.
     """
     graph, _, _ = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param, nnx.BatchStat)
 

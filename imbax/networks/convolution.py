@@ -1,8 +1,8 @@
-"""Convolutions as matrix products: as fast inside `lax.scan`, `lax.map` and `vmap` as outside.
+"""Convolutions as matrix products, equally fast inside and outside `lax.scan` and `vmap`.
 
-On CPU, XLA computes a convolution by a fast kernel only where it stands alone: within a loop, or
-with a kernel for each of several runs, it falls back to one that takes many times as long, and the
-gradient of a transposed convolution never has the fast one. A product of matrices is fast anywhere.
+On CPU, XLA has a fast kernel for convolutions only outside of loops. Inside a loop, or with a
+kernel for each of several runs, it uses one that is many times slower, and it never uses the fast
+one for the gradient of a transposed convolution. Matrix products are fast everywhere.
 
     convolution             y = [the k k shifted slices of x, side by side] W
     transposed convolution  y = sum of the k k shifted slices of x W
@@ -20,18 +20,18 @@ __all__ = ["Conv", "ConvTranspose", "conv", "conv_transpose"]
 
 
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) -> jax.Array:
-    """`y[o, p] = Σ_{i, j} x[o stride + i - padding, p stride + j - padding] · kernel[i, j]`.
+    """Returns `y[o, p] = Σ_{i, j} x[o s + i - padding, p s + j - padding] · kernel[i, j]`.
 
     Parameters
     ----------
     x
-        `[n, h, w, c]`; outside it are zeros.
+        Images `[n, h, w, c]`, surrounded by zeros.
     kernel
-        `[k, k, c, f]`.
+        Kernel `[k, k, c, f]`.
     stride
-        S >= 1.
+        Stride s >= 1.
     padding
-        Rows and columns of zeros on every side, >= 0.
+        Number of rows and columns of zeros on every side, >= 0.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) 
     """
     k, _, c, f = kernel.shape
     patches = _patches(x, k, stride, padding)
-    # As matrices of two axes: with more, the gradient by the kernel would transpose the patches.
+    # With more than two axes, the gradient of the kernel would transpose the patches.
     y = patches.reshape(-1, k * k * c) @ kernel.reshape(-1, f)
     return y.reshape(*patches.shape[:3], f)
 
@@ -48,20 +48,21 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) 
 def conv_transpose(
     x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0
 ) -> jax.Array:
-    """`y[o stride + i - padding, p stride + j - padding] += x[o, p] · kernel[i, j]`, from zero.
+    """Sums `x[o, p] · kernel[i, j]` into `y[o s + i - padding, p s + j - padding]`.
 
-    The adjoint of `conv` with the same stride and padding and the last two axes swapped.
+    This is the adjoint of `conv` with the same stride and padding and the last two axes of the
+    kernel swapped.
 
     Parameters
     ----------
     x
-        `[n, h, w, c]`.
+        Images `[n, h, w, c]`.
     kernel
-        `[k, k, c, f]`.
+        Kernel `[k, k, c, f]`.
     stride
-        S >= 1.
+        Stride s >= 1.
     padding
-        Rows and columns that are cut off every side of the result, >= 0.
+        Number of rows and columns that are cropped from every side of the result, >= 0.
 
     Returns
     -------
@@ -71,25 +72,25 @@ def conv_transpose(
     return _conv_transpose(x, kernel, stride, padding)
 
 
-# By hand its gradient is a convolution and a product of matrices; derived from the slices below, it
-# would be a sum of k k padded maps.
+# The custom gradient is a convolution and a matrix product; autodiff of the slices below would sum
+# k k padded maps.
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _conv_transpose(x, kernel, stride, padding):
     (n, h, w, c), (k, _, _, f) = x.shape, kernel.shape
-    # In blocks of s x s outputs, k is `reach` blocks long, the last of them filled up with zeros.
+    # The kernel covers `reach` blocks of s x s outputs along each axis, padded with zeros.
     reach = -(-k // stride)
     more = reach * stride - k
     kernel = jnp.pad(kernel, ((0, more), (0, more), (0, 0), (0, 0)))
     kernel = kernel.reshape(reach, stride, reach, stride, c, f).transpose(4, 0, 2, 1, 3, 5)
-    # Between the barriers lies what is computed once, not again wherever x or y is read.
+    # The barriers keep XLA from recomputing the parts wherever x or y is used.
     parts = jax.lax.optimization_barrier(x).reshape(-1, c) @ kernel.reshape(c, -1)
     parts = parts.reshape(n, h, w, reach, reach * stride * stride * f)
-    edges, none = [(i, reach - 1 - i) for i in range(reach)], (0, 0)
-    rows = sum(jnp.pad(parts[:, :, :, i], (none, edges[i], none, none)) for i in range(reach))
+    edges, zero = [(i, reach - 1 - i) for i in range(reach)], (0, 0)
+    rows = sum(jnp.pad(parts[:, :, :, i], (zero, edges[i], zero, zero)) for i in range(reach))
     rows = rows.reshape(n, -1, w, reach, stride * stride * f)
-    blocks = sum(jnp.pad(rows[:, :, :, j], (none, none, edges[j], none)) for j in range(reach))
+    blocks = sum(jnp.pad(rows[:, :, :, j], (zero, zero, edges[j], zero)) for j in range(reach))
     height, width = h + reach - 1, w + reach - 1
     y = blocks.reshape(n, height, width, stride, stride, f).transpose(0, 1, 3, 2, 4, 5)
     y = y.reshape(n, height * stride, width * stride, f)
@@ -102,23 +103,23 @@ def _forward(x, kernel, stride, padding):
     return _conv_transpose(x, kernel, stride, padding), (x, kernel)
 
 
-def _backward(stride, padding, given, slope):
-    x, kernel = given
+def _backward(stride, padding, residuals, slope):
+    x, kernel = residuals
     k, _, c, f = kernel.shape
     patches = _patches(slope, k, stride, padding).reshape(-1, k * k * f)
-    of_x = patches @ kernel.swapaxes(2, 3).reshape(-1, c)
+    x_grad = patches @ kernel.swapaxes(2, 3).reshape(-1, c)
     transposed = x.reshape(-1, c).T
-    if c < k * k * f:  # the smaller factor; written out transposed, the product is twice as fast
+    if c < k * k * f:  # a transposed copy of the smaller factor makes the product twice as fast
         transposed = jax.lax.optimization_barrier(transposed)
-    of_kernel = (transposed @ patches).reshape(c, k, k, f).transpose(1, 2, 0, 3)
-    return of_x.reshape(x.shape), of_kernel
+    kernel_grad = (transposed @ patches).reshape(c, k, k, f).transpose(1, 2, 0, 3)
+    return x_grad.reshape(x.shape), kernel_grad
 
 
 _conv_transpose.defvjp(_forward, _backward)
 
 
 def _patches(x, k, stride, padding):
-    """`[n, h, w, c] -> [n, h', w', k k c]`: the shifted slices of x side by side."""
+    """Concatenates the shifted slices of x: `[n, h, w, c] -> [n, h', w', k k c]`."""
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     last = [stride * ((size - k) // stride) + 1 for size in x.shape[1:3]]
     slices = [
@@ -128,7 +129,7 @@ def _patches(x, k, stride, padding):
 
 
 class _Layer(nnx.Module):
-    """A kernel `[k, k, c, f]` and perhaps a bias, uniform in ±1/√fan_in, PyTorch's law."""
+    """Kernel `[k, k, c, f]` and optional bias, uniform in ±1/√fan_in as in PyTorch."""
 
     def __init__(
         self,
@@ -155,7 +156,7 @@ class _Layer(nnx.Module):
 
 
 class Conv(_Layer):
-    """`[n, h, w, channels] -> [n, h', w', features]`; see `conv`. fan_in is `k k channels`."""
+    """Convolution `[n, h, w, channels] -> [n, h', w', features]` with fan_in `k k channels`."""
 
     _operation = staticmethod(conv)
 
@@ -165,9 +166,9 @@ class Conv(_Layer):
 
 
 class ConvTranspose(_Layer):
-    """`[n, h, w, channels] -> [n, h', w', features]`; see `conv_transpose`.
+    """Transposed convolution `[n, h, w, channels] -> [n, h', w', features]`.
 
-    fan_in is `k k features`, as PyTorch counts it.
+    fan_in is `k k features`, as in PyTorch.
     """
 
     _operation = staticmethod(conv_transpose)

@@ -1,6 +1,6 @@
-"""The three networks of a conditional GAN for tables, and the critic's gradient penalty.
+"""Generator, critic and classifier of a conditional GAN for tables, and the gradient penalty.
 
-Generator and critic are told the class, as -1 or 1 in a first column.
+Generator and critic are conditioned on the class, -1 or 1 in the first column.
 """
 
 from collections.abc import Callable
@@ -18,35 +18,35 @@ __all__ = ["Architecture", "Networks", "criticised", "generated", "gradient_pena
 
 @dataclass(frozen=True)
 class Architecture:
-    """Widths of the layers, and numbers of cross layers; see `DeepCross`."""
+    """Layer widths and numbers of cross layers; see `DeepCross`."""
 
     latent: int = 30
-    """Random numbers a row is generated from."""
+    """Number of random inputs of the generator."""
     generator_hidden: tuple[int, ...] = (128, 64)
     generator_joint: tuple[int, ...] = (32,)
     generator_crosses: int = 1
     critic_hidden: tuple[int, ...] = (128, 64, 32)
-    """Normalised from the second layer on."""
+    """Widths of the critic's tower, which has layer normalisation from the second layer on."""
     critic_crosses: int = 2
     classifier_hidden: tuple[int, ...] = (64, 64)
     classifier_crosses: int = 2
 
 
 class Networks(NamedTuple):
-    """As pure functions."""
+    """Networks of the GAN as pure functions."""
 
     generator: Functions
-    """`[n, 1 + latent] -> [n, d]`."""
+    """Generator `[n, 1 + latent] -> [n, d]`."""
     critic: Functions
-    """`[n, 1 + d] -> [n]`."""
+    """Critic `[n, 1 + d] -> [n]`."""
     classifier: Functions
-    """`[n, d] -> logits [n]`."""
+    """Classifier `[n, d] -> logits [n]`."""
     live: jax.Array
-    """`[d]` bool: the columns that rows, real or generated, are not zero in."""
+    """Mask `[d]` of the columns that are not zero in real and generated rows."""
 
 
 def networks(live: jax.Array, shape: Architecture) -> Networks:
-    """The networks for rows of the columns `live [d]`."""
+    """Networks for rows with columns `live [d]`."""
     generator = deep_cross(
         shape.latent + 1,
         shape.generator_hidden,
@@ -68,28 +68,28 @@ def networks(live: jax.Array, shape: Architecture) -> Networks:
 
 
 def generated(nets: Networks, params: Params, z: jax.Array, y: jax.Array) -> jax.Array:
-    """Rows `[n, d]` of classes `y [n]`, 1 being the minority, from `z [n, latent]`."""
+    """Generates rows `[n, d]` of classes `y [n]`, 1 being the minority, from `z [n, latent]`."""
     return nets.generator.apply(params, _labelled(z, y))
 
 
 def criticised(nets: Networks, params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
-    """The critic's scores `[n]` of rows `x [n, d]` of classes `y [n]`; larger is more real."""
+    """Critic's scores `[n]` of rows `x [n, d]` of classes `y [n]`; larger is more real."""
     return nets.critic.apply(params, _labelled(x, y))
 
 
 def gradient_penalty(critic: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-    """`mean (‖∇ critic‖ - 1)²` over rows, a scalar that can be differentiated again.
+    """Returns the mean of `(‖∇ critic‖ - 1)²` over rows, a scalar that is differentiable again.
 
     Parameters
     ----------
     critic
-        `x [n, d] -> [n]`, each entry of its own row alone.
+        `x [n, d] -> [n]`; each entry depends on its own row only.
     x
-        `[n, d]`: where.
+        Points `[n, d]` at which the gradient is taken.
     """
-    # The rows do not mix, so the gradient of the sum holds the gradient of each.
+    # Rows are independent, so the gradient of the sum holds the gradients of all rows.
     slope = jax.grad(lambda x: critic(x).sum())(x)
-    # The floor keeps the gradient at a slope of 0 finite.
+    # The lower bound keeps the gradient finite at a slope of 0.
     norm = jnp.sqrt(jnp.maximum((slope * slope).sum(1), 1e-12))
     return ((norm - 1) ** 2).mean()
 

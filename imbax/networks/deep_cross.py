@@ -1,11 +1,11 @@
-"""Deep & cross networks: a tower of layers beside products of the inputs with themselves.
+"""Deep & cross networks: a tower of dense layers in parallel with cross layers.
 
     x_{l+1} = x_0 (w_l · x_l) + b_l + x_l                              (cross layer)
     output  = W [tower(x_0), x_L] + b
 
 Source: Wang et al. 2017, "Deep & Cross Network for Ad Click Predictions" (arXiv:1708.05123),
-equations 3 and 6. L cross layers hold every product of up to L + 1 inputs at the price of 2 L
-vectors.
+equations 3 and 6. L cross layers represent all products of up to L + 1 inputs with only 2 L
+parameter vectors.
 """
 
 import itertools
@@ -23,9 +23,10 @@ __all__ = ["Cross", "DeepCross", "deep_cross"]
 
 
 class Cross(nnx.Module):
-    """`x_0 [n, d], x [n, d] -> x_0 (w · x) + b + x [n, d]`; w starts uniform in ±1/√d, b at 0.
+    """Cross layer `x_0 [n, d], x [n, d] -> x_0 (w · x) + b + x [n, d]`.
 
-    Columns that are not `live [d]` are zero in x_0 and x, and do not count in d.
+    Initially w is uniform in ±1/√d and b is 0. Columns that are not `live [d]` are zero in x_0 and
+    x and do not count in d.
     """
 
     def __init__(self, features: int, *, live: jax.Array | None = None, rngs: nnx.Rngs):
@@ -39,12 +40,12 @@ class Cross(nnx.Module):
 
 
 class DeepCross(nnx.Module):
-    """`x [n, d] -> [n, outputs]`; leaky ReLU (slope 0.2) between layers.
+    """Deep & cross network `x [n, d] -> [n, outputs]` with leaky ReLU (slope 0.2) between layers.
 
-    With `normalize`, the tower's layers from the second on are normalised over their units (Ba et
-    al. 2016) before the activation: row by row, as a gradient penalty needs it. `joint` layers lie
-    between the two parts, concatenated, and the output. Columns of x that are not `live [d]` are
-    zero in every row.
+    With `normalize`, the tower has layer normalisation (Ba et al. 2016) before the activation, from
+    the second layer on; it acts on each row separately, as a gradient penalty requires. `joint`
+    layers follow the concatenation of the two parts. Columns of x that are not `live [d]` are zero
+    in every row.
     """
 
     def __init__(
@@ -72,8 +73,8 @@ class DeepCross(nnx.Module):
             nnx.LayerNorm(width, use_fast_variance=False, rngs=rngs) for width in normed
         )
         self.crosses = nnx.List(Cross(features, live=live, rngs=rngs) for _ in range(crosses))
-        of_tower = jnp.ones(hidden[-1], bool)
-        both = jnp.concatenate([of_tower, live]) if crosses else of_tower
+        tower_live = jnp.ones(hidden[-1], bool)
+        both = jnp.concatenate([tower_live, live]) if crosses else tower_live
         self.joint = stack(both, *joint, outputs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -101,7 +102,7 @@ def deep_cross(
     normalize: bool = False,
     joint: Sequence[int] = (),
 ) -> Functions:
-    """A `DeepCross` as two pure functions: `x [n, d] -> [n, outputs]`, or `[n]` where None."""
+    """Makes pure functions of a `DeepCross`: `x [n, d] -> [n, outputs]`, or `[n]` if None."""
     options = {"crosses": crosses, "normalize": normalize, "joint": joint}
     network = functional(
         lambda rngs, live: DeepCross(

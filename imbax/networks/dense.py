@@ -1,4 +1,4 @@
-"""Building blocks of networks written as plain functions: layers, dropout, logits."""
+"""Building blocks of networks as plain functions: dense layers, dropout, logits."""
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,10 @@ def dense(
     varies: jax.Array | None = None,
     numbers: jax.Array | None = None,
 ) -> Params:
-    """Parameters of `x W + b`, uniform in ±1/√fan_in as PyTorch's.
+    """Parameters of `x W + b`, uniform in ±1/√fan_in as in PyTorch.
 
-    Inputs where `varies [fan_in]` is 0 do not count in fan_in, and their weights start at 0. An
-    input's weights are drawn by its number, its position unless `numbers [fan_in]` has others.
+    Inputs with `varies [fan_in]` 0 do not count in fan_in, and their weights start at 0. The random
+    weights of an input depend on its number, `numbers [fan_in]`, by default its position.
     """
     varies = jnp.ones(fan_in, jnp.float32) if varies is None else varies
     numbers = jnp.arange(fan_in) if numbers is None else numbers
@@ -31,7 +31,7 @@ def dense(
 
 
 def drop(key: jax.Array | None, number: int, h: jax.Array, share: float | jax.Array) -> jax.Array:
-    """Dropout in the layer of that number; without a key h as it is."""
+    """Dropout of `h` in layer `number`; the identity if the key is None."""
     if key is None:
         return h
     kept = jax.random.bernoulli(jax.random.fold_in(key, number), 1 - share, h.shape)
@@ -39,13 +39,12 @@ def drop(key: jax.Array | None, number: int, h: jax.Array, share: float | jax.Ar
 
 
 def difference(logits: jax.Array) -> jax.Array:
-    """`[..., 2] -> [...]`, the logit of class 1; those of more classes as they are."""
+    """Converts logits `[..., 2]` to the logit `[...]` of class 1; more classes are unchanged."""
     return logits[..., 1] - logits[..., 0] if logits.shape[-1] == 2 else logits
 
 
 def mean_probability(logits: jax.Array) -> jax.Array:
-    """Logits of the mean probability over members, `[members, n] -> [n]` and `[members, n, K] ->
-    [n, K]`."""
+    """Logits of the members' mean probability: `[members, n] -> [n]`, also with a last axis K."""
     count = jnp.log(len(logits))
     if logits.ndim == 2:
         log_mean = lambda sign: jax.nn.logsumexp(jax.nn.log_sigmoid(sign * logits), 0)

@@ -1,13 +1,13 @@
-"""GAMO's networks: from noise and a class to a mix of that class's rows, and two opponents.
+"""GAMO's networks: a generator of convex combinations of a class's rows, and two opponents.
 
-Trunk: (one-hot class, noise) through layers of 256 and 64 features, each rectified and then
-normalised over the batch. Heads: one linear layer a class, from the trunk's last features to a
-logit for each of the class's rows. Classifier and discriminator: layers of 256 and 128 features
-with leaky ReLU of slope 0.1 between them; the discriminator is told the class, one-hot, in the
-first columns. Source: Mullick et al. 2019 (arXiv:1903.09730), and the sizes of the public code.
+Trunk: (one-hot class, noise) through layers of 256 and 64 features, each followed by ReLU and batch
+normalisation. Heads: one linear layer per class, from the trunk's last features to a logit for each
+row of the class. Classifier and discriminator: layers of 256 and 128 features with leaky ReLU of
+slope 0.1 in between; the discriminator is conditioned on the class, one-hot in the first columns.
+Source: Mullick et al. 2019 (arXiv:1903.09730), and the sizes of the public code.
 
-Mixing is most of the work, so it goes through a class's rows block by block: no time is spent on
-what a class lacks to the largest, and no matrix of classes by rows by columns is formed.
+Mixing is most of the work and iterates over the rows of a class in blocks. Small classes therefore
+cost no time for padding to the largest class, and no array of classes x rows x columns is formed.
 """
 
 import itertools
@@ -38,24 +38,24 @@ __all__ = [
 ]
 
 BLOCK = 256
-"""Rows that are mixed at a time."""
+"""Number of rows that are mixed at a time."""
 
 
 class Networks(NamedTuple):
-    """As pure functions."""
+    """Networks of GAMO as pure functions."""
 
     trunk: NormalizedNetwork
-    """`[n, K + noise] -> [n, features]`."""
+    """Trunk `[n, K + noise] -> [n, features]`."""
     heads: Functions
-    """`[K, n, features] -> logits [K, n, rows]`, each class through its own layer."""
+    """Heads `[K, n, features] -> logits [K, n, rows]`, one layer per class."""
     classifier: Functions
-    """`[n, d] -> logits [n, K]`."""
+    """Classifier `[n, d] -> logits [n, K]`."""
     discriminator: Functions
-    """`[n, K + d] -> logits [n, 1]`; larger is more real."""
+    """Discriminator `[n, K + d] -> logits [n, 1]`; larger is more real."""
 
 
 class Trunk(nnx.Module):
-    """`x [n, widths[0]] -> [n, widths[-1]]`: linear layers, each rectified, then normalised."""
+    """Dense layers `x [n, widths[0]] -> [n, widths[-1]]` with ReLU and batch normalisation."""
 
     def __init__(self, widths: Sequence[int], *, rngs: nnx.Rngs):
         self.layers = nnx.List(Linear(*pair, rngs=rngs) for pair in itertools.pairwise(widths))
@@ -68,19 +68,17 @@ class Trunk(nnx.Module):
 
 
 class Heads(nnx.Module):
-    """`x [K, n, features] -> [K, n, rows]`: K linear layers side by side.
+    """K parallel linear layers `x [K, n, features] -> [K, n, rows]`.
 
-    Weights and biases start uniform in ±1/√features, a row's by its number, so that the number of
-    rows changes none of the others.
+    Weights and biases start uniform in ±1/√features. The draws of an output depend on its row
+    number only, not on the number of rows.
     """
 
     def __init__(self, classes: int, features: int, rows: int, *, rngs: nnx.Rngs):
         uniform = lambda key: jax.random.uniform(key, (features + 1,), jnp.float32, -1, 1)
         by_number = lambda key, n: jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n))
-        of_class = lambda key: jax.vmap(uniform, out_axes=1)(by_number(key, rows))
-        drawn = jax.vmap(of_class)(by_number(rngs.params(), classes)) / jnp.sqrt(
-            jnp.float32(features)
-        )
+        layer = lambda key: jax.vmap(uniform, out_axes=1)(by_number(key, rows))
+        drawn = jax.vmap(layer)(by_number(rngs.params(), classes)) / jnp.sqrt(jnp.float32(features))
         self.kernel, self.bias = nnx.Param(drawn[:, 1:]), nnx.Param(drawn[:, 0])
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -88,7 +86,7 @@ class Heads(nnx.Module):
 
 
 class Perceptron(nnx.Module):
-    """`x [n, widths[0]] -> [n, widths[-1]]`, leaky ReLU (slope 0.1) between linear layers.
+    """MLP `x [n, widths[0]] -> [n, widths[-1]]` with leaky ReLU (slope 0.1).
 
     Columns of x that are not `live [widths[0]]` are zero in every row.
     """
@@ -106,7 +104,7 @@ class Perceptron(nnx.Module):
 
 
 def networks(columns: int, classes: int, rows: int, noise: int) -> Networks:
-    """The networks for rows of so many columns, and at most `rows` of them in a class."""
+    """Networks for rows of `columns` columns, with at most `rows` rows in a class."""
 
     def perceptron(*widths):
         return mlp.functional(lambda rngs, live: Perceptron(widths, live=live, rngs=rngs))
@@ -128,52 +126,55 @@ def shares(
     counts: jax.Array,
     w: jax.Array | None = None,
 ) -> tuple[jax.Array, Stats]:
-    """What new rows, in g groups of one class each, take of every row of their class.
+    """Mixing coefficients of synthetic rows, in g groups of one class each.
 
     Parameters
     ----------
     nets
-        The networks.
+        Networks.
     params
-        Of the trunk, and of the heads of the g classes.
+        Parameters of the trunk and of the heads of the g classes.
     stats
-        Of the trunk.
+        Batch statistics of the trunk.
     told
-        `[g, K]`: the classes, one-hot.
+        Classes `[g, K]` of the groups, one-hot.
     z
         Noise `[g, s, noise]`.
     counts
-        `[g]`: the rows of each class.
+        Number of rows of each group's class `[g]`.
     w
-        `[g s]`; with it, as in training: rows of weight 0 take no part in the normalisation.
+        Row weights `[g s]`. If given, the trunk is in training mode, and rows of weight 0 are
+        excluded from batch normalisation.
 
     Returns
     -------
     tuple[jax.Array, Stats]
-        `[g, s, m]`, over the last axis adding up to 1 and 0 beyond `counts`, and the statistics.
+        Coefficients `[g, s, m]`, which sum to 1 over the last axis and are 0 beyond `counts`, and
+        the batch statistics.
     """
     group, each, _ = z.shape
-    given = jnp.concatenate([jnp.repeat(told[:, None], each, 1), z], 2)
-    features, stats = nets.trunk.apply(params[0], stats, given.reshape(group * each, -1), w)
+    inputs = jnp.concatenate([jnp.repeat(told[:, None], each, 1), z], 2)
+    features, stats = nets.trunk.apply(params[0], stats, inputs.reshape(group * each, -1), w)
     logits = nets.heads.apply(params[1], features.reshape(group, each, -1))
-    # A class without rows has one that is not there, so that its shares are numbers.
-    there = jnp.arange(logits.shape[2]) < jnp.maximum(counts, 1)[:, None, None]
-    return jax.nn.softmax(jnp.where(there, logits, -jnp.inf)), stats
+    # A class without rows is treated as having one row, so that its softmax is not NaN.
+    is_row = jnp.arange(logits.shape[2]) < jnp.maximum(counts, 1)[:, None, None]
+    return jax.nn.softmax(jnp.where(is_row, logits, -jnp.inf)), stats
 
 
 def mixed(shares: jax.Array, x: jax.Array, first: jax.Array, counts: jax.Array) -> jax.Array:
-    """The mixes `[g, s, d]` of rows.
+    """Convex combinations `[g, s, d]` of rows.
 
     Parameters
     ----------
     shares
-        `[g, s, m]`, 0 beyond `counts`.
+        Coefficients `[g, s, m]`, 0 beyond `counts`.
     x
-        `[n + BLOCK, d]`: rows class after class; those beyond n are never mixed.
+        Rows `[n + BLOCK, d]` sorted by class; rows beyond n are never used.
     first
-        `[g]`: where the class of a group begins in x.
+        Position `[g]` in x of the first row of each group's class.
     counts
-        `[g]`: its rows, of which the first m are mixed; with 0, the mixes are 0.
+        Number of rows `[g]` of each group's class, of which the first m are mixed. If it is 0, the
+        results are 0.
     """
     group, each, m = shares.shape
     shares = jnp.pad(shares, ((0, 0), (0, 0), (0, -m % BLOCK)))
@@ -189,10 +190,10 @@ def mixed(shares: jax.Array, x: jax.Array, first: jax.Array, counts: jax.Array) 
 def slope_of_shares(
     slope: jax.Array, x: jax.Array, first: jax.Array, counts: jax.Array, m: int
 ) -> jax.Array:
-    """The gradient `[g, s, m]` with respect to the shares, from that of the mixes, `[g, s, d]`.
+    """Gradient `[g, s, m]` with respect to the shares from the gradient of the mixes `[g, s, d]`.
 
-    Written out, since reverse mode does not pass a loop whose length is not static. Beyond
-    `counts` it means nothing; the softmax's own gradient multiplies it by 0.
+    It is written by hand because reverse mode does not support loops of traced length. Entries
+    beyond `counts` are meaningless; the gradient of the softmax multiplies them by 0.
     """
     group, each, _ = slope.shape
 
@@ -211,36 +212,36 @@ def errors(
     goal: jax.Array,
     realness: jax.Array | float,
 ) -> tuple[jax.Array, jax.Array]:
-    """Squared errors `[n]` of the classifier, a mean over classes, and of the discriminator.
+    """Squared errors `[n]` of the classifier, averaged over classes, and of the discriminator.
 
     Parameters
     ----------
     nets
-        The networks.
+        Networks.
     params
-        Of the two.
+        Parameters of the classifier and the discriminator.
     x
-        `[n, d]`.
+        Rows `[n, d]`.
     y
-        `[n]`: the classes the discriminator is told.
+        Classes `[n]` on which the discriminator is conditioned.
     goal
-        `[n, K]`: the probabilities that the classifier should give.
+        Target probabilities `[n, K]` of the classifier.
     realness
-        `[n]` or a number: what the discriminator should say.
+        Target output of the discriminator, `[n]` or a scalar.
     """
     probability = jax.nn.softmax(nets.classifier.apply(params[0], x))
-    told = jax.nn.one_hot(y, probability.shape[1], dtype=probability.dtype)
-    real = jax.nn.sigmoid(nets.discriminator.apply(params[1], jnp.concatenate([told, x], 1))[:, 0])
+    label = jax.nn.one_hot(y, probability.shape[1], dtype=probability.dtype)
+    real = jax.nn.sigmoid(nets.discriminator.apply(params[1], jnp.concatenate([label, x], 1))[:, 0])
     return ((probability - goal) ** 2).mean(1), (real - realness) ** 2
 
 
 def _at(*index):
-    """Where a slice begins, of one type."""
+    """Casts the start indices of a slice to one dtype."""
     return tuple(jnp.asarray(i, jnp.int32) for i in index)
 
 
 def _each_block(use: Callable, carry: Any, x: jax.Array, first: jax.Array, counts: jax.Array):
-    """`carry = use(carry, g, place, rows [BLOCK, d])` for each block of each group's rows."""
+    """Runs `carry = use(carry, g, place, rows [BLOCK, d])` for each block of each group's rows."""
     blocks = -(-counts // BLOCK)
     end = jnp.cumsum(blocks)
 

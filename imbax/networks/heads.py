@@ -1,4 +1,4 @@
-"""Cosine heads, which margin losses need, and how to tell one."""
+"""Cosine heads, which margin losses need, and a test for them."""
 
 import functools
 
@@ -11,17 +11,20 @@ __all__ = ["cosine_logits", "is_cosine"]
 
 
 def cosine_logits(x: jax.Array, rows: jax.Array, scale: float = COSINE_SCALE) -> jax.Array:
-    """`scale cos(x, rows_k)`, `[..., n, K]`, of `x [..., n, fan_in]` and a row for each class,
-    `rows [..., K, fan_in]`; what every cosine head is."""
+    """Logits `scale cos(x, rows_k)`, `[..., n, K]`, of a cosine head.
+
+    `x` is `[..., n, fan_in]`, and `rows [..., K, fan_in]` holds the weights of each class.
+    """
     return scale * _unit(x) @ _unit(rows).mT
 
 
 @functools.lru_cache(maxsize=32)
 def is_cosine(network: Network, features: int) -> bool:
-    """Whether a network has a cosine head: however large its parameters are, logits of two classes
-    differ by at most twice `COSINE_SCALE`; those of each member, where it is an ensemble.
+    """Returns whether a network has a cosine head.
 
-    A network that gives nothing finite with large parameters is taken for one that has.
+    The logits of a cosine head differ by at most twice `COSINE_SCALE` between two classes, however
+    large the parameters are. For an ensemble, this holds for the logits of each member. A network
+    with non-finite logits for large parameters is assumed to have a cosine head.
     """
 
     @jax.jit
@@ -47,5 +50,5 @@ def is_cosine(network: Network, features: int) -> bool:
 
 
 def _unit(x):
-    """Each row divided by its Euclidean norm; the floor keeps the gradient at 0 finite."""
+    """Divides rows by their Euclidean norm; a lower bound keeps the gradient finite at 0."""
     return x * jax.lax.rsqrt(jnp.maximum((x * x).sum(-1, keepdims=True), 1e-12))

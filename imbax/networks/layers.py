@@ -1,4 +1,4 @@
-"""Layers that stay fast on CPU inside `lax.scan`."""
+"""Dense layers that stay fast on CPU inside `lax.scan`."""
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +10,15 @@ __all__ = ["Cosine", "Linear"]
 
 
 class Linear(nnx.Module):
-    """`x [n, fan_in] -> x W + b [n, fan_out]`; the weights are kept with their shorter side first.
+    """Linear layer `x [n, fan_in] -> x W + b [n, fan_out]`; stores W with its shorter side first.
 
-    The gradient of the weights contracts over the rows of a batch. On CPU that product runs at
-    twice the rate when its result has fewer rows than columns (128 x 16 weights: 20 µs as they
-    are, 8 µs transposed), and in training there is one such product for every forward pass.
+    The gradient of W contracts over the rows of a batch. On CPU, this product is twice as fast if
+    its result has fewer rows than columns (128 x 16 weights: 20 µs, transposed 8 µs), and training
+    computes one such product for every forward pass.
 
-    Weights and biases start uniform in ±1/√fan_in, PyTorch's law, since that is what the papers'
-    systems ran with. Inputs that are not `live [fan_in]` do not count in fan_in, and their weights
-    start at 0, where the gradient of an input that is always 0 leaves them.
+    Weights and biases start uniform in ±1/√fan_in, as in PyTorch, which the papers used. Inputs
+    that are not `live [fan_in]` do not count in fan_in. Their weights start at 0 and stay there,
+    because the gradient for an input that is always 0 vanishes.
     """
 
     def __init__(self, fan_in: int, fan_out: int, *, live: jax.Array | None = None, rngs: nnx.Rngs):
@@ -37,9 +37,9 @@ class Linear(nnx.Module):
 
 
 class Cosine(nnx.Module):
-    """`x [n, fan_in] -> scale cos(x, W_k) [n, fan_out]`: rows and class weights of unit norm.
+    """Cosine layer `x [n, fan_in] -> scale cos(x, W_k) [n, fan_out]`.
 
-    Weights start uniform in ±1; only their direction counts. A row of zeros gives zeros.
+    Weights start uniform in ±1; only their direction matters. A row of zeros gives zeros.
     """
 
     def __init__(self, fan_in: int, fan_out: int, *, scale: float, rngs: nnx.Rngs):
@@ -52,7 +52,9 @@ class Cosine(nnx.Module):
 
 
 def _uniform_by_input(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
-    """Draws `[fan_in, fan_out]` from U[-1, 1); an input's by its number, so that fan_in and fan_out
-    change none of the others."""
+    """Draws `[fan_in, fan_out]` from U[-1, 1), indexed by the number of the input.
+
+    The draws of one input do not depend on fan_in.
+    """
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(fan_in))
     return jax.vmap(lambda key: jax.random.uniform(key, (fan_out,), jnp.float32, -1, 1))(keys)

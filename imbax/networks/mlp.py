@@ -1,4 +1,4 @@
-"""A multilayer perceptron, and the bridge from Flax to pure functions."""
+"""Multilayer perceptron, and conversion of Flax modules to pure functions."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -12,16 +12,15 @@ from imbax.types import COSINE_SCALE, Functions, Network
 __all__ = ["HEADS", "MLP", "functional", "mlp", "perceptron"]
 
 HEADS = ("linear", "cosine")
-"""Last layers: linear, or `COSINE_SCALE` times a cosine, which margin losses need."""
+"""Kinds of last layers: linear, or `COSINE_SCALE` times a cosine, which margin losses need."""
 
 
 class MLP(nnx.Module):
-    """Linear layers with an activation between them; `x [n, d] -> logits [n]`, or `[n, K]` of more
-    than two classes.
+    """Multilayer perceptron `x [n, d] -> logits [n]`, or `[n, K]` for K > 2 classes.
 
-    With `cosine_scale` s the logits are s times the cosines of each class's weights with the last
-    hidden features h, which margin losses need; of two classes `s (cos(h, W_1) - cos(h, W_0))`.
-    Columns of x that are not `live [d]` are zero in every row.
+    With `cosine_scale` s, the logits are s times the cosines between the last hidden features h and
+    the weights of each class, which margin losses need; for two classes, the logit is
+    `s (cos(h, W_1) - cos(h, W_0))`. Columns of x that are not `live [d]` are zero in every row.
     """
 
     def __init__(
@@ -63,24 +62,24 @@ def mlp(
     cosine_scale: float | None = None,
     classes: int = 2,
 ) -> Network:
-    """The papers' classifier as two pure functions; see `MLP`.
+    """Makes pure functions of an `MLP`; the defaults are the classifier of the papers.
 
-    The same arguments give the same functions, so that what they compile to can be shared.
+    Equal arguments return the same functions, so that compiled programs are shared.
     """
     return _mlp(features, tuple(hidden), activation, cosine_scale, classes)
 
 
 def perceptron(features: int, classes: int = 2, head: str = "linear") -> Network:
-    """The papers' network, 128-16 with ReLU, as the catalogue's methods ask for it.
+    """MLP of the papers, 128-16 with ReLU, with the signature of the catalogue's networks.
 
     Parameters
     ----------
     features
-        d.
+        Number of columns d.
     classes
-        K.
+        Number of classes K.
     head
-        One of `HEADS`.
+        Last layer, one of `HEADS`.
     """
     return mlp(features, cosine_scale=COSINE_SCALE if head == "cosine" else None, classes=classes)
 
@@ -97,13 +96,13 @@ def _mlp(features, hidden, activation, cosine_scale, classes):
 
 
 def functional(make: Callable[[nnx.Rngs, jax.Array | None], nnx.Module]) -> Functions:
-    """Turn a Flax NNX module without state beyond its parameters into pure functions.
+    """Converts a Flax NNX module without state other than parameters to pure functions.
 
     Parameters
     ----------
     make
-        Builds the module from random streams and the live columns or None, as `lambda rngs, live:
-        MLP(64, live=live, rngs=rngs)`.
+        Builds the module from random streams and the mask of live columns or None, for example
+        `lambda rngs, live: MLP(64, live=live, rngs=rngs)`.
     """
     graph, shapes = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0), None)))
 

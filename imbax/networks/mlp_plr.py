@@ -1,13 +1,13 @@
-"""MLP-PLR: a perceptron on periodic embeddings of numbers.
+"""MLP-PLR: an MLP on periodic embeddings of numerical features.
 
     e(x) = relu([cos(2π x f), sin(2π x f)] W + c),    f in R^48, W in R^(96 x 24)
 
-for each column that is a number, with its own f, W and c; x are normal scores (`normal_scores`).
-Then layers of 128, 256 and 128 rectified linear units, with dropout.
+for each numerical column, with its own f, W and c; x are normal scores (`normal_scores`). Layers of
+128, 256 and 128 rectified linear units with dropout follow.
 
 Source: Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical Features in Tabular Deep
-Learning" (arXiv:2203.05556), equations 7 and 8, with the sizes and the training that pytabkit has
-as defaults. Columns of two values are categories, and are 0 or 1 without an embedding.
+Learning" (arXiv:2203.05556), equations 7 and 8, with the default sizes and training of pytabkit.
+Columns with two values are categories; they enter as 0 or 1 without an embedding.
 """
 
 import functools
@@ -27,7 +27,7 @@ __all__ = ["RECIPE", "State", "mlp_plr"]
 
 
 class State(NamedTuple):
-    """Fitted, not learned."""
+    """Preprocessing that is fitted, not learned."""
 
     scores: Scores
 
@@ -42,27 +42,27 @@ def mlp_plr(
     deviation: float = 0.01,
     dropout: float = 0.1,
 ) -> Network:
-    """MLP-PLR as pure functions; the same arguments give the same functions.
+    """MLP-PLR as pure functions; equal arguments return the same functions.
 
     Parameters
     ----------
     features
-        d.
+        Number of columns d.
     classes
-        K.
+        Number of classes K.
     head
-        "linear", or "cosine" of each class's weights with the last hidden units.
+        Last layer: "linear", or "cosine" between class weights and the last hidden units.
     hidden
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     frequencies
-        Waves of a number.
+        Number of frequencies per numerical column.
     outputs
-        Length of a number's embedding.
+        Length of the embedding of a numerical column.
     deviation
-        Standard deviation of the frequencies at the start; large ones tell apart numbers that are
-        close, and overfit sooner.
+        Standard deviation of the initial frequencies. Large values resolve small differences
+        between numbers and overfit sooner.
     dropout
-        Share of hidden units that are dropped, in [0, 1).
+        Dropout rate of the hidden units, in [0, 1).
     """
     sizes = tuple(hidden), frequencies, outputs
     return _mlp_plr(features, classes, head, *sizes, deviation, dropout)
@@ -115,15 +115,15 @@ def _mlp_plr(features, classes, head, hidden, frequencies, outputs, deviation, d
 
 
 RECIPE = Recipe(learning_rate=1e-3, weight_decay=0.01, b1=0.9, b2=0.999, epochs=100)
-"""AdamW at a constant rate. Its authors stop 16 or 20 epochs after the best one; most are over
-within 100."""
+"""AdamW at a constant learning rate. The authors stop 16 or 20 epochs after the best epoch; most of
+their trainings take less than 100 epochs."""
 
 
 def _embedding(key, features, frequencies, outputs, deviation):
-    """Its parameters, each column's drawn by its number."""
+    """Initial parameters of the embedding; the draws of a column depend on its number only."""
     bound = (2 * frequencies) ** -0.5
 
-    def of_column(key):
+    def column(key):
         keys = jax.random.split(key, 3)
         uniform = functools.partial(
             jax.random.uniform, dtype=jnp.float32, minval=-bound, maxval=bound
@@ -135,4 +135,4 @@ def _embedding(key, features, frequencies, outputs, deviation):
             "bias": uniform(keys[2], (outputs,)),
         }
 
-    return by_number(key, features, of_column)
+    return by_number(key, features, column)

@@ -1,6 +1,6 @@
-"""Numbers by their rank among training rows, on a standard normal distribution.
+"""Normal scores: quantile transform of numbers to a standard normal distribution.
 
-What TabM and MLP-PLR have in front. Quantiles are those of `columns`: of rows with weight.
+TabM and MLP-PLR use them as preprocessing. Quantiles are fitted on training rows with weight.
 """
 
 from typing import NamedTuple
@@ -15,20 +15,20 @@ __all__ = ["Scores", "normal_scores", "ranks_of"]
 
 
 class Scores(NamedTuple):
-    """Normal scores of numbers, and 0 or 1 for categories, fitted on training rows."""
+    """Normal scores of numbers and 0 or 1 for categories, fitted on training rows."""
 
     values: jax.Array
-    """`[most, d]`: quantiles."""
+    """Quantiles `[most, d]`."""
     ranks: jax.Array
-    """`[most]`: their shares."""
+    """Shares `[most]` of the quantiles in [0, 1]."""
     is_numeric: jax.Array
-    """`[d]`: 1 where a column has at least three values."""
+    """Indicator `[d]` of columns with at least three values."""
     varies: jax.Array
-    """`[d]`: 1 where it has two."""
+    """Indicator `[d]` of columns with at least two values."""
 
     @classmethod
     def of(cls, features: int, train: Rows | None, most: int = 256) -> "Scores":
-        """Fit to the rows of a view; without one, to numbers evenly spread in [-1, 1]."""
+        """Fits the rows of a view, or numbers evenly spaced in [-1, 1] if there is none."""
         if train is None:
             ranks = jnp.linspace(0, 1, most, dtype=jnp.float32)
             ones = jnp.ones(features, jnp.float32)
@@ -39,7 +39,7 @@ class Scores(NamedTuple):
         return cls(*ranks_of(rows, most), as_number(kinds.is_numeric), as_number(kinds.varies))
 
     def transform(self, x: jax.Array) -> jax.Array:
-        """`[n, d]`: numbers as normal scores, categories as 0 and 1, other columns 0."""
+        """Maps `[n, d]` to normal scores of numbers, 0 or 1 of categories, else 0."""
         low, high = self.values[0], self.values[-1]
         share = (x - low) / jnp.where(high > low, high - low, 1)
         number = normal_scores(x, self.values, self.ranks)
@@ -47,9 +47,9 @@ class Scores(NamedTuple):
 
 
 def ranks_of(rows: FittedRows, most: int) -> tuple[jax.Array, jax.Array]:
-    """`(values [most, d], ranks [most])`: quantiles and their shares in [0, 1].
+    """Returns quantiles `[most, d]` and their shares `[most]` in [0, 1].
 
-    There are `max(n // 30, 10)` of n rows, at most n and `most`; the rest repeat the last.
+    For n rows, `max(n // 30, 10)` are used, at most n and `most`; the others repeat the last one.
     """
     n = rows.is_row.sum()
     number = jnp.minimum(jnp.minimum(jnp.maximum(n // 30, 10), most), jnp.maximum(n, 1))
@@ -58,16 +58,16 @@ def ranks_of(rows: FittedRows, most: int) -> tuple[jax.Array, jax.Array]:
 
 
 def normal_scores(x: jax.Array, values: jax.Array, ranks: jax.Array) -> jax.Array:
-    """`x [n, d]` by rank on a standard normal distribution, within ±5.2.
+    """Maps `x [n, d]` by rank to a standard normal distribution, within ±5.2.
 
-    Between values ranks are linear; a tied value gets the middle of its ranks. This is what
-    scikit-learn's QuantileTransformer gives, but that it puts the least and the greatest value at
-    the ends however often they come; fitted on values with a little noise, as in the papers that
-    use it here, it gives those too about the middle of their ranks.
+    Ranks are interpolated linearly between values; a tied value gets the middle of its ranks. This
+    equals scikit-learn's QuantileTransformer except for repeated minima and maxima, which
+    QuantileTransformer maps to the ends. The papers fit it on values with a little noise, for which
+    it also maps them to about the middle of their ranks.
     """
     last = len(ranks) - 1
 
-    def of_column(x, values):
+    def column_ranks(x, values):
         first, after = (jnp.searchsorted(values, x, side) for side in ("left", "right"))
         low, high = jnp.clip(after - 1, 0, last), jnp.clip(after, 0, last)
         step = values[high] - values[low]
@@ -76,7 +76,7 @@ def normal_scores(x: jax.Array, values: jax.Array, ranks: jax.Array) -> jax.Arra
         tied = (ranks[jnp.clip(first, 0, last)] + ranks[low]) / 2
         return jnp.where(after > first, tied, between)
 
-    rank = jax.vmap(of_column, 1, 1)(x, values)
+    rank = jax.vmap(column_ranks, 1, 1)(x, values)
     upper = rank > 0.5
     tail = jnp.clip(jnp.where(upper, 1 - rank, rank), 1e-7, 0.5)
     score = jax.scipy.special.ndtri(tail)

@@ -1,25 +1,26 @@
-"""RealMLP-TD: a perceptron with robust inputs, embeddings of numbers and a start from the data.
+"""RealMLP-TD: an MLP with robust scaling, numerical embeddings and data-dependent initialisation.
 
-Each column is scaled to x by its median and quartiles and clipped smoothly. A number becomes
+Each column is scaled to x by its median and quartiles and clipped smoothly. A number is embedded as
 
     e(x) = [cos(2π x w + b) W + c, x],    w, b in R^16, W in R^(16 x 3), c in R^3        (PBLD)
 
-and the whole is multiplied by a learned factor for each entry, then goes through three layers
+All entries are multiplied by learned factors and pass through three layers
 
     z = h W / √fan_in + b,    h' = z + a (selu(z) - z)
 
-with a learned a for each unit, and dropout. W starts so that z has standard deviation 1 on training
-rows, b at minus a random average of z over five of them.
+with a learned slope a for each unit, and dropout. W is initialised so that z has standard deviation
+1 on training rows, and b is initialised to minus a random average of z over five training rows.
 
 Source: Holzmüller, Grinsztajn and Steinwart 2024, "Better by Default" (arXiv:2407.04491), section 3
-and appendix A. The weight decay of a parameter has the square of its factor of the learning rate,
-as in the authors' code. Where this departs:
+and appendix A. The factor of a parameter's weight decay is the square of its learning rate factor,
+as in the authors' code. Departures:
 
-- Columns of two values are categories whether or not they are declared, and get no embedding; one
-  that is constant on the training rows has no part (the authors' code counts it).
-- No label smoothing, which the authors advise against where ranking and not accuracy matters.
-- The start looks at no more than 1,024 training rows, without dropout.
-- Batches have 256 rows whatever the number of rows.
+- Columns with two values are always categories and have no embedding. Columns that are constant on
+  the training rows are ignored (the authors' code counts them).
+- There is no label smoothing, which the authors advise against if ranking matters rather than
+  accuracy.
+- The initialisation uses at most 1,024 training rows, without dropout.
+- Mini-batches have 256 rows for any number of training rows.
 """
 
 import functools
@@ -43,24 +44,24 @@ from imbax.types import Network, Recipe, Rows, Variables
 
 __all__ = ["RECIPE", "State", "realmlp"]
 
-# Sizes of the embedding of numbers, and the deviation of its frequencies.
+# Sizes of the numerical embedding, and the standard deviation of its frequencies.
 _FREQUENCIES, _OUTPUTS, _DEVIATION = 16, 3, 0.1
 _MOST_ROWS = 1024
 
 
 class State(NamedTuple):
-    """Fitted, not learned."""
+    """Preprocessing that is fitted, not learned, and the current dropout rate."""
 
     shift: jax.Array
-    """`[d]`: medians."""
+    """Medians `[d]`."""
     factor: jax.Array
-    """`[d]`."""
+    """Scale factors `[d]`."""
     is_numeric: jax.Array
-    """`[d]`: 1 where a column has an embedding."""
+    """Indicator `[d]` of columns with an embedding."""
     width: jax.Array
-    """Number of entries that vary in front of the first layer, at least 1."""
+    """Number of non-constant inputs of the first layer, at least 1."""
     dropout: jax.Array
-    """Share of units that are dropped, as it is at this time."""
+    """Current dropout rate."""
 
 
 def realmlp(
@@ -70,20 +71,20 @@ def realmlp(
     hidden: tuple[int, ...] = (256,) * 3,
     dropout: float = 0.15,
 ) -> Network:
-    """RealMLP-TD as pure functions; the same arguments give the same functions.
+    """RealMLP-TD as pure functions; equal arguments return the same functions.
 
     Parameters
     ----------
     features
-        d.
+        Number of columns d.
     classes
-        K.
+        Number of classes K.
     head
-        "linear", or "cosine" of each class's weights with the last hidden units.
+        Last layer: "linear", or "cosine" between class weights and the last hidden units.
     hidden
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     dropout
-        Share of hidden units that are dropped in the first half of the training, in [0, 1).
+        Dropout rate of the hidden units in the first half of the training, in [0, 1).
     """
     return _realmlp(features, classes, head, tuple(hidden), dropout)
 
@@ -143,7 +144,7 @@ def _rates(learned):
 
 
 def _decays(learned):
-    # The squares of the above, but biases of layers do not decay.
+    # Squares of the factors in `_rates`, except for layer biases, which do not decay.
     return _by_parameter(learned, weight=1.0, scale=36.0, other=0.01) | {
         "layers": [
             {name: {"weight": 1.0, "slope": 0.01, "bias": 0.0}[name] for name in layer}
@@ -176,11 +177,11 @@ RECIPE = Recipe(
     rates=_rates,
     decays=_decays,
 )
-"""Recipe of the paper's classification default; its network also has a dropout schedule."""
+"""Default recipe of the paper for classification; the network adds a dropout schedule."""
 
 
 def _fitted(features, train: Rows | None, key, dropout) -> tuple[State, Any]:
-    """The state, and the rows that weights start from, None of no training rows."""
+    """Returns the state and the rows for the initialisation, None without training rows."""
     dropout = jnp.asarray(dropout, jnp.float32)
     if train is None:
         ones = jnp.ones(features, jnp.float32)
@@ -196,10 +197,10 @@ def _fitted(features, train: Rows | None, key, dropout) -> tuple[State, Any]:
 
 
 def _embedding(key, features):
-    """Parameters of PBLD, each column's drawn by its number."""
+    """Initial parameters of the embedding; the draws of a column depend on its number only."""
     bound = _FREQUENCIES**-0.5
 
-    def of_column(key):
+    def column(key):
         keys = jax.random.split(key, 4)
         uniform = functools.partial(jax.random.uniform, dtype=jnp.float32)
         return {
@@ -209,11 +210,11 @@ def _embedding(key, features):
             "bias": uniform(keys[3], (_OUTPUTS,), minval=-bound, maxval=bound),
         }
 
-    return by_number(key, features, of_column)
+    return by_number(key, features, column)
 
 
 def _inputs(learned, state, x):
-    """`[n, 4 d]`: outputs of the embedding, column by column, then the scaled columns."""
+    """Inputs `[n, 4 d]` of the first layer: embeddings by column, then the scaled columns."""
     x = smooth_clip((x - state.shift) * state.factor)
     e = learned["embedding"]
     waves = jnp.cos(2 * jnp.pi * x[:, :, None] * e["frequency"] + e["phase"])
@@ -231,8 +232,10 @@ def _activate(z, slope):
 
 
 def _layer(key, inputs, fan_out, fan_in, h, rows):
-    """A layer that starts from the rows' inputs `h [n, i]`, and what it gives them; weights are
-    drawn by the numbers `inputs [i]`, of which `fan_in` vary."""
+    """Initialises a layer from its inputs `h [n, i]`; returns it and its outputs on them.
+
+    Weights are drawn by the input numbers `inputs [i]`; `fan_in` of the inputs vary.
+    """
     key_weight, key_row, key_share = jax.random.split(key, 3)
     weight = by_number(
         key_weight, inputs, lambda key: jax.random.normal(key, (fan_out,), jnp.float32)
@@ -245,9 +248,9 @@ def _layer(key, inputs, fan_out, fan_in, h, rows):
     n = jnp.maximum(rows.is_row.sum(), 1)
     mean = jnp.where(is_row, z, 0).sum(0) / n
     deviation = jnp.sqrt(jnp.where(is_row, (z - mean) ** 2, 0).sum(0) / n)
-    deviation = jnp.where(deviation > 1e-6, deviation, 1)  # inputs that are the same for all rows
+    deviation = jnp.where(deviation > 1e-6, deviation, 1)  # units that are constant on all rows
     z = z / deviation
-    # Five rows of each unit, the first of all since those with weight come first.
+    # Five random rows for each unit; rows with weight come first.
     drawn = jax.random.uniform(key_row, (5, fan_out), jnp.float32)
     row = jnp.minimum((drawn * n).astype(jnp.int32), n - 1)
     share = jax.random.exponential(key_share, (5, fan_out), jnp.float32)

@@ -1,9 +1,10 @@
 """ResNet-18 for small images (He et al. 2016, arXiv:1512.03385, table 1).
 
-Two blocks of two 3 x 3 convolutions at each of four widths w, 2w, 4w and 8w, the first of each but
-the narrowest halving the map; the sum passes by a 1 x 1 convolution where shapes differ. The
-"cifar" stem is one 3 x 3 convolution; "imagenet" is 7 x 7 of stride 2 and a 3 x 3 maximum of stride
-2, with which a small image costs a tenth. w = 64 is the paper's.
+There are two blocks of two 3 x 3 convolutions at each of four widths w, 2w, 4w and 8w. The first
+block of each width except w halves the feature map. The shortcut is a 1 x 1 convolution where
+shapes differ. The "cifar" stem is one 3 x 3 convolution; the "imagenet" stem is a 7 x 7 convolution
+of stride 2 and 3 x 3 max pooling of stride 2, which reduces the cost to a tenth. The paper has
+w = 64.
 """
 
 import jax
@@ -20,7 +21,7 @@ STEMS = ("cifar", "imagenet")
 
 
 class Block(nnx.Module):
-    """`relu(x + f(x))` with f two 3 x 3 convolutions, each normalised."""
+    """Residual block `relu(x + f(x))`; f is two 3 x 3 convolutions with batch normalisation."""
 
     def __init__(self, channels: int, features: int, stride: int, *, rngs: nnx.Rngs):
         self.first = Conv(channels, features, 3, stride=stride, padding=1, bias=False, rngs=rngs)
@@ -39,7 +40,7 @@ class Block(nnx.Module):
 
 
 class ResNet18(nnx.Module):
-    """`x [n, h, w, c] -> logits [n, classes]`."""
+    """ResNet-18 `x [n, h, w, c] -> logits [n, classes]`."""
 
     def __init__(self, channels: int, classes: int, *, stem: str, width: int, rngs: nnx.Rngs):
         k, stride = (3, 1) if stem == "cifar" else (7, 2)
@@ -66,12 +67,12 @@ class ResNet18(nnx.Module):
 def resnet18(
     channels: int, classes: int, *, stem: str = "cifar", width: int = 64
 ) -> NormalizedNetwork:
-    """The network for images of so many channels.
+    """ResNet-18 for images with `channels` channels.
 
     Raises
     ------
     ValueError
-        `stem` is not one of `STEMS`.
+        If `stem` is not one of `STEMS`.
     """
     if stem not in STEMS:
         raise ValueError(f"stem is one of {', '.join(STEMS)}; got {stem!r}")
@@ -79,9 +80,9 @@ def resnet18(
 
 
 def _largest(x):
-    """The maximum of every other 3 x 3 window, as the maximum of nine shifted slices.
+    """Max pooling with 3 x 3 windows and stride 2, as the maximum of nine shifted slices.
 
-    They are not negative, so zeros around the map change nothing.
+    Inputs are not negative, so padding with zeros does not change the maximum.
     """
     x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     rows, columns = ((size - 3) // 2 * 2 + 1 for size in x.shape[1:3])

@@ -1,22 +1,22 @@
-"""TabM: perceptrons that share their weights, trained side by side and averaged.
+"""TabM: an ensemble of MLPs that share weights and are trained in parallel.
 
 Member m of k has, in each layer,
 
     z = ((h ⊙ r_m) W) ⊙ s_m + b_m,    h' = relu(z)
 
-with one W for all, dropout, and a linear head of its own. The mini form has r_m in front of the
-first layer alone, and otherwise plain layers that all share. The loss is the mean of the members'
-own losses; what is predicted is their mean probability.
+with one W shared by all members, dropout, and its own linear head. The mini form has r_m only
+before the first layer; all other layers are shared. The loss is the mean of the members' losses;
+predictions are their mean probability.
 
 Source: Gorishniy, Kotelnikov and Babenko 2024, "TabM" (arXiv:2410.24210), section 3, without
-embeddings of numbers. The first r starts at random ±1, all other r and s at 1. Numbers are normal
-scores (`normal_scores`), categories 0 or 1. Where this departs: all members see the same batches,
-which the authors recommend for its cost; batches have 128 rows whatever the number of rows; and
-training does not stop 16 epochs after the best one unless the caller does so.
+embeddings of numbers. The first r is initialised to random ±1, all other r and s to 1. Numbers are
+normal scores (`normal_scores`), categories 0 or 1. Departures: all members see the same
+mini-batches, which the authors recommend for speed; mini-batches have 128 rows for any number of
+training rows; training does not stop 16 epochs after the best epoch unless the caller stops it.
 
-At these sizes a row costs 100 MFLOP, in the mini form too: an epoch of 1,000 rows takes 2.8 s (mini
-2.4 s) on one core, a thousand times as long as the perceptron's. `tabm_mini(..., members=16,
-hidden=(128, 128))` takes a fiftieth of that.
+At these sizes, a row costs 100 MFLOP, also in the mini form: an epoch of 1,000 rows takes 2.8 s
+(mini 2.4 s) on one core, a thousand times as long as for the default MLP. `tabm_mini(...,
+members=16, hidden=(128, 128))` takes a fiftieth of that.
 """
 
 import functools
@@ -42,22 +42,22 @@ def tabm(
     hidden: tuple[int, ...] = (512,) * 3,
     dropout: float = 0.1,
 ) -> Network:
-    """TabM as pure functions; the same arguments give the same functions.
+    """TabM as pure functions; equal arguments return the same functions.
 
     Parameters
     ----------
     features
-        d.
+        Number of columns d.
     classes
-        K.
+        Number of classes K.
     head
-        "linear", or "cosine" of each class's weights with the last hidden units.
+        Last layer: "linear", or "cosine" between class weights and the last hidden units.
     members
-        k.
+        Number of members k.
     hidden
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     dropout
-        Share of hidden units that are dropped, in [0, 1).
+        Dropout rate of the hidden units, in [0, 1).
     """
     return _tabm(features, classes, head, members, tuple(hidden), False, dropout)
 
@@ -70,7 +70,7 @@ def tabm_mini(
     hidden: tuple[int, ...] = (512,) * 3,
     dropout: float = 0.1,
 ) -> Network:
-    """The mini form of TabM; arguments as in `tabm`."""
+    """TabM-mini as pure functions; arguments as in `tabm`."""
     return _tabm(features, classes, head, members, tuple(hidden), True, dropout)
 
 
@@ -121,11 +121,11 @@ def _tabm(features, classes, head, members, hidden, is_mini, dropout):
 
 
 def _decays(learned):
-    # All but biases.
-    of_layer = lambda layer: {name: float(name != "bias") for name in layer}
+    # Biases do not decay.
+    decays = lambda layer: {name: float(name != "bias") for name in layer}
     return {
-        "layers": [of_layer(each) for each in learned["layers"]],
-        "head": of_layer(learned["head"]),
+        "layers": [decays(each) for each in learned["layers"]],
+        "head": decays(learned["head"]),
     }
 
 
@@ -138,5 +138,5 @@ RECIPE = Recipe(
     max_norm=1.0,
     decays=_decays,
 )
-"""AdamW at a constant rate and a bounded gradient. Its authors have no number of epochs; the best
-is mostly within 50."""
+"""AdamW at a constant learning rate with gradient clipping. The authors give no number of epochs;
+the best epoch is mostly within the first 50."""

@@ -1,1 +1,1 @@
-"""Reports: they read stored runs and say what these show."""
+"""Reports, figures and tables made from stored runs."""

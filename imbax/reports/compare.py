@@ -1,4 +1,4 @@
-"""`imbax compare`: a page with the statistics of any table of scores, whoever made it."""
+"""`imbax compare`: statistics of any table of scores, written as one page."""
 
 import math
 from collections.abc import Sequence
@@ -29,43 +29,43 @@ def write_comparison(
 ) -> Path:
     """Write ``<out>/comparison.md`` with ``tables/`` and ``figures/``; returns the page's path.
 
-    ``scores`` are those of ``scores.read_scores``, ``source`` says where they come from. With a
-    ``control`` every other method is compared with it, otherwise every pair is. Differences up to
-    ``rope`` count as none in the Bayesian test. With ``lower_is_better``, for error rates and
-    losses, the scores' sign is changed in all statistics. ``notices`` are shown first. Raises
-    ``InputError`` for an unknown control or a rope that is no size.
+    ``scores`` is a table read by ``scores.read_scores`` and ``source`` names its origin. If a
+    ``control`` is given, every other method is compared with it; otherwise every pair is compared.
+    The Bayesian test treats differences up to ``rope`` as practically equivalent. Set
+    ``lower_is_better`` for error rates and losses: all statistics then use negated scores.
+    ``notices`` are shown first. Raises ``InputError`` for an unknown control or an invalid rope.
     """
     if control is not None and control not in scores:
         raise InputError(f"no method {control!r}{did_you_mean(control, scores.columns)}")
     if not (rope >= 0 and math.isfinite(rope)):
-        raise InputError(f"rope {rope:g}, expected a difference of scores, 0 or more")
+        raise InputError(f"rope {rope:g}, expected a finite score difference of at least 0")
     full = scores.dropna()
-    given, full = full, -full if lower_is_better else full
+    raw, full = full, -full if lower_is_better else full
     if control is None:
         title, table = "Every pair of methods", comparisons.every_pair(full, rope)
     else:
         title, table = f"Against {control}", comparisons.against_control(full, control, rope)
-    methods = method_table(full).assign(**{"mean score": given.mean()})
+    methods = method_table(full).assign(**{"mean score": raw.mean()})
     _write_tables(full, methods, table, Path(out, "tables"))
-    few = ""
+    warning = ""
     if len(full) < ranks.FEWEST_DATASETS:
-        few = (
-            f"A test over {count(len(full), 'dataset')} is not meaningful (it takes at least "
-            f"{ranks.FEWEST_DATASETS}), so only wins and losses are given."
+        warning = (
+            f"A test over {count(len(full), 'data set')} is not meaningful (it needs at least "
+            f"{ranks.FEWEST_DATASETS}), so only wins and losses are reported."
         )
     sections = [
         f"# Comparison of {source}",
-        _what_was_read(scores, full, lower_is_better),
+        _input_summary(scores, full, lower_is_better),
         "\n".join(f"- {notice}" for notice in notices),
         "## Methods",
         comparisons.ranking(full),
         markdown(methods.map("{:.3f}".format).assign(best=methods["best"].map("{:.0f}".format))),
         over_datasets(full, out, first=() if control is None else (control,)),
         f"## {title}",
-        few,
+        warning,
         comparisons.legend(table, rope),
-        comparisons.to_read(table),
-        "Tables for programs: [methods.csv](tables/methods.csv), "
+        comparisons.to_markdown(table),
+        "Machine-readable tables: [methods.csv](tables/methods.csv), "
         "[friedman.csv](tables/friedman.csv), [contrasts.csv](tables/contrasts.csv)"
         + (", [profiles.csv](tables/profiles.csv)." if profiles.drawable(full) else "."),
     ]
@@ -76,9 +76,10 @@ def write_comparison(
 
 
 def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) -> str:
-    """Draw the figures over datasets into ``<out>/figures``; returns the Markdown that shows them.
+    """Draw the figures over data sets into ``<out>/figures``; returns the Markdown that shows them.
 
-    Empty below six datasets with a score of every method. ``first`` as in ``diagrams``.
+    Returns an empty string if fewer than six data sets have a score of every method. ``first`` is
+    passed to ``diagrams.performance_profiles``.
     """
     if len(scores.dropna()) < ranks.FEWEST_DATASETS:
         return ""
@@ -86,46 +87,50 @@ def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) ->
     parts = []
     if path := diagrams.critical_difference(scores, folder / "critical_difference.png"):
         parts.append(
-            "A bar joins methods whose mean ranks Nemenyi's test does not tell apart at the 5% "
-            f"level.\n\n![critical difference diagram](figures/{path.name})"
+            "A bar joins methods whose mean ranks are not significantly different by Nemenyi's "
+            f"test at the 5% level.\n\n![critical difference diagram](figures/{path.name})"
         )
     if path := diagrams.performance_profiles(scores, folder / "profiles.png", first=first):
         parts.append(
-            "Dolan and Moré's profiles: the share of datasets on which a method reaches a part θ "
-            "of the best score (left, as Figure 3 of arXiv 2202.10550), and on which the best "
-            "score is at most τ times its own (right, the classical form). Higher is better; at "
-            "θ = τ = 1 stands the share on which it is the best.\n\n"
+            "Dolan and Moré's performance profiles: the fraction of data sets on which a method "
+            "reaches the fraction θ of the best score (left, as in Figure 3 of arXiv 2202.10550), "
+            "and on which the best score is at most τ times the method's score (right, the "
+            "classical form). Higher is better; the value at θ = τ = 1 is the fraction of data "
+            "sets on which the method is the best.\n\n"
             f"![profiles](figures/{path.name})"
         )
     elif not profiles.drawable(scores):
         parts.append(
-            "Profiles are ratios and need scores of 0 or more, of which higher is better: none is "
-            "drawn."
+            "Performance profiles are not drawn: they are ratios and need scores of 0 or more "
+            "where higher is better."
         )
     return "\n\n".join(parts)
 
 
-def _what_was_read(scores: pd.DataFrame, full: pd.DataFrame, lower_is_better: bool) -> str:
+def _input_summary(scores: pd.DataFrame, full: pd.DataFrame, lower_is_better: bool) -> str:
     better = "lower" if lower_is_better else "higher"
     text = (
-        f"{count(len(full), 'dataset')}, {count(scores.shape[1], 'method')}; {better} scores are "
-        "taken for better."
+        f"{count(len(full), 'data set')}, {count(scores.shape[1], 'method')}; {better} scores are "
+        "better."
     )
     if lower_is_better:
-        text += " A difference above 0 is a lower, better score."
+        text += " A positive difference means a lower, better score."
     dropped = scores.index.difference(full.index, sort=False)
     if len(dropped):
         gaps = scores.isna().sum()
-        without = ", ".join(f"`{m}` {n}" for m, n in gaps[gaps > 0].items())
+        gaps_by_method = ", ".join(f"`{m}` {n}" for m, n in gaps[gaps > 0].items())
         text += (
-            f" {count(len(dropped), 'further dataset')} left out, because not every method has a "
-            f"score there (gaps by method: {without}): {', '.join(map(str, dropped))}."
+            f" {count(len(dropped), 'further data set')} left out, because some methods have no "
+            f"score (gaps by method: {gaps_by_method}): {', '.join(map(str, dropped))}."
         )
     return text
 
 
 def method_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """One row a method, best mean rank first: mean score, rank, how often best, area."""
+    """Mean rank, mean score, number of best scores and profile area, one row per method.
+
+    Methods with the best mean rank come first.
+    """
     rounded = scores.round(ranks.TIE_DECIMALS)
     columns = {
         "mean rank": ranks.mean_ranks(scores),
@@ -143,12 +148,12 @@ def _write_tables(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     test = ranks.friedman(scores)
-    facts = test._asdict() | {
+    statistics = test._asdict() | {
         "critical_difference": ranks.critical_difference(test.n_methods, test.n)
     }
     written = {
         "methods": methods.rename(columns=lambda name: name.replace(" ", "_")).reset_index(),
-        "friedman": pd.DataFrame([facts]),
+        "friedman": pd.DataFrame([statistics]),
         "contrasts": table.reset_index(),
     }
     if profiles.drawable(scores):

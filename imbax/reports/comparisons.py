@@ -1,4 +1,4 @@
-"""Methods against each other over datasets: the numbers of every pair wanted, and their words."""
+"""Pairwise comparisons of methods over data sets, as tables and as text."""
 
 import math
 from collections.abc import Sequence
@@ -18,76 +18,79 @@ __all__ = [
     "every_pair",
     "interval_text",
     "legend",
-    "of_pairs",
     "p_text",
     "ranking",
-    "to_read",
+    "selected_pairs",
+    "to_markdown",
 ]
 
 _PAIR = ["method", "against"]
 
 
 def ranking(scores: pd.DataFrame) -> str:
-    """A paragraph on mean ranks, Friedman's test and Nemenyi's critical difference."""
+    """Paragraph on mean ranks, Friedman's test and Nemenyi's critical difference."""
     test = ranks.friedman(scores)
     if test.n == 0 or test.n_methods < 2:
         return ""
     means = ranks.mean_ranks(scores).sort_values(kind="stable")
     listed = ", ".join(f"`{method}` {rank:.2f}" for method, rank in means.items())
-    left_out = f" ({test.dropped} left out for want of a score)" if test.dropped else ""
-    text = f"Mean rank over {count(test.n, 'dataset')}{left_out}, 1 = best: {listed}."
+    left_out = f" ({test.dropped} left out because of missing scores)" if test.dropped else ""
+    text = f"Mean rank over {count(test.n, 'data set')}{left_out}, 1 = best: {listed}."
     if test.n >= FEWEST_DATASETS and test.n_methods > 2:
-        differ = "differ by more" if test.f_p_value < LEVEL else "do not differ by more"
-        apart = ranks.critical_difference(test.n_methods, test.n)
+        differ = "differ significantly" if test.f_p_value < LEVEL else "do not differ significantly"
+        distance = ranks.critical_difference(test.n_methods, test.n)
         best, *others = means.items()
-        near = ", ".join(f"`{method}`" for method, rank in others if rank - best[1] <= apart)
-        verdict = f"not told apart from {near}" if near else "ahead of all"
+        near = ", ".join(f"`{method}`" for method, rank in others if rank - best[1] <= distance)
+        different = "not significantly different from" if near else "significantly better than"
         text += (
-            f" Friedman's test in Iman and Davenport's form gives F = {test.f:.2f}, "
-            f"p = {test.f_p_value:.2g}: the methods' ranks {differ} than chance would give. "
-            f"Nemenyi's critical difference at the {LEVEL:.0%} level is {apart:.2f}: by it "
-            f"`{best[0]}` is {verdict}."
+            f" Friedman's test with the Iman-Davenport correction gives F = {test.f:.2f}, "
+            f"p = {test.f_p_value:.2g}: the methods' ranks {differ}. "
+            f"Nemenyi's critical difference at the {LEVEL:.0%} level is {distance:.2f}: "
+            f"`{best[0]}` is {different} {near or 'all other methods'}."
         )
     return text
 
 
 def against_control(scores: pd.DataFrame, control: str, rope: float = ROPE) -> pd.DataFrame:
-    """Every other method against ``control``, better mean rank first.
+    """Comparisons of every other method with ``control``, better mean rank first.
 
-    Indexed by ``method`` and ``against``: the fields of ``ranks.Comparison``, ``p_holm``
-    (Wilcoxon's p-values, corrected together), ``p_rank`` and ``p_rank_holm`` (of
-    ``ranks.rank_test``), and ``worse``, ``equal``, ``better`` (of ``bayesian.signed_rank``).
-    Pairs without a common dataset are left out; below six datasets only wins, ties, losses and the
-    median difference are given and the rest is NaN.
+    The index is (``method``, ``against``). The columns are the fields of ``ranks.Comparison``,
+    ``p_holm`` (Wilcoxon's p-values after Holm's correction for all pairs), ``p_rank`` and
+    ``p_rank_holm`` (from ``ranks.rank_test``), and ``worse``, ``equal``, ``better`` (from
+    ``bayesian.signed_rank``). Pairs without a common data set are left out. Below six data sets all
+    columns except wins, ties, losses and the median difference are NaN.
     """
     others = ranks.mean_ranks(scores).drop(control).sort_values(kind="stable").index
     table = _contrasts(scores, [(method, control) for method in others], rope)
     if len(scores.dropna()) >= FEWEST_DATASETS:
-        found = ranks.rank_test(scores, control).loc[table.index.get_level_values("method")]
-        tests = {"p_rank": found["p_value"].array, "p_rank_holm": found["p_holm"].array}
+        tested = ranks.rank_test(scores, control).loc[table.index.get_level_values("method")]
+        tests = {"p_rank": tested["p_value"].array, "p_rank_holm": tested["p_holm"].array}
     else:
         tests = dict.fromkeys(["p_rank", "p_rank_holm"], math.nan)
-    for place, (name, column) in enumerate(tests.items(), list(table).index("p_holm") + 1):
-        table.insert(place, name, column)
+    for position, (name, column) in enumerate(tests.items(), list(table).index("p_holm") + 1):
+        table.insert(position, name, column)
     return table
 
 
 def every_pair(scores: pd.DataFrame, rope: float = ROPE) -> pd.DataFrame:
-    """Every pair of methods, the better mean rank first; columns as in ``against_control``."""
+    """Comparisons of every pair of methods, the one with the better mean rank first.
+
+    The columns are those of ``against_control``.
+    """
     order = ranks.mean_ranks(scores).sort_values(kind="stable").index
     return _contrasts(scores, list(combinations(order, 2)), rope)
 
 
-def of_pairs(
+def selected_pairs(
     scores: pd.DataFrame, pairs: Sequence[tuple[str, str]], rope: float = ROPE
 ) -> pd.DataFrame:
-    """These pairs of a method and its rival, in their order; columns as in ``every_pair``."""
+    """Comparisons of the given (method, rival) pairs, in their order; columns of ``every_pair``."""
     return _contrasts(scores, pairs, rope)
 
 
-def to_read(table: pd.DataFrame) -> str:
-    """A table of contrasts in Markdown, without columns that hold nothing."""
-    shown = table[["n", "wins", "ties", "losses"]].rename(columns={"n": "datasets"})
+def to_markdown(table: pd.DataFrame) -> str:
+    """Markdown of a table of comparisons, without columns that are all NaN."""
+    shown = table[["n", "wins", "ties", "losses"]].rename(columns={"n": "data sets"})
     shown["median difference"] = table["median_difference"].map("{:+.3f}".format)
     if table["p_value"].notna().any():
         shown["95% interval"] = [interval_text(*ends) for ends in _rows(table, "low", "high")]
@@ -108,42 +111,42 @@ def to_read(table: pd.DataFrame) -> str:
 
 
 def legend(table: pd.DataFrame, rope: float = ROPE) -> str:
-    """What the columns of ``to_read(table)`` say."""
+    """Explanation of the columns of ``to_markdown(table)``."""
     if not table["p_value"].notna().any():
         return "Differences are method minus rival."
-    of_ranks = (
-        " `p_rank` is that of the difference of mean ranks, which the company of other methods "
-        "influences, and `p_rank_holm` corrects it likewise."
+    rank_columns = (
+        " `p_rank` is the p-value of the difference of mean ranks, which depends on the other "
+        "methods in the comparison, and `p_rank_holm` is its Holm-corrected value."
         if "p_rank" in table and table["p_rank"].notna().any()
         else ""
     )
     return (
-        "Differences are method minus rival; the interval of their median is a bootstrap over "
-        "datasets, the effect is the rank-biserial correlation (1: all ranks are wins, -1: all are "
-        "losses). `p` is Wilcoxon's signed-rank test, two-sided, `p_holm` corrected for "
-        f"{count(int(table['p_value'].count()), 'comparison')}.{of_ranks} The last column is the "
-        "Bayesian signed-rank test: the probabilities that the method is worse, equal within "
-        f"±{rope:g}, or better."
+        "Differences are method minus rival. The interval of their median is a bootstrap over "
+        "data sets; the effect is the rank-biserial correlation (1: only wins, -1: only losses). "
+        "`p` is the two-sided p-value of Wilcoxon's signed-rank test, `p_holm` is Holm-corrected "
+        f"for {count(int(table['p_value'].count()), 'comparison')}.{rank_columns} The last column "
+        "gives the Bayesian signed-rank test's probabilities that the method is worse, "
+        f"practically equivalent (within ±{rope:g}), or better."
     )
 
 
 def interval_text(low: float, high: float) -> str:
-    """``+0.010 to +0.040``."""
+    """Interval as ``+0.010 to +0.040``, or a dash for NaN."""
     return "–" if math.isnan(low) else f"{low:+.3f} to {high:+.3f}"
 
 
 def effect_text(effect_size: float) -> str:
-    """``+0.76``, or a dash for NaN: everything is tied."""
+    """Effect size as ``+0.76``, or a dash for NaN, when all data sets are tied."""
     return _text(effect_size, "{:+.2f}")
 
 
 def p_text(p_value: float) -> str:
-    """Two digits, or a dash for NaN."""
+    """p-value with two significant digits, or a dash for NaN."""
     return _text(p_value, "{:.2g}")
 
 
 def count(n: int, one: str, many: str | None = None) -> str:
-    """``2 datasets``, ``1 dataset``."""
+    """Number with its noun, such as ``2 data sets`` and ``1 data set``."""
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
@@ -155,7 +158,7 @@ def _contrasts(scores: pd.DataFrame, pairs: Sequence[tuple[str, str]], rope: flo
             posterior = signed_rank(scores[a] - scores[b], rope)
             rows[a, b] = result._asdict() | {"p_holm": math.nan} | posterior._asdict()
     columns = [*ranks.Comparison._fields, "p_holm", "worse", "equal", "better"]
-    index = pd.MultiIndex.from_tuples(rows, names=_PAIR) if rows else _nothing()
+    index = pd.MultiIndex.from_tuples(rows, names=_PAIR) if rows else _empty_index()
     table = pd.DataFrame(list(rows.values()), index=index, columns=columns)
     tests = columns[columns.index("low") :]
     table[tests] = table[tests].astype(float).where(table["n"] >= FEWEST_DATASETS)
@@ -163,7 +166,7 @@ def _contrasts(scores: pd.DataFrame, pairs: Sequence[tuple[str, str]], rope: flo
     return table
 
 
-def _nothing() -> pd.MultiIndex:
+def _empty_index() -> pd.MultiIndex:
     return pd.MultiIndex.from_arrays([[], []], names=_PAIR)
 
 

@@ -1,8 +1,8 @@
 """Figures of a table of scores [dataset x method]: critical differences and profiles.
 
-As in ``figures``, each function writes ``path`` and returns it, or returns None and writes nothing
-where there is nothing to draw; ``draw_...`` draws on given axes. Only datasets with a score of
-every method count.
+Each function writes ``path`` and returns it. If there is nothing to draw it writes nothing and
+returns None. ``draw_...`` functions draw on given axes. Only data sets with a score of every method
+are used.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,66 +31,85 @@ _LARGEST_FACTOR = 8
 
 
 def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
-    """Writes the critical difference diagram; see `draw_critical_difference`."""
+    """Write the critical difference diagram; see `draw_critical_difference`."""
     n, k = scores.dropna().shape
     if n < 2 or k < 3:
         return None
     figure, (ax,) = new_figure(7.2, 4, 1)
     draw_critical_difference(ax, scores)
     figure.set_size_inches(*diagram_size(ax))
-    figure.suptitle(f"Mean rank over {n} datasets, 1 = best", color=INK, fontsize=11)
+    figure.suptitle(f"Mean rank over {n} data sets, 1 = best", color=INK, fontsize=11)
     return save(figure, path)
 
 
 def diagram_size(ax: "Axes") -> tuple[float, float]:
-    """Width and height, in inches, of a figure that holds nothing but this diagram."""
+    """Width and height, in inches, of a figure with only this diagram."""
     return 7.2, 0.25 * (2.5 - ax.get_ylim()[0]) + 0.4
 
 
 def draw_critical_difference(ax: "Axes", scores: pd.DataFrame) -> "Axes":
-    """Demsar's diagram: mean ranks on an axis, bars join methods that Nemenyi's test does not.
+    """Draw Demšar's critical difference diagram of mean ranks.
 
-    A bar joins methods whose mean ranks lie within the critical difference at the 5% level. There
-    are scores of at least two datasets and three methods.
+    A bar joins methods whose mean ranks lie within Nemenyi's critical difference at the 5% level.
+    Needs scores of at least two data sets and three methods.
     """
     full = scores.dropna()
     n, k = full.shape
-    # Imported here because it brings pyplot and statsmodels with it.
-    from scikit_posthocs import critical_difference_diagram
-
-    means = ranks.mean_ranks(full)
-    means.index = [plain(name) for name in means.index]
-    apart = ranks.critical_difference(k, n)
-    gaps = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
-    # The diagram takes p-values and compares them with 0.05; only the side counts.
-    same = pd.DataFrame(np.where(gaps > apart, 0.0, 1.0), index=means.index, columns=means.index)
-    ax.grid(False)
+    means = ranks.mean_ranks(full).sort_values(kind="stable")
+    x, difference = means.to_numpy(), ranks.critical_difference(k, n)
     styles = styles_of(scores.columns)
-    drawn = critical_difference_diagram(
-        means,
-        same,
-        ax=ax,
-        label_fmt_left="{label}  {rank:.2f}",
-        label_fmt_right="{rank:.2f}  {label}",
-        label_props={"fontsize": 9},
-        marker_props={"s": 18},
-        elbow_props={"linewidth": 1},
-        crossbar_props={"color": INK, "linewidth": 2.5, "solid_capstyle": "butt"},
-        color_palette={
-            plain(name): style["color"] if name in OWN_COLOUR else INK
-            for name, style in styles.items()
-        },
-        text_h_margin=0.03 * float(means.max() - means.min() + 0.1),
-    )
-    low = float(means.min())
-    (scale,) = ax.plot([low, low + apart], [1.5, 1.5], color=INK, linewidth=1, marker="|")
-    ax.text(low, 1.75, f"critical difference {apart:.2f}", fontsize=9, color=INK)
-    for line in (*drawn["elbows"], scale):
-        line.set_clip_on(False)
-    ax.spines["top"].set(visible=True, color="#999999")
-    bottom = min(label.get_position()[1] for label in drawn["labels"])
-    ax.set_ylim(bottom - 0.5, 2.2)
+    colours = [styles[name]["color"] if name in OWN_COLOUR else INK for name in means.index]
+    ax.grid(False)
+    ax.yaxis.set_visible(False)
+    ax.spines[["left", "right", "bottom"]].set_visible(False)
+    ax.spines["top"].set(position="zero", visible=True, color="#999999")
+    ax.xaxis.set_ticks_position("top")
+
+    # Bars below the axis, one per level.
+    bars = _joined(x, difference)
+    for level, (first, last) in enumerate(bars, start=1):
+        ax.plot([x[first], x[last]], [-level] * 2, color=INK, linewidth=2.5, solid_capstyle="butt")
+
+    # Elbows to the labels: the better half on the left, outer methods above inner ones.
+    low, high = float(x[0]), float(x[-1])
+    edge = 0.05 * (high - low) + 0.1
+    left, right = low - edge, max(high + edge, low + difference)
+    half = (k + 1) // 2
+    for position, (name, mean, colour) in enumerate(zip(means.index, x, colours, strict=True)):
+        is_left = position < half
+        y = -(len(bars) + 1 + (position if is_left else k - 1 - position))
+        end = left if is_left else right
+        ax.plot([mean, mean, end], [0, y, y], color=colour, linewidth=1, clip_on=False)
+        ax.plot(mean, 0, "o", color=colour, markersize=5, clip_on=False, zorder=3)
+        label = f"{plain(name)}  {mean:.2f}" if is_left else f"{mean:.2f}  {plain(name)}"
+        side = "right" if is_left else "left"
+        ax.annotate(
+            label,
+            (end, y),
+            xytext=(-3 if is_left else 3, 0),
+            textcoords="offset points",
+            ha=side,
+            va="center",
+            fontsize=9,
+            color=colour,
+            annotation_clip=False,
+        )
+
+    ax.plot([low, low + difference], [1.5, 1.5], color=INK, linewidth=1, marker="|", clip_on=False)
+    ax.text(low, 1.75, f"critical difference {difference:.2f}", fontsize=9, color=INK)
+    ax.set_ylim(-(len(bars) + half) - 0.5, 2.2)
+    ax.set_xlim(left, right)
     return ax
+
+
+def _joined(means: np.ndarray, difference: float) -> list[tuple[int, int]]:
+    """First and last place of each longest run of sorted mean ranks within the difference."""
+    last = [int(np.flatnonzero(means - mean <= difference)[-1]) for mean in means]
+    return [
+        (first, end)
+        for first, end in enumerate(last)
+        if end > first and (first == 0 or last[first - 1] < end)
+    ]
 
 
 def draw_scores(
@@ -101,20 +120,20 @@ def draw_scores(
     intervals: pd.DataFrame | None = None,
     apart: Collection[str] = (),
 ) -> "Axes":
-    """Dots of each method on a line of its own, with a mark at their mean.
+    """Draw a row of dots per method, with a marker at their mean.
 
     Parameters
     ----------
     ax
-        Where to draw.
+        Axes to draw on.
     points
-        ``[run or data set x method]``; the first column is drawn uppermost.
+        Scores ``[run or dataset x method]``; the first column is drawn at the top.
     styles
-        Those of ``drawing.styles_of``.
+        Styles by method, from ``drawing.styles_of``.
     intervals
-        ``low`` and ``high`` by method; drawn from 0 to 1 at most where all points are.
+        Columns ``low`` and ``high`` by method; clipped to [0, 1] if all points are in [0, 1].
     apart
-        Methods with a hollow mark.
+        Methods drawn with a hollow marker.
     """
     if intervals is not None and points.min(axis=None) >= 0 and points.max(axis=None) <= 1:
         intervals = intervals.clip(0, 1)
@@ -133,26 +152,27 @@ def draw_scores(
 def performance_profiles(
     scores: pd.DataFrame, path: Path, *, first: Sequence[str] = ()
 ) -> Path | None:
-    """Dolan and More's profiles: left as Figure 3 of the paper draws them, right classical.
+    """Write Dolan and Moré's performance profiles.
 
-    At most twelve methods are drawn: those in ``first``, then those with the largest area.
+    The left panel follows Figure 3 of arXiv 2202.10550, the right one is the classical form. At
+    most twelve methods are drawn: those in ``first``, then those with the largest area.
     """
     if not profiles.drawable(scores) or scores.shape[1] < 2:
         return None
     area = profiles.areas(scores).sort_values(ascending=False, kind="stable")
     area = pd.concat([area[area.index.isin(first)], area[~area.index.isin(first)]])[:_MOST_LINES]
     factors = np.geomspace(1, _LARGEST_FACTOR, 241)
-    as_drawn = profiles.profile(scores, np.linspace(0, 1, 401))
+    fractions = profiles.profile(scores, np.linspace(0, 1, 401))
     classical = profiles.cost_profile(profiles.costs(scores), factors)
     figure, (left, right) = new_figure(9.6, 4.2, 2)
     lines, labels = [], []
     styles = styles_of(scores.columns)
     for method in area.sort_values(ascending=False, kind="stable").index:
-        (line,) = left.step(as_drawn.index, as_drawn[method], where="pre", **styles[method])
+        (line,) = left.step(fractions.index, fractions[method], where="pre", **styles[method])
         right.step(classical.index, classical[method], where="post", **styles[method])
         lines.append(line)
         labels.append(f"{plain(method)}  {area[method]:.3f}")
-    left.set(xlabel="θ", ylabel="Share of datasets", xlim=(0, 1), ylim=(0, 1.02))
+    left.set(xlabel="θ", ylabel="Fraction of data sets", xlim=(0, 1), ylim=(0, 1.02))
     left.set_title("score ≥ θ · best score")
     right.set(xlabel="τ", xlim=(1, _LARGEST_FACTOR), ylim=(0, 1.02))
     right.set_xscale("log", base=2)

@@ -1,4 +1,4 @@
-"""What all figures share: colours and lines of methods, an empty figure, legend, file."""
+"""Drawing functions shared by all figures: styles of methods, empty figures, legends, files."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ __all__ = [
     "styles_of",
 ]
 
-# Okabe and Ito's palette, without its yellow, which is hard to see as a line on white.
+# The Okabe-Ito palette without yellow, which is hard to see as a line on white.
 OWN_COLOUR = {
     "explicit_gradient": "#D55E00",
     "explicit_gradient_frozen": "#E69F00",
@@ -45,7 +45,7 @@ LEGEND = {"frameon": False, "fontsize": 9, "labelcolor": INK}
 
 
 def styles_of(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and line of each method, in the order of the legend."""
+    """Colour and line style of each method, in the order of the legend."""
     looks = list(product(_DASHES, _OTHER_COLOURS))
     styles, others = {}, 0
     for method in in_order(methods):
@@ -66,8 +66,8 @@ def new_figure(
     *,
     columns: int | None = None,
 ) -> "tuple[Figure, list[Axes]]":
-    """An empty figure and its panels, in one row unless ``columns`` says how many share one."""
-    # A figure of its own instead of pyplot: nothing global, any thread, no window.
+    """Empty figure and its panels, in one row or with ``columns`` panels per row."""
+    # Figure instead of pyplot: no global state, usable from any thread, no window.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -83,7 +83,7 @@ def new_figure(
 
 
 def interactive_axes(width: float, height: float) -> "Axes":
-    """The only axes of a new pyplot figure, which notebooks show, in the style of all figures."""
+    """Axes of a new pyplot figure, which notebooks display, in the common style."""
     from matplotlib import pyplot
 
     _, ax = pyplot.subplots(figsize=(width, height), layout="constrained")
@@ -103,12 +103,13 @@ def _restyle(ax):
 
 
 def add_legend(figure: "Figure", ax: "Axes") -> None:
+    """Add the legend of ``ax`` to the right of the figure's panels."""
     handles, labels = ax.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", **LEGEND)
 
 
 def plain(name: str) -> str:
-    """The name as matplotlib shows it: no formula between $ signs, no name hidden for its _."""
+    """Name escaped for matplotlib: $ starts no formula, a leading _ hides no legend entry."""
     name = name.replace("$", r"\$")
     return f" {name}" if name.startswith("_") else name
 
@@ -120,11 +121,20 @@ def rgb(colour: str) -> tuple[float, float, float]:
 
 
 def save(figure: "Figure", path: Path) -> Path:
+    """Writes a figure as PNG and, for print, as SVG beside it; returns the path of the PNG.
+
+    The same figure gives the same bytes: versions, dates and random identifiers are left out.
+    """
+    from matplotlib import rc_context
+
     path = Path(path)
-    kind = path.suffix.removeprefix(".")
     with disk.atomic(path, durable=False) as file:
-        # Without the version of matplotlib the same runs give the same bytes.
-        figure.savefig(file, format=kind, dpi=150, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    with (
+        rc_context({"svg.hashsalt": path.stem}),
+        disk.atomic(path.with_suffix(".svg"), durable=False) as file,
+    ):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return path
 
 
@@ -140,21 +150,21 @@ def log_scale(ax: "Axes") -> None:
 
 
 def root_scale(ax: "Axes", most_x: float, most_y: float) -> None:
-    """Both axes as square roots, from 0 to a little above the largest share on each.
+    """Set square-root scales on both axes, from 0 to 1.1 times the largest value.
 
-    Ticks are at 1, 2.5 and 5 times powers of ten, those of x, whose labels lie side by side,
-    further apart.
+    Ticks are at 1, 2.5 and 5 times powers of ten. The x ticks are further apart because their
+    labels stand side by side.
     """
     root = {"functions": (lambda share: np.sqrt(np.maximum(share, 0)), np.square)}
     ax.set_xscale("function", **root)
     ax.set_yscale("function", **root)
-    # Where all shares are 0 the axis still has a length.
+    # If all values are 0 the axis still needs a length.
     top_x, top_y = (min(1.1 * most, 1) or 1 for most in (most_x, most_y))
     ax.set(xlim=(0, top_x), ylim=(0, top_y))
-    for axis, top, apart in ((ax.xaxis, top_x, 0.25), (ax.yaxis, top_y, 0.13)):
+    for axis, top, spacing in ((ax.xaxis, top_x, 0.25), (ax.yaxis, top_y, 0.13)):
         power = math.floor(math.log10(top))
         powers, ticks = range(power - 2, power + 1), [0.0]
         for share in (digits * 10.0**power for power in powers for digits in (1, 2.5, 5)):
-            if share <= top and np.sqrt(share) - np.sqrt(ticks[-1]) > apart * np.sqrt(top):
+            if share <= top and np.sqrt(share) - np.sqrt(ticks[-1]) > spacing * np.sqrt(top):
                 ticks.append(share)
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])

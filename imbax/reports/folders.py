@@ -1,4 +1,4 @@
-"""The report of folders of stored runs, of whatever kind of experiment they are."""
+"""Reports on folders of stored runs of any kind of experiment."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -14,27 +14,27 @@ __all__ = ["write_report_of"]
 def write_report_of(
     folders: Sequence[Path], out: Path, kind: str, *, optimistic: bool = False, metrics: Any = ()
 ) -> Path:
-    """Write the report about the runs of all folders into ``out``; returns its path.
+    """Write the report on the runs of all folders into ``out``; returns its path.
 
     Parameters
     ----------
     folders
-        Outputs of earlier runs.
+        Output folders of earlier runs.
     out
-        Where the report goes, with its tables and figures.
+        Folder of the report, its tables and its figures.
     kind
-        "tabular" or "images".
+        Kind of experiment: "tabular" or "images".
     optimistic
-        Whether to add what reporting validation scores would have shown, of tables.
+        If True, a tabular report also shows the results by validation scores.
     metrics
-        More metrics of tables, see `named_metrics.metrics_of`.
+        Additional metrics for a tabular report, see `named_metrics.metrics_of`.
 
     Raises
     ------
     InputError
-        The folders hold no result, or files that only look like results; or metrics for images.
+        The folders contain no results or files of another format, or metrics are given for images.
     """
-    with disk.writing(out), _of_other_kinds(folders):
+    with disk.writing(out), _invalid_results_as_input_error(folders):
         if kind == "images":
             if metrics:
                 raise InputError(
@@ -49,13 +49,13 @@ def write_report_of(
 
 
 @contextlib.contextmanager
-def _of_other_kinds(folders: Sequence[Path]) -> Iterator[None]:
-    """Turns into InputError what files that only look like results make a report raise."""
+def _invalid_results_as_input_error(folders: Sequence[Path]) -> Iterator[None]:
+    """Raise InputError for exceptions caused by files in another format."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(
             f"the results in {', '.join(map(str, folders))} cannot be reported "
-            f"({type(error).__name__}: {error}); a file there is damaged or of another program: "
-            "run their command again, or remove it"
+            f"({type(error).__name__}: {error}); one of the files is damaged or was written by "
+            "another program: remove it, or run the experiment's command again"
         ) from error

@@ -1,8 +1,8 @@
-"""The suite `toy2d`: where each over-sampler puts its rows, on sets of two columns.
+"""The suite `toy2d`: pictures of the rows that each over-sampler makes on two-column data.
 
-Three sets of 240 majority and 24 minority rows: two moons; an island, the minority within the
-majority; and three clusters apart from each other. Every method makes the classes equal, from one
-key. Nothing is trained on the result: the pictures are to be looked at.
+There are three sets of 240 majority and 24 minority rows: two moons; an island of minority rows
+inside the majority; and three separate clusters. Every method balances the classes, with the same
+random key. No classifier is trained on the result.
 """
 
 from argparse import Namespace
@@ -32,46 +32,46 @@ __all__ += ["MARKER", "TAKES", "check", "folder", "run", "takes", "write"]
 
 TAKES = "--out"
 MARKER = None
-"""Its results are no tables of runs."""
+"""None: the suite stores no tables of runs."""
 
 _MAJORITY, _MINORITY = 240, 24
-_WANTED = (0, _MAJORITY - _MINORITY)
-_SIZES = Sizes(_MINORITY, _WANTED[1], _MAJORITY)
+_N_SYNTH = (0, _MAJORITY - _MINORITY)
+_SIZES = Sizes(_MINORITY, _N_SYNTH[1], _MAJORITY)
 _GAMO_EPOCHS = 300
 _MAJORITY_COLOUR, _MINORITY_COLOUR, _NEW_COLOUR, _MOVED = "#999999", "#0072B2", "#D55E00", "#333333"
 
 
 def takes(suite: Suite, option: str) -> bool:
-    """Whether the suite has a use for an option."""
+    """Returns whether the suite accepts an option."""
     return option == "out"
 
 
 def folder(suite: Suite, options: Namespace) -> str:
-    """Name of the folder of results by default."""
+    """Default name of the results folder."""
     return suite.name
 
 
 def check(suite: Suite, options: Namespace) -> None:
-    """Raises InputError for bad options, before anything is started."""
+    """Raise InputError for invalid options before the run starts."""
 
 
 def run(suite: Suite, options: Namespace, out: Path, engine: Any, **about: Any) -> Outcome:
-    """Nothing is computed before the report is written."""
+    """Return an empty outcome; all computation happens when the report is written."""
     return Outcome()
 
 
 def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
-    """The report of a run of the suite."""
+    """Write the report of a run of the suite; returns its path."""
     return write_toy2d(out, options.command_line)
 
 
 class Made(NamedTuple):
-    """What a method makes of a set."""
+    """Rows of a set after one over-sampler."""
 
     rows: np.ndarray
-    """`[264, 2]`: the given rows, where they are afterwards."""
+    """Given rows after the method, which may move them, `[264, 2]`."""
     new: np.ndarray
-    """`[216, 2]`."""
+    """Synthetic rows `[216, 2]`."""
 
 
 def _gamo(key, train, wanted, sizes):
@@ -87,21 +87,21 @@ METHODS: Mapping[str, Callable] = {
     "mc_rbo": mc_rbo.sample,
     "gamo": _gamo,
 }
-"""`(key, train, wanted, sizes) -> Resampled`."""
+"""Functions `(key, train, n_synth, sizes) -> Resampled` by method name."""
 
-_SAYS = {
-    "smote": "rows on the lines between neighbours of the minority",
-    "amdo": "rows on ellipses around the minority's mean: its covariance is kept, whatever lies "
-    "between its parts",
-    "mc_ccr": "circles around minority rows are cleared of the majority (crosses: where its rows "
-    "were) and filled",
-    "mc_rbo": "copies of minority rows that walked to where both classes weigh alike",
-    "gamo": "mixes of all minority rows, within their convex hull",
+_DESCRIPTIONS = {
+    "smote": "rows on the line segments between neighbouring minority rows",
+    "amdo": "rows on ellipses around the minority mean, which keep the minority's covariance but "
+    "also fill the space between its clusters",
+    "mc_ccr": "majority rows are moved out of circles around minority rows (crosses: their old "
+    "places), and the circles are filled with new rows",
+    "mc_rbo": "copies of minority rows, moved to where the class potentials are equal",
+    "gamo": "convex combinations of all minority rows",
 }
 
 
 def problems(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The sets by name: columns `[264, 2]`, float32, and classes, 1 the minority."""
+    """Features `[264, 2]` (float32) and classes (1 = minority) by the set's name."""
     rng = np.random.default_rng(seed)
     moons, side = make_moons((_MAJORITY, _MINORITY), noise=0.12, random_state=seed)
     wide = rng.normal(0, 1, (_MAJORITY, 2))
@@ -119,12 +119,12 @@ def problems(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 @in_float32
 def make(method: str, x: np.ndarray, y: np.ndarray) -> Made:
-    """What a method of `METHODS` makes of a set."""
+    """Apply a method of `METHODS` to a set."""
 
     @jax.jit
     def resampled(key, x, y):
         train = rows(x, y)
-        after = METHODS[method](key, train, jnp.array(_WANTED), _SIZES).applied(train)
+        after = METHODS[method](key, train, jnp.array(_N_SYNTH), _SIZES).applied(train)
         return after.all().x
 
     after = jax.device_get(resampled(jax.random.key(0), x, y))
@@ -132,13 +132,13 @@ def make(method: str, x: np.ndarray, y: np.ndarray) -> Made:
 
 
 def among_the_majority(made: Made, y: np.ndarray) -> float:
-    """Share of the new rows to which a majority row is nearer than any minority row."""
+    """Fraction of the new rows whose nearest given row is a majority row."""
     nearest = NearestNeighbors(n_neighbors=1).fit(made.rows).kneighbors(made.new)[1][:, 0]
     return float((y[nearest] == 0).mean())
 
 
 def write_toy2d(out: Path, command: str = "") -> Path:
-    """Make rows by every method, write `<out>/report.md` and its figure; returns the report."""
+    """Run every method and write `<out>/report.md` with its figure; returns the report's path."""
     sets = problems()
     made = {
         name: {method: make(method, *data) for method in METHODS} for name, data in sets.items()
@@ -147,19 +147,19 @@ def write_toy2d(out: Path, command: str = "") -> Path:
     table = pd.DataFrame(
         {
             name: {
-                method: f"{100 * among_the_majority(one, sets[name][1]):.0f} %"
-                for method, one in of_set.items()
+                method: f"{100 * among_the_majority(result, sets[name][1]):.0f} %"
+                for method, result in by_method.items()
             }
-            for name, of_set in made.items()
+            for name, by_method in made.items()
         }
     ).rename_axis("method")
     sections = [
-        "# Where over-samplers put their rows",
+        "# Synthetic rows of over-samplers in two dimensions",
         f"```\n{command}\n```" if command else "",
-        f"{_MAJORITY} majority rows, {_MINORITY} minority rows, {_WANTED[1]} new ones.",
-        f"![new rows of every method](figures/{figure.name})",
-        "\n".join(f"- `{method}`: {text}." for method, text in _SAYS.items()),
-        "New rows to which a majority row is nearer than any minority row:",
+        f"{_MAJORITY} majority rows, {_MINORITY} minority rows, {_N_SYNTH[1]} synthetic rows.",
+        f"![synthetic rows of every method](figures/{figure.name})",
+        "\n".join(f"- `{method}`: {text}." for method, text in _DESCRIPTIONS.items()),
+        "Synthetic rows whose nearest given row is a majority row:",
         markdown(table),
     ]
     path = Path(out, "report.md")
@@ -175,20 +175,20 @@ def _draw(sets, made, path):
     figure = Figure(figsize=(2.7 * len(METHODS), 2.6 * len(sets)), layout="constrained")
     axes = figure.subplots(len(sets), len(METHODS), squeeze=False)
     dots = {"s": 9, "linewidths": 0}
-    for (name, (x, y)), of_set in zip(sets.items(), axes, strict=True):
-        low, high = np.quantile(x, (0.01, 0.99), axis=0)  # what lies far off is cut
+    for (name, (x, y)), axes_row in zip(sets.items(), axes, strict=True):
+        low, high = np.quantile(x, (0.01, 0.99), axis=0)  # outliers are outside the panel
         left_right, below_above = zip(low - 0.25 * (high - low), high + 0.25 * (high - low))  # noqa: B905
-        for (method, one), ax in zip(made[name].items(), of_set, strict=True):
-            moved = (one.rows != x).any(1)
-            ax.scatter(*x[moved].T, s=14, c=_MOVED, marker="x", linewidths=0.5, label="before")
-            ax.scatter(*one.rows[y == 0].T, c=_MAJORITY_COLOUR, label="majority", **dots)
-            ax.scatter(*one.new.T, c=_NEW_COLOUR, alpha=0.6, label="new", **dots)
-            ax.scatter(*one.rows[y == 1].T, c=_MINORITY_COLOUR, label="minority", **dots)
+        for (method, result), ax in zip(made[name].items(), axes_row, strict=True):
+            moved = (result.rows != x).any(1)
+            ax.scatter(*x[moved].T, s=14, c=_MOVED, marker="x", linewidths=0.5, label="moved from")
+            ax.scatter(*result.rows[y == 0].T, c=_MAJORITY_COLOUR, label="majority", **dots)
+            ax.scatter(*result.new.T, c=_NEW_COLOUR, alpha=0.6, label="synthetic", **dots)
+            ax.scatter(*result.rows[y == 1].T, c=_MINORITY_COLOUR, label="minority", **dots)
             ax.set(xlim=left_right, ylim=below_above, xticks=[], yticks=[])
             ax.spines[:].set_color("#CCCCCC")
             if ax in axes[0]:
                 ax.set_title(method, color=INK, fontsize=11)
-        of_set[0].set_ylabel(name, color=INK, fontsize=11)
+        axes_row[0].set_ylabel(name, color=INK, fontsize=11)
     handles = axes[0, list(METHODS).index("mc_ccr")].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=4, markerscale=2, **LEGEND)
     return save(figure, path)

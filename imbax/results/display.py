@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
+from imbax.reports.answer import best_first
 from imbax.reports.comparisons import count
 from imbax.reports.tabular import tables
-from imbax.results import summary
 from imbax.statistics.ranks import mean_ranks
 
 __all__ = ["as_table", "as_text", "number_of_runs"]
@@ -25,7 +25,7 @@ def number_of_runs(frame: pd.DataFrame, runs: pd.DataFrame) -> str:
 def as_text(runs: pd.DataFrame, metric: str, sign: int) -> str:
     """The scores of the best methods, a line each."""
     scores = tables.score_table(runs, metric)
-    means, best = scores.mean(), summary.best_first(sign * scores)
+    means, best = scores.mean(), best_first(sign * scores)
     if len(scores) > 1:
         what = "mean and mean rank over data sets"
         ranked = mean_ranks(sign * scores.dropna(axis=1, how="all"))

@@ -13,6 +13,7 @@ from imbax.data.tables import as_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
+from imbax.experiments.ensembles import ensembles_of
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.fitting import fitting, network_names
 from imbax.experiments.tabular.lab import TabularLab
@@ -49,6 +50,8 @@ def evaluate(
     name: str = "data",
     out: str | Path | None = None,
     network: str | Sequence[str] = "mlp",
+    n_estimators: int | Sequence[int] = 1,
+    fold_ensemble: bool | int | Sequence[bool | int] = False,
     preprocess: Any = "auto",
     categorical: Any = None,
     metrics: Any = (),
@@ -99,6 +102,17 @@ def evaluate(
     network
         Network that methods train, or several: names of `networks.named.NAMED`, each trained for
         `epochs` by its own recipe. With another than "mlp" the table's `method` is `ce (realmlp)`.
+    n_estimators
+        Members of each run of a neural method, trained as runs of one program, whose probabilities
+        are averaged; or several numbers. The table's `method` is then `ce x5`, and its `members`
+        "x5". Estimators and baselines are as they are.
+    fold_ensemble
+        False: members differ by their random start and batches. True: the training and validation
+        rows of a run are cut into as many stratified folds as there are members; each validates on
+        one and trains on the others, as in the estimators (`ce 5-fold`). A number, such as 8 with
+        24 members: so many folds, cut anew for every 8 members (`ce 3x8-fold`). Validation scores,
+        and thresholds chosen by them, are then out-of-fold: each row is scored only by members that
+        did not train on it. Or several of these.
     preprocess
         What makes numbers of the columns, fitted in each run on its training rows: "auto", an
         encoder of categories, dates and missing values, which leaves a table of complete numbers
@@ -137,7 +151,7 @@ def evaluate(
         Every method failed; where some did, a warning names them and the others are there.
     """
     wanted, engine = seeds_of(seeds), engine_of(strategy, memory)
-    networks = network_names(network)
+    networks, ensembles = network_names(network), ensembles_of(n_estimators, fold_ensemble)
     are_default, methods, metrics = methods is METHODS, methods_of(methods), metrics_of(metrics)
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"name={name!r}, expected a name for the data set")
@@ -154,7 +168,8 @@ def evaluate(
         about = {"x": x, "groups": dataset.groups, "validates": validates}
         splits = user_splits(splits, dataset.y, **about)
     lab = TabularLab(protocol, engine, folder_of(out), splits=splits)
-    cells = [lab.cell(dataset, one, net) for net, one in itertools.product(networks, ordered)]
+    axes = itertools.product(ensembles, networks, ordered)
+    cells = [lab.cell(dataset, one, net, members) for members, net, one in axes]
     cells = list({cell.label: cell for cell in cells}.values())
     names = {method.name for method in methods}
     shown = [cell for cell in cells if cell.method.name in names]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imbax.catalogue import Method, check_package, get
-from imbax.catalogue.hosts import name_of, of_estimator, refuse_no_estimator
+from imbax.catalogue.hosts import check_estimator, estimator_fields, name_of
 from imbax.catalogue.spec import ROWS, OnTables
 from imbax.errors import InputError
 from imbax.experiments.run import with_starts
@@ -86,12 +86,12 @@ def _method(one, what, found) -> Method:
         name, one, rows = (*one, "train")[:3]
         if rows not in ROWS:
             raise InputError(f"{what} has rows={rows!r}; expected {' or '.join(map(repr, ROWS))}")
-    refuse_no_estimator(one, what)
+    check_estimator(one, what)
     if name is None:
         name = _free(name_of(one), found)
     elif _is_registered(name) or name in found:
         raise InputError(f"{what} is called {name!r} like another method; give it another name")
-    about = of_estimator(name, one, {"rows": rows})
+    about = estimator_fields(name, one, {"rows": rows})
     text = " ".join(repr(one).split())
     title = text if len(text) <= 80 else type(one).__name__
     tables = OnTables(rows=rows, **{field: about[field] for field in _OF_TABLES})

@@ -125,7 +125,7 @@ class Plots:
         InputError
             An unknown data set or method, or runs without scores of two classes.
         """
-        rows = figures.of_two_classes(self._read(dataset)[0])
+        rows = figures.two_class_runs(self._read(dataset)[0])
         if rows.empty:
             raise InputError(
                 "no run has a precision-recall curve; it takes two classes, and runs that did not "

@@ -6,13 +6,14 @@ import pandas as pd
 
 from imbax.errors import InputError, Range, did_you_mean
 from imbax.reports import comparisons
+from imbax.reports.answer import best_first
 from imbax.reports.compare import method_table
 from imbax.reports.tabular.tables import score_table
 from imbax.statistics import ranks, single_dataset
 from imbax.statistics.ranks import FEWEST_DATASETS
 from imbax.statistics.runs import scores_by_run, size_ratio
 
-__all__ = ["against", "best_first", "mean_scores", "method_ranks", "of_methods_with_scores"]
+__all__ = ["against", "mean_scores", "method_ranks", "of_methods_with_scores"]
 
 
 def mean_scores(runs: pd.DataFrame, metric: str, sign: int = 1) -> pd.DataFrame:
@@ -31,16 +32,6 @@ def mean_scores(runs: pd.DataFrame, metric: str, sign: int = 1) -> pd.DataFrame:
     datasets = list(dict.fromkeys(runs["dataset"]))
     table = table.reindex(columns=datasets, level=0).rename_axis(columns=["dataset", "statistic"])
     return table.loc[best_first(sign * score_table(runs, metric))]
-
-
-def best_first(scores: pd.DataFrame) -> list[str]:
-    """The methods of ``scores`` [dataset x method], best mean rank or, without any, mean first."""
-    by_mean = list(scores.mean().sort_values(ascending=False, kind="stable").index)
-    if len(scores) == 1:
-        return by_mean
-    known = scores[by_mean].dropna(axis=1, how="all")
-    order = list(ranks.mean_ranks(known).sort_values(kind="stable").index)
-    return [*order, *(name for name in by_mean if name not in order)]
 
 
 def of_methods_with_scores(runs: pd.DataFrame, metric: str) -> pd.DataFrame:

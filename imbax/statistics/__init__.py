@@ -1,1 +1,1 @@
-"""Tests and intervals over any table of scores; no jax."""
+"""Statistical tests and intervals for tables of scores, without JAX."""

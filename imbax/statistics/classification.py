@@ -1,6 +1,6 @@
-"""The functions behind metrics by name, in NumPy and scikit-learn.
+"""Metric functions of the registry in `named_metrics`, with NumPy and scikit-learn.
 
-Labels are 1 for the minority and 0, or 0..K-1; see `named_metrics`.
+Labels are 0 and 1, with 1 for the minority, or 0..K-1.
 """
 
 import numpy as np
@@ -10,40 +10,40 @@ from imbax.statistics import thresholds
 
 __all__ = [
     "brier",
+    "counts_metric",
     "geometric_mean",
     "log_loss",
     "mean_cost",
     "negative_cost",
-    "no_form",
-    "of_counts",
-    "of_library",
     "precision_at",
     "recall",
+    "sklearn_metric",
+    "undefined",
 ]
 
 
-def of_counts(value, y, predicted):
+def counts_metric(value, y, predicted):
     return float(value(thresholds.counts_at(y, predicted, 0.5)))
 
 
-def of_library(name, y, predicted, **options):
+def sklearn_metric(name, y, predicted, **options):
     import sklearn.metrics
 
     return getattr(sklearn.metrics, name)(y, predicted, **options)
 
 
-def no_form(y, given):
+def undefined(y, predicted):
     return float("nan")
 
 
 def geometric_mean(y, predicted):
-    recalls = of_library("recall_score", y, predicted, average=None, labels=np.unique(y))
+    recalls = sklearn_metric("recall_score", y, predicted, average=None, labels=np.unique(y))
     return float(np.prod(recalls) ** (1 / len(recalls)))
 
 
 def mean_cost(y, predicted, costs):
     if max(y.max(), predicted.max()) >= len(costs):
-        raise InputError(f"the cost matrix is of {len(costs)} classes, and the data set has more")
+        raise InputError(f"the cost matrix covers {len(costs)} classes, and the data set has more")
     return float(np.array(costs)[y, predicted].mean())
 
 

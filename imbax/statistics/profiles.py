@@ -1,8 +1,9 @@
-"""Performance profiles: on which share of the datasets is a method within a factor of the best?
+"""Performance profiles: the share of data sets on which a method is within a factor of the best.
 
 Dolan and More, "Benchmarking optimization software with performance profiles" (Mathematical
-Programming 91, 2002), and the form in which Figure 3 of arXiv 2202.10550 draws them. ``scores`` is
-a table [dataset x method], higher = better and none below 0; datasets with a gap are dropped.
+Programming 91, 2002), and the variant of Figure 3 in arXiv 2202.10550. ``scores`` is a table
+[data set x method] of numbers of at least 0, higher is better; data sets with a missing score are
+dropped.
 """
 
 from collections.abc import Sequence
@@ -18,16 +19,18 @@ THRESHOLDS = np.linspace(0, 1, 101)
 
 
 def drawable(scores: pd.DataFrame) -> bool:
-    """Whether profiles mean something: a dataset without gaps, and no score below 0."""
+    """Returns whether profiles are defined: a data set has all scores, and none is below 0."""
     full = scores.dropna()
     return bool(len(full) and (full >= 0).all(axis=None))
 
 
-def profile(scores: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS) -> pd.DataFrame:
-    """As Figure 3 draws it: the share of datasets with score >= theta x best, [theta x method].
+def profile(
+    scores: pd.DataFrame, thresholds: Sequence[float] | np.ndarray = THRESHOLDS
+) -> pd.DataFrame:
+    """Share of data sets with score >= theta x best, [theta x method], as in Figure 3.
 
-    ``thresholds`` theta lie in [0, 1]; at 1 stands the share of datasets on which a method is best
-    or tied with the best.
+    ``thresholds`` theta lie in [0, 1]; the value at 1 is the share of data sets on which a method
+    is the best or tied with it.
     """
     scores = scores.dropna().round(TIE_DECIMALS)
     best = scores.max(axis=1)
@@ -36,24 +39,24 @@ def profile(scores: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS) -> p
 
 
 def areas(scores: pd.DataFrame) -> pd.Series:
-    """The exact area under each method's ``profile`` over theta in [0, 1].
+    """Exact area under each method's ``profile`` over theta in [0, 1].
 
-    A dataset counts for theta up to score / best, so this is the mean of those ratios.
+    A data set contributes for theta up to score / best, so the area is the mean of these ratios.
     """
     return (1 / _cost_ratios(costs(scores))).mean()
 
 
 def costs(scores: pd.DataFrame) -> pd.DataFrame:
-    """A cost for each score, 1 / score, so that cost ratios are ratios of scores; inf for 0."""
+    """Costs 1 / score, so that cost ratios are inverse ratios of scores; inf for a score of 0."""
     with np.errstate(divide="ignore"):
         return 1 / scores
 
 
-def cost_profile(costs: pd.DataFrame, factors: Sequence[float]) -> pd.DataFrame:
-    """The classical form: the share of datasets with cost <= tau x least cost, [tau x method].
+def cost_profile(costs: pd.DataFrame, factors: Sequence[float] | np.ndarray) -> pd.DataFrame:
+    """Classical profile: the share of data sets with cost <= tau x least cost, [tau x method].
 
-    ``costs``, lower = better, are above 0; inf is a failure, which no factor reaches. ``factors``
-    tau are 1 or more.
+    ``costs`` are above 0, lower is better; inf is a failure, which no factor reaches. ``factors``
+    tau are at least 1.
     """
     ratios = _cost_ratios(costs).round(TIE_DECIMALS)
     shares = [ratios.le(tau).mean() for tau in factors]
@@ -63,5 +66,5 @@ def cost_profile(costs: pd.DataFrame, factors: Sequence[float]) -> pd.DataFrame:
 def _cost_ratios(costs: pd.DataFrame) -> pd.DataFrame:
     costs = costs.dropna()
     least = costs.min(axis=1)
-    # Where every method fails, all are equally good.
+    # If every method fails, all are tied.
     return costs.div(least, axis=0).mask(np.isinf(least), 1.0)

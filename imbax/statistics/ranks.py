@@ -1,11 +1,11 @@
-"""Comparing methods over datasets: ranks, Friedman, Nemenyi, Wilcoxon, Holm.
+"""Comparison of methods over data sets: ranks, Friedman, Nemenyi, Wilcoxon and Holm.
 
-``scores`` is always a table [dataset x method] of one number per cell, higher = better. Datasets
-on which a compared method has no score are dropped, and every result says how many were left.
-Where too little is left for a statistic it is NaN, never an error.
+``scores`` is a table [data set x method]; higher is better. Data sets on which a compared method
+has no score are dropped, and every result includes the number of the others. A statistic with too
+few remaining values is NaN, never an error.
 
-The procedures are those of Demsar, "Statistical Comparisons of Classifiers over Multiple Data
-Sets" (JMLR 7, 2006), unless a function names another source.
+The procedures follow Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets"
+(JMLR 7, 2006), unless a function names another source.
 """
 
 import math
@@ -32,50 +32,50 @@ __all__ = [
 ]
 
 LEVEL = 0.05
-# Below this many datasets the smallest two-sided p-value Wilcoxon's test can give is above LEVEL.
+# With fewer data sets, the smallest two-sided p-value of Wilcoxon's test is above LEVEL.
 FEWEST_DATASETS = 6
-# Means of the same runs may differ in their last bits; such differences are ties.
+# Means of equal runs may differ in their last bits; such differences are ties.
 TIE_DECIMALS = 12
 
 
 class Friedman(NamedTuple):
-    """Do the mean ranks differ by more than chance? ``f`` is Iman and Davenport's statistic."""
+    """Friedman's test of equal mean ranks; ``f`` is Iman and Davenport's statistic."""
 
-    n: int  # datasets with a score of every method
-    dropped: int  # datasets without
+    n: int  # number of data sets with a score of every method
+    dropped: int  # number of data sets that lack a score
     n_methods: int
-    chi2: float  # without correction for ties
+    chi2: float  # statistic without correction for ties
     chi2_p_value: float
-    chi2_corrected: float  # for ties, as scipy.stats.friedmanchisquare gives it
+    chi2_corrected: float  # corrected for ties, as in scipy.stats.friedmanchisquare
     f: float
     f_p_value: float
 
 
 class Comparison(NamedTuple):
-    """One method against another over datasets."""
+    """Comparison of two methods over data sets."""
 
-    n: int  # datasets with a score of both
+    n: int  # number of data sets with a score of both methods
     wins: int
     ties: int
     losses: int
     median_difference: float
-    low: float  # 95% bootstrap interval of the median difference
+    low: float  # bounds of the 95% bootstrap interval of the median difference
     high: float
-    effect_size: float  # matched-pairs rank-biserial correlation, -1 to 1, ties left out
-    p_value: float  # Wilcoxon signed-rank, two-sided, ties left out
+    effect_size: float  # matched-pairs rank-biserial correlation, -1 to 1, without ties
+    p_value: float  # two-sided Wilcoxon signed-rank test, without ties
 
 
 def mean_ranks(scores: pd.DataFrame) -> pd.Series:
-    """Mean rank of each method, 1 = best, ties share their average; NaN without full datasets."""
+    """Mean rank of each method, 1 = best; ties share their mean rank. NaN without any data set."""
     return scores.dropna().round(TIE_DECIMALS).rank(axis=1, ascending=False).mean()
 
 
 def friedman(scores: pd.DataFrame) -> Friedman:
-    """Friedman's test and its Iman-Davenport form over the datasets every method has a score on.
+    """Friedman's test and its Iman-Davenport form over data sets with a score of every method.
 
     chi2 = 12 n / (k (k + 1)) (sum_j R_j^2 - k (k + 1)^2 / 4) for mean ranks R_j of k methods on n
-    datasets, and F = (n - 1) chi2 / (n (k - 1) - chi2) with k - 1 and (k - 1)(n - 1) degrees of
-    freedom (Iman and Davenport 1980). NaN with fewer than 2 datasets or methods.
+    data sets, and F = (n - 1) chi2 / (n (k - 1) - chi2) with k - 1 and (k - 1)(n - 1) degrees of
+    freedom (Iman and Davenport 1980). NaN with fewer than 2 data sets or methods.
     """
     n, k = len(scores.dropna()), scores.shape[1]
     dropped = len(scores) - n
@@ -84,7 +84,7 @@ def friedman(scores: pd.DataFrame) -> Friedman:
     ranks = mean_ranks(scores).to_numpy()
     chi2 = 12 * n / (k * (k + 1)) * float(np.sum(ranks**2) - k * (k + 1) ** 2 / 4)
     rest = n * (k - 1) - chi2
-    # The rest is 0 when all datasets rank the methods alike.
+    # The denominator is 0 if all data sets rank the methods in the same order.
     f = (n - 1) * chi2 / rest if rest > 1e-9 else math.inf
     f_p_value = float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
     untied = scores.dropna().round(TIE_DECIMALS).rank(axis=1).apply(stats.tiecorrect, axis=1).mean()
@@ -94,10 +94,11 @@ def friedman(scores: pd.DataFrame) -> Friedman:
 
 
 def critical_difference(n_methods: int, n: int, level: float = LEVEL) -> float:
-    """Nemenyi's critical difference: mean ranks over ``n`` datasets further apart than it differ.
+    """Nemenyi's critical difference: larger differences of mean ranks are significant.
 
-    q sqrt(k (k + 1) / (6 n)) for k methods, q being the upper ``level`` quantile of the studentized
-    range of k normal variables over sqrt 2. NaN with no dataset or fewer than 2 methods.
+    It is q sqrt(k (k + 1) / (6 n)) for k methods on n data sets, where q is the upper ``level``
+    quantile of the studentized range of k normal variables divided by sqrt 2. NaN without any data
+    set or with fewer than 2 methods.
     """
     if n < 1 or n_methods < 2:
         return math.nan
@@ -106,12 +107,12 @@ def critical_difference(n_methods: int, n: int, level: float = LEVEL) -> float:
 
 
 def rank_test(scores: pd.DataFrame, control: str) -> pd.DataFrame:
-    """Mean rank of every other method against that of ``control``, with Holm's correction.
+    """Compares the mean rank of every other method with ``control``, with Holm's correction.
 
-    Indexed by method: ``z`` = (rank of control - rank) / sqrt(k (k + 1) / (6 n)), above 0 where the
+    Indexed by method: ``z`` = (rank of control - rank) / sqrt(k (k + 1) / (6 n)), above 0 if the
     method ranks better than the control, its two-sided ``p_value``, and ``p_holm`` for k - 1
-    comparisons. The ranks, and so the verdict on a pair, depend on which other methods are in
-    ``scores``; ``compare`` looks at the pair alone.
+    comparisons. The result for a pair depends on the other methods in ``scores`` through the ranks;
+    ``compare`` uses only the two methods.
     """
     ranks = mean_ranks(scores)
     n = len(scores.dropna())
@@ -122,11 +123,11 @@ def rank_test(scores: pd.DataFrame, control: str) -> pd.DataFrame:
 
 
 def compare(scores: pd.DataFrame, a: str, b: str, *, seed: int = 0) -> Comparison:
-    """Method ``a`` against method ``b``; differences are a - b, so a win is one for ``a``.
+    """Compares methods ``a`` and ``b``; differences are a - b, so wins are those of ``a``.
 
-    The effect size is (sum of ranks of wins - that of losses) / (sum of both), ranks being those of
-    the absolute differences that are not 0 (Kerby 2014). The interval is that of the percentile
-    bootstrap with 9999 resamples of the datasets, drawn from ``seed``.
+    The effect size is (rank sum of wins - rank sum of losses) / (sum of both), with ranks of the
+    nonzero absolute differences (Kerby 2014). The interval is a percentile bootstrap interval from
+    9999 resamples of the data sets, drawn with ``seed``.
     """
     difference = (scores[a] - scores[b]).dropna().round(TIE_DECIMALS).to_numpy()
     n, ties = len(difference), int(np.sum(difference == 0))
@@ -147,7 +148,7 @@ def compare(scores: pd.DataFrame, a: str, b: str, *, seed: int = 0) -> Compariso
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Holm's step-down correction of ``p_values``, in their order; NaN stays NaN, uncounted."""
+    """Holm's step-down correction of ``p_values``, in their order; NaN are kept and not counted."""
     p = np.asarray(p_values, float)
     order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
     corrected = np.full_like(p, np.nan)
@@ -157,11 +158,11 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def paired_differences(runs: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
-    """Average precision of ``a`` minus that of ``b`` on the same fold and seed, per dataset.
+    """Differences in average precision between ``a`` and ``b`` on the same folds and seeds.
 
-    Indexed by dataset: ``n`` pairs, their ``mean`` and ``sd``, and in how many ``a`` was
-    ``higher``. Runs of which one diverged are left out. The runs of a dataset share rows, so the
-    SD says how much single runs vary; it is not a basis for a test.
+    Indexed by data set: the number ``n`` of pairs, the ``mean`` and ``sd`` of a - b, and the number
+    of pairs in which ``a`` is ``higher``. Pairs with a diverged run are left out. Runs of a data
+    set share rows, so ``sd`` describes how single runs vary and must not be used for a test.
     """
     table = runs.pivot_table(
         index=["dataset", "fold", "seed"], columns="method", values="average_precision"
@@ -178,5 +179,5 @@ def paired_differences(runs: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
 
 
 def _rank_error(n_methods: int, n: int) -> float:
-    """Standard error of the difference of two mean ranks under equal methods."""
+    """Standard error of the difference of two mean ranks if the methods are equal."""
     return math.sqrt(n_methods * (n_methods + 1) / (6 * n))

@@ -1,4 +1,4 @@
-"""The runs of a data set as a table of scores, and the ratio of their test and training rows."""
+"""Tables of the scores of a data set's runs, and the ratio of its test and training rows."""
 
 import pandas as pd
 
@@ -11,59 +11,61 @@ _SIZES = ("n_train", "n_valid", "n_test")
 
 
 def scores_by_run(runs: pd.DataFrame, metric: str = "average_precision") -> pd.DataFrame:
-    """Scores of one data set as a table [run x method], NaN where a method has none.
+    """Returns the scores of one data set as a table [run x method], NaN where missing.
 
     Parameters
     ----------
     runs
-        One row per run with the columns ``fold``, ``seed``, ``method`` and the metric, of one
-        data set. Where numbers of rows are given (``n_train``, ``n_valid``, ``n_test``), they tell
-        whether all methods ran on the same splits.
+        One row per run of one data set with the columns ``fold``, ``seed``, ``method`` and the
+        metric. If it has numbers of rows (``n_train``, ``n_valid``, ``n_test``), they are used to
+        check that all methods ran on the same splits.
     metric
-        Column of scores, higher = better.
+        Column of scores; higher is better.
 
     Raises
     ------
     InputError
-        The runs are of several data sets or of different splits, lack the metric, or have a method
-        twice on one fold and seed.
+        The runs come from several data sets or different splits, lack the metric, or contain a
+        method twice for the same fold and seed.
     """
     check_metric(runs, metric)
     if "dataset" in runs and runs["dataset"].nunique() > 1:
         raise InputError(
-            f"runs of {runs['dataset'].nunique()} data sets, expected those of one; choose the "
-            "rows of a data set first"
+            f"runs of {runs['dataset'].nunique()} data sets, expected runs of one; select the rows "
+            "of a data set first"
         )
     if (twice := runs[runs.duplicated([*_RUN, "method"])])["method"].size:
         seed, fold, method = twice[[*_RUN, "method"]].iloc[0]
         raise InputError(
-            f"{method} has several runs of seed {seed}, fold {fold}, expected one; leave out those "
-            "of other settings"
+            f"{method} has several runs of seed {seed}, fold {fold}, expected one; leave out runs "
+            "with other settings"
         )
     sizes = runs.groupby(_RUN)[[name for name in _SIZES if name in runs]].nunique()
     if (sizes > 1).any(axis=None):
         seed, fold = sizes.index[(sizes > 1).any(axis=1)][0]
         raise InputError(
-            f"the methods ran on different splits: seed {seed}, fold {fold} has not as many rows "
-            "for all of them; compare runs of the same folds"
+            f"the methods ran on different splits: the numbers of rows of seed {seed}, fold {fold} "
+            "differ; compare runs of the same folds"
         )
     return runs.pivot(index=_RUN, columns="method", values=metric)
 
 
 def size_ratio(runs: pd.DataFrame) -> float:
-    """n_test / n_train of the runs of a data set, by the mean numbers of rows.
+    """Returns n_test / n_train of a data set's runs, from mean numbers of rows.
 
     Parameters
     ----------
     runs
-        One row per run with the columns ``n_test``, ``n_train`` and, where validation rows were
-        used, ``n_valid``, which count as rows that a method learned from.
+        One row per run with the columns ``n_test``, ``n_train`` and, if validation rows were used,
+        ``n_valid``. Validation rows count as training rows.
     """
     learned = runs["n_train"] + runs.get("n_valid", 0)
     return float(runs["n_test"].mean() / learned.mean())
 
 
 def check_metric(runs: pd.DataFrame, metric: str) -> None:
-    """Raises ``InputError`` where the runs have no column of that name."""
+    """Raises ``InputError`` if the runs have no column with the metric's name."""
     if metric not in runs:
-        raise InputError(f"no metric {metric!r} in the runs{did_you_mean(metric, runs.columns)}")
+        raise InputError(
+            f"unknown metric {metric!r} in the runs{did_you_mean(metric, runs.columns)}"
+        )

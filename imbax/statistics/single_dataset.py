@@ -1,4 +1,4 @@
-"""Comparing methods on one data set, whose runs share rows.
+"""Comparison of methods on one data set, whose runs share rows.
 
 The folds and seeds of a data set train on many of the same rows, so their scores are correlated
 and the variance of a mean over J runs is far above s^2 / J. Nadeau and Bengio, "Inference for the
@@ -6,14 +6,14 @@ Generalization Error" (Machine Learning 52, 2003), estimate it as
 
     (1/J + n_test / n_train) s^2
 
-where n_train counts all rows that a method learned from: training rows, and validation rows, which
+where n_train counts all rows that a method learns from: training rows, and validation rows, which
 choose the checkpoint. Corani and Benavoli, "A Bayesian approach for comparing cross-validated
 algorithms on multiple data sets" (Machine Learning 100, 2015), section 2.1, derive a posterior with
 the same variance.
 
-A table of ``scores`` is [run x method], higher = better, as of `runs.scores_by_run`; ``ratio`` is
-n_test / n_train, as of `runs.size_ratio`. Where too little is left for a statistic it is NaN: fewer
-than two runs, or the same difference in all of them, as of two deterministic methods on one split.
+``scores`` is a table [run x method] from `runs.scores_by_run`; higher is better. ``ratio`` is
+n_test / n_train from `runs.size_ratio`. A statistic is NaN with fewer than two runs, or if the
+difference is the same in all runs, for example with two deterministic methods on one split.
 """
 
 import math
@@ -37,18 +37,18 @@ __all__ = [
     "corrected_t_test",
     "correlated_t_test",
     "every_pair",
-    "not_told_apart",
+    "not_different_from_best",
 ]
 
 CONFIDENCE = 1 - LEVEL
 
 
 class CorrectedTest(NamedTuple):
-    """One method against another on the runs of a data set."""
+    """Corrected test of the difference between two methods on a data set."""
 
-    n: int  # runs with a score of both
+    n: int  # number of runs with a score of both methods
     mean_difference: float
-    low: float  # corrected interval of the mean difference
+    low: float  # bounds of the corrected interval of the mean difference
     high: float
     t: float
     p_value: float  # two-sided
@@ -59,23 +59,23 @@ def corrected_t_test(
 ) -> CorrectedTest:
     """Corrected resampled t test of a mean difference of 0 (Nadeau and Bengio 2003).
 
-    t = mean / sqrt((1/J + n_test / n_train) s^2) with J - 1 degrees of freedom, s^2 being the
-    variance of the J differences. A ratio of 0 gives the paired t test, which takes runs for
-    independent and finds too many differences.
+    t = mean / sqrt((1/J + n_test / n_train) s^2) with J - 1 degrees of freedom, where s^2 is the
+    variance of the J differences. A ratio of 0 gives the paired t test, which assumes independent
+    runs and finds too many differences.
 
     Parameters
     ----------
     differences
-        ``[J]``, method minus rival on the same fold and seed; NaN are left out.
+        Differences ``[J]``, method minus rival on the same fold and seed; NaN are left out.
     ratio
-        n_test / n_train, 0 or more; see `runs.size_ratio`.
+        Ratio n_test / n_train, at least 0; see `runs.size_ratio`.
     confidence
-        Of the interval, between 0 and 1.
+        Confidence level of the interval, between 0 and 1.
 
     Raises
     ------
     InputError
-        The ratio or the confidence is out of its range, or a difference is infinite.
+        `ratio` or `confidence` is out of range, or a difference is infinite.
     """
     n, mean, error = _mean_and_error(differences, ratio)
     if math.isnan(error):
@@ -89,21 +89,21 @@ def corrected_t_test(
 def corrected_interval(
     scores: Sequence[float], ratio: float, *, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """Interval of a method's mean score on a data set, by the corrected variance of the mean.
+    """Confidence interval of a method's mean score on a data set, with the corrected variance.
 
     Parameters
     ----------
     scores
-        ``[J]``, one per run; NaN are left out.
+        Scores ``[J]``, one per run; NaN are left out.
     ratio
-        n_test / n_train, 0 or more; see `runs.size_ratio`.
+        Ratio n_test / n_train, at least 0; see `runs.size_ratio`.
     confidence
-        Between 0 and 1.
+        Confidence level, between 0 and 1.
 
     Raises
     ------
     InputError
-        The ratio or the confidence is out of its range, or a score is infinite.
+        `ratio` or `confidence` is out of range, or a score is infinite.
     """
     return _student_interval(*_mean_and_error(scores, ratio), confidence)
 
@@ -113,22 +113,22 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of a mean over runs, with 9,999 resamples.
 
-    It takes the runs for independent: it says how much a mean over these runs would vary, and is
-    narrower than `corrected_interval`, which speaks of other training and test rows as well.
+    It assumes independent runs and describes the variation of a mean over these runs. It is
+    narrower than `corrected_interval`, which also accounts for other training and test rows.
 
     Parameters
     ----------
     scores
-        ``[J]``, one per run; NaN are left out.
+        Scores ``[J]``, one per run; NaN are left out.
     confidence
-        Between 0 and 1.
+        Confidence level, between 0 and 1.
     seed
-        Of the resamples.
+        Seed of the resamples.
 
     Raises
     ------
     InputError
-        The confidence is out of its range, or a score is infinite.
+        `confidence` is out of range, or a score is infinite.
     """
     _check_confidence(confidence)
     x = _finite(scores)
@@ -148,18 +148,17 @@ def correlated_t_test(differences: Sequence[float], ratio: float, rope: float = 
     """Bayesian correlated t test (Corani and Benavoli 2015).
 
     The posterior of the mean difference is Student's t distribution with J - 1 degrees of freedom,
-    around the mean of the J differences, with the scale sqrt((1/J + rho / (1 - rho)) s^2), where
+    the mean of the J differences as location and the scale sqrt((1/J + rho / (1 - rho)) s^2), where
     rho = n_test / (n_test + n_train) is the correlation of two runs; so rho / (1 - rho) = ratio.
 
     Parameters
     ----------
     differences
-        ``[J]``, method minus rival on the same fold and seed; NaN are left out.
+        Differences ``[J]``, method minus rival on the same fold and seed; NaN are left out.
     ratio
-        n_test / n_train, 0 or more; see `runs.size_ratio`.
+        Ratio n_test / n_train, at least 0; see `runs.size_ratio`.
     rope
-        Half the width of the region of practical equivalence: mean differences up to this size,
-        0 or more, count as none.
+        Half the width of the region of practical equivalence, at least 0.
 
     Returns
     -------
@@ -169,10 +168,10 @@ def correlated_t_test(differences: Sequence[float], ratio: float, rope: float = 
     Raises
     ------
     InputError
-        The ratio or the rope is out of its range, or a difference is infinite.
+        `ratio` or `rope` is out of range, or a difference is infinite.
     """
     if not (rope >= 0 and math.isfinite(rope)):
-        raise InputError(f"rope {rope}, expected a size of differences, 0 or more")
+        raise InputError(f"rope={rope}, expected a finite number, at least 0")
     n, mean, error = _mean_and_error(differences, ratio)
     if math.isnan(error):
         return Posterior(math.nan, math.nan, math.nan)
@@ -184,67 +183,68 @@ def correlated_t_test(differences: Sequence[float], ratio: float, rope: float = 
 def against_control(
     scores: pd.DataFrame, control: str, ratio: float, rope: float = ROPE
 ) -> pd.DataFrame:
-    """Every other method against one, the highest mean score first.
+    """Compares every other method with ``control``, in descending order of mean scores.
 
     Parameters
     ----------
     scores
-        ``[run x method]``, higher = better.
+        Table [run x method]; higher is better.
     control
         A column of ``scores``.
     ratio
-        n_test / n_train.
+        Ratio n_test / n_train.
     rope
         As in `correlated_t_test`.
 
     Returns
     -------
     pd.DataFrame
-        Indexed by ``method`` and ``against``: the fields of `CorrectedTest` with ``p_holm``,
-        corrected for all methods compared, and ``worse``, ``equal``, ``better`` of
-        `correlated_t_test`. Pairs without a common run are left out.
+        Indexed by ``method`` and ``against``: the fields of `CorrectedTest`; ``p_holm``, corrected
+        for all comparisons; and ``worse``, ``equal``, ``better`` from `correlated_t_test`. Pairs
+        without a common run are left out.
 
     Raises
     ------
     InputError
-        An unknown control, or a number out of its range.
+        `control` is unknown, or a number is out of range.
     """
     if control not in scores:
-        raise InputError(f"no method {control!r}{did_you_mean(control, scores.columns)}")
+        raise InputError(f"unknown method {control!r}{did_you_mean(control, scores.columns)}")
     pairs = [(method, control) for method in _best_first(scores) if method != control]
     return _contrasts(scores, pairs, ratio, rope)
 
 
 def every_pair(scores: pd.DataFrame, ratio: float, rope: float = ROPE) -> pd.DataFrame:
-    """Every pair of methods, the higher mean score first; else as `against_control`.
+    """Compares every pair of methods, the higher mean score first, like `against_control`.
 
     Parameters
     ----------
     scores
-        ``[run x method]``, higher = better.
+        Table [run x method]; higher is better.
     ratio
-        n_test / n_train.
+        Ratio n_test / n_train.
     rope
         As in `correlated_t_test`.
     """
     return _contrasts(scores, list(combinations(_best_first(scores), 2)), ratio, rope)
 
 
-def not_told_apart(scores: pd.DataFrame, ratio: float, level: float = LEVEL) -> list[str]:
-    """Methods that cannot be told apart from the one with the highest mean, which comes first.
+def not_different_from_best(scores: pd.DataFrame, ratio: float, level: float = LEVEL) -> list[str]:
+    """Returns the best method and all that are not significantly different from it.
 
-    These are all whose mean the highest does not exceed with a p-value below ``level``, by the
-    corrected resampled t test after Holm's correction over all other methods. Where a test is not
-    possible, only equal means count. Methods without a score are never among them.
+    The best method has the highest mean and comes first. Another one is significantly different if
+    the corrected resampled t test gives a p-value below ``level`` after Holm's correction over all
+    other methods. If a test is not possible, only methods with an equal mean are included. Methods
+    without a score are never included.
 
     Parameters
     ----------
     scores
-        ``[run x method]``, higher = better.
+        Table [run x method]; higher is better.
     ratio
-        n_test / n_train.
+        Ratio n_test / n_train.
     level
-        Of significance.
+        Significance level.
     """
     order = _best_first(scores)
     if not order:
@@ -253,13 +253,13 @@ def not_told_apart(scores: pd.DataFrame, ratio: float, level: float = LEVEL) -> 
     tests = [corrected_t_test(scores[best] - scores[method], ratio) for method in others]
     p_values = holm([test.p_value for test in tests])
     means = scores.mean().round(TIE_DECIMALS)
-    near = [
+    tied = [
         method
         for method, test, p in zip(others, tests, p_values, strict=True)
         if means[method] == means[best]
         or (not math.isnan(p) and not (p < level and test.mean_difference > 0))
     ]
-    return [best, *near]
+    return [best, *tied]
 
 
 def _best_first(scores: pd.DataFrame) -> list[str]:
@@ -286,10 +286,10 @@ def _contrasts(
 
 
 def _mean_and_error(values: Sequence[float], ratio: float) -> tuple[int, float, float]:
-    """How many values, their mean, and its corrected standard error, NaN without any spread."""
+    """Returns n, the mean and its corrected standard error, which is NaN without any spread."""
     if not (ratio >= 0 and math.isfinite(ratio)):
         raise InputError(
-            f"ratio {ratio}, expected n_test / n_train, 0 or more; 0.25 for 20 % test rows"
+            f"ratio={ratio}, expected n_test / n_train, at least 0; 0.25 for 20 % test rows"
         )
     x = _finite(values)
     n = len(x)
@@ -303,7 +303,9 @@ def _finite(values: Sequence[float]) -> np.ndarray:
     x = np.asarray(values, float).ravel()
     x = x[~np.isnan(x)]
     if np.isinf(x).any():
-        raise InputError("an infinite score, expected finite ones; leave its run out as NaN")
+        raise InputError(
+            "an infinite score, expected finite scores; replace it with NaN to leave its run out"
+        )
     return x
 
 
@@ -311,10 +313,10 @@ def _student_interval(n: int, mean: float, error: float, confidence: float) -> t
     _check_confidence(confidence)
     if math.isnan(error):
         return math.nan, math.nan
-    reach = float(special.stdtrit(n - 1, (1 + confidence) / 2)) * error
-    return mean - reach, mean + reach
+    half_width = float(special.stdtrit(n - 1, (1 + confidence) / 2)) * error
+    return mean - half_width, mean + half_width
 
 
 def _check_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
-        raise InputError(f"confidence {confidence}, expected a share between 0 and 1 such as 0.95")
+        raise InputError(f"confidence={confidence}, expected a number between 0 and 1 such as 0.95")

@@ -1,10 +1,9 @@
-"""The benchmarks run and count right; nothing here depends on how fast the machine is."""
+"""Benchmarks: operation counts, measurements and reports, independent of the machine's speed."""
 
 import importlib.util
 import io
 import itertools
 import json
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -38,7 +37,7 @@ def multiply_adds(f, *args) -> int:
 
 
 @pytest.mark.parametrize("hidden", [(), (7, 5, 3)])
-def test_necessary_operations_are_those_of_the_traced_equations(hidden):
+def test_operation_counts_match_the_traced_equations(hidden):
     n, features = 8, 6
     network = mlp(features, hidden)
     shapes = jax.eval_shape(network.init, jax.random.key(0))
@@ -54,25 +53,25 @@ def test_necessary_operations_are_those_of_the_traced_equations(hidden):
     assert n * operations.gradient(layers) == multiply_adds(jax.grad(loss), params, x)
     by_input = multiply_adds(jax.grad(loss, (0, 1)), params, x)
     assert n * operations.gradient(layers, of_input=True) == by_input
-    # Linearized, the primal part is evaluated and what remains is the mixed derivative.
+    # Linearization evaluates the primal part; the remaining program is the mixed derivative.
     _, mixed = jax.linearize(lambda params: jax.grad(loss, 1)(params, x), params)
     assert n * operations.mixed(layers) == multiply_adds(mixed, params)
 
 
-def test_the_steps_on_tables_need_what_the_readme_says():
+def test_tabular_operation_counts_match_the_readme():
     counts = {name: KERNELS[name].needs(KERNELS[name].size)[0] for name in ("supervised", *QUICK)}
     per_row = 64 * 128 + 128 * 16 + 16
     gradient, mixed = 3 * per_row - 64 * 128, 4 * per_row - 64 * 128
     assert counts["explicit_gradient"] == 2 * 128 * (3 * gradient + mixed) == 25_743_360
     assert counts["supervised"] == 2 * 128 * gradient == 5_779_456
     assert counts["smote"] == 2 * 1000 * 1000 * 64
-    # Fewer points than a batch make a smaller batch.
-    few = KERNELS["explicit_gradient"].size._replace(points=28)
+    # With fewer points than a batch, the synthetic batch is smaller.
+    size = KERNELS["explicit_gradient"].size._replace(points=28)
     expected = 2 * (2 * 128 * gradient + 28 * (gradient + mixed))
-    assert tables.explicit_gradient_needs(few)[0] == expected
+    assert tables.explicit_gradient_needs(size)[0] == expected
 
 
-def test_the_resnets_operations_are_those_known_of_it():
+def test_resnet_has_its_published_operation_count():
     network = resnet18(3, 10)
     params, stats = jax.eval_shape(network.init, jax.random.key(0))
     x, w = jnp.zeros((1, 32, 32, 3), jnp.float32), jnp.ones(1, jnp.float32)
@@ -80,19 +79,19 @@ def test_the_resnets_operations_are_those_known_of_it():
 
 
 @pytest.mark.parametrize("decoder", ["mirrored", "reference"])
-def test_deepsmotes_operations_are_those_of_its_traced_step(decoder):
+def test_deepsmote_operation_counts_match_the_traced_step(decoder):
     size = Size(1, batch=2, rows=2, features=64, width=8)
     config = ds.Config(images.image_shape(size), 10, latent=8, decoder=decoder, batch_size=2)
     nets, hparams = ds.networks(config), ds.Hparams()
     state = jax.eval_shape(lambda: ds.init(jax.random.key(0), config, hparams))
     ones = partial(jnp.ones, dtype=jnp.float32)
     batch = Batch(ones((2, 8, 8, 1)), jnp.zeros(2, jnp.int32), ones(2))
-    given = {"nets": nets, "config": config, "hparams": hparams}
-    step = lambda state: ds.step(None, state, batch, batch, **given)
-    needed, moved = images.deepsmote_needs(decoder, size)
+    options = {"nets": nets, "config": config, "hparams": hparams}
+    step = lambda state: ds.step(None, state, batch, batch, **options)
+    needed, traffic = images.deepsmote_needs(decoder, size)
     assert needed == 2 * multiply_adds(step, state)
     params = sum(leaf.size for leaf in jax.tree.leaves(state.now.params))
-    assert moved == 4 * (2 * batch.x.size + 6 * params)
+    assert traffic == 4 * (2 * batch.x.size + 6 * params)
 
 
 def test_workloads_take_turns():
@@ -104,7 +103,7 @@ def test_workloads_take_turns():
     assert (seconds >= 0).all()
 
 
-def test_the_machines_rates_are_the_best_of_each_kind():
+def test_machine_rates_are_the_best_of_each_kind():
     work = timing.Workload(None, operations=12.0, bytes=60.0)
     kinds = ("memory", "float32", "float32", "default")
     machine = [timing.Reference(kind, work) for kind in kinds]
@@ -113,9 +112,9 @@ def test_the_machines_rates_are_the_best_of_each_kind():
     assert timing.rates(machine, seconds, "default") == (12.0, 30.0)
 
 
-def test_a_pass_over_memory_leaves_the_array_in_its_place():
+def test_memory_pass_is_in_place():
     memory = next(each.work for each in timing.references(small=True) if each.kind == "memory")
-    assert memory.bytes == 2 * 2**20  # a megabyte read and written
+    assert memory.bytes == 2 * 2**20  # one megabyte read and one written
     memory.call()
 
 
@@ -134,16 +133,16 @@ def measured(tmp_path_factory):
 
 
 @pytest.mark.thorough
-def test_measured_numbers_fit_together(measured):
+def test_measurements_are_consistent(measured):
     rows = frame(measured[-1])
     assert list(rows["kernel"]) == list(QUICK)
     for row in rows.itertuples():
         assert len(row.seconds) == 2
         assert row.best <= row.median <= row.worst
-        needed, moved = KERNELS[row.kernel].needs(KERNELS[row.kernel].small)
-        assert (row.operations, row.bytes) == (needed, moved)
+        needed, traffic = KERNELS[row.kernel].needs(KERNELS[row.kernel].small)
+        assert (row.operations, row.bytes) == (needed, traffic)
         assert row.rate == pytest.approx(1e6 * needed / row.best)
-        seconds = max(needed / row.matmul_rate, moved / row.memory_rate)
+        seconds = max(needed / row.matmul_rate, traffic / row.memory_rate)
         assert row.roofline == pytest.approx(1e6 * seconds / row.best)
         assert row.run_steps == 2 * {"explicit_gradient": 2, "smote": 1}[row.kernel]
         assert row.times_imbax == 1
@@ -151,18 +150,18 @@ def test_measured_numbers_fit_together(measured):
 
 
 @pytest.mark.thorough
-def test_the_json_read_back_gives_the_same_table_and_figure(measured, tmp_path):
+def test_json_round_trip_gives_the_same_table_and_figure(measured, tmp_path):
     path, *_, found = measured
     again = measure.read(path)
     assert text_of(again) == text_of(found)
     lines = [line.split()[:2] for line in text_of(found).splitlines()]
     assert [name for name, *_ in filter(None, lines) if name in KERNELS] == list(QUICK)
-    pictures = [draw(each, tmp_path / f"{n}.png") for n, each in enumerate((found, again))]
-    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+    figures = [draw(each, tmp_path / f"{n}.png") for n, each in enumerate((found, again))]
+    assert figures[0].read_bytes() == figures[1].read_bytes()
 
 
 @pytest.mark.thorough
-def test_what_is_there_is_not_measured_again(measured, monkeypatch):
+def test_stored_measurements_are_not_repeated(measured, monkeypatch):
     path, cases, options, found = measured
 
     def never(*args):
@@ -175,18 +174,18 @@ def test_what_is_there_is_not_measured_again(measured, monkeypatch):
 
 
 @pytest.mark.thorough
-def test_figures_of_another_machine_are_not_mixed_in(measured, tmp_path):
+def test_results_of_another_environment_are_rejected(measured, tmp_path):
     _, cases, options, found = measured
     path = tmp_path / "bench.json"
     path.write_text(json.dumps(found | {"environment": found["environment"] | {"jax": "0.0"}}))
-    with pytest.raises(InputError, match=r"holds figures of jax 0\.0, here it is"):
+    with pytest.raises(InputError, match=r"contains results for jax 0\.0, expected"):
         measure.measure(cases, path, **options)
     path.write_text("[]")
-    with pytest.raises(InputError, match="holds no figures of `imbax bench`"):
+    with pytest.raises(InputError, match="is not a result file of `imbax bench`"):
         measure.measure(cases, path, **options)
 
 
-def test_a_peer_that_does_not_work_is_named_and_the_others_go_on(tmp_path):
+def test_failing_contenders_are_reported_and_retried(tmp_path):
     def broken():
         raise RuntimeError("no compiler\nat all")
 
@@ -195,9 +194,9 @@ def test_a_peer_that_does_not_work_is_named_and_the_others_go_on(tmp_path):
         each = measure.Contender
         return [each("torch.compile", "loop", broken), each("torch eager", "loop", lambda: work)]
 
-    said = []
+    messages = []
     peers = measure.Peers({"torch": "2", "torch_device": "cpu"}, lambda names: {"a": 0}, contenders)
-    options = {"rounds": 1, "small": True, "peers": peers, "say": said.append}
+    options = {"rounds": 1, "small": True, "peers": peers, "say": messages.append}
     path, cases = tmp_path / "bench.json", measure.cases(["smote"], small=True)
     found = measure.measure(cases, path, **options)
     assert [row["contender"] for row in found["measurements"] if "failed" not in row] == [
@@ -205,17 +204,17 @@ def test_a_peer_that_does_not_work_is_named_and_the_others_go_on(tmp_path):
         "torch eager",
     ]
     assert "smote, torch.compile (loop), runs 2: no compiler" in text_of(found)
-    assert "  torch.compile (loop) does not work: no compiler" in said
+    assert "  torch.compile (loop) failed: no compiler" in messages
     assert found["relative_difference"] == {"a": 0}
-    said.clear()
+    messages.clear()
     again = measure.measure(cases, path, **options)
-    assert len(said) == 2, "what does not work is tried again"
-    assert again["measurements"] == found["measurements"], "and nothing else"
+    assert len(messages) == 2, "failures are tried again"
+    assert again["measurements"] == found["measurements"], "other measurements are not repeated"
 
 
 @pytest.fixture
 def instant(monkeypatch):
-    """A machine that takes no time, and imbax on it."""
+    """Reference workloads and an imbax contender that do nothing."""
     work = timing.Workload(lambda: None, operations=2.0, bytes=2.0)
     machine = [timing.Reference(kind, work) for kind in ("memory", "float32", "default")]
     monkeypatch.setattr(measure, "references", lambda small: machine)
@@ -224,7 +223,7 @@ def instant(monkeypatch):
     return work
 
 
-def test_figures_of_contenders_that_are_not_asked_for_stay(instant, tmp_path):
+def test_results_of_other_contenders_are_kept(instant, tmp_path):
     peer = measure.Contender("torch eager", "loop", lambda: instant)
     peers = measure.Peers({}, lambda names: {}, lambda case: [peer])
     path, cases = tmp_path / "bench.json", measure.cases(["smote"], [1, 4])
@@ -240,7 +239,7 @@ def test_figures_of_contenders_that_are_not_asked_for_stay(instant, tmp_path):
 
 
 @pytest.mark.thorough
-def test_a_batch_that_only_a_peer_could_take_is_drawn(measured, tmp_path):
+def test_batches_that_only_a_peer_completed_are_drawn(measured, tmp_path):
     *_, found = measured
     ours = found["measurements"][0]
     failed = {k: v for k, v in ours.items() if k != "seconds"} | {"batch": 8, "failed": "memory"}
@@ -250,7 +249,7 @@ def test_a_batch_that_only_a_peer_could_take_is_drawn(measured, tmp_path):
     assert "nan" not in text_of(found)
 
 
-def test_cases_are_every_number_of_runs_with_every_batch():
+def test_cases_combine_numbers_of_runs_and_batch_sizes():
     cases = measure.cases(["supervised", "smote"], [4, 1], [16, 8])
     found = [(c.kernel, c.size.batch, c.size.runs, c.size.steps) for c in cases]
     steps = [("supervised", batch, runs, 200) for batch in (16, 8) for runs in (1, 4)]
@@ -265,14 +264,14 @@ def test_cases_are_every_number_of_runs_with_every_batch():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--kernels", "smot"], "--kernels smot: no such kernel; did you mean 'smote'?"),
+        (["--kernels", "smot"], "--kernels smot: unknown kernel; did you mean 'smote'?"),
         (["--runs", "4", "0"], "--runs 0, expected numbers of at least 1"),
         (["--batch", "0"], "--batch 0, expected numbers of at least 1"),
         (["--rounds", "0"], "--rounds 0, expected at least 1"),
         (["--compare", "torch"], "needs PyTorch, which is not installed; pip install 'imbax[bench"),
     ],
 )
-def test_mistakes_get_one_line(options, message, tmp_path, capsys, monkeypatch):
+def test_invalid_options_give_one_line_errors(options, message, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "imbax.bench.peers_torch", raising=False)
@@ -282,7 +281,7 @@ def test_mistakes_get_one_line(options, message, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", KERNELS)
-def test_every_kernel_runs_at_its_smallest(name, tmp_path, capsys, monkeypatch):
+def test_kernels_run_at_their_small_size(name, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
     command = ["bench", "--small", "--kernels", name, "--rounds", "1", "--out", str(tmp_path)]
     assert main(command) == 0
@@ -295,7 +294,7 @@ def test_every_kernel_runs_at_its_smallest(name, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.thorough
 @needs_torch
-def test_pytorch_takes_the_same_steps_as_imbax(tmp_path, monkeypatch):
+def test_pytorch_makes_the_same_steps_as_imbax(tmp_path, monkeypatch):
     from imbax.bench import peers_torch
 
     monkeypatch.setattr(peers_torch, "usable_cores", lambda: 1)
@@ -327,7 +326,7 @@ def test_pytorch_without_a_compiler_is_checked_and_timed(monkeypatch):
 
     monkeypatch.setattr(peers_torch, "_compiled", lambda f: broken)
     found = peers_torch.check(["supervised"])
-    compiled = {name for name, apart in found.items() if apart == "no compiler"}
+    compiled = {name for name, difference in found.items() if difference == "no compiler"}
     assert compiled == {f"supervised, torch.compile {way}" for way in ("loop", "vmap")}
     assert all(found[name] < 1e-4 for name in found.keys() - compiled)
     monkeypatch.setattr(peers_torch, "TOLERANCE", 0)
@@ -342,7 +341,7 @@ def test_pytorch_without_a_compiler_is_checked_and_timed(monkeypatch):
 
 @needs_torch
 @pytest.mark.parametrize(("runs", "way"), [(1, "loop"), (4, "vmap")])
-def test_torch_compile_of_tables_has_one_way_and_all_cores(runs, way, monkeypatch):
+def test_torch_compile_is_timed_in_one_way_on_all_cores(runs, way, monkeypatch):
     from imbax.bench import peers_torch
 
     monkeypatch.setattr(peers_torch, "usable_cores", lambda: 3)
@@ -395,22 +394,5 @@ def test_cost_curves_leave_out_what_failed_and_name_all_kernels(instant, tmp_pat
     assert named >= {KERNELS[name].title for name in cost.CURVES}
 
 
-@pytest.mark.thorough
-def test_the_scripts_run(tmp_path):
-    out = tmp_path / "curves"
-    command = ["cost_curves.py", "--small", "--axes", "features", "--rounds", "1", "--out", out]
-    figure = ["figure.py", out / "cost_curves.json", tmp_path / "figure.png"]
-    for script, *options in (command, figure):
-        done = subprocess.run(
-            [sys.executable, ROOT / "benchmarks" / script, *options],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    assert len((out / "slopes.md").read_text().splitlines()) == 3
-    assert (tmp_path / "figure.png").stat().st_size > 0
-
-
-def test_labels_that_have_no_room_are_left_out():
-    assert report._apart([1, 4, 16, 20, 64]) == [64, 20, 4, 1]
+def test_axis_labels_without_room_are_left_out():
+    assert report._spaced([1, 4, 16, 20, 64]) == [64, 20, 4, 1]

@@ -1,4 +1,4 @@
-"""The user's table on the command line: flags in messages, and advice that works when pasted."""
+"""User tables on the command line: flags in messages, and advice that works when pasted."""
 
 import re
 import shlex
@@ -21,14 +21,14 @@ NAMES = ["name", "a b", "it's", "$HOME", "-x", "--out", "a;b", 'say "hi"', "`ls`
 
 
 def load(path, *flags):
-    given = ["run", "custom", "--data", str(path), "--target", "y", *flags]
-    ((_, load),) = datasets_of(load_suite("custom"), parser().parse_args(given))
+    arguments = ["run", "custom", "--data", str(path), "--target", "y", *flags]
+    ((_, load),) = datasets_of(load_suite("custom"), parser().parse_args(arguments))
     with on_command_line():
         return load()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_advice_works_when_it_is_pasted(tmp_path, name):
+def test_advice_works_when_pasted(tmp_path, name):
     BASE.assign(**{name: WORDS}).to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(InputError) as caught:
         load(tmp_path / "t.csv")
@@ -37,7 +37,7 @@ def test_advice_works_when_it_is_pasted(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_advice_of_notices_works_and_adds_to_what_is_given(tmp_path, name):
+def test_advice_in_notices_adds_to_given_options(tmp_path, name):
     rows = {"other": WORDS, name: np.arange(N) + 7}
     BASE.assign(**rows).to_csv(tmp_path / "t.csv", index=False)
     data = load(tmp_path / "t.csv", "--drop", "other")
@@ -47,7 +47,7 @@ def test_advice_of_notices_works_and_adds_to_what_is_given(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_categories_are_asked_for_as_the_message_says(tmp_path, name):
+def test_advice_for_categories_works_when_pasted(tmp_path, name):
     BASE.assign(**{name: ["1", "2", "3", "x"] * 15}).to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(InputError) as caught:
         load(tmp_path / "t.csv")
@@ -56,7 +56,7 @@ def test_categories_are_asked_for_as_the_message_says(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_advice_for_a_suite_of_ones_own_works_when_it_is_pasted_there(tmp_path, capsys, name):
+def test_advice_for_a_suite_file_works_when_pasted(tmp_path, capsys, name):
     BASE.assign(**{name: WORDS}).to_csv(tmp_path / "t.csv", index=False)
     path, text = tmp_path / "my.toml", '[[datasets]]\nfile = "t.csv"\ntarget = "y"\n'
     path.write_text('methods = "logistic_regression"\n' + text)
@@ -67,15 +67,15 @@ def test_advice_for_a_suite_of_ones_own_works_when_it_is_pasted_there(tmp_path, 
     assert main(["run", str(path), "--dry-run"]) == 0
 
 
-def test_without_a_header(tmp_path):
+def test_table_without_a_header(tmp_path):
     BASE.to_csv(tmp_path / "t.csv", index=False, header=False)
-    with pytest.raises(InputError, match=r"looks like data, .*; give --no-header if it is"):
+    with pytest.raises(InputError, match=r"looks like data, .*; give --no-header if it is data"):
         load(tmp_path / "t.csv")
     BASE.to_csv(tmp_path / "named.csv", index=False)
     with pytest.raises(InputError, match=r"no column '-1'; .* only in a table without a header"):
         read_table(tmp_path / "named.csv", -1)
-    given = ["--no-header", "--target", "-1"]
-    assert load(tmp_path / "t.csv", *given).feature_names == ("x0",)
+    arguments = ["--no-header", "--target", "-1"]
+    assert load(tmp_path / "t.csv", *arguments).feature_names == ("x0",)
 
 
 def test_arguments_in_messages():
@@ -93,11 +93,11 @@ def test_arguments_in_messages():
     assert argument("target") == "target="
 
 
-def test_the_same_message_names_the_flag_or_the_argument(tmp_path, capsys):
+def test_message_names_the_flag_or_the_argument(tmp_path, capsys):
     path = tmp_path / "t.csv"
     BASE.assign(y=np.arange(N) % 3).to_csv(path, index=False)
     with pytest.raises(InputError, match="give one with minority="):
         read_table(path, "y", minority="9")
-    given = ["run", "custom", "--data", str(path), "--target", "y", "--out", str(tmp_path)]
-    assert main([*given, "--minority", "9"]) == 2
+    arguments = ["run", "custom", "--data", str(path), "--target", "y", "--out", str(tmp_path)]
+    assert main([*arguments, "--minority", "9"]) == 2
     assert "give one with --minority LABEL" in capsys.readouterr().err

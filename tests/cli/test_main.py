@@ -1,4 +1,4 @@
-"""The command line: what it says to mistakes, and that no finished work is lost."""
+"""The command line: messages for mistakes, and runs that resume without losing results."""
 
 import csv
 import json
@@ -36,7 +36,7 @@ def imbax(*arguments, **options):
 
 
 def refused(capsys, *arguments):
-    """The one line that a mistake gets; no traceback, exit status 2."""
+    """Returns the one-line error message; checks exit status 2 and that there is no traceback."""
     status = main([str(argument) for argument in arguments])
     error = capsys.readouterr().err.strip()
     assert status == 2
@@ -128,7 +128,9 @@ VALUES = {
         ),
     ],
 )
-def test_a_suite_refuses_what_has_no_use(capsys, tmp_path, monkeypatch, suite, names, takes):
+def test_suite_refuses_options_that_do_not_apply(
+    capsys, tmp_path, monkeypatch, suite, names, takes
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delattr("imbax.results.session.start")
     for name in names.split():
@@ -137,8 +139,8 @@ def test_a_suite_refuses_what_has_no_use(capsys, tmp_path, monkeypatch, suite, n
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written(capsys, tmp_path, monkeypatch):
-    """Found before anything is computed."""
+def test_unwritable_folder_is_refused(capsys, tmp_path, monkeypatch):
+    """The error is found before anything is computed."""
     monkeypatch.delattr("imbax.results.session.start")
     (tmp_path / "file").write_text("")
     below = tmp_path / "file" / "below"
@@ -150,9 +152,7 @@ def test_a_folder_that_cannot_be_written(capsys, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("suite", "kind"), [("quickstart", "tabular"), ("digits", "images")])
-def test_a_process_with_an_error_leaves_when_the_others_are_done(
-    suite, kind, tmp_path, monkeypatch
-):
+def test_failed_process_cleans_up_after_the_others(suite, kind, tmp_path, monkeypatch):
     def run_cells(*_, **__):
         raise OSError("no disk")
 
@@ -176,7 +176,7 @@ def test_a_process_with_an_error_leaves_when_the_others_are_done(
         (["toy2d", "--network", "realmlp"], "--network does not apply to suite toy2d"),
     ],
 )
-def test_mistakes_are_found_before_others_are_waited_for(
+def test_mistakes_are_found_before_waiting_for_processes(
     capsys, tmp_path, monkeypatch, arguments, says
 ):
     monkeypatch.delattr("imbax.results.session.start")
@@ -187,7 +187,7 @@ def test_mistakes_are_found_before_others_are_waited_for(
     ("edit", "says"),
     [
         (lambda f: f.assign(a=[np.inf] + [1.0] * (len(f) - 1)), "'a'"),
-        (lambda f: f.assign(fraud="no"), "one class"),
+        (lambda f: f.assign(fraud="no"), "single class"),
         (lambda f: f.assign(name=[f"id-{i}" for i in range(len(f))]), "--drop name"),
         (lambda f: f.head(10), "10 rows"),
         (lambda f: f.drop(columns="fraud"), "fraud"),
@@ -195,14 +195,14 @@ def test_mistakes_are_found_before_others_are_waited_for(
         (lambda f: f.assign(fraud=["yes"] * 2 + ["no"] * (len(f) - 2)), "minority class has 2"),
     ],
 )
-def test_bad_tables_get_one_line(capsys, tmp_path, table, edit, says):
+def test_faulty_tables_get_one_line(capsys, tmp_path, table, edit, says):
     edit(pd.read_csv(table)).to_csv(table, index=False)
     arguments = ["run", "custom", "--data", table, "--target", "fraud", "--out", tmp_path / "out"]
     error = refused(capsys, *arguments, *CHEAP)
     assert pd.Series([error]).str.contains(says).all(), error
 
 
-def test_a_named_set_that_is_absent_is_an_error_others_are_kept(capsys, tmp_path, data_home):
+def test_missing_named_set_is_an_error_and_others_are_run(capsys, tmp_path, data_home):
     out = tmp_path / "out"
     sets = ["--datasets", "protein_homo", "ecoli", "--data-home", data_home]
     error = refused(capsys, "run", "imblearn27", *sets, "--out", out, *CHEAP)
@@ -210,17 +210,19 @@ def test_a_named_set_that_is_absent_is_an_error_others_are_kept(capsys, tmp_path
     assert set(pd.read_csv(out / "tables" / "runs.csv")["dataset"]) == {"ecoli"}
 
 
-def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table):
+def test_custom_table_with_text_groups_and_report(capsys, tmp_path, table):
     frame = pd.read_csv(table).assign(who=np.arange(120) // 3)
     frame.to_csv(table, index=False)
     out = tmp_path / "out"
     arguments = ["--data", table, "--target", "fraud", "--groups", "who", "--out", out]
     arguments += ["--profile", tmp_path / "profile"]
     assert main(["run", "custom", *map(str, arguments), *CHEAP]) == 0
-    said = capsys.readouterr().out
-    notice = "table: 1 column one-hot encoded, in each run as on its training rows: city (2 levels)"
-    assert said.count(notice) == 1 and "report:" in said.partition(notice)[2]
-    assert "logistic_regression" in said.partition(notice)[2], "told before anything is trained"
+    output = capsys.readouterr().out
+    notice = (
+        "table: 1 column one-hot encoded in each run, fitted on its training rows: city (2 levels)"
+    )
+    assert output.count(notice) == 1 and "report:" in output.partition(notice)[2]
+    assert "logistic_regression" in output.partition(notice)[2], "printed before training"
     assert list((tmp_path / "profile").glob("plugins/profile/*/*.xplane.pb"))
     with (out / "tables" / "runs.csv").open() as file:
         header, *rows = csv.reader(file)
@@ -238,7 +240,7 @@ def test_custom_table_with_text_column_groups_and_report(capsys, tmp_path, table
 
 
 @pytest.mark.thorough
-def test_more_seeds_add_to_what_is_there(tmp_path, table):
+def test_more_seeds_extend_stored_results(tmp_path, table):
     def run(out, seeds):
         assert main([*command, "--out", str(out), "--seeds", str(seeds)]) == 0
         return (out / "tables" / "runs.csv").read_bytes()
@@ -252,24 +254,24 @@ def test_more_seeds_add_to_what_is_there(tmp_path, table):
     assert run(tmp_path / "at_once", 2) == grown
 
 
-SOME = ["run", "--datasets", "moons_20", "breast_cancer_10", *QUICK]
-SOME += ["--methods", "logistic_regression", "ce", "--out"]
+SMALL_RUN = ["run", "--datasets", "moons_20", "breast_cancer_10", *QUICK]
+SMALL_RUN += ["--methods", "logistic_regression", "ce", "--out"]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The table of `SOME`, computed without a break."""
+def uninterrupted(tmp_path_factory):
+    """Returns the table of `SMALL_RUN`, computed without interruption."""
     out = tmp_path_factory.mktemp("whole")
-    assert main([*SOME, str(out)]) == 0
+    assert main([*SMALL_RUN, str(out)]) == 0
     return (out / "tables" / "runs.csv").read_bytes()
 
 
-def begun(*arguments):
+def started(*arguments):
     return subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL)
 
 
-def killed_after_a_cell_of_ce(processes, out):
-    """Kills the last process once some cell of `ce` is stored; when each file was written."""
+def kill_after_a_cell_of_ce(processes, out):
+    """Kills the last process once a cell of `ce` is stored; returns the files' write times."""
     while not list(out.glob("runs/*/ce/*.parquet")):
         assert [process.poll() for process in processes] == [None] * len(processes)
         time.sleep(0.05)
@@ -282,29 +284,29 @@ def written(out):
     return {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.parquet")}
 
 
-def test_after_kill_9_the_table_is_the_uninterrupted_one(tmp_path, whole):
-    before = killed_after_a_cell_of_ce([begun(*SOME, tmp_path)], tmp_path)
+def test_killed_run_resumes_with_the_same_table(tmp_path, uninterrupted):
+    before = kill_after_a_cell_of_ce([started(*SMALL_RUN, tmp_path)], tmp_path)
     assert 0 < len(before) < 4
-    assert main([*SOME, str(tmp_path)]) == 0
+    assert main([*SMALL_RUN, str(tmp_path)]) == 0
     assert before.items() <= written(tmp_path).items(), "a finished cell was computed again"
-    assert (tmp_path / "tables" / "runs.csv").read_bytes() == whole
+    assert (tmp_path / "tables" / "runs.csv").read_bytes() == uninterrupted
 
 
 def two_processes(out):
-    """That share `SOME` on this machine."""
+    """Starts two processes that share `SMALL_RUN` on this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     options = ["--distributed", "--coordinator", address, "--processes", 2, "--process"]
-    return [begun(*SOME, out, *options, number) for number in range(2)]
+    return [started(*SMALL_RUN, out, *options, number) for number in range(2)]
 
 
 @pytest.mark.thorough
-def test_of_two_processes_one_may_be_killed(tmp_path, whole):
+def test_one_of_two_processes_may_be_killed(tmp_path, uninterrupted):
     processes = two_processes(tmp_path)
     try:
-        killed_after_a_cell_of_ce(processes, tmp_path)
-        processes[0].terminate()  # jax would end it too, after its 100 s without a sign of life
+        kill_after_a_cell_of_ce(processes, tmp_path)
+        processes[0].terminate()  # jax would end it after 100 s without a heartbeat
         assert processes[0].wait(60) == -signal.SIGTERM
         before = written(tmp_path)
         assert 0 < len(before) < 4
@@ -314,11 +316,11 @@ def test_of_two_processes_one_may_be_killed(tmp_path, whole):
         for process in processes:
             process.kill()
     assert before.items() <= written(tmp_path).items(), "a finished cell was computed again"
-    assert (tmp_path / "tables" / "runs.csv").read_bytes() == whole
+    assert (tmp_path / "tables" / "runs.csv").read_bytes() == uninterrupted
     assert not (tmp_path / "processes").exists()
 
 
-def test_list_prints_the_papers_table_beside_what_is_measured(capsys, data_home):
+def test_list_prints_printed_and_measured_sizes(capsys, data_home):
     assert main(["list", "datasets", "--data-home", str(data_home)]) == 0
     lines = capsys.readouterr().out.splitlines()
     (mammography,) = [line for line in lines if "mammography" in line]
@@ -337,7 +339,7 @@ def test_list_suites_methods_and_networks(capsys, what):
     assert LISTED[what] in capsys.readouterr().out
 
 
-def test_the_console_script_is_main():
+def test_console_script_is_main():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     module, _, name = project["project"]["scripts"]["imbax"].partition(":")
     assert getattr(import_module(module), name) is main
@@ -354,7 +356,7 @@ def test_help_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
-def test_an_absent_set_of_the_suite_is_skipped_with_status_0(capsys, tmp_path, data_home):
+def test_missing_set_of_a_suite_is_skipped_with_status_0(capsys, tmp_path, data_home):
     home = tmp_path / "home"
     (home / "zenodo").mkdir(parents=True)
     shutil.copy(data_home / "zenodo" / "x1data.npz", home / "zenodo")
@@ -370,7 +372,7 @@ OTHER_CODE = "computed again, stored as results of other code or settings: table
 
 
 @pytest.mark.thorough
-def test_earlier_settings_are_shown_without_computing_again(tmp_path, table, capsys):
+def test_results_of_earlier_settings_are_reused(tmp_path, table, capsys):
     def run(epochs, says=False):
         assert main([*command, "--epochs", str(epochs)]) == 0
         assert (OTHER_CODE in capsys.readouterr().out) == says
@@ -403,12 +405,12 @@ imbax.register("copies", sampler=copies)
 
 
 @pytest.mark.thorough
-def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
+@pytest.mark.usefixtures("own_registry")
+def test_image_suite_runs_and_is_reported_again(tmp_path, capsys):
     out, plugin = tmp_path / "out", tmp_path / "plugin.py"
     plugin.write_text(PLUGIN)
     options = ["--methods", "ce", "copies", "--epochs", "1", "--seeds", "1", "--out", out]
-    done = imbax("run", "digits", *options, "--plugin", plugin)
-    assert done.returncode == 0, done.stderr
+    assert main(["run", "digits", *map(str, [*options, "--plugin", plugin])]) == 0
     (out / "report.md").unlink()
     assert main(["report", str(out)]) == 0
     text = (out / "report.md").read_text()
@@ -419,7 +421,7 @@ def test_a_suite_of_images_runs_and_is_reported_again(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("scale", ["tiny", "small", "full"])
-def test_every_suite_of_images_has_every_scale(tmp_path, monkeypatch, scale):
+def test_every_image_suite_has_every_scale(tmp_path, monkeypatch, scale):
     monkeypatch.setattr("imbax.experiments.images.suite.run_cells", lambda *_, **__: Outcome())
     monkeypatch.setattr("imbax.results.session.start", lambda *_: Share())
     names = [name for name in suite_names() if load_suite(name).kind == "images"]
@@ -429,7 +431,7 @@ def test_every_suite_of_images_has_every_scale(tmp_path, monkeypatch, scale):
         assert main(["run", name, *options]) == 0
 
 
-def test_scale_tiny_and_other_imbalances_of_images(tmp_path, monkeypatch):
+def test_image_scale_and_imbalance_options(tmp_path, monkeypatch):
     seen = []
 
     def run_cells(lab, datasets, *_, **__):
@@ -443,11 +445,15 @@ def test_scale_tiny_and_other_imbalances_of_images(tmp_path, monkeypatch):
     options = ["--data-home", str(tmp_path), "--out", str(tmp_path), "--seeds", "1"]
     for scale, kinds in (("tiny", ["paper", "step"]), ("small", ["reversed"])):
         assert main(["run", "cifar10", "--scale", scale, "--imbalance", *kinds, *options]) == 0
-    (protocol, paper), (_, step), (small, whole) = seen
+    (protocol, paper), (_, step), (small, by_reversed) = seen
     names = ["cifar10_0.03_8x8", "cifar10_step_0.03_8x8", "cifar10_reversed"]
-    assert [found.name for found in (paper, step, whole)] == names
-    assert [found.shape for found in (paper, step, whole)] == [(8, 8, 3), (8, 8, 3), (32, 32, 3)]
-    assert [found.counts.train[:2] for found in (paper, step, whole)] == [
+    assert [found.name for found in (paper, step, by_reversed)] == names
+    assert [found.shape for found in (paper, step, by_reversed)] == [
+        (8, 8, 3),
+        (8, 8, 3),
+        (32, 32, 3),
+    ]
+    assert [found.counts.train[:2] for found in (paper, step, by_reversed)] == [
         (135, 60),
         (135, 135),
         (80, 150),
@@ -459,12 +465,12 @@ def test_scale_tiny_and_other_imbalances_of_images(tmp_path, monkeypatch):
     ("options", "message"),
     [
         (("--datasets", "ecoli"), "--datasets does not apply to suite digits; it takes --scale"),
-        (("--methods", "focal"), "no method 'focal' for images"),
+        (("--methods", "focal"), "unknown image method 'focal'"),
         (("--n-synth", "balance"), "--n-synth does not apply to suite digits"),
         (("--precision", "bfloat16"), "--precision does not apply to suite digits"),
         (("--folds", "9"), "9 folds, expected 1 to 5"),
         (("--epochs", "0"), "epochs=0, expected at least 1"),
     ],
 )
-def test_mistakes_with_images(tmp_path, capsys, options, message):
+def test_mistakes_in_image_suites_are_refused(tmp_path, capsys, options, message):
     assert message in refused(capsys, "run", "digits", "--out", tmp_path, *options)

@@ -1,4 +1,4 @@
-"""What commands print for programs: JSON, completion scripts, a dry run, versions."""
+"""Output of commands: JSON, completion scripts, dry runs and versions."""
 
 import json
 import sys
@@ -14,13 +14,13 @@ from imbax.experiments.suites import suite_names
 
 
 def printed(capsys, *arguments):
-    """The JSON document on stdout, and stderr."""
+    """Returns the JSON document on stdout, and stderr."""
     assert main([str(argument) for argument in arguments]) == 0
     out, err = capsys.readouterr()
     return json.loads(out), err
 
 
-def test_lists_as_json(capsys):
+def test_lists_are_printed_as_json(capsys):
     suites, _ = printed(capsys, "list", "suites", "--json")
     assert [one["suite"] for one in suites] == list(suite_names())
     assert {one["suite"]: one["datasets"] for one in suites}["imblearn27"] == 27
@@ -35,7 +35,7 @@ def test_lists_as_json(capsys):
     assert oil["measured"] is None and oil["printed"]["rows"] == 937
 
 
-def test_what_a_plugin_prints_is_not_in_the_json(capsys, tmp_path, own_registry):
+def test_output_of_a_plugin_is_not_in_the_json(capsys, tmp_path, own_registry):
     (tmp_path / "plugin.py").write_text(
         "import imbax\nimbax.register('mine', host=print)\nprint(1)"
     )
@@ -43,7 +43,7 @@ def test_what_a_plugin_prints_is_not_in_the_json(capsys, tmp_path, own_registry)
     assert "mine" in {one["method"] for one in methods} and err == "1\n"
 
 
-def test_a_comparison_as_json(capsys, tmp_path, monkeypatch):
+def test_comparison_is_printed_as_json(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("imbax.reports.compare.over_datasets", lambda *_, **__: "")  # figures
     rng = np.random.default_rng(0)
     scores = pd.DataFrame(rng.random((8, 3)).round(3), columns=["a", "b", "c"])
@@ -51,26 +51,28 @@ def test_a_comparison_as_json(capsys, tmp_path, monkeypatch):
     scores.loc["set 7", "a"] = np.nan
     scores.to_csv(tmp_path / "errors.csv", index_label="data set")
     command = ["compare", tmp_path / "errors.csv", "--out", tmp_path / "out", "--control", "a"]
-    found, err = printed(capsys, *command, "--json")
+    document, err = printed(capsys, *command, "--json")
     assert "1 of 8 data sets left out" in err and "if lower scores are better" in err
-    assert (found["datasets"], found["left_out"], found["control"]) == (7, ["set 7"], "a")
-    assert found["notices"] == [
-        "its name speaks of errors: if lower scores are better, --lower-is-better"
+    assert (document["datasets"], document["left_out"], document["control"]) == (7, ["set 7"], "a")
+    assert document["notices"] == [
+        "its name suggests errors; if lower scores are better, use --lower-is-better"
     ]
-    assert {one["method"] for one in found["methods"]} == {"a", "b", "c"}
-    assert {one["method"]: one["mean_score"] for one in found["methods"]}["b"] == pytest.approx(
+    assert {one["method"] for one in document["methods"]} == {"a", "b", "c"}
+    assert {one["method"]: one["mean_score"] for one in document["methods"]}["b"] == pytest.approx(
         scores.dropna()["b"].mean()
     )
-    assert found["friedman"]["n"] == 7
-    assert [one["against"] for one in found["contrasts"]] == ["a", "a"]
-    assert found["page"] == str(tmp_path / "out" / "comparison.md")
-    few = scores.head(4)
-    few.to_csv(tmp_path / "few.csv", index_label="data set")
-    found, _ = printed(capsys, "compare", tmp_path / "few.csv", "--out", tmp_path / "x", "--json")
-    assert found["contrasts"][0]["p_value"] is None
+    assert document["friedman"]["n"] == 7
+    assert [one["against"] for one in document["contrasts"]] == ["a", "a"]
+    assert document["page"] == str(tmp_path / "out" / "comparison.md")
+    small = scores.head(4)
+    small.to_csv(tmp_path / "few.csv", index_label="data set")
+    document, _ = printed(
+        capsys, "compare", tmp_path / "few.csv", "--out", tmp_path / "x", "--json"
+    )
+    assert document["contrasts"][0]["p_value"] is None
 
 
-def test_json_has_no_numbers_that_it_does_not_know(capsys):
+def test_numbers_without_json_notation_become_null(capsys):
     print_json({"a": [np.float64("nan"), np.int64(3), float("inf"), "é"], 1: (True, None)})
     assert capsys.readouterr().out.replace("\n", "").replace(" ", "") == (
         '{"a":[null,3,null,"é"],"1":[true,null]}'
@@ -78,7 +80,7 @@ def test_json_has_no_numbers_that_it_does_not_know(capsys):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
-def test_a_completion_script_knows_commands_and_options(capsys, shell):
+def test_completion_script_contains_commands_and_options(capsys, shell):
     with pytest.raises(SystemExit) as caught:
         main(["--print-completion", shell])
     assert caught.value.code == 0
@@ -89,47 +91,47 @@ def test_a_completion_script_knows_commands_and_options(capsys, shell):
     assert files[shell] in script
 
 
-def test_a_dry_run_estimates_by_stored_timings_and_writes_nothing(capsys, tmp_path, monkeypatch):
+def test_dry_run_uses_stored_timings_and_writes_nothing(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: "page")
 
     def dry(*options):
         assert main([*command, *options, "--dry-run"]) == 0
         return capsys.readouterr().out
 
-    out = tmp_path / "out"
-    command = ["run", "--methods", "logistic_regression", "--folds", "2", "--out", str(out)]
+    folder = tmp_path / "out"
+    command = ["run", "--methods", "logistic_regression", "--folds", "2", "--out", str(folder)]
     command += ["--datasets", "moons_20"]
-    said = dry("--seeds", "1")
-    assert "2 runs to do in 1 of 1 cells" in said
-    assert "time: unknown, " in said and "memory: 0.1 MiB" in said and "budget 4 GiB" in said
+    out = dry("--seeds", "1")
+    assert "2 runs to do in 1 of 1 cells" in out
+    assert "time: unknown, " in out and "memory: at most 0.1 MiB" in out and "budget 4 GiB" in out
     assert list(tmp_path.iterdir()) == []
     assert main([*command, "--seeds", "1"]) == 0
     capsys.readouterr()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert "0 runs to do in 0 of 1 cells" in dry("--seeds", "1")
-    said = dry("--seeds", "3", "--datasets", "moons_20", "digits_8")
-    (moons,) = [line for line in said.splitlines() if "│ moons_20" in line]
-    (digits,) = [line for line in said.splitlines() if "│ digits_8" in line]
+    out = dry("--seeds", "3", "--datasets", "moons_20", "digits_8")
+    (moons,) = [line for line in out.splitlines() if "│ moons_20" in line]
+    (digits,) = [line for line in out.splitlines() if "│ digits_8" in line]
     cells = [cell.strip() for cell in moons.split("│")[1:-1]]
     assert cells[:4] == ["moons_20", "logistic_regression", "2", "4"]
     assert cells[-1] == "its own runs"
     assert [cell.strip() for cell in digits.split("│")][-2] == "runs on moons_20"
-    assert "10 runs to do in 2 of 2 cells" in said and "by stored timings" in said
+    assert "10 runs to do in 2 of 2 cells" in out and "from stored timings" in out
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_a_dry_run_downloads_nothing(capsys, tmp_path, monkeypatch):
+def test_dry_run_downloads_nothing(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "cache"))
     command = ["run", "imblearn27", "--methods", "ce", "--out", str(tmp_path / "out"), "--dry-run"]
     assert main(command) == 0
-    said = capsys.readouterr().out
-    assert said.count(": there is no ") == 27 and "0 runs to do in 0 of 0 cells" in said
+    out = capsys.readouterr().out
+    assert out.count(" does not exist") == 27 and "0 runs to do in 0 of 0 cells" in out
     assert main([*command, "--datasets", "oil"]) == 2
-    assert "error: oil: oil: there is no " in capsys.readouterr().err
+    assert "error: oil: oil: " in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_versions_are_shown_and_nothing_is_raised(capsys, monkeypatch):
+def test_show_versions_handles_missing_packages(capsys, monkeypatch):
     imbax.show_versions()
     lines = dict(line.strip().split(": ", 1) for line in capsys.readouterr().out.splitlines())
     assert lines["imbax"] == imbax.__version__

@@ -1,4 +1,4 @@
-"""Any table in Python as a data set: numbers as they are, anything else with its encoder."""
+"""Conversion of Python tables to data sets: complete numbers unchanged, others encoded."""
 
 import warnings
 
@@ -35,37 +35,37 @@ NUMBERS = np.random.default_rng(0).normal(size=(N, 3))
     ],
     ids=lambda x: type(x).__name__,
 )
-def test_complete_numbers_are_as_they_were(x):
+def test_complete_numbers_are_unchanged(x):
     data, before = as_dataset(x, Y), make_dataset(x, Y, several_classes=True)
     assert type(data) is Dataset and data.fingerprint == before.fingerprint
     assert data.feature_names == before.feature_names and data.notices == before.notices
     np.testing.assert_array_equal(data.x, before.x)
 
 
-def test_text_that_is_numbers_alone_is_a_table_of_numbers():
+def test_numeric_text_becomes_a_numeric_dataset():
     data = as_dataset(NUMBERS.astype(str), Y)
     assert type(data) is Dataset
     np.testing.assert_array_equal(data.x, NUMBERS)
     assert as_dataset(pd.DataFrame({"a": ["5%", "6%"] * 30}), Y).x[:2, 0].tolist() == [5, 6]
 
 
-def test_a_frame_keeps_its_columns_and_says_what_is_done_with_them():
+def test_frame_columns_are_kept_and_encoding_is_noticed():
     data = as_dataset(FRAME, Y, name="churn")
     assert isinstance(data, FrameDataset) and data.feature_names == tuple(FRAME.columns)
     assert data.classes == ("leave", "pause", "stay") and len(data.frame) == N
-    told = " | ".join(data.notices)
+    notices = " | ".join(data.notices)
     for notice in (
-        "1 column of dates as days and cycles: since",
-        "2 columns one-hot encoded, in each run as on its training rows: plan (3 levels), region",
-        "missing values of 1 column filled with the median of a run's training rows: age (",
+        "1 column of dates encoded as days and cycles: since",
+        "2 columns one-hot encoded in each run, fitted on its training rows: plan (3 levels), reg",
+        "missing values in 1 column replaced with the median of a run's training rows: age (",
     ):
-        assert notice in told
+        assert notice in notices
     x = encoded(data, np.arange(N), 0)
     assert x.shape[0] == N and np.isfinite(x).all()
 
 
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
-def test_frames_of_other_libraries_are_as_those_of_pandas(library):
+def test_frames_of_other_libraries_match_pandas(library):
     pytest.importorskip(library)
     expected = as_dataset(FRAME, Y)
     data = as_dataset(tables.of_library(FRAME, library), Y)
@@ -73,7 +73,7 @@ def test_frames_of_other_libraries_are_as_those_of_pandas(library):
     pd.testing.assert_frame_equal(data.frame, expected.frame)
 
 
-def test_an_array_with_gaps_is_a_frame():
+def test_array_with_missing_values_becomes_a_frame():
     x = NUMBERS.copy()
     x[3, 1] = np.nan
     data = as_dataset(x, Y)
@@ -85,7 +85,7 @@ def test_an_array_with_gaps_is_a_frame():
     assert as_dataset(objects, Y).frame.dtypes.tolist() == [np.dtype("O"), np.dtype(float)]
 
 
-def test_masked_cells_are_missing():
+def test_masked_cells_are_missing_values():
     x = np.ma.masked_greater(NUMBERS, 1)
     np.testing.assert_array_equal(as_dataset(x, Y).frame.isna(), NUMBERS > 1)
     with pytest.raises(InputError, match=r"missing, infinite or huge values in column 'x0'"):
@@ -93,30 +93,30 @@ def test_masked_cells_are_missing():
     assert as_dataset(np.ma.array(NUMBERS), Y).x.tolist() == NUMBERS.tolist()
 
 
-def test_rows_in_another_order_are_noticed():
+def test_reordered_index_gives_a_notice():
     x, y = pd.DataFrame(NUMBERS), pd.Series(Y)
     for column in ("y", "groups"):
         about = {"y": y, "groups": pd.Series(np.arange(N))}
         assert not as_dataset(x, **about).notices
         about[column] = about[column][::-1]
-        (told,) = as_dataset(x, **about).notices
-        assert told.startswith(f"the index of {column} has the row labels of x in another order")
-        assert f"{column}.loc[x.index]" in told
+        (notice,) = as_dataset(x, **about).notices
+        assert notice.startswith(f"the index of {column} has the row labels of x in another order")
+        assert f"{column}.loc[x.index]" in notice
     assert not as_dataset(x, y.set_axis(np.arange(N) + N)).notices
     assert not as_dataset(NUMBERS, y[::-1]).notices
 
 
 @pytest.mark.parametrize("kind", ["number", "text", "missing"])
-def test_a_column_that_tells_a_class_is_noticed(kind):
-    told = np.where(Y == "leave", 3, np.arange(N) + 5)
-    column = {"number": told, "text": Y, "missing": np.where(Y == "leave", np.nan, told)}[kind]
+def test_column_that_identifies_a_class_gives_a_notice(kind):
+    codes = np.where(Y == "leave", 3, np.arange(N) + 5)
+    column = {"number": codes, "text": Y, "missing": np.where(Y == "leave", np.nan, codes)}[kind]
     x = pd.DataFrame({"a": NUMBERS[:, 0], "b": column})
-    notice = "1 column tells a class without exception: b; leave out what is made of the labels"
+    notice = "1 column identifies a class perfectly: b; leave out columns that are derived from"
     assert notice in " | ".join(as_dataset(x, Y).notices)
     at = np.flatnonzero(Y == "leave")[0]
     x.loc[at, "b"] = x["b"][np.flatnonzero(Y == "stay")[0]]
     if kind != "text":
-        assert "tells a class" not in " | ".join(as_dataset(x, Y).notices)
+        assert "identifies a class" not in " | ".join(as_dataset(x, Y).notices)
 
 
 @pytest.mark.parametrize(
@@ -134,98 +134,102 @@ def test_a_column_that_tells_a_class_is_noticed(kind):
     ],
     ids=["order", "ordered", "types", "lists", "arrow", "arrays"],
 )
-def test_what_only_a_users_transformer_sees_tells_tables_apart(one, other):
-    def made(column):
+def test_fingerprint_covers_the_raw_frame(one, other):
+    def dataset_with(column):
         x = pd.DataFrame({"a": NUMBERS[:, 0], "b": pd.Series(column)})
         return as_dataset(x, Y, preprocess=FunctionTransformer())
 
-    assert made(one).fingerprint == made(one).fingerprint != made(other).fingerprint
+    assert (
+        dataset_with(one).fingerprint
+        == dataset_with(one).fingerprint
+        != dataset_with(other).fingerprint
+    )
 
 
-def test_a_frozen_part_is_noticed():
+def test_frozen_estimator_gives_a_notice():
     x = pd.DataFrame(NUMBERS)
     frozen = make_pipeline(FrozenEstimator(StandardScaler().fit(x)))
-    assert "preprocess holds a FrozenEstimator" in as_dataset(x, Y, preprocess=frozen).notices[0]
+    assert "preprocess contains a FrozenEstimator" in as_dataset(x, Y, preprocess=frozen).notices[0]
     assert not as_dataset(x, Y, preprocess=StandardScaler().fit(x)).notices
 
 
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: x.sort_values("a"), "gives the rows in another order; let it keep theirs"),
-        (lambda x: x.to_numpy() * 1j, "gives complex numbers"),
+        (lambda x: x.sort_values("a"), "returns the rows in another order; keep the order"),
+        (lambda x: x.to_numpy() * 1j, "returns complex numbers"),
         (lambda x: np.ma.masked_greater(x, 0), "leaves missing, infinite or huge values"),
     ],
 )
-def test_what_a_transformer_must_not_give(function, message):
+def test_invalid_transformer_output_is_refused(function, message):
     x = pd.DataFrame(NUMBERS, columns=list("abc"))
     data = as_dataset(x, Y, preprocess=FunctionTransformer(function))
     with pytest.raises(InputError, match=f"preprocess, FunctionTransformer, {message}"):
         encoded(data, np.arange(40), 0)
 
 
-def test_a_transformer_may_reset_the_index_and_gets_labels_of_64_bits():
+def test_transformer_may_reset_index_and_gets_int64_labels():
     x = pd.DataFrame({"a": NUMBERS[:, 0], "b": ["u", "v", "w"] * 20})
-    again = FunctionTransformer(lambda x: x[["a"]].reset_index(drop=True))
+    reset_index = FunctionTransformer(lambda x: x[["a"]].reset_index(drop=True))
     rows = np.arange(40)[::-1]
     np.testing.assert_array_equal(
-        encoded(as_dataset(x, Y, preprocess=again), rows, 0)[:, 0], NUMBERS[:, 0]
+        encoded(as_dataset(x, Y, preprocess=reset_index), rows, 0)[:, 0], NUMBERS[:, 0]
     )
     target = make_column_transformer((TargetEncoder(cv=2), ["b"]))
     with warnings.catch_warnings(action="ignore"):
         assert encoded(as_dataset(x, Y, preprocess=target), rows, 0).shape == (N, 3)
 
 
-def test_nullable_columns_are_numbers_with_gaps():
+def test_nullable_columns_are_numeric_with_missing_values():
     x = pd.DataFrame({"a": pd.array([*range(N - 1), None], "Int64"), "b": NUMBERS[:, 0]})
     data = as_dataset(x, Y)
     assert data.frame["a"].isna().sum() == 1
     assert encoded(data, np.arange(N), 0)[-1, 0] == 29
 
 
-def test_numbers_can_be_categories():
+def test_numeric_columns_can_be_categories():
     x = pd.DataFrame({"code": np.arange(N) % 3, "a": NUMBERS[:, 0]})
-    for given in (["code"], "code", [0], [True, False]):
-        data = as_dataset(x, Y, categorical=given)
+    for columns in (["code"], "code", [0], [True, False]):
+        data = as_dataset(x, Y, categorical=columns)
         assert encoded(data, np.arange(N), 0).shape == (N, 4)
     assert type(as_dataset(x, Y)) is Dataset
 
 
-def test_equal_rows_and_constants_and_a_saved_index_are_noticed():
+def test_duplicates_constants_and_saved_index_give_notices():
     x = FRAME.assign(one="same", **{"Unnamed: 0": np.arange(N)})
-    told = " | ".join(as_dataset(x, Y).notices)
-    assert "1 constant column scales to 0: one" in told
-    assert "column 'Unnamed: 0' only counts rows" in told and "rows have the features" not in told
+    notices = " | ".join(as_dataset(x, Y).notices)
+    assert "1 constant column scales to 0: one" in notices
+    assert "column 'Unnamed: 0' only counts rows" in notices and "same features as" not in notices
     twice = pd.concat([FRAME.iloc[:30]] * 2)
-    assert "60 of 60 rows have the features of another" in " ".join(as_dataset(twice, Y).notices)
+    assert "60 of 60 rows have the same features" in " ".join(as_dataset(twice, Y).notices)
 
 
-class Seen(StandardScaler):
-    frames: list = []  # noqa: RUF012  what all clones were given
+class Recorder(StandardScaler):
+    frames: list = []  # noqa: RUF012  (X, y) of every fit
 
     def fit(self, X, y=None):
         self.frames.append((X, y))
         return super().fit(X, y)
 
 
-def test_a_users_transformer_gets_the_frame_as_it_is():
+def test_transformer_receives_the_original_frame():
     x = pd.DataFrame(NUMBERS, columns=list("abc"))
-    data = as_dataset(x, Y, preprocess=Seen())
+    data = as_dataset(x, Y, preprocess=Recorder())
     assert isinstance(data, FrameDataset)
     z = encoded(data, np.arange(40), 0)
     np.testing.assert_allclose(z[:40].mean(0), 0, atol=1e-12)
-    ((given, labels),) = Seen.frames
-    pd.testing.assert_frame_equal(given, x.iloc[:40])
+    ((frame, labels),) = Recorder.frames
+    pd.testing.assert_frame_equal(frame, x.iloc[:40])
     np.testing.assert_array_equal(labels, data.y[:40])
     named = make_column_transformer((StandardScaler(), ["a", "c"]))
     assert encoded(as_dataset(x, Y, preprocess=named), np.arange(40), 0).shape == (N, 2)
 
 
 @pytest.mark.thorough
-def test_skrubs_vectorizer():
+def test_skrub_table_vectorizer():
     skrub = pytest.importorskip("skrub")
     data = as_dataset(FRAME, Y, preprocess=skrub.TableVectorizer())
-    with pytest.raises(InputError, match=r"leaves missing, .* in column 'age' .*; let it fill"):
+    with pytest.raises(InputError, match=r"leaves missing, .* in column 'age' .*; add an imputer"):
         encoded(data, np.arange(40), 0)
     filled = FRAME.assign(age=FRAME["age"].fillna(0))
     x = encoded(as_dataset(filled, Y, preprocess=skrub.TableVectorizer()), np.arange(40), 0)
@@ -237,8 +241,12 @@ def test_skrubs_vectorizer():
     [
         (FRAME, {"preprocess": None}, r"^data: column 'plan' holds (str|object), expected numbers"),
         (FRAME[["age"]], {"preprocess": None}, r"^data: missing, .* values in column 'age'"),
-        (FRAME, {"preprocess": "onehot"}, "preprocess='onehot', expected 'auto', None, or a trans"),
-        (FRAME, {"preprocess": StandardScaler}, r"is a class, expected an object; give StandardSc"),
+        (
+            FRAME,
+            {"preprocess": "onehot"},
+            "preprocess='onehot', expected 'auto', None, or a scikit",
+        ),
+        (FRAME, {"preprocess": StandardScaler}, r"is a class, expected an instance; give Standar"),
         (FRAME, {"preprocess": print}, "preprocess=<built-in .*, expected 'auto', None, or"),
         (FRAME, {"categorical": ["plam"]}, "categorical has 'plam', .*; did you mean 'plan'"),
         (NUMBERS, {"categorical": [0], "preprocess": None}, "leave it out with preprocess=None"),
@@ -255,7 +263,7 @@ def test_skrubs_vectorizer():
         (FRAME, {"groups": ["nan"] * (N - 1) + [np.nan]}, "1 rows have no group"),
     ],
 )
-def test_what_cannot_be_meant_is_named(x, options, message):
+def test_invalid_input_is_refused_in_one_line(x, options, message):
     with pytest.raises(InputError, match=message) as caught:
         as_dataset(x, Y, **options)
     assert "\n" not in str(caught.value)
@@ -266,18 +274,18 @@ def test_what_cannot_be_meant_is_named(x, options, message):
     [
         ([*Y[1:], np.nan], "1 labels are missing"),
         (np.ma.masked_equal(np.arange(N) % 3, 2), "20 labels are missing"),
-        (np.array([1, "1", 0] * 20, object), "holds '1' as text and as a number; bring y to one"),
+        (np.array([1, "1", 0] * 20, object), "holds '1' both as text and as a number; convert y"),
         ([{1}, {2}] * 30, "y holds a set for each row, expected a label"),
-        ("plan", r"y is a str, expected a label for each row; give x\['plan'\], and x without"),
-        (iter(Y), "y is a .*iterator, expected a label for each row$"),
+        ("plan", r"y is a str, expected one label per row; give x\['plan'\], and x without"),
+        (iter(Y), "y is a .*iterator, expected one label per row$"),
     ],
 )
-def test_labels_that_are_none_are_named(y, message):
+def test_invalid_labels_are_refused_in_one_line(y, message):
     with pytest.raises(InputError, match=message) as caught:
         as_dataset(FRAME, y)
     assert "\n" not in str(caught.value)
 
 
-def test_what_preprocesses():
+def test_valid_preprocess_values_are_accepted():
     for good in (None, "auto", StandardScaler()):
         check_preprocess(good)

@@ -1,4 +1,4 @@
-"""Files of text as spreadsheets, databases and people write them."""
+"""Text files in the dialects of spreadsheets, databases and hand-written tables."""
 
 import bz2
 import gzip
@@ -21,7 +21,7 @@ BASE = pd.DataFrame({"x": RNG.normal(size=N), "y": Y})
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads what is given as bytes, or as columns beside `x` and the label `y`."""
+    """Returns a reader of bytes, or of columns added to `x` and the label `y`."""
 
     def read(content, target="y", *, file="t.csv", **options):
         path = tmp_path / file
@@ -34,8 +34,8 @@ def read(tmp_path):
     return read
 
 
-def csv(frame=BASE, **how):
-    return frame.to_csv(**({"index": False} | how)).encode()
+def csv(frame=BASE, **options):
+    return frame.to_csv(**({"index": False} | options)).encode()
 
 
 def check_base(data):
@@ -56,7 +56,10 @@ def check_base(data):
         (csv(sep="\t"), r"columns are separated by '\\t'"),
         (csv(sep="|"), r"columns are separated by '\|'"),
         (csv(sep=";"), "columns are separated by ';'"),
-        (csv(sep=";", decimal=","), "1 column of text read as numbers: x .decimal commas, such as"),
+        (
+            csv(sep=";", decimal=","),
+            "1 column of text parsed as numbers: x .decimal commas, such as",
+        ),
         (b"sep=;\r\n" + csv(sep=";", decimal=","), "decimal commas"),
         (b'"sep=,"\n' + csv(), None),
         (csv().replace(b",", b"   "), None),
@@ -73,20 +76,20 @@ def check_base(data):
         (csv().replace(b"\n", b",\n"), "1 column empty, left out: Unnamed: 2"),
     ],
 )
-def test_a_table_in_every_dialect(read, content, notice):
+def test_every_dialect_is_read(read, content, notice):
     data = read(content)
     if notice is None:
         assert data.notices == ()
     else:
         assert re.search(notice, " ".join(data.notices)), data.notices
-    if "decimal" in str(notice):  # which Python reads, not pandas: to the last bit of repr
+    if "decimal" in str(notice):  # parsed by Python, not pandas, to the last digit of repr
         np.testing.assert_allclose(data.x[:, 0], BASE["x"], rtol=1e-15)
     else:
         check_base(data)
 
 
-def test_numbers_are_what_pandas_reads(read, tmp_path):
-    """To the last bit, whatever is left to its parser."""
+def test_numbers_match_pandas_bit_for_bit(read, tmp_path):
+    """Values that pandas parses are equal to the last bit."""
     frame = pd.DataFrame(np.exp(RNG.normal(size=(N, 4)) * 40), columns=list("abcd")).assign(y=Y)
     data = read(csv(frame))
     np.testing.assert_array_equal(data.x, pd.read_csv(tmp_path / "t.csv")[list("abcd")])
@@ -104,13 +107,13 @@ def test_numbers_are_what_pandas_reads(read, tmp_path):
         ("t.txt", bytes),
     ],
 )
-def test_packed_files_and_other_suffixes(read, file, pack):
+def test_compressed_files_and_other_suffixes_are_read(read, file, pack):
     data = read(pack(csv()), file=file)
     check_base(data)
     assert data.name == "t"
 
 
-def test_a_zip_of_one_table(read, tmp_path):
+def test_zip_must_contain_one_table(read, tmp_path):
     for number in (1, 2):
         with zipfile.ZipFile(tmp_path / "t.csv.zip", "w") as archive:
             for i in range(number):
@@ -119,11 +122,11 @@ def test_a_zip_of_one_table(read, tmp_path):
         if number == 1:
             check_base(read(content, file="t.csv.zip"))
         else:
-            with pytest.raises(InputError, match="holds 2 files, expected one table"):
+            with pytest.raises(InputError, match="contains 2 files, expected one table"):
                 read(content, file="t.csv.zip")
 
 
-def test_latin_1_is_read_with_a_notice(read):
+def test_latin_1_gives_a_notice(read):
     data = read(csv(BASE.rename(columns={"x": "Größe"})).decode().encode("latin-1"))
     assert data.feature_names == ("Größe",)
     assert data.notices == ("the text is not UTF-8 and was read as Windows-1252 (Latin-1)",)
@@ -132,7 +135,7 @@ def test_latin_1_is_read_with_a_notice(read):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("äöü,y\n".encode() + b"\xff,1\n", r"byte 9 is not UTF-8, as its other text is; .*damaged"),
+        ("äöü,y\n".encode() + b"\xff,1\n", r"byte 9 is not UTF-8 although .*damaged"),
         (b"a,y\n1\x00,2\n", r"cannot be read as \.csv \(character 5 is NUL\)"),
         (b"PK\x03\x04", "is a spreadsheet or an archive; save the table as CSV"),
         (b"PAR1 ", r"is a Parquet file; end its name in \.parquet"),
@@ -141,26 +144,29 @@ def test_latin_1_is_read_with_a_notice(read):
         (b"a,b,y\n1,2,0\n1,2\n", "row 2 below the header has 2 cells, expected 3"),
         (b"title\na,b,y\n1,2,0\n", "more cells than .*; repair the file, .* above the header"),
         (b'a,y\n"1,2\n', "cannot be read as .csv .*EOF inside string"),
-        (csv(header=False), r"first line, .*, looks like data, .*; give header=False if it is"),
+        (
+            csv(header=False),
+            r"first line, .*, looks like data, .*; give header=False if it is data",
+        ),
         (b"39, State-gov, 77516\n50, Private, 83311\n38, Private, 12\n", "looks like data"),
         (b"a,b\nc,b\na,d\n", "looks like data"),
     ],
 )
-def test_files_that_are_no_table(read, content, message):
+def test_files_without_a_table_are_refused(read, content, message):
     with pytest.raises(InputError, match=message) as caught:
         read(content)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("target", ["x1", 1, -1, "-1", "1"])
-def test_without_a_header_the_target_is_a_position(read, target):
+def test_target_is_a_position_without_a_header(read, target):
     data = read(csv(header=False), target, header=False)
     assert data.feature_names == ("x0",)
     np.testing.assert_array_equal(data.x[:, 0], BASE["x"])
 
 
 @pytest.mark.parametrize("names", [[0, 1, 2], [1, 2, 3], [2019, 2020, 2021], [400.5, 500.5, 600.5]])
-def test_names_may_be_numbers_that_rise(read, names):
+def test_increasing_numbers_are_valid_column_names(read, names):
     frame = pd.DataFrame(RNG.normal(size=(N, 3)), columns=names).assign(y=Y)
     assert read(csv(frame)).feature_names == tuple(map(str, names))
 
@@ -173,32 +179,33 @@ def one_entry(word):
 
 
 @pytest.mark.parametrize("word", ["?", ".", "-", "n/a", "NA", "nan", "None", "null"])
-def test_a_word_for_a_missing_value_among_numbers_is_one(read, word):
+def test_words_for_missing_values_among_numbers(read, word):
     data = read(one_entry(word))
-    assert data.notices[0] == f"column 'age': {word!r} (1 rows) taken as missing"
+    assert data.notices[0] == f"column 'age': {word!r} (1 rows) treated as missing"
     assert np.flatnonzero(data.frame["age"].isna()).tolist() == [1]
     as_levels = read(one_entry(word), categorical=["age"])
     assert as_levels.frame["age"].nunique() > 20
 
 
-def test_another_word_among_numbers_is_refused_by_name(read):
+def test_other_words_among_numbers_are_refused(read):
     with pytest.raises(InputError) as caught:
         read(one_entry("abc"))
-    told = "column 'age' is text because of 1 entry such as 'abc'; correct"
-    assert told in str(caught.value) and "drop=['age']" in str(caught.value)
+    message = "column 'age' is text because of 1 entry such as 'abc'; correct"
+    assert message in str(caught.value) and "drop=['age']" in str(caught.value)
     assert read(one_entry("abc"), categorical=["age"]).frame["age"].nunique() > 20
 
 
-def test_an_empty_cell_is_missing(read):
+def test_empty_cell_is_a_missing_value(read):
     data = read(one_entry(""))
     assert np.flatnonzero(data.frame["age"].isna()).tolist() == [1]
     assert data.notices == (
-        "missing values of 1 column filled with the median of a run's training rows: age (1 rows)",
+        "missing values in 1 column replaced with the median of a run's training rows: "
+        "age (1 rows)",
     )
 
 
 @pytest.mark.parametrize(
-    ("form", "how"),
+    ("form", "description"),
     [
         ("{}%", "percentages"),
         ("{},5", "decimal commas"),
@@ -207,16 +214,16 @@ def test_an_empty_cell_is_missing(read):
         ("1 {}1", "separators of thousands"),
     ],
 )
-def test_numbers_written_as_text_are_read_with_a_notice(read, form, how):
+def test_formatted_numbers_are_parsed_with_a_notice(read, form, description):
     data = read({"age": [form.format(age) for age in AGES]})
     expected = form.translate(dict.fromkeys(map(ord, "%$ kg"))).replace(",", ".")
     np.testing.assert_array_equal(data.x[:, 1], [float(expected.format(age)) for age in AGES])
     assert data.feature_names == ("x", "age")
     (notice,) = data.notices
-    assert re.match(f"1 column of text read as numbers: age .{how}", notice)
+    assert re.match(f"1 column of text parsed as numbers: age .{description}", notice)
 
 
-def test_thousands_are_told_from_decimals_by_the_other_columns(read):
+def test_other_columns_determine_the_decimal_mark(read):
     pay = [f"{value:,}" for value in range(1000, 1000 + 7 * N, 7)]
     data = read({"pay": pay})  # x has decimal points
     assert data.x[:2, 1].tolist() == [1000, 1007]
@@ -232,28 +239,28 @@ def test_thousands_are_told_from_decimals_by_the_other_columns(read):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["20%", "20"], "numbers written in several ways, such as '20' and '20%'|'20%' and '20'"),
-        (["20k", "5M"], "numbers written in several ways, such as '20k' and '5M'"),
+        (["20%", "20"], "numbers in several formats, such as '20' and '20%'|'20%' and '20'"),
+        (["20k", "5M"], "numbers in several formats, such as '20k' and '5M'"),
         (["10:30", "11:30"], r"holds dates or times such as '10:30', .*drop=\['c'\]"),
         (["01/02/2020", "02/03/2020"], "holds dates such as '01/02/2020', which can be"),
     ],
 )
-def test_other_writings_are_refused_by_name(read, values, message):
+def test_mixed_or_ambiguous_formats_are_refused(read, values, message):
     with pytest.raises(InputError, match=f"column 'c' holds {message}|{message}"):
         read({"c": values * (N // 2)})
 
 
-def test_words_that_pandas_takes_for_missing_are_text(read):
+def test_words_that_pandas_treats_as_missing_are_text(read):
     frame = BASE.assign(country=["NA", "DE", "null"] * 20, label=np.where(Y, "None", "yes"))
     data = read(csv(frame.drop(columns="y")), "label")
     assert data.classes == ("yes", "None")
     assert set(data.frame["country"]) == {"DE", "NA", "null"}
-    kept = "column 'country': 'NA' (20 rows), 'null' (20 rows) kept as a level, not as missing"
-    assert data.notices[0] == kept
+    notice = "column 'country': 'NA' (20 rows), 'null' (20 rows) treated as a level, not as missing"
+    assert data.notices[0] == notice
 
 
 @pytest.mark.parametrize("labels", [["a", "b", "?"], ["0", "1", "NA"], ["0", "1", "?"]])
-def test_a_label_that_stands_for_a_missing_value_is_refused(read, labels):
+def test_label_for_a_missing_value_is_refused(read, labels):
     frame = BASE.assign(y=labels * 20)
     with pytest.raises(InputError, match=r"target column 'y' has 20 rows with the label '(\?|NA)'"):
         read(csv(frame), minority=labels[0])
@@ -269,18 +276,18 @@ def test_a_label_that_stands_for_a_missing_value_is_refused(read, labels):
         (["a", "a", "."], None),
     ],
 )
-def test_full_stops_that_end_lines_are_no_part_of_labels(read, labels, classes):
+def test_trailing_full_stops_are_removed_from_labels(read, labels, classes):
     if classes is None:
         with pytest.raises(InputError, match=r"the label '\.', which stands for a missing value"):
             read(csv(BASE.assign(y=labels * 20)))
         return
     data = read(csv(BASE.assign(y=labels * 20)))
     assert data.classes == classes
-    is_told = "labels that end in a full stop taken without it: 'no.' as 'no'" in str(data.notices)
-    assert is_told == ("no." in labels)
+    has_notice = "full stop removed from the end of labels: 'no.' as 'no'" in str(data.notices)
+    assert has_notice == ("no." in labels)
 
 
-def test_spaces_around_text_do_not_count(read):
+def test_spaces_around_text_are_removed(read):
     frame = BASE.assign(c=["a", "a ", " a", "b"] * 15, y=np.where(Y, " yes ", "no"))
     data = read(csv(frame))
     assert set(data.frame["c"]) == {"a", "b"} and data.classes == ("no", "yes")
@@ -299,29 +306,29 @@ def test_spaces_around_text_do_not_count(read):
         (pd.concat([BASE, BASE.add([1, 0])]), {"index": True}),
     ],
 )
-def test_a_saved_row_index_is_left_out_with_a_notice(read, frame, names):
+def test_saved_row_index_is_left_out_with_a_notice(read, frame, names):
     data = read(csv(frame, **names))
     assert data.feature_names == ("x",)
     assert data.notices[0].startswith("the row index saved with the table left out: ")
 
 
-def test_an_identifier_of_whole_numbers_is_noticed(read):
+def test_integer_identifier_gives_a_notice(read):
     data = read({"id": RNG.permutation(1000)[:N]})
     assert data.feature_names == ("x", "id")
-    assert "identifier does; drop=['id'] leaves it out" in data.notices[0]
+    assert "an identifier; drop=['id'] leaves it out" in data.notices[0]
 
 
-def test_adult_as_it_is_downloaded(data_home):
+def test_original_adult_files_are_read(data_home):
     path = data_home / "adult" / "adult.data"
     with pytest.raises(InputError, match=r"the first line, 39, State-gov, 77516, .*, looks like"):
         read_table(path, "class")
     data = read_table(path, -1, header=False)
     assert data.frame.shape == (32561, 14) and data.classes == ("<=50K", ">50K")
     assert data.frame.select_dtypes("number").shape[1] == 6
-    assert data.notices[0].startswith("column 'x1': '?' (1836 rows) kept as a level")
+    assert data.notices[0].startswith("column 'x1': '?' (1836 rows) treated as a level")
     test = read_table(path.with_name("adult.test"), -1, header=False)
     assert test.frame.shape == (16281, 14) and test.classes == data.classes
     assert test.notices[0] == "1 comment line left out"
-    stops = "labels that end in a full stop taken without it: '<=50K.' as '<=50K', '>50K.' as"
+    stops = "full stop removed from the end of labels: '<=50K.' as '<=50K', '>50K.' as"
     assert test.notices[1].startswith(stops)
     assert (test.frame.dtypes == data.frame.dtypes).all()

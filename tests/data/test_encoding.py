@@ -1,4 +1,4 @@
-"""The encoder of tables: fitted on some rows, applied to any."""
+"""The table encoder, fitted on training rows and applied to any rows."""
 
 import pickle
 
@@ -42,7 +42,7 @@ def encoded(frame, train, **options):
     return encoder, pd.DataFrame(x, columns=encoder.get_feature_names_out())
 
 
-def test_each_kind_becomes_numbers():
+def test_each_kind_is_encoded():
     encoder, x = encoded(FRAME, slice(0, 6), min_frequency=2)
     assert list(x) == [
         *("age", "paid", "gone", "age missing", "paid missing", "gone missing"),
@@ -51,14 +51,14 @@ def test_each_kind_becomes_numbers():
         *("since: week cos", "since: day sin", "since: day cos", "since missing"),
     ]
     assert origins(encoder) == [name.split(" ")[0].split("=")[0].rstrip(":") for name in x]
-    # Medians are of the first six rows.
+    # Medians come from the first six rows.
     np.testing.assert_array_equal(x["age"], [20, 40, 40, 30, 90, 50, 40, 10])
     np.testing.assert_array_equal(x["age missing"], FRAME["age"].isna())
     np.testing.assert_array_equal(x["paid"], [1, 0, 1, 1, 1, 1, 1, 0])
-    # No value in training: a constant there, which later values do not change by much.
+    # Without any value in training, the column is a constant 0 there.
     np.testing.assert_array_equal(x["gone"], [0, 0, 0, 0, 0, 0, 1, 2])
     np.testing.assert_array_equal(x["gone missing"], [1, 1, 1, 1, 1, 1, 0, 0])
-    # What is rare, or only in later rows, shares a column.
+    # Rare levels, and levels that occur only in later rows, share a column.
     np.testing.assert_array_equal(x["colour=infrequent"], [0, 0, 0, 1, 0, 0, 1, 1])
     np.testing.assert_array_equal(x.loc[:, "colour=blue":"colour=infrequent"].sum(axis=1), 1)
     days = (pd.Timestamp("2024-01-01") - pd.Timestamp("1970-01-01")).days
@@ -69,7 +69,7 @@ def test_each_kind_becomes_numbers():
     assert not x.loc[1, "since: year sin":"since: day cos"].any()
 
 
-def test_without_a_shared_column_unknown_levels_are_zeros():
+def test_unknown_levels_are_zeros_without_infrequent_column():
     encoder, x = encoded(FRAME[["colour"]], slice(0, 6), min_frequency=None)
     assert list(x) == ["colour=blue", "colour=red", "colour missing"]
     np.testing.assert_array_equal(x.sum(axis=1), [1] * 6 + [0] * 2)
@@ -78,8 +78,8 @@ def test_without_a_shared_column_unknown_levels_are_zeros():
     assert list(x) == ["colour=blue", "colour=red"]
 
 
-def test_other_rows_change_nothing():
-    """Neither what is fitted on training rows, nor how these are encoded."""
+def test_other_rows_do_not_change_the_encoding():
+    """Other rows change neither the fitted encoder nor the encoded training rows."""
     train = slice(0, 6)
     _, x = encoded(FRAME, train)
     other = FRAME.copy()
@@ -89,7 +89,7 @@ def test_other_rows_change_nothing():
     pd.testing.assert_frame_equal(x[train], again[train])
 
 
-def test_complete_numbers_stay_as_they_are():
+def test_complete_numbers_are_unchanged():
     frame = pd.DataFrame({"b": [1e9 + 0.1, 2.0], "flag": [True, False], "a": [3, 4]})
     _, x = encoded(frame, slice(0, 2))
     assert list(x) == ["b", "flag", "a"]
@@ -99,22 +99,22 @@ def test_complete_numbers_stay_as_they_are():
     assert MedianImputer().fit(array).transform(array) is array
 
 
-def test_medians_are_those_of_scikit_learn():
+def test_medians_match_scikit_learn():
     rng = np.random.default_rng(0)
     x = np.where(rng.random((50, 4)) < 0.3, np.nan, rng.normal(size=(50, 4)))
     x[:, 1] = np.nan
     x[:, 2] = np.arange(50)
-    theirs = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-    ours = MedianImputer().fit(x[:40])
-    np.testing.assert_array_equal(ours.transform(x), theirs.fit(x[:40]).transform(x))
-    assert ours.get_feature_names_out(list("abcd")).tolist() == [
+    expected = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    imputer = MedianImputer().fit(x[:40])
+    np.testing.assert_array_equal(imputer.transform(x), expected.fit(x[:40]).transform(x))
+    assert imputer.get_feature_names_out(list("abcd")).tolist() == [
         *("a", "b", "c", "d", "a missing", "b missing", "d missing")
     ]
-    assert ours.origins(list("abcd")) == ["a", "b", "c", "d", "a", "b", "d"]
+    assert imputer.origins(list("abcd")) == ["a", "b", "c", "d", "a", "b", "d"]
     assert MedianImputer().fit(np.array([[1e308], [1.1e308]])).medians_[0] > 1e308
 
 
-def test_the_encoder_can_be_cloned_and_saved():
+def test_encoder_can_be_cloned_and_pickled():
     kinds = kinds_of_columns(FRAME)
     rows = kinds.read(FRAME)
     encoder = clone(table_encoder(kinds)).fit(rows)
@@ -122,24 +122,24 @@ def test_the_encoder_can_be_cloned_and_saved():
     np.testing.assert_array_equal(again[1].transform(again[0].read(FRAME)), encoder.transform(rows))
 
 
-def test_frames_of_any_library_are_taken():
+def test_frames_of_any_library_are_accepted():
     polars = pl.DataFrame({"a": [1, None], "b": ["x", None], "c": [True, None]})
     for frame in (polars, polars.to_arrow()):
         assert is_table(frame)
-        found = as_pandas(frame)
-        assert list(found) == ["a", "b", "c"]
-        assert [column.kind for column in kinds_of_columns(found).columns] == [
+        frame_pandas = as_pandas(frame)
+        assert list(frame_pandas) == ["a", "b", "c"]
+        assert [column.kind for column in kinds_of_columns(frame_pandas).columns] == [
             *("number", "category", "boolean")
         ]
     assert as_pandas(FRAME) is FRAME and is_table(FRAME)
     assert list(as_pandas(np.array([[1, "a"], [2, "b"]], object)).columns) == ["x0", "x1"]
     assert as_pandas([[1.5, "a"], [2, "b"]])["x0"].tolist() == [1.5, 2]
     assert not is_table(np.ones((2, 2))) and not is_table([[1]]) and not is_table(None)
-    for given, message in (
-        (polars.lazy(), r"T is a polars LazyFrame, .*; collect\(\) it first"),
+    for invalid, message in (
+        (polars.lazy(), r"T is a polars LazyFrame, .*; call collect\(\) first"),
         ([1, 2], r"T is a list of shape \(2,\), expected a frame"),
         ("text", r"T is a str of shape \(\)"),
     ):
         with pytest.raises(InputError, match=message):
-            as_pandas(given, "T")
+            as_pandas(invalid, "T")
     assert is_table(polars.lazy()) and isinstance(polars.to_arrow(), pa.Table)

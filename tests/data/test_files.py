@@ -1,4 +1,4 @@
-"""CSV, Parquet and npz files, and every way in which they disappoint."""
+"""CSV, Parquet and npz files, and the messages for faulty ones."""
 
 import datetime
 import decimal
@@ -26,7 +26,7 @@ FRAME = pd.DataFrame(
 
 
 def matrix(data):
-    """All rows as a run sees them that trains on all, and the columns' names."""
+    """Encodes all rows with an encoder fitted on all of them; returns the columns' names, too."""
     fitted = data.transformer.fit(data.frame)
     return fitted.transform(data.frame), fitted.get_feature_names_out().tolist()
 
@@ -40,15 +40,15 @@ def write(frame, path):
 
 
 @pytest.mark.parametrize("file", ["patients.csv", "patients.CSV", "patients.parquet"])
-def test_a_table_comes_back_as_a_frame_with_its_encoder(tmp_path, file):
+def test_table_is_read_as_frame_with_encoder(tmp_path, file):
     path = tmp_path / file
     FRAME.to_parquet(path) if file.endswith("parquet") else FRAME.to_csv(path, index=False)
     data = read_table(path, "outcome", groups="clinic", drop=["visits"])
     assert data.name == "patients"
     assert data.feature_names == ("age", "color", "member")
     assert data.classes == ("fine", "sick")
-    how = "one-hot encoded, in each run as on its training rows"
-    assert data.notices == (f"1 column {how}: color (3 levels)",)
+    encoding = "one-hot encoded in each run, fitted on its training rows"
+    assert data.notices == (f"1 column {encoding}: color (3 levels)",)
     x, names = matrix(data)
     assert names == ["age", "member", "color=blue", "color=green", "color=red"]
     np.testing.assert_array_equal(x[:, 0], FRAME["age"])
@@ -58,7 +58,7 @@ def test_a_table_comes_back_as_a_frame_with_its_encoder(tmp_path, file):
     np.testing.assert_array_equal(data.groups, FRAME["clinic"])
 
 
-def test_parquet_types_that_csv_lacks(tmp_path):
+def test_parquet_types_that_csv_lacks_are_read(tmp_path):
     frame = pd.DataFrame(
         {
             "kind": pd.Categorical(["a", "b"] * 20, categories=["a", "b", "never"]),
@@ -74,7 +74,7 @@ def test_parquet_types_that_csv_lacks(tmp_path):
     assert data.classes == ("y", "x")
 
 
-def test_an_npz_archive_needs_no_target(tmp_path):
+def test_npz_needs_no_target(tmp_path):
     x, y = RNG.normal(size=(N, 3)), np.arange(N) % 5 == 0
     np.savez(tmp_path / "a.npz", data=x, label=y, site=np.arange(N) // 2)
     data = read_table(tmp_path / "a.npz")
@@ -86,13 +86,13 @@ def test_an_npz_archive_needs_no_target(tmp_path):
     np.testing.assert_array_equal(data.groups, np.arange(N) // 2)
 
 
-def test_a_named_minority_and_a_byte_order_mark(tmp_path):
+def test_minority_option_and_byte_order_mark(tmp_path):
     path = tmp_path / "t.csv"
     FRAME.drop(columns="color").to_csv(path, index=False, encoding="utf-8-sig")
     assert read_table(path, "outcome", minority="sick").feature_names[0] == "age"
 
 
-def test_a_column_that_counts_the_rows_is_noticed(tmp_path):
+def test_column_that_counts_rows_gives_a_notice(tmp_path):
     path = write(FRAME.assign(row=np.arange(7, 7 + N)), tmp_path / "t.csv")
     assert read_table(path, "outcome").notices[0] == (
         "column 'row' only counts rows; drop=['row'] leaves it out"
@@ -113,9 +113,9 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["much", "much"]
         ({}, {"groups": "klinic"}, r"no column 'klinic'; did you mean 'clinic'"),
         ({}, {"drop": ["aeg"]}, r"no column 'aeg'; did you mean 'age'"),
         ({}, {"drop": ["qqq"]}, r"no column 'qqq'; there are: age, color, member"),
-        ({}, {"target": None}, r"column of labels is not named; give target="),
-        ({}, {"drop": ["outcome"]}, r"'outcome' is the target and in drop; choose one"),
-        ({}, {"groups": "age", "drop": ["age"]}, r"'age' is the groups and in drop"),
+        ({}, {"target": None}, r"column of labels is not named; name it with target="),
+        ({}, {"drop": ["outcome"]}, r"'outcome' is the target and also in drop; choose one"),
+        ({}, {"groups": "age", "drop": ["age"]}, r"'age' is the groups and also in drop"),
         ({}, {"groups": "outcome"}, r"'outcome' is both target and groups"),
         ({}, {"minority": "ill"}, r"^t: no row has the label 'ill'; the labels are: fine, sick"),
         ({"outcome": [None] + ["x"] * (N - 1)}, {}, r"missing values in column 'outcome'"),
@@ -131,7 +131,7 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["much", "much"]
         ({}, {"drop": list(FRAME.columns[:-1])}, r"^t\.\w+ has no columns, expected at least one"),
     ],
 )
-def test_each_disappointing_table_is_named(tmp_path, suffix, columns, options, message):
+def test_faulty_table_is_refused_in_one_line(tmp_path, suffix, columns, options, message):
     path = write(FRAME.assign(**columns), tmp_path / f"t{suffix}")
     with pytest.raises(InputError, match=message) as caught:
         read_table(path, **({"target": "outcome"} | options))
@@ -144,24 +144,22 @@ def test_each_disappointing_table_is_named(tmp_path, suffix, columns, options, m
         ([None] * 3 + [1.5] * (N - 3), ["c", "c missing"], r"median .*: c \(3 rows\)"),
         ([None] * 5 + ["x"] * (N - 5), ["c=x", "c missing"], r"one-hot .*, c \(1 levels\)"),
         (["?"] * 5 + ["1", "2"] * 17 + ["3"], ["c", "c missing"], r"'c': '\?' \(5 .* as missing"),
-        (["?"] * 5 + ["x"] * (N - 5), ["c=?", "c=x"], r"'c': '\?' \(5 rows\) kept as a level"),
-        (DATES, DAYS, "1 column of dates as days and cycles: c"),
-        ([str(d) for d in DATES], DAYS, "dates as days and cycles: c"),
-        (DATES.strftime("%d.%m.%Y"), DAYS, "dates as days and cycles: c"),
-        ([datetime.date(2024, 1, 1)] * N, DAYS, "dates as days and cycles: c"),
+        (["?"] * 5 + ["x"] * (N - 5), ["c=?", "c=x"], r"'c': '\?' \(5 rows\) treated as a level"),
+        (DATES, DAYS, "1 column of dates encoded as days and cycles: c"),
+        ([str(d) for d in DATES], DAYS, "dates encoded as days and cycles: c"),
+        (DATES.strftime("%d.%m.%Y"), DAYS, "dates encoded as days and cycles: c"),
+        ([datetime.date(2024, 1, 1)] * N, DAYS, "dates encoded as days and cycles: c"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_what_is_missing_dated_or_text_is_encoded_with_a_notice(
-    tmp_path, suffix, values, names, notice
-):
+def test_missing_dates_and_text_are_encoded_with_a_notice(tmp_path, suffix, values, names, notice):
     data = read_table(write(FRAME.assign(c=values), tmp_path / f"t{suffix}"), "outcome")
     assert re.search(notice, " ".join(data.notices)), data.notices
-    _, found = matrix(data)
-    assert [name for name in found if re.match("c[^a-z]|c missing|c$", name)] == names
+    _, names_out = matrix(data)
+    assert [name for name in names_out if re.match("c[^a-z]|c missing|c$", name)] == names
 
 
-def test_more_than_a_thousand_levels_are_an_identifier(tmp_path):
+def test_more_than_1000_levels_are_refused_as_identifier(tmp_path):
     frame = pd.DataFrame({"zip": [f"z{i // 3}" for i in range(3003)], "y": [1, 0, 0] * 1001})
     with pytest.raises(InputError, match=r"'zip' holds 1001 distinct texts in 3003 rows"):
         read_table(write(frame, tmp_path / "t.csv"), "y")
@@ -177,7 +175,7 @@ def test_more_than_a_thousand_levels_are_an_identifier(tmp_path):
         ([b"ab"] * N, r"column 'c' holds bytes values"),
     ],
 )
-def test_parquet_types_that_are_no_feature(tmp_path, values, message):
+def test_unsupported_parquet_types_are_refused(tmp_path, values, message):
     path = write(FRAME.assign(c=values), tmp_path / "t.parquet")
     with pytest.raises(InputError, match=message):
         read_table(path, "outcome")
@@ -188,7 +186,7 @@ def test_parquet_types_that_are_no_feature(tmp_path, values, message):
     [
         ("t.csv", b"", r"^t\.csv is empty, expected a table"),
         ("t.csv", b"\n\n", r"t\.csv cannot be read as \.csv \(No columns"),
-        ("t.csv", b"a,y\n", r"t\.csv has a header and no rows"),
+        ("t.csv", b"a,y\n", r"t\.csv has a header but no rows"),
         ("t.csv", b"a,b,a,y\n1,2,3,0\n", r"two columns are called 'a'; rename one"),
         ("t.csv", b"a,y\n1,0\n1,2,3\n", r"cannot be read as \.csv .*Expected 2 fields"),
         ("t.csv", b"a,y\n1,0,5\n1,2,3\n", r"more cells than the header has names; repair"),
@@ -200,7 +198,7 @@ def test_parquet_types_that_are_no_feature(tmp_path, values, message):
         ("t", b"1", r"suffix '', expected"),
     ],
 )
-def test_unreadable_files(tmp_path, file, content, message):
+def test_unreadable_files_are_refused_in_one_line(tmp_path, file, content, message):
     path = tmp_path / file
     path.write_bytes(content)
     with pytest.raises(InputError, match=message) as caught:
@@ -208,14 +206,14 @@ def test_unreadable_files(tmp_path, file, content, message):
     assert "\n" not in str(caught.value)
 
 
-def test_no_file_and_a_folder(tmp_path):
-    with pytest.raises(InputError, match=r"there is no file .*none\.csv; check the name"):
+def test_missing_file_and_folder_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"file .*none\.csv does not exist; check its name"):
         read_table(tmp_path / "none.csv", "y")
     with pytest.raises(InputError, match=r"is a folder, expected a file"):
         read_table(tmp_path, "y")
 
 
-def test_parquet_with_two_columns_of_one_name(tmp_path):
+def test_parquet_with_duplicate_column_names_is_refused(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -225,7 +223,7 @@ def test_parquet_with_two_columns_of_one_name(tmp_path):
         read_table(tmp_path / "t.parquet", "y")
 
 
-def test_a_damaged_parquet_file(tmp_path):
+def test_damaged_parquet_file_is_refused(tmp_path):
     path = write(FRAME, tmp_path / "t.parquet")
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(InputError, match=r"t\.parquet cannot be read"):
@@ -266,13 +264,13 @@ def test_a_damaged_parquet_file(tmp_path):
         ),
     ],
 )
-def test_npz_archives_with_the_wrong_arrays(tmp_path, arrays, options, message):
+def test_npz_with_wrong_arrays_is_refused(tmp_path, arrays, options, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(InputError, match=message):
         read_table(tmp_path / "a.npz", **options)
 
 
-def test_labels_of_bytes_are_text(tmp_path):
+def test_bytes_labels_become_text(tmp_path):
     np.savez(
         tmp_path / "a.npz", data=RNG.normal(size=(N, 2)), label=np.array([b"a"] * 30 + [b"b"] * 10)
     )

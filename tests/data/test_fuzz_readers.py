@@ -1,4 +1,4 @@
-"""Any bytes through the readers, and tables written in every dialect read back."""
+"""Readers on random bytes, and round trips of tables written in random dialects."""
 
 import csv
 import io
@@ -57,14 +57,14 @@ def check_any_file(folder, content, has_header):
 
 @examples(10)
 @given(content=any_file, has_header=st.booleans())
-def test_any_bytes_are_read_or_refused_in_one_line(folder, content, has_header):
+def test_random_bytes_are_read_or_refused(folder, content, has_header):
     check_any_file(folder, content, has_header)
 
 
 @pytest.mark.thorough
 @examples(200)
 @given(content=any_file, has_header=st.booleans())
-def test_any_bytes_are_read_or_refused_in_one_line_often(folder, content, has_header):
+def test_random_bytes_are_read_or_refused_often(folder, content, has_header):
     check_any_file(folder, content, has_header)
 
 
@@ -95,7 +95,7 @@ dialects = st.fixed_dictionaries(
 
 
 def written(table, how):
-    """The bytes of a table, numbers with repr's digits."""
+    """Returns the bytes of a table; numbers are written with the digits of repr."""
 
     def cell(value):
         if value is None or isinstance(value, str):
@@ -149,12 +149,12 @@ tables = st.lists(columns, min_size=2, max_size=5)
 
 @examples(10)
 @given(table=tables, how=dialects)
-def test_every_dialect_is_read_back_or_refused(folder, table, how):
+def test_random_dialect_is_read_back_or_refused(folder, table, how):
     check_dialect(folder, table, how)
 
 
 @pytest.mark.thorough
 @examples(200)
 @given(table=tables, how=dialects)
-def test_every_dialect_is_read_back_or_refused_often(folder, table, how):
+def test_random_dialect_is_read_back_or_refused_often(folder, table, how):
     check_dialect(folder, table, how)

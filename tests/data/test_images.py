@@ -1,4 +1,4 @@
-"""Sets of images from small made files of the usual layouts, and from the real ones at hand."""
+"""Image sets from small generated files in the official layouts, and from the real files."""
 
 import gzip
 import os
@@ -37,7 +37,7 @@ def write_idx(path, array, packed):
     ("name", "folder"),
     [("mnist", "mnist"), ("fashion_mnist", "fashion"), ("fashion_mnist", "fashion_mnist")],
 )
-def test_idx_files(tmp_path, name, folder, packed):
+def test_idx_files_are_read(tmp_path, name, folder, packed):
     (tmp_path / folder).mkdir()
     x, x_test = pixels(12, 28, 28), pixels(10, 28, 28)
     for part, images_, y in (("train", x, labels(12)), ("t10k", x_test, labels(10))):
@@ -54,7 +54,7 @@ def test_idx_files(tmp_path, name, folder, packed):
 
 
 @pytest.mark.parametrize("kind", ["py", "bin"])
-def test_cifar10_batches(tmp_path, kind):
+def test_cifar10_batches_are_read(tmp_path, kind):
     folder = tmp_path / f"cifar-10-batches-{kind}"
     folder.mkdir()
     x, y = pixels(24, 32, 32, 3), labels(24)
@@ -76,7 +76,7 @@ def test_cifar10_batches(tmp_path, kind):
 
 
 class Evil:
-    """Makes a folder when it is unpickled."""
+    """Object that creates a folder when it is unpickled."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -86,12 +86,12 @@ class Evil:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_batch_file_that_would_run_code_is_refused(tmp_path, protocol):
+def test_batch_file_that_would_run_code_is_refused(tmp_path, protocol):
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     for evil in (print, Evil(tmp_path / "was run"), {b"data": Evil(tmp_path / "was run")}):
         (folder / "data_batch_1").write_bytes(pickle.dumps(evil, protocol))
-        with pytest.raises(DataUnavailable, match=r"cifar10: .*it asks for .*(print|mkdir)"):
+        with pytest.raises(DataUnavailable, match=r"cifar10: .*it refers to .*(print|mkdir)"):
             images("cifar10", tmp_path)
     assert not (tmp_path / "was run").exists()
 
@@ -99,7 +99,7 @@ def test_a_batch_file_that_would_run_code_is_refused(tmp_path, protocol):
 @pytest.mark.parametrize(
     "content", [b"", b"\x80", b"garbage", b".", b"0", pickle.dumps([1]), pickle.dumps({b"data": 1})]
 )
-def test_a_damaged_batch_file_gets_one_line(tmp_path, content):
+def test_damaged_batch_file_is_refused_in_one_line(tmp_path, content):
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     (folder / "data_batch_1").write_bytes(content)
@@ -108,7 +108,7 @@ def test_a_damaged_batch_file_gets_one_line(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-def test_npz_files_say_that_they_may_be_a_part(tmp_path):
+def test_npz_gives_a_notice_that_it_may_be_partial(tmp_path):
     arrays = {"x_train": pixels(11, 32, 32, 3), "y_train": labels(11).astype(np.uint8)}
     arrays |= {"x_test": pixels(10, 32, 32, 3), "y_test": labels(10).astype(np.uint8)}
     np.savez(tmp_path / "cifar10_mine.npz", **arrays)
@@ -122,7 +122,7 @@ def test_npz_files_say_that_they_may_be_a_part(tmp_path):
         images("svhn", tmp_path)
 
 
-def test_svhns_tens_are_zeros(tmp_path):
+def test_svhn_label_10_becomes_0(tmp_path):
     (tmp_path / "svhn").mkdir()
     x = pixels(10, 32, 32, 3)
     for part in ("train", "test"):
@@ -133,7 +133,7 @@ def test_svhns_tens_are_zeros(tmp_path):
     np.testing.assert_array_equal(found.y_test, [1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
 
 
-def test_celeba_takes_faces_with_one_kind_of_hair(tmp_path):
+def test_celeba_keeps_faces_with_one_hair_type(tmp_path):
     folder = tmp_path / "celeba" / "img_align_celeba"
     folder.mkdir(parents=True)
     hair = ["Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"]
@@ -142,7 +142,7 @@ def test_celeba_takes_faces_with_one_kind_of_hair(tmp_path):
     for number, kind in enumerate(kinds, 1):
         name = f"{number:06d}.jpg"
         lines.append(f"{name} 1 " + " ".join("1" if h in kind else "-1" for h in hair))
-        if number < 6:  # the last one's file is missing
+        if number < 6:  # the last image's file is missing
             Image.fromarray(np.full((218, 178, 3), 40 * number, np.uint8)).save(folder / name)
     (tmp_path / "celeba" / "list_attr_celeba.txt").write_text("\n".join(lines))
     found = images("celeba", tmp_path)
@@ -151,7 +151,7 @@ def test_celeba_takes_faces_with_one_kind_of_hair(tmp_path):
     assert found.x.shape == (3, 32, 32, 3)
     np.testing.assert_array_equal(found.x[:, 16, 16, 0], [40, 80, 200])
     assert found.x_test is None
-    (folder / "000002.jpg").write_bytes(b"not a picture")
+    (folder / "000002.jpg").write_bytes(b"not an image")
     with pytest.raises(InputError, match=r"000002\.jpg is not a readable image"):
         images("celeba", tmp_path)
 
@@ -164,7 +164,7 @@ def test_digits_need_no_file():
     assert found.fingerprint == images("digits").fingerprint
 
 
-def test_shrunk_images_are_the_means_of_their_blocks():
+def test_shrunk_images_are_block_means():
     x, y = pixels(3, 4, 6, 2), labels(3, 3)
     small = shrunk(Images("made", x, y, ("a", "b", "c"), x[:1], y[:1]), 2)
     assert (small.name, small.shape) == ("made_2x3", (2, 3, 2))
@@ -177,18 +177,18 @@ def test_shrunk_images_are_the_means_of_their_blocks():
 
 
 @pytest.mark.parametrize("factor", [0, -2, 3])
-def test_images_that_cannot_be_shrunk(factor):
+def test_invalid_shrink_factor_is_refused(factor):
     with pytest.raises(InputError, match=f"shrink {factor}, expected a whole number that divides"):
         shrunk(images("digits"), factor)
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "svhn", "celeba"])
-def test_what_is_missing_is_named(name, tmp_path):
-    with pytest.raises(DataUnavailable, match=f"{name}: there is no .* in .*; put it there"):
+def test_missing_files_are_named(name, tmp_path):
+    with pytest.raises(DataUnavailable, match=f"{name}: .* does not contain .*; put it there"):
         images(name, tmp_path)
 
 
-def test_a_damaged_file_and_an_unknown_name(tmp_path):
+def test_damaged_file_and_unknown_name_are_refused(tmp_path):
     (tmp_path / "mnist").mkdir()
     whole = pixels(3, 28, 28)
     path = write_idx(tmp_path / "mnist" / "train-images-idx3-ubyte", whole, False)
@@ -196,15 +196,15 @@ def test_a_damaged_file_and_an_unknown_name(tmp_path):
     with pytest.raises(DataUnavailable, match=r"mnist: .*2351 bytes, its header says 2352"):
         images("mnist", tmp_path)
     path.write_bytes(b"<html>")
-    with pytest.raises(DataUnavailable, match="does not begin as an idx file"):
+    with pytest.raises(DataUnavailable, match="does not begin like an idx file"):
         images("mnist", tmp_path)
-    with pytest.raises(InputError, match="no set of images 'mnits'; did you mean 'mnist'"):
+    with pytest.raises(InputError, match="unknown image set 'mnits'; did you mean 'mnist'"):
         images("mnits")
     with pytest.raises(DataUnavailable, match="cifar10: its files are not downloaded"):
         images("cifar10")
 
 
-def test_the_real_files(data_home):
+def test_real_files_have_known_counts(data_home):
     counts = {
         "mnist": [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
         "fashion_mnist": [6000] * 10,

@@ -1,4 +1,4 @@
-"""Cutting sets of images to counts per class."""
+"""Subsampling of image sets to given class counts."""
 
 import numpy as np
 import pytest
@@ -24,21 +24,21 @@ def made(per_class=20, per_class_test=None, classes=3):
 
 
 @pytest.mark.parametrize("counts", [{"a": 5, "c": 2}, [5, 0, 2]])
-def test_counts_are_kept(counts):
+def test_requested_counts_are_kept(counts):
     y = np.repeat(["a", "b", "c"], 10)
     x = np.arange(30)[:, None]
-    some, labels, rows = make_imbalance(x, y, counts, seed=3)
+    kept, labels, rows = make_imbalance(x, y, counts, seed=3)
     np.testing.assert_array_equal(np.unique(labels, return_counts=True)[1], [5, 2])
-    np.testing.assert_array_equal(some[:, 0], rows)
+    np.testing.assert_array_equal(kept[:, 0], rows)
     np.testing.assert_array_equal(labels, y[rows])
     assert (np.diff(rows) > 0).all()
     assert (make_imbalance(x, y, counts, seed=3)[2] == rows).all()
     assert (make_imbalance(x, y, counts, seed=4)[2] != rows).any()
-    fewer = make_imbalance(x, y, {"a": 3, "c": 1}, seed=3)[2]
-    assert set(fewer) < set(rows)
+    smaller = make_imbalance(x, y, {"a": 3, "c": 1}, seed=3)[2]
+    assert set(smaller) < set(rows)
 
 
-def test_the_papers_counts_have_names():
+def test_counts_of_the_paper_have_names():
     y = np.repeat(np.arange(10), 180)
     assert len(make_imbalance(y, y, "digits")[2]) == sum(COUNTS["digits"].train)
 
@@ -47,18 +47,18 @@ def test_the_papers_counts_have_names():
     ("counts", "message"),
     [
         ([5, 5], "2 counts for 3 classes; give one for each"),
-        ({"d": 1}, "counts of .'d'., which no row has"),
-        ({"a": 11}, "class a: 11 rows wanted, 10 are there"),
-        ("minst", "no counts 'minst'.*mnist"),
+        ({"d": 1}, "counts for .'d'., which y does not contain"),
+        ({"a": 11}, "class a: 11 rows requested, it has 10"),
+        ("minst", "unknown counts 'minst'.*mnist"),
     ],
 )
-def test_impossible_counts_are_named(counts, message):
+def test_invalid_counts_are_refused(counts, message):
     y = np.repeat(["a", "b", "c"], 10)
     with pytest.raises(InputError, match=message):
         make_imbalance(y, y, counts)
 
 
-def test_folds_test_every_image_once_and_train_on_others():
+def test_folds_test_every_image_once():
     data = made()
     splits, notices = image_splits(data, SMALL, seed=0)
     assert notices == ()
@@ -76,34 +76,34 @@ def test_folds_test_every_image_once_and_train_on_others():
     assert other[0].fingerprint != splits[0].fingerprint
 
 
-def test_official_parts_are_the_split_where_folds_are_too_small():
+def test_official_parts_are_used_when_folds_are_too_small():
     data = made(per_class=9, per_class_test=5)
     splits, notices = image_splits(data, SMALL, seed=0)
-    assert notices == ("one split, of the official parts; seeds draw from it",)
-    all_of_them = Counts((9, 9, 9), 5, (4, 2, 1))
-    _, notices = image_splits(data, all_of_them, seed=0)
-    assert notices == ("one split, of the official parts; the same images for every seed",)
+    assert notices == ("the official parts are the only split; every seed draws from it",)
+    all_official = Counts((9, 9, 9), 5, (4, 2, 1))
+    _, notices = image_splits(data, all_official, seed=0)
+    assert notices == ("the official parts are the only split; the same images for every seed",)
     (split,) = splits
     y = np.concatenate([data.y, data.y_test])
     assert (split.train < 27).all() and (split.test >= 27).all()
     np.testing.assert_array_equal(np.bincount(y[split.train]), SMALL.train)
     np.testing.assert_array_equal(np.bincount(y[split.test]), [4, 4, 4])
     data.y_test[data.y_test == 2] = 1
-    with pytest.raises(InputError, match=r"test images \[5, 10, 0\]; expected at least one"):
+    with pytest.raises(InputError, match=r"test images \[5, 10, 0\], expected at least one"):
         image_splits(data, SMALL, seed=0)
 
 
-def test_counts_that_cannot_be_had_shrink_together():
+def test_counts_shrink_by_a_common_factor():
     splits, notices = image_splits(made(per_class=5), SMALL, seed=0)
     np.testing.assert_array_equal(np.bincount(made(5).y[splits[0].train]), [4, 2, 1])
     assert splits[0].imbalanced.tolist() == [True, True, True]
     assert notices == (
-        "training counts [4, 2, 1], 0.5 times those wanted",
-        "imbalanced test counts [1, 1, 1], 0.25 times those wanted",
+        "training counts [4, 2, 1], 0.5 times those requested",
+        "imbalanced test counts [1, 1, 1], 0.25 times those requested",
     )
 
 
-def test_folds_of_both_parts():
+def test_folds_can_use_both_official_parts():
     data = made(per_class=5, per_class_test=5)
     counts = Counts((8, 4, 2), 2, (2, 1, 1), both_parts=True)
     splits, notices = image_splits(data, counts, seed=0)
@@ -115,8 +115,8 @@ def test_folds_of_both_parts():
     ("data", "folds", "message"),
     [
         (made(), 6, "6 folds, expected 1 to 5"),
-        (made(4), 5, r"images per class \[4, 4, 4\]; expected 3 classes of at least 5"),
-        (made(20, classes=2), 5, r"images per class \[20, 20, 0\]; expected 3 classes"),
+        (made(4), 5, r"images per class \[4, 4, 4\], expected 3 classes of at least 5"),
+        (made(20, classes=2), 5, r"images per class \[20, 20, 0\], expected 3 classes"),
     ],
 )
 def test_too_few_images_are_refused(data, folds, message):
@@ -133,18 +133,18 @@ def test_too_few_images_are_refused(data, folds, message):
         ("svhn", (50, 22, 11, 8, 6, 5, 4, 2, 1, 1), 10, 3),
     ],
 )
-def test_real_sets(data_home, name, train, test, notices):
+def test_real_sets_have_expected_counts(data_home, name, train, test, notices):
     data = images(name, data_home)
-    splits, told = image_splits(data, COUNTS[name], seed=0, folds=2)
+    splits, messages = image_splits(data, COUNTS[name], seed=0, folds=2)
     y = np.concatenate([data.y, data.y_test])
     for split in splits:
         np.testing.assert_array_equal(np.bincount(y[split.train]), train)
         assert set(np.bincount(y[split.test])) == {test}
-    assert len(told) == notices
+    assert len(messages) == notices
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "train", "few"),
+    ("arguments", "name", "train", "imbalanced"),
     [
         ((), "made", (8, 4, 1), (4, 2, 1)),
         (("paper", 0.5), "made_0.5", (4, 2, 1), (4, 2, 1)),
@@ -153,30 +153,30 @@ def test_real_sets(data_home, name, train, test, notices):
         (("step", 0.25), "made_step_0.25", (2, 2, 1), (4, 4, 1)),
     ],
 )
-def test_counts_are_distributed_anew(monkeypatch, given, name, train, few):
+def test_recounted_changes_counts_and_name(monkeypatch, arguments, name, train, imbalanced):
     monkeypatch.setitem(COUNTS, "made", Counts((8, 4, 1), 4, (4, 2, 1)))
-    found = recounted(made(), *given)
+    found = recounted(made(), *arguments)
     assert found.name == name
-    assert found.counts == Counts(train, 4, few)
+    assert found.counts == Counts(train, 4, imbalanced)
     (split, *_), notices = image_splits(found, found.counts, seed=0)
     np.testing.assert_array_equal(np.bincount(found.y[split.train]), train)
     assert notices == ()
 
 
-def test_step_of_ten_classes_is_half_and_half():
+def test_step_imbalance_of_ten_classes():
     found = recounted(images("digits"), "step")
     assert found.counts.train == (130,) * 5 + (6,) * 5
     assert found.counts.imbalanced == (34,) * 5 + (2,) * 5
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
-        (("stepp",), "no imbalance 'stepp'.*step"),
+        (("stepp",), "unknown imbalance 'stepp'.*step"),
         (("paper", 0.0), "fraction=0, expected above 0 and at most 1"),
         (("paper", 1.5), r"fraction=1.5, expected above 0 and at most 1"),
     ],
 )
-def test_impossible_distributions_are_named(given, message):
+def test_invalid_imbalance_or_fraction_is_refused(arguments, message):
     with pytest.raises(InputError, match=message):
-        recounted(images("digits"), *given)
+        recounted(images("digits"), *arguments)

@@ -1,4 +1,4 @@
-"""What the columns of a table are, and what of it the user hears."""
+"""Inference of column kinds, and the notices to the user."""
 
 import datetime as dt
 
@@ -53,7 +53,7 @@ def kind(column, **options):
         ("date", DAYS.dt.strftime("%b %d, %Y")),
     ],
 )
-def test_kinds_follow_from_types_and_texts(expected, column):
+def test_kind_follows_from_type_and_text(expected, column):
     assert kind(column).kind == expected
     assert kind(column, categorical=["c"]).kind == "category"
 
@@ -61,29 +61,29 @@ def test_kinds_follow_from_types_and_texts(expected, column):
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ([f"name {i}" for i in range(N)], "60 distinct texts in 60 rows, as an identifier does"),
+        ([f"name {i}" for i in range(N)], "60 distinct texts in 60 rows, like an identifier"),
         ([*map(str, range(N - 1)), "abc"], "is text because of 1 entry such as 'abc'; correct"),
         (["01/02/2024", "03/04/2024"] * 30, "'01/02/2024', which can be 2024-.*-0., or leave"),
-        (["10:30", "11:45"] * 30, "dates or times such as '10:30', which are not read"),
+        (["10:30", "11:45"] * 30, "dates or times such as '10:30', which cannot be parsed"),
         (["1.234"] * N, "'1.234', which can be 1234 or 1.234|1.234 or 1234"),
         ([b"a"] * N, "holds bytes values, expected numbers or text"),
         ([[1], [2]] * 30, "holds mixed values"),
         (np.ones(N) + 1j, "holds complex values"),
     ],
 )
-def test_what_has_no_kind_is_refused_with_a_remedy(column, message):
+def test_column_without_a_kind_is_refused(column, message):
     with pytest.raises(InputError, match=rf"^T: column 'c' .*{message}") as caught:
         kind(column, name="T", separator=";")
     assert "drop(columns=['c'])" in str(caught.value)
 
 
-def test_dates_out_of_range_are_refused():
+def test_out_of_range_dates_are_refused():
     far = pd.Series(np.array(["400000-01-01", "2020-01-01"] * 30, "datetime64[s]"))
-    with pytest.raises(InputError, match=r"column 'c' holds dates that are not read \(Out of bou"):
+    with pytest.raises(InputError, match=r"column 'c' holds dates that cannot be parsed \(Out"):
         kind(far)
 
 
-def test_notices_say_what_is_read_otherwise_than_written():
+def test_notices_report_every_conversion():
     frame = pd.DataFrame(
         {
             "pct": ["20%", "?"] * 30,
@@ -96,18 +96,18 @@ def test_notices_say_what_is_read_otherwise_than_written():
         }
     )
     assert kinds_of_columns(frame).notices == (
-        "1 column of text read as numbers: pct (percentages, such as '20%')",
-        "2 columns of dates as days and cycles: since, left (such as '2023-12-21')",
-        "1 column of durations as days, or of times of day as hours: stay",
-        "1 column without any value, constant: none",
-        "column 'pct': '?' (30 rows) taken as missing",
-        "column 'left': 'n/a' (1 rows) taken as missing",
-        "column 'job': '?' (20 rows) kept as a level, not as missing",
+        "1 column of text parsed as numbers: pct (percentages, such as '20%')",
+        "2 columns of dates encoded as days and cycles: since, left (such as '2023-12-21')",
+        "1 column of durations encoded as days, or of times of day encoded as hours: stay",
+        "1 column without any value, encoded as constants: none",
+        "column 'pct': '?' (30 rows) treated as missing",
+        "column 'left': 'n/a' (1 rows) treated as missing",
+        "column 'job': '?' (20 rows) treated as a level, not as missing",
     )
     assert kinds_of_columns(frame[["plain"]]).notices == ()
 
 
-def test_rows_are_read_in_the_form_of_the_encoder():
+def test_rows_are_converted_for_the_encoder():
     frame = pd.DataFrame(
         {
             "n": ["1.234,5", "?", "7"] * 20,
@@ -137,8 +137,8 @@ def test_rows_are_read_in_the_form_of_the_encoder():
     assert rows["d"].isna()[1] and kinds.columns[4].has_time
 
 
-def test_other_rows_are_read_as_the_table_was():
-    """A text of two meanings has that of the table, and a unit must be the same."""
+def test_new_rows_are_parsed_like_the_fitted_table():
+    """An ambiguous text is parsed as in the fitted table, and its unit must be the same."""
     frame = pd.DataFrame(
         {
             "n": ["4,5", "1,234"] * 30,
@@ -163,30 +163,30 @@ def test_other_rows_are_read_as_the_table_was():
     ):
         with pytest.raises(InputError, match=message):
             kinds.read(new.assign(**column))
-    with pytest.raises(InputError, match="X lacks column 'n', 'd'; give the columns"):
+    with pytest.raises(InputError, match="X lacks column 'n', 'd'; expected the columns"):
         kinds.read(new[["p", "b"]])
 
 
-def test_tables_without_columns_of_their_own_names_are_refused():
+def test_duplicate_or_no_columns_are_refused():
     with pytest.raises(InputError, match="several columns called 'a'; rename"):
         kinds_of_columns(pd.DataFrame([[1, 2]], columns=["a", "a"]))
     with pytest.raises(InputError, match="no columns, expected at least one"):
         kinds_of_columns(pd.DataFrame(index=[1, 2]))
 
 
-def test_columns_are_named_numbered_or_masked():
+def test_columns_by_name_position_or_mask():
     names = ["a", "b", "c"]
-    for given in (["c", "a"], [2, 0], [-1, -3], [True, False, True], np.array([0, 2])):
-        assert column_positions(given, names, "categorical") == [0, 2]
+    for columns in (["c", "a"], [2, 0], [-1, -3], [True, False, True], np.array([0, 2])):
+        assert column_positions(columns, names, "categorical") == [0, 2]
     assert column_positions("b", names, "categorical") == [1]
     assert column_positions(None, names, "categorical") == []
     assert column_positions(1, names, "categorical") == [1]
     assert column_positions([("s", "b"), 0], ["a", "('s', 'b')"], "categorical") == [0, 1]
     assert column_positions([7, 0], ["0", "7", "5"], "categorical") == [0, 1]
-    for given, message in (
+    for columns, message in (
         (["d"], "categorical has 'd', which is no column of X"),
         ([3], "categorical has 3, expected positions of columns from 0 to 2"),
-        ([True], "categorical has 1 truth values, expected one for each of the 3 columns"),
+        ([True], "categorical has 1 booleans, expected one for each of the 3 columns"),
     ):
         with pytest.raises(InputError, match=message):
-            column_positions(given, names, "categorical")
+            column_positions(columns, names, "categorical")

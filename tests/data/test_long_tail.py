@@ -1,4 +1,4 @@
-"""Tables of several classes: how long their tails are, and what they hold."""
+"""Long-tailed multi-class tables: class sizes and features."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from imbax.errors import InputError
 from imbax.experiments.suites import load_suite
 
 
-def test_digits_need_no_file_and_get_rarer_from_class_to_class():
+def test_digits_need_no_file_and_have_geometric_sizes():
     data = long_tail("digits")
     expected = np.geomspace(174, 8, 10).round()
     np.testing.assert_array_equal(np.bincount(data.y), expected)
@@ -18,13 +18,15 @@ def test_digits_need_no_file_and_get_rarer_from_class_to_class():
     assert (data.n_minority, data.n_majority, data.n_rows) == (8, 174, expected.sum())
     assert data.imbalance_ratio == 174 / 8
     x, y = load_digits(return_X_y=True)
-    of_label = [set(map(bytes, x[y == label])) for label in range(10)]
+    rows_by_label = [set(map(bytes, x[y == label])) for label in range(10)]
     scaled = (data.x * 16 / 255).round()
-    assert all(bytes(row) in of_label[label] for row, label in zip(scaled, data.y, strict=True))
+    assert all(
+        bytes(row) in rows_by_label[label] for row, label in zip(scaled, data.y, strict=True)
+    )
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_larger_images_are_averaged_over_blocks(name, data_home):
+def test_larger_images_are_block_means(name, data_home):
     data = long_tail(name, data_home)
     assert data.n_features == {"mnist": 49, "cifar10": 192}[name]
     counts = np.sort(np.bincount(data.y))[::-1]
@@ -35,14 +37,14 @@ def test_larger_images_are_averaged_over_blocks(name, data_home):
     assert len(np.unique(data.x * 16 % 1)) == 1  # means of 16 whole numbers
 
 
-def test_a_column_of_adult_is_told_from_the_others(data_home):
+def test_adult_column_is_predicted_from_the_others(data_home):
     data = long_tail("adult_marital_status", data_home)
     assert data.n_rows == 3000
     assert not any("marital" in name for name in data.feature_names)
     assert len(data.classes) == 6 and "Married-AF-spouse" not in data.classes  # 32 rows
 
 
-def test_the_suite_has_them_all():
+def test_suite_contains_all_tables():
     assert load_suite("long_tail").datasets == tuple(LONG_TAIL)
 
 
@@ -52,6 +54,6 @@ def test_missing_files_are_named(name, tmp_path):
         long_tail(name, tmp_path)
 
 
-def test_an_unknown_table_is_refused():
-    with pytest.raises(InputError, match="no table 'adult_sex'; did you mean 'adult_race'"):
+def test_unknown_table_is_refused():
+    with pytest.raises(InputError, match="unknown table 'adult_sex'; did you mean 'adult_race'"):
         long_tail("adult_sex")

@@ -1,4 +1,4 @@
-"""Tables of OpenML, from a server on this machine that answers as OpenML does."""
+"""OpenML tables from a local server that answers like OpenML."""
 
 import hashlib
 import json
@@ -41,17 +41,17 @@ MIXED = """@RELATION toy
     f"{'?' if i == 3 else a},{'blue' if i % 2 else 'red'},{LABELS[i]}"
     for i, (a, _) in enumerate(NUMBERS)
 )
-# By its id, the target of a set; 45 has a damaged file, 46 is a sparse one, and 47 has
-# categories and a missing value.
+# Targets of data sets by id; 45 has a damaged file, 46 is sparse, and 47 has categories and a
+# missing value.
 TARGETS = {42: "class", 43: "price", 44: None, 45: "class", 46: "class", 47: "class"}
 
 
 def answer(path, address):
-    """What OpenML answers to a path, as bytes; None for what it does not have."""
+    """Returns OpenML's answer to a path as bytes, or None for an unknown data set."""
     text = MIXED if "47" in path else ARFF
     if path.startswith("/data/"):
         return text.encode()
-    *_, what, number = path.split("/")
+    *_, topic, number = path.split("/")
     if (number := int(number)) not in TARGETS:
         return None
     features = [
@@ -61,24 +61,24 @@ def answer(path, address):
         for i, (name, kind) in enumerate((MIXED_TYPES if number == 47 else TYPES).items())
         for is_target in [name == TARGETS[number]]
     ]
-    about = {"id": str(number), "name": "toy", "version": "1", "description": "a toy"}
-    about |= {"format": "Sparse_ARFF" if number == 46 else "ARFF", "file_id": "7"}
-    about |= {"status": "deactivated" if number == 43 else "active"}
-    about |= {"url": f"http://{address}/data/v1/download/{number}/toy.arff"}
-    about |= {"md5_checksum": "0" if number == 45 else hashlib.md5(text.encode()).hexdigest()}
+    description = {"id": str(number), "name": "toy", "version": "1", "description": "a toy"}
+    description |= {"format": "Sparse_ARFF" if number == 46 else "ARFF", "file_id": "7"}
+    description |= {"status": "deactivated" if number == 43 else "active"}
+    description |= {"url": f"http://{address}/data/v1/download/{number}/toy.arff"}
+    description |= {"md5_checksum": "0" if number == 45 else hashlib.md5(text.encode()).hexdigest()}
     answers = {
-        "data": {"data_set_description": about},
+        "data": {"data_set_description": description},
         "features": {"data_features": {"feature": features}},
         "qualities": {
             "data_qualities": {"quality": [{"name": "NumberOfInstances", "value": f"{ROWS}.0"}]}
         },
     }
-    return json.dumps(answers[what]).encode()
+    return json.dumps(answers[topic]).encode()
 
 
 class Server(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.server.asked.append(self.path)
+        self.server.requests.append(self.path)
         found = answer(self.path, f"127.0.0.1:{self.server.server_port}")
         self.send_response(200 if found else 412)
         self.end_headers()
@@ -89,10 +89,10 @@ class Server(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def asked(monkeypatch, tmp_path):
-    """Starts the server and lets scikit-learn ask it; the paths that it was asked for."""
+def requests(monkeypatch, tmp_path):
+    """Starts the server, points scikit-learn to it and yields the list of requested paths."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    server.asked = []
+    server.requests = []
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     for name in ("_DATA_INFO", "_DATA_FEATURES", "_DATA_QUALITIES"):
@@ -103,44 +103,49 @@ def asked(monkeypatch, tmp_path):
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "home"))
     monkeypatch.setattr(_openml.time, "sleep", lambda seconds: None)
     try:
-        yield server.asked
+        yield server.requests
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def test_a_set_is_downloaded_once_and_then_needs_no_network(asked, tmp_path):
+def test_set_is_downloaded_once(requests, tmp_path):
     found = openml(42, drop=["price"])
     assert found.name == "openml_42"
     assert found.feature_names == ("age", "net worth"), "identifiers are no features"
     assert found.classes == ("good", "bad")
     np.testing.assert_array_equal(found.x, NUMBERS)
     np.testing.assert_array_equal(found.y, [label == "bad" for label in LABELS])
-    assert len(asked) == 4
+    assert len(requests) == 4
     again = openml(42, "class", name="toy", drop=["price"], data_home=tmp_path / "home")
     assert (again.name, again.fingerprint) == ("toy", found.fingerprint)
-    assert len(asked) == 4
+    assert len(requests) == 4
 
 
 @pytest.mark.parametrize(
     ("number", "target", "error", "says"),
     [
-        (999, None, InputError, "OpenML has no data set 999; look its id up at openml.org/search"),
-        (43, None, InputError, "'price' has 60 distinct numbers, as for a regression; name a colu"),
-        (44, None, InputError, "openml_44 has no target on OpenML; name one column with target="),
+        (999, None, InputError, "OpenML has no data set 999; look up the id at openml.org/search"),
+        (43, None, InputError, "'price' has 60 distinct numbers like a regression target; name a"),
+        (44, None, InputError, "openml_44 has no target on OpenML, expected one; name a column"),
         (42, "klass", InputError, "openml_42: no column 'klass'; did you mean 'class'"),
-        (46, None, InputError, "openml_46 is a sparse table, which is not read; save it as a dens"),
-        (45, None, DataUnavailable, "openml_45: what is in scikit-learn's data folder .* is damag"),
+        (46, None, InputError, "openml_46 is a sparse table, expected a dense one; save it as"),
+        (
+            45,
+            None,
+            DataUnavailable,
+            "openml_45: the copy in scikit-learn's data folder .* is damag",
+        ),
     ],
 )
-def test_mistakes_get_one_line(asked, number, target, error, says):
+def test_mistakes_are_refused_with_a_remedy(requests, number, target, error, says):
     with pytest.raises(InputError, match=says) as caught:
         openml(number, target)
     assert caught.type is error
 
 
-def test_categories_and_missing_values_stay_what_they_are(asked):
+def test_categories_and_missing_values_are_kept(requests):
     found = openml(47)
     assert isinstance(found, FrameDataset)
     assert list(found.frame.columns) == ["age", "colour"]
@@ -148,21 +153,21 @@ def test_categories_and_missing_values_stay_what_they_are(asked):
     assert set(found.frame["colour"]) == {"red", "blue"}
 
 
-def test_what_openml_says_of_a_set_is_a_notice(asked):
+def test_openml_warnings_become_notices(requests):
     found = openml(43, "class")
     assert any("Version 1 of dataset toy is inactive" in notice for notice in found.notices)
 
 
-def test_without_a_network_or_a_copy(asked, monkeypatch, tmp_path):
-    with pytest.raises(DataUnavailable, match=r"there is no .*data/42\.gz; fetch the set where"):
+def test_missing_network_or_copy_is_reported(requests, monkeypatch, tmp_path):
+    with pytest.raises(DataUnavailable, match=r"data/42\.gz does not exist; download the set"):
         openml(42, data_home=tmp_path / "empty")
-    assert not asked and not (tmp_path / "empty").exists()
+    assert not requests and not (tmp_path / "empty").exists()
     monkeypatch.setattr(_openml, "_DATA_INFO", "http://127.0.0.1:9/{}")
-    with pytest.raises(DataUnavailable, match=r"OpenML cannot be reached .*; connect, or fetch it"):
+    with pytest.raises(DataUnavailable, match=r"OpenML cannot be reached .*; connect, or download"):
         openml(42)
 
 
-def test_a_suite_takes_sets_of_openml(asked, tmp_path, monkeypatch, capsys):
+def test_suite_can_contain_openml_sets(requests, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: "page")
     openml(42)
@@ -172,11 +177,11 @@ def test_a_suite_takes_sets_of_openml(asked, tmp_path, monkeypatch, capsys):
         "[[datasets]]\nopenml = 999\n"
     )
     assert main(["run", "my.toml", "--data-home", "home"]) == 2
-    assert capsys.readouterr().err.startswith("imbax: error: openml_999: openml_999: there is no")
+    assert capsys.readouterr().err.startswith("imbax: error: openml_999: openml_999: home/openml")
     assert (tmp_path / "results" / "my" / "runs" / "toy").is_dir()
 
 
-def test_climb_loads_its_73_sets_by_their_ids(asked, monkeypatch):
+def test_climb_loads_73_sets_by_id(requests, monkeypatch):
     suite = load_suite("climb")
     sets = {source.name: source.where for source in suite.sources}
     assert len(sets) == len(set(sets.values())) == 73
@@ -187,4 +192,4 @@ def test_climb_loads_its_73_sets_by_their_ids(asked, monkeypatch):
     found = load()
     assert name == found.name == "mammography"
     assert found.n_rows == ROWS
-    assert any(path.endswith("/310") for path in asked)
+    assert any(path.endswith("/310") for path in requests)

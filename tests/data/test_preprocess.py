@@ -1,4 +1,4 @@
-"""Scaling against scikit-learn, and columns that float32 alone would lose."""
+"""Scaling against scikit-learn, and columns that float32 cannot represent."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ X = RNG.normal(size=(50, 4)) * [1, 100, 1e-3, 5] + [0, 7, 0, -3]
     ("fit", "peer"), [(fit_min_max, MinMaxScaler()), (fit_z_score, StandardScaler())]
 )
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 1e-4)])
-def test_training_rows_decide_as_in_scikit_learn(fit, peer, dtype, rtol):
+def test_scaling_matches_scikit_learn(fit, peer, dtype, rtol):
     train, test = X[:40].astype(dtype), X[40:].astype(dtype)
     scaled = scale(test, fit(train))
     assert scaled.dtype == dtype
@@ -33,15 +33,15 @@ def test_training_rows_decide_as_in_scikit_learn(fit, peer, dtype, rtol):
 
 
 @pytest.mark.parametrize("fit", [fit_min_max, fit_z_score])
-def test_scaling_can_be_undone(fit):
-    x = np.insert(X, 2, 7.5, axis=1)  # a constant column, which gets its value
+def test_unscale_inverts_scale(fit):
+    x = np.insert(X, 2, 7.5, axis=1)  # a constant column, which gets its value back
     scaling = fit(x)
     np.testing.assert_allclose(unscale(scale(x, scaling), scaling), x, rtol=1e-12, atol=1e-12)
     moved = scale(x, scaling) + 3
     assert (unscale(moved, scaling)[:, 2] == 7.5).all()
 
 
-def test_min_max_maps_training_rows_onto_the_unit_interval():
+def test_min_max_maps_training_rows_to_unit_interval():
     scaled = scale(X, fit_min_max(X))
     np.testing.assert_allclose(scaled.min(0), 0, atol=1e-12)
     np.testing.assert_allclose(scaled.max(0), 1, atol=1e-12)
@@ -49,7 +49,7 @@ def test_min_max_maps_training_rows_onto_the_unit_interval():
 
 @pytest.mark.parametrize("fit", [fit_min_max, fit_z_score])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_a_constant_training_column_is_zero_for_every_row(fit, dtype):
+def test_constant_column_becomes_zero(fit, dtype):
     # 0.1 has no exact mean in floating point, so a deviation of about 1e-17 must not count.
     train = np.c_[X, np.full(50, 0.1)].astype(dtype)
     scaling = fit(train)
@@ -59,7 +59,7 @@ def test_a_constant_training_column_is_zero_for_every_row(fit, dtype):
 
 
 @pytest.mark.parametrize("fit", [fit_min_max, fit_z_score])
-def test_a_span_whose_inverse_overflows_counts_as_constant(fit):
+def test_span_with_overflowing_inverse_is_constant(fit):
     train = np.array([[0.0], [1e-45]], dtype=np.float32)
     assert train[1] > 0
     assert fit(train).factor[0] == 0
@@ -81,7 +81,7 @@ def test_conditioning_keeps_the_digits_of_a_large_offset():
     np.testing.assert_allclose(scaled, scale(x, fit_min_max(x[train])), atol=2e-6)
 
 
-def test_conditioning_maps_to_0_to_1_and_constants_to_0():
+def test_conditioning_maps_to_unit_interval_constants_to_0():
     x = np.c_[X, np.full(50, 1e9), np.linspace(-1e300, 1e300, 50)]
     conditioned = condition(x)
     np.testing.assert_array_equal(conditioned.min(0), 0)
@@ -91,7 +91,7 @@ def test_conditioning_maps_to_0_to_1_and_constants_to_0():
 @pytest.mark.parametrize(
     ("fit", "peer"), [(fit_min_max, MinMaxScaler()), (fit_z_score, StandardScaler())]
 )
-def test_principal_axes_are_scikit_learns(fit, peer):
+def test_principal_axes_match_scikit_learn(fit, peer):
     x = np.random.default_rng(0).normal(size=(50, 6)) @ np.random.default_rng(1).normal(size=(6, 6))
     x[:, 2] = 7
     scaling = fit_principal_axes(x, fit(x), 3)

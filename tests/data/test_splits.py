@@ -1,4 +1,4 @@
-"""Splits: stratified, repeatable, groups whole; and the count of shared rows."""
+"""Splits: stratified, reproducible, with whole groups; and counts of duplicate rows."""
 
 import itertools
 
@@ -12,14 +12,14 @@ Y = (np.arange(500) % 10 == 0).astype(np.int8)
 
 
 def grouped(n_groups=40, n=500, seed=3):
-    """Uneven groups, scattered over the rows; minority rows in most of them."""
+    """Returns uneven groups spread over the rows, most of them with minority rows, and labels."""
     rng = np.random.default_rng(seed)
     weights = rng.uniform(0.5, 2, n_groups)
     groups = rng.choice(n_groups, n, p=weights / weights.sum())
     return groups, (rng.random(n) < 0.2).astype(np.int8)
 
 
-def test_four_folds_of_60_20_20_keep_the_class_ratio():
+def test_folds_of_60_20_20_keep_the_class_ratio():
     splits = stratified_splits(Y, seed=0)
     assert len(splits) == 4
     for split in splits:
@@ -29,7 +29,7 @@ def test_four_folds_of_60_20_20_keep_the_class_ratio():
         np.testing.assert_array_equal(np.sort(np.concatenate(split)), np.arange(500))
 
 
-def test_folds_share_validation_and_tests_partition_the_rest():
+def test_folds_share_validation_and_partition_the_rest():
     splits = stratified_splits(Y, seed=1, folds=5, valid_fraction=0.25)
     for split in splits:
         np.testing.assert_array_equal(split.valid, splits[0].valid)
@@ -38,7 +38,7 @@ def test_folds_share_validation_and_tests_partition_the_rest():
 
 
 @pytest.mark.parametrize("with_groups", [False, True])
-def test_the_seed_and_nothing_else_decides(with_groups):
+def test_splits_depend_only_on_the_seed(with_groups):
     groups, y = grouped()
     groups = groups if with_groups else None
 
@@ -69,7 +69,7 @@ def test_no_group_is_in_two_parts(seed):
         assert 60 < len(split.valid) < 140
 
 
-def test_as_many_groups_as_parts():
+def test_as_many_groups_as_parts_are_enough():
     groups, y = np.repeat(np.arange(5), 10), np.tile([1, 0, 0, 0, 0], 10)
     for split in stratified_splits(y, seed=0, groups=groups):
         assert [len(part) for part in split] == [30, 10, 10]
@@ -77,7 +77,7 @@ def test_as_many_groups_as_parts():
 
 @pytest.mark.parametrize("n", [60, 101, 237])
 @pytest.mark.parametrize(("folds", "fewest"), [(2, 4), (4, 6), (10, 14)])
-def test_the_fewest_minority_rows_reach_every_part(folds, fewest, n):
+def test_fewest_minority_rows_reach_every_part(folds, fewest, n):
     y = (np.arange(n) < fewest).astype(np.int8)
     for seed in range(5):
         for split in stratified_splits(y, seed=seed, folds=folds):
@@ -112,11 +112,11 @@ LOPSIDED = np.r_[np.zeros(470, int), np.arange(1, 31)]
         ({"groups": ONE_SITE}, r"there are 1 groups with minority rows, 4 folds"),
         (
             {"groups": LOPSIDED, "y": np.r_[np.zeros(470, int), np.ones(30, int)]},
-            r"with 31 groups, 4 folds and a validation part, some part has rows of one class",
+            r"with 31 groups, 4 folds and a validation part, a part has rows of a single class",
         ),
     ],
 )
-def test_too_few_of_something(options, message):
+def test_too_few_rows_or_groups_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         stratified_splits(**({"y": Y, "seed": 0} | options))
 
@@ -128,7 +128,7 @@ def test_rows_in_both_counts_exact_duplicates():
     assert rows_in_both(np.asfortranarray(x), np.array([0, 1]), np.array([2, 4])) == 2
 
 
-def test_rows_in_both_agrees_with_comparing_all_pairs():
+def test_rows_in_both_matches_all_pairs():
     rng = np.random.default_rng(0)
     x = rng.integers(0, 4, size=(200, 3)).astype(float)
     a, b = np.split(rng.permutation(200), [80])
@@ -139,7 +139,7 @@ def test_rows_in_both_agrees_with_comparing_all_pairs():
 THINNED = (np.arange(1000) % 2).astype(np.int8)
 
 
-def test_repeats_are_64_16_20_and_withhold_another_minority():
+def test_repeats_are_64_16_20_and_withhold_minority_rows():
     splits = repeated_splits(THINNED, seed=0, repeats=3, keep=50)
     for split in splits:
         withheld = withheld_rows(THINNED, split, seed=0)
@@ -151,7 +151,7 @@ def test_repeats_are_64_16_20_and_withhold_another_minority():
     assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
 
 
-def test_no_more_is_withheld_than_there_is():
+def test_withheld_rows_are_limited_to_those_left():
     (split,) = repeated_splits(THINNED, seed=0, repeats=1, keep=490)
     assert len(withheld_rows(THINNED, split, seed=0)) == 10
     a, b = (
@@ -160,22 +160,24 @@ def test_no_more_is_withheld_than_there_is():
     assert not np.array_equal(a, b)
 
 
-def test_repeats_without_thinning_use_all_rows_withhold_none():
+def test_repeats_without_keep_use_all_rows():
     (split,) = repeated_splits(THINNED, seed=3, repeats=1)
     np.testing.assert_array_equal(np.sort(np.concatenate(split)), np.arange(1000))
     assert len(withheld_rows(THINNED, split, seed=0)) == 0
 
 
-def test_a_repeat_depends_on_its_seed_and_number_alone():
-    given = repeated_splits(THINNED, seed=5, repeats=4, keep=50)
-    for few, many in zip(repeated_splits(THINNED, seed=5, repeats=2, keep=50), given, strict=False):
-        for a, b in zip(few, many, strict=True):
+def test_repeat_depends_only_on_seed_and_index():
+    repeats = repeated_splits(THINNED, seed=5, repeats=4, keep=50)
+    for fewer_repeats, all_repeats in zip(
+        repeated_splits(THINNED, seed=5, repeats=2, keep=50), repeats, strict=False
+    ):
+        for a, b in zip(fewer_repeats, all_repeats, strict=True):
             np.testing.assert_array_equal(a, b)
     other = repeated_splits(THINNED, seed=6, repeats=1, keep=50)[0]
-    assert not np.array_equal(other.train, given[0].train)
+    assert not np.array_equal(other.train, repeats[0].train)
 
 
-def test_a_stronger_thinning_keeps_some_of_the_same_rows():
+def test_smaller_keep_gives_a_subset_of_rows():
     kept = {}
     for keep in (50, 20):
         (split,) = repeated_splits(THINNED, seed=1, repeats=1, keep=keep)
@@ -185,6 +187,6 @@ def test_a_stronger_thinning_keeps_some_of_the_same_rows():
 
 
 @pytest.mark.parametrize("keep", [4, 501])
-def test_too_few_or_too_many_kept_rows_are_named(keep):
-    with pytest.raises(InputError, match=f"{keep} of 500 minority rows and 500 others"):
+def test_invalid_keep_is_refused(keep):
+    with pytest.raises(InputError, match=f"{keep} of 500 minority rows and 500 majority"):
         repeated_splits(THINNED, seed=0, keep=keep)

@@ -1,4 +1,4 @@
-"""The door of a Dataset, the 27 sets and the sets that need no file."""
+"""Input checks of Dataset, the 27 sets of imbalanced-learn, and the quickstart sets."""
 
 import decimal
 import gc
@@ -41,7 +41,7 @@ def labels(rare, common, n_rare=6):
     ],
 )
 @pytest.mark.parametrize("box", [np.asarray, list, pd.Series])
-def test_the_rarer_label_of_any_type_becomes_1(rare, common, classes, box):
+def test_rarer_label_of_any_type_becomes_1(rare, common, classes, box):
     data = make_dataset(X, box(labels(rare, common)))
     assert data.classes == classes
     np.testing.assert_array_equal(data.y, labels(1, 0))
@@ -50,19 +50,19 @@ def test_the_rarer_label_of_any_type_becomes_1(rare, common, classes, box):
     assert data.imbalance_ratio == 4.0
 
 
-def test_on_a_tie_the_label_that_sorts_last_is_the_minority():
+def test_last_sorted_label_is_minority_on_a_tie():
     assert make_dataset(X, labels(9, 10, 15)).classes == ("9", "10")
     assert make_dataset(X, labels("b", "a", 15)).classes == ("a", "b")
 
 
-def test_several_classes_are_numbered_in_their_order():
+def test_several_classes_are_numbered_in_sorted_order():
     y = np.array(["mild"] * 10 + ["none"] * 15 + ["grave"] * 5)
     data = make_dataset(X, y, several_classes=True)
     assert data.classes == ("grave", "mild", "none")
     np.testing.assert_array_equal(data.y, np.repeat([1, 2, 0], [10, 15, 5]))
     assert data.y.dtype == np.int8
     assert (data.n_rows, data.n_minority, data.n_majority, data.imbalance_ratio) == (30, 5, 15, 3)
-    # Of two the rarer is 1 as ever, and a minority that is named has all others against it.
+    # The rarer of two classes is still 1, and a named minority is class 1 against all others.
     assert make_dataset(X, labels("a", "b"), several_classes=True).classes == ("b", "a")
     named = make_dataset(X, y, several_classes=True, minority="mild")
     assert named.classes == ("not mild", "mild")
@@ -70,43 +70,43 @@ def test_several_classes_are_numbered_in_their_order():
         make_dataset(np.ones((101, 2)), np.arange(101), several_classes=True)
 
 
-def test_labels_that_look_alike_are_noticed():
+def test_similar_labels_give_a_notice():
     y = np.array(["Yes"] * 8 + ["yes "] * 8 + ["no"] * 14)
     (notice,) = make_dataset(X, y, several_classes=True).notices
     assert notice == (
-        "labels 'Yes' and 'yes ' count as different classes; write them alike if they are one"
+        "labels 'Yes' and 'yes ' are different classes; rename one if they mean the same"
     )
     assert make_dataset(X, np.arange(30) % 3, several_classes=True).notices == ()
     assert make_dataset(X, y, several_classes=True, minority="Yes").notices == ()
 
 
-def test_labels_that_do_not_sort_are_ordered_as_text():
+def test_unsortable_labels_are_sorted_as_text():
     mixed = np.array(["low"] * 15 + [5] * 15, dtype=object)
     assert make_dataset(X, mixed).classes == ("5", "low")
 
 
 @pytest.mark.parametrize("minority", [2, "2", 2.0])
-def test_a_named_minority_makes_the_other_labels_the_majority(minority):
+def test_named_minority_against_all_other_labels(minority):
     y = np.array([0] * 15 + [1] * 10 + [2] * 5)
     data = make_dataset(X, y, minority=minority)
     assert data.classes == ("not 2", "2")
     np.testing.assert_array_equal(data.y, y == 2)
 
 
-def test_a_frame_gives_names_and_the_array_is_a_copy():
+def test_frame_gives_names_and_array_is_copied():
     frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(d=True, e=np.arange(30))
     data = make_dataset(frame, labels(1, 0))
     assert data.feature_names == ("a", "b", "c", "d", "e")
-    own = X.copy()
-    data = make_dataset(own, labels(1, 0))
-    own[0] = 0
+    array = X.copy()
+    data = make_dataset(array, labels(1, 0))
+    array[0] = 0
     np.testing.assert_array_equal(data.x, X)
     assert data.feature_names == ("x0", "x1", "x2")
 
 
-def test_constant_columns_are_noticed_after_the_loaders_notices():
-    data = make_dataset(np.c_[X, np.ones(30)], labels(1, 0), notices=["said before"])
-    assert data.notices == ("said before", "1 constant column scales to 0: x3")
+def test_constant_columns_give_a_notice_after_the_loader():
+    data = make_dataset(np.c_[X, np.ones(30)], labels(1, 0), notices=["loader notice"])
+    assert data.notices == ("loader notice", "1 constant column scales to 0: x3")
     data = make_dataset(np.c_[X, np.ones((30, 7))], labels(1, 0))
     assert data.notices == ("7 constant columns scale to 0: x3, x4, x5, x6, x7 and 2 more",)
 
@@ -116,7 +116,7 @@ def test_groups_of_any_type_become_codes():
     assert data.groups.tolist() == [0, 1, 0] * 10
 
 
-def test_the_fingerprint_tells_data_apart_and_nothing_else():
+def test_fingerprint_depends_only_on_the_data():
     y = labels(1, 0)
     base = make_dataset(X, y).fingerprint
     assert make_dataset(np.asfortranarray(X), y, name="other").fingerprint == base
@@ -160,7 +160,7 @@ GOOD = labels(1, 0)
         (X, GOOD, {"groups": X}, r"groups has shape \(30, 3\), expected \[rows\]"),
         (X, GOOD, {"groups": [None] + [1] * 29}, r"1 rows have no group"),
         (X[:19], GOOD[:19], {}, r"19 rows, expected at least 20; add rows"),
-        (X, np.ones(30), {}, r"y has one class only \(1\), expected two"),
+        (X, np.ones(30), {}, r"y has a single class \(1\), expected at least two"),
         (X, np.r_[np.nan, GOOD[1:]], {}, r"1 labels are missing; drop these rows"),
         (
             X,
@@ -174,7 +174,7 @@ GOOD = labels(1, 0)
         (X, GOOD, {"feature_names": ["a", "b", "a"]}, r"two columns are called 'a'; rename"),
     ],
 )
-def test_each_mistake_is_named_with_its_remedy(x, y, options, message):
+def test_mistakes_are_refused_with_a_remedy(x, y, options, message):
     with pytest.raises(InputError, match=message) as caught:
         make_dataset(x, y, **options)
     assert "\n" not in str(caught.value)
@@ -199,28 +199,28 @@ def test_each_mistake_is_named_with_its_remedy(x, y, options, message):
         (np.full(30, 1j), "complex128, expected numbers"),
     ],
 )
-def test_a_column_of_a_frame_without_numbers_is_described(values, message):
+def test_non_numeric_column_is_described(values, message):
     frame = pd.DataFrame({"a": X[:, 0], "c": values})
     with pytest.raises(InputError, match=f"^data: column 'c' holds .*{message}") as caught:
         make_dataset(frame, GOOD)
     assert "\n" not in str(caught.value)
 
 
-def test_an_array_of_objects_is_described_by_column():
+def test_object_array_is_described_by_column():
     for value, message in (("?", r"'x1' holds numbers as \w+, and '\?'"), (pd.NaT, "'x1' holds")):
         x = np.array([[1.5, "2"]] * 29 + [[1.5, value]], object)
         with pytest.raises(InputError, match=message):
             make_dataset(x, GOOD)
 
 
-def test_nullable_columns_are_numbers_and_their_gaps_missing():
+def test_nullable_columns_are_numeric_or_missing():
     frame = pd.DataFrame({"a": pd.array(range(30), "Int64"), "b": pd.array([True] * 30, "boolean")})
     assert make_dataset(frame, GOOD).x[3].tolist() == [3, 1]
     with pytest.raises(InputError, match=r"missing, .* column 'a' \(1 rows\)"):
         make_dataset(frame.assign(a=frame["a"].mask(frame["a"] == 3)), GOOD)
 
 
-def test_polars_frames_are_as_those_of_pandas():
+def test_polars_frames_match_pandas():
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame({"a": X[:, 0], "b": list(range(30))})
     data = make_dataset(frame, polars.Series(GOOD))
@@ -232,13 +232,13 @@ def test_polars_frames_are_as_those_of_pandas():
         make_dataset(frame.with_columns(c=polars.lit("5%")), GOOD)
 
 
-def test_a_saved_index_and_copies_of_rows_are_noticed():
+def test_saved_index_and_duplicate_rows_give_notices():
     index, copies = (
         make_dataset(pd.DataFrame({"Unnamed: 0": np.arange(30), "a": X[:, 0]}), GOOD),
         make_dataset(np.r_[X[:25], X[:5]], GOOD),
     )
     assert "column 'Unnamed: 0' only counts rows" in index.notices[0]
-    assert copies.notices[0].startswith("10 of 30 rows have the features of another row")
+    assert copies.notices[0].startswith("10 of 30 rows have the same features as another row")
 
 
 @pytest.mark.parametrize(
@@ -255,26 +255,26 @@ def test_a_saved_index_and_copies_of_rows_are_noticed():
         ("Yes ", "no", "yes"),
     ],
 )
-def test_a_minority_is_found_however_it_is_written(rare, common, minority):
+def test_minority_matches_other_spellings(rare, common, minority):
     data = make_dataset(X, labels(rare, common), minority=minority)
     np.testing.assert_array_equal(data.y, GOOD)
 
 
-def test_a_minority_that_two_labels_could_be_is_not_guessed():
+def test_ambiguous_minority_is_refused():
     y = np.array(["Yes"] * 5 + ["YES"] * 5 + ["no"] * 20)
     assert make_dataset(X, y, minority="YES").n_minority == 5
     with pytest.raises(InputError, match="no row has the label 'yes' alone; the labels are"):
         make_dataset(X, y, minority="yes")
 
 
-def test_a_sparse_matrix_is_refused():
+def test_sparse_matrix_is_refused():
     from scipy.sparse import csr_array
 
     with pytest.raises(InputError, match=r"sparse matrix, .*x\.toarray\(\)"):
         make_dataset(csr_array(X), GOOD)
 
 
-def test_the_facts_are_imbalanced_learns_27():
+def test_facts_match_imbalanced_learn():
     from imblearn.datasets._zenodo import MAP_NAME_ID
 
     facts = imblearn27_facts()
@@ -292,9 +292,9 @@ def test_real_sets_match_their_facts(data_home, name, minority):
     assert data.imbalance_ratio == pytest.approx(facts.ratio, rel=0.01)
 
 
-def test_a_set_that_is_not_there_is_unavailable(tmp_path):
+def test_missing_set_is_unavailable(tmp_path):
     missing = tmp_path / "none"
-    with pytest.raises(DataUnavailable, match=r"^protein_homo: there is no .*x26data\.npz; put"):
+    with pytest.raises(DataUnavailable, match=r"^protein_homo: .*x26data\.npz does not exist; put"):
         imblearn27("protein_homo", missing)
     assert not missing.exists()
 
@@ -302,10 +302,10 @@ def test_a_set_that_is_not_there_is_unavailable(tmp_path):
 DAMAGE = ("empty", "cut", "flipped", "text", "other arrays", "other set")
 
 
-# numpy leaves the file open when an archive is cut, which is collected within this test.
+# numpy leaves a truncated archive open; the file is collected within this test.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("damage", asked(DAMAGE, ("cut", "other set")))
-def test_a_damaged_set_is_unavailable(data_home, tmp_path, damage):
+def test_damaged_set_is_unavailable(data_home, tmp_path, damage):
     file = tmp_path / "zenodo" / "x1data.npz"
     file.parent.mkdir()
     raw = bytearray((data_home / "zenodo" / "x1data.npz").read_bytes())
@@ -318,24 +318,28 @@ def test_a_damaged_set_is_unavailable(data_home, tmp_path, damage):
         shutil.copy(data_home / "zenodo" / "x27data.npz", file)
     else:
         file.write_bytes(texts[damage])
-    message = r"^ecoli: .*x1data\.npz (is damaged|holds data \(4177, 10\)).*; delete it and fetch"
+    message = (
+        r"^ecoli: .*x1data\.npz (is damaged|holds data \(4177, 10\)).*; delete it and download"
+    )
     with pytest.raises(DataUnavailable, match=message):
         imblearn27("ecoli", tmp_path)
     gc.collect()
 
 
-def test_a_failed_download_is_unavailable(monkeypatch, tmp_path):
+def test_failed_download_is_unavailable(monkeypatch, tmp_path):
     def offline(url):
         raise urllib.error.URLError("no route")
 
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     monkeypatch.setattr("imblearn.datasets._zenodo.urlopen", offline)
-    with pytest.raises(DataUnavailable, match=r"^ecoli: .*download failed .*no route.*fetch it"):
+    with pytest.raises(DataUnavailable, match=r"^ecoli: .*download failed .*no route.*download it"):
         imblearn27("ecoli")
 
 
-def test_an_unknown_set_gets_the_nearest_name():
-    with pytest.raises(InputError, match=r"no set 'sick_eothyroid'.*mean 'sick_euthyroid'\?"):
+def test_unknown_set_suggests_the_nearest_name():
+    with pytest.raises(
+        InputError, match=r"unknown data set 'sick_eothyroid'.*mean 'sick_euthyroid'\?"
+    ):
         imblearn27("sick_eothyroid")
 
 
@@ -354,12 +358,12 @@ def test_quickstart_sets_are_fixed(name, shape, minority, classes):
     assert quickstart(name).fingerprint == data.fingerprint
 
 
-def test_an_unknown_quickstart_set_gets_the_nearest_name():
+def test_unknown_quickstart_set_suggests_the_nearest_name():
     with pytest.raises(InputError, match=r"'moons'; did you mean 'moons_20'\? there are: digits_8"):
         quickstart("moons")
 
 
-def test_the_module_alone_imports_no_heavy_library():
+def test_module_imports_no_heavy_library():
     code = (
         "import sys, imbax.data.files, imbax.data.splits, imbax.data.preprocess\n"
         "print({'sklearn', 'pandas', 'imblearn', 'scipy', 'jax'} & set(sys.modules))"

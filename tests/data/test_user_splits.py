@@ -1,4 +1,4 @@
-"""The user's own splits: every form gives the same rows; what cannot be meant is refused."""
+"""User-defined splits: every valid form gives the same rows, and invalid ones are refused."""
 
 import numpy as np
 import pandas as pd
@@ -25,11 +25,11 @@ OTHER = ROWS[30:], ROWS[15:30], ROWS[:15]
 MASKS = [np.isin(np.arange(N), part) for part in ONE]
 
 
-def same(found, expected):
+def assert_splits(found, expected):
     assert len(found) == len(expected)
-    for split, given in zip(found, expected, strict=True):
+    for split, expected_split in zip(found, expected, strict=True):
         assert [part.dtype for part in split] == [np.int64] * 3
-        for part, rows in zip(split, given, strict=True):
+        for part, rows in zip(split, expected_split, strict=True):
             np.testing.assert_array_equal(part, rows)
 
 
@@ -52,8 +52,8 @@ def same(found, expected):
     ],
     ids=lambda splits: type(splits).__name__,
 )
-def test_any_iterable_of_row_numbers_keeps_their_order(splits):
-    same(user_splits(splits, Y), [ONE, OTHER])
+def test_iterables_of_row_numbers_keep_their_order(splits):
+    assert_splits(user_splits(splits, Y), [ONE, OTHER])
 
 
 @pytest.mark.parametrize(
@@ -67,58 +67,58 @@ def test_any_iterable_of_row_numbers_keeps_their_order(splits):
         lambda mask: pd.Series(mask, index=FRAME.index),
     ],
 )
-def test_masks_name_the_rows_where_they_are_true(form):
-    same(user_splits([[form(mask) for mask in MASKS]], Y), [map(np.sort, ONE)])
+def test_masks_select_rows(form):
+    assert_splits(user_splits([[form(mask) for mask in MASKS]], Y), [map(np.sort, ONE)])
 
 
-@pytest.mark.parametrize("alone", [ONE, list(ONE), [part.tolist() for part in ONE]])
-def test_one_split_alone_is_a_list_of_it(alone):
-    same(user_splits(alone, Y), [ONE])
-    same(user_splits(MASKS, Y), [map(np.sort, ONE)])
+@pytest.mark.parametrize("split", [ONE, list(ONE), [part.tolist() for part in ONE]])
+def test_single_split_becomes_a_list(split):
+    assert_splits(user_splits(split, Y), [ONE])
+    assert_splits(user_splits(MASKS, Y), [map(np.sort, ONE)])
 
 
-def test_ranges_and_sets_are_parts():
+def test_ranges_and_sets_are_valid_parts():
     parts = range(30), set(range(30, 45)), range(45, 60)
-    same(user_splits([parts], Y), [(np.arange(30), np.arange(30, 45), np.arange(45, N))])
+    assert_splits(user_splits([parts], Y), [(np.arange(30), np.arange(30, 45), np.arange(45, N))])
 
 
-def test_an_index_holds_labels_of_the_frame():
+def test_pandas_index_selects_rows_by_label():
     splits = [tuple(FRAME.index[part] for part in ONE)]
-    same(user_splits(splits, Y, x=FRAME), [ONE])
+    assert_splits(user_splits(splits, Y, x=FRAME), [ONE])
     masks = [tuple(FRAME.index.isin(FRAME.index[part]) for part in ONE)]
-    same(user_splits(masks, Y, x=FRAME), [map(np.sort, ONE)])
+    assert_splits(user_splits(masks, Y, x=FRAME), [map(np.sort, ONE)])
 
 
 @pytest.mark.parametrize("x", [X, X.tolist(), FRAME], ids=["array", "list", "frame"])
 @pytest.mark.parametrize("splitter", [True, False])
-def test_of_a_pair_a_stratified_fifth_of_train_validates(x, splitter):
+def test_pair_gets_a_stratified_validation_part(x, splitter):
     cut = StratifiedKFold(3, shuffle=True, random_state=0)
     pairs = list(cut.split(X, Y))
     found = user_splits(cut if splitter else pairs, Y, x=x)
-    for (train, valid, test), (given, tested) in zip(found, pairs, strict=True):
+    for (train, valid, test), (fitted, tested) in zip(found, pairs, strict=True):
         np.testing.assert_array_equal(test, tested)
-        np.testing.assert_array_equal(np.sort(np.r_[train, valid]), given)
+        np.testing.assert_array_equal(np.sort(np.r_[train, valid]), fitted)
         assert len(valid) == 8
         assert Y[valid].sum() in (1, 2)
     again = user_splits(iter(pairs), Y)
-    same(again, found)
+    assert_splits(again, found)
     assert len({tuple(split.valid) for split in found}) == 3
 
 
-def test_of_a_pair_whole_groups_validate():
+def test_pair_validation_part_has_whole_groups():
     groups = np.arange(N) // 3
     cut = StratifiedGroupKFold(4, shuffle=True, random_state=0)
     for split in user_splits(cut, Y, groups=groups):
-        of_parts = [set(groups[part]) for part in split]
-        assert not (of_parts[0] & of_parts[1]) and not (of_parts[1] & of_parts[2])
+        part_groups = [set(groups[part]) for part in split]
+        assert not (part_groups[0] & part_groups[1]) and not (part_groups[1] & part_groups[2])
         assert all(len(set(Y[part])) == 2 for part in split)
 
 
-def test_splits_that_keep_groups_are_taken_and_others_refused():
+def test_splits_must_keep_groups_together():
     groups = np.empty(N, int)
     for number, part in enumerate(ONE):
         groups[part] = 3 * np.arange(len(part)) // len(part) + 3 * number
-    same(user_splits([ONE], Y, groups=groups), [ONE])
+    assert_splits(user_splits([ONE], Y, groups=groups), [ONE])
     groups[ONE[2][0]] = groups[ONE[0][0]]
     rows = ONE[0][0], ONE[2][0]
     with pytest.raises(InputError, match=rf"cuts a group: row {rows[0]} .*train and row {rows[1]}"):
@@ -150,8 +150,8 @@ MAJORITY = ONE[2][Y[ONE[2]] == 0]
         ([(ONE[0], ONE[1], "rest")], r"splits\[0\], test is 'rest'"),
         ([(ONE[0], ONE[1], [])], r"splits\[0\], test is empty"),
         ([(ONE[0], np.array([]), ONE[2])], r"splits\[0\], valid is empty"),
-        ([(ONE[0], ONE[1], ONE[2] / 1.0)], r"test holds float64, expected whole numbers"),
-        ([(ONE[0], ONE[1], ["a", "b"])], r"test holds <U1, expected whole numbers"),
+        ([(ONE[0], ONE[1], ONE[2] / 1.0)], r"test holds float64, expected integer row numbers"),
+        ([(ONE[0], ONE[1], ["a", "b"])], r"test holds <U1, expected integer row numbers"),
         ([(ONE[0], ONE[1], ONE[2][:, None])], r"test has shape \(15, 1\)"),
         ([(ONE[0], ONE[1], MASKS[2][1:])], r"test is a mask of 59 rows, expected 60"),
         (with_test(*ONE[2], N), r"test has row 60, expected 0 to 59"),
@@ -167,33 +167,36 @@ MAJORITY = ONE[2][Y[ONE[2]] == 0]
         ([(MAJORITY, ONE[1], ONE[0])], "train has no row of the minority"),
         ([OTHER[:2], (ONE[0], ONE[2][Y[ONE[2]] == 1])], r"splits\[1\], test has no .* majority"),
         ([(np.r_[MAJORITY, ONE[2][Y[ONE[2]] == 1][:1]], ONE[0])], "train has a single row"),
-        (StratifiedKFold(50), "splits cannot be cut: n_splits=50 cannot be greater"),
-        (StratifiedKFold(50).split(X, Y), "splits cannot be cut: n_splits=50"),
+        (StratifiedKFold(50), "splits cannot be computed: n_splits=50 cannot be greater"),
+        (StratifiedKFold(50).split(X, Y), "splits cannot be computed: n_splits=50"),
         (KFold(20), r"splits\[2\], test has no row of the minority"),
-        (StratifiedKFold, r"splits=StratifiedKFold is a class; give StratifiedKFold\(\)"),
-        ([(FRAME.iloc[:40], FRAME.iloc[40:])], r"shape \(40, .*; of a part of x give the index"),
-        (GroupKFold(3), "splits cannot be cut: .*groups"),
+        (
+            StratifiedKFold,
+            r"splits=StratifiedKFold is a class, expected an instance; give StratifiedKFold\(\)",
+        ),
+        ([(FRAME.iloc[:40], FRAME.iloc[40:])], r"shape \(40, .*; for a part of the frame x give"),
+        (GroupKFold(3), "splits cannot be computed: .*groups"),
     ],
     ids=lambda value: None if not isinstance(value, str) else value[:30],
 )
-def test_what_cannot_be_meant_is_refused_in_one_line(splits, message):
+def test_invalid_splits_are_refused_in_one_line(splits, message):
     with pytest.raises(InputError, match=message) as caught:
         user_splits(splits, Y)
     assert "\n" not in str(caught.value)
 
 
-def test_labels_that_a_frame_does_not_have_once_are_refused():
-    given = [tuple(FRAME.index[part] for part in ONE)]
+def test_unknown_or_duplicate_row_labels_are_refused():
+    labels = [tuple(FRAME.index[part] for part in ONE)]
     with pytest.raises(InputError, match=r"splits\[0\], train has the label \d+, which no row"):
-        user_splits(given, Y, x=FRAME.reset_index(drop=True))
-    with pytest.raises(InputError, match="labels of x occur more than once"):
-        user_splits(given, Y, x=FRAME.set_axis([0] * N))
+        user_splits(labels, Y, x=FRAME.reset_index(drop=True))
+    with pytest.raises(InputError, match="row labels of x are not unique"):
+        user_splits(labels, Y, x=FRAME.set_axis([0] * N))
     mask = pd.Series(MASKS[0], index=FRAME.index[::-1])
-    with pytest.raises(InputError, match="a mask whose index is not that of x"):
+    with pytest.raises(InputError, match="a mask with another index than x"):
         user_splits([(mask, *MASKS[1:])], Y, x=FRAME)
 
 
-def test_other_splitters_of_scikit_learn():
+def test_other_scikit_learn_splitters_work():
     assert len(user_splits(ShuffleSplit(2, test_size=0.5, random_state=1), Y, x=X)) == 2
     fold = np.empty(N, int)
     fold[ROWS] = np.arange(N) % 3

@@ -1,4 +1,4 @@
-"""Numbers, dates and missing values as people write them."""
+"""Parsing of numbers, dates and missing values."""
 
 import numpy as np
 import pytest
@@ -24,13 +24,13 @@ from imbax.data.written import dates, is_date, is_missing, like_number, numbers
         (["1,5e3", "2"], [1500, 2], "decimal commas"),
     ],
 )
-def test_numbers_are_read_as_they_are_written(texts, values, how):
+def test_number_formats_are_parsed(texts, values, how):
     found = numbers(texts)
     assert (found.values.tolist(), found.how) == (values, how)
 
 
 @pytest.mark.parametrize("texts", [["2,000", "15"], ["1.234"], ["2.000 €", "3.000 €"]])
-def test_a_text_of_two_meanings_has_none_until_the_decimal_mark_is_known(texts):
+def test_ambiguous_numbers_need_a_decimal_mark(texts):
     found = numbers(texts)
     assert found.values is None and found.meanings[0] == texts[0]
     assert sorted(numbers(texts, mark).values[0] for mark in ".,") == sorted(found.meanings[1:])
@@ -54,7 +54,7 @@ def test_a_text_of_two_meanings_has_none_until_the_decimal_mark_is_known(texts):
         [],
     ],
 )
-def test_what_is_no_number(texts):
+def test_text_that_is_not_a_number(texts):
     assert numbers(texts) is None
 
 
@@ -67,18 +67,18 @@ def test_what_is_no_number(texts):
         *("3 days 04:05:06", "2020-W05"),
     ],
 )
-def test_dates_and_times(text):
+def test_dates_and_times_are_recognised(text):
     assert is_date(text) and not like_number(text)
 
 
 @pytest.mark.parametrize(
     "text", ["May", "mon", "12", "1.5", "Marc 5", "a:b", "march on", "555-123"]
 )
-def test_what_is_no_date(text):
+def test_text_that_is_not_a_date(text):
     assert not is_date(text)
 
 
-def test_words_for_missing_values():
+def test_words_for_missing_values_are_recognised():
     assert all(map(is_missing, ["?", ".", "-", "n/a", "NA", "NaN", "None", "#N/A", "—"]))
     assert not any(map(is_missing, ["0", "no", "a", "nano"]))
 
@@ -96,12 +96,12 @@ def test_words_for_missing_values():
         (["13/02/2024 11:59 PM"], "2024-02-13"),
     ],
 )
-def test_dates_are_read_as_they_are_written(texts, day):
+def test_date_formats_are_parsed(texts, day):
     found = dates(texts)
     assert str(found.values[0])[:10] == day
     np.testing.assert_array_equal(dates(texts, found.form).values, found.values)
 
 
-def test_a_date_of_two_meanings_has_none():
+def test_ambiguous_dates_have_no_value():
     assert dates(["03/04/2024"])[::2] == (None, ("03/04/2024", "2024-04-03", "2024-03-04"))
     assert dates(["10:30"]) is None and dates(["01/01/2024", "a"]) is None

@@ -424,8 +424,9 @@ class Normalized(nnx.Module):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("classes", [2, 3])
-@EACH
+@pytest.mark.parametrize(
+    ("name", "classes"), [*((name, 2) for name in CLASSIFIERS), ("ExplicitGradientClassifier", 3)]
+)
 def test_a_network_that_keeps_state(name, classes):
     x, y = table(classes=classes)
     options = {"network": Normalized, "n_estimators": 2, "max_iter": 30}

@@ -44,8 +44,8 @@ def test_an_epoch_takes_the_state_of_the_one_before(digits, monkeypatch):
         return epoch(*given)
 
     monkeypatch.setattr(generative, "_epoch", watched)
-    DeepSMOTE(**QUICK | {"max_iter": 3}).fit(*digits)
-    assert len(states) == 3
+    DeepSMOTE(**QUICK | {"max_iter": 6}).fit(*digits)
+    assert len(states) == 6
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(states))
 
 

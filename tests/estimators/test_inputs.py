@@ -4,7 +4,6 @@ import decimal
 import itertools
 import pickle
 import re
-import warnings
 
 import imblearn.over_sampling
 import numpy as np
@@ -22,7 +21,7 @@ from quick_samplers import quick
 
 import imbax
 from imbax import SMOTE, SMOTENC, ImbalancedMLPClassifier, InputError
-from imbax.estimators.inputs import as_numbers, missing_told
+from imbax.estimators.inputs import as_numbers
 from imbax.estimators.strategy import new_rows_of
 from imbax.estimators.targets import Target
 
@@ -299,28 +298,27 @@ def test_what_is_no_table_of_numbers_is_told(message):
 
 
 def test_missing_values_are_told_with_a_pipeline_that_works():
-    """Names, dtypes of categories and given numbers come back from what the message says."""
+    """So does what keeps them missing."""
     homes = {"imblearn": imblearn, "sklearn": sklearn, "imbax": imbax}
-    holed = FRAME.assign(b=FRAME["b"].where(FRAME["b"] < 1), k=pd.Categorical(Y % 2))
-    plain, mixed = holed[["a", "b", "c"]], holed[["b", "k"]]
-    told = "^Input X contains NaN: values are missing in 'b'; fill them first, as in (imblearn.*)$"
+    plain = FRAME.assign(b=FRAME["b"].where(FRAME["b"] < 1))[["a", "b", "c"]]
+    told = (
+        "^Input X contains NaN: values are missing in 'b'; fill them first, as in (imblearn.*), or "
+        "keep them missing with (imbax.*)$"
+    )
     for table in (plain, pl.from_pandas(plain)):
         with pytest.raises(InputError, match=told) as caught:
             resampled(table)
-        pipeline = eval(re.match(told, str(caught.value))[1], homes)
-        made, _ = pipeline.fit_resample(table, Y)
+        pipeline, keeper = re.match(told, str(caught.value)).groups()
+        made, _ = eval(pipeline, homes).fit_resample(table, Y)
         assert type(made) is type(table) and list(made.columns) == ["a", "b", "c"]
         assert np.isfinite(np.asarray(made)).all() and len(made) == 2 * (N - FEW)
-    refused("NaN: values are missing in 1; fill them", lambda: resampled(plain.to_numpy()))
+        with pytest.warns(UserWarning, match="X misses values in 'b': they count as"):
+            kept, _ = eval(keeper, homes).fit_resample(table, Y)
+        assert np.isnan(kept["b"].to_numpy()[:N]).sum() == plain["b"].isna().sum()
+    refused("NaN: values are missing in 1; .* with imbax.SMOTENC", lambda: resampled(plain.values))
     refused("NaN; fill missing values", lambda: resampled(np.full((N, 4, 4), np.nan)))
     for matrix in (scipy.sparse.csr_matrix(plain), scipy.sparse.csc_array(plain)):
         refused("NaN: values are missing in 1; fill them", lambda m=matrix: resampled(m))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        message = missing_told(SMOTE(categorical_features=[1]), mixed, [1])
-        made, _ = eval(re.match(told, message)[1], homes).fit_resample(mixed, Y)
-    pd.testing.assert_series_equal(made["k"][:N], mixed["k"])
-    assert sorted(made) == ["b", "k"]
 
 
 def test_sparse_rows_are_for_samplers_between_rows():

@@ -1,5 +1,10 @@
-"""The check suites of scikit-learn and imbalanced-learn, over every over-sampler and classifier."""
+"""The check suites of scikit-learn and imbalanced-learn, over every over-sampler and classifier.
 
+Checks that compile programs of their own are asked of one estimator of each base class, and with
+`IMBAX_EVERY_CHECK=1 pytest -m "" tests/estimators/test_library_checks.py` of every estimator.
+"""
+
+import os
 import warnings
 
 import pytest
@@ -31,8 +36,12 @@ def fails_of(estimator):
 
 # `pytest -m thorough` asks the others too.
 SHOWN = ("SMOTE", "ImbalancedMLPClassifier")
-# Those that compile for shapes of their own, for a classifier.
+# Their base classes, which fit, are those of ImbalancedMLPClassifier and GAMO too.
+OF_A_BASE_CLASS = ("ExplicitGradientClassifier", "MetaWeightNetClassifier", "DeepSMOTE")
+EVERY_CHECK = os.environ.get("IMBAX_EVERY_CHECK") == "1"
+# Those that compile for shapes of their own.
 COMPILING = (
+    "check_dataframe_column_names_consistency",
     "check_dont_overwrite_parameters",
     "check_dtype_object",
     "check_estimators_dtypes",
@@ -44,6 +53,18 @@ COMPILING = (
     "check_positive_only_tag_during_fit",
     "check_sample_weight_equivalence_on_dense_data",
 )
+MORE_COMPILING = (
+    *COMPILING,
+    "check_fit2d_1feature",
+    "check_fit_idempotent",
+    "check_sample_weights_pandas_series",
+    "check_sampler_get_feature_names_out",
+)
+
+
+def is_asked(estimator, check):
+    of_another = type(estimator).__name__ in OF_A_BASE_CLASS and name_of(check) in MORE_COMPILING
+    return EVERY_CHECK or not of_another
 
 
 def thorough(estimator, check=None):
@@ -61,6 +82,7 @@ def checks_of(module, estimators):
     names, cases = mark.args
     # Those that are expected to fail come as parameters with a mark.
     cases = [(getattr(c, "values", c), list(getattr(c, "marks", ()))) for c in cases]
+    cases = [(given, marks) for given, marks in cases if is_asked(*given)]
     cases = [pytest.param(*given, marks=[*marks, *thorough(*given)]) for given, marks in cases]
     return pytest.mark.parametrize(names, cases, **mark.kwargs)
 
@@ -102,16 +124,19 @@ def test_class_weights_choose_the_epoch(estimator):
     quietly(sklearn_checks.check_class_weight_classifiers, type(estimator).__name__, scored)
 
 
-@pytest.mark.parametrize(
-    "estimator",
-    [pytest.param(one, marks=thorough(one)) for one in (*EVERY_CLASSIFIER, *SAMPLERS)],
-    ids=type,
+NOT_GENERATED = (
+    imblearn_checks.check_param_validation,
+    imblearn_checks.check_dataframe_column_names_consistency,
 )
+
+
 @pytest.mark.parametrize(
-    "check",
+    ("estimator", "check"),
     [
-        imblearn_checks.check_param_validation,
-        imblearn_checks.check_dataframe_column_names_consistency,
+        pytest.param(one, check, marks=thorough(one), id=f"{type(one).__name__}-{check.__name__}")
+        for check in NOT_GENERATED
+        for one in (*EVERY_CLASSIFIER, *SAMPLERS)
+        if is_asked(one, check)
     ],
 )
 def test_checks_that_are_not_generated(estimator, check):

@@ -113,7 +113,7 @@ def test_focal_loss_is_recalibrated():
         ({"hidden_layer_sizes": (True,)}, r"hidden_layer_sizes\[0\]=True, expected a whole"),
         (
             {"network": Net},
-            r"network is the class Net; give a module of it, as Net\(width=\.\.\.\)",
+            r"network is the class Net; give an instance, as Net\(width=\.\.\.\)",
         ),
     ],
     ids=lambda value: f"{value}"[:40],

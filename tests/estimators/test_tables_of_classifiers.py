@@ -16,7 +16,7 @@ from sklearn.metrics import balanced_accuracy_score
 from imbax import InputError
 from imbax.estimators.columns import TakesColumns
 
-pytestmark = pytest.mark.filterwarnings("ignore:X. 1 column of text read as numbers")
+pytestmark = pytest.mark.filterwarnings("ignore:X. 1 column of text parsed as numbers")
 N = 90
 FRAME, LABELS = churn(N)
 LITTLE = {"max_iter": 2, "early_stopping": False, "hidden_layer_sizes": (4,)}
@@ -145,8 +145,8 @@ def test_frames_that_cannot_be_taken_are_refused_in_one_line(frame, options, mes
 
 def test_what_is_read_otherwise_than_written_is_told():
     told = (
-        "X: 1 column of text read as numbers: rate .*; 1 column of dates as days and cycles: "
-        "since; column 'city': .* kept as a level"
+        "X: 1 column of text parsed as numbers: rate .*; 1 column of dates encoded as days and "
+        "cycles: since; column 'city': .* treated as a level"
     )
     with pytest.warns(UserWarning, match=told):
         Probe().fit(FRAME)

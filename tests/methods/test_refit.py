@@ -76,7 +76,7 @@ def test_any_plain_method_has_a_refit_by_name(name):
     assert (method.tables.starts_from, method.tables.refits) == (name, True)
     assert method.tables.settings == get(name).tables.settings
     assert method.images is None
-    assert "validation rows choose the epochs and are then trained on" in method.sees
+    assert "validation rows, which first choose the number of epochs" in method.sees
 
 
 @pytest.mark.parametrize("name", ["ce_tuned", "ce_long", "explicit_gradient", "smote", "mine"])

@@ -156,7 +156,7 @@ MISTAKES = [
     (S, [0, 1, np.nan, 0], r"y has 1 missing labels \(NaN\); drop"),
     (S, [0, 1, None, 0], "y holds the labels|y has 1 missing"),
     (S, [0.5, 1, 0, 0], r"y holds the labels 0\.0, 0\.5, 1\.0"),
-    (Y4, S, r"y holds the labels 0\.1.*; scores come first and y second, .* swapped"),
+    (Y4, S, r"y holds the labels 0\.1.*; scores and y look swapped: give scores first"),
     (S, [0, 1, 0], "has 4 rows and y has 3"),
     (S, np.array([Y4]).T, r"y has shape \(4, 1\), expected \[rows\]; use y.ravel"),
     (np.ones((4, 2)), Y4, r"has shape \(4, 2\), expected \[rows\]; take the minority's column"),

@@ -132,7 +132,7 @@ def test_two_logits_are_one():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (linen.Dense(3), r"gives logits of shape \(3, 3\) for 3 rows, expected \(3, 2\)"),
+        (linen.Dense(3), r"returns logits of shape \(3, 3\) for 3 rows, expected \(3, 2\)"),
         (3, "expected a Flax module, a pair of functions"),
         ((lambda key: 0.0, lambda params: 0.0), "cannot be built or called: TypeError: .*argument"),
         (lambda features, classes: {}[features], "cannot be built or called: KeyError: 4"),

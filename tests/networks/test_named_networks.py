@@ -18,16 +18,18 @@ from imbax.losses.per_example import cross_entropy
 from imbax.methods import supervised as sv
 from imbax.methods.refit import Hparams as Refit
 from imbax.networks.mlp import perceptron
+from imbax.networks.mlp_ple import mlp_ple
 from imbax.networks.mlp_plr import mlp_plr
 from imbax.networks.named import NAMED, named
 from imbax.networks.realmlp import realmlp
-from imbax.networks.schedules import flat_cos, four_cycles
+from imbax.networks.schedules import flat_cos, four_cycles, half_cos
 from imbax.networks.tabm import tabm, tabm_mini
 from imbax.training import train
 from imbax.types import Problem, Variables, rows
 
 KEY = jax.random.key(0)
 SMALL = {
+    "mlp_ple": partial(mlp_ple, hidden=(8, 8), leaves=4),
     "mlp_plr": partial(mlp_plr, hidden=(8, 8), frequencies=6, outputs=4),
     "realmlp": partial(realmlp, hidden=(8, 8)),
     "tabm": partial(tabm, members=4, hidden=(8, 8)),
@@ -258,3 +260,4 @@ def test_schedules_have_their_valleys_and_peaks():
     peaks = (2 ** np.array([0.5, 1.5, 2.5, 3.5]) - 1) / 15
     np.testing.assert_allclose(four_cycles(jnp.asarray(peaks)), 1, 1e-5)
     np.testing.assert_allclose(flat_cos(jnp.array([0, 0.5, 0.75, 1])), [1, 1, 0.5, 0], atol=1e-6)
+    np.testing.assert_allclose(half_cos(jnp.array([0, 0.5, 1])), [1, 0.5, 0], atol=1e-6)

@@ -1,4 +1,4 @@
-"""`imbax compare`: the page, its tables and figures, and one line for every bad table."""
+"""`imbax compare`: the page, its tables and figures, and one-line errors for invalid tables."""
 
 import re
 
@@ -24,18 +24,18 @@ def page(tmp_path_factory):
     return out / "comparison.md"
 
 
-def test_the_papers_table_2_gives_the_known_values(page):
+def test_paper_table_2_gives_the_known_statistics(page):
     text = page.read_text(encoding="utf-8")
-    assert "27 datasets, 6 methods" in text
+    assert "27 data sets, 6 methods" in text
     assert "gives F = 7.50, p = 3.2e-06" in text
-    assert "level is 1.45: by it `explicit_gradient` is not told apart from `ce`." in text
+    assert "level is 1.45: `explicit_gradient` is not significantly different from `ce`." in text
     assert "| ce | 27 | 5 | 3 | 19 | -0.030 | -0.040 to -0.010 | -0.76 | 0.0011 | 0.0011 |" in text
     friedman = pd.read_csv(page.parent / "tables" / "friedman.csv").loc[0]
     assert friedman["critical_difference"] == pytest.approx(1.451, abs=5e-4)
     assert friedman["chi2_corrected"] == pytest.approx(36.13, abs=5e-3)
 
 
-def test_every_file_of_the_page_is_there_and_agrees(page):
+def test_linked_files_exist_and_agree_with_the_page(page):
     links = re.findall(r"\]\((.+?)\)", page.read_text(encoding="utf-8"))
     figures = {"figures/critical_difference.png", "figures/profiles.png"}
     assert figures < set(links) and len(links) == 6
@@ -66,18 +66,18 @@ def test_without_a_control_every_pair_is_compared(tmp_path):
     np.testing.assert_allclose(stored["p_holm"], ranks.holm(stored["p_value"]))
 
 
-def test_gaps_are_reported_and_dropped_by_row(capsys, tmp_path):
+def test_datasets_with_gaps_are_dropped_and_reported(capsys, tmp_path):
     assert main(["compare", str(PAPER / "table_3.csv"), "--out", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert "22 of 27 data sets left out" in said
+    output = capsys.readouterr().out
+    assert "22 of 27 data sets left out" in output
     text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
-    assert "5 datasets, 5 methods" in text and "(gaps by method: `mesa` 22): ecoli, " in text
-    assert "A test over 5 datasets is not meaningful" in text
+    assert "5 data sets, 5 methods" in text and "(gaps by method: `mesa` 22): ecoli, " in text
+    assert "A test over 5 data sets is not meaningful" in text
     assert "Wilcoxon" not in text and "nan" not in text and ".png" not in text
     assert pd.read_csv(tmp_path / "tables" / "contrasts.csv")["p_value"].isna().all()
 
 
-def test_the_rope_is_in_the_units_of_the_scores(tmp_path):
+def test_rope_has_the_units_of_the_scores(tmp_path):
     percent = 100 * read_scores(PAPER / "table_2.csv")
     table = comparisons.against_control(percent, "ce", rope=1.0)
     same = comparisons.against_control(percent / 100, "ce", rope=0.01)
@@ -86,14 +86,14 @@ def test_the_rope_is_in_the_units_of_the_scores(tmp_path):
     assert (narrow["equal"] < table["equal"]).all()
 
 
-def test_scores_below_0_have_no_profile(tmp_path):
+def test_negative_scores_have_no_profiles(tmp_path):
     scores = -(1 - read_scores(PAPER / "table_2.csv"))
     text = write_comparison(scores, tmp_path, source="t").read_text(encoding="utf-8")
     assert "need scores of 0 or more" in text and "profiles.png" not in text
     assert "profiles.csv" not in text and "profile area" not in text
 
 
-def test_names_as_spreadsheets_write_them(tmp_path):
+def test_names_written_by_spreadsheets_are_cleaned(tmp_path):
     file = tmp_path / "t.csv"
     file.write_bytes("\ufeff, my  net ,a|b\nset 1,.5,.6\n2,.7,\nset|3,.8,.9\n".encode())
     scores = read_scores(file)
@@ -111,14 +111,14 @@ GOOD = "d,a,b\nx,.5,.6\ny,.7,.8\nz,.7,.9\n"
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "there is no file"),
+        (None, "does not exist"),
         ("", "is empty"),
-        ("d,a,b\n", "a header and no rows"),
+        ("d,a,b\n", "a header but no rows"),
         ("a\n.5\n.6\n", "has 1 column"),
         ("d,a\nx,.5\ny,.6\n", "has 2 columns"),
-        ("a,b,c\n.5,.6,.7\n.6,.7,.8\n", "put a column of names first"),
-        ("d,a,b\nx,.5,.6\nx,.7,.8\n", "'x' stands in two rows"),
-        ("d,a,b\nx,.5,.6\n,.7,.8\n", "line 3 has no data set's name"),
+        ("a,b,c\n.5,.6,.7\n.6,.7,.8\n", "add a first column with names"),
+        ("d,a,b\nx,.5,.6\nx,.7,.8\n", "'x' has two rows"),
+        ("d,a,b\nx,.5,.6\n,.7,.8\n", "line 3 has no data set name"),
         ("d,a,a\nx,.5,.6\ny,.7,.8\n", "two columns are called 'a'"),
         ("d,a,a \nx,.5,.6\ny,.7,.8\n", "two columns are called 'a'"),
         ("d,a,b,\nx,.5,.6,\ny,.7,.8,\n", "column 4 has no name"),
@@ -130,19 +130,19 @@ GOOD = "d,a,b\nx,.5,.6\ny,.7,.8\nz,.7,.9\n"
         ("d,a,b\nx,.5,.6\ny,.7,-1e999\n", "'b' on 'y' is infinite or huge"),
         ("d,a,b\nx,.5,.6\ny,.7,\n", "score of every method: 1, expected at least 2; fill gaps"),
         ("d,a,b\nx,.5,.6\n", "score of every method: 1, expected at least 2; add more rows"),
-        ("d,a,b\nx,.5,\ny,.7,\n", "method 'b' has no score at all"),
+        ("d,a,b\nx,.5,\ny,.7,\n", "method 'b' has no score;"),
         ("d,a,b\nx,.5,.6,.7\ny,.7,.8\n", "more cells than the header"),
         ("dataset,method,mean\nx,a,.6\nx,b,.8\n", "tables/scores.csv"),
         (b"d,a,b\nx,\xff\xfe,.6\n", "'a' on 'x' is 'ÿþ', expected a number"),
         (b"\x00\x01\x02", "t.csv"),
     ],
 )
-def test_bad_tables_get_one_line(capsys, tmp_path, monkeypatch, content, says):
+def test_invalid_tables_give_one_line_errors(capsys, tmp_path, monkeypatch, content, says):
     monkeypatch.chdir(tmp_path)
     if content is not None:
         raw = content if isinstance(content, bytes) else content.encode()
         (tmp_path / "t.csv").write_bytes(raw)
-    assert says in refused(capsys, "t.csv")
+    assert says in error_line(capsys, "t.csv")
     assert not (tmp_path / "results").exists()
 
 
@@ -167,12 +167,12 @@ def read(tmp_path, content):
         SCORES.reset_index().to_csv(),
     ],
 )
-def test_dialects(tmp_path, content):
+def test_csv_dialects_are_read(tmp_path, content):
     scores, _ = read(tmp_path, content)
     pd.testing.assert_frame_equal(scores, SCORES.rename_axis("dataset"))
 
 
-def test_percentages_and_words_for_gaps(tmp_path):
+def test_percentages_and_missing_value_markers_are_read(tmp_path):
     scores, _ = read(tmp_path, "d,a,b\nx,51%,60%\nNA,70%,81%\ny,-,90%\n")
     assert scores["a"].dropna().to_dict() == {"x": 51, "NA": 70} and len(scores) == 3
 
@@ -180,17 +180,17 @@ def test_percentages_and_words_for_gaps(tmp_path):
 @pytest.mark.parametrize(
     "name", ["Mean", "average", "Avg. rank", "Median", "Mean over 4 data sets", "STD", "# wins"]
 )
-def test_statistics_among_the_rows_are_left_out(tmp_path, name):
+def test_summary_rows_are_left_out(tmp_path, name):
     content = SCORES.to_csv() + f"{name},.5,.6\n"
     scores, notices = read(tmp_path, content)
     pd.testing.assert_frame_equal(scores, SCORES.rename_axis("dataset"))
-    assert notices == [f"left out, as statistics over the data sets: {name!r}"]
+    assert notices == [f"rows left out as statistics over the data sets: {name!r}"]
 
 
-def test_a_last_row_or_column_that_is_a_mean_is_left_out(tmp_path):
+def test_a_last_row_or_column_of_means_is_left_out(tmp_path):
     content = SCORES.to_csv() + "Ø,.59,.6575\n"
     scores, notices = read(tmp_path, content)
-    assert len(scores) == 4 and notices == ["left out, as it is the mean of the other rows: 'Ø'"]
+    assert len(scores) == 4 and notices == ["row left out as the mean of the other rows: 'Ø'"]
     wide = SCORES.assign(c=[0.1, 0.2, 0.3, 0.4])
     scores, notices = read(tmp_path, wide.assign(Mean=wide.mean(axis=1).round(3)).to_csv())
     assert list(scores) == ["a", "b", "c"] and "the mean of the other columns" in notices[0]
@@ -198,31 +198,33 @@ def test_a_last_row_or_column_that_is_a_mean_is_left_out(tmp_path):
     assert list(scores) == ["a", "b", "c", "mean"] and notices == []
 
 
-def test_lower_is_better(tmp_path):
+def test_lower_is_better_negates_scores_in_statistics(tmp_path):
     errors = 1 - SCORES
-    right = write_comparison(SCORES, tmp_path / "a", source="t").read_text(encoding="utf-8")
+    expected = write_comparison(SCORES, tmp_path / "a", source="t").read_text(encoding="utf-8")
     errors.to_csv(tmp_path / "errors.csv")
     arguments = [str(tmp_path / "errors.csv"), "--lower-is-better", "--out", str(tmp_path / "b")]
     assert main(["compare", *arguments]) == 0
     text = (tmp_path / "b" / "comparison.md").read_text(encoding="utf-8")
-    assert "lower scores are taken for better" in text
-    # Wins and ranks are those of scores, means those of errors.
-    ranks = "Mean rank over 4 datasets, 1 = best: `b` 1.25, `a` 1.75."
-    assert ranks in right and ranks in text
+    assert "lower scores are better" in text
+    # Wins and ranks are computed from negated errors, means from the errors.
+    ranks = "Mean rank over 4 data sets, 1 = best: `b` 1.25, `a` 1.75."
+    assert ranks in expected and ranks in text
     pairs = [
-        page.partition("## Every pair")[2].partition("Tables for")[0] for page in (right, text)
+        page.partition("## Every pair")[2].partition("Machine-readable tables")[0]
+        for page in (expected, text)
     ]
+    assert pairs[0]
     assert pairs[0] == pairs[1]
     methods = pd.read_csv(tmp_path / "b" / "tables" / "methods.csv", index_col="method")
     np.testing.assert_allclose(methods["mean_score"], errors.mean()[methods.index])
 
 
-def test_a_file_of_errors_is_asked_about(tmp_path, capsys):
+def test_files_of_error_rates_suggest_lower_is_better(tmp_path, capsys):
     SCORES.to_csv(tmp_path / "error_rates.csv")
     for flags, count in (([], 1), (["--lower-is-better"], 0)):
-        given = ["compare", str(tmp_path / "error_rates.csv"), "--out", str(tmp_path), *flags]
-        assert main(given) == 0
-        assert capsys.readouterr().out.count("if lower scores are better, --lower") == count
+        arguments = ["compare", str(tmp_path / "error_rates.csv"), "--out", str(tmp_path), *flags]
+        assert main(arguments) == 0
+        assert capsys.readouterr().out.count("if lower scores are better, use --lower") == count
         text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
         assert text.count("if lower scores are better") == count
 
@@ -236,19 +238,19 @@ def test_a_file_of_errors_is_asked_about(tmp_path, capsys):
         (["--out", "t.csv/below"], "--out t.csv/below cannot be written"),
     ],
 )
-def test_bad_options_get_one_line(capsys, tmp_path, monkeypatch, options, says):
+def test_invalid_options_give_one_line_errors(capsys, tmp_path, monkeypatch, options, says):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_text(GOOD)
-    assert says in refused(capsys, "t.csv", *options)
+    assert says in error_line(capsys, "t.csv", *options)
 
 
-def test_a_folder_or_another_kind_of_file_is_refused(capsys, tmp_path):
-    assert "is a folder" in refused(capsys, str(tmp_path))
+def test_folders_and_other_file_types_are_rejected(capsys, tmp_path):
+    assert "is a folder" in error_line(capsys, str(tmp_path))
     (tmp_path / "t.xlsx").write_text("x")
-    assert "expected .csv or .parquet" in refused(capsys, str(tmp_path / "t.xlsx"))
+    assert "expected .csv or .parquet" in error_line(capsys, str(tmp_path / "t.xlsx"))
 
 
-def refused(capsys, *arguments):
+def error_line(capsys, *arguments):
     status = main(["compare", *arguments])
     error = capsys.readouterr().err.strip()
     assert status == 2

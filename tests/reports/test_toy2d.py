@@ -1,4 +1,4 @@
-"""The suite of two columns: what each paper says of its method, seen in the rows it makes."""
+"""The suite `toy2d`: properties of over-samplers claimed in their papers."""
 
 import jax
 import numpy as np
@@ -17,44 +17,45 @@ def made():
 
 
 @pytest.mark.thorough
-def test_mdo_keeps_the_covariance_and_so_leaves_the_clusters(made):
+def test_mdo_keeps_the_covariance_and_leaves_the_clusters(made):
     x, y = SETS["clusters"]
-    given, new = np.cov(x[y == 1].T), np.cov(made["amdo"].new.T)
-    np.testing.assert_allclose(new, given, atol=0.15 * np.trace(given))
+    real, synth = np.cov(x[y == 1].T), np.cov(made["amdo"].new.T)
+    np.testing.assert_allclose(synth, real, atol=0.15 * np.trace(real))
     share = {m: toy2d.among_the_majority(one, y) for m, one in made.items()}
     assert share["amdo"] > 0.5 > 0.1 > max(share["smote"], share["mc_rbo"])
 
 
 @pytest.mark.thorough
-def test_mc_ccr_clears_its_spheres(made):
+def test_mc_ccr_moves_majority_rows_out_of_its_spheres(made):
     x, y = SETS["clusters"]
     after = made["mc_ccr"].rows
-    enemies, own = x[y == 0], x[y == 1]
+    majority, minority = x[y == 0], x[y == 1]
     radius, moves = jax.device_get(
-        spheres(own, len(own), enemies, np.ones(len(enemies), bool), "auto", 1)
+        spheres(minority, len(minority), majority, np.ones(len(majority), bool), "auto", 1)
     )
-    distance = np.abs(own[:, None] - enemies).sum(-1)
+    distance = np.abs(minority[:, None] - majority).sum(-1)
     assert (distance < radius[:, None]).any()
-    np.testing.assert_allclose(after[y == 0], enemies + moves, atol=1e-5)
-    np.testing.assert_array_equal(after[y == 1], own)
-    # Whoever one sphere held alone lies on its surface.
-    inside = distance < radius[:, None]
-    alone = inside.sum(0) == 1
-    sphere = inside[:, alone].argmax(0)
-    apart = np.abs(own[sphere] - after[y == 0][alone]).sum(-1)
-    np.testing.assert_allclose(apart, radius[sphere], rtol=1e-4)
+    np.testing.assert_allclose(after[y == 0], majority + moves, atol=1e-5)
+    np.testing.assert_array_equal(after[y == 1], minority)
+    # A majority row inside exactly one sphere is moved onto its surface.
+    is_inside = distance < radius[:, None]
+    in_one_sphere = is_inside.sum(0) == 1
+    sphere = is_inside[:, in_one_sphere].argmax(0)
+    distance_after = np.abs(minority[sphere] - after[y == 0][in_one_sphere]).sum(-1)
+    np.testing.assert_allclose(distance_after, radius[sphere], rtol=1e-4)
 
 
 @pytest.mark.thorough
-def test_mc_rbo_stays_near_its_rows(made):
+def test_mc_rbo_stays_near_the_minority_rows(made):
     x, y = SETS["clusters"]
-    own, new = x[y == 1], made["mc_rbo"].new
-    nearest = np.abs(new[:, None] - own).sum(-1).min(1)
-    assert 0 < np.median(nearest) < np.median(np.sort(np.abs(own[:, None] - own).sum(-1), 1)[:, 1])
+    real, new = x[y == 1], made["mc_rbo"].new
+    nearest = np.abs(new[:, None] - real).sum(-1).min(1)
+    spacing = np.sort(np.abs(real[:, None] - real).sum(-1), 1)[:, 1]
+    assert 0 < np.median(nearest) < np.median(spacing)
 
 
 @pytest.mark.thorough
-def test_the_command_writes_the_report_and_its_picture(tmp_path, monkeypatch, capsys):
+def test_command_writes_the_report_and_its_figure(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(toy2d, "_GAMO_EPOCHS", 2)
     monkeypatch.setattr(toy2d, "problems", lambda: {"island": SETS["island"]})
     monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)

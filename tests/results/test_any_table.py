@@ -75,7 +75,8 @@ def test_each_notice_is_heard_once():
     said = [str(one.message) for one in heard]
     assert len(said) == len(set(said)) == 3
     assert (
-        "churn: 2 columns one-hot encoded, in each run as on its training rows: plan (3" in said[1]
+        "churn: 2 columns one-hot encoded in each run, fitted on its training rows: plan (3"
+        in said[1]
     )
     assert {one.filename for one in heard} == {__file__}
 

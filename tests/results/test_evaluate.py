@@ -224,5 +224,5 @@ def test_what_is_noticed_in_the_data_is_a_warning():
         imbax.evaluate(x, y, ["logistic_regression"], seeds=1, folds=2, name="toy")
     copied = np.r_[x[:58, :1], x[:2, :1]]
     space = {"learning_rate": [0.1]}
-    with pytest.warns(UserWarning, match="4 of 60 rows have the features of another row"):
+    with pytest.warns(UserWarning, match="4 of 60 rows have the same features as another row"):
         imbax.search("ce", copied, y, space, seeds=1, folds=2, epochs=1)

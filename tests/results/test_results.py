@@ -324,10 +324,10 @@ def test_the_text_is_short_and_names_the_best_first(one, seven):
     assert len(lines) == 6
 
 
-def test_what_is_not_told_apart_from_the_best_is_bold(seven, oil):
+def test_methods_not_different_from_the_best_are_bold(seven, oil):
     mine = copy.copy(seven)
     mine.frame = oil
-    near = single_dataset.not_told_apart(scores_by_run(oil), size_ratio(oil))
+    near = single_dataset.not_different_from_best(scores_by_run(oil), size_ratio(oil))
     assert 1 < len(near) <= 4
     html, latex = mine._repr_html_(), mine.to_latex("average_precision")
     assert latex.count(r"\textbf") == len(near)
@@ -468,7 +468,7 @@ def test_results_in_memory_have_the_report_of_stored_ones(computed, tmp_path):
     assert page == tmp_path / "memory" / "report.md"
     assert not (tmp_path / "memory" / "runs").exists()
     text = page.read_text()
-    assert "8 runs: 1 dataset, 2 methods, 2 seeds, 2 folds" in text
+    assert "8 runs: 1 data set, 2 methods, 2 seeds, 2 folds" in text
     assert (tmp_path / "memory" / "figures" / "data_precision_recall.png").is_file()
     assert stored.report() == tmp_path / "kept" / "report.md"
     runs = [pd.read_csv(tmp_path / name / "tables" / "runs.csv") for name in ("memory", "kept")]

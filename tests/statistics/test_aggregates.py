@@ -1,4 +1,4 @@
-"""Aggregates over data sets against rliable, scipy and scikit-learn."""
+"""Aggregates over data sets against rliable and scipy."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ SCORES = {
     for name, skill in (("a", 0.5), ("b", 0.6), ("c", 0.4))
 }
 TABLE = pd.DataFrame(RNG.normal([0, 0.3, 0.6], 1, (20, 3)), columns=list("abc")).round(1)
-FEW = {"resamples": 50}
+FEW_RESAMPLES = {"resamples": 50}
 
 
 def runs_of(scores):
@@ -32,26 +32,26 @@ def runs_of(scores):
 RUNS = runs_of(SCORES)
 
 
-def test_the_interquartile_mean_is_rliables():
+def test_interquartile_mean_matches_rliable():
     metrics = pytest.importorskip("rliable.metrics")
-    ours = aggregates.interquartile_mean(RUNS)
+    result = aggregates.interquartile_mean(RUNS)
     for name, x in SCORES.items():
-        assert ours.loc[name, "mean"] == pytest.approx(metrics.aggregate_iqm(x), rel=1e-12)
+        assert result.loc[name, "mean"] == pytest.approx(metrics.aggregate_iqm(x), rel=1e-12)
 
 
-def test_the_probability_of_improvement_is_rliables():
+def test_probability_of_improvement_matches_rliable():
     metrics = pytest.importorskip("rliable.metrics")
-    ours = aggregates.probability_of_improvement(RUNS, "a")
-    assert list(ours.index) == ["b", "c"]
+    result = aggregates.probability_of_improvement(RUNS, "a")
+    assert list(result.index) == ["b", "c"]
     for name in "bc":
         expected = metrics.probability_of_improvement(SCORES[name], SCORES["a"])
-        assert ours.loc[name, "probability"] == pytest.approx(expected, rel=1e-12)
+        assert result.loc[name, "probability"] == pytest.approx(expected, rel=1e-12)
 
 
 def mean_u(*strata):
     half = len(strata) // 2
     pairs = zip(strata[:half], strata[half:], strict=True)
-    # scipy.stats.bootstrap hands over blocks of resamples, one per row.
+    # scipy.stats.bootstrap passes blocks of resamples, one per row.
     return np.mean(
         [
             (np.sign(x[..., :, None] - y[..., None, :]) / 2 + 0.5).mean((-2, -1))
@@ -66,7 +66,7 @@ def pooled_iqm(*strata):
 
 
 def independent_bootstrap(strata, statistic):
-    """scipy resamples every sample on its own, which is the stratified bootstrap."""
+    """scipy resamples every sample independently, which is the stratified bootstrap."""
     return stats.bootstrap(
         strata,
         lambda *x, axis: statistic(*x),
@@ -77,18 +77,20 @@ def independent_bootstrap(strata, statistic):
     )
 
 
-def test_the_stratified_bootstrap_agrees_with_scipys():
-    ours = aggregates.interquartile_mean(RUNS, resamples=4000).loc["a", ["low", "high"]]
-    theirs = independent_bootstrap(list(SCORES["a"].T), pooled_iqm)
-    near = 0.15 * theirs.standard_error
-    np.testing.assert_allclose(ours, theirs.confidence_interval, atol=near)
-    ours = aggregates.probability_of_improvement(RUNS, "a", resamples=4000).loc["b"]
-    theirs = independent_bootstrap([*SCORES["b"].T, *SCORES["a"].T], mean_u)
-    near = 0.15 * theirs.standard_error
-    np.testing.assert_allclose(ours[["low", "high"]], theirs.confidence_interval, atol=near)
+def test_stratified_bootstrap_matches_scipy():
+    result = aggregates.interquartile_mean(RUNS, resamples=4000).loc["a", ["low", "high"]]
+    expected = independent_bootstrap(list(SCORES["a"].T), pooled_iqm)
+    tolerance = 0.15 * expected.standard_error
+    np.testing.assert_allclose(result, expected.confidence_interval, atol=tolerance)
+    result = aggregates.probability_of_improvement(RUNS, "a", resamples=4000).loc["b"]
+    expected = independent_bootstrap([*SCORES["b"].T, *SCORES["a"].T], mean_u)
+    tolerance = 0.15 * expected.standard_error
+    np.testing.assert_allclose(
+        result[["low", "high"]], expected.confidence_interval, atol=tolerance
+    )
 
 
-def test_the_win_rate_counts_ties_half():
+def test_win_rate_counts_ties_as_half():
     scores = pd.DataFrame({"a": [1.0, 2, 3, 9], "b": [1.0, 1, 4, np.nan]})
     rates = aggregates.win_rates(scores)
     assert rates.loc["a", "b"] == rates.loc["b", "a"] == 0.5
@@ -112,13 +114,13 @@ def test_elo_maximises_the_likelihood():
         return total + (r.mean() / 100) ** 2
 
     expected = 1000 + optimize.minimize(loss, np.zeros(3), tol=1e-10).x
-    ours = aggregates.elo(TABLE)
-    np.testing.assert_allclose(ours["elo"], expected, atol=0.1)
-    assert ours["elo"].mean() == pytest.approx(1000)
-    assert (ours["low"] <= ours["elo"]).all() and (ours["elo"] <= ours["high"]).all()
+    result = aggregates.elo(TABLE)
+    np.testing.assert_allclose(result["elo"], expected, atol=0.1)
+    assert result["elo"].mean() == pytest.approx(1000)
+    assert (result["low"] <= result["elo"]).all() and (result["elo"] <= result["high"]).all()
 
 
-def test_elo_of_two_methods_is_their_log_odds():
+def test_elo_of_two_methods_matches_log_odds():
     scores = pd.DataFrame({"a": np.arange(10.0), "b": [-1.0] * 8 + [99] * 2})
     lead = 400 * np.log10(8.5 / 2.5)
     ratings = aggregates.elo(scores)["elo"]
@@ -126,47 +128,53 @@ def test_elo_of_two_methods_is_their_log_odds():
 
 
 @pytest.mark.parametrize("n_datasets", [2, 400])
-def test_elo_of_a_method_that_always_wins_is_finite(n_datasets):
+def test_elo_is_finite_if_a_method_always_wins(n_datasets):
     levels = np.arange(30.0) + np.zeros((n_datasets, 1))
     ratings = aggregates.elo(pd.DataFrame(levels), resamples=20)
     assert np.isfinite(ratings).all(axis=None)
     assert ratings["elo"].is_monotonic_increasing
-    np.testing.assert_allclose(ratings["low"], ratings["high"])  # all resamples are alike
+    np.testing.assert_allclose(ratings["low"], ratings["high"])  # all resamples are equal
 
 
-def test_results_depend_on_the_seed_alone():
+def test_results_depend_only_on_the_seed():
     for function in (
-        lambda seed: aggregates.elo(TABLE, seed=seed, **FEW),
-        lambda seed: aggregates.interquartile_mean(RUNS, seed=seed, **FEW),
-        lambda seed: aggregates.probability_of_improvement(RUNS, "a", seed=seed, **FEW),
+        lambda seed: aggregates.elo(TABLE, seed=seed, **FEW_RESAMPLES),
+        lambda seed: aggregates.interquartile_mean(RUNS, seed=seed, **FEW_RESAMPLES),
+        lambda seed: aggregates.probability_of_improvement(RUNS, "a", seed=seed, **FEW_RESAMPLES),
     ):
         pd.testing.assert_frame_equal(function(1), function(1))
         assert not function(1).equals(function(2))
 
 
-def test_datasets_without_a_score_of_every_method_are_dropped():
+def test_datasets_with_missing_scores_are_dropped():
     runs = RUNS.copy()
-    lost = (runs["dataset"] == "d1") & (runs["method"] == "b")
-    runs.loc[lost, "average_precision"] = np.nan
+    is_missing = (runs["dataset"] == "d1") & (runs["method"] == "b")
+    runs.loc[is_missing, "average_precision"] = np.nan
     kept = RUNS[RUNS["dataset"] != "d1"]
     for function in (
-        lambda runs: aggregates.interquartile_mean(runs, **FEW),
-        lambda runs: aggregates.probability_of_improvement(runs, "a", **FEW),
+        lambda runs: aggregates.interquartile_mean(runs, **FEW_RESAMPLES),
+        lambda runs: aggregates.probability_of_improvement(runs, "a", **FEW_RESAMPLES),
     ):
         pd.testing.assert_frame_equal(function(runs), function(kept))
-        pd.testing.assert_frame_equal(function(runs[~lost]), function(kept))
+        pd.testing.assert_frame_equal(function(runs[~is_missing]), function(kept))
 
 
-def test_a_diverged_run_is_left_out():
+def test_diverged_run_is_left_out():
     runs = RUNS.copy()
     runs.loc[0, "average_precision"] = np.nan
-    ours = aggregates.interquartile_mean(runs, **FEW)
-    pd.testing.assert_frame_equal(ours, aggregates.interquartile_mean(RUNS.drop(index=0), **FEW))
+    result = aggregates.interquartile_mean(runs, **FEW_RESAMPLES)
+    pd.testing.assert_frame_equal(
+        result, aggregates.interquartile_mean(RUNS.drop(index=0), **FEW_RESAMPLES)
+    )
 
 
-def test_too_little_gives_nan_and_no_error():
-    nothing = TABLE.assign(d=np.nan)
-    tables = aggregates.win_rates(nothing), aggregates.elo(nothing), aggregates.elo(TABLE[["a"]])
+def test_too_few_scores_give_nan():
+    without_scores = TABLE.assign(d=np.nan)
+    tables = (
+        aggregates.win_rates(without_scores),
+        aggregates.elo(without_scores),
+        aggregates.elo(TABLE[["a"]]),
+    )
     for table in tables:
         assert table.isna().all(axis=None)
     runs = pd.concat([RUNS, RUNS[:1].assign(method="z", average_precision=np.nan)])
@@ -177,8 +185,8 @@ def test_too_little_gives_nan_and_no_error():
     assert aggregates.elo(TABLE[:1])["low"].isna().all()
 
 
-def test_unknown_names_are_told():
-    with pytest.raises(InputError, match="no method 'aa'"):
+def test_unknown_names_are_refused():
+    with pytest.raises(InputError, match="unknown method 'aa'"):
         aggregates.probability_of_improvement(RUNS, "aa")
-    with pytest.raises(InputError, match=r"no metric 'average_precison'.*average_precision"):
+    with pytest.raises(InputError, match=r"unknown metric 'average_precison'.*average_precision"):
         aggregates.interquartile_mean(RUNS, "average_precison")

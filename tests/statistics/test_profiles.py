@@ -1,4 +1,4 @@
-"""Profiles: known values of the paper's tables, both forms by hand, and how they relate."""
+"""Performance profiles: values of the paper's tables, examples by hand, and relations."""
 
 import numpy as np
 import pandas as pd
@@ -27,9 +27,9 @@ def paper() -> pd.DataFrame:
         ("adasyn", 0.44, 0.836),
     ],
 )
-def test_known_values_of_figure_3(paper, method, at_90, area):
+def test_profiles_match_figure_3(paper, method, at_90, area):
     assert profiles.profile(paper, [0.9])[method].round(2).tolist() == [at_90]
-    # The printed areas are means over 101 thresholds, which miss the exact ones by up to 0.004.
+    # The printed areas are means over 101 thresholds, up to 0.004 away from the exact ones.
     assert round(profiles.profile(paper)[method].mean(), 3) == area
     assert area - 1e-3 < profiles.areas(paper)[method] < area + 5e-3
 
@@ -37,11 +37,11 @@ def test_known_values_of_figure_3(paper, method, at_90, area):
 SCORES = pd.DataFrame({"a": [0.8, 0.5, 0.0, 0.9], "b": [0.4, 1.0, 0.0, np.nan]})
 
 
-def test_by_hand_the_row_with_a_gap_left_out():
-    # a: 1, 1/2, 1 of the best; b: 1/2, 1, 1. Where all score 0 all are best.
-    drawn = profiles.profile(SCORES, [0, 0.5, 0.6, 1])
-    np.testing.assert_allclose(drawn["a"], [1, 1, 2 / 3, 2 / 3])
-    np.testing.assert_allclose(drawn["b"], [1, 1, 2 / 3, 2 / 3])
+def test_example_by_hand_without_the_incomplete_row():
+    # Ratios to the best: a 1, 1/2, 1; b 1/2, 1, 1. If all scores are 0, all are best.
+    shares = profiles.profile(SCORES, [0, 0.5, 0.6, 1])
+    np.testing.assert_allclose(shares["a"], [1, 1, 2 / 3, 2 / 3])
+    np.testing.assert_allclose(shares["b"], [1, 1, 2 / 3, 2 / 3])
     np.testing.assert_allclose(profiles.areas(SCORES), 2.5 / 3)
     costs = pd.DataFrame({"a": [1, 4.0], "b": [3, 2.0], "c": [np.inf, 2]})
     classical = profiles.cost_profile(costs, [1, 2, 2.9, 3, 100])
@@ -50,7 +50,7 @@ def test_by_hand_the_row_with_a_gap_left_out():
     np.testing.assert_allclose(classical["c"], [0.5, 0.5, 0.5, 0.5, 0.5])
 
 
-def test_the_classical_form_is_the_drawn_one_at_the_inverse():
+def test_cost_profile_matches_profile_at_inverse_factor():
     scores = pd.DataFrame(np.random.default_rng(0).random((40, 5)), columns=list("abcde"))
     scores.iloc[3, 2] = 0.0
     factors = np.array([1, 1.1, 1.7, 3, 30])
@@ -58,18 +58,18 @@ def test_the_classical_form_is_the_drawn_one_at_the_inverse():
     np.testing.assert_allclose(classical, profiles.profile(scores, 1 / factors))
 
 
-def test_the_area_is_the_integral_of_the_profile():
+def test_area_is_the_integral_of_the_profile():
     scores = pd.DataFrame(np.random.default_rng(0).random((30, 4)), columns=list("abcd"))
     fine = profiles.profile(scores, (np.arange(1000) + 0.5) / 1000).mean()
     np.testing.assert_allclose(profiles.areas(scores), fine, atol=1e-3)
 
 
-def test_equal_up_to_the_last_bits_is_equal():
+def test_scores_equal_up_to_rounding_are_tied():
     scores = pd.DataFrame({"a": [0.1 + 0.2], "b": [0.3]})
     assert profiles.profile(scores, [1]).to_numpy().tolist() == [[1, 1]]
 
 
 @pytest.mark.parametrize("scores", [[[np.nan, 1]], [[0.5, -0.1]]])
-def test_no_profile_without_full_rows_or_below_0(scores):
+def test_drawable_needs_complete_rows_and_scores_above_0(scores):
     assert not profiles.drawable(pd.DataFrame(scores))
     assert profiles.drawable(SCORES)

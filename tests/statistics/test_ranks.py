@@ -1,4 +1,4 @@
-"""Statistics against scipy and against known values of the paper's printed tables."""
+"""Rank statistics against scipy and values from the paper's tables."""
 
 import math
 
@@ -19,7 +19,7 @@ def paper() -> pd.DataFrame:
     return tables.paper_figures()["mean"].unstack("method")
 
 
-def test_known_values_of_the_papers_table_2(paper):
+def test_ranks_match_the_papers_table_2(paper):
     means = ranks.mean_ranks(paper[TABLE_2])
     assert means.round(2).tolist() == [3.24, 3.65, 3.87, 4.41, 3.96, 1.87]
     test = ranks.friedman(paper[TABLE_2])
@@ -27,11 +27,11 @@ def test_known_values_of_the_papers_table_2(paper):
     assert (round(test.chi2, 2), round(test.chi2_corrected, 2)) == (30.24, 36.13)
     assert (f"{test.f:.2f}", f"{test.f_p_value:.1e}") == ("7.50", "3.2e-06")
     assert round(ranks.critical_difference(6, 27), 3) == 1.451
-    # By Nemenyi's test Table 2 does not tell the paper's method from plain cross-entropy.
+    # By Nemenyi's test, the paper's method does not differ from cross-entropy in Table 2.
     assert round(means["ce"] - means["explicit_gradient"], 2) == 1.37
 
 
-def test_known_values_of_the_papers_nine_methods(paper):
+def test_ranks_match_the_papers_nine_methods(paper):
     means = ranks.mean_ranks(paper.drop(columns="mesa"))
     assert means[[*TABLE_2, "cwgan", "focal", "ldam"]].round(2).tolist() == [
         *(4.52, 5.00, 5.26, 6.00, 5.50, 2.50),
@@ -50,14 +50,14 @@ def test_known_values_of_the_papers_nine_methods(paper):
         ("focal", (27, 16, 5, 6), 0.02, "0.0042", "0.0038"),
     ],
 )
-def test_the_papers_method_against_a_rival(paper, rival, counts, median, p_value, p_with_noise):
+def test_paper_method_against_a_rival(paper, rival, counts, median, p_value, p_with_noise):
     result = ranks.compare(paper, "explicit_gradient", rival)
     assert result[:4] == counts
-    # In whole hundredths equal differences are exactly equal, as they should count here.
+    # In integer hundredths, equal differences are exactly equal, as they should be.
     hundredths = (100 * (paper["explicit_gradient"] - paper[rival])).round()
     assert result.p_value == pytest.approx(stats.wilcoxon(hundredths).pvalue, rel=1e-9)
     assert f"{result.p_value:.4f}" == p_value
-    # Taken as floats, 0.99 - 0.94 and 0.81 - 0.76 get different ranks; hence other last digits.
+    # As floats, 0.99 - 0.94 and 0.81 - 0.76 get different ranks, so the last digits differ.
     plain = stats.wilcoxon(paper["explicit_gradient"], paper[rival])
     assert f"{plain.pvalue:.4f}" == p_with_noise
     assert result.median_difference == pytest.approx(median)
@@ -65,7 +65,7 @@ def test_the_papers_method_against_a_rival(paper, rival, counts, median, p_value
     assert 0 < result.effect_size < 1
 
 
-def test_friedman_agrees_with_scipy_where_nothing_is_tied():
+def test_friedman_matches_scipy():
     scores = pd.DataFrame(np.random.default_rng(0).random((12, 4)), columns=list("abcd"))
     expected = stats.friedmanchisquare(*scores.to_numpy().T)
     test = ranks.friedman(scores)
@@ -77,7 +77,7 @@ def test_friedman_agrees_with_scipy_where_nothing_is_tied():
 
 
 @pytest.mark.parametrize(("k", "q"), [(2, 1.960), (3, 2.343), (6, 2.850), (10, 3.164)])
-def test_the_critical_difference_is_that_of_demsars_table_5(k, q):
+def test_critical_difference_matches_demsar_table_5(k, q):
     assert ranks.critical_difference(k, 14) == pytest.approx(
         q * math.sqrt(k * (k + 1) / (6 * 14)), rel=3e-4
     )
@@ -85,23 +85,23 @@ def test_the_critical_difference_is_that_of_demsars_table_5(k, q):
     assert math.isnan(ranks.critical_difference(1, 14))
 
 
-def test_the_critical_difference_decides_as_scikit_posthocs_does(paper):
+def test_critical_difference_matches_scikit_posthocs(paper):
     scores = paper.drop(columns="mesa")
     means = ranks.mean_ranks(scores).to_numpy()
-    apart = np.abs(np.subtract.outer(means, means)) > ranks.critical_difference(9, 27)
+    is_different = np.abs(np.subtract.outer(means, means)) > ranks.critical_difference(9, 27)
     p_values = scikit_posthocs.posthoc_nemenyi_friedman(scores.reset_index(drop=True))
-    assert np.array_equal(apart, p_values.to_numpy() < 0.05)
-    assert apart.any()
+    assert np.array_equal(is_different, p_values.to_numpy() < 0.05)
+    assert is_different.any()
 
 
-def test_the_rank_test_of_two_is_friedmans_corrected_over_all(paper):
+def test_rank_test_of_two_methods_matches_friedman(paper):
     two = ranks.rank_test(paper[["ce", "explicit_gradient"]], "ce")
     chi2 = ranks.friedman(paper[["ce", "explicit_gradient"]])
     assert two.loc["explicit_gradient", "z"] ** 2 == pytest.approx(chi2.chi2)
     assert two.loc["explicit_gradient", "p_value"] == pytest.approx(chi2.chi2_p_value)
     six = ranks.rank_test(paper[TABLE_2], "explicit_gradient")
     assert list(six.index) == [name for name in TABLE_2 if name != "explicit_gradient"]
-    # (1.87 - 3.24) / sqrt(6 * 7 / (6 * 27)): behind the control, so below 0.
+    # (1.87 - 3.24) / sqrt(6 * 7 / (6 * 27)), negative because it ranks below the control.
     assert six.loc["ce", "z"] == pytest.approx((50.5 - 87.5) / 27 / math.sqrt(42 / 162))
     np.testing.assert_allclose(six["p_holm"], ranks.holm(six["p_value"]))
     assert (six["p_holm"] < 0.05).all()
@@ -111,13 +111,13 @@ def test_the_rank_test_of_two_is_friedmans_corrected_over_all(paper):
     ("differences", "effect"),
     [([1, 2, -3], 0), ([3, 2, -1], 2 / 3), ([1, 1, 0], 1), ([-1, -5], -1), ([2, -2, 1], 1 / 6)],
 )
-def test_the_effect_is_the_balance_of_ranks_won_and_lost(differences, effect):
+def test_effect_size_by_hand(differences, effect):
     scores = pd.DataFrame({"a": differences, "b": 0.0})
     assert ranks.compare(scores, "a", "b").effect_size == pytest.approx(effect)
     assert ranks.compare(scores, "b", "a").effect_size == pytest.approx(-effect)
 
 
-def test_the_medians_interval_is_repeatable_and_covers():
+def test_median_interval_is_reproducible_and_covers():
     rng = np.random.default_rng(0)
     covered = 0
     for _ in range(100):
@@ -128,19 +128,19 @@ def test_the_medians_interval_is_repeatable_and_covers():
     assert ranks.compare(scores, "a", "b") == result
 
 
-def test_small_samples_with_a_tie_keep_the_exact_test():
+def test_small_samples_with_a_tie_use_the_exact_test():
     scores = pd.DataFrame({"a": [0.0, 1, 2, 3, 4, 5], "b": 0.0})
     assert ranks.compare(scores, "a", "b").p_value == pytest.approx(2 / 2**5)
 
 
-def test_datasets_without_every_score_are_dropped_and_counted(paper):
+def test_incomplete_datasets_are_dropped_and_counted(paper):
     test = ranks.friedman(paper)
     assert (test.n, test.dropped) == (5, 22)
     assert ranks.compare(paper, "explicit_gradient", "mesa").n == 5
     assert ranks.mean_ranks(paper).sum() == pytest.approx(55)
 
 
-def test_full_agreement_is_no_division_by_zero():
+def test_full_agreement_gives_infinite_f():
     scores = pd.DataFrame({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.4, 0.3], "c": [0.1, 0.1, 0.1]})
     test = ranks.friedman(scores)
     assert (test.f, test.f_p_value) == (math.inf, 0.0)
@@ -155,7 +155,7 @@ def test_too_few_datasets_give_nan(n):
     assert len(ranks.mean_ranks(scores)) == 2
 
 
-def test_equal_methods_are_ties_whatever_their_last_bits():
+def test_scores_equal_up_to_rounding_are_ties():
     scores = pd.DataFrame({"a": [0.1 + 0.2, 0.5, 0.7], "b": [0.3, 0.5, 0.7]})
     result = ranks.compare(scores, "a", "b")
     assert result[:4] == (3, 0, 3, 0) and math.isnan(result.p_value)

@@ -1,4 +1,4 @@
-"""Runs side by side, and what would make their differences mean nothing."""
+"""Tables of runs, and the refusal of runs that cannot be compared."""
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,13 @@ RUNS = pd.DataFrame(
 )
 
 
-def test_scores_of_runs_stand_side_by_side():
+def test_scores_by_run_has_one_column_per_method():
     table = scores_by_run(RUNS.sample(frac=1, random_state=0))
     assert list(table.columns) == ["a", "b"] and len(table) == 6
     np.testing.assert_allclose(table["b"] - table["a"], 0.2)
-    with pytest.raises(InputError, match="no metric 'f1'"):
+    with pytest.raises(InputError, match="unknown metric 'f1'"):
         scores_by_run(RUNS, "f1")
-    with pytest.raises(InputError, match="runs of 2 data sets, expected those of one"):
+    with pytest.raises(InputError, match="runs of 2 data sets, expected runs of one"):
         scores_by_run(pd.concat([RUNS, RUNS.assign(dataset="y")]))
 
 
@@ -32,10 +32,10 @@ def test_runs_that_cannot_be_paired_are_refused():
     with pytest.raises(InputError, match="a has several runs of seed 0, fold 0, expected one"):
         scores_by_run(pd.concat([RUNS, RUNS[:1]]))
     other = RUNS.assign(n_test=RUNS["n_test"].where(RUNS["method"] == "a", 33))
-    with pytest.raises(InputError, match="different splits: seed 0, fold 0"):
+    with pytest.raises(InputError, match="different splits: the numbers of rows of seed 0, fold 0"):
         scores_by_run(other)
 
 
-def test_validation_rows_count_as_learned_from():
+def test_validation_rows_count_as_training_rows():
     assert size_ratio(RUNS) == pytest.approx(21 / 80)
     assert size_ratio(RUNS.drop(columns="n_valid")) == pytest.approx(21 / 60)

@@ -1,4 +1,4 @@
-"""Decisions at thresholds: counts and values against scikit-learn, the best one by brute force."""
+"""Metrics at thresholds against scikit-learn, and the best threshold by brute force."""
 
 from functools import partial
 
@@ -35,19 +35,19 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_values_are_those_of_scikit_learn_at_every_threshold(name):
+def test_values_match_scikit_learn_at_every_threshold(name):
     value, expected = PAIRS[name]
-    found, counts = thresholds.candidates(Y, SCORES)
-    assert len(found) == len(np.unique(SCORES)) + 1
-    assert found[0] == np.inf and found[-1] == -np.inf and (np.diff(found) < 0).all()
-    by_hand = [expected(Y, (t <= SCORES).astype(int)) for t in found]
-    np.testing.assert_allclose(value(counts), by_hand, atol=1e-12)
-    at = [value(thresholds.counts_at(Y, SCORES, t)) for t in found]
-    np.testing.assert_allclose(at, by_hand, atol=1e-12)
+    cuts, counts = thresholds.candidates(Y, SCORES)
+    assert len(cuts) == len(np.unique(SCORES)) + 1
+    assert cuts[0] == np.inf and cuts[-1] == -np.inf and (np.diff(cuts) < 0).all()
+    expected_values = [expected(Y, (t <= SCORES).astype(int)) for t in cuts]
+    np.testing.assert_allclose(value(counts), expected_values, atol=1e-12)
+    at = [value(thresholds.counts_at(Y, SCORES, t)) for t in cuts]
+    np.testing.assert_allclose(at, expected_values, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_the_best_threshold_is_the_best_of_all(name):
+def test_best_threshold_matches_brute_force(name):
     value, expected = PAIRS[name]
     sign = -1 if name == "cost" else 1
     best = thresholds.best_threshold(Y, SCORES, lambda counts: sign * value(counts))
@@ -56,12 +56,12 @@ def test_the_best_threshold_is_the_best_of_all(name):
     assert sign * expected(Y, (best <= SCORES).astype(int)) == pytest.approx(highest)
 
 
-def test_a_threshold_lies_midway_between_two_scores():
+def test_threshold_lies_midway_between_two_scores():
     y, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.6, 0.9])
     assert thresholds.best_threshold(y, scores, thresholds.f_beta) == pytest.approx(0.4)
 
 
-def test_recall_counts_where_it_is_precise_enough():
+def test_recall_needs_the_required_precision():
     y, scores = np.array([1, 0, 1, 0, 0]), np.array([5, 4, 3, 2, 1])
     at = {
         precision: thresholds.best_threshold(
@@ -70,14 +70,14 @@ def test_recall_counts_where_it_is_precise_enough():
         for precision in (0.5, 2 / 3, 0.9)
     }
     assert at == {0.5: 2.5, 2 / 3: 2.5, 0.9: 4.5}
-    nothing = thresholds.best_threshold(
+    unreachable = thresholds.best_threshold(
         1 - y, scores, partial(thresholds.recall_where_precise, precision=0.9)
     )
-    assert nothing == -np.inf  # three of five is the most precise
+    assert unreachable == -np.inf  # the highest precision is 3/5
 
 
-def test_rows_of_one_class_and_equal_scores():
+def test_single_class_and_equal_scores():
     assert thresholds.mcc(thresholds.counts_at(np.zeros(3, int), np.zeros(3), 1.0)) == 0
-    found, counts = thresholds.candidates(np.array([0, 1]), np.zeros(2))
-    assert found.tolist() == [np.inf, -np.inf]
+    cuts, counts = thresholds.candidates(np.array([0, 1]), np.zeros(2))
+    assert cuts.tolist() == [np.inf, -np.inf]
     assert counts.true_positives.tolist() == [0, 1]

@@ -17,6 +17,7 @@ import numpy as np
 from imbax.catalogue import Method, get
 from imbax.data.images import Images
 from imbax.experiments import disk, states, store
+from imbax.experiments.ensembles import SINGLE, Ensemble
 from imbax.experiments.images.cells import (
     Begun,
     GeneratorResult,
@@ -62,7 +63,9 @@ class ImageLab(Lab):
     def shared_bytes(self, dataset: Images) -> int:
         return (dataset.n_features + 4) * dataset.n_rows
 
-    def _training_key(self, dataset: Images, method: Method, network: str) -> str:
+    def _training_key(
+        self, dataset: Images, method: Method, network: str, members: Ensemble = SINGLE
+    ) -> str:
         images = {name: getattr(method.images, name) for name in _OF_TRAINING}
         content = {"method": method.name, "images": images, "protocol": self.protocol}
         generator = method.images.generator and self._generator_key(dataset, method)

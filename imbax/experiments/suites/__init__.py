@@ -38,6 +38,10 @@ class Suite:
     """Methods that run unless others are named; none: those of `catalogue.METHODS`."""
     networks: tuple[str, ...] = ("mlp",)
     """Networks that methods train unless others are named, see `networks.named`; of tables only."""
+    n_estimators: Any = 1
+    """Members of an ensemble of networks, or several numbers; of tables only."""
+    fold_ensemble: Any = False
+    """Folds that they validate on; both as `ensembles.ensembles_of` takes them."""
     several_classes: bool = False
     """Whether its data sets have more than two classes."""
     withholds: bool = False

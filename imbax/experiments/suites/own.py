@@ -3,6 +3,8 @@
     title = "Two tables and a set of OpenML"
     methods = ["ce", "explicit_gradient"]
     networks = ["mlp", "realmlp"]
+    n_estimators = [1, 5]
+    fold_ensemble = true
     seeds = 5
     plugin = "my_methods.py"
 
@@ -38,6 +40,7 @@ from typing import Any, NamedTuple
 
 from imbax.data.files import table_files, tables_among
 from imbax.errors import InputError, Range, did_you_mean
+from imbax.experiments.ensembles import ensembles_of
 from imbax.experiments.suites import Suite, load_suite
 from imbax.experiments.suites.toml_values import parsed, refuse_unknown, text, texts
 
@@ -54,7 +57,8 @@ _KEYS = {
     "collection": ("collection", "names"),
 }
 _TOP = ("title", "datasets", "methods", "networks", "seeds", "folds", "epochs", "plugin")
-_TOP += ("metrics",)
+_OF_ENSEMBLES = ("n_estimators", "fold_ensemble")
+_TOP += ("metrics", *_OF_ENSEMBLES)
 _EVERY = {key for keys in _KEYS.values() for key in keys}
 _LISTS = ("drop", "categorical", "names")
 
@@ -99,6 +103,8 @@ def _suite(path, content):
     chosen = {name: numbers[name].check(name, content[name]) for name in numbers if name in content}
     protocol = {name: content[name] for name in of_protocol & set(content)}
     Protocol(**protocol, **{k: v for k, v in chosen.items() if k != "seeds"})
+    ensemble = {name: content[name] for name in _OF_ENSEMBLES if name in content}
+    ensembles_of(**ensemble)
     sources = list(_sources(path.parent, content.get("datasets"), top))
     names = {source.where for source in sources if source.kind == "collection"}
     collections = [load_suite(name) for name in names]
@@ -110,6 +116,7 @@ def _suite(path, content):
         datasets=tuple(source.name for source in sources),
         methods=texts(content, "methods"),
         networks=texts(content, "networks") or Suite.networks,
+        **ensemble,
         withholds=any(suite.withholds for suite in collections),
         protocol=protocol,
         sources=tuple(sources),

@@ -14,13 +14,16 @@ from imbax.data.frame_dataset import FrameDataset
 from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
 from imbax.engine.devices import memory_of
+from imbax.errors import InputError
 from imbax.experiments import states, store
 from imbax.experiments.closure import code_of
+from imbax.experiments.ensembles import SINGLE, Ensemble
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
 from imbax.experiments.tabular.fitting import DEFAULT, fitting, on_network, with_factory
+from imbax.experiments.tabular.members import averaged, of_folds, of_same_rows
 from imbax.experiments.tabular.metrics import functions, score_run
 from imbax.experiments.tabular.plan import Plan, plan
 from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together
@@ -42,12 +45,26 @@ class TabularLab(Lab):
     named: bool = True
     """Whether the user named each method, so that one that cannot run is an error."""
     _last: tuple[Any, Plan] | None = None
-    """The runs that were planned last, of a frame and some seeds: methods share them."""
+    """The runs that were planned last, of a frame, some seeds and members: methods share them."""
     _groups: dict[Any, list] = field(default_factory=dict)
 
-    def cell(self, dataset: Dataset, method: Method, network: str | None = None) -> Cell:
-        cell = super().cell(dataset, method, network if method.is_neural else "")
-        sees_both = method.tables.refits or method.tables.rows == "train_valid"
+    def cell(
+        self,
+        dataset: Dataset,
+        method: Method,
+        network: str | None = None,
+        members: Ensemble = SINGLE,
+    ) -> Cell:
+        if not method.is_neural:
+            network, members = "", SINGLE
+        if members != SINGLE and method.tables.scores == "rank":
+            raise InputError(
+                f"{method.name} cannot be run as an ensemble: its scores only rank, so that they "
+                "have no mean over members; run it without members"
+            )
+        cell = super().cell(dataset, method, network, members)
+        tables = method.tables
+        sees_both = tables.refits or tables.rows == "train_valid" or members.folds
         return dataclasses.replace(cell, rows="train_valid") if sees_both else cell
 
     def fitting(self, dataset, methods):
@@ -62,13 +79,15 @@ class TabularLab(Lab):
     def work(self, cell: Cell) -> float:
         rows, columns = cell.dataset.n_rows, cell.dataset.n_features
         cost = cell.method.cost * (named(cell.network).cost if cell.network else 1)
-        return cost * rows * (50 + columns) + 1e5
+        return cell.members.n_estimators * cost * rows * (50 + columns) + 1e5
 
     def shared_bytes(self, dataset: Dataset) -> int:
         columns, rows = self.shape(dataset)
         return 4 * rows * (columns + 1)
 
-    def _training_key(self, dataset: Dataset, method: Method, network: str) -> str:
+    def _training_key(
+        self, dataset: Dataset, method: Method, network: str, members: Ensemble = SINGLE
+    ) -> str:
         tables, start = method.tables, method.tables.starts_from
         content = {
             "method": method.name,
@@ -76,12 +95,15 @@ class TabularLab(Lab):
             "protocol": self.protocol,
             "data": dataset.fingerprint,
             "splits": self.splits and [list(split) for split in self.splits],
-            "starts_from": start and self._training_key(dataset, get(start), network),
+            "starts_from": start and self._training_key(dataset, get(start), network, members),
         }
         code = [host_cell if tables.host else train_cell, tables]
         if network not in ("", DEFAULT):
             content["network"] = network
             code += [with_factory, named(network).factory]
+        if members != SINGLE:
+            content["members"] = str(members)
+            code += [of_folds if members.folds else of_same_rows, averaged]
         cut = plan
         if isinstance(dataset, FrameDataset):
             transformer, cut = dataset.transformer, plan_frame
@@ -92,11 +114,15 @@ class TabularLab(Lab):
         return key_of({}, score_run, functions("two"), functions("several"))
 
     def _compute(self, cell: Cell, seeds: Sequence[int]) -> None:
-        for some in self._together(cell.dataset, seeds):
-            self._compute_together(cell, some)
+        groups = self._together(cell, seeds)
+        for number, some in enumerate(groups):
+            self._compute_together(cell, some, (number, len(groups)))
 
-    def _together(self, dataset, seeds):
+    def _together(self, cell, seeds):
         """The seeds in groups; a matrix for each run must leave room on every device."""
+        dataset = cell.dataset
+        if cell.members.folds:
+            return [[seed] for seed in seeds]
         if not isinstance(dataset, FrameDataset) or len(seeds) < 2:
             return [seeds]
         if (dataset, *seeds) not in self._groups:
@@ -106,36 +132,47 @@ class TabularLab(Lab):
             self._groups[dataset, *seeds] = found
         return self._groups[dataset, *seeds]
 
-    def _planned(self, dataset, seeds):
-        if not isinstance(dataset, FrameDataset):
-            return planned(dataset, seeds, self.protocol, self.splits)
-        if self._last is None or self._last[0] != (dataset, *seeds):
+    def _planned(self, cell, seeds):
+        """The runs that are trained: M for each, of M members."""
+        if not isinstance(cell.dataset, FrameDataset):
+            return self._cut(cell, seeds)
+        about = (cell.dataset, cell.members, *seeds)
+        if self._last is None or self._last[0] != about:
             self._last = None  # its memory is free before the next is filled
-            cut = planned(dataset, seeds, self.protocol, self.splits)
-            self._last = (dataset, *seeds), cut
+            self._last = about, self._cut(cell, seeds)
         return self._last[1]
 
-    def _compute_together(self, cell: Cell, seeds: Sequence[int]) -> None:
-        cut, method = self._planned(cell.dataset, seeds), cell.method
+    def _cut(self, cell, seeds):
+        if cell.members.folds:
+            return of_folds(cell.dataset, *seeds, self.protocol, self.splits, cell.members)
+        cut = planned(cell.dataset, seeds, self.protocol, self.splits)
+        return cut if cell.members == SINGLE else of_same_rows(cut, cell.members)
+
+    def _compute_together(self, cell: Cell, seeds: Sequence[int], turn: tuple[int, int]) -> None:
+        """Train some seeds of a cell, the group of that number out of so many."""
+        before, groups = turn
+        cut, method = self._planned(cell, seeds), cell.method
         if method.tables.host:
             result = host_cell(cut, method)
         else:
             cut, method = on_network(cut, method, cell.network)
-            cell = dataclasses.replace(cell, method=method)
+            cell, epochs = dataclasses.replace(cell, method=method), cut.protocol.epochs
             result = train_cell(
                 cut,
                 method,
                 start=self._start(cell, cut),
                 engine=self.engine,
-                on_epochs=lambda epochs: self.on_progress(epochs / cut.protocol.epochs),
+                on_epochs=lambda done: self.on_progress((before + done / epochs) / groups),
             )
         self._tell_seconds(cell, result.compile_seconds, result.run_seconds)
+        for seed in seeds if _is_start(method) else ():
+            at = np.flatnonzero(cut.seed == seed)
+            state = jax.tree.map(lambda leaf, at=at: leaf[at], result.progress)
+            self._keep_state(self._state_place(cell), seed, state)
+        if cell.members != SINGLE:
+            cut, result = averaged(cut, method, result, cell.members)
         rows = records(cut, cell, result)
         for seed in seeds:
-            if _is_start(method):
-                at = np.flatnonzero(cut.seed == seed)
-                state = jax.tree.map(lambda leaf, at=at: leaf[at], result.progress)
-                self._keep_state(self._state_place(cell), seed, state)
             of_seed = [row for row in rows if row["seed"] == seed]
             share = len(of_seed) / len(rows)
             self._keep(cell, seed, of_seed, self._about(cell, cut, result, share))
@@ -149,7 +186,8 @@ class TabularLab(Lab):
         method = cell.method
         if method.tables.starts_from is None:
             return None
-        before = self.cell(cell.dataset, get(method.tables.starts_from), cell.network)
+        start = get(method.tables.starts_from)
+        before = self.cell(cell.dataset, start, cell.network, cell.members)
         file = self._state_place(before)
         seeds = list(dict.fromkeys(cut.seed.tolist()))
         like = progress_shapes(cut, before.method)

@@ -226,7 +226,7 @@ def recall_at_precision(precision: float = 0.9) -> Metric:
         f"recall_at_precision_{100 * precision:g}",
         "label",
         value=functools.partial(thresholds.recall_where_precise, precision=precision),
-        several=classification.no_form,
+        several=classification.undefined,
     )
 
 
@@ -238,7 +238,7 @@ def precision_at_k(k: int = 10) -> Metric:
     """
     k = Range(1, whole=True).check("k", k)
     function = functools.partial(classification.precision_at, k=k)
-    return Metric(function, f"precision_at_{k}", several=classification.no_form)
+    return Metric(function, f"precision_at_{k}", several=classification.undefined)
 
 
 def _costs_of(text):
@@ -268,13 +268,13 @@ def _number(make, kind):
 
 
 def _threshold_metric(name, value, several):
-    function = functools.partial(classification.of_counts, value)
+    function = functools.partial(classification.counts_metric, value)
     return Metric(function, name, "label", value=value, several=several)
 
 
 def _macro_f(beta):
     options = {"beta": beta, "average": "macro", "zero_division": 0}
-    return functools.partial(classification.of_library, "fbeta_score", **options)
+    return functools.partial(classification.sklearn_metric, "fbeta_score", **options)
 
 
 _F2 = functools.partial(thresholds.f_beta, beta=2.0)
@@ -283,9 +283,9 @@ _SEVERAL = {
     "f2": (_F2, _macro_f(2.0)),
     "balanced_accuracy": (
         thresholds.balanced_accuracy,
-        functools.partial(classification.of_library, "balanced_accuracy_score"),
+        functools.partial(classification.sklearn_metric, "balanced_accuracy_score"),
     ),
-    "mcc": (thresholds.mcc, functools.partial(classification.of_library, "matthews_corrcoef")),
+    "mcc": (thresholds.mcc, functools.partial(classification.sklearn_metric, "matthews_corrcoef")),
     "g_mean": (thresholds.g_mean, classification.geometric_mean),
 }
 NAMED: dict[str, Metric | Callable[[str], Metric]] = {

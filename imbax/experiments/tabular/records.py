@@ -31,6 +31,7 @@ def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
                 "dataset": cell.dataset.name,
                 "method": cell.method.name,
                 "network": cell.network,
+                "members": str(cell.members),
                 "fold": int(plan.fold[r]),
                 "seed": int(plan.seed[r]),
                 **_scored(y, score, bool(result.diverged[r]), padded, cell.method.tables.scores),

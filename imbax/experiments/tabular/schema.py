@@ -15,7 +15,7 @@ __all__ = ["ARRAYS", "SCHEMA", "unpack_plane"]
 _COUNTS = ("n_train", "n_valid", "n_test", "n_minority", "test_rows_in_train")
 
 SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("suite", "dataset", "method", "network")]
+    [(name, pa.string()) for name in ("suite", "dataset", "method", "network", "members")]
     + [(name, pa.int64()) for name in ("fold", "seed")]
     + [(name, pa.float64()) for name in METRICS]
     + [("diverged", pa.bool_()), ("fallback", pa.bool_()), ("epoch", pa.int64())]

@@ -10,6 +10,7 @@ import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import METHODS, PAPER, absent, check_package, get, names
 from imbax.engine.vectorize import Engine
 from imbax.errors import InputError, argument
+from imbax.experiments.ensembles import Ensemble, ensembles_of
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
@@ -52,6 +53,7 @@ def check(suite: Suite, options: Namespace) -> None:
     datasets_of(suite, options)
     _protocol(suite, options)
     metrics_of(options.metrics)
+    _ensembles(suite, options)
     if not options.plugin:  # which may register more, but also use jax, once it is started
         methods_of(suite, options.methods)
         network_names(_networks(suite, options))
@@ -71,6 +73,7 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
         out,
         suite.name,
         networks=network_names(_networks(suite, options)),
+        ensembles=_ensembles(suite, options),
         named=_are_named(options),
     )
     return Prepared(
@@ -121,6 +124,14 @@ def _are_named(options):
 
 def _networks(suite, options):
     return options.network or suite.networks
+
+
+def _ensembles(suite: Suite, options: Namespace) -> tuple[Ensemble, ...]:
+    """Those that are asked for; a flag without folds stands for as many folds as members."""
+    members, folds = options.n_estimators, options.fold_ensemble
+    members = suite.n_estimators if members is None else members
+    folds = suite.fold_ensemble if folds is None else folds or (True,)
+    return ensembles_of(members, folds)
 
 
 def _protocol(suite, options):

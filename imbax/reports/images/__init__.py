@@ -1,1 +1,1 @@
-"""The report of a suite of images."""
+"""Report on a suite of images."""

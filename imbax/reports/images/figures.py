@@ -13,18 +13,18 @@ __all__ = ["confusions", "curves", "sheet"]
 def sheet(
     blocks: Mapping[str, np.ndarray], classes: Sequence[str], path: Path, most: int = 10
 ) -> Path:
-    """Images in rows of classes, blocks side by side under their titles.
+    """Write a sheet of images: a row per class, blocks side by side under their titles.
 
     Parameters
     ----------
     blocks
-        By title, `[K, m, h, w, c]` uint8; of each the first `most` columns are drawn.
+        Images `[K, m, h, w, c]` (uint8) by title.
     classes
-        K names.
+        Names of the K classes.
     path
-        Of the PNG.
+        Path of the PNG file.
     most
-        See `blocks`.
+        Maximum number of columns drawn per block.
     """
     blocks = {title: images[:, :most] for title, images in blocks.items()}
     n_columns = sum(images.shape[1] for images in blocks.values())
@@ -52,18 +52,18 @@ def sheet(
 def confusions(
     matrices: Mapping[str, np.ndarray], classes: Sequence[str], path: Path, across: int = 3
 ) -> Path:
-    """Share of each class's images by the class given, a panel per method.
+    """Write row-normalized confusion matrices, one panel per method.
 
     Parameters
     ----------
     matrices
-        By method, `[K, K]` counts, rows are the true classes.
+        Counts `[K, K]` by method; rows are the true classes.
     classes
-        K names.
+        Names of the K classes.
     path
-        Of the PNG.
+        Path of the PNG file.
     across
-        Panels in a row.
+        Number of panels per row.
     """
     from matplotlib.figure import Figure
 
@@ -80,14 +80,17 @@ def confusions(
         ax.set_xticks(ticks, classes, rotation=90, fontsize=7, color=INK)
         ax.set_yticks(ticks, classes, fontsize=7, color=INK)
         ax.tick_params(length=0)
-    figure.supxlabel("class given", fontsize=9, color=INK)
+    figure.supxlabel("predicted class", fontsize=9, color=INK)
     figure.supylabel("true class", fontsize=9, color=INK)
     figure.colorbar(shown, ax=axes.tolist(), shrink=0.6, label="share of the class")
     return save(figure, path)
 
 
 def curves(losses: Mapping[str, np.ndarray], title: str, path: Path) -> Path:
-    """Mean training loss by epoch, a line per method, `[runs, epochs]` each, NaN once stopped."""
+    """Write curves of the mean training loss by epoch, one line per method.
+
+    ``losses`` holds `[runs, epochs]` by method, NaN after a run has stopped.
+    """
     figure, (ax,) = new_figure(7, 3.4, 1)
     for method, style in styles_of(list(losses)).items():
         values = np.ma.masked_invalid(losses[method]).mean(0)

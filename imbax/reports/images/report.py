@@ -1,4 +1,4 @@
-"""A report of a suite of images: scores beside the paper's, what was made, what was mistaken."""
+"""Report on a suite of images: scores, generated images and confusion matrices."""
 
 import warnings
 from argparse import Namespace
@@ -25,35 +25,36 @@ from imbax.reports.images.tables import (
     readings_table,
     score_table,
 )
-from imbax.reports.tabular.report import manifests_of, plain, timings
+from imbax.reports.tabular.appendix import manifests_of, plain, timings
 from imbax.reports.tabular.tables import markdown, timing_table
 
 __all__ = ["write", "write_image_report"]
 
-_UNLIKE = """**These results are of more than one protocol or of different images; methods should
-not be compared.** Run all of them with one command."""
+_INCOMPARABLE = """**These results were obtained with more than one protocol or on different images;
+methods should not be compared.** Run all of them with one command."""
 _COLLAPSED = 0.1
 _SHOWN = 6
 
-_METRICS_IN_WORDS = """In percent, mean ± SD over runs (folds and seeds). ACSA is the mean recall of
-the classes, G-mean the root of mean recall times mean specificity, F1 the mean over classes. The
-balanced test part has as many images of each class; on it ACSA is plain accuracy. Columns marked
-*paper* are the figures printed in arXiv 2105.02340 (balanced: its journal version), of another
-recipe and other splits; `?` marks a G-mean there that no classifier can have, being above
-√(ACSA). Bold are the highest mean and every method that the corrected resampled t test (Nadeau and
-Bengio 2003), after Holm's correction, does not tell apart from it at the 5% level; where results
-are of different protocols, the highest mean alone."""
+_METRICS_LEGEND = """Values are percentages, mean ± SD over runs (folds and seeds). ACSA is the mean
+recall over classes (balanced accuracy), G-mean the square root of mean recall times mean
+specificity, and F1 the macro average. The balanced test part has equally many images of each class,
+so ACSA on it is plain accuracy. Columns marked *paper* are the figures printed in arXiv 2105.02340
+(balanced test: its journal version), for another training recipe and other splits; `?` marks a
+printed G-mean above √(ACSA), which no classifier can reach. Bold cells are the highest mean and
+every method that is not significantly different from it by the corrected resampled t test (Nadeau
+and Bengio 2003) with Holm's correction at the 5% level. If the protocols differ, only the highest
+mean is bold."""
 
 
 def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
-    """The report of a run of a suite."""
+    """Write the report of a run of a suite; returns its path."""
     return write_image_report([out], out)
 
 
 def write_image_report(folders: Iterable[Path], out: Path) -> Path:
-    """Write ``<out>/report.md`` about the runs of all folders, with tables and figures beside it.
+    """Write ``<out>/report.md`` on the runs of all folders, and its tables and figures.
 
-    Returns the report's path. Raises ``InputError`` when the folders hold no result.
+    Returns the report's path. Raises ``InputError`` if the folders contain no results.
     """
     folders, out = [Path(folder) for folder in folders], Path(out)
     with warnings.catch_warnings(record=True) as caught:
@@ -74,29 +75,29 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     disk.write_table(folder / "scores.csv", scores)
     disk.write_table(folder / "timings.csv", timing_table(provenance), index=False)
     manifests = manifests_of([*folders, out])
-    abouts = {name: [one for one in provenance if one["dataset"] == name] for name in scores.index}
-    alike = {name: _alike(mine) for name, mine in abouts.items()}
+    records = {name: [one for one in provenance if one["dataset"] == name] for name in scores.index}
+    is_comparable = {name: _is_comparable(found) for name, found in records.items()}
     sections = [
         "# Report",
-        _what_was_run(runs, provenance, manifests, remarks),
-        _over_sets(scores.loc[[name for name in abouts if alike[name]]], out),
+        _runs_section(runs, provenance, manifests, remarks),
+        _over_sets(scores.loc[[name for name in records if is_comparable[name]]], out),
     ]
     for dataset, rows in runs.groupby("dataset", sort=False):
-        about = abouts[dataset][0]
+        about = records[dataset][0]
         classes = about["dataset_facts"]["classes"]
         sections += [
             f"## {dataset}",
             _counts(about, rows),
-            _METRICS_IN_WORDS,
-            "" if alike[dataset] else _UNLIKE,
+            _METRICS_LEGEND,
+            "" if is_comparable[dataset] else _INCOMPARABLE,
             *(
-                score_table(summary, dataset, test, rows if alike[dataset] else None)
+                score_table(summary, dataset, test, rows if is_comparable[dataset] else None)
                 for test in TESTS
             ),
-            against_controls(rows) if alike[dataset] else "",
+            against_controls(rows) if is_comparable[dataset] else "",
             readings_table(rows, about["dataset_facts"]["train"]),
-            _collapse(rows, classes),
-            _pictures(rows, classes, out, dataset),
+            _collapsed_classes(rows, classes),
+            _figures(rows, classes, out, dataset),
         ]
     sections += [_methods(provenance), timings(provenance)]
     path = out / "report.md"
@@ -105,21 +106,22 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     return path
 
 
-def _alike(provenance):
-    """Whether all results of a dataset are of one protocol and of the same images."""
+def _is_comparable(provenance):
+    """Returns whether all results of a data set have the same protocol and the same images."""
     seen = {(plain(one["config"]), one["dataset_facts"]["fingerprint"]) for one in provenance}
     return len(seen) == 1
 
 
 def _over_sets(scores, out):
-    """Empty for few sets."""
+    """Section on all data sets together; empty if there are too few."""
     if not (diagrams := over_datasets(scores, out)):
         return ""
     text = (
-        "By mean ACSA on the balanced test, [scores.csv](tables/scores.csv), which `imbax compare` "
-        "reads. Sets made of the same images are not independent of each other."
+        "Comparison by mean ACSA on the balanced test; the scores are in "
+        "[scores.csv](tables/scores.csv), an input for `imbax compare`. Data sets made of the same "
+        "images are not independent."
     )
-    return "\n\n".join(["## Over all sets", text, ranking(scores), diagrams])
+    return "\n\n".join(["## Comparison over all data sets", text, ranking(scores), diagrams])
 
 
 def _in_order(runs):
@@ -130,56 +132,59 @@ def _in_order(runs):
     return runs.loc[order].reset_index(drop=True)
 
 
-def _what_was_run(runs, provenance: Sequence[dict[str, Any]], manifests, remarks):
+def _runs_section(runs, provenance: Sequence[dict[str, Any]], manifests, remarks):
     n_methods, n_seeds = runs["method"].nunique(), runs["seed"].nunique()
     lines = [
         f"- {count(len(runs), 'run')}: {count(n_methods, 'method')}, {count(n_seeds, 'seed')}, "
         f"{count(runs['fold'].nunique(), 'fold')}",
-        "- One classifier for all methods, and under one protocol as many steps for each; the last "
-        "epoch counts. Test images were scored once and played no part in any choice.",
+        "- All methods use the same classifier and, under one protocol, the same number of steps; "
+        "results are those of the last epoch. Held-out test images were scored once and were not "
+        "used for any selection.",
     ]
-    for title, name in (("Protocol", "config"), ("Ran on", "environment")):
+    for title, name in (("Protocol", "config"), ("Environment", "environment")):
         texts = dict.fromkeys(plain(one[name]) for one in provenance)
         lines += [f"- {title}: {text}" for text in texts]
     diverged = runs[runs["diverged"]].groupby("method").size()
     lines += [f"- {method}: {count(n, 'run')} diverged, left out" for method, n in diverged.items()]
     for manifest in manifests:
         for name, verb in (("skipped", "was skipped"), ("failed", "failed")):
-            lines += [f"- {what} {verb}: {why}" for what, why in manifest.get(name, {}).items()]
+            lines += [f"- {item} {verb}: {why}" for item, why in manifest.get(name, {}).items()]
     lines += [f"- {remark}" for remark in remarks]
     commands = dict.fromkeys(c for manifest in manifests for c in manifest.get("commands", []))
-    return "\n".join(["## What was run", "", *lines, "", "```", *commands, "```"])
+    return "\n".join(["## Runs", "", *lines, "", "```", *commands, "```"])
 
 
 def _counts(about, rows):
     facts = about["dataset_facts"]
     height, width, channels = facts["shape"]
     text = (
-        f"Images of {height} x {width} x {channels}. Training images per class: "
+        f"Images are {height} x {width} x {channels}. Training images per class: "
         f"{', '.join(map(str, facts['train']))}; test images {rows['n_test'].iloc[0]} (balanced). "
         f"Split of the first run: `{facts['splits'][0][:12]}`."
     )
     notices = [f"- {notice}" for notice in dict.fromkeys(facts["notices"])]
     single = [name for name, n in zip(facts["classes"], facts["train"], strict=True) if n == 1]
     if single:
-        notices.append(f"- one training image of {', '.join(single)}: SMOTE can only repeat it")
+        notices.append(
+            f"- {', '.join(single)}: only one training image, which SMOTE can only duplicate"
+        )
     return "\n".join([text, "", *notices]) if notices else text
 
 
-def _collapse(rows, classes):
+def _collapsed_classes(rows, classes):
     lines = []
-    for method, mine in rows.groupby("method", sort=False):
-        kept = [one for one in mine["variance_kept"] if len(one)]
+    for method, method_rows in rows.groupby("method", sort=False):
+        kept = [one for one in method_rows["variance_kept"] if len(one)]
         if not kept:
             continue
         mean = np.mean(kept, 0)
         low = [f"{classes[c]} ({mean[c]:.2f})" for c in np.flatnonzero(mean < _COLLAPSED)]
         if low:
-            lines.append(f"- {method} has collapsed on {', '.join(low)}: variance kept below 0.1")
+            lines.append(f"- {method} collapsed on {', '.join(low)}: variance kept below 0.1")
     return "\n".join(lines)
 
 
-def _pictures(rows, classes, out, dataset):
+def _figures(rows, classes, out, dataset):
     parts, made, strips = [], {}, {}
     first = rows.drop_duplicates("method").set_index("method")
     stem = out / "figures" / store.safe_name(dataset)
@@ -194,21 +199,22 @@ def _pictures(rows, classes, out, dataset):
             blocks = {"real": looks["real"], "reconstructed": looks["reconstruction"]}
             blocks["generated"] = looks["generated"]
             figures.sheet(blocks, classes, path(f"{method}_sheet"))
-            parts.append((f"`{method}`: real images, their reconstructions, new images",
+            parts.append((f"`{method}`: real images, reconstructions, generated images",
                           f"{method}_sheet"))  # fmt: skip
             strips[method] = looks["strip"]
     if made:
         figures.sheet(made, classes, path("generated"))
         parts.insert(
-            0, ("what each method makes anew; the largest class gets nothing", "generated")
+            0, ("generated images of each method; none for the largest class", "generated")
         )
     for method, strip in strips.items():
-        figures.sheet({f"{method}: from one image to another": strip}, classes,
+        figures.sheet({f"{method}: interpolation between two images": strip}, classes,
                       path(f"{method}_strip"))  # fmt: skip
-        parts.append((f"`{method}`: between the codes of two images", f"{method}_strip"))
+        parts.append((f"`{method}`: interpolation between the codes of two images",
+                      f"{method}_strip"))  # fmt: skip
     matrices = {
-        method: np.sum(mine["balanced_confusion"].tolist(), 0).reshape(len(classes), -1)
-        for method, mine in rows.groupby("method", sort=False)
+        method: np.sum(group["balanced_confusion"].tolist(), 0).reshape(len(classes), -1)
+        for method, group in rows.groupby("method", sort=False)
     }
     figures.confusions(matrices, classes, path("confusion"))
     parts.append(("confusion matrices, balanced test, all runs", "confusion"))
@@ -217,16 +223,16 @@ def _pictures(rows, classes, out, dataset):
         ("generator_loss", "generator's training loss", "generator"),
     ):
         losses = {
-            method: _stacked(mine[column])
-            for method, mine in rows.groupby("method", sort=False)
-            if mine[column].map(len).max()
+            method: _stacked(group[column])
+            for method, group in rows.groupby("method", sort=False)
+            if group[column].map(len).max()
         }
         if losses:
             figures.curves(losses, title, path(name))
             parts.append((title, name))
     images = [f"{text[0].upper()}{text[1:]}:\n\n![{text}](figures/{path(name).name})"
               for text, name in parts]  # fmt: skip
-    return "\n\n".join(["### Pictures", *images])
+    return "\n\n".join(["### Figures", *images])
 
 
 def _stacked(lists):

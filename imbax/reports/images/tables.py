@@ -1,7 +1,7 @@
-"""Tables of a suite of images: scores beside the paper's, differences, readings of DeepSMOTE.
+"""Tables of a suite of images: scores and the paper's, differences, variants of DeepSMOTE.
 
-``paper/deepsmote.csv`` holds the figures of Dablain et al. 2021: Table 1 of arXiv 2105.02340 (the
-imbalanced test) and the table of the balanced test in its journal version, for comparison only.
+``paper/deepsmote.csv`` contains the figures of Dablain et al. 2021, for comparison only: Table 1 of
+arXiv 2105.02340 (the imbalanced test) and the table of the balanced test in its journal version.
 """
 
 import math
@@ -25,15 +25,15 @@ __all__ = [
 ]
 
 _PRINTED = ("acsa", "g_mean", "f1")
-_NOTHING = "–"
+_MISSING = "–"
 _CONTROLS = ("ce", "ros")
 
 
 def image_summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per dataset, test part and method, in percent, over runs that did not diverge.
+    """Summary with one row per data set, test part and method, over runs that did not diverge.
 
-    ``n`` runs, ``<metric>`` and ``<metric>_sd`` (n - 1) of each metric, and of the paper's three
-    ``<metric>_paper``.
+    The columns are ``n`` (number of runs), ``<metric>`` and ``<metric>_sd`` (ddof=1) of each metric
+    in percent, and ``<metric>_paper`` of the paper's three metrics.
     """
     tables, paper = [], paper_scores()
     for test in TESTS:
@@ -53,24 +53,25 @@ def image_summary(runs: pd.DataFrame) -> pd.DataFrame:
 def mean_scores(runs: pd.DataFrame, metric: str = "balanced_acsa") -> pd.DataFrame:
     """Mean of a metric over the runs that did not diverge, [dataset x method]; NaN for gaps.
 
-    Six places, since metrics are computed in float32: equal accuracies are to be ties.
+    Means are rounded to six decimals so that equal accuracies computed in float32 are ties.
     """
     means = runs.groupby(["dataset", "method"])[metric].mean().unstack().round(6)
     return means[runs["method"].unique()].rename_axis(columns=None)
 
 
 def paper_scores() -> pd.DataFrame:
-    """The paper's figures in percent, indexed by test part, dataset and method."""
+    """Figures of the paper in percent, indexed by test part, data set and method."""
     file = resources.files("imbax.reports") / "paper" / "deepsmote.csv"
     with file.open(encoding="utf-8") as lines:
         return pd.read_csv(lines, index_col=["test", "dataset", "method"])
 
 
 def paired(runs: pd.DataFrame, control: str, metric: str = "balanced_acsa") -> pd.DataFrame:
-    """Each method against a control on the same folds and seeds, in points of a percent.
+    """Paired differences of each method from a control, in percentage points.
 
-    Indexed by method: ``n`` pairs, ``difference`` (mean), ``sd`` of the differences, ``better``
-    (how often the method was higher).
+    Pairs have the same fold and seed. The index is the method; the columns are ``n`` (number of
+    pairs), ``difference`` (mean), ``sd`` of the differences, and ``better`` (number of pairs in
+    which the method is higher).
     """
     scores = runs.pivot(index=["seed", "fold"], columns="method", values=metric)
     rows = {}
@@ -91,9 +92,10 @@ def paired(runs: pd.DataFrame, control: str, metric: str = "balanced_acsa") -> p
 def score_table(
     summary: pd.DataFrame, dataset: str, test: str, runs: pd.DataFrame | None = None
 ) -> str:
-    """The section of one dataset and test part, a row per method, the best of a metric bold.
+    """Score table of one data set and test part: a row per method, the best of a metric in bold.
 
-    With the dataset's `runs` these are all that are not told apart from the highest mean.
+    If the data set's `runs` are given, all methods that are not significantly different from the
+    highest mean are bold; otherwise only the highest mean.
     """
     rows = summary.query("dataset == @dataset and test == @test").set_index("method")
     table = pd.DataFrame(index=rows.index)
@@ -117,7 +119,7 @@ def score_table(
 
 
 def against_controls(rows: pd.DataFrame) -> str:
-    """The section of differences from `ce` and `ros`, run by run; empty without them."""
+    """Section on paired differences from `ce` and `ros`; empty without these controls."""
     parts = []
     for control in _CONTROLS:
         table = paired(rows, control)
@@ -137,39 +139,39 @@ def against_controls(rows: pd.DataFrame) -> str:
     if not parts:
         return ""
     text = (
-        "ACSA on the balanced test, in points, run by run on the same images: mean difference ± SD "
-        "of the differences."
+        "ACSA on the balanced test, in percentage points, paired by run on the same images: mean "
+        "difference ± SD of the differences."
     )
-    return "### Against the controls\n\n" + "\n\n".join([text, *parts])
+    return "### Differences from the controls\n\n" + "\n\n".join([text, *parts])
 
 
 def readings_table(rows: pd.DataFrame, train: Sequence[int]) -> str:
-    """The section of DeepSMOTE beside its other readings; empty where none ran.
+    """Section on the variants of DeepSMOTE; empty if fewer than two of them were run.
 
-    `train`: images of each class.
+    `train` holds the number of training images of each class.
     """
     names = [m for m in dict.fromkeys(rows["method"]) if m.startswith("deepsmote")]
     if len(names) < 2:
         return ""
     table = {}
     for name in names:
-        mine = rows[rows["method"] == name]
-        kept = np.array(mine["variance_kept"].tolist())
+        group = rows[rows["method"] == name]
+        kept = np.array(group["variance_kept"].tolist())
         table[name] = {
-            "ACSA": _plus_minus(100 * mine["balanced_acsa"].mean(),
-                                100 * mine["balanced_acsa"].std(ddof=1)),
+            "ACSA": _plus_minus(100 * group["balanced_acsa"].mean(),
+                                100 * group["balanced_acsa"].std(ddof=1)),
             "variance kept, largest class": f"{kept[:, np.argmax(train)].mean():.2f}",
             "smallest class": f"{kept[:, np.argmin(train)].mean():.2f}",
-            "epochs": f"{mine['generator_epochs'].mean():.0f}",
+            "epochs": f"{group['generator_epochs'].mean():.0f}",
         }  # fmt: skip
     text = (
-        "Variance kept is that of a class's reconstructions over that of its images: near 0 all "
-        "are reconstructed as one picture. `deepsmote` has the penalty of the public code, "
-        "`deepsmote_permuted` the one that the paper describes, which pulls rare classes towards "
-        "their means."
+        "Variance kept is the variance of a class's reconstructions divided by the variance of its "
+        "images; near 0, all images are reconstructed as the same picture. `deepsmote` uses the "
+        "penalty of the public code, `deepsmote_permuted` the penalty described in the paper, "
+        "which pulls rare classes towards their means."
     )
     shown = pd.DataFrame.from_dict(table, orient="index").rename_axis("method")
-    return f"### Readings of DeepSMOTE\n\n{text}\n\n{markdown(shown)}"
+    return f"### Variants of DeepSMOTE\n\n{text}\n\n{markdown(shown)}"
 
 
 def _plus_minus(mean, sd):
@@ -181,6 +183,6 @@ def _plus_minus(mean, sd):
 def _printed(row, metric):
     value = row[f"{metric}_paper"]
     if math.isnan(value):
-        return _NOTHING
+        return _MISSING
     impossible = metric == "g_mean" and value > 10 * math.sqrt(row["acsa_paper"])
     return f"{value:.2f}" + (" ?" if impossible else "")

@@ -1,1 +1,1 @@
-"""The report of the suite `sine`."""
+"""Report on the suite `sine`."""

@@ -1,4 +1,4 @@
-"""Figures of the suite `sine`: the paper's three panels, length of training, numbers of points."""
+"""Figures of the suite `sine`: the paper's three panels, training length, numbers of points."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,20 +19,20 @@ _TRUTH, _TRAIN, _VALID = "#009E73", "#000000", "#CC79A7"
 def three_panels(
     result: Result, seed: int, truth: np.ndarray, path: Path, *, title: str = ""
 ) -> Path:
-    """Figure 1 of the paper for one seed: the points, the baseline, Explicit Gradient.
+    """Write the paper's Figure 1 for one seed: the points, the baseline, Explicit Gradient.
 
     Parameters
     ----------
     result
-        Leaves `[seeds, ...]`.
+        Results with leaves `[seeds, ...]`.
     seed
-        The one to draw.
+        Index of the seed to draw.
     truth
-        `sine.grid`, `[n, 2]`.
+        True function on `sine.grid`, `[n, 2]`.
     path
-        The file to write.
+        Path of the PNG file.
     title
-        Over all panels.
+        Title over all panels.
     """
     one = Result(*(leaf[seed] for leaf in result))
     fit = dict(zip(METHODS, one.prediction, strict=True))
@@ -75,7 +75,7 @@ def three_panels(
 
 
 def error_by_length(result: Result, config: Config, zero: float, path: Path) -> Path:
-    """Test error after so many updates, median and quartiles over seeds.
+    """Write the test error by number of updates, median and quartiles over seeds.
 
     `zero` is the error of predicting 0 everywhere.
     """
@@ -96,7 +96,7 @@ def error_by_length(result: Result, config: Config, zero: float, path: Path) -> 
 def error_by_numbers(
     synthetic: Mapping[int, Result], real: Mapping[int, Result], zero: float, path: Path
 ) -> Path:
-    """Test error against the number of synthetic points, and of real points in each part."""
+    """Write the test error by numbers of synthetic points and of real points per part."""
     figure, (left, right) = new_figure(9.6, 4.2, 2)
     for ax, results in ((left, synthetic), (right, real)):
         numbers = sorted(results)
@@ -116,7 +116,7 @@ def error_by_numbers(
 
 
 def _band(ax, x, errors, method, **look):
-    """Median and quartiles over the first axis; a run that diverged counts for nothing."""
+    """Draw median and quartiles over the first axis; diverged runs are left out."""
     finite = np.where(np.isfinite(errors), errors, np.nan)
     low, middle, high = pd.DataFrame(finite).quantile([0.25, 0.5, 0.75]).to_numpy()
     ax.fill_between(x, low, high, color=_COLOUR[method], alpha=0.13, linewidth=0)

@@ -1,4 +1,4 @@
-"""Tables and report of the suite `sine`."""
+"""Tables and report on the suite `sine`."""
 
 import math
 from argparse import Namespace
@@ -21,26 +21,28 @@ __all__ = ["runs_table", "summary_table", "write", "write_sine_report"]
 
 _OURS, _FROZEN, _BASELINE = METHODS[:3]
 
-_METHODS = """Errors are mean squared errors on 501 evenly spaced x, which no method sees.
+_METHODS = """Errors are mean squared errors on 501 evenly spaced x, which are used by no method.
 
-- `explicit_gradient`: from θ₀; moves the synthetic points by the validation points' gradient.
-- `explicit_gradient_frozen`: the same with η₂ = 0. Only the movement is missing.
-- `train_valid`: the network on training and validation points together, the paper's baseline.
-- `train`: the network on the training points alone.
-- `theta_0`: that network after its first updates, from which the first two start.
+- `explicit_gradient`: starts from θ₀ and moves the synthetic points by the gradient of the
+  validation loss.
+- `explicit_gradient_frozen`: the same with η₂ = 0, that is, with fixed synthetic points.
+- `train_valid`: the network trained on training and validation points together, the paper's
+  baseline.
+- `train`: the network trained on the training points alone.
+- `theta_0`: the network `train` after its first updates, the start of the first two methods.
 
-All methods of a seed share the points and the initial network, and all but `theta_0` get as many
-updates."""
+All methods of a seed share the points and the initial network, and all except `theta_0` make the
+same number of updates."""
 
 
 def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
-    """The report of a run of the suite."""
+    """Write the report of a run of the suite; returns its path."""
     results = outcome.results
     return write_sine_report(results, next(iter(results)), out, options.command_line)
 
 
 def runs_table(results: Mapping[str, Result]) -> pd.DataFrame:
-    """One row per setting, seed and method."""
+    """Test and validation errors, one row per setting, seed and method."""
     rows = [
         pd.DataFrame(
             {
@@ -57,13 +59,13 @@ def runs_table(results: Mapping[str, Result]) -> pd.DataFrame:
 
 
 def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per setting and method, over the seeds that did not diverge.
+    """Summary with one row per setting and method, over the seeds that did not diverge.
 
-    `median`, `q25`, `q75`, `mean`, `sd` are of the test error, `valid_median` of the validation
-    error. The other columns set Explicit Gradient against the row's method on the same seeds:
+    `median`, `q25`, `q75`, `mean` and `sd` describe the test error, `valid_median` the validation
+    error. The other columns compare Explicit Gradient with the row's method on the same seeds:
     `difference` is the median of its test error minus the method's, `wins` and `losses` are the
-    seeds where it is lower and higher, `p_value` is Wilcoxon's, two-sided, and `p_holm` that
-    corrected over the setting's methods.
+    numbers of seeds on which its error is lower and higher, `p_value` is from Wilcoxon's two-sided
+    test, and `p_holm` is the p-value after Holm's correction for the setting's methods.
     """
     finite = runs.replace([np.inf, -np.inf], np.nan)
     cells = finite.groupby(["setting", "method"], sort=False)
@@ -82,11 +84,11 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
     )
     against = {}
     for setting, rows in finite.groupby("setting", sort=False):
-        # Comparisons take higher as better.
+        # `compare` treats higher scores as better.
         scores = -rows.pivot(index="seed", columns="method", values="test_error")
-        found = {rival: compare(scores, _OURS, rival) for rival in METHODS if rival != _OURS}
-        p_holm = holm([one.p_value for one in found.values()])
-        for (rival, one), p in zip(found.items(), p_holm, strict=True):
+        results = {rival: compare(scores, _OURS, rival) for rival in METHODS if rival != _OURS}
+        p_holm = holm([one.p_value for one in results.values()])
+        for (rival, one), p in zip(results.items(), p_holm, strict=True):
             against[setting, rival] = (
                 *(-one.median_difference, one.wins, one.losses, one.p_value, p),
             )
@@ -100,18 +102,18 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
 def write_sine_report(
     results: Mapping[Config, Result], base: Config, out: Path, command: str = ""
 ) -> Path:
-    """Write `<out>/report.md`, tables and figures about the seeds of every setting.
+    """Write `<out>/report.md`, tables and figures on all settings and seeds.
 
     Parameters
     ----------
     results
-        Leaves `[seeds, ...]`; `base` is among the settings.
+        Results by setting, with leaves `[seeds, ...]`; the settings include `base`.
     base
-        The paper's setting.
+        Setting of the paper.
     out
-        The folder.
+        Folder of the report.
     command
-        The command line.
+        Command line shown in the report.
     """
     named = {setting_name(config, base): result for config, result in results.items()}
     runs = runs_table(named)
@@ -124,16 +126,16 @@ def write_sine_report(
     paper = summary[summary["setting"] == "paper"].set_index("method")
     sections = [
         "# Regression of a sine",
-        _what_was_run(base, len(results[base].error), command),
-        f"## The paper's setting\n\n{_METHODS}\n\n{markdown(_shown(paper))}",
-        _in_words(paper, zero),
-        _aligned(results[base], base),
+        _runs_section(base, len(results[base].error), command),
+        f"## The paper's setting\n\n{_METHODS}\n\n{markdown(_formatted(paper))}",
+        _conclusions(paper, zero),
+        _distance_to_truth(results[base], base),
         _panels(results[base], base, Path(out)),
         _length(results[base], base, zero, Path(out)),
         _numbers(results, base, zero, Path(out)),
         _settings(summary),
-        "Every run: [runs.csv](tables/runs.csv). All numbers of the tables, and mean ± SD: "
-        "[summary.csv](tables/summary.csv).",
+        "Errors of every run: [runs.csv](tables/runs.csv). All values of the tables, and mean ± "
+        "SD: [summary.csv](tables/summary.csv).",
     ]
     path = Path(out, "report.md")
     disk.write_text(path, "\n\n".join(sections) + "\n")
@@ -141,18 +143,18 @@ def write_sine_report(
 
 
 def _zero(config):
-    """Test error of predicting 0 everywhere."""
+    """Mean squared test error of predicting 0 everywhere."""
     return float((np.asarray(grid(config))[:, 1] ** 2).mean())
 
 
-def _what_was_run(base, seeds, command):
+def _runs_section(base, seeds, command):
     fields = ", ".join(f"{name} {value}" for name, value in base._asdict().items())
     machine = ", ".join(f"{name} {value}" for name, value in environment().items())
-    lines = [f"- {seeds} seeds; {fields}", f"- Ran on: {machine}"]
+    lines = [f"- {seeds} seeds; {fields}", f"- Environment: {machine}"]
     return "\n".join([*lines, *(["", "```", command, "```"] if command else [])])
 
 
-def _shown(paper):
+def _formatted(paper):
     spread = [f"{r.median:.3f} [{r.q25:.3f}, {r.q75:.3f}]" for r in paper.itertuples()]
     mean = [f"{r.mean:.2f} ± {r.sd:.2f}" for r in paper.itertuples()]
     wins = [
@@ -163,41 +165,41 @@ def _shown(paper):
         "test error, median [quartiles]": spread,
         "mean ± SD": mean,
         "validation error, median": [f"{value:.2g}" for value in paper["valid_median"]],
-        "Explicit Gradient minus it, median (lower in)": wins,
-        "p, Wilcoxon, Holm": [_p(value) for value in paper["p_holm"]],
+        "Explicit Gradient minus method, median (lower in)": wins,
+        "p (Wilcoxon, Holm)": [_p(value) for value in paper["p_holm"]],
         "diverged": [str(value) for value in paper["diverged"]],
     }
     return pd.DataFrame(table, index=paper.index)
 
 
-def _in_words(paper, zero):
+def _conclusions(paper, zero):
     ours = paper.loc[_OURS, "median"]
     sentences = []
-    for rival, what in ((_BASELINE, "the paper's baseline"), (_FROZEN, "points that stay")):
+    for rival, title in ((_BASELINE, "the paper's baseline"), (_FROZEN, "fixed synthetic points")):
         row = paper.loc[rival]
         if not row["p_holm"] < 0.05:
-            verdict = "is not shown to differ from"
+            verdict = "is not significantly different from"
         else:
-            verdict = "beats" if row["difference"] < 0 else "is worse than"
+            verdict = "is better than" if row["difference"] < 0 else "is worse than"
         sentences.append(
-            f"Explicit Gradient {verdict} {what} (`{rival}`): median test error {ours:.3f} "
+            f"Explicit Gradient {verdict} {title} (`{rival}`): median test error {ours:.3f} "
             f"against {row['median']:.3f}, lower on {row['wins']} of {row['n']} seeds, "
             f"p = {_p(row['p_holm'])}."
         )
-    sentences.append(f"Predicting 0 everywhere has {zero:.3f}.")
+    sentences.append(f"The test error of predicting 0 everywhere is {zero:.3f}.")
     return " ".join(sentences)
 
 
-def _aligned(result, base):
+def _distance_to_truth(result, base):
     start, end = (
         np.median(np.abs(rows[..., 1] - np.sin(base.frequency * rows[..., 0])), axis=1)
         for rows in (result.start, result.end)
     )
     return (
-        "Do the points come to lie on the true function, as the paper's figure 1 says? Their "
-        f"vertical distance from it (a seed's median; median over seeds) is {np.median(start):.2f} "
-        f"at the start and {np.nanmedian(end):.2f} at the end, and shrinks on "
-        f"{np.sum(end < start)} of {len(end)} seeds."
+        "Do the synthetic points move onto the true function, as in Figure 1 of the paper? Their "
+        "vertical distance from the function (median over points, then over seeds) is "
+        f"{np.median(start):.2f} at the start and {np.nanmedian(end):.2f} at the end. It decreases "
+        f"on {np.sum(end < start)} of {len(end)} seeds."
     )
 
 
@@ -205,12 +207,12 @@ def _panels(result, base, out):
     ours, baseline = (result.error[:, METHODS.index(name)] for name in (_OURS, _BASELINE))
     ours = np.where(np.isfinite(ours), ours, np.inf)
     chosen = {
-        "typical": (np.argsort(ours)[(len(ours) - 1) // 2], "its test error is the median"),
-        "luckiest": (np.argmin(ours - baseline), "its lead over the baseline is the largest"),
+        "typical": (np.argsort(ours)[(len(ours) - 1) // 2], "median test error"),
+        "luckiest": (np.argmin(ours - baseline), "largest lead over the baseline"),
     }
     truth, images = np.asarray(grid(base)), []
     for name, (seed, why) in chosen.items():
-        title = f"Seed {seed}, where Explicit Gradient is {name}: {why}"
+        title = f"Seed {seed}, the {name} one for Explicit Gradient: {why}"
         path = out / "figures" / f"three_panels_{name}.png"
         figures.three_panels(result, int(seed), truth, path, title=title)
         images.append(f"![{title}](figures/{path.name})")
@@ -224,12 +226,12 @@ def _length(result, base, zero, out):
     early = curves[_BASELINE].iloc[: base.records]
     updates = (np.arange(base.records) + 1) * base.epochs // base.records
     below = updates[early.to_numpy() < best]
-    first = f"after {below[0]} updates" if len(below) else f"not within {base.epochs} updates"
+    first = f"after {below[0]} updates" if len(below) else f"after more than {base.epochs} updates"
     return (
-        "## Length of training\n\nThe paper gives none, so the test error is shown at every "
-        "length. The lowest median that Explicit Gradient has at any of the lengths after θ₀ is "
-        f"{best:.3f}; the baseline's median is first below that {first}.\n\n"
-        "![test error by updates](figures/length.png)"
+        "## Length of training\n\nThe paper does not state the number of updates, so the test "
+        "error is shown by number of updates. The lowest median of Explicit Gradient at any number "
+        f"of updates after θ₀ is {best:.3f}; the baseline's median is first below this value "
+        f"{first}.\n\n![test error by updates](figures/length.png)"
     )
 
 
@@ -243,8 +245,8 @@ def _numbers(results, base, zero, out):
     figures.error_by_numbers(synthetic, real, zero, out / "figures" / "numbers.png")
     return (
         "## Other numbers of points\n\n"
-        f"Left, synthetic points beside {base.n_train} + {base.n_valid} real ones. Right, real "
-        f"points beside {base.n_synth} synthetic ones.\n\n"
+        f"Left: number of synthetic points, with {base.n_train} + {base.n_valid} real points. "
+        f"Right: number of real points, with {base.n_synth} synthetic points.\n\n"
         "![test error by numbers of points](figures/numbers.png)"
     )
 
@@ -253,15 +255,15 @@ def _settings(summary):
     rows = summary.set_index(["setting", "method"])
     shown = {}
     for setting in dict.fromkeys(summary["setting"]):
-        of = rows.loc[setting]
-        shown[setting] = {name: f"{of.loc[name, 'median']:.3f}" for name in METHODS[:4]}
+        by_method = rows.loc[setting]
+        shown[setting] = {name: f"{by_method.loc[name, 'median']:.3f}" for name in METHODS[:4]}
         for rival in (_BASELINE, _FROZEN):
-            row = of.loc[rival]
+            row = by_method.loc[rival]
             shown[setting][f"lower than {rival}"] = f"{row['wins']:.0f} of {row['n']:.0f}"
     table = pd.DataFrame.from_dict(shown, orient="index").rename_axis("setting")
     return (
-        "## All settings\n\nMedian test errors, and the seeds on which Explicit Gradient is "
-        "lower. The readings are explained in `imbax.experiments.sine.problem`.\n\n"
+        "## All settings\n\nMedian test errors, and numbers of seeds on which Explicit Gradient is "
+        "lower. `imbax.experiments.sine.problem` explains the settings.\n\n"
         f"{markdown(table)}"
     )
 

@@ -1,4 +1,4 @@
-"""Networks against each other: the report's section, and the runs of each network apart."""
+"""Runs grouped by network, and the report's section that compares networks."""
 
 import pandas as pd
 
@@ -9,29 +9,33 @@ from imbax.reports.tabular.tables import in_order, score_table
 __all__ = ["DEFAULT", "by_network", "networks_page"]
 
 DEFAULT = "mlp"
-"""The network of a label that names none."""
+"""Network of a label without a network name."""
 
 
 def by_network(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The runs of each network, the default first, with the methods' own names; methods that train
-    none of imbax's networks are with each.
+    """Runs of each network, the default network first, under the method names without the network.
+
+    Methods that train none of imbax's networks are included in every group.
 
     Parameters
     ----------
     runs
-        One row per run; `method` holds labels.
+        One row per run; column `method` holds labels.
     """
     if "network" not in runs:
         return {DEFAULT: runs}
     pairs = list(zip(runs["method"], runs["network"], strict=True))
-    own = runs.assign(method=[parts(label)[0] if network else label for label, network in pairs])
-    found = sorted(set(runs["network"]) - {""}, key=lambda name: (name != DEFAULT, name))
-    return {name: own[own["network"].isin([name, ""])] for name in found or [DEFAULT]}
+    named = runs.assign(method=[parts(label)[0] if network else label for label, network in pairs])
+    networks = sorted(set(runs["network"]) - {""}, key=lambda name: (name != DEFAULT, name))
+    return {name: named[named["network"].isin([name, ""])] for name in networks or [DEFAULT]}
 
 
 def networks_page(runs: pd.DataFrame) -> str:
-    """Each method with another network against the same method with the first one; empty where no
-    method has several."""
+    """Section that compares each method across networks.
+
+    The reference is the same method with the first network. Empty if no method has several
+    networks.
+    """
     networks = list(by_network(runs))
     if len(networks) < 2:
         return ""
@@ -42,14 +46,14 @@ def networks_page(runs: pd.DataFrame) -> str:
         for name in in_order(parts(label)[0] for label in scores)
         if {shown(name, network), shown(name, first)} <= set(scores)
     ]
-    table = comparisons.of_pairs(scores, pairs)
+    table = comparisons.selected_pairs(scores, pairs)
     if table.empty:
         return ""
     return "\n\n".join(
         [
             "## Networks",
-            f"Each method with another network against itself with `{first}`, over data sets. "
+            f"Each method compared with the same method on the network `{first}`, over data sets. "
             + comparisons.legend(table),
-            comparisons.to_read(table),
+            comparisons.to_markdown(table),
         ]
     )

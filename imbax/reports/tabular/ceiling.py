@@ -1,7 +1,7 @@
-"""The report's section on data sets whose minority was thinned out: how far from the ceiling.
+"""Report section on data sets with a subsampled minority: the gap to the upper reference.
 
-The layout is that of Table 1 of arXiv 2202.10550: the gap is a method's average precision against
-that of `potential`, which trained on real rows withheld from the others.
+The layout follows Table 1 of arXiv 2202.10550. The gap is a method's average precision relative to
+that of `potential`, which is trained on real minority rows withheld from all other methods.
 """
 
 import pandas as pd
@@ -9,7 +9,7 @@ import pandas as pd
 from imbax.reports.comparisons import count
 from imbax.reports.tabular.tables import in_order, markdown, paper_table
 
-__all__ = ["beside_the_ceiling", "gaps"]
+__all__ = ["ceiling_section", "gaps"]
 
 _CEILING = "potential"
 _SHORT = {
@@ -22,12 +22,12 @@ _SHORT = {
 
 
 def gaps(runs: pd.DataFrame) -> pd.DataFrame:
-    """Metrics by data set and method, and the gap to the ceiling.
+    """Metrics by data set and method, with the gap to `potential`.
 
-    Indexed by ``dataset`` and ``method``, data sets with a ceiling only: ``n`` runs, mean and SD of
-    each metric as ``<metric>`` and ``<metric>_sd``; ``gap_percent``, 100 (AP / AP of the ceiling -
-    1), NaN for the ceiling itself; the paper's ``paper`` and ``paper_gap_percent``, NaN where it
-    prints none.
+    The index is (``dataset``, ``method``), for data sets with runs of `potential`. The columns are
+    ``n`` (number of runs), mean and SD of each metric as ``<metric>`` and ``<metric>_sd``;
+    ``gap_percent``, 100 (AP / AP of `potential` - 1), NaN for `potential` itself; and the paper's
+    figures ``paper`` and ``paper_gap_percent``, NaN where the paper prints none.
     """
     with_ceiling = runs.loc[runs["method"] == _CEILING, "dataset"].unique()
     cells = runs[runs["dataset"].isin(with_ceiling)].groupby(["dataset", "method"])[list(_SHORT)]
@@ -48,22 +48,23 @@ def gaps(runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def beside_the_ceiling(runs: pd.DataFrame) -> str:
-    """The section; empty where no method is a ceiling."""
+def ceiling_section(runs: pd.DataFrame) -> str:
+    """Section on the gap to `potential`; empty without runs of `potential`."""
     table = gaps(runs)
     if table.empty:
         return ""
     parts = [
-        "## Beside the ceiling",
-        "`potential` trains on as many real minority rows more as there are, withheld from all "
-        "others. Mean ± SD over repeats; the gap is a method's mean average precision against "
-        "`potential`'s. P@r is the precision at the highest threshold with recall r or more. The "
-        "paper's figures, found with other splits, have no SD.",
+        "## Gap to training on more real rows",
+        "`potential` is trained on twice as many real minority rows; the additional ones are "
+        "withheld from all other methods. Values are mean ± SD over repeats. The gap is a method's "
+        "mean average precision relative to that of `potential`. P@r is the precision at the "
+        "highest threshold with a recall of at least r. The paper's figures are for other splits "
+        "and have no SD.",
     ]
     for dataset, part in table.groupby(level="dataset"):
         part = part.droplevel("dataset")
         part = part.loc[in_order(part.index)]
-        shown = pd.DataFrame(
+        cells = pd.DataFrame(
             {
                 short: [
                     f"{m:.3f} ± {s:.3f}"
@@ -73,12 +74,12 @@ def beside_the_ceiling(runs: pd.DataFrame) -> str:
             },
             index=part.index,
         )
-        shown["gap"] = part["gap_percent"].map(_percent)
+        cells["gap"] = part["gap_percent"].map(_percent)
         if part["paper"].notna().any():
-            shown["AP (paper)"] = part["paper"].map(lambda v: "–" if pd.isna(v) else f"{v:.3f}")
-            shown["gap (paper)"] = part["paper_gap_percent"].map(_percent)
+            cells["AP (paper)"] = part["paper"].map(lambda v: "–" if pd.isna(v) else f"{v:.3f}")
+            cells["gap (paper)"] = part["paper_gap_percent"].map(_percent)
         n = int(part["n"].max())
-        parts.append(f"{dataset}, {count(n, 'repeat')}:\n\n{markdown(shown)}")
+        parts.append(f"{dataset}, {count(n, 'repeat')}:\n\n{markdown(cells)}")
     return "\n\n".join(parts)
 
 

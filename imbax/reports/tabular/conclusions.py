@@ -1,4 +1,4 @@
-"""What a set of runs shows, said in sentences made from the statistics."""
+"""Conclusions from a set of runs, as sentences made from the statistics."""
 
 import math
 from collections.abc import Sequence
@@ -17,94 +17,97 @@ __all__ = ["findings", "further_from_paper", "moving_points"]
 
 _CONTROL, _BASELINE = "explicit_gradient", "ce"
 _RIVALS = {
-    "explicit_gradient_frozen": "the same training with the points held still",
-    "ce": "cross-entropy, nothing done about the imbalance",
-    "ce_long": "cross-entropy trained for as many epochs in all",
+    "explicit_gradient_frozen": "the same training with fixed synthetic points",
+    "ce": "cross-entropy without any correction for imbalance",
+    "ce_long": "cross-entropy trained for the same total number of epochs",
 }
 
 
 def findings(runs: pd.DataFrame) -> str:
-    """Markdown paragraphs on who wins over datasets, and whether that is more than chance; on the
-    methods of each network apart where there are several."""
+    """Markdown paragraphs on the best methods over data sets and the significance of differences.
+
+    If there are several networks, each network has its own paragraphs.
+    """
     scores = tables.score_table(runs)
     parts = [comparisons.ranking(scores)]
     if len(scores) < FEWEST_DATASETS:
         parts.append(
-            f"A test over {count(len(scores), 'dataset')} is not meaningful (it takes at least "
-            f"{FEWEST_DATASETS}), so only wins and losses are given."
+            f"A test over {count(len(scores), 'data set')} is not meaningful (it needs at least "
+            f"{FEWEST_DATASETS}), so only wins and losses are reported."
         )
     networks = by_network(runs)
-    for network, of_network in networks.items():
+    for network, network_runs in networks.items():
         if list(networks) != [DEFAULT]:
-            parts.append(f"### With the network `{network}`")
-        parts += _of_one_network(of_network)
+            parts.append(f"### Network `{network}`")
+        parts += _network_findings(network_runs)
     return "\n\n".join(part for part in parts if part)
 
 
-def _of_one_network(runs: pd.DataFrame) -> list[str]:
+def _network_findings(runs: pd.DataFrame) -> list[str]:
     scores, parts = tables.score_table(runs), []
     if _CONTROL in scores:
         rivals = [rival for rival in _RIVALS if rival in scores]
-        parts.append(_against(scores, runs, rivals))
+        parts.append(_control_against_rivals(scores, runs, rivals))
     else:
-        parts.append(f"`{_CONTROL}` was not run here, so these runs say nothing about it.")
+        parts.append(f"There are no runs of `{_CONTROL}`.")
     if _BASELINE in scores and scores.shape[1] > 1:
-        parts.append(_every_method(scores))
+        parts.append(_methods_against_baseline(scores))
     return parts
 
 
 def further_from_paper(runs: pd.DataFrame) -> str:
-    """The section on datasets where plain cross-entropy does not repeat the paper's figure."""
+    """Section on data sets where plain cross-entropy does not reproduce the paper's score."""
     paper = tables.paper_figures().xs(_BASELINE, level="method").index
     ours = runs.loc[runs["method"] == _BASELINE, "dataset"]
     if not ours.isin(paper).any():
         return ""
     table = tables.beyond_paper(runs, _BASELINE)
     text = (
-        "## Further from the paper than its spread\n\n"
-        f"Datasets where our `{_BASELINE}` differs from the paper's by more than twice the "
-        "paper's SD, or 0.02 where that is more: "
+        "## Deviations from the paper\n\n"
+        f"Datasets where our mean score of `{_BASELINE}` differs from the paper's by more than "
+        "twice the paper's SD and by more than 0.02: "
     )
     if table.empty:
         return f"{text}none of {ours[ours.isin(paper)].nunique()}."
-    shown = table.assign(difference=table["difference"].map("{:+.2f}".format))
+    cells = table.assign(difference=table["difference"].map("{:+.2f}".format))
     for name in ("ours", "sd", "paper", "paper_sd"):
-        shown[name] = shown[name].map("{:.2f}".format)
-    return f"{text}\n\n{tables.markdown(shown.rename(columns={'paper_sd': 'paper sd'}))}"
+        cells[name] = cells[name].map("{:.2f}".format)
+    return f"{text}\n\n{tables.markdown(cells.rename(columns={'paper_sd': 'paper sd'}))}"
 
 
 def moving_points(runs: pd.DataFrame) -> str:
-    """The section on synthetic points; empty where no method has any."""
+    """Section on the movement of synthetic points; empty if no method has any."""
     kept = runs[~runs["diverged"]]
     rows = {}
     for method in tables.in_order(kept["method"]):
-        of_method = kept[kept["method"] == method]
-        move, outside = of_method["x_synth_move"].dropna(), of_method["x_synth_outside"].dropna()
+        selected = kept[kept["method"] == method]
+        move, outside = selected["x_synth_move"].dropna(), selected["x_synth_outside"].dropna()
         if move.empty and not method.startswith("explicit_gradient"):
             continue
         rows[method] = {
-            "runs": len(of_method),
-            "starting point was best": int((of_method["epoch"] == 0).sum()),
-            "move, median": "–" if move.empty else f"{move.median():.3g}",
-            "move, largest": "–" if move.empty else f"{move.max():.3g}",
+            "runs": len(selected),
+            "epoch 0 was best": int((selected["epoch"] == 0).sum()),
+            "median movement": "–" if move.empty else f"{move.median():.3g}",
+            "largest movement": "–" if move.empty else f"{move.max():.3g}",
             "share outside": "–" if outside.empty else f"{outside.mean():.1%}",
         }
     if not rows:
         return ""
     return (
-        "## Moving points\n\n"
-        "In how many runs validation chose the starting point (epoch 0) over every later epoch, "
-        "how far the synthetic points moved (root mean square per run, in the units of the scaled "
-        "features) and which share of them ended outside the box of the training rows.\n\n"
+        "## Movement of synthetic points\n\n"
+        "Number of runs in which validation preferred the starting point (epoch 0) to every later "
+        "epoch; movement of the synthetic points (root mean square per run, in units of the scaled "
+        "features); and share of points that ended outside the bounding box of the training "
+        "rows.\n\n"
         + tables.markdown(pd.DataFrame.from_dict(rows, orient="index").rename_axis("method"))
     )
 
 
-def _against(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) -> str:
-    """Does the paper's method beat its own frozen form and cross-entropy?"""
+def _control_against_rivals(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) -> str:
+    """Paragraph on the paper's method against its frozen form and cross-entropy."""
     rivals = [rival for rival in rivals if (scores[_CONTROL] - scores[rival]).notna().any()]
     if not rivals:
-        return f"`{_CONTROL}` has no rival here with a score on the same dataset."
+        return f"No rival of `{_CONTROL}` has a score on the same data set."
     results = [ranks.compare(scores, _CONTROL, rival) for rival in rivals]
     corrected = ranks.holm([result.p_value for result in results])
     verdicts: dict[str, list[str]] = {}
@@ -113,7 +116,7 @@ def _against(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) ->
         line = (
             f"- Against `{rival}` ({_RIVALS[rival]}): {count(result.wins, 'win')}, "
             f"{count(result.ties, 'tie')}, {count(result.losses, 'loss', 'losses')} on "
-            f"{count(result.n, 'dataset')}, median difference {result.median_difference:+.3f}"
+            f"{count(result.n, 'data set')}, median difference {result.median_difference:+.3f}"
         )
         if result.n >= FEWEST_DATASETS:
             verdict = _verdict(result, p)
@@ -123,7 +126,7 @@ def _against(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) ->
                 f"{effect_text(result.effect_size)}); Wilcoxon signed-rank "
                 f"p = {p_text(result.p_value)}, {p_text(p)} after Holm's correction for "
                 f"{count(len(rivals), 'comparison')}: **{verdict}**; "
-                f"{_likely(scores[_CONTROL] - scores[rival])}."
+                f"{_posterior(scores[_CONTROL] - scores[rival])}."
             )
         else:
             pairs = ranks.paired_differences(runs, _CONTROL, rival)
@@ -135,30 +138,33 @@ def _against(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) ->
         lines.append(line)
     heading = f"Does `{_CONTROL}` score higher than its rivals?"
     if verdicts:
-        short = [f"{verdict} against {', '.join(names)}" for verdict, names in verdicts.items()]
+        short = [
+            f"{verdict} {'from' if 'different' in verdict else 'than'} {', '.join(names)}"
+            for verdict, names in verdicts.items()
+        ]
         heading += f" At the {LEVEL:.0%} level: {'; '.join(short)}."
     return f"{heading}\n\n" + "\n".join(lines)
 
 
 def _verdict(result: ranks.Comparison, p_value: float) -> str:
     if not p_value < LEVEL:
-        return "no significant difference shown"
+        return "not significantly different"
     return f"significantly {'better' if result.effect_size > 0 else 'worse'}"
 
 
-def _every_method(scores: pd.DataFrame) -> str:
+def _methods_against_baseline(scores: pd.DataFrame) -> str:
     table = comparisons.against_control(scores, _BASELINE)
     if table.empty:
         return ""
-    said = comparisons.legend(table)
-    return f"Every method against `{_BASELINE}`. {said}\n\n{comparisons.to_read(table)}"
+    legend = comparisons.legend(table)
+    return f"Every method against `{_BASELINE}`. {legend}\n\n{comparisons.to_markdown(table)}"
 
 
-def _likely(difference: pd.Series) -> str:
-    chance = signed_rank(difference)
+def _posterior(difference: pd.Series) -> str:
+    posterior = signed_rank(difference)
     return (
-        f"Bayesian signed-rank: better with probability {chance.better:.2f}, equal within "
-        f"±{ROPE:g} {chance.equal:.2f}, worse {chance.worse:.2f}"
+        f"Bayesian signed-rank probabilities: better {posterior.better:.2f}, equivalent within "
+        f"±{ROPE:g} {posterior.equal:.2f}, worse {posterior.worse:.2f}"
     )
 
 

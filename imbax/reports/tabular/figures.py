@@ -1,9 +1,9 @@
 """Figures of a set of runs, as PNG files at 150 dots per inch.
 
-Each function draws one figure, writes ``path`` and returns it, or returns None and writes nothing
-where the runs hold nothing to draw. ``methods`` is the full list of a report's methods: a method
-keeps its colour and line in every figure drawn with the same list. ``rows`` are rows of
-``store.read(..., arrays=True)`` of one dataset. ``draw_...`` draws on given axes, for one legend.
+Each function draws one figure, writes ``path`` and returns it. If the runs contain nothing to draw
+it writes nothing and returns None. ``methods`` is the full list of a report's methods: a method
+keeps its colour and line style in every figure drawn with the same list. ``rows`` are the rows of
+``store.read(..., arrays=True)`` of one data set. ``draw_...`` functions draw on given axes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,18 +40,18 @@ __all__ = [
     "draw_precision_recall",
     "draw_reliability",
     "methods_shown",
-    "of_two_classes",
     "precision_recall",
     "reliability_bins",
     "reliability_diagram",
     "score_differences",
     "synthetic_points",
     "training_curves",
+    "two_class_runs",
 ]
 
 _BANDED = ("explicit_gradient", "ce")
 MOST_LINES = 12
-"""Methods that a figure can hold."""
+"""Maximum number of methods in a figure."""
 _MOST_BARS, _MOST_POINTS = 4, 4000
 _DOTTED = {"linewidth": 1, "markersize": 4, "clip_on": False, "zorder": 3}
 
@@ -59,8 +59,8 @@ _DOTTED = {"linewidth": 1, "markersize": 4, "clip_on": False, "zorder": 3}
 def precision_recall(
     rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
 ) -> Path | None:
-    """Writes the precision-recall curves of a dataset; see `draw_precision_recall`."""
-    rows = of_two_classes(rows)
+    """Write the precision-recall curves of a data set; see `draw_precision_recall`."""
+    rows = two_class_runs(rows)
     if rows.empty:
         return None
     figure, (ax,) = new_figure(7.2, 4.4, 1)
@@ -71,18 +71,18 @@ def precision_recall(
     return save(figure, path)
 
 
-def of_two_classes(rows: pd.DataFrame) -> pd.DataFrame:
-    """The runs that have a precision-recall curve: of two classes, and not diverged."""
+def two_class_runs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Runs with a precision-recall curve: those with two classes that did not diverge."""
     return rows[~rows["diverged"] & two_classes(rows)]
 
 
 def draw_precision_recall(
     ax: "Axes", rows: pd.DataFrame, styles: Mapping[str, Mapping[str, Any]]
 ) -> "Axes":
-    """Mean precision over runs at each recall, with the SD of explicit_gradient and of ce.
+    """Draw the mean precision over runs at each recall, with the SD of explicit_gradient and ce.
 
-    The precision at recall r is that at the highest threshold whose recall reaches r. ``rows`` are
-    those of `of_two_classes`, ``styles`` those of `styles_of`.
+    The precision at recall r is the one at the highest threshold with a recall of at least r.
+    ``rows`` come from `two_class_runs` and ``styles`` from `styles_of`.
     """
     recall = np.linspace(0, 1, 401)
     recall[0] = 1e-6  # at 0 itself the precision is 1 by definition
@@ -108,10 +108,10 @@ def draw_precision_recall(
 def reliability_diagram(
     rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
 ) -> Path | None:
-    """Writes a panel for each method; see `draw_reliability`.
+    """Write reliability diagrams, one panel per method; see `draw_reliability`.
 
-    ``rows`` also hold ``probability`` (of ``calibration.probabilities``); methods whose scores only
-    rank are left out.
+    ``rows`` has an additional column ``probability`` (from ``calibration.probabilities``). Methods
+    without probabilities are left out.
     """
     kept = rows[rows["probability"].notna() & rows["method"].isin(methods_shown(rows))]
     if kept.empty:
@@ -135,26 +135,26 @@ def reliability_diagram(
 
 
 def reliability_bins(rows: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Ten bins of equal mass of the test rows of all runs of a method, and intervals.
+    """Ten bins of equal mass of the test rows of all runs of a method, with intervals.
 
-    As ``calibration.pooled``, with ``low`` and ``high``: Jeffreys' 95% interval of the share of the
-    minority among as many rows as a seed has in the bin, since seeds share rows.
+    Adds ``low`` and ``high`` to the columns of ``calibration.pooled``: Jeffreys' 95% interval of
+    the minority share. Seeds share rows, so the number of trials is the number of rows per seed.
     """
     runs = rows[rows["method"] == method]
     bins = pooled(runs)
-    of_seed = bins["rows"] / runs["seed"].nunique()
-    hits = of_seed * bins["observed"]
-    bins["low"], bins["high"] = beta.interval(0.95, hits + 0.5, of_seed - hits + 0.5)
+    trials = bins["rows"] / runs["seed"].nunique()
+    hits = trials * bins["observed"]
+    bins["low"], bins["high"] = beta.interval(0.95, hits + 0.5, trials - hits + 0.5)
     return bins
 
 
 def draw_reliability(
     ax: "Axes", binned: Mapping[str, pd.DataFrame], styles: Mapping[str, Mapping[str, Any]]
 ) -> "Axes":
-    """Share of minority rows against probability: points, bars and the diagonal.
+    """Draw the minority share against the probability: points, interval bars and the diagonal.
 
-    ``binned`` holds the `reliability_bins` of each method; more than four have no bars. The axes
-    are for `root_scale`, as most rows lie near 0.
+    ``binned`` holds the `reliability_bins` of each method. Bars are drawn for at most four methods.
+    The axes are meant for `root_scale`, because most rows lie near 0.
     """
     ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (1, 3)))
     for method, bins in binned.items():
@@ -173,7 +173,7 @@ def draw_reliability(
 def training_curves(
     rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
 ) -> Path | None:
-    """Training loss and validation average precision per epoch, medians over runs."""
+    """Write curves of training loss and validation average precision, medians over runs."""
     rows = rows[rows["train_curve"].map(lambda curve: bool(np.isfinite(curve).any()))]
     if rows.empty:
         return None
@@ -187,7 +187,7 @@ def training_curves(
         train, valid = _median(runs["train_curve"]), _median(runs["valid_curve"])
         positive &= bool(np.all(train[np.isfinite(train)] > 0))
         loss.plot(np.arange(1, len(train) + 1), train, label=plain(method), **style)
-        # A curve that is one longer also holds the score before the first epoch.
+        # A longer validation curve includes the score before the first epoch.
         first = 0 if len(valid) > len(train) else 1
         score.plot(np.arange(first, len(valid) + first), valid, label=plain(method), **style)
     if positive:
@@ -202,43 +202,43 @@ def training_curves(
     return save(figure, path)
 
 
-_WATCHED = {
+_MONITORED = {
     "outer_loss": "Outer loss",
     "outer_gradient_norm": "Norm of the outer gradient",
-    "x_synth_move": "Move of the points (RMS)",
-    "x_synth_log_density": "Log density of the points\nunder withheld minority rows",
+    "x_synth_move": "Movement of the points (RMS)",
+    "x_synth_log_density": "Log density of the points\nunder held-out minority rows",
 }
 
 
 def convergence(rows: pd.DataFrame, path: Path) -> Path | None:
-    """What a method watched of its points by epoch, mean and one SD over its runs."""
+    """Write the monitored quantities of synthetic points by epoch, mean ± SD over runs."""
     rows = rows[rows["monitored"].map(len) > 0]
     if rows.empty:
         return None
-    watched = rows["monitored"].map(dict)
-    names = [name for name in _WATCHED if name in watched.iloc[0]]
+    monitored = rows["monitored"].map(dict)
+    names = [name for name in _MONITORED if name in monitored.iloc[0]]
     figure, axes = new_figure(3.3 * len(names), 3.4, len(names))
     styles = styles_of(rows["method"])
     for name, ax in zip(names, axes, strict=True):
-        for method, of_method in watched.groupby(rows["method"]):
-            curves = np.stack([curve[name] for curve in of_method])
+        for method, run_curves in monitored.groupby(rows["method"]):
+            curves = np.stack([curve[name] for curve in run_curves])
             mean, sd = curves.mean(0), curves.std(0)
             epochs, style = np.arange(1, len(mean) + 1), styles[method]
             ax.fill_between(
                 epochs, mean - sd, mean + sd, color=style["color"], alpha=0.15, linewidth=0
             )
             ax.plot(epochs, mean, label=plain(method), **style)
-        ax.set(xlabel="Epoch", title=_WATCHED[name])
+        ax.set(xlabel="Epoch", title=_MONITORED[name])
     figure.suptitle(rows["dataset"].iloc[0], color=INK, fontsize=11)
     add_legend(figure, axes[-1])
     return save(figure, path)
 
 
 def synthetic_points(plane: Mapping[str, np.ndarray], path: Path, title: str) -> Path:
-    """Where synthetic points started and ended, on two principal axes of the training rows.
+    """Write the start and end of synthetic points on two principal axes of the training rows.
 
     ``plane`` holds the arrays of ``schema.unpack_plane``. The background is the probability of the
-    minority class on the plane itself, its 0.5 line is drawn where there is one.
+    minority class on the plane, with its 0.5 contour if there is one.
     """
     figure, (ax,) = new_figure(7.2, 5.4, 1)
     probability = np.asarray(plane["probability"])
@@ -275,9 +275,10 @@ def score_differences(
     control: str = "explicit_gradient",
     rivals: Sequence[str] = ("explicit_gradient_frozen", "ce", "ce_long"),
 ) -> Path | None:
-    """Average precision of ``control`` minus that of each rival on the same fold and seed.
+    """Write differences in average precision between ``control`` and its rivals, by data set.
 
-    One line of dots per dataset, sorted by the first rival's difference; bars are the SD over runs.
+    Differences are between runs with the same fold and seed. Data sets are sorted by the first
+    rival's difference; bars are the SD over runs.
     """
     tables = {rival: paired_differences(runs, control, rival) for rival in rivals}
     tables = {rival: table for rival, table in tables.items() if not table.empty}
@@ -313,22 +314,22 @@ def score_differences(
 
 
 def methods_shown(rows: pd.DataFrame) -> set[str]:
-    """As many methods as a figure can hold: the paper's own, then the best on this dataset."""
+    """Methods to draw, at most `MOST_LINES`: those with a fixed colour, then the best others."""
     scores = rows.groupby("method")["average_precision"].mean().sort_values(ascending=False)
-    own = [method for method in scores.index if method in OWN_COLOUR]
-    return {*own, *[m for m in scores.index if m not in own][: MOST_LINES - len(own)]}
+    fixed = [method for method in scores.index if method in OWN_COLOUR]
+    return {*fixed, *[m for m in scores.index if m not in fixed][: MOST_LINES - len(fixed)]}
 
 
 def _precision_at(recall: np.ndarray, y: np.ndarray, score: np.ndarray) -> np.ndarray:
     from sklearn.metrics import precision_recall_curve
 
     precision, reached, _ = precision_recall_curve(y, score)
-    # From the highest threshold down; the slack keeps 3/10 from missing 0.3 by its last bit.
+    # From the highest threshold down; the tolerance allows for rounding, such as 3/10 against 0.3.
     return precision[::-1][np.searchsorted(reached[::-1], recall - 1e-9)]
 
 
 def _median(curves: pd.Series) -> np.ndarray:
-    """Median over runs per epoch; runs that stopped early or diverged drop out of later epochs."""
+    """Median over runs by epoch; stopped or diverged runs are left out of their later epochs."""
     table = pd.concat([pd.Series(curve, dtype=float) for curve in curves], axis=1)
     return table.replace([np.inf, -np.inf], np.nan).median(axis=1).to_numpy()
 

@@ -1,4 +1,4 @@
-"""Tables as LaTeX and HTML, with bold cells; names and captions are escaped."""
+"""LaTeX and HTML tables with bold cells; names and captions are escaped."""
 
 from html import escape
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 __all__ = ["html", "latex"]
 
-_NOTHING = "–"
+_MISSING = "–"
 _LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
@@ -14,12 +14,12 @@ _LATEX = str.maketrans(
 
 
 def latex(table: pd.DataFrame, best: pd.DataFrame, caption: str, label: str) -> str:
-    """A LaTeX table of text with `booktabs` rules; cells marked in ``best`` are bold."""
+    """LaTeX table of text cells with `booktabs` rules; cells marked in ``best`` are bold."""
     marks = best.map(lambda is_best: "textbf:--rwrap;" if is_best else "")
     styler = (
         table.rename_axis(index=None)
         .replace("±", r"$\\pm$", regex=True)
-        .replace(_NOTHING, "--")
+        .replace(_MISSING, "--")
         .style.apply(lambda _: marks, axis=None)
         .format_index(escape="latex", axis=0)
         .format_index(escape="latex", axis=1)
@@ -30,7 +30,7 @@ def latex(table: pd.DataFrame, best: pd.DataFrame, caption: str, label: str) -> 
 
 
 def html(table: pd.DataFrame, best: pd.DataFrame, caption: str = "") -> str:
-    """An HTML table; cells marked in ``best`` are bold."""
+    """HTML table; cells marked in ``best`` are bold."""
     marks = best.map(lambda is_best: "font-weight: bold" if is_best else "")
     styler = table.rename_axis(index=None, columns=None).style.apply(lambda _: marks, axis=None)
     for axis in (0, 1):

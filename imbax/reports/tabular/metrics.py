@@ -1,4 +1,4 @@
-"""Metrics that the user asks for, in the report of runs on tables."""
+"""Additional metrics in the report of tabular runs."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -20,14 +20,14 @@ __all__ = ["metrics_page", "scored", "with_metrics"]
 _RUN = ["dataset", "method", "fold", "seed"]
 _READ = pa.schema([SCHEMA.field(name) for name in NEEDED])
 _RULES = {
-    "0.5": "at the probability 0.5",
-    "prior": "where as large a share of test rows is above as is of the minority among the "
-    "training rows, since their scores only rank",
+    "0.5": "at probability 0.5",
+    "prior": "such that the fraction of test rows above it equals the minority share of the "
+    "training rows, because its scores are ranks and not probabilities",
 }
 
 
 def scored(folders: Iterable[Path], kinds: Mapping[str, str], metrics: Any) -> pd.DataFrame:
-    """All runs of the folders with the columns of `own_scores.compute`, and what they are."""
+    """Identifiers of all runs in the folders, with the columns of `own_scores.compute`."""
     rows = _read(folders)
     return rows[_RUN].join(compute(rows, metrics, kinds))
 
@@ -39,29 +39,29 @@ def _read(folders):
 def with_metrics(
     runs: pd.DataFrame, folders: Iterable[Path], kinds: Mapping[str, str], metrics: Any
 ) -> pd.DataFrame:
-    """The runs of the folders with columns of these metrics."""
+    """Runs with a column for each of the given metrics, computed from the folders' scores."""
     if not metrics:
         return runs
-    with warnings.catch_warnings(action="ignore"):  # what is damaged was said when `runs` were read
+    with warnings.catch_warnings(action="ignore"):  # damaged files were reported with `runs`
         rows = _read(folders)
-    found = rows[_RUN].join(compute(rows, metrics, kinds))
-    return runs.merge(found, on=_RUN, how="left", validate="1:1")
+    computed = rows[_RUN].join(compute(rows, metrics, kinds))
+    return runs.merge(computed, on=_RUN, how="left", validate="1:1")
 
 
 def metrics_page(runs: pd.DataFrame) -> str:
-    """The report's section on thresholds; empty where no metric has one."""
+    """Section on decision thresholds; empty if no metric uses a threshold."""
     if THRESHOLD_FROM not in runs:
         return ""
     lines = [
-        f"Metrics called ...{AT_VALID} are of test rows, decided at the threshold with the best "
+        f"Metrics named ...{AT_VALID} are computed on test rows, at the threshold with the best "
         "value of that metric on the run's own validation rows."
     ]
     for rule, text in _RULES.items():
-        cut = runs[runs[THRESHOLD_FROM] == rule]
-        if len(cut):
-            verb = "is" if len(cut) == 1 else "are"
+        chosen = runs[runs[THRESHOLD_FROM] == rule]
+        if len(chosen):
+            verb = "has its" if len(chosen) == 1 else "have their"
             lines.append(
-                f"Without validation rows that were held out, {count(len(cut), 'run')} of "
-                f"{', '.join(in_order(cut['method']))} {verb} cut {text}."
+                f"{count(len(chosen), 'run')} of {', '.join(in_order(chosen['method']))} without "
+                f"held-out validation rows {verb} threshold {text}."
             )
     return "## Thresholds\n\n" + " ".join(lines)

@@ -1,8 +1,8 @@
-"""What a report of validation scores in place of test scores would have shown.
+"""Report section on validation scores reported in place of test scores.
 
-The best epoch is the one with the highest validation score, so that score is the largest of many
-and higher than what unseen rows give, by more the fewer the rows, the more the epochs, and the more
-else of a method is fitted to the validation rows.
+The best epoch is the one with the highest validation score. That score is the maximum over many
+epochs and therefore biased upwards. The bias grows with fewer validation rows, with more epochs and
+with every other part of a method that is fitted to the validation rows.
 """
 
 from pathlib import Path
@@ -21,13 +21,14 @@ _CONTROL, _BASELINE = "explicit_gradient", "ce"
 
 
 def inflation(runs: pd.DataFrame) -> pd.DataFrame:
-    """Per method, means over datasets of both scores of the runs that have both.
+    """Test and validation scores by method, from the runs that have both.
 
-    Indexed by method, those without validation scores left out: ``datasets``; ``test`` and
-    ``validation``, the mean average precision on test rows and at the best epoch on validation
-    rows; ``inflation``, the mean of validation minus test, and its ``sd`` over datasets;
-    ``higher``, on how many datasets validation is higher; ``test_rank`` and ``validation_rank``,
-    the mean ranks by either score over the datasets on which all of these methods have both.
+    Methods without validation scores are left out. The columns are ``datasets`` (their number);
+    ``test`` and ``validation``, average precision on test rows and at the best epoch on validation
+    rows, averaged over data sets; ``inflation``, the mean of validation minus test, and its ``sd``
+    over data sets; ``higher``, the number of data sets with a higher validation score; and
+    ``test_rank`` and ``validation_rank``, mean ranks over the data sets on which all these methods
+    have both scores.
     """
     both = runs.dropna(subset=[_VALIDATION, _TEST])
     if both.empty:
@@ -50,53 +51,53 @@ def inflation(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def optimistic_page(runs: pd.DataFrame, out: Path) -> str:
-    """The report's section, with its numbers in ``<out>/tables/selection.csv``."""
-    heading = "## Had validation scores been reported\n\n"
+    """Section on validation scores; writes its numbers to ``<out>/tables/selection.csv``."""
+    heading = "## Validation scores in place of test scores\n\n"
     table = inflation(runs)
     if table.empty:
-        return f"{heading}No method here has a validation score."
+        return f"{heading}No method has a validation score."
     disk.write_table(Path(out, "tables", "selection.csv"), table)
-    shown = pd.DataFrame({"datasets": table["datasets"]})
+    shown = pd.DataFrame({"data sets": table["datasets"]})
     for name in ("test", "validation"):
         shown[name] = table[name].map("{:.3f}".format)
     shown["inflation"] = table["inflation"].map("{:+.3f}".format)
-    shown["sd over datasets"] = table["sd"].map(_number)
+    shown["sd over data sets"] = table["sd"].map(_number)
     shown["validation higher on"] = table["higher"]
     shown["rank by test"] = table["test_rank"].map(_number)
     shown["rank by validation"] = table["validation_rank"].map(_number)
-    without = in_order(set(runs["method"]) - set(table.index))
+    unscored = in_order(set(runs["method"]) - set(table.index))
     parts = [
-        f"{heading}Nothing else in this report uses the numbers of this section. The script "
-        "published by the first author of arXiv 2202.10550 chooses the best epoch by validation "
-        "rows and then scores training and validation rows only. The same here: the validation "
-        "score of the best epoch beside the test score of the same checkpoint, means over runs "
-        "and then over datasets. Inflation is validation minus test; the two are of different "
-        "rows, so that it also holds chance on any single dataset. By method: "
+        f"{heading}No other section of this report uses these numbers. The script published by the "
+        "first author of arXiv 2202.10550 chooses the best epoch by validation rows and then "
+        "scores training and validation rows only. This section shows the effect: the validation "
+        "score of the best epoch and the test score of the same checkpoint, averaged over runs "
+        "and then over data sets. Inflation is validation minus test. The two scores are computed "
+        "on different rows, so on a single data set it also contains random variation. By method: "
         "[selection.csv](tables/selection.csv).",
         markdown(shown),
-        _the_claim(runs),
+        _claim_by_score(runs),
     ]
-    if without:
-        parts.append(f"Without a validation score: {', '.join(without)}.")
+    if unscored:
+        parts.append(f"Methods without a validation score: {', '.join(unscored)}.")
     return "\n\n".join(part for part in parts if part)
 
 
-def _the_claim(runs: pd.DataFrame) -> str:
-    """The paper's method against plain cross-entropy, by either score."""
+def _claim_by_score(runs: pd.DataFrame) -> str:
+    """Comparison of the paper's method with plain cross-entropy, by either score."""
     both = runs.dropna(subset=[_VALIDATION, _TEST])
     if not {_CONTROL, _BASELINE} <= set(both["method"]):
         return ""
-    said = []
+    results = []
     for name, metric in (("test", _TEST), ("validation", _VALIDATION)):
         result = ranks.compare(score_table(both, metric), _CONTROL, _BASELINE)
         if not result.n:
             return ""
-        said.append(
+        results.append(
             f"by {name} scores {count(result.wins, 'win')}, {count(result.ties, 'tie')}, "
             f"{count(result.losses, 'loss', 'losses')}, median difference "
             f"{result.median_difference:+.3f}"
         )
-    return f"`{_CONTROL}` against `{_BASELINE}`: {'; '.join(said)}."
+    return f"`{_CONTROL}` against `{_BASELINE}`: {'; '.join(results)}."
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The report's section on the readings of Explicit Gradient: what each choice is worth."""
+"""Report section on variants of Explicit Gradient: the effect of each design choice."""
 
 from pathlib import Path
 from typing import Any
@@ -8,52 +8,55 @@ import pandas as pd
 
 from imbax.experiments import disk
 from imbax.experiments.labels import parts
-from imbax.reports.comparisons import against_control, legend, to_read
+from imbax.reports.comparisons import against_control, legend, to_markdown
 from imbax.reports.drawing import INK, new_figure, save
 from imbax.reports.tabular.tables import score_table
 
 __all__ = ["readings_page"]
 
-_DEFAULT, _STILL = "explicit_gradient", "explicit_gradient_frozen"
+_DEFAULT, _FROZEN = "explicit_gradient", "explicit_gradient_frozen"
 
 
 def readings_page(runs: pd.DataFrame, titles: dict[str, str], out: Path) -> str:
-    """Every reading against the default, with a figure and `tables/readings.csv`.
+    """Section that compares every variant with the default; writes a figure and a table.
+
+    The table is `tables/readings.csv`. The section is empty without variants or without the
+    default.
 
     Parameters
     ----------
     runs
         One row per run.
     titles
-        What each reading changes, by method name.
+        Change that each variant makes, by method name.
     out
         The report's folder.
     """
     titles = {name: title for name, title in titles.items() if not parts(name)[1]}
-    present = [name for name in (_STILL, *titles) if name in set(runs["method"])]
+    present = [name for name in (_FROZEN, *titles) if name in set(runs["method"])]
     if not titles or _DEFAULT not in set(runs["method"]):
         return ""
     scores = score_table(runs[runs["method"].isin([_DEFAULT, *present])])
     table = against_control(scores, _DEFAULT)
     if table.empty:
         return ""
-    titles = {_STILL: "points not moved (η₂ = 0)"} | titles
+    titles = {_FROZEN: "fixed synthetic points (η₂ = 0)"} | titles
     disk.write_table(Path(out, "tables", "readings.csv"), table.droplevel("against"))
     figure = _figure(scores, titles, Path(out, "figures", "readings.png"))
     named = table.rename(index=titles, level="method")
     return "\n\n".join(
         [
-            "## Readings of the method",
-            f"Each row is `{_DEFAULT}` with one choice changed, against `{_DEFAULT}` itself, over "
-            f"data sets. {legend(table)} By name: [readings.csv](tables/readings.csv).",
-            to_read(named),
-            f"![readings of the method](figures/{figure.name})",
+            "## Variants of the method",
+            f"Each row compares `{_DEFAULT}` with one choice changed against `{_DEFAULT}`, over "
+            f"data sets. {legend(table)} By method name: [readings.csv](tables/readings.csv).",
+            to_markdown(named),
+            f"![variants of the method](figures/{figure.name})",
         ]
     )
 
 
 def _figure(scores: pd.DataFrame, titles: dict[str, Any], path: Path) -> Path:
-    """Differences from the default: a dot per data set, a bar at the mean; best reading on top."""
+    """Differences from the default: a dot per data set, a bar at the mean; best variant on top."""
     difference = scores.drop(columns=_DEFAULT).sub(scores[_DEFAULT], axis=0)
     order = difference.mean().sort_values().index
     figure, (ax,) = new_figure(7.6, 1 + 0.27 * len(order), 1)

@@ -1,12 +1,7 @@
-"""A report in plain words of what a set of runs shows, with its tables and figures.
+"""Report on a set of tabular runs as Markdown and as one HTML file, with tables and figures."""
 
-Markdown, so that it reads in an editor, on a code host and in a browser alike.
-"""
-
-import json
 import warnings
 from argparse import Namespace
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +9,24 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from imbax.errors import InputError
-from imbax.experiments import disk, manifest, store
+from imbax.experiments import disk, store
 from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
+from imbax.reports.answer import answer, best_first
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count
 from imbax.reports.drawing import OWN_COLOUR
+from imbax.reports.overview import runs_by_dataset
+from imbax.reports.page import Grid, Section, write_page
 from imbax.reports.tabular import figures, single_dataset, tables
 from imbax.reports.tabular.aggregates import over_runs
+from imbax.reports.tabular.appendix import (
+    datasets_section,
+    manifests_of,
+    methods_section,
+    missing_section,
+    runs_section,
+    timings,
+)
 from imbax.reports.tabular.by_network import networks_page
 from imbax.reports.tabular.calibration import (
     kinds_of_score,
@@ -28,36 +34,39 @@ from imbax.reports.tabular.calibration import (
     probabilities_page,
     with_calibration,
 )
-from imbax.reports.tabular.ceiling import beside_the_ceiling
+from imbax.reports.tabular.ceiling import ceiling_section
 from imbax.reports.tabular.conclusions import findings, further_from_paper, moving_points
+from imbax.reports.tabular.decisions import decisions_section
 from imbax.reports.tabular.metrics import metrics_page, with_metrics
 from imbax.reports.tabular.optimism import optimistic_page
 from imbax.reports.tabular.readings import readings_page
-from imbax.statistics.ranks import LEVEL
+from imbax.statistics.ranks import LEVEL, mean_ranks
 
 if TYPE_CHECKING:
     from imbax.experiments.run import Outcome
 
-__all__ = ["manifests_of", "plain", "timings", "write", "write_report"]
+__all__ = ["write", "write_report"]
 
 Provenance = Sequence[dict[str, Any]]
 
 _FEWEST_TO_PLOT = 5
-_MOST_LISTED = 20
+_OPEN = 2  # the section that is not folded: the comparison of methods
+_MOVING_POINTS = ("explicit_gradient", "explicit_gradient_frozen")
 
-_BY_DATASET = """## Dataset by dataset
+_BY_DATASET = """## Results by data set
 
-Bold are a metric's best mean and all that are not told apart from it, as above. Precision and
-recall are means over runs, bands are one SD. A figure holds at most 12 methods: those the paper is
-about and the best of the others on that dataset. Reliability is the share of minority rows against
-the probability, each point a tenth of the test rows of all runs, its bar a 95% interval; below the
-dotted line probabilities are too high. Epochs are those of the method itself; explicit_gradient
-starts from the checkpoint of ce. The points are shown on the two principal axes of the training
-rows, for the first run in which they moved."""
+Bold cells are a metric's best mean and all means that are not significantly different from it, as
+above. Precision and recall are means over runs; bands are one SD. A figure shows at most 12
+methods: those of the paper, and the best of the others on that data set. Reliability diagrams show
+the minority share against the predicted probability; each point is a tenth of the test rows of all
+runs, with a 95% interval. Below the dotted line, probabilities are too high. Epochs are counted
+from the start of the method itself; explicit_gradient starts from the checkpoint of ce. Synthetic
+points are projected onto the first two principal axes of the training rows, for the first run in
+which they moved."""
 
 
 def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
-    """The report of a run of a suite."""
+    """Write the report of a run of a suite; returns its path."""
     optimistic = options.selection == "optimistic"
     return write_report([out], out, optimistic=optimistic, metrics=options.metrics)
 
@@ -65,12 +74,11 @@ def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
 def write_report(
     folders: Iterable[Path], out: Path, *, optimistic: bool = False, metrics: Any = ()
 ) -> Path:
-    """Write ``<out>/report.md`` about the runs of all folders, with tables and figures beside it.
+    """Write ``<out>/report.md`` on the runs of all folders, and its tables and figures.
 
-    ``folders`` are outputs of earlier runs, ``out`` may be one of them; returns the report's path.
-    ``optimistic`` adds what reporting validation scores would have shown, ``metrics`` those of
-    ``named_metrics.metrics_of``.
-    Raises ``InputError`` when the folders hold no result.
+    ``folders`` are output folders of earlier runs; ``out`` may be one of them. Returns the report's
+    path. ``optimistic`` adds a section on validation scores; ``metrics`` are additional metrics, as
+    for ``named_metrics.metrics_of``. Raises ``InputError`` if the folders contain no results.
     """
     folders, out = [Path(folder) for folder in folders], Path(out)
     with warnings.catch_warnings(record=True) as caught:
@@ -81,77 +89,107 @@ def write_report(
         warnings.warn(remark, stacklevel=2)
     if runs.empty:
         raise InputError(
-            f"no results in {', '.join(map(str, folders)) or 'no folder at all'}; expected "
-            "runs/<dataset>/<method>/*.parquet there; run an experiment first or name its folder"
+            f"no results in {', '.join(map(str, folders)) or 'an empty list of folders'}; expected "
+            "files runs/<dataset>/<method>/*.parquet; run an experiment first or name its folder"
         )
     kinds = kinds_of_score(provenance)
-    with warnings.catch_warnings(action="ignore"):  # said once already
+    with warnings.catch_warnings(action="ignore"):  # reported already
         runs = with_calibration(runs, folders, kinds)
     runs = with_metrics(runs, folders, kinds, metrics)
     tables.write_tables(runs, provenance, out)
     contrasts = single_dataset.contrasts(runs)
     single_dataset.write(contrasts, out)
     manifests = manifests_of([*folders, out])
-    sections = [
-        "# Report",
-        _what_was_run(runs, provenance, manifests),
+    scores = tables.score_table(runs)
+    answers = answer(runs, scores, "average_precision", "average precision", _MOVING_POINTS)
+    head = [
         _summary(runs),
         _balanced_accuracy(runs),
-        f"## What the runs show\n\n{findings(runs)}",
+        f"## Comparison of methods\n\n{findings(runs)}",
         networks_page(runs),
         single_dataset.overview(runs, contrasts),
-        over_datasets(tables.score_table(runs), out, first=tuple(OWN_COLOUR)),
+        over_datasets(scores, out, first=tuple(OWN_COLOUR)),
         _differences(runs, out),
         over_runs(runs, out),
         probabilities_page(runs, provenance),
         metrics_page(runs),
         optimistic_page(runs, out) if optimistic else "",
         readings_page(runs, _readings(provenance), out),
-        beside_the_ceiling(runs),
+        ceiling_section(runs),
         further_from_paper(runs),
-        _datasets(runs, provenance),
-        _methods(provenance),
         moving_points(runs),
-        _left_out(runs, provenance, manifests, remarks),
-        timings(provenance),
-        f"{_BY_DATASET}\n\n{single_dataset.BY_DATASET}",
-        *(
-            _dataset(folders, out, runs, kinds, dataset, single_dataset.of_dataset(table))
-            for dataset, table in sorted(contrasts.items())
-        ),
     ]
+    by_dataset = [
+        _dataset(folders, out, runs, kinds, dataset, single_dataset.dataset_section(table))
+        for dataset, table in sorted(contrasts.items())
+    ]
+    appendix = [
+        runs_section(runs, provenance, manifests),
+        datasets_section(runs, provenance),
+        methods_section(provenance),
+        missing_section(runs, provenance, manifests, remarks),
+        timings(provenance),
+    ]
+    overview = _overview(runs, scores, out)
+    _write_html(out, runs, scores, answers, overview, head, by_dataset, appendix)
     path = out / "report.md"
+    about = f"{_BY_DATASET}\n\n{single_dataset.BY_DATASET}"
+    first = "\n\n".join(["# Report", *answers, overview])
+    sections = [first, appendix[0], *head, *appendix[1:], about, *by_dataset]
     text = "\n\n".join(section.strip() for section in sections if section) + "\n"
     disk.write_text(path, text)
     return path
 
 
-def _what_was_run(runs: pd.DataFrame, provenance: Provenance, manifests: Provenance) -> str:
-    n_datasets, n_methods = runs["dataset"].nunique(), runs["method"].nunique()
-    n_seeds, n_folds = runs["seed"].nunique(), runs["fold"].nunique()
-    lines = [
-        f"- Suite: {', '.join(sorted(set(runs['suite'])))}",
-        f"- {count(len(runs), 'run')}: {count(n_datasets, 'dataset')}, "
-        f"{count(n_methods, 'method')}, {count(n_seeds, 'seed')}, {count(n_folds, 'fold')}",
-    ]
-    sizes = runs.groupby(["dataset", "method"]).size().unstack(fill_value=0)
-    most = sizes.max(axis=1)
-    fewer = [f"{m} on {d} ({n} of {most[d]})" for (d, m), n in sizes.stack().items() if n < most[d]]
-    if fewer:
-        more = f" and {len(fewer) - _MOST_LISTED} more" if len(fewer) > _MOST_LISTED else ""
-        lines.append(f"- Fewer runs than other methods: {', '.join(fewer[:_MOST_LISTED])}{more}")
-    for title, name in (("Ran on", "environment"), ("Settings", "settings")):
-        for text, n in Counter(plain(one[name]) for one in provenance).most_common():
-            lines.append(f"- {title}: {text} ({count(n, 'result file')})")
-    lines += [
-        "- Validation rows chose the checkpoint of each network. Test rows were scored once, with "
-        "that checkpoint, and played no part in any choice.",
-        "- Every run's figures: [runs.csv](tables/runs.csv)",
-    ]
-    commands = [c for manifest in manifests for c in manifest.get("commands", [])]
-    if commands:
-        lines += ["", "```", *dict.fromkeys(commands), "```"]
-    return "## What was run\n\n" + "\n".join(lines)
+def _overview(runs: pd.DataFrame, scores: pd.DataFrame, out: Path) -> str:
+    path = out / "figures" / "overview.png"
+    label = "average precision"
+    order = best_first(scores)
+    shown = runs_by_dataset(runs, scores, "average_precision", order, path, label)
+    if shown is None:
+        return ""
+    return (
+        "A dot is a run; the large dot and the line are the mean and its corrected 95% interval. "
+        "Large dots are filled for the best method of a data set and every method that is not "
+        f"significantly different from it.\n\n![{label} of all runs](figures/{path.name})"
+    )
+
+
+def _write_html(out, runs, scores, answers, overview, head, by_dataset, appendix) -> Path:
+    order = best_first(scores)
+    shown = scores[order].T
+    bold = pd.DataFrame(False, index=shown.index, columns=shown.columns)
+    for dataset, rows in runs.groupby("dataset"):
+        bold.loc[tables.best_methods(rows, "average_precision"), dataset] = True
+    lower = []
+    if len(scores.dropna()) > 1:
+        shown["mean"], shown["mean rank"] = scores.mean(), mean_ranks(scores)
+        bold["mean"] = bold["mean rank"] = False
+        lower = ["mean rank"]
+    note = (
+        "Means over runs. Bold cells are the highest mean of a data set and every method that is "
+        "not significantly different from it by the corrected resampled t test with Holm's "
+        f"correction at the {LEVEL:.0%} level. Darker cells are better. Click a heading to sort."
+    )
+    suites, counts = ", ".join(sorted(set(runs["suite"]))), runs.nunique()
+    return write_page(
+        out / "report.html",
+        title=f"Report: {suites}",
+        facts=(
+            f"{count(len(runs), 'run')}: {count(counts['dataset'], 'data set')}, "
+            f"{count(counts['method'], 'method')}, {count(counts['seed'], 'seed')}, "
+            f"{count(counts['fold'], 'fold')}"
+        ),
+        answer=answers,
+        overview=overview,
+        grid=Grid("Average precision", note, shown, bold, lower),
+        sections=[
+            *(Section(text, is_folded=place != _OPEN) for place, text in enumerate(head)),
+            Section(f"{_BY_DATASET}\n\n{single_dataset.BY_DATASET}", is_folded=True),
+            *(Section(text, is_folded=True) for text in by_dataset),
+        ],
+        appendix=[Section(text, is_folded=True) for text in appendix],
+    )
 
 
 def _summary(runs: pd.DataFrame) -> str:
@@ -159,74 +197,27 @@ def _summary(runs: pd.DataFrame) -> str:
     best = tables.best_cells(runs, table)
     return (
         "## Average precision\n\n"
-        "Mean ± SD over runs (folds and seeds); bold are the highest mean of a dataset and every "
-        "method that the corrected resampled t test, after Holm's correction, does not tell apart "
-        f"from it at the {LEVEL:.0%} level. Of more than two classes it is the mean over classes, "
-        "each against the rest. Columns marked *paper* are the figures printed in arXiv "
-        "2202.10550, found with other splits and settings than these. Other metrics: "
+        "Mean ± SD over runs (folds and seeds). Bold cells are the highest mean of a data set and "
+        "every method that is not significantly different from it by the corrected resampled t "
+        f"test with Holm's correction at the {LEVEL:.0%} level. For more than two classes, average "
+        "precision is the one-vs-rest macro average. Columns marked *paper* are the figures "
+        "printed in arXiv 2202.10550, for other splits and settings. Other metrics: "
         "[summary.csv](tables/summary.csv).\n\n" + tables.markdown(table, best)
     )
 
 
 def _balanced_accuracy(runs: pd.DataFrame) -> str:
-    runs = tables.of_several_classes(runs)
+    runs = tables.multiclass_runs(runs)
     if runs.empty:
         return ""
     table = tables.summary_table(runs, "balanced_accuracy")
     best = tables.best_cells(runs, table, "balanced_accuracy")
     return (
         "## Balanced accuracy\n\n"
-        "The mean recall of the classes, of datasets with more than two, as above. For `imbax "
-        "compare`: [balanced_accuracy.csv](tables/balanced_accuracy.csv).\n\n"
-        + tables.markdown(table, best)
+        "Mean recall over classes, for data sets with more than two classes; means, SDs and bold "
+        "cells as above. Input for `imbax compare`: "
+        "[balanced_accuracy.csv](tables/balanced_accuracy.csv).\n\n" + tables.markdown(table, best)
     )
-
-
-def _datasets(runs: pd.DataFrame, provenance: Provenance) -> str:
-    repeats = runs.groupby("dataset")["test_rows_in_train"].mean()
-    test_rows = runs.groupby("dataset")["n_test"].mean()
-    rows, notes = {}, []
-    for one in provenance:
-        dataset, facts = one["dataset"], one["dataset_facts"]
-        if dataset in rows:
-            continue
-        rows[dataset] = {
-            "rows": facts["n_rows"],
-            "features": facts["n_features"],
-            "classes": facts.get("n_classes", 2),
-            "minority": facts["n_minority"],
-            "ratio": f"{facts['imbalance_ratio']:.1f}",
-            "test rows": f"{test_rows[dataset]:.0f}",
-            "of them also in training": f"{repeats[dataset]:.1f}",
-            "notices": "; ".join(facts["notices"]),
-        }
-        prints = {p["dataset_facts"]["fingerprint"] for p in provenance if p["dataset"] == dataset}
-        if len(prints) > 1:
-            notes.append(
-                f"The methods did not all see the same rows of {dataset}: its content differs "
-                "between result files, so its scores should not be compared."
-            )
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
-    if (table["classes"] == 2).all():
-        del table["classes"]
-    return "\n\n".join(
-        [
-            "## Datasets",
-            "Ratio is majority rows per minority row; of more than two classes these are the "
-            "largest and the rarest. Test rows, and those with an exact copy among the training "
-            "rows, are means per run.",
-            tables.markdown(table),
-            *notes,
-        ]
-    )
-
-
-def _methods(provenance: Provenance) -> str:
-    facts = {one["method"]: one["method_facts"] for one in provenance}
-    names = ["title", "paper", "kind", "sees", "note"]
-    table = pd.DataFrame.from_dict(facts, orient="index").reindex(columns=names).fillna("")
-    order = tables.in_order(facts)
-    return f"## Methods\n\n{tables.markdown(table.loc[order].rename_axis('method'))}"
 
 
 def _readings(provenance: Provenance) -> dict[str, str]:
@@ -234,54 +225,11 @@ def _readings(provenance: Provenance) -> dict[str, str]:
     return {name: fact["title"] for name, fact in facts.items() if fact["kind"] == "reading"}
 
 
-def _left_out(
-    runs: pd.DataFrame, provenance: Provenance, manifests: Provenance, remarks: Sequence[str]
-) -> str:
-    diverged = runs.groupby(["dataset", "method"])["diverged"].agg(["sum", "size"])
-    lines = [
-        f"- {method} on {dataset}: {row['sum']} of {count(row['size'], 'run')} diverged and "
-        "are left out of its means"
-        for (dataset, method), row in diverged[diverged["sum"] > 0].iterrows()
-    ] or ["- No run diverged."]
-    others = {one["method"]: one["method_facts"].get("fallback") for one in provenance}
-    failed = runs.groupby(["dataset", "method"])["fallback"].agg(["sum", "size"])
-    lines += [
-        f"- {method} fell back to {others[method] or 'another rule'} in {row['sum']} of "
-        f"{count(row['size'], 'run')} on {dataset}"
-        for (dataset, method), row in failed[failed["sum"] > 0].iterrows()
-    ]
-    for name, verb in (("skipped", "was skipped"), ("failed", "failed")):
-        reasons = {k: v for manifest in manifests for k, v in manifest.get(name, {}).items()}
-        lines += [f"- {what} {verb}: {reason}" for what, reason in sorted(reasons.items())]
-    lines += [f"- {remark}" for remark in remarks]
-    return "## What is missing\n\n" + "\n".join(lines)
-
-
-def timings(provenance: Provenance) -> str:
-    """The section on time: compiling and running by method."""
-    names = ["n_runs", "compile_seconds", "run_seconds"]
-    table = tables.timing_table(provenance).groupby("method")[names].sum()
-    table = table.loc[tables.in_order(table.index)]
-    table.loc["total"] = table.sum()
-    shown = pd.DataFrame(
-        {
-            "runs": table["n_runs"].map("{:.0f}".format),
-            "compile, s": table["compile_seconds"].map("{:.1f}".format),
-            "run, s": table["run_seconds"].map("{:.1f}".format),
-            "run, s per run": (table["run_seconds"] / table["n_runs"]).map("{:.3f}".format),
-        }
-    ).rename_axis("method")
-    return (
-        "## Time\n\nSummed over datasets and seeds, compiling apart from running; by dataset in "
-        f"[timings.csv](tables/timings.csv).\n\n{tables.markdown(shown)}"
-    )
-
-
 def _differences(runs: pd.DataFrame, out: Path) -> str:
     if runs["dataset"].nunique() < _FEWEST_TO_PLOT:
         return ""
     path = figures.score_differences(runs, out / "figures" / "differences.png")
-    return path and f"![differences by dataset](figures/{path.name})"
+    return path and f"![differences by data set](figures/{path.name})"
 
 
 def _dataset(
@@ -293,7 +241,7 @@ def _dataset(
     contrasts: str,
 ) -> str:
     methods = tables.in_order(runs["method"])
-    with warnings.catch_warnings(action="ignore"):  # said once already
+    with warnings.catch_warnings(action="ignore"):  # reported already
         rows = store.read(folders, SCHEMA, arrays=True, dataset=dataset)
     rows = rows.assign(probability=probabilities(rows, kinds))
     stem = out / "figures" / store.safe_name(dataset)
@@ -308,9 +256,9 @@ def _dataset(
             rows, stem.with_name(f"{stem.name}_training.png"), methods=methods
         ),
     }
-    of_paper = rows[rows["method"] == "explicit_gradient"]
+    monitored = rows[rows["method"] == "explicit_gradient"]
     images["convergence of the points"] = figures.convergence(
-        of_paper, stem.with_name(f"{stem.name}_convergence.png")
+        monitored, stem.with_name(f"{stem.name}_convergence.png")
     )
     moved = rows[rows["plane"].notna() & (rows["x_synth_move"] > 0)]
     for i, method in enumerate(tables.in_order(moved["method"])):
@@ -320,30 +268,19 @@ def _dataset(
         images[f"points of {method}"] = figures.synthetic_points(
             plane, path, f"{method} on {dataset}"
         )
-    of_dataset = runs[runs["dataset"] == dataset]
-    table = tables.dataset_table(of_dataset)
+    decisions = decisions_section(rows, kinds)
+    dataset_runs = runs[runs["dataset"] == dataset]
+    table = tables.dataset_table(dataset_runs)
     return "\n\n".join(
         [
             f"### {dataset}",
-            tables.markdown(table, tables.best_of_dataset(of_dataset, table)),
+            tables.markdown(table, tables.best_of_dataset(dataset_runs, table)),
             *([contrasts] if contrasts else []),
+            *([decisions] if decisions else []),
             *(
                 f"![{name} on {dataset}](figures/{path.name})"
                 for name, path in images.items()
                 if path
             ),
         ]
-    )
-
-
-def manifests_of(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """What the runner left behind about commands, skipped datasets and failed cells."""
-    return [manifest.read(folder) for folder in dict.fromkeys(f.resolve() for f in folders)]
-
-
-def plain(facts: dict[str, Any]) -> str:
-    """Facts as a line of names and values."""
-    return ", ".join(
-        f"{name} {value if isinstance(value, str) else json.dumps(value)}"
-        for name, value in facts.items()
     )

@@ -1,4 +1,4 @@
-"""Methods compared on each data set alone: the section on few data sets, and a table for each."""
+"""Comparisons of methods on single data sets: the overview section and one table per data set."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -16,29 +16,31 @@ from imbax.statistics.ranks import FEWEST_DATASETS, LEVEL
 from imbax.statistics.runs import scores_by_run, size_ratio
 from imbax.statistics.single_dataset import against_control, every_pair
 
-__all__ = ["BY_DATASET", "contrasts", "control_of", "of_dataset", "overview", "write"]
+__all__ = ["BY_DATASET", "contrasts", "control_of", "dataset_section", "overview", "write"]
 
 _CONTROLS = ("ce", "explicit_gradient")
 _CSV = "single_datasets.csv"
 
-BY_DATASET = f"""Differences are method minus rival, means over the runs (folds and seeds) that both
-have. `p` is the corrected resampled t test (Nadeau and Bengio 2003), two-sided, which gives the
-interval too, and `p_holm` is corrected for all comparisons on the dataset. The last column is the
-Bayesian correlated t test (Corani and Benavoli 2015): the probabilities that the method is worse,
-equal within ±{ROPE:g}, or better. A dash: fewer than two runs, or the same difference in all of
-them."""
+BY_DATASET = f"""Differences are method minus rival, averaged over the runs (folds and seeds) that
+both have. `p` and the interval are those of the two-sided corrected resampled t test (Nadeau and
+Bengio 2003); `p_holm` is Holm-corrected for all comparisons on the data set. The last column gives
+the probabilities that the method is worse, practically equivalent (within ±{ROPE:g}), or better, by
+the Bayesian correlated t test (Corani and Benavoli 2015). A dash means fewer than two runs, or the
+same difference in all of them."""
 
 
 def control_of(methods: Iterable[str]) -> str | None:
-    """The method that all others are compared with, best with the default network; None: every
-    pair is compared."""
+    """Method that all others are compared with, preferably with the default network.
+
+    None if every pair is to be compared.
+    """
     labels = in_order(methods)
-    found = (label for name in _CONTROLS for label in labels if parts(label)[0] == name)
-    return next(found, None)
+    controls = (label for name in _CONTROLS for label in labels if parts(label)[0] == name)
+    return next(controls, None)
 
 
 def contrasts(runs: pd.DataFrame) -> dict[str, pd.DataFrame | str]:
-    """For each data set its comparisons by average precision, or why there are none."""
+    """Comparisons by average precision for each data set, or the reason why there are none."""
     control, found = control_of(runs["method"]), {}
     for dataset, rows in runs.groupby("dataset"):
         try:
@@ -51,47 +53,47 @@ def contrasts(runs: pd.DataFrame) -> dict[str, pd.DataFrame | str]:
         elif control in scores:
             found[dataset] = against_control(scores, control, ratio)
         else:
-            found[dataset] = f"{control}, with which methods are compared, has no run"
+            found[dataset] = f"the control {control} has no run"
     return found
 
 
 def overview(runs: pd.DataFrame, found: Mapping[str, pd.DataFrame | str]) -> str:
-    """The section of results on each data set alone, where they are too few for a test over them.
+    """Section on each single data set, if there are too few data sets for a test over them.
 
-    Empty for six data sets or more, and where nothing could be compared.
+    Empty for six data sets or more, or if no methods could be compared.
     """
     tables = {name: table for name, table in found.items() if not isinstance(table, str)}
     if len(found) >= FEWEST_DATASETS or all(table.empty for table in tables.values()):
         return ""
     control, rows = control_of(runs["method"]), {}
     for dataset, table in tables.items():
-        is_apart, above = table["p_holm"] < LEVEL, table["mean_difference"] > 0
-        parts = {
-            "better": is_apart & above,
-            "worse": is_apart & ~above,
-            "not told apart": ~is_apart,
+        is_significant, is_higher = table["p_holm"] < LEVEL, table["mean_difference"] > 0
+        groups = {
+            "better": is_significant & is_higher,
+            "worse": is_significant & ~is_higher,
+            "not significantly different": ~is_significant,
         }
         rows[dataset] = {
             "runs": int(table["n"].max()) if len(table) else 0,
             "n_test / n_train": f"{size_ratio(runs[runs['dataset'] == dataset]):.2f}",
-            **{title: _names(table[chosen], control) for title, chosen in parts.items()},
+            **{title: _names(table[chosen], control) for title, chosen in groups.items()},
         }
-    whom = "every pair of methods" if control is None else f"every method with `{control}`"
+    compared = "every pair of methods" if control is None else f"every method with `{control}`"
     return (
-        "## On each dataset alone\n\n"
-        "Runs of one dataset share rows, so a paired t test over them finds differences where "
-        f"there are none. This compares {whom} by the corrected resampled t test (Nadeau and "
-        "Bengio 2003), which takes (1/J + n_test / n_train) s² for the variance of a mean over J "
-        "runs; n_train counts training and validation rows. Better and worse are at the "
-        f"{LEVEL:.0%} level after Holm's correction for the comparisons on a dataset. It says what "
-        "to expect of other rows of the same dataset, not of other datasets. The figures stand "
-        f"below, dataset by dataset, and in [{_CSV}](tables/{_CSV}).\n\n"
+        "## Comparisons on each data set\n\n"
+        "Runs on one data set share rows, so an uncorrected paired t test over them is too "
+        f"liberal. This section compares {compared} by the corrected resampled t test (Nadeau and "
+        "Bengio 2003), which estimates the variance of a mean over J runs by "
+        "(1/J + n_test / n_train) s²; n_train counts training and validation rows. Methods are "
+        f"better or worse at the {LEVEL:.0%} level, after Holm's correction for the comparisons on "
+        "a data set. The result generalizes to other rows of the same data set, not to other "
+        f"data sets. All values: below for each data set, and in [{_CSV}](tables/{_CSV}).\n\n"
         + markdown(pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset"))
     )
 
 
-def of_dataset(table: pd.DataFrame | str) -> str:
-    """The comparisons on one data set in Markdown; empty for a single method."""
+def dataset_section(table: pd.DataFrame | str) -> str:
+    """Markdown of the comparisons on one data set; empty for a single method."""
     if isinstance(table, str):
         return f"No comparison: {table}."
     if table.empty:
@@ -119,6 +121,6 @@ def write(found: Mapping[str, pd.DataFrame | str], out: Path) -> None:
 
 
 def _names(table: pd.DataFrame, control: str | None) -> str:
-    """The methods of comparisons, with their rivals where these differ."""
+    """Method names of the comparisons, with their rivals if there is no control."""
     names = [m if control else f"{m} – {rival}" for m, rival in table.index]
     return ", ".join(names) or "–"

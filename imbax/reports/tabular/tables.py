@@ -1,9 +1,9 @@
-"""Tables of a set of runs: every run, timings, and the summary beside the paper's figures.
+"""Tables of a set of runs: single runs, timings, and the summary with the paper's figures.
 
-``paper/`` holds the figures of Tables 1 to 3 of Yasinnik, Salhov, Lindenbaum and Averbuch,
+``paper/`` contains the figures of Tables 1 to 3 of Yasinnik, Salhov, Lindenbaum and Averbuch,
 "Imbalanced Classification via Explicit Gradient Learning From Augmented Data" (arXiv 2202.10550),
-as printed but under this library's names, for comparison only: ``table_1.csv`` (Adult), and for
-Tables 2 and 3 one file of means and one of SDs, a row per dataset and a column per method.
+for comparison only. The values are as printed, the names are this library's: ``table_1.csv``
+(Adult), and for Tables 2 and 3 one file of means and one of SDs [dataset x method].
 """
 
 import math
@@ -24,7 +24,7 @@ from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular.markup import latex
 from imbax.statistics.ranks import TIE_DECIMALS, mean_ranks
 from imbax.statistics.runs import scores_by_run, size_ratio
-from imbax.statistics.single_dataset import not_told_apart
+from imbax.statistics.single_dataset import not_different_from_best
 
 __all__ = [
     "CALIBRATION",
@@ -36,7 +36,7 @@ __all__ = [
     "in_order",
     "markdown",
     "metrics_in",
-    "of_several_classes",
+    "multiclass_runs",
     "paper_figures",
     "paper_table",
     "score_table",
@@ -48,36 +48,36 @@ __all__ = [
 ]
 
 CALIBRATION = ("brier_score", "expected_calibration_error")
-"""Metrics of probabilities, which `probabilities.with_calibration` adds to runs: lower = better."""
+"""Metrics of probabilities, added to runs by `calibration.with_calibration`; lower is better."""
 
-_OF_PROBABILITIES = ("mean_probability", "minority_share")  # no metrics
+_CALIBRATION_COLUMNS = ("mean_probability", "minority_share")  # not metrics
 
-# What the paper is about comes first in every table and figure, other methods by name after it.
+# The paper's methods come first in every table and figure; the other methods follow by name.
 _FIRST = ("explicit_gradient", "explicit_gradient_frozen", "ce", "ce_long")
 _FIRST_METRIC = "average_precision"
 _BESIDE_PAPER = ("ce", "explicit_gradient")
-_NOTHING = "–"
+_MISSING = "–"
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
-    """Distinct method names in the order that all tables and figures use.
+    """Distinct method names in the order of all tables and figures.
 
-    With other networks than the default, names are labels (``labels``), and those of one method
-    stand together.
+    Labels that include a network (see ``labels``) are grouped by method.
     """
 
-    def place(label):
+    def position(label):
         name, network = parts(label)
         return _FIRST.index(name) if name in _FIRST else len(_FIRST), name, network
 
-    return sorted(set(methods), key=place)
+    return sorted(set(methods), key=position)
 
 
 def paper_table(name: str) -> pd.DataFrame:
-    """One of the paper's tables: "table_1", "table_2", "table_2_sd", "table_3" or "table_3_sd".
+    """Read a table of the paper.
 
-    Table 1 is indexed by method and imbalance ratio; the others are [dataset x method], NaN where
-    the paper prints none.
+    ``name`` is "table_1", "table_2", "table_2_sd", "table_3" or "table_3_sd". Table 1 is indexed by
+    method and imbalance ratio. The others are [dataset x method], NaN for values that the paper
+    does not print.
     """
     file = resources.files("imbax.reports") / "paper" / f"{name}.csv"
     with file.open(encoding="utf-8") as lines:
@@ -85,33 +85,33 @@ def paper_table(name: str) -> pd.DataFrame:
 
 
 def paper_figures() -> pd.DataFrame:
-    """The mean and SD of average precision in Tables 2 and 3, indexed by dataset and method."""
+    """Mean and SD of average precision in Tables 2 and 3, indexed by data set and method."""
     columns = {
         column: pd.concat([paper_table(f"table_{number}{suffix}").stack() for number in (2, 3)])
         for column, suffix in (("mean", ""), ("sd", "_sd"))
     }
-    # The paper's own method stands in both tables, with the same figures.
+    # The paper's method is in both tables, with the same figures.
     columns = {name: column[~column.index.duplicated()] for name, column in columns.items()}
     return pd.DataFrame(columns).dropna(subset="mean").rename_axis(["dataset", "method"])
 
 
 def score_table(runs: pd.DataFrame, metric: str = "average_precision") -> pd.DataFrame:
-    """Mean of a metric over the runs that have one, [dataset x method]; NaN where none has."""
+    """Mean of a metric over runs, [dataset x method]; NaN if no run has the metric."""
     means = runs.groupby(["dataset", "method"])[metric].mean().unstack("method")
     return means[in_order(means.columns)].rename_axis(columns=None)
 
 
-def of_several_classes(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of datasets with more than two classes."""
+def multiclass_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs on data sets with more than two classes."""
     return runs[runs.groupby("dataset")["balanced_accuracy"].transform("count") > 0]
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per dataset and method, over its runs that did not diverge.
+    """Summary with one row per data set and method, over the runs that did not diverge.
 
-    ``n`` runs, ``mean`` and ``sd`` (over folds and seeds, n - 1) of average precision, the paper's
-    ``paper_mean`` and ``paper_sd``, ``<metric>_mean`` and ``<metric>_sd`` of the other metrics that
-    the runs hold, and how many runs ``diverged``.
+    The columns are ``n`` (number of runs), ``mean`` and ``sd`` of average precision (over folds and
+    seeds, ddof=1), the paper's ``paper_mean`` and ``paper_sd``, ``<metric>_mean`` and
+    ``<metric>_sd`` of the other metrics, and ``diverged`` (number of diverged runs).
     """
     cells = runs.groupby(["dataset", "method"])
     first = _FIRST_METRIC
@@ -134,24 +134,24 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 def summary_table(
     runs: pd.DataFrame, metric: str = "average_precision", lower: Collection[str] = ()
 ) -> pd.DataFrame:
-    """The table to read, as text: a row per dataset, a column per method, mean and mean rank last.
+    """Summary table of text cells: a row per data set, a column per method, then mean and rank.
 
-    Cells are ``mean ± SD`` over runs, with ``(n=19)`` where a run diverged. The last two rows are
-    over the datasets on which every method that has a score at all has one, and say how many those
-    are. For average precision the paper's figures stand beside ours. ``lower`` as in ``sign_of``.
+    Cells are ``mean ± SD`` over runs, followed by ``(n=19)`` if a run diverged. The last two rows
+    are over the data sets on which all methods with any score have one; the labels state how many
+    there are. For average precision the paper's figures are added. ``lower`` as in ``sign_of``.
     """
     scores = score_table(runs, metric)
     cells = _cells(runs, ["dataset", "method"], metric)
     table = cells.unstack("method").reindex(columns=scores.columns)
-    some = scores.dropna(axis=1, how="all")
-    full = some.dropna()
-    over = f"({len(full)} dataset{'' if len(full) == 1 else 's'})"
-    ranks = mean_ranks(sign_of(metric, lower) * some)
-    last = {f"mean {over}": full.mean(), f"mean rank {over}": ranks}
+    scored = scores.dropna(axis=1, how="all")
+    full = scored.dropna()
+    size = f"({len(full)} data set{'' if len(full) == 1 else 's'})"
+    ranks = mean_ranks(sign_of(metric, lower) * scored)
+    last = {f"mean {size}": full.mean(), f"mean rank {size}": ranks}
     table = pd.concat([table, pd.DataFrame(last).T.map(_number)])
     if metric == _FIRST_METRIC:
-        table = _beside_paper(table, full.index, f"mean {over}")
-    return table.fillna(_NOTHING).rename_axis(index="dataset", columns=None)
+        table = _with_paper_columns(table, full.index, f"mean {size}")
+    return table.fillna(_MISSING).rename_axis(index="dataset", columns=None)
 
 
 def best_cells(
@@ -160,10 +160,10 @@ def best_cells(
     metric: str = "average_precision",
     lower: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Where ``table`` (of ``summary_table``) shows a dataset's best methods, [row x column].
+    """Mask of a data set's best methods in ``table`` (from ``summary_table``), [row x column].
 
-    These are the highest mean and those that the corrected resampled t test does not tell apart
-    from it. Where the methods ran on different splits, only the highest mean and its ties.
+    Marks the highest mean and those not significantly different from it by the corrected resampled
+    t test. If the methods ran on different splits, only the highest mean and its ties are marked.
     """
     best = pd.DataFrame(False, index=table.index, columns=table.columns)
     for dataset, rows in runs.groupby("dataset"):
@@ -172,19 +172,19 @@ def best_cells(
 
 
 def best_methods(runs: pd.DataFrame, metric: str, lower: Collection[str] = ()) -> list[str]:
-    """The methods whose score on one dataset is bold; ``lower`` as in ``sign_of``."""
+    """Best methods on one data set, shown in bold; ``lower`` as in ``sign_of``."""
     sign = sign_of(metric, lower)
     try:
-        return not_told_apart(sign * scores_by_run(runs, metric), size_ratio(runs))
+        return not_different_from_best(sign * scores_by_run(runs, metric), size_ratio(runs))
     except InputError:
         means = sign * runs.groupby("method")[metric].mean().round(TIE_DECIMALS)
         return list(means.index[means == means.max()])
 
 
 def sign_of(metric: str, lower: Collection[str] = ()) -> int:
-    """1, or -1 for a metric of which lower is better.
+    """Sign of a metric: -1 if lower is better, otherwise 1.
 
-    Such are, besides those known by name, the columns in ``lower``.
+    ``lower`` names further metrics where lower is better, in addition to the known ones.
     """
     return -1 if metric in CALIBRATION or metric in lower or metric in lower_is_better(()) else 1
 
@@ -194,10 +194,10 @@ def dataset_table(
     metrics: Sequence[str] | None = None,
     lower: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Metrics of the runs of one dataset as text, a row per method, best by the first one first.
+    """Text table of metrics on one data set: a row per method, the best by the first metric on top.
 
-    The columns are the metrics' names, `_` written as a space; default: all that some run has.
-    ``lower`` as in ``sign_of``.
+    The columns are the metrics' names with spaces instead of `_`; by default, all metrics that any
+    run has. ``lower`` as in ``sign_of``.
     """
     metrics = metrics or metrics_in(runs)
     means = sign_of(metrics[0], lower) * runs.groupby("method")[metrics[0]].mean()
@@ -212,9 +212,10 @@ def best_of_dataset(
     metrics: Sequence[str] | None = None,
     lower: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Where ``table`` (of ``dataset_table``, with the same metrics) is bold, [method x column].
+    """Mask of bold cells in ``table`` (``dataset_table`` with the same metrics), [method x column].
 
-    In a column these are the best mean and all that are not told apart from it; see ``best_cells``.
+    Bold cells of a column are the best mean and all means that are not significantly different from
+    it; see ``best_cells``.
     """
     best = pd.DataFrame(False, index=table.index, columns=table.columns)
     for column, metric in zip(table, metrics or metrics_in(runs), strict=True):
@@ -223,9 +224,9 @@ def best_of_dataset(
 
 
 def beyond_paper(runs: pd.DataFrame, method: str = "ce") -> pd.DataFrame:
-    """Datasets where a method's mean is more than max(2 paper SD, 0.02) from the paper's.
+    """Datasets where a method's mean differs from the paper's by more than max(2 SD, 0.02).
 
-    Indexed by dataset: ``ours``, ``sd``, ``paper``, ``paper_sd``, ``difference``.
+    SD is the paper's. The columns are ``ours``, ``sd``, ``paper``, ``paper_sd``, ``difference``.
     """
     ours = summarise(runs).query("method == @method").set_index("dataset")
     table = pd.DataFrame(
@@ -242,7 +243,7 @@ def beyond_paper(runs: pd.DataFrame, method: str = "ce") -> pd.DataFrame:
 
 
 def timing_table(provenance: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Per dataset and method: seeds, runs, and seconds of compiling and of running."""
+    """Numbers of seeds and runs, compilation and running seconds, by data set and method."""
     rows = [
         {"dataset": one["dataset"], "method": one["method"], "seeds": 1, **_timing(one)}
         for one in provenance
@@ -252,7 +253,7 @@ def timing_table(provenance: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame, best: pd.DataFrame | None = None) -> str:
-    """A pipe table with the index as its first column; cells marked in ``best`` are bold."""
+    """Markdown table with the index as its first column; cells marked in ``best`` are bold."""
     lines = [[table.index.name or "", *table.columns], ["---"] * (table.shape[1] + 1)]
     for i, (name, row) in enumerate(table.iterrows()):
         cells = [str(cell) for cell in row]
@@ -264,23 +265,23 @@ def markdown(table: pd.DataFrame, best: pd.DataFrame | None = None) -> str:
 
 
 def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: Path) -> Path:
-    """Write ``<out>/tables/`` and return it.
+    """Write the tables into the folder ``<out>/tables/`` and return it.
 
-    ``runs.csv`` (every run; the same runs give the same bytes), ``timings.csv``, the summary as
-    ``summary.csv`` (long, for programs), ``summary.md`` and ``summary.tex`` (to read), and
-    ``scores.csv`` (mean average precision, [dataset x method], as ``imbax compare`` reads it); of
-    more than two classes also ``balanced_accuracy.csv``, alike.
+    The files are ``runs.csv`` (every run; the same runs give the same bytes), ``timings.csv``, the
+    summary as ``summary.csv`` (long format), ``summary.md`` and ``summary.tex``, and ``scores.csv``
+    (mean average precision [dataset x method], input for ``imbax compare``). For more than two
+    classes there is also ``balanced_accuracy.csv``, in the format of ``scores.csv``.
     """
     folder = Path(out, "tables")
     folder.mkdir(parents=True, exist_ok=True)
     keys = ["dataset", "method", "fold", "seed"]
-    told = [*keys[:2], *(["network"] if "network" in runs else []), *keys[2:]]
-    _csv(runs[[*told, *metrics_in(runs)]].sort_values(keys), folder / "runs.csv")
+    columns = [*keys[:2], *(["network"] if "network" in runs else []), *keys[2:]]
+    _csv(runs[[*columns, *metrics_in(runs)]].sort_values(keys), folder / "runs.csv")
     _csv(timing_table(provenance), folder / "timings.csv")
     _csv(summarise(runs), folder / "summary.csv")
     scores = score_table(runs)
     _csv(scores.reset_index(), folder / "scores.csv")
-    if not (balanced := of_several_classes(runs)).empty:
+    if not (balanced := multiclass_runs(runs)).empty:
         accuracy = score_table(balanced, "balanced_accuracy")
         _csv(accuracy.reset_index(), folder / "balanced_accuracy.csv")
     table = summary_table(runs)
@@ -296,27 +297,27 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def metrics_in(runs: pd.DataFrame) -> list[str]:
-    """Metrics that some run has, and always the first; those that the user asked for come last."""
+    """Metrics that any run has, always including average precision; the user's metrics last."""
     known = (*METRICS, *CALIBRATION)
     numbers = runs.columns[[pd.api.types.is_float_dtype(runs[name]) for name in runs]]
-    asked = [name for name in numbers if name not in (*SCHEMA.names, *known, *_OF_PROBABILITIES)]
-    some = [metric for metric in (*known, *asked) if metric in runs]
-    return [metric for metric in some if metric == _FIRST_METRIC or runs[metric].notna().any()]
+    added = [name for name in numbers if name not in (*SCHEMA.names, *known, *_CALIBRATION_COLUMNS)]
+    present = [metric for metric in (*known, *added) if metric in runs]
+    return [metric for metric in present if metric == _FIRST_METRIC or runs[metric].notna().any()]
 
 
 def _number(value: float) -> str:
-    return _NOTHING if math.isnan(value) else f"{value:.2f}"
+    return _MISSING if math.isnan(value) else f"{value:.2f}"
 
 
 def _cells(runs: pd.DataFrame, by: str | list[str], metric: str) -> pd.Series:
-    """The cells of a metric as text, by method or by dataset and method."""
+    """Text cells of a metric, grouped by method or by data set and method."""
     groups = runs.groupby(by)
     cells = groups[metric].agg(["mean", "std", "count", "size"])
-    # Those of probabilities are small where the minority is.
+    # Brier scores and calibration errors are small for rare minorities and need more digits.
     text = cells.apply(_cell, axis=1, digits=4 if metric in CALIBRATION else 2)
-    # Scores that only rank have no probabilities, and some metrics know two classes only.
-    none = cells["count"] == 0
-    return text.mask(none & ~groups["diverged"].any(), _NOTHING) if "diverged" in runs else text
+    # Ranks have no probabilities, and some metrics are defined for two classes only.
+    gaps = cells["count"] == 0
+    return text.mask(gaps & ~groups["diverged"].any(), _MISSING) if "diverged" in runs else text
 
 
 def _cell(cell: pd.Series, digits: int = 2) -> str:
@@ -327,7 +328,7 @@ def _cell(cell: pd.Series, digits: int = 2) -> str:
     return f"{cell['mean']:.{digits}f}{sd}{n}"
 
 
-def _beside_paper(table: pd.DataFrame, full: pd.Index, mean_row: str) -> pd.DataFrame:
+def _with_paper_columns(table: pd.DataFrame, full: pd.Index, mean_row: str) -> pd.DataFrame:
     figures = paper_figures().assign(size=1, count=1).rename(columns={"sd": "std"})
     for method in _BESIDE_PAPER:
         figure = figures.xs(method, level="method")

@@ -363,7 +363,7 @@ def test_the_report_says_what_ran_and_shows_it(results, tmp_path):
     text = write_image_report([results], tmp_path).read_text()
     for name in NAMES:
         assert f"| {name} |" in text
-    for part in ("Scores, balanced test", "Against the controls", "Readings of DeepSMOTE"):
+    for part in ("Scores, balanced test", "Differences from the controls", "Variants of DeepSMOTE"):
         assert f"### {part}" in text
     shown = [line.split("(")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
     assert len(shown) == 8
@@ -375,7 +375,7 @@ def test_the_report_says_what_ran_and_shows_it(results, tmp_path):
     assert scores.index.tolist() == list(NAMES)
     balanced = summary.query("test == 'balanced'").set_index("method")["acsa"]
     np.testing.assert_allclose(scores, (balanced[scores.index] / 100).round(6))
-    assert "Over all sets" not in text
+    assert "Comparison over all data sets" not in text
 
 
 def test_methods_are_ranked_over_sets_of_one_protocol_each(results, tmp_path, monkeypatch):
@@ -385,10 +385,10 @@ def test_methods_are_ranked_over_sets_of_one_protocol_each(results, tmp_path, mo
     abouts[-1] = abouts[-1] | {"config": {}}
     monkeypatch.setattr(report.store, "read", lambda *_, **__: runs)
     monkeypatch.setattr(report.store, "read_provenance", lambda *_: abouts)
-    monkeypatch.setattr(report, "_pictures", lambda *_: "")
+    monkeypatch.setattr(report, "_figures", lambda *_: "")
     text = write_image_report([results], tmp_path).read_text()
-    assert "## Over all sets" in text
-    assert "Mean rank over 6 datasets" in text
+    assert "## Comparison over all data sets" in text
+    assert "Mean rank over 6 data sets" in text
     assert (tmp_path / "figures" / "critical_difference.png").is_file()
 
 
@@ -443,10 +443,10 @@ def test_impossible_cells_of_the_paper_are_marked(results):
 
 def test_a_class_of_one_image_is_told(results):
     about = store.read_provenance([results])[0]
-    assert "SMOTE can only repeat" not in report._counts(about, stored(results))
+    assert "SMOTE can only duplicate" not in report._counts(about, stored(results))
     about["dataset_facts"]["train"] = [12, 6, 1]
-    told = report._counts(about, stored(results))
-    assert "- one training image of c: SMOTE can only repeat it" in told
+    text = report._counts(about, stored(results))
+    assert "- c: only one training image, which SMOTE can only duplicate" in text
 
 
 @pytest.mark.thorough
@@ -455,8 +455,8 @@ def test_results_of_two_protocols_are_not_compared(results, tmp_path):
     run(tmp_path, ("ce",), epochs=4)
     text = write_image_report([tmp_path], tmp_path).read_text()
     assert "two settings of ce on toy" in text
-    assert "should\nnot be compared" in text
-    assert "Against the controls" not in text
+    assert "methods should not be compared" in text
+    assert "Differences from the controls" not in text
 
 
 def test_a_generator_that_diverges_is_told(results):

@@ -47,7 +47,7 @@ def test_the_page_says_how_far_each_reading_is(tmp_path):
     page = readings_page(given, {"eg_box": "points in a box"}, tmp_path)
     line = next(line for line in page.splitlines() if line.startswith("| points in a box"))
     assert [cell.strip() for cell in line.split("|")[2:7]] == ["7", "0", "0", "7", "-0.050"]
-    assert "points not moved" in page
+    assert "fixed synthetic points" in page
     assert "| ce" not in page
     table = pd.read_csv(tmp_path / "tables" / "readings.csv", index_col="method")
     assert table.loc["eg_box", "losses"] == 7

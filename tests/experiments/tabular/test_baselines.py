@@ -90,7 +90,7 @@ def test_logistic_regression_is_that_of_scikit_learn():
 
 
 def test_c_is_tuned_by_average_precision():
-    model = get("logistic_regression_cv").tables.host.made(0).fit(X, Y)
+    model = get("logistic_regression_cv").tables.host.build(0).fit(X, Y)
     expected = cross_val_score(
         model.best_estimator_, X, Y, scoring="average_precision", cv=model.cv
     )
@@ -105,7 +105,7 @@ def test_one_thread_and_no_package_until_it_runs(name):
     host = get(name).tables.host
     assert inspect.isroutine(host.estimator)
     if not missing_package(get(name)):
-        params = host.made(3).get_params()
+        params = host.build(3).get_params()
         threads = params.get("n_jobs", params.get("thread_count"))
         assert (threads, params["random_state"]) == (1, 3)
     code = "import sys, imbax.experiments.tabular.baselines as b; sys.exit({} & set(sys.modules))"

@@ -249,6 +249,6 @@ def test_a_recipe_without_schedules_has_none():
 def test_the_report_shows_methods_with_networks(tmp_path):
     evaluate(X, Y, ["toy", "host"], network=["mlp", "ten"], out=tmp_path, **OPTIONS)
     text = write_report([tmp_path], tmp_path).read_text()
-    for heading in ("### With the network `mlp`", "### With the network `ten`", "## Networks"):
+    for heading in ("### Network `mlp`", "### Network `ten`", "## Networks"):
         assert heading in text
     assert "| toy (ten) | 1 | 0 | 1 | 0 | +0.000 |" in text

@@ -245,11 +245,11 @@ def broken(x):
     ("give", "message"),
     [
         (broken, r"^toy: preprocess, Rows, fails in fit_transform on \d+ rows: KeyError: 'age'"),
-        (lambda x: x[["age"]], r"leaves missing, .* in column 'x0' \(\d+ rows\); let it fill"),
-        (lambda x: x[["city"]], "gives what is not numbers .*; let it encode every column"),
-        (lambda x: x[["pay"]].iloc[1:], r"gives shape \(\d+, 1\) for \d+ rows, expected"),
-        (lambda x: x["pay"], r"gives shape \(\d+,\) for"),
-        (lambda x: np.ones((len(x), 1 + len(x) % 7)), "columns where it is fitted and"),
+        (lambda x: x[["age"]], r"leaves missing, .* in column 'x0' \(\d+ rows\); add an imputer"),
+        (lambda x: x[["city"]], "returns values that are not numbers .*; encode every column"),
+        (lambda x: x[["pay"]].iloc[1:], r"returns shape \(\d+, 1\) for \d+ rows, expected"),
+        (lambda x: x["pay"], r"returns shape \(\d+,\) for"),
+        (lambda x: np.ones((len(x), 1 + len(x) % 7)), "columns for training rows and"),
     ],
 )
 def test_what_a_transformer_does_wrong_is_named(give, message):

@@ -1,4 +1,4 @@
-"""Methods with several networks in tables and sentences."""
+"""Methods with several networks in tables and report sections."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from imbax.reports.tabular.single_dataset import control_of
 
 
 def runs(cells, datasets=7):
-    """Two folds of each (method, network, score); a data set adds its number / 100."""
+    """Two folds of each (method, network, score); data set i adds i / 100 to the score."""
     rows = [
         {
             "dataset": f"d{number}",
@@ -44,7 +44,7 @@ CELLS = [
 RUNS = runs(CELLS)
 
 
-def test_labels_stand_beside_their_method_in_every_table():
+def test_labels_with_networks_are_grouped_by_method():
     names = ["trees", "ce (tabm)", "ce", "a (b)", "explicit_gradient (tabm)", "ce (realmlp)"]
     expected = ["explicit_gradient (tabm)", "ce", "ce (realmlp)", "ce (tabm)", "a (b)", "trees"]
     assert tables.in_order(names) == expected
@@ -57,7 +57,7 @@ def test_labels_stand_beside_their_method_in_every_table():
     ]
 
 
-def test_the_runs_of_a_network_have_their_methods_own_names():
+def test_runs_of_a_network_have_plain_method_names():
     parts = by_network(RUNS)
     assert list(parts) == ["mlp", "realmlp"]
     for part in parts.values():
@@ -69,21 +69,21 @@ def test_the_runs_of_a_network_have_their_methods_own_names():
     assert list(by_network(runs([("trees", "", 0.1)]))) == ["mlp"]
 
 
-def test_sentences_compare_the_methods_of_one_network():
+def test_findings_compare_methods_within_one_network():
     text = findings(RUNS)
-    first, second = text.split("### With the network `realmlp`")
-    assert "### With the network `mlp`" in first
-    assert "significantly better against `ce`" in first
-    assert "significantly worse against `ce`" in second
-    alone = findings(runs(CELLS[:2]))
-    assert "###" not in alone and "significantly better against `ce`" in alone
+    first, second = text.split("### Network `realmlp`")
+    assert "### Network `mlp`" in first
+    assert "significantly better than `ce`" in first
+    assert "significantly worse than `ce`" in second
+    single = findings(runs(CELLS[:2]))
+    assert "###" not in single and "significantly better than `ce`" in single
     other = findings(runs(CELLS[2:4]))
-    assert "### With the network `realmlp`" in other and "significantly worse" in other
+    assert "### Network `realmlp`" in other and "significantly worse" in other
 
 
-def test_networks_are_compared_method_by_method():
+def test_networks_are_compared_for_each_method():
     text = networks_page(RUNS)
-    assert "Each method with another network against itself with `mlp`" in text
+    assert "Each method compared with the same method on the network `mlp`" in text
     assert "| explicit_gradient (realmlp) | explicit_gradient | 7 | 7 | 0 | 0 | +0.100 |" in text
     assert "| ce (realmlp) | ce | 7 | 7 | 0 | 0 | +0.300 |" in text
     assert "trees" not in text
@@ -99,11 +99,11 @@ def test_networks_are_compared_method_by_method():
         (["trees", "forest"], None),
     ],
 )
-def test_others_are_compared_with_a_control_of_any_network(methods, control):
+def test_control_prefers_the_default_network(methods, control):
     assert control_of(methods) == control
 
 
-def test_scores_for_compare_and_runs_carry_the_network(tmp_path):
+def test_written_tables_include_the_network(tmp_path):
     folder = tables.write_tables(RUNS, [], tmp_path)
     scores = pd.read_csv(folder / "scores.csv")
     assert list(scores.columns[1:]) == list(tables.score_table(RUNS))

@@ -1,4 +1,4 @@
-"""Probabilities of stored scores: which methods have them, their metrics, what the report says."""
+"""Probabilities from stored scores: availability, metrics and the report's section."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ def one(method, **facts):
     return {"method": method, "method_facts": {"neural": False, "kind": "peer", **facts}}
 
 
-def test_older_results_have_the_scores_of_that_method():
+def test_old_results_have_the_registered_kind_of_score():
     stored = [
         one("mine", scores="probability"),
         one("balanced_random_forest"),
@@ -38,23 +38,23 @@ def test_older_results_have_the_scores_of_that_method():
     assert list(kinds_of_score(stored).values()) == kinds
 
 
-def test_a_probability_is_had_as_the_scores_say():
+def test_probabilities_follow_the_kind_of_score():
     rows = pd.DataFrame({"method": ["l", "p", "r", "l", "p"], "diverged": [False] * 5})
     rows.loc[3, "diverged"] = True
     rows["test_y"] = [np.zeros(3)] * 5
     rows["test_score"] = [np.float32([-200, 0, 1]), *[np.float32([0, 0.5, 1])] * 3, np.ones(3) + 1]
-    given = probabilities(rows, {"l": "logit", "p": "probability", "r": "rank"})
-    np.testing.assert_allclose(given[0], [0, 0.5, 1 / (1 + np.exp(-1))], rtol=1e-6)
-    np.testing.assert_array_equal(given[1], [0, 0.5, 1])
-    assert given[2:].isna().all()
-    assert probabilities(rows, {"l": "logit"})[1:].isna().all(), "p was stored since"
+    computed = probabilities(rows, {"l": "logit", "p": "probability", "r": "rank"})
+    np.testing.assert_allclose(computed[0], [0, 0.5, 1 / (1 + np.exp(-1))], rtol=1e-6)
+    np.testing.assert_array_equal(computed[1], [0, 0.5, 1])
+    assert computed[2:].isna().all()
+    assert probabilities(rows, {"l": "logit"})[1:].isna().all(), "p has no kind"
     rows["test_y"] = [np.zeros(1)] * 5
     assert probabilities(rows, {"l": "logit"}).isna().all(), "three classes"
 
 
 @pytest.fixture(scope="module")
 def runs(make_results, tmp_path_factory):
-    """Two data sets; stored as before results said what their scores are; ce diverged once."""
+    """Results of two data sets in the old format without kinds of score; ce diverged once."""
     folder = make_results(
         tmp_path_factory.mktemp("runs"), ("ecoli", "oil"), tuple(KINDS), lost=[("oil", "ce")]
     )
@@ -63,7 +63,7 @@ def runs(make_results, tmp_path_factory):
     return folder, with_calibration(store.read([folder], SCHEMA), [folder], kinds)
 
 
-def test_runs_get_the_metrics_of_their_own_test_rows(runs):
+def test_calibration_metrics_use_each_runs_test_rows(runs):
     folder, table = runs
     before = store.read([folder], SCHEMA, arrays=True)
     pd.testing.assert_series_equal(table["average_precision"], before["average_precision"])
@@ -78,7 +78,7 @@ def test_runs_get_the_metrics_of_their_own_test_rows(runs):
         assert 0 < table.loc[i, "expected_calibration_error"] < 1
 
 
-def test_the_tables_hold_both_and_show_what_has_none(runs, tmp_path):
+def test_tables_include_calibration_metrics_and_gaps(runs, tmp_path):
     folder, table = runs
     written = tables.write_tables(table, store.read_provenance([folder]), tmp_path)
     stored = pd.read_csv(written / "runs.csv")
@@ -94,7 +94,7 @@ def test_the_tables_hold_both_and_show_what_has_none(runs, tmp_path):
 
 
 def made_up(brier, probability, datasets=("a", "b")):
-    """One run each, a tenth of its rows of the minority."""
+    """One run per data set and method, with a minority share of 0.1."""
     return pd.DataFrame(
         [
             {"dataset": d, "method": m, "brier_score": brier[m], "expected_calibration_error": 0.1}
@@ -109,7 +109,7 @@ BRIER = {"ce": 0.05, "ros": 0.08, "random_under": 0.2, "trees": np.nan}
 PROBABILITY = {"ce": 0.11, "ros": 0.2, "random_under": 0.5, "trees": np.nan}
 
 
-def test_a_method_is_summed_up_over_the_datasets_that_all_have():
+def test_methods_are_averaged_over_common_datasets():
     runs = made_up(BRIER, PROBABILITY)
     lost = (runs["dataset"] == "b") & (runs["method"] == "ros")
     table = by_method(runs.mask(lost, runs.assign(brier_score=np.nan)))
@@ -121,19 +121,20 @@ def test_a_method_is_summed_up_over_the_datasets_that_all_have():
     assert by_method(runs.assign(brier_score=np.nan)).empty
 
 
-def test_the_page_says_what_the_numbers_say():
+def test_calibration_section_states_the_computed_values():
     network = {"neural": True}
     provenance = [one("ce", **network), one("trees")]
     provenance += [one(m, kind="sampling", **network) for m in ("ros", "random_under")]
     text = probabilities_page(made_up(BRIER, PROBABILITY), provenance)
     assert "| ros | 0.0800 | 0.1000 | 2.00 | 0 |" in text
-    assert "as their scores only rank: trees." in text
-    assert "`ce` has the lowest Brier score (0.0500), `random_under` the highest" in text
-    assert "for 2 of 3 methods, most for `random_under` (5.00)" in text
-    assert "3.50 in the median of 2 sampling methods, and 1.10 for `ce`" in text
+    assert "Methods without probabilities (ranks only): trees." in text
+    assert "`ce` has the lowest Brier score (0.0500) and `random_under` the highest" in text
+    assert "for 2 of 3 methods; `random_under` has the largest ratio (5.00)" in text
+    assert "3.50 (median of 2 sampling methods) and 1.10 for `ce`" in text
     assert "less than" not in text and "nan" not in text
     low = made_up({"ce": 0.05}, {"ce": 0.05})
     text = probabilities_page(low, provenance[:1])
-    assert "less than 1/1.5 of the share for 1, least for `ce` (0.50)" in text
+    assert "less than 1/1.5 of the minority share for 1 of 1 method;" in text
+    assert "`ce` has the smallest ratio (0.50)" in text
     assert "recalibrate" not in text
     assert probabilities_page(low.assign(brier_score=np.nan), provenance[:1]) == ""

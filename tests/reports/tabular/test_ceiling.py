@@ -1,10 +1,10 @@
-"""How far from the ceiling: gaps, and the paper's figures beside them."""
+"""The section on the gap to `potential`, with the paper's figures."""
 
 import numpy as np
 import pandas as pd
 
 from imbax.experiments.tabular.metrics import METRICS
-from imbax.reports.tabular.ceiling import beside_the_ceiling, gaps
+from imbax.reports.tabular.ceiling import ceiling_section, gaps
 
 
 def runs(dataset, **scores):
@@ -15,15 +15,15 @@ def runs(dataset, **scores):
     )
 
 
-def test_gaps_are_against_the_ceiling_of_the_same_data_set():
-    given = pd.concat(
+def test_gaps_refer_to_potential_on_the_same_dataset():
+    all_runs = pd.concat(
         [
             runs("adult_50", ce=0.3, potential=0.4, mine=0.5),
             runs("adult_100", ce=0.2, potential=0.8),
             runs("ecoli", ce=0.5),
         ]
     )
-    table = gaps(given)
+    table = gaps(all_runs)
     expected = {
         ("adult_100", "ce"): -75,
         ("adult_100", "potential"): np.nan,
@@ -37,7 +37,7 @@ def test_gaps_are_against_the_ceiling_of_the_same_data_set():
     assert table.loc[("adult_50", "ce"), "paper"] == 0.333
     assert table.loc[("adult_50", "ce"), "paper_gap_percent"] == -18.1
     assert np.isnan(table.loc[("adult_50", "mine"), "paper"])
-    page = beside_the_ceiling(given)
+    page = ceiling_section(all_runs)
     (line,) = (line for line in page.splitlines() if "-25 %" in line)
     assert line == (
         "| ce | 0.300 ± 0.141 | 0.300 ± 0.141 | 0.300 ± 0.141 | 0.300 ± 0.141 | 0.300 ± 0.141 "
@@ -46,5 +46,5 @@ def test_gaps_are_against_the_ceiling_of_the_same_data_set():
     assert "ecoli" not in page
 
 
-def test_without_a_ceiling_there_is_no_section():
-    assert beside_the_ceiling(runs("ecoli", ce=0.5, ros=0.4)) == ""
+def test_section_is_empty_without_potential():
+    assert ceiling_section(runs("ecoli", ce=0.5, ros=0.4)) == ""

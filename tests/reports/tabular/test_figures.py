@@ -1,4 +1,4 @@
-"""Figures: drawn where there is something to draw, with the same look for a method everywhere."""
+"""Figures of runs: drawn if there is data, with the same style for a method in every figure."""
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,13 @@ def rows(results) -> pd.DataFrame:
 
 
 def is_drawn(path) -> bool:
-    """A PNG of a readable size with something on it."""
+    """Returns whether a PNG file has a readable size and is not blank."""
     image = imread(path)
     return min(image.shape[:2]) > 300 and image[..., :3].std() > 0.01
 
 
 @pytest.mark.thorough
-def test_each_figure_of_a_dataset_is_drawn(rows, tmp_path):
+def test_figures_of_a_dataset_are_drawn(rows, tmp_path):
     plane = unpack_plane(rows["plane"].dropna().iloc[0])
     assert is_drawn(figures.precision_recall(rows, tmp_path / "new" / "pr.png"))
     assert is_drawn(figures.reliability_diagram(rows, tmp_path / "reliability.png"))
@@ -34,7 +34,7 @@ def test_each_figure_of_a_dataset_is_drawn(rows, tmp_path):
     assert is_drawn(figures.synthetic_points(plane, tmp_path / "points.png", "oil"))
 
 
-def test_a_reliability_diagram_holds_whole_bars_and_has_ticks(rows, tmp_path, monkeypatch):
+def test_reliability_diagram_shows_whole_bars_and_ticks(rows, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(figures, "save", lambda figure, path: shown.append(figure))
     for scale in (1, 1e-9, 0):
@@ -50,7 +50,7 @@ def test_the_same_runs_give_the_same_bytes(rows, tmp_path):
     assert figures.precision_recall(rows, tmp_path / "b.png").read_bytes() == first
 
 
-def test_points_without_a_boundary_are_drawn(rows, tmp_path):
+def test_points_without_a_decision_boundary_are_drawn(rows, tmp_path):
     plane = unpack_plane(rows["plane"].dropna().iloc[0])
     plane["probability"] = np.full_like(plane["probability"], 0.1)
     assert is_drawn(figures.synthetic_points(plane, tmp_path / "points.png", "oil"))
@@ -60,7 +60,7 @@ def test_nothing_to_draw_writes_nothing(rows, tmp_path):
     trees = rows[rows["method"] == "unknown_trees"]
     path = tmp_path / "none.png"
     assert figures.training_curves(trees, path) is None
-    assert figures.reliability_diagram(trees, path) is None  # its scores only rank
+    assert figures.reliability_diagram(trees, path) is None  # its scores are only ranks
     assert figures.precision_recall(rows.assign(diverged=True), path) is None
     assert figures.score_differences(trees, path) is None
     assert not path.exists()
@@ -78,7 +78,7 @@ def test_differences_are_drawn_and_need_the_control(results, tmp_path):
     )
 
 
-def test_curves_of_runs_that_diverged_or_stopped_early_are_drawn(rows, tmp_path):
+def test_curves_of_diverged_and_stopped_runs_are_drawn(rows, tmp_path):
     rows = rows[rows["method"] == "ce"].reset_index(drop=True)
     curves = [np.array([0.5, np.nan, np.inf]), *[np.array([0.6, 0.4])] * (len(rows) - 1)]
     rows = rows.assign(train_curve=curves, valid_curve=curves)
@@ -88,22 +88,22 @@ def test_curves_of_runs_that_diverged_or_stopped_early_are_drawn(rows, tmp_path)
     assert figures.training_curves(rows, tmp_path / "none.png") is None
 
 
-def test_precision_is_at_the_highest_threshold_with_the_recall():
+def test_precision_is_taken_at_the_highest_threshold():
     y, score = np.array([1, 0, 1, 0, 1, 0]), np.array([6, 5, 4, 3, 2, 1.0])
     got = figures._precision_at(np.array([0.2, 1 / 3, 0.5, 2 / 3, 0.9, 1.0]), y, score)
     np.testing.assert_allclose(got, [1, 1, 2 / 3, 2 / 3, 3 / 5, 3 / 5])
 
 
-def test_a_method_looks_the_same_in_any_company():
-    everyone = ["ce", "explicit_gradient", *(f"method_{i}" for i in range(15))]
-    styles = drawing.styles_of(everyone)
+def test_style_of_a_method_does_not_depend_on_others():
+    methods = ["ce", "explicit_gradient", *(f"method_{i}" for i in range(15))]
+    styles = drawing.styles_of(methods)
     assert list(styles)[:2] == ["explicit_gradient", "ce"]
     looks = {(s["color"], str(s.get("linestyle"))) for s in styles.values()}
-    assert len(looks) == len(everyone)
+    assert len(looks) == len(methods)
     assert drawing.styles_of(["ce"])["ce"] == styles["ce"]
 
 
-def test_a_legend_holds_twelve_and_keeps_the_papers_methods():
+def test_figures_show_twelve_methods_including_the_papers():
     names = ["explicit_gradient", "ce", *(f"method_{i}" for i in range(20))]
     rows = pd.DataFrame({"method": names, "average_precision": np.arange(22) / 22})
     shown = figures.methods_shown(rows)

@@ -1,4 +1,4 @@
-"""Tables: exact columns, repeatable bytes, and figures that agree with the runs."""
+"""Tables of runs: exact columns, reproducible bytes, and values that agree with the runs."""
 
 import csv
 
@@ -13,7 +13,7 @@ from imbax.experiments.tabular.metrics import METRICS
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular import tables
 from imbax.statistics.runs import scores_by_run, size_ratio
-from imbax.statistics.single_dataset import not_told_apart
+from imbax.statistics.single_dataset import not_different_from_best
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def folder(results, runs, tmp_path):
     return tables.write_tables(runs, store.read_provenance([results]), tmp_path)
 
 
-def test_runs_csv_holds_every_run_exactly_and_repeatably(results, runs, folder, tmp_path):
+def test_runs_csv_is_exact_and_reproducible(results, runs, folder, tmp_path):
     lines = (folder / "runs.csv").read_text().splitlines()
     assert lines[0] == (
         "dataset,method,network,fold,seed,average_precision,roc_auc,"
@@ -42,7 +42,7 @@ def test_runs_csv_holds_every_run_exactly_and_repeatably(results, runs, folder, 
     assert (again / "runs.csv").read_bytes() == (folder / "runs.csv").read_bytes()
 
 
-def test_scores_csv_is_read_back_by_compare(folder, runs):
+def test_scores_csv_is_read_by_compare(folder, runs):
     scores = read_scores(folder / "scores.csv")
     pd.testing.assert_frame_equal(scores, tables.score_table(runs), check_exact=True)
 
@@ -73,59 +73,59 @@ def test_summary_csv_agrees_with_the_runs(folder, runs):
     assert summary.loc["oil", "ce"][["n", "diverged"]].tolist() == [2, 2]
 
 
-def test_the_summary_shows_spread_divergence_paper_and_ranks(runs):
+def test_summary_shows_spread_divergence_paper_and_ranks(runs):
     table = tables.summary_table(runs)
     assert list(table.columns) == [
         *("explicit_gradient", "explicit_gradient (paper)", "explicit_gradient_frozen"),
         *("ce", "ce (paper)", "unknown_trees"),
     ]
-    assert list(table.index[-2:]) == ["mean (7 datasets)", "mean rank (7 datasets)"]
+    assert list(table.index[-2:]) == ["mean (7 data sets)", "mean rank (7 data sets)"]
     assert table.loc["oil", "ce"].endswith("(n=2)")
     assert "n=" not in table.loc["ecoli", "ce"]
     assert table.loc["ecoli", "ce (paper)"] == "0.64 ± 0.16"
     assert table.loc["my data/1.csv", "ce (paper)"] == "–"
-    # One of the seven datasets is not in the paper: its mean would be over other datasets.
-    assert table.loc["mean (7 datasets)", "ce (paper)"] == "–"
-    ranks = table.loc["mean rank (7 datasets)"].drop(["ce (paper)", "explicit_gradient (paper)"])
+    # One of the seven data sets is not in the paper, so the paper's mean is not comparable.
+    assert table.loc["mean (7 data sets)", "ce (paper)"] == "–"
+    ranks = table.loc["mean rank (7 data sets)"].drop(["ce (paper)", "explicit_gradient (paper)"])
     assert ranks.astype(float).sum() == pytest.approx(10, abs=0.03)
 
 
-def test_means_and_ranks_are_over_datasets_with_every_method(runs):
+def test_means_and_ranks_use_datasets_with_every_method(runs):
     part = runs[~((runs["dataset"] == "ecoli") & (runs["method"] == "ce"))]
     lost = part["dataset"].eq("oil") & part["method"].eq("ce")
     part = part.assign(average_precision=part["average_precision"].mask(lost))
     table = tables.summary_table(part)
-    assert list(table.index[-2:]) == ["mean (5 datasets)", "mean rank (5 datasets)"]
+    assert list(table.index[-2:]) == ["mean (5 data sets)", "mean rank (5 data sets)"]
     assert table.loc["ecoli", "ce"] == "–"
     assert table.loc["oil", "ce"] == "diverged (n=0)"
 
 
-def test_bold_marks_what_is_not_told_apart_from_the_best_of_our_own_columns(runs):
+def test_bold_marks_methods_not_different_from_the_best(runs):
     table, scores = tables.summary_table(runs), tables.score_table(runs)
     best = tables.best_cells(runs, table)
     assert best.shape == table.shape
     assert not best[[name for name in best if name.endswith("(paper)")]].any(axis=None)
     assert not best.iloc[7:].any(axis=None)
     for dataset, rows in runs.groupby("dataset"):
-        near = not_told_apart(scores_by_run(rows), size_ratio(rows))
+        near = not_different_from_best(scores_by_run(rows), size_ratio(rows))
         assert near[0] == scores.loc[dataset].idxmax()
         assert set(best.columns[best.loc[dataset]]) == set(near)
-    assert best.loc["ecoli"].sum() > 1  # four runs tell little apart
+    assert best.loc["ecoli"].sum() > 1  # four runs give few significant differences
     line = tables.markdown(table, best).splitlines()[3]
     assert line.startswith("| ecoli |") and line.count("**") == 2 * best.loc["ecoli"].sum()
 
 
-def test_a_method_that_is_told_apart_is_not_bold(runs):
+def test_significantly_worse_methods_are_not_bold(runs):
     worse = runs["method"].eq("ce") & runs["dataset"].eq("ecoli")
     far = runs.assign(average_precision=runs["average_precision"] - 0.9 * worse)
     best = tables.best_cells(far, tables.summary_table(far))
     assert not best.loc["ecoli", "ce"] and best.loc["ecoli"].any()
 
 
-def test_on_different_splits_only_the_highest_mean_is_bold(runs):
+def test_different_splits_mark_only_the_highest_mean(runs):
     other = runs["method"].eq("ce")
-    apart = runs.assign(n_test=runs["n_test"].mask(other, 100))
-    best = tables.best_cells(apart, tables.summary_table(apart))
+    resplit = runs.assign(n_test=runs["n_test"].mask(other, 100))
+    best = tables.best_cells(resplit, tables.summary_table(resplit))
     assert best.sum(axis=1).tolist() == [1] * 7 + [0, 0]
 
 
@@ -136,7 +136,7 @@ def test_latex_escapes_names_and_keeps_the_sign(folder):
     assert r"\textbf{" in text and r"\toprule" in text
 
 
-def test_markdown_escapes_what_would_break_a_row():
+def test_markdown_escapes_pipes_and_newlines():
     table = pd.DataFrame({"a|b": ["x\ny", 1]}, index=pd.Index(["p|q", "r"], name="key"))
     assert tables.markdown(table).splitlines() == [
         *("| key | a\\|b |", "| --- | --- |"),
@@ -144,12 +144,12 @@ def test_markdown_escapes_what_would_break_a_row():
     ]
 
 
-def test_a_single_run_has_no_spread(runs):
+def test_single_runs_have_no_sd(runs):
     one = runs.query("dataset == 'ecoli' and method == 'ce' and fold == 0 and seed == 0")
     assert tables.summary_table(one).loc["ecoli", "ce"] == f"{one['average_precision'].iloc[0]:.2f}"
 
 
-def test_further_from_the_paper_than_its_spread():
+def test_beyond_paper_uses_the_papers_sd_and_a_minimum():
     rows = [("ecoli", 0.95), ("isolet", 0.93), ("scene", 0.25), ("abalone", 0.39), ("mine", 0.1)]
     runs = pd.DataFrame(
         [
@@ -165,13 +165,13 @@ def test_further_from_the_paper_than_its_spread():
     assert table.loc["abalone", "difference"] == pytest.approx(0.05)
 
 
-def test_one_dataset_lists_its_methods_best_first(runs):
+def test_dataset_table_lists_methods_best_first(runs):
     table = tables.dataset_table(runs[runs["dataset"] == "ecoli"])
     shown = [float(cell.split()[0]) for cell in table["average precision"]]
     assert shown == sorted(shown, reverse=True) and len(shown) == 4
 
 
-def test_the_papers_figures_are_those_of_its_27_datasets():
+def test_paper_figures_cover_its_27_datasets():
     paper = tables.paper_figures()
     assert len(paper) == 27 * 9 + 5
     assert paper.index.is_unique
@@ -183,11 +183,11 @@ def test_the_papers_figures_are_those_of_its_27_datasets():
     assert (means["ce"], means["explicit_gradient"], means["ldam"]) == (0.6, 0.63, 0.58)
 
 
-def test_the_papers_tables_are_as_printed():
+def test_paper_tables_match_the_printed_ones():
     first = tables.paper_table("table_1")
     assert first.shape == (18, 5) and first.index.is_unique
     assert first.loc[("explicit_gradient", 200), "precision_at_recall_25"] == 0.1538
-    # The gap column is that to "potential" on the same ratio, to the printed digit or two.
+    # The gap column is relative to "potential" at the same ratio, up to rounding.
     score = first["average_precision"].unstack("ratio")
     gap = 100 * (score / score.loc["potential"] - 1)
     printed = first["gap_percent"].unstack("ratio").dropna()

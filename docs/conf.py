@@ -1,0 +1,66 @@
+"""Sphinx's configuration. `sphinx-build -W docs build/docs` builds the site without the network.
+
+With `-D plot_gallery=0` the examples are shown and not run.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import generate
+from docstrings import as_rst
+
+import imbax
+
+project, author, release = "imbax", "The imbax authors", imbax.__version__
+copyright = author
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["glossary.md", "templates"]
+highlight_language = "none"
+default_role = "literal"
+templates_path = ["templates"]
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"imbax {release}"
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 5,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+mathjax_path = "mathjax.js"  # no equation needs it; a build without the network has none
+
+myst_enable_extensions = ["colon_fence", "fieldlist"]
+myst_heading_anchors = 3
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_validation_checks: set[str] = set()
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "examples",
+    "filename_pattern": r"\.py$",
+    "download_all_examples": False,
+    "show_memory": False,
+    "remove_config_comments": True,
+    "reset_modules": (),
+}
+
+
+def setup(app):
+    """Writes the generated pages and prepares docstrings for reStructuredText."""
+    app.connect("config-inited", lambda app, config: generate.write(Path(app.srcdir)))
+    app.connect("autodoc-process-docstring", as_rst, priority=400)

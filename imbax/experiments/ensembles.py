@@ -1,0 +1,96 @@
+"""How many networks a method trains in each run, and which rows each of them sees."""
+
+import itertools
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from imbax.errors import InputError, Range, argument
+
+__all__ = ["SINGLE", "Ensemble", "ensembles_of"]
+
+_COUNT = Range(1, whole=True)
+_FOLDS = Range(0, whole=True)
+
+
+class Ensemble(NamedTuple):
+    """The members of a run, whose probabilities are averaged.
+
+    As text it is `1`, a single network; `x5`, five that see the same rows; `5-fold`, one for each
+    of five folds; or `3x8-fold`, one for each fold of three cuts into eight.
+    """
+
+    n_estimators: int = 1
+    """Number of members."""
+    folds: int = 0
+    """Folds of the training and validation rows, each of which validates as many members; 0: all
+    members train on the run's training rows."""
+
+    @property
+    def cuts(self) -> int:
+        """Number of times that rows are cut into folds."""
+        return self.n_estimators // self.folds if self.folds else 0
+
+    def __str__(self):
+        if self.folds:
+            return f"{self.folds}-fold" if self.cuts == 1 else f"{self.cuts}x{self.folds}-fold"
+        return "1" if self.n_estimators == 1 else f"x{self.n_estimators}"
+
+
+SINGLE = Ensemble()
+"""One network in each run."""
+
+
+def ensembles_of(n_estimators: Any = 1, fold_ensemble: Any = False) -> tuple[Ensemble, ...]:
+    """The ensembles that parameters of these names mean, each once.
+
+    Parameters
+    ----------
+    n_estimators
+        Number of members, at least 1, or several numbers. 1 is a single network, whatever the
+        folds.
+    fold_ensemble
+        Whether each member validates on one fold of the training and validation rows, and trains on
+        the others: True or 1, as many folds as members; a larger number, so many folds, cut anew
+        until there is one for each member; False or 0, none. Or several of these.
+
+    Raises
+    ------
+    InputError
+        A number is out of its range, the members are no multiple of the folds, or there are folds
+        for a single network.
+    """
+    found = {
+        _ensemble(number, folds): None
+        for number, folds in itertools.product(
+            _listed("n_estimators", n_estimators), _listed("fold_ensemble", fold_ensemble)
+        )
+    }
+    if list(found) == [SINGLE] and any(_listed("fold_ensemble", fold_ensemble)):
+        raise InputError(
+            "fold_ensemble needs several members, one for each fold; give "
+            f"{argument('n_estimators', 5)} as well"
+        )
+    return tuple(found)
+
+
+def _ensemble(number, folds):
+    number = _COUNT.check("n_estimators", number)
+    folds = _FOLDS.check("fold_ensemble", int(folds) if isinstance(folds, bool) else folds)
+    if number == 1 or folds == 0:
+        return Ensemble(number)
+    folds = number if folds == 1 else folds
+    if number % folds:
+        below, above = number // folds * folds, -(-number // folds) * folds
+        raise InputError(
+            f"{argument('n_estimators', number)} is no multiple of the {folds} folds of fold_ensemble, each of "
+            f"which validates as many members; give {f'{below} or ' if below else ''}{above}"
+        )
+    return Ensemble(number, folds)
+
+
+def _listed(name, given):
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return (given,)
+    if not (found := tuple(given)):
+        raise InputError(f"{name} is empty, expected at least one value")
+    return found

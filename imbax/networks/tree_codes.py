@@ -1,0 +1,135 @@
+"""Codes of a column by its own decision tree.
+
+A classification tree on one column cuts it at thresholds t_1 < ... < t_m. With t_0 and t_(m+1) the
+least and the greatest value, x has the piecewise linear code
+
+    c_i(x) = (x - t_i) / (t_(i+1) - t_i), within [0, 1],    i = 0 .. m
+
+of Gorishniy et al. 2022 (arXiv:2203.05556), section 3.1 with the bins of 3.1.2: a network sees at
+once on which side of each threshold a number is, and how far from it.
+
+The tree grows as scikit-learn's `DecisionTreeClassifier(criterion="log_loss", max_leaf_nodes=...)`:
+the cut with the greatest gain in log-likelihood comes first. With more rows than there are
+candidates the cuts are chosen among those next to values that are evenly spread over the rows of
+each class, all classes alike.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import xlogy
+
+from imbax.networks.columns import FittedRows
+
+__all__ = ["Trees", "column_trees"]
+
+# Values beside which a column may be cut, and columns whose trees grow side by side.
+_VALUES, _COLUMNS = 128, 32
+
+
+class Trees(NamedTuple):
+    """One tree for each column."""
+
+    edges: jax.Array
+    """`[d, leaves + 1]`: the least value, thresholds in ascending order, and the greatest value,
+    repeated where there are fewer leaves."""
+    gain: jax.Array
+    """`[d]`: log-likelihood of the training rows' classes, above that without the column, in nats;
+    0 of a column that is not cut."""
+
+    def is_leaf(self) -> jax.Array:
+        """`[d, leaves]`: leaves of columns that are cut at all."""
+        return (self.edges[:, 1:] > self.edges[:, :-1]) & (self.gain > 0)[:, None]
+
+    def piecewise_linear(self, x: jax.Array) -> jax.Array:
+        """Codes `[n, d, leaves]` of `x [n, d]`; 0 where there is no leaf."""
+        low, width = self.edges[:, :-1], jnp.diff(self.edges, axis=1)
+        is_leaf = self.is_leaf()
+        share = (x[:, :, None] - low) / jnp.where(is_leaf, width, 1)
+        return jnp.clip(share, 0, 1) * is_leaf
+
+
+def column_trees(
+    rows: FittedRows,
+    y: jax.Array,
+    classes: int,
+    leaves: int = 8,
+    min_rows: int = 5,
+    min_gain: float = 2.0,
+) -> Trees:
+    """Trees of all columns.
+
+    Parameters
+    ----------
+    rows
+        Training rows; those without weight have no part.
+    y
+        `[n]`: their classes.
+    classes
+        K.
+    leaves
+        Most leaves of a tree, at least 2.
+    min_rows
+        Fewest rows of a leaf, at least 1.
+    min_gain
+        Least gain of a cut, in nats.
+    """
+    y = jnp.where(rows.is_row, y, -1).astype(jnp.int32)
+
+    def of_column(x):
+        return _tree(jnp.where(rows.is_row, x, jnp.inf), y, classes, leaves, min_rows, min_gain)
+
+    edges, gain = jax.lax.map(of_column, rows.x.T, batch_size=min(_COLUMNS, rows.x.shape[1]))
+    return Trees(edges, gain * rows.live)
+
+
+def _tree(x, y, classes, leaves, min_rows, min_gain):
+    """Edges and gain of a column; rows without weight are infinite and of class -1."""
+    x, y = jax.lax.sort((x, y), num_keys=1)
+    counts = jnp.cumsum(jax.nn.one_hot(y, classes, dtype=jnp.float32), 0)
+    counts = jnp.concatenate([jnp.zeros((1, classes), jnp.float32), counts])
+    n = (y >= 0).sum()
+
+    # Candidates: on either side of all values, or of some, evenly spread over each class.
+    number = jnp.arange(_VALUES)
+    share = (counts[1:] / jnp.maximum(counts[-1], 1)).mean(1)
+    spread = jnp.searchsorted(share, share[-1] * (number + 0.5) / _VALUES)
+    row = jnp.clip(jnp.where(n > _VALUES, spread, number), 0, jnp.maximum(n - 1, 0))
+    cut = jnp.concatenate([jnp.searchsorted(x, x[row], side) for side in ("left", "right")])
+    below = counts[cut]
+
+    def gains(low, high):
+        """Gain of each cut of a leaf whose rows are those from `low` up to `high`."""
+        left, right = below - low, high - below
+        gain = _log_likelihood(left) + _log_likelihood(right) - _log_likelihood(high - low)
+        is_large = (left.sum(1) >= min_rows) & (right.sum(1) >= min_rows)
+        return jnp.where(is_large, gain, -jnp.inf)
+
+    def grow(state, _):
+        low, high, total = state
+        gain = gains(low, high)
+        best = jnp.argmax(gain)
+        is_cut = gain[best] > min_gain
+        same = is_cut & (low == low[best]).all(1)
+        is_after = cut > cut[best]
+        at = below[best]
+        low = jnp.where((same & is_after)[:, None], at, low)
+        high = jnp.where((same & ~is_after)[:, None], at, high)
+        found = jnp.where(is_cut, cut[best], n)
+        return (low, high, total + jnp.where(is_cut, gain[best], 0)), found
+
+    start = jnp.zeros_like(below), jnp.broadcast_to(counts[-1], below.shape), jnp.float32(0)
+    (_, _, gain), found = jax.lax.scan(grow, start, length=leaves - 1)
+    found = jnp.sort(found)
+    lowest, highest = jnp.where(n > 0, jnp.stack([x[0], x[jnp.maximum(n - 1, 0)]]), 0)
+    before, after = x[jnp.maximum(found - 1, 0)], x[jnp.minimum(found, len(x) - 1)]
+    middle = before + (after - before) / 2
+    middle = jnp.where(middle < after, middle, before)
+    threshold = jnp.where(found < n, middle, highest)
+    return jnp.concatenate([lowest[None], threshold, highest[None]]), gain
+
+
+def _log_likelihood(counts):
+    """Greatest log-likelihood of rows with these numbers of each class, `[..., K] -> [...]`."""
+    return xlogy(counts, counts).sum(-1) - xlogy(counts.sum(-1), counts.sum(-1))

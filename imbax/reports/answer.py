@@ -1,0 +1,140 @@
+"""The result of an experiment in three sentences, each of which names its test."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from imbax.reports import comparisons
+from imbax.reports.comparisons import count, p_text
+from imbax.reports.tabular.tables import best_methods
+from imbax.statistics import ranks
+from imbax.statistics.ranks import FEWEST_DATASETS, LEVEL
+
+__all__ = ["answer", "best_first"]
+
+_MOST_NAMED = 6
+
+
+def answer(
+    runs: pd.DataFrame, scores: pd.DataFrame, metric: str, name: str, pair: Sequence[str] = ()
+) -> list[str]:
+    """Sentences in Markdown: the leader, the methods not different from it, and one comparison.
+
+    Parameters
+    ----------
+    runs
+        One row per run.
+    scores
+        Mean of the metric `[dataset x method]`; higher is better.
+    metric, name
+        Column of `runs`, and its name in a sentence.
+    pair
+        A method and its ablation; the last sentence compares them if both have scores.
+    """
+    scores = scores.dropna(axis=1, how="all")
+    if scores.shape[1] < 2:
+        return [f"Only one method has scores of {name}, so there is no comparison."]
+    full = scores.dropna()
+    if len(full) >= FEWEST_DATASETS:
+        sentences = _over_datasets(full, name)
+    else:
+        sentences = _on_datasets(runs, metric, name)
+    if len(pair) == 2 and set(pair) <= set(scores):
+        sentences.append(_moved(runs, full, metric, name, *pair))
+    return sentences
+
+
+def best_first(scores: pd.DataFrame) -> list[str]:
+    """The methods of ``scores`` [dataset x method], best mean rank or, without any, mean first."""
+    by_mean = list(scores.mean().sort_values(ascending=False, kind="stable").index)
+    if len(scores) == 1:
+        return by_mean
+    known = scores[by_mean].dropna(axis=1, how="all")
+    order = list(ranks.mean_ranks(known).sort_values(kind="stable").index)
+    return [*order, *(name for name in by_mean if name not in order)]
+
+
+def _groups(runs: pd.DataFrame):
+    return runs.groupby("dataset", sort=False)
+
+
+def _over_datasets(scores: pd.DataFrame, name: str) -> list[str]:
+    order = ranks.mean_ranks(scores).sort_values(kind="stable")
+    best, others = order.index[0], order.index[1:]
+    table = comparisons.against_control(scores, best)
+    p_holm = table["p_holm"].droplevel("against").reindex(others)
+    near = [method for method in others if not p_holm[method] < LEVEL]
+    far = [method for method in others if p_holm[method] < LEVEL]
+    first = (
+        f"**`{best}` leads**: its mean rank by {name} over {count(len(scores), 'dataset')} is "
+        f"{order.iloc[0]:.2f} among {count(len(order), 'method')}."
+    )
+    test = "Wilcoxon's signed-rank test with Holm's correction at the 5% level"
+    if not far:
+        return [first, f"No other method is significantly different from it by {test}."]
+    second = f"By {test}, {_names(far)} {_are(far)} significantly worse"
+    if near:
+        second += f"; {_names(near)} {_are(near)} not significantly different"
+    return [first, f"{second}."]
+
+
+def _on_datasets(runs: pd.DataFrame, metric: str, name: str) -> list[str]:
+    leaders, equal, different = [], [], []
+    for dataset, rows in _groups(runs):
+        means = rows.groupby("method")[metric].mean().dropna()
+        if means.empty:
+            continue
+        best = best_methods(rows, metric)
+        worse = [method for method in means.index if method not in best]
+        leaders.append(f"`{best[0]}` on {dataset} ({means[best[0]]:.3f})")
+        if worse:
+            different.append(f"on {dataset} {_names(worse)} {_are(worse)} significantly worse")
+        else:
+            equal.append(str(dataset))
+    clauses = []
+    if equal:
+        clauses.append(f"no method is significantly different from the best on {_joined(equal)}")
+    test = "the corrected resampled t test with Holm's correction at the 5% level"
+    return [
+        f"**Highest mean {name}**: {_joined(leaders)}.",
+        f"By {test}, {'; '.join([*clauses, *different])}.",
+    ]
+
+
+def _moved(
+    runs: pd.DataFrame, scores: pd.DataFrame, metric: str, name: str, method: str, ablation: str
+) -> str:
+    result = ranks.compare(scores, method, ablation) if len(scores) else None
+    what = f"Moving the synthetic points (`{method}` against `{ablation}`)"
+    if result is not None and result.n >= FEWEST_DATASETS:
+        verdict = "changed" if result.p_value < LEVEL else "did not significantly change"
+        return (
+            f"{what} {verdict} {name}: {count(result.wins, 'win')}, {count(result.ties, 'tie')}, "
+            f"{count(result.losses, 'loss', 'losses')}, median difference "
+            f"{result.median_difference:+.3f}, Wilcoxon p = {p_text(result.p_value)}."
+        )
+    verdicts = []
+    for dataset, rows in _groups(runs):
+        means = rows.groupby("method")[metric].mean()
+        if not {method, ablation} <= set(means.dropna().index):
+            continue
+        both = rows[rows["method"].isin([method, ablation])]
+        is_tie = len(best_methods(both, metric)) == 2
+        difference = means[method] - means[ablation]
+        verdicts.append(f"{dataset} {difference:+.3f} ({'not ' * is_tie}significant)")
+    return f"{what} changed mean {name} by: {', '.join(verdicts)}; corrected resampled t test."
+
+
+def _names(methods: Sequence[str]) -> str:
+    shown = [f"`{method}`" for method in methods[:_MOST_NAMED]]
+    if len(methods) > _MOST_NAMED:
+        shown.append(f"{len(methods) - _MOST_NAMED} more")
+    return _joined(shown)
+
+
+def _joined(texts: Sequence[str]) -> str:
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def _are(methods: Sequence[str]) -> str:
+    return "is" if len(methods) == 1 else "are"
