@@ -5,18 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score
 
 from imbax.catalogue import Method
 from imbax.catalogue.hosts import EstimatorHost
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import CellResult, host_cell
-from imbax.experiments.tabular.metrics import score_run
+from imbax.experiments.tabular.checkpoints import average_precision
 from imbax.experiments.tabular.named_metrics import Metric
 from imbax.experiments.tabular.own_scores import compute
 from imbax.experiments.tabular.plan import Plan
 
-__all__ = ["average_precision", "of_hosts", "scores_of"]
+__all__ = ["of_hosts", "scores_of"]
 
 
 def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Bar) -> CellResult:
@@ -65,13 +64,3 @@ def scores_of(
             }
         )
     return compute(pd.DataFrame(rows), metrics, {method.name: method.tables.scores})
-
-
-def average_precision(plan: Plan, y: np.ndarray, score: np.ndarray, kind: str) -> float:
-    """Value for labels and scores of some rows; for K > 2 classes, the mean over classes."""
-    if not len(y) or not np.isfinite(score).all():
-        return np.nan
-    if score.ndim == 1:
-        return float(average_precision_score(y, score))
-    padded = max(plan.runs.test.w.shape[1], len(y))
-    return score_run(y, score, padded, kind)["average_precision"]

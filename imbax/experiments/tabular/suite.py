@@ -14,6 +14,7 @@ from imbax.experiments.ensembles import Ensemble, ensembles_of
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
+from imbax.experiments.tabular import checkpoints
 from imbax.experiments.tabular.fitting import network_names
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
@@ -54,6 +55,7 @@ def check(suite: Suite, options: Namespace) -> None:
     _protocol(suite, options)
     metrics_of(options.metrics)
     _ensembles(suite, options)
+    _checkpoint(suite, options)
     if not options.plugin:  # which may register more, but also use jax, once it is started
         methods_of(suite, options.methods)
         network_names(_networks(suite, options))
@@ -74,6 +76,7 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
         suite.name,
         networks=network_names(_networks(suite, options)),
         ensembles=_ensembles(suite, options),
+        checkpoint=_checkpoint(suite, options),
         named=_are_named(options),
     )
     return Prepared(
@@ -135,6 +138,10 @@ def _ensembles(suite: Suite, options: Namespace) -> tuple[Ensemble, ...]:
     members = suite.n_estimators if members is None else members
     folds = suite.fold_ensemble if folds is None else folds or (True,)
     return ensembles_of(members, folds)
+
+
+def _checkpoint(suite: Suite, options: Namespace) -> str:
+    return checkpoints.check(options.checkpoint or suite.checkpoint)
 
 
 def _protocol(suite, options):
