@@ -80,7 +80,7 @@ def few_memory_maps():
     """Linux allows a process 65,530 memory maps; compiled programs that are kept use them up."""
     yield
     maps = Path("/proc/self/maps")
-    if next(_numbers) % 20 or not maps.exists():
+    if next(_numbers) % 5 or not maps.exists():
         return
     if maps.read_bytes().count(b"\n") > 20_000:
         jax.clear_caches()

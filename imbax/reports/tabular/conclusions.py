@@ -48,8 +48,6 @@ def _network_findings(runs: pd.DataFrame) -> list[str]:
     if _CONTROL in scores:
         rivals = [rival for rival in _RIVALS if rival in scores]
         parts.append(_control_against_rivals(scores, runs, rivals))
-    else:
-        parts.append(f"There are no runs of `{_CONTROL}`.")
     if _BASELINE in scores and scores.shape[1] > 1:
         parts.append(_methods_against_baseline(scores))
     return parts

@@ -17,7 +17,7 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import disk
-from imbax.experiments.labels import parts
+from imbax.experiments.labels import method_of, parts
 from imbax.experiments.tabular.metrics import METRICS
 from imbax.experiments.tabular.named_metrics import lower_is_better
 from imbax.experiments.tabular.schema import SCHEMA
@@ -62,12 +62,12 @@ _MISSING = "–"
 def in_order(methods: Iterable[str]) -> list[str]:
     """Distinct method names in the order of all tables and figures.
 
-    Labels that include a network (see ``labels``) are grouped by method.
+    Labels that include a network or an ensemble (see ``labels``) are grouped by method.
     """
 
     def position(label):
-        name, network = parts(label)
-        return _FIRST.index(name) if name in _FIRST else len(_FIRST), name, network
+        name, (_, network) = method_of(label), parts(label)
+        return _FIRST.index(name) if name in _FIRST else len(_FIRST), name, network, label
 
     return sorted(set(methods), key=position)
 
@@ -275,7 +275,7 @@ def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: 
     folder = Path(out, "tables")
     folder.mkdir(parents=True, exist_ok=True)
     keys = ["dataset", "method", "fold", "seed"]
-    columns = [*keys[:2], *(["network"] if "network" in runs else []), *keys[2:]]
+    columns = [*keys[:2], *(name for name in ("network", "members") if name in runs), *keys[2:]]
     _csv(runs[[*columns, *metrics_in(runs)]].sort_values(keys), folder / "runs.csv")
     _csv(timing_table(provenance), folder / "timings.csv")
     _csv(summarise(runs), folder / "summary.csv")
