@@ -104,12 +104,14 @@ def parser() -> argparse.ArgumentParser:
                        help="the first line is data; columns are called x0, x1, ..., and --target "
                             "may be a position, -1 for the last")  # fmt: skip
     _add_selection(run)
+    _add_open(run)
     run.set_defaults(command="run")
 
     report = commands.add_parser("report", help="write the report of one or several result folders")
     report.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     report.add_argument("--out", type=Path, metavar="DIR", help="default: the first folder")
     _add_selection(report)
+    _add_open(report)
     report.set_defaults(command="report")
 
     compare = commands.add_parser("compare", help="compare methods in any table of scores")
@@ -150,6 +152,10 @@ def parser() -> argparse.ArgumentParser:
                        help="folder of the results; default results/bench")  # fmt: skip
     bench.set_defaults(command="bench")
     return top
+
+
+def _add_open(parser):
+    parser.add_argument("--open", action="store_true", help="open the report in a browser")
 
 
 def _add_selection(parser):

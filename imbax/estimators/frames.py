@@ -181,7 +181,7 @@ def is_polars(data) -> bool:
 
 
 def missing_in(column) -> np.ndarray:
-    """Which entries of a column are missing `[n]`."""
+    """Marks the missing entries of a column `[n]`."""
     import pandas as pd
 
     return pd.isna(np.asarray(column))

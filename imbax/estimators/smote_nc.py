@@ -28,10 +28,10 @@ class SMOTENC(SMOTE):
     sparse matrix (CSR, CSC) of numbers; what comes out has the form and dtypes of what went in:
     first the original rows, then the new ones.
 
-    With `categorical_features="auto"` any frame can be given as it is:
+    With `categorical_features="auto"` any frame can be passed without preparation:
 
-    - Columns of a categorical type are categories, and so are columns of text beside them; where no
-      column has such a type, text is to be named, as in imbalanced-learn. A missing value is one
+    - Columns of a categorical type are categories, and so are columns of text in the same frame; if
+      no column has such a type, columns of text must be named, as in imbalanced-learn. A missing value is one
       more category. Text with as many entries as an identifier has is refused.
     - Numbers, dates, times and durations are interpolated. Dates are counted in the longest step,
       from days to nanoseconds, of which all are multiples, and new ones are such multiples too.
@@ -50,7 +50,7 @@ class SMOTENC(SMOTE):
     ----------
     categorical_features : "auto" or array-like of int, bool or str
         Columns that are categories: positions, a mask, or names; "auto": those of a frame that
-        have a categorical type and, beside such, text.
+        have a categorical type, and its columns of text if there are such columns.
     categorical_encoder : estimator, default=None
         A one-hot encoder with one column for each category, which becomes `categorical_encoder_`;
         None: `OneHotEncoder(handle_unknown="ignore")`. New rows do not depend on it.
@@ -125,7 +125,7 @@ class SMOTENC(SMOTE):
 
     @property
     def _remedy(self):
-        """What to do with text."""
+        """Returns the remedy for columns of text."""
         named = "name them in categorical_features"
         if len(self.categorical_features_):
             return named

@@ -82,8 +82,9 @@ def _ensemble(number, folds):
     if number % folds:
         below, above = number // folds * folds, -(-number // folds) * folds
         raise InputError(
-            f"{argument('n_estimators', number)} is no multiple of the {folds} folds of fold_ensemble, each of "
-            f"which validates as many members; give {f'{below} or ' if below else ''}{above}"
+            f"{argument('n_estimators', number)} is no multiple of the {folds} folds of "
+            "fold_ensemble, each of which validates as many members; give "
+            f"{f'{below} or ' if below else ''}{above}"
         )
     return Ensemble(number, folds)
 

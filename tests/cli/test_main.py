@@ -227,7 +227,7 @@ def test_custom_table_with_text_groups_and_report(capsys, tmp_path, table):
     with (out / "tables" / "runs.csv").open() as file:
         header, *rows = csv.reader(file)
     recall = [f"precision_at_recall_{percent}" for percent in (75, 50, 25)]
-    keys = ["dataset", "method", "network", "fold", "seed"]
+    keys = ["dataset", "method", "network", "members", "fold", "seed"]
     probabilities = ["brier_score", "expected_calibration_error"]
     assert header == [*keys, "average_precision", "roc_auc", *recall, *probabilities]
     assert len(rows) == 2

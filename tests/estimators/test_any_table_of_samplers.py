@@ -35,7 +35,7 @@ def table():
 
 
 def resampled(sampler, X, y):
-    """What it gives, and its warnings in one text."""
+    """Returns rows, labels, and the warnings as one text."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         made = sampler.fit_resample(X, y)
@@ -55,9 +55,11 @@ def as_number(column):
 def test_a_table_of_customers_goes_through_with_one_call(kind):
     frame, y = table()
     sampler = kind(categorical_features="auto", random_state=0)
-    made, labels, told = resampled(sampler, frame, y)
-    assert "X misses values in 'age', 'paid', 'since', 'visits', 'member' and 3 more: they" in told
-    assert "written as text in 'rate' (such as '87 %'), which are taken as categories" in told
+    made, labels, message = resampled(sampler, frame, y)
+    assert (
+        "X misses values in 'age', 'paid', 'since', 'visits', 'member' and 3 more: they" in message
+    )
+    assert "written as text in 'rate' (such as '87 %'), which are taken as categories" in message
     pd.testing.assert_frame_equal(made[:N], frame.reset_index(drop=True))
     assert (made.dtypes == frame.dtypes).all()
     names = [frame.columns[j] for j in sampler.categorical_features_]
@@ -77,7 +79,7 @@ def test_a_table_of_customers_goes_through_with_one_call(kind):
 
 
 def test_a_new_row_misses_what_its_first_parent_misses():
-    """It is between two numbers where both are there, and the first where the second is not."""
+    """Its other numbers lie between its parents', or are the first's if the second is missing."""
     frame, y = table()
     sampler = SMOTENC(categorical_features="auto", random_state=0)
     made, _, _ = resampled(sampler, frame, y)
@@ -97,8 +99,8 @@ def test_missing_numbers_count_as_the_median():
     x[rng.random((N, 3)) < 0.2] = np.nan
     kind, word = SMOTENC([3], random_state=0), np.where(rng.random(N) < 0.5, "u", "v")
     rows = np.column_stack([x.astype(object), word])
-    made, _, told = resampled(kind, rows, y)
-    assert "X misses values in 0, 1, 2: they count as their column's median" in told
+    made, _, message = resampled(kind, rows, y)
+    assert "X misses values in 0, 1, 2: they count as their column's median" in message
     filled = np.where(np.isnan(x), np.nanmedian(x, 0), x)
     sampler = SMOTENC([3], random_state=0)
     other, _ = sampler.fit_resample(np.column_stack([filled.astype(object), word]), y)
@@ -123,9 +125,12 @@ def test_polars_and_pandas_give_the_same():
     assert other.schema == polars.schema
     assert other[:N].equals(polars)
     for name in frame:
-        ours, theirs = one[name].astype(object), pd.Series(other[name].to_list(), dtype=object)
-        assert ours.isna().tolist() == theirs.isna().tolist()
-        assert ours.dropna().tolist() == theirs.dropna().tolist()
+        in_pandas, in_polars = (
+            one[name].astype(object),
+            pd.Series(other[name].to_list(), dtype=object),
+        )
+        assert in_pandas.isna().tolist() == in_polars.isna().tolist()
+        assert in_pandas.dropna().tolist() == in_polars.dropna().tolist()
 
 
 @pytest.mark.filterwarnings("ignore:X misses")
@@ -202,20 +207,20 @@ def test_what_is_neither_number_nor_category_is_told():
     y = np.arange(N) % 4 == 0
     frame = pd.DataFrame({"a": rng.normal(size=N), "c": pd.Categorical(rng.choice(["u", "v"], N))})
     names = [f"customer {i}" for i in range(N)]
-    for told, more in {
-        r"'id' holds 60 distinct texts in 60 rows, as an identifier does; .*drop\(": names,
+    for message, more in {
+        r"'id' holds 60 distinct texts in 60 rows, like an identifier; .*drop\(": names,
         r"'id' is text because of 1 entry such as 'oops'": ["oops", *map(str, range(N - 1))],
     }.items():
         for each in (frame.assign(id=more), pl.from_pandas(frame).with_columns(id=pl.Series(more))):
-            with pytest.raises(InputError, match=told):
+            with pytest.raises(InputError, match=message):
                 SMOTENC(categorical_features="auto").fit(each, y)
-    told = "without numbers, 'id'; name them in categorical_features. .* only with numerical"
-    with pytest.raises(InputError, match=told):
+    message = "without numbers, 'id'; name them in categorical_features. .* only with numerical"
+    with pytest.raises(InputError, match=message):
         SMOTENC(categorical_features="auto").fit(frame.assign(id="u")[["a", "id"]], y)
-    many = pd.concat([frame] * 20, ignore_index=True)
-    many["id"] = [f"{i}.5" for i in range(len(many))]
+    longer = pd.concat([frame] * 20, ignore_index=True)
+    longer["id"] = [f"{i}.5" for i in range(len(longer))]
     with pytest.raises(InputError, match="1200 distinct numbers or dates written as text, such as"):
-        SMOTENC(categorical_features="auto").fit(many, np.tile(y, 20))
+        SMOTENC(categorical_features="auto").fit(longer, np.tile(y, 20))
     dated = frame.assign(day=pd.date_range("2024", periods=N))
     with pytest.raises(InputError, match=r"value_range=\(0, 1\) is for numbers, .* dates in 'day'"):
         SMOTENC(categorical_features="auto", value_range=(0, 1)).fit(dated, y)

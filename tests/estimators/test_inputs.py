@@ -298,7 +298,7 @@ def test_what_is_no_table_of_numbers_is_told(message):
 
 
 def test_missing_values_are_told_with_a_pipeline_that_works():
-    """So does what keeps them missing."""
+    """The sampler that keeps them missing works, too."""
     homes = {"imblearn": imblearn, "sklearn": sklearn, "imbax": imbax}
     plain = FRAME.assign(b=FRAME["b"].where(FRAME["b"] < 1))[["a", "b", "c"]]
     told = (

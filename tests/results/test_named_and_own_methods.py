@@ -139,7 +139,7 @@ def test_names_are_those_of_classes_and_distinct():
         ([("a", LogisticRegression())] * 2, r"methods\[1\] is called 'a' like another"),
         (
             [LogisticRegression],
-            r"methods\[0\]=LogisticRegression is a class; give .*Regression\(\)",
+            r"methods\[0\]=LogisticRegression is a class, .*; give .*Regression\(\)",
         ),
         ([("a", SMOTE())], r"methods\[0\]=SMOTE\(\) has no predict_proba or decision_function"),
         ([("a", FROZEN)], r"methods\[0\]=FrozenEstimator.* contains a FrozenEstimator, which is"),
@@ -415,7 +415,7 @@ def test_scores_are_numbers_and_classes_those_of_the_labels():
     x, y = np.eye(2), np.arange(2)
     found = EstimatorHost(Odd(None, object), "probability")(x, y, x, 0)
     np.testing.assert_array_equal(found, [1, 0])
-    mistakes = {"classes": "its classes_ are", complex: "gave complex128", str: "gave <U"}
+    mistakes = {"classes": "its classes_ are", complex: "returned complex128", str: "gave <U"}
     for wrong, message in mistakes.items():
         with pytest.raises(ValueError, match=message):
             EstimatorHost(Odd(None, wrong), "probability")(x, y, x, 0)

@@ -88,7 +88,10 @@ def test_single_runs_and_single_methods_give_no_comparison():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"n_test": 30}, "No comparison: the methods ran on different splits: the numbers of rows of seed 0"),
+        (
+            {"n_test": 30},
+            "No comparison: the methods ran on different splits: the numbers of rows of seed 0",
+        ),
         ({"method": "up"}, "No comparison: the control ce has no run."),
     ],
 )
