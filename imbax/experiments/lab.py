@@ -21,7 +21,7 @@ import pyarrow as pa
 from imbax.catalogue import Method
 from imbax.engine.vectorize import Engine
 from imbax.experiments import disk, states, store
-from imbax.experiments.ensembles import SINGLE, Ensemble
+from imbax.experiments.neural.ensembles import SINGLE, Ensemble
 from imbax.experiments.labels import shown
 from imbax.experiments.provenance import environment
 

@@ -22,7 +22,7 @@ from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import train_cell
-from imbax.experiments.tabular.checkpoints import (
+from imbax.experiments.neural.checkpoints import (
     average_precision,
     check,
     kept_by,

@@ -17,7 +17,7 @@ import numpy as np
 from imbax.catalogue import Method, get
 from imbax.data.images import Images
 from imbax.experiments import disk, states, store
-from imbax.experiments.ensembles import SINGLE, Ensemble
+from imbax.experiments.neural.ensembles import SINGLE, Ensemble
 from imbax.experiments.images.cells import (
     Begun,
     GeneratorResult,
