@@ -63,8 +63,8 @@ def test_scores_of_three_classes_are_those_of_scikit_learn(table):
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
 def test_frames_of_any_library_give_the_same(table, library):
     pytest.importorskip(library)
-    given = tables.of_library(FRAME, library)
-    labels = tables.of_library(pd.DataFrame({"y": Y}), library)["y"]
+    given = tables.to_library(FRAME, library)
+    labels = tables.to_library(pd.DataFrame({"y": Y}), library)["y"]
     again = imbax.evaluate(given, labels, HOST, **FEW)
     pd.testing.assert_frame_equal(again.frame, table.frame)
 

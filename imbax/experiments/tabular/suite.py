@@ -104,6 +104,9 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
         return tuple(n for n in fits if get(n).kind != "reading" and n not in absent())
     if chosen == ["paper"]:
         return PAPER
+    if chosen == ["readings"]:
+        readings = [name for name in fits if get(name).kind == "reading"]
+        return ("explicit_gradient", "explicit_gradient_frozen", *readings)
     for name in chosen:
         method = get(name)
         check_package(method)
@@ -122,7 +125,7 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _are_named(options):
-    return options.methods not in (None, ["all"], ["paper"])
+    return options.methods not in (None, ["all"], ["paper"], ["readings"])
 
 
 def _networks(suite, options):
