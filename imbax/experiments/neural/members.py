@@ -27,9 +27,9 @@ from imbax.catalogue import Method
 from imbax.data.splits import Split, folds_of, rows_in_both
 from imbax.data.tabular import Dataset
 from imbax.errors import InputError
+from imbax.experiments.neural.checkpoints import average_precision
 from imbax.experiments.neural.ensembles import Ensemble
 from imbax.experiments.tabular.cells import CellResult
-from imbax.experiments.neural.checkpoints import average_precision
 from imbax.experiments.tabular.plan import Plan, Protocol, plan
 from imbax.experiments.tabular.preprocessing import planned
 

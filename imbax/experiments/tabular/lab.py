@@ -17,14 +17,14 @@ from imbax.engine.devices import memory_of
 from imbax.errors import InputError
 from imbax.experiments import states, store
 from imbax.experiments.closure import code_of
-from imbax.experiments.neural.ensembles import SINGLE, Ensemble
 from imbax.experiments.lab import Cell, Lab
-from imbax.experiments.provenance import key_of
 from imbax.experiments.neural import checkpoints
+from imbax.experiments.neural.ensembles import SINGLE, Ensemble
+from imbax.experiments.neural.members import averaged, of_folds, of_same_rows
+from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
 from imbax.experiments.tabular.fitting import DEFAULT, fitting, on_network, with_factory
-from imbax.experiments.neural.members import averaged, of_folds, of_same_rows
 from imbax.experiments.tabular.metrics import functions, score_run
 from imbax.experiments.tabular.plan import Plan, plan
 from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together

@@ -10,11 +10,11 @@ import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import METHODS, PAPER, absent, check_package, get, names
 from imbax.engine.vectorize import Engine
 from imbax.errors import InputError, argument
+from imbax.experiments.neural import checkpoints
 from imbax.experiments.neural.ensembles import Ensemble, ensembles_of
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
-from imbax.experiments.neural import checkpoints
 from imbax.experiments.tabular.fitting import network_names
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of

@@ -11,10 +11,10 @@ from imbax.catalogue import registry
 from imbax.cli.arguments import parser
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
+from imbax.experiments.neural.checkpoints import CHECKPOINTS, Chosen, kept_by
 from imbax.experiments.neural.ensembles import SINGLE, Ensemble
 from imbax.experiments.suites.own import read_suite
 from imbax.experiments.tabular import suite as tabular_suite
-from imbax.experiments.neural.checkpoints import CHECKPOINTS, Chosen, kept_by
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.plan import Protocol
 from imbax.results.evaluate import evaluate

@@ -21,14 +21,14 @@ from imbax.data.tables import as_dataset
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments import store
+from imbax.experiments.neural import members as members_module
 from imbax.experiments.neural.ensembles import SINGLE, Ensemble
+from imbax.experiments.neural.members import mean_score, of_folds, of_same_rows
 from imbax.experiments.run import run_cells
 from imbax.experiments.suites.own import read_suite
-from imbax.experiments.neural import members as members_module
 from imbax.experiments.tabular import suite as tabular_suite
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.lab import TabularLab
-from imbax.experiments.neural.members import mean_score, of_folds, of_same_rows
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.results.evaluate import evaluate
