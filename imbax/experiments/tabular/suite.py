@@ -133,7 +133,7 @@ def _networks(suite, options):
 
 
 def _ensembles(suite: Suite, options: Namespace) -> tuple[Ensemble, ...]:
-    """Those that are asked for; a flag without folds stands for as many folds as members."""
+    """Ensembles to run; a flag without folds stands for as many folds as members."""
     members, folds = options.n_estimators, options.fold_ensemble
     members = suite.n_estimators if members is None else members
     folds = suite.fold_ensemble if folds is None else folds or (True,)

@@ -1,4 +1,4 @@
-"""Which ensembles parameters mean."""
+"""Ensembles from parameters."""
 
 import numpy as np
 import pytest
