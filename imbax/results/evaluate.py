@@ -13,9 +13,9 @@ from imbax.data.tables import as_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
-from imbax.experiments.ensembles import ensembles_of
+from imbax.experiments.neural.checkpoints import check
+from imbax.experiments.neural.ensembles import ensembles_of
 from imbax.experiments.progress import Bar
-from imbax.experiments.tabular.checkpoints import check
 from imbax.experiments.tabular.fitting import fitting, network_names
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
@@ -107,12 +107,12 @@ def evaluate(
     n_estimators
         Members of each run of a neural method, trained as runs of one program, whose probabilities
         are averaged; or several numbers. The table's `method` is then `ce x5`, and its `members`
-        "x5". Estimators and baselines are as they are.
+        "x5". Estimators and baselines have no members.
     fold_ensemble
         False: members differ by their random start and batches. True: the training and validation
         rows of a run are cut into as many stratified folds as there are members; each validates on
         one and trains on the others, as in the estimators (`ce 5-fold`). A number, such as 8 with
-        24 members: so many folds, cut anew for every 8 members (`ce 3x8-fold`). Validation scores,
+        24 members: so many folds, cut again for every 8 members (`ce 3x8-fold`). Validation scores,
         and thresholds chosen by them, are then out-of-fold: each row is scored only by members that
         did not train on it. Or several of these.
     checkpoint
