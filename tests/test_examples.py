@@ -1,4 +1,4 @@
-"""Every example runs; the plugin works in the command line and in its report."""
+"""Every example runs; the plugin works on the command line and in its report."""
 
 import contextlib
 import warnings
@@ -12,7 +12,7 @@ from imbax.cli import main
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
-# Slow settings of the examples and the README, and those that run here in their place.
+# Slow settings of the examples and the README, and their replacements in tests.
 FEWER = {
     "max_iter=40": "max_iter=4",
     "max_iter=20": "max_iter=4",
@@ -45,7 +45,7 @@ def test_example(name, tmp_path, capsys):
 
 
 @pytest.mark.thorough
-def test_a_method_of_ones_own_in_the_command_line_and_the_report(tmp_path):
+def test_plugin_runs_on_the_command_line(tmp_path):
     arguments = ["run", "--plugin", EXAMPLES / "own_method.py", "--datasets", "moons_20"]
     arguments += ["--methods", "class_weighted", "logistic_regression"]
     arguments += ["--seeds", "1", "--folds", "2", "--epochs", "3", "--out", tmp_path]
@@ -60,10 +60,10 @@ README = (EXAMPLES.parent / "README.md").read_text()
 BLOCKS = [block.split("```")[0] for block in README.split("```python\n")[1:]]
 
 
-def test_the_readme_has_python():
+def test_readme_has_python():
     assert len(BLOCKS) == 4
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_the_readmes_python_runs(number, tmp_path):
+def test_python_of_the_readme_runs(number, tmp_path):
     ran(BLOCKS[number], tmp_path)

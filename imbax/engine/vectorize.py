@@ -8,8 +8,8 @@ a CPU core's cache. Both divide the runs over the devices by `jax.shard_map` wit
 
 "rows" is for a shared matrix that does not fit on one device. Its rows are sharded over the
 devices, which execute the runs sequentially, all devices together for each run; see `sharding` for
-the communication. It accepts any `f` that reads the matrix through `types.Rows`. If `f` computes
-with all rows at once, as some samplers do, they may be gathered on every device.
+the communication. It accepts any `f` that reads the matrix through `types.Rows`. If `f` uses
+all rows at once, like several samplers, they may be gathered on every device.
 
 Runs are split into chunks by the compiler's estimate of memory and a memory budget, so results do
 not depend on other programs on the machine. If a device nevertheless runs out of memory, the chunk

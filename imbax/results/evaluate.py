@@ -15,6 +15,7 @@ from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.experiments.ensembles import ensembles_of
 from imbax.experiments.progress import Bar
+from imbax.experiments.tabular.checkpoints import check
 from imbax.experiments.tabular.fitting import fitting, network_names
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
@@ -52,6 +53,7 @@ def evaluate(
     network: str | Sequence[str] = "mlp",
     n_estimators: int | Sequence[int] = 1,
     fold_ensemble: bool | int | Sequence[bool | int] = False,
+    checkpoint: str = "average_precision",
     preprocess: Any = "auto",
     categorical: Any = None,
     metrics: Any = (),
@@ -117,6 +119,10 @@ def evaluate(
         for every 8 members (`ce 3x8-fold`). Validation scores, and thresholds chosen by them, are
         then out-of-fold: each row is scored only by members that were not trained on it. Or several
         of these.
+    checkpoint
+        Epoch whose parameters a neural method keeps: that of the best "average_precision" on
+        validation rows, of the lowest "loss" on them, or the "last". Methods with their own rule,
+        such as refits, keep that rule.
     preprocess
         Preprocessing, fitted in each run on its training rows: "auto", an encoder of categories,
         dates and missing values, which does not change complete numeric tables; None, for complete
@@ -154,6 +160,7 @@ def evaluate(
     """
     wanted, engine = seeds_of(seeds), engine_of(strategy, memory)
     networks, ensembles = network_names(network), ensembles_of(n_estimators, fold_ensemble)
+    check(checkpoint)
     are_default, methods, metrics = methods is METHODS, methods_of(methods), metrics_of(metrics)
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"name={name!r}, expected a name for the data set")
@@ -169,7 +176,7 @@ def evaluate(
         validates = any(map(uses_validation, ordered))
         about = {"x": x, "groups": dataset.groups, "validates": validates}
         splits = user_splits(splits, dataset.y, **about)
-    lab = TabularLab(protocol, engine, folder_of(out), splits=splits)
+    lab = TabularLab(protocol, engine, folder_of(out), splits=splits, checkpoint=checkpoint)
     axes = itertools.product(ensembles, networks, ordered)
     cells = [lab.cell(dataset, one, net, members) for members, net, one in axes]
     cells = list({cell.label: cell for cell in cells}.values())

@@ -40,7 +40,7 @@ def _is_known(name: str) -> bool:
     from imbax.catalogue import get
 
     try:
-        return name in ("all", "paper") or bool(get(name))
+        return name in ("all", "paper", "readings") or bool(get(name))
     except InputError:
         return False
 

@@ -22,6 +22,12 @@ from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import train_cell
+from imbax.experiments.tabular.checkpoints import (
+    average_precision,
+    check,
+    kept_by,
+    with_validation_precision,
+)
 from imbax.experiments.tabular.fitting import DEFAULT, fitting, network_names, on_network
 from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
@@ -30,7 +36,7 @@ from imbax.losses.named import check_numbers
 from imbax.results.arguments import engine_of, refuse_withheld, seeds_of
 from imbax.results.methods import methods_of
 from imbax.results.results import Results
-from imbax.results.settings import average_precision, host_results, scores_of
+from imbax.results.settings import host_results, scores_of
 
 __all__ = ["search"]
 
@@ -56,6 +62,7 @@ def search(
     metrics: Any = (),
     random_state: int = 0,
     network: str = "mlp",
+    checkpoint: str = "average_precision",
     preprocess: Any = "auto",
     categorical: Any = None,
     progress: bool | None = None,
@@ -92,6 +99,9 @@ def search(
         Seed of the drawn settings.
     network
         Name of the network that the method trains, one of `networks.named.NAMED`.
+    checkpoint
+        Argument of `evaluate`, for methods in jax; settings are compared by validation average precision
+        of their checkpoints.
     preprocess, categorical
         Arguments of `evaluate`.
     progress
@@ -122,7 +132,7 @@ def search(
     if isinstance(random_state, Real | str):
         random_state = Range(0, 2**32 - 1, whole=True).check("random_state", random_state)
     refuse_withheld([base])
-    (network,) = network_names([network])
+    (network,), checkpoint = network_names([network]), check(checkpoint)
     points = _points(space, n_iter, random_state)
     is_host = isinstance(base.tables.host, EstimatorHost)
     settings = tuple((_host if is_host else _setting)(base, point) for point in points)
@@ -145,6 +155,7 @@ def search(
         table = _table(cut, base, range(len(points)), points, result, 0, metrics)
         return _results(table, points, 0, cut, metrics)
     cut, base = on_network(cut, base, network)
+    base = kept_by(base, checkpoint)
     protocol = cut.protocol
     epochs = protocol.epochs
     rungs = _rungs(len(settings), epochs, halving)
@@ -152,7 +163,8 @@ def search(
     before = base.tables.starts_from
     alive, done, result, tables = np.arange(len(settings)), 0, None, []
     with Bar((epochs if before else 0) + _work(len(settings), rungs, halving), progress) as bar:
-        start = before and _trained(cut, get(before), bar, engine=engine).progress
+        first = before and kept_by(get(before), checkpoint)
+        start = before and _trained(cut, first, bar, engine=engine).progress
         for until in rungs:
             if result is not None:
                 kept = _best(result.best_score.reshape(len(alive), -1), -(-len(alive) // halving))
@@ -166,6 +178,7 @@ def search(
             part = cut._replace(protocol=replace(protocol, epochs=until - done))
             options = {"start": start, "every_setting": True, "engine": engine}
             result, done = _trained(part, stage, bar, **options), until
+            result = with_validation_precision(cut, stage, result, checkpoint)
             tables.append(_table(cut, base, alive, points, result, done, metrics))
     # For a setting that continued, the results after its last epoch are kept.
     table = pd.concat(tables).drop_duplicates(["setting", "seed", "fold"], keep="last")

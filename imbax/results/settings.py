@@ -5,18 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score
 
 from imbax.catalogue import Method
 from imbax.catalogue.hosts import EstimatorHost
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import CellResult, host_cell
-from imbax.experiments.tabular.metrics import score_run
+from imbax.experiments.tabular.checkpoints import average_precision
 from imbax.experiments.tabular.named_metrics import Metric
 from imbax.experiments.tabular.own_scores import compute
 from imbax.experiments.tabular.plan import Plan
 
-__all__ = ["average_precision", "host_results", "scores_of"]
+__all__ = ["host_results", "scores_of"]
 
 
 def host_results(
@@ -67,13 +66,3 @@ def scores_of(
             }
         )
     return compute(pd.DataFrame(rows), metrics, {method.name: method.tables.scores})
-
-
-def average_precision(plan: Plan, y: np.ndarray, score: np.ndarray, kind: str) -> float:
-    """Average precision of labels and scores; macro average for K > 2 classes."""
-    if not len(y) or not np.isfinite(score).all():
-        return np.nan
-    if score.ndim == 1:
-        return float(average_precision_score(y, score))
-    padded = max(plan.runs.test.w.shape[1], len(y))
-    return score_run(y, score, padded, kind)["average_precision"]

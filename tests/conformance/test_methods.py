@@ -61,12 +61,12 @@ def shortened(facts, name):
 
 def trained(name, engine=MAP, given=None):
     """The cell's result; what the method starts from is trained in turn, once for all of `cut`."""
-    method, of_all = get(name), given is None
-    given = cut() if of_all else given
+    method, whole = get(name), given is None
+    given = cut() if whole else given
     given = given._replace(facts=shortened(given.facts, name))
     start = None
     if before := method.tables.starts_from:
-        before = reference(before) if of_all else trained(before, given=given)
+        before = reference(before) if whole else trained(before, given=given)
         start = before.progress
     return train_cell(given, method, start=start, engine=engine)
 

@@ -22,11 +22,11 @@ from imbax.experiments.tabular.plan import Protocol, plan
 PLATFORMS = ("cpu", "cuda", "tpu")
 ENGINE = Engine("vmap", tuple(jax.devices()[:1]))
 # `ce` with another loss of the same operations, and DeepSMOTE with another choice of images.
-ALIKE = ("focal", "asymmetric", "class_balanced", "ldam", "logit_adjustment", "weighted")
-ALIKE += ("deepsmote_none", "deepsmote_encoder", "deepsmote_inverse")
-ALIKE += ("latent_explicit_gradient_frozen",)
-NEURAL = [name for name in names() if get(name).is_neural and name not in ALIKE]
-IMAGES = [name for name in names("images") if name not in ALIKE]
+SIMILAR = ("focal", "asymmetric", "class_balanced", "ldam", "logit_adjustment", "weighted")
+SIMILAR += ("deepsmote_none", "deepsmote_encoder", "deepsmote_inverse")
+SIMILAR += ("latent_explicit_gradient_frozen",)
+NEURAL = [name for name in names() if get(name).is_neural and name not in SIMILAR]
+IMAGES = [name for name in names("images") if name not in SIMILAR]
 # What these show, the others share for the most part; `pytest -m thorough` asks them too.
 SHOWN = ("adasyn", "explicit_gradient", "deepsmote")
 

@@ -200,7 +200,7 @@ CASES = [
     for name in SMALL
     for case in (("ldam", 3), ("explicit_gradient", 2), ("meta_weight_net", 2))
 ]
-# All others with the network that departs most from the perceptron, and those whose losses are of
+# All others with the network that differs most from `mlp`, and those whose losses are of
 # several members with one that has them.
 CASES += [
     ("realmlp", "ldam_drw", 2),
@@ -243,7 +243,7 @@ def test_methods_of_the_catalogue_train_every_network(name, method, classes):
             first, _ = train(ce.program(facts), key, problem, ce.settings[0], 3)
             start = first.best.params
         hparams = tables.settings[0]
-        if tables.refits:  # anew
+        if tables.refits:  # not from the parameters of the first
             hparams, start = Refit(hparams, first.best_epoch), None
         return train(tables.program(facts), key, given, hparams, 3, start)
 

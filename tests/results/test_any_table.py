@@ -63,8 +63,8 @@ def test_multiclass_scores_match_scikit_learn(table):
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
 def test_frames_of_all_libraries_give_the_same_results(table, library):
     pytest.importorskip(library)
-    frame = tables.of_library(FRAME, library)
-    labels = tables.of_library(pd.DataFrame({"y": Y}), library)["y"]
+    frame = tables.to_library(FRAME, library)
+    labels = tables.to_library(pd.DataFrame({"y": Y}), library)["y"]
     again = imbax.evaluate(frame, labels, HOST, **FEW)
     pd.testing.assert_frame_equal(again.frame, table.frame)
 

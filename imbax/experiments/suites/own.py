@@ -58,7 +58,7 @@ _KEYS = {
 }
 _TOP = ("title", "datasets", "methods", "networks", "seeds", "folds", "epochs", "plugin")
 _OF_ENSEMBLES = ("n_estimators", "fold_ensemble")
-_TOP += ("metrics", *_OF_ENSEMBLES)
+_TOP += ("metrics", "checkpoint", *_OF_ENSEMBLES)
 _EVERY = {key for keys in _KEYS.values() for key in keys}
 _LISTS = ("drop", "categorical", "names")
 
@@ -93,6 +93,7 @@ def read_suite(path: Path) -> Suite:
 
 
 def _suite(path, content):
+    from imbax.experiments.tabular.checkpoints import check
     from imbax.experiments.tabular.plan import Protocol
 
     numbers = {"seeds": Range(1, whole=True), "folds": Range(2, whole=True)}
@@ -117,6 +118,7 @@ def _suite(path, content):
         methods=texts(content, "methods"),
         networks=texts(content, "networks") or Suite.networks,
         **ensemble,
+        checkpoint=check(content.get("checkpoint", Suite.checkpoint)),
         withholds=any(suite.withholds for suite in collections),
         protocol=protocol,
         sources=tuple(sources),

@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import log_expit, log_softmax, logsumexp
-from sklearn.metrics import average_precision_score
 
 from imbax.catalogue import Method
 from imbax.data.splits import Split, folds_of, rows_in_both
@@ -30,11 +29,11 @@ from imbax.data.tabular import Dataset
 from imbax.errors import InputError
 from imbax.experiments.ensembles import Ensemble
 from imbax.experiments.tabular.cells import CellResult
-from imbax.experiments.tabular.metrics import score_run
+from imbax.experiments.tabular.checkpoints import average_precision
 from imbax.experiments.tabular.plan import Plan, Protocol, plan
 from imbax.experiments.tabular.preprocessing import planned
 
-__all__ = ["average_precision", "averaged", "mean_score", "of_folds", "of_same_rows"]
+__all__ = ["averaged", "mean_score", "of_folds", "of_same_rows"]
 
 _MEMBERS = 3
 """Name of the stream of members' keys, beside those in `training`."""
@@ -178,16 +177,6 @@ def mean_score(scores: np.ndarray, kind: str) -> np.ndarray:
     if scores.ndim == 3:
         return logsumexp(log_softmax(scores, -1), 0) - np.log(len(scores))
     return logsumexp(log_expit(scores), 0) - logsumexp(log_expit(-scores), 0)
-
-
-def average_precision(plan: Plan, y: np.ndarray, score: np.ndarray, kind: str) -> float:
-    """Value for labels and scores of some rows; for K > 2 classes, the mean over classes."""
-    if not len(y) or not np.isfinite(score).all():
-        return np.nan
-    if score.ndim == 1:
-        return float(average_precision_score(y, score))
-    padded = max(plan.runs.test.w.shape[1], len(y))
-    return score_run(y, score, padded, kind)["average_precision"]
 
 
 def _cut(dataset, rows, members, seed, fold):

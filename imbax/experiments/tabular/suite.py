@@ -14,6 +14,7 @@ from imbax.experiments.ensembles import Ensemble, ensembles_of
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
+from imbax.experiments.tabular import checkpoints
 from imbax.experiments.tabular.fitting import network_names
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
@@ -54,6 +55,7 @@ def check(suite: Suite, options: Namespace) -> None:
     _protocol(suite, options)
     metrics_of(options.metrics)
     _ensembles(suite, options)
+    _checkpoint(suite, options)
     if not options.plugin:  # which may register more, but also use jax, once it is started
         methods_of(suite, options.methods)
         network_names(_networks(suite, options))
@@ -74,6 +76,7 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
         suite.name,
         networks=network_names(_networks(suite, options)),
         ensembles=_ensembles(suite, options),
+        checkpoint=_checkpoint(suite, options),
         named=_are_named(options),
     )
     return Prepared(
@@ -101,6 +104,9 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
         return tuple(n for n in fits if get(n).kind != "reading" and n not in absent())
     if chosen == ["paper"]:
         return PAPER
+    if chosen == ["readings"]:
+        readings = [name for name in fits if get(name).kind == "reading"]
+        return ("explicit_gradient", "explicit_gradient_frozen", *readings)
     for name in chosen:
         method = get(name)
         check_package(method)
@@ -119,7 +125,7 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _are_named(options):
-    return options.methods not in (None, ["all"], ["paper"])
+    return options.methods not in (None, ["all"], ["paper"], ["readings"])
 
 
 def _networks(suite, options):
@@ -132,6 +138,10 @@ def _ensembles(suite: Suite, options: Namespace) -> tuple[Ensemble, ...]:
     members = suite.n_estimators if members is None else members
     folds = suite.fold_ensemble if folds is None else folds or (True,)
     return ensembles_of(members, folds)
+
+
+def _checkpoint(suite: Suite, options: Namespace) -> str:
+    return checkpoints.check(options.checkpoint or suite.checkpoint)
 
 
 def _protocol(suite, options):

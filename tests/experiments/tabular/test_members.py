@@ -15,7 +15,7 @@ from scipy.special import expit, logit, softmax
 from imbax import catalogue
 from imbax.catalogue import registry
 from imbax.cli.arguments import parser
-from imbax.cli.run import _given
+from imbax.cli.run import _parsed
 from imbax.data.frame_dataset import FrameDataset
 from imbax.data.tables import as_dataset
 from imbax.data.tabular import make_dataset
@@ -224,7 +224,7 @@ def test_evaluate_and_files_and_commands_mean_the_same_ensembles(tmp_path):
     file.write_text(f'{head}[[datasets]]\nfile = "t.csv"\ntarget = "y"\n')
 
     def ensembles(suite, *words, **changes):
-        options = vars(parser().parse_args(["run", *words])) | _given(changes)
+        options = vars(parser().parse_args(["run", *words])) | _parsed(changes)
         return set(map(str, tabular_suite._ensembles(suite, argparse.Namespace(**options))))
 
     suite = read_suite(file)
