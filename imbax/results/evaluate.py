@@ -108,18 +108,6 @@ def evaluate(
         `epochs` by its own recipe. For networks other than "mlp", the table's `method` is, for
         example, `ce (realmlp)`.
     n_estimators
-<<<<<<< HEAD
-        Members of each run of a neural method, trained as runs of one program, whose probabilities
-        are averaged; or several numbers. The table's `method` is then `ce x5`, and its `members`
-        "x5". Estimators and baselines have no members.
-    fold_ensemble
-        False: members differ by their random start and batches. True: the training and validation
-        rows of a run are cut into as many stratified folds as there are members; each validates on
-        one and trains on the others, as in the estimators (`ce 5-fold`). A number, such as 8 with
-        24 members: so many folds, cut again for every 8 members (`ce 3x8-fold`). Validation scores,
-        and thresholds chosen by them, are then out-of-fold: each row is scored only by members that
-        did not train on it. Or several of these.
-=======
         Number of members of each run of a neural method, trained as runs of one program, whose
         probabilities are averaged; or several numbers. The table's `method` is then `ce x5`, and
         its `members` "x5". Estimators and baselines have no members.
@@ -131,7 +119,6 @@ def evaluate(
         for every 8 members (`ce 3x8-fold`). Validation scores, and thresholds chosen by them, are
         then out-of-fold: each row is scored only by members that were not trained on it. Or several
         of these.
->>>>>>> part-h
     checkpoint
         Epoch whose parameters a neural method keeps: that of the best "average_precision" on
         validation rows, of the lowest "loss" on them, or the "last". Methods with their own rule,
