@@ -1,4 +1,4 @@
-"""Plugin: plain cross-entropy under other readings of the protocol, to explain differences.
+"""Plugin: plain cross-entropy under other interpretations of the protocol.
 
 imbax run imblearn27 --plugin benchmarks/ce_variants.py --methods ce ce_last ce_z_score
 """
@@ -11,12 +11,12 @@ from imbax.methods.supervised import Hparams
 
 
 def last_epoch(facts):
-    """The last epoch, not the best on validation."""
+    """Training that keeps the last epoch instead of the best one on validation rows."""
     return imbax.supervised(imbax.mlp(facts.features), checkpoint="last")
 
 
 def z_score(facts):
-    """Features with mean 0 and SD 1 on the training rows, not in [0, 1]."""
+    """Training on features with mean 0 and SD 1 on the training rows instead of [0, 1]."""
     network = imbax.mlp(facts.features)
 
     def apply(params, x):

@@ -1,12 +1,12 @@
-"""What more runs, rows, features and synthetic points cost: time per run-step, and its slope.
+"""Time per run-step as a function of runs, rows, features and synthetic points, with its slope.
 
     python benchmarks/cost_curves.py
 
-Explicit Gradient's step, the supervised step and SMOTE are timed as `imbax bench` does it, while
-one number grows and the others stay. On logarithmic axes the slope says by which power of that
-number the time grows: over the whole range, and at its end, where fixed costs no longer flatten the
-curve and which is compared with the arithmetic's power. Figures are kept as they come; the same
-command goes on from there.
+Explicit Gradient's step, the supervised step and SMOTE are timed as in `imbax bench`, while one
+number grows and the others are fixed. On logarithmic axes, the slope is the power of that number
+with which the time grows. It is reported over the whole range, and at its end, where fixed costs no
+longer flatten the curve; the slope at the end is compared with the power of the operation count.
+Results are stored after each case; the same command resumes.
 """
 
 import argparse
@@ -31,68 +31,68 @@ AXES = {
 }
 SMALL = {"runs": (1, 2), "rows": (80, 160), "features": (3, 6), "points": (4, 8)}
 CURVES = ("explicit_gradient", "supervised", "smote")
-# The power of each number by which the arithmetic of a run-step grows in the end, as CURVES go. A
-# step takes no more rows or points than its batches have; SMOTE compares all pairs of rows.
+# Asymptotic powers of the operation count of a run-step, in the order of CURVES. A step uses one
+# batch of rows and of points; SMOTE compares all pairs of rows.
 POWERS = {"runs": (0, 0, 0), "rows": (0, 0, 2), "features": (1, 1, 1), "points": (0, 0, 1)}
-# Of an epoch, where its rows are not what grows.
+# Steps per epoch, except on the axis of rows.
 STEPS = 20
-# Slopes this far apart are one: clocks and caches are not exact.
+# Slopes that differ by less are considered equal, since timings are noisy.
 TOLERANCE = 0.1
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
-    parser.add_argument("--rounds", type=int, default=2, help="times that everything is timed")
-    parser.add_argument("--small", action="store_true", help="to try whether all works")
+    parser.add_argument("--rounds", type=int, default=2, help="number of timings")
+    parser.add_argument("--small", action="store_true", help="small sizes, to test the script")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "cost_curves")
     options = parser.parse_args()
 
     use_cpu_cores()
-    wanted = curves(options.axes, small=options.small)
+    curve_cases = curves(options.axes, small=options.small)
     command = shlex.join(["python", f"benchmarks/{Path(__file__).name}", *sys.argv[1:]])
-    cases = list(dict.fromkeys(case for curve in wanted.values() for case in curve))
+    cases = list(dict.fromkeys(case for curve in curve_cases.values() for case in curve))
     settings = {"rounds": options.rounds, "small": options.small, "command": command}
     rows = frame(measure(cases, options.out / "cost_curves.json", **settings))
-    found = {key: curve_of(rows, key[1], curve) for key, curve in wanted.items()}
-    lines = [sentence(*key, *curve) for key, curve in found.items() if len(curve[0]) > 1]
-    lines += untimed(wanted, found)
+    timed = {key: curve_of(rows, key[1], curve) for key, curve in curve_cases.items()}
+    lines = [sentence(*key, *curve) for key, curve in timed.items() if len(curve[0]) > 1]
+    lines += untimed(curve_cases, timed)
     (options.out / "slopes.md").write_text("".join(f"- {line}\n" for line in lines))
     print("\n".join(lines))
-    print(f"figure: {draw(found, options.out / 'cost_curves.png')}")
+    print(f"figure: {draw(timed, options.out / 'cost_curves.png')}")
 
 
 def curves(axes, *, small):
-    """By kernel and axis: its cases, one number growing. Supervised training has no points."""
-    found = {}
+    """Cases with one growing number, by kernel and axis. Supervised training has no points."""
+    result = {}
     for axis in axes:
         for name in CURVES:
             if (name, axis) == ("supervised", "points"):
                 continue
             numbers = (SMALL if small else AXES)[axis]
-            found[name, axis] = [Case(name, sized(name, axis, n, small=small)) for n in numbers]
-    return found
+            result[name, axis] = [Case(name, sized(name, axis, n, small=small)) for n in numbers]
+    return result
 
 
 def sized(name, axis, number, *, small):
-    """The kernel's usual size with a run per core, `STEPS` steps, and that number."""
+    """Default size of a kernel with one run per core, `STEPS` steps, and `number` on the axis."""
     kernel = KERNELS[name]
     size = (kernel.small if small else kernel.size).resized(usable_cores())
     if size.batch and not small:
         size = size._replace(rows=STEPS * size.batch, epochs=1)
     if axis == "points" and size.batch:
         most = max((SMALL if small else AXES)["points"])
-        size = size._replace(rows=2 * most)  # the points start as minority rows: as many are there
+        size = size._replace(rows=2 * most)  # as many minority rows as points, which start there
     size = size._replace(**{axis: number})
     if axis == "rows" and size.batch:
-        # Few rows make few steps: about as many epochs as it takes to have as many.
+        # Few rows give few steps per epoch, so that more epochs are needed.
         epochs = 1 if small else max(STEPS // size.steps, 1)
         size = size._replace(epochs=epochs, points=min(size.points, number))
     return size
 
 
 def curve_of(rows, axis, curve):
-    """Along the axis, where timed: its numbers and the best time, the median and the roofline."""
+    """Numbers of the timed cases on the axis, with best time, median time and roofline."""
     by_case = rows.set_index(["kernel", *curve[0].size._fields]).sort_index()
     timed = [case for case in curve if (case.kernel, *case.size) in by_case.index]
     kept = [by_case.loc[(case.kernel, *case.size)] for case in timed]
@@ -101,49 +101,50 @@ def curve_of(rows, axis, curve):
 
 
 def slope(numbers, values):
-    """The power of the numbers with which the values grow: least squares of the logarithms."""
+    """Power of the numbers with which the values grow, by least squares on logarithms."""
     return float(np.polyfit(np.log(numbers), np.log(values), 1)[0])
 
 
 def sentence(name, axis, numbers, best, *_):
-    """The slopes in words."""
-    over_all, at_end = slope(numbers, best), slope(numbers[-2:], best[-2:])
+    """Sentence on the slopes of a curve."""
+    overall, at_end = slope(numbers, best), slope(numbers[-2:], best[-2:])
     power = POWERS[axis][CURVES.index(name)]
-    faster = "FASTER than" if at_end > power + TOLERANCE else "no faster than"
+    growth_rate = "FASTER than" if at_end > power + TOLERANCE else "not faster than"
     return (
-        f"{KERNELS[name].title}, {axis} {numbers[0]:,} to {numbers[-1]:,}: {growth(over_all)}, "
-        f"slope {over_all:.2f}, at the end {at_end:.2f}; the arithmetic has {power}: {faster} that."
+        f"{KERNELS[name].title}, {axis} {numbers[0]:,} to {numbers[-1]:,}: {growth(overall)}; "
+        f"slope {overall:.2f}, at the end {at_end:.2f}, {growth_rate} the operation count "
+        f"({power})."
     )
 
 
-def untimed(wanted, found):
-    """A line for each case that failed; `measure` has said why."""
+def untimed(curve_cases, timed):
+    """Lines for the cases that failed; `measure` has printed the errors."""
     return [
-        f"{KERNELS[name].title}, {axis} {getattr(case.size, axis):,}: could not be timed."
-        for (name, axis), curve in wanted.items()
+        f"{KERNELS[name].title}, {axis} {getattr(case.size, axis):,}: no successful timing."
+        for (name, axis), curve in curve_cases.items()
         for case in curve
-        if getattr(case.size, axis) not in found[name, axis][0]
+        if getattr(case.size, axis) not in timed[name, axis][0]
     ]
 
 
 def growth(power):
-    """A slope as one would say it."""
+    """Phrase on the change of the time for a ten times larger number."""
     if abs(power) <= TOLERANCE:
-        word = "a run-step takes about as long throughout"
+        change = "constant time per run-step"
     else:
-        word = f"a run-step takes {'longer' if power > 0 else 'less time'}"
-    return f"{word}, x {10**power:.2g} for ten times as many"
+        change = f"{'more' if power > 0 else 'less'} time per run-step"
+    return f"{change}, x {10**power:.2g} for a ten times larger number"
 
 
-def draw(found, path):
-    axes = list(dict.fromkeys(axis for _, axis in found))
+def draw(timed, path):
+    axes = list(dict.fromkeys(axis for _, axis in timed))
     figure, panels = new_figure(3.7 * len(axes), 3.8, len(axes))
-    own = (OWN_COLOUR["explicit_gradient"], OWN_COLOUR["ce"], "#009E73")
+    palette = (OWN_COLOUR["explicit_gradient"], OWN_COLOUR["ce"], "#009E73")
     colours, roofline = (
-        dict(zip(CURVES, own, strict=True)),
+        dict(zip(CURVES, palette, strict=True)),
         {"linewidth": 1, "linestyle": (0, (1, 2))},
     )
-    for (name, axis), (numbers, best, median, attainable) in found.items():
+    for (name, axis), (numbers, best, median, attainable) in timed.items():
         ax, colour = panels[axes.index(axis)], colours[name]
         ax.plot(
             numbers,

@@ -1,9 +1,9 @@
-"""Samples of `cwgan` on the sets of imbalanced-learn's benchmark: finite, in range, means in place.
+"""Checks of samples of `cwgan` on imbalanced-learn's data sets: finite, in range, correct means.
 
     python benchmarks/cwgan_samples.py --data-home DIR
 
-The GAN is trained as in the suite `imblearn27`, on the 4 folds of one seed, as many rows being
-generated as the fold has minority rows. A set that is in the results already is left out.
+The GAN is trained as in the suite `imblearn27`, on the 4 folds of one seed. The number of generated
+rows is the number of minority rows. Data sets that are in the results already are skipped.
 """
 
 import argparse
@@ -32,7 +32,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-home", help="folder with zenodo/x1data.npz ...; default: download")
     parser.add_argument("--datasets", nargs="+", default=[f.name for f in imblearn27_facts()])
-    parser.add_argument("--epochs", type=int, default=200, help="of the suite; sets iterations")
+    parser.add_argument(
+        "--epochs", type=int, default=200, help="epochs of the suite, which set the iterations"
+    )
     default = HERE / "results" / "cwgan_samples.csv"
     parser.add_argument("--out", type=Path, default=default)
     options = parser.parse_args()
@@ -62,7 +64,7 @@ def main():
 
 
 def measured(dataset, epochs):
-    """What the samples of a data set's four runs are like."""
+    """Statistics of the samples in the four runs on a data set."""
     cut = plan(dataset, [0], Protocol(epochs=epochs))
     config = cwgan.Config(iterations=15 * epochs, classifier_steps=5 * epochs)
     config = dataclasses.replace(config, clip=False)
@@ -76,9 +78,9 @@ def measured(dataset, epochs):
     sample = Vectorized(sampled)
     sample.lower(cut.shared, cut.runs)
     sample.compile()
-    started = time.perf_counter()
+    start = time.perf_counter()
     x_synth, fallback = jax.device_get(sample(cut.shared, cut.runs))
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start
     outside, within = [], []
     for r, part in enumerate(cut.splits):
         real = cut.features(r, part.train[dataset.y[part.train] == 1])

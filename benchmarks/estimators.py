@@ -1,8 +1,8 @@
-"""Plugin: points for another classifier, and ensembles, as rows beside each other.
+"""Plugin: boosted trees on synthetic points, and deep ensembles, as methods.
 
 imbax run imblearn27 --plugin benchmarks/estimators.py --methods boosting points_boosting
 
-Each is given training and validation rows together, and sets validation rows of its own aside.
+Each method gets training and validation rows together and holds out its own validation rows.
 """
 
 from functools import partial
@@ -13,12 +13,12 @@ MEMBERS = 5
 
 
 def doubled(y):
-    """The minority twice over."""
+    """Sampling strategy that doubles the minority."""
     return {1: 2 * int(y.sum())}
 
 
 def boosting(random_state, sampler=None):
-    """Boosted trees, on the rows of a sampler."""
+    """Boosted trees, optionally on rows of a sampler."""
     from imblearn.pipeline import make_pipeline
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -61,7 +61,7 @@ ROWS = {
     ),
     "still_boosting": (
         partial(boosting, sampler=partial(points, eta2=0.0)),
-        "The same, the points where they start",
+        "Boosted trees on fixed points (η₂ = 0)",
     ),
 }
 for name, kind in {
@@ -70,14 +70,14 @@ for name, kind in {
 }.items():
     ROWS[f"{name}_long"] = kind, kind.__name__
     make = partial(kind, early_stopping=True)
-    ROWS[name] = make, f"{kind.__name__}, stopped early"
+    ROWS[name] = make, f"{kind.__name__}, early stopping"
     ROWS[f"{name}_members"] = (
         partial(make, n_estimators=MEMBERS),
-        f"{kind.__name__}, stopped early, mean of {MEMBERS} members",
+        f"{kind.__name__}, early stopping, mean of {MEMBERS} members",
     )
     ROWS[f"{name}_folds"] = (
         partial(make, n_estimators=MEMBERS, fold_ensemble=True),
-        f"{kind.__name__}, stopped early, a member for each of {MEMBERS} folds",
+        f"{kind.__name__}, early stopping, one member for each of {MEMBERS} folds",
     )
 
 for name, (build, title) in ROWS.items():

@@ -1,4 +1,4 @@
-"""The table and the figure of `imbax bench`, made again from its JSON.
+"""Table and figure of `imbax bench`, made from its JSON file.
 
 python benchmarks/figure.py benchmarks/results/bench/bench.json benchmarks/results/bench/bench.png
 """

@@ -1,10 +1,11 @@
-"""What a user waits for: a classifier's first fit, its next one, and a million rows to foretell.
+"""Seconds of a classifier's first fit, of its second fit, and of predictions for a million rows.
 
     python benchmarks/first_fit.py
 
-A new process for each classifier and round, on a table of 1,000 x 20 with 5 % of the rarer class;
-no program is kept from an earlier process. The next fit is on another table of about that size. The
-import of the classifier, scikit-learn and jax with it, stands beside.
+Each classifier and round runs in a new process, on a table of 1,000 x 20 with a minority share of
+5 %; no compiled program is kept from an earlier process. The second fit is on another table of
+nearly the same size. The time of importing the classifier, including scikit-learn and jax, is
+measured too.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--names", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="to foretell")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows to predict")
     parser.add_argument("--name", choices=NAMES, help="measure this one, in this process")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "first_fit.json")
     options = parser.parse_args()
@@ -41,18 +42,18 @@ def main():
     rounds = [(name, in_new_process(name)) for _ in range(options.rounds) for name in options.names]
     figures = {
         name: {
-            figure: summary([one[figure] for own, one in rounds if own == name])
+            figure: summary([one[figure] for measured, one in rounds if measured == name])
             for figure in rounds[0][1]
         }
         for name in options.names
     }
-    settings = {"rows": 1000, "columns": 20, "foretold": options.rows, "rounds": options.rounds}
+    settings = {"rows": 1000, "columns": 20, "predicted": options.rows, "rounds": options.rounds}
     result = {"settings": settings, "environment": environment(), "figures": figures}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
-    for name, of_name in figures.items():
-        told = (f"{f} {s['median']} ({s['min']} to {s['max']})" for f, s in of_name.items())
-        print(f"{name}: {', '.join(told)}")
+    for name, summaries in figures.items():
+        parts = (f"{f} {s['median']} ({s['min']} to {s['max']})" for f, s in summaries.items())
+        print(f"{name}: {', '.join(parts)}")
 
 
 def summary(values):
@@ -70,7 +71,7 @@ def in_new_process(name):
 
 
 def measured(options):
-    """Seconds, and GiB of peak memory that foretelling adds."""
+    """Seconds of each step, and GiB of peak memory added by predicting."""
     start = time.perf_counter()
     import numpy as np
     from sklearn.datasets import make_classification
@@ -83,13 +84,13 @@ def measured(options):
     first, after = (seconds(lambda table=table: model.fit(*table)) for table in tables)
     x = np.random.default_rng(0).normal(size=(options.rows, 20)).astype(np.float32)
     before = peak_gib()
-    foretold = seconds(lambda: model.predict_proba(x))
+    predicting = seconds(lambda: model.predict_proba(x))
     return {
         "import_seconds": imported,
         "first_fit_seconds": first,
         "next_fit_seconds": after,
-        "foretell_seconds": foretold,
-        "foretell_added_gib": peak_gib() - before,
+        "predict_seconds": predicting,
+        "predict_added_gib": peak_gib() - before,
     }
 
 
@@ -100,7 +101,7 @@ def seconds(call):
 
 
 def peak_gib():
-    """Of this process, so far."""
+    """Peak memory of this process in GiB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 

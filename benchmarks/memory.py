@@ -1,10 +1,10 @@
-"""Peak memory of a cell: all runs of one method on the data set `webpage`, as a suite trains them.
+"""Peak memory of a cell (all runs of one method on `webpage`, trained as in a suite) and of SMOTE.
 
     python benchmarks/memory.py --data-home DIR
 
-And of `imbax.SMOTE` on 1,000,000 x 64 rows, a tenth of them minority. One process per method, since
-a process's peak never falls. Explicit Gradient begins from untrained parameters, so that the
-training it starts from does not count.
+`imbax.SMOTE` runs on a table of 1,000,000 x 64 with a minority of a tenth. Each method runs in its
+own process, since the peak of a process never falls. Explicit Gradient starts from untrained
+parameters, so that the training of its start is not measured.
 """
 
 import argparse
@@ -39,9 +39,9 @@ def main():
     parser.add_argument("--data-home", type=Path, required=True, metavar="DIR")
     parser.add_argument("--dataset", default="webpage")
     parser.add_argument("--seeds", type=int, default=5, help="each gives 4 runs")
-    # A suite compiles ten epochs at a time: more of them take longer, not more memory.
+    # A suite compiles pieces of ten epochs; more epochs take longer, but not more memory.
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="of the table to sample from")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the table for SMOTE")
     parser.add_argument(
         "--method", choices=(*METHODS, SAMPLER), help="measure this one, in this process"
     )
@@ -69,7 +69,7 @@ def in_new_process(method):
 
 
 def peak_of(options):
-    """Peak resident memory in GiB, with the data cut into runs and then after training them."""
+    """Peak resident memory in GiB before training, with the data split into runs, and after it."""
     dataset = imblearn27(options.dataset, options.data_home)
     cut = plan(dataset, range(options.seeds), Protocol(epochs=options.epochs))
     method, before = get(options.method), peak_gib()
@@ -86,11 +86,11 @@ def peak_of(options):
 
 
 def peak_of_sampling(rows, features=64, share=0.1):
-    """Likewise, with the table and then after `fit_resample`, which gives 1.8 times its rows."""
+    """Peak resident memory in GiB before `fit_resample`, which adds 80 % of the rows, and after."""
     rng = np.random.default_rng(0)
     x = rng.random((rows, features), np.float32)
     y = (rng.permutation(rows) < share * rows).astype(int)
-    before, started = peak_gib(), time.perf_counter()
+    before, start = peak_gib(), time.perf_counter()
     resampled, _ = imbax.SMOTE(random_state=0).fit_resample(x, y)
     return {
         "method": SAMPLER,
@@ -99,19 +99,19 @@ def peak_of_sampling(rows, features=64, share=0.1):
         "rows_after": len(resampled),
         "peak_gib_with_data": before,
         "peak_gib": peak_gib(),
-        "seconds": time.perf_counter() - started,
+        "seconds": time.perf_counter() - start,
     }
 
 
 def untrained(cut):
-    """A training's outcome with the parameters that a network begins with."""
+    """Training result with the initial parameters of the network."""
     params = jax.device_get(jax.vmap(mlp(cut.facts.features).init)(cut.runs.key))
-    nothing = np.zeros(len(cut.splits), np.float32)
-    return Progress((), Fit(params), nothing, nothing, nothing, nothing)
+    zeros = np.zeros(len(cut.splits), np.float32)
+    return Progress((), Fit(params), zeros, zeros, zeros, zeros)
 
 
 def peak_gib():
-    """Of this process, so far."""
+    """Peak memory of this process in GiB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 

@@ -2,9 +2,9 @@
 
     python benchmarks/mesa_mammography.py --data-home DIR
 
-The protocol of MESA's public notebook: 20 % fixed validation rows, stratified 4-fold
-cross-validation over the rest, repeated; one sampler trained for each run. Its own figures, mean
-and SD, are .667 ± .049 with 10 trees and .732 ± .039 with 20 (and .521 ± .046 with 5).
+The protocol is that of MESA's public notebook: 20 % fixed validation rows, repeated stratified
+4-fold cross-validation over the rest, one sampler trained for each run. The notebook's scores (mean
+± SD) are .667 ± .049 with 10 trees and .732 ± .039 with 20 (and .521 ± .046 with 5).
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-home", help="folder with zenodo/x26data.npz; default: download")
     parser.add_argument("--estimators", type=int, nargs="+", default=[10, 20])
-    parser.add_argument("--repeats", type=int, default=10, help="each of 4 folds")
+    parser.add_argument("--repeats", type=int, default=10, help="each repeat has 4 folds")
     parser.add_argument("--random-steps", type=int, default=500)
     parser.add_argument("--learned-steps", type=int, default=1000)
     default = HERE / "results" / "mesa_mammography.json"
@@ -38,7 +38,7 @@ def main():
     dataset = imblearn27("mammography", options.data_home)
     results = []
     for n_estimators in options.estimators:
-        started, scores = time.perf_counter(), []
+        start, scores = time.perf_counter(), []
         for seed in range(options.repeats):
             for train, valid, test in stratified_splits(dataset.y, seed=seed):
                 model = Mesa(
@@ -50,7 +50,7 @@ def main():
                 parts = (part[rows] for rows in (train, valid) for part in (dataset.x, dataset.y))
                 probability = model.fit(*parts).predict_proba(dataset.x[test])[:, 1]
                 scores.append(average_precision_score(dataset.y[test], probability))
-        seconds = (time.perf_counter() - started) / len(scores)
+        seconds = (time.perf_counter() - start) / len(scores)
         mean, sd = float(np.mean(scores)), float(np.std(scores))
         results.append(
             {

@@ -3,10 +3,10 @@
     python -m venv oracle && oracle/bin/pip install torch pytabkit tabm rtdl_num_embeddings
     oracle/bin/python benchmarks/network_oracles.py
 
-writes tests/stored/networks.npz: for each network the rows and labels, the weights it starts from,
-its logits on the rows, and the cross-entropy on them after 5 steps on all rows without dropout.
-RealMLP is trained by its own package; the others by PyTorch's AdamW with the published numbers. The
-arrays are named as `imbax.networks` names its parameters. imbax is not imported.
+The script writes tests/stored/networks.npz with the rows and labels and, for each network, its
+initial weights, its logits on the rows, and the cross-entropy after 5 steps on all rows without
+dropout. RealMLP is trained by its own package, the others by PyTorch's AdamW with the published
+hyperparameters. Arrays have the parameter names of `imbax.networks`. imbax is not imported.
 """
 
 import argparse
@@ -31,16 +31,16 @@ def main():
     parser.add_argument("--out", type=Path, default=OUT)
     out = parser.parse_args().out
     numbers, categories, y = rows()
-    found = {"numbers": numbers, "categories": categories, "y": y}
+    arrays = {"numbers": numbers, "categories": categories, "y": y}
     for name, make in MAKERS.items():
-        found |= {f"{name}/{key}": value for key, value in make(numbers, categories, y).items()}
-    found = {key: np.asarray(value) for key, value in found.items()}
-    np.savez_compressed(out, **found)
-    print(f"{out}: {len(found)} arrays, {out.stat().st_size / 1000:.0f} kB")
+        arrays |= {f"{name}/{key}": value for key, value in make(numbers, categories, y).items()}
+    arrays = {key: np.asarray(value) for key, value in arrays.items()}
+    np.savez_compressed(out, **arrays)
+    print(f"{out}: {len(arrays)} arrays, {out.stat().st_size / 1000:.0f} kB")
 
 
 def rows():
-    """Numbers of several shapes, one of them mostly 0, and categories of 0 and 1."""
+    """Numeric columns of several distributions, one mostly 0, binary categories and labels."""
     rng = np.random.default_rng(0)
     numbers = np.stack(
         [rng.normal(size=ROWS), np.exp(2 * rng.normal(size=ROWS)), rng.normal(size=ROWS)], 1
@@ -52,7 +52,7 @@ def rows():
 
 
 def realmlp(numbers, categories, y):
-    """RealMLP-TD of 16-16 units by pytabkit's own training, a batch being all rows."""
+    """RealMLP-TD with 16-16 units, trained by pytabkit with full batches."""
     _light_pytabkit()
     from pytabkit.models.realmlp import RealMLP, RealMLPConfig, fit, predict
 
@@ -68,41 +68,41 @@ def realmlp(numbers, categories, y):
         return result
 
     RealMLP.forward = watched
-    # Of two values the package makes the first 1 and the second -1; 0 would be a missing value.
+    # The package encodes the first of two values as 1 and the second as -1; 0 means missing.
     x, c = torch.from_numpy(numbers), torch.from_numpy(2 - categories)
-    every = torch.arange(ROWS)[None]
-    given = (x, c, [3] * CATEGORIES, torch.from_numpy(y)[:, None], every)
-    model, _ = fit(config, *given, every, n_classes=2)
+    row_numbers = torch.arange(ROWS)[None]
+    data = (x, c, [3] * CATEGORIES, torch.from_numpy(y)[:, None], row_numbers)
+    model, _ = fit(config, *data, row_numbers, n_classes=2)
     RealMLP.forward = forward
     (start,) = starts
     after = predict(model, x, c)[0]
     model.load_state_dict(start)
-    found = {
+    outputs = {
         "logits": difference(predict(model, x, c)[0]),
         "loss": F.cross_entropy(after, torch.from_numpy(y)).item(),
     }
-    return found | _of_realmlp(start)
+    return outputs | _realmlp_weights(start)
 
 
 def _light_pytabkit():
-    """Lets this part of pytabkit be imported without the rest, which takes half a minute."""
+    """Make this part of pytabkit importable without the rest, which takes half a minute."""
     (root,) = importlib.util.find_spec("pytabkit").submodule_search_locations
     for name, path in (("pytabkit", root), ("pytabkit.models", f"{root}/models")):
         sys.modules[name] = types.ModuleType(name)
         sys.modules[name].__path__ = [path]
 
 
-def _of_realmlp(start):
-    """Its state under imbax's names; rows of weights in the order of imbax's inputs."""
+def _realmlp_weights(start):
+    """RealMLP's weights under imbax's names, with rows in the order of imbax's inputs."""
     columns = NUMBERS + CATEGORIES
     pick = lambda end: [v[0] for k, v in start.items() if k.startswith("mlp.") and k.endswith(end)]
     found = {}
     names = {"plr_weight_1": "frequency", "plr_bias_1": "phase", "plr_weight_2": "weight"}
-    for theirs, ours in (names | {"plr_bias_2": "bias"}).items():
-        value = start[theirs][0].squeeze(1) if start[theirs].ndim == 4 else start[theirs][0]
+    for name, ours in (names | {"plr_bias_2": "bias"}).items():
+        value = start[name][0].squeeze(1) if start[name].ndim == 4 else start[name][0]
         value = value.numpy()
-        more = np.zeros((CATEGORIES, *value.shape[1:]), np.float32)
-        found[f"embedding/{ours}"] = np.concatenate([value, more])
+        zeros = np.zeros((CATEGORIES, *value.shape[1:]), np.float32)
+        found[f"embedding/{ours}"] = np.concatenate([value, zeros])
     order = [*range(3 * NUMBERS), *range(3 * columns, 4 * columns)]
     scale = np.ones(4 * columns, np.float32)
     scale[order] = pick("scale")[0].numpy().reshape(-1)
@@ -122,21 +122,21 @@ def _of_realmlp(start):
 
 
 def tabm(kind, numbers, categories, y):
-    """TabM of 4 members with 8-8 units on normal scores."""
+    """TabM with 4 members and 8-8 units on normal scores."""
     torch.manual_seed(0)
     sizes = {"k": 4, "n_blocks": 2, "d_block": 8, "dropout": 0.0}
     columns = NUMBERS + CATEGORIES
     model = TabM.make(n_num_features=columns, d_out=2, arch_type=kind, **sizes)
-    with torch.no_grad():  # as after some training, so that nothing is 1 or the same for all
+    with torch.no_grad():  # perturbed, so that no parameters are 1 or equal
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
     state = {k: v.detach().clone().numpy() for k, v in model.state_dict().items()}
     found = {"head/weight": state["output.weight"], "head/bias": state["output.bias"]}
     for i in range(2):
-        of_block = f"backbone.blocks.{i}.0."
+        prefix = f"backbone.blocks.{i}.0."
         for name in ("weight", "bias", "r", "s"):
-            if of_block + name in state:
-                value = state[of_block + name]
+            if prefix + name in state:
+                value = state[prefix + name]
                 found[f"layers/{i}/{name}"] = value.T if name == "weight" else value
     if kind == "tabm-mini":
         found["layers/0/r"] = state["backbone.affine.weight"]
@@ -153,7 +153,7 @@ def tabm(kind, numbers, categories, y):
 
 
 def mlp_plr(numbers, categories, y):
-    """MLP-PLR of 8-8 units with 6 frequencies and 4 outputs for each number."""
+    """MLP-PLR with 8-8 units, and 6 frequencies and 4 outputs for each numeric column."""
     torch.manual_seed(1)
     embed = PeriodicEmbeddings(
         NUMBERS, 4, n_frequencies=6, frequency_init_scale=0.5, activation=True, lite=False
@@ -163,7 +163,7 @@ def mlp_plr(numbers, categories, y):
     state = {k: v.detach().clone().numpy() for k, v in embed.state_dict().items()}
     names = {"periodic.weight": "frequency", "linear.weight": "weight", "linear.bias": "bias"}
     pad = lambda v: np.concatenate([v, np.zeros((CATEGORIES, *v.shape[1:]), np.float32)])
-    found = {f"embedding/{ours}": pad(state[theirs]) for theirs, ours in names.items()}
+    found = {f"embedding/{ours}": pad(state[name]) for name, ours in names.items()}
     columns = NUMBERS + CATEGORIES
     order = [*range(4 * NUMBERS), *range(4 * columns + NUMBERS, 5 * columns)]
     for i, layer in enumerate(layers):
@@ -190,14 +190,14 @@ def mlp_plr(numbers, categories, y):
 
 
 def scores(numbers, categories):
-    """Normal scores of numbers, the value that is tied at its middle rank, and categories."""
+    """Normal scores of numbers, with middle ranks for ties, and categories."""
     quantiles = max(min(ROWS // 30, 1000), 10)
     fitted = QuantileTransformer(n_quantiles=quantiles, output_distribution="normal").fit(numbers)
     return np.concatenate([fitted.transform(numbers), categories], 1).astype(np.float32)
 
 
 def difference(logits):
-    """The logit of class 1 of two."""
+    """Logit of class 1 relative to class 0."""
     return (logits[:, 1] - logits[:, 0]).detach().numpy()
 
 
@@ -220,8 +220,8 @@ def _train(model, loss, rate, decay, max_norm=None, decays_all=False):
 
 MAKERS = {
     "realmlp": realmlp,
-    "tabm": lambda *given: tabm("tabm", *given),
-    "tabm_mini": lambda *given: tabm("tabm-mini", *given),
+    "tabm": lambda *data: tabm("tabm", *data),
+    "tabm_mini": lambda *data: tabm("tabm-mini", *data),
     "mlp_plr": mlp_plr,
 }
 

@@ -1,9 +1,9 @@
-"""What matrix products in bfloat16 do to scores: test average precision of the same runs in both.
+"""Effect of bfloat16 matrix products on test average precision, from paired runs.
 
     python benchmarks/precision.py --data-home DIR
 
-A training is sensitive to rounding of any kind: beside the difference to bfloat16 stands that to
-float32 once more, with the runs together (`vmap`), whose sums are taken in another order.
+Training is sensitive to any rounding. The script therefore also reports the difference between two
+float32 trainings whose sums are computed in different orders (runs one by one and with `vmap`).
 """
 
 import argparse
@@ -59,14 +59,14 @@ def scores_of(name, precision, strategy, options):
 
 
 def row(scores, method):
-    """Means over runs; of a difference also its standard deviation and largest size."""
-    of = {setting: values[method] for setting, values in scores.items()}
-    numbers = {"runs": len(of["float32"]), "float32": of["float32"].mean()}
-    numbers |= {"float32_sd": of["float32"].std(), "bfloat16": of["bfloat16"].mean()}
+    """Means over runs, and mean, standard deviation and largest size of the differences."""
+    values = {setting: table[method] for setting, table in scores.items()}
+    numbers = {"runs": len(values["float32"]), "float32": values["float32"].mean()}
+    numbers |= {"float32_sd": values["float32"].std(), "bfloat16": values["bfloat16"].mean()}
     for setting in ("bfloat16", "float32_vmap"):
-        change = of[setting] - of["float32"]
-        told = {"mean": change.mean(), "sd": change.std(), "largest": change.abs().max()}
-        numbers |= {f"{setting}_change_{what}": value for what, value in told.items()}
+        change = values[setting] - values["float32"]
+        summary = {"mean": change.mean(), "sd": change.std(), "largest": change.abs().max()}
+        numbers |= {f"{setting}_change_{name}": value for name, value in summary.items()}
     return numbers
 
 

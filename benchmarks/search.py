@@ -1,10 +1,10 @@
-"""64 settings x 4 folds x 3 seeds of `ce` on `oil`: one program, or 768 fits one after the other.
+"""Time of 64 settings x 4 folds x 3 seeds of `ce` on `oil`: one program, or 768 sequential fits.
 
     python benchmarks/search.py --data-home DIR
 
-Both are timed once compiled, by turns, in one process on all cores: `imbax.search` as a whole, its
-table included, and a sample of the single fits, each a warm program of one run, times their number.
-The first search, its compiling included, stands beside them.
+Both are timed alternately after compilation, in one process on all cores: `imbax.search` as a
+whole, including its table, and a sample of single fits with a compiled program, scaled to all fits.
+The first search, including compilation, is timed too.
 """
 
 import argparse
@@ -51,8 +51,8 @@ def main():
     turns = []
     for _ in range(options.rounds):
         together, table = seconds(lambda: search(data, options.epochs))
-        apart, _ = seconds(lambda: [single_fit(cut, rng) for _ in range(options.sample)])
-        turns.append({"search": together, "fits": apart / options.sample * fits})
+        separate, _ = seconds(lambda: [single_fit(cut, rng) for _ in range(options.sample)])
+        turns.append({"search": together, "fits": separate / options.sample * fits})
         print(turns[-1], flush=True)
     ratios = [turn["fits"] / turn["search"] for turn in turns]
     chosen = table[table["chosen"]]
@@ -78,9 +78,9 @@ def search(data, epochs):
 
 
 def single_fit(cut, rng):
-    """One of the fits, drawn at random."""
+    """Train one of the fits, drawn at random."""
     r = int(rng.integers(len(cut.seed)))
-    alone = cut._replace(
+    single = cut._replace(
         seed=cut.seed[r : r + 1],
         fold=cut.fold[r : r + 1],
         splits=cut.splits[r : r + 1],
@@ -89,13 +89,13 @@ def single_fit(cut, rng):
     values = {name: float(rng.choice(values)) for name, values in SPACE.items()}
     ce = get("ce")
     method = replace(ce, tables=replace(ce.tables, settings=(sv.Hparams(**values),)))
-    return train_cell(alone, method, engine=Engine(devices=tuple(jax.devices()[:1])))
+    return train_cell(single, method, engine=Engine(devices=tuple(jax.devices()[:1])))
 
 
 def seconds(call):
-    started = time.perf_counter()
+    start = time.perf_counter()
     result = call()
-    return time.perf_counter() - started, result
+    return time.perf_counter() - start, result
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""SMOTE for all runs of a cell, against as many calls of imbalanced-learn's, on the same cores.
+"""Time and memory of SMOTE for all runs of a cell, in imbax and in imbalanced-learn.
 
     python benchmarks/smote.py
 
-Each run has its own training rows, scaling and key. All give every run's resampled training rows
-as float32 arrays and keep none of them: imbax one run per core at a time, or (one device) one run
-at a time with less memory; imbalanced-learn one run at a time with all cores. What it is given is
-cut and scaled before the clock starts; imbax does that within it. Contenders take turns, each in a
-process of its own, since a process's peak memory never falls; the peak before is that with the
-data made, the library imported and, for imbax, its program compiled. Afterwards the neighbours of
-the first runs are compared with those that scikit-learn finds in float64 among that run's training
-rows alone.
+Each run has its own training rows, scaling and random key. All contenders compute the resampled
+training rows of every run as float32 arrays and discard them: imbax one run per core at a time, or
+(one device) one run at a time with less memory; imbalanced-learn one run at a time on all cores.
+Rows for imbalanced-learn are selected and scaled before timing; imbax's timing includes this.
+Contenders take turns, each in its own process, since the peak memory of a process never falls. The
+peak before sampling includes the data, the imported library and, for imbax, its compiled program.
+Finally, the neighbours of the first runs are compared with those that scikit-learn finds in float64
+among the training rows of that run.
 """
 
 import argparse
@@ -37,9 +37,9 @@ def main():
     parser.add_argument("--features", type=int, default=64)
     parser.add_argument("--minority", type=float, default=0.1, help="share of rows")
     parser.add_argument("--seeds", type=int, default=5, help="each gives 4 runs")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender")
+    parser.add_argument("--rounds", type=int, default=3, help="timings of each contender")
     parser.add_argument("--checked", type=int, default=2, help="runs whose neighbours are compared")
-    parser.add_argument("--contender", choices=CONTENDERS, help="measure this one, here")
+    parser.add_argument("--contender", choices=CONTENDERS, help="measure this one, in this process")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "smote.json")
     options = parser.parse_args()
     if options.contender:
@@ -58,7 +58,7 @@ def main():
 
 
 def environment_of_imbax():
-    """Asked last, since it starts jax in this process."""
+    """Environment of the measurements; called last, since it starts jax in this process."""
     from imbax.engine.devices import use_cpu_cores
     from imbax.experiments.provenance import environment
 
@@ -72,20 +72,20 @@ def settings(options):
 
 
 def summary(turns):
-    """Medians over rounds; how many times as fast as imbalanced-learn in each round."""
+    """Medians over rounds, and speed relative to imbalanced-learn in each round."""
     table = {}
     for name in ("seconds", "peak_mib", "peak_mib_before"):
-        table[name] = {who: statistics.median(t[name] for t in turns[who]) for who in CONTENDERS}
+        table[name] = {c: statistics.median(t[name] for t in turns[c]) for c in CONTENDERS}
     table["mib_of_sampling"] = {
-        who: table["peak_mib"][who] - table["peak_mib_before"][who] for who in CONTENDERS
+        c: table["peak_mib"][c] - table["peak_mib_before"][c] for c in CONTENDERS
     }
     for name, compiling in (("times_as_fast", 0), ("times_as_fast_with_compiling", 1)):
         table[name] = {
-            who: [
-                theirs["seconds"] / (ours["seconds"] + compiling * ours["compile_seconds"])
-                for ours, theirs in zip(turns[who], turns["imbalanced-learn"], strict=True)
+            c: [
+                other["seconds"] / (ours["seconds"] + compiling * ours["compile_seconds"])
+                for ours, other in zip(turns[c], turns["imbalanced-learn"], strict=True)
             ]
-            for who in OURS
+            for c in OURS
         }
     return table
 
@@ -109,7 +109,7 @@ def measure(options):
 def training_parts(y, seed, folds=4, share=0.6):
     """Row numbers of each fold's training part: a random 60 % of either class.
 
-    Cut here, because the library's own splits load scikit-learn, whose memory is no part of imbax.
+    The library's splits are not used because they import scikit-learn and its memory.
     """
     rng = np.random.default_rng(seed)
     for _ in range(folds):
@@ -122,13 +122,13 @@ def with_imbalanced_learn(x, y, parts):
 
     def sample(r):
         train, scaling = x[parts[r]], fit_min_max(x[parts[r]])
-        train -= scaling.shift  # in place, so that its peak is not ours to answer for
+        train -= scaling.shift  # in place, so that scaling does not add to the peak
         train *= scaling.factor
         targets, n_minority = y[parts[r]], int(y[parts[r]].sum())
         sampler = SMOTE(sampling_strategy={1.0: 2 * n_minority}, k_neighbors=K, random_state=r)
-        started = time.perf_counter()
+        start = time.perf_counter()
         rows, targets = sampler.fit_resample(train, targets)
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - start
         assert rows.dtype == np.float32 and len(rows) == len(targets) == len(train) + n_minority
         return seconds
 
@@ -154,8 +154,8 @@ def with_imbax(options, x, y, parts, n_devices):
 
     def rows_of(shared, run):
         train = run.rows(shared, "train")
-        wanted = jax.numpy.stack([0, ((train.y > 0.5) & (train.w > 0)).sum()])
-        sampled = smote(run.key, train, wanted, sizes, k_neighbors=K)
+        n_synth = jax.numpy.stack([0, ((train.y > 0.5) & (train.w > 0)).sum()])
+        sampled = smote(run.key, train, n_synth, sizes, k_neighbors=K)
         batch = sampled.applied(train).all()
         return batch.x, batch.y, batch.w
 
@@ -173,26 +173,26 @@ def with_imbax(options, x, y, parts, n_devices):
         )
         for r, part in enumerate(parts)
     ]
-    at_once = min(len(jax.devices()), len(runs))
-    several = [
-        jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *runs[r : r + at_once])
-        for r in range(0, len(runs), at_once)
+    chunk_size = min(len(jax.devices()), len(runs))
+    chunks = [
+        jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *runs[r : r + chunk_size])
+        for r in range(0, len(runs), chunk_size)
     ]
     sample, imported = Vectorized(rows_of), peak_mib()
     shared = sample.replicate((x, y))
-    sample.lower(shared, several[0])
-    compiling = time.perf_counter()
+    sample.lower(shared, chunks[0])
+    start = time.perf_counter()
     sample.compile()
-    compile_seconds, before = time.perf_counter() - compiling, peak_mib()
-    jax.block_until_ready(sample(shared, several[0]))
-    started = time.perf_counter()
-    for some in several:
-        for leaf in sample(shared, some):
-            # On the CPU these are the arrays themselves, seen from NumPy.
+    compile_seconds, before = time.perf_counter() - start, peak_mib()
+    jax.block_until_ready(sample(shared, chunks[0]))
+    start = time.perf_counter()
+    for chunk in chunks:
+        for leaf in sample(shared, chunk):
+            # On a CPU these are NumPy views of the same memory.
             host = [np.asarray(shard.data) for shard in leaf.addressable_shards]
-            assert sum(map(len, host)) == at_once
-    seconds, peak = time.perf_counter() - started, peak_mib()
-    found = np.concatenate([np.asarray(Vectorized(neighbors_of)(shared, some)) for some in several])
+            assert sum(map(len, host)) == chunk_size
+    seconds, peak = time.perf_counter() - start, peak_mib()
+    found = np.concatenate([np.asarray(Vectorized(neighbors_of)(shared, c)) for c in chunks])
     for r in range(min(options.checked, len(parts))):
         check_neighbors(x, y, parts[r], found[r])
     return {
@@ -205,7 +205,7 @@ def with_imbax(options, x, y, parts, n_devices):
 
 
 def check_neighbors(x, y, part, found):
-    """Raise AssertionError unless `found` has scikit-learn's neighbours among these rows alone."""
+    """Raise AssertionError unless `found` holds scikit-learn's neighbours among the rows `part`."""
     from sklearn.neighbors import NearestNeighbors
 
     scaled = scale(x[part], fit_min_max(x[part]))[y[part] == 1].astype(np.float64)
@@ -215,7 +215,7 @@ def check_neighbors(x, y, part, found):
 
 
 def peak_mib():
-    """Of this process, so far."""
+    """Peak memory of this process in MiB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 

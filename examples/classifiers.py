@@ -3,7 +3,7 @@ Classifiers and ensembles
 =========================
 
 Classifiers follow scikit-learn's contract. This example compares losses, an ensemble of five folds
-and Explicit Gradient, and hands the moved points to boosted trees.
+and Explicit Gradient, and trains boosted trees on the rows of Explicit Gradient.
 """
 
 import numpy as np
@@ -18,14 +18,14 @@ x, y = make_classification(1000, 12, weights=[0.93], class_sep=0.8, random_state
 points = imbax.ExplicitGradientClassifier(max_iter=40, random_state=0)
 models = {
     "cross-entropy": imbax.ImbalancedMLPClassifier(max_iter=40, random_state=0),
-    "margins by class size": imbax.ImbalancedMLPClassifier(
+    "class-dependent margins": imbax.ImbalancedMLPClassifier(
         loss="ldam_drw", max_iter=40, random_state=0
     ),
-    "five folds of SMOTE": imbax.ImbalancedMLPClassifier(
+    "fold ensemble with SMOTE": imbax.ImbalancedMLPClassifier(
         sampler="smote", n_estimators=5, fold_ensemble=True, max_iter=40, random_state=0
     ),
     "Explicit Gradient": points,
-    "boosting on its points": make_pipeline(
+    "boosting with its rows": make_pipeline(
         imbax.ExplicitGradientOverSampler(points, random_state=0),
         HistGradientBoostingClassifier(max_iter=30, random_state=0),
     ),
@@ -36,4 +36,4 @@ for name, model in models.items():
 
 wine = imbax.ExplicitGradientClassifier(n_synth="balance", max_iter=40, random_state=0)
 wine.fit(*load_wine(return_X_y=True))
-print("points of each kind of wine:", np.bincount(wine.y_synth_, minlength=3))
+print("synthetic rows of each class of wine:", np.bincount(wine.y_synth_, minlength=3))

@@ -4,7 +4,8 @@ Any estimator and any metric in one table
 
 ``imbax.evaluate`` accepts names, estimators and pipelines side by side.
 
-pip install "imbax[baselines]"; with torch and skorch installed, a PyTorch network joins in.
+Install with ``pip install "imbax[baselines]"``. If torch and skorch are installed, a PyTorch
+network is included.
 """
 
 import importlib.util
@@ -19,7 +20,7 @@ import imbax
 
 
 def torch_network(features):
-    """Two layers in PyTorch, as an estimator."""
+    """PyTorch network with two layers, as an estimator."""
     import torch
     from skorch import NeuralNetClassifier
 
@@ -28,12 +29,12 @@ def torch_network(features):
             hidden, output = torch.nn.Linear(features, width), torch.nn.Linear(width, 2)
             super().__init__(hidden, torch.nn.ReLU(), output, torch.nn.Softmax(-1))
 
-    about = {"optimizer": torch.optim.Adam, "lr": 0.01, "max_epochs": 20, "verbose": 0}
-    return NeuralNetClassifier(Network, train_split=None, **about)
+    options = {"optimizer": torch.optim.Adam, "lr": 0.01, "max_epochs": 20, "verbose": 0}
+    return NeuralNetClassifier(Network, train_split=None, **options)
 
 
 def top_tenth(y_true, y_score):
-    """Share of the minority among the tenth of the rows with the highest scores."""
+    """Minority share among the 10 % of rows with the highest scores."""
     return y_true[(-y_score).argsort()[: len(y_score) // 10]].mean()
 
 

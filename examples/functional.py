@@ -2,7 +2,7 @@
 The functional core
 ===================
 
-A loss and a network of one's own, with the seeds as a vmapped axis.
+This example uses a custom loss and network, with the seeds as a vmapped axis.
 """
 
 import jax
@@ -24,8 +24,8 @@ def loss_fn(params, x, y):
 
 
 @jax.vmap
-def points_after(key, steps=200, eta1=0.5, eta2=20.0):
-    """Synthetic minority points and the validation loss after some steps, for one seed."""
+def train_points(key, steps=200, eta1=0.5, eta2=20.0):
+    """Final synthetic rows of the minority and the validation loss of each step, for one seed."""
 
     def step(carry, _):
         params, points = carry
@@ -39,6 +39,6 @@ def points_after(key, steps=200, eta1=0.5, eta2=20.0):
     return points, losses
 
 
-points, losses = jax.jit(points_after)(jax.random.split(key, 5))
+points, losses = jax.jit(train_points)(jax.random.split(key, 5))
 for seed in range(5):
     print(f"seed {seed}: validation loss {losses[seed, 0]:.3f} -> {losses[seed, -1]:.3f}")

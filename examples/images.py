@@ -2,7 +2,7 @@
 DeepSMOTE on rare digits
 ========================
 
-DeepSMOTE generates images of rare classes; a classifier shows what they are worth.
+DeepSMOTE generates images of rare classes. A classifier is trained with and without them.
 """
 
 import numpy as np
@@ -19,13 +19,13 @@ x_train, y_train = (a[np.concatenate(kept)] for a in (x_train, y_train))
 
 sampler = imbax.DeepSMOTE(image_shape=(8, 8), max_iter=40, random_state=0)
 tables = {
-    "as they are": (x_train, y_train),
+    "without DeepSMOTE": (x_train, y_train),
     "with DeepSMOTE": sampler.fit_resample(x_train, y_train),
 }
 for name, (rows, labels) in tables.items():
     model = imbax.ImbalancedMLPClassifier(max_iter=40, random_state=0).fit(rows, labels)
     score = balanced_accuracy_score(y_test, model.predict(x_test))
-    print(f"{name}: {len(rows)} images, balanced accuracy on new ones {score:.3f}")
+    print(f"{name}: {len(rows)} training images, test balanced accuracy {score:.3f}")
 
 nine = sampler.sample(1, label=9).reshape(8, 8)
-print("a new nine:", *("".join(" ░▒▓█"[int(v) // 4] for v in row) for row in nine), sep="\n")
+print("a generated nine:", *("".join(" ░▒▓█"[int(v) // 4] for v in row) for row in nine), sep="\n")

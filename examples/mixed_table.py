@@ -29,15 +29,15 @@ risk = (table["age"] < 30) + 1.5 * (table["product"] == "pro") - table["income"]
 churned = (risk + rng.normal(size=n) > 1.7).map({True: "yes", False: "no"})
 
 smote = imbax.SMOTENC(categorical_features="auto", random_state=0)
-more, labels = smote.fit_resample(table, churned)
-print(more[smote.is_synthetic_].head(3))
+resampled, labels = smote.fit_resample(table, churned)
+print(resampled[smote.is_synthetic_].head(3))
 print(labels.value_counts().to_dict(), "of", churned.value_counts().to_dict())
 
 encode = make_column_transformer(
     (OneHotEncoder(sparse_output=False), ["region", "product"]), remainder="passthrough"
 )
 boosting = HistGradientBoostingClassifier(max_iter=50, random_state=0)
-for name, steps in {"as it is": (), "after SMOTE": (smote,)}.items():
+for name, steps in {"without SMOTENC": (), "with SMOTENC": (smote,)}.items():
     model = make_pipeline(*steps, encode, boosting)
     scores = cross_val_score(model, table, churned == "yes", cv=3, scoring="average_precision")
     print(f"{name}: average precision {scores.mean():.3f} ± {scores.std():.3f}")

@@ -2,7 +2,7 @@
 A method of your own
 ====================
 
-A registered function runs beside the built-in methods: on arrays, in suites and in reports.
+A registered function runs like the built-in methods: on arrays, in suites and in reports.
 
 python examples/own_method.py
 imbax run --plugin examples/own_method.py --methods class_weighted ce
@@ -16,7 +16,7 @@ import imbax
 
 
 def class_weighted(facts):
-    """Full-batch training in which both classes weigh the same."""
+    """Full-batch training with class-weighted cross-entropy."""
     network = imbax.mlp(facts.features, hidden=(32,))
     optimizer = optax.adam(1e-2)
 
@@ -45,7 +45,7 @@ def class_weighted(facts):
 imbax.register(
     "class_weighted",
     class_weighted,
-    title="Cross-entropy, classes weighted equally, full batch",
+    title="Class-weighted cross-entropy, full batch",
     kind="loss",
     sees="training rows",
     one_epoch=True,

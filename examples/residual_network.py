@@ -2,9 +2,9 @@
 A residual network with batch normalisation
 ===========================================
 
-The outer gradient goes through the network's update, batch statistics and dropout included.
+The outer gradient differentiates the network's update, including batch statistics and dropout.
 
-A class of NNX modules is made as `network(features, classes, rngs=rngs)`; Linen's will do too.
+NNX modules are constructed as ``network(features, classes, rngs=rngs)``; Linen modules work, too.
 """
 
 import jax
@@ -16,7 +16,7 @@ import imbax
 
 
 class Block(nnx.Module):
-    """`x + f(x)`, f normalised, rectified, multiplied and dropped out."""
+    """Residual block x + f(x) with batch normalisation, ReLU, a dense layer and dropout."""
 
     def __init__(self, width, rngs):
         self.norm = nnx.BatchNorm(width, momentum=0.9, rngs=rngs)
@@ -28,7 +28,7 @@ class Block(nnx.Module):
 
 
 class ResidualMLP(nnx.Module):
-    """`x [n, features] -> logits [n, classes]`."""
+    """Residual network from features `[n, d]` to logits `[n, K]`."""
 
     def __init__(self, features, classes, *, width=32, depth=2, rngs):
         self.first = nnx.Linear(features, width, rngs=rngs)

@@ -19,14 +19,14 @@ space = {"learning_rate": loguniform(1e-4, 1e-2), "weight_decay": [0.0, 0.1]}
 table = imbax.search("ce", x, y, space, n_iter=8, seeds=2, epochs=40, halving=2)
 chosen = table[table["chosen"]]
 print(f"nested average precision {chosen['average_precision'].mean():.3f}")
-whole = table[table["epochs"] == 40].groupby(["learning_rate", "weight_decay"])
-rate, decay = whole["validation_average_precision"].mean().idxmax()
+full = table[table["epochs"] == 40].groupby(["learning_rate", "weight_decay"])
+rate, decay = full["validation_average_precision"].mean().idxmax()
 print(f"learning_rate={rate:.2g}, weight_decay={decay:g}")
 
-members = imbax.ImbalancedMLPClassifier(
+ensemble = imbax.ImbalancedMLPClassifier(
     learning_rate_init=rate, alpha=decay, n_estimators=5, fold_ensemble=True, max_iter=40,
     random_state=0,
 )  # fmt: skip
-model = TunedThresholdClassifierCV(members, scoring="f1", cv=3).fit(x, y)
+model = TunedThresholdClassifierCV(ensemble, scoring="f1", cv=3).fit(x, y)
 print(f"threshold {model.best_threshold_:.2f}")
 print(classification_report(y_test, model.predict(x_test)))

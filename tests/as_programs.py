@@ -1,6 +1,6 @@
-"""Functions of the core called as users call them under `jit`: one compiled program for a call.
+"""Functions of the core under `jit`, so that a call compiles one program.
 
-A call without `jit` compiles a program for every operation, and a test of formulas has hundreds.
+Without `jit`, every operation compiles its own program, and a test of formulas has hundreds.
 """
 
 import functools
@@ -19,7 +19,7 @@ def _jitted(function: Callable, static: tuple[str, ...]) -> Callable:
 
 
 def as_program(function: Callable) -> Callable:
-    """The function under `jit`; keywords that are words or truth values are static."""
+    """Wraps a function in `jit`; strings and bools among the keywords are static."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -30,7 +30,7 @@ def as_program(function: Callable) -> Callable:
 
 
 def as_programs(module: ModuleType) -> SimpleNamespace:
-    """A module's public functions, each `as_program`."""
+    """Wraps the public functions of a module by `as_program`."""
     functions = {name: getattr(module, name) for name in module.__all__}
     return SimpleNamespace(
         **{name: as_program(f) if callable(f) else f for name, f in functions.items()}

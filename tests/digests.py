@@ -1,4 +1,4 @@
-"""Digests of numerical results, to compare two versions of the library bit for bit.
+"""Digests of numerical results, to compare two versions of the library bit by bit.
 
     python tests/digests.py --out FILE.json [--only PATTERN] [--parts PART ...]
     python tests/digests.py --against FILE.json [--only PATTERN] [--parts PART ...]
@@ -11,7 +11,9 @@ differs or is missing. Digests are comparable on one machine with one version of
 import os
 
 os.environ |= {"OMP_NUM_THREADS": "1", "NPROC": "1", "JAX_PLATFORMS": "cpu"}
-os.environ.pop("JAX_DISABLE_MOST_OPTIMIZATIONS", None)  # bits must be those that users get
+os.environ.pop(
+    "JAX_DISABLE_MOST_OPTIMIZATIONS", None
+)  # compile as for users, since the compiler options change bits
 
 import argparse
 import dataclasses
@@ -36,9 +38,9 @@ import imbax
 
 
 def find(*candidates):
-    """The first "module:attribute" or "module" of imbax that exists.
+    """Returns the first "module:attribute" or "module" of imbax that exists.
 
-    Names have spaces for points, so that tools that rename modules leave those of old layouts.
+    Names have spaces instead of dots, so that tools that rename modules do not change old layouts.
     """
     for candidate in candidates:
         path, _, attribute = candidate.partition(":")
@@ -54,7 +56,7 @@ def find(*candidates):
     raise LookupError(f"none of {', '.join(candidates)}")
 
 
-# --- What depends on the layout: adapt here -------------------------------------------------------
+# --- Code that depends on the package layout ------------------------------------------------------
 HOMES = {
     "Engine": ("engine vectorize", "experiments cells"),
     "get": ("catalogue", "methods"),
@@ -89,14 +91,14 @@ def engine():
 
 
 def registry():
-    """`get` and `names`, with all methods registered."""
+    """Returns `get` and `names` with all methods registered."""
     find("experiments tabular ablation", "experiments ablation")
     find("experiments tabular baselines", "experiments peers")
     return at_home("get"), at_home("names")
 
 
 def card(name):
-    """What is known of a method on tables; None where it is of images only."""
+    """Card of a method on tables; None for methods on images only."""
     found = registry()[0](name)
     return getattr(found, "tables", found)
 
@@ -119,16 +121,16 @@ def needs_withheld(name):
     return getattr(card(name), "needs_withheld", False)
 
 
-def train(name, given, start):
-    """The result of a cell, in jax or outside."""
+def train(name, cell, start):
+    """Trains a cell, in jax or outside."""
     method = registry()[0](name)
     if is_neural(name):
-        return at_home("train_cell")(given, method, start=start, engine=engine())
-    return at_home("host_cell")(given, method)
+        return at_home("train_cell")(cell, method, start=start, engine=engine())
+    return at_home("host_cell")(cell, method)
 
 
 def image_methods():
-    """`{name: method}` as `train_images` takes them."""
+    """Methods by name, as `train_images` takes them."""
     try:
         return dict(at_home("IMAGE_METHODS"))
     except LookupError:
@@ -137,7 +139,7 @@ def image_methods():
 
 
 def generator_of(method):
-    """Its builder, or None."""
+    """Builder of a method's generator, or None."""
     return getattr(method, "build", None) or getattr(method, "generator", None)
 
 
@@ -159,18 +161,18 @@ def joined(parts):
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def of_frame(frame):
+def frame_parts(frame):
     columns = {name: frame[name].to_numpy() for name in sorted(frame.columns)}
     return {"values": columns, "columns": [(name, str(frame[name].dtype)) for name in frame]}
 
 
 def entries(name, outcome):
-    """One of each part of an outcome, and one of all."""
+    """Digests of each part of an outcome and of all parts together."""
     parts = {}
-    for what, tree in outcome.items():
+    for part, tree in outcome.items():
         found = hashes(tree)
-        # A state may become a tuple of another order.
-        parts[f"{name}/{what}"] = joined(sorted(found) if what == "state" else found)
+        # The order of a state's leaves may change.
+        parts[f"{name}/{part}"] = joined(sorted(found) if part == "state" else found)
     return {name: joined(parts[key] for key in sorted(parts)), **parts}
 
 
@@ -182,7 +184,7 @@ SEVERAL = (
 
 
 def clouds(*counts, columns=4, seed=0):
-    """Normal rows that overlap, of classes 0, 1, ..., shuffled: `x [n, columns]`, `y [n]`."""
+    """Overlapping Gaussian classes 0, 1, ..., shuffled: `x [n, columns]`, `y [n]`."""
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     centres = 1.2 * np.eye(len(counts), columns)
@@ -204,31 +206,31 @@ def cut(kind):
 
 @functools.cache
 def trained(name, kind):
-    given, start = cut(kind), getattr(card(name), "starts_from", None)
-    if name in ("cwgan", "gamo"):  # they train many times as long as a classifier
-        given = given._replace(facts=given.facts._replace(epochs=4))
-    elif name == "mesa":  # slow outside jax: one run
-        given = given._replace(splits=given.splits[:1], seed=given.seed[:1])
-    return train(name, given, start and trained(start, kind).progress)
+    cell, start = cut(kind), getattr(card(name), "starts_from", None)
+    if name in ("cwgan", "gamo"):  # their training takes many times as long as a classifier's
+        cell = cell._replace(facts=cell.facts._replace(epochs=4))
+    elif name == "mesa":  # slow, outside jax: only one run
+        cell = cell._replace(splits=cell.splits[:1], seed=cell.seed[:1])
+    return train(name, cell, start and trained(start, kind).progress)
 
 
-def of_cell(name, kind):
+def cell_parts(name, kind):
     result = trained(name, kind)
-    told = {"test_score": result.test_score, "fallback": result.fallback}
+    values = {"test_score": result.test_score, "fallback": result.fallback}
     if (progress := result.progress) is None:
-        return told
+        return values
     best, whole = progress.best, ("best_score", "best_epoch", "epoch", "diverged", "state")
-    told |= {"params": best.params, "points": best.points, "curves": result.curves}
-    return told | {what: getattr(progress, what) for what in whole}
+    values |= {"params": best.params, "points": best.points, "curves": result.curves}
+    return values | {part: getattr(progress, part) for part in whole}
 
 
 def tables():
     for name in table_names():
         kind = "withheld" if needs_withheld(name) else "two"
-        yield f"tables/{name}", functools.partial(of_cell, name, kind)
+        yield f"tables/{name}", functools.partial(cell_parts, name, kind)
     for name in SEVERAL:
         if takes_several_classes(name):
-            yield f"tables_of_3/{name}", functools.partial(of_cell, name, "several")
+            yield f"tables_of_3/{name}", functools.partial(cell_parts, name, "several")
 
 
 # --- Images ---------------------------------------------------------------------------------------
@@ -245,25 +247,25 @@ def image_cut():
 
 @functools.cache
 def generated(builder):
-    """Of the first method that has this builder, for all of them."""
+    """Trains the generator of a builder once for all methods that share it."""
     method = next(m for m in image_methods().values() if generator_of(m) == builder)
     return at_home("train_generator")(image_cut(), method, engine=engine())
 
 
-def of_images(name):
-    method, generator, told = image_methods()[name], None, {}
+def image_parts(name):
+    method, generator, values = image_methods()[name], None, {}
     if builder := generator_of(method):
         generator = generated(builder)
-        told = {f"generator_{what}": getattr(generator, what) for what in ("loss", "looks")}
-        told["fitted"] = generator.fitted
+        values = {f"generator_{part}": getattr(generator, part) for part in ("loss", "looks")}
+        values["fitted"] = generator.fitted
     fitted = generator and generator.fitted
     result = at_home("train_images")(image_cut(), method, fitted, engine=engine())
-    return told | {what: getattr(result, what) for what in ("predicted", "loss", "looks")}
+    return values | {part: getattr(result, part) for part in ("predicted", "loss", "looks")}
 
 
 def images():
     for name in image_methods():
-        yield f"images/{name}", functools.partial(of_images, name)
+        yield f"images/{name}", functools.partial(image_parts, name)
 
 
 # --- Samplers -------------------------------------------------------------------------------------
@@ -282,14 +284,14 @@ LITTLE = {"hidden_layer_sizes": (16,), "learning_rate_init": 1e-2, "max_iter": 1
 
 
 def digits():
-    """Images of 8 x 8 of three classes."""
+    """8 x 8 images of three classes."""
     x, y = load_digits(return_X_y=True)
     rows = np.concatenate([np.flatnonzero(y == c)[:n] for c, n in enumerate((40, 12, 4))])
     return x[rows].reshape(-1, 8, 8).astype(np.uint8), np.array(["a", "b", "c"])[y[rows]]
 
 
 def mixed():
-    """A frame of numbers and categories."""
+    """Frame with numbers and categories."""
     x, y = clouds(48, 12)
     words = np.random.default_rng(1).choice(["red", "green", "blue"], (60, 2))
     frame = pd.DataFrame({"a": x[:, 0], "word": words[:, 0], "b": x[:, 1], "other": words[:, 1]})
@@ -301,9 +303,9 @@ def resampled(name, data, **options):
         options["classifier"] = imbax.ExplicitGradientClassifier(**LITTLE, random_state=0)
     sampler = getattr(imbax, name)(**SAMPLERS[name], **options, random_state=0)
     x, y = sampler.fit_resample(*data())
-    x = of_frame(x) if isinstance(x, pd.DataFrame) else x
-    told = {what: getattr(sampler, what) for what in TOLD if hasattr(sampler, what)}
-    return {"X": x, "y": y} | told
+    x = frame_parts(x) if isinstance(x, pd.DataFrame) else x
+    values = {part: getattr(sampler, part) for part in TOLD if hasattr(sampler, part)}
+    return {"X": x, "y": y} | values
 
 
 def samplers():
@@ -342,25 +344,25 @@ def classifiers():
     wanted += [(mlp, f"sampler_{rule}", {"sampler": rule}) for rule in RULES]
     wanted += [(mlp, "members", {"n_estimators": 2})]
     wanted += [(f"{name}Classifier", "plain", {}) for name in ("ExplicitGradient", "MetaWeightNet")]
-    for name, what, options in wanted:
+    for name, part, options in wanted:
         for classes in (2, 3):
             options = LITTLE | options | {"early_stopping": True}
             run = functools.partial(classified, name, classes, **options)
-            yield f"classifiers/{name}/{what}/{classes}", run
-    few = {"n_estimators": 3, "random_steps": 2, "learned_steps": 2}
-    yield "classifiers/MESA/plain/2", functools.partial(classified, "MESAClassifier", 2, **few)
+            yield f"classifiers/{name}/{part}/{classes}", run
+    short = {"n_estimators": 3, "random_steps": 2, "learned_steps": 2}
+    yield "classifiers/MESA/plain/2", functools.partial(classified, "MESAClassifier", 2, **short)
 
 
 # --- Flows ----------------------------------------------------------------------------------------
 def evaluated():
     names = ["ce", "rs", "focal", "explicit_gradient", "logistic_regression"]
-    return of_frame(imbax.evaluate(*clouds(80, 30), names, seeds=2, folds=2, epochs=10))
+    return frame_parts(imbax.evaluate(*clouds(80, 30), names, seeds=2, folds=2, epochs=10))
 
 
 def searched(**options):
     space = {"learning_rate": [1e-3, 1e-2, 3e-2]}
     small = {"seeds": 1, "folds": 2, "epochs": 4}
-    return of_frame(imbax.search("ce", *clouds(80, 30), space, **small, **options))
+    return frame_parts(imbax.search("ce", *clouds(80, 30), space, **small, **options))
 
 
 def sine(seed):
@@ -388,21 +390,21 @@ PREFIXES = {"tables": ("tables/", "tables_of_3/"), "samplers": ("fit_resample/",
 
 
 def computed(parts, only):
-    """`{name: digest}` of one item after the other."""
+    """Yields `{name: digest}` for one item after another."""
     for part in parts:
         before = time.perf_counter()
         try:
             items = [item for item in PARTS[part]() if re.search(only, item[0])]
         except Exception as error:
             items = []
-            yield (found := told(part, error))
+            yield (found := error_digest(part, error))
             print(found)
         for name, run in items:
             started = time.perf_counter()
             try:
                 found = entries(name, run())
             except Exception as error:
-                found = told(name, error)
+                found = error_digest(name, error)
             note = found[name] if found[name].startswith("error") else ""
             print(f"{time.perf_counter() - started:6.1f} s  {name}  {note}", flush=True)
             few_memory_maps()
@@ -410,24 +412,24 @@ def computed(parts, only):
         print(f"{time.perf_counter() - before:6.1f} s  {part}, {len(items)} items", flush=True)
 
 
-def told(name, error):
+def error_digest(name, error):
     return {name: f"error: {type(error).__name__}: {' '.join(str(error).split())[:300]}"}
 
 
 def few_memory_maps():
-    """Compiled programs that are kept use up the 65,530 maps a process may have."""
+    """Clears caches, since compiled programs use up the 65,530 memory maps of a process."""
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > 40_000:
         jax.clear_caches()
 
 
-def compared(given, before, parts, only):
-    """Print each difference from what was before; the number of those that matter."""
+def compared(computed_digests, before, parts, only):
+    """Prints differences from earlier digests; returns the number of relevant ones."""
     prefixes = tuple(p for part in parts for p in PREFIXES.get(part, (f"{part}/",)))
     wanted = {n for n in before if n.startswith(prefixes) and re.search(only, n)}
-    wanted |= {n for n in before if any(n.startswith(f"{item}/") for item in given)}
-    kinds = {name: "missing" for name in wanted - set(given)}
-    for name, digest in given.items():
+    wanted |= {n for n in before if any(n.startswith(f"{item}/") for item in computed_digests)}
+    kinds = {name: "missing" for name in wanted - set(computed_digests)}
+    for name, digest in computed_digests.items():
         if digest.startswith("error"):
             kinds[name] = digest
         elif digest != before.get(name):
@@ -435,7 +437,7 @@ def compared(given, before, parts, only):
     for name, kind in sorted(kinds.items()):
         print(f"{name}: {kind}")
     bad = sum(kind != "added" for kind in kinds.values())
-    print(f"{len(given)} entries computed, {bad} differ or are missing")
+    print(f"{len(computed_digests)} entries computed, {bad} differ or are missing")
     return bad
 
 
@@ -446,24 +448,24 @@ def main():
     parser.add_argument("--only", default="", help="regular expression for names of items")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--cache", default=str(Path(tempfile.gettempdir(), "imbax-digests")))
-    given = parser.parse_args()
-    if not (given.out or given.against):
+    args = parser.parse_args()
+    if not (args.out or args.against):
         parser.error("give --out or --against")
-    jax.config.update("jax_compilation_cache_dir", given.cache)
+    jax.config.update("jax_compilation_cache_dir", args.cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     warnings.simplefilter("ignore")
     print(f"imbax at {imbax.__path__[0]}, jax {jax.__version__}", flush=True)
     all_, kept = {}, {}
-    if given.out and given.out.exists():
-        kept = json.loads(given.out.read_text())
-    for found in computed(given.parts, given.only):
+    if args.out and args.out.exists():
+        kept = json.loads(args.out.read_text())
+    for found in computed(args.parts, args.only):
         all_ |= found
         kept = {name: kept[name] for name in kept if not name.startswith(f"{min(found)}/")}
-        if given.out:
-            given.out.write_text(json.dumps(kept | all_, indent=0, sort_keys=True))
-    if given.against:
-        before = json.loads(given.against.read_text())
-        sys.exit(bool(compared(all_, before, given.parts, given.only)))
+        if args.out:
+            args.out.write_text(json.dumps(kept | all_, indent=0, sort_keys=True))
+    if args.against:
+        before = json.loads(args.against.read_text())
+        sys.exit(bool(compared(all_, before, args.parts, args.only)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many examples a fuzz test tries: few in the first tier; IMBAX_FUZZ_EXAMPLES sets both."""
+"""Number of examples of fuzz tests, small in the first tier; IMBAX_FUZZ_EXAMPLES sets it."""
 
 import os
 
@@ -8,7 +8,7 @@ __all__ = ["examples"]
 
 
 def examples(number: int) -> settings:
-    """Settings of a fuzz test that are the same on every machine."""
+    """Settings of a fuzz test, equal on every machine."""
     return settings(
         max_examples=int(os.environ.get("IMBAX_FUZZ_EXAMPLES", number)),
         derandomize=True,

@@ -1,4 +1,4 @@
-"""Made-up results: written like real ones, with figures that need no training."""
+"""Artificial results in the format of real ones, without training."""
 
 import io
 from pathlib import Path
@@ -38,7 +38,7 @@ def make_plane(rng: np.random.Generator) -> bytes:
 def make_rows(
     dataset: str, method: str, seed: int, folds=2, diverged: bool = False, fell_back: bool = False
 ):
-    """The rows of one result file; ``diverged`` and ``fell_back`` are about the first fold."""
+    """Rows of one result file; ``diverged`` and ``fell_back`` affect the first fold."""
     rng = np.random.default_rng([*f"{dataset}/{method}".encode(), seed])
     neural, moving = method != "unknown_trees", method == "explicit_gradient"
     rows = []
@@ -119,7 +119,7 @@ def make_provenance(dataset: str, method: str, key: str = "0a1b") -> dict:
 
 @pytest.fixture(scope="session")
 def make_results():
-    """Write results into a folder: ``make_results(folder, datasets=..., methods=..., ...)``."""
+    """Writes results into a folder: ``make_results(folder, datasets=..., methods=..., ...)``."""
 
     def make(
         folder: Path,

@@ -1,9 +1,9 @@
-"""Whether the first tier of tests sees ten mistakes in the core.
+"""Mutation testing: does the first tier of tests detect ten mistakes in the core?
 
     python tests/mutations.py [NAME ...]
 
-Each mistake is made in a copy of the repository, and the tests named beside it must fail there,
-as they must pass in a copy without it. Ends with 1 if a mistake was not seen.
+Each mistake is made in a copy of the repository. The tests listed for it must fail there and pass
+in a copy without it. The exit status is 1 if a mistake was not detected.
 """
 
 import argparse
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Mutation(NamedTuple):
-    """A mistake: what it is, where, and the tests that must see it."""
+    """Mistake, its place, and the tests that must detect it."""
 
     name: str
     file: str
@@ -46,8 +46,8 @@ MUTATIONS = (
     Mutation(
         "neighbor_off_by_one",
         "imbax/neighbors.py",
-        "jnp.where(index == own[:, None], jnp.inf, score)",
-        "jnp.where(index == own[:, None] + 1, jnp.inf, score)",
+        "jnp.where(index == excluded[:, None], jnp.inf, score)",
+        "jnp.where(index == excluded[:, None] + 1, jnp.inf, score)",
         "tests/test_neighbors.py",
     ),
     Mutation(
@@ -113,7 +113,7 @@ def main():
 
 
 def is_seen(mutation):
-    """Whether the tests pass without the mistake and fail with it."""
+    """Returns whether the tests pass without the mistake and fail with it."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "imbax"
         ignored = shutil.ignore_patterns(".*", "__pycache__", "results")
@@ -135,7 +135,7 @@ def mutated(text, mutation):
 
 
 def tests_fail(folder, tests):
-    """Whether a test of the first tier fails; ends the script where the tests cannot be run."""
+    """Returns whether a test of the first tier fails; exits if the tests cannot run."""
     command = [sys.executable, "-m", "pytest", "-n0", "-x", "-p", "no:cacheprovider", tests]
     space = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=folder, env=space, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Brute force in NumPy float64: what the tests compare with, written to be read, not to be fast."""
+"""Brute-force references in NumPy float64, written for readability rather than speed."""
 
 from collections.abc import Callable
 
@@ -27,13 +27,13 @@ __all__ = [
     "weighted_mean",
 ]
 
-# Three classes, all of them present, and logits that reach past where a sigmoid is linear.
+# Three classes, all present, and logits beyond the linear range of a sigmoid.
 LOGITS_3 = np.random.default_rng(1).normal(0, 3, (30, 3))
 Y_3 = np.arange(30) ** 2 % 7 % 3
 
 
 def average_precision(scores, y) -> float:
-    """The sum over thresholds, from the best, of gained recall times precision; 0 if no y is 1."""
+    """Sum over thresholds of gained recall times precision; 0 without minority rows."""
     total, recall = 0.0, 0.0
     for threshold in sorted(set(scores), reverse=True):
         predicted = scores >= threshold
@@ -44,13 +44,13 @@ def average_precision(scores, y) -> float:
 
 
 def roc_auc(scores, y) -> float:
-    """Over all pairs of a minority and a majority row: in the right order, ties half."""
+    """Share of (minority, majority) pairs in the right order; ties count half."""
     pairs = [np.sign(a - b) for a in scores[y == 1] for b in scores[y == 0]]
     return 0.5 + 0.5 * np.mean(pairs) if pairs else np.nan
 
 
 def expected_calibration_error(p, y, w, bins: int) -> float:
-    """Rows by the middle of their rank among the weights, those that tie together."""
+    """Expected calibration error with bins by the midrank of the weights; ties share a bin."""
     middle = np.array([w[p < value].sum() + w[p == value].sum() / 2 for value in p])
     bin_of = np.floor(bins * middle / w.sum())
     return sum(abs((w * (p - y))[bin_of == b].sum()) for b in range(bins)) / w.sum()
@@ -72,7 +72,7 @@ def binary_cross_entropy(logits, y):
 
 
 def probabilities(logits):
-    """`[n, K]`, K = 2 for logits `[n]`."""
+    """Probabilities `[n, K]`; K = 2 for logits `[n]`."""
     if logits.ndim == 1:
         return np.stack([1 / (1 + np.exp(logits)), 1 / (1 + np.exp(-logits))], 1)
     e = np.exp(logits)
@@ -84,11 +84,11 @@ def cross_entropy(logits, y):
 
 
 def focal(logits, y, gamma, alpha=None):
-    of_class = np.exp(-cross_entropy(logits, y))
+    p = np.exp(-cross_entropy(logits, y))
     if logits.ndim == 1:
         alpha = None if alpha is None else [1 - alpha, alpha]
     weight = 1.0 if alpha is None else np.array(alpha)[y.astype(int)]
-    return -weight * (1 - of_class) ** gamma * np.log(of_class)
+    return -weight * (1 - p) ** gamma * np.log(p)
 
 
 def asymmetric(logits, y, gamma_positive, gamma_negative, shift):
@@ -103,8 +103,8 @@ def asymmetric(logits, y, gamma_positive, gamma_negative, shift):
         minority = probabilities(logits)[:, 1]
         return np.array([positive(p) if k == 1 else negative(p) for p, k in zip(minority, y)])  # noqa: B905
     rows = [
-        sum(positive(p) if k == own else negative(p) for k, p in enumerate(row))
-        for row, own in zip(probabilities(logits), y, strict=True)
+        sum(positive(p) if k == label else negative(p) for k, p in enumerate(row))
+        for row, label in zip(probabilities(logits), y, strict=True)
     ]
     return np.array(rows)
 
@@ -118,7 +118,7 @@ def effective_number_weights(counts, beta):
 
 
 def ldam(logits, y, counts, max_margin, scale):
-    """From the probabilities of K logits, of which the true one is lowered."""
+    """Cross-entropy after the logit of the true class is lowered by its margin."""
     margins = max_margin * np.array([(min(counts) / n) ** 0.25 for n in counts])
     if logits.ndim == 1:
         logits = np.stack([0 * logits, logits], 1)
@@ -129,7 +129,7 @@ def ldam(logits, y, counts, max_margin, scale):
 
 
 def logit_adjustment(logits, y, counts, tau):
-    """By the pairwise form: log of one plus the sum over other classes of ratio and margin."""
+    """Pairwise form: log of one plus the sum over other classes of ratio and margin."""
     if logits.ndim == 1:
         logits = np.stack([0 * logits, logits], 1)
     prior = np.array(counts) / sum(counts)
@@ -146,9 +146,9 @@ def vs_loss(logits, y, counts, gamma, tau):
     n = np.array(counts, float)
     factor = (n / n.max()) ** gamma
     if logits.ndim == 1:
-        sign, own = np.where(y == 1, 1, -1), y.astype(int)
-        iota = tau * np.log(n[1 - own] / n[own])
-        return np.log(1 + np.exp(iota) * np.exp(-factor[own] * sign * logits))
+        sign, label = np.where(y == 1, 1, -1), y.astype(int)
+        iota = tau * np.log(n[1 - label] / n[label])
+        return np.log(1 + np.exp(iota) * np.exp(-factor[label] * sign * logits))
     return cross_entropy(factor * logits + tau * np.log(n / n.sum()), y)
 
 
@@ -179,7 +179,7 @@ def smooth_average_precision(logits, y, w, temperature) -> float:
 
 
 def central_differences(f: Callable, x: np.ndarray, width: float = 1e-5) -> np.ndarray:
-    """The gradient of a scalar `f` at `x`, one entry at a time; float64."""
+    """Gradient of a scalar `f` at `x` by central differences, in float64."""
     x = np.asarray(x, np.float64)
     gradient = np.zeros_like(x)
     for at in np.ndindex(x.shape):
@@ -190,6 +190,6 @@ def central_differences(f: Callable, x: np.ndarray, width: float = 1e-5) -> np.n
 
 
 def relative_error(value, reference) -> float:
-    """‖value - reference‖ / ‖reference‖ over all entries."""
+    """Returns ‖value - reference‖ / ‖reference‖ over all entries."""
     value, reference = np.asarray(value, np.float64), np.asarray(reference, np.float64)
     return float(np.linalg.norm(value - reference) / np.linalg.norm(reference))

@@ -1,15 +1,15 @@
-"""Tables as users have them: categories, gaps, dates, several classes."""
+"""Realistic tables with categories, missing values, dates and several classes."""
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["churn", "of_library"]
+__all__ = ["churn", "to_library"]
 
 
 def churn(n: int, columns: int = 6, seed: int = 0):
-    """A frame of `n` rows and the labels "stay", "leave" and "pause", of which two are rare.
+    """Frame of `n` rows, and labels "stay", "leave" and "pause", of which two are rare.
 
-    Six columns of every kind, and further ones of numbers, categories and gaps in turn.
+    The first six columns are of all kinds; further ones are numeric, categorical or have gaps.
     """
     rng = np.random.default_rng(seed)
     risk = rng.normal(size=n)
@@ -39,8 +39,8 @@ def churn(n: int, columns: int = 6, seed: int = 0):
     return frame, y
 
 
-def of_library(frame: pd.DataFrame, library: str):
-    """The same frame in another library, "polars" or "pyarrow"."""
+def to_library(frame: pd.DataFrame, library: str):
+    """Converts a frame to another library, "polars" or "pyarrow"."""
     if library == "polars":
         import polars
 

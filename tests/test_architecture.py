@@ -1,4 +1,4 @@
-"""The house rules: layers of folders, no cycles, light imports, files of a readable size."""
+"""Architecture rules: layers of folders, no import cycles, light imports, short files."""
 
 import ast
 import functools
@@ -13,7 +13,7 @@ from tiers import asked
 
 PACKAGE = Path(__file__).resolve().parents[1] / "imbax"
 
-# A folder, or a file at the top, imports only from the lines above its own.
+# A folder or top-level module imports only from the lines above its own.
 LAYERS = (
     ("errors", "aliases", "sharding", "versions"),
     ("types", "metrics"),
@@ -32,18 +32,18 @@ LAYERS = (
     ("bench",),
     ("cli",),
 )
-# The core ends with the engine: what is above `catalogue`.
+# The core consists of the layers above `catalogue`.
 CORE = {name for names in LAYERS[:8] for name in names}
-# Folders that see nothing of the core but these.
+# Folders that may import only these parts of the core.
 APART = {"data": {"errors"}, "statistics": {"errors"}}
-# Methods that are made of other methods by definition; all others import none.
+# Methods that import other methods by definition; all others import none.
 MADE_OF = {
     "borderline_smote": {"smote"},
     "adasyn": {"smote"},
     "deepsmote": {"smote"},
     "latent_explicit_gradient": {"deepsmote", "smote", "explicit_gradient", "supervised"},
 }
-# Longer than others, each for a reason.
+# Files over the limit, with reasons.
 LONG = {
     "engine/vectorize.py": "one class: devices, memory and compilation of runs as an axis",
     "methods/bagan.py": "an autoencoder and a GAN that only make sense together",
@@ -77,7 +77,7 @@ def imports(name):
 
 
 def owner(name):
-    """The module that a dotted name lies in."""
+    """Returns the module that contains a dotted name."""
     while name and name not in modules():
         name = name.rpartition(".")[0]
     return name
@@ -105,7 +105,7 @@ def test_imports_only_from_layers_above(name):
 
 
 def test_no_cycles():
-    # The face of a package names what lies in it.
+    # The `__init__` of a package names its modules.
     graph = {name: imports(name) for name in modules() if not is_face(name)}
     while graph:
         leaves = {name for name, others in graph.items() if not others & set(graph)}
@@ -118,7 +118,7 @@ def is_face(name):
 
 
 def methods():
-    """Modules that hold a method: a program, a sampler, or a generator."""
+    """Modules with a method: a program, a sampler, or a generator."""
     contract = {"program", "sample", "generator"}
     for name, path in modules().items():
         if room(name) == "methods":
@@ -127,7 +127,7 @@ def methods():
                 yield name.removeprefix("methods.")
 
 
-def test_methods_import_only_those_they_are_made_of():
+def test_methods_import_only_their_parts():
     known = set(methods())
     assert {"smote", "supervised", "deepsmote", "gamo"} <= known
     for name in known:
@@ -214,7 +214,7 @@ def test_every_public_name_loads():
         imbax.nothing  # noqa: B018
 
 
-def test_old_module_paths_lead_to_the_new_ones():
+def test_old_module_paths_forward_to_new_ones():
     import importlib
 
     import imbax
@@ -246,8 +246,8 @@ def test_docstrings_describe_every_parameter_or_none():
             _, title, section = doc.partition("Parameters\n----------\n")
             if not title:
                 continue
-            own = section.split("\n\n")[0].splitlines()
-            described = {n for line in own if line[0] != " " for n in re.split(r"[ ,:*]+", line)}
+            lines = section.split("\n\n")[0].splitlines()
+            described = {n for line in lines if line[0] != " " for n in re.split(r"[ ,:*]+", line)}
             args = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
             known = {arg.arg for arg in args}
             missing = known - described - {"self", "cls"}

@@ -1,7 +1,4 @@
-"""Each script of benchmarks/ runs, as small as its options allow, in this process.
-
-So do the processes that a script starts.
-"""
+"""Each script of benchmarks/ runs in this process with minimal options."""
 
 import contextlib
 import io
@@ -17,7 +14,7 @@ from imbax.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
-# OUT and DATA stand for a new folder and the folder of real data.
+# OUT is a new folder and DATA the folder of real data.
 SCRIPTS = {
     "cost_curves.py": "--small --axes features --rounds 1 --out OUT",
     "cwgan_samples.py": "--data-home DATA --datasets ecoli --epochs 2 --out OUT/new/samples.csv",
@@ -40,20 +37,20 @@ PLUGINS = {
 }
 
 
-def test_every_script_is_tried():
+def test_every_script_is_tested():
     assert {*SCRIPTS, *PLUGINS} == {path.name for path in BENCHMARKS.glob("*.py")}
 
 
 @pytest.fixture
 def run_script(tmp_path, monkeypatch):
-    """Runs a file as a script."""
+    """Returns a function that runs a file as a script."""
     for place in ("imbax.engine.devices.use_cpu_cores", "imbax.use_cpu_cores"):
         monkeypatch.setattr(place, lambda number=None: None)
     start = subprocess.run
 
-    def run(path, *given):
+    def run(path, *words):
         with monkeypatch.context() as patch, warnings.catch_warnings(action="ignore"):
-            patch.setattr(sys, "argv", [str(path), *given])
+            patch.setattr(sys, "argv", [str(path), *words])
             patch.setattr(subprocess, "run", started)
             patch.chdir(tmp_path)
             runpy.run_path(str(path), run_name="__main__")
@@ -74,11 +71,11 @@ def test_a_script_runs(name, tmp_path, request, run_script, capsys):
     if name == "network_oracles.py":
         for package in ("pytabkit", "rtdl_num_embeddings", "tabm"):
             pytest.importorskip(package)
-    given = SCRIPTS[name].split()
-    if "DATA" in given:
+    words = SCRIPTS[name].split()
+    if "DATA" in words:
         home = str(request.getfixturevalue("data_home"))
-        given = [home if word == "DATA" else word for word in given]
-    run_script(BENCHMARKS / name, *(word.replace("OUT", str(tmp_path)) for word in given))
+        words = [home if word == "DATA" else word for word in words]
+    run_script(BENCHMARKS / name, *(word.replace("OUT", str(tmp_path)) for word in words))
     assert capsys.readouterr().out.strip()
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
     if name == "cost_curves.py":
@@ -93,9 +90,9 @@ def test_a_script_runs(name, tmp_path, request, run_script, capsys):
 @pytest.mark.usefixtures("own_registry")
 def test_a_plugin_runs(name, tmp_path):
     table = ROOT / "tests" / "stored" / "table.csv"
-    given = ["run", "custom", "--data", table, "--target", "y", "--plugin", BENCHMARKS / name]
-    given += ["--seeds", "1", "--folds", "2", "--epochs", "2", "--out", tmp_path]
+    words = ["run", "custom", "--data", table, "--target", "y", "--plugin", BENCHMARKS / name]
+    words += ["--seeds", "1", "--folds", "2", "--epochs", "2", "--out", tmp_path]
     with warnings.catch_warnings(action="ignore"):
-        assert main([*map(str, given), "--methods", *PLUGINS[name].split()]) == 0
+        assert main([*map(str, words), "--methods", *PLUGINS[name].split()]) == 0
     text = (tmp_path / "report.md").read_text()
     assert all(f"| {method} |" in text for method in PLUGINS[name].split())

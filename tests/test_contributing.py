@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md, applied to a copy of the package and run."""
+"""Recipes of CONTRIBUTING.md, applied to a copy of the package and run."""
 
 import os
 import re
@@ -19,7 +19,7 @@ PROMISED = {"loss": 2, "sampler": 4, "generator": 5, "suite": 1, "metric": 2}
 
 
 def recipes():
-    """The edits of each recipe: `{kind: [(file, place, marker, code), ...]}`."""
+    """Edits of each recipe: `{kind: [(file, place, marker, code), ...]}`."""
     parts = re.split(r"\n### An? (\w+): (\d+) files?\n", TEXT)
     return {
         kind: (int(number), EDIT.findall(body))
@@ -27,7 +27,7 @@ def recipes():
     }
 
 
-def test_recipes_touch_as_many_files_as_promised():
+def test_recipes_touch_the_promised_number_of_files():
     found = recipes()
     assert found.keys() == PROMISED.keys()
     for kind, (number, edits) in found.items():
@@ -84,7 +84,7 @@ imbax.ImbalancedMLPClassifier(loss='poly', max_iter=1).fit(x, y).predict_proba(x
 
 @pytest.fixture(scope="module")
 def folders(command, tmp_path_factory):
-    """What is added, as estimators, on a table and on images: the folders of the last two."""
+    """Runs the recipes as estimators, on a table and on images; returns the result folders."""
     tables, images = (tmp_path_factory.mktemp(name) for name in ("tables", "images"))
     on_images = ["--methods", "noisy_copies", "class_gaussian", "--seeds", "1", "--epochs", "1"]
     suites = (["mini", "--methods", *METHODS, "--out", str(tables)],
@@ -95,7 +95,7 @@ def folders(command, tmp_path_factory):
 
 
 @pytest.mark.thorough
-def test_what_is_added_runs_on_a_table(folders):
+def test_recipes_run_on_a_table(folders):
     out, _ = folders
     runs = pd.read_csv(out / "tables" / "runs.csv")
     assert set(runs["method"]) == set(METHODS)
@@ -106,7 +106,7 @@ def test_what_is_added_runs_on_a_table(folders):
 
 
 @pytest.mark.thorough
-def test_what_is_added_runs_on_images(folders):
+def test_recipes_run_on_images(folders):
     runs = pd.read_csv(folders[1] / "tables" / "runs.csv")
     assert set(runs["method"]) == {"noisy_copies", "class_gaussian"}
     assert runs["balanced_acsa"].notna().all()

@@ -1,4 +1,4 @@
-"""Ranges of numbers: what is in them, and what is said of the rest."""
+"""Ranges of numbers and the messages for numbers outside of them."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ COUNT = Range(1, whole=True)
         (Range(), -1e9),
     ],
 )
-def test_a_number_in_range_is_given_back_as_pythons(allowed, value):
+def test_number_in_range_becomes_a_python_number(allowed, value):
     found = allowed.check("a", value)
     assert found == value
     assert type(found) is (int if allowed.whole else float)
@@ -50,7 +50,7 @@ def test_a_number_in_range_is_given_back_as_pythons(allowed, value):
         (Range(), "x", "a='x', expected a finite number$"),
     ],
 )
-def test_what_is_not_in_range_is_named(allowed, value, message):
+def test_number_out_of_range_is_named(allowed, value, message):
     with pytest.raises(InputError, match=message):
         allowed.check("a", value)
 
@@ -63,7 +63,7 @@ class Numbers(NamedTuple):
 RANGES = {"rate": RATE, "of_another": SHARE}
 
 
-def test_the_fields_of_a_record_are_checked_by_the_ranges_of_its_module():
+def test_fields_are_checked_by_the_ranges_of_their_module():
     check_ranges(Numbers(name=-1))
     check_ranges(())
     with pytest.raises(InputError, match="of it: rate=-1, expected above 0"):

@@ -19,6 +19,7 @@ RULES = tomllib.loads(DENYLIST.read_text()) if DENYLIST.exists() else None
 FOLDERS = ("imbax", "tests", "benchmarks", "examples", "docs")
 # Pages and files that quote what is refused.
 QUOTING = {"docs/glossary.md", "docs/denylist.toml", "tests/test_prose.py"}
+GENERATED = ("docs/generated/", "docs/examples/")
 
 # Code is read by regular expressions: syntax trees of all files would take seconds.
 STRING = re.compile(r'^([ \t]*)[rR]?"""((?:[^"\\]|\\.|"(?!""))*)"""', re.MULTILINE | re.DOTALL)
@@ -52,6 +53,8 @@ def files():
         parts = path.relative_to(ROOT).parts
         name = "/".join(parts)
         if path.suffix not in (".py", ".md", ".toml") or name in QUOTING or "stored" in parts:
+            continue
+        if name.startswith(GENERATED):
             continue
         two = parts[0] in ("imbax", "tests") and len(parts) > 2
         found["/".join(parts[:2]) if two else parts[0]].append(path)

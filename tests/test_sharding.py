@@ -1,4 +1,4 @@
-"""Rows of a matrix divided over devices are found by number, bit for bit."""
+"""Lookup of rows in a sharded matrix equals indexing, bit by bit."""
 
 import jax
 import jax.numpy as jnp
@@ -21,21 +21,21 @@ def under_mesh(values, row):
 
 @pytest.mark.parametrize("number", asked([1, 2, 7, 12, 13, 40], [2, 13]))
 @pytest.mark.parametrize("values", asked([np.float32, np.uint8], [np.uint8]))
-def test_what_is_found_is_what_indexing_finds(number, values, monkeypatch):
-    """Also of numbers that divide neither over two devices nor into turns of three rows."""
+def test_take_equals_indexing(number, values, monkeypatch):
+    """Includes numbers that are divisible neither by two devices nor by turns of three rows."""
     monkeypatch.setattr(sharding, "_TURN", 3)
     rng = np.random.default_rng(0)
     values = (255 * rng.random((30, 4, 2))).astype(values)
     row = rng.integers(0, 30, number)
     row[0], row[-1] = 0, 29
-    jax.clear_caches()  # of other turns
+    jax.clear_caches()  # programs with other turns
     found = under_mesh(jax.device_put(values, BY_ROW), row)
     assert found.dtype == values.dtype
     np.testing.assert_array_equal(found, values[row])
     np.testing.assert_array_equal(sharding.take(jnp.asarray(values), row), values[row])
 
 
-def test_no_device_has_more_than_its_share(monkeypatch):
+def test_memory_is_divided_over_devices(monkeypatch):
     monkeypatch.setattr(sharding, "_TURN", 64)
     jax.clear_caches()
     row = np.arange(4096, dtype=np.int32)[::-1]

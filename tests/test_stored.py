@@ -1,4 +1,4 @@
-"""What an earlier commit stored is still read; see `stored/README.md`."""
+"""Results and models stored by an earlier commit are still readable; see `stored/README.md`."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ RUN = ["dataset", "method", "fold", "seed"]
 
 @pytest.fixture
 def results(tmp_path):
-    """A copy of the results of tables, and of the table beside them."""
+    """Copy of the stored table results and of their table."""
     shutil.copytree(STORED / "results", tmp_path / "stored" / "results")
     shutil.copy(STORED / "table.csv", tmp_path / "stored")
     return tmp_path / "stored" / "results"
@@ -39,7 +39,7 @@ def runs_of(path):
     return pd.read_csv(path).set_index(RUN).sort_index()
 
 
-def test_results_of_tables_are_reported_as_they_were(results, capsys):
+def test_stored_table_results_are_unchanged(results, capsys):
     before = runs_of(results / "tables" / "runs.csv")
     shutil.rmtree(results / "tables")
     assert main(["report", str(results)]) == 0
@@ -53,7 +53,7 @@ def test_results_of_tables_are_reported_as_they_were(results, capsys):
         assert f"| {method} |" in text
 
 
-def test_results_of_images_are_reported_as_they_were(tmp_path):
+def test_stored_image_results_are_unchanged(tmp_path):
     shutil.copytree(STORED / "image_results", tmp_path, dirs_exist_ok=True)
     columns = ["balanced_acsa", "imbalanced_acsa"]
     files = (tmp_path / "runs").rglob("*.parquet")
@@ -69,17 +69,17 @@ def test_results_of_images_are_reported_as_they_were(tmp_path):
 
 
 @pytest.mark.thorough
-def test_results_of_other_code_are_computed_again_and_kept(results):
-    there = [path for path in results.rglob("*") if path.is_file()]
-    kept = {path: path.read_bytes() for path in there if path.suffix in (".parquet", ".pickle")}
+def test_results_of_other_code_are_recomputed(results):
+    files = [path for path in results.rglob("*") if path.is_file()]
+    kept = {path: path.read_bytes() for path in files if path.suffix in (".parquet", ".pickle")}
     (command,) = json.loads((results / "manifest.json").read_text())["commands"]
     run = [*COMMAND, *shlex.split(command)[1:]]
     folder = results.parent.parent
     done = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = " ".join(f"{done.stdout} {done.stderr}".split())
-    assert "computed again, stored as results of other code or settings: table/ce, table/" in said
-    assert [path for path in there if not path.is_file()] == []
+    output = " ".join(f"{done.stdout} {done.stderr}".split())
+    assert "computed again, stored as results of other code or settings: table/ce, table/" in output
+    assert [path for path in files if not path.is_file()] == []
     assert {path: path.read_bytes() for path in kept} == kept
     runs = set((results / "runs").rglob("*.parquet"))
     assert len(runs) == 8
@@ -87,7 +87,7 @@ def test_results_of_other_code_are_computed_again_and_kept(results):
     assert len(runs_of(results / "tables" / "runs.csv")) == 8
 
 
-def test_a_saved_sampler_makes_the_same_rows():
+def test_saved_sampler_generates_the_same_rows():
     expected = arrays("deepsmote.npz")
     sampler = imbax.DeepSMOTE.load(STORED / "deepsmote.safetensors")
     assert sampler.classes_.tolist() == ["a", "b"]
@@ -101,7 +101,7 @@ def test_a_saved_sampler_makes_the_same_rows():
     }
     for name, images in made.items():
         assert images.dtype == np.uint8
-        # A value half way between two levels may be rounded either way.
+        # A value halfway between two levels may be rounded up or down.
         np.testing.assert_allclose(images.astype(int), expected[name].astype(int), 0, 1)
 
 
@@ -117,11 +117,11 @@ def by_skops():
 
 
 @pytest.mark.parametrize("load", [by_joblib, by_skops])
-def test_a_saved_classifier_says_the_same(load):
+def test_saved_classifier_predicts_the_same(load):
     expected = arrays("classifier.npz")
     classifier = load()
     assert isinstance(classifier, imbax.ImbalancedMLPClassifier)
     proba = classifier.predict_proba(expected["x"])
     np.testing.assert_allclose(proba, expected["proba"], 1e-5)
-    classifier.fit(expected["x"], expected["y"])  # its parameters are still known
+    classifier.fit(expected["x"], expected["y"])  # refits with its stored parameters
     np.testing.assert_allclose(classifier.predict_proba(expected["x"]), proba, 1e-3)

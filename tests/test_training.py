@@ -1,4 +1,4 @@
-"""Minibatches, checkpoints, and training in pieces."""
+"""Mini-batches, checkpoints, and training in pieces."""
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +23,12 @@ balanced_minibatches = jax.jit(minibatches.balanced_minibatches, static_argnums=
 
 
 def weights(n_real, length, seed=0):
-    """`n_real` ones at random places among zeros."""
+    """Weights with `n_real` ones at random places and zeros elsewhere."""
     return np.random.default_rng(seed).permutation(np.arange(length) < n_real).astype(np.float32)
 
 
 @pytest.mark.parametrize(("n_real", "length"), [(50, 50), (50, 80), (0, 7), (1, 1), (300, 70_000)])
-def test_a_random_order_is_a_permutation_with_padding_last(n_real, length):
+def test_random_order_is_a_permutation_with_padding_last(n_real, length):
     w = weights(n_real, length)
     order = np.asarray(random_order(KEY, jnp.asarray(w)))
     np.testing.assert_array_equal(np.sort(order), np.arange(length))
@@ -36,15 +36,15 @@ def test_a_random_order_is_a_permutation_with_padding_last(n_real, length):
 
 
 @pytest.mark.parametrize("length", [60, 128, 70_000])
-def test_a_random_order_depends_on_no_padding(length):
+def test_random_order_does_not_depend_on_padding(length):
     plain = random_order(KEY, jnp.ones(50))
     w = weights(50, length)
-    rank = np.cumsum(w > 0) - 1  # of a position among those with weight
+    rank = np.cumsum(w > 0) - 1  # depends on the position among rows with weight
     order = np.asarray(random_order(KEY, jnp.asarray(w)))
     np.testing.assert_array_equal(rank[order[:50]], plain)
 
 
-def test_random_orders_are_random():
+def test_random_orders_differ_between_keys():
     keys = jax.random.split(KEY, 4000)
     orders = jax.jit(jax.vmap(lambda key: random_order(key, jnp.ones(4))))(keys)
     places = np.stack([(np.asarray(orders) == row).mean(0) for row in range(4)])
@@ -66,7 +66,7 @@ def test_shuffled_minibatches_hold_every_row_once(padding):
     assert (other.row[0] != row[0]).any()
 
 
-def test_minibatches_carry_the_weights_of_their_rows():
+def test_minibatches_have_the_row_weights():
     rows = toys.problem(40, 10).train
     rows = rows._replace(w=rows.w * (1 + rows.index))
     row, _, w = shuffled_minibatches(KEY, rows, 16)
@@ -87,23 +87,23 @@ def test_balanced_minibatches_are_half_minority(padding):
     np.testing.assert_array_equal(row[:3], plain.row)
 
 
-def test_balanced_minibatches_draw_all_rows_of_a_class_alike():
+def test_balanced_minibatches_draw_rows_of_a_class_uniformly():
     rows = toys.problem(40).train
     keys = jax.random.split(KEY, 300)
     drawn = jax.jit(jax.vmap(lambda key: balanced_minibatches(key, rows, 16).row))(keys)
     row = np.asarray(drawn)
     count, y = np.bincount(row.ravel(), minlength=40), np.asarray(rows.target)[:40]
-    for of_class in (count[y == 0], count[y == 1]):
-        np.testing.assert_allclose(of_class / of_class.mean(), 1, atol=0.2)
+    for counts in (count[y == 0], count[y == 1]):
+        np.testing.assert_allclose(counts / counts.mean(), 1, atol=0.2)
 
 
-# A program whose scores and losses are written down in advance: after epoch t it has parameters t.
+# A program with predefined scores and losses: its parameters after epoch t are t.
 
 N_VALID = 20
 
 
 def scripted(scores, losses=None, **options):
-    """`scores [epochs + 1, n_valid]`; row t is what the network says after t epochs."""
+    """Program with `scores [epochs + 1, n_valid]`; row t has the outputs after t epochs."""
     scores = jnp.asarray(scores, jnp.float32)
     losses = jnp.zeros(len(scores)) if losses is None else jnp.asarray(losses)
     return Program(
@@ -116,19 +116,19 @@ def scripted(scores, losses=None, **options):
 
 
 def written_scores(order, seed=0):
-    """Validation scores for each epoch, the larger its number in `order` the better."""
+    """Outputs for each epoch; epochs with larger numbers in `order` rank better."""
     y = np.asarray(toys.problem().valid.y)
     noise = 3 * np.random.default_rng(seed).normal(size=N_VALID)
     return np.stack([skill * y + noise for skill in order])
 
 
 def run(program, epochs, key=KEY, problem=None):
-    """Progress and curves of a whole training, compiled as one program."""
+    """Trains in one compiled program; returns progress and curves."""
     problem = problem or toys.problem()
     return jax.jit(lambda key, problem: train(program, key, problem, (), epochs))(key, problem)
 
 
-def test_the_checkpoint_is_the_best_of_the_validation_curve():
+def test_checkpoint_has_the_best_validation_score():
     scores = written_scores([9, 0, 1, 3, 2, 3, 0.5])
     y = toys.problem().valid.y
     curve = [float(as_program(average_precision)(np.float32(s), y)) for s in scores]
@@ -136,31 +136,31 @@ def test_the_checkpoint_is_the_best_of_the_validation_curve():
     progress, curves = run(scripted(scores, losses=np.arange(7.0)), 6)
     np.testing.assert_array_equal(curves.valid_score, np.float32(curve[1:]))
     np.testing.assert_array_equal(curves.train_loss, np.arange(6))
-    # The first of two equals; the starting point may not win here.
+    # The first of two equal epochs; the starting point is not admissible.
     assert (progress.best.params, progress.best_epoch, progress.epoch) == (3, 3, 6)
     assert progress.best_score == np.float32(curve[3])
     assert progress.state == 6
     assert not progress.diverged
 
 
-def test_the_checkpoint_may_be_the_least_of_the_weighted_losses():
+def test_checkpoint_may_minimise_the_weighted_loss():
     scores, problem = written_scores([9, 1, 3, 2]) / 3, toys.problem()
     y, w = np.asarray(problem.valid.y), 1.0 + np.arange(N_VALID) % 3
     problem = problem._replace(valid=problem.valid._replace(w=jnp.asarray(w, jnp.float32)))
-    # The epoch that ranks best has logits that are far too large.
+    # The epoch with the best ranking has logits that are far too large.
     scores[1:] *= np.array([0.5, 3, 0.1])[:, None]
     curve = [-np.average(np.logaddexp(0, s) - s * y, weights=w) for s in scores[1:]]
-    of = lambda **options: run(scripted(scores, **options), 3, problem=problem)
-    progress, curves = of(scoring="loss")
+    fit = lambda **options: run(scripted(scores, **options), 3, problem=problem)
+    progress, curves = fit(scoring="loss")
     np.testing.assert_allclose(curves.valid_score, curve, rtol=1e-5)
-    assert progress.best_epoch == 1 + np.argmax(curve) != of()[0].best_epoch
+    assert progress.best_epoch == 1 + np.argmax(curve) != fit()[0].best_epoch
     assert progress.best_score == curves.valid_score.max()
-    squared = of(scoring="loss", loss_for=lambda *given: lambda logits, y: (logits - y) ** 2)
+    squared = fit(scoring="loss", loss_for=lambda *_: lambda logits, y: (logits - y) ** 2)
     expected = [-np.average((s - y) ** 2, weights=w) for s in scores[1:]]
     np.testing.assert_allclose(squared[1].valid_score, expected, rtol=1e-5)
 
 
-def test_train_begins_and_advances():
+def test_train_equals_begin_and_advance():
     program = scripted(written_scores([0, 3, 1, 2]), start_admissible=True)
     problem = toys.problem()
     progress = begin(program, KEY, problem, ())
@@ -171,7 +171,7 @@ def test_train_begins_and_advances():
     jax.tree.map(np.testing.assert_array_equal, (progress, curves), run(program, 3))
 
 
-def test_the_starting_point_wins_where_nothing_beats_it():
+def test_starting_point_is_the_checkpoint_if_best():
     scores = written_scores([2, 0, 1, 2, 1])
     progress, _ = run(scripted(scores, start_admissible=True), 4)
     assert (progress.best.params, progress.best_epoch) == (0, 0)
@@ -179,7 +179,7 @@ def test_the_starting_point_wins_where_nothing_beats_it():
     assert (progress.best.params, progress.best_epoch) == (2, 2)
 
 
-def test_every_epoch_has_random_numbers_of_its_own():
+def test_epochs_have_different_random_keys():
     def epoch(key, t, problem, hparams):
         return t + 1, jax.random.uniform(key)
 
@@ -190,7 +190,7 @@ def test_every_epoch_has_random_numbers_of_its_own():
     assert not set(np.asarray(other)) & set(np.asarray(loss))
 
 
-def test_the_last_checkpoint_is_the_last():
+def test_last_checkpoint_is_the_final_epoch():
     scores = written_scores([0, 3, 1, 2])
     for options in ({}, {"start_admissible": True}):
         progress, curves = run(scripted(scores, checkpoint="last", **options), 3)
@@ -200,7 +200,7 @@ def test_the_last_checkpoint_is_the_last():
 
 @pytest.mark.parametrize("bad", asked([np.nan, np.inf], [np.inf]))
 @pytest.mark.parametrize("where", ["score", "loss"])
-def test_a_run_that_diverges_says_so_and_keeps_its_best(where, bad):
+def test_diverged_run_is_flagged_and_keeps_its_best(where, bad):
     scores, losses = written_scores([0, 1, 2, 3, 4]), np.zeros(5)
     if where == "score":
         scores[3, 5] = bad
@@ -214,14 +214,14 @@ def test_a_run_that_diverges_says_so_and_keeps_its_best(where, bad):
     assert run(program, 3)[0].best.params == expected
 
 
-def test_a_run_without_one_finite_score_diverged():
+def test_run_without_finite_scores_is_flagged():
     scores = np.full((3, N_VALID), np.nan)
     progress, _ = run(scripted(scores), 2)
     assert progress.diverged
     assert progress.best_epoch == 0
 
 
-def test_a_one_shot_program_trains_in_its_only_epoch():
+def test_one_shot_program_trains_in_one_epoch():
     def fit_mean(key, problem):
         batch = problem.train.all()
         return {"direction": (batch.w * (batch.y - 0.5)) @ batch.x}
@@ -237,7 +237,7 @@ def test_a_one_shot_program_trains_in_its_only_epoch():
 
 @pytest.fixture(scope="module")
 def pieces():
-    """`(key, hparams, pieces) -> (progress, curves)` of a real training, in pieces of epochs."""
+    """Real training in pieces of epochs: `(key, hparams, pieces) -> (progress, curves)`."""
     program = supervised.program(toys.network(), batch_size=16)
     problem = toys.problem()
     start = jax.jit(lambda key, hparams: begin(program, key, problem, hparams))
@@ -256,7 +256,7 @@ def pieces():
     return run
 
 
-def test_each_batch_with_rows_is_a_step_and_weighs_by_them():
+def test_each_batch_skips_padding_and_weights_by_rows():
     rows, traced = np.array([4.0, 4.0, 3.0, 0.0, 0.0]), []
 
     def run(rows):
@@ -270,18 +270,18 @@ def test_each_batch_with_rows_is_a_step_and_weighs_by_them():
 
         return each_batch(step, jnp.zeros(5), batches)
 
-    # Alone, and beside a run in which every batch has a row.
-    beside = jax.tree.map(lambda leaf: leaf[1], jax.vmap(run)(np.stack([np.ones(5), rows])))
-    for steps, mean in (run(rows), beside):
+    # Alone, and together with a run in which every batch has rows.
+    batched = jax.tree.map(lambda leaf: leaf[1], jax.vmap(run)(np.stack([np.ones(5), rows])))
+    for steps, mean in (run(rows), batched):
         np.testing.assert_array_equal(steps, [1, 1, 1, 0, 0])
         np.testing.assert_allclose(mean["number"], (0 * 4 + 1 * 4 + 2 * 3) / 11)
         np.testing.assert_allclose(mean["rows"], (16 + 16 + 9) / 11)
-    assert len(traced) == 2  # once for each call
+    assert len(traced) == 2  # once per call
 
 
 @pytest.mark.thorough
-def test_synthetic_rows_are_trained_on():
-    """With the network's own rows in the place of the matrix, training is what it was."""
+def test_training_uses_synthetic_rows():
+    """Training on synthetic copies of the rows equals training on the rows."""
     problem = toys.problem()
     batch = problem.train.all()
 
@@ -289,19 +289,19 @@ def test_synthetic_rows_are_trained_on():
     copied = Resampled(index, batch.w, x_synth=batch.x, y_synth=batch.y)
     moved = copied._replace(x_synth=batch.x + 1)
     program = supervised.program(toys.network(), batch_size=16)
-    expected, given, other = (
+    expected, result, other = (
         train(program, KEY, problem._replace(train=rows), Hparams(0.01), 3)[1].train_loss
         for rows in (problem.train, *(change.applied(problem.train) for change in (copied, moved)))
     )
-    np.testing.assert_allclose(given, expected, 1e-6)
+    np.testing.assert_allclose(result, expected, 1e-6)
     assert (other != expected).all()
 
 
-def test_training_in_pieces_is_training_at_once_bit_for_bit(pieces):
+def test_training_in_pieces_is_bit_equal(pieces):
     hparams = Hparams(*map(jnp.float32, (0.01, 0.1)))
     at_once = pieces(KEY, hparams, [6])
-    given = pieces(KEY, hparams, [2, 2, 2])
-    jax.tree.map(np.testing.assert_array_equal, given, at_once)
+    result = pieces(KEY, hparams, [2, 2, 2])
+    jax.tree.map(np.testing.assert_array_equal, result, at_once)
     assert at_once[0].epoch == 6
     other = pieces(jax.random.key(4), hparams, [6])
     assert (other[1].train_loss != at_once[1].train_loss).all()

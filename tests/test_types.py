@@ -11,7 +11,7 @@ X = np.arange(12, dtype=np.float32).reshape(6, 2)
 Y = np.array([0, 1, 0, 0, 1, 0], np.float32)
 
 
-def test_a_view_takes_scales_and_weighs_rows():
+def test_view_takes_scaled_rows_and_weights():
     view = Rows(
         *map(jnp.asarray, (X, Y, np.array([4, 0, 1]), np.array([1.0, 0.5, 0.0]))),
         shift=jnp.array([1.0, 2.0]),
@@ -26,7 +26,7 @@ def test_a_view_takes_scales_and_weighs_rows():
     np.testing.assert_array_equal(view.features(jnp.array([5])), [[4.5, 0]])
 
 
-def test_rows_of_the_views_own_come_after_the_shared_ones():
+def test_synthetic_rows_follow_shared_rows():
     view = rows(X, Y)._replace(index=jnp.array([5, 6, 7]), w=jnp.ones(3), factor=jnp.full(2, 0.5))
     change = Resampled(view.index, view.w, x_synth=-X[:2], y_synth=jnp.array([1.0, 0.0]))
     batch = change.applied(view).take(jnp.array([2, 0, 1]))
@@ -34,14 +34,14 @@ def test_rows_of_the_views_own_come_after_the_shared_ones():
     np.testing.assert_array_equal(batch.y, [0, 0, 1])
 
 
-def test_shared_rows_are_projected_and_the_views_own_are_not():
+def test_only_shared_rows_are_projected():
     view = rows(X, Y)._replace(project=jnp.array([[1.0], [2.0]]))
     np.testing.assert_array_equal(view.all().x, X @ np.array([[1.0], [2.0]]))
-    own = Resampled(jnp.array([6, 0]), jnp.ones(2), jnp.array([[9.0]]), jnp.array([1.0]))
-    np.testing.assert_array_equal(own.applied(view).all().x, [[9], [X[0] @ [1, 2]]])
+    change = Resampled(jnp.array([6, 0]), jnp.ones(2), jnp.array([[9.0]]), jnp.array([1.0]))
+    np.testing.assert_array_equal(change.applied(view).all().x, [[9], [X[0] @ [1, 2]]])
 
 
-def test_rows_views_everything_as_it_is():
+def test_rows_views_unscaled_data():
     batch = rows(X, Y).all()
     np.testing.assert_array_equal(batch.x, X)
     np.testing.assert_array_equal(batch.y, Y)
@@ -50,7 +50,7 @@ def test_rows_views_everything_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arrays", "message"),
     [
         ((X[:, 0], Y), "x must be"),
         ((X, Y[:, None]), "x must be"),
@@ -58,13 +58,13 @@ def test_rows_views_everything_as_it_is():
         ((X, Y, np.ones(4)), "w must be"),
     ],
 )
-def test_shapes_that_do_not_fit_are_named(given, message):
+def test_wrong_shapes_raise_errors(arrays, message):
     with pytest.raises(AssertionError, match=message):
-        rows(*given)
+        rows(*arrays)
 
 
 @pytest.mark.parametrize("field", ["index", "shift", "target"])
-def test_a_view_whose_shapes_do_not_fit_is_named(field):
+def test_view_with_wrong_shapes_raises_an_error(field):
     view = rows(X, Y)
     check_rows(view, "the view")
     with pytest.raises(AssertionError, match=r"the view: data \[N, d\]"):
@@ -72,24 +72,24 @@ def test_a_view_whose_shapes_do_not_fit_is_named(field):
 
 
 def run(**fields):
-    """A run whose parts are two rows, two others, and the last two."""
+    """Run with two training, two validation and two test rows."""
     parts = [Part(jnp.array([i, i + 1]), jnp.ones(2)) for i in (0, 2, 4)]
     return Run(jax.random.key(0), *parts, shift=jnp.ones(2), factor=jnp.full(2, 0.5))._replace(
         **fields
     )
 
 
-def test_a_runs_parts_are_views_of_what_all_share():
-    given = run()
+def test_parts_of_a_run_are_views_of_shared_data():
+    views = run()
     for part, first in (("train", 0), ("valid", 2), ("test", 4)):
-        batch = given.rows((X, Y), part).all()
+        batch = views.rows((X, Y), part).all()
         np.testing.assert_array_equal(batch.x, (X[first : first + 2] - 1) / 2)
         np.testing.assert_array_equal(batch.y, Y[first : first + 2])
     projected = run(project=jnp.array([[1.0], [2.0]])).rows((X, Y), "valid").all()
     np.testing.assert_array_equal(projected.x[:, 0], ((X[2:4] - 1) / 2) @ [1, 2])
 
 
-def test_a_method_sees_no_test_row():
+def test_problem_has_no_test_rows():
     problem = run().problem((X, Y))
     assert problem.withheld is None
     np.testing.assert_array_equal(problem.train.index, [0, 1])
@@ -98,19 +98,19 @@ def test_a_method_sees_no_test_row():
     np.testing.assert_array_equal(withheld.index, [5])
 
 
-def test_a_resampled_run_trains_on_rows_of_its_own():
+def test_resampled_run_trains_on_its_synthetic_rows():
     change = Resampled(jnp.array([1, 6]), jnp.array([1.0, 0.5]), -X[:1], jnp.array([1.0]))
-    given = run().resampled(change).problem((X, Y))
-    batch = given.train.all()
+    problem = run().resampled(change).problem((X, Y))
+    batch = problem.train.all()
     np.testing.assert_array_equal(batch.x, [(X[1] - 1) / 2, -X[0]])
     np.testing.assert_array_equal(batch.y, [1, 1])
     np.testing.assert_array_equal(batch.w, [1, 0.5])
-    # Other parts know nothing of them.
-    assert given.valid.x_synth is None
-    np.testing.assert_array_equal(given.valid.all().x, (X[2:4] - 1) / 2)
+    # Other parts have no synthetic rows.
+    assert problem.valid.x_synth is None
+    np.testing.assert_array_equal(problem.valid.all().x, (X[2:4] - 1) / 2)
 
 
-def test_columns_that_do_not_vary_are_not_live():
+def test_constant_columns_are_not_live():
     view = rows(X, Y)._replace(factor=jnp.array([0.0, 2.0]))
     np.testing.assert_array_equal(view.live, [False, True])
     projected = view._replace(project=jnp.array([[1.0, 0.0, 0.0], [0.0, 0.0, 2.0]]))

@@ -1,4 +1,4 @@
-"""The built wheel, installed elsewhere, still runs: suites and tables are package data."""
+"""The built wheel runs outside the repository, with suites and tables as package data."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_wheel_runs_elsewhere(tmp_path):
+def test_wheel_runs_outside_the_repository(tmp_path):
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path]
     built = subprocess.run([*build, ROOT], capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr

@@ -1,8 +1,8 @@
-"""The two tiers of tests: `pytest`, and `pytest -m thorough` for what the first leaves out.
+"""Two tiers of tests: `pytest`, and `pytest -m thorough` for the tests that it leaves out.
 
-Both compile quickly (see conftest.py). Some programs are equal to the bit only as XLA compiles them
-for users; `assert_bits` asks for equal bits there, with IMBAX_TESTS_AS_USERS=1, and else for
-equality within rounding.
+Both compile with fewer optimisations (see conftest.py). Some programs are bit-equal only with the
+compiler options of users: `assert_bits` requires equal bits with IMBAX_TESTS_AS_USERS=1, and
+otherwise equality within rounding.
 """
 
 import os
@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 QUICKLY = "fusion_emitters=false" in os.environ.get("XLA_FLAGS", "")
-"""Whether programs compile quickly, with other last bits than users get."""
+"""Whether programs compile with fewer optimisations than for users."""
 
 
 def asked(values: Iterable[Any], shown: Container[Any]) -> list:
-    """Parameters of a test; all but those shown belong to the second tier."""
+    """Marks all parameters of a test except those shown as second tier."""
     thorough = pytest.mark.thorough
     return [pytest.param(value, marks=() if value in shown else thorough) for value in values]
 
 
 def assert_bits(given: Any, expected: Any, rounding: float = 1e-5) -> None:
-    """Equal to the bit, or within `rounding`, relative and absolute, of what compiles quickly."""
+    """Asserts equal bits, or equality within `rounding` if programs compile quickly."""
     if QUICKLY:
         np.testing.assert_allclose(given, expected, rounding, rounding)
     else:

@@ -1,4 +1,4 @@
-"""Small problems that train in no time."""
+"""Small problems that train quickly."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +12,7 @@ FEATURES = 4
 
 
 def table(n: int = 60, minority: int = 12, seed: int = 0):
-    """Two clouds that overlap: `x [n, 4]`, `y [n]`, float32, minority rows scattered."""
+    """Two overlapping clouds with scattered minority rows: `x [n, 4]`, `y [n]`, float32."""
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.arange(n) < minority).astype(np.float32)
     x = rng.normal(size=(n, FEATURES)).astype(np.float32) + y[:, None]
@@ -20,10 +20,9 @@ def table(n: int = 60, minority: int = 12, seed: int = 0):
 
 
 def problem(n_train: int = 40, padding: int = 0, garbage: float = 0.0) -> Problem:
-    """`n_train` rows to train on and 20 others to validate on, a quarter of each minority.
+    """Problem with `n_train` training and 20 validation rows, a quarter of each minority.
 
-    `padding` rows of weight 0, some among the others and some after them, show a minority row
-    that holds `garbage`.
+    `padding` rows of weight 0, partly among the other rows, are minority rows of `garbage`.
     """
     parts = [table(n_train, n_train // 4, seed=0), table(20, 5, seed=1)]
     hole = (np.full((1, FEATURES), garbage, np.float32), np.ones(1, np.float32))
@@ -42,5 +41,5 @@ def problem(n_train: int = 40, padding: int = 0, garbage: float = 0.0) -> Proble
 
 
 def network():
-    """4-8-1."""
+    """MLP 4-8-1."""
     return mlp(FEATURES, (8,))

@@ -49,8 +49,15 @@ def parser() -> argparse.ArgumentParser:
                      help="networks whose probabilities are averaged, one or several numbers; "
                           "default 1")  # fmt: skip
     run.add_argument("--fold-ensemble", nargs="*", type=int, metavar="FOLDS",
-                     help="each of them validates on one fold of training and validation rows and "
-                          "trains on the others; as many folds as networks, or FOLDS")  # fmt: skip
+                     help="validate each of these networks on one fold of the training and "
+                          "validation rows and train it on the others; as many folds as networks, "
+                          "or FOLDS")  # fmt: skip
+    run.add_argument(
+        "--checkpoint",
+        choices=("average_precision", "loss", "last"),
+        help="epoch to keep: the best by average precision or by loss on validation rows, or the "
+        "last; default average_precision",
+    )
     run.add_argument(
         "--seeds", type=int, metavar="N", help="number of seeds, each with its own splits"
     )
@@ -118,12 +125,14 @@ def parser() -> argparse.ArgumentParser:
                        help="the first line is data; columns are called x0, x1, ..., and --target "
                             "may be a position, -1 for the last")  # fmt: skip
     _add_selection(run)
+    _add_open(run)
     run.set_defaults(command="run")
 
     report = commands.add_parser("report", help="write the report of one or several result folders")
     report.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     report.add_argument("--out", type=Path, metavar="DIR", help="default: the first folder")
     _add_selection(report)
+    _add_open(report)
     report.set_defaults(command="report")
 
     compare = commands.add_parser("compare", help="compare methods in any table of scores")
@@ -164,6 +173,10 @@ def parser() -> argparse.ArgumentParser:
                        help="folder of the results; default results/bench")  # fmt: skip
     bench.set_defaults(command="bench")
     return top
+
+
+def _add_open(parser):
+    parser.add_argument("--open", action="store_true", help="open the report in a browser")
 
 
 def _add_selection(parser):

@@ -52,7 +52,7 @@ def _run(options):
         outcome, page = compute(job, command, is_program=True, writes_report=True)
         _print_failed(outcome.failed)
         if page is not None:
-            print(f"report: {page}")
+            _show_report(page, options.open)
         return 2 if outcome.failed else 0
 
 
@@ -84,8 +84,19 @@ def _report(options):
     check_writable(out)
     kind = kind_of(options.folders)
     summary = {"optimistic": options.selection == "optimistic", "metrics": options.metrics}
-    print(f"report: {write_report_of(options.folders, out, kind, **summary)}")
+    _show_report(write_report_of(options.folders, out, kind, **summary), options.open)
     return 0
+
+
+def _show_report(page, opens_browser):
+    """Prints where the report is, its HTML page first, and opens that on request."""
+    html = page.with_suffix(".html")
+    has_html = html.exists()
+    print(f"report: {html} (and {page.name})" if has_html else f"report: {page}")
+    if opens_browser:
+        import webbrowser
+
+        webbrowser.open((html if has_html else page).resolve().as_uri())
 
 
 def _compare(options):

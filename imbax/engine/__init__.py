@@ -1,1 +1,1 @@
-"""Runs as an axis: vectorised programs, compiled pieces, devices, precision."""
+"""Execution of runs as an axis: vectorised programs, compiled pieces, devices, precision."""

@@ -1,7 +1,8 @@
-"""A training cut into pieces, each compiled once for all runs.
+"""Training in pieces, each compiled once for all runs.
 
-What all runs share is the matrix, `(data [N, d], target [N])`; the rest is a `Run`. Each piece
-reads only some of its fields, so that trainings that differ in the others share what is compiled.
+All runs share the matrix `(data [N, d], target [N])`; everything else is part of a `Run`. Each
+piece reads only some fields of a run, so trainings that differ in other fields share compiled
+programs.
 """
 
 import functools
@@ -19,53 +20,53 @@ __all__ = ["Programs", "piece_of", "programs_of"]
 
 
 class Programs(NamedTuple):
-    """A training's pieces; each takes the shared matrix and runs with leaves `[R, ...]`."""
+    """Pieces of a training; each takes the shared matrix and runs with leaves `[R, ...]`."""
 
     program: Program
     fresh: Vectorized | None
-    """Parameters to start from, if the program names how; shared by all that name the same."""
+    """Initial parameters, if the program has `fresh`; shared by programs with the same `fresh`."""
     first: Vectorized
     """`Progress` before the first epoch."""
     advance: Vectorized
     """Trains every run for one more piece. Donates `state`; returns the new `Progress` and its
     `Curves`."""
     predict: Vectorized
-    """The network's outputs on the test rows, with `params`; shared by trainings of a network."""
+    """Outputs of the network with `params` on the test rows; shared by trainings of a network."""
 
     @property
     def stages(self) -> list[Vectorized]:
-        """All that is compiled."""
+        """All pieces that are compiled."""
         return [stage for stage in self[1:] if stage]
 
     def start(self, shared: Any, runs: Run) -> Run:
-        """The runs with parameters to start from, which are fitted on their training rows."""
+        """Returns the runs with initial parameters, which may depend on their training rows."""
         if not self.fresh or runs.params is not None:
             return runs
         return runs._replace(params=self.fresh(shared, _reading(runs, "train", key=runs.key)))
 
     def begin(self, shared: Any, runs: Run) -> Any:
-        """`Progress` before the first epoch, of runs that `start` has seen."""
+        """Returns `Progress` before the first epoch for runs from `start`."""
         return self.first(shared, runs)
 
     def train(self, shared: Any, runs: Run, progress: Any) -> Any:
-        """One more piece: the new `Progress`, in the memory of `progress`, and its `Curves`."""
+        """Trains one more piece; donates `progress` and returns `Progress` and `Curves`."""
         return self.advance(shared, runs._replace(params=None, state=progress))
 
     def score(self, shared: Any, runs: Run, params: Params) -> Any:
-        """The network's outputs on the test rows, `[R, m]` or `[R, m, K]`."""
+        """Returns the outputs of the network on the test rows, `[R, m]` or `[R, m, K]`."""
         return self.predict(shared, _reading(runs, "test", params=params))
 
     def lower(self, shared: Any, runs: Run, resampled: Run | None = None) -> Any:
-        """Trace and begin to compile all pieces for runs like these; the shapes of `Progress`.
+        """Traces all pieces for such runs, starts compiling, and returns the shapes of `Progress`.
 
         Parameters
         ----------
         shared
-            The matrix.
+            Shared matrix.
         runs
-            Runs; those with a `state` go on from there and need no beginning.
+            Runs; runs with a `state` resume from it and need no initial state.
         resampled
-            The same with their training rows changed, if they are.
+            Runs with resampled training rows, if any.
         """
         progress, params = runs.state, runs.params
         runs, original = resampled or runs, runs
@@ -82,17 +83,17 @@ class Programs(NamedTuple):
 def programs_of(
     program: Program, epochs: int, *, precision: str = "float32", **engine: Any
 ) -> Programs:
-    """Compile a training in pieces of so many epochs.
+    """Compiles a training in pieces of `epochs` epochs.
 
     Parameters
     ----------
     program
-        The training.
+        Program of the method.
     epochs
-        Epochs of one call of `advance`.
+        Number of epochs in one call of `advance`.
     precision
-        Precision of matrix products in the program's epochs, one of `PRECISIONS`; beginnings and
-        scores, validation scores included, are in float32.
+        Precision of matrix products in the program's epochs, one of `PRECISIONS`; initial states
+        and all scores, including validation scores, are in float32.
     **engine
         Strategy, devices (a tuple) and memory budget of `Vectorized`.
     """
@@ -112,7 +113,7 @@ def programs_of(
     )
 
 
-# What is compiled below serves all trainings that are alike as far as it goes. Few are kept: every
+# Trainings that share a piece share its compiled program. The caches are small because every
 # compiled program takes hundreds of the 65,530 memory maps that a process may have.
 @functools.lru_cache(maxsize=24)
 def _first(program: Program, **engine: Any) -> Vectorized:
@@ -140,11 +141,11 @@ def _predict(apply: ApplyFn, **engine: Any) -> Vectorized:
 
 
 def _reading(runs: Run, part: str, **others: Any) -> Run:
-    """Runs with what a view of that part needs, and the fields that are named."""
+    """Keeps only the fields that a view of one part needs, and adds `others`."""
     scaling = {name: getattr(runs, name) for name in ("shift", "factor", "project")}
     return Run(**{part: getattr(runs, part)}, **scaling, **others)
 
 
 def piece_of(epochs: int) -> int:
-    """How many epochs to compile as one: at most 10, and so that pieces make up all `epochs`."""
+    """Returns the number of epochs in a piece: the largest divisor of `epochs` up to 10."""
     return max(n for n in range(1, 11) if epochs % n == 0)

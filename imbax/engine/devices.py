@@ -1,4 +1,4 @@
-"""The devices at hand: CPU cores as devices, their memory, and how they say that it is full."""
+"""Devices: CPU cores as devices, memory of devices, and out-of-memory errors."""
 
 import math
 import os
@@ -10,28 +10,28 @@ __all__ = ["is_out_of_memory", "memory_of", "usable_cores", "use_cpu_cores"]
 
 
 def use_cpu_cores(number: int | None = None) -> None:
-    """Let jax see each CPU core (default all this process may use) as a device of its own.
+    """Makes jax treat CPU cores as separate devices, by default all that the process may use.
 
-    A small network's operations are too short to be split over cores, while whole runs divide
-    perfectly. Changes jax's configuration, so it is for programs, not libraries, to call, and
-    before jax is first used.
+    Operations of a small network are too short to be split over cores, but independent runs can be
+    divided over them. The function changes jax's global configuration, so programs rather than
+    libraries should call it, before jax is first used.
 
     Raises
     ------
     RuntimeError
-        Jax has already started its backends.
+        If jax has already initialised its backends.
     """
     jax.config.update("jax_num_cpu_devices", number or usable_cores())
 
 
 def usable_cores() -> int:
-    """CPU cores this process may use."""
+    """Number of CPU cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def memory_of(devices: Sequence[jax.Device]) -> float:
-    """Bytes that the devices have together: cores share the machine's, as far as it is known."""
+    """Total memory of the devices in bytes, infinite if unknown; CPU cores share the machine's."""
     if devices[0].platform == "cpu":
         try:
             return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -42,5 +42,5 @@ def memory_of(devices: Sequence[jax.Device]) -> float:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether a device had no room, or a compiler says that it would have none."""
+    """Returns whether an error means that a device ran, or would run, out of memory."""
     return "RESOURCE_EXHAUSTED" in str(error)

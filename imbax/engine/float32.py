@@ -1,10 +1,10 @@
-"""Arithmetic in 32 bits behind the doors of estimators and experiments.
+"""32-bit arithmetic inside estimators and experiments.
 
-jax's 64-bit mode is one switch of a process, which a user may have turned on for code of their own.
-It changes what numbers without a type are, so that random draws and rounding would differ, and with
-them results. So what trains, samples or predicts for a user runs with the switch off, and gives the
-same bits either way. Functions of arrays (`imbax.methods`, `imbax.losses`, ...) keep the precision
-of what they are given; their draws name their type.
+The 64-bit mode of jax is a global switch that users may have turned on for other code. It changes
+the default dtype of numbers and therefore random draws, rounding and results. Estimators and
+experiments train, sample and predict with the switch off and give the same bits in both modes.
+Functions of arrays (`imbax.methods`, `imbax.losses`, ...) keep the precision of their inputs; their
+random draws have an explicit dtype.
 """
 
 import functools
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def in_float32(f: Callable[P, T]) -> Callable[P, T]:
-    """`f` with jax's 64-bit mode off while it runs, whatever the user has set."""
+    """Wraps `f` so that it runs with jax's 64-bit mode off."""
 
     @functools.wraps(f)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:

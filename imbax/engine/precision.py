@@ -1,11 +1,11 @@
 """Matrix products in bfloat16, as a transformation of functions.
 
-A product A B of float32 matrices becomes bf16(A) bf16(B), the products of their entries summed in
-float32; so do convolutions, and all products of derivatives, of second ones too. The rest stays in
-float32. This is the arithmetic of accelerators' matrix units, and it is written out, so that it is
-the same on a device without them, on which it shows the effect on scores but saves no time.
+A product A B of float32 matrices becomes bf16(A) bf16(B) with sums in float32. The same applies to
+convolutions and to all products in first and second derivatives. Other operations stay in float32.
+This is the arithmetic of the matrix units of accelerators. It is explicit in the program, so
+devices without such units give the same results, although without a speedup.
 
-    bf16(a) is a to the nearest 8 significant bits: |bf16(a) - a| <= 2⁻⁸ |a|.
+    bf16(a) is a rounded to 8 significant bits: |bf16(a) - a| <= 2⁻⁸ |a|.
 """
 
 from collections.abc import Callable
@@ -23,12 +23,12 @@ _PRODUCTS = ("dot_general", "conv_general_dilated")
 
 
 def bfloat16_products(f: Callable[..., Any]) -> Callable[..., Any]:
-    """`f` with its products of float32 arrays in bfloat16, those of derivatives inside too.
+    """Transforms `f` to compute products of float32 arrays in bfloat16, also inside derivatives.
 
     Parameters
     ----------
     f
-        A traceable function of pytrees of arrays; it is traced at each call.
+        Traceable function of pytrees of arrays; it is traced at each call.
     """
 
     def g(*args):
@@ -40,8 +40,7 @@ def bfloat16_products(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _changed(part):
-    """A program with its products changed, also in the programs that loops and calls hold as
-    parameters."""
+    """Replaces the products of a program, including those inside loops and calls."""
     if isinstance(part, jex.ClosedJaxpr):
         return part.replace(jaxpr=_changed(part.jaxpr))
     if isinstance(part, jex.Jaxpr):
@@ -58,7 +57,7 @@ def _is_product(eqn):
 
 
 def _product(eqn):
-    """In its place, a call of the product of its operands in bfloat16."""
+    """Replaces a product by a call that multiplies its operands in bfloat16."""
     params = eqn.params | {"precision": None, "preferred_element_type": jnp.dtype("float32")}
 
     def product(*operands):

@@ -1,19 +1,19 @@
 """Runs as an axis: one compiled program for all folds, seeds and settings, over all devices.
 
-`Vectorized(f)` maps `f(shared, run)` over the leading axis of `run`. Three strategies give the same
-numbers to rounding: "vmap" batches the runs into one stream of larger operations, as accelerators
-like it; "map" takes them one after the other on each device, which keeps a small network's working
-set in a CPU core's cache. Either way the runs are divided over the devices by `jax.shard_map`, and
-nothing is communicated between them. `devices.use_cpu_cores` makes each core a device.
+`Vectorized(f)` maps `f(shared, run)` over the leading axis of `run`. Three strategies give equal
+results up to rounding. "vmap" batches the runs into larger operations, which suits accelerators.
+"map" executes runs sequentially on each device, which keeps the working set of a small network in
+a CPU core's cache. Both divide the runs over the devices by `jax.shard_map` without communication.
+`devices.use_cpu_cores` makes each core a device.
 
-"rows" is for a shared matrix that one device cannot hold: its rows are divided over the devices,
-which take the runs one after the other, all devices together at each; `sharding` says how and what
-they communicate. Any `f` that reads the matrix through `types.Rows` may be given; what it does with
-all rows at once, as some samplers do, may bring them together on every device.
+"rows" is for a shared matrix that does not fit on one device. Its rows are sharded over the
+devices, which execute the runs sequentially, all devices together for each run; see `sharding` for
+the communication. It accepts any `f` that reads the matrix through `types.Rows`. If `f` uses
+all rows at once, like several samplers, they may be gathered on every device.
 
-Runs are chunked to a memory budget by what the compiler says the program needs, so that a result
-never depends on what else the machine is doing. Where a device runs out of memory all the same, the
-chunk is halved and the work goes on. What chunks give is joined on the host.
+Runs are split into chunks by the compiler's estimate of memory and a memory budget, so results do
+not depend on other programs on the machine. If a device nevertheless runs out of memory, the chunk
+is halved and the computation continues. Results of chunks are joined on the host.
 """
 
 import functools
@@ -39,7 +39,7 @@ _AXIS = "run"
 
 
 class Engine(NamedTuple):
-    """How programs run; the arguments of `Vectorized`."""
+    """Options of execution; arguments of `Vectorized`."""
 
     strategy: str = "auto"
     devices: tuple[jax.Device, ...] | None = None
@@ -54,21 +54,21 @@ class Vectorized:
     f
         Pure function `(shared, run) -> result`.
     takes
-        The name of a field of `runs`, a named tuple, that a call takes from its caller: `f` returns
-        `(what comes after it, anything)`, and the former gets its memory.
+        Name of a field of `runs`, a named tuple, whose memory is donated. `f` must return
+        `(new value of the field, other results)`.
     strategy
         "vmap", "map", "auto" (map on CPU, vmap elsewhere), or "rows".
     devices
-        The devices to divide the runs, or rows, over; default all of this process.
+        Devices over which runs or rows are divided; default all of this process.
     memory
-        Budget in bytes over all devices; default, and at most, what they have.
+        Memory budget in bytes over all devices; default, and at most, their memory.
 
     Raises
     ------
     ValueError
-        Unknown strategy.
+        If the strategy is unknown.
     MemoryError
-        One run per device does not fit the budget; the message gives both numbers.
+        If one run per device exceeds the budget; the message gives both numbers.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class Vectorized:
         by_rows, each = strategy == "rows", len(self.devices)
         axis = sharding.AXIS if by_rows else _AXIS
         mesh = Mesh(np.array(self.devices), (axis,))
-        self._same, split = (NamedSharding(mesh, PartitionSpec(*of)) for of in ((), (axis,)))
+        self._same, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (axis,)))
         self._per_row, self._per_run = (split, self._same) if by_rows else (self._same, split)
-        # What numbers of rows, and of runs in a chunk, are multiples of.
+        # Divisors of the number of rows and of the number of runs in a chunk.
         self._row_parts, self._abreast = (each, 1) if by_rows else (1, each)
         self._jitted = self._jit(f)
         self._compiling: dict[Any, Future] = {}
@@ -104,10 +104,10 @@ class Vectorized:
         self._chunk: dict[Any, int] = {}
 
     def __call__(self, shared: Any, runs: Any) -> Any:
-        """`f(shared, run)` for every run: leaves `[n_runs, ...]` in, leaves `[n_runs, ...]` out.
+        """Returns `f(shared, run)` for every run; inputs and results have leaves `[n_runs, ...]`.
 
-        They are left on the devices, or in NumPy (keys aside) where runs were chunked or do not
-        divide over the devices.
+        Results stay on the devices. They are NumPy arrays (except for keys) if runs were chunked or
+        do not divide evenly over the devices.
         """
         shared = self.replicate(shared)
         n_runs = jax.tree.leaves(runs)[0].shape[0]
@@ -127,21 +127,21 @@ class Vectorized:
             except JaxRuntimeError as error:
                 if not is_out_of_memory(error) or _is_taken(runs):
                     raise
-                said = str(error).splitlines()[0]
-                self._chunk[key] = self._halved(size, f"ran out of memory: {said}")
+                reason = str(error).splitlines()[0]
+                self._chunk[key] = self._halved(size, f"ran out of memory: {reason}")
                 warnings.warn(
-                    f"out of memory with {size} runs at once; going on with {self._chunk[key]}",
+                    f"out of memory with {size} runs at once; continuing with {self._chunk[key]}",
                     stacklevel=2,
                 )
         return jax.tree.map(lambda *leaves: _join(leaves)[:n_runs], *parts)
 
     def lower(self, shared: Any, runs: Any) -> Any:
-        """Trace for a call with arrays, or shapes, like these; a thread then compiles it.
+        """Traces a call with such arrays, or shapes, and starts to compile it in a thread.
 
         Returns
         -------
         Any
-            The shapes of the call's result.
+            Shapes of the call's result.
         """
         n_runs = jax.tree.leaves(runs)[0].shape[0]
         shared, runs = self._shared_shapes(shared), _shapes(runs)
@@ -157,22 +157,22 @@ class Vectorized:
 
     @property
     def waiting(self) -> bool:
-        """Whether something was lowered and not waited for since."""
+        """Whether any lowered program has not been waited for."""
         return bool(self._compiling)
 
     def compile(self) -> None:
-        """Wait until what was lowered is compiled."""
+        """Waits until all lowered programs are compiled."""
         for key in tuple(self._compiling):
             try:
                 self._compiled[key] = self._compiling.pop(key).result()
-            except JaxRuntimeError as error:  # a call will take fewer runs at once
+            except JaxRuntimeError as error:  # a call will use smaller chunks
                 if not is_out_of_memory(error):
                     raise
 
     def replicate(self, shared: Any) -> Any:
-        """`shared` on every device; done once, later calls copy nothing.
+        """Copies `shared` to every device; later calls copy nothing.
 
-        With "rows", matrices are divided, and rows of zeros added to all that does not divide.
+        With "rows", matrices are sharded, and rows of zeros make their length divisible.
         """
         shapes = self._shared_shapes(shared)
         shared = jax.tree.map(lambda leaf, shape: _zeros_below(leaf, shape.shape), shared, shapes)
@@ -180,16 +180,16 @@ class Vectorized:
 
     def _jit(self, f):
         def over_runs(shared, *parts):
-            def of_run(run, *taken):
+            def one_run(run, *taken):
                 return f(shared, run._replace(**{self.takes: taken[0]}) if taken else run)
 
             if self.strategy == "vmap":
-                return jax.vmap(of_run)(*parts)
-            return _in_place(of_run, *parts) if self.takes else jax.lax.map(of_run, *parts)
+                return jax.vmap(one_run)(*parts)
+            return _in_place(one_run, *parts) if self.takes else jax.lax.map(one_run, *parts)
 
-        def by_rows(*given):
+        def by_rows(*args):
             with jax.sharding.use_abstract_mesh(self._same.mesh.abstract_mesh):
-                return over_runs(*given)
+                return over_runs(*args)
 
         jit = functools.partial(jax.jit, donate_argnums=2 if self.takes else ())
         if len(self.devices) == 1:
@@ -201,32 +201,32 @@ class Vectorized:
         return jit(jax.shard_map(over_runs, mesh=mesh, check_vma=False, **specs))
 
     def _parts(self, runs):
-        """`runs`, and what is taken apart from the rest."""
+        """Splits the donated field from the rest of `runs`."""
         if self.takes is None:
             return (runs,)
         return runs._replace(**{self.takes: None}), getattr(runs, self.takes)
 
     def _run(self, shared, runs):
         runs = self._place(runs, self._per_run)
-        # Not before it is ready is it known whether there was memory enough.
+        # Out-of-memory errors surface only once the result is ready.
         return jax.block_until_ready(self._program(shared, runs)(shared, *self._parts(runs)))
 
     def _place(self, tree, sharding):
-        """On the devices, where a program once compiled expects it; nothing moves twice."""
+        """Puts a tree on the devices as compiled programs expect it; placed leaves do not move."""
         return jax.device_put(tree, self.devices[0] if len(self.devices) == 1 else sharding)
 
     def _shared_shapes(self, shared):
-        """As `replicate` puts them on the devices."""
+        """Shapes and shardings of the result of `replicate`."""
 
-        def of(leaf):
+        def placed(leaf):
             rows = [_multiple(n, self._row_parts) for n in leaf.shape[:1]]
             leaf = jax.ShapeDtypeStruct((*rows, *leaf.shape[1:]), leaf.dtype)
             return self._placed_shapes(leaf, self._per_row if leaf.ndim > 1 else self._same)
 
-        return jax.tree.map(of, _shapes(shared))
+        return jax.tree.map(placed, _shapes(shared))
 
     def _runs_shapes(self, runs, size):
-        """Those of so many runs, as `_run` puts them there."""
+        """Shapes and shardings of `size` runs as `_run` places them."""
         return self._placed_shapes(_resized(_shapes(runs), size), self._per_run)
 
     def _placed_shapes(self, tree, sharding):
@@ -237,7 +237,7 @@ class Vectorized:
         )
 
     def _program(self, shared, runs):
-        """The compiled program for arrays (or shapes) like these."""
+        """Returns the compiled program for such arrays or shapes."""
         key = jax.tree.leaves(runs)[0].shape[0], _signature(shared, runs)
         self.compile()
         if key not in self._compiled:
@@ -248,10 +248,10 @@ class Vectorized:
         return self._compiled[key]
 
     def _at_once(self, n_runs, signature):
-        """For how many runs to have a program: all, rounded up to a multiple of the devices.
+        """Returns the chunk size: all runs, rounded up to a multiple of the devices.
 
-        Or for a half, a third or a quarter, where there is one already: runs that are taken one
-        after the other lose nothing by it.
+        If runs are executed sequentially and a program for a half, a third or a quarter of them
+        exists, that size is used; it costs no time.
         """
         if self.strategy != "vmap":
             for size, known in (*self._compiled, *self._compiling):
@@ -260,31 +260,31 @@ class Vectorized:
         return _multiple(n_runs, self._abreast)
 
     def _most_that_fit(self, shared, runs, size):
-        """The most runs that fit the budget: so many, or halves of that."""
+        """Halves the chunk size until the program fits the budget."""
         while (needed := self._bytes(shared, runs, size)) > self.memory:
             size = self._halved(size, self._too_much(needed))
         return size
 
     def _too_much(self, needed):
-        """What is needed and what there is, and what to do."""
-        there = memory_of(self.devices)
-        have = f"the devices have {_gib(there)}"
+        """Message with the memory that is needed and available, and a remedy."""
+        available = memory_of(self.devices)
+        have = f"the devices have {_gib(available)}"
         if needed == math.inf:
-            return f"need more than the compiler allows; {have}. Take fewer rows."
-        if self.memory == there:
-            return f"need {_gib(needed)}; {have}. Take fewer rows."
+            return f"need more than the compiler allows; {have}. Use fewer rows."
+        if self.memory == available:
+            return f"need {_gib(needed)}; {have}. Use fewer rows."
         budget = f"the budget is {_gib(self.memory)}"
-        return f"need {_gib(needed)}; {budget}, {have}. Raise --memory, or take fewer rows."
+        return f"need {_gib(needed)}; {budget}, {have}. Raise --memory, or use fewer rows."
 
     def _halved(self, size, why):
         each = self._abreast
         if size == each:
             on = f"{len(self.devices)} devices"
-            raise MemoryError(f"{each} runs at once, the fewest on {on}, {why}")
+            raise MemoryError(f"{each} runs at once, the minimum on {on}, {why}")
         return _multiple(-(-size // 2), each)
 
     def _bytes(self, shared, runs, size):
-        """What a call with so many runs takes on all devices."""
+        """Memory of a call with `size` runs on all devices, in bytes."""
         try:
             analysis = self._program(shared, self._runs_shapes(runs, size)).memory_analysis()
         except JaxRuntimeError as error:  # some compilers refuse what cannot fit
@@ -300,7 +300,7 @@ class Vectorized:
         return each * len(self.devices)
 
 
-# They compile while the next program is traced.
+# Threads that compile while the next program is traced.
 _COMPILERS = ThreadPoolExecutor(usable_cores(), thread_name_prefix="compiler")
 
 
@@ -314,10 +314,10 @@ def _is_taken(runs):
 
 
 def _in_place(f, runs, state):
-    """`f(run, state) -> (state, more)` of each run in turn, new states in the place of old ones.
+    """Runs `f(run, state) -> (state, more)` sequentially and overwrites the states in place.
 
-    `f` has a loop of its own, as trainings have: where XLA can fuse all of `f` into the write, it
-    copies the states of all runs instead.
+    `f` must contain a loop, as trainings do. If XLA can fuse `f` into the write, it copies the
+    states of all runs instead.
     """
 
     def one(states, numbered):
@@ -330,12 +330,12 @@ def _in_place(f, runs, state):
     return jax.lax.scan(one, state, (numbers, runs))
 
 
-def _multiple(number, of):
-    return -(-number // of) * of
+def _multiple(number, divisor):
+    return -(-number // divisor) * divisor
 
 
 def _zeros_below(leaf, shape):
-    """On the host, as no device may have room for it."""
+    """Appends rows of zeros on the host, since the array may not fit on one device."""
     more = shape[0] - len(leaf) if shape else 0
     return np.pad(leaf, [(0, more)] + [(0, 0)] * (len(shape) - 1)) if more else leaf
 
@@ -350,19 +350,19 @@ def _join(leaves):
 
 
 def _shapes(tree):
-    """With the types that arrays get on a device."""
+    """Shapes of arrays with their dtypes on a device."""
     return jax.eval_shape(lambda tree: tree, tree)
 
 
 def _resized(tree, n_runs):
-    """The shapes of leaves `[any, ...]` as `[n_runs, ...]`."""
+    """Changes the shapes of leaves `[any, ...]` to `[n_runs, ...]`."""
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((n_runs, *leaf.shape[1:]), leaf.dtype), tree
     )
 
 
 def _signature(shared, runs):
-    """Structure, shapes and types, whatever the number of runs."""
+    """Structure, shapes and dtypes without the number of runs."""
     same, each = jax.tree.leaves(shared), jax.tree.leaves(runs)
     shapes = [leaf.shape for leaf in same] + [leaf.shape[1:] for leaf in each]
     types = [leaf.dtype for leaf in (*same, *each)]

@@ -1,1 +1,1 @@
-"""scikit-learn and imbalanced-learn estimators over the pure core."""
+"""Estimators with the contracts of scikit-learn and imbalanced-learn."""

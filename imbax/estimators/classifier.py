@@ -1,4 +1,4 @@
-"""What imbax's classifiers share: rows, labels, weights, members, stopping, probabilities."""
+"""Base class of imbax's neural classifiers: input checks, members, training, probabilities."""
 
 from abc import ABCMeta, abstractmethod
 from functools import lru_cache
@@ -18,7 +18,7 @@ from imbax.engine.compiled import Programs, piece_of, programs_of
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.estimators.columns import CATEGORICAL, TakesColumns
-from imbax.estimators.divergence import last_finite, told
+from imbax.estimators.divergence import check_finite, last_finite
 from imbax.estimators.members import (
     Members,
     check_parts,
@@ -36,16 +36,16 @@ from imbax.estimators.targets import class_labels
 from imbax.training import Program
 from imbax.types import Run
 
-__all__ = ["NeuralClassifier", "inside_of"]
+__all__ = ["NeuralClassifier", "internal_classes"]
 
 _DTYPES = (np.float64, np.float32)
 
 
 @parameters
 class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
-    """Trains its members as one program and averages their probabilities.
+    """Classifier that trains its members as one program and averages their probabilities.
 
-    A classifier defines `_learn`. Inside, rows are scaled, and of two classes the rarer is 1.
+    Subclasses define `_learn`. Internally, rows are scaled and the rarer of two classes is 1.
     """
 
     hidden_layer_sizes: Any = None
@@ -89,53 +89,52 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         "random_state": RANDOM_STATE,
         "verbose": ["verbose"],
     }
-    # Whether validation rows are needed also where training does not stop early.
+    # Whether validation rows are needed even without early stopping.
     _validates = False
 
     @in_float32
     def fit(self, X, y, sample_weight=None):
-        """Train on rows `X (n, d)` with labels `y (n,)` and weights `sample_weight (n,)`.
+        """Trains on rows `X (n, d)` with labels `y (n,)` and weights `sample_weight (n,)`.
 
-        X is an array or a frame, and may miss values, see `categorical_features`. Rows of weight 0
-        are left out. On validation rows weights count in losses alone, those of classes as in
-        training.
+        X is an array or a frame and may have missing values; see `categorical_features`. Rows of
+        weight 0 are left out. On validation rows, row and class weights are used only in losses.
         """
         self._validate_params()
         X, y = self._rows_of_fit(X, class_labels(y), dtype=_DTYPES)
         check_classification_targets(y)
         like = X if isinstance(X, np.ndarray) else y
         w = _check_sample_weight(sample_weight, like, dtype=np.float64, ensure_non_negative=True)
-        some = w > 0
-        X = self._numbers_of_fit(X[some], self.warm_start and hasattr(self, "_params"))
-        y, w = y[some], w[some]
-        before = self._started(y)
+        has_weight = w > 0
+        X = self._numbers_of_fit(X[has_weight], self.warm_start and hasattr(self, "_params"))
+        y, w = y[has_weight], w[has_weight]
+        start_params = self._start_params(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(
-                f"y has one class only, {self.classes_.tolist()[0]!r}; expected at least two"
+                f"y has a single class, {self.classes_.tolist()[0]!r}; expected at least two"
             )
-        if lone := self.classes_[np.bincount(labels) == 1].tolist() * self._has_validation():
+        if single := self.classes_[np.bincount(labels) == 1].tolist() * self._has_validation():
             raise InputError(
-                f"class {lone[0]!r} has a single row; expected at least one to train on and one to "
-                "validate on"
+                f"class {single[0]!r} has a single row; expected at least one for training and one "
+                "for validation"
             )
-        if before is None:
-            self._inside = inside_of(np.bincount(labels))
+        if start_params is None:
+            self._inside = internal_classes(np.bincount(labels))
         self._scaling = scaling_of(X, self.scaling)
         prior = np.bincount(self._inside[labels], w) / w.sum()
         self._seed = seed_of(self.random_state)
         members = self._members(X, labels, w, sample_weight is not None)
-        self._params, curves, trained = self._learn(members, before)
-        self._keep(curves)
+        self._params, curves, trained = self._learn(members, start_params)
+        self._store_history(curves)
         log = lambda prior: np.log(np.maximum(prior, np.finfo(np.float32).tiny))
         self._shift = log(prior) - log(trained)
         return self
 
     @in_float32
     def predict_proba(self, X):
-        """Probabilities `(n, K)` of the classes in the order of `classes_`, float32.
+        """Returns probabilities `(n, K)` of the classes in the order of `classes_`, float32.
 
-        Raises InputError where one is not finite.
+        Raises InputError if a probability is not finite.
         """
         check_is_fitted(self)
         X = self._rows_of_prediction(X, dtype=_DTYPES)
@@ -144,36 +143,36 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         proba = np.empty((len(X), len(self.classes_)), np.float32)
         posterior = self._posterior() if self.recalibrate else None
         for first in range(0, len(X), BLOCK):
-            x = self._inner(self._columns.numbers(X[first : first + BLOCK]))
+            x = self._scaled(self._columns.numbers(X[first : first + BLOCK]))
             inner = probabilities(apply, self._params, shift, x, posterior)
             proba[first : first + len(x)] = inner[:, self._inside]
         if not np.isfinite(proba).all():
             raise InputError(
                 f"{np.isnan(proba).any(1).sum()} of {len(X)} rows have no finite probability; "
-                "lower learning_rate_init, or look for extreme values in these rows"
+                "lower learning_rate_init, or check these rows for extreme values"
             )
         return proba
 
     def predict(self, X):
-        """The likeliest class of each row `(n,)`."""
+        """Returns the most probable class of each row `(n,)`."""
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(1)]
 
-    def _inner(self, X):
-        """Rows `[n, e]` as the network sees them, float32."""
+    def _scaled(self, X):
+        """Returns scaled rows `[n, e]`, the input of the network, as float32."""
         return scale(X.astype(np.float64), self._scaling).astype(np.float32)
 
     @abstractmethod
-    def _learn(self, members: Members, before) -> tuple[Any, list, np.ndarray]:
-        """Parameters `[R, ...]` of the members' networks, the curves of each training, and the
-        shares `[R, K]` of the internal classes that were trained for."""
+    def _learn(self, members: Members, start_params) -> tuple[Any, list, np.ndarray]:
+        """Returns the parameters `[R, ...]` of the members, the curves of each training, and the
+        priors `[R, K]` of the internal classes that the training assumed."""
 
     def _posterior(self):
-        """The logits of probabilities, of the network's; None: they are these."""
+        """Returns the map from the network's logits to those of probabilities, or None."""
         return None
 
     def _network(self):
-        """Of the classifier; the same object for the same options."""
+        """Returns the classifier's network, the same object for equal options."""
         return self._network_with("linear")
 
     def _network_with(self, head):
@@ -184,27 +183,27 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
     def _has_validation(self):
         return self.early_stopping or self.fold_ensemble or self._validates
 
-    def _started(self, y):
-        """The parameters to go on from, where `warm_start` asks for it."""
+    def _start_params(self, y):
+        """Returns the initial parameters for `warm_start`, otherwise None."""
         if not (self.warm_start and hasattr(self, "_params")):
             return None
         if missing := set(np.unique(y).tolist()) ^ set(self.classes_.tolist()):
             raise InputError(
-                f"warm_start goes on with the same classes, but {sorted(map(str, missing))} are "
-                "not in both; fit a new classifier"
+                f"warm_start needs the classes of the last fit, but {sorted(map(str, missing))} "
+                "are not in both; fit a new classifier"
             )
         like = jax.tree.leaves(jax.eval_shape(self._network().init, jax.random.key(0)))
         members = max(self.n_estimators, 2) if self.fold_ensemble else self.n_estimators
         sizes = [(members, *leaf.shape) for leaf in like]
         if [leaf.shape for leaf in jax.tree.leaves(self._params)] != sizes:
             raise InputError(
-                "warm_start goes on with as many members, and networks of the same size, as were "
-                "fitted before; fit a new classifier"
+                "warm_start needs the number of members and the network sizes of the last fit; fit "
+                "a new classifier"
             )
         return self._params
 
     def _members(self, X, labels, w, weighted) -> Members:
-        """Cut, resampled, scaled and padded."""
+        """Returns the members' rows, split, resampled, scaled and padded."""
         has_validation = self._has_validation()
         parts = cut_members(
             self._inside[labels],
@@ -219,9 +218,9 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         trains, valids = zip(*parts, strict=True)
         if self._sampler() is not None:
             if weighted:
-                raise InputError("sample_weight says nothing of new rows; give it or a sampler")
-            given = X, labels, self.classes_, trains, self._sampler(), self._seed
-            X, labels, trains = resample_members(*given)
+                raise InputError("sample_weight does not cover new rows; give it or a sampler")
+            args = X, labels, self.classes_, trains, self._sampler(), self._seed
+            X, labels, trains = resample_members(*args)
             w = np.ones(len(X))
         weights = [
             weights_of(labels, w, rows, self.classes_, self.class_weight)
@@ -244,46 +243,46 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
             shift=np.zeros((number, X.shape[1]), np.float32),
             factor=np.tile((self._scaling.factor > 0).astype(np.float32), (number, 1)),
         )
-        more = size(len(X)) - len(X)
-        x = np.pad(self._inner(X), ((0, more), (0, 0)))
-        shared = x, np.pad(y, (0, more)).astype(np.float32)
+        padding = size(len(X)) - len(X)
+        x = np.pad(self._scaled(X), ((0, padding), (0, 0)))
+        shared = x, np.pad(y, (0, padding)).astype(np.float32)
         return Members(shared, runs, counts, prior / prior.sum(1, keepdims=True), weighted)
 
     def _sampler(self):
-        """What changes each member's training rows beforehand."""
+        """Returns the sampler of each member's training rows, or None."""
         return None
 
     def _compiled(self, build, members, *options) -> Programs:
-        """The pieces of the training `build(*options)`; those seen before need not be compiled."""
-        # Where an epoch ranks all validation rows right, later ones may still be better elsewhere.
+        """Returns the compiled pieces of the training `build(*options)`, cached by arguments."""
+        # After an epoch ranks all validation rows correctly, later epochs may still be better.
         checkpoint = "latest_best" if self._has_validation() else "last"
-        one = len(members.counts) == 1
-        return _compiled(build, piece_of(self.max_iter), checkpoint, self.scoring, one, *options)
+        single = len(members.counts) == 1
+        return _compiled(build, piece_of(self.max_iter), checkpoint, self.scoring, single, *options)
 
     def _with(self, members, hparams, params=None):
-        """The members' runs with numbers, and parameters to start from."""
+        """Returns the members' runs with hyperparameters and initial parameters."""
         number = len(members.counts)
         each = lambda v: np.broadcast_to(np.float32(v), (number, *np.shape(v)))
         return members.runs._replace(hparams=jax.tree.map(each, hparams), params=params)
 
-    def _least_epochs(self):
-        """Training does not stop before."""
+    def _min_epochs(self):
+        """Returns the number of epochs before which training does not stop."""
         return 0
 
     def _run(self, programs, members, runs, lower="learning_rate_init"):
-        """Train to the end, or until no member has got better for `n_iter_no_change` epochs.
+        """Trains to the end, or until no member has improved for `n_iter_no_change` epochs.
 
         Parameters
         ----------
         programs
-            The training.
+            Compiled pieces of the training.
         members
-            Whose rows.
+            Members with their rows.
         runs
-            With numbers, and parameters to start from.
+            Runs with hyperparameters and initial parameters.
         lower
-            What to lower where training does not stay finite. That is a warning, and an error
-            where nothing finite is left.
+            Parameter to lower if training does not stay finite. This gives a warning, or an error
+            if no finite parameters remain.
 
         Returns
         -------
@@ -291,7 +290,7 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
             `Progress` `[R, ...]`, and `Curves` `[R, epochs]`.
         """
         shared = programs.advance.replicate(members.shared)
-        programs.lower(shared, runs)  # all its pieces compile at once
+        programs.lower(shared, runs)  # compiles all pieces concurrently
         runs = programs.start(shared, runs)
         progress, curves, kept = programs.begin(shared, runs), [], None
         each = piece_of(self.max_iter)
@@ -302,24 +301,24 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
                 kept = last_finite(jax.device_get(progress), kept)
             if self.verbose:
                 self._tell(done - each, curves[-1])
-            if self.early_stopping and done >= self._least_epochs():
+            if self.early_stopping and done >= self._min_epochs():
                 best = np.concatenate([c.valid_score for c in curves], 1).argmax(1)
                 if (done - best > self.n_iter_no_change).all():
                     break
         progress = jax.device_get(progress) if kept is None else kept
-        told(progress, programs.program.start_admissible, lower)
+        check_finite(progress, programs.program.start_admissible, lower)
         return progress, jax.tree.map(lambda *parts: np.concatenate(parts, 1), *curves)
 
     def _tell(self, done, curve):
         losses, scores = curve.train_loss.mean(0), curve.valid_score.mean(0)
         for number, (loss, score) in enumerate(zip(losses, scores, strict=True), done + 1):
-            told = f"Iteration {number}, loss = {loss:.8f}"
+            message = f"Iteration {number}, loss = {loss:.8f}"
             if self._has_validation():
-                told += f", validation score = {score:.6f}"
-            print(told)
+                message += f", validation score = {score:.6f}"
+            print(message)
 
-    def _keep(self, curves):
-        """The history of all trainings, mean over members."""
+    def _store_history(self, curves):
+        """Stores the history of all trainings, averaged over members."""
         losses, scores = (
             np.concatenate([getattr(curve, name) for curve in curves], 1)
             for name in ("train_loss", "valid_score")
@@ -332,15 +331,17 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
             self.best_validation_score_ = float(scores.max(1).mean())
 
 
-def inside_of(counts):
-    """The internal number `[K]` of each class: of two, the rarer is 1."""
+def internal_classes(counts):
+    """Returns the internal index `[K]` of each class; the rarer of two classes is 1."""
     if len(counts) == 2 and counts[0] < counts[1]:
         return np.array([1, 0])
     return np.arange(len(counts))
 
 
 @lru_cache(maxsize=16)
-def _compiled(build, epochs: int, checkpoint: str, scoring: str, one: bool, *options) -> Programs:
-    """The pieces, of so many epochs, of the training `build(*options)`; on `one` device or all."""
+def _compiled(
+    build, epochs: int, checkpoint: str, scoring: str, single: bool, *options
+) -> Programs:
+    """Compiles pieces of `epochs` epochs of a training, on one device if `single`, else all."""
     program: Program = build(*options)._replace(checkpoint=checkpoint, scoring=scoring)
-    return programs_of(program, epochs, devices=tuple(jax.local_devices()[:1]) if one else None)
+    return programs_of(program, epochs, devices=tuple(jax.local_devices()[:1]) if single else None)

@@ -1,4 +1,4 @@
-"""X of a classifier as numbers: frames with categories and dates, and missing values."""
+"""Encoding of a classifier's X: frames with categories and dates, and missing values."""
 
 import warnings
 from typing import Any
@@ -38,7 +38,7 @@ _REMEDIES = Remedies(
 
 
 class TakesColumns:
-    """A classifier that takes any frame, by `categorical_features`, and missing values."""
+    """Mixin of classifiers that accept any frame (`categorical_features`) and missing values."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -47,7 +47,7 @@ class TakesColumns:
 
     @property
     def _columns(self):
-        """Set by a fit; classifiers that were saved before there were any took numbers alone."""
+        """Encoder set by fit; classifiers saved by earlier versions accept only numbers."""
         return self.__dict__.get("_fitted_columns") or Columns(None, width=self.n_features_in_)
 
     @_columns.setter
@@ -56,53 +56,53 @@ class TakesColumns:
 
     @property
     def column_names_(self):
-        """Names `(e,)` of the numbers that X becomes, such as "age" and "colour=red"."""
+        """Names `(e,)` of the columns that X is encoded to, such as "age" and "colour=red"."""
         check_is_fitted(self)
         return self._columns.names(getattr(self, "feature_names_in_", None))
 
     def _rows_of_fit(self, X, y, **options):
-        """Rows and labels, checked: an array of numbers, or a pandas frame as it was given.
+        """Returns checked rows and labels: a numeric array, or an unchanged pandas frame.
 
-        Sets `n_features_in_`, and `feature_names_in_` where X has names of text.
+        Sets `n_features_in_`, and `feature_names_in_` if X has text names.
 
         Parameters
         ----------
         X
-            `[n, d]`: an array, lists, or a frame of any library.
+            Rows `[n, d]`: an array, lists, or a frame of any library.
         y
-            `[n]`: labels.
+            Labels `[n]`.
         options
-            For the validation of arrays.
+            Options of the validation of arrays.
         """
-        given = self.categorical_features
-        is_listed = not (given is None or isinstance(given, str))
+        categorical = self.categorical_features
+        is_listed = not (categorical is None or isinstance(categorical, str))
         if is_table(X):
             frame = as_pandas(X)
-            if is_listed or (given is not None and not _is_plain(frame)):
+            if is_listed or (categorical is not None and not _is_plain(frame)):
                 return _checked(self, frame, y, frame)
             X = X if is_frame(X) else frame
-        elif is_listed and len(given):
+        elif is_listed and len(categorical):
             frame = as_pandas(X)
             return _checked(self, frame, y, frame.to_numpy(object))
-        remedy = "name them in categorical_features, or give a frame of pandas"
-        if given is None:
-            remedy = "categorical_features=None takes numbers only; name them there instead"
+        remedy = "name them in categorical_features, or give a pandas frame"
+        if categorical is None:
+            remedy = "categorical_features=None accepts only numbers; name them there"
         return validated(self, X, y, remedy=remedy, ensure_all_finite="allow-nan", **options)
 
     def _numbers_of_fit(self, X, goes_on=False):
-        """The rows of a fit as numbers `[n, e]`, by columns that are fitted to them.
+        """Fits the encoder and returns the encoded rows `[n, e]`.
 
         Parameters
         ----------
         X
-            Of `_rows_of_fit`.
+            Rows from `_rows_of_fit`.
         goes_on
-            Keep those of the last fit, where X has the same.
+            Whether to keep the encoder of the last fit if X has the same columns.
         """
         fits = goes_on and self._columns.fits(X)
         if goes_on and not fits and self._columns.kinds is not None:
             raise InputError(
-                "warm_start goes on with the columns of the last fit, "
+                "warm_start needs the columns of the last fit, "
                 f"{shortened(self._columns.kinds.names(), 8)}; give these, or fit a new classifier"
             )
         if not fits:
@@ -110,9 +110,9 @@ class TakesColumns:
         return self._columns.numbers(X)
 
     def _rows_of_prediction(self, X, **options):
-        """Rows to predict, in the form of `_rows_of_fit`.
+        """Returns rows to predict, in the form of `_rows_of_fit`.
 
-        scikit-learn's ValueError tells names, or an order of them, that are not those of fit.
+        Raises scikit-learn's ValueError if names or their order differ from those of fit.
         """
         columns = self._columns
         if columns.kinds is None:
@@ -128,17 +128,16 @@ class TakesColumns:
 
 
 class Columns:
-    """How columns become numbers: decided and fitted on the rows of a fit, without their labels.
+    """Encoder of columns, fitted on the rows of a fit without their labels.
 
     Parameters
     ----------
     encoder
-        Fitted: what `table_encoder` makes, or for arrays a `MedianImputer`; None: numbers stay as
-        they are.
+        Fitted `table_encoder`, or a `MedianImputer` for arrays; None leaves numbers unchanged.
     kinds
-        The kinds of a frame's columns; None: X is an array of numbers.
+        Kinds of a frame's columns; None for an array of numbers.
     is_named
-        Whether X had names other than those that `as_pandas` gives an array's columns.
+        Whether X had names other than the default names of `as_pandas`.
     width
         Number of columns of X.
     """
@@ -150,14 +149,14 @@ class Columns:
 
     @classmethod
     def fitted(cls, X: Any, categorical: Any) -> "Columns":
-        """Of the rows of a fit; warns of what is read otherwise than it is written.
+        """Fits an encoder on rows, and warns about conversions.
 
         Parameters
         ----------
         X
             An array of numbers, or a pandas frame.
         categorical
-            What `categorical_features` is.
+            Value of `categorical_features`.
         """
         if isinstance(X, np.ndarray):
             return cls(MedianImputer().fit(X), width=X.shape[1])
@@ -174,34 +173,34 @@ class Columns:
         return cls(encoder, kinds, is_named, X.shape[1])
 
     def fits(self, X: Any) -> bool:
-        """Whether rows of another fit have these columns."""
+        """Returns whether rows of another fit have the same columns."""
         if self.kinds is None or isinstance(X, np.ndarray):
             return self.kinds is None and isinstance(X, np.ndarray) and X.shape[1] == self.width
         return list(map(str, X.columns)) == self.kinds.names()
 
     def numbers(self, X: Any) -> np.ndarray:
-        """Rows as numbers `[n, e]`; an array stays as it is if it misses nothing, in fit or now."""
+        """Returns encoded rows `[n, e]`; an array without missing values in fit is unchanged."""
         if self.encoder is None:
             return X
         return self.encoder.transform(X if self.kinds is None else self.kinds.read(X))
 
-    def names(self, given: Any = None) -> np.ndarray:
-        """Names of the columns that `numbers` gives `[e]`.
+    def names(self, x_names: Any = None) -> np.ndarray:
+        """Returns the names of the encoded columns `[e]`.
 
         Parameters
         ----------
-        given
-            Names of an array's columns; x0, x1, ... without.
+        x_names
+            Names of an array's columns; by default x0, x1, ...
         """
         if self.kinds is not None:
             return self.encoder.get_feature_names_out()
-        given = [f"x{j}" for j in range(self.width)] if given is None else list(given)
+        x_names = [f"x{j}" for j in range(self.width)] if x_names is None else list(x_names)
         if self.encoder is None:
-            return np.array(given, dtype=object)
-        return self.encoder.get_feature_names_out(given)
+            return np.array(x_names, dtype=object)
+        return self.encoder.get_feature_names_out(x_names)
 
     def origins(self) -> list[int]:
-        """Position of the column in X that each one of `numbers` is made of `[e]`."""
+        """Returns the position in X of the column that each encoded column comes from, `[e]`."""
         if self.encoder is None:
             return list(range(self.width))
         if self.kinds is None:
@@ -211,7 +210,7 @@ class Columns:
 
 
 def _is_plain(frame):
-    """Whether all columns are numbers or booleans that scikit-learn's validation takes."""
+    """Returns whether all columns are numbers or booleans that scikit-learn accepts."""
     columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
     return all(
         kind_of(column) in _PLAIN and not (column.dtype.kind == "O" and column.isna().any())
@@ -219,10 +218,10 @@ def _is_plain(frame):
     )
 
 
-def _checked(estimator, frame, y, given):
-    """The frame and labels of a fit; `given` is the frame, or an array without names."""
+def _checked(estimator, frame, y, source):
+    """Returns the frame and labels of a fit; `source` is the frame, or an array without names."""
     distinct_names(frame, "X")
-    _check_names(estimator, given, reset=True)
+    _check_names(estimator, source, reset=True)
     _check_any(frame)
     with errors_in_one_line():
         check_consistent_length(frame, y)

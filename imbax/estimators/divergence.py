@@ -1,4 +1,4 @@
-"""Trainings that do not stay finite: what is kept of them, and what the user is told."""
+"""Handling of diverged trainings: the parameters that are kept, and warnings."""
 
 import warnings
 
@@ -9,11 +9,11 @@ from sklearn.exceptions import ConvergenceWarning
 from imbax.errors import InputError
 from imbax.training import Progress
 
-__all__ = ["finite_members", "last_finite", "told"]
+__all__ = ["check_finite", "finite_members", "last_finite"]
 
 
 def finite_members(progress: Progress) -> np.ndarray:
-    """Which of R members have finite parameters in what is kept, after an epoch or more, `[R]`."""
+    """Returns a mask `[R]` of members with finite kept parameters after at least one epoch."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(progress.best.params)]
     numbers = [leaf for leaf in leaves if np.issubdtype(leaf.dtype, np.inexact)]
     finite = [np.isfinite(leaf).reshape(len(leaf), -1).all(1) for leaf in numbers]
@@ -21,7 +21,7 @@ def finite_members(progress: Progress) -> np.ndarray:
 
 
 def last_finite(progress: Progress, before: Progress | None) -> Progress:
-    """Of each member `progress`, or `before` where its parameters are finite no longer."""
+    """Returns `progress` of each member, or `before` if its parameters are not finite."""
     if before is None:
         return progress
     finite = finite_members(progress)
@@ -36,22 +36,22 @@ def last_finite(progress: Progress, before: Progress | None) -> Progress:
     return progress._replace(best=best, best_epoch=epoch)
 
 
-def told(progress: Progress, start_admissible: bool, lower: str) -> None:
-    """Warns of members that did not stay finite, and names the epoch of what is kept.
+def check_finite(progress: Progress, start_admissible: bool, lower: str) -> None:
+    """Warns about diverged members with the epochs of the kept parameters.
 
     Parameters
     ----------
     progress
-        The end of R trainings.
+        Final progress of R trainings.
     start_admissible
-        Whether a training that went well may leave a member as it began.
+        Whether a successful training may return the initial parameters.
     lower
-        The parameters to lower.
+        Names of the parameters to lower.
 
     Raises
     ------
     InputError
-        Nothing finite is left of a member.
+        A member has no finite parameters.
     """
     diverged = np.asarray(progress.diverged)
     finite = finite_members(progress) | (start_admissible & ~diverged)

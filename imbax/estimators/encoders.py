@@ -1,4 +1,4 @@
-"""scikit-learn's encoders of categories, fitted to columns of a user's table."""
+"""Fitting of scikit-learn's category encoders to columns of a user's table."""
 
 from typing import Any
 
@@ -12,25 +12,27 @@ __all__ = ["fitted"]
 
 
 def fitted(encoder: Any, table: Any, columns: np.ndarray) -> Any:
-    """What an encoder makes of some columns of a frame or an array, to which it is fitted.
+    """Fits an encoder to columns of a frame or an array and returns the encoded columns.
 
-    Missing values of all kinds are NaN to it.
+    Missing values of all kinds are passed as NaN.
 
     Raises
     ------
     InputError
-        The encoder refuses the columns, as one with text and numbers.
+        The encoder refuses the columns, such as mixed text and numbers.
     """
     table = _safe_indexing(table, columns, axis=1)
     try:
         return encoder.fit_transform(_with_nan(table))
     except (TypeError, ValueError) as error:
-        told = " ".join(str(error).split())
-        raise InputError(f"{type(encoder).__name__} refuses the categories of X: {told}") from None
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{type(encoder).__name__} refuses the categories of X: {reason}"
+        ) from None
 
 
 def _with_nan(table):
-    """Columns with NaN where a value is missing: encoders do not know pandas' NA and NaT."""
+    """Replaces missing values with NaN, because encoders do not support pandas' NA and NaT."""
     from pandas import DataFrame
 
     if is_polars(table):

@@ -1,6 +1,7 @@
-"""Explicit Gradient as a classifier."""
+"""Explicit Gradient classifier."""
 
-from numbers import Real
+import warnings
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -23,106 +24,117 @@ __all__ = ["ExplicitGradientClassifier"]
 
 @parameters
 class ExplicitGradientClassifier(NeuralClassifier):
-    """A network trained with synthetic rows that follow the gradient taken through its own step.
+    """Network trained with synthetic rows that are moved by the outer gradient.
 
-    First it is trained by cross-entropy; from its best epoch on, each step moves synthetic rows of
-    every class but the largest so that the step it takes with them lowers the loss on validation
-    rows. See `imbax.methods.explicit_gradient` for the equations. Columns are scaled within.
+    The network is first trained with cross-entropy. From its best epoch on, each step moves the
+    synthetic rows of every class except the largest so that the inner update with them lowers the
+    loss on validation rows. See `imbax.methods.explicit_gradient` for the equations. Columns are
+    scaled internally.
 
     Parameters
     ----------
     eta1 : float, default=0.01
-        Step size η₁ of the network.
+        Step size η₁ of the inner update.
     eta2 : float, default=10.0
-        Step size η₂ of the points; 0 leaves them where they start.
+        Step size η₂ of the synthetic rows; 0 keeps them fixed.
     n_synth : {"double", "balance"}, default="double"
-        How many points: as many as each class has rows, or as many as it lacks.
+        Number of synthetic rows: the size of each class, or the difference to the largest class.
     confidence : float, default=1.0
-        Only rows to which the network gives at most this probability of their class are followed.
+        Only rows whose predicted probability of their own class is at most `confidence` after the
+        first training are duplicated as synthetic rows; 1 duplicates all of them. A value that
+        leaves no row gives a warning.
+    num_steps : int, default=1
+        Number of inner steps K.
     inner : {"union", "synth", "sum_of_means"}, default="union"
-        What the step is taken on: batch and points, points alone, or the sum of both means.
+        Rows of the inner loss: mini-batch and synthetic rows, synthetic rows alone, or the sum of
+        both means. The paper's total objective is `inner="synth", outer="train"`.
     outer : {"valid", "train", "train_part"}, default="valid"
-        Rows whose loss the points follow.
+        Rows of the outer loss.
     outer_loss : {"ce", "balanced_ce", "focal", "smooth_ap", "pairwise_ranking"}, default="ce"
-        That loss; the last two are for two classes.
+        Outer loss; the last two are for two classes.
     constraint : {"none", "box", "trust_region"}, default="none"
-        Where points may go: anywhere, within the range of the training rows, or near their start.
+        Constraint on synthetic rows: none, the range of the training rows, or a ball around their
+        initial values.
     radius : float, default=0.1
-        Of the trust region, in scaled columns.
+        Radius of the trust region, in scaled columns.
     fixed_columns : array-like of int or str, default=()
-        Columns of X that do not move, as those of categories.
+        Columns of X that are not moved, such as categories.
     jitter : float, default=0.0
-        Noise on the starting points, in standard deviations of their class.
+        Noise on the initial synthetic rows, in standard deviations of their class.
     hidden_layer_sizes : array-like of int, default=None
-        Widths of the hidden layers; None: those of the network, (128, 16) for the perceptron.
+        Widths of the hidden layers. None uses the network's default, (128, 16) for the MLP.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-        Activation of the perceptron.
+        Activation function of the MLP.
     network : {"mlp", "mlp_plr", "realmlp", "tabm", "tabm_mini"}, Flax module or functions, \
 default=None
-        A network by name, trained by its authors' recipe; or one of your own, see
-        `imbax.as_network`, which may have batch statistics and dropout. None: "mlp", the
-        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as one of
-        "mlp"; see `imbax.networks.tabm` for a smaller one.
+        Network by name, trained with its authors' recipe, or your own network, which may have batch
+        statistics and dropout; see `imbax.as_network`. None is "mlp", the multilayer perceptron. An
+        epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of "mlp"; see
+        `imbax.networks.tabm` for a smaller network.
     batch_size : int, default=None
-        Training rows, points and validation rows of a step. None: in the first training as many
-        rows as the network's recipe has (128 for the perceptron), then 128 of each.
+        Number of training rows, of synthetic rows and of validation rows in a step. None uses the
+        network's recipe in the first training (128 for the MLP), then 128 of each.
     learning_rate_init : float, default=None
-        Adam's learning rate in the first training; None: that of the network's recipe (1e-3 for the
-        perceptron).
+        Adam's learning rate in the first training. None uses the network's recipe (1e-3 for the
+        MLP).
     max_iter : int, default=200
-        Most epochs of each of the two trainings.
+        Maximum number of epochs of each of the two trainings.
     early_stopping : bool, default=False
-        Stop each training once its score on the validation rows has not got better for
-        `n_iter_no_change` epochs. The best epoch is kept anyway; with only a few validation rows of
-        a class it may come soon by chance.
+        Whether to stop each training after `n_iter_no_change` epochs without improvement on the
+        validation rows. The best epoch is kept in any case; with only a few validation rows of a
+        class, it may be an early one by chance.
     scoring : {"average_precision", "loss"}, default="average_precision"
-        What the best epoch is best by, on validation rows: average precision, of more than two
-        classes their mean, in which rows count alike; or minus the cross-entropy, with the weights
-        of rows and classes.
+        Score of an epoch on validation rows: "average_precision" (macro-averaged for K > 2,
+        ignoring row weights) or "loss" (negative mean cross-entropy with row and class weights).
     validation_fraction : float, default=0.2
+        Fraction of the rows held out for validation.
     n_iter_no_change : int, default=20
-        Looked at every few epochs, at most 10.
+        Maximum number of epochs without improvement, checked every few epochs (at most 10).
     class_weight : dict or "balanced", default=None
+        Class weights as in scikit-learn.
     n_estimators : int, default=1
-        Members, trained as one program, whose probabilities are averaged; each has its own start
-        and its own validation rows.
+        Number of members of the deep ensemble, trained as one compiled program. Their probabilities
+        are averaged; each member has its own initialisation and validation rows.
     fold_ensemble : bool, default=False
-        Give each member one of `n_estimators` folds (at least 2) to validate on.
+        Whether each member validates on one of `n_estimators` folds (at least 2).
     recalibrate : bool, default=False
-        Give probabilities the class shares of y rather than those of a step, points included.
+        Whether to correct probabilities from the class priors of a step, including synthetic rows,
+        to those of y.
     scaling : {"min_max", "z_score"}, default="min_max"
-        Of columns, by the rows given to fit; None: as they are.
+        Scaling of the columns, fitted on the rows passed to fit. None disables it.
     categorical_features : "from_dtype", array-like of str, int or bool, or None, \
 default="from_dtype"
         As in `ImbalancedMLPClassifier`.
     warm_start : bool, default=False
-        Start the first training from the parameters of the last fit.
+        Whether to start the first training from the parameters of the last fit.
     random_state : int, RandomState instance or None, default=None
+        Seed of splits, initialisation and mini-batches.
     verbose : bool, default=False
-        Print each epoch's loss.
+        Whether to print each epoch's loss.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     x_synth_ : ndarray of shape (n_synth, n_columns)
-        The points of the checkpoint, in the columns' own units; of all members one after the other.
+        Synthetic rows of the checkpoint, in the columns' original units, concatenated over members.
     x_start_ : ndarray of shape (n_synth, n_columns)
-        Where they started.
+        Initial values of the synthetic rows.
     y_synth_ : ndarray of shape (n_synth,)
-        Their classes.
+        Classes of the synthetic rows.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X has names.
+        Column names of X, if it has any.
     column_names_ : ndarray of shape (n_columns,)
-        The numbers that X becomes, such as "age", "age missing" and "colour=red".
+        Names of the numeric columns that X is encoded to, such as "age", "age missing" and
+        "colour=red".
     n_iter_ : int
-        Epochs done, of both trainings.
+        Number of epochs of both trainings.
     loss_curve_ : list of float
-        Mean training loss of each epoch, over members.
+        Training loss of each epoch, averaged over members.
     validation_scores_ : list of float
-        Score on validation rows after each epoch, over members.
+        Score on validation rows after each epoch, averaged over members.
     best_validation_score_ : float
-        Of the best epochs, over members.
+        Validation score of the best epochs, averaged over members.
     """
 
     eta1: Any = 1e-2
@@ -136,6 +148,7 @@ default="from_dtype"
     radius: Any = 0.1
     fixed_columns: Any = ()
     jitter: Any = 0.0
+    num_steps: Any = 1
 
     _parameter_constraints = {  # noqa: RUF012
         **NeuralClassifier._parameter_constraints,
@@ -150,9 +163,10 @@ default="from_dtype"
         "radius": [Interval(Real, 0, None, closed="neither")],
         "fixed_columns": ["array-like"],
         "jitter": [Interval(Real, 0, None, closed="left")],
+        "num_steps": [Interval(Integral, 1, None, closed="left")],
     }
     _validates = True
-    # Points of each class, by an over-sampler's count.
+    # Number of synthetic rows of each class, set by an over-sampler.
     _wanted = None
 
     def _learn(self, members, before):
@@ -166,31 +180,32 @@ default="from_dtype"
         rate = or_else(self.learning_rate_init, recipe.learning_rate)
         first = self._with(members, sv.Hparams(rate), before)
         options = network, "ce", self.max_iter, or_else(self.batch_size, recipe.batch_size)
-        plain = self._compiled(supervised_program, members, *options)
-        moved = self._wanted is not None  # points handed on must have moved
+        pretraining = self._compiled(supervised_program, members, *options)
+        moved = self._wanted is not None  # an over-sampler's rows must have been moved
         options = options[0], self._config(members), moved
         moving = self._compiled(_moving_program, members, *options)
         second = self._with(members, self._hparams())
-        progress = plain.lower(members.shared, first)
+        progress = pretraining.lower(members.shared, first)
         moving.lower(members.shared, second._replace(params=progress.best.params))
 
-        progress, before = self._run(plain, members, first)
+        progress, before = self._run(pretraining, members, first)
         second = second._replace(params=progress.best.params)
         progress, after = self._run(moving, members, second, lower="eta1 or eta2")
-        self._keep_points(progress.best.points)
+        self._store_synthetic_rows(progress.best.points)
         return progress.best.params, [before, after], self._trained_prior(members, progress)
 
     def _config(self, members):
-        few = self._few(members.counts)
-        given = map(str, getattr(self, "feature_names_in_", range(self.n_features_in_)))
-        fixed = column_positions(self.fixed_columns, list(given), "fixed_columns")
+        start_counts = self._start_counts(members.counts)
+        names = map(str, getattr(self, "feature_names_in_", range(self.n_features_in_)))
+        fixed = column_positions(self.fixed_columns, list(names), "fixed_columns")
         fixed = tuple(j for j, origin in enumerate(self._columns.origins()) if origin in fixed)
         return eg.Config(
-            size(few.sum(1).max()),
-            size(self._points(members.counts).sum(1).max()),
+            size(start_counts.sum(1).max()),
+            size(self._synth_counts(members.counts).sum(1).max()),
             self.n_synth,
             frozen=self.eta2 == 0,
             inner=self.inner,
+            num_steps=self.num_steps,
             outer=self.outer,
             outer_loss=self.outer_loss,
             constraint=self.constraint,
@@ -201,7 +216,7 @@ default="from_dtype"
         )
 
     def _step_size(self):
-        """Rows of each kind in a step of the second training."""
+        """Returns the number of rows of each kind in a step of the second training."""
         return or_else(self.batch_size, eg.Config._field_defaults["batch_size"])
 
     def _hparams(self):
@@ -214,35 +229,42 @@ default="from_dtype"
             wanted=self._wanted,
         )
 
-    def _few(self, counts):
-        """`[R, K]`: rows of each class that points start from."""
+    def _start_counts(self, counts):
+        """Returns the number of rows of each class that synthetic rows start from, `[R, K]`."""
         if self._wanted is not None:
             return np.where(self._wanted > 0, counts, 0)
         largest = np.zeros(len(counts), int) if counts.shape[1] == 2 else counts.argmax(1)
-        few = counts.copy()
-        few[np.arange(len(few)), largest] = 0
-        return few
+        start_counts = counts.copy()
+        start_counts[np.arange(len(start_counts)), largest] = 0
+        return start_counts
 
-    def _points(self, counts):
-        """`[R, K]`: points of each class."""
-        few = self._few(counts)
+    def _synth_counts(self, counts):
+        """Returns the number of synthetic rows of each class, `[R, K]`."""
+        start_counts = self._start_counts(counts)
         if self._wanted is not None:
             return np.tile(self._wanted, (len(counts), 1))
         if self.n_synth == "double":
-            return few
-        lacking = counts.max(1, keepdims=True) - few
-        return np.where(few > 0, lacking, 0)
+            return start_counts
+        missing = counts.max(1, keepdims=True) - start_counts
+        return np.where(start_counts > 0, missing, 0)
 
-    def _keep_points(self, points):
-        some, classes = points.w > 0, self.classes_[self._inside.argsort()]
-        if self._wanted is not None:  # also those that stay where they started
-            some = np.arange(some.shape[1]) < np.tile(self._wanted.sum(), (len(some), 1))
-        self.x_synth_ = unscale(points.now[some], self._scaling)
-        self.x_start_ = unscale(points.start[some], self._scaling)
-        self.y_synth_ = classes[points.y[some].astype(int)]
+    def _store_synthetic_rows(self, points):
+        if not (points.w > 0).any():
+            warnings.warn(
+                f"confidence={self.confidence!r} leaves no synthetic row: after the first "
+                "training, every row that could be duplicated has a higher probability of its own "
+                "class; raise confidence",
+                stacklevel=4,
+            )
+        kept, classes = points.w > 0, self.classes_[self._inside.argsort()]
+        if self._wanted is not None:  # also rows that were not moved
+            kept = np.arange(kept.shape[1]) < np.tile(self._wanted.sum(), (len(kept), 1))
+        self.x_synth_ = unscale(points.now[kept], self._scaling)
+        self.x_start_ = unscale(points.start[kept], self._scaling)
+        self.y_synth_ = classes[points.y[kept].astype(int)]
 
     def _trained_prior(self, members, progress):
-        """Shares of the rows of a step, points included; of θ₀, those of the first training."""
+        """Returns the class priors of a step with synthetic rows; of θ₀, those of pretraining."""
         prior, points = members.prior, progress.best.points
         number = np.stack(
             [
@@ -252,15 +274,15 @@ default="from_dtype"
         )
         total = number.sum(1, keepdims=True)
         share = number / np.maximum(total, 1)
-        each = np.minimum(total, self._step_size())
+        synth_rows = np.minimum(total, self._step_size())
         batch = np.minimum(members.counts.sum(1, keepdims=True), self._step_size())
-        of_step = {
-            "union": (batch * prior + each * share) / (batch + each),
-            "synth": prior,  # a step sees no row of the largest class, and so no shares
+        step_prior = {
+            "union": (batch * prior + synth_rows * share) / (batch + synth_rows),
+            "synth": prior,  # a step has no row of the largest class, so its prior is undefined
             "sum_of_means": (prior + share) / 2,
         }[self.inner]
-        still = (progress.best_epoch == 0)[:, None] | (total == 0)
-        return np.where(still, prior, of_step)
+        is_unmoved = (progress.best_epoch == 0)[:, None] | (total == 0)
+        return np.where(is_unmoved, prior, step_prior)
 
 
 def _moving_program(network, config, moved):

@@ -5,7 +5,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
 
 from imbax.errors import InputError
-from imbax.estimators.classifier import inside_of
+from imbax.estimators.classifier import internal_classes
 from imbax.estimators.explicit_gradient import ExplicitGradientClassifier
 from imbax.estimators.over_sampler import seed_of
 from imbax.estimators.table_sampler import TableSampler
@@ -62,7 +62,7 @@ class ExplicitGradientOverSampler(TableSampler):
             raise InputError("classifier has several members, whose points differ; give it one")
         learner = clone(given).set_params(random_state=seed_of(self.random_state))
         classes, counts = np.unique(y, return_counts=True)
-        inside, wanted = inside_of(counts), np.zeros(len(counts), int)
+        inside, wanted = internal_classes(counts), np.zeros(len(counts), int)
         wanted[inside] = [self.sampling_strategy_.get(c, 0) for c in classes]
         self.classifier_ = learner
         if not wanted.any():

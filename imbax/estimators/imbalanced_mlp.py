@@ -1,4 +1,4 @@
-"""A multilayer perceptron with any of imbax's losses, after any sampler."""
+"""Multilayer perceptron with any of imbax's losses and any sampler."""
 
 import warnings
 from functools import partial
@@ -35,100 +35,106 @@ SAMPLERS = {
 
 @parameters
 class ImbalancedMLPClassifier(NeuralClassifier):
-    """A multilayer perceptron for rare classes: losses, weights and samplers by name.
+    """Multilayer perceptron for imbalanced data, with losses, weights and samplers by name.
 
-    Columns are scaled within. Of more than two classes the network gives a logit for each. See
-    `imbax.methods.supervised` for the training, `imbax.networks.named` for networks by name, and
-    `imbax.losses` and `imbax.losses.by_class` for the losses.
+    Columns are scaled internally. With more than two classes, the network returns a logit for each.
+    See `imbax.methods.supervised` for the training, `imbax.networks.named` for networks by name,
+    and `imbax.losses` and `imbax.losses.by_class` for the losses.
 
     Parameters
     ----------
     loss : {"ce", "focal", "asymmetric", "class_balanced", "weighted", "ldam", "ldam_drw", \
 "logit_adjustment", "vs_loss"} or callable, default="ce"
-        A name of `imbax.losses.named.NAMED`. A callable takes logits, `(n,)` of two classes (the
-        rarer is 1) or `(n, K)`, and classes `(n,)`, and gives losses `(n,)` in jax.
+        Name in `imbax.losses.named.NAMED`, or a callable in JAX. The callable takes logits, `(n,)`
+        for two classes (the rarer is 1) or `(n, K)`, and classes `(n,)`, and returns per-example
+        losses `(n,)`.
     loss_params : dict, default=None
-        Numbers of the loss in place of its defaults, as `{"gamma": 1.0}`, in the ranges of
+        Parameters of the loss that replace its defaults, such as `{"gamma": 1.0}`, in the ranges of
         `imbax.losses.named.NUMBERS`.
     sampler : {"rs", "ros", "smote", "borderline_smote", "adasyn", "random_under"} or a sampler of \
 imbalanced-learn's contract, default=None
-        What changes each member's training rows, as numbers (`column_names_`); "rs" draws balanced
-        batches instead. Validation rows stay as they are.
+        Sampler of each member's encoded training rows (`column_names_`); "rs" draws class-balanced
+        mini-batches instead. Validation rows are not resampled.
     hidden_layer_sizes : array-like of int, default=None
-        Widths of the hidden layers; None: those of the network, (128, 16) for the perceptron.
+        Widths of the hidden layers. None uses the network's default, (128, 16) for the MLP.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-        Activation of the perceptron.
+        Activation function of the MLP.
     network : {"mlp", "mlp_plr", "realmlp", "tabm", "tabm_mini"}, Flax module or functions, \
 default=None
-        A network by name, trained by its authors' recipe; or one of your own, see
-        `imbax.as_network`, which may have batch statistics and dropout. None: "mlp", the
-        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as one of
-        "mlp"; see `imbax.networks.tabm` for a smaller one.
-        "ldam" and "ldam_drw" need a cosine head: networks by name have one, as has a function
-        `(features, classes, head)` that is told of it; others are taken with a warning.
+        Network by name, trained with its authors' recipe, or your own network, which may have batch
+        statistics and dropout; see `imbax.as_network`. None is "mlp", the multilayer perceptron. An
+        epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of "mlp"; see
+        `imbax.networks.tabm` for a smaller network.
+        "ldam" and "ldam_drw" need a cosine head. Networks by name provide it, and so do functions
+        `(features, classes, head)`; other networks are accepted with a warning.
     alpha : float, default=None
-        Weight decay, decoupled from the gradient; None: that of the network's recipe (0 for the
-        perceptron).
+        Decoupled weight decay. None uses the network's recipe (0 for the MLP).
     batch_size : int, default=None
-        Rows of a step; None: those of the network's recipe (128 for the perceptron).
+        Rows of a mini-batch. None uses the network's recipe (128 for the MLP).
     learning_rate_init : float, default=None
-        Adam's learning rate; None: that of the network's recipe (1e-3 for the perceptron).
+        Adam's learning rate. None uses the network's recipe (1e-3 for the MLP).
     max_iter : int, default=200
-        Most epochs.
+        Maximum number of epochs.
     early_stopping : bool, default=False
-        Set validation rows aside, keep the epoch with the best score on them, and stop where it has
-        not got better for `n_iter_no_change` epochs, with "ldam_drw" not before its weights have
-        changed. Otherwise all epochs are trained, on all rows unless `fold_ensemble` holds some
-        out. Where validation has only a few rows of a class, the best epoch is mostly chance.
+        Whether to hold out validation rows, keep the epoch with the best score on them, and stop
+        after `n_iter_no_change` epochs without improvement ("ldam_drw" not before its weights
+        change). If False, all epochs are trained, on all rows unless `fold_ensemble` holds some
+        out. With only a few validation rows of a class, the choice of the epoch is mostly chance.
     scoring : {"average_precision", "loss"}, default="average_precision"
-        What the best epoch is best by, on validation rows: average precision, of more than two
-        classes their mean, in which rows count alike; or minus the loss, with the weights of rows
-        and classes ("ldam_drw" as it is in the end).
+        Score of an epoch on validation rows: "average_precision" (macro-averaged for K > 2,
+        ignoring row weights) or "loss" (negative mean loss with row and class weights; "ldam_drw"
+        with its final weights).
     validation_fraction : float, default=0.2
+        Fraction of the rows held out for validation.
     n_iter_no_change : int, default=20
-        Looked at every few epochs, at most 10.
+        Maximum number of epochs without improvement, checked every few epochs (at most 10).
     class_weight : dict or "balanced", default=None
+        Class weights as in scikit-learn.
     n_estimators : int, default=1
-        Members, trained as one program, whose probabilities are averaged; each has its own start
-        and its own validation rows.
+        Number of members of the deep ensemble, trained as one compiled program. Their probabilities
+        are averaged; each member has its own initialisation and validation rows.
     fold_ensemble : bool, default=False
-        Give each member one of `n_estimators` folds (at least 2) to validate on.
+        Whether each member validates on one of `n_estimators` folds (at least 2).
     recalibrate : bool, default=False
-        Give probabilities the class shares of y, where a sampler, weights, or the shift of
-        "logit_adjustment", "vs_loss" or "class_balanced" changed them, and undo what "focal" makes
-        of them. It cannot undo "asymmetric", "ldam" and "ldam_drw", and warns.
+        Whether to correct probabilities to the class priors of y after a sampler, weights, or the
+        shift of "logit_adjustment", "vs_loss" or "class_balanced", and to invert the effect of
+        "focal". The effects of "asymmetric", "ldam" and "ldam_drw" cannot be inverted and give a
+        warning.
     scaling : {"min_max", "z_score"}, default="min_max"
-        Of columns, by the rows given to fit; None: as they are.
+        Scaling of the columns, fitted on the rows passed to fit. None disables it.
     categorical_features : "from_dtype", array-like of str, int or bool, or None, \
 default="from_dtype"
-        Columns of categories, each level one column: "from_dtype" takes those of a frame that hold
-        categories or text; names, positions or a mask add others, of arrays too; None takes numbers
-        only. Levels of fewer than 5 rows, or unknown before, share one column. Text such as "20%"
-        or "2020-01-31" is read as such; dates become days and cycles. Missing numbers take the
-        median, beside a column that tells them where fit saw any; a missing category is a level.
-        All this is fitted without labels, on all rows given to fit, validation rows included.
+        Columns to one-hot encode. "from_dtype" selects a frame's columns of categories or text;
+        names, positions or a mask add others, also of arrays; None accepts only numbers. Levels
+        with fewer than 5 rows and unknown levels share one column. Text such as "20%" or
+        "2020-01-31" is parsed; dates are encoded as days and cycles. Missing numbers are replaced
+        with the median, with an indicator column if fit saw missing values; a missing category is a
+        level. The encoder is fitted without labels on all rows passed to fit, validation rows
+        included.
     warm_start : bool, default=False
-        Start from the parameters of the last fit.
+        Whether to start from the parameters of the last fit.
     random_state : int, RandomState instance or None, default=None
+        Seed of splits, initialisation and mini-batches.
     verbose : bool, default=False
-        Print each epoch's loss.
+        Whether to print each epoch's loss.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X has names.
+        Column names of X, if it has any.
     column_names_ : ndarray of shape (n_columns,)
-        The numbers that X becomes, such as "age", "age missing" and "colour=red".
+        Names of the numeric columns that X is encoded to, such as "age", "age missing" and
+        "colour=red".
     n_iter_ : int
-        Epochs done.
+        Number of epochs trained.
     loss_curve_ : list of float
-        Mean training loss of each epoch, over members.
+        Training loss of each epoch, averaged over members.
     validation_scores_ : list of float or None
-        Score on validation rows after each epoch, over members.
+        Score on validation rows after each epoch, averaged over members.
     best_validation_score_ : float or None
-        Of the checkpoints kept, over members.
+        Validation score of the kept checkpoints, averaged over members.
     """
 
     loss: Any = "ce"
@@ -151,10 +157,10 @@ default="from_dtype"
             or_else(self.alpha, recipe.weight_decay),
             self._loss_numbers(),
         )
-        self._warn_of_loss()
+        self._warn_about_loss()
         if self.sampler == "rs" and (members.weighted or self.class_weight is not None):
             raise InputError(
-                'sampler="rs" draws rows of all classes alike; give it without sample_weight and '
+                'sampler="rs" already balances the classes; use it without sample_weight and '
                 "class_weight"
             )
         programs = self._compiled(
@@ -171,32 +177,33 @@ default="from_dtype"
 
     def _loss_numbers(self):
         known = {} if callable(self.loss) else dict(NAMED[self.loss].defaults)
-        chosen = self.loss_params or {}
-        if unknown := sorted(set(chosen) - set(known)):
+        overrides = self.loss_params or {}
+        if unknown := sorted(set(overrides) - set(known)):
             raise InputError(
                 f"loss_params has {', '.join(map(repr, unknown))}, but loss={self.loss!r} takes "
                 f"{', '.join(map(repr, known)) or 'none'}"
             )
-        check_numbers(chosen, "loss_params: ")
-        return known | chosen
+        check_numbers(overrides, "loss_params: ")
+        return known | overrides
 
-    def _warn_of_loss(self):
-        """Of a head that does not fit the loss, and of probabilities that stay as they are."""
+    def _warn_about_loss(self):
+        """Warns about an unsuitable head and about probabilities that cannot be recalibrated."""
         if callable(self.loss):
             return
         loss = NAMED[self.loss]
         if loss.head != "linear" and not takes_head(self.network):
             warnings.warn(
                 f"loss={self.loss!r} needs a {loss.head} head, logits {COSINE_SCALE:g} times a "
-                f"cosine, and network={self.network!r} is taken as it is; with a linear head it "
-                "finds no rare rows. Leave network out, or give a function (features, classes, "
-                "head) that makes one",
+                f"cosine, and network={self.network!r} does not provide one; with a linear head "
+                "the loss fails on rare classes. Leave network out, or give a function "
+                "(features, classes, head)",
                 stacklevel=4,
             )
         if self.recalibrate and not loss.calibrates:
             warnings.warn(
-                f"recalibrate=True cannot undo what loss={self.loss!r} does to probabilities, only "
-                "what samplers and weights do; use scikit-learn's CalibratedClassifierCV",
+                f"recalibrate=True cannot invert the effect of loss={self.loss!r} on "
+                "probabilities, only those of samplers and weights; use scikit-learn's "
+                "CalibratedClassifierCV",
                 stacklevel=4,
             )
 
@@ -220,17 +227,19 @@ default="from_dtype"
         return round(numbers["drw_start"] * self.max_iter) + self.n_iter_no_change
 
     def _trained_prior(self, members):
-        """The shares that the batches, weights and the loss's own shift train for."""
+        """Returns the class priors implied by mini-batches, weights and the loss's shift."""
         prior, counts = members.prior, members.counts
         if self.sampler == "rs":
             prior = np.full(prior.shape, 1 / prior.shape[1])
         if not callable(self.loss) and (shift := NAMED[self.loss].prior):
-            prior = prior * np.stack([shift(each, **self._loss_numbers()) for each in counts])
+            prior = prior * np.stack(
+                [shift(class_counts, **self._loss_numbers()) for class_counts in counts]
+            )
         return prior / prior.sum(1, keepdims=True)
 
 
 def supervised_program(network, loss, epochs, batch_size, balanced=None):
-    """`supervised` with a loss by name or of logits and classes; batches of `balanced` classes."""
+    """Program of `supervised` with a loss by name or callable; balanced batches if `balanced`."""
     minibatches = shuffled_minibatches
     if balanced:
         minibatches = partial(balanced_minibatches, classes=balanced)

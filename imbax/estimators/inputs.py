@@ -1,4 +1,4 @@
-"""X at the door of samplers and classifiers: what is no number is refused by name, in one line."""
+"""Input checks of X for samplers and classifiers: non-numeric columns are refused by name."""
 
 import contextlib
 import re
@@ -12,9 +12,9 @@ from sklearn.utils.validation import validate_data
 from imbax.errors import InputError, shortened
 from imbax.estimators.frames import Table, is_frame, is_polars, missing_in
 
-__all__ = ["as_numbers", "errors_in_one_line", "missing_told", "refuse_columns", "validated"]
+__all__ = ["as_numbers", "errors_in_one_line", "missing_message", "refuse_columns", "validated"]
 
-# By the kind of a column: what to do about it.
+# Remedies by kind of column.
 _REMEDIES = {
     "dates": "dates: convert to numbers, such as days since the earliest",
     "numbers as text": "numbers written as text: convert with pandas.to_numeric",
@@ -22,22 +22,22 @@ _REMEDIES = {
 
 
 def as_numbers(X: Any, remedy: str, shifts: bool = False) -> Any:
-    """X, a table or images, as scikit-learn's validation takes it.
+    """Converts X, a table or images, to input of scikit-learn's validation.
 
     Parameters
     ----------
     X
-        As given by the user, or a `Table` of it.
+        The user's X, or a `Table` of it.
     remedy
-        What to do with text and categories.
+        Advice for text and categories.
     shifts
-        Take large whole numbers of a `Table` less their least value, which it adds again.
+        Whether to subtract the minimum from large whole numbers of a `Table`, which adds it back.
 
     Raises
     ------
     InputError
-        Columns that are no numbers, masked values, two columns of one name, or whole numbers that
-        floats cannot tell apart.
+        X has non-numeric columns, masked values, duplicate column names, or whole numbers that
+        floats cannot represent exactly.
     """
     if isinstance(X, Table):
         refuse_columns(X, remedy=remedy, shifts=shifts)
@@ -56,9 +56,9 @@ def as_numbers(X: Any, remedy: str, shifts: bool = False) -> Any:
 def refuse_columns(
     table: Table, *, remedy: str, categorical: Any = (), shifts: bool = False
 ) -> None:
-    """InputError for columns of a table, but those that are `categorical`, that are no numbers.
+    """Raises InputError for non-numeric columns of a table, except `categorical` ones.
 
-    So are whole numbers that floats cannot tell apart, unless the caller `shifts` them.
+    Whole numbers that floats cannot represent exactly are refused unless the caller `shifts` them.
     """
     if not table.given.shape[1]:
         raise InputError(
@@ -73,51 +73,51 @@ def refuse_columns(
         raise InputError(f"X has several columns called {twice!r}; rename or drop all but one")
     kinds = {j: kind for j, kind in table.kinds().items() if j not in categorical}
     if kinds:
-        raise InputError(_told(names, kinds, remedy))
+        raise InputError(_column_message(names, kinds, remedy))
     if close := [j for j in table.least() if j not in categorical and not shifts]:
         raise InputError(
-            f"column {names[close[0]]!r} of X has whole numbers beyond 2**53 that lie close "
-            "together, which floats cannot tell apart; subtract its least value"
+            f"column {names[close[0]]!r} of X has whole numbers beyond 2**53 in a small range, "
+            "which floats cannot represent exactly; subtract the minimum"
         )
 
 
-def _told(names, kinds, remedy):
+def _column_message(names, kinds, remedy):
     shown = shortened([repr(names[j]) for j in kinds])
     if "complex" in kinds.values():
         return (
             f"Complex data not supported: X has complex numbers in columns {shown}; give real and "
-            "imaginary parts as columns of their own"
+            "imaginary parts as separate columns"
         )
     found = dict.fromkeys(kinds.values())
-    told = [_REMEDIES[kind] for kind in _REMEDIES if kind in found]
+    remedies = [_REMEDIES[kind] for kind in _REMEDIES if kind in found]
     if found.keys() - _REMEDIES.keys():
-        told.append(f"others: {remedy}" if told else remedy)
-    joined = "; ".join(told)
+        remedies.append(f"others: {remedy}" if remedies else remedy)
+    joined = "; ".join(remedies)
     between = ", and" if joined is remedy and " knows " in remedy else ";"
-    return f"X has columns without numbers, {shown}{between} {joined}"
+    return f"X has non-numeric columns, {shown}{between} {joined}"
 
 
 def validated(estimator: Any, X: Any, *y: Any, remedy: str, **options: Any) -> Any:
-    """What scikit-learn's `validate_data` gives of the rows, and labels, of a classifier.
+    """Returns a classifier's rows, and labels, from scikit-learn's `validate_data`.
 
-    `remedy` says what to do with text and categories.
+    `remedy` is the advice for text and categories.
     """
     X = as_numbers(X, remedy)
     with errors_in_one_line():
         return validate_data(estimator, X, *y, **options)
 
 
-def missing_told(sampler: Any, X: Any) -> str:
-    """The message for missing numbers in a table given to a sampler: the columns, and a pipeline.
+def missing_message(sampler: Any, X: Any) -> str:
+    """Returns a sampler's message about missing numbers: the columns, and a pipeline to use.
 
     Parameters
     ----------
     sampler
-        Any estimator; the pipeline ends in it.
+        Any estimator, the last step of the pipeline.
     X
         A frame of pandas or polars, an array `[n, d]`, a sparse matrix, images, or lists.
     """
-    if is_sparse := issparse(X):  # a row for each column that misses values is enough
+    if is_sparse := issparse(X):  # one row with the columns that have missing values is enough
         X = X.tocoo()
         gaps = np.unique(X.col[np.isnan(X.data)])
         X = np.where(np.isin(np.arange(X.shape[1]), gaps), np.nan, 0)[None]
@@ -131,21 +131,22 @@ def missing_told(sampler: Any, X: Any) -> str:
     if table.is_frame:
         imputer += f".set_output(transform={('polars' if is_polars(X) else 'pandas')!r})"
     written = " ".join(repr(sampler).split())
-    told = (
+    message = (
         f"Input X contains NaN: values are missing in {shown}; fill them first, as in "
         f"imblearn.pipeline.make_pipeline({imputer}, imbax.{written})"
     )
     if is_sparse:
-        return told
+        return message
     categories = '"auto"' if table.is_frame else "[]"
-    return f"{told}, or keep them missing with imbax.SMOTENC(categorical_features={categories})"
+    return f"{message}, or keep them missing with imbax.SMOTENC(categorical_features={categories})"
 
 
 @contextlib.contextmanager
-def errors_in_one_line(of_missing: Callable[[], str] | None = None) -> Iterator[None]:
-    """scikit-learn's validation errors become InputErrors of one line; it sums up huge values.
+def errors_in_one_line(missing_text: Callable[[], str] | None = None) -> Iterator[None]:
+    """Converts scikit-learn's validation errors to one-line InputErrors.
 
-    `of_missing` makes the line about missing values.
+    `missing_text` returns the message about missing values. Overflow warnings are silenced because
+    the validation sums values.
     """
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -154,10 +155,10 @@ def errors_in_one_line(of_missing: Callable[[], str] | None = None) -> Iterator[
         raise
     except ValueError as error:
         if str(error).startswith("The feature names should match"):
-            raise  # a list of names, in words that scikit-learn's checks ask for
+            raise  # scikit-learn's estimator checks require this message
         is_missing = str(error).startswith("Input X contains NaN")
-        told = of_missing() if is_missing and of_missing else _in_one_line(error)
-        raise InputError(told) from None
+        message = missing_text() if is_missing and missing_text else _in_one_line(error)
+        raise InputError(message) from None
 
 
 def _in_one_line(error):

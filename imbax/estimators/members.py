@@ -1,4 +1,4 @@
-"""The members of an ensemble: whose rows each trains on and validates on, and with what weights."""
+"""Members of a deep ensemble: their training and validation rows, and row weights."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -26,18 +26,18 @@ __all__ = [
 
 
 class Members(NamedTuple):
-    """The rows of R trainings, as the engine takes them, and what is known of them."""
+    """Rows of R trainings in the engine's format, and their class statistics."""
 
     shared: tuple[np.ndarray, np.ndarray]
     """Scaled rows and internal labels, padded."""
     runs: Run
-    """Leaves `[R, ...]`."""
+    """Runs with leaves `[R, ...]`."""
     counts: np.ndarray
-    """`[R, K]`: training rows of each internal class."""
+    """Number of training rows of each internal class, `[R, K]`."""
     prior: np.ndarray
-    """`[R, K]`: the share of each internal class in the weights that are trained on."""
+    """Share of each internal class in the training weights, `[R, K]`."""
     weighted: bool
-    """Whether the user gave weights."""
+    """Whether the user passed row weights."""
 
 
 def cut_members(
@@ -48,7 +48,7 @@ def cut_members(
     validation_fraction: float | None,
     seed: int,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Training and validation rows of each member, stratified by `labels [n]`.
+    """Returns training and validation rows of each member, stratified by `labels [n]`.
 
     Parameters
     ----------
@@ -57,24 +57,24 @@ def cut_members(
     n_estimators
         Number of members.
     fold_ensemble
-        Give each member one of `n_estimators` folds (at least 2) to validate on.
+        Whether each member validates on one of `n_estimators` folds (at least 2).
     validation_fraction
-        Share of rows that each member validates on; None: none.
+        Fraction of validation rows; None uses no validation rows.
     seed
-        Of the splits.
+        Seed of the splits.
 
     Raises
     ------
     InputError
-        There are more folds than rows of any class, or fewer rows than classes in a part.
+        There are more folds than rows in every class, or fewer rows than classes in a part.
     """
     rows = np.arange(len(labels))
     if fold_ensemble:
         folds = max(n_estimators, 2)
-        if folds > (most := np.bincount(labels).max()):
+        if folds > (largest := np.bincount(labels).max()):
             raise InputError(
-                f"fold_ensemble has n_estimators={folds} folds, and the largest class has {most} "
-                "rows; give at most so many"
+                f"fold_ensemble has n_estimators={folds} folds, but the largest class has "
+                f"{largest} rows; lower n_estimators"
             )
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     elif validation_fraction is not None:
@@ -85,10 +85,10 @@ def cut_members(
         return [(rows, rows[:0])] * n_estimators
     try:
         return list(splitter.split(rows, labels))
-    except ValueError:  # in scikit-learn's words, which are of other arguments
+    except ValueError:  # scikit-learn's message refers to other arguments
         raise InputError(
-            f"validation_fraction={validation_fraction} of {len(labels)} rows leaves fewer rows "
-            "than classes on one side; give one nearer to 0.5, or more rows"
+            f"validation_fraction={validation_fraction} of {len(labels)} rows leaves a part with "
+            "fewer rows than classes; give a fraction closer to 0.5, or more rows"
         ) from None
 
 
@@ -100,37 +100,37 @@ def resample_members(
     sampler: Any,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """All rows, then what the sampler makes of each member's; and which rows are whose.
+    """Appends each member's resampled rows to all rows; returns the members' row numbers, too.
 
     Parameters
     ----------
     X
-        `[n, d]`.
+        Rows `[n, d]`.
     labels
-        `[n]`: indices into `classes`.
+        Indices `[n]` into `classes`.
     classes
-        `[K]`: the user's labels.
+        The user's labels `[K]`.
     trains
         Training rows of each member.
     sampler
-        On imbalanced-learn's contract; cloned for each member.
+        Sampler with imbalanced-learn's contract, cloned for each member.
     seed
-        Member r gets `seed + r`.
+        Seed of member 0; member r gets `seed + r`.
     """
-    rows, numbers, whose, first = [X], [labels], [], len(X)
+    rows, numbers, member_rows, first = [X], [labels], [], len(X)
     for r, train in enumerate(trains):
-        one = clone(sampler)
+        member_sampler = clone(sampler)
         seeds = {
             name: (seed + r) % 2**31
-            for name in one.get_params()
+            for name in member_sampler.get_params()
             if name == "random_state" or name.endswith("__random_state")
         }
-        x, y = one.set_params(**seeds).fit_resample(X[train], classes[labels[train]])
+        x, y = member_sampler.set_params(**seeds).fit_resample(X[train], classes[labels[train]])
         rows.append(x)
         numbers.append(np.searchsorted(classes, y))
-        whose.append(first + np.arange(len(x)))
+        member_rows.append(first + np.arange(len(x)))
         first += len(x)
-    return np.concatenate(rows), np.concatenate(numbers), whose
+    return np.concatenate(rows), np.concatenate(numbers), member_rows
 
 
 def weights_of(
@@ -140,43 +140,43 @@ def weights_of(
     classes: np.ndarray,
     class_weight: Any,
 ) -> list[np.ndarray]:
-    """Weights of a member's training and validation rows, of mean 1 in each part.
+    """Returns weights of a member's training and validation rows, with mean 1 in each part.
 
     Parameters
     ----------
     labels
-        `[n]`: indices into `classes`.
+        Indices `[n]` into `classes`.
     w
-        `[n]`: the user's weights.
+        The user's row weights `[n]`.
     parts
         The member's training and validation rows.
     classes
-        `[K]`: the user's labels.
+        The user's labels `[K]`.
     class_weight
-        As scikit-learn takes it; "balanced" goes by the training rows.
+        Class weights as in scikit-learn; "balanced" uses the training rows.
     """
-    of_class = class_weights(class_weight, classes, labels[parts[0]])
-    weights = [w[rows] * of_class[labels[rows]] for rows in parts]
-    # Of mean 1, since synthetic rows weigh 1.
-    return [each / each.mean() if len(each) else each for each in weights]
+    weight_by_class = class_weights(class_weight, classes, labels[parts[0]])
+    weights = [w[rows] * weight_by_class[labels[rows]] for rows in parts]
+    # The mean is 1 because synthetic rows have weight 1.
+    return [part / part.mean() if len(part) else part for part in weights]
 
 
 def class_weights(class_weight: Any, classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Weight of each class `[K]`.
+    """Returns the weight of each class `[K]`.
 
     Parameters
     ----------
     class_weight
-        By class, at least 0 and not all 0, 1 for classes that are not named; "balanced", or None.
+        Weights by class, at least 0, not all 0, and 1 for classes not named; "balanced", or None.
     classes
-        `[K]`: the user's labels.
+        The user's labels `[K]`.
     labels
-        `[n]`: indices into `classes` of the rows that "balanced" goes by.
+        Indices `[n]` into `classes` of the rows that "balanced" uses.
 
     Raises
     ------
     InputError
-        A weight is out of its range, or of a class that y does not have.
+        A weight is out of range, or y lacks its class.
     """
     if not isinstance(class_weight, dict):
         return compute_class_weight(class_weight, classes=classes, y=classes[labels])
@@ -186,7 +186,7 @@ def class_weights(class_weight: Any, classes: np.ndarray, labels: np.ndarray) ->
         label = name.item() if isinstance(name, np.generic) else name
         if label not in known:
             raise InputError(
-                f"class_weight has the class {label!r}, and y has none of it; the classes are: "
+                f"class_weight has the class {label!r}, which y does not contain; its classes are: "
                 f"{shortened(list(map(repr, known)), 8)}"
             )
         weights[known[label]] = _WEIGHT.check(f"class_weight[{label!r}]", weight)
@@ -199,14 +199,16 @@ _WEIGHT = Range(0)
 
 
 def padded_part(rows: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> Part:
-    """Row numbers and weights of R members, in lists of different lengths, as `[R, m]`."""
-    most = size(max(map(len, rows)))
-    index, w = (np.stack([np.pad(v, (0, most - len(v))) for v in part]) for part in (rows, weights))
+    """Pads row numbers and weights of R members to a common length, `[R, m]`."""
+    length = size(max(map(len, rows)))
+    index, w = (
+        np.stack([np.pad(v, (0, length - len(v))) for v in part]) for part in (rows, weights)
+    )
     return Part(index.astype(np.int32), w.astype(np.float32))
 
 
 def scaling_of(X: np.ndarray, name: str | None) -> Scaling:
-    """Of all columns by their rows; one that is constant becomes 0 under any."""
+    """Returns the scaling of all columns; constant columns become 0 under any scaling."""
     X = X.astype(np.float64)
     if name is not None:
         return SCALINGS[name](X)
@@ -215,18 +217,18 @@ def scaling_of(X: np.ndarray, name: str | None) -> Scaling:
 
 
 def check_parts(train: np.ndarray, valid: np.ndarray, classes: np.ndarray) -> None:
-    """InputError unless rows to train on and to validate on have some of all K classes.
+    """Raises InputError unless training and validation rows contain all K classes.
 
     Parameters
     ----------
     train, valid
         Labels 0..K-1 of these rows.
     classes
-        `[K]`: the user's labels.
+        The user's labels `[K]`.
     """
     for labels, purpose, change in ((valid, "validation", "raise"), (train, "training", "lower")):
         if missing := classes[np.bincount(labels, minlength=len(classes)) == 0].tolist():
             raise InputError(
-                f"none of the rows set aside for {purpose} is of class {missing[0]!r}; {change} "
-                "validation_fraction or give more rows of it"
+                f"the {purpose} rows contain no row of class {missing[0]!r}; {change} "
+                "validation_fraction or give more rows of the class"
             )

@@ -1,4 +1,4 @@
-"""MESA as a classifier."""
+"""MESA classifier."""
 
 from numbers import Integral, Real
 
@@ -21,43 +21,46 @@ __all__ = ["MESAClassifier"]
 
 
 class MESAClassifier(TakesColumns, ClassifierMixin, BaseEstimator):
-    """An ensemble of trees, or of any classifier, on the rows that a trained agent picks.
+    """Ensemble of trees, or of any classifier, trained on rows selected by a trained agent.
 
-    See `imbax.methods.mesa` for what the agent sees and how it learns. Two classes only; for more,
+    See `imbax.methods.mesa` for the agent's observations and training. For more than two classes,
     wrap it in scikit-learn's `OneVsRestClassifier`.
 
     Parameters
     ----------
     estimator : classifier, default=None
-        Cloned for each place in the ensemble; None: scikit-learn's decision tree.
+        Classifier that is cloned for each member. None uses scikit-learn's decision tree.
     n_estimators : int, default=10
-        At least 2.
+        Number of members, at least 2.
     sampler : imbax.estimators.mesa.Sampler, default=None
-        An agent trained before, on these or other data; None: one is trained.
+        Agent trained before, on these or other data. None trains one.
     train_ratio : float, default=1.0
-        Rows of the majority for each of the minority that a place in the ensemble sees.
+        Number of majority rows per minority row in the training rows of a member.
     random_steps : int, default=500
-        Moves at random before the agent's own.
+        Number of random actions before the agent acts.
     learned_steps : int, default=1000
-        Its own moves.
+        Number of the agent's actions.
     validation_fraction : float, default=0.2
-        Rows set aside, whose score is the agent's reward.
+        Fraction of held-out rows, whose score determines the agent's reward.
     categorical_features : "from_dtype", array-like of str, int or bool, or None, \
 default="from_dtype"
         As in `ImbalancedMLPClassifier`.
     random_state : int, RandomState instance or None, default=None
+        Seed of splits, agent and members.
 
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
     estimators_ : list of classifiers
+        Fitted members.
     sampler_ : imbax.estimators.mesa.Sampler
-        The agent that was used; it serves other data too.
+        Agent that was used; it can be applied to other data.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X has names.
+        Column names of X, if it has any.
     column_names_ : ndarray of shape (n_columns,)
-        The numbers that X becomes, such as "age", "age missing" and "colour=red".
+        Names of the numeric columns that X is encoded to, such as "age", "age missing" and
+        "colour=red".
     """
 
     _parameter_constraints = {  # noqa: RUF012
@@ -101,21 +104,21 @@ default="from_dtype"
         return tags
 
     def fit(self, X, y):
-        """Train the agent and then the ensemble on rows `X (n, d)` with labels `y (n,)`."""
+        """Trains the agent and then the ensemble on rows `X (n, d)` with labels `y (n,)`."""
         self._validate_params()
         X, y = self._rows_of_fit(X, class_labels(y))
         check_classification_targets(y)
         if type_of_target(y) != "binary":
             raise InputError(
                 f"Only binary classification is supported. The type of the target is "
-                f"{type_of_target(y)}; OneVsRestClassifier takes one for each class"
+                f"{type_of_target(y)}; use it within OneVsRestClassifier"
             )
         self.classes_, labels, counts = np.unique(y, return_inverse=True, return_counts=True)
         if len(counts) < 2 or counts.min() < 2:
             name = self.classes_[counts.argmin()]
             raise InputError(
-                f"y has {len(counts)} class, or class {name} a single row; expected two classes of "
-                "at least two rows, one to train on and one to validate on"
+                f"y has {len(counts)} classes and class {name} has {counts.min()} rows; expected "
+                "two classes of at least two rows, one for training and one for validation"
             )
         X = self._numbers_of_fit(X)
         seed, self._rarer = seed_of(self.random_state), int(counts[1] <= counts[0])
@@ -141,14 +144,14 @@ default="from_dtype"
         return self
 
     def predict_proba(self, X):
-        """Probabilities `(n, 2)` of the classes in the order of `classes_`."""
+        """Returns probabilities `(n, 2)` of the classes in the order of `classes_`."""
         check_is_fitted(self)
         X = self._columns.numbers(self._rows_of_prediction(X))
-        rarer = np.mean([one.predict_proba(X)[:, 1] for one in self.estimators_], 0)
+        rarer = np.mean([estimator.predict_proba(X)[:, 1] for estimator in self.estimators_], 0)
         proba = np.stack([1 - rarer, rarer], 1)
         return proba if self._rarer == 1 else proba[:, ::-1]
 
     def predict(self, X):
-        """The likelier class of each row `(n,)`."""
+        """Returns the more probable class of each row `(n,)`."""
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(1)]

@@ -1,4 +1,4 @@
-"""Meta-Weight-Net as a classifier."""
+"""Meta-Weight-Net classifier."""
 
 from numbers import Real
 from typing import Any
@@ -16,85 +16,86 @@ __all__ = ["MetaWeightNetClassifier"]
 
 @parameters
 class MetaWeightNetClassifier(NeuralClassifier):
-    """A network whose rows are weighed by a second one, which a balanced loss teaches.
+    """Network trained with row weights from a second network, which learns from a balanced loss.
 
-    See `imbax.methods.meta_weight_net` for the equations. Columns are scaled within.
+    See `imbax.methods.meta_weight_net` for the equations. Columns are scaled internally.
 
     Parameters
     ----------
     eta1 : float, default=0.1
-        Step size η₁ of the step that is looked through.
+        Step size η₁ of the inner update.
     meta_learning_rate_init : float, default=1e-3
-        Adam's, of the network that weighs.
+        Adam's learning rate for the weight network.
     meta_rows : {"valid", "train"}, default="valid"
         Rows of the balanced loss.
     alpha : float, default=None
-        Weight decay, decoupled from the gradient; None: that of the network's recipe (0 for the
-        perceptron).
+        Decoupled weight decay. None uses the network's recipe (0 for the MLP).
     hidden_layer_sizes : array-like of int, default=None
-        Widths of the hidden layers; None: those of the network, (128, 16) for the perceptron.
+        Widths of the hidden layers. None uses the network's default, (128, 16) for the MLP.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-        Activation of the perceptron.
+        Activation function of the MLP.
     network : {"mlp", "mlp_plr", "realmlp", "tabm", "tabm_mini"}, Flax module or functions, \
 default=None
-        A network by name, trained by its authors' recipe; or one of your own, see
-        `imbax.as_network`, which may have batch statistics and dropout. None: "mlp", the
-        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as one of
-        "mlp"; see `imbax.networks.tabm` for a smaller one.
+        Network by name, trained with its authors' recipe, or your own network, which may have batch
+        statistics and dropout; see `imbax.as_network`. None is "mlp", the multilayer perceptron. An
+        epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of "mlp"; see
+        `imbax.networks.tabm` for a smaller network.
     batch_size : int, default=None
-        Training rows of a step, and rows of the balanced loss. None: those of the network's recipe
-        (128 for the perceptron), and 128.
+        Number of training rows of a step and of rows of the balanced loss. None uses the network's
+        recipe (128 for the MLP) and 128.
     learning_rate_init : float, default=None
-        Adam's learning rate for the classifier; None: that of the network's recipe (1e-3 for the
-        perceptron).
+        Adam's learning rate for the classifier. None uses the network's recipe (1e-3 for the MLP).
     max_iter : int, default=200
-        Most epochs.
+        Maximum number of epochs.
     early_stopping : bool, default=False
-        Stop once the score on the validation rows has not got better for `n_iter_no_change` epochs.
-        The best epoch is kept anyway.
+        Whether to stop after `n_iter_no_change` epochs without improvement on the validation rows.
+        The best epoch is kept in any case.
     scoring : {"average_precision", "loss"}, default="average_precision"
-        What the best epoch is best by, on validation rows: average precision, of more than two
-        classes their mean, in which rows count alike; or minus the cross-entropy, with the weights
-        of rows and classes.
+        Score of an epoch on validation rows: "average_precision" (macro-averaged for K > 2,
+        ignoring row weights) or "loss" (negative mean cross-entropy with row and class weights).
     validation_fraction : float, default=0.2
+        Fraction of the rows held out for validation.
     n_iter_no_change : int, default=20
-        Looked at every few epochs, at most 10.
+        Maximum number of epochs without improvement, checked every few epochs (at most 10).
     class_weight : dict or "balanced", default=None
+        Class weights as in scikit-learn.
     n_estimators : int, default=1
-        Members, trained as one program, whose probabilities are averaged; each has its own start
-        and its own validation rows.
+        Number of members of the deep ensemble, trained as one compiled program. Their probabilities
+        are averaged; each member has its own initialisation and validation rows.
     fold_ensemble : bool, default=False
-        Give each member one of `n_estimators` folds (at least 2) to validate on.
+        Whether each member validates on one of `n_estimators` folds (at least 2).
     recalibrate : bool, default=False
-        Give probabilities the class shares of y where `class_weight` changed them. The learned
-        weights have no share of their own.
+        Whether to correct probabilities to the class priors of y after `class_weight`. The learned
+        row weights are not taken into account.
     scaling : {"min_max", "z_score"}, default="min_max"
-        Of columns, by the rows given to fit; None: as they are.
+        Scaling of the columns, fitted on the rows passed to fit. None disables it.
     categorical_features : "from_dtype", array-like of str, int or bool, or None, \
 default="from_dtype"
         As in `ImbalancedMLPClassifier`.
     warm_start : bool, default=False
-        Start from the parameters of the last fit.
+        Whether to start from the parameters of the last fit.
     random_state : int, RandomState instance or None, default=None
+        Seed of splits, initialisation and mini-batches.
     verbose : bool, default=False
-        Print each epoch's loss.
+        Whether to print each epoch's loss.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X has names.
+        Column names of X, if it has any.
     column_names_ : ndarray of shape (n_columns,)
-        The numbers that X becomes, such as "age", "age missing" and "colour=red".
+        Names of the numeric columns that X is encoded to, such as "age", "age missing" and
+        "colour=red".
     n_iter_ : int
-        Epochs done.
+        Number of epochs trained.
     loss_curve_ : list of float
-        Mean training loss of each epoch, over members.
+        Training loss of each epoch, averaged over members.
     validation_scores_ : list of float
-        Score on validation rows after each epoch, over members.
+        Score on validation rows after each epoch, averaged over members.
     best_validation_score_ : float
-        Of the best epochs, over members.
+        Validation score of the best epochs, averaged over members.
     """
 
     eta1: Any = 0.1

@@ -1,4 +1,4 @@
-"""The network of a classifier, by name or the user's own; for equal options the same."""
+"""Networks of classifiers, by name or user-defined; equal options give the same object."""
 
 import inspect
 from functools import lru_cache, partial
@@ -25,43 +25,45 @@ ACTIVATIONS = {
 }
 
 
-def or_else(given: Any, own: Any) -> Any:
-    """A parameter as it is given; the network's own where it is None."""
-    return own if given is None else given
+def or_else(value: Any, default: Any) -> Any:
+    """Returns a parameter's value, or the network's default if it is None."""
+    return default if value is None else value
 
 
-def hidden_sizes(given: Any) -> tuple[int, ...] | None:
-    """Widths of the hidden layers, None for the network's own.
+def hidden_sizes(sizes: Any) -> tuple[int, ...] | None:
+    """Returns the widths of the hidden layers, or None for the network's default.
 
     Raises InputError unless all are whole numbers above 0.
     """
-    if given is None:
+    if sizes is None:
         return None
-    listed = [given] if np.ndim(given) == 0 or isinstance(given, str) else list(given)
+    listed = [sizes] if np.ndim(sizes) == 0 or isinstance(sizes, str) else list(sizes)
     names = (f"hidden_layer_sizes[{i}]" for i in range(len(listed)))
-    if len(listed) == 1 and listed[0] is given:
+    if len(listed) == 1 and listed[0] is sizes:
         names = iter(["hidden_layer_sizes"])
-    return tuple(_SIZE.check(*each) for each in zip(names, listed, strict=False))
+    return tuple(_SIZE.check(*pair) for pair in zip(names, listed, strict=False))
 
 
 _SIZE = Range(1, whole=True)
 
 
-def takes_head(given: Any) -> bool:
-    """Whether a network is told the last layer it should have, as `head`: one by name, None for the
-    perceptron, or a function with that parameter."""
-    if given is None or isinstance(given, str):
+def takes_head(network: Any) -> bool:
+    """Returns whether a network takes the kind of its last layer as `head`.
+
+    These are networks by name, None for the MLP, and functions with that parameter.
+    """
+    if network is None or isinstance(network, str):
         return True
-    if not callable(given) or isinstance(given, type):
+    if not callable(network) or isinstance(network, type):
         return False
     try:
-        return "head" in inspect.signature(given).parameters
+        return "head" in inspect.signature(network).parameters
     except (TypeError, ValueError):
         return False
 
 
 class _Partial(NamedTuple):
-    """A `functools.partial` that is equal to another of the same parts."""
+    """Hashable `functools.partial`, equal to another one with equal parts."""
 
     func: Any
     args: tuple
@@ -69,51 +71,50 @@ class _Partial(NamedTuple):
 
 
 def network_of(
-    given: Any,
+    spec: Any,
     features: int,
     hidden: tuple[int, ...] | None,
     activation: str,
     classes: int,
     head: str,
 ) -> Network:
-    """The network by that name, or what `as_network` makes of `given`; None: the perceptron.
+    """Returns a network by name, or converts `spec` with `as_network`; None is the MLP.
 
     Raises
     ------
     InputError
-        As `as_network`; `given` cannot be compared with others, is no name, has no such option, or
-        forgets the cosine head that it was asked for.
+        `as_network` fails, or `spec` is not hashable, is an unknown name, lacks an option, or
+        ignores the requested cosine head.
     """
-    parts = given
-    if isinstance(given, partial):
-        parts = _Partial(given.func, given.args, tuple(sorted(given.keywords.items())))
+    parts = spec
+    if isinstance(spec, partial):
+        parts = _Partial(spec.func, spec.args, tuple(sorted(spec.keywords.items())))
     try:
         hash(parts)
     except Exception as error:
         raise InputError(
-            f"network={given!r} cannot be told from others ({error}); give its options as tuples, "
-            "not lists"
+            f"network={spec!r} is not hashable ({error}); give its options as tuples, not lists"
         ) from error
-    return _kept(parts, features, hidden, activation, classes, head)
+    return _cached_network(parts, features, hidden, activation, classes, head)
 
 
 @lru_cache(maxsize=32)
-def _kept(given, features, hidden, activation, classes, head):
-    if given is None or given == "mlp":
+def _cached_network(spec, features, hidden, activation, classes, head):
+    if spec is None or spec == "mlp":
         scale = COSINE_SCALE if head == "cosine" else None
         hidden = (128, 16) if hidden is None else hidden
         return mlp(features, hidden, ACTIVATIONS[activation], scale, classes)
-    if isinstance(given, str):
-        return _named(given, features, hidden, activation, classes, head)
-    if isinstance(given, _Partial):
-        given = partial(given.func, *given.args, **dict(given.keywords))
-    if not takes_head(given):
-        return as_network(given, features, classes)
-    network = as_network(partial(given, head=head), features, classes)
+    if isinstance(spec, str):
+        return _named(spec, features, hidden, activation, classes, head)
+    if isinstance(spec, _Partial):
+        spec = partial(spec.func, *spec.args, **dict(spec.keywords))
+    if not takes_head(spec):
+        return as_network(spec, features, classes)
+    network = as_network(partial(spec, head=head), features, classes)
     if head == "cosine" and not is_cosine(network, features):
         raise InputError(
-            f"network={given!r} takes head={head!r} and forgets it: its logits are not within "
-            f"{COSINE_SCALE:g} times a cosine; end it by such a layer, or take head out of its "
+            f"network={spec!r} takes head={head!r} and ignores it: its logits exceed "
+            f"{COSINE_SCALE:g} times a cosine; end it with such a layer, or remove head from its "
             "parameters"
         )
     return network
@@ -123,14 +124,14 @@ def _named(name, features, hidden, activation, classes, head):
     factory = named(name).factory
     if activation != "relu":
         raise InputError(
-            f"activation={activation!r} is for the perceptron, and network={name!r} has its own; "
-            "leave it out"
+            f"activation={activation!r} is for the MLP, but network={name!r} has its own "
+            "activation; leave it out"
         )
     if hidden is None:
         return factory(features, classes, head)
     if "hidden" not in inspect.signature(factory).parameters:
         raise InputError(
-            f"hidden_layer_sizes={hidden} is given, and network={name!r} has sizes of its own; "
-            "leave it out"
+            f"hidden_layer_sizes={hidden} is set, but network={name!r} has its own sizes; leave it "
+            "out"
         )
     return factory(features, classes, head, hidden=hidden)

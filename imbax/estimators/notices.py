@@ -1,4 +1,4 @@
-"""Warnings of estimators, at the user's own line."""
+"""Warnings of estimators, located at the user's line of code."""
 
 import sys
 import warnings
@@ -9,7 +9,7 @@ __all__ = ["warn_of_lone_rows", "warn_user"]
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warns at the line outside imbax that led here, however deep in imbax this is called."""
+    """Warns with the location of the calling line outside imbax."""
     level, frame = 2, sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("imbax."):
         level, frame = level + 1, frame.f_back
@@ -17,6 +17,6 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def warn_of_lone_rows(classes: Iterable[Any]) -> None:
-    """Warns, if there are any, of classes whose new rows all repeat their single row."""
+    """Warns about classes, if there are any, whose single row can only be repeated."""
     if names := ", ".join(map(str, classes)):
         warn_user(f"class {names} has a single row; it can only be repeated")

@@ -1,4 +1,4 @@
-"""Over-samplers that make one class the minority at a time, against all others."""
+"""One-vs-rest over-samplers, which treat each class in turn as the minority."""
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +15,14 @@ __all__ = ["OneVsRest"]
 
 @parameters
 class OneVsRest(OverSampler):
-    """Calls `_sample` once for each class, so that a class may have distances of its own."""
+    """Over-sampler that calls `_sample` once per class, so that distances may differ by class."""
 
     _parents = 0
-    # What is done where the method's rule fails, in words, and whether it adds rows.
+    # Description of the fallback if the method's rule fails, and whether the fallback adds rows.
     _fallback, _adds_all_the_same = "", True
 
     def _weighted(self, x, c):
-        """Rows as they are compared where class `c` is the minority."""
+        """Returns the rows that distances are computed on if class `c` is the minority."""
         return x
 
     def _draw(self, key, x, number):

@@ -1,4 +1,4 @@
-"""Parameters of estimators, declared once: the fields of a class and of those it extends."""
+"""Declaration of estimator parameters as annotated fields of classes."""
 
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -25,44 +25,44 @@ T = TypeVar("T")
 
 @dataclass_transform(kw_only_default=True)
 def parameters(cls: type[T]) -> type[T]:
-    """Makes the annotated fields of an estimator its parameters, by keyword only.
+    """Class decorator that makes annotated fields keyword-only parameters of an estimator.
 
-    The constructor does nothing but set them, as scikit-learn asks; its own equality and
-    representation stay.
+    The constructor only sets them, as scikit-learn requires; equality and representation are
+    unchanged.
     """
     return dataclass(cls, kw_only=True, eq=False, repr=False)
 
 
 class Interval(validation.Interval):
-    """scikit-learn's range of a parameter, without truth values, which Python takes for 0 and 1."""
+    """scikit-learn's parameter interval without booleans, which Python treats as 0 and 1."""
 
     def is_satisfied_by(self, val):
         return not isinstance(val, bool | np.bool_) and super().is_satisfied_by(val)
 
 
 def renamed(estimator: Any, old: str, new: str) -> Any:
-    """The value of parameter `new`, or of its `old` name, with a FutureWarning.
+    """Returns the value of parameter `new`, or of its `old` name with a FutureWarning.
 
     Raises
     ------
     InputError
-        Both are given.
+        Both parameters are set.
     """
-    value, now = getattr(estimator, old), getattr(estimator, new)
+    value, current = getattr(estimator, old), getattr(estimator, new)
     if isinstance(value, str) and value == "deprecated":
-        return now
-    if now is not getattr(type(estimator), new):
-        raise InputError(f"{old}={value!r} is the old name of {new}={now!r}; give {new} alone")
+        return current
+    if current is not getattr(type(estimator), new):
+        raise InputError(f"{old}={value!r} is the old name of {new}={current!r}; give only {new}")
     warn_of_old(f"{type(estimator).__name__}({old}=...) is now {new}")
     return value
 
 
-def warn_of_old(told: str) -> None:
-    """A FutureWarning of an old spelling."""
-    warn_user(f"{told}; the old spelling goes with the next version", FutureWarning)
+def warn_of_old(message: str) -> None:
+    """Warns with a FutureWarning about an old spelling."""
+    warn_user(f"{message}; the old spelling will be removed in the next version", FutureWarning)
 
 
-# The default of a parameter's old name.
+# Default value of a parameter's old name.
 DEPRECATED = validation.Hidden(validation.StrOptions({"deprecated"}))
 RATIO = Interval(Real, 0, 1, closed="right")
 RANDOM_STATE = [Interval(Integral, 0, 2**32 - 1, closed="both"), np.random.RandomState, None]

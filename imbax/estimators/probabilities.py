@@ -1,4 +1,4 @@
-"""Probabilities of a classifier's members, for many rows, a block at a time."""
+"""Probabilities of a classifier's members, computed in blocks of rows."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,10 +13,10 @@ from imbax.estimators.over_sampler import size
 __all__ = ["BLOCK", "Posterior", "probabilities"]
 
 BLOCK = 8192
-"""Rows whose probabilities are computed at a time."""
+"""Number of rows in a block."""
 
 Posterior = tuple[Callable[..., jax.Array], tuple[tuple[str, float], ...]]
-"""`(logits [n, K], **numbers) -> logits [n, K]` of the classes' probabilities, and the numbers."""
+"""Map `(logits [n, K], **numbers) -> logits [n, K]` of class probabilities, and its numbers."""
 
 
 def probabilities(
@@ -26,36 +26,36 @@ def probabilities(
     x: np.ndarray,
     posterior: Posterior | None = None,
 ) -> np.ndarray:
-    """Mean over R members of their probabilities of K classes, `[n, K]`.
+    """Returns class probabilities `[n, K]`, averaged over R members.
 
     Parameters
     ----------
     apply
-        Of one member, `(params, x) -> logits`.
+        Network of one member, `(params, x) -> logits`.
     params
-        Leaves `[R, ...]`.
+        Parameters with leaves `[R, ...]`.
     shift
-        `[R, K]`: what is added to logits.
+        Shift of the logits, `[R, K]`.
     x
-        `[n, d]`, at most `BLOCK` rows.
+        Rows `[n, d]`, at most `BLOCK`.
     posterior
-        What the loss makes of logits, undone before `shift`; None: nothing.
+        Inverse of the loss's effect on logits, applied before `shift`; None: no effect.
     """
-    # Up to a whole block, so that one program serves most.
+    # Rows are padded up to a block, so that one compiled program covers most sizes.
     filled = np.pad(x, ((0, min(size(len(x)), BLOCK) - len(x)), (0, 0)))
-    return np.asarray(_of_block(apply, posterior, params, shift, filled))[: len(x)]
+    return np.asarray(_block_probabilities(apply, posterior, params, shift, filled))[: len(x)]
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _of_block(apply, posterior, params, shift, x):
-    def of_member(params, shift):
+def _block_probabilities(apply, posterior, params, shift, x):
+    def member_probabilities(params, shift):
         with jax.default_matmul_precision("float32"):
             logits = apply(params, x)
         if logits.ndim == 1:
             logits = jnp.stack([jnp.zeros_like(logits), logits], 1)
         if posterior is not None:
-            undone, numbers = posterior
-            logits = undone(logits, **dict(numbers))
+            invert, numbers = posterior
+            logits = invert(logits, **dict(numbers))
         return jax.nn.softmax(logits + shift)
 
-    return jax.lax.map(lambda member: of_member(*member), (params, shift)).mean(0)
+    return jax.lax.map(lambda member: member_probabilities(*member), (params, shift)).mean(0)

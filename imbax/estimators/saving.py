@@ -1,4 +1,4 @@
-"""A fitted estimator as one file of safetensors: arrays, and JSON. Reading it runs no code."""
+"""Storage of fitted estimators in safetensors files: arrays and JSON. Loading runs no code."""
 
 import contextlib
 import json
@@ -15,12 +15,12 @@ __all__ = ["checksum", "read", "reading", "write"]
 
 
 def write(path: Path | str, kind: str, about: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by name and, under the name of the estimator's kind, what JSON can hold.
+    """Writes arrays by name, and `about` as JSON under the estimator's kind.
 
     Raises
     ------
     InputError
-        `about` holds something else.
+        `about` is not JSON-serialisable.
     """
     from safetensors.numpy import save_file
 
@@ -29,12 +29,12 @@ def write(path: Path | str, kind: str, about: Any, arrays: Mapping[str, np.ndarr
     except TypeError as error:
         raise InputError(f"only plain parameters and labels can be saved: {error}") from None
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    of_bytes = {"imbax.checksum": str(checksum(contiguous))}
-    save_file(contiguous, path, {f"imbax.{kind}": text} | of_bytes)
+    checksums = {"imbax.checksum": str(checksum(contiguous))}
+    save_file(contiguous, path, {f"imbax.{kind}": text} | checksums)
 
 
 def read(path: Path | str, kind: str) -> tuple[Any, dict[str, np.ndarray]]:
-    """What `write` wrote: `(about, arrays)`; tuples have become lists.
+    """Reads a file of `write`: `(about, arrays)`; tuples become lists.
 
     Raises
     ------
@@ -44,35 +44,35 @@ def read(path: Path | str, kind: str) -> tuple[Any, dict[str, np.ndarray]]:
     from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
-        said = file.metadata() or {}
-        text = said.get(f"imbax.{kind}")
+        metadata = file.metadata() or {}
+        text = metadata.get(f"imbax.{kind}")
         if text is None:
             raise InputError(f"{path} was not written by {kind}.save")
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     # Files of earlier versions have no checksum.
-    if said.get("imbax.checksum", str(checksum(arrays))) != str(checksum(arrays)):
-        raise ValueError("its bytes have changed")
+    if metadata.get("imbax.checksum", str(checksum(arrays))) != str(checksum(arrays)):
+        raise ValueError("its content has changed")
     return json.loads(text), arrays
 
 
 @contextlib.contextmanager
 def reading(path: Path | str, kind: str) -> Iterator[None]:
-    """Turns all that a missing or damaged file makes its reader raise into InputError."""
+    """Converts errors from reading a missing or damaged file to InputError."""
     if not Path(path).is_file():
-        raise InputError(f"there is no file {str(path)!r}; give one that {kind}.save wrote")
+        raise InputError(f"file {str(path)!r} does not exist; give a file of {kind}.save")
     try:
         yield
     except InputError:
         raise
-    except Exception as error:  # its bytes may be anything
-        said = (str(error).splitlines() or [""])[0] or type(error).__name__
+    except Exception as error:  # damaged content may raise anything
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise InputError(
-            f"{str(path)!r} is damaged ({said}); give a file that {kind}.save wrote"
+            f"{str(path)!r} is damaged ({reason}); give a file of {kind}.save"
         ) from None
 
 
 def checksum(arrays: Mapping[str, np.ndarray]) -> int:
-    """CRC-32 of all arrays with their names, in order of names."""
+    """Returns the CRC-32 of all arrays and their names, in order of names."""
     total = 0
     for name in sorted(arrays):
         total = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), total))

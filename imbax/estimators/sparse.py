@@ -1,4 +1,4 @@
-"""Sparse matrices as rows of samplers: dense inside, new rows sparse again."""
+"""Sparse matrices in samplers: rows are dense internally, and new rows become sparse."""
 
 from typing import Any
 
@@ -10,23 +10,23 @@ from imbax.estimators.value_scale import Scale, blocks
 
 __all__ = ["refuse_large_whole_numbers", "sparse_like", "sparse_outside", "stacked"]
 
-# float64 holds whole numbers apart up to here.
+# Largest whole number up to which float64 represents all whole numbers.
 _EXACT = 2**53
 
 
 def sparse_outside(scale: Scale, x: np.ndarray, like: Any, *, clip: bool) -> Any:
-    """New rows `[n, d]` in [-1, 1], each between two given ones, in the user's range.
+    """Converts synthetic rows `[n, d]` in [-1, 1], each between two rows, to the user's range.
 
-    What is 0 in both rows is 0 in the new one, without rounding.
+    A value that is 0 in both rows is exactly 0 in the synthetic row.
 
     Parameters
     ----------
     scale
-        Of the given rows.
+        Scale of the original rows.
     x
-        The new rows.
+        Synthetic rows.
     like
-        The given rows, a matrix whose class and format the new ones get.
+        Original rows, whose matrix class and format are used.
     clip
         As in `Scale.outside`.
     """
@@ -40,21 +40,21 @@ def sparse_outside(scale: Scale, x: np.ndarray, like: Any, *, clip: bool) -> Any
 
 
 def sparse_like(rows: np.ndarray, like: Any) -> Any:
-    """Rows as a sparse matrix, or array, of another's class and format."""
+    """Converts rows to a sparse matrix or array of another's class and format."""
     return type(like)(rows)
 
 
-def stacked(given: Any, new: Any) -> Any:
-    """Given rows, then new ones, in the form and dtype of those given."""
-    if sparse.issparse(given):
-        return sparse.vstack([given, new.astype(given.dtype)], format=given.format)
-    return np.concatenate([given, new], dtype=given.dtype)
+def stacked(original: Any, new: Any) -> Any:
+    """Concatenates original and new rows in the form and dtype of the original ones."""
+    if sparse.issparse(original):
+        return sparse.vstack([original, new.astype(original.dtype)], format=original.format)
+    return np.concatenate([original, new], dtype=original.dtype)
 
 
 def refuse_large_whole_numbers(X: Any) -> None:
-    """InputError if a sparse matrix has whole numbers that floats cannot tell apart."""
+    """Raises InputError for whole numbers in a sparse matrix that float64 cannot represent."""
     if X.dtype.kind in "iu" and X.nnz and max(-int(X.data.min()), int(X.data.max())) > _EXACT:
         raise InputError(
-            "X is a sparse matrix with whole numbers beyond 2**53, which floats cannot tell apart; "
-            "use X.toarray()"
+            "X is a sparse matrix with whole numbers beyond 2**53, which floats cannot represent "
+            "exactly; use X.toarray()"
         )

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from imbax.data.any_frame import as_pandas, is_table
 from imbax.engine.float32 import in_float32
 from imbax.estimators.frames import Table, is_frame
-from imbax.estimators.inputs import as_numbers, errors_in_one_line, missing_told
+from imbax.estimators.inputs import as_numbers, errors_in_one_line, missing_message
 from imbax.estimators.parameters import RANDOM_STATE, RATIO, parameters
 from imbax.estimators.strategy import new_rows_of
 from imbax.estimators.targets import Target
@@ -94,7 +94,7 @@ class TableSampler(BaseOverSampler):
     def _check_X_y(self, X, y):
         given = X.given if isinstance(X, Table) else X
         X = self._numeric(X)
-        with errors_in_one_line(lambda: missing_told(self, given)):
+        with errors_in_one_line(lambda: missing_message(self, given)):
             return validate_data(self, X=X, y=y, **self._accepts)
 
     def _table(self, X):

@@ -1,4 +1,4 @@
-"""Labels as users have them, as one array, and new ones in the same form."""
+"""Conversion of users' labels to one array, and of new labels to the form of y."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -12,45 +12,44 @@ __all__ = ["Target", "class_labels"]
 
 
 class Target:
-    """y of a sampler: `labels [n]`, and `extended`, which gives such labels the form of y.
+    """Target of a sampler: `labels [n]`, and `extended`, which converts labels to the form of y.
 
-    A one-hot matrix, of NumPy, of lists, or a frame of pandas, stands for the numbers of its
-    columns.
+    A one-hot matrix, as NumPy array, lists or pandas frame, is converted to column indices.
     """
 
     def __init__(self, y: Any):
         if is_polars(y) and is_frame(y):
             kind = type(y).__name__
-            raise InputError(f"y is a polars {kind}, expected a Series; take its column")
-        self._given, labels = y, plain_labels(y)
+            raise InputError(f"y is a polars {kind}, expected a Series; select its column")
+        self._original, labels = y, plain_labels(y)
         self._columns = labels.shape[1] if labels.ndim == 2 and labels.shape[1] > 1 else None
         self.labels = labels if self._columns is None else _from_one_hot(labels)
         if labels.ndim == 2 and self._columns is None:
             self.labels = labels.ravel()
 
     def extended(self, labels: np.ndarray) -> Any:
-        """The labels of all rows, given and new, in the form of y."""
-        given = self._given
+        """Returns the labels of all rows, original and new, in the form of y."""
+        original = self._original
         if self._columns is not None:
-            kind = given.dtype if isinstance(given, np.ndarray) else np.int64
+            kind = original.dtype if isinstance(original, np.ndarray) else np.int64
             labels = np.eye(self._columns, dtype=np.int64)[labels].astype(kind)
-        if is_polars(given):
-            return type(given)(given.name, labels, dtype=given.dtype)
-        if is_frame(given):
+        if is_polars(original):
+            return type(original)(original.name, labels, dtype=original.dtype)
+        if is_frame(original):
             from pandas import DataFrame
 
             table = DataFrame(labels)
-            kinds = dict(enumerate(given.dtypes))
-            return table.astype(kinds).set_axis(given.columns, axis=1)
-        if type(given).__name__ == "Series":
-            return type(given)(labels, dtype=given.dtype, name=given.name)
-        if isinstance(given, list):
+            kinds = dict(enumerate(original.dtypes))
+            return table.astype(kinds).set_axis(original.columns, axis=1)
+        if type(original).__name__ == "Series":
+            return type(original)(labels, dtype=original.dtype, name=original.name)
+        if isinstance(original, list):
             return labels.tolist()
-        return labels.astype(given.dtype) if isinstance(given, np.ndarray) else labels
+        return labels.astype(original.dtype) if isinstance(original, np.ndarray) else labels
 
 
 def class_labels(y: Any) -> np.ndarray:
-    """y of a classifier, as `plain_labels`; InputError if it has several columns."""
+    """Returns y of a classifier as `plain_labels`; raises InputError for several columns."""
     labels = plain_labels(y)
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise InputError(
@@ -61,12 +60,12 @@ def class_labels(y: Any) -> np.ndarray:
 
 
 def plain_labels(y: Any) -> np.ndarray:
-    """y as an array, of numbers also where it is an object array of such.
+    """Converts y to an array; an object array of numbers becomes numeric.
 
     Raises
     ------
     InputError
-        No labels, missing ones, or such of several types.
+        There are no labels, some are missing, or they have several types.
     """
     import pandas as pd
 

@@ -1,6 +1,6 @@
-"""The methods: one idea, one file, pure; importing one loads only those it is made of.
+"""Methods as pure functions, one per file; importing a method loads only those that it uses.
 
-Names for them are in `imbax.catalogue`.
+`imbax.catalogue` registers them by name.
 """
 
 from importlib import import_module
@@ -9,7 +9,7 @@ _MOVED = ("Facts", "Method", "get", "names", "refit", "register")
 
 
 def __getattr__(name: str):
-    """Names that moved to `imbax.catalogue`, for one version."""
+    """Forwards names that moved to `imbax.catalogue`, for one version."""
     if name not in _MOVED:
         raise AttributeError(f"module 'imbax.methods' has no attribute {name!r}")
     return getattr(import_module("imbax.catalogue"), name)

@@ -1,16 +1,16 @@
 """ADASYN (`adasyn`): SMOTE that adds more rows around minority rows that are harder to learn.
 
-With Δ_i of the k nearest training rows of minority row i in the majority,
+Let Δ_i be the number of majority rows among the k nearest training rows of minority row i. Then
 
     r_i = Δ_i / k,    g_i = G r_i / Σ_j r_j,    x_synth = x_i + u (x_j - x_i),    u ~ U[0, 1)
 
-where row i is started from g_i times and j is one of its k nearest minority rows. G is the number
-of rows to add.
+where g_i synthetic rows start from row i, j is one of its k nearest minority rows, and G is the
+number of rows to add.
 
-Source: He et al. 2008, section II. The paper and imbalanced-learn round each g_i, so that their
-sum is G only roughly; here largest remainders make it exactly G. Where no minority row has a
-majority neighbour r is 0 / 0 (imbalanced-learn raises); here plain SMOTE's rows of the same key are
-added, and `Resampled.fallback` says so.
+Source: He et al. 2008, section II. The paper and imbalanced-learn round each g_i, so that their sum
+is only approximately G; here the largest remainder method makes the sum exactly G. If no minority
+row has a majority neighbour, r is 0 / 0 and imbalanced-learn raises an error. Here, the rows that
+SMOTE draws from the same key are added and `Resampled.fallback` is True.
 """
 
 import functools
@@ -38,20 +38,20 @@ __all__ = ["sample"]
 def sample(
     key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes, *, k_neighbors: int = 5
 ) -> Resampled:
-    """Adds ADASYN's rows to the training view; of more than two classes, one vs. rest.
+    """Adds synthetic rows of ADASYN to the training view; one-vs-rest for more than two classes.
 
     Parameters
     ----------
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; of two classes, none of the first.
+        Number of new rows of each class `[K]`; 0 for the first of two classes.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     k_neighbors
-        Neighbours, both those that are counted and those to go towards, >= 1.
+        Number of neighbours, both for counting and for interpolation, >= 1.
     """
     make = functools.partial(_make, k=k_neighbors)
     return one_vs_rest(make, key, train, wanted, sizes)
@@ -64,8 +64,8 @@ def _make(key, train, number, sizes, *, k):
     counts = apportion(hard, number)
     easy = hard.sum() == 0
 
-    which, column, gap = uniform_by_row(key, sizes.max_synth, 3)
-    base = jnp.where(easy, pick(which, minority.n), spread(counts, sizes.max_synth))
+    start, column, gap = uniform_by_row(key, sizes.max_synth, 3)
+    base = jnp.where(easy, pick(start, minority.n), spread(counts, sizes.max_synth))
     neighbor, count = own_neighbors(minority, k)
     x = interpolate(minority.x, minority.x, neighbor, base, pick(column, count), gap)
     return x, easy | (minority.n < 2)

@@ -1,26 +1,27 @@
-"""MDO (`amdo`): new rows as far from their class's mean, by Mahalanobis, as one of its rows is.
+"""MDO (`amdo`): synthetic rows at the same Mahalanobis distance from the class mean as real rows.
 
-Of each class the rows are kept that have at least ⌈share k⌉ rows of it among the k nearest of all,
-m_i of them; fewer than two such rows, and all the class's are kept with m_i = 1. Then, with the
-kept rows X less their mean μ,
+A row of a class is kept if at least ⌈share k⌉ of its k nearest rows of all classes are of the same
+class; m_i is their number. If fewer than two rows are kept, all rows of the class are kept with
+m_i = 1. With the kept rows X and their mean μ,
 
     X - μ = U diag(s) V',    a_i = Σ_j U_ij²    ∝ (x_i - μ)' S⁻ (x_i - μ),    S = cov X
     x_synth = μ + √a_i Σ_j s_j r_j v_j,    r = V'e / ‖V'e‖,    e ~ N(0, I),    P(i) ∝ m_i
 
-a point of the ellipsoid through x_i, whose direction is uniform once S is the unit matrix. In all d
-columns e is drawn, not in the components, so that neither the sign of v_j nor a rotation among
-equal s_j matters. Components with s_j <= 1e-4 max s are left out: 40 images span 39 at most.
+is a point on the ellipsoid through x_i, with a uniform direction after whitening. e is drawn in all
+d columns rather than in the components, so that the signs of v_j and rotations among equal s_j do
+not matter. Components with s_j <= 1e-4 max s are ignored; 40 images span at most 39.
 
 Source: Abdi and Hashemi 2016 (IEEE TKDE 28(1)), MDO. AMDO, the reference system of DeepSMOTE, is
-Yang et al. 2018 (IEEE TKDE 30(9)). By its abstract it adds a singular value decomposition for mixed
-columns (on numbers an ordinary one), partially balanced counts, and a better synthesis. No code of
-it is public, and the last two are not rebuilt here: this is MDO, and makes as many rows as are
-wanted.
+Yang et al. 2018 (IEEE TKDE 30(9)). According to its abstract, it adds a generalised singular value
+decomposition for mixed columns (the ordinary one for numbers), partially balanced counts and an
+improved synthesis. There is no public code, and the last two are not implemented here: this is MDO
+with the requested number of rows.
 
-`reference` gives the directions of the public MDO packages: each r_j but the last from U(-1, 1),
-and the last one what is missing to ‖r‖ = 1, or 0 if nothing is. Of p components ‖r‖² is then
-(p - 1) / 3 on average, so that rows of more than four lie √(p / 3) times too far out: 3.6 times at
-40 images. They also put a floor of 0.001 under the variances; components have none here.
+`reference` uses the directions of the public MDO packages: every r_j except the last is drawn from
+U(-1, 1), and the last completes ‖r‖ = 1, or is 0 if the norm already exceeds 1. For p components,
+‖r‖² is then (p - 1) / 3 on average, so rows with more than four components lie √(p / 3) times too
+far out: 3.6 times for 40 images. The packages also bound variances below by 0.001; here there is
+no such bound.
 """
 
 import math
@@ -56,22 +57,22 @@ def sample(
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; 0 for a class without rows.
+        Number of new rows of each class `[K]`; 0 for a class without rows.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     k_neighbors
-        k, >= 1, of all classes, the row itself not among them.
+        Number k >= 1 of nearest rows of all classes, without the row itself.
     share
-        Of them that must be of a row's own class for it to be kept, in (0, 1].
+        Share of them, in (0, 1], that must be of the same class for a row to be kept.
     reference
-        Take the directions of the public packages, see above.
+        Use the directions of the public packages, see above.
 
     Returns
     -------
     Resampled
-        The change to the view; both `parents` of a new row are i, and its `gap` is 0.
+        Changed training rows; both `parents` of a synthetic row are i, and its `gap` is 0.
     """
     x, y, w = classes_of(train, wanted)
     if k_neighbors < 1 or not 0 < share <= 1:
@@ -81,16 +82,16 @@ def sample(
     classes = len(wanted)
     rows = by_class(y, w, classes)
 
-    def of_class(c):
+    def class_ellipsoid(c):
         place = jnp.arange(sizes.max_rows)
-        i, there = rows.row(c, place), place < jnp.where(wanted[c] > 0, rows.counts[c], 0)
-        weight = company(x, y, w, i, there, k_neighbors, share)
-        # Where nothing is wanted, nothing is decomposed: that of zeros is cheap.
+        i, is_row = rows.row(c, place), place < jnp.where(wanted[c] > 0, rows.counts[c], 0)
+        weight = company(x, y, w, i, is_row, k_neighbors, share)
+        # A class without wanted rows decomposes zeros, which is cheap.
         return *ellipsoid(x[i], weight > 0), jnp.cumsum(weight)
 
-    mean, axes, square, chance = jax.lax.map(of_class, jnp.arange(classes))
+    mean, axes, square, chance = jax.lax.map(class_ellipsoid, jnp.arange(classes))
 
-    # Blocks of new rows of one class each, so that its axes are read once for many.
+    # Each block holds synthetic rows of one class, so that its axes are read once per block.
     start, blocks = jnp.cumsum(wanted) - wanted, -(-wanted // _BLOCK)
     last = jnp.cumsum(blocks)
     first = last - blocks
@@ -103,12 +104,12 @@ def sample(
         return mean[c] + jnp.sqrt(square[c, base])[:, None] * _product(r, axes[c]), base
 
     def draw(key, c):
-        choosing, pointing = jax.random.split(key)
-        at = pick(jax.random.uniform(choosing, (), jnp.float32), chance[c, -1])
+        key_row, key_e = jax.random.split(key)
+        at = pick(jax.random.uniform(key_row, (), jnp.float32), chance[c, -1])
         kind = jax.random.normal
         if reference:
-            kind = lambda *given: jax.random.uniform(*given, minval=-1)
-        return jnp.searchsorted(chance[c], at, side="right"), kind(pointing, x.shape[1:], x.dtype)
+            kind = lambda *args: jax.random.uniform(*args, minval=-1)
+        return jnp.searchsorted(chance[c], at, side="right"), kind(key_e, x.shape[1:], x.dtype)
 
     made, base = jax.lax.map(block, jnp.arange(sizes.max_synth // _BLOCK + classes))
     c, is_wanted = slots(wanted, sizes.max_synth)
@@ -128,7 +129,7 @@ def company(
     k: int,
     share: float,
 ) -> jax.Array:
-    """m_i of the rows numbered `i [m]`, all that are `there [m]` of one class; 0: not kept."""
+    """Returns m_i of the rows `i [m]`, which are of one class where `there [m]`; 0: not kept."""
     found, square = nearest(x[i], x, w, k, own=i)
     same = ((y[found] == y[i][:, None]) & jnp.isfinite(square)).sum(1)
     enough = there & (same >= math.ceil(share * k - 1e-9))  # 0.07 * 100 is more than 7
@@ -136,46 +137,47 @@ def company(
 
 
 def ellipsoid(x: jax.Array, kept: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Shape of the rows of `x [m, d]` that are kept `[m]`.
+    """Fits an ellipsoid to the rows of `x [m, d]` that are `kept [m]`.
 
     Returns
     -------
     tuple[jax.Array, jax.Array, jax.Array]
-        The mean `[d]`, the axes s_j v_j `[p, d]`, longest first and 0 where rounding is all there
-        is, and a `[m]`.
+        The mean `[d]`; the axes s_j v_j `[p, d]`, longest first, 0 for components that are only
+        rounding errors; and a `[m]`.
     """
     rest = kept[:, None]
     mean = jnp.where(rest, x, 0).sum(0) / jnp.maximum(kept.sum(), 1)
     u, s, v = jnp.linalg.svd(jnp.where(rest, x - mean, 0), full_matrices=False)
-    # For the law of `reference` only the sign of an axis matters: its largest entry is positive.
+    # The distribution of `reference` depends on signs of axes: the largest entry is made positive.
     largest = jnp.take_along_axis(v, jnp.abs(v).argmax(1)[:, None], 1)
-    there = s > _FLOOR * s.max(initial=0)
-    axes = jnp.where(there, s, 0)[:, None] * v * jnp.sign(largest)
-    return mean, axes, jnp.where(there, u**2, 0).sum(1)
+    is_axis = s > _FLOOR * s.max(initial=0)
+    axes = jnp.where(is_axis, s, 0)[:, None] * v * jnp.sign(largest)
+    return mean, axes, jnp.where(is_axis, u**2, 0).sum(1)
 
 
 def directions(e: jax.Array, axes: jax.Array, reference: bool = False) -> jax.Array:
-    """r `[s, p]` of draws that are given, 0 for axes that are.
+    """Directions r `[s, p]` from random draws; 0 along axes of length 0.
 
     Parameters
     ----------
     e
-        `[s, d]`: standard normal; for `reference`, from U(-1, 1), the first p of them used.
+        Standard normal draws `[s, d]`; for `reference`, draws from U(-1, 1), of which the first p
+        are used.
     axes
-        `[p, d]`: of `ellipsoid`.
+        Axes `[p, d]` from `ellipsoid`.
     reference
-        See above.
+        Use the directions of the public packages.
     """
     length = jnp.linalg.norm(axes, axis=1)
-    there = length > 0
+    is_axis = length > 0
     if not reference:
-        r = _product(e, (axes / jnp.where(there, length, 1)[:, None]).T)
+        r = _product(e, (axes / jnp.where(is_axis, length, 1)[:, None]).T)
         size = jnp.linalg.norm(r, axis=1, keepdims=True)
         return r / jnp.where(size > 0, size, 1)
-    e, closing = e[:, : len(axes)], jnp.arange(len(axes)) == there.sum() - 1
-    r = jnp.where(there & ~closing, e, 0)
+    e, is_last = e[:, : len(axes)], jnp.arange(len(axes)) == is_axis.sum() - 1
+    r = jnp.where(is_axis & ~is_last, e, 0)
     missing = jnp.sqrt(jnp.maximum(1 - (r**2).sum(1, keepdims=True), 0))
-    return jnp.where(closing, jnp.where(e < 0, -missing, missing), r)
+    return jnp.where(is_last, jnp.where(e < 0, -missing, missing), r)
 
 
 def _product(a, b):

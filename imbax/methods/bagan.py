@@ -1,23 +1,23 @@
-"""BAGAN (`bagan`): a GAN of all classes that starts as an autoencoder and draws codes by class.
+"""BAGAN (`bagan`): a class-conditional GAN that is initialised from an autoencoder.
 
     1. autoencoder         min  mean ‖G(E(x)) - x‖² / d
-    2. hand-over           D ← E but for its head;    μ_c, Σ_c of the codes E(x) of each class c
-    3. discriminator D     min  mean CE(D(x), y), CE(D(G(z)), K)    over real and new rows alike
+    2. hand-over           D ← E except its head;    μ_c, Σ_c of the codes E(x) of each class c
+    3. discriminator D     min  mean CE(D(x), y), CE(D(G(z)), K)    over real and synthetic rows
        generator G         min  mean CE(D(G(z)), c),    c ~ U(classes),    z ~ N(μ_c, Σ_c)
     x_synth = G(z)
 
-D tells K classes and, as class K, what is generated. Source: Mariani et al. 2018, "BAGAN"
-(arXiv:1803.09655), section 3, and the settings of the public code: for each batch of B rows one
-step of D, on these and ⌈B / K⌉ new ones, and then one of G, on B + ⌈B / K⌉ new ones, with dropout
-in D in both. E stays as it is at the hand-over; G goes on from there, with a fresh Adam; the last
-epoch counts. Here
+D distinguishes K classes and, as class K, synthetic images. Source: Mariani et al. 2018, "BAGAN"
+(arXiv:1803.09655), section 3, and the settings of the public code. For each mini-batch of B rows,
+D takes one step on these and ⌈B / K⌉ synthetic rows, and then G takes one step on B + ⌈B / K⌉
+synthetic rows, with dropout in D in both. E is frozen at the hand-over; G continues with a fresh
+Adam state; the result is that of the last epoch. Departures from the code:
 
-- the last batch of an epoch, which the code drops, takes part, its new rows weighed to the same
-  share as in a full one;
-- z is μ_c + S_c g with g ~ N(0, I) and S_c the symmetric root of Σ_c, which unlike a Cholesky
-  factor exists where a class has no more rows than a code has entries. One row: S_c = 0;
-- classes without rows are not drawn;
-- images need not be square, nor their sides powers of two; see `networks.bagan`.
+- The last mini-batch of an epoch is used (the code drops it). The weights of its synthetic rows
+  give them the same share as in a full mini-batch.
+- z is μ_c + S_c g with g ~ N(0, I) and S_c the symmetric root of Σ_c. Unlike a Cholesky factor, it
+  exists if a class has no more rows than a code has entries. For a single row, S_c = 0.
+- Classes without rows are not drawn.
+- Images need not be square, nor their sides powers of two; see `networks.bagan`.
 """
 
 from dataclasses import dataclass
@@ -59,33 +59,33 @@ __all__ = [
     "sample",
 ]
 
-# Names of a run's random streams.
+# Random streams of a run.
 _INIT, _EPOCHS = 0, 1
 
 
 _COUNTS = ("classes", "latent", "width", "autoencoder_epochs", "batch_size")
 RANGES = {"gan_epochs": Range(0, whole=True), **dict.fromkeys(_COUNTS, Range(1, whole=True))}
-"""Of `Config`."""
+"""Ranges of the fields of `Config`."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Choices fixed at compile time."""
+    """Static options."""
 
     shape: tuple[int, int, int]
     """Height, width and channels of an image; sides at least 4."""
     classes: int
-    """K."""
+    """Number of classes K."""
     latent: int = 100
     """Length of a code."""
     width: int = 32
-    """Channels of the encoder's first layer; the others go with it."""
+    """Number of channels of the encoder's first layer; the others are proportional to it."""
     autoencoder_epochs: int = 100
-    """At least 1."""
+    """Number of epochs of the autoencoder, >= 1."""
     gan_epochs: int = 100
-    """With 0, G is the decoder."""
+    """Number of epochs of the GAN; if 0, G is the decoder."""
     batch_size: int = 128
-    """B."""
+    """Rows per step B."""
 
     def __post_init__(self):
         if len(self.shape) != 3 or min(self.shape) < 1 or min(self.shape[:2]) < 4:
@@ -95,67 +95,67 @@ class Config:
 
     @property
     def epochs(self) -> int:
-        """Of both stages."""
+        """Number of epochs of both stages."""
         return self.autoencoder_epochs + self.gan_epochs
 
     @property
     def fakes(self) -> int:
-        """New rows that D sees in a step, ⌈B / K⌉."""
+        """Number ⌈B / K⌉ of synthetic rows in a step of D."""
         return -(-self.batch_size // self.classes)
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     learning_rate: float = 5e-5
-    """Adam's, in both stages."""
+    """Adam's learning rate in both stages."""
     beta1: float = 0.5
-    """Adam's."""
+    """Adam's β₁ in both stages."""
 
 
 class Fitted(NamedTuple):
-    """What makes images, and takes them to codes."""
+    """Trained networks and the Gaussians of the codes."""
 
     params: tuple[Params, Params]
-    """Of E and G."""
+    """Parameters of E and G."""
     stats: tuple[Any, Any]
-    """Empty; with them `codes` can read it."""
+    """Empty statistics, which the functions of `codes` require."""
     mean: jax.Array
-    """`[K, latent]`: μ; 0 for a class without rows."""
+    """Means μ `[K, latent]`; 0 for a class without rows."""
     root: jax.Array
-    """`[K, latent, latent]`: S."""
+    """Roots S `[K, latent, latent]` of the covariances."""
 
 
 class State(NamedTuple):
-    """What the next step needs."""
+    """Training state."""
 
     now: Fitted
     discriminator: Params
     opt_states: tuple[Any, Any, Any]
-    """Of the autoencoder, of D and of G."""
+    """Adam's states for the autoencoder, D and G."""
     epoch: jax.Array
-    """Epochs done."""
+    """Number of epochs done."""
 
 
 class Info(NamedTuple):
-    """The losses of a step of the GAN."""
+    """Losses of a step of the GAN."""
 
     discriminator: jax.Array
     generator: jax.Array
 
 
 def networks(config: Config) -> Networks:
-    """The networks of the configuration; what they drop comes from a key in place of weights."""
+    """Networks of a configuration; they take a dropout key instead of row weights."""
     return bagan.networks(config.shape, config.latent, config.classes, config.width)
 
 
 def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[Fitted, jax.Array]:
-    """Train on the view's images, each a flat row of `h w c` values in [-1, 1] once scaled.
+    """Trains on the images of the view, flat rows of `h w c` values in [-1, 1] after scaling.
 
     Returns
     -------
     tuple[Fitted, jax.Array]
-        What makes images, and each epoch's mean loss `[epochs]`; see `epoch`.
+        The trained networks, and the mean loss of each epoch `[epochs]`; see `epoch`.
     """
     check_rows(train, "bagan")
     one_more = lambda state, _: epoch(key, config, hparams, state, train)
@@ -164,7 +164,7 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
 
 
 def generator(config: Config, hparams: Hparams) -> Generator:
-    """The method for an engine that trains it piece by piece; `fit` does it in one."""
+    """Returns the method as a `Generator`, which the engine trains in pieces."""
     nets, shape = _autoencoder(networks(config)), (config.shape, config.batch_size)
     return Generator(
         epochs=config.epochs,
@@ -178,7 +178,7 @@ def generator(config: Config, hparams: Hparams) -> Generator:
 
 
 def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
-    """Fresh networks and Adam's states; no class has a Gaussian yet."""
+    """Initial networks and states of Adam, with Gaussians of zeros."""
     nets, keys = networks(config), jax.random.split(jax.random.fold_in(key, _INIT), 3)
     pairs = [net.init(key) for net, key in zip(nets, keys, strict=True)]
     (*pair, discriminator), (*stats, _) = zip(*pairs, strict=True)
@@ -193,32 +193,32 @@ def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
 def epoch(
     key: jax.Array, config: Config, hparams: Hparams, state: State, train: Rows
 ) -> tuple[State, jax.Array]:
-    """One more pass over the images, of the stage that is due; the hand-over ends the first one.
+    """Runs one epoch of the current stage; the hand-over follows the last autoencoder epoch.
 
-    `key` is the run's, the same for every epoch. The mean loss is the autoencoder's, then that of D
-    and G together; NaN once all epochs are done.
+    `key` is the key of the run, the same for every epoch. The mean loss is that of the autoencoder,
+    then the sum of those of D and G; NaN once all epochs are done.
     """
     nets, done = networks(config), state.epoch
     key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), done)
-    shuffling, drawing = jax.random.split(key)
-    batches = shuffled_minibatches(shuffling, train, config.batch_size)
-    there = class_counts(train.y.astype(jnp.int32), train.w, config.classes) > 0
+    key_order, key_steps = jax.random.split(key)
+    batches = shuffled_minibatches(key_order, train, config.batch_size)
+    has_rows = class_counts(train.y.astype(jnp.int32), train.w, config.classes) > 0
 
-    def passing(step):
+    def all_batches(step):
         def one_batch(state, number, drawn):
             batch = image_batch(train.features(drawn.row), drawn.y, drawn.w, config.shape)
-            return step(jax.random.fold_in(drawing, number), state, batch)
+            return step(jax.random.fold_in(key_steps, number), state, batch)
 
-        def go(carry):
+        def run(carry):
             state, losses = each_batch(one_batch, carry[0], batches)
             return state._replace(epoch=done + 1), sum(jax.tree.leaves(losses))
 
-        return go
+        return run
 
     static = {"nets": nets, "config": config, "hparams": hparams}
-    first = passing(lambda *args: autoencoder_step(*args, **static))
+    first = all_batches(lambda *args: autoencoder_step(*args, **static))
     over = lambda carry: (hand_over(nets, config, carry[0], train), carry[1])
-    second = passing(lambda *args: gan_step(*args, there, **static))
+    second = all_batches(lambda *args: gan_step(*args, has_rows, **static))
     with jax.default_matmul_precision("float32"):
         middle = config.autoencoder_epochs
         carry = _when(done < middle, first, (state, jnp.array(jnp.nan, train.w.dtype)))
@@ -227,14 +227,14 @@ def epoch(
 
 
 def finish(state: State) -> Fitted:
-    """The networks and Gaussians as they are."""
+    """Returns the networks and Gaussians of the last epoch."""
     return state.now
 
 
 def autoencoder_step(
     key: jax.Array, state: State, batch: Batch, *, nets: Networks, config: Config, hparams: Hparams
 ) -> tuple[State, jax.Array]:
-    """One step of Adam for E and G on a batch of images, and their mean squared error."""
+    """Takes one step of Adam for E and G on a mini-batch; returns the mean squared error."""
 
     def objective(params):
         z, _ = nets.encoder.apply(params[0], {}, batch.x, key)
@@ -242,14 +242,14 @@ def autoencoder_step(
         return weighted_mean(_flat((x - batch.x) ** 2).mean(1), batch.w)
 
     loss, gradient = jax.value_and_grad(objective)(state.now.params)
-    mine, *others = state.opt_states
-    params, mine = _follow(hparams, gradient, mine, state.now.params)
+    opt_state, *others = state.opt_states
+    params, opt_state = _follow(hparams, gradient, opt_state, state.now.params)
     now = state.now._replace(params=params)
-    return state._replace(now=now, opt_states=(mine, *others)), loss
+    return state._replace(now=now, opt_states=(opt_state, *others)), loss
 
 
 def hand_over(nets: Networks, config: Config, state: State, train: Rows) -> State:
-    """D becomes E but for its head, and each class gets the Gaussian of its codes."""
+    """Copies E to D except for its head, and fits a Gaussian to the codes of each class."""
     discriminator = state.now.params[0] | {"head": state.discriminator["head"]}
     images = image_batch(*train.all(), config.shape)
     z = encoded(_autoencoder(nets), state.now, images.x, config.batch_size)
@@ -260,20 +260,21 @@ def hand_over(nets: Networks, config: Config, state: State, train: Rows) -> Stat
 def class_gaussians(
     z: jax.Array, y: jax.Array, w: jax.Array, classes: int
 ) -> tuple[jax.Array, jax.Array]:
-    """μ `[K, d]` of codes `z [n, d]` with weights `w [n]`, by their classes `y [n]`; S `[K, d, d]`.
+    """Fits Gaussians to codes `z [n, d]` by class `y [n]`; returns μ `[K, d]` and S `[K, d, d]`.
 
-    Σ has n - 1 in it; of a single code, and of none, it is 0. Weights other than 0 count alike.
+    Σ is the unbiased covariance (divisor n - 1), and 0 for fewer than two codes. Rows of weight 0
+    in `w [n]` are excluded; other weights are ignored.
     """
     counts = class_counts(y, w, classes)
 
-    def of_class(c):
-        mine = ((y == c) & (w > 0))[:, None]
-        mean = jnp.where(mine, z, 0).sum(0) / jnp.maximum(counts[c], 1)
-        off = jnp.where(mine, z - mean, 0)
+    def gaussian(c):
+        is_row = ((y == c) & (w > 0))[:, None]
+        mean = jnp.where(is_row, z, 0).sum(0) / jnp.maximum(counts[c], 1)
+        off = jnp.where(is_row, z - mean, 0)
         values, axes = jnp.linalg.eigh(off.T @ off / jnp.maximum(counts[c] - 1, 1))
         return mean, (axes * jnp.sqrt(jnp.maximum(values, 0))) @ axes.T
 
-    return jax.lax.map(of_class, jnp.arange(classes))
+    return jax.lax.map(gaussian, jnp.arange(classes))
 
 
 def gan_step(
@@ -286,40 +287,40 @@ def gan_step(
     config: Config,
     hparams: Hparams,
 ) -> tuple[State, Info]:
-    """One step of D on a batch and on new images, then one of G against what D has become.
+    """Takes one step of D on real and synthetic images, then one step of G against the new D.
 
     `there [K]` marks the classes that have rows.
     """
-    of_fakes, dropping, of_codes, more_dropping = jax.random.split(key, 4)
-    of_pair, of_judge, of_generator = state.opt_states
+    key_synth, key_dropout, key_codes, key_dropout_generator = jax.random.split(key, 4)
+    opt_pair, opt_judge, opt_generator = state.opt_states
     encoder, params = state.now.params
 
-    _, z = _codes(of_fakes, state.now, there, config.fakes)
-    fakes, _ = nets.generator.apply(params, {}, z)
-    x = jnp.concatenate([batch.x, fakes])
+    _, z = _codes(key_synth, state.now, there, config.fakes)
+    x_synth, _ = nets.generator.apply(params, {}, z)
+    x = jnp.concatenate([batch.x, x_synth])
     y = jnp.pad(batch.y, (0, config.fakes), constant_values=config.classes)
     w = jnp.append(batch.w, jnp.full(config.fakes, batch.w.mean()))
-    loss = lambda judge: judged(nets, judge, dropping, x, y, w)
+    loss = lambda judge: judged(nets, judge, key_dropout, x, y, w)
     first, gradient = jax.value_and_grad(loss)(state.discriminator)
-    judge, of_judge = _follow(hparams, gradient, of_judge, state.discriminator)
+    judge, opt_judge = _follow(hparams, gradient, opt_judge, state.discriminator)
 
-    c, z = _codes(of_codes, state.now, there, config.batch_size + config.fakes)
-    made = lambda params: nets.generator.apply(params, {}, z)[0]
+    c, z = _codes(key_codes, state.now, there, config.batch_size + config.fakes)
+    images = lambda params: nets.generator.apply(params, {}, z)[0]
     loss = lambda params: judged(
-        nets, judge, more_dropping, made(params), c, jnp.ones(len(c), jnp.float32)
+        nets, judge, key_dropout_generator, images(params), c, jnp.ones(len(c), jnp.float32)
     )
     second, gradient = jax.value_and_grad(loss)(params)
-    params, of_generator = _follow(hparams, gradient, of_generator, params)
+    params, opt_generator = _follow(hparams, gradient, opt_generator, params)
 
     now = state.now._replace(params=(encoder, params))
-    state = State(now, judge, (of_pair, of_judge, of_generator), state.epoch)
+    state = State(now, judge, (opt_pair, opt_judge, opt_generator), state.epoch)
     return state, Info(first, second)
 
 
 def judged(
     nets: Networks, judge: Params, key: jax.Array | None, x: jax.Array, y: jax.Array, w: jax.Array
 ) -> jax.Array:
-    """Mean cross-entropy of D on images `[n, h, w, c]` as classes `y [n]`, weighed by `w [n]`."""
+    """Mean cross-entropy of D on images `[n, h, w, c]` of classes `y [n]`, weighted by `w [n]`."""
     logits, _ = nets.discriminator.apply(judge, {}, x, key)
     return weighted_mean(cross_entropy(logits, y), w)
 
@@ -333,22 +334,22 @@ def sample(
     *,
     config: Config,
 ) -> Resampled:
-    """Adds new images, flat rows in [-1, 1], to the view; they have no parents.
+    """Adds synthetic images, flat rows in [-1, 1], to the view; they have no parents.
 
     Parameters
     ----------
     key
         Random key.
     fitted
-        What `fit` returned.
+        Result of `fit`.
     train
-        The view it was trained on.
+        Training rows of the fit.
     wanted
-        `[K]`: new images of each class; 0 for a class without images.
+        Number of new images of each class `[K]`; 0 for a class without images.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     config
-        That of the fit.
+        Configuration of the fit.
     """
     max_synth = sizes.max_synth
     c, is_wanted = slots(wanted, max_synth)
@@ -368,16 +369,16 @@ def _autoencoder(nets):
     return Autoencoder(nets.encoder, nets.generator)
 
 
-def _codes(key, fitted, there, n):
-    """Classes `[n]`, uniform among those `there [K]`, and a code of each."""
-    choosing, drawing = jax.random.split(key)
-    c = jax.random.categorical(choosing, jnp.log(there.astype(jnp.float32)), shape=(n,))
-    normal = jax.random.normal(drawing, (n, fitted.mean.shape[1]), jnp.float32)
+def _codes(key, fitted, has_rows, n):
+    """Draws classes `[n]` uniformly among those with `has_rows [K]`, and a code for each."""
+    key_class, key_normal = jax.random.split(key)
+    c = jax.random.categorical(key_class, jnp.log(has_rows.astype(jnp.float32)), shape=(n,))
+    normal = jax.random.normal(key_normal, (n, fitted.mean.shape[1]), jnp.float32)
     return c, fitted.mean[c] + jnp.einsum("nij,nj->ni", fitted.root[c], normal)
 
 
 def _when(condition, change, carry):
-    """`lax.cond`, except that under `vmap` a change for which no run is due costs nothing."""
+    """Like `lax.cond`, but under `vmap` a change costs nothing if no run needs it."""
     return jax.lax.fori_loop(0, condition.astype(jnp.int32), lambda _, carry: change(carry), carry)
 
 

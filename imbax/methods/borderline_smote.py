@@ -1,17 +1,18 @@
 """Borderline-SMOTE (`borderline_smote`): SMOTE that starts from minority rows in danger only.
 
-A minority row is in danger if of its m nearest training rows at least half, but not all, are
+A minority row is in danger if at least half, but not all, of its m nearest training rows are
 majority rows. From a row i in danger
 
     x_synth = x_i + u (x_j - x_i),    u ~ U[0, 1)
 
 where j is one of i's k nearest minority rows (kind 1), or one of its k nearest training rows of
-either class (kind 2); if that is a majority row, the step is shortened by another v ~ U[0, 1/2).
+either class (kind 2). If j is a majority row, the step u is multiplied by v ~ U[0, 1/2).
 
-Source: Han, Wang and Mao 2005, section 3, as imbalanced-learn reads it. In the paper, kind 2 goes
-to majority rows by v alone (`shorten="replace"` here), and to the nearest of them in addition to k
-minority rows. Where no row is in danger imbalanced-learn adds nothing; here plain SMOTE's rows of
-the same key are added, so that all samplers add equally many, and `Resampled.fallback` says so.
+Source: Han, Wang and Mao 2005, section 3, as implemented in imbalanced-learn. In the paper, the
+step of kind 2 to a majority row is v (`shorten="replace"` here), and j is one of k minority rows or
+the nearest majority rows. If no row is in danger, imbalanced-learn adds nothing. Here, the rows
+that SMOTE draws from the same key are added, so that all samplers add equally many rows, and
+`Resampled.fallback` is True.
 """
 
 import functools
@@ -45,26 +46,26 @@ def sample(
     kind: int = 1,
     shorten: str = "multiply",
 ) -> Resampled:
-    """Adds Borderline-SMOTE's rows to the training view; of more than two classes, one vs. rest.
+    """Adds synthetic rows of Borderline-SMOTE to the view; one-vs-rest for K > 2 classes.
 
     Parameters
     ----------
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; of two classes, none of the first.
+        Number of new rows of each class `[K]`; 0 for the first of two classes.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     k_neighbors
-        Neighbours to go towards, >= 1.
+        Number of neighbours for interpolation, >= 1.
     m_neighbors
-        Neighbours that decide whether a row is in danger, >= 1.
+        Number of neighbours that decide whether a row is in danger, >= 1.
     kind
-        1 or 2.
+        Kind 1 or 2.
     shorten
-        "multiply" (u v) or "replace" (v): kind 2's step to a majority row.
+        Step to a majority row in kind 2: "multiply" (u v) or "replace" (v).
     """
     if kind not in (1, 2) or shorten not in ("multiply", "replace"):
         raise ValueError(
@@ -75,26 +76,26 @@ def sample(
 
 
 def in_danger(is_majority: jax.Array, found: jax.Array) -> jax.Array:
-    """Whether at least half of a row's m neighbours, but not all, are majority rows.
+    """Returns whether at least half, but not all, of a row's m neighbours are majority rows.
 
     Parameters
     ----------
     is_majority
-        `[n, m]`: of each neighbour.
+        Mask `[n, m]` of neighbours in the majority.
     found
-        `[n, m]`: False where there are fewer neighbours than m.
+        Mask `[n, m]`; False where there are fewer neighbours than m.
 
     Returns
     -------
     jax.Array
-        `[n]`.
+        Mask `[n]` of rows in danger.
     """
     majority, neighbors = (is_majority & found).sum(1), found.sum(1)
     return (2 * majority >= neighbors) & (majority < neighbors)
 
 
 def shortened(gap: jax.Array, v: jax.Array, shorten: str) -> jax.Array:
-    """The step `[s]` to a majority row, of `gap [s]` in [0, 1) and `v [s]` in [0, 1/2)."""
+    """Step `[s]` to a majority row from `gap [s]` in [0, 1) and `v [s]` in [0, 1/2)."""
     return gap * v if shorten == "multiply" else v
 
 
@@ -107,8 +108,8 @@ def _make(key, train, number, sizes, *, k, m, kind, shorten):
     n_danger = danger.sum()
     (seeds,) = jnp.nonzero(danger, size=sizes.max_rows, fill_value=0)
 
-    which, column, gap, v = uniform_by_row(key, sizes.max_synth, 4)
-    base = jnp.where(n_danger, seeds[pick(which, n_danger)], pick(which, minority.n))
+    start, column, gap, v = uniform_by_row(key, sizes.max_synth, 4)
+    base = jnp.where(n_danger, seeds[pick(start, n_danger)], pick(start, minority.n))
     neighbor, count = own_neighbors(minority, k)
     neighbor = minority.positions[neighbor]
     if kind == 2:

@@ -1,4 +1,4 @@
-"""Images to codes and back, by a trained pair of networks, and what is lost on the way."""
+"""Encoding and decoding of images by trained autoencoders, and the variance that they keep."""
 
 from typing import NamedTuple
 
@@ -25,21 +25,21 @@ __all__ = [
 
 
 class Autoencoder(NamedTuple):
-    """Two networks."""
+    """Networks of an autoencoder."""
 
     encoder: NormalizedNetwork
     decoder: NormalizedNetwork
 
 
 class Fitted(NamedTuple):
-    """What encodes and decodes; each is a pair, the encoder's and the decoder's."""
+    """Parameters and statistics of encoder and decoder, as pairs."""
 
     params: tuple[Params, Params]
     stats: tuple[Stats, Stats]
 
 
 def image_batch(x: jax.Array, y: jax.Array, w: jax.Array, shape: tuple[int, ...]) -> Batch:
-    """Flat rows `x [n, h w c]` as images `[n, h, w, c]`; those of weight 0 are black."""
+    """Reshapes flat rows `x [n, h w c]` to images `[n, h, w, c]`; rows of weight 0 become 0."""
     x = jnp.where(w[:, None] > 0, x, 0).reshape(-1, *shape)
     return Batch(x, y.astype(jnp.int32), w)
 
@@ -47,30 +47,30 @@ def image_batch(x: jax.Array, y: jax.Array, w: jax.Array, shape: tuple[int, ...]
 def there_and_back(
     nets: Autoencoder, fitted: Fitted, batch: Batch, *, detached: bool = False
 ) -> tuple[jax.Array, tuple[Stats, Stats]]:
-    """Reconstructions in training `[n, h, w, c]`, and the statistics moved by both networks.
+    """Reconstructs images `[n, h, w, c]` in training mode and updates the batch statistics.
 
     Parameters
     ----------
     nets
-        The networks.
+        Networks.
     fitted
-        Their parameters and statistics.
+        Parameters and statistics of the networks.
     batch
-        Images; those of weight 0 move no statistics.
+        Images; those of weight 0 do not affect the statistics.
     detached
-        Take no gradient through the codes.
+        Stop the gradient through the codes.
     """
     params, stats = fitted
-    z, of_encoder = nets.encoder.apply(params[0], stats[0], batch.x, batch.w)
+    z, encoder_stats = nets.encoder.apply(params[0], stats[0], batch.x, batch.w)
     z = jax.lax.stop_gradient(z) if detached else z
-    x, of_decoder = nets.decoder.apply(params[1], stats[1], z, batch.w)
-    return x, (of_encoder, of_decoder)
+    x, decoder_stats = nets.decoder.apply(params[1], stats[1], z, batch.w)
+    return x, (encoder_stats, decoder_stats)
 
 
 def recalibrated(
     nets: Autoencoder, fitted: Fitted, train: Rows, shape: tuple[int, ...], batch_size: int
 ) -> tuple[Stats, Stats]:
-    """Means over batches of all images of the statistics by which each batch is normalised."""
+    """Recomputes the running statistics as means over mini-batches of all images."""
     from_zero = fitted._replace(stats=jax.tree.map(jnp.zeros_like, fitted.stats))
 
     def look(carry, number, drawn):
@@ -79,18 +79,18 @@ def recalibrated(
 
     batches = shuffled_minibatches(jax.random.key(0), train, batch_size)
     _, mean = each_batch(look, (), batches)
-    # From zero a tenth of a batch's own statistics is taken.
+    # From zero, one update takes a tenth of the statistics of a mini-batch.
     return jax.tree.map(lambda leaf: 10 * leaf, mean)
 
 
 def encoded(nets: Autoencoder, fitted: Fitted, x: jax.Array, block: int = 100) -> jax.Array:
-    """Codes `[n, latent]` of images `[n, h, w, c]` in [-1, 1], so many at a time."""
+    """Encodes images `[n, h, w, c]` in [-1, 1] to codes `[n, latent]`, `block` at a time."""
     apply = lambda x: nets.encoder.apply(fitted.params[0], fitted.stats[0], x)[0]
     return jax.lax.map(lambda one: apply(one[None])[0], x, batch_size=block)
 
 
 def decoded(nets: Autoencoder, fitted: Fitted, z: jax.Array, block: int = 100) -> jax.Array:
-    """Images `[n, h, w, c]` in [-1, 1] of codes `[n, latent]`, so many at a time."""
+    """Decodes codes `[n, latent]` to images `[n, h, w, c]` in [-1, 1], `block` at a time."""
     apply = lambda z: nets.decoder.apply(fitted.params[1], fitted.stats[1], z)[0]
     return jax.lax.map(lambda one: apply(one[None])[0], z, batch_size=block)
 
@@ -98,7 +98,7 @@ def decoded(nets: Autoencoder, fitted: Fitted, z: jax.Array, block: int = 100) -
 def reconstructed(
     nets: Autoencoder, fitted: Fitted, x: jax.Array, shape: tuple[int, ...], block: int
 ) -> jax.Array:
-    """Flat rows `[n, h w c]` in [-1, 1] to codes and back, so many at a time."""
+    """Encodes and decodes flat rows `[n, h w c]` in [-1, 1], `block` at a time."""
     again = decoded(nets, fitted, encoded(nets, fitted, x.reshape(-1, *shape), block), block)
     return again.reshape(len(x), -1)
 
@@ -112,16 +112,17 @@ def between(
     shape: tuple[int, ...],
     block: int,
 ) -> jax.Array:
-    """Flat rows `[n, steps, h w c]` on the way from `a [n, h w c]` to b in codes."""
+    """Decodes `steps` equally spaced codes from `a [n, h w c]` to `b` as `[n, steps, h w c]`."""
     a, b = (encoded(nets, fitted, x.reshape(-1, *shape), block)[:, None] for x in (a, b))
     z = a + jnp.linspace(0, 1, steps, dtype=a.dtype)[:, None] * (b - a)
     return decoded(nets, fitted, z.reshape(-1, z.shape[2]), block).reshape(len(a), steps, -1)
 
 
 def variance_kept(images: Batch, reconstructed: jax.Array, classes: int) -> jax.Array:
-    """Of each class, the variance of its reconstructions over that of its images, `[K]`.
+    """Variance of each class's reconstructions divided by the variance of its images, `[K]`.
 
-    Near 0 a class has collapsed to one picture. NaN where its images do not vary.
+    Values near 0 mean that a class has collapsed to a single image. The result is NaN for classes
+    with constant images.
     """
     rows = class_counts(images.y, images.w, classes)
     real = (images.w > 0)[:, None]
@@ -132,5 +133,5 @@ def variance_kept(images: Batch, reconstructed: jax.Array, classes: int) -> jax.
         mean = zeros.at[images.y].add(x) / jnp.maximum(rows, 1)[:, None]
         return zeros.at[images.y].add(jnp.where(real, (x - mean[images.y]) ** 2, 0)).sum(1)
 
-    of_images = variance(images.x)
-    return jnp.where(of_images > 0, variance(reconstructed) / of_images, jnp.nan)
+    total = variance(images.x)
+    return jnp.where(total > 0, variance(reconstructed) / total, jnp.nan)

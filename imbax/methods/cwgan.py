@@ -1,31 +1,32 @@
-"""Conditional Wasserstein GAN (`cwgan`): new minority rows from a generator that is told the class.
+"""Conditional Wasserstein GAN (`cwgan`): minority rows from a class-conditional generator.
 
     critic D      min  mean D(x̃, y) - mean D(x, y) + λ mean (‖∇_x̂ D(x̂, y)‖ - 1)²
     generator G   min  -mean D(x̃, y) + a |mean D(x̃, y)| mean max(BCE(C(x̃), y), b)
     with          x̃ = G(z, y),    z ~ U[-1, 1)^30,    x̂ = u x + (1 - u) x̃,    u ~ U[0, 1)
 
-Each iteration takes 3 steps of the critic, then one of the generator. C is an auxiliary classifier,
-trained first and then frozen; rows that it finds easy (BCE < b) do not move G. Its scale |mean D|
-is not differentiated. At the end x_synth = G(z, 1), with z of the law it was trained with.
+Each iteration takes 3 steps of the critic, then one of the generator. C is an auxiliary classifier
+that is trained first and then frozen; rows with a low loss (BCE < b) do not contribute to the
+gradient of G. The scale |mean D| is not differentiated. Finally x_synth = G(z, 1) with z from the
+distribution used in training.
 
 Source: Engelmann and Lessmann 2021, "Conditional Wasserstein GAN-based oversampling of tabular data
 for imbalanced learning" (arXiv:2008.09202), and the settings of the public code's tutorial; the
-penalty is Gulrajani et al. 2017 (arXiv:1704.00028), equation 3. Here
+penalty is Gulrajani et al. 2017 (arXiv:1704.00028), equation 3. Departures:
 
-- rows are numeric: a one-hot block is a block of numbers like any other. There is no Gumbel-softmax
-  output, since rows arrive scaled, perhaps projected, where a category is no longer 0 or 1;
-- every batch holds as many rows of one class as of the other. The code's batches follow the data,
-  and at 100:1 one of 64 often shows no minority row;
-- the length of training is a number of generator steps, not epochs, the same for all data sets;
-- samples come from the moving average of the generator's parameters (Yazıcı et al. 2019,
-  arXiv:1806.04498): players of a gradient penalty circle their equilibrium, and the last step of
-  the generator is anywhere on that circle. `average=0` takes it, as the code does;
-- samples are brought into the minority's range, column by column; `clip=False` leaves them where
-  the generator puts them, as the code's conditional path does, outside any row's range at times;
-- a column that is constant on the training rows stays so.
+- Rows are numeric, and a one-hot block is treated like other numbers. There is no Gumbel-softmax
+  output, because rows are scaled and possibly projected, so that categories are no longer 0 or 1.
+- Every mini-batch holds equally many rows of both classes. The code draws mini-batches from the
+  data; at 100:1, a mini-batch of 64 often has no minority row.
+- The length of training is a number of generator steps rather than epochs, equal for all data sets.
+- Samples come from a moving average of the generator's parameters (Yazıcı et al. 2019,
+  arXiv:1806.04498). Training with a gradient penalty circles around the equilibrium, and the last
+  step may be anywhere on that circle. `average=0` uses the last step, as the code does.
+- Samples are clipped to the minority's range in each column. `clip=False` keeps the output of the
+  generator, as the conditional path of the code does; it may exceed the range of the data.
+- A column that is constant on the training rows stays constant.
 
-Where a loss or a sample is not finite, or there are fewer than 2 minority rows, randomly drawn
-minority rows are added instead, and `Resampled.fallback` says so.
+If a loss or a sample is not finite, or there are fewer than 2 minority rows, randomly drawn
+minority rows are added instead, and `Resampled.fallback` is True.
 """
 
 import functools
@@ -65,38 +66,38 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Config:
-    """Choices fixed at compile time."""
+    """Static options."""
 
     iterations: int = 3000
-    """Generator steps, >= 1."""
+    """Number of generator steps, >= 1."""
     critic_steps: int = 3
-    """Critic steps before each."""
+    """Number of critic steps before each generator step."""
     batch_size: int = 64
     """Rows per step, half of each class, >= 2."""
     learning_rate: float = 1e-4
-    """Adam's, with β₁ 0 and β₂ 0.9, for generator and critic."""
+    """Adam's learning rate for generator and critic, with β₁ = 0 and β₂ = 0.9."""
     penalty: float = 15.0
-    """λ."""
+    """Weight λ of the gradient penalty."""
     noise: float = 0.01
-    """Standard deviation of the normal noise on all rows the critic sees."""
+    """Standard deviation of the normal noise on all inputs of the critic."""
     architecture: Architecture = field(default_factory=Architecture)
-    """The networks' layers."""
+    """Layers of the networks."""
     classifier_weight: float = 0.1
-    """a; 0 for no auxiliary classifier."""
+    """Weight a of the auxiliary classifier; 0: no classifier."""
     classifier_floor: float = 0.3
-    """b."""
+    """Lower bound b of the classifier's loss."""
     classifier_steps: int = 1000
-    """Its training before the GAN's, in batches of `batch_size`."""
+    """Number of training steps of the classifier before the GAN, with `batch_size` rows."""
     classifier_learning_rate: float = 5e-4
     average: float = 0.999
-    """Decay per iteration, in [0, 1), of the mean of the generator's parameters that samples come
-    from; 0 for the last ones."""
+    """Decay per iteration, in [0, 1), of the moving average of the generator's parameters; 0: no
+    averaging."""
     clip: bool = True
-    """Bring samples into the range of the run's minority rows."""
+    """Whether samples are clipped to the range of the run's minority rows."""
 
 
 class State(NamedTuple):
-    """What the next step needs."""
+    """Training state."""
 
     generator: Params
     critic: Params
@@ -105,12 +106,12 @@ class State(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Of every iteration."""
+    """Losses of all iterations."""
 
     critic: jax.Array
-    """`[iterations, critic_steps]`."""
+    """Critic's losses `[iterations, critic_steps]`."""
     generator: jax.Array
-    """`[iterations]`."""
+    """Generator's losses `[iterations]`."""
 
 
 def sample(
@@ -121,18 +122,18 @@ def sample(
     *,
     config: Config | None = None,
 ) -> Resampled:
-    """Trains the GAN on the view and adds rows that it generates; of K > 2 classes, one vs. rest.
+    """Trains the GAN on the view and adds generated rows; one-vs-rest for K > 2 classes.
 
     Parameters
     ----------
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; of two classes, none of the first.
+        Number of new rows of each class `[K]`; 0 for the first of two classes.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     config
         Networks and training.
     """
@@ -141,33 +142,33 @@ def sample(
 
 
 def fit(key: jax.Array, config: Config, nets: Networks, train: Rows) -> tuple[Params, Losses]:
-    """The generator's averaged parameters after all iterations, and the losses on the way."""
-    starting, classifying, playing = jax.random.split(key, 3)
+    """Trains the GAN; returns the generator's averaged parameters and the losses."""
+    key_init, key_classifier, key_steps = jax.random.split(key, 3)
     draw = balanced_draws(train, config.batch_size)
-    classifier = trained_classifier(classifying, config, nets, train)
+    classifier = trained_classifier(key_classifier, config, nets, train)
 
     def critic(state, key):
-        drawing, stepping = jax.random.split(key)
-        return critic_step(stepping, state, train.take(draw(drawing)), nets=nets, config=config)
+        key_batch, key_step = jax.random.split(key)
+        return critic_step(key_step, state, train.take(draw(key_batch)), nets=nets, config=config)
 
     def iteration(carry, number):
         state, mean = carry
-        keys = jax.random.split(jax.random.fold_in(playing, number), config.critic_steps + 1)
+        keys = jax.random.split(jax.random.fold_in(key_steps, number), config.critic_steps + 1)
         state, critic_losses = jax.lax.scan(critic, state, keys[1:])
         state, loss = generator_step(keys[0], state, classifier, nets=nets, config=config)
-        # The plain mean until there are 1 / (1 - average) to average over.
+        # The plain mean in the first 1 / (1 - average) iterations.
         newest = jnp.maximum(1 - config.average, 1 / (number + 1))
         mean = optax.incremental_update(state.generator, mean, newest)
         return (state, mean), Losses(critic_losses, loss)
 
-    state = init(starting, config, nets)
+    state = init(key_init, config, nets)
     carry = state, state.generator
     (_, mean), losses = jax.lax.scan(iteration, carry, jnp.arange(config.iterations))
     return mean, losses
 
 
 def init(key: jax.Array, config: Config, nets: Networks) -> State:
-    """Fresh networks and their optimizers' states."""
+    """Initial networks and optimizer states."""
     keys = jax.random.split(key)
     params = nets.generator.init(keys[0]), nets.critic.init(keys[1])
     return State(*params, *(_optimizer(config).init(p) for p in params))
@@ -176,12 +177,12 @@ def init(key: jax.Array, config: Config, nets: Networks) -> State:
 def critic_step(
     key: jax.Array, state: State, batch: Batch, *, nets: Networks, config: Config
 ) -> tuple[State, jax.Array]:
-    """One step of the critic on real rows and as many generated ones of the same classes.
+    """Takes one step of the critic on real rows and as many generated rows of the same classes.
 
     Returns
     -------
     tuple[State, jax.Array]
-        The state, and the critic's loss with its penalty.
+        The new state, and the critic's loss with its penalty.
     """
     n = len(batch.y)
     keys = jax.random.split(key, 3)
@@ -192,10 +193,10 @@ def critic_step(
 
     def objective(params):
         both = jnp.concatenate([real, fake]), jnp.tile(batch.y, 2)
-        of_real, of_fake = criticised(nets, params, *both).reshape(2, n)
+        real_score, fake_score = criticised(nets, params, *both).reshape(2, n)
         critic = lambda x: criticised(nets, params, x, batch.y)
         penalty = gradient_penalty(critic, u * real + (1 - u) * fake)
-        return of_fake.mean() - of_real.mean() + config.penalty * penalty
+        return fake_score.mean() - real_score.mean() + config.penalty * penalty
 
     loss, gradient = jax.value_and_grad(objective)(state.critic)
     params, opt_state = _follow(config, gradient, state.critic_opt_state, state.critic)
@@ -205,25 +206,25 @@ def critic_step(
 def generator_step(
     key: jax.Array, state: State, classifier: Params | None, *, nets: Networks, config: Config
 ) -> tuple[State, jax.Array]:
-    """One step of the generator, on as many rows of one class as of the other.
+    """Takes one step of the generator on equally many rows of both classes.
 
     Parameters
     ----------
     key
         Random key.
     state
-        Where both players are.
+        Training state.
     classifier
-        Parameters of the auxiliary classifier; not used where its weight is 0.
+        Parameters of the auxiliary classifier; not used if its weight is 0.
     nets
-        The networks.
+        Networks.
     config
         Networks and training.
 
     Returns
     -------
     tuple[State, jax.Array]
-        The state, and the generator's loss.
+        The new state, and the generator's loss.
     """
     n, keys = config.batch_size, jax.random.split(key)
     y = (jnp.arange(n) < n // 2).astype(jnp.float32)
@@ -247,7 +248,7 @@ def generator_step(
 def trained_classifier(
     key: jax.Array, config: Config, nets: Networks, train: Rows
 ) -> Params | None:
-    """Parameters of the auxiliary classifier; None where its weight is 0."""
+    """Trains the auxiliary classifier; returns its parameters, or None if its weight is 0."""
     if not config.classifier_weight:
         return None
     draw = balanced_draws(train, config.batch_size)
@@ -255,7 +256,7 @@ def trained_classifier(
 
     def step(carry, number):
         params, opt_state = carry
-        batch = train.take(draw(jax.random.fold_in(drawing, number)))
+        batch = train.take(draw(jax.random.fold_in(key_batches, number)))
 
         def objective(params):
             return binary_cross_entropy(nets.classifier.apply(params, batch.x), batch.y).mean()
@@ -263,25 +264,25 @@ def trained_classifier(
         updates, opt_state = optimizer.update(jax.grad(objective)(params), opt_state)
         return (optax.apply_updates(params, updates), opt_state), None
 
-    starting, drawing = jax.random.split(key)
-    params = nets.classifier.init(starting)
+    key_init, key_batches = jax.random.split(key)
+    params = nets.classifier.init(key_init)
     carry = params, optimizer.init(params)
     return jax.lax.scan(step, carry, jnp.arange(config.classifier_steps))[0][0]
 
 
 def latent(key: jax.Array, n: int, size: int) -> jax.Array:
-    """z `[n, size]`, uniform in [-1, 1); a row's by its number, so that n changes none of them."""
+    """Draws z `[n, size]` uniformly in [-1, 1), indexed by row and independent of n."""
     return 2 * uniform_by_row(key, n, size).T - 1
 
 
 def _noise(key, config, nets, *rows):
-    """`[*rows, d]`, on live columns; a column's by its number, so that d changes none of them."""
+    """Draws noise `[*rows, d]` on live columns, indexed by column and independent of d."""
     normal = jax.random.normal(key, (len(nets.live), *rows), jnp.float32)
     return config.noise * jnp.where(nets.live, jnp.moveaxis(normal, 0, -1), 0)
 
 
 def _optimizer(config):
-    # One vector in place of many small arrays: less to compile, and fewer operations per step.
+    # One vector instead of many small arrays compiles faster and needs fewer operations per step.
     return optax.flatten(optax.adam(config.learning_rate, b1=0.0, b2=0.9))
 
 
@@ -304,5 +305,5 @@ def _make(key, train, number, sizes, *, config):
     checked = (*losses, jnp.where(is_surplus[:, None], 0, x))
     finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in checked]).all()
     failed = ~finite | (minority.n < 2)
-    (which,) = uniform_by_row(key_repeat, sizes.max_synth, 1)
-    return jnp.where(failed, minority.x[pick(which, minority.n)], x), failed
+    (start,) = uniform_by_row(key_repeat, sizes.max_synth, 1)
+    return jnp.where(failed, minority.x[pick(start, minority.n)], x), failed

@@ -1,27 +1,29 @@
-"""DeepSMOTE (`deepsmote`): SMOTE between the codes of an autoencoder that is trained to be decoded.
+"""DeepSMOTE (`deepsmote`): SMOTE between the codes of an autoencoder.
 
     min  mean ‖D(E(x)) - x‖² / d  +  λ mean ‖D(E(c_i)) - c_π(i)‖² / d
     x_synth = D(E(x_i) + u (E(x_j) - E(x_i))),    i, j of one class, u ~ U[0, 1)
 
-In each step c is a batch of one class, drawn anew. Source: Dablain et al. 2021 (arXiv:2105.02340),
+In each step, c is a random mini-batch of one class. Source: Dablain et al. 2021 (arXiv:2105.02340),
 section III and Algorithm 1, and the public code, which differ in the second term, the penalty:
 
-- "class_recon" (default), what the code computes: π is the identity, since it shifts codes and
-  images alike; no gradient goes to the encoder, since codes pass through NumPy
-  (`encoder_gradient`);
-- "permuted", what the paper says: π is a cyclic shift. Each image of class k is then asked to look
-  like all of its class, and the best D(E(x)) is (p_k x + μ_k / K) / (p_k + 1 / K), with p_k the
-  class's share of the images: of a rare class little more than its mean μ_k remains;
-- "none".
+- "class_recon" (default), as in the code: π is the identity, because the code shifts codes and
+  images in the same way. The encoder gets no gradient, because codes pass through NumPy
+  (`encoder_gradient`).
+- "permuted", as in the paper: π is a cyclic shift. Algorithm 1 descends the sum of both terms in
+  all parameters, so the printed algorithm also has `encoder_gradient=True`. Each image of class k
+  must then resemble all images of its class, and the optimal D(E(x)) is (p_k x + μ_k / K) / (p_k +
+  1 / K), with p_k the share of the class. For a rare class, this is little more than its mean μ_k.
+- "none": no penalty.
 
-Classes are drawn uniformly, the majority included, or with probability ∝ 1 / n_k ("inverse"). A
-class batch has the size of a batch, drawn with replacement (the code: without, and shorter for
-small classes). Training stops once the training loss has not fallen by a thousandth within
-`patience` epochs, and the best epoch by it is kept, as the code does.
+Classes, including the majority, are drawn uniformly or with probability ∝ 1 / n_k ("inverse"). A
+class batch has the size of a mini-batch and is drawn with replacement (the code draws without
+replacement, fewer images for small classes). Training stops once the training loss has not
+decreased by a thousandth within `patience` epochs, and the epoch with the lowest training loss is
+kept, as in the code.
 
-Both networks see two batches a step, one of them of a single class, and so do the running
-statistics of their normalisation. They are taken anew, over the training images, before anything
-is encoded (`recalibrate`); without that they stay as the code leaves them.
+In each step, both networks see two mini-batches, one of a single class, which biases the running
+statistics of batch normalisation. `recalibrate` recomputes them on the training images before
+anything is encoded; otherwise they are those of the code.
 """
 
 from dataclasses import dataclass
@@ -72,52 +74,52 @@ __all__ = [
 
 PENALTIES = ("class_recon", "permuted", "none")
 
-# Names of a run's random streams.
+# Random streams of a run.
 _INIT, _EPOCHS = 0, 1
 
 
 @dataclass(frozen=True)
 class Config:
-    """Choices fixed at compile time; the first value named is the default."""
+    """Static options; the first value in each note is the default."""
 
     shape: tuple[int, ...]
     """Height, width and channels of an image, or (d,) for flat rows."""
     classes: int
-    """K."""
+    """Number of classes K."""
     latent: int = 300
     """Length of a code."""
     decoder: str = "mirrored"
-    """"mirrored" or "reference", see `networks.autoencoder`."""
+    """Decoder, "mirrored" or "reference"; see `networks.autoencoder`."""
     penalty: str = "class_recon"
-    """"class_recon", "permuted" or "none"."""
+    """Penalty, "class_recon", "permuted" or "none"."""
     encoder_gradient: bool = False
-    """Whether the penalty moves the encoder too."""
+    """Whether the gradient of the penalty includes the encoder."""
     class_draw: str = "uniform"
-    """How the class of a class batch is drawn: "uniform" or "inverse" to its size."""
+    """Probability of a class in a class batch, "uniform" or "inverse" to its size."""
     batch_size: int = 100
     """Images per step, and per class batch."""
     epochs: int = 200
-    """At most."""
+    """Maximum number of epochs."""
     patience: int = 10
-    """Epochs without progress after which training stops."""
+    """Number of epochs without progress after which training stops."""
     recalibrate: bool = True
-    """Take the statistics of the normalisation anew over the training images."""
+    """Whether batch statistics are recomputed on the training images."""
 
     def __post_init__(self):
         one_of(self, penalty=PENALTIES, class_draw=("uniform", "inverse"))
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     learning_rate: float = 2e-4
-    """Adam's."""
+    """Adam's learning rate."""
     penalty_weight: float = 1.0
-    """λ."""
+    """Weight λ of the penalty."""
 
 
 class State(NamedTuple):
-    """What the next epoch needs."""
+    """Training state."""
 
     now: Fitted
     opt_state: Any
@@ -125,22 +127,22 @@ class State(NamedTuple):
     best_loss: jax.Array
     """Lowest mean training loss of an epoch."""
     stale: jax.Array
-    """Epochs since it last fell by a thousandth."""
+    """Number of epochs since the loss last decreased by a thousandth."""
     epoch: jax.Array
-    """Epochs done."""
+    """Number of epochs done."""
 
 
 class Info(NamedTuple):
-    """A step's loss and its two terms."""
+    """Loss of a step and its two terms."""
 
     loss: jax.Array
     reconstruction: jax.Array
     penalty: jax.Array
-    """Not yet times λ."""
+    """Penalty without the factor λ."""
 
 
 def networks(config: Config) -> Autoencoder:
-    """Encoder and decoder of the configuration."""
+    """Encoder and decoder of a configuration."""
     return Autoencoder(
         encoder(config.shape, config.latent),
         decoder(config.shape, config.latent, config.decoder),
@@ -148,13 +150,13 @@ def networks(config: Config) -> Autoencoder:
 
 
 def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[Fitted, jax.Array]:
-    """Train on the view's images, each a flat row of `h w c` values in [-1, 1] once scaled.
+    """Trains on the images of the view, flat rows of `h w c` values in [-1, 1] after scaling.
 
     Returns
     -------
     tuple[Fitted, jax.Array]
-        The best epoch, its statistics taken anew if so configured, and each epoch's mean training
-        loss `[epochs]`, NaN once training has stopped.
+        The networks of the best epoch, and the mean training loss of each epoch `[epochs]`, NaN
+        once training has stopped.
     """
     check_rows(train, "deepsmote")
     one_more = lambda state, _: epoch(key, config, hparams, state, train)
@@ -163,7 +165,7 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
 
 
 def generator(config: Config, hparams: Hparams) -> Generator:
-    """The method for an engine that trains it piece by piece; `fit` does it in one."""
+    """Returns the method as a `Generator`, which the engine trains in pieces."""
     nets, shape = networks(config), (config.shape, config.batch_size)
     return Generator(
         epochs=config.epochs,
@@ -177,7 +179,7 @@ def generator(config: Config, hparams: Hparams) -> Generator:
 
 
 def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
-    """Fresh networks and Adam's state."""
+    """Initial networks and state of Adam."""
     keys = jax.random.split(jax.random.fold_in(key, _INIT))
     pairs = [net.init(key) for net, key in zip(networks(config), keys, strict=True)]
     now = Fitted(*zip(*pairs, strict=True))
@@ -196,9 +198,9 @@ def step(
     config: Config,
     hparams: Hparams,
 ) -> tuple[State, Info]:
-    """One step of Adam on a batch of images and one of a single class (None: no penalty).
+    """Takes one step of Adam on a mini-batch and a batch of one class (None: no penalty).
 
-    `key` is not used, since nothing is drawn.
+    `key` is not used, since the step draws nothing.
     """
 
     def objective(params):
@@ -220,14 +222,14 @@ def step(
 
 
 def class_batch(key: jax.Array, config: Config, train: Rows) -> Batch:
-    """Images of one class, drawn with replacement, `batch_size` of them."""
+    """Draws `batch_size` images of one random class with replacement."""
     y = train.y.astype(jnp.int32)
     counts = class_counts(y, train.w, config.classes)
     chance = jnp.where(counts > 0, 1.0 if config.class_draw == "uniform" else 1 / counts, 0)
-    choosing, drawing = jax.random.split(key)
-    c = jax.random.categorical(choosing, jnp.log(chance.astype(jnp.float32)))
+    key_class, key_rows = jax.random.split(key)
+    c = jax.random.categorical(key_class, jnp.log(chance.astype(jnp.float32)))
     chosen = (y == c) & (train.w > 0)
-    place = jax.random.randint(drawing, (config.batch_size,), 1, chosen.sum() + 1, jnp.int32)
+    place = jax.random.randint(key_rows, (config.batch_size,), 1, chosen.sum() + 1, jnp.int32)
     drawn = train.take(jnp.searchsorted(jnp.cumsum(chosen), place))
     return image_batch(*drawn, config.shape)
 
@@ -242,24 +244,24 @@ def sample(
     config: Config,
     k_neighbors: int = 5,
 ) -> Resampled:
-    """Adds new images, flat rows in [-1, 1], to the view: SMOTE of codes, decoded.
+    """Adds synthetic images, flat rows in [-1, 1], to the view: SMOTE of codes, decoded.
 
     Parameters
     ----------
     key
         Random key.
     fitted
-        What `fit` returned.
+        Result of `fit`.
     train
-        The view to start from, as in `fit`.
+        Training rows to start from, as in `fit`.
     wanted
-        `[K]`: new images of each class; 0 for a class without images.
+        Number of new images of each class `[K]`; 0 for a class without images.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     config
-        That of the fit.
+        Configuration of the fit.
     k_neighbors
-        Neighbours to draw from, >= 1.
+        Number of neighbours to draw from, >= 1.
     """
     nets, images = networks(config), image_batch(*train.all(), config.shape)
     with jax.default_matmul_precision("float32"):
@@ -272,9 +274,9 @@ def sample(
 def epoch(
     key: jax.Array, config: Config, hparams: Hparams, state: State, train: Rows
 ) -> tuple[State, jax.Array]:
-    """One more pass over the images, if training has not stopped, and its mean loss or NaN.
+    """Runs one epoch unless training has stopped; returns its mean loss or NaN.
 
-    `key` is the run's, the same for every epoch.
+    `key` is the key of the run, the same for every epoch.
     """
     nets = networks(config)
     key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), state.epoch)
@@ -285,7 +287,7 @@ def epoch(
 
 
 def finish(config: Config, state: State, train: Rows) -> Fitted:
-    """The best epoch, its statistics taken anew if so configured."""
+    """Returns the networks of the best epoch, with recomputed statistics if so configured."""
     if not config.recalibrate:
         return state.best
     with jax.default_matmul_precision("float32"):
@@ -294,16 +296,16 @@ def finish(config: Config, state: State, train: Rows) -> Fitted:
 
 
 def _pass(key, nets, config, hparams, state, train):
-    shuffling, drawing = jax.random.split(key)
+    key_order, key_classes = jax.random.split(key)
 
     def one_batch(state, number, drawn):
         batch = image_batch(train.features(drawn.row), drawn.y, drawn.w, config.shape)
-        of_class = None
+        same_class = None
         if config.penalty != "none":
-            of_class = class_batch(jax.random.fold_in(drawing, number), config, train)
-        return step(None, state, batch, of_class, nets=nets, config=config, hparams=hparams)
+            same_class = class_batch(jax.random.fold_in(key_classes, number), config, train)
+        return step(None, state, batch, same_class, nets=nets, config=config, hparams=hparams)
 
-    batches = shuffled_minibatches(shuffling, train, config.batch_size)
+    batches = shuffled_minibatches(key_order, train, config.batch_size)
     state, info = each_batch(one_batch, state, batches)
     better = info.loss < state.best_loss
     stale = jnp.where(info.loss < 0.999 * state.best_loss, 0, state.stale + 1)
@@ -314,7 +316,7 @@ def _pass(key, nets, config, hparams, state, train):
 
 
 def _error(x, target, w):
-    """Mean squared difference over pixels and rows."""
+    """Mean squared error over pixels and rows."""
     return weighted_mean(((x - target) ** 2).reshape(len(x), -1).mean(1), w)
 
 

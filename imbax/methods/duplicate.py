@@ -1,6 +1,6 @@
-"""Random over-sampling (`ros`): rows of a class again, drawn with replacement.
+"""Random over-sampling (`ros`): rows of a class are repeated, drawn with replacement.
 
-Nothing is copied: a view of the shared matrix gains indices.
+No data is copied: the view of the shared matrix gains indices.
 """
 
 import jax
@@ -28,15 +28,15 @@ def sample(key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes) -> Resa
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: copies of each class; 0 for a class without rows.
+        Number of copies in each class `[K]`; 0 for a class without rows.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     """
     check_sample(train, wanted)
     classes = by_class(train.y.astype(jnp.int32), train.w, len(wanted))
     c, is_wanted = slots(wanted, sizes.max_synth)
-    (which,) = uniform_by_row(key, sizes.max_synth, 1)
-    positions = classes.row(c, pick(which, classes.counts[c]))
+    (uniform,) = uniform_by_row(key, sizes.max_synth, 1)
+    positions = classes.row(c, pick(uniform, classes.counts[c]))
     return repeated(train, positions, is_wanted.astype(train.w.dtype))

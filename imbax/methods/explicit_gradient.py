@@ -1,23 +1,26 @@
-"""Explicit Gradient: minority points follow the gradient taken through the classifier's step.
+"""Explicit Gradient: synthetic minority rows follow the gradient through the classifier's update.
 
-From θ₀, the best checkpoint of plain training, each step takes minibatches (X₁, X₂, X_synth) of
-training rows, outer rows and synthetic rows and does
+From θ₀, the best checkpoint of supervised training, each step takes mini-batches (X₁, X₂, X_synth)
+of training rows, outer rows and synthetic rows and computes
 
     θ'       = θ - η₁ ∇_θ L(X₁ ∪ X_synth | θ)                         (Algorithm 1, step 1)
     X_synth <- X_synth - η₂ ∇_{X_synth} L(X₂ | θ')                    (Algorithm 1, step 2)
     θ       <- α θ + (1 - α) θ'                                       (α = 0 in the paper)
 
-X_synth starts as the training rows of the minority with C_θ₀(x) <= c, has the minority's label,
+X_synth is initialised with the minority training rows with C_θ₀(x) <= c, has the minority's label,
 and persists over epochs. Source: Yasinnik et al. 2022 (arXiv:2202.10550), section 3, Algorithm 1.
 
-Of more than two classes, every one but the largest has points of its own label, and C is that
-label's probability; the paper leaves this to future work.
+For more than two classes, every class except the largest has synthetic rows, and C is the
+probability of their class; the paper leaves this case to future work.
 
-Where the paper is silent or at odds with itself, the fields of `Config` and `Hparams` name the
-reading taken. Equation 1 has the inner loss on synthetic rows alone, Algorithm 1 on the union: the
-union is the default. The abstract speaks of average precision, the algorithm of the loss:
-cross-entropy is the default outer loss. Points are never projected by default. θ₀ itself may be the
-chosen checkpoint. η₂ = 0 (`frozen=True`) is the ablation in which only the movement is missing.
+Where the paper is silent or contradicts itself, fields of `Config` and `Hparams` select the
+reading. Equation 1 evaluates the inner loss on synthetic rows only, Algorithm 1 on the union: the
+union is the default. The abstract mentions average precision, the algorithm the loss: cross-entropy
+is the default outer loss. By default, synthetic rows are never projected. θ₀ itself may be the
+chosen checkpoint, in which case the result is the network of `ce` and no row has moved;
+`checkpoint="best_moved"` excludes it. The paper's total objective, the loss of the training rows
+under parameters that were updated with synthetic rows only, is `inner="synth", outer="train"`.
+η₂ = 0 (`frozen=True`) is an ablation in which only the movement is missing.
 """
 
 import functools
@@ -54,57 +57,58 @@ __all__ = ["Config", "Hparams", "Info", "State", "init", "program", "step"]
 
 
 class Config(NamedTuple):
-    """Choices fixed at compile time; the first value named is the default."""
+    """Static options; the first value in each note is the default."""
 
     max_minority: int
-    """Upper bound on training rows of all classes but the largest (shapes depend on it)."""
+    """Upper bound on the training rows of all classes except the largest; shapes depend on it."""
     max_synth: int
-    """Upper bound on synthetic rows."""
+    """Upper bound on the number of synthetic rows."""
     n_synth: str = "double"
-    """How many: "double" each class but the largest, or "balance" them."""
+    """Number of synthetic rows: "double" each class except the largest, or "balance" them."""
     frozen: bool = False
-    """Leave the points where they start: η₂ = 0 without paying for the outer gradient."""
+    """Whether rows stay at their starting points: η₂ = 0 without the cost of the outer gradient."""
     inner: str = "union"
     """Inner loss: "union" (Algorithm 1), "synth" (equation 1), or "sum_of_means" of both parts."""
     num_steps: int = 1
-    """Inner steps K >= 1."""
+    """Number of inner steps K >= 1."""
     outer: str = "valid"
     """Rows of the outer loss: "valid", "train", or "train_part" (a third of train, held out)."""
     outer_loss: str = "ce"
-    """"ce", "balanced_ce", "focal", "smooth_ap" or "pairwise_ranking" (`losses.OBJECTIVES`)."""
+    """Outer loss: "ce", "balanced_ce", "focal", "smooth_ap" or "pairwise_ranking"."""
     constraint: str = "none"
-    """"none", "box" of the training rows, or "trust_region" of radius `Hparams.radius`."""
+    """Constraint: "none", "box" of the training rows, or "trust_region" of `Hparams.radius`."""
     fixed_columns: tuple[int, ...] = ()
-    """Columns that do not move."""
+    """Columns of synthetic rows that do not change."""
     batch_size: int = 128
     """Training rows per step."""
     synth_batch_size: int = 128
-    """Synthetic rows per step, all when fewer; with `batch_size` it sets the class ratio."""
+    """Synthetic rows per step, or all if there are fewer; `batch_size` over it is the ratio."""
     outer_batch_size: int = 128
     """Outer rows per step."""
     checkpoint: str = "best"
-    """"best" validation average precision over epochs, θ₀ included, or "last"."""
+    """Epoch to keep: "best" validation average precision, including θ₀, "best_moved" (the best of
+    epochs >= 1), or "last"."""
     method: str = "mixed"
-    """How the outer gradient is computed, see `bilevel.outer_gradient`."""
+    """Method for the outer gradient; see `bilevel.outer_gradient`."""
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     eta1: float = 1e-2
     """Inner step size η₁."""
     eta2: float = 10.0
-    """Step size of the points η₂; the gradient is that of a mean loss."""
+    """Step size η₂ of synthetic rows; the gradient is that of a mean loss."""
     damping: float = 0.0
-    """α in [0, 1): share of the old θ that is kept."""
+    """Share α in [0, 1) of the old θ that is kept."""
     confidence: float = 1.0
-    """c in [0, 1]: only rows with C_θ₀(x) <= c are duplicated; 1 means all."""
+    """Threshold c in [0, 1]: only rows with C_θ₀(x) <= c are duplicated; 1 means all."""
     jitter: float = 0.0
-    """Gaussian noise on the starting points, in their class's standard deviations per column."""
+    """Scale of Gaussian noise on starting points, in column standard deviations of the class."""
     radius: float = 0.1
-    """Trust region: largest Euclidean distance from the starting point."""
+    """Radius of the trust region: maximum Euclidean distance from the starting point."""
     wanted: Any = None
-    """`[K]`: points of each class in place of `Config.n_synth`, also of the largest."""
+    """Number of synthetic rows of each class `[K]`, overriding `Config.n_synth`."""
 
 
 RANGES = {
@@ -115,7 +119,7 @@ RANGES = {
     "jitter": Range(0),
     "radius": Range(0, above=True),
 }
-"""Of `Hparams`."""
+"""Ranges of the fields of `Hparams`."""
 
 
 class Info(NamedTuple):
@@ -123,29 +127,29 @@ class Info(NamedTuple):
 
     outer_loss: jax.Array
     gradient_norm: jax.Array
-    """Euclidean norm of the outer gradient over the batch's points."""
+    """Euclidean norm of the outer gradient over the mini-batch of synthetic rows."""
 
 
 class State(NamedTuple):
-    """What the next step needs."""
+    """Training state."""
 
     params: Params
     x_synth: jax.Array
-    """`[m, d]`."""
+    """Synthetic rows `[m, d]`."""
     x_start: jax.Array
-    """`[m, d]`."""
+    """Starting points `[m, d]`."""
     y_synth: jax.Array
-    """`[m]`."""
+    """Targets `[m]`."""
     w_synth: jax.Array
-    """`[m]`, 0 = padding or too confident at the start."""
+    """Weights `[m]`; 0 for padding and for rows with C_θ₀(x) > c."""
     low: jax.Array
-    """`[d]`: the box's lower corner (used by `constraint="box"` only)."""
+    """Lower corner `[d]` of the box (used by `constraint="box"` only)."""
     high: jax.Array
-    """`[d]`: the box's upper corner."""
+    """Upper corner `[d]` of the box."""
     outer_part: jax.Array
-    """`[n]`: 1 for training rows set aside for the outer loss."""
+    """Indicator `[n]` of training rows held out for the outer loss."""
     info: Info
-    """Means over the last epoch's steps, by their rows."""
+    """Diagnostics averaged over the steps of the last epoch, weighted by their rows."""
 
 
 def init(
@@ -157,26 +161,30 @@ def init(
     config: Config,
     hparams: Hparams,
 ) -> State:
-    """Duplicate the uncertain rows of every class but the largest and set the stage."""
+    """Duplicates the uncertain rows of every class except the largest; returns the first state."""
     train = problem.train
     classes = number_of_classes(network.apply, theta_0, train)
-    own = hparams.wanted
-    few, largest = smaller_classes(train, classes, own)
-    more = few.counts if config.n_synth == "double" else jnp.maximum(largest - few.counts, 0)
-    more = more if own is None else own
-    c, wanted = slots(jnp.where(few.counts > 0, more, 0), config.max_synth)
+    requested = hparams.wanted
+    smaller, largest = smaller_classes(train, classes, requested)
+    more = (
+        smaller.counts if config.n_synth == "double" else jnp.maximum(largest - smaller.counts, 0)
+    )
+    more = more if requested is None else requested
+    c, wanted = slots(jnp.where(smaller.counts > 0, more, 0), config.max_synth)
     place = jnp.arange(config.max_synth) - jnp.searchsorted(c, c)
-    x = train.take(few.row(c, place % jnp.maximum(few.counts[c], 1))).x
+    x = train.take(smaller.row(c, place % jnp.maximum(smaller.counts[c], 1))).x
     y = c.astype(train.target.dtype)
     certainty = jnp.exp(-cross_entropy(network.apply(theta_0, x), y))
     uncertain = certainty <= hparams.confidence
 
-    noise_key, part_key = jax.random.split(key)
-    x = x + hparams.jitter * jitter(noise_key, x, deviations(train, few, config.max_minority)[c])
+    key_noise, key_part = jax.random.split(key)
+    x = x + hparams.jitter * jitter(
+        key_noise, x, deviations(train, smaller, config.max_minority)[c]
+    )
     low, high = (
         bounding_box(train) if config.constraint == "box" else (jnp.zeros(x.shape[1], x.dtype),) * 2
     )
-    part = _random_third(part_key, train.w) if config.outer == "train_part" else 0 * train.w
+    part = _random_third(key_part, train.w) if config.outer == "train_part" else 0 * train.w
     w = (wanted & uncertain).astype(x.dtype)
     return State(theta_0, x, x, y, w, low, high, part, Info(*jnp.zeros(2, x.dtype)))
 
@@ -192,25 +200,24 @@ def step(
     config: Config,
     hparams: Hparams,
 ) -> tuple[State, Info]:
-    """Both equations once, for all points of `state`.
+    """Applies both equations once to all synthetic rows of `state`.
 
     Parameters
     ----------
     key
-        Random key; not used, since nothing is drawn.
+        Random key; not used, since the step draws nothing.
     state
-        Points `[b, d]` and parameters.
+        Synthetic rows `[b, d]` and parameters.
     batch
         Training rows X₁.
     outer
         Outer rows X₂.
     loss_fn
-        Per-example losses; as in `bilevel.outer_gradient`, also where `state.params` are
-        `Variables`.
+        Per-example losses, as in `bilevel.outer_gradient`, also for `Variables`.
     config
-        Static choices.
+        Static options.
     hparams
-        Traced numbers.
+        Traced hyperparameters.
     outer_loss_fn
         `(params, Batch) -> scalar`; default the weighted mean of `loss_fn`.
     """
@@ -235,12 +242,12 @@ def step(
 
 
 def program(network: Network, config: Config) -> Program:
-    """The whole training; its `start` is θ₀, the best checkpoint of `supervised`.
+    """Returns the training program; its `start` is θ₀, the best checkpoint of `supervised`.
 
     Raises
     ------
-    ValueError
-        An option that is none of those its field names.
+    InputError
+        If an option has none of the values that its field lists.
     """
     one_of(
         config,
@@ -249,7 +256,7 @@ def program(network: Network, config: Config) -> Program:
         outer=("valid", "train", "train_part"),
         outer_loss=OBJECTIVES,
         constraint=("none", "box", "trust_region"),
-        checkpoint=("best", "last"),
+        checkpoint=("best", "best_moved", "last"),
         method=("mixed", "unrolled"),
     )
     loss_fn = training_loss(network)
@@ -259,14 +266,14 @@ def program(network: Network, config: Config) -> Program:
         return OBJECTIVES[config.outer_loss](logits, rows.y, rows.w)
 
     def epoch(key, state, problem, hparams):
-        train_key, outer_key, synth_key = jax.random.split(key, 3)
-        dropping = jax.random.fold_in(key, _DROPOUT)
+        key_train, key_outer, key_synth = jax.random.split(key, 3)
+        key_dropout = jax.random.fold_in(key, _DROPOUT)
         train = problem.train._replace(w=problem.train.w * (1 - state.outer_part))
-        batches = shuffled_minibatches(train_key, train, config.batch_size)
+        batches = shuffled_minibatches(key_train, train, config.batch_size)
         outer_rows = _outer_rows(config.outer, problem, state.outer_part)
-        outer_order, outer_window = cycle(outer_key, outer_rows.w, config.outer_batch_size)
-        # The points are put in this epoch's order once, so that each batch of them is a slice.
-        order, window = cycle(synth_key, state.w_synth, config.synth_batch_size)
+        outer_order, outer_window = cycle(key_outer, outer_rows.w, config.outer_batch_size)
+        # Synthetic rows are permuted once per epoch, so that each mini-batch of them is a slice.
+        order, window = cycle(key_synth, state.w_synth, config.synth_batch_size)
         kept = [leaf[order] for leaf in (state.x_start, state.y_synth, state.w_synth)]
 
         def one_batch(carry, number, drawn):
@@ -274,7 +281,7 @@ def program(network: Network, config: Config) -> Program:
             points, at = window(number)
             x_start, y_synth, w_synth = map(points, kept)
             now = state._replace(
-                params=network.with_key(params, jax.random.fold_in(dropping, number)),
+                params=network.with_key(params, jax.random.fold_in(key_dropout, number)),
                 x_synth=points(x_synth),
                 x_start=x_start,
                 y_synth=y_synth,
@@ -302,19 +309,19 @@ def program(network: Network, config: Config) -> Program:
         init=_begin(network, config._replace(frozen=False)),
         epoch=epoch,
         fit=_fit,
-        checkpoint=config.checkpoint,
-        start_admissible=True,
+        checkpoint="last" if config.checkpoint == "last" else "best",
+        start_admissible=config.checkpoint != "best_moved",
         monitor=None if config.frozen else _watched,
     )
 
 
-# The name of an epoch's random stream beside those of its batches.
+# Random stream of an epoch for dropout.
 _DROPOUT = 3
 
 
 @functools.lru_cache
 def _begin(network, config):
-    """The same function for the same arguments, so that it is compiled once."""
+    """Returns the same function for equal arguments, so that it is compiled once."""
 
     def begin(key, problem, hparams, theta_0):
         if theta_0 is None:
@@ -329,7 +336,7 @@ def _fit(state):
 
 
 def _random_third(key, w):
-    """1 for a random third of the rows with weight, `[n]`: the published code's split."""
+    """Indicator `[n]` of a random third of the rows with weight, as in the published code."""
     place = jnp.argsort(random_order(key, w))
     return (place * 3 < (w > 0).sum()).astype(w.dtype)
 
@@ -343,15 +350,15 @@ def _outer_rows(outer, problem, part) -> Rows:
 
 
 def _inner_weights(inner, batch, w_synth, eta1):
-    """The batch, weights and step size by which one weighted mean is each reading of L_in."""
+    """Returns batch, weights and step size so that a weighted mean gives each reading of L_in."""
     if inner == "union":
         return batch, w_synth, eta1
     if inner == "synth":
         return None, w_synth, eta1
-    # With weights that sum to 1 in each part that has rows, the union's mean is the sum of the
+    # If weights sum to 1 in each part that has rows, the mean over the union is the sum of the
     # parts' means divided by the number of such parts.
-    of_batch, of_synth = (w / jnp.where(w.sum() > 0, w.sum(), 1) for w in (batch.w, w_synth))
-    return batch._replace(w=of_batch), of_synth, eta1 * (of_batch.sum() + of_synth.sum())
+    w_batch, w_synth = (w / jnp.where(w.sum() > 0, w.sum(), 1) for w in (batch.w, w_synth))
+    return batch._replace(w=w_batch), w_synth, eta1 * (w_batch.sum() + w_synth.sum())
 
 
 def _constrain(config, hparams, state, x):
@@ -361,14 +368,14 @@ def _constrain(config, hparams, state, x):
         x = jnp.clip(x, state.low, state.high)
     if config.constraint == "trust_region":
         x = within(x, state.x_start, hparams.radius)
-    # Again, for a jittered start may lie outside the box, and sums round.
+    # Fixed columns are restored: a jittered start may lie outside the box, and sums round.
     return hold(x, state.x_start, config.fixed_columns) if config.fixed_columns else x
 
 
 def _watched(state, problem):
-    """The convergence of the points (appendix C of the paper)."""
+    """Diagnostics of the convergence of synthetic rows (appendix C of the paper)."""
     move = ((state.x_synth - state.x_start) ** 2).sum(1)
-    count = state.w_synth.sum()
+    count = jnp.maximum(state.w_synth.sum(), 1)
     mean = lambda values: jnp.where(state.w_synth > 0, values, 0).sum() / count
     watched = {
         "outer_loss": state.info.outer_loss,
@@ -382,6 +389,6 @@ def _watched(state, problem):
 
 
 def _loss_of_first_batches(loss_fn, params, train, batches, most=4):
-    """Training loss after the epoch, on its first four batches (a random sample of the rows)."""
+    """Training loss after the epoch on its first `most` mini-batches, a random sample of rows."""
     row, y, w = (leaf[:most].reshape(-1) for leaf in batches)
     return weighted_mean(loss_fn(params, train.features(row), y), w)

@@ -1,25 +1,27 @@
-"""GAMO (`gamo`): a generator mixes a class's rows so that they pass as it and are taken for others.
+"""GAMO (`gamo`): convex combinations of a class's rows, trained against a classifier.
 
-With T a trunk that all classes share, W_c a layer of class c, X_c its n_c rows, e_c its one-hot
+With T a trunk shared by all classes, W_c a layer of class c, X_c its n_c rows, e_c its one-hot
 vector, z ~ N(0, 1)^100, and ‖·‖² / K a mean over the K classes,
 
-    x̃ = softmax(W_c T(e_c, z)) X_c                                   (a convex mix of all its rows)
+    x̃ = softmax(W_c T(e_c, z)) X_c                              (convex combination of all its rows)
     classifier C      min  mean ‖C(x) - e_y‖² / K  +  Σ_c p_c mean ‖C(x̃) - e_c‖² / K
     discriminator D   min  mean (D(x, e_y) - 1 + u)²  +  Σ_c p_c mean (D(x̃, e_c) - u)²
     generator         min  mean ‖C(x̃) - (1 - e_c)‖² / K  +  mean (D(x̃, e_c) - 1)²
     with              p_c ∝ n_max - n_c,    u ~ U[0, 0.1) for each row
 
 Source: Mullick et al. 2019, "Generative Adversarial Minority Oversampling" (arXiv:1903.09730), and
-the settings of the public code: the form that mixes rows as they are, not a network's features of
-them. The largest class is not generated; where all are as large, all are. Here
+the settings of the public code, in the variant that mixes input rows rather than features of a
+network. The largest class is not generated, unless all classes have the same size. Departures:
 
-- each batch of 32 rows takes one step of C and D, on these rows and as many new ones, then one of
-  the generator against what they have become; the same new rows serve all three players;
-- new rows are ⌈32 / K⌉ of each class, whose losses C and D weigh by p_c. The code draws a class for
-  each with chance p_c: the same mean, with more noise, and matrices of unknown shapes;
-- an epoch is a pass over the rows. The code's 25,000 batches are about 90 epochs of 9,000 rows;
-- T is normalised over the new rows of all generated classes, side by side, with ε 1e-5 (Keras:
-  1e-3), and by its running statistics once it is trained.
+- Each mini-batch of 32 rows takes one step of C and D, on these rows and as many synthetic ones,
+  and then one step of the generator against the updated C and D, with the same synthetic rows.
+- There are ⌈32 / K⌉ synthetic rows of each class, whose losses in C and D are weighted by p_c. The
+  code draws a class with probability p_c for each row, which has the same mean, more variance, and
+  arrays of unknown shape.
+- An epoch is a pass over the rows. The 25,000 batches of the code are about 90 epochs of 9,000
+  rows.
+- Batch normalisation in T covers the synthetic rows of all classes, with ε = 1e-5 (Keras: 1e-3),
+  and uses running statistics after training.
 """
 
 from dataclasses import dataclass
@@ -43,70 +45,70 @@ from imbax.types import Batch, Params, Resampled, Rows, check_rows
 __all__ = ["Config", "Fitted", "Hparams", "Info", "Pool", "State"]
 __all__ += ["epoch", "finish", "fit", "generator", "init", "networks", "pool_of", "sample", "step"]
 
-_INIT, _EPOCHS = 0, 1  # Names of a run's random streams.
-_MADE = 128  # New rows of a class that are made at a time.
+_INIT, _EPOCHS = 0, 1  # Random streams of a run.
+_MADE = 128  # Number of rows of a class that are generated at a time.
 
 
 RANGES = {
     **dict.fromkeys(("columns", "max_rows", "noise"), Range(1, whole=True)),
     **dict.fromkeys(("classes", "batch_size"), Range(2, whole=True)),
 }
-"""Of `Config`."""
+"""Ranges of the fields of `Config`."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Choices fixed at compile time."""
+    """Static options."""
 
     columns: int
-    """d, of a flat row."""
+    """Number of columns d of a flat row."""
     classes: int
-    """K."""
+    """Number of classes K."""
     max_rows: int
-    """Upper bound on the rows of every class but the largest; rows beyond it are not mixed."""
+    """Upper bound on the rows of every class except the largest; further rows are not mixed."""
     noise: int = 100
-    """Random numbers a row is generated from."""
+    """Number of random inputs of the generator."""
     batch_size: int = 32
-    """Real rows per step; ⌈batch_size / K⌉ are made of each class."""
+    """Real rows per step; ⌈batch_size / K⌉ rows of each class are generated."""
     epochs: int = 90
-    """Passes over the rows."""
+    """Number of passes over the rows."""
 
     def __post_init__(self):
         check_ranges(self)
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     learning_rate: float = 2e-4
-    """Adam's, with β₁ 0.5, for all players."""
+    """Adam's learning rate for all networks, with β₁ = 0.5."""
     label_noise: float = 0.1
-    """Up to how far the discriminator's targets are from 1 and 0."""
+    """Maximum distance of the discriminator's targets from 1 and 0."""
 
 
 class Fitted(NamedTuple):
-    """What makes rows."""
+    """Trained generator."""
 
     params: tuple[Params, Params]
-    """Of the trunk and of the heads."""
+    """Parameters of the trunk and of the heads."""
     stats: Stats
-    """Of the trunk."""
+    """Batch statistics of the trunk."""
 
 
 class State(NamedTuple):
-    """What the next step needs."""
+    """Training state."""
 
     now: Fitted
     adversaries: tuple[Params, Params]
-    """Of the classifier and of the discriminator."""
+    """Parameters of the classifier and of the discriminator."""
     opt_states: tuple[Any, Any]
-    """Of the generator and of the adversaries."""
+    """Optimizer states of the generator and of the adversaries."""
     epoch: jax.Array
-    """Epochs done."""
+    """Number of epochs done."""
 
 
 class Info(NamedTuple):
-    """A step's losses."""
+    """Losses of a step."""
 
     classifier: jax.Array
     discriminator: jax.Array
@@ -114,22 +116,22 @@ class Info(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """The rows that new ones are mixed of."""
+    """Real rows that are mixed."""
 
     x: jax.Array
-    """`[n + BLOCK, d]`: class after class, then zeros."""
+    """Rows `[n + BLOCK, d]` sorted by class, then zeros."""
     rows: Classes
     lack: jax.Array
-    """`[K]`: by how many rows a class is smaller than the largest; 0: it is not generated."""
+    """Difference `[K]` between the largest class and each class; 0: no rows are generated."""
 
 
 def networks(config: Config) -> Networks:
-    """The networks of the configuration."""
+    """Networks of a configuration."""
     return convex_mixer.networks(config.columns, config.classes, config.max_rows, config.noise)
 
 
 def pool_of(train: Rows, classes: int) -> Pool:
-    """The rows of a view by class."""
+    """Sorts the rows of a view by class."""
     rows = by_class(train.y.astype(jnp.int32), train.w, classes)
     x, _, w = train.take(rows.order)
     x = jnp.pad(jnp.where(w[:, None] > 0, x, 0), ((0, BLOCK), (0, 0)))
@@ -138,12 +140,12 @@ def pool_of(train: Rows, classes: int) -> Pool:
 
 
 def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[Fitted, jax.Array]:
-    """Train on the rows of the view, whose targets are classes.
+    """Trains on the rows of a view, whose targets are classes.
 
     Returns
     -------
     tuple[Fitted, jax.Array]
-        The generator after the last epoch, and each epoch's mean of the three losses' sum
+        The generator after the last epoch, and the mean sum of the three losses in each epoch,
         `[epochs]`.
     """
     check_rows(train, "gamo")
@@ -153,7 +155,7 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
 
 
 def generator(config: Config, hparams: Hparams) -> Generator:
-    """The method for an engine that trains it piece by piece; `fit` does it in one."""
+    """Returns the method as a `Generator`, which the engine trains in pieces."""
     return Generator(
         epochs=config.epochs,
         init=lambda key, train: init(key, config, hparams, train),
@@ -164,23 +166,26 @@ def generator(config: Config, hparams: Hparams) -> Generator:
 
 
 def init(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> State:
-    """Fresh networks and Adam's states; of the view, only which columns are live matters."""
+    """Initial networks and states of Adam; only the live columns of the view matter."""
     nets, keys = networks(config), jax.random.split(jax.random.fold_in(key, _INIT), 4)
     trunk, stats = nets.trunk.init(keys[0])
-    made = trunk, nets.heads.init(keys[1])
+    mixer = trunk, nets.heads.init(keys[1])
     labelled = jnp.concatenate([jnp.ones(config.classes, bool), train.live])
     rivals = nets.classifier.init(keys[2], train.live), nets.discriminator.init(keys[3], labelled)
-    opt_states = tuple(_optimizer(hparams).init(params) for params in (made, rivals))
-    return State(Fitted(made, stats), rivals, opt_states, jnp.int32(0))
+    opt_states = tuple(_optimizer(hparams).init(params) for params in (mixer, rivals))
+    return State(Fitted(mixer, stats), rivals, opt_states, jnp.int32(0))
 
 
 def epoch(
     key: jax.Array, config: Config, hparams: Hparams, state: State, train: Rows
 ) -> tuple[State, jax.Array]:
-    """One more pass and its mean of the losses' sum, or NaN once all are done; `key`: the run's."""
+    """Runs one epoch; returns the mean sum of the losses, or NaN once all epochs are done.
+
+    `key` is the key of the run, the same for every epoch.
+    """
     nets = networks(config)
     key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), state.epoch)
-    shuffling, drawing = jax.random.split(key)
+    key_order, key_steps = jax.random.split(key)
 
     def more(state):
         pool = pool_of(train, config.classes)
@@ -188,10 +193,10 @@ def epoch(
         def one_batch(state, number, drawn):
             x = jnp.where(drawn.w[:, None] > 0, train.features(drawn.row), 0)
             batch = Batch(x, drawn.y.astype(jnp.int32), drawn.w)
-            key = jax.random.fold_in(drawing, number)
+            key = jax.random.fold_in(key_steps, number)
             return step(key, state, batch, pool, nets=nets, config=config, hparams=hparams)
 
-        batches = shuffled_minibatches(shuffling, train, config.batch_size)
+        batches = shuffled_minibatches(key_order, train, config.batch_size)
         state, info = each_batch(one_batch, state, batches)
         return state._replace(epoch=state.epoch + 1), sum(info)
 
@@ -201,7 +206,7 @@ def epoch(
 
 
 def finish(state: State) -> Fitted:
-    """The generator as it is."""
+    """Returns the generator of the last epoch."""
     return state.now
 
 
@@ -215,39 +220,39 @@ def step(
     config: Config,
     hparams: Hparams,
 ) -> tuple[State, Info]:
-    """One step of the adversaries on a batch and on new rows, and one of the generator."""
-    noise, smoothing = jax.random.split(key)
-    of_each = -(-config.batch_size // config.classes)
-    z = jax.random.normal(noise, (config.classes, of_each, config.noise), jnp.float32)
+    """Takes one step of the adversaries on real and synthetic rows, then one of the generator."""
+    key_noise, key_labels = jax.random.split(key)
+    n_synth = -(-config.batch_size // config.classes)
+    z = jax.random.normal(key_noise, (config.classes, n_synth, config.noise), jnp.float32)
     c, counts = jnp.arange(config.classes), jnp.where(pool.lack > 0, pool.rows.counts, 0)
-    y, w = (jnp.repeat(values, of_each) for values in (c, pool.lack.astype(z.dtype)))
-    told = jax.nn.one_hot(c, config.classes, dtype=jnp.float32)
-    generated = lambda params: shares(nets, params, state.now.stats, told, z, counts, w)
+    y, w = (jnp.repeat(values, n_synth) for values in (c, pool.lack.astype(z.dtype)))
+    labels = jax.nn.one_hot(c, config.classes, dtype=jnp.float32)
+    generated = lambda params: shares(nets, params, state.now.stats, labels, z, counts, w)
 
     taken, pull, stats = jax.vjp(generated, state.now.params, has_aux=True)
     x = mixed(taken, pool.x, pool.rows.first, counts)
     flat = x.reshape(-1, config.columns)
     both = jnp.concatenate([batch.x, flat]), jnp.concatenate([batch.y, y])
     weight = jnp.concatenate([batch.w / batch.w.sum(), w / w.sum()])
-    u = jax.random.uniform(smoothing, weight.shape, jnp.float32, maxval=hparams.label_noise)
+    u = jax.random.uniform(key_labels, weight.shape, jnp.float32, maxval=hparams.label_noise)
     realness = jnp.where(jnp.arange(len(u)) < len(batch.y), 1 - u, u)
 
-    def of_adversaries(params):
-        own = jax.nn.one_hot(both[1], config.classes, dtype=jnp.float32)
-        losses = tuple(weight @ e for e in errors(nets, params, *both, own, realness))
+    def adversaries_loss(params):
+        goal = jax.nn.one_hot(both[1], config.classes, dtype=jnp.float32)
+        losses = tuple(weight @ e for e in errors(nets, params, *both, goal, realness))
         return sum(losses), losses
 
-    gradient, losses = jax.grad(of_adversaries, has_aux=True)(state.adversaries)
-    rivals, of_rivals = _follow(hparams, gradient, state.opt_states[1], state.adversaries)
+    gradient, losses = jax.grad(adversaries_loss, has_aux=True)(state.adversaries)
+    rivals, opt_rivals = _follow(hparams, gradient, state.opt_states[1], state.adversaries)
 
-    def of_generator(flat):
+    def generator_loss(flat):
         others = 1 - jax.nn.one_hot(y, config.classes, dtype=jnp.float32)
         return weighted_mean(sum(errors(nets, rivals, flat, y, others, 1)), jnp.sign(w))
 
-    loss, slope = jax.value_and_grad(of_generator)(flat)
+    loss, slope = jax.value_and_grad(generator_loss)(flat)
     slope = slope_of_shares(slope.reshape(x.shape), pool.x, pool.rows.first, counts, taken.shape[2])
-    params, of_made = _follow(hparams, *pull(slope), state.opt_states[0], state.now.params)
-    state = State(Fitted(params, stats), rivals, (of_made, of_rivals), state.epoch)
+    params, opt_mixer = _follow(hparams, *pull(slope), state.opt_states[0], state.now.params)
+    state = State(Fitted(params, stats), rivals, (opt_mixer, opt_rivals), state.epoch)
     return state, Info(*losses, loss)
 
 
@@ -260,22 +265,22 @@ def sample(
     *,
     config: Config,
 ) -> Resampled:
-    """Adds new rows to the view; both parents are the row with the largest share, the gap is 0.
+    """Adds synthetic rows to the view; both parents are the row with the largest share, gap is 0.
 
     Parameters
     ----------
     key
         Random key.
     fitted
-        What `fit` returned.
+        Result of `fit`.
     train
-        The view it was trained on.
+        Training rows of the fit.
     wanted
-        `[K]`: new rows of each class; those of the largest are mixed by untrained weights.
+        Number of new rows of each class `[K]`; the largest class is mixed by untrained weights.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     config
-        That of the fit.
+        Configuration of the fit.
     """
     max_rows, max_synth = sizes.max_rows, sizes.max_synth
     nets, pool = networks(config), pool_of(train, config.classes)
@@ -285,16 +290,16 @@ def sample(
     before = lambda counts: jnp.cumsum(counts) - counts
 
     def make(block):
-        """Rows of one class, drawn by their numbers among all that are wanted."""
+        """Generates rows of one class; draws are indexed by their number among all new rows."""
         c, number = block
         draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), (config.noise,), jnp.float32)
         z = jax.vmap(draw)(number + jnp.arange(_MADE))
-        told, counts = jax.nn.one_hot(c, config.classes, dtype=jnp.float32), pool.rows.counts[c]
+        label, counts = jax.nn.one_hot(c, config.classes, dtype=jnp.float32), pool.rows.counts[c]
         params = trunk, jax.tree.map(lambda leaf: leaf[c], heads)
-        taken, _ = shares(nets, params, fitted.stats, told, z[None], counts)
+        taken, _ = shares(nets, params, fitted.stats, label, z[None], counts)
         return mixed(taken, pool.x, pool.rows.first[c], counts)[0], taken[0].argmax(1)
 
-    # A class's new rows fill blocks of their own, so that each block needs one class's rows alone.
+    # Each block holds new rows of one class, so that it needs the rows of one class only.
     c, _ = slots(blocks, max_synth // _MADE + config.classes)
     number = before(wanted)[c] + (jnp.arange(len(c)) - before(blocks)[c]) * _MADE
     with jax.default_matmul_precision("float32"):

@@ -1,8 +1,8 @@
-"""What a model that generates rows is to the engine: trained by epochs, then asked for new rows.
+"""Interface of generative models to the engine: training by epochs, then sampling of rows.
 
 All functions are pure. `train` is a view whose targets are classes; images are flat rows of `h w c`
-values in [-1, 1] once scaled. `key` is the run's and always the same: a function derives what it
-draws from its own name and the epoch.
+values in [-1, 1] after scaling. `key` is the key of the run and the same in all calls; functions
+derive their draws from a stream number and the epoch.
 """
 
 from collections.abc import Callable
@@ -17,28 +17,28 @@ __all__ = ["Generator", "sampler_of"]
 
 
 class Generator(NamedTuple):
-    """A model of the rows of each class."""
+    """Generative model of the rows of each class."""
 
     epochs: int
     """Maximum number of epochs."""
     init: Callable[[jax.Array, Rows], Any]
-    """`(key, train) -> state`."""
+    """Initial state: `(key, train) -> state`."""
     epoch: Callable[[jax.Array, Any, Rows], tuple[Any, jax.Array]]
     """`(key, state, train) -> (state, mean loss)`; NaN and the same state once it has stopped."""
     finish: Callable[[Any, Rows], Any]
-    """`(state, train) -> fitted`: what generates rows, and is stored."""
+    """`(state, train) -> fitted`, the trained model that is stored and generates rows."""
     sample: Callable[[jax.Array, Any, Rows, jax.Array, Sizes], Resampled]
-    """`(key, fitted, train, wanted [K], sizes) -> Resampled`, new rows class after class."""
+    """`(key, fitted, train, wanted [K], sizes) -> Resampled`, with new rows sorted by class."""
     reconstruct: Callable[[Any, jax.Array], jax.Array] | None = None
-    """`(fitted, x [n, d]) -> x [n, d]`: rows to codes and back."""
+    """`(fitted, x [n, d]) -> x [n, d]`: encodes and decodes rows."""
     strip: Callable[[Any, jax.Array, jax.Array, int], jax.Array] | None = None
-    """`(fitted, a [n, d], b [n, d], steps) -> [n, steps, d]`: from a to b by codes."""
+    """`(fitted, a [n, d], b [n, d], steps) -> [n, steps, d]`: interpolates codes from a to b."""
     needed: Callable[[Rows], jax.Array] | None = None
-    """`train ->` number of epochs after which training is over, at most `epochs`; None: all."""
+    """`train -> number of epochs` after which training has stopped, <= `epochs`; None: all."""
 
 
 def sampler_of(generator: Generator) -> Callable[[jax.Array, Rows, jax.Array, Sizes], Resampled]:
-    """The sampler `(key, train, wanted, sizes) -> Resampled` that trains the generator first."""
+    """Returns the sampler `(key, train, wanted, sizes) -> Resampled` that trains the generator."""
 
     def sample(key, train, wanted, sizes):
         key_fit, key_sample = jax.random.split(key)

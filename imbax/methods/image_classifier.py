@@ -1,11 +1,11 @@
-"""The classifier of images that judges every over-sampler: a ResNet-18 and one recipe for all.
+"""Image classifier that evaluates every over-sampler: a ResNet-18 with one recipe for all.
 
-Stochastic gradient descent with Nesterov's momentum, weight decay and a learning rate that falls to
-zero along half a cosine. An epoch takes as many images as the imbalanced training set has, without
-replacement, from whatever rows a method gives: all methods take the same number of steps, and a
-larger training set is not a longer training. The last epoch is the result; there is no validation.
+The recipe is stochastic gradient descent with Nesterov momentum, weight decay and a cosine decay of
+the learning rate to zero. An epoch draws as many images as the imbalanced training set has, without
+replacement, from the rows of a method. All methods therefore take the same number of steps, also
+with larger training sets. The result is that of the last epoch; there is no validation.
 
-The paper names ResNet-18 and no more; the recipe is the common one for images of 32 x 32.
+The paper specifies only ResNet-18; the recipe is the common one for 32 x 32 images.
 """
 
 from dataclasses import dataclass
@@ -30,49 +30,49 @@ AUGMENTATIONS = ("none", "crop", "crop_flip")
 
 @dataclass(frozen=True)
 class Config:
-    """Choices fixed at compile time."""
+    """Static options."""
 
     shape: tuple[int, int, int]
     """Height, width and channels of an image."""
     classes: int
-    """K."""
+    """Number of classes K."""
     images: int
-    """Per epoch."""
+    """Number of images per epoch."""
     stem: str = "cifar"
-    """See `networks.resnet`."""
+    """Stem of the network; see `networks.resnet`."""
     width: int = 64
-    """Channels of the first block."""
+    """Number of channels of the first block."""
     batch_size: int = 128
     epochs: int = 30
     augment: str = "none"
-    """"none"; "crop": a random part of the image with a black frame of an eighth of its height;
-    "crop_flip": also mirrored half of the time."""
+    """Augmentation: "none"; "crop", a random crop after black padding by an eighth of the height;
+    "crop_flip", also a horizontal flip with probability 1/2."""
 
     def __post_init__(self):
         one_of(self, augment=AUGMENTATIONS)
 
 
 class Hparams(NamedTuple):
-    """Traced numbers."""
+    """Traced hyperparameters."""
 
     learning_rate: float = 0.1
-    """At first."""
+    """Initial learning rate."""
     momentum: float = 0.9
     weight_decay: float = 5e-4
 
 
 class State(NamedTuple):
-    """What the next epoch needs."""
+    """Training state."""
 
     params: Params
     stats: Stats
     opt_state: Any
     epoch: jax.Array
-    """Epochs done."""
+    """Number of epochs done."""
 
 
 def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
-    """A fresh network."""
+    """Initial network and optimizer state."""
     params, stats = _network(config).init(jax.random.fold_in(key, _INIT))
     opt_state = _optimizer(config, hparams).init(params)
     return State(params, stats, opt_state, jnp.zeros((), jnp.int32))
@@ -86,32 +86,32 @@ def epoch(
     train: Rows,
     class_weight: jax.Array,
 ) -> tuple[State, jax.Array]:
-    """One more epoch, and its mean loss.
+    """Runs one epoch; returns the state and the mean loss.
 
     Parameters
     ----------
     key
-        The run's, the same for every epoch.
+        Random key of the run, the same for every epoch.
     config
-        Static choices.
+        Static options.
     hparams
-        Traced numbers.
+        Traced hyperparameters.
     state
-        From `init` or the epoch before.
+        State from `init` or the previous epoch.
     train
-        Flat images, `h w c` values in [-1, 1] once scaled; targets are classes.
+        Flat images, `h w c` values in [-1, 1] after scaling; targets are classes.
     class_weight
-        `[K]`: by which an image's loss counts.
+        Class weights `[K]` of the losses.
     """
     check_rows(train, "image_classifier")
     network, optimizer = _network(config), _optimizer(config, hparams)
     key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), state.epoch)
-    ordering, augmenting = jax.random.split(key)
+    key_order, key_augment = jax.random.split(key)
 
     def step(state, number, drawn):
         x = train.features(drawn.row)
         batch = image_batch(x, drawn.y, drawn.w, config.shape)
-        x = augmented(jax.random.fold_in(augmenting, number), batch.x, config.augment)
+        x = augmented(jax.random.fold_in(key_augment, number), batch.x, config.augment)
 
         def objective(params):
             logits, stats = network.apply(params, state.stats, x, batch.w)
@@ -123,13 +123,13 @@ def epoch(
         params = optax.apply_updates(state.params, updates)
         return state._replace(params=params, stats=stats, opt_state=opt_state), loss
 
-    batches = shuffled_minibatches(ordering, train, config.batch_size, config.images)
+    batches = shuffled_minibatches(key_order, train, config.batch_size, config.images)
     state, loss = each_batch(step, state, batches)
     return state._replace(epoch=state.epoch + 1), loss
 
 
 def predict(config: Config, state: State, rows: Rows, block: int = 256) -> jax.Array:
-    """The most probable class of every row of a view, `[n]`, so many at a time."""
+    """Predicts the most probable class `[n]` of every row of a view, `block` at a time."""
     network = _network(config)
 
     def one(position):
@@ -141,25 +141,25 @@ def predict(config: Config, state: State, rows: Rows, block: int = 256) -> jax.A
 
 
 def augmented(key: jax.Array, x: jax.Array, how: str) -> jax.Array:
-    """Images `[n, h, w, c]` in [-1, 1], each changed at random as `Config.augment` says."""
+    """Augments images `[n, h, w, c]` in [-1, 1] at random; `how` is `Config.augment`."""
     if how == "none":
         return x
     n, height, width, channels = x.shape
-    cutting, flipping = jax.random.split(key)
+    key_crop, key_flip = jax.random.split(key)
     frame = max(1, height // 8)
     framed = jnp.pad(x, ((0, 0), (frame, frame), (frame, frame), (0, 0)), constant_values=-1)
-    corner = jax.random.randint(cutting, (n, 2), 0, 2 * frame + 1, jnp.int32)
+    corner = jax.random.randint(key_crop, (n, 2), 0, 2 * frame + 1, jnp.int32)
     cut = lambda image, at: jax.lax.dynamic_slice(
         image, (at[0], at[1], jnp.int32(0)), (height, width, channels)
     )
     x = jax.vmap(cut)(framed, corner)
     if how == "crop_flip":
-        flip = jax.random.bernoulli(flipping, shape=(n, 1, 1, 1))
+        flip = jax.random.bernoulli(key_flip, shape=(n, 1, 1, 1))
         x = jnp.where(flip, x[:, :, ::-1], x)
     return x
 
 
-# Names of a run's random streams.
+# Random streams of a run.
 _INIT, _EPOCHS = 0, 1
 
 

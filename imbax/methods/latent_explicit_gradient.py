@@ -1,24 +1,25 @@
-"""Latent Explicit Gradient (`latent_explicit_gradient`): DeepSMOTE's codes moved, then decoded.
+"""Latent Explicit Gradient (`latent_explicit_gradient`): Explicit Gradient on DeepSMOTE's codes.
 
     z_synth starts as E(x_i) + u (E(x_j) - E(x_i))                 (DeepSMOTE)
     θ'       = θ - η₁ ∇_θ L(Z₁ ∪ Z_synth | θ)                      (Explicit Gradient, step 1)
     Z_synth <- Z_synth - η₂ ∇_{Z_synth} L(Z₂ | θ')                 (Explicit Gradient, step 2)
     x_synth  = D(z_synth)
 
-θ is a multilayer perceptron of codes. No paper has this. It joins Dablain et al. 2021
-(arXiv:2105.02340) and Yasinnik et al. 2022 (arXiv:2202.10550): the autoencoder is that of
+θ are the parameters of an MLP on codes. The method is not from a paper. It combines Dablain et al.
+2021 (arXiv:2105.02340) and Yasinnik et al. 2022 (arXiv:2202.10550): the autoencoder is that of
 `deepsmote`, θ₀ the best checkpoint of `supervised`, the steps are those of `explicit_gradient`.
-What neither paper says:
+Choices that neither paper makes:
 
-- Points start at DeepSMOTE's draws, since the code of a copy decodes to a mere reconstruction.
-  η₂ = 0 (`frozen`) gives DeepSMOTE's own images of the same key: only the movement is missing.
-- Z₂ is a random third of each class, held out of Z₁ and θ₀, since images have no validation part.
-  The draws are between all training images.
-- The outer loss counts classes alike, as the score of the image suites does.
-- Codes are scaled to standard deviation 1, and points stay in the box of the training images'
-  codes: beyond it the decoder has seen nothing.
-- An epoch takes every point once, so that the classes of a step are those of the balanced set.
-- The points of the last epoch are taken, since they are wanted and not θ.
+- Codes start at DeepSMOTE's draws, since the code of a duplicate decodes to a reconstruction.
+  η₂ = 0 (`frozen`) gives the images that DeepSMOTE draws from the same key; only the movement is
+  missing.
+- Z₂ is a random third of each class, held out from Z₁ and θ₀, since images have no validation part.
+  DeepSMOTE draws from all training images.
+- The outer loss is macro-averaged over classes, as is the score of the image suites.
+- Codes are scaled to standard deviation 1, and synthetic codes stay in the bounding box of the
+  training codes, outside of which the decoder is not trained.
+- An epoch uses every synthetic code once, so a step has the class ratio of the balanced set.
+- The synthetic codes are those of the last epoch, because they rather than θ are the result.
 """
 
 from functools import partial
@@ -44,14 +45,14 @@ __all__ = ["Config", "Hparams", "generator", "held_out_third", "moved", "sample"
 
 
 class Config(NamedTuple):
-    """Choices fixed at compile time."""
+    """Static options."""
 
     classes: int
-    """K."""
+    """Number of classes K."""
     frozen: bool = False
-    """Leave the points where they start: η₂ = 0."""
+    """Whether codes stay at their starting points: η₂ = 0."""
     epochs: int = 100
-    """Of θ₀, and again of the points."""
+    """Number of epochs for θ₀, and again for the synthetic codes."""
     batch_size: int = 128
     """Training codes per step."""
     outer_batch_size: int = 1024
@@ -59,26 +60,26 @@ class Config(NamedTuple):
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     eta1: float = 1e-2
     """Inner step size η₁."""
     eta2: float = 25.0
-    """η₂ over the number of rows in a full step, of which the inner loss is the mean: so a point
-    moves as far whatever their number."""
+    """Outer step size η₂ divided by the number of rows in a full step, over which the inner loss is
+    averaged; the movement of a code then does not depend on this number."""
 
 
 def generator(config: ds.Config, hparams: ds.Hparams, *, frozen: bool = False) -> Generator:
-    """DeepSMOTE's generator, which moves its codes before they are decoded.
+    """Returns DeepSMOTE's generator with codes that are moved before they are decoded.
 
     Parameters
     ----------
     config
-        DeepSMOTE's static choices.
+        Static options of DeepSMOTE.
     hparams
-        DeepSMOTE's traced numbers.
+        Traced hyperparameters of DeepSMOTE.
     frozen
-        Leave the codes where they start.
+        Keep codes at their starting points.
     """
     moving = partial(sample, config=config, frozen=frozen)
     return ds.generator(config, hparams)._replace(sample=moving)
@@ -94,24 +95,24 @@ def sample(
     config: ds.Config,
     frozen: bool = False,
 ) -> Resampled:
-    """Adds DeepSMOTE's images to the view, decoded after their codes have moved.
+    """Adds DeepSMOTE's images to the view, decoded from moved codes.
 
     Parameters
     ----------
     key
-        Random key; with the same one `deepsmote.sample` gives what the points start as.
+        Random key; `deepsmote.sample` draws the starting points from the same key.
     fitted
         DeepSMOTE's autoencoder.
     train
-        The imbalanced view of flat images.
+        Flat images of the imbalanced training set.
     wanted
-        `[K]`: new images of each class; 0 for a class without images.
+        Number of new images of each class `[K]`; 0 for a class without images.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     config
-        That of the fit.
+        Configuration of the fit.
     frozen
-        Leave the codes where they start.
+        Keep codes at their starting points.
     """
     nets, images = ds.networks(config), image_batch(*train.all(), config.shape)
     with jax.default_matmul_precision("float32"):
@@ -126,20 +127,20 @@ def sample(
 def moved(
     key: jax.Array, config: Config, hparams: Hparams, codes: Batch, starts: Made
 ) -> jax.Array:
-    """Where the points end, `[m, latent]`.
+    """Moves codes by Explicit Gradient; returns them as `[m, latent]`.
 
     Parameters
     ----------
     key
         Random key.
     config
-        Static choices.
+        Static options.
     hparams
-        Traced numbers.
+        Traced hyperparameters.
     codes
-        Of the training images, `[n, latent]`.
+        Codes of the training images, `[n, latent]`.
     starts
-        Codes that points start as, `[m, latent]`.
+        Starting points of the synthetic codes, `[m, latent]`.
     """
     key_split, key_theta, key_points = jax.random.split(key, 3)
     held_out = held_out_third(key_split, codes.y, codes.w, config.classes)
@@ -152,7 +153,7 @@ def moved(
     first, _ = training.train(learner, key_theta, problem, sv.Hparams(), epochs)
 
     n, m = len(codes.y), len(starts.y)
-    of_step = -(-m // -(-2 * n // (3 * config.batch_size)))  # points, over about 2 n / 3 rows
+    n_synth = -(-m // -(-2 * n // (3 * config.batch_size)))  # per step, for about 2 n / 3 rows
     settings = eg.Config(
         max_minority=n,
         max_synth=m,
@@ -160,48 +161,48 @@ def moved(
         outer_loss="balanced_ce",
         constraint="box",
         batch_size=config.batch_size,
-        synth_batch_size=of_step,
+        synth_batch_size=n_synth,
         outer_batch_size=config.outer_batch_size,
         checkpoint="last",
     )
     mover = eg.program(network, settings)
     x, (low, high) = (starts.x - every.shift) * every.factor, bounding_box(every)
 
-    def begin(*given):
+    def begin(*args):
         points = {"x_start": x, "x_synth": x, "y_synth": starts.y, "w_synth": starts.w}
-        return mover.init(*given)._replace(**points, low=low, high=high)
+        return mover.init(*args)._replace(**points, low=low, high=high)
 
-    scaled = eg.Hparams(hparams.eta1, hparams.eta2 * (config.batch_size + of_step))
+    scaled = eg.Hparams(hparams.eta1, hparams.eta2 * (config.batch_size + n_synth))
     moving, theta_0 = mover._replace(init=begin), first.best.params
     last, _ = training.train(moving, key_points, problem, scaled, epochs, theta_0)
     start, now, *_ = last.best.points
-    return starts.x + deviation * (now - start)  # a code that has not moved is what it was
+    return starts.x + deviation * (now - start)  # exact for codes that have not moved
 
 
 def held_out_third(key: jax.Array, y: jax.Array, w: jax.Array, classes: int) -> jax.Array:
-    """`[n]`: 1 for a random third of each class's rows, rounded, and no row of a class of one.
+    """Indicator `[n]` of a random third of each class's rows, rounded; none of a class of one row.
 
     Parameters
     ----------
     key
         Random key.
     y
-        `[n]`: classes in 0..K-1.
+        Classes `[n]` in 0..K-1.
     w
-        `[n]`, 0 = padding.
+        Row weights `[n]`; 0 marks padding.
     classes
-        K.
+        Number of classes K.
     """
     order = random_order(key, w)
-    of_class = by_class(y[order], w[order], classes)
-    row = order[of_class.order]
-    place = jnp.arange(len(row)) - of_class.first[y[row]]
-    third = (w[row] > 0) & (3 * place + 1 < of_class.counts[y[row]])
+    sorted_rows = by_class(y[order], w[order], classes)
+    row = order[sorted_rows.order]
+    place = jnp.arange(len(row)) - sorted_rows.first[y[row]]
+    third = (w[row] > 0) & (3 * place + 1 < sorted_rows.counts[y[row]])
     return jnp.zeros_like(w).at[row].set(third.astype(w.dtype))
 
 
 def _scaled(codes: Batch) -> tuple[Rows, jax.Array]:
-    """The codes as a view with mean 0 and deviation 1, and the deviation of each column."""
+    """Returns the codes as a view with mean 0 and standard deviation 1, and the deviations."""
     share = (codes.w / codes.w.sum())[:, None]
     mean = (share * codes.x).sum(0)
     deviation = jnp.sqrt((share * (codes.x - mean) ** 2).sum(0))

@@ -1,30 +1,32 @@
-"""MC-CCR (`mc_ccr`): room is made around the rows of small classes, and filled with new ones.
+"""MC-CCR (`mc_ccr`): cleaning of the neighbourhood of small classes, then over-sampling in it.
 
-Class by class, from the largest to the smallest, with ‖·‖ the p-norm (p = 1) and z_1..z_m rows of
-larger classes, its enemies, of which d_1 <= d_2 <= ... are the distances to a row x of the class:
+Classes are processed from the largest to the smallest. Let ‖·‖ be the p-norm (p = 1), z_1..z_m rows
+of larger classes ("enemies"), and d_1 <= d_2 <= ... their distances to a row x of the class:
 
     r + Σ_j max(0, r - d_j) = e   <=>   r = min_j (e + d_1 + ... + d_j) / (j + 1)     (sphere of x)
     z_j += (r / d_j - 1) (z_j - x)    summed over all spheres that hold z_j             (cleaning)
     g_x = G (1 / r_x) / Σ (1 / r)                                      (new rows around x, in all G)
     x_synth = x + u r v / ‖v‖,    u ~ U[0, 1),    v ~ U[-1, 1)^d
 
-A sphere grows at the price of one, and one more for each enemy inside, until the energy e is spent.
-The i-th largest class, counting from 0, meets ⌊n_max / i⌋ rows of every larger one, or all if there
-are fewer, drawn without replacement from its rows and new rows as they are by then. Classes of
-equal size go by number. A class of which no rows are wanted grows no spheres.
+Expanding a sphere costs one unit of energy per distance, and one more for each enemy inside, until
+the energy e is spent. The i-th largest class, counting from 0, uses ⌊n_max / i⌋ rows of every
+larger class, or all if there are fewer. They are drawn without replacement from its current real
+and synthetic rows. Classes of equal size are ordered by number. A class without wanted rows has no
+spheres.
 
 Source: Koziarski, Woźniak & Krawczyk 2020 (Combined Cleaning and Resampling for multi-class data),
-the rules as in the authors' public code. Where we differ:
+with the rules of the authors' public code. Departures:
 
 - `energy="auto"` is 1.5 times the median distance of the class's rows to their nearest enemy. The
-  code's .25, for columns in [0, 1], reaches no enemy where columns are many: the nearest of digits
-  of 64 columns is at 7.5, of MNIST's at 50 to 80. By definition half the spheres reach an enemy at
-  a factor of 1; at 1.5 nine in ten and more do on images, and hold 4 to 10 of them, a few in a
-  hundred at most. Beyond 2, distances being alike, it is dozens. The largest class has no enemies,
-  so no scale: what is wanted of it are copies, as of one whose rows mostly coincide with enemies.
-- the g_x are rounded by largest remainders, so that G is exact; rounding each by itself gives no
-  row at all once fewer are wanted than half the class has;
-- an enemy within a millionth of r, whose direction is but rounding, goes along the diagonal.
+  energy of .25 in the code, for columns in [0, 1], reaches no enemy in high dimensions: the nearest
+  enemy of digits with 64 columns is at 7.5, that of MNIST at 50 to 80. By definition, half of the
+  spheres reach an enemy at a factor of 1. At 1.5, at least nine in ten do on images and contain 4
+  to 10 enemies, a few per cent at most. Beyond 2 they contain dozens, because distances hardly
+  differ. The largest class has no enemies and no scale; its new rows are copies. The same holds for
+  a class whose rows mostly coincide with enemies.
+- The g_x are rounded by the largest remainder method, so that their sum is exactly G. Rounding each
+  of them separately gives no rows at all if fewer than half the size of the class are wanted.
+- An enemy within 1e-6 r of a row, whose direction is only rounding error, moves along the diagonal.
 """
 
 import jax
@@ -45,11 +47,11 @@ from imbax.types import Resampled, Rows
 
 __all__ = ["radii", "sample", "spheres"]
 
-# Energy by "auto", in median distances to the nearest enemy.
+# Energy of "auto" relative to the median distance to the nearest enemy.
 _AUTO = 1.5
-# Names of a run's random streams.
+# Random streams of a run.
 _ENEMIES, _NEW = 0, 1
-# Rows whose spheres grow at once, and columns that a pass over their distances takes.
+# Rows per block of spheres, and columns per pass over their distances.
 _BLOCK, _COLUMNS = 64, 16
 _COINCIDENT = 1e-6
 
@@ -64,31 +66,30 @@ def sample(
     p: int = 1,
     clean: bool = True,
 ) -> Resampled:
-    """Pushes rows of larger classes aside and adds rows of each class; constant columns stay.
+    """Moves rows of larger classes and adds rows of each class; constant columns stay constant.
 
     Parameters
     ----------
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; 0 for a class without rows.
+        Number of new rows of each class `[K]`; 0 for a class without rows.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     energy
-        "auto", or a distance.
+        Energy e: "auto", or a distance.
     p
-        1 or 2, of the norm.
+        Order of the norm, 1 or 2.
     clean
-        Push enemies out; without, all rows stay where they are or were made.
+        Whether enemies are moved out of the spheres.
 
     Returns
     -------
     Resampled
-        The change to the view. Its `x_synth` holds all rows of the view, where they are in the end,
-        and then the new rows, of which both `parents` are x and `gap` is u. New rows too may have
-        been pushed.
+        Changed training rows. `x_synth` holds the final positions of all real rows, then those of
+        the new rows, for which both `parents` are x and `gap` is u. New rows may have moved, too.
     """
     _check(energy, p)
     x, y, w = classes_of(train, wanted)
@@ -99,39 +100,41 @@ def sample(
     rank = jnp.argsort(order)
 
     def number(c, place):
-        """Of a class's rows, then its new ones, in the table of all rows and all new ones."""
+        """Number, in the table of real and new rows, of the row at `place` within a class."""
         new = place - rows.counts[c]
         return jnp.where(new < 0, rows.row(c, place), n + first_new[c] + new)
 
-    def meet(c, i):
-        """Numbers `[max_class]` of the enemies of class c of rank i, and which of them exist."""
+    def draw_enemies(c, i):
+        """Draws numbers `[max_class]` of the enemies of class c of rank i, and their mask."""
         draws = uniform_by_row(_stream(key, _ENEMIES, c), max_class, len(wanted))
-        there = jnp.arange(max_class) < totals[:, None]
-        shuffled = jnp.argsort(jnp.where(there, draws, jnp.inf), 1)
+        is_row = jnp.arange(max_class) < totals[:, None]
+        shuffled = jnp.argsort(jnp.where(is_row, draws, jnp.inf), 1)
         take = jnp.where(rank < i, jnp.minimum(n_max // jnp.maximum(i, 1), totals), 0)
-        of, here = slots(take, max_class)
-        place = jnp.arange(max_class) - (jnp.cumsum(take) - take)[of]
-        return jnp.where(here, number(of, shuffled[of, place]), total), here
+        enemy_class, is_enemy = slots(take, max_class)
+        place = jnp.arange(max_class) - (jnp.cumsum(take) - take)[enemy_class]
+        return jnp.where(
+            is_enemy, number(enemy_class, shuffled[enemy_class, place]), total
+        ), is_enemy
 
     def treat(table, i):
         c = order[i]
-        enemy, here = meet(c, i)
+        enemy, is_enemy = draw_enemies(c, i)
         count = jnp.where(wanted[c] > 0, rows.counts[c], 0)
         real = jnp.arange(sizes.max_rows) < count
-        own = jnp.where(real[:, None], x[rows.row(c, jnp.arange(sizes.max_rows))], 0)
-        enemies = jnp.where(here[:, None], table[enemy], 0)
-        radius, moves = spheres(own, count, enemies, here, energy, p, train.live)
+        members = jnp.where(real[:, None], x[rows.row(c, jnp.arange(sizes.max_rows))], 0)
+        enemies = jnp.where(is_enemy[:, None], table[enemy], 0)
+        radius, moves = spheres(members, count, enemies, is_enemy, energy, p, train.live)
         if clean:
             table = table.at[enemy].add(moves, mode="drop")
 
-        # All radii are 0, or none.
+        # Either all radii are 0 or none.
         smallest = jnp.where(real, radius, jnp.inf).min()
         inverse = jnp.where(radius > 0, smallest / radius, 1)
         base = spread(apportion(jnp.where(real, inverse, 0), wanted[c]), max_class)
         base = jnp.minimum(base, jnp.maximum(count - 1, 0))
         draws = uniform_by_row(_stream(key, _NEW, c), max_class, 1 + x.shape[1])
         gap, direction = draws[0], _normalized((2 * draws[1:].T - 1) * train.live, p)
-        made = own[base] + (gap * radius[base])[:, None] * direction
+        made = members[base] + (gap * radius[base])[:, None] * direction
         place = jnp.arange(max_class)
         at = jnp.where(place < wanted[c], n + first_new[c] + place, total)
         return table.at[at].set(made, mode="drop"), (rows.row(c, base), gap)
@@ -154,37 +157,37 @@ def spheres(
     p: int,
     live: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """The spheres of a class's rows, and where they push the enemies.
+    """Computes the spheres of a class's rows and the translations of enemies inside them.
 
     Parameters
     ----------
     own
-        `[m, d]`, finite.
+        Rows of the class `[m, d]`, finite.
     count
-        How many of them are real, the first.
+        Number of rows; the others are padding.
     enemies
-        `[e, d]`, finite.
+        Enemies `[e, d]`, finite.
     here
-        `[e]`: whether each exists.
+        Mask `[e]` of enemies; the others are padding.
     energy
-        "auto", or a distance.
+        Energy e: "auto", or a distance.
     p
-        1 or 2.
+        Order of the norm, 1 or 2.
     live
-        `[d]`: columns along which two rows that coincide are parted; None: all.
+        Mask `[d]` of the columns in which coincident rows are separated; None: all.
 
     Returns
     -------
     tuple[jax.Array, jax.Array]
-        Radii `[m]`, 0 beyond `count`, and the sums of translations `[e, d]`.
+        Radii `[m]`, 0 beyond `count`, and the summed translations `[e, d]`.
     """
     m = len(own)
-    own = jnp.pad(own, ((0, -m % _BLOCK), (0, 0)))
-    radius = jnp.zeros(len(own), own.dtype)
-    real, blocks = jnp.arange(len(own)) < count, -(-count // _BLOCK)
+    rows = jnp.pad(own, ((0, -m % _BLOCK), (0, 0)))
+    radius = jnp.zeros(len(rows), rows.dtype)
+    real, blocks = jnp.arange(len(rows)) < count, -(-count // _BLOCK)
     part = lambda values, b: jax.lax.dynamic_slice_in_dim(values, b * _BLOCK, _BLOCK)
     columns = _by_columns(enemies)
-    distance = lambda b: jnp.where(here, _distances(part(own, b), columns, p), jnp.inf)
+    distance = lambda b: jnp.where(here, _distances(part(rows, b), columns, p), jnp.inf)
 
     if isinstance(energy, str):
 
@@ -196,19 +199,19 @@ def spheres(
         median = jnp.nanmedian(jnp.where(real, nearest, jnp.nan))
         energy = jnp.where(jnp.isfinite(median), _AUTO * median, 0)
 
-    # What is pushed is a difference of sums; about one of the rows they lose fewer digits.
-    origin = own[0]
-    live = jnp.ones(own.shape[1], bool) if live is None else live
-    diagonal = _normalized(live[None].astype(own.dtype), p)
+    # A translation is a difference of sums, which loses fewer digits relative to one of the rows.
+    origin = rows[0]
+    live = jnp.ones(rows.shape[1], bool) if live is None else live
+    diagonal = _normalized(live[None].astype(rows.dtype), p)
 
     def grow(b, carry):
         radius, moves = carry
-        apart = distance(b)
-        r = jnp.where(part(real, b), radii(apart, energy), 0)[:, None]
-        inside, coincident = apart < r, apart <= _COINCIDENT * r
-        share = jnp.where(inside & ~coincident, r / apart - 1, 0)
-        pulled = jnp.dot(share.T, part(own, b) - origin, precision=jax.lax.Precision.HIGHEST)
-        aside = jnp.where(inside & coincident, r - apart, 0).sum(0)[:, None] * diagonal
+        d = distance(b)
+        r = jnp.where(part(real, b), radii(d, energy), 0)[:, None]
+        inside, coincident = d < r, d <= _COINCIDENT * r
+        share = jnp.where(inside & ~coincident, r / d - 1, 0)
+        pulled = jnp.dot(share.T, part(rows, b) - origin, precision=jax.lax.Precision.HIGHEST)
+        aside = jnp.where(inside & coincident, r - d, 0).sum(0)[:, None] * diagonal
         moves = moves + share.sum(0)[:, None] * (enemies - origin) - pulled + aside
         return jax.lax.dynamic_update_slice_in_dim(radius, r[:, 0], b * _BLOCK, 0), moves
 
@@ -217,7 +220,7 @@ def spheres(
 
 
 def radii(distance: jax.Array, energy: jax.Array) -> jax.Array:
-    """`r [m]` for distances to enemies `[m, e]`, infinite where there is none."""
+    """Radii `[m]` for distances to enemies `[m, e]`, which are infinite for padding."""
     cost = jnp.pad(jnp.cumsum(jnp.sort(distance, 1), 1), ((0, 0), (1, 0)))
     return ((energy + cost) / (1 + jnp.arange(cost.shape[1]))).min(1)
 
@@ -235,18 +238,18 @@ def _stream(key, name, c):
 
 
 def _by_columns(rows):
-    """`[n, d]` as `[d / c, c, n]`, filled up with columns of 0."""
+    """Reshapes `[n, d]` to `[d / c, c, n]`, padded with columns of 0."""
     rows = jnp.pad(rows, ((0, 0), (0, -rows.shape[1] % _COLUMNS)))
     return rows.T.reshape(-1, _COLUMNS, len(rows))
 
 
 def _distances(rows, columns, p):
-    """`[m, e]` from rows `[m, d]` to what is given by columns; no array is larger than that."""
+    """Distances `[m, e]` from rows `[m, d]` to rows from `_by_columns`, in arrays of that size."""
     power = jnp.abs if p == 1 else jnp.square
 
     def add(total, column):
-        for mine, other in zip(*column, strict=True):
-            total = total + power(mine[:, None] - other)
+        for a, b in zip(*column, strict=True):
+            total = total + power(a[:, None] - b)
         return total, None
 
     total = jnp.zeros((len(rows), columns.shape[2]), rows.dtype)

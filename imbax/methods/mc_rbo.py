@@ -1,35 +1,35 @@
-"""MC-RBO (`mc_rbo`): rows of a class that walk to where it and the larger classes balance.
+"""MC-RBO (`mc_rbo`): synthetic rows that walk to where their class and larger classes balance.
 
-    Φ(x) = Σ_enemies φ(‖x - p‖₁) - Σ_own φ(‖x - p‖₁),    φ(r) = exp(-(r / γ)²)
+    Φ(x) = Σ_enemies φ(‖x - p‖₁) - Σ_class φ(‖x - p‖₁),    φ(r) = exp(-(r / γ)²)
 
-A new row starts at a row of its class, drawn uniformly, and goes along the axes: of the 2d moves by
-±step one is drawn that has not been tried since the last move that was taken, and is taken if |Φ|
-falls. It stops when all have been tried, and after `steps` trials. Φ sums over the start and the
-`neighbors` rows nearest to it, own and enemies alike, found once.
+A synthetic row starts at a random row of its class and moves along the axes. Each trial draws one
+of the 2d moves by ±step that have not been tried since the last accepted move, and accepts it if
+|Φ| decreases. The walk stops when all moves have been tried, and after `steps` trials. Φ sums over
+the starting row and its `neighbors` nearest rows, enemies and rows of its class, found once.
 
-Classes are treated from the largest to the smallest, equal ones by number. That of rank i (the
-largest has 0) takes for its enemies ⌊n_max / i⌋ rows, drawn with replacement, from each class
-before it, the new rows of that class among them. The largest has no enemies: rows wanted of it
-leave their start by Φ alone.
+Classes are processed from the largest to the smallest, equal ones by number. The class of rank i
+(0 for the largest) draws ⌊n_max / i⌋ enemies with replacement from each class before it, including
+its synthetic rows. The largest class has no enemies; its synthetic rows leave their starts because
+of Φ of their own class.
 
 Source: Krawczyk, Koziarski and Woźniak 2020 (IEEE TNNLS 31(8)), MC-RBO, and its public code, whose
-γ = 0.05 and step = 0.001 are for a few columns scaled to [0, 1]. Between images L1 distances are
-a thousand times that: every φ but the row's own is 0, and a walk only leaves its start. "auto", our
-default, takes both from ρ, the median L1 distance of the class's rows to the nearest other row of
-it:
+γ = 0.05 and step = 0.001 are for a few columns scaled to [0, 1]. L1 distances between images are a
+thousand times as large: φ is 0 except for the starting row, from which the walk only moves away.
+The default "auto" derives both from ρ, the median L1 distance of the class's rows to the nearest
+other row of the class:
 
-- γ = ρ. A row then feels its nearest neighbour with φ = 1/e, and, since distances differ less the
-  more columns there are, all the others too: at 1.5 ρ it is 0.11, at 2 ρ 0.02;
-- step = ρ / steps. A row whose every trial is taken goes as far as its neighbour is; of MNIST's
-  digits a new row is 0.4 to 0.9 ρ from its start.
+- γ = ρ. The nearest neighbour then has φ = 1/e. Because distances differ less in high dimensions,
+  the other neighbours also contribute: φ is 0.11 at 1.5 ρ and 0.02 at 2 ρ.
+- step = ρ / steps. If all trials are accepted, a row moves as far as its neighbour; on the digits
+  of MNIST, a synthetic row ends 0.4 to 0.9 ρ from its start.
 
-Copies do not count in ρ; a class all of whose rows are equal, or a single row, is copied. Nothing
-keeps a walk within the range of a column.
+Duplicates do not count in ρ. A class whose rows are all equal, or that has a single row, is copied.
+A walk may leave the range of a column.
 
-A move changes one coordinate, so a distance changes by |x_j ± step - p_j| - |x_j - p_j|, and a
-trial costs the neighbours, not the columns. Moves are drawn exactly uniformly from those untried:
-they lie in an array, tried ones first, and each trial swaps one into its place, so that to make all
-untried again is to count from 0.
+A move changes one coordinate, so a distance changes by |x_j ± step - p_j| - |x_j - p_j|, and the
+cost of a trial is proportional to the neighbours rather than the columns. Moves are drawn exactly
+uniformly from the untried ones: an array holds the tried moves first, each trial swaps a move into
+this part, and an accepted move resets its length to 0.
 """
 
 import jax
@@ -63,31 +63,31 @@ def sample(
     steps: int = 500,
     neighbors: int = 25,
 ) -> Resampled:
-    """Adds rows that walk away from larger classes to the training view; constant columns stay.
+    """Adds synthetic rows after their walk to the training view; constant columns stay constant.
 
     Parameters
     ----------
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; 0 for a class without rows.
+        Number of new rows of each class `[K]`; 0 for a class without rows.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     gamma
-        γ, or "auto".
+        Scale γ of φ, or "auto".
     step
         Length of a move, or "auto".
     steps
-        Trials of a row.
+        Number of trials of a row.
     neighbors
-        Rows beside the start that Φ sums over, >= 1.
+        Number of rows in Φ in addition to the starting row, >= 1.
 
     Returns
     -------
     Resampled
-        The change to the view; both `parents` of a new row are the one it started at, `gap` is 0.
+        Changed training rows; both `parents` of a synthetic row are its start, and its `gap` is 0.
     """
     x, y, w = classes_of(train, wanted)
     max_class, max_synth = sizes.max_class, sizes.max_synth
@@ -103,32 +103,34 @@ def sample(
         pool, starts = state
         c = by_size[rank]
         n = rows.counts[c]
-        taking, walking = jax.random.split(jax.random.fold_in(key, c))
-        drawn = uniform_by_row(taking, max_class, 1)[0]
-        larger, place, there = enemies(drawn, total[by_size], n_max, rank)
-        own = pool[c, : sizes.max_rows]
-        points = jnp.concatenate([own, pool[by_size[larger], place]])
-        sign = jnp.concatenate([jnp.where(jnp.arange(len(own)) < n, -1, 0), there])
-        near, reach = nearby(own, jnp.where(wanted[c] > 0, n, 0), points, sign, neighbors + 1)
+        key_enemies, key_walk = jax.random.split(jax.random.fold_in(key, c))
+        drawn = uniform_by_row(key_enemies, max_class, 1)[0]
+        larger, place, is_enemy = enemies(drawn, total[by_size], n_max, rank)
+        members = pool[c, : sizes.max_rows]
+        points = jnp.concatenate([members, pool[by_size[larger], place]])
+        sign = jnp.concatenate([jnp.where(jnp.arange(len(members)) < n, -1, 0), is_enemy])
+        near, reach = nearby(members, jnp.where(wanted[c] > 0, n, 0), points, sign, neighbors + 1)
         rho = jnp.nan_to_num(jnp.nanmedian(jnp.where(reach > 0, reach, jnp.nan)))
         scale = jnp.where(rho > 0, rho, 1) if isinstance(gamma, str) else gamma
         length = rho / steps if isinstance(step, str) else step
 
-        def drawn_for(place):
-            return jax.random.uniform(jax.random.fold_in(walking, place), (1 + steps,), jnp.float32)
+        def draws(place):
+            return jax.random.uniform(
+                jax.random.fold_in(key_walk, place), (1 + steps,), jnp.float32
+            )
 
-        def block(b, of_class):
-            uniform = jax.vmap(drawn_for)(b * _BLOCK + jnp.arange(_BLOCK))
+        def block(b, results):
+            uniform = jax.vmap(draws)(b * _BLOCK + jnp.arange(_BLOCK))
             start = pick(uniform[:, 0], n)
             at = points[near[start]], sign[near[start]]
-            made, _ = walk(uniform[:, 1:], own[start], *at, scale, length, train.live)
-            # What the last block makes beyond what is wanted lies beyond the class: never read.
+            made, _ = walk(uniform[:, 1:], members[start], *at, scale, length, train.live)
+            # Surplus rows of the last block lie beyond the class and are never read.
             put = jax.lax.dynamic_update_slice_in_dim
-            return tuple(map(put, of_class, (made, start), 2 * (n + b * _BLOCK,), (0, 0)))
+            return tuple(map(put, results, (made, start), 2 * (n + b * _BLOCK,), (0, 0)))
 
         blocks = -(-wanted[c] // _BLOCK)
-        of_class = jax.lax.fori_loop(0, blocks, block, (pool[c], starts[c]))
-        return pool.at[c].set(of_class[0]), starts.at[c].set(of_class[1])
+        results = jax.lax.fori_loop(0, blocks, block, (pool[c], starts[c]))
+        return pool.at[c].set(results[0]), starts.at[c].set(results[1])
 
     def gathered(c):
         place = jnp.arange(max_class + _BLOCK)
@@ -148,24 +150,23 @@ def sample(
 def enemies(
     uniform: jax.Array, total: jax.Array, n_max: jax.Array, rank: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The rows of larger classes that the class of that rank takes, given the draws.
+    """Selects the enemies of the class of a given rank from random draws.
 
     Parameters
     ----------
     uniform
-        `[e]`.
+        Uniform draws `[e]`.
     total
-        `[K]`: rows of each class by rank, new ones included.
+        Number of rows of each class by rank `[K]`, including synthetic rows.
     n_max
-        Rows of the largest class without its new ones, <= e.
+        Number of real rows of the largest class, <= e.
     rank
-        i.
+        Rank i.
 
     Returns
     -------
     tuple[jax.Array, jax.Array, jax.Array]
-        The rank of the class of each, its place within the class, and 1, or 0 for padding, all
-        `[e]`.
+        Rank of each enemy's class, its place within the class, and 1, or 0 for padding; all `[e]`.
     """
     each = n_max // jnp.maximum(rank, 1)
     number = jnp.arange(len(uniform))
@@ -176,28 +177,28 @@ def enemies(
 def nearby(
     own: jax.Array, n: jax.Array, points: jax.Array, sign: jax.Array, k: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The k points nearest by L1 to each of the first n rows of `own [m, d]`, the row among them.
+    """Returns the k points nearest in L1 to each of the first n rows, including the row itself.
 
-    One row at a time, so that no array is larger than the points.
+    Rows are processed one at a time, so that no array is larger than the points.
 
     Parameters
     ----------
     own
-        `[m, d]`.
+        Rows of the class `[m, d]`.
     n
-        How many of them; the others' results mean nothing.
+        Number of rows; the results of further rows are meaningless.
     points
-        `[p, d]`, the first m of them `own`.
+        Points `[p, d]`; the first m are `own`.
     sign
-        `[p]`: 1 for an enemy, -1 for a row of `own`, 0 for padding.
+        Signs `[p]`: 1 for an enemy, -1 for a row of the class, 0 for padding.
     k
-        How many. Where there are fewer, points with sign 0 stand for the others.
+        Number of neighbours. If there are fewer, points with sign 0 fill the remaining places.
 
     Returns
     -------
     tuple[jax.Array, jax.Array]
-        Indices `[m, min(k, p)]`, nearest first, of equally near ones the first; and the distance
-        `[m]` to the nearest other row of `own` that is not a copy, or 0.
+        Indices `[m, min(k, p)]`, nearest first and ties by index; and the distance `[m]` to the
+        nearest other row of the class that is not a duplicate, or 0.
     """
     shape = len(own), min(k, len(points))
 
@@ -208,8 +209,8 @@ def nearby(
         other = jnp.where((sign < 0) & (distance > 0), distance, jnp.inf).min()
         return index.at[i].set(near), reach.at[i].set(jnp.where(other < jnp.inf, other, 0))
 
-    none = jnp.zeros(shape, jnp.int32), jnp.zeros(len(own), own.dtype)
-    return jax.lax.fori_loop(0, n, one, none)
+    start = jnp.zeros(shape, jnp.int32), jnp.zeros(len(own), own.dtype)
+    return jax.lax.fori_loop(0, n, one, start)
 
 
 def walk(
@@ -221,26 +222,26 @@ def walk(
     step: jax.Array,
     live: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """Rows `[s, d]` after their walk, given the draws, and Φ there `[s]`.
+    """Walks from the starting rows; returns the final rows `[s, d]` and Φ `[s]`.
 
-    Move m < d is +step in column m, move d + m is -step in it.
+    Move m < d is +step in column m, and move d + m is -step in column m.
 
     Parameters
     ----------
     uniform
-        `[s, steps]`: which of the moves not yet tried each trial takes.
+        Uniform draws `[s, steps]` that select the untried move of each trial.
     start
-        `[s, d]`.
+        Starting rows `[s, d]`.
     points
-        `[s, k, d]`: what Φ sums over.
+        Points `[s, k, d]` in Φ.
     sign
-        `[s, k]`: 1 for an enemy, -1 for a row of the class, 0 for padding.
+        Signs `[s, k]`: 1 for an enemy, -1 for a row of the class, 0 for padding.
     gamma
-        γ.
+        Scale γ of φ.
     step
         Length of a move.
     live
-        `[d]`: the columns to move in; None: all.
+        Mask `[d]` of the columns in which rows move; None: all.
     """
     (count, d), steps = start.shape, uniform.shape[1]
     each, columns = jnp.arange(count), points.swapaxes(1, 2)
@@ -258,11 +259,11 @@ def walk(
         other = place + pick(uniform[:, trial], every - place)
         first, move = moves[each, place], moves[each, other]
         moves = moves.at[each, place].set(move).at[each, other].set(first)
-        j, go = move % d, jnp.where(move < d, step, -step)
-        there = columns[each, j]
+        j, change = move % d, jnp.where(move < d, step, -step)
+        p_j = columns[each, j]
         from_j = x[each, j]
-        to_j = from_j + go
-        moved = distance + jnp.abs(to_j[:, None] - there) - jnp.abs(from_j[:, None] - there)
+        to_j = from_j + change
+        moved = distance + jnp.abs(to_j[:, None] - p_j) - jnp.abs(from_j[:, None] - p_j)
         after = summed(moved)
         better = (jnp.abs(after) < jnp.abs(phi)) & (tried < every)
         x = x.at[each, j].set(jnp.where(better, to_j, from_j))
@@ -271,15 +272,15 @@ def walk(
         return trial + 1, x, distance, phi, moves, tried
 
     distance = jnp.abs(points - start[:, None]).sum(2)
-    moves = jnp.argsort(~jnp.tile(live, 2), stable=True)  # those of live columns first
+    moves = jnp.argsort(~jnp.tile(live, 2), stable=True)  # live columns first
     moves = jnp.broadcast_to(moves, (count, 2 * d))
     now = 0, start, distance, summed(distance), moves, jnp.zeros(count, jnp.int32)
     _, x, _, phi, _, _ = jax.lax.while_loop(more, one, now)
     return x, phi
 
 
-def _check(**given):
-    for name, value in given.items():
+def _check(**options):
+    for name, value in options.items():
         number = isinstance(value, int | float)
         if (isinstance(value, str) and value != "auto") or (number and not value > 0):
             raise ValueError(f'{name} is "auto" or a number above 0; got {value!r}')

@@ -1,13 +1,13 @@
-r"""MESA's sampler: an agent that says which majority rows the next tree of an ensemble should see.
+r"""MESA's sampler: an agent that selects majority rows for the next tree of an ensemble.
 
-The ensemble so far is summed up in an observation, the histograms of its errors |y - p| on the
-majority rows of the training and the validation part. The agent answers with μ in [0, 1], and
-majority rows are drawn without replacement with weights
+An observation describes the current ensemble by histograms of its errors |y - p| on the majority
+rows of the training and the validation part. The action of the agent is μ in [0, 1], and majority
+rows are drawn without replacement with weights
 
     N(|y - p|; μ, σ²),  σ = 0.2.
 
-Its reward is the gain in validation score of the ensemble with the next tree. It learns by soft
-actor-critic: with a policy π, two critics Q_j, their slow copies Q'_j and a temperature α,
+The reward is the gain in validation score of the ensemble with the next tree. The agent learns by
+soft actor-critic with a policy π, two critics Q_j, their target networks Q'_j and a temperature α:
 
     target  = r + γ m (min_j Q'_j(s', a') - α log π(a' | s')),  a' ~ π(s')
     critics : Σ_j (Q_j(s, a) - target)²      policy: α log π(a | s) - min_j Q_j(s, a), a ~ π(s)
@@ -15,13 +15,13 @@ actor-critic: with a policy π, two critics Q_j, their slow copies Q'_j and a te
 
 Source: Liu et al. 2020, "MESA: Boost Ensemble Imbalanced Learning with MEta-SAmpler"
 (arXiv:2010.08830), section 3 and Algorithms 1 and 2; the numbers are those of its public code.
-`faithful=True` keeps what that code does and the paper does not say: histograms range from the
-smallest to the largest error rather than over [0, 1]; m is 1 where an episode ends and 0 elsewhere,
-the opposite of what bootstrapping asks for; and the learning rate that decays is the critics', not
-the policy's. The memory starts with made-up transitions that reward high μ for under-fitted
-ensembles and low μ for over-fitted ones; their histograms are ours.
+`faithful=True` reproduces three departures of that code from the paper: histograms range from the
+smallest to the largest error rather than over [0, 1]; m is 1 at the end of an episode and 0
+otherwise, the opposite of bootstrapping; and the learning rate of the critics decays rather than
+that of the policy. The memory is initialised with artificial transitions that reward high μ for
+under-fitted and low μ for over-fitted ensembles; their histograms are not from the code.
 
-Everything here is pure; the trees and the loop are in `estimators.mesa`.
+All functions are pure; the trees and the training loop are in `estimators.mesa`.
 """
 
 import functools
@@ -54,34 +54,34 @@ __all__ = [
 
 
 class Config(NamedTuple):
-    """Choices fixed at compile time."""
+    """Static options."""
 
     bins: int = 5
-    """Bins b of each histogram; an observation has 2 b numbers."""
+    """Number b of bins of each histogram; an observation has 2 b entries."""
     hidden: int = 50
-    """Units of the policy's hidden layer and of each of the critics' two."""
+    """Number of units of the policy's hidden layer and of both hidden layers of a critic."""
     batch_size: int = 64
     """Transitions per update."""
     memory: int = 1000
-    """Transitions remembered, all but one made up at the start."""
+    """Number of stored transitions; all except one are artificial at the start."""
     faithful: bool = True
-    """Keep the public code's departures, see above."""
+    """Whether to reproduce the departures of the public code, see above."""
 
 
 class Hparams(NamedTuple):
-    """Traced numbers."""
+    """Traced hyperparameters."""
 
     sigma: float = 0.2
-    """σ > 0 of the sampling weights."""
+    """Standard deviation σ > 0 of the sampling weights."""
     discount: float = 0.99
-    """γ."""
+    """Discount γ."""
     copy_rate: float = 0.01
-    """τ: how fast the slow copies follow."""
+    """Update rate τ of the target networks."""
     temperature: float = 0.1
-    """α."""
+    """Temperature α."""
     learning_rate: float = 1e-3
     decay: float = 0.99
-    """Factor on one learning rate every 10 updates."""
+    """Factor on the decaying learning rate every 10 updates."""
 
 
 RANGES = {
@@ -92,25 +92,25 @@ RANGES = {
     "learning_rate": Range(0, above=True),
     "decay": Range(0, 1, above=True),
 }
-"""Of `Hparams`."""
+"""Ranges of the fields of `Hparams`."""
 
 
 class Transition(NamedTuple):
-    """What was seen, done and got."""
+    """Transition of the agent."""
 
     observation: jax.Array
-    """`[2 b]`."""
+    """Observation `[2 b]`."""
     action: jax.Array
-    """μ, a scalar in [0, 1]."""
+    """Action μ, a scalar in [0, 1]."""
     reward: jax.Array
     after: jax.Array
-    """`[2 b]`: the next observation."""
+    """Next observation `[2 b]`."""
     done: jax.Array
-    """1 where the episode ends, else 0."""
+    """Indicator of the end of the episode."""
 
 
 class State(NamedTuple):
-    """The agent."""
+    """State of the agent."""
 
     policy: Params
     critics: tuple[Params, Params]
@@ -118,9 +118,9 @@ class State(NamedTuple):
     policy_opt_state: Any
     critics_opt_state: Any
     memory: Transition
-    """Leaves `[memory, ...]`, the oldest overwritten first."""
+    """Stored transitions with leaves `[memory, ...]`; the oldest is overwritten first."""
     count: jax.Array  # type: ignore[assignment]  # hides tuple.count
-    """Transitions ever put there."""
+    """Number of transitions ever stored."""
 
 
 class Info(NamedTuple):
@@ -133,20 +133,20 @@ class Info(NamedTuple):
 def observe(
     config: Config, train: jax.Array, w_train: jax.Array, valid: jax.Array, w_valid: jax.Array
 ) -> jax.Array:
-    """The observation `[2 b]`: histograms of both parts' errors, each of sum b.
+    """Observation `[2 b]`: histograms of the errors of both parts, each with sum b.
 
     Parameters
     ----------
     config
-        Static choices.
+        Static options.
     train
-        Errors `[n]` in [0, 1] of the training part's majority rows.
+        Errors `[n]` in [0, 1] of the majority rows of the training part.
     w_train
-        `[n]`; 0 marks padding.
+        Row weights `[n]`; 0 marks padding.
     valid
-        Errors `[m]` of the validation part's majority rows.
+        Errors `[m]` of the majority rows of the validation part.
     w_valid
-        `[m]`.
+        Row weights `[m]`; 0 marks padding.
     """
     parts = (_histogram(config, *part) for part in ((train, w_train), (valid, w_valid)))
     return jnp.concatenate(list(parts))
@@ -155,38 +155,38 @@ def observe(
 def draw(
     key: jax.Array, errors: jax.Array, w: jax.Array, action: jax.Array, hparams: Hparams
 ) -> jax.Array:
-    """A random order `[n]` of rows; its first k are k draws without replacement.
+    """Random order `[n]` of rows; the first k are k weighted draws without replacement.
 
     Parameters
     ----------
     key
         Random key.
     errors
-        `[n]` in [0, 1].
+        Errors `[n]` in [0, 1].
     w
-        `[n]`; 0 marks padding, which comes last.
+        Row weights `[n]`; 0 marks padding, which comes last.
     action
-        μ.
+        Action μ.
     hparams
-        For σ.
+        Hyperparameters with σ.
     """
     log_weight = -0.5 * ((errors - action) / hparams.sigma) ** 2
-    # The order of log weights plus Gumbel noise is that of successive weighted draws.
+    # Sorting log weights plus Gumbel noise is equivalent to successive weighted draws.
     noisy = log_weight + jax.random.gumbel(key, errors.shape, errors.dtype)
     return jnp.argsort(-jnp.where(w > 0, noisy, -jnp.inf))
 
 
 def act(key: jax.Array, config: Config, policy: Params, observation: jax.Array) -> jax.Array:
-    """μ in [0, 1] for one observation `[2 b]`, sampled."""
+    """Samples an action μ in [0, 1] for one observation `[2 b]`."""
     action, _ = _sample(key, config, policy, observation[None])
     return action[0]
 
 
 def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
-    """A fresh agent that remembers the made-up transitions."""
-    policy_key, *critic_keys = jax.random.split(key, 3)
-    policy = policy_network(config).init(policy_key)
-    critics = tuple(_critic(config).init(k) for k in critic_keys)
+    """Initial agent with artificial transitions in its memory."""
+    key_policy, *keys_critic = jax.random.split(key, 3)
+    policy = policy_network(config).init(key_policy)
+    critics = tuple(_critic(config).init(k) for k in keys_critic)
     optimizer = _optimizer(hparams, decays=False)
     memory, count = _made_up(config)
     states = optimizer.init(policy), optimizer.init(critics)
@@ -196,17 +196,17 @@ def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
 def step(
     key: jax.Array, state: State, new: Transition, *, config: Config, hparams: Hparams
 ) -> tuple[State, Info]:
-    """Remember a transition, then update critics, copies and policy once."""
+    """Stores a transition, then updates critics, target networks and policy once."""
     at = state.count % config.memory
     memory = jax.tree.map(lambda kept, one: kept.at[at].set(one), state.memory, new)
-    batch_key, next_key, policy_key = jax.random.split(key, 3)
-    chosen = jax.random.choice(batch_key, config.memory, (config.batch_size,), replace=False)
+    key_batch, key_next, key_policy = jax.random.split(key, 3)
+    chosen = jax.random.choice(key_batch, config.memory, (config.batch_size,), replace=False)
     seen = jax.tree.map(lambda leaf: leaf[chosen], memory)
 
-    action, log_density = _sample(next_key, config, state.policy, seen.after)
+    action, log_density = _sample(key_next, config, state.policy, seen.after)
     value = _worse(config, state.copies, seen.after, action) - hparams.temperature * log_density
-    goes_on = seen.done if config.faithful else 1 - seen.done
-    target = seen.reward + hparams.discount * goes_on * value
+    continues = seen.done if config.faithful else 1 - seen.done
+    target = seen.reward + hparams.discount * continues * value
 
     def critics_loss(critics):
         errors = (
@@ -220,11 +220,11 @@ def step(
     critics = optax.apply_updates(state.critics, updates)
 
     def policy_loss(policy):
-        action, log_density = _sample(policy_key, config, policy, seen.observation)
+        action, log_density = _sample(key_policy, config, policy, seen.observation)
         value = _worse(config, critics, seen.observation, action)
         return (hparams.temperature * log_density - value).mean()
 
-    of_policy, gradient = jax.value_and_grad(policy_loss)(state.policy)
+    policy_value, gradient = jax.value_and_grad(policy_loss)(state.policy)
     optimizer = _optimizer(hparams, decays=not config.faithful)
     updates, policy_opt_state = optimizer.update(gradient, state.policy_opt_state)
     policy = optax.apply_updates(state.policy, updates)
@@ -233,12 +233,12 @@ def step(
     after = State(
         policy, critics, copies, policy_opt_state, critics_opt_state, memory, state.count + 1
     )
-    return after, Info(loss, of_policy)
+    return after, Info(loss, policy_value)
 
 
 @functools.cache
 def policy_network(config: Config) -> Functions:
-    """Observations `[n, 2 b]` to mean and log standard deviation `[n, 2]` before squashing."""
+    """Network from observations `[n, 2 b]` to mean and log standard deviation `[n, 2]`."""
 
     def make(rngs, live):
         hidden = Linear(2 * config.bins, config.hidden, live=live, rngs=rngs)
@@ -262,23 +262,23 @@ def _worse(config, critics, observation, action):
 
 
 def _sample(key, config, policy, observation):
-    """Actions `[n]` in [0, 1], a squashed Gaussian's, and their log densities `[n]`."""
+    """Samples actions `[n]` in [0, 1] from squashed Gaussians; also returns log densities `[n]`."""
     mean, log_sd = policy_network(config).apply(policy, observation).T
     log_sd = jnp.clip(log_sd, -20, 2)
     noise = jax.random.normal(key, mean.shape, mean.dtype)
     squashed = jnp.tanh(mean + jnp.exp(log_sd) * noise)
     log_density = -0.5 * noise**2 - log_sd - 0.5 * jnp.log(jnp.float32(2 * jnp.pi))
-    # dμ/du of μ = (tanh u + 1) / 2; the small number keeps the logarithm finite at the ends.
+    # dμ/du of μ = (tanh u + 1) / 2; the small constant keeps the logarithm finite at the ends.
     return 0.5 * (squashed + 1), log_density - jnp.log(0.5 * (1 - squashed**2) + 1e-6)
 
 
 def _histogram(config, errors, w):
-    """Counts `[b]` scaled to sum b; the right end belongs to the last bin."""
+    """Histogram `[b]` scaled to sum b; the last bin includes its right end."""
     low, high = jnp.float32(0), jnp.float32(1)
     if config.faithful:
         low = jnp.where(w > 0, errors, jnp.inf).min()
         high = jnp.where(w > 0, errors, -jnp.inf).max()
-        # As NumPy does when all errors are equal.
+        # NumPy's range for equal errors.
         low, high = (
             jnp.where(low < high, end, low + way) for end, way in ((low, -0.5), (high, 0.5))
         )
@@ -297,10 +297,10 @@ def _optimizer(hparams, decays):
 
 
 def _made_up(config):
-    """A memory filled but for one place: a third each of three situations, all well rewarded."""
+    """Artificial memory with one free place: three situations in equal shares, all rewarded."""
     bins = np.arange(config.bins) / max(config.bins - 1, 1)
-    # Under-fitted: errors of all sizes. Learning: most are small. Over-fitted: none is left in
-    # training, while some validation rows are quite wrong.
+    # Under-fitted: errors of all sizes. Learning: mostly small errors. Over-fitted: no training
+    # errors and large errors on some validation rows.
     shapes = (
         (np.ones(config.bins), np.ones(config.bins), 0.9),
         (np.exp(-3 * bins), np.exp(-2 * bins), 0.5),

@@ -1,15 +1,15 @@
-"""What Meta-Weight-Net, L2RW and MetaBalance share: with each training batch comes a balanced one.
+"""Training shared by Meta-Weight-Net, L2RW and MetaBalance, with a balanced batch in each step.
 
-An epoch visits the training rows as `supervised` does, in shuffled batches. To every batch belongs
-a meta batch with as many rows of each class, drawn with replacement within each class. A method is
-a `step` from both batches and its state to the next state.
+An epoch visits the training rows in shuffled mini-batches, as `supervised` does. Each mini-batch
+has a meta batch with equally many rows of each class, drawn with replacement within each class. A
+method is a `step` from both batches and its state to the next state.
 
-Of a network that keeps state s, batch statistics and dropout, the losses of a step are those in
-training, all with one mask, and the meta loss is that of predicting with the s' that the batch
-leaves. Weights of rows do not move s', so that gradients with respect to them are exact.
+For a network with state s (batch statistics and dropout), the losses of a step are computed in
+training mode with one dropout mask, and the meta loss in prediction mode with the state s' after
+the mini-batch. Row weights do not affect s', so gradients with respect to them are exact.
 
-The classifier is trained as its network's `Recipe` says, schedules included, but for the numbers of
-`Config` and `hparams` that are given; the recipe of the perceptron is that of `supervised`.
+The classifier is trained by its network's `Recipe`, including schedules; numbers set in `Config`
+and `hparams` take precedence. The recipe of the default MLP is that of `supervised`.
 """
 
 from collections.abc import Callable
@@ -33,34 +33,34 @@ __all__ = ["Config", "State", "follow", "mean_loss", "meta_program"]
 
 @dataclass(frozen=True)
 class Config:
-    """Choices fixed at compile time; the first value named is the default."""
+    """Static options; the first value in each note is the default."""
 
     meta_rows: str = "valid"
-    """Rows of the meta batches: "valid", or "train"."""
+    """Rows of the meta batches: "valid" or "train"."""
     optimizer: str = "adam"
-    """Optimizer of the classifier: "adam" as the network's recipe has it, or "sgd" (Nesterov
-    momentum 0.9)."""
+    """Optimizer of the classifier: "adam" of the network's recipe, or "sgd" (Nesterov momentum
+    0.9)."""
     batch_size: int | None = None
-    """Training rows per step; None: those of the network's recipe."""
+    """Training rows per step; None: number in the network's recipe."""
     meta_batch_size: int = 128
     """Rows of a meta batch."""
     checkpoint: str = "best"
-    """"best" validation average precision over epochs, or "last"."""
+    """Epoch to keep: "best" validation average precision, or "last"."""
     method: str = "mixed"
-    """How the differentiated step is computed, see `bilevel.bilevel_gradient`."""
+    """Method for the bilevel gradient; see `bilevel.bilevel_gradient`."""
     epochs: int = 0
-    """Epochs of the whole training; at least 1 for a recipe that changes over them."""
+    """Number of epochs of the whole training, >= 1 for a recipe with schedules."""
 
 
 class State(NamedTuple):
-    """What the next step needs, where nothing but the classifier is learned."""
+    """Training state of methods that learn only the classifier."""
 
     params: Params
-    """Within a step only what is learned."""
+    """Parameters of the classifier; without its state inside a step."""
     opt_state: Any
 
 
-# The name of an epoch's random stream beside that of its batches.
+# Random stream of an epoch for dropout.
 _DROPOUT = 2**31 - 1
 
 
@@ -70,26 +70,26 @@ def meta_program(
     step: Callable[..., tuple[Any, Any]],
     init: Callable[[jax.Array, Any, State], Any] = lambda key, hparams, state: state,
 ) -> Program:
-    """The training of one of these methods.
+    """Returns the training program of a method.
 
     Parameters
     ----------
     network
-        The classifier.
+        Network of the classifier.
     config
-        Static choices.
+        Static options.
     step
         `(key, state, batch, meta_batch, *, loss_fn, meta_loss, move, config, hparams) -> (state,
-        info)`; `meta_loss` is that of the meta batch, `params -> scalar`, and `move(state,
-        gradient) -> state` one step of the classifier's optimizer.
+        info)`; `meta_loss` is the loss on the meta batch, `params -> scalar`, and `move(state,
+        gradient) -> state` takes one step of the classifier's optimizer.
     init
         `(key, hparams, State) -> state`, a NamedTuple with the fields of `State` and more.
 
     Raises
     ------
-    ValueError
-        An option that is none of those its field names; or a network whose recipe changes over the
-        training, without a number of epochs or with "sgd".
+    InputError
+        If an option has none of the values that its field lists, or the network's recipe has
+        schedules and there is no number of epochs or the optimizer is "sgd".
     """
     one_of(
         config,
@@ -103,21 +103,21 @@ def meta_program(
     if follows_time(recipe) and (config.epochs < 1 or config.optimizer != "adam"):
         raise InputError(
             f"epochs={config.epochs} and optimizer={config.optimizer!r}, but this network's recipe "
-            'changes over the training; give the number of epochs of all of it, and "adam"'
+            'has schedules; give the total number of epochs, and optimizer="adam"'
         )
 
     def begin(key, problem, hparams, start):
-        # The classifier starts where that of `supervised` does.
+        # The classifier has the same initial parameters as in `supervised`.
         params = network.init(key, problem.train) if start is None else start
         learned = network.variables(params).learned
         state = State(params, _optimizer(config, hparams, recipe).init(learned))
         return init(jax.random.fold_in(key, 1), hparams, state)
 
     def epoch(key, state, problem, hparams):
-        train_key, meta_key = jax.random.split(key)
-        dropping = jax.random.fold_in(key, _DROPOUT)
+        key_train, key_meta = jax.random.split(key)
+        key_dropout = jax.random.fold_in(key, _DROPOUT)
         train = problem.train
-        batches = shuffled_minibatches(train_key, train, size)
+        batches = shuffled_minibatches(key_train, train, size)
         batches = full_batches(batches) if recipe.drops_last else batches
         steps = config.epochs * jnp.maximum((batches.w.sum(1) > 0).sum(), 1)
         meta_rows = problem.valid if config.meta_rows == "valid" else train
@@ -126,22 +126,25 @@ def meta_program(
 
         def one_batch(state, number, drawn):
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
-            meta_batch = meta_rows.take(draw(jax.random.fold_in(meta_key, number)))
-            # Drawn in equal shares, which weights of training rows must not change again.
+            meta_batch = meta_rows.take(draw(jax.random.fold_in(key_meta, number)))
+            # Classes are drawn in equal shares, which training row weights must not change.
             meta_batch = meta_batch._replace(w=(meta_batch.w > 0).astype(meta_batch.w.dtype))
-            before, dropout = network.variables(state.params), jax.random.fold_in(dropping, number)
+            before, key_step = (
+                network.variables(state.params),
+                jax.random.fold_in(key_dropout, number),
+            )
             t = 0.0
-            if follows_time(recipe):  # Adam counts the steps that are done
+            if follows_time(recipe):  # Adam counts the steps
                 t = jnp.float32(optax.tree.get(state.opt_state, "count")) / steps
             if recipe.at is not None:
                 before = before._replace(state=recipe.at(before.state, t))
 
             def loss_fn(learned, x, y):
                 now = Variables(learned, before.state)
-                logits, _ = network.forward(now, x, batch.w, dropout)
+                logits, _ = network.forward(now, x, batch.w, key_step)
                 return network.losses(cross_entropy, logits, y)
 
-            _, kept = network.forward(before, batch.x, batch.w, dropout)
+            _, kept = network.forward(before, batch.x, batch.w, key_step)
             params_of = lambda learned: network.params(Variables(learned, kept))
 
             def meta_loss(learned):
@@ -178,21 +181,23 @@ def follow(
     recipe: Recipe = Recipe(),  # noqa: B008
     t: Any = 0.0,
 ) -> Any:
-    """The state after one step of the classifier's optimizer along a gradient, as a recipe has it
-    at the share t of the training."""
+    """Takes one step of the classifier's optimizer along a gradient.
+
+    `t` is the share of the training that is done, for the schedules of the recipe.
+    """
     update = _optimizer(config, hparams, recipe).update
     updates, opt_state = update(gradient, state.opt_state, state.params, t)
     return state._replace(params=optax.apply_updates(state.params, updates), opt_state=opt_state)
 
 
 def _optimizer(config, hparams, recipe):
-    """The classifier's. "adam" decouples weight decay (AdamW); "sgd" adds it to the gradient."""
+    """Optimizer of the classifier: "adam" decouples weight decay, "sgd" adds it to gradients."""
     if config.optimizer == "adam":
         return optimizer(recipe, hparams.learning_rate, hparams.weight_decay)
-    given = hparams.learning_rate, hparams.weight_decay
+    chosen = hparams.learning_rate, hparams.weight_decay
     rate, decay = (
-        own if number is None else number
-        for number, own in zip(given, (recipe.learning_rate, recipe.weight_decay), strict=True)
+        default if number is None else number
+        for number, default in zip(chosen, (recipe.learning_rate, recipe.weight_decay), strict=True)
     )
     sgd = optax.chain(
         optax.add_decayed_weights(decay), optax.sgd(rate, momentum=0.9, nesterov=True)
@@ -203,5 +208,5 @@ def _optimizer(config, hparams, recipe):
 
 
 def mean_loss(loss_fn: LossFn, batch: Batch) -> Callable[[Params], jax.Array]:
-    """`params -> ` the mean loss of a batch's rows, padding left out."""
+    """Returns `params -> mean loss` over the rows of a batch without padding."""
     return lambda params: weighted_mean(loss_fn(params, batch.x, batch.y), batch.w)

@@ -1,17 +1,17 @@
-"""Meta-Weight-Net: a small network of the loss says how much a row counts.
+"""Meta-Weight-Net: row weights from a small network of the loss, learned on balanced rows.
 
-The network V with parameters φ maps a row's loss to a weight in (0, 1). Each step does
+The network V with parameters φ maps the loss of a row to its weight in (0, 1). Each step computes
 
     θ'(φ) = θ - η₁ ∇_θ mean_i V(lᵢ(θ); φ) lᵢ(θ)          weights detached from θ
     φ    <- optimizer step along ∇_φ L_meta(θ'(φ))
     θ    <- optimizer step along ∇_θ mean_i V(lᵢ(θ); φ) lᵢ(θ)   with the new φ
 
 Source: Shu et al. 2019, "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting"
-(arXiv:1902.07379), Algorithm 1. As there, V is 1-100-1 (ReLU, sigmoid); as in the public code, φ
-follows Adam with learning rate 1e-3 and weight decay 1e-4, added to the gradient. The paper trains
-θ by SGD, whose learning rate is the virtual step's too; the default here is the Adam of
-`supervised`, so that methods differ in their weights alone, and the virtual step is plain descent
-with an η₁ of its own. The mean is over rows; `normalize` divides by the sum of weights instead.
+(arXiv:1902.07379), Algorithm 1. As in the paper, V is 1-100-1 (ReLU, sigmoid). As in the public
+code, φ is trained by Adam with learning rate 1e-3 and weight decay 1e-4, added to the gradient. The
+paper trains θ by SGD and uses its learning rate for the virtual step. The default here is the Adam
+of `supervised`, so that methods differ only in their weights, and the virtual step is gradient
+descent with its own step size η₁. The mean is over rows; `normalize` divides by the sum of weights.
 """
 
 from collections.abc import Callable
@@ -36,19 +36,19 @@ __all__ = ["Config", "Hparams", "Info", "State", "init", "program", "step", "wei
 
 @dataclass(frozen=True)
 class Config(meta_training.Config):
-    """Choices fixed at compile time; see also `meta_training.Config`."""
+    """Static options; see also `meta_training.Config`."""
 
     hidden: int = 100
-    """Hidden units of V."""
+    """Number of hidden units of V."""
     normalize: bool = False
-    """Divide each batch's weights by their sum."""
+    """Whether the weights of a mini-batch are divided by their sum."""
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     learning_rate: float | None = None
-    """None: that of the network's recipe, as for `weight_decay`."""
+    """Learning rate; None: that of the network's recipe, as for `weight_decay`."""
     weight_decay: float | None = None
     eta1: float = 0.1
     """Virtual step size η₁."""
@@ -63,11 +63,11 @@ RANGES = {
     "meta_learning_rate": Range(0, above=True),
     "meta_weight_decay": Range(0),
 }
-"""Of `Hparams`."""
+"""Ranges of the fields of `Hparams`."""
 
 
 class State(NamedTuple):
-    """What the next step needs."""
+    """Training state."""
 
     params: Params
     opt_state: Any
@@ -80,18 +80,18 @@ class Info(NamedTuple):
     """Diagnostics of one step."""
 
     weights: jax.Array
-    """`[n]` in (0, 1): the weights of the real step, before any normalisation."""
+    """Row weights `[n]` in (0, 1) of the real step, before normalisation."""
     meta_loss: jax.Array
 
 
 def weigh(config: Config, phi: Params, losses: jax.Array) -> jax.Array:
-    """`V(lᵢ; φ)` in (0, 1), `[n]`, of losses `[n]`, which are detached."""
+    """Weights `V(lᵢ; φ)` in (0, 1), `[n]`, for losses `[n]`, without a gradient to the losses."""
     x = jax.lax.stop_gradient(losses)[:, None]
     return jax.nn.sigmoid(mlp(1, (config.hidden,)).apply(phi, x))
 
 
 def init(key: jax.Array, config: Config, hparams: Hparams, state: meta_training.State) -> State:
-    """The classifier's state beside a fresh V and its optimizer's."""
+    """Adds an initial V and the state of its optimizer to the classifier's state."""
     phi = mlp(1, (config.hidden,)).init(key)
     return State(*state, phi, _phi_optimizer(hparams).init(phi))
 
@@ -108,10 +108,10 @@ def step(
     config: Config,
     hparams: Hparams,
 ) -> tuple[State, Info]:
-    """One step of φ through the classifier's virtual step, then one of θ.
+    """Takes one step of φ through the classifier's virtual step, then one step of θ.
 
     `meta_loss` is by default the mean of `loss_fn` over `meta_batch`, and `move(state, gradient)`
-    is `meta_training.follow`. `key` is not used, since nothing is drawn.
+    is `meta_training.follow`. `key` is not used, since the step draws nothing.
     """
 
     def weighted_loss(params, phi):
@@ -121,28 +121,28 @@ def step(
             return weighted_mean(losses, weights * batch.w)
         return weighted_mean(weights * losses, batch.w)
 
-    look = bilevel_gradient(
+    result = bilevel_gradient(
         weighted_loss, state.params, state.phi, meta_loss or mean_loss(loss_fn, meta_batch),
         step_size=hparams.eta1, method=config.method,
     )  # fmt: skip
     update = _phi_optimizer(hparams).update
-    updates, phi_opt_state = update(look.meta_grad, state.phi_opt_state, state.phi)
+    updates, phi_opt_state = update(result.meta_grad, state.phi_opt_state, state.phi)
     phi = optax.apply_updates(state.phi, updates)
 
     weights = weigh(config, phi, loss_fn(state.params, batch.x, batch.y))
     gradient = jax.grad(weighted_loss)(state.params, phi)
     state = state._replace(phi=phi, phi_opt_state=phi_opt_state)
     move = move or partial(follow, config, hparams)
-    return move(state, gradient), Info(weights, look.loss)
+    return move(state, gradient), Info(weights, result.loss)
 
 
 def program(network: Network, config: Config | None = None, **options: Any) -> Program:
-    """The whole training; `options` are fields of `Config`, in place of those of `config`.
+    """Returns the training program; `options` replace fields of `config`.
 
     Raises
     ------
-    ValueError
-        An option that is none of those its field names.
+    InputError
+        If an option has none of the values that its field lists.
     """
     config = replace(config or Config(), **options)
     begin = lambda key, hparams, state: init(key, config, hparams, state)

@@ -1,10 +1,10 @@
-"""AdamW as a network's `Recipe` has it: schedules, and factors by parameter.
+"""AdamW for a network's `Recipe`, with schedules and factors by parameter.
 
     u = Adam(g),    θ <- θ - η r(t) (f u + λ s(t) h θ)
 
 η and λ are the learning rate and the weight decay, r and s their schedules over the share t of the
-training that is done, f and h their factors for the parameter at hand, g the gradient, of bounded
-norm where the recipe says so. Source of Adam with decoupled decay: Loshchilov and Hutter 2019
+training that is done, f and h their factors for the parameter, and g the gradient, clipped if the
+recipe has a maximum norm. Source of Adam with decoupled weight decay: Loshchilov and Hutter 2019
 (arXiv:1711.05101), Algorithm 2.
 """
 
@@ -21,23 +21,23 @@ __all__ = ["Optimizer", "follows_time", "optimizer"]
 
 
 class Optimizer(NamedTuple):
-    """A recipe's steps as two pure functions."""
+    """Optimizer of a recipe as two pure functions."""
 
     init: Callable[[Params], Any]
-    """`learned -> state`."""
+    """Initial state: `learned -> state`."""
     update: Callable[[Params, Any, Params, Any], tuple[Params, Any]]
     """`(gradient, state, learned, t) -> (updates, state)`; updates are added."""
 
 
 def optimizer(recipe: Recipe, learning_rate: Any = None, weight_decay: Any = None) -> Optimizer:
-    """The optimizer of a recipe.
+    """Returns the optimizer of a recipe.
 
     Parameters
     ----------
     recipe
-        Static.
+        Static recipe.
     learning_rate, weight_decay
-        Numbers, traced or not, in place of the recipe's.
+        Numbers, traced or static, that override those of the recipe.
     """
     eta = recipe.learning_rate if learning_rate is None else learning_rate
     decay = recipe.weight_decay if weight_decay is None else weight_decay
@@ -65,7 +65,7 @@ def optimizer(recipe: Recipe, learning_rate: Any = None, weight_decay: Any = Non
 
 
 def follows_time(recipe: Recipe) -> bool:
-    """Whether a recipe changes over a training, whose number of epochs must then be known."""
+    """Returns whether a recipe has schedules, which need the total number of epochs."""
     return (recipe.rate, recipe.decay, recipe.at) != (None, None, None)
 
 

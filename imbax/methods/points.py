@@ -1,4 +1,4 @@
-"""Where synthetic points start, and where they may go."""
+"""Starting points and constraints of synthetic rows in Explicit Gradient."""
 
 from collections.abc import Callable
 
@@ -18,43 +18,43 @@ def deviations(train: Rows, few: Classes, max_rows: int) -> jax.Array:
     Parameters
     ----------
     train
-        The view.
+        Training rows.
     few
-        Its rows by class.
+        Rows by class.
     max_rows
-        Static upper bound on these rows.
+        Static upper bound on the number of these rows.
     """
     rows, classes = train.take(few.order[:max_rows]), len(few.counts)
     y, counts = rows.y.astype(jnp.int32), jnp.maximum(few.counts, 1)[:, None]
-    mine = (jnp.arange(len(y)) < few.counts.sum())[:, None]
-    mean_of = lambda x: jax.ops.segment_sum(jnp.where(mine, x, 0), y, classes) / counts
+    is_row = (jnp.arange(len(y)) < few.counts.sum())[:, None]
+    mean_of = lambda x: jax.ops.segment_sum(jnp.where(is_row, x, 0), y, classes) / counts
     return jnp.sqrt(mean_of((rows.x - mean_of(rows.x)[y]) ** 2))
 
 
 def jitter(key: jax.Array, x: jax.Array, deviation: jax.Array) -> jax.Array:
-    """Gaussian noise `[m, d]` for points `x [m, d]`, times `deviation [m, d]`.
+    """Gaussian noise `[m, d]` for rows `x [m, d]`, scaled by `deviation [m, d]`.
 
-    One stream per point, so that the bound on m changes no draw.
+    Each row has its own random stream, so the draws do not depend on the bound on m.
     """
     draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), x.shape[1:], x.dtype)
     return deviation * jax.vmap(draw)(jnp.arange(x.shape[0]))
 
 
 def bounding_box(train: Rows) -> tuple[jax.Array, jax.Array]:
-    """The lower and upper corner `[d]` of the box of the training rows."""
+    """Returns the lower and upper corner `[d]` of the bounding box of the training rows."""
     x, real = train.all().x, (train.w > 0)[:, None]
     return jnp.where(real, x, jnp.inf).min(0), jnp.where(real, x, -jnp.inf).max(0)
 
 
 def within(x: jax.Array, start: jax.Array, radius: jax.Array) -> jax.Array:
-    """Points `[m, d]` no further than `radius` from where they started, on the same ray."""
+    """Projects rows `[m, d]` onto balls of `radius` around their starting points."""
     move = x - start
     length = jnp.linalg.norm(move, axis=1, keepdims=True)
     return start + move * jnp.minimum(1, radius / jnp.maximum(length, 1e-12))
 
 
 def hold(x: jax.Array, start: jax.Array, columns: tuple[int, ...]) -> jax.Array:
-    """Points `[m, d]` with some columns as they started."""
+    """Resets fixed columns of rows `[m, d]` to their starting values."""
     held = jnp.array(columns)
     return x.at[:, held].set(start[:, held])
 
@@ -62,10 +62,11 @@ def hold(x: jax.Array, start: jax.Array, columns: tuple[int, ...]) -> jax.Array:
 def cycle(
     key: jax.Array, w: jax.Array, batch_size: int
 ) -> tuple[jax.Array, Callable[[jax.Array], tuple[Callable, jax.Array]]]:
-    """Walk over the rows with weight in a random order, batch by batch, again and again.
+    """Cycles through the rows with weight in a random order, one mini-batch at a time.
 
-    Returns the order `[n]` and a function from the batch number to (the function that slices an
-    array in that order, the slice's start). The last batch of a round reaches back to be full.
+    Returns the order `[n]` and a function from the batch number to a function that slices arrays in
+    this order and the start of the slice. The last mini-batch of a cycle overlaps the previous one
+    so that it is full.
     """
     size = min(batch_size, w.shape[0])
     count = (w > 0).sum()

@@ -1,8 +1,8 @@
-"""The ceiling (`potential`): real minority rows, withheld from everyone else, join the training.
+"""Upper bound (`potential`): real minority rows, withheld from all other methods, are added.
 
-As many as there are minority rows, so that the minority doubles as it does for every over-sampler.
+There are as many of them as minority rows, so that the minority doubles as with every over-sampler.
 Source: Yasinnik et al. 2022 (arXiv:2202.10550), section 5.1, the row "Potential" of Table 1. It is
-no method one could use; it says what perfect synthetic rows would be worth.
+not a method for use; it shows what perfect synthetic rows would be worth.
 """
 
 import jax
@@ -18,14 +18,14 @@ __all__ = ["sample"]
 def sample(
     key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes, *, withheld: Rows | None
 ) -> Resampled:
-    """Adds the withheld rows to the training view, whatever number is wanted.
+    """Adds all withheld rows to the training view and ignores `wanted`.
 
-    Raises InputError where no rows are withheld.
+    Raises InputError if no rows are withheld.
     """
     if withheld is None:
         raise InputError(
-            "potential trains on minority rows that were withheld, and here none are; it runs in "
-            "suites that thin the minority out, such as adult"
+            "potential needs withheld minority rows, and there are none; run it in suites that "
+            "withhold minority rows, such as adult"
         )
     return Resampled(
         index=jnp.concatenate([train.index, withheld.index]),

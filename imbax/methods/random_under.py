@@ -1,7 +1,7 @@
-"""Random under-sampling (`random_under`): rows of a class that is larger than wanted are left out.
+"""Random under-sampling (`random_under`): removes rows of classes that are larger than wanted.
 
-The rows that stay are drawn without replacement, once per run. The training view becomes shorter,
-so an epoch is too.
+The rows that stay are drawn without replacement, once per run. The training view and therefore an
+epoch become shorter.
 """
 
 import jax
@@ -15,25 +15,25 @@ __all__ = ["sample"]
 
 
 def sample(key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes) -> Resampled:
-    """Leaves out rows of the training view.
+    """Removes rows of the training view.
 
     Parameters
     ----------
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: rows of each class that stay; all of a class that has fewer.
+        Maximum number of rows of each class that stay `[K]`.
     sizes
-        Static bounds: `max_class` on the rows of a class that stay.
+        Static bounds; `max_class` bounds the rows of a class that stay.
     """
     rows = classes_of(train, wanted)
     counts = by_class(rows.y, rows.w, len(wanted)).counts
     places = jnp.arange(min(sizes.max_class, len(train.w)))
 
     def kept(c):
-        """Positions of the class's rows that stay, and whether there is such a row."""
+        """Positions of the rows of a class that stay, and a mask of valid positions."""
         is_own = (rows.w > 0) & (rows.y == c)
         key_class = key if c == 0 else jax.random.fold_in(key, c)
         drawn = random_order(key_class, is_own)[: len(places)]
@@ -41,7 +41,7 @@ def sample(key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes) -> Resa
         position = jnp.where(counts[c] <= wanted[c], all_rows, drawn)
         return position, places < jnp.minimum(wanted[c], counts[c])
 
-    # The last class, a minority of two, comes first.
+    # The last class, which is the minority of two, comes first.
     parts = [kept(c) for c in reversed(range(len(wanted)))]
     position, is_kept = map(jnp.concatenate, zip(*parts, strict=True))
     return Resampled(train.index[position], jnp.where(is_kept, train.w[position], 0))

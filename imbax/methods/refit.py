@@ -1,9 +1,9 @@
-"""Refit: the same training once more, on training and validation rows, for the best epochs.
+"""Refit: a second training on training and validation rows for the best number of epochs.
 
-A first training, on training rows alone, finds on the validation rows how many epochs are best.
-The second starts afresh with the same key and sees both parts; its checkpoint is the epoch of that
-number. Columns keep the scaling of the training rows. What validation says of a refit means
-nothing, since its rows were trained on.
+The first training, on training rows only, selects the number of epochs on the validation rows. The
+second training starts from scratch with the same key and uses both parts; its checkpoint is the
+epoch of that number. Columns keep the scaling of the training rows. Validation scores of a refit
+are meaningless, since it is trained on these rows.
 """
 
 from typing import Any, NamedTuple
@@ -18,16 +18,16 @@ __all__ = ["Hparams", "refit"]
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     training: Any
-    """The program's own."""
+    """Hyperparameters of the program."""
     epochs: jax.Array
-    """After how many epochs the fit is taken; no more than are trained, at least 1."""
+    """Number of the epoch to keep, from 1 to the number of trained epochs."""
 
 
 def refit(program: Program) -> Program:
-    """The refit of a program; its `hparams` are `Hparams`, its start is untrained or none."""
+    """Returns the refit of a program; it takes `Hparams` and an untrained start or None."""
     return program._replace(
         init=lambda key, problem, hparams, start: program.init(
             key, _with_both_parts(problem), hparams.training, start
@@ -41,7 +41,7 @@ def refit(program: Program) -> Program:
 
 
 def _with_both_parts(problem: Problem) -> Problem:
-    """The problem whose training rows are those and the validation rows."""
+    """Adds the validation rows of a problem to its training rows."""
     train, valid = problem.train, problem.valid
     both = train._replace(
         index=jnp.concatenate([train.index, valid.index]), w=jnp.concatenate([train.w, valid.w])

@@ -1,11 +1,11 @@
-"""What samplers are made of: rows class by class, draws by row number, and the change they return.
+"""Building blocks of samplers: rows sorted by class, draws indexed by row, and changed rows.
 
-A sampler is one function,
+A sampler is a function
 
-    sample(key, train, wanted, sizes, ...) -> Resampled,
+    sample(key, train, wanted, sizes, ...) -> Resampled
 
-of a view `train`, the new rows `wanted [K]` of each class, and static bounds `sizes`. Draws go by
-the number of the new row, so that neither the bounds nor padding change a row.
+of a view `train`, the number of new rows `wanted [K]` of each class, and static bounds `sizes`.
+Draws are indexed by the number of the new row, so they depend neither on the bounds nor on padding.
 """
 
 from collections.abc import Callable
@@ -46,22 +46,22 @@ class Sizes(NamedTuple):
     """Static bounds on numbers of rows; array shapes depend on them."""
 
     max_rows: int
-    """Most rows of any class of which new ones are wanted."""
+    """Upper bound on the rows of any class with wanted rows."""
     max_synth: int
-    """Most new rows in all; surplus rows have weight 0."""
+    """Upper bound on the total number of new rows; surplus rows have weight 0."""
     max_class: int = 0
-    """Most rows of any class together with the new ones wanted of it; only some samplers ask."""
+    """Upper bound on the real and new rows of any class; only some samplers need it."""
 
 
 class Classes(NamedTuple):
-    """The rows of a view, class after class."""
+    """Rows of a view sorted by class."""
 
     order: jax.Array
-    """`[n]`: row numbers, padding last."""
+    """Row numbers `[n]` sorted by class, padding last."""
     first: jax.Array
-    """`[K]`: where each class begins in `order`."""
+    """Position `[K]` of the first row of each class in `order`."""
     counts: jax.Array
-    """`[K]`: rows of each class, without padding."""
+    """Number of rows of each class `[K]`, without padding."""
 
     def row(self, c: jax.Array, place: jax.Array) -> jax.Array:
         """Numbers of the rows at `place` within class `c`; unspecified beyond the class."""
@@ -69,36 +69,35 @@ class Classes(NamedTuple):
 
 
 class Made(NamedTuple):
-    """New rows, class after class."""
+    """New rows sorted by class."""
 
     x: jax.Array
-    """`[s, d]`."""
+    """Features `[s, d]`."""
     y: jax.Array
-    """`[s]`: classes, int32."""
+    """Classes `[s]`, int32."""
     w: jax.Array
-    """`[s]`, 0 = padding."""
+    """Row weights `[s]`; 0 marks padding."""
     parents: jax.Array | None = None
-    """`[s, 2]`: numbers of the training rows that a row was made of; None: of no row in
-    particular."""
+    """Numbers `[s, 2]` of the two training rows that a row was made from; None: no parents."""
     gap: jax.Array | None = None
-    """`[s]`: how far a row lies from the first parent to the second, in [0, 1)."""
+    """Position `[s]` of a row between its first and second parent, in [0, 1)."""
 
 
 class Minority(NamedTuple):
-    """The minority rows of a view."""
+    """Minority rows of a view."""
 
     x: jax.Array
-    """`[m, d]`, scaled; beyond `n` the first row repeats."""
+    """Scaled features `[m, d]`; beyond `n`, the first row repeats."""
     positions: jax.Array
-    """`[m]`: positions in the view."""
+    """Positions `[m]` in the view."""
     n: jax.Array
     """Number of minority rows, <= m."""
     real: jax.Array
-    """`[m]`: False beyond `n`."""
+    """Mask `[m]`; False beyond `n`."""
 
 
 def classes_of(train: Rows, wanted: jax.Array) -> Batch:
-    """The rows `[n, d]` of a view, scaled, with their classes as int32 and their weights.
+    """Returns the scaled rows `[n, d]` of a view with int32 classes and weights.
 
     Raises AssertionError unless `train` is a view and `wanted` is `[K]`.
     """
@@ -114,7 +113,7 @@ def check_sample(train: Rows, wanted: jax.Array) -> None:
 
 
 def by_class(y: jax.Array, w: jax.Array, classes: int) -> Classes:
-    """The rows of `y [n]` with weight `w [n]`, class after class."""
+    """Sorts rows by their classes `y [n]`; rows of weight 0 in `w [n]` come last."""
     counts = class_counts(y, w, classes)
     order = jnp.argsort(jnp.where(w > 0, y, classes), stable=True)
     return Classes(order, jnp.cumsum(counts) - counts, counts)
@@ -123,10 +122,10 @@ def by_class(y: jax.Array, w: jax.Array, classes: int) -> Classes:
 def smaller_classes(
     train: Rows, classes: int, wanted: jax.Array | None = None
 ) -> tuple[Classes, jax.Array]:
-    """The rows of every class but the largest, which counts as empty; and the largest's size.
+    """Returns the rows of every class except the largest, and the size of the largest.
 
-    Of two classes the second is the minority, whatever their sizes. With `wanted [K]`, the classes
-    of which some rows are wanted are taken instead.
+    The largest class has a count of 0 in the result. For two classes, the second is the minority,
+    whatever their sizes. With `wanted [K]`, the classes with wanted rows are returned instead.
     """
     y = train.y.astype(jnp.int32)
     counts = class_counts(y, train.w, classes)
@@ -136,25 +135,25 @@ def smaller_classes(
 
 
 def slots(wanted: jax.Array, max_synth: int) -> tuple[jax.Array, jax.Array]:
-    """The class of each new row `[max_synth]`, class after class, and whether it is wanted."""
+    """Returns the class of each new row `[max_synth]`, sorted, and a mask of wanted rows."""
     number = jnp.arange(max_synth)
     c = jnp.searchsorted(jnp.cumsum(wanted), number, side="right")
     return jnp.minimum(c, len(wanted) - 1), number < wanted.sum()
 
 
 def extended(train: Rows, made: Made, moved: jax.Array | None = None, fallback=False) -> Resampled:
-    """The training rows, followed by the new ones.
+    """Appends new rows to the training rows.
 
     Parameters
     ----------
     train
-        The view.
+        Training rows.
     made
         New rows.
     moved
-        `[n, d]`: the view's own rows where a sampler has moved them; None: as they are.
+        Moved training rows `[n, d]`; None: they are unchanged.
     fallback
-        See `Resampled`.
+        Value of `Resampled.fallback`.
     """
     n, x, y = len(train.data), made.x, made.y.astype(train.target.dtype)
     if moved is None:
@@ -167,7 +166,7 @@ def extended(train: Rows, made: Made, moved: jax.Array | None = None, fallback=F
 
 
 def repeated(train: Rows, positions: jax.Array, w: jax.Array) -> Resampled:
-    """The training rows, then those at `positions [s]` again with weights `w [s]`."""
+    """Appends copies of the rows at `positions [s]` with weights `w [s]`."""
     index = jnp.concatenate([train.index, train.index[positions]])
     parents = jnp.stack([positions, positions], 1)
     return Resampled(index, jnp.concatenate([train.w, w]), parents=parents)
@@ -180,24 +179,24 @@ def one_vs_rest(
     wanted: jax.Array,
     sizes: Sizes,
 ) -> Resampled:
-    """A sampler for one minority, applied to every class of which rows are wanted.
+    """Applies a sampler for one minority to every class with wanted rows.
 
-    Of two classes the second is the minority. Of more, each class in turn is the minority against
-    all others, with the key `fold_in(key, class)`.
+    For two classes, the second is the minority. For more, each class is the minority against all
+    other classes, with the key `fold_in(key, class)`.
 
     Parameters
     ----------
     make
-        `(key, view whose targets are 1 for the minority and 0 for others, number of new rows,
-        sizes) -> (new rows [max_synth, d], whether the fallback was taken)`.
+        `(key, view with targets 1 for the minority and 0 for others, number of new rows, sizes) ->
+        (new rows [max_synth, d], whether the fallback was used)`.
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; of two classes, none of the first.
+        Number of new rows of each class `[K]`; 0 for the first of two classes.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     """
     check_sample(train, wanted)
     if len(wanted) == 2:
@@ -214,7 +213,7 @@ def one_vs_rest(
             y_synth=None if train.y_synth is None else train.y_synth == c,
         )
         new, failed = make(jax.random.fold_in(key, c), view, wanted[c], sizes)
-        # What a class leaves beyond its own rows is overwritten by the next class.
+        # Surplus rows of a class are overwritten by the next class.
         return jax.lax.dynamic_update_slice_in_dim(x, new, first[c], 0), fallback | failed
 
     width = train.live.shape[0]
@@ -225,18 +224,18 @@ def one_vs_rest(
 
 
 def minority_of(train: Rows, max_minority: int) -> Minority:
-    """The minority rows of a view of two classes, at most `max_minority`."""
+    """Returns the minority rows, at most `max_minority`, of a view with two classes."""
     positions, n = minority_positions(train, max_minority)
     return Minority(train.take(positions).x, positions, n, jnp.arange(max_minority) < n)
 
 
 def minority_positions(rows: Rows, size: int) -> tuple[jax.Array, jax.Array]:
-    """Positions `[size]` of the minority rows, and their number; beyond it the first one repeats.
+    """Positions `[size]` of the minority rows, and their number; the first repeats beyond it.
 
     Parameters
     ----------
     rows
-        A view.
+        View with two classes.
     size
         Static upper bound on the number of minority rows.
     """
@@ -248,17 +247,17 @@ def minority_positions(rows: Rows, size: int) -> tuple[jax.Array, jax.Array]:
 
 
 def own_neighbors(minority: Minority, k: int) -> tuple[jax.Array, jax.Array]:
-    """Each minority row's nearest others `[m, k]`, and how many each has: k, or n - 1 if less.
+    """Nearest other minority rows `[m, k]` of each minority row, and their number min(k, n - 1).
 
     Places beyond that number hold the row itself.
     """
-    own = jnp.arange(len(minority.x))
-    index, square = nearest(minority.x, minority.x, minority.real, k, own=own)
-    return jnp.where(jnp.isfinite(square), index, own[:, None]), jnp.minimum(k, minority.n - 1)
+    numbers = jnp.arange(len(minority.x))
+    index, square = nearest(minority.x, minority.x, minority.real, k, own=numbers)
+    return jnp.where(jnp.isfinite(square), index, numbers[:, None]), jnp.minimum(k, minority.n - 1)
 
 
 def uniform_by_row(key: jax.Array, n: int, streams: int) -> jax.Array:
-    """Uniform draws `[streams, n]` in [0, 1); a row's draws depend on its number, not on n."""
+    """Uniform draws `[streams, n]` in [0, 1), indexed by row number and independent of n."""
 
     def draw(number):
         return jax.random.uniform(jax.random.fold_in(key, number), (streams,), jnp.float32)
@@ -267,27 +266,27 @@ def uniform_by_row(key: jax.Array, n: int, streams: int) -> jax.Array:
 
 
 def pick(uniform: jax.Array, count: jax.Array) -> jax.Array:
-    """A uniform draw from [0, 1) as one from 0..count-1; 0 where count is 0."""
+    """Maps a uniform draw in [0, 1) to 0..count-1; 0 if count is 0."""
     return jnp.maximum(jnp.minimum((uniform * count).astype(jnp.int32), count - 1), 0)
 
 
 def apportion(weight: jax.Array, total: jax.Array) -> jax.Array:
-    """Whole numbers `[m]` proportional to `weight [m]` that add up to `total`: largest remainders.
+    """Integers `[m]` proportional to `weight [m]` with sum `total`, by largest remainders.
 
-    Of equal remainders the first is served first. Exact for integer weights with
-    `weight * total < 2**31`. Weights that are all 0 give 0 everywhere.
+    Ties between remainders are broken by the lower index. The result is exact for integer weights
+    with `weight * total < 2**31`. Weights that are all 0 give 0 everywhere.
     """
-    of_all = weight.sum()
+    weight_sum = weight.sum()
     product = weight * total
-    share = jnp.floor_divide(product, jnp.where(of_all > 0, of_all, 1))
-    remainder = product - share * of_all
+    share = jnp.floor_divide(product, jnp.where(weight_sum > 0, weight_sum, 1))
+    remainder = product - share * weight_sum
     rank = jnp.argsort(jnp.argsort(remainder, descending=True, stable=True))
     share = share.astype(jnp.int32)
-    return share + ((rank < total - share.sum()) & (of_all > 0))
+    return share + ((rank < total - share.sum()) & (weight_sum > 0))
 
 
 def spread(counts: jax.Array, size: int) -> jax.Array:
-    """Each row's number as often as `counts [m]` says, in order, `[size]`; then the last one."""
+    """Repeats each row number `counts [m]` times in order, `[size]`; the last number fills up."""
     bases = jnp.searchsorted(jnp.cumsum(counts), jnp.arange(size), side="right")
     return jnp.minimum(bases, len(counts) - 1)
 

@@ -1,12 +1,12 @@
-"""SMOTE (`smote`): new rows on the lines between rows of a class and their neighbours in it.
+"""SMOTE (`smote`): interpolation between rows of a class and their nearest neighbours.
 
-    x_synth = x_i + u (x_j - x_i),    u ~ U[0, 1),    i ~ U(class),    j ~ U(k nearest of i in it)
+    x_synth = x_i + u (x_j - x_i),  u ~ U[0, 1),  i ~ U(class),  j ~ U(k nearest to i in the class)
 
-Source: Chawla et al. 2002 (arXiv:1106.1813), section 4.2, class by class as in imbalanced-learn. As
-there, i is drawn with replacement (the paper takes each row equally often) and u once per row (the
-paper's listing: once per feature). In a class of n <= k rows, k is n - 1; the row of a class of one
-is repeated, and `Resampled.fallback` is set. On pixels SMOTE is a rival of DeepSMOTE, on codes a
-part of it.
+Source: Chawla et al. 2002 (arXiv:1106.1813), section 4.2, applied to each class as in
+imbalanced-learn. As in imbalanced-learn, i is drawn with replacement (the paper uses each row
+equally often) and u once per row (the paper's listing: once per feature). In a class of n <= k
+rows, k is n - 1; a class of one row is repeated, and `Resampled.fallback` is True. DeepSMOTE
+applies SMOTE to codes.
 """
 
 import chex
@@ -32,20 +32,20 @@ __all__ = ["interpolate", "sample", "smote"]
 def sample(
     key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes, *, k_neighbors: int = 5
 ) -> Resampled:
-    """Adds SMOTE's rows to the training view.
+    """Adds synthetic rows of SMOTE to the training view.
 
     Parameters
     ----------
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; 0 for a class without rows.
+        Number of new rows of each class `[K]`; 0 for a class without rows.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     k_neighbors
-        Neighbours to draw from, >= 1.
+        Number of neighbours to draw from, >= 1.
     """
     check_sample(train, wanted)
     counts = by_class(train.y.astype(jnp.int32), train.w, len(wanted)).counts
@@ -56,14 +56,14 @@ def sample(
 def smote(
     key: jax.Array, train: Rows, wanted: jax.Array, sizes: Sizes, *, k_neighbors: int = 5
 ) -> Made:
-    """The new rows alone; arguments as in `sample`."""
+    """Returns only the new rows; arguments as in `sample`."""
     wanted = jnp.asarray(wanted)
     classes = by_class(train.y.astype(jnp.int32), train.w, len(wanted))
     place = jnp.arange(sizes.max_rows)
 
     def search(c):
-        own = train.take(classes.row(c, place)).x
-        return nearest(own, own, place < classes.counts[c], k_neighbors, own=place)[0]
+        x = train.take(classes.row(c, place)).x
+        return nearest(x, x, place < classes.counts[c], k_neighbors, own=place)[0]
 
     def skip(c):
         return jnp.broadcast_to(place[:, None], (sizes.max_rows, k_neighbors))
@@ -72,10 +72,10 @@ def smote(
         lambda c: jax.lax.cond(wanted[c] > 0, search, skip, c), jnp.arange(len(wanted))
     )
     c, is_wanted = slots(wanted, sizes.max_synth)
-    which, column, gap = uniform_by_row(key, sizes.max_synth, 3)
-    base = pick(which, classes.counts[c])
-    several = jnp.minimum(k_neighbors, classes.counts[c] - 1)
-    towards = jnp.where(several > 0, neighbors[c, base, pick(column, several)], base)
+    uniform, column, gap = uniform_by_row(key, sizes.max_synth, 3)
+    base = pick(uniform, classes.counts[c])
+    count = jnp.minimum(k_neighbors, classes.counts[c] - 1)
+    towards = jnp.where(count > 0, neighbors[c, base, pick(column, count)], base)
     i, j = classes.row(c, base), classes.row(c, towards)
     start, end = train.take(i).x, train.take(j).x
     made = start + gap[:, None] * (end - start)
@@ -90,27 +90,27 @@ def interpolate(
     column: jax.Array,
     gap: jax.Array,
 ) -> jax.Array:
-    """The equation, given the draws.
+    """Interpolates between rows and their neighbours.
 
     Parameters
     ----------
     x
-        `[m, d]`: rows to start from.
+        Rows `[m, d]` to start from.
     points
-        `[n, d]`: rows to go towards.
+        Rows `[n, d]` that hold the neighbours.
     neighbor
-        `[m, k]`: indices into `points`.
+        Indices `[m, k]` into `points`.
     base
-        `[s]`: i, an index into `x`.
+        Index i of each new row's start in `x`, `[s]`.
     column
-        `[s]`: which of the k neighbours is j.
+        Column of `neighbor` that holds j, `[s]`.
     gap
-        `[s]`: u.
+        Draws u, `[s]`.
 
     Returns
     -------
     jax.Array
-        `[s, d]`.
+        New rows `[s, d]`.
     """
     chex.assert_equal_shape([base, column, gap], custom_message="interpolate: draws differ in size")
     start = x[base]

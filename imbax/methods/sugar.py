@@ -1,27 +1,27 @@
-"""SUGAR (`sugar`): noise of the local shape, most where points are sparse, pulled to the manifold.
+"""SUGAR (`sugar`): locally shaped noise where rows are sparse, diffused towards the manifold.
 
-Over the minority rows x_1..x_n only, with K_i the k nearest of x_i, itself among them,
+For the minority rows x_1..x_n, with K_i the k nearest rows of x_i including itself,
 
     d_i = Σ_j exp(-‖x_i - x_j‖² / 2σ²)                                     (degree: density)
-    g_i = G (max d - d_i) / Σ_j (max d - d_j)                              (points started at x_i)
-    y ~ N(x_i, cov K_i)                                                    (G of them in all)
+    g_i = G (max d - d_i) / Σ_j (max d - d_j)                              (rows started at x_i)
+    y ~ N(x_i, cov K_i)                                                    (G rows in total)
     κ_ij = Σ_r exp(-‖y_i - x_r‖² / ε_r²) exp(-‖x_r - y_j‖² / δ_j²) / d_r   (measure-based kernel)
     x_synth_i = Σ_j κ_ij y_j / Σ_j κ_ij                                    (one step of diffusion)
 
-Source: Lindenbaum et al. 2018 (arXiv:1802.04927), Algorithm 1, with what it leaves open taken from
+Source: Lindenbaum et al. 2018 (arXiv:1802.04927), Algorithm 1. Details that it leaves open are from
 the authors' public MATLAB code: σ is the standard deviation over i of the mean distance of x_i to
 all rows; ε_r is the distance of x_r to its (k + 1)-th nearest y, δ_j that of y_j to its (k + 1)-th
-nearest x; k = 5. G is given, so the g_i are not those that equalise the density (Proposition 4.1)
-but in their proportion without the determinant, as the code does by default; largest remainders
-make their sum exactly G. Where all degrees are equal, so are the g_i.
+nearest x; k = 5. Since G is given, the g_i do not equalise the density (Proposition 4.1); they are
+proportional to its solution without the determinant, as in the code's default. The largest
+remainder method makes their sum exactly G. If all degrees are equal, so are the g_i.
 
-The paper ends by stretching the points to the range of the data. That depends on where the origin
-lies, and is off unless `rescale` (the code's form: all values times 0.99 max X / max X_synth).
+The paper finally rescales the synthetic rows to the range of the data. This depends on the origin
+and is off by default; `rescale` enables the form of the code, a factor of 0.99 max X / max X_synth.
 
-A single minority row has no shape: it is repeated, and `Resampled.fallback` says so.
+A single minority row has no covariance: it is repeated, and `Resampled.fallback` is True.
 
-The step costs two passes over all pairs of points and rows, block by block; κ is never formed:
-with A and B the two matrices of exponentials, κ Y = A diag(1/d) (B Y).
+A step of diffusion takes two passes over all pairs of rows, in blocks; κ is never formed. With A
+and B the two matrices of exponentials, κ Y = A diag(1/d) (B Y).
 """
 
 import functools
@@ -53,31 +53,31 @@ def sample(
     steps: int = 1,
     rescale: bool = False,
 ) -> Resampled:
-    """Adds SUGAR's points to the training view; of more than two classes, one vs. rest.
+    """Adds synthetic rows of SUGAR to the training view; one-vs-rest for more than two classes.
 
     Parameters
     ----------
     key
         Random key.
     train
-        The view.
+        Training rows.
     wanted
-        `[K]`: new rows of each class; of two classes, none of the first.
+        Number of new rows of each class `[K]`; 0 for the first of two classes.
     sizes
-        Static bounds.
+        Static bounds on numbers of rows.
     k_neighbors
-        Rows of the local covariance, the row itself included, >= 2.
+        Number of rows in the local covariance, including the row itself, >= 2.
     steps
-        Steps of diffusion, 0 for the noise alone.
+        Number of diffusion steps; 0: only noise.
     rescale
-        Stretch the points to the largest value of the minority rows.
+        Whether to rescale the synthetic rows to the largest value of the minority rows.
     """
     make = functools.partial(_make, k=k_neighbors, steps=steps, rescale=rescale)
     return one_vs_rest(make, key, train, wanted, sizes)
 
 
 def degrees(x: jax.Array, real: jax.Array) -> jax.Array:
-    """`d [n]` of the rows `x [n, d]` marked in `real [n]`; at least 1, for each row is its own."""
+    """Degrees `[n]` of the rows `x [n, d]` with `real [n]`; at least 1, from the row itself."""
     n, ones = real.sum(), jnp.ones(len(x), x.dtype)
     values = real[:, None].astype(x.dtype)
     distance = kernel_sum(lambda square, _: jnp.sqrt(square), x, x, ones, values)[:, 0] / n
@@ -90,30 +90,30 @@ def degrees(x: jax.Array, real: jax.Array) -> jax.Array:
 def local_noise(
     x: jax.Array, neighbor: jax.Array, count: jax.Array, base: jax.Array, normal: jax.Array
 ) -> jax.Array:
-    """Draws `[s, d]` from N(x_i, cov K_i), of standard normal draws that are given.
+    """Transforms standard normal draws to draws `[s, d]` from N(x_i, cov K_i).
 
-    cov K_i has rank k - 1 at most, so a combination of the k rows of K_i with weights of mean 0
+    cov K_i has rank k - 1 at most, so combinations of the k rows of K_i with weights of mean 0 are
     draws from it: `Σ_c (g_c - mean g) x_c / √(k - 1)`.
 
     Parameters
     ----------
     x
-        `[n, d]`.
+        Rows `[n, d]`.
     neighbor
-        `[n, k - 1]`: the rows nearest to each row, without itself.
+        Indices `[n, k - 1]` of the nearest rows of each row, without itself.
     count
-        How many of them there are.
+        Number of neighbours.
     base
-        `[s]`: i.
+        Indices i of the rows to start from, `[s]`.
     normal
-        `[s, k]`: g, the first for the row itself.
+        Standard normal draws g `[s, k]`, the first for the row itself.
     """
-    there = jnp.arange(normal.shape[1]) <= count
-    weight = normal - jnp.where(there, normal, 0).sum(1, keepdims=True) / (count + 1)
-    weight = jnp.where(there, weight, 0) / jnp.sqrt(jnp.maximum(count, 1).astype(x.dtype))
+    is_neighbor = jnp.arange(normal.shape[1]) <= count
+    weight = normal - jnp.where(is_neighbor, normal, 0).sum(1, keepdims=True) / (count + 1)
+    weight = jnp.where(is_neighbor, weight, 0) / jnp.sqrt(jnp.maximum(count, 1).astype(x.dtype))
     start = x[base]
     y = start
-    for c in range(neighbor.shape[1]):  # one column at a time: no [s, k, d]
+    for c in range(neighbor.shape[1]):  # one neighbour at a time avoids an array [s, k, d]
         y = y + weight[:, c + 1, None] * (x[neighbor[base, c]] - start)
     return y
 
@@ -127,36 +127,36 @@ def diffused(
     k: int,
     steps: int,
 ) -> jax.Array:
-    """The points `y [s, d]` after steps of measure-based diffusion over the rows `x [n, d]`.
+    """Applies steps of measure-based diffusion over the rows `x [n, d]` to `y [s, d]`.
 
-    A point so far from every row that all its weights vanish stays where it is.
+    A row of y that is so far from every row of x that all its weights vanish does not move.
 
     Parameters
     ----------
     x
-        `[n, d]`.
+        Minority rows `[n, d]`.
     real
-        `[n]`: False for padding.
+        Mask `[n]`; False for padding.
     degree
-        `[n]`.
+        Degrees `[n]`.
     y
-        `[s, d]`.
+        Synthetic rows `[s, d]`.
     real_y
-        `[s]`: False for padding.
+        Mask `[s]`; False for padding.
     k
-        The bandwidths reach to the (k + 1)-th nearest.
+        Number of neighbours; bandwidths are distances to the (k + 1)-th nearest row.
     steps
-        How many, with the weights of the first.
+        Number of steps, all with the weights of the first.
     """
     if not steps:
         return y
-    of_x, of_y = _reach(x, real, y, real_y, k + 1), _reach(y, real_y, x, real, k + 1)
+    x_reach, y_reach = _reach(x, real, y, real_y, k + 1), _reach(y, real_y, x, real, k + 1)
     measure = jnp.where(real, 1 / degree, 0)[:, None]
     after = y
     for _ in range(steps):
         values = jnp.where(real_y[:, None], jnp.pad(after, ((0, 0), (0, 1)), constant_values=1), 0)
-        back = measure * kernel_sum(_gaussian, x, y, of_y, values)
-        sums = kernel_sum(_gaussian, y, x, of_x, back)
+        back = measure * kernel_sum(_gaussian, x, y, y_reach, values)
+        sums = kernel_sum(_gaussian, y, x, x_reach, back)
         total = sums[:, -1:]
         enough = total > 1e-30
         after = jnp.where(enough, sums[:, :-1] / jnp.where(enough, total, 1), after)
@@ -168,9 +168,9 @@ def _gaussian(square, scale):
 
 
 def _reach(rows, real, points, real_points, k):
-    """Squared distance of each row to its k-th nearest point, or the last one there is.
+    """Squared distance of each row to its k-th nearest point, or to the last if there are fewer.
 
-    Where that is 0, the smallest of the other rows' that is not.
+    A distance of 0 is replaced by the smallest positive distance of the other rows.
     """
     _, square = nearest(rows, points, real_points, k)
     reach = jnp.where(jnp.isfinite(square), square, 0).max(1)

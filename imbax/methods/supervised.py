@@ -1,13 +1,13 @@
-"""Supervised training with Adam: one program for cross-entropy and for all that vary it.
+"""Supervised training with Adam: one program for cross-entropy and its variants.
 
-They differ in the loss (`losses.named` has those with a name), in how batches are drawn (shuffled,
-or balanced for `rs`), in weight decay, and in the number of epochs. Samplers have changed the
-training rows beforehand.
+Variants differ in the loss (see `losses.named`), in how mini-batches are drawn (shuffled, or
+balanced for `rs`), in weight decay, and in the number of epochs. Samplers change the training rows
+before this program runs.
 
-The perceptron and its training follow section 5 of the Explicit Gradient paper: Adam with learning
-rate 1e-3, β₁ 0.5, β₂ 0.999, batches of 128. Weight decay, which the paper does not use, is
-decoupled (AdamW) and 0 by default. A network of another paper brings its own `Recipe`; numbers of
-`Config` and `Hparams` that are given come before it.
+The default MLP and its training follow section 5 of the Explicit Gradient paper: Adam with learning
+rate 1e-3, β₁ 0.5, β₂ 0.999, and mini-batches of 128 rows. Weight decay, which the paper does not
+use, is decoupled (AdamW) and 0 by default. Networks of other papers have their own `Recipe`;
+numbers set in `Config` and `Hparams` override it.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,63 +28,63 @@ from imbax.types import Network, Params, Rows, Variables
 
 __all__ = ["Config", "Context", "Hparams", "State", "program"]
 
-# The name of an epoch's random stream beside that of its batches, which may use small numbers.
+# Random stream of an epoch for dropout; mini-batches may use small numbers.
 _DROPOUT = 2**31 - 1
 
 
 class Hparams(NamedTuple):
-    """Traced numbers; each may differ from run to run."""
+    """Traced hyperparameters; each may differ between runs."""
 
     learning_rate: float | None = None
-    """None: that of the network's recipe."""
+    """Learning rate; None: that of the network's recipe."""
     weight_decay: float | None = None
-    """None: that of the network's recipe."""
+    """Weight decay; None: that of the network's recipe."""
     loss: Mapping[str, float] = {}
-    """The loss's own numbers, by name."""
+    """Hyperparameters of the loss by name."""
 
 
 RANGES = {"learning_rate": Range(0, above=True), "weight_decay": Range(0)}
-"""Of `Hparams`; `losses.named` has those of losses."""
+"""Ranges of the fields of `Hparams`; `losses.named` has those of losses."""
 
 
 class Config(NamedTuple):
-    """Choices fixed at compile time."""
+    """Static options."""
 
     loss_for: Callable[[Context], Loss] = lambda context: cross_entropy
-    """Called once an epoch; returns the loss of its batches. `lambda context: loss` for a loss that
-    depends on nothing else."""
+    """Factory called once per epoch; returns the loss of its mini-batches. Use `lambda context:
+    loss` for a constant loss."""
     minibatches: Callable[[jax.Array, Rows, int], Minibatches] = shuffled_minibatches
-    """`(key, rows, batch_size) -> Minibatches`."""
+    """Mini-batches of an epoch: `(key, rows, batch_size) -> Minibatches`."""
     batch_size: int | None = None
-    """Rows per step, >= 1; None: those of the network's recipe."""
+    """Rows per step, >= 1; None: number in the network's recipe."""
     b1: float | None = None
     """Adam's β₁ in [0, 1); None: that of the network's recipe."""
     epochs: int = 0
-    """Epochs of the whole training; at least 1 for a loss or a recipe that changes over them."""
+    """Number of epochs of the whole training, >= 1 for a loss or recipe that depends on it."""
     checkpoint: str = "best"
-    """"best" score on validation rows over epochs, or "last" epoch."""
+    """Epoch to keep: "best" score on validation rows, or "last"."""
 
 
 class State(NamedTuple):
-    """What the next epoch needs."""
+    """Training state."""
 
     params: Params
     opt_state: Any
     epoch: jax.Array
-    """Epochs done."""
+    """Number of epochs done."""
 
 
 def program(network: Network, config: Config | None = None, **options: Any) -> Program:
-    """The whole training.
+    """Returns the training program.
 
     Parameters
     ----------
     network
-        The classifier.
+        Network of the classifier.
     config
-        Static choices.
+        Static options.
     **options
-        Fields of `Config`, in place of those of `config`.
+        Fields of `Config` that replace those of `config`.
     """
     config = (config or Config())._replace(**options)
     loss_for, minibatches, batch_size, b1, epochs, checkpoint = config
@@ -95,8 +95,8 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
     )
     has_schedules = follows_time(recipe)
     if has_schedules and epochs < 1:
-        raise InputError(f"epochs={epochs}, but this network's recipe changes over the training; "
-                         "give the number of epochs of all of it")  # fmt: skip
+        raise InputError(f"epochs={epochs}, but this network's recipe has schedules; "
+                         "give the total number of epochs")  # fmt: skip
 
     def adam(hparams):
         return optimizer(recipe, hparams.learning_rate, hparams.weight_decay)
@@ -114,7 +114,7 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
     def epoch(key, state, problem, hparams):
         update = adam(hparams).update
         loss = loss_at(state.epoch, state.params, problem, hparams)
-        dropping = jax.random.fold_in(key, _DROPOUT)
+        key_dropout = jax.random.fold_in(key, _DROPOUT)
         batches = minibatches(key, problem.train, recipe.batch_size)
         if recipe.drops_last:
             batches = full_batches(batches)
@@ -125,11 +125,11 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
             t = (state.epoch + jnp.float32(number) / steps) / epochs if has_schedules else 0.0
             if recipe.at is not None:
                 before = before._replace(state=recipe.at(before.state, t))
-            dropout_key = jax.random.fold_in(dropping, number)
+            key_step = jax.random.fold_in(key_dropout, number)
 
             def objective(learned):
                 now = Variables(learned, before.state)
-                logits, kept = network.forward(now, x, batch.w, dropout_key)
+                logits, kept = network.forward(now, x, batch.w, key_step)
                 return weighted_mean(network.losses(loss, logits, batch.y), batch.w), kept
 
             (value, kept), gradient = jax.value_and_grad(objective, has_aux=True)(before.learned)
@@ -148,7 +148,7 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
         epoch=epoch,
         fit=lambda state: Fit(state.params),
         checkpoint=checkpoint,
-        # A loss that changes over the epochs compares them as it is in the end.
+        # Epochs are compared by the loss of the last epoch, even if the loss changes.
         loss_for=partial(loss_at, jnp.iinfo(jnp.int32).max),
         fresh=network.init,
     )

@@ -66,7 +66,7 @@ def _over_datasets(scores: pd.DataFrame, name: str) -> list[str]:
     near = [method for method in others if not p_holm[method] < LEVEL]
     far = [method for method in others if p_holm[method] < LEVEL]
     first = (
-        f"**`{best}` leads**: its mean rank by {name} over {count(len(scores), 'dataset')} is "
+        f"**`{best}` leads**: its mean rank by {name} over {count(len(scores), 'data set')} is "
         f"{order.iloc[0]:.2f} among {count(len(order), 'method')}."
     )
     test = "Wilcoxon's signed-rank test with Holm's correction at the 5% level"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAINT",
+    "FORMATS",
     "INK",
     "LEGEND",
     "OWN_COLOUR",
@@ -41,6 +42,11 @@ OWN_COLOUR = {
 _OTHER_COLOURS = ("#009E73", "#CC79A7", "#000000", "#999999")
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 INK, FAINT = "#333333", "#E4E4E4"
+FORMATS: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+"""Formats of figures, with the metadata to leave out."""
 LEGEND = {"frameon": False, "fontsize": 9, "labelcolor": INK}
 
 
@@ -128,13 +134,10 @@ def save(figure: "Figure", path: Path) -> Path:
     from matplotlib import rc_context
 
     path = Path(path)
-    with disk.atomic(path, durable=False) as file:
-        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
-    with (
-        rc_context({"svg.hashsalt": path.stem}),
-        disk.atomic(path.with_suffix(".svg"), durable=False) as file,
-    ):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    for kind, metadata in FORMATS.items():
+        target = path.with_suffix(f".{kind}")
+        with rc_context({"svg.hashsalt": path.stem}), disk.atomic(target, durable=False) as file:
+            figure.savefig(file, format=kind, dpi=150, metadata=metadata)
     return path
 
 

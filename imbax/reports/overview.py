@@ -1,4 +1,4 @@
-"""The first figure of a report: all runs of every method on every data set."""
+"""First part of a report: size of the experiment, figure of all runs, table of scores."""
 
 import math
 from pathlib import Path
@@ -7,15 +7,69 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.reports import diagrams
+from imbax.reports.answer import best_first
+from imbax.reports.comparisons import count
 from imbax.reports.drawing import INK, new_figure, plain, save, styles_of
+from imbax.reports.page import Grid
 from imbax.reports.tabular.tables import best_methods
 from imbax.statistics import single_dataset
+from imbax.statistics.ranks import LEVEL, mean_ranks
 from imbax.statistics.runs import size_ratio
 
-__all__ = ["MOST_METHODS", "runs_by_dataset"]
+__all__ = ["MOST_METHODS", "OVERVIEW_LEGEND", "facts_of", "grid_of", "runs_by_dataset"]
 
 MOST_METHODS = 12
+OVERVIEW_LEGEND = (
+    "A dot is a run; the large dot and the line are the mean and its corrected 95% interval. Large "
+    "dots are filled for the best method of a data set and every method that is not significantly "
+    "different from it."
+)
 _COLUMNS = 4
+
+
+def facts_of(runs: pd.DataFrame) -> str:
+    """Numbers of runs, data sets, methods, seeds and folds, as one line."""
+    parts = [
+        count(runs[column].nunique(), noun)
+        for column, noun in (
+            ("dataset", "data set"),
+            ("method", "method"),
+            ("seed", "seed"),
+            ("fold", "fold"),
+        )
+    ]
+    return f"{count(len(runs), 'run')}: {', '.join(parts)}"
+
+
+def grid_of(runs: pd.DataFrame, scores: pd.DataFrame, metric: str, title: str) -> Grid:
+    """Mean scores `[method x data set]`, with their mean and mean rank over several data sets.
+
+    Parameters
+    ----------
+    runs
+        One row per run; data sets without runs have no bold cells.
+    scores
+        Means of the metric `[dataset x method]`; higher is better.
+    metric
+        Column of `runs`.
+    title
+        Heading of the table.
+    """
+    table = scores[best_first(scores)].T
+    bold = pd.DataFrame(False, index=table.index, columns=table.columns)
+    for dataset, rows in runs.groupby("dataset"):
+        bold.loc[best_methods(rows, metric), dataset] = True
+    lower = []
+    if len(scores.dropna()) > 1:
+        table["mean"], table["mean rank"] = scores.mean(), mean_ranks(scores)
+        bold["mean"] = bold["mean rank"] = False
+        lower = ["mean rank"]
+    note = (
+        "Means over runs. Bold cells are the highest mean of a data set and every method that is "
+        "not significantly different from it by the corrected resampled t test with Holm's "
+        f"correction at the {LEVEL:.0%} level. Darker cells are better. Click a heading to sort."
+    )
+    return Grid(title, note, table, bold, lower)
 
 
 def runs_by_dataset(
@@ -61,9 +115,9 @@ def runs_by_dataset(
         ax.set_title(plain(dataset), fontsize=10)
         ax.tick_params(axis="x", labelsize=8)
         ax.margins(x=0.08)
-    figure.suptitle(
-        f"{label.capitalize()} of all runs, best mean rank on top", color=INK, fontsize=11
-    )
+    first = "mean rank" if len(scores) > 1 else "mean"
+    title = f"{label[0].upper()}{label[1:]} of all runs, best {first} on top"
+    figure.suptitle(title, color=INK, fontsize=11)
     return save(figure, path)
 
 

@@ -361,33 +361,34 @@ def cost_curves():
     return module
 
 
-def test_slopes_are_said_in_words():
+def test_slopes_are_described_in_sentences():
     cost, n = cost_curves(), jnp.array([10.0, 100.0, 1000.0])
     assert cost.slope(n, 3 * n**2) == pytest.approx(2)
-    said = cost.sentence("smote", "rows", n.astype(int), 3 * n**2)
-    assert "longer, x 1e+02 for ten times as many, slope 2.00" in said
-    assert "the arithmetic has 2: no faster than that" in said
-    assert "has 0: FASTER than that" in cost.sentence("supervised", "rows", n.astype(int), n)
-    assert "about as long throughout" in cost.growth(0.05)
+    text = cost.sentence("smote", "rows", n.astype(int), 3 * n**2)
+    assert "more time per run-step, x 1e+02 for a ten times larger number; slope 2.00" in text
+    assert "not faster than the operation count (2)" in text
+    text = cost.sentence("supervised", "rows", n.astype(int), n)
+    assert "FASTER than the operation count (0)" in text
+    assert "constant time per run-step" in cost.growth(0.05)
     for (name, axis), curve in cost.curves(cost.AXES, small=False).items():
         assert [getattr(case.size, axis) for case in curve] == list(cost.AXES[axis])
         assert all(case.kernel == name for case in curve)
         assert all(2 * c.size.points <= c.size.rows for c in curve if name != "smote")
 
 
-def test_cost_curves_leave_out_what_failed_and_name_all_kernels(instant, tmp_path, monkeypatch):
+def test_cost_curves_omit_failures_and_name_all_kernels(instant, tmp_path, monkeypatch):
     cost = cost_curves()
-    wanted = cost.curves(["points", "features"], small=False)
-    cases = list(dict.fromkeys(case for curve in wanted.values() for case in curve))
+    curve_cases = cost.curves(["points", "features"], small=False)
+    cases = list(dict.fromkeys(case for curve in curve_cases.values() for case in curve))
     found = measure.measure(cases, tmp_path / "cost.json", rounds=1, say=lambda line: None)
     failed = next(r for r in found["measurements"] if r["features"] == 2048)
     assert failed["kernel"] == "explicit_gradient"
     failed["failed"] = "no memory"
     rows = frame(found)
-    curves = {key: cost.curve_of(rows, key[1], curve) for key, curve in wanted.items()}
+    curves = {key: cost.curve_of(rows, key[1], curve) for key, curve in curve_cases.items()}
     assert list(curves["explicit_gradient", "features"][0]) == [8, 128]
-    (line,) = cost.untimed(wanted, curves)
-    assert line == "Explicit Gradient, a step, features 2,048: could not be timed."
+    (line,) = cost.untimed(curve_cases, curves)
+    assert line == "Explicit Gradient, one step, features 2,048: no successful timing."
     monkeypatch.setattr(cost, "save", lambda figure, path: figure)
     (legend,) = cost.draw(curves, tmp_path / "cost.png").legends
     named = {text.get_text() for text in legend.get_texts()}

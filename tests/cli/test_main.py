@@ -105,12 +105,12 @@ VALUES = {
         (
             "quickstart",
             "data target minority groups drop categorical no-header",
-            "suite custom takes it",
+            "it is for suite custom",
         ),
         (
             "quickstart",
             "scale recipe imbalance",
-            "suites of images take it",
+            "it is for image suites",
         ),
         (
             "digits",
@@ -232,7 +232,7 @@ def test_custom_table_with_text_groups_and_report(capsys, tmp_path, table):
     with (out / "tables" / "runs.csv").open() as file:
         header, *rows = csv.reader(file)
     recall = [f"precision_at_recall_{percent}" for percent in (75, 50, 25)]
-    keys = ["dataset", "method", "network", "fold", "seed"]
+    keys = ["dataset", "method", "network", "members", "fold", "seed"]
     probabilities = ["brier_score", "expected_calibration_error"]
     assert header == [*keys, "average_precision", "roc_auc", *recall, *probabilities]
     assert len(rows) == 2
@@ -419,7 +419,7 @@ def test_image_suite_runs_and_is_reported_again(tmp_path, capsys):
     (out / "report.md").unlink()
     assert main(["report", str(out)]) == 0
     text = (out / "report.md").read_text()
-    assert "Images of 8 x 8 x 1" in text
+    assert "Images are 8 x 8 x 1" in text
     assert "imbax run digits --methods ce copies --epochs 1" in text
     assert "| ce |" in text and "| copies |" in text
     assert "holds results of images" in refused(capsys, "run", "quickstart", "--out", out)

@@ -92,7 +92,7 @@ def test_completion_script_contains_commands_and_options(capsys, shell):
 
 
 def test_dry_run_uses_stored_timings_and_writes_nothing(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: "page")
+    monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: tmp_path / "report.md")
 
     def dry(*options):
         assert main([*command, *options, "--dry-run"]) == 0

@@ -68,7 +68,7 @@ def test_frame_columns_are_kept_and_encoding_is_noticed():
 def test_frames_of_other_libraries_match_pandas(library):
     pytest.importorskip(library)
     expected = as_dataset(FRAME, Y)
-    data = as_dataset(tables.of_library(FRAME, library), Y)
+    data = as_dataset(tables.to_library(FRAME, library), Y)
     assert data.notices == expected.notices and data.fingerprint == expected.fingerprint
     pd.testing.assert_frame_equal(data.frame, expected.frame)
 

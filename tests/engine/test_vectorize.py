@@ -169,7 +169,7 @@ def test_the_budget_is_at_most_what_the_devices_have(monkeypatch):
     assert 2**29 < Vectorized(wide).memory < 2**50
     monkeypatch.setattr(vectorize, "memory_of", lambda devices: MEGABYTE)
     for budget in (None, 2 * MEGABYTE):
-        message = r" need 0\.00\d+ GiB; the devices have 0\.000977 GiB\. Take fewer rows\.$"
+        message = r" need 0\.00\d+ GiB; the devices have 0\.000977 GiB\. Use fewer rows\.$"
         with pytest.raises(MemoryError, match=message):
             Vectorized(wide, memory=budget)(SHARED, WIDE_RUNS)
 

@@ -50,10 +50,10 @@ def fit(**options):
 @pytest.mark.parametrize("loss", ["ldam", "ldam_drw"])
 def test_a_margin_loss_on_a_head_that_may_be_linear_is_warned_of(loss):
     with pytest.warns(UserWarning, match=f"loss='{loss}' needs a cosine head.*network=Net"):
-        quick_classifier(MLP, loss=loss, network=Net())._warn_of_loss()
+        quick_classifier(MLP, loss=loss, network=Net())._warn_about_loss()
     for options in ({"network": with_head}, {}):
-        quick_classifier(MLP, loss=loss, **options)._warn_of_loss()
-    quick_classifier(MLP, loss="focal", network=Net())._warn_of_loss()
+        quick_classifier(MLP, loss=loss, **options)._warn_about_loss()
+    quick_classifier(MLP, loss="focal", network=Net())._warn_about_loss()
 
 
 @pytest.mark.thorough
@@ -75,9 +75,9 @@ def test_a_plugin_that_asks_for_an_unknown_head_is_refused():
 @pytest.mark.parametrize("loss", ["asymmetric", "ldam"])
 def test_a_loss_that_cannot_be_recalibrated_is_told(loss):
     with pytest.warns(UserWarning, match=f"recalibrate=True cannot undo what loss='{loss}'"):
-        quick_classifier(MLP, loss=loss, recalibrate=True)._warn_of_loss()
-    quick_classifier(MLP, loss=loss)._warn_of_loss()
-    quick_classifier(MLP, loss="vs_loss", recalibrate=True)._warn_of_loss()
+        quick_classifier(MLP, loss=loss, recalibrate=True)._warn_about_loss()
+    quick_classifier(MLP, loss=loss)._warn_about_loss()
+    quick_classifier(MLP, loss="vs_loss", recalibrate=True)._warn_about_loss()
 
 
 def test_focal_loss_is_recalibrated():

@@ -1,4 +1,4 @@
-"""Losses that know class counts, against NumPy in float64, and their limits."""
+"""Losses with class counts against NumPy in float64, and their limits."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ Y = (np.arange(24) % 4 == 0).astype(np.float64)
 BINARY = (LOGITS, Y, np.array([900, 35]))
 THREE = (oracles.LOGITS_3, oracles.Y_3, np.array([500, 20, 90]))
 FORMS = pytest.mark.parametrize("form", [BINARY, THREE], ids=["binary", "multi-class"])
-# Values other than the defaults, and not the smallest class last only.
+# Values other than the defaults, with the smallest class not only in the last place.
 NUMBERS = {
     "ldam": {"max_margin": 0.4, "scale": 3.0},
     "logit_adjustment": {"tau": 0.7},
@@ -32,9 +32,9 @@ NUMBERS = {
 @pytest.mark.parametrize("name", NUMBERS)
 def test_value_and_gradient_follow_the_formula(name, form, assert_follows):
     logits, y, counts = form
-    given, formula = getattr(class_losses, name), getattr(oracles, name)
+    result, formula = getattr(class_losses, name), getattr(oracles, name)
     assert_follows(
-        lambda z, y: given(z, y, jnp.asarray(counts), **NUMBERS[name]),
+        lambda z, y: result(z, y, jnp.asarray(counts), **NUMBERS[name]),
         lambda z, y: formula(z, y, counts, **NUMBERS[name]),
         logits,
         y,
@@ -43,14 +43,14 @@ def test_value_and_gradient_follow_the_formula(name, form, assert_follows):
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.999, 0.9999, 1.0])
 @pytest.mark.parametrize("counts", [(900, 35), (500, 20, 90), (3, 1), (10**5, 10)])
-def test_weights_by_effective_number_follow_the_formula(counts, beta):
+def test_effective_number_weights_follow_the_formula(counts, beta):
     expected = oracles.effective_number_weights(counts, beta)
-    given = effective_number_weights(jnp.array(counts), beta)
-    np.testing.assert_allclose(given, expected, 2e-3 if beta == 0.9999 else 1e-4)
-    assert float(given.sum()) == pytest.approx(len(counts), rel=1e-6)
+    result = effective_number_weights(jnp.array(counts), beta)
+    np.testing.assert_allclose(result, expected, 2e-3 if beta == 0.9999 else 1e-4)
+    assert float(result.sum()) == pytest.approx(len(counts), rel=1e-6)
     with jax.enable_x64(True):
-        given = effective_number_weights(jnp.array(counts), beta)
-        np.testing.assert_allclose(given, expected, 1e-9)
+        result = effective_number_weights(jnp.array(counts), beta)
+        np.testing.assert_allclose(result, expected, 1e-9)
 
 
 @FORMS
@@ -66,12 +66,12 @@ def test_class_balanced_loss_follows_the_formula(form, assert_follows):
 
 
 @FORMS
-def test_limits_are_cross_entropy(form):
+def test_limits_equal_cross_entropy(form):
     logits, y, counts = (jnp.asarray(part) for part in form)
     expected = as_program(cross_entropy)(logits, y)
     weights = effective_number_weights(counts, 0.0)
     np.testing.assert_array_equal(weights, jnp.ones(len(counts)))
-    for given in (
+    for result in (
         as_program(reweighted(cross_entropy, weights))(logits, y),
         class_losses.ldam(logits, y, counts, 0.0, 1.0),
         class_losses.logit_adjustment(logits, y, counts, 0.0),
@@ -79,21 +79,21 @@ def test_limits_are_cross_entropy(form):
         class_losses.logit_adjustment(logits, y, jnp.full(len(counts), 7)),
         class_losses.vs_loss(logits, y, jnp.full(len(counts), 7)),
     ):
-        np.testing.assert_allclose(given, expected, 1e-5, 1e-6)
+        np.testing.assert_allclose(result, expected, 1e-5, 1e-6)
 
 
 @FORMS
 def test_other_limits(form):
-    """Without scaling VS is logit adjustment; with β = 1 weights are inverse frequencies."""
+    """VS without scaling is logit adjustment; β = 1 gives inverse frequencies."""
     logits, y, counts = (jnp.asarray(part) for part in form)
-    given = class_losses.vs_loss(logits, y, counts, 0.0, 0.8)
+    result = class_losses.vs_loss(logits, y, counts, 0.0, 0.8)
     expected = class_losses.logit_adjustment(logits, y, counts, 0.8)
-    np.testing.assert_allclose(given, expected, 1e-5, 1e-6)
+    np.testing.assert_allclose(result, expected, 1e-5, 1e-6)
     inverse = effective_number_weights(counts, 1.0) * counts
     np.testing.assert_allclose(inverse, inverse[0], 1e-6)
 
 
-def test_ldam_without_margin_is_cross_entropy_on_its_head():
+def test_ldam_without_margin_is_cross_entropy_of_the_head():
     x = jnp.asarray(np.random.default_rng(3).normal(size=(24, 5)), jnp.float32)
     network = mlp(5, (6,), cosine_scale=1.0)
     params = network.init(jax.random.key(0))
@@ -101,19 +101,19 @@ def test_ldam_without_margin_is_cross_entropy_on_its_head():
     h = np.maximum(np.asarray(x, np.float64) @ np.asarray(hidden["kernel"]) + hidden["bias"], 0)
     unit = lambda a: a / np.linalg.norm(a, axis=1, keepdims=True)
     cosines = unit(h) @ unit(np.asarray(head["kernel"], np.float64)).T
-    given = class_losses.ldam(
+    result = class_losses.ldam(
         as_program(network.apply)(params, x), jnp.asarray(Y), BINARY[2], 0.0, 1.0
     )
-    np.testing.assert_allclose(given, oracles.cross_entropy(cosines, Y), 1e-5)
-    # And with margins and scale, the loss of the paper on these cosines.
+    np.testing.assert_allclose(result, oracles.cross_entropy(cosines, Y), 1e-5)
+    # With margins and scale, it is the paper's loss of these cosines.
     logits = as_program(mlp(5, (6,), cosine_scale=30.0).apply)(params, x)
-    given = class_losses.ldam(logits, jnp.asarray(Y), BINARY[2])
+    result = class_losses.ldam(logits, jnp.asarray(Y), BINARY[2])
     expected = oracles.ldam(30 * cosines, Y, BINARY[2], 0.5, 30.0)
-    np.testing.assert_allclose(given, expected, 1e-4, 1e-5)
+    np.testing.assert_allclose(result, expected, 1e-4, 1e-5)
 
 
-def test_two_logits_are_one_logit_against_zero():
-    """But for VS, whose binary factor belongs to the row."""
+def test_two_logits_equal_one_logit_against_zero():
+    """VS is excluded: its binary factor depends on the row."""
     logits, y, counts = (jnp.asarray(part) for part in BINARY)
     pair = jnp.stack([0 * logits, logits], 1)
     for name in ("ldam", "logit_adjustment"):
@@ -124,8 +124,8 @@ def test_two_logits_are_one_logit_against_zero():
 
 
 @FORMS
-def test_a_class_without_rows_changes_nothing_for_the_others(form):
-    """Nor is anything not finite."""
+def test_empty_class_does_not_affect_others(form):
+    """All values and gradients are finite."""
     logits, y, counts = (jnp.asarray(part) for part in form)
     y, counts = jnp.zeros_like(y), counts.at[1].set(0)
     weights = effective_number_weights(counts)
@@ -143,30 +143,30 @@ def test_a_class_without_rows_changes_nothing_for_the_others(form):
 
 @FORMS
 @pytest.mark.parametrize("name", NUMBERS)
-def test_gradients_are_finite_however_far_the_logits(name, form):
+def test_gradients_are_finite_for_extreme_logits(name, form):
     logits, y, counts = (jnp.asarray(part, jnp.float32) for part in form)
     gradient = jax.grad(lambda z: getattr(class_losses, name)(z, y, counts).sum())
     scaled = jax.jit(jax.vmap(lambda scale: gradient(scale * logits)))
     assert jnp.isfinite(scaled(jnp.array([0.0, 1.0, 1e4]))).all()
 
 
-def test_runs_with_their_own_counts_and_numbers_are_one_vmap():
+def test_counts_and_hparams_may_be_vmapped():
     logits, y = jnp.asarray(LOGITS), jnp.asarray(Y)
     counts, number = jnp.array([[900, 35], [50, 50], [10, 900]]), jnp.array([0.1, 0.5, 0.9])
     for name in NUMBERS:
         loss = getattr(class_losses, name)
-        many = jax.jit(jax.vmap(lambda c, v, loss=loss: loss(logits, y, c, v)))(counts, number)
+        n = jax.jit(jax.vmap(lambda c, v, loss=loss: loss(logits, y, c, v)))(counts, number)
         for r in range(3):
-            np.testing.assert_allclose(many[r], loss(logits, y, counts[r], number[r]), 1e-5, 1e-6)
+            np.testing.assert_allclose(n[r], loss(logits, y, counts[r], number[r]), 1e-5, 1e-6)
     weights = jax.jit(jax.vmap(effective_number_weights))(counts, number)
     np.testing.assert_allclose(weights[1], 1, 1e-6)
 
 
-def test_any_loss_may_be_reweighted():
+def test_losses_can_be_reweighted():
     logits, y = jnp.asarray(THREE[0]), jnp.asarray(THREE[1])
-    given = as_program(reweighted(focal, jnp.array([1.0, 2.0, 0.0])))(logits, y)
+    result = as_program(reweighted(focal, jnp.array([1.0, 2.0, 0.0])))(logits, y)
     np.testing.assert_allclose(
-        given, as_program(focal)(logits, y) * np.array([1, 2, 0])[THREE[1]], 1e-6
+        result, as_program(focal)(logits, y) * np.array([1, 2, 0])[THREE[1]], 1e-6
     )
 
 
@@ -174,7 +174,7 @@ def test_any_loss_may_be_reweighted():
 @pytest.mark.parametrize(
     ("logits", "counts"), [(LOGITS, np.ones(3)), (oracles.LOGITS_3, np.ones(2)), (LOGITS, 4.0)]
 )
-def test_counts_of_another_number_of_classes_are_refused(name, logits, counts):
+def test_counts_of_wrong_length_raise_an_error(name, logits, counts):
     with pytest.raises(AssertionError, match="counts must be"):
         getattr(class_losses, name)(
             jnp.asarray(logits), jnp.zeros(len(logits)), jnp.asarray(counts)

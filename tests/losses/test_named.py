@@ -1,4 +1,4 @@
-"""The loss methods: what they make of counts, epochs and numbers."""
+"""Losses by name and their dependence on counts, epochs and hyperparameters."""
 
 from dataclasses import replace
 from functools import partial
@@ -29,7 +29,7 @@ losses, class_losses = as_programs(per_example), as_programs(by_class)
 LOGITS = jnp.linspace(-3, 3, 8)
 Y = jnp.array([0.0, 1] * 4)
 COUNTS = jnp.array([300, 20])
-# What the registry's numbers must amount to, written out.
+# Losses with the registered hyperparameters, written out.
 BY_HAND = {
     "focal": lambda z: losses.focal(z, Y, 2.0),
     "asymmetric": lambda z: losses.asymmetric(z, Y, 1.0, 4.0, 0.05),
@@ -44,7 +44,7 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_registered_numbers_reach_the_loss(name):
+def test_registered_hyperparameters_reach_the_loss(name):
     (hparams,) = get(name).tables.settings
     loss = NAMED[name].loss_for(Context(COUNTS, jnp.int32(7), hparams.loss))
     expected = BY_HAND[name](LOGITS)
@@ -53,12 +53,12 @@ def test_registered_numbers_reach_the_loss(name):
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_every_named_loss_is_complete_and_takes_its_defaults(name):
+def test_named_losses_accept_their_defaults(name):
     loss = NAMED[name]
     assert loss.title and loss.head in ("linear", "cosine")
     context = Context(COUNTS, jnp.int32(0), loss.defaults, num_epochs=10)
-    given = as_program(loss.loss_for(context))(LOGITS, Y)
-    assert given.shape == (8,) and np.isfinite(given).all()
+    result = as_program(loss.loss_for(context))(LOGITS, Y)
+    assert result.shape == (8,) and np.isfinite(result).all()
     assert get(name).title == loss.title
     assert get(name).tables.settings[0].loss == loss.defaults
 
@@ -68,8 +68,8 @@ SHIFTED = [name for name in NAMED if NAMED[name].prior and "gamma" not in NAMED[
 
 @pytest.mark.parametrize("name", SHIFTED)
 @pytest.mark.parametrize("counts", [(300, 20), (300, 20, 60)])
-def test_a_prior_is_that_which_the_loss_is_least_for(name, counts):
-    """Of outputs that are the same for all rows, those of the classes' shares times the factors."""
+def test_prior_minimises_the_loss(name, counts):
+    """The minimiser among constant outputs is the class prior times the factors."""
     loss, counts = NAMED[name], np.array(counts)
     share = np.log(counts * np.asarray(loss.prior(counts, **loss.defaults)))
     logits = jnp.asarray(share[1] - share[0] if len(counts) == 2 else share, jnp.float32)
@@ -86,8 +86,8 @@ def test_a_prior_is_that_which_the_loss_is_least_for(name, counts):
 
 
 @pytest.mark.parametrize(("gamma", "classes"), [(0.0, 3), (0.5, 2), (2.0, 3), (5.0, 2)])
-def test_focal_loss_is_least_for_logits_whose_posterior_is_the_probability(gamma, classes):
-    """Its mean over classes drawn by that probability has no slope there."""
+def test_focal_posterior_is_the_probability_at_the_minimum(gamma, classes):
+    """The gradient of the expected loss under the posterior vanishes."""
 
     def risk(z, posterior):
         one = jnp.broadcast_to(z, (classes, classes))
@@ -106,7 +106,7 @@ def test_focal_loss_is_least_for_logits_whose_posterior_is_the_probability(gamma
             np.testing.assert_allclose(posterior, jax.nn.softmax(logits), rtol=1e-5)
 
 
-def test_the_posterior_of_far_logits_is_finite_and_keeps_their_order():
+def test_posterior_of_extreme_logits_is_finite_and_monotone():
     z = jnp.linspace(-60, 60, 41)
     logits = jnp.stack([jnp.zeros_like(z), z], 1)
     found = named.focal_posterior(logits, gamma=2.0)
@@ -114,7 +114,7 @@ def test_the_posterior_of_far_logits_is_finite_and_keeps_their_order():
     assert (jnp.diff(found[:, 1] - found[:, 0]) > 0).all()
 
 
-def test_every_number_of_a_loss_has_a_range_that_its_default_is_in():
+def test_defaults_are_within_their_ranges():
     for loss in NAMED.values():
         assert set(loss.defaults) <= set(named.NUMBERS)
         named.check_numbers(loss.defaults)
@@ -131,26 +131,26 @@ def test_deferred_reweighting_needs_the_number_of_epochs():
 
 
 @pytest.mark.parametrize("beta", [0.9999, 1.0])
-def test_reweighting_is_deferred(beta):
+def test_deferred_reweighting_starts_late(beta):
     plain = losses.focal(LOGITS, Y, 1.0)
     weights = class_losses.effective_number_weights(COUNTS, beta)
     for epoch, expected in ((0, plain), (7, plain), (8, weights[Y.astype(int)] * plain)):
         hparams = {"gamma": 1.0, "drw_start": jnp.float32(0.8), "drw_beta": beta}
         context = Context(COUNTS, jnp.int32(epoch), hparams, num_epochs=10)
-        given = as_program(deferred(named.focal, context))(LOGITS, Y)
-        np.testing.assert_allclose(given, expected, 1e-6)
+        result = as_program(deferred(named.focal, context))(LOGITS, Y)
+        np.testing.assert_allclose(result, expected, 1e-6)
 
 
-def test_epochs_are_compared_by_the_loss_of_the_last():
+def test_epochs_are_compared_by_the_final_loss():
     loss_for = partial(deferred, named.focal)
     program = supervised.program(toys.network(), loss_for=loss_for, epochs=10)
     problem = toys.problem()
     hparams = Hparams(loss={"gamma": 1.0, "drw_start": 0.8, "drw_beta": 1.0})
     params = jax.jit(toys.network().init)(KEY)
-    given = jax.jit(lambda: program.loss_for(params, problem, hparams)(LOGITS, Y))()
+    result = jax.jit(lambda: program.loss_for(params, problem, hparams)(LOGITS, Y))()
     weights = 1 / np.bincount(problem.train.y.astype(int))
     weights = 2 * weights / weights.sum()
-    np.testing.assert_allclose(given, weights[Y.astype(int)] * losses.focal(LOGITS, Y, 1.0), 1e-5)
+    np.testing.assert_allclose(result, weights[Y.astype(int)] * losses.focal(LOGITS, Y, 1.0), 1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -163,15 +163,15 @@ def trained(cut, method):
 
 
 @pytest.mark.thorough
-def test_ldam_drw_is_ldam_until_its_weights_begin(cut):
+def test_ldam_drw_equals_ldam_before_reweighting(cut):
     plain, deferred = (trained(cut, get(n)).curves.train_loss for n in ("ldam", "ldam_drw"))
     np.testing.assert_allclose(deferred[:, :8], plain[:, :8], 1e-5)
     assert (np.abs(deferred[:, 8:] - plain[:, 8:]) > 1e-2).all()
 
 
 @pytest.mark.thorough
-def test_batched_runs_of_ldam_equal_runs_in_turn_in_float64():
-    """In float32 they agree for some epochs only, as rounding grows with the scale of the head."""
+def test_ldam_runs_are_equal_under_vmap_and_map():
+    """Float64, since rounding in float32 grows with the scale of the head."""
     wide = lambda tree: jax.tree.map(
         lambda leaf: leaf.astype(float) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
     )
@@ -186,29 +186,29 @@ def test_batched_runs_of_ldam_equal_runs_in_turn_in_float64():
 
     with jax.enable_x64(True):
         problem, runs = wide(toys.problem()), Run(jax.random.split(jax.random.key(0), 4))
-        given, expected = (
+        result, expected = (
             jax.device_get(Vectorized(fit, strategy=s, devices=jax.devices()[:1])(problem, runs))
             for s in ("vmap", "map")
         )
     assert expected[1].dtype == np.float64
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-8, 1e-8), given, expected)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-8, 1e-8), result, expected)
 
 
 @pytest.mark.thorough
-def test_a_sweep_is_an_axis_of_one_program(cut):
-    """Each run keeps the τ that validation likes best, and compiles nothing for it."""
+def test_hyperparameter_sweep_is_one_program(cut):
+    """Each run keeps the τ with the best validation score without further compilation."""
     method = get("logit_adjustment")
     settings = lambda taus: tuple(Hparams(loss={"tau": tau}) for tau in taus)
     of = lambda *taus: replace(method, tables=replace(method.tables, settings=settings(taus)))
     taus = (0.0, 1.0, 2.0)
     swept = trained(cut, of(*taus))
-    alone = [trained(cut, of(tau)) for tau in taus]
-    best = np.argmax([one.best_score for one in alone], 0)
+    single = [trained(cut, of(tau)) for tau in taus]
+    best = np.argmax([one.best_score for one in single], 0)
     for r, chosen in enumerate(best):
-        np.testing.assert_allclose(swept.test_score[r], alone[chosen].test_score[r], 1e-4, 1e-5)
-        np.testing.assert_allclose(swept.curves.train_loss[r], alone[chosen].curves.train_loss[r])
-    assert alone[1].compile_seconds == 0
+        np.testing.assert_allclose(swept.test_score[r], single[chosen].test_score[r], 1e-4, 1e-5)
+        np.testing.assert_allclose(swept.curves.train_loss[r], single[chosen].curves.train_loss[r])
+    assert single[1].compile_seconds == 0
     # τ = 0 is cross-entropy.
     plain = trained(cut, get("ce")).curves.train_loss
-    np.testing.assert_allclose(alone[0].curves.train_loss, plain, 1e-5)
-    assert (np.abs(alone[1].curves.train_loss - plain) > 1e-3).any()
+    np.testing.assert_allclose(single[0].curves.train_loss, plain, 1e-5)
+    assert (np.abs(single[1].curves.train_loss - plain) > 1e-3).any()

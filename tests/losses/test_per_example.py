@@ -36,8 +36,8 @@ def test_cross_entropy_and_focal_follow_their_formulas(arrays):
     for gamma, alpha in itertools.product((1.0, 2.0), (None, 0.25)):
         expected = oracles.focal(LOGITS, Y, gamma, alpha)
         # (1 - p)^γ loses digits where p is near 1.
-        given = losses.focal(logits, y, gamma, alpha)
-        np.testing.assert_allclose(given, expected, 100 * tolerance, tolerance)
+        result = losses.focal(logits, y, gamma, alpha)
+        np.testing.assert_allclose(result, expected, 100 * tolerance, tolerance)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "focal", "weighted focal", "asymmetric"])
@@ -59,19 +59,19 @@ def test_value_and_gradient_of_each_loss_follow_its_formula(form, name, assert_f
 
 
 @pytest.mark.parametrize(("logits", "y"), [(LOGITS, Y), (oracles.LOGITS_3, oracles.Y_3)])
-def test_without_focus_losses_are_cross_entropy(logits, y):
+def test_losses_without_focus_equal_cross_entropy(logits, y):
     with jax.enable_x64(True):
         expected = losses.cross_entropy(jnp.asarray(logits), jnp.asarray(y))
         plain = losses.focal(logits, jnp.asarray(y), gamma=0.0)
         np.testing.assert_allclose(plain, expected, 1e-12)
         if logits.ndim == 1:
-            given = losses.asymmetric(jnp.asarray(logits), jnp.asarray(y), 0.0, 0.0, 0.0)
-        else:  # all that is left is the positive term
-            given = losses.asymmetric(jnp.asarray(logits), jnp.asarray(y), 0.0, 4.0, 1.0)
-        np.testing.assert_allclose(given, expected, 1e-12)
+            result = losses.asymmetric(jnp.asarray(logits), jnp.asarray(y), 0.0, 0.0, 0.0)
+        else:  # only the positive term remains
+            result = losses.asymmetric(jnp.asarray(logits), jnp.asarray(y), 0.0, 4.0, 1.0)
+        np.testing.assert_allclose(result, expected, 1e-12)
 
 
-def test_two_logits_are_one_logit_against_zero():
+def test_two_logits_equal_one_logit_against_zero():
     with jax.enable_x64(True):
         pair = jnp.stack([jnp.zeros(40), jnp.asarray(LOGITS)], 1)
         for loss in (losses.cross_entropy, losses.focal):
@@ -80,8 +80,8 @@ def test_two_logits_are_one_logit_against_zero():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(("logits", "y"), [(LOGITS, Y), (oracles.LOGITS_3, oracles.Y_3)])
-def test_every_number_of_the_asymmetric_loss_matters(logits, y):
-    """Also γ₋ in the softmax form, and the reading that takes no gradient through the focus."""
+def test_hyperparameters_of_the_asymmetric_loss_have_effects(logits, y):
+    """Includes γ₋ in the softmax form and `detached`."""
     value = lambda *numbers, **options: losses.asymmetric(logits, y, *numbers, **options)
     logits, y = jnp.asarray(logits, jnp.float32), jnp.asarray(y)
     plain = value(1.0, 4.0, 0.05)
@@ -98,7 +98,7 @@ def test_every_number_of_the_asymmetric_loss_matters(logits, y):
 
 @pytest.mark.parametrize("name", ["focal", "asymmetric"])
 @pytest.mark.parametrize(("logits", "y"), [(LOGITS, Y), (oracles.LOGITS_3, oracles.Y_3)])
-def test_focus_and_its_gradients_are_finite_however_far_logits(name, logits, y):
+def test_focus_is_finite_for_extreme_logits(name, logits, y):
     def both(scale, gamma, shift):
         numbers = (gamma,) if name == "focal" else (gamma, gamma, shift)
         value = lambda z: getattr(losses, name)(z, jnp.asarray(y), *numbers).sum()
@@ -110,12 +110,12 @@ def test_focus_and_its_gradients_are_finite_however_far_logits(name, logits, y):
     assert jnp.isfinite(gradients).all()
 
 
-def test_a_sweep_is_one_vmap():
+def test_hyperparameters_may_be_vmapped():
     gammas, (logits, y) = jnp.array([0.0, 1.0, 3.0]), map(jnp.asarray, (LOGITS, Y))
     for loss in (losses.focal, lambda z, y, g: losses.asymmetric(z, y, 1.0, g)):
         swept = jax.jit(jax.vmap(lambda g, loss=loss: loss(logits, y, g)))(gammas)
-        for given, gamma in zip(swept, gammas, strict=True):
-            np.testing.assert_allclose(given, loss(logits, y, gamma), 1e-5, 1e-7)
+        for result, gamma in zip(swept, gammas, strict=True):
+            np.testing.assert_allclose(result, loss(logits, y, gamma), 1e-5, 1e-7)
 
 
 def test_pairwise_ranking_follows_its_formula(arrays):
@@ -123,9 +123,9 @@ def test_pairwise_ranking_follows_its_formula(arrays):
     expected = oracles.pairwise_ranking(LOGITS, Y, W)
     np.testing.assert_allclose(losses.pairwise_ranking(logits, y, w), expected, 10 * tolerance)
     with jax.enable_x64(True):
-        given = jax.jit(jax.grad(lambda z: losses.pairwise_ranking(z, Y, W)))(LOGITS)
+        result = jax.jit(jax.grad(lambda z: losses.pairwise_ranking(z, Y, W)))(LOGITS)
         expected = oracles.central_differences(lambda z: oracles.pairwise_ranking(z, Y, W), LOGITS)
-    assert oracles.relative_error(given, expected) < 1e-6
+    assert oracles.relative_error(result, expected) < 1e-6
 
 
 def test_pairwise_ranking_bounds_the_area_under_the_roc_curve():
@@ -137,23 +137,23 @@ def test_pairwise_ranking_bounds_the_area_under_the_roc_curve():
 
 def test_means_follow_their_formulas(arrays):
     logits, y, w, tolerance = arrays
-    given = losses.binary_cross_entropy(logits, y)
+    result = losses.binary_cross_entropy(logits, y)
     reference = oracles.binary_cross_entropy(LOGITS, Y)
     expected = oracles.weighted_mean(reference, W)
-    np.testing.assert_allclose(losses.weighted_mean(given, w), expected, tolerance)
+    np.testing.assert_allclose(losses.weighted_mean(result, w), expected, tolerance)
     halves = [oracles.weighted_mean(reference, W * (c == Y)) for c in (0, 1)]
-    np.testing.assert_allclose(losses.balanced_mean(given, y, w), np.mean(halves), tolerance)
+    np.testing.assert_allclose(losses.balanced_mean(result, y, w), np.mean(halves), tolerance)
 
 
 def test_smooth_average_precision_follows_its_formula(arrays):
     logits, y, w, tolerance = arrays
     for temperature in (0.1, 1.0):
         expected = oracles.smooth_average_precision(LOGITS, Y, W, temperature)
-        given = losses.smooth_average_precision(logits, y, w, temperature)
-        np.testing.assert_allclose(given, expected, 10 * tolerance)
+        result = losses.smooth_average_precision(logits, y, w, temperature)
+        np.testing.assert_allclose(result, expected, 10 * tolerance)
 
 
-def test_smooth_average_precision_tends_to_the_exact_one():
+def test_smooth_average_precision_converges_to_exact():
     exact = 1 - oracles.average_precision(LOGITS, Y)
     with jax.enable_x64(True):
         errors = [
@@ -165,14 +165,14 @@ def test_smooth_average_precision_tends_to_the_exact_one():
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
-def test_gradients_are_finite_however_far_the_logits(scale):
+def test_gradients_are_finite_for_extreme_logits(scale):
     """Ties, ordinary values, and scores far past where a sigmoid saturates."""
     logits, y, w = (a.astype(np.float32) for a in (scale * LOGITS, Y, W))
     for objective in OBJECTIVES.values():
         assert np.isfinite(jax.jit(jax.grad(objective))(logits, y, w)).all()
 
 
-def test_the_gradient_of_smooth_average_precision_is_right():
+def test_gradient_of_smooth_average_precision():
     with jax.enable_x64(True):
         value = lambda logits: losses.smooth_average_precision(logits, Y, W, 0.5)
         expected = oracles.central_differences(value, LOGITS)
@@ -180,7 +180,7 @@ def test_the_gradient_of_smooth_average_precision_is_right():
 
 
 @pytest.mark.parametrize("garbage", [np.nan, np.inf, -np.inf])
-def test_averages_ignore_what_padding_holds(garbage):
+def test_averages_ignore_padding(garbage):
     values, y, w = np.float32([[1, 3, garbage], [1, 0, 1], [1, 3, 0]])
     assert losses.weighted_mean(values, w) == 2.5
     assert losses.balanced_mean(values, y, w) == 2.0
@@ -197,15 +197,15 @@ def test_objectives_ignore_padding(name, garbage):
     assert expected > 0
     for target in np.float32([0.0, 1.0]):
         held = np.where(w > 0, logits, np.float32(garbage))
-        given = OBJECTIVES[name](held, np.where(w > 0, y, target), w)
-        np.testing.assert_allclose(given, expected, 1e-6)
+        result = OBJECTIVES[name](held, np.where(w > 0, y, target), w)
+        np.testing.assert_allclose(result, expected, 1e-6)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_objectives_of_nothing_are_zero(name):
+def test_objectives_without_rows_are_zero(name):
     zero = np.zeros(5, np.float32)
-    given = (np.arange(5, dtype=np.float32), np.ones(5, np.float32), zero)
-    value, gradient = jax.jit(jax.value_and_grad(OBJECTIVES[name]))(*given)
+    result = (np.arange(5, dtype=np.float32), np.ones(5, np.float32), zero)
+    value, gradient = jax.jit(jax.value_and_grad(OBJECTIVES[name]))(*result)
     assert value == 0
     np.testing.assert_array_equal(gradient, zero)
 
@@ -217,11 +217,11 @@ def test_smooth_average_precision_without_minority_rows_is_zero():
     np.testing.assert_array_equal(gradient, np.zeros(5))
 
 
-def test_an_absent_class_counts_zero_in_the_balanced_mean():
+def test_absent_class_is_zero_in_the_balanced_mean():
     assert losses.balanced_mean(jnp.array([2.0, 4.0]), jnp.zeros(2), jnp.ones(2)) == 1.5
 
 
-def test_objectives_differ_and_are_what_they_are_called():
+def test_objectives_by_name_equal_their_functions():
     with jax.enable_x64(True):
         values = {name: float(f(LOGITS, Y, W)) for name, f in OBJECTIVES.items()}
     assert len(set(values.values())) == len(OBJECTIVES) == 5
@@ -236,7 +236,7 @@ def test_objectives_differ_and_are_what_they_are_called():
     assert values == pytest.approx(expected, rel=1e-10)
 
 
-def test_supervised_loss_joins_network_and_loss():
+def test_supervised_loss_composes_network_and_loss():
     loss_fn = per_example.supervised_loss(lambda params, x: x @ params, losses.focal)
     params, x, y = jnp.array([1.0, -2.0]), jnp.array([[1.0, 0.5], [2.0, 0.0]]), jnp.array([0.0, 1])
     np.testing.assert_allclose(loss_fn(params, x, y), losses.focal(x @ params, y))
@@ -258,6 +258,6 @@ def test_supervised_loss_joins_network_and_loss():
         lambda: losses.smooth_average_precision(jnp.ones(3), jnp.ones(3), jnp.ones((3, 1))),
     ],
 )
-def test_shapes_that_would_broadcast_are_refused(call):
+def test_broadcasting_shapes_raise_errors(call):
     with pytest.raises(AssertionError, match=r"must (all |both )?be"):
         call()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import toys
 from imblearn.over_sampling import ADASYN, SMOTE
-from samplers import added, compiled, is_one_vs_rest, same_law, three_classes
+from samplers import added, compiled, is_one_vs_rest, same_distribution, three_classes
 
 from imbax import evaluate
 from imbax.methods import adasyn, smote
@@ -71,10 +71,10 @@ def test_the_law_is_imbalanced_learns():
     theirs = [imbalanced_learns(x, y, total, seed) for seed in range(40)]
     draw = lambda key: DRAW(key, rows(x, y), "balance", Sizes(25, total))
     ours = [added(draw(key)) for key in jax.random.split(KEY, 40)]
-    assert same_law(ours, theirs)
+    assert same_distribution(ours, theirs)
     # The test can tell: SMOTE's rows have another law.
     plain = SMOTE(sampling_strategy={1: 25 + 40 * total}, random_state=0)
-    assert not same_law([plain.fit_resample(x, y)[0][len(x) :]], theirs)
+    assert not same_distribution([plain.fit_resample(x, y)[0][len(x) :]], theirs)
 
 
 @pytest.mark.parametrize("case", ["no majority neighbour", "two", "one"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import toys
 from imblearn.over_sampling import SMOTE, BorderlineSMOTE
-from samplers import added, compiled, is_one_vs_rest, same_law, three_classes
+from samplers import added, compiled, is_one_vs_rest, same_distribution, three_classes
 
 from imbax.methods import borderline_smote, smote
 from imbax.methods.borderline_smote import in_danger, shortened
@@ -87,10 +87,10 @@ def test_the_law_is_imbalanced_learns(kind):
         for key in jax.random.split(KEY, 40)
     ]
     theirs = [imbalanced_learns(x, y, 25, kind, seed)[1] for seed in range(40)]
-    assert same_law(ours, theirs)
+    assert same_distribution(ours, theirs)
     # The test can tell: rows started anywhere have another law.
     plain = SMOTE(sampling_strategy={1: 1025}, random_state=0).fit_resample(x, y)[0]
-    assert not same_law([plain[80:]], theirs)
+    assert not same_distribution([plain[80:]], theirs)
 
 
 @pytest.mark.thorough

@@ -27,5 +27,5 @@ def test_withheld_rows_join_the_training_rows(wanted):
 
 def test_where_nothing_is_withheld_it_says_so():
     given = toys.problem(40).train, jnp.array([0, 10]), Sizes(14, 40)
-    with pytest.raises(InputError, match="rows that were withheld, and here none are"):
+    with pytest.raises(InputError, match="needs withheld minority rows, and there are none"):
         potential.sample(KEY, *given, withheld=None)

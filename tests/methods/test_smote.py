@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import toys
 from imblearn.over_sampling import SMOTE
-from samplers import added, compiled, same_law
+from samplers import added, compiled, same_distribution
 
 from imbax.losses.by_class import class_counts
 from imbax.methods import smote
@@ -101,7 +101,7 @@ def test_the_law_is_imbalanced_learns():
     x, y = toys.table(200, 30)
     draw = lambda key: added(DRAW(key, rows(x, y), "double", Sizes(30, 30)))
     theirs = [imbalanced_learns(x, y, 30, seed)[0] for seed in range(40)]
-    assert same_law([draw(key) for key in jax.random.split(KEY, 40)], theirs)
+    assert same_distribution([draw(key) for key in jax.random.split(KEY, 40)], theirs)
 
 
 @pytest.mark.thorough

@@ -197,8 +197,8 @@ def test_a_class_without_rows_is_left_out_of_the_macro_average():
 
 @pytest.mark.parametrize("metrics", [ranking, weighted])
 def test_scores_are_sorted_once(metrics):
-    """XLA may compute the scores of a program anew for each sort, rounded in another way; minority
-    rows were then looked for among scores that were not theirs, and came to more than 1."""
+    """For two sorts XLA may compute the scores twice, rounded in two ways; average precision was
+    above 1 where minority rows were then looked for among the scores of the other sort."""
     rows = [jax.ShapeDtypeStruct((N,), jnp.float32)] * 3
     for metric in (metrics.average_precision, metrics.roc_auc):
         assert str(jax.make_jaxpr(metric)(*rows)).count("= sort[") == 1

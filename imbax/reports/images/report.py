@@ -15,6 +15,7 @@ from imbax.experiments import disk, store
 from imbax.experiments.images.metrics import TESTS
 from imbax.experiments.images.schema import SCHEMA, unpack
 from imbax.experiments.run import Outcome
+from imbax.reports.answer import answer, best_first
 from imbax.reports.compare import over_datasets
 from imbax.reports.comparisons import count, ranking
 from imbax.reports.images import figures
@@ -25,6 +26,8 @@ from imbax.reports.images.tables import (
     readings_table,
     score_table,
 )
+from imbax.reports.overview import OVERVIEW_LEGEND, facts_of, grid_of, runs_by_dataset
+from imbax.reports.page import Section, write_page
 from imbax.reports.tabular.appendix import manifests_of, plain, timings
 from imbax.reports.tabular.tables import markdown, timing_table
 
@@ -32,6 +35,7 @@ __all__ = ["write", "write_image_report"]
 
 _INCOMPARABLE = """**These results were obtained with more than one protocol or on different images;
 methods should not be compared.** Run all of them with one command."""
+_METRIC = "balanced_acsa"
 _COLLAPSED = 0.1
 _SHOWN = 6
 
@@ -77,15 +81,14 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     manifests = manifests_of([*folders, out])
     records = {name: [one for one in provenance if one["dataset"] == name] for name in scores.index}
     is_comparable = {name: _is_comparable(found) for name, found in records.items()}
-    sections = [
-        "# Report",
-        _runs_section(runs, provenance, manifests, remarks),
+    all_sets = [
         _over_sets(scores.loc[[name for name in records if is_comparable[name]]], out),
     ]
+    by_dataset = []
     for dataset, rows in runs.groupby("dataset", sort=False):
         about = records[dataset][0]
         classes = about["dataset_facts"]["classes"]
-        sections += [
+        parts = [
             f"## {dataset}",
             _counts(about, rows),
             _METRICS_LEGEND,
@@ -99,11 +102,50 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
             _collapsed_classes(rows, classes),
             _figures(rows, classes, out, dataset),
         ]
-    sections += [_methods(provenance), timings(provenance)]
+        by_dataset.append("\n\n".join(part.strip() for part in parts if part))
+    appendix = [
+        _runs_section(runs, provenance, manifests, remarks),
+        _methods(provenance),
+        timings(provenance),
+    ]
+    comparable = runs[runs["dataset"].map(is_comparable)]
+    answers, overview = _head(comparable, scores.loc[comparable["dataset"].unique()], out)
+    if len(comparable) < len(runs):
+        answers.append(_INCOMPARABLE.replace("\n", " "))
+    _write_html(out, comparable, scores, answers, overview, all_sets, by_dataset, appendix)
+    sections = ["# Report", *answers, overview, appendix[0], *all_sets, *by_dataset, *appendix[1:]]
     path = out / "report.md"
     text = "\n\n".join(section.strip() for section in sections if section) + "\n"
     disk.write_text(path, text)
     return path
+
+
+def _head(runs, scores, out):
+    """Sentences on the result, and the figure of all runs, both by ACSA on the balanced test."""
+    if runs.empty:
+        return [], ""
+    pair = ("latent_explicit_gradient", "latent_explicit_gradient_frozen")
+    answers = answer(runs, scores, _METRIC, "ACSA on the balanced test", pair)
+    path = out / "figures" / "overview.png"
+    if runs_by_dataset(runs, scores, _METRIC, best_first(scores), path, "balanced ACSA") is None:
+        return answers, ""
+    return answers, f"{OVERVIEW_LEGEND}\n\n![ACSA of all runs](figures/{path.name})"
+
+
+def _write_html(out, runs, scores, answers, overview, all_sets, by_dataset, appendix):
+    write_page(
+        out / "report.html",
+        title=f"Report: {', '.join(scores.index)}",
+        facts=facts_of(runs),
+        answer=answers,
+        overview=overview,
+        grid=grid_of(runs, scores, _METRIC, "ACSA on the balanced test"),
+        sections=[
+            *(Section(text) for text in all_sets),
+            *(Section(text, is_folded=len(by_dataset) > 1) for text in by_dataset),
+        ],
+        appendix=[Section(text, is_folded=True) for text in appendix],
+    )
 
 
 def _is_comparable(provenance):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from imbax.experiments import disk
-from imbax.experiments.labels import parts
+from imbax.experiments.labels import method_of
 from imbax.reports.comparisons import against_control, legend, to_markdown
 from imbax.reports.drawing import INK, new_figure, save
 from imbax.reports.tabular.tables import score_table
@@ -32,7 +32,7 @@ def readings_page(runs: pd.DataFrame, titles: dict[str, str], out: Path) -> str:
     out
         The report's folder.
     """
-    titles = {name: title for name, title in titles.items() if not parts(name)[1]}
+    titles = {name: title for name, title in titles.items() if method_of(name) == name}
     present = [name for name in (_FROZEN, *titles) if name in set(runs["method"])]
     if not titles or _DEFAULT not in set(runs["method"]):
         return ""

@@ -13,10 +13,9 @@ from imbax.experiments import disk, store
 from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
 from imbax.reports.answer import answer, best_first
 from imbax.reports.compare import over_datasets
-from imbax.reports.comparisons import count
 from imbax.reports.drawing import OWN_COLOUR
-from imbax.reports.overview import runs_by_dataset
-from imbax.reports.page import Grid, Section, write_page
+from imbax.reports.overview import OVERVIEW_LEGEND, facts_of, grid_of, runs_by_dataset
+from imbax.reports.page import Section, write_page
 from imbax.reports.tabular import figures, single_dataset, tables
 from imbax.reports.tabular.aggregates import over_runs
 from imbax.reports.tabular.appendix import (
@@ -40,7 +39,7 @@ from imbax.reports.tabular.decisions import decisions_section
 from imbax.reports.tabular.metrics import metrics_page, with_metrics
 from imbax.reports.tabular.optimism import optimistic_page
 from imbax.reports.tabular.readings import readings_page
-from imbax.statistics.ranks import LEVEL, mean_ranks
+from imbax.statistics.ranks import LEVEL
 
 if TYPE_CHECKING:
     from imbax.experiments.run import Outcome
@@ -60,9 +59,10 @@ above. Precision and recall are means over runs; bands are one SD. A figure show
 methods: those of the paper, and the best of the others on that data set. Reliability diagrams show
 the minority share against the predicted probability; each point is a tenth of the test rows of all
 runs, with a 95% interval. Below the dotted line, probabilities are too high. Epochs are counted
-from the start of the method itself; explicit_gradient starts from the checkpoint of ce. Synthetic
-points are projected onto the first two principal axes of the training rows, for the first run in
-which they moved."""
+from the start of the method itself."""
+_ABOUT_POINTS = """`explicit_gradient` starts from the checkpoint of `ce`. Synthetic points are
+projected onto the first two principal axes of the training rows, for the first run in which they
+moved."""
 
 
 def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
@@ -130,10 +130,11 @@ def write_report(
         missing_section(runs, provenance, manifests, remarks),
         timings(provenance),
     ]
+    parts = [_BY_DATASET, *([_ABOUT_POINTS] if _MOVING_POINTS[0] in scores else [])]
+    about = "\n\n".join([*parts, single_dataset.BY_DATASET])
     overview = _overview(runs, scores, out)
-    _write_html(out, runs, scores, answers, overview, head, by_dataset, appendix)
+    _write_html(out, runs, scores, answers, overview, head, [about, *by_dataset], appendix)
     path = out / "report.md"
-    about = f"{_BY_DATASET}\n\n{single_dataset.BY_DATASET}"
     first = "\n\n".join(["# Report", *answers, overview])
     sections = [first, appendix[0], *head, *appendix[1:], about, *by_dataset]
     text = "\n\n".join(section.strip() for section in sections if section) + "\n"
@@ -143,49 +144,23 @@ def write_report(
 
 def _overview(runs: pd.DataFrame, scores: pd.DataFrame, out: Path) -> str:
     path = out / "figures" / "overview.png"
-    label = "average precision"
+    name = "average precision"
     order = best_first(scores)
-    shown = runs_by_dataset(runs, scores, "average_precision", order, path, label)
-    if shown is None:
+    if runs_by_dataset(runs, scores, "average_precision", order, path, name) is None:
         return ""
-    return (
-        "A dot is a run; the large dot and the line are the mean and its corrected 95% interval. "
-        "Large dots are filled for the best method of a data set and every method that is not "
-        f"significantly different from it.\n\n![{label} of all runs](figures/{path.name})"
-    )
+    return f"{OVERVIEW_LEGEND}\n\n![{name} of all runs](figures/{path.name})"
 
 
 def _write_html(out, runs, scores, answers, overview, head, by_dataset, appendix) -> Path:
-    order = best_first(scores)
-    shown = scores[order].T
-    bold = pd.DataFrame(False, index=shown.index, columns=shown.columns)
-    for dataset, rows in runs.groupby("dataset"):
-        bold.loc[tables.best_methods(rows, "average_precision"), dataset] = True
-    lower = []
-    if len(scores.dropna()) > 1:
-        shown["mean"], shown["mean rank"] = scores.mean(), mean_ranks(scores)
-        bold["mean"] = bold["mean rank"] = False
-        lower = ["mean rank"]
-    note = (
-        "Means over runs. Bold cells are the highest mean of a data set and every method that is "
-        "not significantly different from it by the corrected resampled t test with Holm's "
-        f"correction at the {LEVEL:.0%} level. Darker cells are better. Click a heading to sort."
-    )
-    suites, counts = ", ".join(sorted(set(runs["suite"]))), runs.nunique()
     return write_page(
         out / "report.html",
-        title=f"Report: {suites}",
-        facts=(
-            f"{count(len(runs), 'run')}: {count(counts['dataset'], 'data set')}, "
-            f"{count(counts['method'], 'method')}, {count(counts['seed'], 'seed')}, "
-            f"{count(counts['fold'], 'fold')}"
-        ),
+        title=f"Report: {', '.join(sorted(set(runs['suite'])))}",
+        facts=facts_of(runs),
         answer=answers,
         overview=overview,
-        grid=Grid("Average precision", note, shown, bold, lower),
+        grid=grid_of(runs, scores, "average_precision", "Average precision"),
         sections=[
             *(Section(text, is_folded=place != _OPEN) for place, text in enumerate(head)),
-            Section(f"{_BY_DATASET}\n\n{single_dataset.BY_DATASET}", is_folded=True),
             *(Section(text, is_folded=True) for text in by_dataset),
         ],
         appendix=[Section(text, is_folded=True) for text in appendix],

@@ -8,7 +8,7 @@ import pandas as pd
 
 from imbax.errors import InputError
 from imbax.experiments import disk
-from imbax.experiments.labels import parts
+from imbax.experiments.labels import method_of
 from imbax.reports.comparisons import interval_text, p_text
 from imbax.reports.tabular.tables import in_order, markdown
 from imbax.statistics.bayesian import ROPE
@@ -30,12 +30,12 @@ same difference in all of them."""
 
 
 def control_of(methods: Iterable[str]) -> str | None:
-    """Method that all others are compared with, preferably with the default network.
+    """Method that all others are compared with, preferably with a single default network.
 
     None if every pair is to be compared.
     """
     labels = in_order(methods)
-    controls = (label for name in _CONTROLS for label in labels if parts(label)[0] == name)
+    controls = (label for name in _CONTROLS for label in labels if method_of(label) == name)
     return next(controls, None)
 
 

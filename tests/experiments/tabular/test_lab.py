@@ -19,6 +19,7 @@ from imbax.catalogue import registry
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments import store
+from imbax.experiments.neural.ensembles import SINGLE
 from imbax.experiments.processes import Share
 from imbax.experiments.run import run_cells, with_starts
 from imbax.experiments.tabular import lab as lab_module
@@ -133,7 +134,7 @@ def test_a_cell_is_made_once_and_stored_as_it_is(name, rows, tmp_path, monkeypat
     lab = TabularLab(PROTOCOL, out=tmp_path, suite="mine")
     cell = lab.cell(DATA, catalogue.get(name))
     assert (cell.dataset, cell.method, cell.suite) == (DATA, catalogue.get(name), "mine")
-    assert (cell.network, cell.members, cell.rows) == ("mlp", 1, rows)
+    assert (cell.network, cell.members, cell.rows) == ("mlp", SINGLE, rows)
     assert (cell.name, cell.place) == (f"toy/{name}", ("toy", name, cell.key))
     assert (
         lab.cell(DATA, catalogue.get(name)).key
@@ -141,9 +142,9 @@ def test_a_cell_is_made_once_and_stored_as_it_is(name, rows, tmp_path, monkeypat
         != lab.cell(DATA, catalogue.get("focal")).key
     )
     lab._keep(cell, 0, [], {"config": {}})
-    fields = ("suite", "network", "members", "rows", "key")
+    fields = ("suite", "network", "rows", "key")
     expected = {name: getattr(cell, name) for name in fields}
-    expected |= {"dataset": "toy", "method": name, "config": {}}
+    expected |= {"dataset": "toy", "method": name, "members": "1", "config": {}}
     assert expected.items() <= kept[0].items()
     assert kept[0]["metrics_key"] == lab._metrics_key() != cell.key
 

@@ -111,3 +111,26 @@ def test_written_tables_include_the_network(tmp_path):
     assert list(written.columns[:5]) == ["dataset", "method", "network", "fold", "seed"]
     assert set(written.query("method == 'ce (realmlp)'")["network"]) == {"realmlp"}
     assert set(written.query("method == 'trees'")["network"]) == {""}
+
+
+def test_ensembles_are_compared_with_the_single_network():
+    single = RUNS[RUNS["network"] != "realmlp"].assign(members="1")
+    several = single[single["network"] == "mlp"].assign(
+        method=[f"{name} x5" for name in single.loc[single["network"] == "mlp", "method"]],
+        members="x5",
+        average_precision=0.5,
+    )
+    both = pd.concat([single, several], ignore_index=True)
+    assert tables.in_order(both["method"]) == [
+        "explicit_gradient", "explicit_gradient x5", "ce", "ce x5", "trees",
+    ]  # fmt: skip
+    parts = by_network(both)
+    assert list(parts) == ["mlp", "mlp x5"]
+    for part in parts.values():
+        assert set(part["method"]) == {"explicit_gradient", "ce", "trees"}
+    assert (parts["mlp x5"].query("method == 'ce'")["average_precision"] == 0.5).all()
+    text = networks_page(both)
+    assert "| ce x5 | ce | 7 | 7 | 0 | 0 |" in text
+    assert "the members of `x5` train" in text
+    assert "`x5`" not in networks_page(RUNS)
+    assert control_of(["trees", "ce x5", "ce x5 (realmlp)"]) == "ce x5"

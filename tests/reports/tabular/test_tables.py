@@ -29,14 +29,14 @@ def folder(results, runs, tmp_path):
 def test_runs_csv_is_exact_and_reproducible(results, runs, folder, tmp_path):
     lines = (folder / "runs.csv").read_text().splitlines()
     assert lines[0] == (
-        "dataset,method,network,fold,seed,average_precision,roc_auc,"
+        "dataset,method,network,members,fold,seed,average_precision,roc_auc,"
         "precision_at_recall_75,precision_at_recall_50,precision_at_recall_25"
     )
-    order = ["dataset", "method", "network", "fold", "seed"]
+    order = ["dataset", "method", "network", "members", "fold", "seed"]
     expected = runs.sort_values(order)
     for line, row in zip(csv.reader(lines[1:]), expected.to_dict("records"), strict=True):
-        assert line[:5] == [str(row[name]) for name in order]
-        np.testing.assert_equal(float(line[5] or "nan"), row["average_precision"])
+        assert line[:6] == [str(row[name]) for name in order]
+        np.testing.assert_equal(float(line[6] or "nan"), row["average_precision"])
     shuffled = runs.sample(frac=1, random_state=0)
     again = tables.write_tables(shuffled, store.read_provenance([results]), tmp_path / "again")
     assert (again / "runs.csv").read_bytes() == (folder / "runs.csv").read_bytes()
