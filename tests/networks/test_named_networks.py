@@ -192,15 +192,15 @@ def test_public_packages_equal_stored_outputs(tmp_path):
             compare(name, dict(file))
 
 
-# Each network with each kind of training: a loss of its logits with a cosine head, learned synthetic
-# rows, and learned weights. Samplers train in the same way as `ce`.
+# Each network with each kind of training: a loss of its logits with a cosine head, learned
+# synthetic rows, and learned weights. Samplers train in the same way as `ce`.
 CASES = [
     (name, *case)
     for name in SMALL
     for case in (("ldam", 3), ("explicit_gradient", 2), ("meta_weight_net", 2))
 ]
-# The other methods run with the network that differs most from the default MLP, and with an ensemble
-# if their losses distinguish members.
+# The other methods run with the network that differs most from the default MLP, and with an
+# ensemble if their losses distinguish members.
 CASES += [
     ("realmlp", "ldam_drw", 2),
     ("realmlp", "rs", 2),
