@@ -100,12 +100,12 @@ VALUES = {
         (
             "quickstart",
             "data target minority groups drop categorical no-header",
-            "suite custom takes it",
+            "it is for suite custom",
         ),
         (
             "quickstart",
             "scale recipe imbalance",
-            "suites of images take it",
+            "it is for image suites",
         ),
         (
             "digits",
