@@ -24,7 +24,7 @@ def write(out: Path, command: str, skipped: Mapping[str, str], failed: Mapping[s
 
 
 def read(out: Path) -> dict[str, Any]:
-    """Read the manifest: `commands` (list of texts), `skipped` and `failed` (dictionaries of texts).
+    """Read the manifest: `commands`, a list, and `skipped` and `failed`, dictionaries of texts.
 
     They are empty if a folder has no manifest or, with a warning, a damaged one.
     """

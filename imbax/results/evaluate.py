@@ -13,9 +13,9 @@ from imbax.data.tables import as_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
-from imbax.experiments.ensembles import ensembles_of
+from imbax.experiments.neural.checkpoints import check
+from imbax.experiments.neural.ensembles import ensembles_of
 from imbax.experiments.progress import Bar
-from imbax.experiments.tabular.checkpoints import check
 from imbax.experiments.tabular.fitting import fitting, network_names
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of

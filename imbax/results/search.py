@@ -20,14 +20,14 @@ from imbax.data.tables import as_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
-from imbax.experiments.progress import Bar
-from imbax.experiments.tabular.cells import train_cell
-from imbax.experiments.tabular.checkpoints import (
+from imbax.experiments.neural.checkpoints import (
     average_precision,
     check,
     kept_by,
     with_validation_precision,
 )
+from imbax.experiments.progress import Bar
+from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.fitting import DEFAULT, fitting, network_names, on_network
 from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol

@@ -8,9 +8,9 @@ import pandas as pd
 
 from imbax.catalogue import Method
 from imbax.catalogue.hosts import EstimatorHost
+from imbax.experiments.neural.checkpoints import average_precision
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import CellResult, host_cell
-from imbax.experiments.tabular.checkpoints import average_precision
 from imbax.experiments.tabular.named_metrics import Metric
 from imbax.experiments.tabular.own_scores import compute
 from imbax.experiments.tabular.plan import Plan

@@ -41,9 +41,9 @@ class Suite:
     n_estimators: Any = 1
     """Number of members of an ensemble, or several numbers; for tables only."""
     fold_ensemble: Any = False
-    """Number of folds of an ensemble; both arguments as in `ensembles.ensembles_of`."""
+    """Number of folds of an ensemble; both arguments as in `neural.ensembles.ensembles_of`."""
     checkpoint: Any = "average_precision"
-    """Epoch that methods keep, one of `tabular.checkpoints.CHECKPOINTS`."""
+    """Epoch that methods keep, one of `neural.checkpoints.CHECKPOINTS`."""
     several_classes: bool = False
     """Whether the data sets have more than two classes."""
     withholds: bool = False

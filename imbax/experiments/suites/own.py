@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 
 from imbax.data.files import table_files, tables_among
 from imbax.errors import InputError, Range, did_you_mean
-from imbax.experiments.ensembles import ensembles_of
+from imbax.experiments.neural.ensembles import ensembles_of
 from imbax.experiments.suites import Suite, load_suite
 from imbax.experiments.suites.toml_values import parsed, refuse_unknown, text, texts
 
@@ -92,7 +92,7 @@ def read_suite(path: Path) -> Suite:
 
 
 def _suite(path, content):
-    from imbax.experiments.tabular.checkpoints import check
+    from imbax.experiments.neural.checkpoints import check
     from imbax.experiments.tabular.plan import Protocol
 
     numbers = {"seeds": Range(1, whole=True), "folds": Range(2, whole=True)}

@@ -17,13 +17,14 @@ from imbax.engine.devices import memory_of
 from imbax.errors import InputError
 from imbax.experiments import states, store
 from imbax.experiments.closure import code_of
-from imbax.experiments.ensembles import SINGLE, Ensemble
 from imbax.experiments.lab import Cell, Lab
+from imbax.experiments.neural import checkpoints
+from imbax.experiments.neural.ensembles import SINGLE, Ensemble
+from imbax.experiments.neural.members import averaged, deep_ensemble, fold_ensemble
 from imbax.experiments.provenance import key_of
-from imbax.experiments.tabular import checkpoints, padding
+from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
 from imbax.experiments.tabular.fitting import DEFAULT, fitting, on_network, with_factory
-from imbax.experiments.tabular.members import averaged, of_folds, of_same_rows
 from imbax.experiments.tabular.metrics import functions, score_run
 from imbax.experiments.tabular.plan import Plan, plan
 from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together
@@ -108,7 +109,7 @@ class TabularLab(Lab):
             code += [checkpoints.Chosen, checkpoints.with_validation_precision]
         if members != SINGLE:
             content["members"] = str(members)
-            code += [of_folds if members.folds else of_same_rows, averaged]
+            code += [fold_ensemble if members.folds else deep_ensemble, averaged]
         cut = plan
         if isinstance(dataset, FrameDataset):
             transformer, cut = dataset.transformer, plan_frame
@@ -149,9 +150,9 @@ class TabularLab(Lab):
 
     def _cut(self, cell, seeds):
         if cell.members.folds:
-            return of_folds(cell.dataset, *seeds, self.protocol, self.splits, cell.members)
+            return fold_ensemble(cell.dataset, *seeds, self.protocol, self.splits, cell.members)
         cut = planned(cell.dataset, seeds, self.protocol, self.splits)
-        return cut if cell.members == SINGLE else of_same_rows(cut, cell.members)
+        return cut if cell.members == SINGLE else deep_ensemble(cut, cell.members)
 
     def _compute_together(self, cell: Cell, seeds: Sequence[int], turn: tuple[int, int]) -> None:
         """Train some seeds of a cell, the group of that number out of so many."""

@@ -10,11 +10,11 @@ import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import METHODS, PAPER, absent, check_package, get, names
 from imbax.engine.vectorize import Engine
 from imbax.errors import InputError, argument
-from imbax.experiments.ensembles import Ensemble, ensembles_of
+from imbax.experiments.neural import checkpoints
+from imbax.experiments.neural.ensembles import Ensemble, ensembles_of
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
-from imbax.experiments.tabular import checkpoints
 from imbax.experiments.tabular.fitting import network_names
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
@@ -133,7 +133,7 @@ def _networks(suite, options):
 
 
 def _ensembles(suite: Suite, options: Namespace) -> tuple[Ensemble, ...]:
-    """Those that are asked for; a flag without folds stands for as many folds as members."""
+    """Ensembles to run; a flag without folds stands for as many folds as members."""
     members, folds = options.n_estimators, options.fold_ensemble
     members = suite.n_estimators if members is None else members
     folds = suite.fold_ensemble if folds is None else folds or (True,)

@@ -1,4 +1,4 @@
-"""Which epoch is kept: the best by average precision, by loss, or the last."""
+"""The epoch that is kept: the best by average precision, by loss, or the last."""
 
 import argparse
 
@@ -11,10 +11,10 @@ from imbax.catalogue import registry
 from imbax.cli.arguments import parser
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
-from imbax.experiments.ensembles import SINGLE, Ensemble
+from imbax.experiments.neural.checkpoints import CHECKPOINTS, Chosen, kept_by
+from imbax.experiments.neural.ensembles import SINGLE, Ensemble
 from imbax.experiments.suites.own import read_suite
 from imbax.experiments.tabular import suite as tabular_suite
-from imbax.experiments.tabular.checkpoints import CHECKPOINTS, Chosen, kept_by
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.plan import Protocol
 from imbax.results.evaluate import evaluate
@@ -28,8 +28,8 @@ BEST = {"average_precision": 1, "loss": 2, "last": 3}
 
 
 def staged(facts, checkpoint="best"):
-    """Epoch 1 ranks nearly every row right with probabilities near 0.5; epoch 2 gives every row the same
-    probability, with a lower loss; epoch 3 has the highest loss."""
+    """Epoch 1 ranks nearly every row right with probabilities near 0.5; epoch 2 gives every row the
+    same probability, with a lower loss; epoch 3 has the highest loss."""
 
     def apply(epoch, x):
         return jnp.select([epoch == 1, epoch == 2], [0.001 * x[:, 0], -0.69 + 0 * x[:, 0]], 9.0)
@@ -85,7 +85,7 @@ def test_rules_of_a_methods_own_are_kept():
             assert callable(made.checkpoint) if rule is None else made.checkpoint == rule
 
 
-def test_methods_that_share_a_training_share_it_under_any_checkpoint():
+def test_methods_share_a_training_under_any_checkpoint():
     method = catalogue.get("ce")
     assert kept_by(method, "average_precision") is method
     first, second = kept_by(method, "last"), kept_by(catalogue.get("ros"), "last")

@@ -45,7 +45,7 @@ class Chosen(NamedTuple):
     """A method's training with another checkpoint, equal for equal fields."""
 
     build: Callable[[Facts], Program]
-    """The training as the method has it."""
+    """Training with the method's own checkpoint."""
     checkpoint: str
     """"loss" or "last"."""
 
