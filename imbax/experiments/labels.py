@@ -2,8 +2,8 @@
 
 With the default network of its kind of experiment, a method's label is its name; with another
 network it is, for example, `ce (realmlp)`. With several members it is `ce x5` or `ce 5-fold` (see
-`neural.ensembles`), or `ce 5-fold (realmlp)`. `store.read` returns labels as method names, so that no mean
-is taken over networks or ensembles.
+`neural.ensembles`), or `ce 5-fold (realmlp)`. `store.read` returns labels as method names, so that
+no mean is taken over networks or ensembles.
 """
 
 import re
