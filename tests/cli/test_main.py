@@ -192,7 +192,7 @@ def test_mistakes_are_found_before_waiting_for_processes(
     ("edit", "says"),
     [
         (lambda f: f.assign(a=[np.inf] + [1.0] * (len(f) - 1)), "'a'"),
-        (lambda f: f.assign(fraud="no"), "single class"),
+        (lambda f: f.assign(fraud="no"), "one class"),
         (lambda f: f.assign(name=[f"id-{i}" for i in range(len(f))]), "--drop name"),
         (lambda f: f.head(10), "10 rows"),
         (lambda f: f.drop(columns="fraud"), "fraud"),
