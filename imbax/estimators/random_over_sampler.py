@@ -68,7 +68,7 @@ class RandomOverSampler(TableSampler):
 
     def fit_resample(self, X, y):
         target = Target(y)
-        rows, labels = self._fit_resample(*self._taken(X, target))
+        rows, labels = self._fit_resample(*self._checked_rows(X, target))
         return rows.tolist() if isinstance(X, list) else rows, target.extended(labels)
 
     def _fit_resample(self, X, y):
