@@ -1,4 +1,4 @@
-"""SMOTE-NC as an over-sampler of tables, on imbalanced-learn's contract."""
+"""SMOTE-NC with imbalanced-learn's API."""
 
 from dataclasses import field
 from typing import Any, ClassVar
@@ -20,73 +20,74 @@ __all__ = ["SMOTENC"]
 
 @parameters
 class SMOTENC(SMOTE):
-    """SMOTE of tables that have categories beside numbers.
+    """SMOTE for tables with numeric and categorical columns.
 
-    A new row has numbers between those of a row and of a near one of its class, and each category
-    that is the most frequent among the row's neighbours; of several such, that of nearer ones.
-    Distances: `imbax.estimators.categorical`. X may be a frame of pandas or polars, an array or a
-    sparse matrix (CSR, CSC) of numbers; what comes out has the form and dtypes of what went in:
-    first the original rows, then the new ones.
+    The numbers of a synthetic row lie between those of a row and a near row of the same class. Each
+    category is the most frequent one among the row's neighbours; ties go to the nearer neighbours.
+    See `imbax.estimators.categorical` for the distances. X may be a frame of pandas or polars, an
+    array, or a sparse matrix (CSR, CSC) of numbers. The output has the form and dtypes of X: the
+    original rows followed by the synthetic rows.
 
-    With `categorical_features="auto"` any frame can be passed without preparation:
+    With `categorical_features="auto"`, frames need no preparation:
 
-    - Columns of a categorical type are categories, and so are columns of text in the same frame; if
-      no column has such a type, columns of text must be named, as in imbalanced-learn. A missing
-      value is one more category. Text with as many entries as an identifier has is refused.
-    - Numbers, dates, times and durations are interpolated. Dates are counted in the longest step,
-      from days to nanoseconds, of which all are multiples, and new ones are such multiples too.
-    - Booleans are 0 and 1, so that a new row has the value of the nearer of its two parents; name
-      them in `categorical_features` to have them voted.
+    - Columns of a categorical type are categories, and so are text columns of the same frame. If no
+      column has a categorical type, text columns must be named, as in imbalanced-learn. A missing
+      value is a further category. Text with as many levels as an identifier raises an error.
+    - Numbers, dates, times and durations are interpolated. The unit of dates is the longest one,
+      from days to nanoseconds, of which all dates are multiples, also in synthetic rows.
+    - Booleans are interpolated as 0 and 1, so a synthetic row has the value of the nearer of its
+      two parents. The neighbours vote on those that `categorical_features` names.
     - A missing number or date counts as the column's median in distances, with a warning that names
-      the columns. A new row misses it where its first parent does, and has the first parent's
-      where the second misses it: nothing is interpolated with a median.
+      the columns. In a synthetic row, it is missing if the first parent's is, and copied from the
+      first parent if only the second parent's is; no value is interpolated with a median.
 
-    A drop-in for imbalanced-learn's class of this name, with the differences that `SMOTE` names,
-    and of equally frequent categories imbalanced-learn draws one. Where the median standard
-    deviation of a class is 0, a category counts like a standard deviation of 1 of the scaled
-    columns, where imbalanced-learn does not count it.
+    Drop-in replacement for imbalanced-learn's class of this name, with the differences of `SMOTE`
+    and two more: imbalanced-learn breaks ties between categories at random; and if the median
+    standard deviation of a class is 0, imbalanced-learn ignores categories in distances, whereas
+    here they count like a standard deviation of 1 of the scaled columns.
 
     Parameters
     ----------
     categorical_features : "auto" or array-like of int, bool or str
-        Columns that are categories: positions, a mask, or names; "auto": those of a frame that
-        have a categorical type, and its columns of text if there are such columns.
+        Categorical columns: positions, a mask, or names. "auto" uses a frame's columns of a
+        categorical type and, if there are any, its text columns.
     categorical_encoder : estimator, default=None
-        A one-hot encoder with one column for each category, which becomes `categorical_encoder_`;
-        None: `OneHotEncoder(handle_unknown="ignore")`. New rows do not depend on it.
+        One-hot encoder with one column per category, cloned and fitted as `categorical_encoder_`.
+        None uses `OneHotEncoder(handle_unknown="ignore")`. Synthetic rows do not depend on it.
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn.
     value_range : tuple, default=None
-        Least and greatest value that numbers can have; None: new numbers lie between given ones.
+        Minimum and maximum of valid numbers. None uses the range of each column.
     k_neighbors : int or nearest-neighbours estimator, default=5
-        As in `SMOTE`; an estimator searches numbers as they are given, beside categories as 1 among
-        0s, times `median_std_` / √2, as in imbalanced-learn.
+        As in `SMOTE`. An estimator uses unscaled numbers and one-hot categories multiplied by
+        `median_std_` / √2, as in imbalanced-learn.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     nn_k_ : estimator
-        Nearest neighbours as `k_neighbors` says; fitted only where that is an estimator.
+        Nearest-neighbours estimator of `k_neighbors`, fitted only if that is an estimator.
     categorical_encoder_ : estimator
-        The encoder, fitted to the categories.
+        Fitted encoder.
     categorical_features_, continuous_features_ : ndarray of int
-        Positions of the columns of categories, and of the others.
+        Positions of the categorical columns and of the others.
     median_std_ : dict
-        Class of which rows are made to the median of its columns' standard deviations, in the units
-        of X.
+        Median standard deviation of the numeric columns by over-sampled class, in the units of X.
     n_features_, n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X is a frame whose names are text.
+        Column names of X, if it is a frame with text names.
     is_synthetic_, parent_indices_, interpolation_weights_ : ndarray
         As in `SMOTE`.
 
     Raises
     ------
     InputError
-        X has categories alone (use `SMOTEN`), or complete numbers alone (use `SMOTE`).
+        All columns are categorical (use `SMOTEN`), or X has no categorical column, no missing
+        value, and no column that `SMOTE` does not accept (use `SMOTE`).
     """
 
     categorical_features: Any = field(kw_only=False)
@@ -106,7 +107,7 @@ class SMOTENC(SMOTE):
         return tags
 
     def _read_parameters(self):
-        """Nothing has an old name."""
+        """Omits the deprecation warning of `SMOTE`."""
 
     def _find_categories(self, names, table=None):
         super()._find_categories(names, table)
