@@ -247,19 +247,20 @@ def refit(name: str) -> Method:
 def all_rows(name: str) -> Method:
     """Returns the method `{name}_all_rows`, trained on training and validation rows together.
 
-    `get` calls this function for the derived name of any method that runs outside JAX and uses only
-    training rows. The derived method is not in any list of names.
+    `get` calls this function for the derived name of any method that uses validation rows at most
+    to choose the epoch. A method in JAX then keeps its last epoch. No rows are left to choose a
+    threshold on: probabilities are cut at 0.5. The derived method is not in any list of names.
 
     Raises
     ------
     InputError
-        The method runs in JAX, or uses validation rows itself.
+        The method needs validation rows for more than the epoch, or starts from another method.
     """
     method, tables = get(name), get(name).tables
-    if tables is None or tables.host is None or tables.host_sees_valid or tables.rows != "train":
+    if tables is None or tables.rows != "train" or _needs_validation(method):
         raise InputError(
-            f"{name!r} cannot be trained on validation rows: expected a method outside JAX that "
-            f"uses only training rows; for a JAX method try {name}_refit"
+            f"{name!r} cannot be trained on validation rows: expected a method that starts from no "
+            "other and needs validation rows at most to choose the epoch; run it without _all_rows"
         )
     return replace(
         method,
@@ -269,6 +270,15 @@ def all_rows(name: str) -> Method:
         tables=replace(tables, rows="train_valid"),
         built_in=False,
     )
+
+
+def _needs_validation(method):
+    """Whether a method needs validation rows for more than the epoch, or starts from another."""
+    tables = method.tables
+    if not method.is_neural:
+        return tables.host_sees_valid
+    depends = tables.starts_from or tables.refits or len(tables.settings) > 1
+    return bool(depends) or "validation labels" in method.sees
 
 
 _DERIVED = {"_refit": refit, "_all_rows": all_rows}

@@ -248,7 +248,7 @@ def _method(given, halving):
         if halving is not None:
             raise InputError(f"halving={halving!r}, expected None: {found.name} knows no epochs")
         return found
-    if not found.is_neural or tables.refits:
+    if not found.is_neural or tables.refits or tables.rows != "train":
         raise InputError(
             f"{found.name!r} cannot be searched: expected a method trained once, in jax, or an "
             "estimator that sees training rows alone"

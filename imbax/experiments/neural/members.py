@@ -33,7 +33,7 @@ from imbax.experiments.tabular.cells import CellResult
 from imbax.experiments.tabular.plan import Plan, Protocol, plan
 from imbax.experiments.tabular.preprocessing import planned
 
-__all__ = ["averaged", "deep_ensemble", "fold_ensemble", "mean_score"]
+__all__ = ["all_rows", "averaged", "deep_ensemble", "fold_ensemble", "mean_score"]
 
 _MEMBERS = 3
 """Random stream of the members' keys; `training` has the other streams of a run."""
@@ -87,6 +87,25 @@ def fold_ensemble(
     cut = planned(dataset, [seed], protocol, parts)
     fold = np.repeat(runs.fold, members.n_estimators)
     return cut._replace(fold=fold, runs=cut.runs._replace(key=_keys(runs.runs.key, members)))
+
+
+def all_rows(
+    dataset: Dataset, seed: int, protocol: Protocol, splits: Sequence[Split] | None
+) -> Plan:
+    """The runs of one seed, with the validation rows among the training rows.
+
+    The validation part stays, but its rows are trained on: no score of it says anything.
+
+    Parameters
+    ----------
+    dataset, seed, protocol, splits
+        As in `plan`.
+    """
+    runs = plan(dataset, [seed], replace(protocol, components=None), splits)
+    parts = [
+        Split(np.sort(np.concatenate(part[:2])), part.valid, part.test) for part in runs.splits
+    ]
+    return planned(dataset, [seed], protocol, parts)
 
 
 def averaged(
