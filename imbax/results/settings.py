@@ -1,4 +1,4 @@
-"""Results of a search's settings: those of estimators, and metrics that the user asks for."""
+"""Results of the settings of a search: estimators, and additional metrics."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,13 +15,15 @@ from imbax.experiments.tabular.named_metrics import Metric
 from imbax.experiments.tabular.own_scores import compute
 from imbax.experiments.tabular.plan import Plan
 
-__all__ = ["of_hosts", "scores_of"]
+__all__ = ["host_results", "scores_of"]
 
 
-def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Bar) -> CellResult:
-    """What an estimator's settings gave, R runs of one after those of the other.
+def host_results(
+    plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Bar
+) -> CellResult:
+    """Results of an estimator's settings: the R runs of the first setting, then of the next one.
 
-    `best_score` is the average precision of validation rows, of K > 2 classes its mean over them.
+    `best_score` is the average precision on validation rows (macro average for K > 2 classes).
     """
     cells = []
     for number, host in enumerate(hosts):
@@ -44,17 +46,17 @@ def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Ba
 def scores_of(
     plan: Plan, method: Method, result: CellResult, metrics: Sequence[Metric]
 ) -> pd.DataFrame:
-    """Metrics of a result's runs, one row each, in their order."""
+    """Metrics of a result's runs, one row per run."""
     runs, rows = len(plan.seed), []
-    for at, (test, valid) in enumerate(zip(result.test_score, result.valid_score, strict=True)):
-        part, y = plan.splits[at % runs], plan.dataset.y
+    for i, (test, valid) in enumerate(zip(result.test_score, result.valid_score, strict=True)):
+        part, y = plan.splits[i % runs], plan.dataset.y
         rows.append(
             {
                 "dataset": plan.dataset.name,
                 "method": method.name,
-                "fold": plan.fold[at % runs],
-                "seed": plan.seed[at % runs],
-                "diverged": result.diverged[at],
+                "fold": plan.fold[i % runs],
+                "seed": plan.seed[i % runs],
+                "diverged": result.diverged[i],
                 "n_train": len(part.train),
                 "n_minority": int((y[part.train] == 1).sum()),
                 "test_y": y[part.test],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import imbax.results  # noqa: F401  registers the baselines
+import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import get
 from imbax.errors import InputError
 from imbax.experiments.images.suite import _methods as image_methods
