@@ -80,7 +80,14 @@ def column_trees(
     def of_column(x):
         return _tree(jnp.where(rows.is_row, x, jnp.inf), y, classes, leaves, min_rows, min_gain)
 
-    edges, gain = jax.lax.map(of_column, rows.x.T, batch_size=min(_COLUMNS, rows.x.shape[1]))
+    # Parts of equal size, so that one program does all.
+    n, d = rows.x.shape
+    parts = -(-d // _COLUMNS)
+    columns = jnp.pad(rows.x.T, ((0, -d % parts), (0, 0))).reshape(parts, -1, n)
+    edges, gain = jax.tree.map(
+        lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:d],
+        jax.lax.map(jax.vmap(of_column), columns),
+    )
     return Trees(edges, gain * rows.live)
 
 
