@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 import imbax
-import imbax.results  # registers the baselines
+import imbax.experiments.tabular.baselines  # registers them
 from imbax import catalogue
 from imbax.catalogue.spec import Method
 from imbax.cli.arguments import parser
@@ -27,8 +27,8 @@ FAMILIES = {
     "generative": "Generative models",
     "meta": "Gradients through an update",
     "tuning": "Tuned controls",
-    "ensemble": "Ensembles",
-    "baseline": "Estimators of other libraries",
+    "peer": "Estimators of other libraries",
+    "reading": "Readings of DeepSMOTE",
 }
 
 
@@ -39,7 +39,8 @@ def write(docs: Path) -> None:
         suite: _results(benchmarks / "results" / suite / "summary.csv")
         for suite in ("imblearn27", "imblearn27_paper")
     }
-    methods = [catalogue.get(name) for name in catalogue.names()]
+    names = dict.fromkeys([*catalogue.names(), *catalogue.names("images")])
+    methods = [catalogue.get(name) for name in names]
     for method in methods:
         _keep(out / "methods" / f"{method.name}.md", _method_page(method, results))
     _keep(out / "methods" / "index.md", _methods_index(methods))

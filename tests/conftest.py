@@ -88,7 +88,8 @@ def few_memory_maps():
 
 @pytest.fixture
 def own_registry(monkeypatch):
-    """Removes methods that a test registers after the test."""
+    """Removes methods that a test registers after the test; the baselines stay."""
+    import imbax.experiments.tabular.baselines  # noqa: F401
     from imbax.catalogue import registry
 
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))

@@ -59,7 +59,7 @@ def test_site_has_a_page_for_every_method_and_public_name(site):
     from imbax import catalogue
 
     methods = {path.stem for path in (site / "generated" / "methods").glob("*.html")}
-    assert set(catalogue.names()) <= methods
+    assert {*catalogue.names(), *catalogue.names("images")} <= methods
     names = {path.stem for path in (site / "generated" / "api").glob("*.html")}
     assert {f"imbax.{name}" for name in imbax._HOME} <= names
     command_line = (site / "generated" / "command_line.html").read_text()

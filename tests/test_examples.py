@@ -1,6 +1,7 @@
 """Every example runs; the plugin works on the command line and in its report."""
 
 import contextlib
+import re
 import warnings
 from pathlib import Path
 
@@ -20,18 +21,20 @@ FEWER = {
     "epochs=40": "epochs=4",
     '"epochs"] == 40': '"epochs"] == 4',
     "epochs=50": "epochs=4",
+    "seeds=3": "seeds=1, epochs=4",
     "seeds=5": "seeds=1, epochs=4",
+    "MLPClassifier()": "MLPClassifier(max_iter=4)",
     "range(100)": "range(4)",
     "n_estimators=5": "n_estimators=2",
 }
-
+FULL: dict[str, str] = {}
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 
-def ran(code, folder):
+def ran(code, folder, changes=FEWER):
     """Runs code as a script in this process, with few iterations, in an empty folder."""
-    for full, short in FEWER.items():
+    for full, short in changes.items():
         code = code.replace(full, short)
     with contextlib.chdir(folder), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -58,12 +61,28 @@ def test_plugin_runs_on_the_command_line(tmp_path):
 
 README = (EXAMPLES.parent / "README.md").read_text()
 BLOCKS = [block.split("```")[0] for block in README.split("```python\n")[1:]]
+# Python blocks that are followed by a block with their output.
+SHOWN = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
 
 
-def test_readme_has_python():
-    assert len(BLOCKS) == 4
+def test_readme_has_python_with_its_output():
+    assert len(BLOCKS) == len(SHOWN) == 3
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_python_of_the_readme_runs(number, tmp_path):
     ran(BLOCKS[number], tmp_path)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("code", "output"), SHOWN, ids=["table", "pipeline", "method"])
+def test_readme_shows_what_its_code_prints(code, output, tmp_path, capsys):
+    """Words are equal, and numbers up to the rounding of other CPUs."""
+    ran(code, tmp_path, FULL)
+    printed = capsys.readouterr().out.split()
+    assert len(printed) == len(output.split())
+    for found, shown in zip(printed, output.split(), strict=True):
+        if re.fullmatch(r"-?\d*\.\d+", shown):
+            assert float(found) == pytest.approx(float(shown), abs=0.05)
+        else:
+            assert found == shown

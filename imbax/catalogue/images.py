@@ -70,9 +70,17 @@ _METHODS = (
         frozen=True,
     ),
     _variant(
+        "deepsmote_paper",
+        "DeepSMOTE, Algorithm 1 as printed",
+        "permuted penalty; encoder and decoder descend the sum of both losses",
+        penalty="permuted",
+        encoder_gradient=True,
+    ),
+    _variant(
         "deepsmote_permuted",
-        "DeepSMOTE, permuted penalty",
-        "each image is compared with the reconstruction of the next one of its class",
+        "DeepSMOTE, permuted penalty on the decoder",
+        "each image is compared with the reconstruction of the next one of its class; the encoder "
+        "gets no gradient of the penalty",
         penalty="permuted",
     ),
     _variant(

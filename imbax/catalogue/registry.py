@@ -19,6 +19,7 @@ __all__ = [
     "PAPER",
     "absent",
     "add",
+    "add_family",
     "all_rows",
     "check_package",
     "get",
@@ -274,6 +275,14 @@ _DERIVED = {"_refit": refit, "_all_rows": all_rows}
 """Functions that derive a method from another, by the suffix of the derived name."""
 
 
+_FAMILIES: dict[str, Callable[[int], Method]] = {}
+
+
+def add_family(name: str, make: Callable[[int], Method]) -> None:
+    """Adds the methods `<name>_<number>`, which `make` builds from the number."""
+    _FAMILIES[name] = make
+
+
 def missing_package(method: Method) -> str:
     """Returns the package that a method needs if it is not installed, otherwise ""."""
     package = "" if method.tables is None else method.tables.package
@@ -297,9 +306,12 @@ def get(name: str) -> Method:
     for suffix, derive in _DERIVED.items():
         if name not in _REGISTRY and name.removesuffix(suffix) in _REGISTRY:
             return derive(name.removesuffix(suffix))
-    if name not in _REGISTRY:
-        raise InputError(f"unknown method {name!r}{did_you_mean(name, names())}")
-    return _REGISTRY[name]
+    if name in _REGISTRY:
+        return _REGISTRY[name]
+    family, _, number = name.rpartition("_")
+    if family in _FAMILIES and number.isdecimal() and int(number):
+        return _FAMILIES[family](int(number))
+    raise InputError(f"unknown method {name!r}{did_you_mean(name, names())}")
 
 
 def image_method(name: str) -> Method:

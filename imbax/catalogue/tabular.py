@@ -50,6 +50,21 @@ _EXPLICIT_GRADIENT = Method(
     cost=3.0,
     tables=OnTables(explicit_gradient_on_tables, settings=(eg.Hparams(),), starts_from="ce"),
 )
+
+
+def _moved(name, title, note, frozen=False):
+    options = {"checkpoint": "best_moved"} | ({"frozen": True} if frozen else {})
+    tables = replace(
+        _EXPLICIT_GRADIENT.tables,
+        program=partial(explicit_gradient_on_tables, **options),
+        settings=(eg.Hparams(eta2=0.0) if frozen else eg.Hparams(),),
+        options=options,
+    )
+    sees = SEES_TRAIN if frozen else _EXPLICIT_GRADIENT.sees
+    changes = {"name": name, "title": title, "note": note, "tables": tables, "sees": sees}
+    return replace(_EXPLICIT_GRADIENT, cost=1.5 if frozen else 3.0, **changes)
+
+
 _METHODS = (
     _CE,
     Method(
@@ -95,6 +110,17 @@ _METHODS = (
             starts_from="ce",
             options={"frozen": True},
         ),
+    ),
+    _moved(
+        "explicit_gradient_moved",
+        "Explicit Gradient, best epoch with moved rows",
+        "as explicit_gradient, but the best of epochs >= 1: θ₀ is no checkpoint",
+    ),
+    _moved(
+        "explicit_gradient_moved_frozen",
+        "Explicit Gradient, fixed synthetic rows, best of epochs >= 1",
+        "η₂ = 0, otherwise equal to explicit_gradient_moved",
+        frozen=True,
     ),
     *(_loss(name) for name in NAMED if name not in ("ce", "weighted")),
     _loss("weighted", OnImages(weighted=True)),

@@ -36,8 +36,15 @@ def parser() -> argparse.ArgumentParser:
                      help="networks whose probabilities are averaged, one or several numbers; "
                           "default 1")  # fmt: skip
     run.add_argument("--fold-ensemble", nargs="*", type=int, metavar="FOLDS",
-                     help="each of them validates on one fold of training and validation rows and "
-                          "trains on the others; as many folds as networks, or FOLDS")  # fmt: skip
+                     help="validate each of these networks on one fold of the training and "
+                          "validation rows and train it on the others; as many folds as networks, "
+                          "or FOLDS")  # fmt: skip
+    run.add_argument(
+        "--checkpoint",
+        choices=("average_precision", "loss", "last"),
+        help="epoch to keep: the best by average precision or by loss on validation rows, or the "
+        "last; default average_precision",
+    )
     run.add_argument(
         "--seeds", type=int, metavar="N", help="number of seeds, each with its own splits"
     )

@@ -155,10 +155,10 @@ def folds_of(
         groups = None if groups is None else groups[rows]
         found = [(rows[out], rows[of]) for out, of in cut.split(rows, y[rows], groups)]
     if not found or not all(_rarest(y[part], y) for pair in found for part in pair):
-        few = "" if groups is None else " in too few groups"
+        in_groups = "" if groups is None else " in too few groups"
         raise InputError(
             f"{folds} folds of {len(rows)} rows to train and validate on leave a part without rows "
-            f"of every class, the rarest of which has {fewest}{few}; take fewer folds"
+            f"of every class, the rarest of which has {fewest}{in_groups}; take fewer folds"
         )
     return found
 

@@ -1,7 +1,7 @@
 """DeepSMOTE as an over-sampler of images or of tables, on imbalanced-learn's contract."""
 
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import jax
@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.estimators.generative import GeneratorSampler
+from imbax.estimators.networks import or_else
 from imbax.estimators.over_sampler import compiled, padded, size
 from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import deepsmote, smote
@@ -50,7 +51,13 @@ class DeepSMOTE(GeneratorSampler):
     decoder : {"mirrored", "reference"}, default="mirrored"
         Of images; the public code's is "reference", four times as costly.
     penalty : {"class_recon", "permuted", "none"}, default="class_recon"
-        The public code's, the paper's, or none.
+        Penalty of the public code ("class_recon"), of the paper ("permuted"), or none.
+        `DeepSMOTE(penalty="permuted")` is Algorithm 1 of the paper as printed.
+    encoder_gradient : bool, default=None
+        Whether the gradient of the penalty includes the encoder. None follows the source of the
+        penalty: it does in the paper ("permuted") and does not in the public code ("class_recon").
+    penalty_weight : float, default=1.0
+        Weight λ of the penalty.
     class_draw : {"uniform", "inverse"}, default="uniform"
         How the penalty's class is drawn.
     k_neighbors : int, default=5
@@ -89,6 +96,8 @@ class DeepSMOTE(GeneratorSampler):
     latent_dim: Any = None
     decoder: Any = "mirrored"
     penalty: Any = "class_recon"
+    encoder_gradient: Any = None
+    penalty_weight: Any = 1.0
     class_draw: Any = "uniform"
     k_neighbors: Any = 5
     max_iter: Any = 200
@@ -101,6 +110,8 @@ class DeepSMOTE(GeneratorSampler):
         "latent_dim": [Interval(Integral, 1, None, closed="left"), None],
         "decoder": [StrOptions(set(DECODERS))],
         "penalty": [StrOptions(set(deepsmote.PENALTIES))],
+        "encoder_gradient": ["boolean", None],
+        "penalty_weight": [Interval(Real, 0, None, closed="left")],
         "class_draw": [StrOptions({"uniform", "inverse"})],
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -155,6 +166,9 @@ class DeepSMOTE(GeneratorSampler):
         made = self._new(made, number)
         return made._replace(x=self._decode(made.x))
 
+    def _hparams(self):
+        return deepsmote.Hparams(self.learning_rate_init, self.penalty_weight)
+
     def _config(self):
         shape = self.scale_.shape
         values, usual = int(np.prod(shape)), 600 if shape[-1] == 3 else 300
@@ -164,6 +178,7 @@ class DeepSMOTE(GeneratorSampler):
             self.latent_dim or min(values, usual),
             self.decoder,
             self.penalty,
+            or_else(self.encoder_gradient, self.penalty == "permuted"),
             class_draw=self.class_draw,
             batch_size=self.batch_size,
             epochs=self.max_iter,

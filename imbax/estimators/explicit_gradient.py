@@ -1,6 +1,7 @@
 """Explicit Gradient classifier."""
 
-from numbers import Real
+import warnings
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,14 @@ class ExplicitGradientClassifier(NeuralClassifier):
     n_synth : {"double", "balance"}, default="double"
         Number of synthetic rows: the size of each class, or the difference to the largest class.
     confidence : float, default=1.0
-        Maximum predicted probability of the true class for outer rows that enter the outer loss.
+        Only rows whose predicted probability of their own class is at most `confidence` after the
+        first training are duplicated as synthetic rows; 1 duplicates all of them. A value that
+        leaves no row gives a warning.
+    num_steps : int, default=1
+        Number of inner steps K.
     inner : {"union", "synth", "sum_of_means"}, default="union"
         Rows of the inner loss: mini-batch and synthetic rows, synthetic rows alone, or the sum of
-        both means.
+        both means. The paper's total objective is `inner="synth", outer="train"`.
     outer : {"valid", "train", "train_part"}, default="valid"
         Rows of the outer loss.
     outer_loss : {"ce", "balanced_ce", "focal", "smooth_ap", "pairwise_ranking"}, default="ce"
@@ -143,6 +148,7 @@ default="from_dtype"
     radius: Any = 0.1
     fixed_columns: Any = ()
     jitter: Any = 0.0
+    num_steps: Any = 1
 
     _parameter_constraints = {  # noqa: RUF012
         **NeuralClassifier._parameter_constraints,
@@ -157,6 +163,7 @@ default="from_dtype"
         "radius": [Interval(Real, 0, None, closed="neither")],
         "fixed_columns": ["array-like"],
         "jitter": [Interval(Real, 0, None, closed="left")],
+        "num_steps": [Interval(Integral, 1, None, closed="left")],
     }
     _validates = True
     # Number of synthetic rows of each class, set by an over-sampler.
@@ -198,6 +205,7 @@ default="from_dtype"
             self.n_synth,
             frozen=self.eta2 == 0,
             inner=self.inner,
+            num_steps=self.num_steps,
             outer=self.outer,
             outer_loss=self.outer_loss,
             constraint=self.constraint,
@@ -241,6 +249,13 @@ default="from_dtype"
         return np.where(start_counts > 0, missing, 0)
 
     def _store_synthetic_rows(self, points):
+        if not (points.w > 0).any():
+            warnings.warn(
+                f"confidence={self.confidence!r} leaves no synthetic row: after the first "
+                "training, every row that could be duplicated has a higher probability of its own "
+                "class; raise confidence",
+                stacklevel=4,
+            )
         kept, classes = points.w > 0, self.classes_[self._inside.argsort()]
         if self._wanted is not None:  # also rows that were not moved
             kept = np.arange(kept.shape[1]) < np.tile(self._wanted.sum(), (len(kept), 1))

@@ -21,8 +21,8 @@ import pyarrow as pa
 from imbax.catalogue import Method
 from imbax.engine.vectorize import Engine
 from imbax.experiments import disk, states, store
-from imbax.experiments.ensembles import SINGLE, Ensemble
 from imbax.experiments.labels import shown
+from imbax.experiments.neural.ensembles import SINGLE, Ensemble
 from imbax.experiments.provenance import environment
 
 __all__ = ["Cell", "Lab", "run_key"]

@@ -2,8 +2,8 @@
 
 A method is shown by its name alone with the network that its kind of experiment trains unless
 another is asked for, and as `ce (realmlp)` with any other. With several members it is `ce x5` or
-`ce 5-fold`, see `ensembles`, or `ce 5-fold (realmlp)`. `store.read` gives labels in place of names,
-so that no mean is taken over networks or ensembles.
+`ce 5-fold`, see `neural.ensembles`, or `ce 5-fold (realmlp)`. `store.read` gives labels in place of
+names, so that no mean is taken over networks or ensembles.
 """
 
 import re

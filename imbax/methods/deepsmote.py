@@ -9,9 +9,10 @@ section III and Algorithm 1, and the public code, which differ in the second ter
 - "class_recon" (default), as in the code: π is the identity, because the code shifts codes and
   images in the same way. The encoder gets no gradient, because codes pass through NumPy
   (`encoder_gradient`).
-- "permuted", as in the paper: π is a cyclic shift. Each image of class k must then resemble all
-  images of its class, and the optimal D(E(x)) is (p_k x + μ_k / K) / (p_k + 1 / K), with p_k the
-  share of the class. For a rare class, this is little more than its mean μ_k.
+- "permuted", as in the paper: π is a cyclic shift. Algorithm 1 descends the sum of both terms in
+  all parameters, so the printed algorithm also has `encoder_gradient=True`. Each image of class k
+  must then resemble all images of its class, and the optimal D(E(x)) is (p_k x + μ_k / K) / (p_k +
+  1 / K), with p_k the share of the class. For a rare class, this is little more than its mean μ_k.
 - "none": no penalty.
 
 Classes, including the majority, are drawn uniformly or with probability ∝ 1 / n_k ("inverse"). A

@@ -17,7 +17,10 @@ Where the paper is silent or contradicts itself, fields of `Config` and `Hparams
 reading. Equation 1 evaluates the inner loss on synthetic rows only, Algorithm 1 on the union: the
 union is the default. The abstract mentions average precision, the algorithm the loss: cross-entropy
 is the default outer loss. By default, synthetic rows are never projected. θ₀ itself may be the
-chosen checkpoint. η₂ = 0 (`frozen=True`) is an ablation in which only the movement is missing.
+chosen checkpoint, in which case the result is the network of `ce` and no row has moved;
+`checkpoint="best_moved"` excludes it. The paper's total objective, the loss of the training rows
+under parameters that were updated with synthetic rows only, is `inner="synth", outer="train"`.
+η₂ = 0 (`frozen=True`) is an ablation in which only the movement is missing.
 """
 
 import functools
@@ -83,7 +86,8 @@ class Config(NamedTuple):
     outer_batch_size: int = 128
     """Outer rows per step."""
     checkpoint: str = "best"
-    """Epoch to keep: "best" validation average precision, including θ₀, or "last"."""
+    """Epoch to keep: "best" validation average precision, including θ₀, "best_moved" (the best of
+    epochs >= 1), or "last"."""
     method: str = "mixed"
     """Method for the outer gradient; see `bilevel.outer_gradient`."""
 
@@ -252,7 +256,7 @@ def program(network: Network, config: Config) -> Program:
         outer=("valid", "train", "train_part"),
         outer_loss=OBJECTIVES,
         constraint=("none", "box", "trust_region"),
-        checkpoint=("best", "last"),
+        checkpoint=("best", "best_moved", "last"),
         method=("mixed", "unrolled"),
     )
     loss_fn = training_loss(network)
@@ -305,8 +309,8 @@ def program(network: Network, config: Config) -> Program:
         init=_begin(network, config._replace(frozen=False)),
         epoch=epoch,
         fit=_fit,
-        checkpoint=config.checkpoint,
-        start_admissible=True,
+        checkpoint="last" if config.checkpoint == "last" else "best",
+        start_admissible=config.checkpoint != "best_moved",
         monitor=None if config.frozen else _watched,
     )
 
@@ -371,7 +375,7 @@ def _constrain(config, hparams, state, x):
 def _watched(state, problem):
     """Diagnostics of the convergence of synthetic rows (appendix C of the paper)."""
     move = ((state.x_synth - state.x_start) ** 2).sum(1)
-    count = state.w_synth.sum()
+    count = jnp.maximum(state.w_synth.sum(), 1)
     mean = lambda values: jnp.where(state.w_synth > 0, values, 0).sum() / count
     watched = {
         "outer_loss": state.info.outer_loss,

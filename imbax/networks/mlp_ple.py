@@ -1,18 +1,24 @@
-"""MLP-PLE: a perceptron that is given each column's own decision tree.
+"""MLP-PLE: an MLP on piecewise linear encodings from a decision tree of each column.
 
 Column j is scaled to z_j by its median and quartiles and clipped smoothly, as in RealMLP. A tree on
-that column alone, grown on the training rows, gives the piecewise linear codes c_j (`tree_codes`)
-and the gain G_j, the log-likelihood that it wins. The network is
+this column only, grown on the training rows, gives piecewise linear codes c_j (`tree_codes`) and
+its gain G_j in log-likelihood. With the initial scale
 
-    h = f ⊙ [(G_j / max G)^p z_j, (G_j / max G)^p c_j]_j,    logits = MLP(h) + h V
+    s_j = u_j / max u,    u_j = (G_j / (G_j + c))^2
 
-so that columns start with as much weight as they are worth alone; f, learned faster than the rest,
-starts at 1 and the linear path V at 0.
+the network is
+
+    h = f ⊙ [s_j z_j, s_j c_j]_j,    logits = MLP(h) + h V
+
+The scales keep uninformative columns from dominating if there are many. Only the columns with the
+largest gains have codes. The factors f, learned with a higher rate, start at 1, and the linear path
+V starts at 0.
 
 Sources: the codes are those of Gorishniy et al. 2022 (arXiv:2203.05556), section 3.1; scaling and
-learned factors those of Holzmüller et al. 2024 (arXiv:2407.04491), section 3. Starting at the gain
-and the recipe are imbax's own, found by `benchmarks/recipe_search.py`. The thresholds that the
-network can see come from trees, so where it matches boosted trees it is in part by their means.
+learned factors are those of Holzmüller et al. 2024 (arXiv:2407.04491), section 3. The initial scale
+and the recipe are not from a paper; they were found by `benchmarks/recipe_search.py`. The
+thresholds come from trees, so where the network matches boosted trees, trees are part of the
+reason.
 """
 
 import functools
@@ -33,15 +39,18 @@ __all__ = ["RECIPE", "State", "mlp_ple"]
 
 
 class State(NamedTuple):
-    """Fitted, not learned."""
+    """Preprocessing that is fitted, not learned."""
 
     shift: jax.Array
-    """`[d]`: medians."""
+    """Medians `[d]`."""
     factor: jax.Array
-    """`[d]`: 0 of a column that does not vary."""
+    """Scale factors `[d]`; 0 for constant columns."""
+    coded: jax.Array
+    """Numbers `[columns]` of the columns with codes."""
     trees: Trees
+    """Trees of the columns with codes."""
     start: jax.Array
-    """`[d]`: what a column's inputs are multiplied by, in [0, 1]."""
+    """Initial scale s of each column's inputs `[d]`, in [0, 1]."""
 
 
 def mlp_ple(
@@ -50,46 +59,53 @@ def mlp_ple(
     head: str = "linear",
     hidden: tuple[int, ...] = (128, 64),
     leaves: int = 8,
+    columns: int = 48,
     dropout: float = 0.1,
-    power: float = 0.5,
+    evidence: float = 20.0,
 ) -> Network:
-    """MLP-PLE as pure functions; the same arguments give the same functions.
+    """MLP-PLE as pure functions; equal arguments return the same functions.
 
     Parameters
     ----------
     features
-        d.
+        Number of columns d.
     classes
-        K.
+        Number of classes K.
     head
-        "linear", or "cosine" of each class's weights with the last hidden units, which has no
-        linear path beside it.
+        Last layer: "linear", or "cosine" between class weights and the last hidden units, without
+        a linear path.
     hidden
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     leaves
-        Most leaves of a column's tree, at least 2.
+        Maximum number of leaves of a column's tree, >= 2.
+    columns
+        Maximum number of columns with codes, >= 1.
     dropout
-        Share of hidden units that are dropped, in [0, 1).
-    power
-        p >= 0; at 0 all columns start alike.
+        Dropout rate of the hidden units, in [0, 1).
+    evidence
+        Constant c in nats, >= 0; if 0, all columns with a split start with the same scale.
     """
-    return _mlp_ple(features, classes, head, tuple(hidden), leaves, dropout, power)
+    return _mlp_ple(features, classes, head, tuple(hidden), leaves, columns, dropout, evidence)
 
 
 @functools.lru_cache
-def _mlp_ple(features, classes, head, hidden, leaves, dropout, power):
-    width = features * (1 + leaves)
+def _mlp_ple(features, classes, head, hidden, leaves, columns, dropout, evidence):
+    columns = min(columns, features)
+    width = features + columns * leaves
     widths = (width, *hidden, classes)
     is_cosine = head == "cosine"
 
     def init(key, train=None):
-        state = _fitted(features, classes, leaves, power, train)
-        varies = jnp.concatenate([(state.factor != 0)[:, None], state.trees.is_leaf()], 1)
-        varies = varies.reshape(-1).astype(jnp.float32)
+        state = _fitted(features, classes, leaves, columns, evidence, train)
+        varies = jnp.concatenate([state.factor != 0, state.trees.is_leaf().reshape(-1)])
+        # The number of an input depends on its column only.
+        first = (1 + leaves) * jnp.arange(features)
+        codes = first[state.coded][:, None] + 1 + jnp.arange(leaves)
+        inputs = varies.astype(jnp.float32), jnp.concatenate([first, codes.reshape(-1)])
         learned = {
             "scale": jnp.ones(width, jnp.float32),
             "layers": [
-                dense(key, *pair, *((varies,) if number == 0 else ()))
+                dense(key, *pair, *(inputs if number == 0 else ()))
                 for number, (key, pair) in enumerate(
                     zip(
                         jax.random.split(key, len(widths) - 1),
@@ -131,34 +147,37 @@ def _decays(learned):
 
 
 RECIPE = Recipe(
-    learning_rate=2e-3,
+    learning_rate=5e-3,
     weight_decay=0.01,
     b1=0.9,
     b2=0.999,
     batch_size=128,
-    epochs=60,
+    epochs=40,
     rate=half_cos,
     rates=_rates,
     decays=_decays,
 )
-"""AdamW with a learning rate that falls to 0 along half a cosine."""
+"""AdamW with cosine decay of the learning rate to 0."""
 
 
-def _fitted(features, classes, leaves, power, train) -> State:
-    ones = jnp.ones(features, jnp.float32)
+def _fitted(features, classes, leaves, columns, evidence, train) -> State:
     if train is None:
-        edges = jnp.tile(jnp.linspace(-1, 1, leaves + 1, dtype=jnp.float32), (features, 1))
-        return State(jnp.zeros(features, jnp.float32), ones, Trees(edges, ones), ones)
+        ones, coded = jnp.ones(features, jnp.float32), jnp.arange(columns)
+        edges = jnp.tile(jnp.linspace(-1, 1, leaves + 1, dtype=jnp.float32), (columns, 1))
+        return State(0 * ones, ones, coded, Trees(edges, ones[:columns]), ones)
     rows = FittedRows.of(train)
     shift, factor = robust_scale(rows)
     trees = column_trees(rows, train.y, classes, leaves)
-    highest = trees.gain.max()
-    start = jnp.where(highest > 0, trees.gain / jnp.where(highest > 0, highest, 1), 1) ** power
-    return State(shift, factor, trees, start)
+    gain = trees.gain
+    worth = jnp.where(gain > 0, gain / jnp.where(gain > 0, gain + evidence, 1), 0) ** 2
+    highest = worth.max()
+    start = jnp.where(highest > 0, worth / jnp.where(highest > 0, highest, 1), 1)
+    coded = jax.lax.top_k(gain, columns)[1]
+    return State(shift, factor, coded, jax.tree.map(lambda leaf: leaf[coded], trees), start)
 
 
 def _inputs(state, x):
-    """`[n, d (1 + leaves)]`: each column scaled, then its codes, column by column."""
-    scaled = smooth_clip((x - state.shift) * state.factor)[:, :, None]
-    both = jnp.concatenate([scaled, state.trees.piecewise_linear(x)], 2)
-    return (both * state.start[:, None]).reshape(len(x), -1)
+    """Inputs `[n, d + columns * leaves]`: scaled columns, then the codes of some columns."""
+    scaled = smooth_clip((x - state.shift) * state.factor) * state.start
+    codes = state.trees.piecewise_linear(x[:, state.coded]) * state.start[state.coded, None]
+    return jnp.concatenate([scaled, codes.reshape(len(x), -1)], 1)

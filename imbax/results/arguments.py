@@ -1,4 +1,4 @@
-"""What `evaluate` and `search` are given besides data, brought to one form or refused."""
+"""Normalisation and validation of the arguments of `evaluate` and `search`, except data."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,34 +22,34 @@ _STRATEGIES = ("auto", "map", "vmap", "rows")
 
 
 def seeds_of(seeds: Any) -> list[int]:
-    """The seeds that a number of them, or an iterable, means; at least one, each once."""
+    """Seeds from their number or from an iterable; at least one, without duplicates."""
     if isinstance(seeds, str | dict) or not _is_listed(seeds):
         return list(range(_COUNT.check("seeds", seeds)))
-    found = [_SEED.check(f"seeds[{i}]", seed) for i, seed in enumerate(seeds)]
-    if not found:
-        raise InputError("seeds is empty, expected at least one seed, or how many")
-    if twice := [seed for i, seed in enumerate(found) if seed in found[:i]]:
-        raise InputError(f"seeds has {twice[0]} more than once; each seed is one repetition")
-    return found
+    checked = [_SEED.check(f"seeds[{i}]", seed) for i, seed in enumerate(seeds)]
+    if not checked:
+        raise InputError("seeds is empty, expected at least one seed, or the number of seeds")
+    if repeated := [seed for i, seed in enumerate(checked) if seed in checked[:i]]:
+        raise InputError(f"seeds has {repeated[0]} more than once; give each seed once")
+    return checked
 
 
 def uses_validation(method: Method) -> bool:
-    """Whether a method looks at validation rows on tables."""
+    """Returns whether a method uses validation rows on tables."""
     return method.is_neural or method.tables.host_sees_valid
 
 
 def refuse_withheld(methods: Iterable[Method]) -> None:
-    """InputError for a method that trains on withheld minority rows, which only suites have."""
+    """Raise InputError for a method that needs withheld minority rows, which only suites have."""
     for method in methods:
         if method.tables.needs_withheld:
             raise InputError(
-                f"method {method.name!r} needs minority rows that are withheld from the others; it "
-                "runs in suites that thin the minority out, such as adult"
+                f"method {method.name!r} needs minority rows withheld from other methods; use it "
+                "in a suite that withholds minority rows, such as adult"
             )
 
 
 def engine_of(strategy: Any, memory: Any) -> Engine:
-    """How programs run; `memory` in GiB or None."""
+    """Engine for a strategy and a memory budget in GiB, or None."""
     if not isinstance(strategy, str) or strategy not in _STRATEGIES:
         expected = " or ".join(map(repr, _STRATEGIES))
         raise InputError(f"strategy={strategy!r}, expected {expected}")
@@ -59,7 +59,7 @@ def engine_of(strategy: Any, memory: Any) -> Engine:
 
 
 def folder_of(out: Any, name: str = "out") -> Path | None:
-    """The folder to store results in, made where it is not there; None: in memory."""
+    """Folder for results, created if necessary; None for results in memory."""
     if out is None:
         return None
     if not isinstance(out, str | Path) or not str(out):
@@ -69,10 +69,10 @@ def folder_of(out: Any, name: str = "out") -> Path | None:
     except FileExistsError:
         raise InputError(f"{name}={str(out)!r} is a file; name a folder") from None
     except OSError as error:
-        said = f"{name}={str(out)!r} cannot be written ({error.strerror}); name a folder"
-        raise InputError(said) from None
+        message = f"{name}={str(out)!r} cannot be written ({error.strerror}); name a folder"
+        raise InputError(message) from None
     return Path(out)
 
 
-def _is_listed(given) -> bool:
-    return isinstance(given, Iterable) and getattr(given, "shape", None) != ()
+def _is_listed(value) -> bool:
+    return isinstance(value, Iterable) and getattr(value, "shape", None) != ()

@@ -1,4 +1,4 @@
-"""Runs the cells of a call; an error in one spares the others."""
+"""Computation of the cells of a call; an error in one cell does not stop the others."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,16 +19,18 @@ __all__ = ["rows_of", "run_all"]
 def run_all(
     lab: TabularLab, cells: Iterable[Cell], seeds: Sequence[int], wanted: Sequence[Cell], bar: Bar
 ) -> list[Cell]:
-    """Compute the cells; returns those `wanted` that did not fail, and warns of the others.
+    """Compute the cells; returns those of `wanted` that did not fail and warns about the others.
 
-    The bar shows how far that is.
+    The bar shows the progress.
 
     Raises
     ------
     StorageError
-        Results can no longer be kept.
+        Results cannot be stored any more.
     Exception
-        That of the wanted cells, where all failed.
+        Error of the wanted cells, if all of them failed with the same error.
+    InputError
+        All wanted cells failed with different errors.
     """
     failed: dict[str, Exception] = {}
     for cell in cells:
@@ -37,7 +39,7 @@ def run_all(
                 lab.run(cell, seeds)
         except StorageError:
             raise
-        except Exception as error:  # perhaps the user's own
+        except Exception as error:  # may come from a user's method
             failed[cell.name] = error
     if not failed:
         return list(wanted)
@@ -47,15 +49,15 @@ def run_all(
         first = next(iter(failed.values()))
         if len(set(texts.values())) == 1:
             raise first
-        raise InputError(f"every method failed: {_told(texts)}") from first
-    warnings.warn(f"left out, since they failed: {_told(texts)}", stacklevel=4)
+        raise InputError(f"every method failed: {_listed(texts)}") from first
+    warnings.warn(f"left out because of errors: {_listed(texts)}", stacklevel=4)
     return done
 
 
 def rows_of(
     lab: TabularLab, cells: Sequence[Cell], seeds: Sequence[int], metrics: Any = ()
 ) -> pd.DataFrame:
-    """One row per run of the cells, with columns of metrics that the user asks for."""
+    """Frame with one row per run of the cells, with columns of the additional metrics."""
     if not metrics:
         return pd.concat([lab.rows(cell, seeds) for cell in cells], ignore_index=True)
     rows = pd.concat([lab.rows(cell, seeds, arrays=True) for cell in cells], ignore_index=True)
@@ -69,5 +71,5 @@ def _line(error: Exception) -> str:
     return " ".join(f"{kind}{error}".split())[:300]
 
 
-def _told(texts):
+def _listed(texts):
     return shortened([f"{name} ({text})" for name, text in texts.items()])

@@ -1,4 +1,4 @@
-"""Methods on your own arrays."""
+"""Evaluation of methods on arrays and frames."""
 
 import itertools
 import warnings
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import imbax.experiments.tabular.ablation
-import imbax.experiments.tabular.baselines  # noqa: F401  registers them
+import imbax.experiments.tabular.baselines  # noqa: F401  registers the baselines
 from imbax.catalogue import METHODS
 from imbax.data.tables import as_dataset
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
-from imbax.experiments.ensembles import ensembles_of
+from imbax.experiments.neural.checkpoints import check
+from imbax.experiments.neural.ensembles import ensembles_of
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.fitting import fitting, network_names
 from imbax.experiments.tabular.lab import TabularLab
@@ -52,6 +53,7 @@ def evaluate(
     network: str | Sequence[str] = "mlp",
     n_estimators: int | Sequence[int] = 1,
     fold_ensemble: bool | int | Sequence[bool | int] = False,
+    checkpoint: str = "average_precision",
     preprocess: Any = "auto",
     categorical: Any = None,
     metrics: Any = (),
@@ -60,7 +62,7 @@ def evaluate(
     precision: str = "float32",
     memory: float | None = None,
 ) -> Results:
-    """Run methods on your own arrays, over folds and seeds, each method's runs as one program.
+    """Run methods over folds and seeds of a data set; a method's runs are one program.
 
     Parameters
     ----------
@@ -68,90 +70,97 @@ def evaluate(
         Features `[n, d]`: an array, or a frame of pandas, polars or any library that narwhals
         reads, with columns of numbers, categories, booleans, dates, and missing values.
     y
-        Labels `[n]` of any type, a frame or array of one column, or one-hot; two classes or more.
+        Labels `[n]` of any type, a frame or array of one column, or one-hot; two or more classes.
     methods
-        Registered names, your own included (`imbax.register`), and unfitted estimators with
-        scikit-learn's contract, pipelines of imbalanced-learn included: alone, then named by their
-        class in lower snake case, or as pairs (name, estimator). Each run fits a clone whose
-        parameters `random_state` are the run's seed, on the rows and scaled features that all
-        methods get, and asks for `predict_proba`, else `decision_function`. A third entry
-        "train_valid" trains on training and validation rows together, as `..._all_rows` does for
-        registered baselines. Of those that run by default, the ones that know two classes only
-        are left out where y has more.
+        Names of registered methods (see `imbax.register`) and unfitted estimators with
+        scikit-learn's contract, including pipelines of imbalanced-learn. An estimator is given
+        without a name, and is then named by its class in snake case, or as a pair (name,
+        estimator). Each run fits a clone with the run's seed as `random_state`, on the same rows
+        and scaled features as all methods, and calls `predict_proba` or, if there is none,
+        `decision_function`. A third entry "train_valid" trains on training and validation rows
+        together, like `..._all_rows` for registered baselines. Default methods for two classes are
+        left out if y has more.
     seeds
-        How many, at least 1, or which; each seed has its own splits and random numbers.
+        Number of seeds, at least 1, or an iterable of seeds; each has its own splits and random
+        numbers.
     folds
-        Stratified folds per seed over the rows that are not validation, at least 2.
+        Stratified folds per seed over the rows that are not validation rows, at least 2.
     epochs
         Epochs of each training, at least 1; Explicit Gradient adds as many to those of `ce`.
     n_synth
-        Synthetic rows, "double" the minority or "balance" the classes.
+        Number of synthetic rows: "double" the minority or "balance" the classes.
     splits
-        Your own, in place of the folds and the same for every seed: an iterable of (train, valid,
-        test) or of (train, test), or a splitter of scikit-learn. A part holds numbers of rows or is
-        a mask `[n]`; each has rows of both classes, and no two share a row. Of a pair, a stratified
-        fifth of the training rows validates.
+        Splits that replace the folds and are the same for every seed: an iterable of (train, valid,
+        test) or of (train, test), or a splitter of scikit-learn. A part is an array of row numbers
+        or a mask `[n]`. Every part has rows of both classes, and parts share no rows. For pairs, a
+        stratified fifth of the training rows is used for validation.
     minority
-        The minority's label, all others being the majority; default the rarer of two.
+        Label of the minority; all other labels are the majority. Default: the rarer of two labels.
     groups
-        `[n]`; no group is cut by a split, and splits of your own that cut one are refused.
+        Group of each row `[n]`. Splits keep groups together; given splits that divide a group are
+        rejected.
     name
-        The data set's name in the table.
+        Name of the data set in the table.
     out
-        A folder to store results in and resume from; the report is not written.
+        Folder to store results in and to resume from; the report is not written.
     network
         Network that methods train, or several: names of `networks.named.NAMED`, each trained for
-        `epochs` by its own recipe. With another than "mlp" the table's `method` is `ce (realmlp)`.
+        `epochs` by its own recipe. For networks other than "mlp", the table's `method` is, for
+        example, `ce (realmlp)`.
     n_estimators
-        Members of each run of a neural method, trained as runs of one program, whose probabilities
-        are averaged; or several numbers. The table's `method` is then `ce x5`, and its `members`
-        "x5". Estimators and baselines are as they are.
+        Number of members of each run of a neural method, trained as runs of one program, whose
+        probabilities are averaged; or several numbers. The table's `method` is then `ce x5`, and
+        its `members` "x5". Estimators and baselines have no members.
     fold_ensemble
-        False: members differ by their random start and batches. True: the training and validation
-        rows of a run are cut into as many stratified folds as there are members; each validates on
-        one and trains on the others, as in the estimators (`ce 5-fold`). A number, such as 8 with
-        24 members: so many folds, cut anew for every 8 members (`ce 3x8-fold`). Validation scores,
-        and thresholds chosen by them, are then out-of-fold: each row is scored only by members that
-        did not train on it. Or several of these.
+        False: members differ in their random initialisation and mini-batches. True: the training
+        and validation rows of a run are divided into as many stratified folds as there are members;
+        each member validates on one fold and trains on the others, as in the estimators
+        (`ce 5-fold`). A number, such as 8 with 24 members, is the number of folds, divided again
+        for every 8 members (`ce 3x8-fold`). Validation scores, and thresholds chosen by them, are
+        then out-of-fold: each row is scored only by members that were not trained on it. Or several
+        of these.
+    checkpoint
+        Epoch whose parameters a neural method keeps: that of the best "average_precision" on
+        validation rows, of the lowest "loss" on them, or the "last". Methods with their own rule,
+        such as refits, keep that rule.
     preprocess
-        What makes numbers of the columns, fitted in each run on its training rows: "auto", an
-        encoder of categories, dates and missing values, which leaves a table of complete numbers
-        as it is; None, nothing, for a table of complete numbers; or a transformer of scikit-learn,
-        which gets a pandas frame, and the labels of training rows as 0..K-1.
+        Preprocessing, fitted in each run on its training rows: "auto", an encoder of categories,
+        dates and missing values, which does not change complete numeric tables; None, for complete
+        numeric tables only; or a scikit-learn transformer, which gets a pandas frame and the labels
+        of training rows as 0..K-1.
     categorical
-        With "auto", columns that are categories though they hold numbers: names, positions, or
-        truth values `[d]`.
+        Numeric columns treated as categories by "auto": names, positions, or a mask `[d]`.
     metrics
-        More columns: names, "f1", "f2", "balanced_accuracy", "mcc", "g_mean",
+        Additional columns: names, "f1", "f2", "balanced_accuracy", "mcc", "g_mean",
         "recall_at_precision=0.9", "precision_at_k=10", "expected_cost=0,1,10,0" (the cost matrix
-        row by row), "brier" or "log_loss"; functions `(y_true, y_score)`; and `imbax.Metric`s.
-        Labels of two classes are decided at the threshold that is best on the run's validation
-        rows, and the column's name ends in ``_at_valid``; the column ``threshold_from`` says where
-        there were none, see `own_scores`. Nothing is trained for metrics of results that are stored
-        in `out`.
+        row by row), "brier" or "log_loss"; functions `(y_true, y_score)`; and `imbax.Metric`s. For
+        two classes, labels are decided at the best threshold on the run's validation rows, and the
+        column's name ends in ``_at_valid``; the column ``threshold_from`` shows runs without
+        validation rows, see `own_scores`. Metrics of results stored in `out` need no training.
     progress
-        Whether a progress bar is shown on stderr; None: where stderr is a terminal.
+        Whether to show a progress bar on stderr; None: only if stderr is a terminal.
     strategy
-        "auto", "map", "vmap" or "rows", see `Vectorized`.
+        Strategy of `Vectorized`: "auto", "map", "vmap" or "rows".
     precision
-        Of matrix products in training, "float32" or "bfloat16"; scores are in float32.
+        Precision of matrix products in training, "float32" or "bfloat16"; scores are in float32.
     memory
-        Budget in GiB; default, and at most, what the devices have.
+        Memory budget in GiB; default and maximum: the memory of the devices.
 
     Returns
     -------
     Results
-        Its `frame` has one row per method, fold and seed: test metrics, validation score, chosen
-        epoch, counts.
+        Results whose `frame` has one row per method, fold and seed: test metrics, validation score,
+        chosen epoch, counts.
 
     Raises
     ------
     InputError
-        Bad data, an unknown name, or an argument out of its range; the message says what to do.
-        Every method failed; where some did, a warning names them and the others are there.
+        Invalid data, an unknown name, an argument out of its range, or failure of every method. If
+        only some methods fail, a warning names them and the others are returned.
     """
     wanted, engine = seeds_of(seeds), engine_of(strategy, memory)
     networks, ensembles = network_names(network), ensembles_of(n_estimators, fold_ensemble)
+    check(checkpoint)
     are_default, methods, metrics = methods is METHODS, methods_of(methods), metrics_of(metrics)
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"name={name!r}, expected a name for the data set")
@@ -167,7 +176,7 @@ def evaluate(
         validates = any(map(uses_validation, ordered))
         about = {"x": x, "groups": dataset.groups, "validates": validates}
         splits = user_splits(splits, dataset.y, **about)
-    lab = TabularLab(protocol, engine, folder_of(out), splits=splits)
+    lab = TabularLab(protocol, engine, folder_of(out), splits=splits, checkpoint=checkpoint)
     axes = itertools.product(ensembles, networks, ordered)
     cells = [lab.cell(dataset, one, net, members) for members, net, one in axes]
     cells = list({cell.label: cell for cell in cells}.values())

@@ -1,4 +1,4 @@
-"""Results that earlier commands stored."""
+"""Results stored by earlier commands."""
 
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,22 @@ from imbax.results.sources import Folders, kind_of
 
 __all__ = ["check_folders", "load"]
 
-_FIRST_OF_IMAGES = "balanced_acsa"
+_FIRST_IMAGE_METRIC = "balanced_acsa"
 
 
 def load(*folders: str | Path, metrics: Any = ()) -> Results:
     """Read stored results of tables or of images.
 
-    Where folders, or old and new runs in one folder, disagree about a method on a data set, those
-    written last are kept, with a warning; damaged files are left out with a warning.
+    If several folders, or old and new runs in one folder, have results of the same method on the
+    same data set, the latest ones are kept, with a warning. Damaged files are left out with a
+    warning.
 
     Parameters
     ----------
     *folders
-        Folders that `imbax run`, or `evaluate` with ``out``, wrote; several are read together.
+        Folders written by `imbax run`, or by `evaluate` with ``out``; several are read together.
     metrics
-        More columns, of results of tables, as `evaluate` takes them; nothing is trained for them.
+        Additional columns for results of tables, as in `evaluate`; they need no training.
 
     Returns
     -------
@@ -35,12 +36,12 @@ def load(*folders: str | Path, metrics: Any = ()) -> Results:
     Raises
     ------
     InputError
-        No folder is named, one is none, there is no result in them, or they hold results of tables
-        and of images; or an unknown metric.
+        No folder is given, a path is not a folder, the folders contain no results or results of
+        both tables and images, or a metric is unknown.
     """
     wanted = metrics_of(metrics)
     if not folders:
-        raise InputError("load() without a folder; name one that `imbax run --out` wrote")
+        raise InputError("load() without a folder; name one written by `imbax run --out`")
     for number, folder in enumerate(folders):
         if not isinstance(folder, str | Path) or not str(folder):
             raise InputError(f"folder {number + 1} is {folder!r}, expected the path of a folder")
@@ -51,13 +52,13 @@ def load(*folders: str | Path, metrics: Any = ()) -> Results:
     if frame.empty:
         raise InputError(
             f"no results in {', '.join(map(str, places))}; expected "
-            "runs/<dataset>/<method>/*.parquet there; run an experiment first or name its folder"
+            "files runs/<dataset>/<method>/*.parquet; run an experiment first or name its folder"
         )
     if source.kind == "images":
         if wanted:
             raise InputError(f"metrics={metrics!r}, expected none for results of images")
         names = [name for name in frame if frame[name].dtype == float]
-        names.sort(key=lambda name: name != _FIRST_OF_IMAGES)
+        names.sort(key=lambda name: name != _FIRST_IMAGE_METRIC)
         return Results(frame, source, metrics=names)
     if wanted:
         frame = frame.merge(scored(places, wanted), on=RUN, how="left", validate="1:1")
@@ -65,7 +66,7 @@ def load(*folders: str | Path, metrics: Any = ()) -> Results:
 
 
 def check_folders(folders: tuple[Path, ...]) -> None:
-    """Raises InputError for one that is not there, or is a file."""
+    """Raise InputError for a path that does not exist or is a file."""
     for folder in folders:
         if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder; give one that `imbax run --out` wrote")
+            raise InputError(f"{folder} is not a folder; name one written by `imbax run --out`")

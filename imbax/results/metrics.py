@@ -1,4 +1,4 @@
-"""Metrics of stored runs that the user asks for; nothing is trained for them."""
+"""Additional metrics computed from stored runs, without training."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,57 +17,60 @@ from imbax.reports.tabular.tables import CALIBRATION
 __all__ = ["RUN", "scored", "scores_by_metric"]
 
 RUN = ["dataset", "method", "fold", "seed"]
-"""Columns that tell a run from all others."""
+"""Columns that identify a run."""
 
 
 def scored(folders: str | Path | Iterable[str | Path], metrics: Any) -> pd.DataFrame:
-    """Metrics of all runs that folders hold.
+    """Metrics of all runs stored in folders.
 
     Parameters
     ----------
     folders
-        Folders that `imbax run --out` or `evaluate(..., out=)` wrote, or one of them.
+        One or several folders written by `imbax run --out` or `evaluate(..., out=)`.
     metrics
         Names, functions `(y_true, y_score)` and `Metric`s, see `named_metrics.metrics_of`.
 
     Returns
     -------
     pd.DataFrame
-        One row per run: `dataset`, `method`, `fold`, `seed`, and the columns of
+        Frame with one row per run: `dataset`, `method`, `fold`, `seed`, and the columns of
         `own_scores.compute`.
 
     Raises
     ------
     InputError
-        The folders hold no result, or a metric is unknown.
+        The folders contain no results, or a metric is unknown.
     """
     folders = [folders] if isinstance(folders, str | Path) else folders
     folders = [Path(folder) for folder in folders]
     provenance = store.read_provenance(folders)
     if not provenance:
-        raise InputError(f"no results in {', '.join(map(str, folders)) or 'no folder at all'}")
+        raise InputError(
+            f"no results in {', '.join(map(str, folders)) or 'an empty list of folders'}; name a "
+            "folder written by `imbax run --out`"
+        )
     return reported.scored(folders, kinds_of_score(provenance), metrics)
 
 
 def scores_by_metric(
     rows: pd.DataFrame, kinds: Mapping[str, str], metric: Any
 ) -> tuple[pd.DataFrame, str, frozenset[str]]:
-    """One metric of runs, computed from their labels and scores.
+    """Values of one metric, computed from the labels and scores of runs.
 
     Parameters
     ----------
     rows
         Stored runs with all columns.
     kinds
-        What each method's scores are, see `calibration.kinds_of_score`.
+        Kind of each method's scores, see `calibration.kinds_of_score`.
     metric
-        One that `named_metrics.metrics_of` takes, or one of `tables.CALIBRATION`.
+        Metric accepted by `named_metrics.metrics_of`, or one of `tables.CALIBRATION`.
 
     Returns
     -------
     tuple
-        A row per run with the columns `RUN` and the metric's; its name; the columns of which lower
-        is better.
+        Frame with one row per run and the columns `RUN` and the metric's; name of the metric; names
+        of columns for which lower is better.
 
     Raises
     ------
@@ -76,10 +79,10 @@ def scores_by_metric(
     """
     if isinstance(metric, str) and metric in CALIBRATION:
         return calibrated(rows, kinds)[[*RUN, metric]], metric, lower_is_better(())
-    wanted = metrics_of(metric)
-    if len(wanted) != 1:
+    checked = metrics_of(metric)
+    if len(checked) != 1:
         raise InputError(f"metric={metric!r}, expected one metric that the runs do not have yet")
-    found = compute(rows, wanted, kinds).drop(columns=THRESHOLD_FROM, errors="ignore")
-    # Data sets of two classes and of more may have it under two names.
-    values, name = found.bfill(axis=1).iloc[:, 0], found.columns[0]
-    return rows[RUN].assign(**{name: values}), name, lower_is_better(wanted)
+    computed = compute(rows, checked, kinds).drop(columns=THRESHOLD_FROM, errors="ignore")
+    # The column may have two names, one for data sets of two classes and one for more classes.
+    values, name = computed.bfill(axis=1).iloc[:, 0], computed.columns[0]
+    return rows[RUN].assign(**{name: values}), name, lower_is_better(checked)

@@ -1,6 +1,6 @@
-"""The figures of results, drawn on axes of the user's or on new ones.
+"""Figures of results, drawn on given axes or on new ones.
 
-matplotlib is imported only here, inside the methods, and in what they call.
+matplotlib is imported only inside the methods and the functions that they call.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ __all__ = ["Plots"]
 
 
 class Plots:
-    """The figures of `Results`. Each method draws one on ``ax`` and returns it.
+    """Figures of `Results`. Each function draws one figure on ``ax`` and returns the axes.
 
-    Without ``ax`` it is drawn on the axes of a new pyplot figure. A method keeps its colour and
-    line in all figures of the same results.
+    Without ``ax``, the figure is drawn on the axes of a new pyplot figure. A method has the same
+    colour and line style in all figures of the same results.
     """
 
     def __init__(self, results: Any) -> None:
@@ -31,20 +31,20 @@ class Plots:
     def scores(
         self, metric: str | None = None, *, dataset: str | None = None, ax: "Axes | None" = None
     ) -> "Axes":
-        """Scores of each method, best first.
+        """Draw the scores of each method, best first.
 
-        On one data set a dot is a run and a bar the corrected 95 % interval of the mean; methods
-        that are told apart from the best one have a hollow mark. Over several data sets a dot is
-        the mean on one of them, and the mark the mean of these.
+        For a single data set, a dot is a run and a bar the corrected 95 % interval of the mean;
+        methods that are significantly different from the best one have a hollow marker. For several
+        data sets, a dot is the mean on a data set, and the marker the mean over data sets.
 
         Parameters
         ----------
         metric
-            As in `Results.scores`.
-        dataset
-            One data set; None: all.
+            Metric, as in `Results.scores`.
+        data set
+            Name of a data set; None: all data sets.
         ax
-            Where to draw.
+            Axes to draw on.
         """
         runs, metric, sign = self._results._scored(metric, dataset)
         table = summary.mean_scores(runs, metric, sign)
@@ -68,16 +68,17 @@ class Plots:
         return ax
 
     def ranks(self, metric: str | None = None, *, ax: "Axes | None" = None) -> "Axes":
-        """Critical difference diagram (Demšar 2006): mean ranks over data sets, 1 = best.
+        """Draw a critical difference diagram (Demšar 2006): mean ranks over data sets, 1 = best.
 
-        A bar joins methods whose mean ranks Nemenyi's test does not tell apart at the 5 % level.
+        A bar joins methods whose mean ranks are not significantly different by Nemenyi's test at
+        the 5 % level.
 
         Parameters
         ----------
         metric
-            As in `Results.scores`.
+            Metric, as in `Results.scores`.
         ax
-            Where to draw; its height should be about 0.25 inches for every two methods.
+            Axes to draw on; their height should be about 0.25 inches for every two methods.
 
         Raises
         ------
@@ -85,12 +86,12 @@ class Plots:
             Fewer than two data sets with a score of every method, or fewer than three methods.
         """
         runs, metric, sign = self._results._scored(metric)
-        scores = sign * summary.of_methods_with_scores(runs, metric)
+        scores = sign * summary.scored_methods(runs, metric)
         n, k = scores.dropna().shape
         if n < 2 or k < 3:
             raise InputError(
                 f"ranks of {k} methods on {n} data sets with a score of every method, expected at "
-                "least 3 methods and 2 data sets; see .plot.scores() and .compare()"
+                "least 3 methods and 2 data sets; use .plot.scores() or .compare()"
             )
         is_new = ax is None
         ax = _axes(ax, 7.2, 4)
@@ -107,18 +108,18 @@ class Plots:
         *,
         ax: "Axes | None" = None,
     ) -> "Axes":
-        """Precision-recall curves on a data set of two classes, means over runs.
+        """Draw precision-recall curves on a data set with two classes, means over runs.
 
-        The band is one SD, drawn for explicit_gradient and ce.
+        Bands of one SD are drawn for explicit_gradient and ce.
 
         Parameters
         ----------
-        dataset
-            The data set; needed where there are several.
+        data set
+            Name of the data set; required if there are several.
         methods
-            The methods to show; None: the twelve best, explicit_gradient and ce always.
+            Methods to show; None: the twelve best, always including explicit_gradient and ce.
         ax
-            Where to draw.
+            Axes to draw on.
 
         Raises
         ------
@@ -128,7 +129,7 @@ class Plots:
         rows = figures.two_class_runs(self._read(dataset)[0])
         if rows.empty:
             raise InputError(
-                "no run has a precision-recall curve; it takes two classes, and runs that did not "
+                "no run has a precision-recall curve; expected two classes and runs that did not "
                 "diverge"
             )
         rows = _chosen(rows, methods)
@@ -143,20 +144,20 @@ class Plots:
         *,
         ax: "Axes | None" = None,
     ) -> "Axes":
-        """Reliability diagram: share of minority rows against the predicted probability.
+        """Draw a reliability diagram: minority share against the predicted probability.
 
-        A point is a tenth of the test rows of all runs, its bar a 95 % interval. Below the dotted
-        line probabilities are too high. Both axes are square roots. Methods whose scores only rank
-        are left out.
+        A point is a tenth of the test rows of all runs, with a 95 % interval. Below the dotted
+        line, probabilities are too high. Both axes have square-root scales. Methods without
+        probabilities are left out.
 
         Parameters
         ----------
-        dataset
-            The data set; needed where there are several.
+        data set
+            Name of the data set; required if there are several.
         methods
-            The methods to show; None: the twelve best, explicit_gradient and ce always.
+            Methods to show; None: the twelve best, always including explicit_gradient and ce.
         ax
-            Where to draw.
+            Axes to draw on.
 
         Raises
         ------
@@ -168,8 +169,8 @@ class Plots:
         rows = rows[rows["probability"].notna()]
         if rows.empty:
             raise InputError(
-                "no run has probabilities; it takes two classes, and methods whose scores are "
-                "probabilities or logits"
+                "no run has probabilities; expected two classes, and methods with probabilities or "
+                "logits as scores"
             )
         rows, styles = _chosen(rows, methods), self._styles()
         bins = {m: figures.reliability_bins(rows, m) for m in styles if m in set(rows["method"])}
@@ -194,11 +195,13 @@ class Plots:
         return ax
 
     def _read(self, dataset):
-        """The runs of a data set with labels and scores, and what is known of them."""
+        """Runs of a data set with labels and scores, and their provenance."""
         source = self._results._source
         if source is None or source.kind != "tabular":
-            whose = "search" if source is None else "images"
-            raise InputError(f"results of {whose} keep no scores of test rows, so none are drawn")
+            kind = "search" if source is None else "images"
+            raise InputError(
+                f"results of {kind} have no stored test scores to draw; use results of tables"
+            )
         return source.read(self._results._dataset(dataset))
 
     def _styles(self):
@@ -206,19 +209,19 @@ class Plots:
 
 
 def _axes(ax, width, height):
-    """The axes to draw on, those of a new figure where none are given."""
+    """The given axes, or those of a new figure."""
     if ax is None:
         return drawing.interactive_axes(width, height)
     if not hasattr(ax, "get_xlim"):
         raise InputError(
-            f"ax is {type(ax).__name__}, expected one axes of matplotlib, as ax[0] of "
+            f"ax is {type(ax).__name__}, expected matplotlib axes, such as ax[0] of "
             "figure, ax = pyplot.subplots(1, 2)"
         )
     return ax
 
 
 def _chosen(rows, methods):
-    """The rows of the methods asked for, by default as many as a figure holds."""
+    """Rows of the requested methods; by default, as many methods as fit into a figure."""
     if methods is None:
         return rows[rows["method"].isin(figures.methods_shown(rows))]
     methods = [methods] if isinstance(methods, str) else list(methods)
@@ -226,7 +229,7 @@ def _chosen(rows, methods):
     for method in methods:
         if method not in known:
             raise InputError(
-                f"no method {method!r} that can be drawn{did_you_mean(str(method), known)}"
+                f"no method {method!r} with data to draw{did_you_mean(str(method), known)}"
             )
     if not methods:
         raise InputError(f"methods is empty, expected some of {shortened(known, 8)}")

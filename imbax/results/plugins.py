@@ -1,4 +1,4 @@
-"""Files of the user's own that register methods; an error in one spares the other methods."""
+"""Plugin files, which register methods; an error in one does not stop other methods."""
 
 import runpy
 import sys
@@ -13,23 +13,26 @@ __all__ = ["Plugins", "check", "load"]
 
 
 class Plugins(NamedTuple):
-    """What loading them came to."""
+    """Loaded plugins."""
 
     methods: dict[str, str]
-    """The file that each method is from."""
+    """File of each method, by the method's name."""
     failed: dict[str, str]
-    """`--plugin FILE` and the one line of its error."""
+    """One-line error messages by `--plugin FILE`."""
 
     def known(self, methods: Sequence[str] | None, implied: Sequence[str] = ()) -> list[str] | None:
-        """The methods to ask for: those given, or after an error in a plugin those of them, or of
-        the ones implied, that are there; the others are then noted as failed, too."""
+        """Names of the methods to run.
+
+        These are the given methods. After an error in a plugin, they are the registered ones among
+        the given or implied methods, and the others are recorded as failed.
+        """
         if not self.failed or not (methods := list(methods or implied)):
             return methods or None
         missing = [name for name in methods if not _is_known(name)]
         if len(missing) == len(methods):
             raise InputError("; ".join(f"{file}: {error}" for file, error in self.failed.items()))
-        why = f"is not registered, since {next(iter(self.failed))} failed"
-        self.failed.update(dict.fromkeys(missing, why))
+        reason = f"is not registered, since {next(iter(self.failed))} failed"
+        self.failed.update(dict.fromkeys(missing, reason))
         return [name for name in methods if name not in missing]
 
 
@@ -37,20 +40,22 @@ def _is_known(name: str) -> bool:
     from imbax.catalogue import get
 
     try:
-        return name in ("all", "paper") or bool(get(name))
+        return name in ("all", "paper", "readings") or bool(get(name))
     except InputError:
         return False
 
 
 def check(files: Sequence[str]) -> None:
-    """Raises InputError for one that is not there."""
+    """Raise InputError for a file that does not exist."""
     for file in files:
         if not Path(file).is_file():
-            raise InputError(f"--plugin {file} is not a file; give a Python file that registers")
+            raise InputError(
+                f"--plugin {file} is not a file; name a Python file that registers methods"
+            )
 
 
 def load(files: Sequence[str]) -> Plugins:
-    """Run each file. Only those named on the command line are: none that results name."""
+    """Run each file. Files named in stored results are never run."""
     plugins = Plugins({}, {})
     for file in files:
         from imbax.catalogue import get, names
@@ -59,7 +64,7 @@ def load(files: Sequence[str]) -> Plugins:
             return {name: get(name) for name in (*names(), *names("images"))}
 
         before = methods()
-        sys.path.append(str(Path(file).resolve().parent))  # where it may have files beside it
+        sys.path.append(str(Path(file).resolve().parent))  # for modules in the plugin's folder
         try:
             runpy.run_path(file)
         except (Exception, SystemExit) as error:
@@ -70,7 +75,7 @@ def load(files: Sequence[str]) -> Plugins:
 
 
 def _one_line(error, file):
-    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == file]
-    return f"{said} (line {lines[-1]})" if lines else said
+    return f"{text} (line {lines[-1]})" if lines else text

@@ -1,4 +1,4 @@
-"""The runs of an experiment as an object: tables, tests, figures, the report."""
+"""Runs of an experiment as an object with tables, tests, figures and the report."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -23,36 +23,37 @@ __all__ = ["Results"]
 _FOUND = "_found"
 _FILES = (".md", ".html", ".pdf", ".txt", ".tex")
 _BOLD = (
-    "bold: the best mean of a data set, and every method that the corrected resampled t test "
-    "does not tell apart from it"
+    "bold: the best mean of a data set, and every method that is not significantly different from "
+    "it by the corrected resampled t test"
 )
 
 
 class Results:
-    """Runs, one for each method, data set, seed and fold, and what they show.
+    """Runs, one for each method, data set, seed and fold, with tables, tests and figures.
 
-    `evaluate`, `search`, `load` and `run` return it. Everything that a pandas data frame has and
-    this object has not is that of `frame`: ``results["method"]``, ``results.groupby("method")``,
-    ``len(results)``. It is no data frame itself; `pandas.concat` and `isinstance` need `frame`.
+    `evaluate`, `search`, `load` and `run` return this object. Attributes and methods of pandas data
+    frames that it does not define are those of `frame`: ``results["method"]``,
+    ``results.groupby("method")``, ``len(results)``. It is not a data frame itself; `pandas.concat`
+    and `isinstance` need `frame`.
 
     Parameters
     ----------
     frame
-        One row per run.
+        Frame with one row per run.
     source
-        Where the runs with all their columns are; None: there is nothing but the frame.
+        Source of the runs with all their columns; None: there is only the frame.
     runs
-        The runs as methods on data sets, where the frame is something else.
+        Runs of methods on data sets, if they differ from the frame.
     metrics
-        Columns of scores, the one of `scores`, `compare`, `ranks` by default first; None: those
-        that some run has.
+        Columns of scores, first the default of `scores`, `compare` and `ranks`; None: all metrics
+        that any run has.
     asked
-        Metrics that the user asked for, which have columns in the frame.
+        Additional metrics requested by the user, which have columns in the frame.
 
     Attributes
     ----------
     frame : pandas.DataFrame
-        One row per run, without arrays.
+        Frame with one row per run, without arrays.
     """
 
     def __init__(
@@ -77,16 +78,16 @@ class Results:
         Parameters
         ----------
         metric
-            A column of `frame`, or what `evaluate` takes for one of its ``metrics``, "f1" or a
-            function, computed from stored labels and scores; None: average precision, of images
-            ACSA on the balanced test.
+            Column of `frame`, or a metric accepted by the ``metrics`` of `evaluate`, such as "f1"
+            or a function, which is computed from stored labels and scores; None: average precision,
+            or ACSA on the balanced test for images.
 
         Returns
         -------
         pandas.DataFrame
-            A row per method, best mean rank first; columns are pairs of a data set and a statistic:
-            ``mean`` and ``sd`` over ``n`` runs, and ``low`` and ``high``, the corrected 95 %
-            interval of the mean (see `imbax.statistics.single_dataset.corrected_interval`).
+            Table with a row per method, best mean rank first. Columns are pairs of a data set and a
+            statistic: ``mean`` and ``sd`` over ``n`` runs, and ``low`` and ``high``, the corrected
+            95 % interval of the mean (`imbax.statistics.single_dataset.corrected_interval`).
 
         Raises
         ------
@@ -104,39 +105,40 @@ class Results:
         dataset: str | None = None,
         rope: float = ROPE,
     ) -> pd.DataFrame:
-        """Differences between methods, with the tests that the number of data sets allows.
+        """Differences between methods, with tests suitable for the number of data sets.
 
-        Below six data sets, each alone: the corrected resampled t test and the Bayesian correlated
-        t test. From six on, over data sets: Wilcoxon's signed-rank test and the Bayesian
-        signed-rank test.
+        For fewer than six data sets, methods are compared on each data set by the corrected
+        resampled t test and the Bayesian correlated t test. For six or more, they are compared over
+        data sets by Wilcoxon's signed-rank test and the Bayesian signed-rank test.
 
         Parameters
         ----------
         control
-            The method that every other one is compared with; None: every pair is.
+            Method that all other methods are compared with; None: compare every pair.
         metric
-            As in `scores`. Where lower is better, signs are changed: above 0 is better.
-        dataset
-            One data set alone; None: all.
+            Metric, as in `scores`. If lower is better, signs are changed: positive is better.
+        data set
+            Name of a data set; None: all data sets.
         rope
-            Region of practical equivalence: differences up to this size count as none in the
-            Bayesian tests.
+            Region of practical equivalence: the Bayesian tests treat differences up to this size as
+            equivalent.
 
         Returns
         -------
         pandas.DataFrame
-            Indexed by ``method`` and ``against``, with several data sets below six by ``dataset``
-            before. On a data set: ``n`` runs, ``mean_difference``, its corrected 95 % interval
-            ``low`` and ``high``, ``t``, ``p_value``, ``p_holm`` (corrected for all comparisons on
-            the data set), and the probabilities ``worse``, ``equal``, ``better``. Over data sets:
-            ``n`` of them, ``wins``, ``ties``, ``losses``, ``median_difference``, ``low``, ``high``,
-            ``effect_size``, ``p_value``, ``p_holm``, with a control ``p_rank`` and ``p_rank_holm``,
-            and the probabilities.
+            Table indexed by ``method`` and ``against``, for two to five data sets also by
+            ``dataset``. Columns for a single data set: ``n`` (number of runs),
+            ``mean_difference``, its corrected 95 % interval ``low`` and ``high``, ``t``,
+            ``p_value``, ``p_holm`` (corrected for all comparisons on the data set), and the
+            probabilities ``worse``, ``equal``, ``better``. Columns over data sets: ``n`` (number of
+            data sets), ``wins``, ``ties``, ``losses``, ``median_difference``, ``low``, ``high``,
+            ``effect_size``, ``p_value``, ``p_holm``, with a control also ``p_rank`` and
+            ``p_rank_holm``, and the probabilities.
 
         Raises
         ------
         InputError
-            An unknown method, metric or data set, or runs of different splits.
+            An unknown method, metric or data set, or runs with different splits.
         """
         runs, metric, sign = self._scored(metric, dataset)
         return summary.against(runs, control, metric, sign, rope)
@@ -147,15 +149,16 @@ class Results:
         Parameters
         ----------
         metric
-            As in `scores`.
+            Metric, as in `scores`.
 
         Returns
         -------
         pandas.DataFrame
-            Indexed by method, best first: ``mean_rank`` (1 = best), ``mean_score``, ``best`` (on
-            how many data sets it is the best or tied with it) and, of scores of 0 or more, the
-            ``profile_area``. Its ``attrs`` hold ``n`` data sets, ``friedman_p`` (Iman and
-            Davenport's form) and Nemenyi's ``critical_difference`` at the 5 % level.
+            Table indexed by method, best first: ``mean_rank`` (1 = best), ``mean_score``, ``best``
+            (number of data sets on which the method is the best or tied with the best) and, for
+            scores of 0 or more, ``profile_area``. Its ``attrs`` hold ``n`` (number of data sets),
+            ``friedman_p`` (with the Iman-Davenport correction) and Nemenyi's
+            ``critical_difference`` at the 5 % level.
 
         Raises
         ------
@@ -166,56 +169,56 @@ class Results:
 
     @property
     def plot(self) -> Plots:
-        """The figures."""
+        """Figures of the results."""
         return Plots(self)
 
     def to_latex(self, metric: Any = None) -> str:
-        r"""LaTeX of the table that notebooks show; it needs ``\usepackage{booktabs}``.
+        r"""LaTeX of the table that notebooks display; it needs ``\usepackage{booktabs}``.
 
         Parameters
         ----------
         metric
-            As in `scores`; None, on a single data set: every metric of the runs has a column.
+            Metric, as in `scores`; None for a single data set: a column for every metric.
         """
         table, best, caption = self._table(metric)
         return latex(table, best, f"{caption}; {_BOLD}.", "tab:imbax-results")
 
     def report(self, path: str | Path | None = None, *, optimistic: bool = False) -> Path:
-        """Write the report of `imbax report`, with tables and figures beside it.
+        """Write the report of `imbax report`, with its tables and figures.
 
         Parameters
         ----------
         path
-            A folder, made where it is not there; None: the first one that the runs are stored in.
+            Folder of the report, created if necessary; None: the first folder with stored runs.
         optimistic
-            Also what reporting validation scores would have shown.
+            If True, add a section on validation scores reported in place of test scores.
 
         Returns
         -------
         pathlib.Path
-            The file ``report.md``.
+            Path of the file ``report.md``.
 
         Raises
         ------
         InputError
-            Runs of `search`, which has no report, or runs in memory and no path.
+            The runs are from `search`, which has no report, or are in memory and no path is given.
         """
         from imbax.reports.folders import write_report_of
         from imbax.results.arguments import folder_of
 
         if self._source is None:
-            raise InputError("search has no report; its runs are in .frame, see also .compare()")
+            raise InputError("results of search have no report; use .frame or .compare()")
         if path is None and not self._source.places:
-            raise InputError("the runs are in memory: name the folder of the report, report(path)")
+            raise InputError("the runs are in memory; name the report's folder by report(path)")
         if Path(str(path)).suffix in _FILES:
-            raise InputError(f"path={str(path)!r} is a file's name, expected a folder's")
+            raise InputError(f"path={str(path)!r} has a file extension, expected a folder")
         out = self._source.places[0] if path is None else folder_of(path, "path")
         with self._source.written() as folders:
             about = {"optimistic": optimistic, "metrics": self._asked}
             return write_report_of(folders, out, self._source.kind, **about)
 
     def _scored(self, metric=None, dataset=None):
-        """Runs with a column of the metric, its name, and 1, or -1 where lower is better."""
+        """Runs with a column of the metric, its name, and its sign (-1 if lower is better)."""
         runs, lower = self._methods, self._lower
         if runs.empty:
             raise InputError("the frame has no run; expected one row per run")
@@ -225,27 +228,28 @@ class Results:
         if not isinstance(metric, str) or metric not in runs or _has_other_form(runs, metric):
             runs, metric, lower = self._computed(runs, metric)
         if not pd.api.types.is_numeric_dtype(runs[metric]):
-            raise InputError(f"metric={metric!r} is a column of {runs[metric].dtype}, no score")
+            raise InputError(
+                f"metric={metric!r} is a column of {runs[metric].dtype}, expected scores"
+            )
         return runs, metric, tables.sign_of(metric, lower)
 
     def _computed(self, runs, metric):
-        """The runs with a metric computed from their labels and scores, its column, and those of
-        which lower is better."""
+        """Runs with a computed metric, its name, and the columns for which lower is better."""
         if self._source is None or self._source.kind != "tabular":
             known = self._metric_names(runs)
             if not isinstance(metric, str):
-                raise InputError(f"metric={metric!r}, expected a name; there are: {known}")
-            raise InputError(f"metric={metric!r} is none of the runs{did_you_mean(metric, known)}")
+                raise InputError(f"metric={metric!r}, expected a name of: {known}")
+            raise InputError(f"the runs have no metric {metric!r}{did_you_mean(metric, known)}")
         rows, provenance = self._source.read()
-        found, name, lower = scores_by_metric(rows, kinds_of_score(provenance), metric)
-        # The frame may have a column of that name: asked for before, or of other costs.
+        values, name, lower = scores_by_metric(rows, kinds_of_score(provenance), metric)
+        # The frame may have a column of that name, from an earlier request or for other costs.
         runs = runs.drop(columns=name, errors="ignore")
-        runs = runs.merge(found, on=RUN, how="left", indicator=_FOUND)
+        runs = runs.merge(values, on=RUN, how="left", indicator=_FOUND)
         if not (is_stored := runs.pop(_FOUND) == "both").all():
             place = ", ".join(f"{key} {runs[~is_stored][key].iloc[0]}" for key in RUN)
             raise InputError(
-                f"metric={metric!r} takes scores of test rows, and none are stored of the run "
-                f"{place}; give a column of the frame, or leave runs as they were"
+                f"metric={metric!r} needs stored scores of test rows, which the run {place} does "
+                "not have; give a column of the frame, or do not change the frame's runs"
             )
         return runs, name, lower
 
@@ -253,32 +257,34 @@ class Results:
         return tables.metrics_in(runs) if self._metrics is None else self._metrics
 
     def _dataset(self, dataset=None):
-        """The data set asked for, or the only one."""
+        """Name of the requested data set, or of the only one."""
         names = list(dict.fromkeys(self._methods["dataset"]))
         if dataset is None and len(names) == 1:
             return names[0]
         if dataset not in names:
-            raise InputError(f"dataset={dataset!r}, expected one{did_you_mean(dataset, names)}")
+            raise InputError(
+                f"dataset={dataset!r}, expected a data set{did_you_mean(dataset, names)}"
+            )
         return dataset
 
     def _table(self, metric=None):
-        """The table to show, where it is bold, and its caption."""
+        """Table to display, mask of its bold cells, and caption."""
         runs, name, _ = self._scored(metric)
         metrics = [name] if metric is not None else self._metric_names(runs)
         return display.as_table(runs, metrics, self._lower)
 
     @property
     def _methods(self):
-        """The runs as methods on data sets."""
+        """Runs of methods on data sets."""
         runs = self.frame if self._runs is None else self._runs
-        if absent := [name for name in RUN if name not in runs]:
-            raise InputError(f"the frame has no column {absent[0]!r}, expected {', '.join(RUN)}")
+        if missing := [name for name in RUN if name not in runs]:
+            raise InputError(f"the frame has no column {missing[0]!r}, expected {', '.join(RUN)}")
         return runs
 
     def __repr__(self) -> str:
         try:
             if not len(self._methods):
-                return "Results of no run"
+                return "Results without runs"
             number = display.number_of_runs(self.frame, self._methods)
             return f"Results of {number}\n{display.as_text(*self._scored())}"
         except InputError as error:
@@ -292,7 +298,7 @@ class Results:
         number = display.number_of_runs(self.frame, self._methods)
         return html(table, best, f"{caption} ({number}); {_BOLD}")
 
-    # The frame's own.
+    # Attributes and items of the frame.
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "frame":
@@ -300,9 +306,9 @@ class Results:
         try:
             return getattr(self.frame, name)
         except AttributeError:
-            # From name and obj Python tells the nearest.
-            said = f"neither Results nor its frame has {name!r}"
-            raise AttributeError(said, name=name, obj=self) from None
+            # With name and obj, Python suggests a similar attribute.
+            message = f"neither Results nor its frame has {name!r}"
+            raise AttributeError(message, name=name, obj=self) from None
 
     def __getitem__(self, key: Any) -> Any:
         return self.frame[key]
@@ -323,13 +329,13 @@ class Results:
         return key in self.frame
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        # `pandas.DataFrame(results)` would lose the names of the columns without a word.
-        raise TypeError("Results are no array and no data frame; give their .frame")
+        # `pandas.DataFrame(results)` would silently lose the column names.
+        raise TypeError("Results are not an array or a data frame; use their .frame")
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(self.frame)})
 
 
 def _has_other_form(runs, metric):
-    """Whether a stored column is empty for runs of two classes, which are cut at a threshold."""
+    """Returns whether a stored column is empty because two classes are decided at a threshold."""
     return metric in NAMED and runs[metric].isna().all()

@@ -1,4 +1,4 @@
-"""Runs a suite: what the command `imbax run` and the function `imbax.run` share."""
+"""Running suites, shared by the command `imbax run` and the function `imbax.run`."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from imbax.results import plugins
 if TYPE_CHECKING:
     from imbax.experiments.run import Outcome
 
-OF_IMAGES = ("scale", "recipe", "imbalance")
+IMAGE_OPTIONS = ("scale", "recipe", "imbalance")
 
 __all__ = ["KINDS", "Job", "check_writable", "compute", "job_of", "stores_runs"]
 
@@ -24,51 +24,51 @@ KINDS = {
     "sine": ("experiments.sine.suite", "reports.sine.report"),
     "toy2d": ("reports.toy2d", "reports.toy2d"),
 }
-"""By kind of experiment the modules that run it and that write its report."""
+"""Modules that run a suite and write its report, by kind of experiment."""
 
-_EVERY = ("command", "suite", "quiet", "verbose")  # options that every suite takes
+_COMMON = ("command", "suite", "quiet", "verbose")  # options of all suites
 
 
 class Job(NamedTuple):
-    """A suite with its options, once these are checked."""
+    """Suite with checked options."""
 
     suite: Suite
     options: Namespace
     experiment: ModuleType
-    """Module that runs it."""
+    """Module that runs the suite."""
     report: ModuleType
-    """Module that writes its report."""
+    """Module that writes the suite's report."""
     out: Path
-    """The folder of results."""
+    """Folder of results."""
 
 
 def job_of(options: Namespace, defaults: Mapping[str, Any]) -> Job:
-    """The suite that the options ask for. Nothing is started.
+    """Load the suite and check the options, without starting a run.
 
     Parameters
     ----------
     options
-        Those of `imbax run`, by name; `plugin` gets the suite's files, too.
+        Options of `imbax run` by name. The suite's files are added to `plugin`.
     defaults
-        What each option is where it is not given.
+        Default value of each option.
 
     Raises
     ------
     InputError
-        An unknown suite, an option that is out of its range or of no use to the suite, or a folder
-        that cannot be written.
+        An unknown suite, an option that is out of its range or does not apply to the suite, or a
+        folder that cannot be written.
     """
     suite = load_suite(str(options.suite))
     if options.seeds is not None and options.seeds < 1:
         raise InputError(f"{argument('seeds', options.seeds)}, expected at least 1")
     if options.memory is not None and options.memory <= 0:
-        raise InputError(f"{argument('memory', options.memory)}, expected GB above 0")
+        raise InputError(f"{argument('memory', options.memory)}, expected a number of GB above 0")
     where = (options.coordinator, options.processes, options.process)
     if not options.distributed and where != (None, None, None):
         raise InputError("--coordinator, --processes and --process need --distributed")
     experiment, report = (import_module(f"imbax.{name}") for name in KINDS[suite.kind])
     for name, default in defaults.items():
-        if getattr(options, name) == default or name in _EVERY:
+        if getattr(options, name) == default or name in _COMMON:
             continue
         if not experiment.takes(suite, name):
             remedy = _remedy(suite, name) or f"it takes {experiment.TAKES}"
@@ -96,23 +96,23 @@ def job_of(options: Namespace, defaults: Mapping[str, Any]) -> Job:
 def compute(
     job: Job, command: str, *, is_program: bool = False, writes_report: bool = False
 ) -> "tuple[Outcome, Path | None]":
-    """Compute what is missing, and write the report if that is asked for.
+    """Compute missing results and, on request, write the report.
 
     Parameters
     ----------
     job
-        The suite.
+        Suite to run.
     command
-        What was called, to be kept beside the results.
+        Command line, stored with the results.
     is_program
-        Whether the process is for this alone; then it uses all cores and keeps compiled programs.
+        If True, the process runs only this job: it uses all cores and stores compiled programs.
     writes_report
-        Whether the report is written, by process 0 of several, if there is any result.
+        If True, process 0 writes the report if there are any results.
 
     Returns
     -------
     tuple
-        What the run came to, and the path of the report or None.
+        Outcome of the run, and path of the report or None.
     """
     from imbax.experiments import disk
     from imbax.results import session
@@ -136,12 +136,12 @@ def compute(
 
 
 def stores_runs(suite: Suite) -> bool:
-    """Whether a suite's results are runs of methods on data sets, as `Results` has them."""
+    """Returns whether a suite's results are runs of methods on data sets, as in `Results`."""
     return import_module(f"imbax.{KINDS[suite.kind][0]}").MARKER is not None
 
 
 def check_writable(folder: Path, option: str = "out") -> None:
-    """Makes a folder where it is not there. Raises InputError, naming the option, if it cannot."""
+    """Create a folder if necessary. Raises InputError, naming the option, if it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".imbax-writable"
@@ -149,20 +149,20 @@ def check_writable(folder: Path, option: str = "out") -> None:
         probe.unlink(missing_ok=True)  # another process may look at the same time
     except OSError as error:
         raise InputError(
-            f"{argument(option, str(folder))} cannot be written ({error.strerror}); name a folder "
-            "that can"
+            f"{argument(option, str(folder))} cannot be written ({error.strerror}); name a "
+            "writable folder"
         ) from None
 
 
 def _remedy(suite, option):
-    """Remedy for an option that suites of tables do not take; empty for other options."""
+    """Remedy for an option that does not apply to a tabular suite; empty for other suites."""
     if suite.kind != "tabular":
         return ""
-    if option in OF_IMAGES:
-        return "suites of images take it"
-    return f"put it below [[datasets]] in {suite.file}" if suite.file else "suite custom takes it"
+    if option in IMAGE_OPTIONS:
+        return "it is for image suites"
+    return f"put it below [[datasets]] in {suite.file}" if suite.file else "it is for suite custom"
 
 
 def _named(option):
-    """An option as its user writes it, `--out` or `out=`."""
+    """Option as written by the user, `--out` or `out=`."""
     return argument(option).split()[0]

@@ -1,4 +1,4 @@
-"""How a suite uses jax: devices, processes, memory, kept programs, a profile."""
+"""Settings of jax for suites: devices, processes, memory, compilation cache, profiler."""
 
 import contextlib
 import gc
@@ -19,20 +19,19 @@ from imbax.experiments.processes import Share, join
 __all__ = ["engine", "join_processes", "keep_compiled_programs", "profiled", "start"]
 
 _CORES_MEMORY = 4.0
-"""GiB; that of cores is other programs' too."""
+"""Default memory budget in GiB on a CPU, which other programs use, too."""
 
 
 def start(options: Namespace, out: Path, is_program: bool) -> Share:
-    """Start jax as the options ask, before it is first used; which process this is.
+    """Configure jax according to the options, before its first use; returns this process's share.
 
-    It holds the lock of the folder of results, and waits where another command does. What is true
-    of the whole process is changed only if it `is_program`, for this alone.
-
-    What can go wrong afterwards belongs inside `with`; see `Share`.
+    The share holds the lock of the results folder, and waits if another command holds it.
+    Process-wide settings are changed only if `is_program` is True, that is, if the process runs
+    only this suite. Everything that may fail later belongs inside `with`; see `Share`.
     """
     if is_program:
-        use_cpu_cores()  # runs divide over devices; an accelerator goes first anyway
-        # Tracing makes many objects and little garbage; to look for it took an eighth of that time.
+        use_cpu_cores()  # runs are divided over devices; accelerators have priority
+        # Tracing makes many objects and little garbage; garbage collection took 1/8 of its time.
         gc.set_threshold(20_000, 50, 50)
         keep_compiled_programs()
     if not options.distributed:
@@ -42,7 +41,7 @@ def start(options: Namespace, out: Path, is_program: bool) -> Share:
 
 
 def engine(options: Namespace) -> Engine:
-    """Strategy and memory budget that the command line asks for."""
+    """Engine with the strategy and memory budget of the command line."""
     memory = options.memory
     if memory is None and jax.default_backend() == "cpu":
         memory = _CORES_MEMORY
@@ -50,7 +49,7 @@ def engine(options: Namespace) -> Engine:
 
 
 def keep_compiled_programs() -> None:
-    """In the user's cache folder, unless jax was told of another; a later run loads them."""
+    """Store compiled programs in the user's cache folder, unless jax has another one."""
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(user_cache_path("imbax") / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
@@ -59,26 +58,26 @@ def keep_compiled_programs() -> None:
 def join_processes(
     coordinator: str | None = None, processes: int | None = None, process: int | None = None
 ) -> None:
-    """Become one of several processes that `jax.distributed` knows, before jax is first used.
+    """Join the processes of `jax.distributed`, before the first use of jax.
 
-    What is not given is taken from `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and
-    `JAX_PROCESS_ID`, or from SLURM, MPI, Kubernetes or TPU metadata, where jax finds them.
+    Defaults are taken from `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`, or
+    from SLURM, MPI, Kubernetes or TPU metadata, if jax finds them.
 
     Parameters
     ----------
     coordinator
-        HOST:PORT at which process 0 can be reached.
+        Address HOST:PORT of process 0.
     processes
-        How many there are.
+        Number of processes.
     process
-        The number of this one, from 0.
+        Number of this process, starting from 0.
 
     Raises
     ------
     InputError
-        Something is missing or wrong, or the others did not come.
+        An argument is missing or invalid, or other processes did not join.
     """
-    # A process that is told to end ends: finished cells are kept.
+    # A terminated process ends without waiting; finished cells are stored.
     jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
@@ -87,26 +86,26 @@ def join_processes(
             _number("JAX_PROCESS_ID") if process is None else process,
         )
     except (ValueError, RuntimeError) as error:
-        said = str(error).splitlines()[0].rstrip(".")
+        message = str(error).splitlines()[0].rstrip(".")
         raise InputError(
-            f"--distributed: {said}; give --coordinator HOST:PORT, --processes N and --process I, "
-            "the same HOST:PORT and N to every process"
+            f"--distributed: {message}; give --coordinator HOST:PORT, --processes N and --process "
+            "I, with the same HOST:PORT and N for every process"
         ) from None
 
 
 def _number(variable):
-    given = os.environ.get(variable)
-    return None if given is None else int(given)
+    value = os.environ.get(variable)
+    return None if value is None else int(value)
 
 
 @contextlib.contextmanager
 def profiled(folder: Path | None) -> Iterator[None]:
-    """Write a trace of all that jax does inside to a folder, if one is named."""
+    """Write a jax profiler trace of the context to a folder, if one is given."""
     if folder is None:
         yield
     else:
         options = jax.profiler.ProfileOptions()
-        options.python_tracer_level = 0  # calls of Python would crowd out all else
+        options.python_tracer_level = 0  # Python calls would fill the trace
         with jax.profiler.trace(folder, profiler_options=options):
             yield
         print(f"profile: {folder}")

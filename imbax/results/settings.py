@@ -1,28 +1,29 @@
-"""Results of a search's settings: those of estimators, and metrics that the user asks for."""
+"""Results of the settings of a search: estimators, and additional metrics."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score
 
 from imbax.catalogue import Method
 from imbax.catalogue.hosts import EstimatorHost
+from imbax.experiments.neural.checkpoints import average_precision
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import CellResult, host_cell
-from imbax.experiments.tabular.metrics import score_run
 from imbax.experiments.tabular.named_metrics import Metric
 from imbax.experiments.tabular.own_scores import compute
 from imbax.experiments.tabular.plan import Plan
 
-__all__ = ["average_precision", "of_hosts", "scores_of"]
+__all__ = ["host_results", "scores_of"]
 
 
-def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Bar) -> CellResult:
-    """What an estimator's settings gave, R runs of one after those of the other.
+def host_results(
+    plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Bar
+) -> CellResult:
+    """Results of an estimator's settings: the R runs of the first setting, then of the next one.
 
-    `best_score` is the average precision of validation rows, of K > 2 classes its mean over them.
+    `best_score` is the average precision on validation rows (macro average for K > 2 classes).
     """
     cells = []
     for number, host in enumerate(hosts):
@@ -45,17 +46,17 @@ def of_hosts(plan: Plan, method: Method, hosts: Sequence[EstimatorHost], bar: Ba
 def scores_of(
     plan: Plan, method: Method, result: CellResult, metrics: Sequence[Metric]
 ) -> pd.DataFrame:
-    """Metrics of a result's runs, one row each, in their order."""
+    """Metrics of a result's runs, one row per run."""
     runs, rows = len(plan.seed), []
-    for at, (test, valid) in enumerate(zip(result.test_score, result.valid_score, strict=True)):
-        part, y = plan.splits[at % runs], plan.dataset.y
+    for i, (test, valid) in enumerate(zip(result.test_score, result.valid_score, strict=True)):
+        part, y = plan.splits[i % runs], plan.dataset.y
         rows.append(
             {
                 "dataset": plan.dataset.name,
                 "method": method.name,
-                "fold": plan.fold[at % runs],
-                "seed": plan.seed[at % runs],
-                "diverged": result.diverged[at],
+                "fold": plan.fold[i % runs],
+                "seed": plan.seed[i % runs],
+                "diverged": result.diverged[i],
                 "n_train": len(part.train),
                 "n_minority": int((y[part.train] == 1).sum()),
                 "test_y": y[part.test],
@@ -65,13 +66,3 @@ def scores_of(
             }
         )
     return compute(pd.DataFrame(rows), metrics, {method.name: method.tables.scores})
-
-
-def average_precision(plan: Plan, y: np.ndarray, score: np.ndarray, kind: str) -> float:
-    """Value for labels and scores of some rows; for K > 2 classes, the mean over classes."""
-    if not len(y) or not np.isfinite(score).all():
-        return np.nan
-    if score.ndim == 1:
-        return float(average_precision_score(y, score))
-    padded = max(plan.runs.test.w.shape[1], len(y))
-    return score_run(y, score, padded, kind)["average_precision"]

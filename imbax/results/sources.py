@@ -1,4 +1,4 @@
-"""Where the runs of results are: in folders, or in the cells that were just computed."""
+"""Sources of the runs of results: folders, or cells that were just computed."""
 
 import contextlib
 import tempfile
@@ -20,50 +20,50 @@ __all__ = ["Cells", "Folders", "kind_of", "schema_of"]
 
 @dataclass(frozen=True)
 class Folders:
-    """All runs that are stored in some folders."""
+    """All runs stored in folders."""
 
     places: tuple[Path, ...]
     kind: str
-    """One of `suites.KINDS` that stores runs, "tabular" or "images"."""
+    """Kind of experiment: "tabular" or "images"."""
 
     def frame(self) -> pd.DataFrame:
-        """All runs, without lists, maps and bytes."""
+        """All runs, without columns of lists, maps and bytes."""
         return store.read(self.places, schema_of(self.kind))
 
     def read(self, dataset: str | None = None) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-        """The runs of a data set, or of all, with all columns, and what is known of each file."""
-        with warnings.catch_warnings(action="ignore"):  # said by `frame`
+        """Runs of one data set or of all, with all columns, and the provenance of each file."""
+        with warnings.catch_warnings(action="ignore"):  # reported by `frame`
             rows = store.read(self.places, schema_of(self.kind), arrays=True, dataset=dataset)
             return rows, store.read_provenance(self.places)
 
     @contextlib.contextmanager
     def written(self) -> Iterator[tuple[Path, ...]]:
-        """Inside, the folders that hold the runs."""
+        """Context with the folders that contain the runs."""
         yield self.places
 
 
 @dataclass(frozen=True)
 class Cells:
-    """The runs of some cells; what was written to a folder is read when it is needed."""
+    """Runs of cells; runs that were written to a folder are read when needed."""
 
     parts: Sequence[Callable[[], tuple[list[dict[str, Any]], dict[str, Any]]]] = field(repr=False)
-    """Each returns the rows of a cell and seed, and their provenance (`Lab.kept`)."""
+    """Functions that return the rows of a cell and seed, and their provenance (`Lab.kept`)."""
     out: Path | None = None
     kind: str = "tabular"
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The folder where they are kept; none: in memory."""
+        """Folder with the runs; empty for runs in memory."""
         return () if self.out is None else (self.out,)
 
     def read(self, dataset: str | None = None) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-        """The runs of a data set, or of all, with all columns, and what is known of each seed."""
+        """Runs of one data set or of all, with all columns, and the provenance of each seed."""
         with self.written() as folders:
             return Folders(folders, self.kind).read(dataset)
 
     @contextlib.contextmanager
     def written(self) -> Iterator[tuple[Path, ...]]:
-        """Inside, a folder that holds these runs and no others."""
+        """Context with a temporary folder that contains only these runs."""
         with tempfile.TemporaryDirectory(prefix="imbax-") as folder:
             for part in self.parts:
                 try:
@@ -78,7 +78,7 @@ class Cells:
 
 
 def schema_of(kind: str) -> pa.Schema:
-    """The columns of stored runs of tables or of images."""
+    """Columns of stored runs of tables or of images."""
     if kind == "images":
         from imbax.experiments.images.schema import SCHEMA
     else:
@@ -87,9 +87,9 @@ def schema_of(kind: str) -> pa.Schema:
 
 
 def kind_of(folders: Sequence[Path], absent: str = "tabular") -> str:
-    """The kind of experiment whose results lie in the folders, `absent` if there are none.
+    """Kind of the results in the folders, or `absent` if there are none.
 
-    Raises ``InputError`` where they are of several kinds.
+    Raises ``InputError`` if there are several kinds.
     """
 
     def kind(folder):
@@ -99,5 +99,7 @@ def kind_of(folders: Sequence[Path], absent: str = "tabular") -> str:
 
     kinds = {kind(folder) for folder in folders} - {None}
     if len(kinds) > 1:
-        raise InputError("results of images and of tables in one report; name folders of one kind")
+        raise InputError(
+            "results of images and of tables cannot be combined; name folders of one kind"
+        )
     return next(iter(kinds), absent)

@@ -1,4 +1,4 @@
-"""Tables of results: means with their intervals, methods against each other, ranks."""
+"""Tables of results: means with intervals, comparisons of methods, ranks."""
 
 import math
 
@@ -13,11 +13,11 @@ from imbax.statistics import ranks, single_dataset
 from imbax.statistics.ranks import FEWEST_DATASETS
 from imbax.statistics.runs import scores_by_run, size_ratio
 
-__all__ = ["against", "mean_scores", "method_ranks", "of_methods_with_scores"]
+__all__ = ["against", "mean_scores", "method_ranks", "scored_methods"]
 
 
 def mean_scores(runs: pd.DataFrame, metric: str, sign: int = 1) -> pd.DataFrame:
-    """See `Results.scores`; ``sign`` is -1 where lower scores are better."""
+    """Table of `Results.scores`; ``sign`` is -1 if lower scores are better."""
     cells = runs.groupby(["dataset", "method"])[metric].agg(["mean", "std", "count"])
     cells.columns = ["mean", "sd", "n"]
     ends = {}
@@ -34,22 +34,22 @@ def mean_scores(runs: pd.DataFrame, metric: str, sign: int = 1) -> pd.DataFrame:
     return table.loc[best_first(sign * score_table(runs, metric))]
 
 
-def of_methods_with_scores(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Means [dataset x method] of the methods that have a score on some data set."""
+def scored_methods(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Means [dataset x method] of the methods that have a score on any data set."""
     return score_table(runs, metric).dropna(axis=1, how="all")
 
 
 def against(
     runs: pd.DataFrame, control: str | None, metric: str, sign: int, rope: float
 ) -> pd.DataFrame:
-    """See `Results.compare`."""
+    """Table of `Results.compare`."""
     methods = list(dict.fromkeys(runs["method"]))
     if control is not None and control not in methods:
         raise InputError(f"no method {control!r}{did_you_mean(control, methods)}")
     rope = Range(0).check("rope", rope)
     runs = runs.assign(**{metric: sign * runs[metric]})
     if runs["dataset"].nunique() >= FEWEST_DATASETS:
-        scores = of_methods_with_scores(runs, metric)
+        scores = scored_methods(runs, metric)
         if control is not None and control not in scores:
             raise InputError(f"{control!r} has no score of {metric}; choose another control")
         if control is None:
@@ -64,15 +64,17 @@ def against(
             tables[dataset] = single_dataset.against_control(scores, control, ratio, rope)
         else:
             raise InputError(
-                f"{control!r} has no run on {dataset}, with which methods are compared there; "
-                "choose a data set by dataset="
+                f"the control {control!r} has no run on {dataset}; choose another data set by "
+                "dataset="
             )
     return next(iter(tables.values())) if len(tables) == 1 else pd.concat(tables, names=["dataset"])
 
 
 def _by_run(rows, metric, dataset):
     if not {"n_train", "n_test"} <= set(rows):
-        raise InputError("the runs have no n_train and n_test, by which tests are corrected")
+        raise InputError(
+            "the runs have no columns n_train and n_test, which the corrected tests need"
+        )
     try:
         return scores_by_run(rows, metric), size_ratio(rows)
     except InputError as error:
@@ -80,8 +82,8 @@ def _by_run(rows, metric, dataset):
 
 
 def method_ranks(runs: pd.DataFrame, metric: str, sign: int) -> pd.DataFrame:
-    """See `Results.ranks`."""
-    scores = of_methods_with_scores(runs, metric)
+    """Table of `Results.ranks`."""
+    scores = scored_methods(runs, metric)
     full = scores.dropna()
     if full.empty:
         raise InputError("no data set has a score of every method, so there are no ranks")

@@ -100,12 +100,12 @@ VALUES = {
         (
             "quickstart",
             "data target minority groups drop categorical no-header",
-            "suite custom takes it",
+            "it is for suite custom",
         ),
         (
             "quickstart",
             "scale recipe imbalance",
-            "suites of images take it",
+            "it is for image suites",
         ),
         (
             "digits",
@@ -414,7 +414,7 @@ def test_image_suite_runs_and_is_reported_again(tmp_path, capsys):
     (out / "report.md").unlink()
     assert main(["report", str(out)]) == 0
     text = (out / "report.md").read_text()
-    assert "Images of 8 x 8 x 1" in text
+    assert "Images are 8 x 8 x 1" in text
     assert "imbax run digits --methods ce copies --epochs 1" in text
     assert "| ce |" in text and "| copies |" in text
     assert "holds results of images" in refused(capsys, "run", "quickstart", "--out", out)

@@ -55,9 +55,16 @@ COMPILING = (
 )
 MORE_COMPILING = (
     *COMPILING,
+    "check_estimators_pickle",
+    "check_f_contiguous_array_estimator",
     "check_fit2d_1feature",
     "check_fit_idempotent",
+    "check_readonly_memmap_input",
+    "check_sample_weights_list",
+    "check_sample_weights_not_an_array",
+    "check_sample_weights_not_overwritten",
     "check_sample_weights_pandas_series",
+    "check_sample_weights_shape",
     "check_sampler_get_feature_names_out",
 )
 

@@ -111,6 +111,7 @@ def test_defaults_are_the_numbers_of_the_papers():
 
 # That the methods behind them train every network is asked in networks/test_named_networks.py.
 LEARNED = [
+    ("ImbalancedMLPClassifier", "mlp_ple", 3),
     ("ImbalancedMLPClassifier", "mlp_plr", 2),
     ("ImbalancedMLPClassifier", "realmlp", 3),
     ("ImbalancedMLPClassifier", "tabm", 3),
@@ -120,6 +121,11 @@ LEARNED = [
     ("MetaWeightNetClassifier", "realmlp", 2),
     ("MetaWeightNetClassifier", "tabm_mini", 3),
 ]
+
+
+def test_all_networks_and_classifiers_learn():
+    names, networks, _ = map(set, zip(*LEARNED, strict=True))
+    assert (names, networks) == (set(NEURAL), set(NAMED) - {"mlp"})
 
 
 @pytest.mark.thorough

@@ -182,9 +182,9 @@ def test_macro_average_equals_scikit_learn(seed, n_levels):
     scores = rng.normal(size=(N, 3)) if n_levels is None else rng.integers(0, n_levels, (N, 3))
     y, w = rng.integers(0, 3, N), rng.random(N) < 0.75
     y[:3], w[:3] = (0, 1, 2), True
-    given = MACRO(jnp.asarray(scores, jnp.float32), y, w)
+    result = MACRO(jnp.asarray(scores, jnp.float32), y, w)
     expected = average_precision_score(np.eye(3)[y[w]], scores[w], average="macro")
-    np.testing.assert_allclose(given, expected, atol=1e-6)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 def test_macro_average_excludes_empty_classes():

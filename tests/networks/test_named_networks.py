@@ -242,7 +242,7 @@ def test_methods_train_every_network(name, method, classes):
             first, _ = train(ce.program(facts), key, problem, ce.settings[0], 3)
             start = first.best.params
         hparams = tables.settings[0]
-        if tables.refits:  # recompiles
+        if tables.refits:  # restarts instead of continuing
             hparams, start = Refit(hparams, first.best_epoch), None
         return train(tables.program(facts), key, view_problem, hparams, 3, start)
 

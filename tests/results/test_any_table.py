@@ -1,4 +1,4 @@
-"""Tables as users have them through `evaluate`, `search` and `imbax run custom`."""
+"""Mixed tables with missing values in `evaluate`, `search` and `imbax run custom`."""
 
 import warnings
 
@@ -38,7 +38,7 @@ def table():
         return imbax.evaluate(FRAME, Y, HOST, **FEW)
 
 
-def test_scores_of_three_classes_are_those_of_scikit_learn(table):
+def test_multiclass_scores_match_scikit_learn(table):
     data = as_dataset(FRAME, Y)
     cut = planned(data, [0], Protocol(folds=2))
     for r, (train, _, test) in enumerate(cut.splits):
@@ -61,34 +61,34 @@ def test_scores_of_three_classes_are_those_of_scikit_learn(table):
 
 @quiet
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
-def test_frames_of_any_library_give_the_same(table, library):
+def test_frames_of_all_libraries_give_the_same_results(table, library):
     pytest.importorskip(library)
-    given = tables.to_library(FRAME, library)
+    frame = tables.to_library(FRAME, library)
     labels = tables.to_library(pd.DataFrame({"y": Y}), library)["y"]
-    again = imbax.evaluate(given, labels, HOST, **FEW)
+    again = imbax.evaluate(frame, labels, HOST, **FEW)
     pd.testing.assert_frame_equal(again.frame, table.frame)
 
 
-def test_each_notice_is_heard_once():
-    with pytest.warns(UserWarning) as heard:
+def test_notices_are_issued_once():
+    with pytest.warns(UserWarning) as caught:
         imbax.evaluate(FRAME, Y, HOST, name="churn", **FEW)
-    said = [str(one.message) for one in heard]
-    assert len(said) == len(set(said)) == 3
+    messages = [str(one.message) for one in caught]
+    assert len(messages) == len(set(messages)) == 3
     assert (
         "churn: 2 columns one-hot encoded in each run, fitted on its training rows: plan (3"
-        in said[1]
+        in messages[1]
     )
-    assert {one.filename for one in heard} == {__file__}
+    assert {one.filename for one in caught} == {__file__}
 
 
 @quiet
-def test_one_class_against_the_others():
+def test_minority_selects_one_class_against_the_rest():
     table = imbax.evaluate(FRAME, Y, HOST, minority="leave", **FEW)
     assert table["precision_at_recall_50"].notna().all()
     assert table["balanced_accuracy"].isna().all()
 
 
-def test_methods_of_two_classes_are_left_out_or_refused(own_registry, monkeypatch):
+def test_two_class_methods_are_left_out_or_rejected(own_registry, monkeypatch):
     register("two", host=lambda x, y, x_test, random_state: x_test[:, 0])
     default = ("two", *HOST)
     monkeypatch.setattr("imbax.results.evaluate.METHODS", default)
@@ -104,7 +104,7 @@ def test_methods_of_two_classes_are_left_out_or_refused(own_registry, monkeypatc
 
 
 @quiet
-def test_a_transformer_of_the_users_own():
+def test_preprocess_accepts_a_transformer():
     numbers = FRAME[["spend"]]
     plain = imbax.evaluate(numbers, Y, HOST, **FEW)
     scaled = imbax.evaluate(numbers, Y, HOST, preprocess=StandardScaler(), **FEW)
@@ -121,41 +121,43 @@ def test_search_on_three_classes():
     space = {"learning_rate": [0.1, 0.001]}
     found = imbax.search("ce", FRAME, Y, space, seeds=1, folds=2, epochs=3)
     trained = imbax.evaluate(FRAME, Y, ["ce"], seeds=1, folds=2, epochs=3)
-    at = found[found["learning_rate"] == 0.001]
-    np.testing.assert_allclose(at["average_precision"], trained["average_precision"], atol=1e-5)
+    default = found[found["learning_rate"] == 0.001]
+    np.testing.assert_allclose(
+        default["average_precision"], trained["average_precision"], atol=1e-5
+    )
     assert found["chosen"].sum() == 2
 
 
 def run_custom(folder, frame, y, *options):
     frame.assign(churn=y).to_csv(folder / "churn.csv", index=False)
-    given = ["--data", str(folder / "churn.csv"), "--target", "churn", "--out", str(folder / "out")]
-    assert main(["run", "custom", *given, *options]) == 0
+    flags = ["--data", str(folder / "churn.csv"), "--target", "churn", "--out", str(folder / "out")]
+    assert main(["run", "custom", *flags, *options]) == 0
     return pd.read_csv(folder / "out" / "tables" / "runs.csv")
 
 
-def test_the_command_line_runs_and_reports_it(tmp_path, capsys, table):
+def test_run_custom_writes_runs_and_report(tmp_path, capsys, table):
     options = ["--methods", *HOST, "--seeds", "1", "--folds", "2", "--epochs", "1"]
     runs = run_custom(tmp_path, FRAME, Y, *options)
     np.testing.assert_allclose(runs[SEVERAL], table[SEVERAL], atol=1e-12)
-    said = " ".join(capsys.readouterr().out.split())
-    assert said.count("churn: 2 columns one-hot encoded") == 1
-    assert said.index("one-hot") < said.index("report: ")
+    output = " ".join(capsys.readouterr().out.split())
+    assert output.count("churn: 2 columns one-hot encoded") == 1
+    assert output.index("one-hot") < output.index("report: ")
     report = (tmp_path / "out" / "report.md").read_text()
     assert "balanced accuracy" in report.lower() and "| churn |" in report
 
 
-def test_the_command_line_refuses_methods_of_two_classes_by_name(tmp_path, capsys):
+def test_run_custom_rejects_two_class_methods_by_name(tmp_path, capsys):
     FRAME.assign(churn=Y).to_csv(tmp_path / "churn.csv", index=False)
-    given = ["--data", str(tmp_path / "churn.csv"), "--target", "churn", "--out", str(tmp_path)]
-    assert main(["run", "custom", *given, "--methods", "mesa", *HOST]) == 2
-    said = capsys.readouterr().err
-    assert "error: churn: mesa knows two classes only, and y has 3 (leave, pause, stay)" in said
-    assert "these run: logistic_regression" in said and not (tmp_path / "runs").exists()
+    flags = ["--data", str(tmp_path / "churn.csv"), "--target", "churn", "--out", str(tmp_path)]
+    assert main(["run", "custom", *flags, "--methods", "mesa", *HOST]) == 2
+    error = capsys.readouterr().err
+    assert "error: churn: mesa knows two classes only, and y has 3 (leave, pause, stay)" in error
+    assert "these run: logistic_regression" in error and not (tmp_path / "runs").exists()
 
 
 @quiet
 @pytest.mark.thorough
-def test_fifty_thousand_rows_go_through(tmp_path, capsys):
+def test_evaluates_fifty_thousand_rows(tmp_path, capsys):
     frame, y = tables.churn(50_000, 20)
     assert frame.shape == (50_000, 20)
     methods = ["ce", "focal", *HOST]

@@ -1,4 +1,4 @@
-"""`evaluate` as users call it: their own splits, and arguments of every form."""
+"""`evaluate`: user-defined splits, and arguments in all accepted forms."""
 
 from pathlib import Path
 
@@ -32,13 +32,13 @@ HOST = ["logistic_regression"]
     ],
     ids=["list", "generator", "masks", "negative"],
 )
-def test_the_users_splits_are_those_that_scores_come_from(splits):
+def test_scores_use_the_given_splits(splits):
     table = imbax.evaluate(X, Y, HOST, seeds=1, splits=splits())
     np.testing.assert_allclose(table["average_precision"], [0.627, 0.396, 0.675, 0.491], atol=5e-4)
     assert (table["n_train"], table["n_valid"], table["n_test"])[1].tolist() == [20] * 4
 
 
-def test_a_splitter_and_its_pairs_are_the_same_for_every_seed():
+def test_splitters_and_their_pairs_give_the_same_results():
     by_splitter = imbax.evaluate(X, Y, HOST, seeds=2, splits=FOLDS)
     by_pairs = imbax.evaluate(X, Y, HOST, seeds=2, splits=FOLDS.split(X, Y))
     pd.testing.assert_frame_equal(by_splitter.frame, by_pairs.frame)
@@ -46,7 +46,7 @@ def test_a_splitter_and_its_pairs_are_the_same_for_every_seed():
     assert by_splitter["n_test"].tolist() == [50] * 8
 
 
-def test_stored_results_of_splits_are_found_by_any_form(tmp_path):
+def test_stored_results_do_not_depend_on_the_form_of_splits(tmp_path):
     first = imbax.evaluate(X, Y, HOST, seeds=1, splits=TRIPLES, out=tmp_path)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
     again = imbax.evaluate(X, Y, HOST, seeds=1, splits=iter(TRIPLES), out=tmp_path)
@@ -83,7 +83,7 @@ def expected():
     ],
     ids=lambda options: f"{options}"[:40],
 )
-def test_arguments_of_every_form_mean_the_same(options, expected):
+def test_equivalent_arguments_give_the_same_results(options, expected):
     pd.testing.assert_frame_equal(minimal(**options).frame, expected.frame)
 
 
@@ -102,7 +102,7 @@ def test_arguments_of_every_form_mean_the_same(options, expected):
     ],
     ids=lambda y: f"{type(y).__name__} {getattr(y, 'shape', '')}",
 )
-def test_labels_of_every_form_mean_the_same(y, expected):
+def test_equivalent_labels_give_the_same_results(y, expected):
     table = imbax.evaluate(X, y, HOST, seeds=1, folds=2)
     pd.testing.assert_frame_equal(table.frame, expected.frame)
 
@@ -125,7 +125,7 @@ def test_labels_of_every_form_mean_the_same(y, expected):
         ({"methods": "focla"}, "unknown method 'focla'; did you mean 'focal'"),
         ({"methods": None}, "methods=None, expected a list of names"),
         ({"methods": {"ce": 1}}, "methods=.*, expected a list of names"),
-        ({"methods": ["potential"]}, "'potential' needs minority rows that are withheld"),
+        ({"methods": ["potential"]}, "'potential' needs minority rows withheld"),
         ({"methods": ["deepsmote"]}, "'deepsmote' does not run on tables"),
         ({"folds": 1}, "folds=1, expected at least 2"),
         ({"folds": 0}, "folds=0, expected at least 1"),
@@ -156,7 +156,7 @@ def test_labels_of_every_form_mean_the_same(y, expected):
     ],
     ids=lambda value: f"{value}"[:40],
 )
-def test_each_mistake_names_its_argument_in_one_line(options, message):
+def test_invalid_arguments_are_named_in_one_line(options, message):
     with pytest.raises(InputError, match=message) as caught:
         minimal(**options)
     assert "\n" not in str(caught.value)
@@ -172,20 +172,20 @@ def test_each_mistake_names_its_argument_in_one_line(options, message):
         ("label", r"y is a str, expected a label for each row; give x\['label'\]"),
     ],
 )
-def test_labels_that_cannot_be_meant_are_named(y, message):
+def test_invalid_labels_are_rejected(y, message):
     with pytest.raises(InputError, match=message):
         imbax.evaluate(X, y, HOST, seeds=1)
     with pytest.raises(InputError, match=message):
         imbax.search("ce", X, y, {"learning_rate": [0.1]}, seeds=1)
 
 
-def test_one_hot_columns_of_several_classes_are_named_by_their_columns():
+def test_one_hot_labels_are_named_by_their_columns():
     y = pd.get_dummies(np.where(Y == 1, "rare", np.where(X[:, 0] > 0, "a", "b")))
     table = imbax.evaluate(X, y, HOST, seeds=1, folds=2, minority="rare")
     assert table["n_minority"].tolist() == [8, 8]
 
 
-def test_the_users_splits_at_search():
+def test_search_uses_the_given_splits():
     x, y = toys.table(60, 20)
     parts = np.array_split(np.random.default_rng(0).permutation(60), 3)
     options = {"seeds": [3], "epochs": 1}
@@ -198,14 +198,14 @@ def test_the_users_splits_at_search():
         imbax.search("ce", x, y, {"learning_rate": [0.1]}, splits=[], **options)
 
 
-def test_validation_rows_of_one_class_are_refused_where_a_method_looks_at_them():
+def test_validation_rows_of_one_class_are_rejected_if_used():
     with pytest.raises(InputError, match=r"splits\[1\], valid has no row of the minority"):
         imbax.evaluate(X, Y, ["ce"], seeds=1, splits=TRIPLES)
     with pytest.raises(InputError, match=r"splits\[1\], valid has no row of the minority"):
         imbax.search("ce", X, Y, {"learning_rate": [0.1]}, seeds=1, splits=TRIPLES)
 
 
-def test_registered_numbers_are_in_their_ranges(own_registry):
+def test_registered_hyperparameters_are_checked(own_registry):
     from imbax.methods import supervised as sv
 
     ce = get("ce").tables
@@ -217,7 +217,7 @@ def test_registered_numbers_are_in_their_ranges(own_registry):
             register("mine", ce.program, settings=(setting,))
 
 
-def test_what_is_noticed_in_the_data_is_a_warning():
+def test_data_notices_are_warnings():
     x, y = toys.table(60, 20)
     x[:, 1] = 0
     with pytest.warns(UserWarning, match="^toy: 1 constant column scales to 0: x1$"):

@@ -1,4 +1,4 @@
-"""Estimators as methods of `evaluate` and `search`, and metrics of one's own beside them."""
+"""Estimators as methods of `evaluate` and `search`, and user-defined metrics."""
 
 import warnings
 
@@ -42,7 +42,7 @@ SMALL = {"seeds": 2, "folds": 2, "epochs": 1}
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
-    """Keeps what it is given; scores are the first column."""
+    """Classifier that records its fits; its scores are the first column."""
 
     fits: list = []  # noqa: RUF012  shared by clones
 
@@ -67,10 +67,11 @@ def fits():
     return Recorder.fits
 
 
-def test_an_estimator_is_cloned_for_each_run_and_given_the_same_rows(fits):
-    mine = Recorder(random_state=9)
-    table = imbax.evaluate(X, Y, [("mine", mine), ("both", mine, "train_valid")], **SMALL)
-    assert not hasattr(mine, "classes_") and mine.random_state == 9
+def test_estimators_are_cloned_and_fitted_on_the_same_rows(fits):
+    recorder = Recorder(random_state=9)
+    methods = [("mine", recorder), ("both", recorder, "train_valid")]
+    table = imbax.evaluate(X, Y, methods, **SMALL)
+    assert not hasattr(recorder, "classes_") and recorder.random_state == 9
     cut = plan(make_dataset(X, Y), [0, 1], Protocol(folds=2, epochs=1))
     assert [fit[2] for fit in fits] == [0, 0, 1, 1] * 2
     for r, (part, fit, both) in enumerate(zip(cut.splits, fits[:4], fits[4:], strict=True)):
@@ -85,7 +86,7 @@ def test_an_estimator_is_cloned_for_each_run_and_given_the_same_rows(fits):
         np.testing.assert_allclose(found["average_precision"], expected, rtol=1e-5)
 
 
-def test_global_random_numbers_repeat_and_are_put_back(fits):
+def test_global_random_state_is_seeded_and_restored(fits):
     np.random.seed(5)
     expected = np.random.RandomState(5).rand()
     for _ in range(2):
@@ -95,26 +96,26 @@ def test_global_random_numbers_repeat_and_are_put_back(fits):
     assert np.random.rand() == expected
 
 
-def test_seeds_reach_the_steps_of_a_pipeline():
+def test_seeds_are_set_in_pipeline_steps():
     model = seeded(make_pipeline(SMOTE(), DecisionTreeClassifier(random_state=1)), 7)
     assert (model[0].random_state, model[1].random_state) == (7, 7)
     assert seeded(KNeighborsClassifier(), 7).get_params() == KNeighborsClassifier().get_params()
 
 
-@pytest.mark.parametrize("given", [{}, {"random_seed": 1}, {"random_state": 1}])
-def test_seeds_reach_catboost_by_either_name(given):
+@pytest.mark.parametrize("seed", [{}, {"random_seed": 1}, {"random_state": 1}])
+def test_seeds_are_set_in_catboost_by_either_name(seed):
     catboost = pytest.importorskip("catboost")
-    params = seeded(catboost.CatBoostClassifier(**given), 7).get_params()
-    expected = dict.fromkeys(given or ["random_state"], 7)
+    params = seeded(catboost.CatBoostClassifier(**seed), 7).get_params()
+    expected = dict.fromkeys(seed or ["random_state"], 7)
     assert params == expected | {"allow_writing_files": False}
 
 
-def test_names_are_those_of_classes_and_distinct():
+def test_default_names_are_class_names_and_distinct():
     pipeline = make_pipeline(SMOTE(), LogisticRegression())
     found = methods_of(["ce", LogisticRegression(), RidgeClassifier(), RidgeClassifier(), pipeline])
     assert [method.name for method in found] == [
         "ce",
-        "logistic_regression_2",  # the first is registered
+        "logistic_regression_2",  # logistic_regression is registered
         "ridge_classifier",
         "ridge_classifier_2",
         "smote_logistic_regression",
@@ -124,7 +125,7 @@ def test_names_are_those_of_classes_and_distinct():
         assert name_of(type(name, (), {})()) == expected
     before = names()
     methods_of([("lgbm", LogisticRegression())])
-    assert names() == before  # nothing is registered
+    assert names() == before  # nothing was registered
     assert methods_of(("mine", RidgeClassifier()))[0].tables.scores == "rank"
     (both,) = methods_of([("mine", LogisticRegression(C=2), "train_valid")])
     assert both.title == "LogisticRegression(C=2), trained on training and validation rows"
@@ -135,8 +136,8 @@ def test_names_are_those_of_classes_and_distinct():
 @pytest.mark.parametrize(
     ("methods", "message"),
     [
-        ([("ce", LogisticRegression())], r"methods\[0\] is called 'ce' like another method"),
-        ([("a", LogisticRegression())] * 2, r"methods\[1\] is called 'a' like another"),
+        ([("ce", LogisticRegression())], r"methods\[0\] has the name 'ce' of another method"),
+        ([("a", LogisticRegression())] * 2, r"methods\[1\] has the name 'a' of another"),
         (
             [LogisticRegression],
             r"methods\[0\]=LogisticRegression is a class, .*; give .*Regression\(\)",
@@ -156,21 +157,21 @@ def test_names_are_those_of_classes_and_distinct():
         (np.array("ce"), "expected a list of names and estimators"),
     ],
 )
-def test_what_is_no_method_is_named(methods, message):
+def test_invalid_methods_are_rejected(methods, message):
     with pytest.raises(InputError, match=message):
         methods_of(methods)
 
 
-def test_a_missing_package_is_named_before_anything_runs(monkeypatch):
+def test_missing_packages_are_reported_before_the_run(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lightgbm", None)
     for method in ("lightgbm", "lightgbm_balanced_all_rows"):
         with pytest.raises(InputError, match=rf'{method}.* pip install "imbax\[baselines\]"'):
             imbax.evaluate(X, Y, [method])
 
 
-def test_a_failure_spares_the_others(fits):
+def test_failing_methods_do_not_stop_others(fits):
     bad = ("bad", Recorder(fails_on=1))
-    with pytest.warns(UserWarning, match=r"left out, .*: data/bad \(RuntimeError: cannot fit\)"):
+    with pytest.warns(UserWarning, match=r"left out .*: data/bad \(RuntimeError: cannot fit\)"):
         table = imbax.evaluate(X, Y, [bad, ("good", Recorder())], **SMALL)
     assert set(table["method"]) == {"good"}
     with pytest.raises(RuntimeError, match="cannot"):
@@ -180,12 +181,12 @@ def test_a_failure_spares_the_others(fits):
         imbax.evaluate(X, Y, [bad, other], **SMALL)
 
 
-def test_what_holds_for_every_method_is_said_once():
+def test_errors_common_to_all_methods_are_raised_once():
     with pytest.raises(InputError, match="the minority class has 40 rows, 100 folds"):
         imbax.evaluate(X, Y, [("a", Recorder()), ("b", Recorder())], folds=100)
 
 
-def test_stored_results_are_found_by_class_parameters_and_rows(tmp_path, fits):
+def test_stored_results_depend_on_class_parameters_and_rows(tmp_path, fits):
     def run(*methods, **options):
         fits.clear()
         imbax.evaluate(X, Y, list(methods), out=tmp_path, **SMALL | options)
@@ -196,18 +197,18 @@ def test_stored_results_are_found_by_class_parameters_and_rows(tmp_path, fits):
     assert run(("mine", Recorder()), seeds=3) == 2
     assert run(("mine", Recorder(fails_on=8))) == 4
     assert run(("mine", Recorder(), "train_valid")) == 4
-    assert run(("mine", Recorder())) == 0  # the former are still there
+    assert run(("mine", Recorder())) == 0  # earlier results are still stored
 
 
-def test_metrics_are_columns_for_which_nothing_is_trained(tmp_path, fits):
+def test_metrics_add_columns_without_training(tmp_path, fits):
     def top(y_true, y_score):
         return float(y_true[np.argmax(y_score)])
 
     methods = [("mine", Recorder()), ("both", Recorder(), "train_valid"), "logistic_regression"]
     plain = imbax.evaluate(X, Y, methods, out=tmp_path, **SMALL)
     fits.clear()
-    asked = {"metrics": ["f1", top, "roc_auc"]}
-    table = imbax.evaluate(X, Y, methods, out=tmp_path, **SMALL, **asked)
+    options = {"metrics": ["f1", top, "roc_auc"]}
+    table = imbax.evaluate(X, Y, methods, out=tmp_path, **SMALL, **options)
     assert not fits
     pd.testing.assert_frame_equal(table[list(plain.columns)], plain.frame)
     added = [name for name in table.columns if name not in plain.columns]
@@ -215,7 +216,7 @@ def test_metrics_are_columns_for_which_nothing_is_trained(tmp_path, fits):
     origin = table.groupby("method")["threshold_from"].unique().map(list).to_dict()
     expected = {"both": ["0.5"], "logistic_regression": ["validation"], "mine": ["validation"]}
     assert origin == expected
-    in_memory = imbax.evaluate(X, Y, methods, **SMALL, **asked)
+    in_memory = imbax.evaluate(X, Y, methods, **SMALL, **options)
     for name in ("f1_at_valid", "top"):
         np.testing.assert_allclose(in_memory[name], table[name])
     later = scored(tmp_path, ["f1"]).sort_values(["method", "seed", "fold"])
@@ -226,9 +227,9 @@ def test_metrics_are_columns_for_which_nothing_is_trained(tmp_path, fits):
         imbax.evaluate(X, Y, methods, metrics=["f3"])
 
 
-def test_own_metrics_cannot_change_what_others_are_given():
-    def writes(y_true, given):
-        given[:], y_true[:] = 0, 1
+def test_metrics_cannot_modify_the_inputs_of_others():
+    def writes(y_true, y_score):
+        y_score[:], y_true[:] = 0, 1
         return 0.5
 
     metrics = ["f1", writes, imbax.Metric(writes, name="late", needs="label"), "f2", f1_score]
@@ -236,21 +237,21 @@ def test_own_metrics_cannot_change_what_others_are_given():
         UserWarning, match=r"f1_score is missing .* imbax.Metric\(f, needs='label'\)"
     ):
         table = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=metrics, seeds=1, folds=2)
-    alone = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=["f1", "f2"], seeds=1, folds=2)
+    expected = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=["f1", "f2"], seeds=1, folds=2)
     for name in ("f1_at_valid", "f2_at_valid"):
-        np.testing.assert_array_equal(table[name], alone[name])
+        np.testing.assert_array_equal(table[name], expected[name])
     assert (table["late_at_valid"] == 0.5).all()
 
 
-def test_scores_of_metrics_that_are_columns_already():
-    asked = ["f1", "balanced_accuracy"]
-    table = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=asked, seeds=1, folds=2)
-    for name in asked:  # the stored column of balanced accuracy is for several classes
+def test_scores_accepts_metrics_that_are_columns():
+    metrics = ["f1", "balanced_accuracy"]
+    table = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=metrics, seeds=1, folds=2)
+    for name in metrics:  # the stored column of balanced accuracy is for several classes
         mean = table.scores(name)["data", "mean"]
         np.testing.assert_allclose(mean["mine"], table[f"{name}_at_valid"].mean())
 
 
-def test_metrics_are_not_called_like_other_columns():
+def test_metric_names_must_not_be_names_of_columns():
     def mean(y_true, y_score):
         return float(y_score.mean())
 
@@ -268,7 +269,7 @@ def test_metrics_are_not_called_like_other_columns():
         imbax.Metric(mean, name=" ")
 
 
-def test_validation_rows_are_stored_as_the_test_rows_are(tmp_path):
+def test_scores_of_validation_rows_are_stored(tmp_path):
     imbax.evaluate(X, Y, ["logistic_regression"], out=tmp_path, seeds=1, folds=2)
     rows = store.read([tmp_path], SCHEMA, arrays=True)
     cut = plan(make_dataset(X, Y), [0], Protocol(folds=2))
@@ -282,63 +283,63 @@ def test_validation_rows_are_stored_as_the_test_rows_are(tmp_path):
         np.testing.assert_allclose(row["test_score"], expected, rtol=1e-5)
 
 
-def test_results_without_scores_of_validation_rows_are_cut_at_a_half(tmp_path):
-    """As an earlier version stored them."""
+def test_results_without_validation_scores_use_threshold_half(tmp_path):
+    """Results of an earlier version have no validation scores."""
     lab = TabularLab(Protocol(folds=2), out=tmp_path)
     cell = lab.cell(make_dataset(X, Y), get("logistic_regression"))
     lab.run(cell, [0])
     rows, about = store.load(tmp_path, *cell.place, 0, SCHEMA)
-    former = [field for field in SCHEMA if not field.name.startswith("valid_s")]
+    old_fields = [field for field in SCHEMA if not field.name.startswith("valid_s")]
     for row in rows:
         row["valid_y"] = []
-    without = [{name: row[name] for name in row if name != "valid_score"} for row in rows]
-    store.write(tmp_path, without, about, pa.schema(former))
+    old_rows = [{name: row[name] for name in row if name != "valid_score"} for row in rows]
+    store.write(tmp_path, old_rows, about, pa.schema(old_fields))
     found = scored(tmp_path, ["f1"])
     assert found["threshold_from"].tolist() == ["0.5", "0.5"]
     expected = [f1_score(row["test_y"], np.array(row["test_score"]) >= 0) for row in rows]
     np.testing.assert_allclose(found["f1_at_valid"], expected)
 
 
-def test_an_estimator_is_searched():
+def test_search_of_an_estimator():
     pipeline = make_pipeline(SMOTE(k_neighbors=2), LogisticRegression())
     space = {"logisticregression__C": [0.01, 10.0]}
     table = imbax.search(pipeline, X, Y, space, seeds=1, folds=2, metrics=["f1"])
     assert table["logisticregression__C"].tolist() == [0.01, 0.01, 10.0, 10.0]
     assert table["chosen"].sum() == 2
-    for _, of_run in table.groupby(["seed", "fold"]):
-        best = of_run["validation_average_precision"].idxmax()
-        assert of_run["chosen"].idxmax() == best
-    alone = imbax.evaluate(
+    for _, run in table.groupby(["seed", "fold"]):
+        best = run["validation_average_precision"].idxmax()
+        assert run["chosen"].idxmax() == best
+    expected = imbax.evaluate(
         X, Y, [make_pipeline(SMOTE(k_neighbors=2), LogisticRegression(C=10.0))],
         seeds=1, folds=2, metrics=["f1"],
     )  # fmt: skip
     last = table[table["setting"] == 1]
     for name in ("average_precision", "f1_at_valid"):
-        np.testing.assert_allclose(last[name], alone[name], rtol=1e-5)
+        np.testing.assert_allclose(last[name], expected[name], rtol=1e-5)
 
 
-def test_a_registered_baseline_is_searched():
+def test_search_of_a_registered_baseline():
     table = imbax.search("random_forest", X, Y, {"n_estimators": [2, 3]}, seeds=1, folds=2)
     assert table["n_estimators"].tolist() == [2, 2, 3, 3]
     with pytest.raises(InputError, match="random_forest: Invalid parameter 'n_trees'"):
         imbax.search("random_forest", X, Y, {"n_trees": [2]})
-    with pytest.raises(InputError, match="halving=2, expected None: random_forest knows no epochs"):
+    with pytest.raises(InputError, match="halving=2, expected None: random_forest has no epochs"):
         imbax.search("random_forest", X, Y, {"n_estimators": [2]}, halving=2)
     with pytest.raises(InputError, match="'random_forest_all_rows' cannot be searched"):
         imbax.search("random_forest_all_rows", X, Y, {"n_estimators": [2]})
 
 
 @pytest.mark.thorough
-def test_a_search_in_jax_takes_metrics():
+def test_search_in_jax_accepts_metrics():
     table = imbax.search("ce", X, Y, {"learning_rate": [0.1, 0.01]}, **SMALL, metrics=["f1"])
     assert table["f1_at_valid"].between(0, 1).all()
     assert set(table["threshold_from"]) == {"validation"}
 
 
-def test_a_registered_estimator_and_its_twin(fits):
-    mine = register("mine", estimator=Recorder(), title="Mine")
-    assert (mine.tables.scores, mine.tables.several_classes) == ("probability", True)
-    assert (mine.sees, mine.kind) == ("training rows", "custom")
+def test_registered_estimators_have_an_all_rows_variant(fits):
+    method = register("mine", estimator=Recorder(), title="Mine")
+    assert (method.tables.scores, method.tables.several_classes) == ("probability", True)
+    assert (method.sees, method.kind) == ("training rows", "custom")
     twin = get("mine_all_rows")
     assert twin.title == "Mine, trained on training and validation rows"
     assert twin.tables.rows == "train_valid" and "mine_all_rows" not in names()
@@ -347,7 +348,7 @@ def test_a_registered_estimator_and_its_twin(fits):
         imbax.evaluate(X, Y, ["mine", "mine_all_rows"], **SMALL)
     assert [len(fit[1]) for fit in fits] == [48] * 4 + [72] * 4
     register("made", estimator=lambda: Recorder(), rows="train_valid")
-    assert get("made").tables.scores == "rank"  # it is not made before it runs
+    assert get("made").tables.scores == "rank"  # the factory is not called before the run
 
 
 @pytest.mark.parametrize(
@@ -365,13 +366,13 @@ def test_a_registered_estimator_and_its_twin(fits):
         ({"build": print, "rows": "train_valid"}, "cannot have rows='train_valid'"),
     ],
 )
-def test_mistakes_of_registered_estimators_are_named(about, message):
+def test_invalid_registrations_of_estimators_are_rejected(about, message):
     with pytest.raises(InputError, match=message):
         register("mine", **about)
     assert "mine" not in names()
 
 
-def test_columns_follow_the_classes():
+def test_score_columns_follow_the_classes():
     class Backwards(Recorder):
         def fit(self, x, y):
             self.classes_ = np.array([2, 0])
@@ -388,23 +389,23 @@ def test_columns_follow_the_classes():
     np.testing.assert_array_equal(ridge(x, y, x, 0).argmax(1), y)
 
 
-def test_a_stack_without_a_last_estimator_gives_probabilities():
+def test_stacking_with_the_default_estimator_gives_probabilities():
     stack = StackingClassifier([("a", LogisticRegression())])
     for one in (stack, make_pipeline(SMOTE(), stack)):
         assert methods_of(("mine", one))[0].tables.scores == "probability"
 
 
-def test_scores_of_pairs_of_classes_are_refused():
+def test_one_vs_one_scores_are_rejected():
     x, y = np.eye(3), np.arange(3)
     host = EstimatorHost(make_pipeline(SMOTE(), SVC(decision_function_shape="ovo")))
     with pytest.raises(InputError, match="svc__decision_function_shape='ovo' scores pairs"):
         host(x, y, x, 0)
 
 
-def test_scores_are_numbers_and_classes_those_of_the_labels():
+def test_scores_and_classes_of_estimators_are_checked():
     class Odd(Recorder):
         def fit(self, x, y):
-            super().fit(x, y)  # and returns nothing
+            super().fit(x, y)  # returns None
             if self.fails_on == "classes":
                 self.classes_ = np.array(["a", "b"])
 
@@ -423,6 +424,6 @@ def test_scores_are_numbers_and_classes_those_of_the_labels():
 
 def test_catboost_writes_no_files():
     catboost = pytest.importorskip("catboost")
-    for given, expected in (({}, False), ({"train_dir": "mine"}, None)):
-        model = seeded(make_pipeline(SMOTE(), catboost.CatBoostClassifier(**given)), 7)
+    for options, expected in (({}, False), ({"train_dir": "mine"}, None)):
+        model = seeded(make_pipeline(SMOTE(), catboost.CatBoostClassifier(**options)), 7)
         assert model[-1].get_params().get("allow_writing_files") == expected

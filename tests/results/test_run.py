@@ -1,4 +1,4 @@
-"""`imbax.run`: suites from Python, with the command line's options as keywords."""
+"""`imbax.run`: suites in Python, with the command line's options as keywords."""
 
 import json
 
@@ -28,19 +28,19 @@ def quick_methods(own_registry):
     register("failing", host=failing, scores="rank")
 
 
-def test_a_suite_runs_from_python(tmp_path):
+def test_run_returns_results_and_records_the_call(tmp_path):
     options = {"datasets": "moons_20", "methods": "first_column", **SMALL}
     found = imbax.run("quickstart", **options, out=tmp_path / "a")
     assert set(found["dataset"]) == {"moons_20"}
     assert len(found) == 2
-    (said,) = json.loads((tmp_path / "a" / "manifest.json").read_text())["commands"]
-    assert said.startswith("imbax.run('quickstart', datasets='moons_20', methods='first_column'")
+    (command,) = json.loads((tmp_path / "a" / "manifest.json").read_text())["commands"]
+    assert command.startswith("imbax.run('quickstart', datasets='moons_20', methods='first_column'")
     assert not (tmp_path / "a" / "report.md").exists()
     assert "Results of 2 runs" in repr(found)
 
 
 @pytest.mark.thorough
-def test_a_suite_runs_as_on_the_command_line(tmp_path, monkeypatch):
+def test_run_gives_the_results_of_the_command_line(tmp_path, monkeypatch):
     options = {"datasets": "moons_20", "methods": "first_column", **SMALL}
     found = imbax.run("quickstart", **options, out=tmp_path / "a")
     monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)
@@ -49,7 +49,7 @@ def test_a_suite_runs_as_on_the_command_line(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(imbax.load(tmp_path / "b").frame, found.frame)
 
 
-def test_a_cell_that_fails_is_a_warning(tmp_path):
+def test_failed_cells_give_a_warning(tmp_path):
     options = {"datasets": ["moons_20"], "out": tmp_path, **SMALL}
     with pytest.warns(UserWarning, match="moons_20/failing: ValueError: out of order"):
         found = imbax.run(methods=["first_column", "failing"], **options)
@@ -74,7 +74,7 @@ def test_a_cell_that_fails_is_a_warning(tmp_path):
         ("quickstart", {"folds": 1}, "folds=1, expected at least 2"),
         ("quickstart", {"epochs": 0}, "epochs=0, expected at least 1"),
         ("quickstart", {"memory": "4"}, "memory='4', expected a finite number"),
-        ("quickstart", {"memory": -1}, r"memory=-1\.0, expected GB above 0"),
+        ("quickstart", {"memory": -1}, r"memory=-1\.0, expected a number of GB above 0"),
         ("quickstart", {"strategy": "pmap"}, "strategy='pmap', expected 'auto' or 'map'"),
         ("quickstart", {"methods": ["focla"]}, "unknown method 'focla'; did you mean 'focal'"),
         ("quickstart", {"datasets": [None]}, "datasets=None, expected text"),
@@ -86,7 +86,7 @@ def test_a_cell_that_fails_is_a_warning(tmp_path):
     ],
     ids=lambda value: f"{value}"[:30],
 )
-def test_mistakes_name_the_argument(suite, changes, message, tmp_path, monkeypatch):
+def test_invalid_arguments_are_named(suite, changes, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message) as caught:
         imbax.run(suite, **changes)
@@ -94,14 +94,14 @@ def test_mistakes_name_the_argument(suite, changes, message, tmp_path, monkeypat
     assert not list(tmp_path.glob("results/*/runs"))
 
 
-def test_every_option_of_the_command_has_a_keyword():
+def test_command_line_options_have_keywords():
     from imbax.cli.run import _actions
 
-    of_command = set(vars(parser().parse_args(["run"]))) - {"command", "print_completion"}
-    assert of_command - set(_actions()) == {"suite", "dry_run", "verbose", "selection"}
+    options = set(vars(parser().parse_args(["run"]))) - {"command", "print_completion"}
+    assert options - set(_actions()) == {"suite", "dry_run", "verbose", "selection"}
 
 
-def test_a_table_of_ones_own(tmp_path):
+def test_run_custom_reads_a_file(tmp_path):
     lines = [f"{i % 7},{i * 37 % 11},{'ab'[i % 5 == 0]}" for i in range(60)]
     (tmp_path / "table.csv").write_text("\n".join(lines))
     about = {"data": tmp_path / "table.csv", "target": "-1", "header": False, "minority": "b"}

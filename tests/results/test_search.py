@@ -1,4 +1,4 @@
-"""Settings x folds x seeds: each as if it were alone, the best by validation, halving, mistakes."""
+"""`search`: results of settings, choice by validation rows, halving, invalid arguments."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def table():
 
 
 @pytest.mark.thorough
-def test_there_is_a_row_for_each_setting_seed_and_fold(table):
+def test_search_has_a_row_for_each_setting_seed_and_fold(table):
     assert len(table) == 6 * 2 * 2
     assert not table.duplicated(["setting", "seed", "fold"]).any()
     assert not table.duplicated(["learning_rate", "gamma", "seed", "fold"]).any()
@@ -36,31 +36,33 @@ def test_there_is_a_row_for_each_setting_seed_and_fold(table):
     assert (table["epochs"] == 4).all()
 
 
-def test_a_setting_gets_what_it_gets_alone(table):
+def test_settings_have_the_results_of_separate_trainings(table):
     cut = plan(make_dataset(*DATA), range(2), Protocol(folds=2, epochs=4))
-    for at in (1, 4):
-        row = table[table["setting"] == at]
+    for setting in (1, 4):
+        row = table[table["setting"] == setting]
         numbers = sv.Hparams(row["learning_rate"].iloc[0], loss={"gamma": row["gamma"].iloc[0]})
         focal = get("focal")
         tables = replace(focal.tables, settings=(numbers,))
-        alone = train_cell(cut, replace(focal, tables=tables))
-        np.testing.assert_allclose(row["validation_average_precision"], alone.best_score, atol=1e-6)
-        np.testing.assert_array_equal(row["epoch"], alone.best_epoch)
+        single = train_cell(cut, replace(focal, tables=tables))
+        np.testing.assert_allclose(
+            row["validation_average_precision"], single.best_score, atol=1e-6
+        )
+        np.testing.assert_array_equal(row["epoch"], single.best_epoch)
         y = [cut.dataset.y[part.test] for part in cut.splits]
-        expected = list(map(average_precision_score, y, alone.test_score))
+        expected = list(map(average_precision_score, y, single.test_score))
         np.testing.assert_allclose(row["average_precision"], expected, atol=1e-6)
 
 
 @pytest.mark.thorough
-def test_one_setting_of_each_run_is_chosen_by_validation(table):
+def test_one_setting_per_run_is_chosen_by_validation(table):
     chosen = table[table["chosen"]]
     assert len(chosen) == 4
-    for _, of_run in table.groupby(["seed", "fold"]):
-        best = of_run["validation_average_precision"].max()
-        assert of_run.loc[of_run["chosen"], "validation_average_precision"].tolist() == [best]
+    for _, run in table.groupby(["seed", "fold"]):
+        best = run["validation_average_precision"].max()
+        assert run.loc[run["chosen"], "validation_average_precision"].tolist() == [best]
 
 
-def test_settings_are_compared_as_methods_are(table):
+def test_settings_are_compared_like_methods(table):
     scores = table.scores()
     assert len(scores) == 7
     assert {"chosen", "gamma=0.5, learning_rate=0.01"} <= set(scores.index)
@@ -70,23 +72,23 @@ def test_settings_are_compared_as_methods_are(table):
     one = table.compare("chosen").loc[("gamma=0.5, learning_rate=0.01", "chosen")]
     assert one["n"] == 4
     assert "7 methods, 1 data set, 2 seeds, 2 folds" in repr(table)
-    with pytest.raises(InputError, match="search has no report"):
+    with pytest.raises(InputError, match="results of search have no report"):
         table.report("nowhere")
-    with pytest.raises(InputError, match="results of search keep no scores of test rows"):
+    with pytest.raises(InputError, match="results of search have no stored test scores"):
         table.plot.reliability()
 
 
 @pytest.mark.thorough
-def test_halving_trains_the_better_ones_on():
+def test_halving_continues_the_better_settings():
     space = {"learning_rate": [1e-9, 1e-8, 0.01, 0.05]}
-    whole = imbax.search("ce", *DATA, space, **SMALL)
+    full = imbax.search("ce", *DATA, space, **SMALL)
     table = imbax.search("ce", *DATA, space, halving=2, **SMALL)
     assert table.groupby("setting")["epochs"].first().sort_values().tolist() == [1, 1, 2, 4]
     first = imbax.search("ce", *DATA, space, **SMALL | {"epochs": 1})
     mean = first.groupby("setting")["validation_average_precision"].mean()
     assert set(table.loc[table["epochs"] > 1, "setting"]) == set(mean.nlargest(2).index)
     last = table[table["epochs"] == 4].reset_index(drop=True)
-    same = whole[whole["setting"] == last["setting"].iloc[0]].reset_index(drop=True)
+    same = full[full["setting"] == last["setting"].iloc[0]].reset_index(drop=True)
     for column in ("validation_average_precision", "average_precision", "epoch"):
         np.testing.assert_allclose(last[column], same[column], atol=1e-6)
     assert (table["chosen"] == (table["epochs"] == 4)).all()
@@ -100,7 +102,7 @@ def test_rungs_end_with_all_epochs():
 
 
 @pytest.mark.thorough
-def test_drawn_settings_of_a_method_that_starts_from_another():
+def test_settings_are_drawn_from_distributions():
     space = {"eta2": scipy.stats.loguniform(1, 1000), "confidence": [0.5, 1.0]}
     table = imbax.search("explicit_gradient", *DATA, space, n_iter=3, **SMALL)
     assert table["eta2"].nunique() == 3
@@ -115,7 +117,7 @@ def test_drawn_settings_of_a_method_that_starts_from_another():
         ("ce", {"learning_rat": [1]}, {}, "ce has no hyperparameter 'learning_rat'.*learning_rate"),
         ("ce", {"learning_rate": []}, {}, r"space\['learning_rate'\]=\[\], expected a list"),
         ("ce", {"learning_rate": 0.1}, {}, r"space\['learning_rate'\]=0.1, expected a list"),
-        ("ce", {"learning_rate": scipy.stats.uniform()}, {}, "say how many settings by n_iter"),
+        ("ce", {"learning_rate": scipy.stats.uniform()}, {}, "give the number of draws n_iter"),
         ("ce", {"learning_rate": [1]}, {"halving": 1}, "halving=1, expected at least 2"),
         ("ce", {"learning_rate": [1]}, {"halving": 2.5}, r"halving=2\.5, expected a whole number"),
         ("ce", {"learning_rate": [0.1, 0]}, {}, "ce: learning_rate=0, expected above 0"),
@@ -129,7 +131,7 @@ def test_drawn_settings_of_a_method_that_starts_from_another():
         ("meta_weight_net", {"eta1": [-1]}, {}, "eta1=-1, expected at least 0"),
         ("l2rw", {"learning_rate": [-1]}, {}, "l2rw: learning_rate=-1, expected above 0"),
         ("metabalance", {"weight_decay": [-1]}, {}, "weight_decay=-1, expected at least 0"),
-        ("ce", [0.1], {}, r"space=\[0\.1\], expected a list of values by each name"),
+        ("ce", [0.1], {}, r"space=\[0\.1\], expected a dictionary of lists of values by name"),
         ("ce", {"learning_rate": scipy.stats.uniform()}, {"n_iter": 0}, "n_iter=0, expected at"),
         ("ce", {"learning_rate": [1]}, {"random_state": -1}, "random_state=-1, expected from 0"),
         ("ec", {"learning_rate": [1]}, {}, "unknown method 'ec'"),
@@ -138,7 +140,7 @@ def test_drawn_settings_of_a_method_that_starts_from_another():
         ("mesa", {"sigma": [1]}, {}, "'mesa' cannot be searched"),
     ],
 )
-def test_mistakes_are_named(method, space, options, message):
+def test_invalid_spaces_and_methods_are_rejected(method, space, options, message):
     with pytest.raises(InputError, match=message):
         imbax.search(method, *DATA, space, **SMALL | options)
 
@@ -155,6 +157,6 @@ def test_mistakes_are_named(method, space, options, message):
         ({"memory": 0}, "memory=0, expected above 0"),
     ],
 )
-def test_arguments_out_of_their_range_are_named(options, message):
+def test_arguments_out_of_range_are_rejected(options, message):
     with pytest.raises(InputError, match=message):
         imbax.search("ce", *DATA, {"learning_rate": [0.1]}, **SMALL | options)

@@ -1,4 +1,4 @@
-"""What a command takes from its options and from its surroundings to use jax."""
+"""Settings of jax from options, environment variables and devices."""
 
 from argparse import Namespace
 
@@ -11,13 +11,13 @@ from imbax.results import session
 
 @pytest.fixture
 def initialized(monkeypatch):
-    """What `jax.distributed` is started with."""
+    """Arguments of the calls of `jax.distributed.initialize`."""
     calls = []
     monkeypatch.setattr(jax.distributed, "initialize", lambda *where: calls.append(where))
     return calls
 
 
-def test_processes_are_of_flags_then_environment_then_jax(initialized, monkeypatch):
+def test_flags_take_precedence_over_environment_variables(initialized, monkeypatch):
     session.join_processes()
     monkeypatch.setenv("JAX_NUM_PROCESSES", "3")
     monkeypatch.setenv("JAX_PROCESS_ID", "2")
@@ -26,7 +26,7 @@ def test_processes_are_of_flags_then_environment_then_jax(initialized, monkeypat
     assert initialized == [(None, None, None), (None, 3, 2), ("host:1", 2, 0)]
 
 
-def test_what_jax_says_to_missing_options_is_passed_on(monkeypatch):
+def test_errors_of_jax_distributed_are_passed_on(monkeypatch):
     def initialize(*where):
         raise ValueError("coordinator_address should be defined.\nmore")
 
@@ -35,8 +35,8 @@ def test_what_jax_says_to_missing_options_is_passed_on(monkeypatch):
         session.join_processes()
 
 
-def test_the_budget_is_of_cores_unless_an_accelerator_is_there(monkeypatch):
-    budget = lambda given: session.engine(Namespace(strategy="map", memory=given)).memory
+def test_default_memory_budget_applies_to_cpus_only(monkeypatch):
+    budget = lambda memory: session.engine(Namespace(strategy="map", memory=memory)).memory
     assert budget(None) == 4 * 2**30
     assert budget(0.5) == 2**29
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")

@@ -17,7 +17,6 @@ import numpy as np
 from imbax.catalogue import Method, get
 from imbax.data.images import Images
 from imbax.experiments import disk, states, store
-from imbax.experiments.ensembles import SINGLE, Ensemble
 from imbax.experiments.images.cells import (
     Begun,
     GeneratorResult,
@@ -31,6 +30,7 @@ from imbax.experiments.images.plan import image_plan
 from imbax.experiments.images.records import image_records, rescored
 from imbax.experiments.images.schema import SCHEMA
 from imbax.experiments.lab import Cell, Lab
+from imbax.experiments.neural.ensembles import SINGLE, Ensemble
 from imbax.experiments.provenance import key_of
 
 __all__ = ["ImageLab"]

@@ -55,8 +55,14 @@ def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: An
 
 
 def _methods(suite, options):
-    every = [name for name in names("images") if get(name).kind != "reading"]
-    chosen = every if options.methods == ["all"] else options.methods
+    every = [get(name) for name in names("images")]
+    groups = {
+        "all": [method.name for method in every if method.kind != "reading"],
+        "readings": ["deepsmote", *(method.name for method in every if method.kind == "reading")],
+    }
+    chosen = options.methods
+    if chosen is not None and len(chosen) == 1:
+        chosen = groups.get(chosen[0], chosen)
     return [image_method(name) for name in chosen or suite.methods]
 
 

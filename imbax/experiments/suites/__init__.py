@@ -41,7 +41,9 @@ class Suite:
     n_estimators: Any = 1
     """Members of an ensemble of networks, or several numbers; of tables only."""
     fold_ensemble: Any = False
-    """Folds that they validate on; both as `ensembles.ensembles_of` takes them."""
+    """Folds that these validate on; both as `neural.ensembles.ensembles_of` takes them."""
+    checkpoint: Any = "average_precision"
+    """Epoch that methods keep, one of `neural.checkpoints.CHECKPOINTS`."""
     several_classes: bool = False
     """Whether its data sets have more than two classes."""
     withholds: bool = False

@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 
 from imbax.data.files import table_files, tables_among
 from imbax.errors import InputError, Range, did_you_mean
-from imbax.experiments.ensembles import ensembles_of
+from imbax.experiments.neural.ensembles import ensembles_of
 from imbax.experiments.suites import Suite, load_suite
 from imbax.experiments.suites.toml_values import parsed, refuse_unknown, text, texts
 
@@ -57,8 +57,8 @@ _KEYS = {
     "collection": ("collection", "names"),
 }
 _TOP = ("title", "datasets", "methods", "networks", "seeds", "folds", "epochs", "plugin")
-_OF_ENSEMBLES = ("n_estimators", "fold_ensemble")
-_TOP += ("metrics", *_OF_ENSEMBLES)
+_ENSEMBLE = ("n_estimators", "fold_ensemble")
+_TOP += ("metrics", "checkpoint", *_ENSEMBLE)
 _EVERY = {key for keys in _KEYS.values() for key in keys}
 _LISTS = ("drop", "categorical", "names")
 
@@ -93,6 +93,7 @@ def read_suite(path: Path) -> Suite:
 
 
 def _suite(path, content):
+    from imbax.experiments.neural.checkpoints import check
     from imbax.experiments.tabular.plan import Protocol
 
     numbers = {"seeds": Range(1, whole=True), "folds": Range(2, whole=True)}
@@ -103,7 +104,7 @@ def _suite(path, content):
     chosen = {name: numbers[name].check(name, content[name]) for name in numbers if name in content}
     protocol = {name: content[name] for name in of_protocol & set(content)}
     Protocol(**protocol, **{k: v for k, v in chosen.items() if k != "seeds"})
-    ensemble = {name: content[name] for name in _OF_ENSEMBLES if name in content}
+    ensemble = {name: content[name] for name in _ENSEMBLE if name in content}
     ensembles_of(**ensemble)
     sources = list(_sources(path.parent, content.get("datasets"), top))
     names = {source.where for source in sources if source.kind == "collection"}
@@ -117,6 +118,7 @@ def _suite(path, content):
         methods=texts(content, "methods"),
         networks=texts(content, "networks") or Suite.networks,
         **ensemble,
+        checkpoint=check(content.get("checkpoint", Suite.checkpoint)),
         withholds=any(suite.withholds for suite in collections),
         protocol=protocol,
         sources=tuple(sources),

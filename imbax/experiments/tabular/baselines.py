@@ -5,10 +5,14 @@ Each is there a second time by the name `..._all_rows`, trained on training and 
 cores. The packages of the extra `baselines` are imported when a method runs.
 """
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
-from imbax.catalogue import register
+from imbax.catalogue import get, register
 from imbax.catalogue.hosts import EstimatorHost
+from imbax.catalogue.registry import add_family
 
 __all__: list[str] = []
 
@@ -166,11 +170,18 @@ for _name, (_title, _make) in _PACKAGES.items():
     )
 
 
-def _mesa(x, y, x_test, random_state, *, x_valid, y_valid):
+def _fit_mesa(n_trees, x, y, x_test, random_state, *, x_valid, y_valid):
     from imbax.estimators.mesa import Mesa
 
-    model = Mesa(n_estimators=10, random_state=random_state)
+    model = Mesa(n_estimators=n_trees, random_state=random_state)
     return model.fit(x, y, x_valid, y_valid).predict_proba(x_test)[:, 1]
+
+
+def _mesa(n_trees):
+    host = partial(_fit_mesa, n_trees)
+    note = f"{n_trees} trees; the sampler is trained anew for each run"
+    tables = replace(get("mesa").tables, host=host)
+    return replace(get("mesa"), name=f"mesa_{n_trees}", note=note, tables=tables)
 
 
 register(
@@ -179,9 +190,10 @@ register(
     kind="meta",
     sees="training rows; validation labels train the sampler",
     paper="Liu et al. 2020",
-    note="10 trees; the sampler is trained anew for each run",
-    host=_mesa,
+    note="10 trees (mesa_20: 20 trees, and so on); the sampler is trained anew for each run",
+    host=partial(_fit_mesa, 10),
     scores="probability",
     host_sees_valid=True,
     cost=10.0,
 )
+add_family("mesa", _mesa)

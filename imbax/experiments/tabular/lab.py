@@ -17,13 +17,14 @@ from imbax.engine.devices import memory_of
 from imbax.errors import InputError
 from imbax.experiments import states, store
 from imbax.experiments.closure import code_of
-from imbax.experiments.ensembles import SINGLE, Ensemble
 from imbax.experiments.lab import Cell, Lab
+from imbax.experiments.neural import checkpoints
+from imbax.experiments.neural.ensembles import SINGLE, Ensemble
+from imbax.experiments.neural.members import averaged, deep_ensemble, fold_ensemble
 from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
 from imbax.experiments.tabular.fitting import DEFAULT, fitting, on_network, with_factory
-from imbax.experiments.tabular.members import averaged, of_folds, of_same_rows
 from imbax.experiments.tabular.metrics import functions, score_run
 from imbax.experiments.tabular.plan import Plan, plan
 from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together
@@ -44,6 +45,8 @@ class TabularLab(Lab):
     """The user's own, checked by `user_splits`, in place of the protocol's folds."""
     named: bool = True
     """Whether the user named each method, so that one that cannot run is an error."""
+    checkpoint: str = checkpoints.DEFAULT
+    """How neural methods choose the epoch that they keep, one of `CHECKPOINTS`."""
     _last: tuple[Any, Plan] | None = None
     """The runs that were planned last, of a frame, some seeds and members: methods share them."""
     _groups: dict[Any, list] = field(default_factory=dict)
@@ -101,9 +104,12 @@ class TabularLab(Lab):
         if network not in ("", DEFAULT):
             content["network"] = network
             code += [with_factory, named(network).factory]
+        if method.is_neural and self.checkpoint != checkpoints.DEFAULT:
+            content["checkpoint"] = self.checkpoint
+            code += [checkpoints.Chosen, checkpoints.with_validation_precision]
         if members != SINGLE:
             content["members"] = str(members)
-            code += [of_folds if members.folds else of_same_rows, averaged]
+            code += [fold_ensemble if members.folds else deep_ensemble, averaged]
         cut = plan
         if isinstance(dataset, FrameDataset):
             transformer, cut = dataset.transformer, plan_frame
@@ -144,9 +150,9 @@ class TabularLab(Lab):
 
     def _cut(self, cell, seeds):
         if cell.members.folds:
-            return of_folds(cell.dataset, *seeds, self.protocol, self.splits, cell.members)
+            return fold_ensemble(cell.dataset, *seeds, self.protocol, self.splits, cell.members)
         cut = planned(cell.dataset, seeds, self.protocol, self.splits)
-        return cut if cell.members == SINGLE else of_same_rows(cut, cell.members)
+        return cut if cell.members == SINGLE else deep_ensemble(cut, cell.members)
 
     def _compute_together(self, cell: Cell, seeds: Sequence[int], turn: tuple[int, int]) -> None:
         """Train some seeds of a cell, the group of that number out of so many."""
@@ -156,6 +162,7 @@ class TabularLab(Lab):
             result = host_cell(cut, method)
         else:
             cut, method = on_network(cut, method, cell.network)
+            method = checkpoints.kept_by(method, self.checkpoint)
             cell, epochs = dataclasses.replace(cell, method=method), cut.protocol.epochs
             result = train_cell(
                 cut,
@@ -169,6 +176,9 @@ class TabularLab(Lab):
             at = np.flatnonzero(cut.seed == seed)
             state = jax.tree.map(lambda leaf, at=at: leaf[at], result.progress)
             self._keep_state(self._state_place(cell), seed, state)
+        if not method.tables.host:
+            about = (cut, method, result, self.checkpoint)
+            result = checkpoints.with_validation_precision(*about)
         if cell.members != SINGLE:
             cut, result = averaged(cut, method, result, cell.members)
         rows = records(cut, cell, result)
@@ -207,7 +217,7 @@ class TabularLab(Lab):
     def _about(self, cell, cut, result, share) -> dict[str, Any]:
         method, dataset = cell.method, cell.dataset
         return {
-            "config": configuration(method, self.protocol),
+            "config": configuration(method, self.protocol) | {"checkpoint": self.checkpoint},
             "method_facts": {
                 **{name: getattr(method, name) for name in ("title", "paper", "kind", "sees")},
                 "note": method.note,

@@ -10,7 +10,8 @@ import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import METHODS, PAPER, absent, check_package, get, names
 from imbax.engine.vectorize import Engine
 from imbax.errors import InputError, argument
-from imbax.experiments.ensembles import Ensemble, ensembles_of
+from imbax.experiments.neural import checkpoints
+from imbax.experiments.neural.ensembles import Ensemble, ensembles_of
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
@@ -54,6 +55,7 @@ def check(suite: Suite, options: Namespace) -> None:
     _protocol(suite, options)
     metrics_of(options.metrics)
     _ensembles(suite, options)
+    _checkpoint(suite, options)
     if not options.plugin:  # which may register more, but also use jax, once it is started
         methods_of(suite, options.methods)
         network_names(_networks(suite, options))
@@ -74,6 +76,7 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
         suite.name,
         networks=network_names(_networks(suite, options)),
         ensembles=_ensembles(suite, options),
+        checkpoint=_checkpoint(suite, options),
         named=_are_named(options),
     )
     return Prepared(
@@ -101,6 +104,9 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
         return tuple(n for n in fits if get(n).kind != "reading" and n not in absent())
     if chosen == ["paper"]:
         return PAPER
+    if chosen == ["readings"]:
+        readings = [name for name in fits if get(name).kind == "reading"]
+        return ("explicit_gradient", "explicit_gradient_frozen", *readings)
     for name in chosen:
         method = get(name)
         check_package(method)
@@ -119,7 +125,7 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _are_named(options):
-    return options.methods not in (None, ["all"], ["paper"])
+    return options.methods not in (None, ["all"], ["paper"], ["readings"])
 
 
 def _networks(suite, options):
@@ -127,11 +133,15 @@ def _networks(suite, options):
 
 
 def _ensembles(suite: Suite, options: Namespace) -> tuple[Ensemble, ...]:
-    """Those that are asked for; a flag without folds stands for as many folds as members."""
+    """Ensembles to run; a flag without folds stands for as many folds as members."""
     members, folds = options.n_estimators, options.fold_ensemble
     members = suite.n_estimators if members is None else members
     folds = suite.fold_ensemble if folds is None else folds or (True,)
     return ensembles_of(members, folds)
+
+
+def _checkpoint(suite: Suite, options: Namespace) -> str:
+    return checkpoints.check(options.checkpoint or suite.checkpoint)
 
 
 def _protocol(suite, options):

@@ -167,8 +167,9 @@ def readings_table(rows: pd.DataFrame, train: Sequence[int]) -> str:
     text = (
         "Variance kept is the variance of a class's reconstructions divided by the variance of its "
         "images; near 0, all images are reconstructed as the same picture. `deepsmote` uses the "
-        "penalty of the public code, `deepsmote_permuted` the penalty described in the paper, "
-        "which pulls rare classes towards their means."
+        "penalty of the public code. `deepsmote_paper` is Algorithm 1 as printed; its permuted "
+        "penalty, which `deepsmote_permuted` applies to the decoder alone, pulls rare classes "
+        "towards their means."
     )
     shown = pd.DataFrame.from_dict(table, orient="index").rename_axis("method")
     return f"### Variants of DeepSMOTE\n\n{text}\n\n{markdown(shown)}"

@@ -150,7 +150,7 @@ def timings(provenance: Provenance) -> str:
 
 
 def manifests_of(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """Manifests of the folders: commands, skipped datasets and failed cells."""
+    """Manifests of the folders: commands, skipped data sets and failed cells."""
     return [manifest.read(folder) for folder in dict.fromkeys(f.resolve() for f in folders)]
 
 

@@ -94,11 +94,23 @@ def moving_points(runs: pd.DataFrame) -> str:
     return (
         "## Movement of synthetic points\n\n"
         "Number of runs in which validation preferred the starting point (epoch 0) to every later "
-        "epoch; movement of the synthetic points (root mean square per run, in units of the scaled "
-        "features); and share of points that ended outside the bounding box of the training "
+        "epoch: there the result is the network of `ce`, and a comparison with `ce` compares a run "
+        "with itself; movement of the synthetic points (root mean square per run, in units of the "
+        "scaled features); and share of points that ended outside the bounding box of the training "
         "rows.\n\n"
         + tables.markdown(pd.DataFrame.from_dict(rows, orient="index").rename_axis("method"))
+        + _unmoved_by_dataset(kept[kept["method"].isin(rows)])
     )
+
+
+def _unmoved_by_dataset(runs: pd.DataFrame) -> str:
+    """Share of the runs on each data set whose best epoch is the starting point."""
+    if runs["dataset"].nunique() < 2:
+        return ""
+    share = (runs["epoch"] == 0).groupby([runs["dataset"], runs["method"]]).mean().unstack()
+    share = share[tables.in_order(share.columns)].map("{:.0%}".format).replace("nan%", "–")
+    title = "Share of runs in which epoch 0 was best, by data set:"
+    return f"\n\n{title}\n\n{tables.markdown(share.rename_axis(index='dataset', columns=None))}"
 
 
 def _control_against_rivals(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Sequence[str]) -> str:

@@ -111,7 +111,8 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 
     The columns are ``n`` (number of runs), ``mean`` and ``sd`` of average precision (over folds and
     seeds, ddof=1), the paper's ``paper_mean`` and ``paper_sd``, ``<metric>_mean`` and
-    ``<metric>_sd`` of the other metrics, and ``diverged`` (number of diverged runs).
+    ``<metric>_sd`` of the other metrics, ``start_kept`` (share of the runs of Explicit Gradient
+    whose best epoch is its start) and ``diverged`` (number of diverged runs).
     """
     cells = runs.groupby(["dataset", "method"])
     first = _FIRST_METRIC
@@ -127,6 +128,10 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
             f"{metric}_mean": cells[metric].mean(),
             f"{metric}_sd": cells[metric].std(ddof=1),
         }
+    if "epoch" in runs:
+        has_points = runs["method"].str.startswith("explicit_gradient") & ~runs["diverged"]
+        is_start = (runs["epoch"] == 0).astype(float).where(has_points)
+        columns["start_kept"] = is_start.groupby([runs["dataset"], runs["method"]]).mean()
     columns["diverged"] = cells["diverged"].sum().astype(int)
     return pd.DataFrame(columns).reset_index()
 
@@ -244,11 +249,8 @@ def beyond_paper(runs: pd.DataFrame, method: str = "ce") -> pd.DataFrame:
 
 def timing_table(provenance: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Numbers of seeds and runs, compilation and running seconds, by data set and method."""
-    rows = [
-        {"dataset": one["dataset"], "method": one["method"], "seeds": 1, **_timing(one)}
-        for one in provenance
-    ]
     names = ["dataset", "method", "seeds", "n_runs", "compile_seconds", "run_seconds"]
+    rows = [{"seeds": 1} | one | one["timing"] for one in provenance]
     return pd.DataFrame(rows, columns=names).groupby(names[:2], as_index=False).sum()
 
 
@@ -343,8 +345,3 @@ def _with_paper_columns(table: pd.DataFrame, full: pd.Index, mean_row: str) -> p
 
 def _latex(table: pd.DataFrame, best: pd.DataFrame) -> str:
     return latex(table, best, "Average precision, mean and SD over runs.", "tab:imbax-summary")
-
-
-def _timing(one: dict[str, Any]) -> dict[str, float]:
-    timing = one["timing"]
-    return {name: timing[name] for name in ("n_runs", "compile_seconds", "run_seconds")}

@@ -19,7 +19,7 @@ from imbax.catalogue import registry
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments import store
-from imbax.experiments.ensembles import SINGLE
+from imbax.experiments.neural.ensembles import SINGLE
 from imbax.experiments.processes import Share
 from imbax.experiments.run import run_cells, with_starts
 from imbax.experiments.tabular import lab as lab_module

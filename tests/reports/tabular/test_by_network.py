@@ -113,7 +113,7 @@ def test_written_tables_include_the_network(tmp_path):
     assert set(written.query("method == 'trees'")["network"]) == {""}
 
 
-def test_ensembles_of_a_network_stand_apart_and_are_compared_with_the_single_one():
+def test_ensembles_are_compared_with_the_single_network():
     single = RUNS[RUNS["network"] != "realmlp"].assign(members="1")
     several = single[single["network"] == "mlp"].assign(
         method=[f"{name} x5" for name in single.loc[single["network"] == "mlp", "method"]],

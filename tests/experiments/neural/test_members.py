@@ -15,20 +15,20 @@ from scipy.special import expit, logit, softmax
 from imbax import catalogue
 from imbax.catalogue import registry
 from imbax.cli.arguments import parser
-from imbax.cli.run import _given
+from imbax.cli.run import _parsed
 from imbax.data.frame_dataset import FrameDataset
 from imbax.data.tables import as_dataset
 from imbax.data.tabular import make_dataset
 from imbax.errors import InputError
 from imbax.experiments import store
-from imbax.experiments.ensembles import SINGLE, Ensemble
+from imbax.experiments.neural import members as members_module
+from imbax.experiments.neural.ensembles import SINGLE, Ensemble
+from imbax.experiments.neural.members import deep_ensemble, fold_ensemble, mean_score
 from imbax.experiments.run import run_cells
 from imbax.experiments.suites.own import read_suite
-from imbax.experiments.tabular import members as members_module
 from imbax.experiments.tabular import suite as tabular_suite
 from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.lab import TabularLab
-from imbax.experiments.tabular.members import mean_score, of_folds, of_same_rows
 from imbax.experiments.tabular.plan import Protocol, plan
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.results.evaluate import evaluate
@@ -90,7 +90,7 @@ def results(name, members, seeds=(0,)):
 
 def test_member_0_is_the_single_network_bit_for_bit():
     cut, method = plan(DATA, [0], PROTOCOL), catalogue.get("drawn")
-    single, members = train_cell(cut, method), train_cell(of_same_rows(cut, SAME), method)
+    single, members = train_cell(cut, method), train_cell(deep_ensemble(cut, SAME), method)
     assert len(members.test_score) == 3 * len(single.test_score) == 6
     for r, score in enumerate(single.test_score):
         first, *others = members.test_score[3 * r : 3 * r + 3]
@@ -104,7 +104,7 @@ def test_member_0_is_the_single_network_bit_for_bit():
 
 
 @pytest.mark.parametrize("members", [FOLDS, REPEATED], ids=str)
-def test_no_validation_score_is_of_a_member_that_trained_on_the_row(members):
+def test_no_validation_score_is_from_training_rows(members):
     """A member that had would give it a probability near 1, and the mean at least a third."""
     found = results("memory", members)
     for _, row in found.iterrows():
@@ -117,17 +117,17 @@ def test_no_validation_score_is_of_a_member_that_trained_on_the_row(members):
 
 
 def test_each_row_trains_some_members_and_validates_others():
-    cut = of_folds(DATA, 0, PROTOCOL, None, REPEATED)
+    cut = fold_ensemble(DATA, 0, PROTOCOL, None, REPEATED)
     (runs,) = {len(plan(DATA, [0], PROTOCOL).splits)}
     assert len(cut.splits) == len(cut.runs.train.w) == len(cut.scalings) == runs * 6
     assert cut.fold.tolist() == [0] * 6 + [1] * 6
     for r in range(runs):
         parts = cut.splits[6 * r : 6 * r + 6]
-        alone = plan(DATA, [0], PROTOCOL).splits[r]
-        labelled = np.sort(np.concatenate(alone[:2]))
+        single = plan(DATA, [0], PROTOCOL).splits[r]
+        labelled = np.sort(np.concatenate(single[:2]))
         for part in parts:
             np.testing.assert_array_equal(np.sort(np.concatenate(part[:2])), labelled)
-            np.testing.assert_array_equal(part.test, alone.test)
+            np.testing.assert_array_equal(part.test, single.test)
             assert DATA.y[part.valid].sum() == DATA.y[labelled].sum() / 3
         for first in (0, 3):
             validated = np.concatenate([part.valid for part in parts[first : first + 3]])
@@ -135,15 +135,15 @@ def test_each_row_trains_some_members_and_validates_others():
         assert not all((a.valid == b.valid).all() for a, b in zip(parts, parts[3:], strict=False))
 
 
-def test_scaling_and_preprocessing_are_of_a_members_own_training_rows():
-    cut = of_folds(DATA, 0, PROTOCOL, None, FOLDS)
+def test_preprocessing_is_fitted_on_a_members_training_rows():
+    cut = fold_ensemble(DATA, 0, PROTOCOL, None, FOLDS)
     for part, scaling in zip(cut.splits, cut.scalings, strict=True):
         np.testing.assert_array_equal(scaling.shift, cut.x[part.train].min(0))
     assert len({scaling.shift.tobytes() for scaling in cut.scalings}) > 2
     frame, y = made_up.churn(80)
     dataset = as_dataset(frame, y == "stay", name="churn")
     assert isinstance(dataset, FrameDataset)
-    cut = of_folds(dataset, 0, PROTOCOL, None, FOLDS)
+    cut = fold_ensemble(dataset, 0, PROTOCOL, None, FOLDS)
     for r, part in enumerate(cut.splits):
         train = cut.x[r][part.train]
         assert (train.min(), train.max()) == (0, 1)
@@ -155,18 +155,18 @@ def test_scaling_and_preprocessing_are_of_a_members_own_training_rows():
 def test_no_group_is_cut():
     groups = np.arange(60) // 4
     dataset = make_dataset(X, Y, name="grouped", groups=groups)
-    cut = of_folds(dataset, 0, PROTOCOL, None, Ensemble(2, 2))
+    cut = fold_ensemble(dataset, 0, PROTOCOL, None, Ensemble(2, 2))
     for part in cut.splits:
         assert not set(groups[part.train]) & set(groups[part.valid])
 
 
 @pytest.mark.parametrize("members", [SAME, FOLDS], ids=str)
 def test_results_do_not_depend_on_other_seeds(members):
-    alone, together = (results("drawn", members, seeds) for seeds in ((1,), (0, 1)))
+    separate, together = (results("drawn", members, seeds) for seeds in ((1,), (0, 1)))
     columns = ["fold", "test_score", "valid_score", "average_precision", "epoch"]
     together = together[together["seed"] == 1]
     for name in columns:
-        for one, other in zip(alone[name], together[name], strict=True):
+        for one, other in zip(separate[name], together[name], strict=True):
             np.testing.assert_array_equal(one, other)
 
 
@@ -177,8 +177,8 @@ def test_results_of_before_there_were_ensembles_are_single(tmp_path):
     lab.run(cell, [0])
     rows, about = store.load(tmp_path, *cell.place, 0, old)
     for members in ({}, {"members": 1}):  # earlier versions wrote the number
-        told = {name: value for name, value in about.items() if name != "members"} | members
-        store.write(tmp_path, rows, told, old)
+        old_about = {name: value for name, value in about.items() if name != "members"} | members
+        store.write(tmp_path, rows, old_about, old)
         path = store.file_path(tmp_path, *cell.place, 0)
         assert "members" not in pq.read_schema(path).names
         assert lab.missing(cell, [0]) == []
@@ -216,24 +216,24 @@ def test_evaluate_and_files_and_commands_mean_the_same_ensembles(tmp_path):
         X, Y, ["drawn"], n_estimators=[1, 3], fold_ensemble=[False, True], seeds=1, folds=2,
         epochs=1,
     )  # fmt: skip
-    asked = ("1", "x3", "3-fold")
-    assert set(found.frame["members"]) == set(asked)
+    expected = ("1", "x3", "3-fold")
+    assert set(found.frame["members"]) == set(expected)
     pd.DataFrame(X).assign(y=Y).to_csv(tmp_path / "t.csv", index=False)
     file = tmp_path / "s.toml"
     head = "n_estimators = [1, 3]\nfold_ensemble = [false, true]\n"
     file.write_text(f'{head}[[datasets]]\nfile = "t.csv"\ntarget = "y"\n')
 
     def ensembles(suite, *words, **changes):
-        options = vars(parser().parse_args(["run", *words])) | _given(changes)
+        options = vars(parser().parse_args(["run", *words])) | _parsed(changes)
         return set(map(str, tabular_suite._ensembles(suite, argparse.Namespace(**options))))
 
     suite = read_suite(file)
-    assert ensembles(suite) == set(asked)
+    assert ensembles(suite) == set(expected)
     flags = ["--n-estimators", "6", "--fold-ensemble"]
     assert ensembles(suite, *flags) == {"6-fold"}
     assert ensembles(suite, *flags, "0", "3") == {"x6", "2x3-fold"}
-    for given, text in ((True, "6-fold"), (3, "2x3-fold"), (False, "x6"), ([True], "6-fold")):
-        assert ensembles(suite, n_estimators=6, fold_ensemble=given) == {text}
+    for value, text in ((True, "6-fold"), (3, "2x3-fold"), (False, "x6"), ([True], "6-fold")):
+        assert ensembles(suite, n_estimators=6, fold_ensemble=value) == {text}
     file.write_text('fold_ensemble = true\n[[datasets]]\nfile = "t.csv"\ntarget = "y"\n')
     with pytest.raises(InputError, match=r"fold_ensemble needs several members"):
         read_suite(file)
@@ -265,7 +265,7 @@ def test_a_row_is_scored_by_the_members_that_its_folds_left_out():
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", ["ce", "explicit_gradient", "smote", "ce_refit", "ce_long"])
 def test_methods_of_the_catalogue_run_as_ensembles(name):
-    """Those that start from others go on with the same member."""
+    """Members of a method that starts from another start from the same member of that."""
     lab = TabularLab(Protocol(folds=2, epochs=2))
     method = catalogue.get(name)
     for members in (Ensemble(2), Ensemble(2, 2)):

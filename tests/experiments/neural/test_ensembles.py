@@ -1,10 +1,10 @@
-"""Which ensembles parameters mean."""
+"""Ensembles from parameters."""
 
 import numpy as np
 import pytest
 
 from imbax.errors import InputError
-from imbax.experiments.ensembles import SINGLE, Ensemble, ensembles_of
+from imbax.experiments.neural.ensembles import SINGLE, Ensemble, ensembles_of
 
 
 @pytest.mark.parametrize(

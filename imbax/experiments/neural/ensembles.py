@@ -50,7 +50,7 @@ def ensembles_of(n_estimators: Any = 1, fold_ensemble: Any = False) -> tuple[Ens
         folds.
     fold_ensemble
         Whether each member validates on one fold of the training and validation rows, and trains on
-        the others: True or 1, as many folds as members; a larger number, so many folds, cut anew
+        the others: True or 1, as many folds as members; a larger number, so many folds, cut again
         until there is one for each member; False or 0, none. Or several of these.
 
     Raises
@@ -89,9 +89,9 @@ def _ensemble(number, folds):
     return Ensemble(number, folds)
 
 
-def _listed(name, given):
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        return (given,)
-    if not (found := tuple(given)):
+def _listed(name, values):
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return (values,)
+    if not (found := tuple(values)):
         raise InputError(f"{name} is empty, expected at least one value")
     return found

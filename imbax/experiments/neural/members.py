@@ -9,10 +9,10 @@ no group, once for every `folds` members. A member trains on all folds but
 one, which chooses its epoch, so that every row trains some members and validates others. Scaling
 and preprocessing are fitted on the member's own training rows.
 
-The scores of a run are the logits of the members' mean probability. Those of its validation rows
-are out-of-fold scores in a fold ensemble: every row that a member may train on is scored by the
-members that did not train on it, and by no other. Thresholds and calibration rest on them; they
-are means over fewer members than those of test rows, and so a little less certain.
+The scores of a run are the logits of the members' mean probability. In a fold ensemble the
+validation scores of a run are out-of-fold scores of all rows to train and validate on: each row is
+scored by the members that did not train on it, and by no other. Thresholds and calibration rest on
+these scores, which are means over fewer members than the scores of test rows.
 """
 
 from collections.abc import Sequence
@@ -22,25 +22,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import log_expit, log_softmax, logsumexp
-from sklearn.metrics import average_precision_score
 
 from imbax.catalogue import Method
 from imbax.data.splits import Split, folds_of, rows_in_both
 from imbax.data.tabular import Dataset
 from imbax.errors import InputError
-from imbax.experiments.ensembles import Ensemble
+from imbax.experiments.neural.checkpoints import average_precision
+from imbax.experiments.neural.ensembles import Ensemble
 from imbax.experiments.tabular.cells import CellResult
-from imbax.experiments.tabular.metrics import score_run
 from imbax.experiments.tabular.plan import Plan, Protocol, plan
 from imbax.experiments.tabular.preprocessing import planned
 
-__all__ = ["average_precision", "averaged", "mean_score", "of_folds", "of_same_rows"]
+__all__ = ["averaged", "deep_ensemble", "fold_ensemble", "mean_score"]
 
 _MEMBERS = 3
-"""Name of the stream of members' keys, beside those in `training`."""
+"""Random stream of the members' keys; `training` has the other streams of a run."""
 
 
-def of_same_rows(plan: Plan, members: Ensemble) -> Plan:
+def deep_ensemble(plan: Plan, members: Ensemble) -> Plan:
     """R runs, each repeated for its M members, one run after the other.
 
     Parameters
@@ -55,7 +54,7 @@ def of_same_rows(plan: Plan, members: Ensemble) -> Plan:
     return _taken(plan, take)._replace(runs=runs._replace(key=_keys(plan.runs.key, members)))
 
 
-def of_folds(
+def fold_ensemble(
     dataset: Dataset,
     seed: int,
     protocol: Protocol,
@@ -80,12 +79,12 @@ def of_folds(
     """
     # A frame has axes to project on only once it is preprocessed.
     runs = plan(dataset, [seed], replace(protocol, components=None), splits)
-    own = [
+    parts = [
         Split(train, valid, part.test)
         for fold, part in enumerate(runs.splits)
         for train, valid in _cut(dataset, np.sort(np.concatenate(part[:2])), members, seed, fold)
     ]
-    cut = planned(dataset, [seed], protocol, own)
+    cut = planned(dataset, [seed], protocol, parts)
     fold = np.repeat(runs.fold, members.n_estimators)
     return cut._replace(fold=fold, runs=cut.runs._replace(key=_keys(runs.runs.key, members)))
 
@@ -101,7 +100,7 @@ def averaged(
     Parameters
     ----------
     plan
-        From `of_same_rows` or `of_folds`.
+        From `deep_ensemble` or `fold_ensemble`.
     method
         What was trained.
     result
@@ -122,13 +121,13 @@ def averaged(
         merged = _with_both_parts(merged)
     test, valid = [], []
     for r, at in enumerate(first):
-        of_run = slice(at, at + size)
-        test.append(mean_score(np.stack(result.test_score[of_run]), kind))
-        scores = result.valid_score[of_run]
+        members_of_run = slice(at, at + size)
+        test.append(mean_score(np.stack(result.test_score[members_of_run]), kind))
+        scores = result.valid_score[members_of_run]
         if not len(scores[0]):
             valid.append(scores[0])  # validation rows were trained on
         elif members.folds:
-            rows = [part.valid for part in plan.splits[of_run]]
+            rows = [part.valid for part in plan.splits[members_of_run]]
             valid.append(_out_of_fold(merged.splits[r].valid, rows, scores, kind))
         else:
             valid.append(mean_score(np.stack(scores), kind))
@@ -180,16 +179,6 @@ def mean_score(scores: np.ndarray, kind: str) -> np.ndarray:
     return logsumexp(log_expit(scores), 0) - logsumexp(log_expit(-scores), 0)
 
 
-def average_precision(plan: Plan, y: np.ndarray, score: np.ndarray, kind: str) -> float:
-    """Value for labels and scores of some rows; for K > 2 classes, the mean over classes."""
-    if not len(y) or not np.isfinite(score).all():
-        return np.nan
-    if score.ndim == 1:
-        return float(average_precision_score(y, score))
-    padded = max(plan.runs.test.w.shape[1], len(y))
-    return score_run(y, score, padded, kind)["average_precision"]
-
-
 def _cut(dataset, rows, members, seed, fold):
     """Training and validation rows of each member of a run."""
     for number in range(members.cuts):
@@ -214,7 +203,7 @@ def _with_both_parts(plan):
 
 
 def _taken(plan, take):
-    """The plan with these runs, but for the leaves of `runs`."""
+    """The plan with these runs; the leaves of `runs` stay."""
     listed = {name: [getattr(plan, name)[r] for r in take] for name in ("splits", "scalings")}
     arrays = {name: getattr(plan, name)[take] for name in ("seed", "fold", "test_rows_in_train")}
     if isinstance(plan.x, list):  # a matrix for each run
@@ -225,9 +214,9 @@ def _taken(plan, take):
 def _keys(keys, members):
     """`[R]` keys of runs as `[R·M]` of their members; the first of each run is its own."""
 
-    def of_run(key):
+    def keys_of_run(key):
         stream, numbers = jax.random.fold_in(key, _MEMBERS), jnp.arange(1, members.n_estimators)
         later = jax.vmap(lambda number: jax.random.fold_in(stream, number))(numbers)
         return jnp.concatenate([key[None], later])
 
-    return jax.jit(jax.vmap(of_run))(keys).reshape(-1)
+    return jax.jit(jax.vmap(keys_of_run))(keys).reshape(-1)

@@ -1,0 +1,1 @@
+"""Training of neural methods in a cell: ensembles and their members, and the epoch that is kept."""
