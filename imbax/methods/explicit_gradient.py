@@ -82,7 +82,7 @@ class Config(NamedTuple):
     batch_size: int = 128
     """Training rows per step."""
     synth_batch_size: int = 128
-    """Synthetic rows per step, or all if there are fewer; `batch_size` over it is the ratio."""
+    """Synthetic rows per step, or all if there are fewer; sets the class ratio with `batch_size`."""
     outer_batch_size: int = 128
     """Outer rows per step."""
     checkpoint: str = "best"
