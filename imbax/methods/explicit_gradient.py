@@ -82,7 +82,7 @@ class Config(NamedTuple):
     batch_size: int = 128
     """Training rows per step."""
     synth_batch_size: int = 128
-    """Synthetic rows per step, or all if there are fewer; sets the class ratio with `batch_size`."""
+    """Synthetic rows per step, or all if there are fewer; sets the class ratio of a step."""
     outer_batch_size: int = 128
     """Outer rows per step."""
     checkpoint: str = "best"
