@@ -36,7 +36,7 @@ from imbax.types import Resampled, Rows
 __all__ = ["company", "directions", "ellipsoid", "sample"]
 
 _BLOCK = 256
-# Components of smaller relative size are rounding.
+# Components of smaller relative size are rounding errors.
 _FLOOR = 1e-4
 
 

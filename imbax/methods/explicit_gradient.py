@@ -82,7 +82,7 @@ class Config(NamedTuple):
     batch_size: int = 128
     """Training rows per step."""
     synth_batch_size: int = 128
-    """Synthetic rows per step, or all if there are fewer; `batch_size` over it is the ratio."""
+    """Synthetic rows per step, or all if there are fewer; sets the class ratio of a step."""
     outer_batch_size: int = 128
     """Outer rows per step."""
     checkpoint: str = "best"
@@ -247,7 +247,7 @@ def program(network: Network, config: Config) -> Program:
     Raises
     ------
     InputError
-        If an option has none of the values that its field lists.
+        If an option is not one of the values that its field lists.
     """
     one_of(
         config,

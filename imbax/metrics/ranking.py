@@ -127,8 +127,8 @@ def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
     worst = jnp.array(
         jnp.iinfo(key.dtype).max, key.dtype
     )  # no finite score has this key: masked rows sort last
-    # One sort for both: for two, XLA may compute the scores twice, rounded in two ways, and a
-    # minority row would be looked for where it is not.
+    # One sort serves both: for two sorts, XLA may compute the scores twice with different rounding,
+    # and minority rows would be searched at wrong positions.
     wanted = jnp.stack([mask, mask & (y > 0.5)])
     every, minority = jnp.sort(jnp.where(wanted, key, worst), axis=1)
 
