@@ -1,4 +1,4 @@
-"""Every over-sampler with the least to train."""
+"""Over-samplers with minimal training."""
 
 from sklearn.base import clone
 
@@ -48,5 +48,5 @@ OF_TABLES = [name for name in QUICK if name != "BAGAN"]
 
 
 def quick(name, **options):
-    """A new one."""
+    """Returns a new sampler."""
     return clone(QUICK[name]).set_params(**options)
