@@ -100,8 +100,8 @@ def search(
     network
         Name of the network that the method trains, one of `networks.named.NAMED`.
     checkpoint
-        Argument of `evaluate`, for methods in jax; settings are compared by validation average precision
-        of their checkpoints.
+        Argument of `evaluate`, for methods in jax; settings are compared by the validation average
+        precision of their checkpoints.
     preprocess, categorical
         Arguments of `evaluate`.
     progress
