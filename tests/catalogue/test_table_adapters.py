@@ -108,7 +108,7 @@ def test_rows_match_the_sampler(name):
 
 @pytest.mark.thorough
 def test_gamo_is_trained_on_the_table_first():
-    """It is trained for 15 mini-batches per classifier epoch in whole passes, here 23."""
+    """Training takes 15 mini-batches per classifier epoch in whole passes, here 23."""
     train, result = resampled("gamo")
     fitting, drawing = jax.random.split(KEY)
     config = gamo.Config(4, 2, max_rows=16, epochs=30)

@@ -80,7 +80,7 @@ def test_a_table_of_customers_goes_through_with_one_call(kind):
 
 
 def test_a_new_row_misses_what_its_first_parent_misses():
-    """Its other numbers lie between its parents', or are the first's if the second is missing."""
+    """Other numbers lie between the parents', or equal the first's if the second is missing."""
     frame, y = table()
     sampler = SMOTENC(categorical_features="auto", random_state=0)
     made, _, _ = resampled(sampler, frame, y)

@@ -137,7 +137,7 @@ def test_class_weights_move_predictions(classes):
 
 
 def test_balanced_weights_use_resampled_rows():
-    """After a balancing sampler, all class weights are 1."""
+    """A balancing sampler makes all class weights 1."""
     x, y = table()
     fit = lambda weight: quick_classifier(
         "ImbalancedMLPClassifier", class_weight=weight, sampler="ros"
@@ -316,10 +316,10 @@ def test_recalibration_restores_class_priors(name, options, odds):
 def test_predictions_do_not_depend_on_blocks(rows):
     x, y = table()
     fitted = quick_classifier("ImbalancedMLPClassifier", max_iter=2).fit(x, y)
-    many = np.random.default_rng(0).normal(size=(rows, 6))
-    proba = fitted.predict_proba(many)
+    x_new = np.random.default_rng(0).normal(size=(rows, 6))
+    proba = fitted.predict_proba(x_new)
     assert proba.shape == (rows, 2)
-    np.testing.assert_allclose(proba[-1:], fitted.predict_proba(many[-1:]), rtol=1e-5)
+    np.testing.assert_allclose(proba[-1:], fitted.predict_proba(x_new[-1:]), rtol=1e-5)
 
 
 @pytest.mark.thorough

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from quick_classifiers import CLASSIFIERS, MESA
-from quick_samplers import GAN, OF_TABLES, POINTS, QUICK
+from quick_samplers import GAN, TABLE_NAMES, POINTS, QUICK
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
 from imbax import InputError
 
 EXAMPLES = os.environ.get("IMBAX_FUZZ_EXAMPLES")
-SAMPLERS = {**{name: QUICK[name] for name in OF_TABLES}, "CWGAN": GAN, "points": POINTS}
+SAMPLERS = {**{name: QUICK[name] for name in TABLE_NAMES}, "CWGAN": GAN, "points": POINTS}
 FAST = ("SMOTE", "MCCCR")
 # These train on every table, so they get fewer tables in the second tier.
 TRAINED = ("GAMO", "DeepSMOTE", "CWGAN", "points")
@@ -114,7 +114,7 @@ def tables(draw):
 
 
 def run(action):
-    """What it gives, or None where it refuses its input in one line."""
+    """Returns the result of an action, or None if it refuses its input in one line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)

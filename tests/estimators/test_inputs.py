@@ -53,7 +53,7 @@ def test_ratio_gives_the_exact_number_of_rows(ratio, large, small, rows):
 
 
 def test_ratios_match_imbalanced_learn_if_exact():
-    """Where rounding differs, a product just below a whole number gives that number."""
+    """A product just below a whole number, due to rounding, gives that number."""
     differing = 0
     for large, hundredths in itertools.product((7, 30, 100, 300, 1001), range(1, 101)):
         y, ratio = np.repeat(["b", "a"], [large, 2]), hundredths / 100

@@ -26,8 +26,8 @@ RECIPE = {"learning_rate_init": None, "batch_size": None}
 NEURAL = [name for name in CLASSIFIERS if name != "MESA"]
 
 
-def of(given, hidden=None, activation="relu", classes=2, head="linear"):
-    return network_of(given, 4, hidden, activation, classes, head)
+def of(settings, hidden=None, activation="relu", classes=2, head="linear"):
+    return network_of(settings, 4, hidden, activation, classes, head)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -61,8 +61,8 @@ def hyperparameters_of(name, **options):
     one = quick_classifier(name, **LITTLE | RECIPE | options)
     seen = {}
 
-    def compiled(build, members, *given):
-        return seen.setdefault("options", given)
+    def compiled(build, members, *settings):
+        return seen.setdefault("options", settings)
 
     def with_numbers(members, hparams, params=None):
         seen.setdefault("hparams", hparams)
@@ -83,19 +83,23 @@ def test_recipe_gives_default_hyperparameters(name, network):
     if hasattr(quick_classifier(name), "alpha"):
         assert hparams.weight_decay == recipe.weight_decay
         assert hyperparameters_of(name, network=network, alpha=0.5)["hparams"].weight_decay == 0.5
-    given = hyperparameters_of(name, network=network, learning_rate_init=0.25)["hparams"]
-    assert given.learning_rate == 0.25
+    settings = hyperparameters_of(name, network=network, learning_rate_init=0.25)["hparams"]
+    assert settings.learning_rate == 0.25
 
 
-@pytest.mark.parametrize(("given", "rows"), [({}, 256), ({"batch_size": 7}, 7)])
-def test_recipe_gives_default_batch_size(given, rows):
-    options = hyperparameters_of("ImbalancedMLPClassifier", network="realmlp", **given)["options"]
+@pytest.mark.parametrize(("settings", "rows"), [({}, 256), ({"batch_size": 7}, 7)])
+def test_recipe_gives_default_batch_size(settings, rows):
+    options = hyperparameters_of("ImbalancedMLPClassifier", network="realmlp", **settings)[
+        "options"
+    ]
     assert options[3] == rows
-    config = hyperparameters_of("MetaWeightNetClassifier", network="realmlp", max_iter=9, **given)
+    config = hyperparameters_of(
+        "MetaWeightNetClassifier", network="realmlp", max_iter=9, **settings
+    )
     config = config["options"][1]
     assert (config.batch_size, config.epochs) == (rows, 9)
     assert config.meta_batch_size == (128 if rows == 256 else 7)
-    one = quick_classifier("ExplicitGradientClassifier", **RECIPE | given)
+    one = quick_classifier("ExplicitGradientClassifier", **RECIPE | settings)
     assert one._step_size() == (128 if rows == 256 else 7)
 
 
@@ -134,11 +138,11 @@ def test_every_classifier_learns_with_networks_by_name(name, network, classes):
     x, y = table(120, 40)
     y = y if classes == 2 else np.where(x[:, 3] > 1, 2, y)
     # Eight rectified units may all be off for every row, where embeddings hardly vary yet.
-    given = {"hidden_layer_sizes": (32, 32)}
+    settings = {"hidden_layer_sizes": (32, 32)}
     if network.startswith("tabm"):
-        given = {"network": partial(NAMED[network].factory, members=4, hidden=(8, 8))}
-        given["hidden_layer_sizes"] = None
-    options = {"network": network, "max_iter": 30} | RECIPE | given
+        settings = {"network": partial(NAMED[network].factory, members=4, hidden=(8, 8))}
+        settings["hidden_layer_sizes"] = None
+    options = {"network": network, "max_iter": 30} | RECIPE | settings
     fitted = quick_classifier(name, **options).fit(x, y)
     proba = fitted.predict_proba(x)
     assert proba.shape == (120, classes)
@@ -207,8 +211,8 @@ def test_two_logit_ensemble_keeps_members_and_recipe():
     one = tabm_mini(4, members=3, hidden=(4,))
     both = lambda logits: jnp.stack([0 * logits, logits], -1)
 
-    def train(*given):
-        logits, state = one.train(*given)
+    def train(*settings):
+        logits, state = one.train(*settings)
         return both(logits), state
 
     two = one._replace(apply=lambda params, x: both(one.apply(params, x)), train=train)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compiling import compilations
-from quick_samplers import GAN, OF_TABLES, QUICK, quick
+from quick_samplers import GAN, TABLE_NAMES, QUICK, quick
 from saving import saved
 from sklearn.base import clone
 from tiers import asked
@@ -131,11 +131,11 @@ def test_result_depends_only_on_the_seed(digits, name):
     assert (one[56:] != other[56:]).any()
 
 
-OF_COLUMNS = asked((n for n in OF_TABLES if n != "DeepSMOTE"), FIRST_TIER)
+TABLE_SAMPLERS = asked((n for n in TABLE_NAMES if n != "DeepSMOTE"), FIRST_TIER)
 
 
 @pytest.mark.parametrize("value_range", [None, (-20, 20)])
-@pytest.mark.parametrize("name", OF_COLUMNS)
+@pytest.mark.parametrize("name", TABLE_SAMPLERS)
 def test_constant_columns_are_kept(name, value_range):
     x, y = table(30, 9)
     x[:, 1] = 0.1
@@ -147,7 +147,7 @@ def test_constant_columns_are_kept(name, value_range):
         assert (sampler.sample(5, 1)[:, 1] == 0.1).all()
 
 
-@pytest.mark.parametrize("name", asked(OF_TABLES, FIRST_TIER))
+@pytest.mark.parametrize("name", asked(TABLE_NAMES, FIRST_TIER))
 def test_duplicate_rows_and_small_classes(name):
     x, y = table(30, 2, 9, 12)
     x[y == 2] = x[y == 2][0]  # one row nine times
