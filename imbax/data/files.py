@@ -183,7 +183,7 @@ def tables_among(paths: Sequence[Path], place: str) -> list[Path]:
     if not found:
         raise InputError(f"{place} contains no table; expected a .csv, .parquet or .npz file")
     if others := [path.name for path in paths if path not in found]:
-        warnings.warn(f"left files of {place} out, no tables: {shortened(others)}", stacklevel=2)
+        warnings.warn(f"left out of {place}, not tables: {shortened(others)}", stacklevel=2)
     return found
 
 

@@ -167,7 +167,7 @@ def test_a_glob_matches_tables_below_the_file_home_or_anywhere(folder, monkeypat
 
 def test_a_glob_leaves_out_files_that_are_no_tables(folder):
     (folder / ".hidden").write_text("")
-    with pytest.warns(UserWarning, match=r"no tables, and left out of \*.*: .*plugin.py"):
+    with pytest.warns(UserWarning, match=r"left out of \*.*, not tables: .*plugin.py"):
         suite = suite_of(folder, '[[datasets]]\nglob = "*.*"\ntarget = "y"\n')
     assert suite.datasets == ("a", "b")
 
@@ -195,7 +195,7 @@ def test_several_files_and_folders_are_data_sets_by_their_stems(folder):
     (folder / "more" / "notes.md").write_text("none")
     (folder / "more" / ".hidden.csv").write_text("none")
     paths = [folder / "a.csv", folder / "more"]
-    with pytest.warns(UserWarning, match=r"no tables, and left out of .*more: notes\.md"):
+    with pytest.warns(UserWarning, match=r"left out of .*more, not tables: notes\.md"):
         found = table_files(paths)
     assert found == {"a": folder / "a.csv", "c": folder / "more" / "c.csv"}
     (folder / "more" / "a.csv.gz").write_bytes(b"")
