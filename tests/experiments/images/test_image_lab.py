@@ -262,14 +262,14 @@ def test_unfinished_states_of_other_shapes_are_not_used(tmp_path, monkeypatch):
     np.testing.assert_array_equal(begun.state["w"], state["w"])
     np.testing.assert_array_equal(begun.losses, losses)
     assert begun.seconds == (0.5, 1.0)
-    for other, given in (
+    for other, shapes in (
         (lab._Unfinished(tmp_path, path, [0, 1], epochs=5), state),
         (lab._Unfinished(tmp_path, path, [0], epochs=6), state),
         (kept, {"w": np.ones((2, 4), np.float32)}),
         (kept, {"v": state["w"]}),
     ):
         with pytest.warns(UserWarning, match="computed again instead of reading .*unfinished"):
-            assert other.read(given, 2) is None
+            assert other.read(shapes, 2) is None
 
 
 def sampler_of(method, plan):
