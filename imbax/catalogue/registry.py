@@ -92,7 +92,7 @@ def register(
         parameters are the run's seed, on the same scaled rows as the other methods; see
         `catalogue.hosts`. Scores come from `predict_proba` or else `decision_function`.
     images
-        Use on images, if it is more than the sampler.
+        Use on images; by default that of `sampler`, if given.
     **fields_of_method
         Further fields of `Method` and `OnTables`; `title`, `kind` and `sees` have defaults. Other
         code outside JAX is passed as `host` instead of `build`, with `scores="rank"` by default.
@@ -216,7 +216,7 @@ _KINDS = {
 
 
 def refit(name: str) -> Method:
-    """Adds `{name}_refit`, retrained on training and validation rows for the best epochs.
+    """Adds `{name}_refit`: retraining on training and validation rows for the best epoch number.
 
     `get` calls this function for the derived name of any method that can be refit.
 
@@ -235,7 +235,9 @@ def refit(name: str) -> Method:
         "name": f"{name}_refit",
         "title": f"{method.title}, refit on training and validation rows",
         "sees": "training rows; validation rows, which first choose the number of epochs",
-        "note": "; ".join(filter(None, (method.note, f"retrained for the best epochs of {name}"))),
+        "note": "; ".join(
+            filter(None, (method.note, f"retrained for {name}'s best number of epochs"))
+        ),
         "tables": replace(
             tables, program=partial(refit_of, tables.program), starts_from=name, refits=True
         ),

@@ -29,7 +29,7 @@ class Facts(NamedTuple):
     features: int
     """Number of input columns of a network; those beyond the data set's columns are zero."""
     max_minority: int
-    """Maximum number of training rows of any class except the largest, over all runs."""
+    """Maximum over all runs of the training rows of all classes except the largest, together."""
     max_synth: int
     """Maximum number of synthetic rows that any run adds."""
     n_synth: str
@@ -159,7 +159,8 @@ class Method:
     paper: str = ""
     note: str = ""
     cost: float = 1.0
-    """Approximate relative time per epoch on tables, 1 for plain training; for progress only."""
+    """Approximate relative time per epoch on tables, 1 for plain training; used by the progress
+    display."""
     fallback: str = ""
     """Name of the sampler that replaces it if its own rule is not applicable."""
     tables: OnTables | None = None

@@ -35,7 +35,7 @@ NUMBERS = {
 
 
 class NamedLoss(NamedTuple):
-    """Entry of a loss in `NAMED`."""
+    """A loss of `NAMED`, with its hyperparameters and its effect on probabilities."""
 
     title: str
     loss_for: Callable[[Context], Loss]
@@ -114,7 +114,7 @@ def ldam(context: Context) -> Loss:
 
 
 def deferred(loss_for: Callable[[Context], Loss], context: Context) -> Loss:
-    """Adds deferred re-weighting (DRW) to a loss; Cao et al. 2019, section 3.3.
+    """Loss with deferred re-weighting (DRW); Cao et al. 2019, section 3.3.
 
     After the share `drw_start` of the epochs, each row is weighted by the effective number of rows
     of its class. The paper uses inverse frequency, its code β = .9999: `drw_beta` is β, and 1 gives
@@ -236,4 +236,4 @@ NAMED: dict[str, NamedLoss] = {
         prior=_shifted_prior,
     ),
 }
-"""Losses in the order of the tables."""
+"""Losses by name, in the order of result tables."""

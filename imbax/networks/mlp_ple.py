@@ -1,8 +1,9 @@
-"""MLP-PLE: an MLP on piecewise linear encodings from a decision tree of each column.
+"""MLP-PLE: an MLP on piecewise linear encodings of each column by its own decision tree.
 
-Column j is scaled to z_j by its median and quartiles and clipped smoothly, as in RealMLP. A tree on
-this column only, grown on the training rows, gives piecewise linear codes c_j (`tree_codes`) and
-its gain G_j in log-likelihood. With the initial scale
+Column j is scaled to z_j by its median and quartiles and clipped smoothly, as in RealMLP. A
+decision tree on this column only, grown on the training rows, gives piecewise linear codes c_j
+(`tree_codes`) and a gain G_j, the improvement in log-likelihood by this column. With initial
+factors
 
     s_j = u_j / max u,    u_j = (G_j / (G_j + c))^2
 
@@ -10,15 +11,14 @@ the network is
 
     h = f ⊙ [s_j z_j, s_j c_j]_j,    logits = MLP(h) + h V
 
-The scales keep uninformative columns from dominating if there are many. Only the columns with the
-largest gains have codes. The factors f, learned with a higher rate, start at 1, and the linear path
-V starts at 0.
+The factors s keep many columns without evidence from dominating the others. Only the columns with
+the largest gains have codes. The factors f start at 1 and have a higher learning rate than the
+other parameters; the linear path V starts at 0.
 
-Sources: the codes are those of Gorishniy et al. 2022 (arXiv:2203.05556), section 3.1; scaling and
-learned factors are those of Holzmüller et al. 2024 (arXiv:2407.04491), section 3. The initial scale
-and the recipe are not from a paper; they were found by `benchmarks/recipe_search.py`. The
-thresholds come from trees, so where the network matches boosted trees, trees are part of the
-reason.
+Sources: Gorishniy et al. 2022 (arXiv:2203.05556), section 3.1, for the codes, and Holzmüller et al.
+2024 (arXiv:2407.04491), section 3, for scaling and learned factors. The initial factors and the
+recipe are imbax's own, found by `benchmarks/recipe_search.py`. The thresholds come from trees, so
+trees contribute to scores that match those of boosted trees.
 """
 
 import functools
@@ -44,13 +44,13 @@ class State(NamedTuple):
     shift: jax.Array
     """Medians `[d]`."""
     factor: jax.Array
-    """Scale factors `[d]`; 0 for constant columns."""
+    """Scale factors `[d]`; 0 for a constant column."""
     coded: jax.Array
-    """Numbers `[columns]` of the columns with codes."""
+    """Indices `[columns]` of the columns with codes."""
     trees: Trees
     """Trees of the columns with codes."""
     start: jax.Array
-    """Initial scale s of each column's inputs `[d]`, in [0, 1]."""
+    """Initial factors s `[d]` of a column's inputs, in [0, 1]."""
 
 
 def mlp_ple(
@@ -72,18 +72,19 @@ def mlp_ple(
     classes
         Number of classes K.
     head
-        Last layer: "linear", or "cosine" between class weights and the last hidden units, without
-        a linear path.
+        Last layer: "linear", or "cosine" between class weights and the last hidden units, which
+        has no linear path.
     hidden
         Number of units of each hidden layer.
     leaves
-        Maximum number of leaves of a column's tree, >= 2.
+        Maximum number of leaves of a column's tree, at least 2.
     columns
-        Maximum number of columns with codes, >= 1.
+        Maximum number of columns with codes, at least 1.
     dropout
         Dropout rate of the hidden units, in [0, 1).
     evidence
-        Constant c in nats, >= 0; if 0, all columns with a split start with the same scale.
+        Gain c in nats at which u is 1/4, at least 0; 0 gives all columns with a split the same
+        initial factor.
     """
     return _mlp_ple(features, classes, head, tuple(hidden), leaves, columns, dropout, evidence)
 
@@ -98,7 +99,7 @@ def _mlp_ple(features, classes, head, hidden, leaves, columns, dropout, evidence
     def init(key, train=None):
         state = _fitted(features, classes, leaves, columns, evidence, train)
         varies = jnp.concatenate([state.factor != 0, state.trees.is_leaf().reshape(-1)])
-        # The number of an input depends on its column only.
+        # The number of an input depends on its column, not on the other columns.
         first = (1 + leaves) * jnp.arange(features)
         codes = first[state.coded][:, None] + 1 + jnp.arange(leaves)
         inputs = varies.astype(jnp.float32), jnp.concatenate([first, codes.reshape(-1)])
@@ -157,7 +158,7 @@ RECIPE = Recipe(
     rates=_rates,
     decays=_decays,
 )
-"""AdamW with cosine decay of the learning rate to 0."""
+"""AdamW with a learning rate that decays to 0 along half a cosine."""
 
 
 def _fitted(features, classes, leaves, columns, evidence, train) -> State:
@@ -177,7 +178,7 @@ def _fitted(features, classes, leaves, columns, evidence, train) -> State:
 
 
 def _inputs(state, x):
-    """Inputs `[n, d + columns * leaves]`: scaled columns, then the codes of some columns."""
+    """Inputs `[n, d + columns * leaves]` of the MLP: scaled columns, then codes."""
     scaled = smooth_clip((x - state.shift) * state.factor) * state.start
     codes = state.trees.piecewise_linear(x[:, state.coded]) * state.start[state.coded, None]
     return jnp.concatenate([scaled, codes.reshape(len(x), -1)], 1)

@@ -50,8 +50,8 @@ NAMED: dict[str, NamedNetwork] = {
         "MLP-PLE",
         mlp_ple,
         "Gorishniy et al. 2022",
-        "encodings of each column by its own decision tree, columns scaled by gain, 128-64 with a "
-        "linear path; AdamW with cosine decay; recipe not from a paper",
+        "piecewise linear codes by a decision tree per column, columns weighted by their gain, "
+        "128-64 with a linear path; AdamW with cosine decay; imbax's own recipe",
         5,
     ),
     "realmlp": NamedNetwork(

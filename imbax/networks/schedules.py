@@ -1,6 +1,6 @@
 """Schedules as functions of t in [0, 1], the share of the training that is done.
 
-Sources: Holzmüller, Grinsztajn and Steinwart 2024 (arXiv:2407.04491), section 3; `half_cos` is from
+Sources: Holzmüller, Grinsztajn and Steinwart 2024 (arXiv:2407.04491), section 3. `half_cos` follows
 Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5, without restarts.
 """
 
