@@ -37,6 +37,7 @@ _HOME = {
     "OuterGradient": "bilevel.gradients",
     "Problem": "types",
     "Program": "training",
+    "RandomOverSampler": "estimators.random_over_sampler",
     "Resampled": "types",
     "Results": "results.results",
     "Rows": "types",

@@ -6,8 +6,21 @@ from pathlib import Path
 from imbax import __version__
 from imbax.cli.completion import PrintCompletion
 from imbax.cli.verbosity import add_verbosity
+from imbax.errors import InputError
 
 __all__ = ["parser"]
+
+
+class _OnlyInPython(argparse.Action):
+    """Refuses the counterpart of a parameter that takes an object."""
+
+    def __call__(self, parser, namespace, values, option=None):
+        raise InputError(
+            f"{option} takes a transformer of scikit-learn, which is code: call "
+            "imbax.evaluate(preprocess=...) in Python, or register a pipeline as a method with "
+            "imbax.register(NAME, estimator=make_pipeline(TRANSFORMER, CLASSIFIER)) in a file for "
+            "--plugin"
+        )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
                      help="number of synthetic rows, default double")  # fmt: skip
     run.add_argument("--scaling", choices=("min_max", "z_score"), help="scaling of the features")
     run.add_argument("--components", type=int, metavar="K", help="number of principal components")
+    run.add_argument("--preprocess", nargs="?", action=_OnlyInPython, help=argparse.SUPPRESS)
     run.add_argument("--fit-on", choices=("train", "all"), help="rows that scaling is fitted on")
     run.add_argument("--out", type=Path, metavar="DIR", help="default: results/SUITE")
     run.add_argument("--data-home", type=Path, metavar="DIR", help="folder of downloaded data sets")

@@ -133,7 +133,7 @@ def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
         order = np.argsort([as_text(value) for value in values])
     texts = tuple(as_text(values[i]) for i in order)
     if len(texts) < 2:
-        raise InputError(f"{name}: y has a single class ({''.join(texts)}), expected at least two")
+        raise InputError(f"{name}: y has one class ({''.join(texts)}), expected at least two")
     if len(set(texts)) < len(texts):
         twice = next(text for i, text in enumerate(texts) if text in texts[:i])
         raise InputError(

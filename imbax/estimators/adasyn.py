@@ -1,4 +1,4 @@
-"""ADASYN as an over-sampler, on imbalanced-learn's contract."""
+"""ADASYN over-sampler, with imbalanced-learn's contract."""
 
 from typing import Any
 
@@ -19,21 +19,20 @@ _apportion = jax.jit(apportion)
 
 @parameters
 class ADASYN(NeighborSampler, OneVsRest):
-    """SMOTE with the more rows, the more rows of other classes are near; totals are exact.
+    """SMOTE with more rows where more neighbours belong to other classes; totals are exact.
 
     See `imbax.methods.adasyn` for equations. X may be a table, dense or sparse (CSR, CSC), images
     `(n, height, width)` or `(n, height, width, channels)`, or flat rows of images with
-    `image_shape`. What comes out has the form and dtype of what went in: first the original rows,
-    bit for bit, then the new ones. Rows are computed in float32. Of more than two classes each is
-    the minority against all others.
+    `image_shape`. The output has the form and dtype of X: the original rows, unchanged, followed by
+    the synthetic rows. Rows are computed in float32. More than two classes are treated one-vs-rest.
 
-    A drop-in for imbalanced-learn's class of this name, with these differences: random draws are
-    jax's; a number of neighbours is searched between columns scaled to their range; where there are
-    fewer rows than neighbours wanted, all count; as many rows are made as `sampling_strategy`
-    asks for, where imbalanced-learn's number is rounded row by row; and where no row of another
-    class is near any of it, rows are made as by SMOTE, with a warning. In the last and third case
-    imbalanced-learn raises an error. With `n_neighbors=NearestNeighbors(n_neighbors=6)` neighbours
-    are imbalanced-learn's.
+    Drop-in replacement for imbalanced-learn's class of this name, with these differences: random
+    numbers come from JAX; with an integer `n_neighbors`, distances use columns scaled to their
+    range; if there are fewer rows than requested neighbours, all rows are used (imbalanced-learn
+    raises an error); the total number of rows is exact (imbalanced-learn rounds it row by row); and
+    if no row of another class is near any row of the class, rows are made as by SMOTE, with a
+    warning (imbalanced-learn raises an error). `n_neighbors=NearestNeighbors(n_neighbors=6)` gives
+    imbalanced-learn's neighbours.
 
     Parameters
     ----------
@@ -42,36 +41,36 @@ class ADASYN(NeighborSampler, OneVsRest):
     image_shape : tuple, default=None
         (height, width) or (height, width, channels) of flat rows.
     value_range : tuple, default=None
-        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
-        column by column in a table. What is -1 and 1 inside.
+        Minimum and maximum of valid values, scaled to [-1, 1] internally. None uses (0, 255) for
+        uint8 images, otherwise the range of X, separately for each column of a table.
     n_neighbors : int or nearest-neighbours estimator, default=5
-        Nearest rows, both those that are counted and those that new ones lie towards. An estimator
-        with `kneighbors`, such as scikit-learn's `NearestNeighbors`, searches the columns as they
-        are given, with its own metric; it counts a row itself, so that `n_neighbors=6` asks for 5
-        others.
+        Number of nearest rows, both for counting other classes and as interpolation partners. An
+        estimator with `kneighbors`, such as scikit-learn's `NearestNeighbors`, uses unscaled
+        columns and its own metric; it counts the row itself, so `n_neighbors=6` gives 5 other rows.
     categorical_features : "auto" or array-like of int, bool or str, default=None
-        Columns of a table that are categories: positions, a mask, or names; "auto": those of a
-        frame whose type says so. A new row has those of the nearer of the two rows that it lies
-        between. A missing value is a category. Distances: `imbax.estimators.categorical`.
+        Categorical columns of a table: positions, a mask or names; "auto" selects a frame's columns
+        of a categorical type. A synthetic row gets the categories of the nearer of its two parents.
+        A missing value is a category. See `imbax.estimators.categorical` for distances.
     k_neighbors : int
-        Deprecated: the old name of `n_neighbors`.
+        Deprecated: old name of `n_neighbors`.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     nn_ : estimator
-        Nearest neighbours as `n_neighbors` says; fitted only where that is an estimator.
+        Nearest-neighbours estimator of `n_neighbors`, fitted only if that is an estimator.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X is a frame whose names are text.
+        Column names of X, if it is a frame with text names.
     categorical_features_ : ndarray of int
-        Positions of the columns of categories.
+        Positions of the categorical columns.
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     """
 
     n_neighbors: Any = 5
@@ -83,7 +82,7 @@ class ADASYN(NeighborSampler, OneVsRest):
         "k_neighbors": [*NEIGHBORS, DEPRECATED],
     }
     _sample = compiled(adasyn.sample)
-    _fallback = "no row of another class is near any of it; rows are made as by SMOTE"
+    _fallback = "no row of another class is near any row of it; rows are made as by SMOTE"
     _searches = {"n_neighbors": "nn_"}  # noqa: RUF012
 
     def _read_parameters(self):
@@ -101,15 +100,15 @@ class ADASYN(NeighborSampler, OneVsRest):
         def make(c, key, rows):
             around = others("n_neighbors", c, every, rows)
             near = others("n_neighbors", c, rows, rows)
-            which, column, gap = uniforms(key, number[c], 3)
-            hard = (self._y[around] != c).sum(1)
-            if hard.any():
+            row_uniform, column, gap = uniforms(key, number[c], 3)
+            other_counts = (self._y[around] != c).sum(1)
+            if other_counts.any():
                 padding = (0, size(len(rows)) - len(rows))
-                counts = np.asarray(_apportion(np.pad(hard, padding), number[c]))
+                counts = np.asarray(_apportion(np.pad(other_counts, padding), number[c]))
                 base = np.repeat(np.arange(len(rows)), counts[: len(rows)])
             else:
                 self._warn_of_fallback(c)
-                base = picked(which, len(rows))
+                base = picked(row_uniform, len(rows))
             return rows[base], near[base, picked(column, near.shape[1])], gap
 
         return self._class_by_class(make, key, x, number)

@@ -1,4 +1,4 @@
-"""MDO, known as AMDO, as an over-sampler of tables or of images, on imbalanced-learn's contract."""
+"""MDO over-sampler (AMDO) for tables and images, with imbalanced-learn's contract."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -12,13 +12,13 @@ __all__ = ["AMDO"]
 
 @parameters
 class AMDO(OverSampler):
-    """New rows as far from their class's mean, by Mahalanobis, as a row of it is.
+    """Synthetic rows at the same Mahalanobis distance from the class mean as an existing row.
 
-    See `imbax.methods.amdo` for equations, and for what of AMDO is MDO. X may be a table, images
+    See `imbax.methods.amdo` for equations and the relation of AMDO to MDO. X may be a table, images
     `(n, height, width)` or `(n, height, width, channels)`, or flat rows of images with
-    `image_shape`. What comes out has the form and dtype of what went in: first the original rows,
-    bit for bit, then the new ones. Columns that do not vary stay as they are; new images keep to
-    `value_range`, new rows of a table only if it is given.
+    `image_shape`. The output has the form and dtype of X: the original rows, unchanged, followed by
+    the synthetic rows. Constant columns are kept; synthetic images are limited to `value_range`,
+    and synthetic rows of a table only if it is given.
 
     Parameters
     ----------
@@ -27,25 +27,26 @@ class AMDO(OverSampler):
     image_shape : tuple, default=None
         (height, width) or (height, width, channels) of flat rows.
     value_range : tuple, default=None
-        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
-        column by column in a table. What is -1 and 1 inside.
+        Minimum and maximum of valid values, scaled to [-1, 1] internally. None uses (0, 255) for
+        uint8 images, otherwise the range of X, separately for each column of a table.
     k_neighbors : int, default=5
-        Nearest rows of all classes that a row is judged by.
+        Number of nearest rows of all classes that select the seed rows.
     share : float, default=0.4
-        Of them, those that must be of a row's own class for it to be followed, in (0, 1].
+        Minimum share of these neighbours in the row's own class, in (0, 1].
     reference : bool, default=False
-        Draw directions as the public packages do.
+        Whether to draw directions as in the public packages.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     classes_ : ndarray of shape (n_classes,)
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     parent_indices_ : ndarray of shape (n_synthetic,)
-        The training row through whose ellipsoid each new one goes.
+        Row number of the training row on the same ellipsoid as each synthetic row.
     """
 
     k_neighbors: Any = 5

@@ -1,4 +1,4 @@
-"""BAGAN as an over-sampler of images, on imbalanced-learn's contract."""
+"""BAGAN over-sampler for images, with imbalanced-learn's contract."""
 
 from numbers import Integral
 from typing import Any
@@ -13,12 +13,12 @@ __all__ = ["BAGAN"]
 
 @parameters
 class BAGAN(GeneratorSampler):
-    """A GAN of all classes that starts as an autoencoder; see `imbax.methods.bagan` for equations.
+    """GAN of all classes, initialised by an autoencoder; see `imbax.methods.bagan` for equations.
 
     X must be images: `(n, height, width)` or `(n, height, width, channels)`, or flat rows with
-    `image_shape`. What comes out has the form, dtype and range of what went in: first the original
-    rows, bit for bit, then the new ones. A class of a single row is repeated by its reconstruction,
-    with a warning.
+    `image_shape`. The output has the form, dtype and range of X: the original rows, unchanged,
+    followed by the synthetic rows. A class of a single row is repeated by its reconstruction, with
+    a warning.
 
     Parameters
     ----------
@@ -27,33 +27,35 @@ class BAGAN(GeneratorSampler):
     image_shape : tuple, default=None
         (height, width) or (height, width, channels) of flat rows.
     value_range : tuple, default=None
-        Least and greatest value there can be; None: (0, 255) for uint8, else those in X.
+        Minimum and maximum of valid values. None uses (0, 255) for uint8, otherwise the range of X.
     latent_dim : int, default=100
-        Length of a code.
+        Dimension of the latent code.
     width : int, default=32
-        Channels of the first layer; the others go with it.
+        Number of channels of the first layer; the other layers scale with it.
     autoencoder_max_iter : int, default=100
-        Epochs of the autoencoder.
+        Number of epochs of the autoencoder.
     max_iter : int, default=100
-        Epochs of the GAN, after those.
+        Number of epochs of the GAN, after those of the autoencoder.
     batch_size : int, default=128
+        Rows of a mini-batch.
     learning_rate_init : float, default=5e-5
-        Adam's, in both stages.
+        Adam's learning rate in both stages.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
     verbose : bool, default=False
-        Print the loss of each epoch.
+        Whether to print the loss of each epoch.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     classes_ : ndarray of shape (n_classes,)
     loss_curve_ : list of float
-        Of each epoch the autoencoder's mean loss, then that of both players of the GAN together.
+        Mean loss of each epoch: of the autoencoder, then the sum of the GAN's two losses.
     n_iter_ : int
-        Epochs of both stages.
+        Number of epochs of both stages.
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     """
 
     latent_dim: Any = 100
@@ -80,7 +82,7 @@ class BAGAN(GeneratorSampler):
     def _train(self, x):
         if len(self.scale_.shape) != 3:
             raise InputError(
-                f"X has rows of {x.shape[1]} values, but BAGAN makes images only; give their "
+                f"X has rows of {x.shape[1]} values, but BAGAN generates only images; give "
                 "image_shape=(height, width) or (height, width, channels), or use GAMO, DeepSMOTE, "
                 "AMDO, MCCCR or MCRBO for a table"
             )

@@ -1,4 +1,4 @@
-"""Borderline-SMOTE as an over-sampler, on imbalanced-learn's contract."""
+"""Borderline-SMOTE over-sampler, with imbalanced-learn's contract."""
 
 from numbers import Integral
 from typing import Any
@@ -23,19 +23,18 @@ _nearest = jax.jit(nearest, static_argnums=3)
 
 @parameters
 class BorderlineSMOTE(NeighborSampler, OneVsRest):
-    """SMOTE from those rows only that many rows of other classes surround.
+    """SMOTE from rows that are mostly surrounded by other classes.
 
     See `imbax.methods.borderline_smote` for equations. X may be a table, dense or sparse (CSR,
     CSC), images `(n, height, width)` or `(n, height, width, channels)`, or flat rows of images with
-    `image_shape`. What comes out has the form and dtype of what went in: first the original rows,
-    bit for bit, then the new ones. Rows are computed in float32. Of more than two classes each is
-    the minority against all others. A class without a row in danger gets no new ones, with a
-    warning.
+    `image_shape`. The output has the form and dtype of X: the original rows, unchanged, followed by
+    the synthetic rows. Rows are computed in float32. More than two classes are treated one-vs-rest.
+    A class without a row in danger gets no new ones, with a warning.
 
-    A drop-in for imbalanced-learn's class of this name, with three differences: random draws are
-    jax's; a number of neighbours is searched between columns scaled to their range; and where there
-    are fewer rows than neighbours wanted, all count, where imbalanced-learn raises an error. With
-    `NearestNeighbors(n_neighbors=...)` neighbours are imbalanced-learn's.
+    Drop-in replacement for imbalanced-learn's class of this name, with three differences: random
+    numbers come from JAX; with integers, distances use columns scaled to their range; and if there
+    are fewer rows than requested neighbours, all rows are used, whereas imbalanced-learn raises an
+    error. `NearestNeighbors(n_neighbors=...)` gives imbalanced-learn's neighbours.
 
     Parameters
     ----------
@@ -44,42 +43,45 @@ class BorderlineSMOTE(NeighborSampler, OneVsRest):
     image_shape : tuple, default=None
         (height, width) or (height, width, channels) of flat rows.
     value_range : tuple, default=None
-        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
-        column by column in a table. What is -1 and 1 inside.
+        Minimum and maximum of valid values, scaled to [-1, 1] internally. None uses (0, 255) for
+        uint8 images, otherwise the range of X, separately for each column of a table.
     k_neighbors : int or nearest-neighbours estimator, default=5
-        Nearest rows that new ones lie towards: of the class, or of all classes in "borderline-2".
-        An estimator with `kneighbors`, such as scikit-learn's `NearestNeighbors`, searches the
-        columns as they are given, with its own metric; it counts a row itself, so that
-        `n_neighbors=6` asks for 5 others.
+        Number of nearest rows that are interpolation partners: of the class, or of all classes in
+        "borderline-2". An estimator with `kneighbors`, such as scikit-learn's `NearestNeighbors`,
+        uses unscaled columns and its own metric; it counts the row itself, so `n_neighbors=6` gives
+        5 other rows.
     m_neighbors : int or nearest-neighbours estimator, default=10
-        Nearest rows of all classes that say whether a row is in danger; an estimator as above.
+        Number of nearest rows of all classes that decide whether a row is in danger; an estimator
+        as above.
     kind : {"borderline-1", "borderline-2"}, default="borderline-1"
-        "borderline-2" also goes half way towards rows of other classes. 1 and 2 are deprecated.
+        Variant; "borderline-2" also interpolates up to half way to rows of other classes. 1 and 2
+        are deprecated.
     categorical_features : "auto" or array-like of int, bool or str, default=None
-        Columns of a table that are categories: positions, a mask, or names; "auto": those of a
-        frame whose type says so. A new row has those of the nearer of the two rows that it lies
-        between. A missing value is a category. Distances: `imbax.estimators.categorical`.
+        Categorical columns of a table: positions, a mask or names; "auto" selects a frame's columns
+        of a categorical type. A synthetic row gets the categories of the nearer of its two parents.
+        A missing value is a category. See `imbax.estimators.categorical` for distances.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     nn_k_, nn_m_ : estimator
-        Nearest neighbours as `k_neighbors` and `m_neighbors` say; fitted only where those are
+        Nearest-neighbours estimators of `k_neighbors` and `m_neighbors`, fitted only if those are
         estimators.
     in_danger_indices : dict
-        Class to its rows in danger, for classes that have such. Where both numbers of neighbours
-        are integers they are searched again when this is first read.
+        Rows in danger by class, for classes that have some. With integer numbers of neighbours, the
+        search is repeated when this attribute is first read.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X is a frame whose names are text.
+        Column names of X, if it is a frame with text names.
     categorical_features_ : ndarray of int
-        Positions of the columns of categories.
+        Positions of the categorical columns.
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     """
 
     k_neighbors: Any = 5
@@ -94,8 +96,8 @@ class BorderlineSMOTE(NeighborSampler, OneVsRest):
     }
     _sample = compiled(borderline_smote.sample)
     _fallback = (
-        "no row is in danger of being taken for another class; no rows of it are made. "
-        "Use SMOTE for them"
+        "no row is in danger of being misclassified, so no rows of the class are made; "
+        "use SMOTE for it"
     )
     _adds_all_the_same = False
     _searches = {"k_neighbors": "nn_k_", "m_neighbors": "nn_m_"}  # noqa: RUF012
@@ -107,7 +109,7 @@ class BorderlineSMOTE(NeighborSampler, OneVsRest):
     @property
     def in_danger_indices(self):
         if "_danger" not in vars(self):
-            raise AttributeError("in_danger_indices is there after fit_resample")
+            raise AttributeError("in_danger_indices is available after fit_resample")
         if self._danger is None:
             self._danger = self._in_danger()
         return self._danger
@@ -120,17 +122,17 @@ class BorderlineSMOTE(NeighborSampler, OneVsRest):
         }
 
     def _kind(self):
-        """1 or 2."""
+        """Returns the variant as 1 or 2."""
         return 1 + _KINDS.index(self.kind) if self.kind in _KINDS else int(self.kind)
 
     def _draw(self, key, x, number):
-        # Searched only for who asks: it takes as long as all else.
+        # The search runs only on request because it takes as long as everything else.
         self._danger, self._x = None, x
         return super()._draw(key, x, number)
 
     @in_float32
     def _in_danger(self):
-        """Rows in danger by class, as the method has found them."""
+        """Returns rows in danger by class, found as in the method."""
         m, found = self.m_neighbors, {}
         for label, number in self.sampling_strategy_.items():
             c = np.flatnonzero(self.classes_ == label)[0]
@@ -138,9 +140,9 @@ class BorderlineSMOTE(NeighborSampler, OneVsRest):
             if number == 0 or len(rows) == 1:
                 continue
             every, y, w = padded(self._weighted(self._x, c), self._y)
-            own, places, _ = padded(every[rows], rows)
+            queries, places, _ = padded(every[rows], rows)
             width = max(m, self._at_most_all(self.k_neighbors))
-            near, square = (np.asarray(a) for a in _nearest(own, every, w, width, own=places))
+            near, square = (np.asarray(a) for a in _nearest(queries, every, w, width, own=places))
             is_found = np.isfinite(square)[: len(rows), :m]
             danger = borderline_smote.in_danger(y[near[: len(rows), :m]] != c, is_found)
             if danger.any():
@@ -159,8 +161,8 @@ class BorderlineSMOTE(NeighborSampler, OneVsRest):
                 return rows[:0], rows[:0], np.zeros(0, np.float32)
             self._danger[self.classes_[c]] = danger
             near = others("k_neighbors", c, rows if self._kind() == 1 else every, danger)
-            which, column, gap, v = uniforms(key, number[c], 4)
-            base = picked(which, len(danger))
+            row_uniform, column, gap, v = uniforms(key, number[c], 4)
+            base = picked(row_uniform, len(danger))
             end = near[base, picked(column, near.shape[1])]
             half = borderline_smote.shortened(gap, v / 2, "multiply")
             return danger[base], end, np.where(self._y[end] == c, gap, half)

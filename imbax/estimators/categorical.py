@@ -1,12 +1,12 @@
-"""Interpolation between rows of a table that may have categories beside numbers: SMOTE-NC.
+"""Interpolation between rows of a table with numeric and categorical columns: SMOTE-NC.
 
-Rows are near by their numbers, scaled as they are without categories, and by their categories: each
-in which two rows differ adds m² to the squared distance, where m is the median, over the numeric
-columns, of the class's standard deviations (1 where that is 0 or no column is numeric). Inside, a
-category is a 1 among 0s, times m / √2. A number or date that a row misses counts as the column's
-median in distances. A new row misses it where the row that it starts from does, and has that row's
-where the row that it goes towards misses it, so that no value is made of one that is not there.
-Source: Chawla et al. 2002 (arXiv:1106.1813), section 6.1.
+Distances use scaled numbers and categories. Each category in which two rows differ adds m² to the
+squared distance, where m is the median, over the numeric columns, of the class's standard
+deviations (1 if that is 0 or no column is numeric). Internally, a category is one-hot encoded and
+multiplied by m / √2. A missing number or date counts as the column's median in distances. A
+synthetic row misses it if its first parent does, and has the first parent's value if only the
+second parent misses it, so that no value is interpolated with a missing one. Source: Chawla et al.
+2002 (arXiv:1106.1813), section 6.1.
 """
 
 from collections.abc import Callable
@@ -38,9 +38,10 @@ _nearest = jax.jit(nearest, static_argnums=3)
 
 @parameters
 class MixedOverSampler(OverSampler):
-    """An over-sampler of rows between two others, dense or sparse.
+    """Over-sampler that interpolates between two rows, dense or sparse.
 
-    Their categories are those of the nearer one, or those `_voted` by its neighbours, as in SMOTE.
+    Categories are those of the nearer parent, or `_voted` by the first parent's neighbours, as in
+    SMOTE.
     """
 
     categorical_features: Any = None
@@ -80,8 +81,8 @@ class MixedOverSampler(OverSampler):
         dates = [table.names[j] for j in table.moments() if j not in self.categorical_features_]
         if dates and self.value_range is not None:
             raise InputError(
-                f"value_range={self.value_range!r} is for numbers, but X has dates in "
-                f"{shortened(list(map(repr, dates)))}; give one of the two"
+                f"value_range={self.value_range!r} applies to numbers, but X has dates in "
+                f"{shortened(list(map(repr, dates)))}; leave value_range out"
             )
         refuse_columns(
             table,
@@ -97,15 +98,14 @@ class MixedOverSampler(OverSampler):
         return self._filled(X, table.names), y
 
     def _filled(self, X, names):
-        """Rows with medians in place of what is missing, which is kept as `_missing`."""
+        """Replaces missing values with medians and stores their mask as `_missing`."""
         missing = np.isnan(X)
         if not missing.any():
             return X
         gaps = np.flatnonzero(missing.any(0))
         warn_user(
-            f"X misses values in {shortened([repr(names[j]) for j in gaps])}: they count as their "
-            "column's median in distances, and new rows miss them where the rows that they start "
-            "from do"
+            f"X misses values in {shortened([repr(names[j]) for j in gaps])}: they count as the "
+            "column's median in distances, and synthetic rows miss them if their first parent does"
         )
         self._missing, X = missing, X.copy()
         for j in gaps:
@@ -118,14 +118,14 @@ class MixedOverSampler(OverSampler):
         return "name them in categorical_features"
 
     def _find_categories(self, names, table=None):
-        """Keeps which columns are categories, and which are not."""
+        """Stores the positions of categorical and of other columns."""
         self.categorical_features_ = self._positions(names, table)
         self.continuous_features_ = np.setdiff1d(np.arange(len(names)), self.categorical_features_)
 
     def _positions(self, names, table):
-        """The columns of categories, ascending."""
-        given = self.categorical_features
-        if isinstance(given, str):
+        """Returns the positions of categorical columns in ascending order."""
+        columns = self.categorical_features
+        if isinstance(columns, str):
             if table is None or not table.is_frame:
                 raise InputError(
                     'categorical_features="auto" needs a frame of pandas or polars, whose columns '
@@ -135,7 +135,7 @@ class MixedOverSampler(OverSampler):
             # imbalanced-learn refuses text where no column has a type of categories.
             found = table.categories()
             return np.array(sorted([*found, *levels_of_text(table)]) if found else [], int)
-        return np.array(column_positions(given, names, "categorical_features"), int)
+        return np.array(column_positions(columns, names, "categorical_features"), int)
 
     def _begin(self, X, y):
         columns = self.categorical_features_
@@ -154,7 +154,7 @@ class MixedOverSampler(OverSampler):
         return np.hstack([x, *ones]).astype(np.float32)
 
     def _codes(self, categories):
-        """Whole numbers from 0 `[n, columns]`; a sparse matrix's values are kept for `_outside`."""
+        """Returns codes from 0 `[n, columns]`; stores a sparse matrix's values for `_outside`."""
         self._values = None
         if not sparse.issparse(categories):
             return categories.astype(int)
@@ -163,22 +163,23 @@ class MixedOverSampler(OverSampler):
         return np.stack([code for _, code in pairs], 1)
 
     def _weights_of(self, x):
-        """m / √2 of each class `[K]`, of rows of numbers."""
+        """Returns m / √2 of each class `[K]` from scaled numbers."""
         spread = np.ones(len(self.classes_))
         if x.shape[1]:
             spread = [np.median(x[self._y == c].std(0)) for c in range(len(spread))]
         return np.where(np.greater(spread, 0), spread, 1) / np.sqrt(2)
 
     def _weighted(self, x, c):
-        """Rows `[n, d]` with their categories as class `c`, or `c [n]`, weighs them."""
+        """Returns rows `[n, d]` with categories times the weight of class `c` or `c [n]`."""
         if not len(self.categorical_features_):
             return x
         numbers, ones = np.split(x, [len(self.scale_.only)], 1)
         return np.hstack([numbers, ones * self._weights[c, None]]).astype(np.float32)
 
     def _as_given(self, X, x, c):
-        """Rows `[n, d]` with numbers as the user has them, X, and categories as class `c` weighs
-        them in this scale; `x` are the same rows inside.
+        """Returns rows `[n, d]` with the user's numbers X and weighted categories of class `c`.
+
+        The weight is in the scale of X; `x` are the same rows in the internal scale.
         """
         if not len(self.categorical_features_):
             return X.tocsr() if sparse.issparse(X) else X.reshape(len(X), -1)
@@ -189,10 +190,10 @@ class MixedOverSampler(OverSampler):
         return np.hstack([numbers, ones])
 
     def _voted(self, made, x, near: Callable[[int, np.ndarray], np.ndarray]):
-        """New rows with each category the most frequent among their first parent's neighbours.
+        """Sets each category to the most frequent one among the first parent's neighbours.
 
-        Of equally frequent ones, that of the nearer neighbours; `near(class, its rows)` are theirs,
-        row numbers `[rows, k]`.
+        Ties go to the nearer neighbours; `near(class, its rows)` returns their row numbers
+        `[rows, k]`.
         """
         if not len(self.categorical_features_):
             return made
@@ -209,7 +210,7 @@ class MixedOverSampler(OverSampler):
         return made._replace(x=new)
 
     def _joined(self, X, y, made):
-        # A row whose class, format and dtype new ones get, where rows are sparse.
+        # A row that defines class, format and dtype of synthetic rows if rows are sparse.
         self._like = X[:1] if sparse.issparse(X) else None
         rows, labels = super()._joined(X, y, made)
         self._like = None
@@ -246,14 +247,14 @@ class MixedOverSampler(OverSampler):
 
 
 def nearest_of_class(x: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest others, or all if there are less, of the rows of a class: row numbers."""
-    own, _, w = padded(x[rows], rows)
-    near = np.asarray(_nearest(own, own, w, k, own=np.arange(len(own)))[0])
+    """Returns row numbers of the k nearest other rows, or all, for the rows of a class."""
+    points, _, w = padded(x[rows], rows)
+    near = np.asarray(_nearest(points, points, w, k, own=np.arange(len(points)))[0])
     return rows[near[: len(rows), : min(k, len(rows) - 1)]]
 
 
 def _median_std(numbers):
-    """The median, over columns, of their standard deviations."""
+    """Returns the median, over columns, of the standard deviations."""
     if not numbers.shape[1]:
         return 0.0
     if sparse.issparse(numbers):

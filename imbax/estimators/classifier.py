@@ -111,7 +111,7 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(
-                f"y has a single class, {self.classes_.tolist()[0]!r}; expected at least two"
+                f"y has one class, {self.classes_.tolist()[0]!r}; expected at least two"
             )
         if single := self.classes_[np.bincount(labels) == 1].tolist() * self._has_validation():
             raise InputError(

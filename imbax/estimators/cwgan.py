@@ -1,4 +1,4 @@
-"""The conditional Wasserstein GAN as an over-sampler of tables, on imbalanced-learn's contract."""
+"""Conditional Wasserstein GAN over-sampler for tables, with imbalanced-learn's contract."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -13,11 +13,11 @@ __all__ = ["CWGAN"]
 
 @parameters
 class CWGAN(OneVsRest):
-    """Rows from a generator that is taught by a critic and by a classifier.
+    """Rows from a generator trained against a critic and with a classifier.
 
-    See `imbax.methods.cwgan` for equations; columns are numbers. What comes out has the form and
-    dtype of what went in: first the original rows, bit for bit, then the new ones, within the range
-    of their class. Of more than two classes each has a GAN of its own, against all others.
+    See `imbax.methods.cwgan` for equations; columns are numbers. The output has the form and dtype
+    of X: the original rows, unchanged, followed by the synthetic rows, which lie within the range
+    of their class. With more than two classes, a GAN is trained for each class against all others.
 
     Parameters
     ----------
@@ -26,23 +26,24 @@ class CWGAN(OneVsRest):
     image_shape : tuple, default=None
         (height, width) or (height, width, channels) of flat rows.
     value_range : tuple, default=None
-        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
-        column by column in a table. What is -1 and 1 inside.
+        Minimum and maximum of valid values, scaled to [-1, 1] internally. None uses (0, 255) for
+        uint8 images, otherwise the range of X, separately for each column of a table.
     max_iter : int, default=3000
-        Steps of the generator.
+        Number of generator steps.
     batch_size : int, default=64
-        Rows of a step, half of each class.
+        Rows of a mini-batch, half of them of each class.
     learning_rate_init : float, default=1e-4
-        Adam's, of generator and critic.
+        Adam's learning rate for generator and critic.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     classes_ : ndarray of shape (n_classes,)
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     """
 
     max_iter: Any = 3000
@@ -59,7 +60,7 @@ class CWGAN(OneVsRest):
     _fallback = "training did not stay finite; rows are repeated. Lower learning_rate_init"
 
     def _options(self):
-        # The classifier beside it is trained a third as long, as in the method's default.
+        # The classifier is trained for a third of the steps, as in the method's default.
         config = cwgan.Config(
             iterations=self.max_iter,
             batch_size=self.batch_size,

@@ -1,4 +1,4 @@
-"""DeepSMOTE as an over-sampler of images or of tables, on imbalanced-learn's contract."""
+"""DeepSMOTE over-sampler for images and tables, with imbalanced-learn's contract."""
 
 import warnings
 from numbers import Integral, Real
@@ -28,14 +28,14 @@ _COLLAPSED = 0.1
 
 @parameters
 class DeepSMOTE(GeneratorSampler):
-    """SMOTE between the codes of an autoencoder; see `imbax.methods.deepsmote` for equations.
+    """SMOTE in the latent space of an autoencoder; see `imbax.methods.deepsmote` for equations.
 
     X may be images `(n, height, width)` or `(n, height, width, channels)`, flat rows of images with
-    `image_shape`, or, without it, a table, for which the networks are dense. What comes out has the
-    form, dtype and range of what went in: first the original rows, bit for bit, then the new ones.
+    `image_shape`, or, without it, a table, for which the networks are dense. The output has the
+    form, dtype and range of X: the original rows, unchanged, followed by the synthetic rows.
 
-    A class of n <= k_neighbors rows uses n - 1 neighbours; that of a single row is repeated by its
-    reconstruction, with a warning.
+    A class of n <= k_neighbors rows uses n - 1 neighbours. A class with a single row is repeated by
+    its reconstruction, with a warning.
 
     Parameters
     ----------
@@ -44,12 +44,13 @@ class DeepSMOTE(GeneratorSampler):
     image_shape : tuple, default=None
         (height, width) or (height, width, channels) of flat rows.
     value_range : tuple, default=None
-        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
-        column by column in a table.
+        Minimum and maximum of valid values. None uses (0, 255) for uint8 images, otherwise the
+        range of X, separately for each column of a table.
     latent_dim : int, default=None
-        Length of a code; None: 300, or 600 for images in colour, but no more than values in a row.
+        Dimension of the latent code. None uses 300, or 600 for colour images, but at most the
+        number of values in a row.
     decoder : {"mirrored", "reference"}, default="mirrored"
-        Of images; the public code's is "reference", four times as costly.
+        Decoder for images; "reference" is that of the public code, four times as costly.
     penalty : {"class_recon", "permuted", "none"}, default="class_recon"
         Penalty of the public code ("class_recon"), of the paper ("permuted"), or none.
         `DeepSMOTE(penalty="permuted")` is Algorithm 1 of the paper as printed.
@@ -59,38 +60,41 @@ class DeepSMOTE(GeneratorSampler):
     penalty_weight : float, default=1.0
         Weight λ of the penalty.
     class_draw : {"uniform", "inverse"}, default="uniform"
-        How the penalty's class is drawn.
+        Distribution of the penalty's class.
     k_neighbors : int, default=5
+        Number of neighbours in the latent space.
     max_iter : int, default=200
-        Most epochs.
+        Maximum number of epochs.
     n_iter_no_change : int, default=10
-        Epochs without progress after which training stops.
+        Number of epochs without improvement before training stops.
     batch_size : int, default=100
-        Where there are fewer rows, a batch has them all.
+        Rows of a mini-batch; at most the number of rows.
     learning_rate_init : float, default=2e-4
-        Adam's.
+        Adam's learning rate.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
     verbose : bool, default=False
-        Print the loss of each epoch.
+        Whether to print the loss of each epoch.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     classes_ : ndarray of shape (n_classes,)
     loss_curve_ : list of float
         Mean training loss of each epoch.
     n_iter_ : int
+        Number of epochs trained.
     variance_kept_ : ndarray of shape (n_classes,)
-        Variance of the reconstructions over that of the rows; near 0 a class has collapsed.
+        Variance of the reconstructions divided by that of the rows; a class near 0 has collapsed.
     codes_ : ndarray of shape (n_samples, latent_dim)
-        Of the training rows.
+        Latent codes of the training rows.
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     parent_indices_ : ndarray of shape (n_synthetic, 2)
-        The training rows between which each new one lies.
+        Row numbers of the two training rows that each synthetic row interpolates.
     interpolation_weights_ : ndarray of shape (n_synthetic,)
-        How far from the first parent to the second, in [0, 1).
+        Position between the first and the second parent, in [0, 1).
     """
 
     latent_dim: Any = None
@@ -123,38 +127,38 @@ class DeepSMOTE(GeneratorSampler):
 
     @in_float32
     def encode(self, X):
-        """Codes `(n, latent_dim)` of rows like those of fit."""
+        """Returns latent codes `(n, latent_dim)` of rows in the form of fit."""
         check_is_fitted(self)
         return self._encode(self.scale_.inside(X))
 
     @in_float32
     def decode(self, codes):
-        """Rows of codes `(n, latent_dim)`."""
+        """Returns rows decoded from codes `(n, latent_dim)`."""
         check_is_fitted(self)
         codes, length = np.asarray(codes, np.float32), self.codes_.shape[1]
         if codes.ndim != 2 or codes.shape[1] != length:
             raise InputError(
-                f"codes has shape {codes.shape}, expected (n, {length}): latent_dim numbers a row"
+                f"codes has shape {codes.shape}, expected (n, {length}), latent_dim numbers per row"
             )
         return self.scale_.outside(self._decode(codes))
 
     def _train(self, x):
         super()._train(x)
         self.codes_ = self._encode(x)
-        self._look(x)
+        self._check_collapse(x)
 
-    def _look(self, x):
-        """Keeps what the reconstructions keep of each class's variance; warns of a collapse."""
+    def _check_collapse(self, x):
+        """Stores each class's share of reconstructed variance; warns about a collapse."""
         images = image_batch(x, jnp.array(self._y), jnp.ones(len(x)), self.scale_.shape)
-        again, counts = self._decode(self.codes_), self._counts()
-        again = again.reshape(-1, *self.scale_.shape)
-        kept = np.asarray(variance_kept(images, again, len(counts)))
+        reconstructions, counts = self._decode(self.codes_), self._counts()
+        reconstructions = reconstructions.reshape(-1, *self.scale_.shape)
+        kept = np.asarray(variance_kept(images, reconstructions, len(counts)))
         self.variance_kept_ = kept
         low = self.classes_[(kept < _COLLAPSED) & (counts > 1)]
         if len(low):
             warnings.warn(
-                f"reconstructions of class {', '.join(map(str, low))} keep less than a tenth of "
-                "its variance, so that new rows will look alike; raise max_iter or "
+                f"reconstructions of class {', '.join(map(str, low))} have less than a tenth of "
+                "its variance, so synthetic rows will hardly differ; raise max_iter or "
                 'learning_rate_init, or use penalty="none"',
                 stacklevel=4,
             )
@@ -162,9 +166,9 @@ class DeepSMOTE(GeneratorSampler):
     def _draw(self, key, x, number):
         codes = rows(*padded(self.codes_, self._y))
         options = {"k_neighbors": self._at_most_all(self.k_neighbors)}
-        made = self._smote(key, codes, number, self._sizes(number), **options)
-        made = self._new(made, number)
-        return made._replace(x=self._decode(made.x))
+        synthetic = self._smote(key, codes, number, self._sizes(number), **options)
+        synthetic = self._new(synthetic, number)
+        return synthetic._replace(x=self._decode(synthetic.x))
 
     def _hparams(self):
         return deepsmote.Hparams(self.learning_rate_init, self.penalty_weight)
@@ -186,20 +190,20 @@ class DeepSMOTE(GeneratorSampler):
         )
 
     def _encode(self, x):
-        return self._through(encoded, x.reshape(-1, *self.scale_.shape))
+        return self._apply(encoded, x.reshape(-1, *self.scale_.shape))
 
     def _decode(self, z):
-        return self._through(decoded, z)
+        return self._apply(decoded, z)
 
-    def _through(self, way, given):
-        more = size(len(given)) - len(given)
-        filled = np.pad(given, ((0, more),) + ((0, 0),) * (given.ndim - 1))
-        return np.asarray(_pass(self._config(), way, self._fitted, filled))[: len(given)]
+    def _apply(self, function, inputs):
+        padding = size(len(inputs)) - len(inputs)
+        filled = np.pad(inputs, ((0, padding),) + ((0, 0),) * (inputs.ndim - 1))
+        return np.asarray(_pass(self._config(), function, self._fitted, filled))[: len(inputs)]
 
 
-def _through_networks(config, way, fitted, given):
+def _apply_networks(config, function, fitted, inputs):
     with jax.default_matmul_precision("float32"):
-        return way(deepsmote.networks(config), fitted, given, config.batch_size)
+        return function(deepsmote.networks(config), fitted, inputs, config.batch_size)
 
 
-_pass = jax.jit(_through_networks, static_argnums=(0, 1))
+_pass = jax.jit(_apply_networks, static_argnums=(0, 1))

@@ -1,4 +1,4 @@
-"""The points of Explicit Gradient as an over-sampler for any classifier."""
+"""Explicit Gradient over-sampler for any classifier."""
 
 import numpy as np
 from sklearn.base import clone
@@ -15,29 +15,30 @@ __all__ = ["ExplicitGradientOverSampler"]
 
 
 class ExplicitGradientOverSampler(TableSampler):
-    """The points of Explicit Gradient as rows for any classifier.
+    """Over-sampler that returns the synthetic rows of Explicit Gradient.
 
-    A network learns where synthetic rows help it; these are then given to another classifier, as in
-    `imblearn.pipeline.make_pipeline(ExplicitGradientOverSampler(), classifier)`. First come the
-    original rows, bit for bit, then the new ones.
+    A network learns where synthetic rows help it. The rows are then used to train another
+    classifier, as in `imblearn.pipeline.make_pipeline(ExplicitGradientOverSampler(), classifier)`.
+    The output contains the original rows, unchanged, followed by the synthetic rows.
 
     Parameters
     ----------
     classifier : ExplicitGradientClassifier, default=None
-        The network and its training, with one member; its `n_synth` and `random_state` do not
-        count. None: the defaults.
+        Network and training options, with a single member; its `n_synth` and `random_state` are
+        ignored. None uses the defaults.
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     classifier_ : ExplicitGradientClassifier
-        As it was trained.
+        Trained classifier.
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     """
 
     _parameter_constraints = {  # noqa: RUF012
@@ -55,15 +56,15 @@ class ExplicitGradientOverSampler(TableSampler):
         return tags
 
     def _fit_resample(self, X, y):
-        given = ExplicitGradientClassifier() if self.classifier is None else self.classifier
-        if not isinstance(given, ExplicitGradientClassifier):
-            raise InputError(f"classifier={given!r}, expected an ExplicitGradientClassifier")
-        if given.n_estimators > 1 or given.fold_ensemble:
-            raise InputError("classifier has several members, whose points differ; give it one")
-        learner = clone(given).set_params(random_state=seed_of(self.random_state))
+        template = ExplicitGradientClassifier() if self.classifier is None else self.classifier
+        if not isinstance(template, ExplicitGradientClassifier):
+            raise InputError(f"classifier={template!r}, expected an ExplicitGradientClassifier")
+        if template.n_estimators > 1 or template.fold_ensemble:
+            raise InputError("classifier has several members with different rows; give it one")
+        learner = clone(template).set_params(random_state=seed_of(self.random_state))
         classes, counts = np.unique(y, return_counts=True)
-        inside, wanted = internal_classes(counts), np.zeros(len(counts), int)
-        wanted[inside] = [self.sampling_strategy_.get(c, 0) for c in classes]
+        internal, wanted = internal_classes(counts), np.zeros(len(counts), int)
+        wanted[internal] = [self.sampling_strategy_.get(c, 0) for c in classes]
         self.classifier_ = learner
         if not wanted.any():
             self.is_synthetic_ = np.zeros(len(X), bool)

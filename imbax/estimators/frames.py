@@ -1,4 +1,4 @@
-"""Tables of pandas, polars or NumPy as arrays of numbers, and new rows of them back."""
+"""Conversion of pandas, polars and NumPy tables to arrays of numbers, and of new rows back."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,53 +11,53 @@ from imbax.estimators.value_scale import as_dtype
 
 __all__ = ["Table", "is_frame", "is_polars", "missing_in"]
 
-# float64 holds whole numbers apart up to here.
+# Largest whole number up to which float64 represents all whole numbers.
 _EXACT = 2**53
 
 
 class Table:
-    """A table as the user has it, `[n, d]`: a frame of pandas or polars, an array, or lists."""
+    """The user's table `[n, d]`: a frame of pandas or polars, an array, or lists."""
 
-    def __init__(self, given: Any):
-        if type(given).__name__ == "LazyFrame":
-            raise InputError("X is a polars LazyFrame, expected a DataFrame; collect() it first")
-        self.given = _rows(given) if isinstance(given, list | tuple) else given
-        self.is_list, self.is_frame = isinstance(given, list), is_frame(given)
-        # Of each column of categories, rows that have one each.
+    def __init__(self, data: Any):
+        if type(data).__name__ == "LazyFrame":
+            raise InputError("X is a polars LazyFrame, expected a DataFrame; call collect() first")
+        self.given = _rows(data) if isinstance(data, list | tuple) else data
+        self.is_list, self.is_frame = isinstance(data, list), is_frame(data)
+        # For each categorical column, one row per category.
         self._examples: dict[int, np.ndarray] = {}
-        # What was subtracted from a column.
+        # Minimum subtracted from a column.
         self._least: dict[int, int] = {}
-        # Columns of dates as numbers, and of each column that misses numbers a row that does.
+        # Date columns as numbers, and a row with a missing value for each column that has any.
         self._moments: dict[int, Moments] = {}
         self._gaps: dict[int, int] = {}
 
     @property
     def names(self) -> list:
-        """Of the frame's columns; an array's are numbers."""
+        """Names of the frame's columns, or positions of an array's columns."""
         return list(self.given.columns if self.is_frame else range(self.given.shape[1]))
 
     @property
     def columns(self) -> list:
-        """As series of the frame's own kind, or one-dimensional arrays."""
+        """Columns as series of the frame's library, or as one-dimensional arrays."""
         if not self.is_frame:
             return list(self.given.T)
         at = self.given if is_polars(self.given) else self.given.iloc
         return [at[:, j] for j in range(self.given.shape[1])]
 
     def categories(self) -> list[int]:
-        """The columns of a frame that have a type of categories."""
-        kinds = ("category", "Categorical", "Enum")  # of pandas, and of polars
+        """Returns the positions of a frame's columns with a categorical type."""
+        kinds = ("category", "Categorical", "Enum")  # types of pandas and polars
         return [j for j, c in enumerate(self.columns) if str(c.dtype).split("(")[0] in kinds]
 
     def moments(self) -> dict[int, Moments]:
-        """The columns of a frame that hold dates, times of day or durations."""
+        """Returns a frame's columns of dates, times of day or durations."""
         if self.is_frame and not self._moments:
             found = {j: Moments.of(column) for j, column in enumerate(self.columns)}
             self._moments = {j: moments for j, moments in found.items() if moments}
         return self._moments
 
     def kinds(self) -> dict[int, str]:
-        """Of each column without numbers, what it has: categories, text, dates, ..."""
+        """Returns the kind of each non-numeric column: categories, text, dates, ..."""
         known = self.categories() if self.is_frame else []
         found = {
             j: "categories" if j in known else _kind_of(column)
@@ -66,31 +66,31 @@ class Table:
         return {j: kind for j, kind in found.items() if kind}
 
     def least(self) -> dict[int, int]:
-        """The least value of each column of large whole numbers that float64 cannot tell apart."""
+        """Returns the minimum of each column of whole numbers that float64 cannot represent."""
         found = {j: _least_of_close(column) for j, column in enumerate(self.columns)}
         return {j: least for j, least in found.items() if least is not None}
 
     def shifted(self) -> Any:
-        """What was given, with those columns less their least value; `extended` adds it again."""
-        self._least, given = self.least(), self.given
+        """Subtracts the minimum from these columns of the table; `extended` adds it back."""
+        self._least, data = self.least(), self.given
         if not self._least:
-            return given
-        columns = {j: _less(self.columns[j], least) for j, least in self._least.items()}
-        if is_polars(given):
+            return data
+        columns = {j: _shifted_column(self.columns[j], least) for j, least in self._least.items()}
+        if is_polars(data):
             series = type(self.columns[0])
-            return given.with_columns(*(series(self.names[j], c) for j, c in columns.items()))
-        given = given.copy()
+            return data.with_columns(*(series(self.names[j], c) for j, c in columns.items()))
+        data = data.copy()
         for j, column in columns.items():
             if self.is_frame:
-                given.isetitem(j, column)
+                data.isetitem(j, column)
             else:
-                given[:, j] = column
-        return given
+                data[:, j] = column
+        return data
 
     def encoded(self, categorical: np.ndarray) -> np.ndarray:
-        """`[n, d]`, float64: numbers as they are; 0, 1, ... for what is in a categorical column.
+        """Returns `[n, d]`, float64: numbers, codes 0, 1, ... of categories, and steps of dates.
 
-        Dates are numbers of steps; of numbers and dates, missing ones are NaN.
+        Missing numbers and dates are NaN.
         """
         from pandas import factorize
 
@@ -104,7 +104,9 @@ class Table:
                     encoded[:, j] = self._moments[j].numbers
                 else:
                     least = self._least.get(j)
-                    encoded[:, j] = _floats(column if least is None else _less(column, least))
+                    encoded[:, j] = _floats(
+                        column if least is None else _shifted_column(column, least)
+                    )
             except (TypeError, ValueError) as error:
                 wanted = "string or number, as its category" if j in categorical else "number"
                 raise InputError(
@@ -115,17 +117,17 @@ class Table:
         return encoded
 
     def hold_examples(self, codes: np.ndarray) -> None:
-        """Takes all columns as categories with these codes `[n, d]`, for `extended` to decode."""
+        """Stores codes `[n, d]` of all columns as categories, which `extended` decodes."""
         last_first = np.arange(len(codes))[::-1]
         for j, code in enumerate(codes.T):
             self._examples[j] = np.zeros(code.max() + 1, int)
             self._examples[j][code[last_first]] = last_first
 
     def extended(self, made: np.ndarray, moved: np.ndarray | None = None) -> Any:
-        """The given rows, then those of `made [n + s, d]`, encoded, that follow the first n.
+        """Returns the original rows and the encoded rows of `made [n + s, d]` after the first n.
 
-        Rows that were `moved [n]` are taken from `made` too. Where a column has whole numbers only,
-        new ones are rounded.
+        Rows marked in `moved [n]` are taken from `made`, too. New values of a column of whole
+        numbers are rounded.
         """
         n = len(self.given)
         changed = np.zeros(0, int) if moved is None else np.flatnonzero(moved)
@@ -147,7 +149,7 @@ class Table:
         return every[order].tolist() if self.is_list else every[order]
 
     def _decoded(self, j, column, values):
-        """Of a column, in its own kind and dtype."""
+        """Decodes values to a column of the original type and dtype."""
         if j in self._examples:
             return _repeated(column, self._examples[j][values.astype(int)])
         if j in self._gaps and (is_gap := np.isnan(values)).any():
@@ -163,7 +165,9 @@ class Table:
         else:
             ends = (end - least for end in (np.iinfo(dtype).min, np.iinfo(dtype).max))
             values = np.clip(np.rint(values), *map(float, ends)).astype(np.int64)
-            values = values.astype(dtype) + np.array(least, dtype)  # wraps around to what is right
+            values = values.astype(dtype) + np.array(
+                least, dtype
+            )  # integer overflow wraps to the correct value
         if not self.is_frame:
             return values
         if is_polars(column):
@@ -172,7 +176,7 @@ class Table:
 
 
 def is_frame(data) -> bool:
-    """Whether it is a DataFrame of pandas or polars."""
+    """Returns whether `data` is a DataFrame of pandas or polars."""
     return hasattr(type(data), "columns") and hasattr(type(data), "dtypes")
 
 
@@ -188,7 +192,7 @@ def missing_in(column) -> np.ndarray:
 
 
 def _floats(column) -> np.ndarray:
-    """Numbers as float64; NaN for missing ones of all kinds."""
+    """Converts numbers to float64, with NaN for missing values of all kinds."""
     values = np.asarray(column)
     if values.dtype == object and (missing := missing_in(values)).any():
         values = np.where(missing, np.nan, values)
@@ -196,12 +200,12 @@ def _floats(column) -> np.ndarray:
 
 
 def _repeated(column, rows):
-    """Entries of a column in its own kind."""
+    """Returns entries of a column at the given rows, in its type."""
     return column.iloc[rows].reset_index(drop=True) if hasattr(column, "iloc") else column[rows]
 
 
 def _joined(made, gaps, is_gap):
-    """A column of new entries, with those of `gaps` where they are missing."""
+    """Returns new entries, replaced by those of `gaps` where they are missing."""
     if isinstance(made, np.ndarray):
         return np.where(is_gap, gaps, made)
     if is_polars(made):
@@ -209,46 +213,46 @@ def _joined(made, gaps, is_gap):
     return made.where(~is_gap, gaps)
 
 
-def _rows(given) -> np.ndarray:
-    """Lists as an array of objects `[n, d]`."""
+def _rows(data) -> np.ndarray:
+    """Converts lists to an object array `[n, d]`."""
     try:
-        rows = np.array(given, object)
-    except ValueError:  # a column has sequences of several lengths
-        rows = np.empty(len(given))
+        rows = np.array(data, object)
+    except ValueError:  # a column has sequences of different lengths
+        rows = np.empty(len(data))
     if rows.ndim != 2:
         raise InputError(
-            f"X is a {type(given).__name__} of shape {rows.shape}, expected (n_samples, "
-            "n_features); give rows of one length, with one value in each column"
+            f"X is a {type(data).__name__} of shape {rows.shape}, expected (n_samples, "
+            "n_features); give rows of equal length with one value per column"
         )
     return rows
 
 
 def _kind_of(column) -> str | None:
-    """What a column has in place of numbers; None: it has numbers."""
+    """Returns the kind of a non-numeric column, or None for numbers."""
     if is_polars(column):
         if column.dtype.is_temporal():
             return "dates"
         if column.dtype.is_numeric() or str(column.dtype) in ("Boolean", "Null"):
             return None
-    elif column.dtype.kind in "SUMmcV":  # M: pandas' dates of a time zone too
+    elif column.dtype.kind in "SUMmcV":  # M includes pandas' dates with a time zone
         plain = {"M": "dates", "m": "dates", "c": "complex", "V": "records"}
-        return plain.get(column.dtype.kind) or _text_of(np.asarray(column))
+        return plain.get(column.dtype.kind) or _kind_of_text(np.asarray(column))
     elif column.dtype.kind != "O":
         return None
     values = np.asarray(column)
-    # Dates, times, pandas' periods and its NaT have strftime.
+    # Dates, times, pandas' periods and NaT have strftime.
     moment = timedelta | np.datetime64 | np.timedelta64
     if any(isinstance(v, moment) or hasattr(v, "strftime") for v in values):
         return "dates"
     if any(isinstance(v, complex | np.complexfloating) for v in values):
         return "complex"
     if any(isinstance(v, str | bytes) for v in values):
-        return _text_of(values)
+        return _kind_of_text(values)
     return "objects" if is_polars(column) else None
 
 
-def _text_of(values) -> str:
-    """Whether it is text, or numbers written as text."""
+def _kind_of_text(values) -> str:
+    """Returns "text", or "numbers as text" if all entries are numbers."""
     try:
         [float(value) for value in values if isinstance(value, str | bytes)]
     except ValueError:
@@ -257,7 +261,7 @@ def _text_of(values) -> str:
 
 
 def _least_of_close(column) -> int | None:
-    """The least value, where float64 rounds whole numbers more than float32 does their range."""
+    """Returns the minimum if float64 rounds the values more than float32 rounds their range."""
     kind = getattr(column.dtype, "kind", "")
     if kind and kind in "bfcmM":
         return None
@@ -275,8 +279,8 @@ def _least_of_close(column) -> int | None:
     return low if high - low < 2**24 * np.spacing(float(largest)) else None
 
 
-def _less(column, least) -> np.ndarray:
-    """A column less its least value, exactly; NaN where it misses any."""
+def _shifted_column(column, least) -> np.ndarray:
+    """Subtracts the minimum from a column exactly; missing values become NaN."""
     known, missing = _known(column), missing_in(column)
     less = np.array([int(value) - least for value in known], np.int64)
     if not missing.any():
@@ -287,7 +291,7 @@ def _less(column, least) -> np.ndarray:
 
 
 def _known(column) -> np.ndarray:
-    """The entries that are not missing, in the column's own dtype."""
+    """Returns the entries that are not missing, in the column's dtype."""
     if is_polars(column):
         return np.asarray(column.drop_nulls())
     if hasattr(column, "dropna"):
@@ -296,8 +300,8 @@ def _known(column) -> np.ndarray:
 
 
 def _numbers_dtype(column) -> np.dtype:
-    """NumPy's, of a column of numbers, be it of pandas' nullable ones or of Python's own."""
+    """Returns the NumPy dtype of a numeric column, also of pandas' nullable or Python's types."""
     dtype = getattr(column.dtype, "numpy_dtype", None) or _known(column).dtype
     if dtype.kind == "O":
         dtype = np.array(_known(column).tolist()).dtype
-    return np.dtype(float) if dtype.kind == "O" else dtype  # of Decimals
+    return np.dtype(float) if dtype.kind == "O" else dtype  # object for Decimals

@@ -1,4 +1,4 @@
-"""GAMO as an over-sampler of tables or of images, on imbalanced-learn's contract."""
+"""GAMO over-sampler for tables and images, with imbalanced-learn's contract."""
 
 import math
 import warnings
@@ -17,15 +17,15 @@ __all__ = ["GAMO"]
 
 @parameters
 class GAMO(GeneratorSampler):
-    """Convex mixes of all rows of a class, learned against a classifier and a discriminator.
+    """Convex combinations of a class's rows, trained against a classifier and a discriminator.
 
-    See `imbax.methods.gamo` for equations. X may be a table, images `(n, height, width)` or
-    `(n, height, width, channels)`, or flat rows of images with `image_shape`. What comes out has
-    the form, dtype and range of what went in: first the original rows, bit for bit, then the new
-    ones. Columns that do not vary stay as they are.
+    See `imbax.methods.gamo` for equations. X may be a table, images `(n, height, width)` or `(n,
+    height, width, channels)`, or flat rows of images with `image_shape`. The output has the form,
+    dtype and range of X: the original rows, unchanged, followed by the synthetic rows. Constant
+    columns are kept.
 
-    The largest class is not trained for: if rows of it are wanted they are mixed at random, with a
-    warning. A class of a single row is repeated, with a warning.
+    The generator is not trained for the largest class: if rows of it are requested, they are random
+    convex combinations, with a warning. A class with a single row is repeated, with a warning.
 
     Parameters
     ----------
@@ -34,31 +34,34 @@ class GAMO(GeneratorSampler):
     image_shape : tuple, default=None
         (height, width) or (height, width, channels) of flat rows.
     value_range : tuple, default=None
-        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
-        column by column in a table.
+        Minimum and maximum of valid values. None uses (0, 255) for uint8 images, otherwise the
+        range of X, separately for each column of a table.
     noise_dim : int, default=100
-        Random numbers a row is generated from.
+        Dimension of the generator's noise.
     max_iter : int, default=90
-        Epochs.
+        Number of epochs.
     batch_size : int, default=32
+        Rows of a mini-batch.
     learning_rate_init : float, default=2e-4
-        Adam's, for all players.
+        Adam's learning rate for all networks.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
     verbose : bool, default=False
-        Print the loss of each epoch.
+        Whether to print the loss of each epoch.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     classes_ : ndarray of shape (n_classes,)
     loss_curve_ : list of float
-        Mean of the three players' losses together, of each epoch.
+        Mean of the sum of the three networks' losses in each epoch.
     n_iter_ : int
+        Number of epochs trained.
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     parent_indices_ : ndarray of shape (n_synthetic,)
-        The training row with the largest share in each new one.
+        Row number of the training row with the largest weight in each synthetic row.
     """
 
     noise_dim: Any = 100
@@ -79,17 +82,17 @@ class GAMO(GeneratorSampler):
         super()._train(x)
 
     def _draw(self, key, x, number):
-        counts, most = self._counts(), self._config().max_rows
+        counts, max_rows = self._counts(), self._config().max_rows
         for label, n in zip(self.classes_[number > 0], counts[number > 0], strict=True):
-            if n > most:
+            if n > max_rows:
                 raise InputError(
-                    f"class {label} has {n} rows, but what was fitted mixes at most {most} rows; "
-                    "fit with new rows of it in sampling_strategy"
+                    f"class {label} has {n} rows, but the fitted generator combines at most "
+                    f"{max_rows}; fit with rows of the class in sampling_strategy"
                 )
             if n == counts.max() > counts.min():
                 warnings.warn(
-                    f"class {label} is the largest, for which nothing was trained: its new rows "
-                    "are mixed at random",
+                    f"class {label} is the largest, for which the generator is not trained: its "
+                    "synthetic rows are random convex combinations",
                     stacklevel=3,
                 )
         return super()._draw(key, x, number)
@@ -102,12 +105,12 @@ class GAMO(GeneratorSampler):
 
     def _config(self):
         counts, number = self._counts(), self._wanted(self.sampling_strategy_)
-        # All classes are generated where none is smaller than another.
-        made = counts[(counts < counts.max()) | (number > 0)]
+        # All classes are generated if all have the same size.
+        generated = counts[(counts < counts.max()) | (number > 0)]
         return gamo.Config(
             math.prod(self.scale_.shape),
             len(self.classes_),
-            size(max(made, default=counts.max())),
+            size(max(generated, default=counts.max())),
             self.noise_dim,
             self.batch_size,
             self.max_iter,

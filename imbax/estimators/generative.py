@@ -1,4 +1,4 @@
-"""Over-samplers that train a generator by epochs, make rows of it later too, and can be saved."""
+"""Base class of over-samplers that train a generator, sample from it later and can be saved."""
 
 import math
 from abc import abstractmethod
@@ -25,7 +25,7 @@ __all__ = ["GeneratorSampler"]
 
 @parameters
 class GeneratorSampler(OverSampler):
-    """Trains the `generator` of a method; a sampler names it, as `_core`, and defines `_config`."""
+    """Over-sampler that trains a generator; subclasses define the method `_core` and `_config`."""
 
     verbose: Any = False
 
@@ -37,36 +37,38 @@ class GeneratorSampler(OverSampler):
         "verbose": ["verbose"],
     }
     _core: ClassVar[ModuleType]
-    # Attributes, arrays, that are saved beside the networks.
+    # Names of array attributes that are saved with the networks.
     _arrays: ClassVar[tuple[str, ...]] = ()
 
     @in_float32
     def sample(self, n_samples, label, random_state=None):
-        """New rows of one class.
+        """Returns synthetic rows of one class.
 
         Parameters
         ----------
         n_samples : int
+            Number of rows.
         label : one of classes_
+            Class of the rows.
         random_state : int, RandomState instance or None, default=None
-            None: the rows that every such call gives.
+            Seed of the rows. None gives the same rows in every call.
 
         Returns
         -------
         X : ndarray of shape (n_samples, ...)
-            In the form, dtype and range of the training rows.
+            Synthetic rows in the form, dtype and range of the training rows.
         """
         check_is_fitted(self)
         if label not in self.classes_:
             raise InputError(f"label={label!r}, expected one of {self.classes_.tolist()}")
         if not isinstance(n_samples, Integral) or n_samples < 0:
-            raise InputError(f"n_samples={n_samples!r}, expected a whole number, 0 or more")
+            raise InputError(f"n_samples={n_samples!r}, expected a whole number of at least 0")
         seed = self._seed if random_state is None else seed_of(random_state)
         number = self._wanted({label: n_samples})
         return self._unscaled(self._draw(stream(seed, SAMPLE), None, number))[0]
 
     def save(self, path):
-        """Write the fitted sampler to one file of safetensors, which runs no code when read."""
+        """Writes the fitted sampler to a safetensors file, which runs no code when it is loaded."""
         check_is_fitted(self)
         classes = self.classes_.tolist()
         about = {
@@ -88,9 +90,9 @@ class GeneratorSampler(OverSampler):
     @classmethod
     @in_float32
     def load(cls, path):
-        """The sampler that `save` wrote; it makes rows as before.
+        """Loads a sampler written by `save`.
 
-        Raises InputError where there is no such file, or it is damaged or another's.
+        Raises InputError if the file does not exist, is damaged, or is of another estimator.
         """
         with saving.reading(path, cls.__name__):
             return cls._loaded(path)
@@ -99,71 +101,73 @@ class GeneratorSampler(OverSampler):
     def _loaded(cls, path):
         about, arrays = saving.read(path, cls.__name__)
         listed = about["params"].items()  # JSON has no tuples
-        made = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in listed})
-        made.classes_ = np.array(about["classes"])
-        made.sampling_strategy_ = {made.classes_[i]: number for i, number in about["wanted"]}
-        made.scale_ = Scale(
+        sampler = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in listed})
+        sampler.classes_ = np.array(about["classes"])
+        sampler.sampling_strategy_ = {sampler.classes_[i]: number for i, number in about["wanted"]}
+        sampler.scale_ = Scale(
             tuple(about["given"]),
             tuple(about["shape"]),
             np.dtype(about["dtype"]),
             *(arrays.pop(name) for name in ("low", "high", "only")),
         )
-        made.n_features_in_ = made.scale_.given[0]
-        made._seed, made.loss_curve_ = about["seed"], about["loss_curve"]
-        made.n_iter_ = len(made.loss_curve_)
+        sampler.n_features_in_ = sampler.scale_.given[0]
+        sampler._seed, sampler.loss_curve_ = about["seed"], about["loss_curve"]
+        sampler.n_iter_ = len(sampler.loss_curve_)
         for name in ("_y", *cls._arrays):
-            setattr(made, name, arrays.pop(name))
-        given, key, view = made._given(), jax.random.key(0), made._view()
-        empty = jax.eval_shape(lambda: _finish(*given, _init(*given, key, view), view))
+            setattr(sampler, name, arrays.pop(name))
+        program_args, key, view = sampler._program_args(), jax.random.key(0), sampler._view()
+        empty = jax.eval_shape(
+            lambda: _finish(*program_args, _init(*program_args, key, view), view)
+        )
         leaves = [arrays[name] for name in sorted(arrays)]
-        of = lambda leaf: (leaf.shape, leaf.dtype)
-        if list(map(of, leaves)) != list(map(of, jax.tree.leaves(empty))):
-            raise ValueError("its arrays are of other networks")
-        made._fitted = jax.tree.unflatten(jax.tree.structure(empty), leaves)
-        return made
+        shape_and_dtype = lambda leaf: (leaf.shape, leaf.dtype)
+        if list(map(shape_and_dtype, leaves)) != list(map(shape_and_dtype, jax.tree.leaves(empty))):
+            raise ValueError("its arrays do not match the networks")
+        sampler._fitted = jax.tree.unflatten(jax.tree.structure(empty), leaves)
+        return sampler
 
     @abstractmethod
     def _config(self):
-        """The `Config` of the method, of what was given to fit."""
+        """Returns the `Config` of the method for the training rows."""
 
     def _shifts(self):
-        return False  # `sample` gives rows without a table
+        return False  # `sample` returns rows without a table
 
     def _train(self, x):
-        given, train = self._given(), rows(*padded(x, self._y))
+        program_args, train = self._program_args(), rows(*padded(x, self._y))
         key = stream(self._seed, FIT)
-        state, self.loss_curve_ = _init(*given, key, train), []
-        build, *options = given
+        state, self.loss_curve_ = _init(*program_args, key, train), []
+        build, *options = program_args
         for number in range(build(*options).epochs):
-            state, loss = _epoch(*given, key, state, train)
-            if np.isnan(loss):  # has stopped, or failed
+            state, loss = _epoch(*program_args, key, state, train)
+            if np.isnan(loss):  # training has stopped or diverged
                 break
             self.loss_curve_.append(float(loss))
             if self.verbose:
                 print(f"Iteration {number + 1}, loss = {loss:.8f}")
         self.n_iter_ = len(self.loss_curve_)
-        self._fitted = jax.device_get(_finish(*given, state, train))
+        self._fitted = jax.device_get(_finish(*program_args, state, train))
         finite = [np.isfinite(leaf).all() for leaf in jax.tree.leaves(self._fitted)]
         if not (np.isfinite(self.loss_curve_).any() and all(finite)):
             raise InputError("training did not give a finite loss; lower learning_rate_init")
 
     def _draw(self, key, x, number):
-        sizes, given = self._sizes(number), self._given()
-        made = _sample(*given, key, self._fitted, self._view(), jnp.array(number), sizes)
-        return self._new(made, number)
+        sizes, program_args = self._sizes(number), self._program_args()
+        new = _sample(*program_args, key, self._fitted, self._view(), jnp.array(number), sizes)
+        return self._new(new, number)
 
     def _outside(self, x):
         return self.scale_.outside(x)
 
     def _view(self):
-        """The training rows, for a method that samples from them; here none."""
+        """Returns the training rows for methods that sample from them; here an empty batch."""
         return rows(*padded(np.zeros((0, math.prod(self.scale_.shape)), np.float32), self._y[:0]))
 
     def _hparams(self):
-        """The method's, of what was given to fit."""
+        """Returns the method's hyperparameters."""
         return self._core.Hparams(self.learning_rate_init)
 
-    def _given(self):
+    def _program_args(self):
         return self._core.generator, self._config(), jax.tree.map(jnp.float32, self._hparams())
 
 

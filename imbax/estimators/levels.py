@@ -1,4 +1,4 @@
-"""Columns of text as categories of samplers: which of them are, and what is told about them."""
+"""Text columns as categories of samplers, with warnings and errors about other contents."""
 
 import pandas as pd
 
@@ -22,21 +22,20 @@ _POLARS = Remedies(
 
 
 def levels_of_text(table: Table) -> list[int]:
-    """Positions of a frame's columns of text, whose entries are levels of categories.
+    """Returns the positions of a frame's text columns, whose entries are category levels.
 
-    Warns of numbers and dates that are written as text.
+    Warns about numbers and dates written as text.
 
     Raises
     ------
     InputError
-        A column has more levels than categories have, as identifiers do, or stray words among
-        numbers.
+        A column has as many levels as an identifier, or words among numbers.
     """
     kinds = table.kinds()
-    found = [j for j, kind in kinds.items() if kind in ("text", "numbers as text")]
+    positions = [j for j, kind in kinds.items() if kind in ("text", "numbers as text")]
     remedies = _POLARS if is_polars(table.given) else _PANDAS
-    written = []
-    for j in found:
+    as_text = []
+    for j in positions:
         name, column = table.names[j], table.columns[j]
         entries = column.to_list() if is_polars(column) else column.to_numpy(object)
         texts = Texts(name, pd.Series(entries, dtype=object), "X", remedies)
@@ -49,10 +48,10 @@ def levels_of_text(table: Table) -> list[int]:
                 f"as text, such as {texts.rest[0]!r}; convert it with pandas.to_numeric or "
                 f"pandas.to_datetime, or leave it out with {remedies.drop([name])}"
             )
-        written.append(f"{name!r} (such as {texts.rest[0]!r})")
-    if written:
+        as_text.append(f"{name!r} (such as {texts.rest[0]!r})")
+    if as_text:
         warn_user(
-            f"X has numbers or dates written as text in {shortened(written)}, which are taken as "
-            "categories; pandas.to_numeric or pandas.to_datetime converts them"
+            f"X has numbers or dates written as text in {shortened(as_text)}, which are treated as "
+            "categories; convert them with pandas.to_numeric or pandas.to_datetime"
         )
-    return found
+    return positions

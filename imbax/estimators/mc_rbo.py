@@ -1,4 +1,4 @@
-"""MC-RBO as an over-sampler of tables or of images, on imbalanced-learn's contract."""
+"""MC-RBO over-sampler for tables and images, with imbalanced-learn's contract."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -14,13 +14,13 @@ __all__ = ["MCRBO"]
 
 @parameters
 class MCRBO(OverSampler):
-    """Copies of a class's rows that walk to where it and the larger classes balance.
+    """Copies of a class's rows that are moved to where its potential equals the larger classes'.
 
-    See `imbax.methods.mc_rbo` for equations. X may be a table, images `(n, height, width)` or
-    `(n, height, width, channels)`, or flat rows of images with `image_shape`. What comes out has
-    the form and dtype of what went in: first the original rows, bit for bit, then the new ones.
-    Columns that do not vary stay as they are; new images keep to `value_range`, new rows of a table
-    only if it is given.
+    See `imbax.methods.mc_rbo` for equations. X may be a table, images `(n, height, width)` or `(n,
+    height, width, channels)`, or flat rows of images with `image_shape`. The output has the form
+    and dtype of X: the original rows, unchanged, followed by the synthetic rows. Constant columns
+    are kept; synthetic images are limited to `value_range`, and synthetic rows of a table only if
+    it is given.
 
     Parameters
     ----------
@@ -29,28 +29,30 @@ class MCRBO(OverSampler):
     image_shape : tuple, default=None
         (height, width) or (height, width, channels) of flat rows.
     value_range : tuple, default=None
-        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
-        column by column in a table. What is 0 and 1 to `gamma` and `step`.
+        Minimum and maximum of valid values, 0 and 1 in the units of `gamma` and `step`. None uses
+        (0, 255) for uint8 images, otherwise the range of X, separately for each column of a table.
     gamma : float or "auto", default="auto"
-        How far a row is felt; a distance between rows whose columns (images: their common range)
-        are brought to [0, 1]. "auto": the class's median distance to the nearest other row of it.
+        Width of the radial basis functions, as a distance between rows whose columns (for images,
+        their common range) are scaled to [0, 1]. "auto" is the class's median distance to the
+        nearest other row of the class.
     step : float or "auto", default="auto"
-        Length of a move, in the same units. "auto": the same distance over `max_iter`.
+        Length of a step in the same units. "auto" is that distance divided by `max_iter`.
     max_iter : int, default=500
-        Moves that a row tries at most.
+        Maximum number of steps that a row tries.
     n_neighbors : int, default=25
-        Nearest rows, own and enemies alike, that a row feels.
+        Number of nearest rows, of all classes, that contribute to the potential.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     classes_ : ndarray of shape (n_classes,)
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     parent_indices_ : ndarray of shape (n_synthetic,)
-        The training row at which each new one started.
+        Row number of the training row where each synthetic row started.
     """
 
     gamma: Any = "auto"
@@ -68,13 +70,13 @@ class MCRBO(OverSampler):
 
     @property
     def _repeats_lone_rows(self):
-        return self.step == "auto"  # which is 0 for want of a distance
+        return self.step == "auto"  # the step is 0 without another row
 
     _sample = compiled(mc_rbo.sample)
     _fixes_constants = _asks_max_class = True
 
     def _options(self):
-        # Inside, columns are twice as wide.
+        # Internally, columns are twice as wide.
         lengths = {"gamma": self.gamma, "step": self.step}
         lengths = {k: "auto" if v == "auto" else float(2 * v) for k, v in lengths.items()}
         return {**lengths, "steps": int(self.max_iter), "neighbors": int(self.n_neighbors)}

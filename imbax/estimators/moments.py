@@ -1,8 +1,8 @@
-"""Columns of dates, times of day or durations as whole numbers of steps, and back.
+"""Conversion of dates, times of day and durations to whole numbers of steps, and back.
 
-The step is the longest of a day, an hour, a minute, a second and their thousandths of which all
-entries are multiples, so that a column of days holds days again. Dates with a time zone are counted
-by the clock of their zone.
+The step is the longest of a day, an hour, a minute, a second and its decimal fractions such that
+all entries are multiples, so that a column of days is converted back to days. Dates with a time
+zone are counted in local time.
 """
 
 from typing import Any
@@ -12,17 +12,17 @@ import numpy as np
 __all__ = ["Moments"]
 
 _SECONDS = 86_400
-# A step as a number of steps a day.
+# Numbers of steps per day.
 _STEPS = (1, 24, 1440, *(_SECONDS * 1000**power for power in range(4)))
 
 
 class Moments:
-    """A column of a frame as whole numbers.
+    """Column of a frame as whole numbers.
 
     Attributes
     ----------
     numbers : ndarray of shape (n,)
-        Steps since the least entry, float64; NaN for missing entries.
+        Number of steps since the smallest entry, float64; NaN for missing entries.
     """
 
     def __init__(self, kind: type, column: Any):
@@ -37,20 +37,20 @@ class Moments:
 
     @classmethod
     def of(cls, column: Any) -> "Moments | None":
-        """The column's, or None if it holds no dates, times or durations."""
+        """Converts a column; returns None if it has no dates, times or durations."""
         for kind in (_Polars, _Pandas, _Objects):
             if kind.takes(column):
                 return cls(kind, column)
         return None
 
     def column(self, numbers: np.ndarray) -> Any:
-        """Numbers `[m]` without NaN as a column of the same type, rounded to whole steps."""
+        """Converts numbers `[m]` without NaN to a column of the same type, rounded to steps."""
         ticks = np.rint(numbers).astype(np.int64) * self._step + self._least
         return self._form.column(ticks)
 
 
 class _Polars:
-    """Date, Datetime, Duration and Time of polars."""
+    """Conversion of polars' Date, Datetime, Duration and Time."""
 
     _TICKS = {"ms": 1000, "us": 10**6, "ns": 10**9}  # noqa: RUF012
 
@@ -80,12 +80,12 @@ class _Polars:
         in_zone = lambda local: local.dt.replace_time_zone(
             self._zone, ambiguous="earliest", non_existent="null"
         )
-        # A time that a change of the clocks skips becomes the one an hour later.
+        # A local time skipped by daylight saving becomes the time an hour later.
         return in_zone(made).zip_with(in_zone(made).is_not_null(), in_zone(made.dt.offset_by("1h")))
 
 
 class _Pandas:
-    """datetime64, with and without a time zone, and timedelta64 of pandas."""
+    """Conversion of pandas' datetime64, with or without a time zone, and timedelta64."""
 
     def __init__(self, column):
         self._type, self._zone = column.dtype, getattr(column.dtype, "tz", None)
@@ -96,7 +96,7 @@ class _Pandas:
 
     def ticks(self, column):
         local = column.dt.tz_localize(None) if self._zone else column
-        if not isinstance(local.dtype, np.dtype):  # pyarrow's
+        if not isinstance(local.dtype, np.dtype):  # a pyarrow type
             local = local.astype({"M": "datetime64[ns]", "m": "timedelta64[ns]"}[local.dtype.kind])
         values = local.to_numpy()
         self._kind = values.dtype
@@ -114,7 +114,7 @@ class _Pandas:
 
 
 class _Objects(_Pandas):
-    """Python's dates, or pandas' timestamps, in a pandas column of objects."""
+    """Conversion of Python's dates in a pandas object column."""
 
     @staticmethod
     def takes(column):

@@ -1,8 +1,8 @@
-"""Neighbours that an over-sampler's own search finds, or a nearest-neighbours estimator.
+"""Neighbour search of over-samplers, with a built-in search or a nearest-neighbours estimator.
 
-A number k asks for the k nearest others by Euclidean distance between columns scaled to their
-range. An estimator, such as scikit-learn's `NearestNeighbors`, is fitted to the columns as they are
-given, with its own metric and number, in which, as in imbalanced-learn, a row counts itself.
+An integer k gives the k nearest other rows by Euclidean distance between columns scaled to their
+range. An estimator, such as scikit-learn's `NearestNeighbors`, is fitted to unscaled columns with
+its own metric and number of neighbours, which counts the row itself as in imbalanced-learn.
 """
 
 from abc import abstractmethod
@@ -38,17 +38,17 @@ Others = Callable[[str, int, np.ndarray, np.ndarray], np.ndarray]
 
 @parameters
 class NeighborSampler(MixedOverSampler):
-    """An over-sampler whose numbers of neighbours may be estimators.
+    """Over-sampler whose numbers of neighbours may be estimators.
 
-    It names its parameters and the attributes that their estimators get, `_searches`, and defines
-    `_made_by`, which makes rows by neighbours that are found for it; where all are numbers the
-    method's own `sample` does both.
+    Subclasses define `_searches`, the attributes of fitted estimators by parameter, and `_made_by`,
+    which makes rows from given neighbours. If all parameters are integers, the method's `sample`
+    is used instead.
     """
 
     _searches: ClassVar[dict[str, str]] = {}
 
     def _neighbors(self, name):
-        """The value of a parameter, also where it is given by an old name."""
+        """Returns the value of a parameter, which may be set by an old name."""
         return getattr(self, name)
 
     def _begin(self, X, y):
@@ -62,7 +62,7 @@ class NeighborSampler(MixedOverSampler):
 
     def _fit_resample(self, X, y):
         is_number = {name: isinstance(self._neighbors(name), Integral) for name in self._searches}
-        # A method tells no parents of its rows, and these decide what new rows miss.
+        # Parents determine missing values in synthetic rows, but a method may not return them.
         if all(is_number.values()) and (self._missing is None or self._parents == 2):
             return super()._fit_resample(X, y)
         x, number = self._begin(X, y), self._wanted(self.sampling_strategy_)
@@ -70,9 +70,9 @@ class NeighborSampler(MixedOverSampler):
         def others(name, c, points, queries):
             rows = self._weighted(x, c) if is_number[name] else self._as_given(X, x, c)
             estimator = getattr(self, self._searches[name])
-            own = np.searchsorted(points, queries)
+            own_index = np.searchsorted(points, queries)
             with errors_in_one_line():
-                near = _found(name, estimator, rows[points], rows[queries], own)
+                near = _found(name, estimator, rows[points], rows[queries], own_index)
             return points[near]
 
         made = self._made_by(others, stream(self._seed, SAMPLE), x, number)
@@ -80,12 +80,14 @@ class NeighborSampler(MixedOverSampler):
 
     @abstractmethod
     def _made_by(self, others: Others, key, x, number) -> Made:
-        """As `_draw`; `others(parameter, class, points [n], queries [q])` are the neighbours
-        `[q, k]` among the training rows `points` of the rows `queries`, as the class sees them.
+        """Returns rows like `_draw`.
+
+        `others(parameter, class, points [n], queries [q])` returns the neighbours `[q, k]` of the
+        rows `queries` among the training rows `points`, with the class's weights of categories.
         """
 
     def _class_by_class(self, make, key, x, number) -> Made:
-        """Rows of each class by `make(class, key, its rows) -> (from rows, to rows, how far)`."""
+        """Makes rows of each class by `make(class, key, rows) -> (start rows, end rows, gaps)`."""
         labels, parts, parents = [], [x[:0]], [np.zeros((0, 2), int)]
         for c in np.flatnonzero(number):
             rows = np.flatnonzero(self._y == c)
@@ -103,22 +105,22 @@ class NeighborSampler(MixedOverSampler):
 
 
 def uniforms(key: jax.Array, n: int, streams: int) -> np.ndarray:
-    """As `sampling.uniform_by_row`, in NumPy."""
+    """Returns the result of `sampling.uniform_by_row` in NumPy."""
     return np.asarray(_uniforms(key, size(n), streams))[:, :n]
 
 
 def picked(uniform: np.ndarray, count: int) -> np.ndarray:
-    """As `sampling.pick`, in NumPy."""
+    """Returns the result of `sampling.pick` in NumPy."""
     return np.clip((uniform * np.float32(count)).astype(int), 0, max(count - 1, 0))
 
 
 def between(x: np.ndarray, start: np.ndarray, end: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """Rows `gap [s]` of the way from the rows `start [s]` to the rows `end [s]` of `x [n, d]`."""
+    """Interpolates rows of `x [n, d]` from `start [s]` to `end [s]` at positions `gap [s]`."""
     return x[start] + gap[:, None] * (x[end] - x[start])
 
 
 def _check_estimator(name, estimator):
-    number, metric = (getattr(estimator, each, None) for each in ("n_neighbors", "metric"))
+    number, metric = (getattr(estimator, name, None) for name in ("n_neighbors", "metric"))
     if not isinstance(number, Integral) or number < 2:
         raise InputError(
             f"{name}={estimator!r} has n_neighbors={number!r}, expected a whole number of at least "
@@ -126,28 +128,28 @@ def _check_estimator(name, estimator):
         )
     if metric == "precomputed":
         raise InputError(
-            f"{name}={estimator!r} has the metric 'precomputed', but X has rows and no distances; "
-            "give a metric of rows, such as 'euclidean', 'manhattan' or 'cosine'"
+            f"{name}={estimator!r} has the metric 'precomputed', but X contains rows, not "
+            "distances; give a metric such as 'euclidean', 'manhattan' or 'cosine'"
         )
     if isinstance(estimator, ClassifierMixin | RegressorMixin):
         raise InputError(
-            f"{name}={estimator!r} needs labels to be fitted, and neighbors are searched among "
-            f"rows alone; give sklearn.neighbors.NearestNeighbors(n_neighbors={number})"
+            f"{name}={estimator!r} needs labels, but neighbors are searched without labels; give "
+            f"sklearn.neighbors.NearestNeighbors(n_neighbors={number})"
         )
 
 
-def _found(name, estimator, points, queries, own):
-    """Positions `[q, k]` of each query's neighbours among the points, but for its `own [q]`."""
+def _found(name, estimator, points, queries, own_index):
+    """Returns positions `[q, k]` of the queries' neighbours among the other points."""
     n = points.shape[0]
     estimator.fit(points)
     search = partial(estimator.kneighbors, queries, return_distance=False)
     found = np.asarray(search(n_neighbors=min(estimator.n_neighbors, n)))
-    if found.ndim != 2 or len(found) != len(own) or found.min() < 0 or found.max() >= n:
+    if found.ndim != 2 or len(found) != len(own_index) or found.min() < 0 or found.max() >= n:
         raise InputError(
-            f"{name}={estimator!r} found an array of shape {found.shape} in {found.min()} to "
-            f"{found.max()} as neighbours of {len(own)} rows, expected positions from 0 to {n - 1}"
+            f"{name}={estimator!r} returned an array of shape {found.shape} with {found.min()} to "
+            f"{found.max()} as neighbours of {len(own_index)} rows, expected 0 to {n - 1}"
         )
-    is_own = found == own[:, None]
-    # Of rows equal to it, others may have taken its place.
+    is_own = found == own_index[:, None]
+    # Equal rows may have been returned instead of the row itself.
     is_own[~is_own.any(1), -1] = True
     return found[~is_own].reshape(len(found), -1)

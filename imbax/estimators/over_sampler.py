@@ -1,4 +1,4 @@
-"""What imbax's over-samplers share: the forms of what is given, labels, and what they return."""
+"""Base class of imbax's over-samplers: conversion of rows and labels, and attributes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -35,10 +35,10 @@ FIT, SAMPLE = 0, 1
 
 @parameters
 class OverSampler(TableSampler):
-    """Takes images or tables to float rows in [-1, 1] and back; new rows follow those given.
+    """Converts images or tables to float rows in [-1, 1] and back, and appends synthetic rows.
 
-    An over-sampler names a method's `sample`, compiled, as its `_sample`, and its `_options`. One
-    that trains a generator, or draws otherwise, defines `_train` and `_draw`.
+    Subclasses define `_sample`, the compiled `sample` of a method, and its `_options`; those that
+    train a generator or draw rows in another way define `_train` and `_draw`.
     """
 
     image_shape: Any = None
@@ -50,13 +50,13 @@ class OverSampler(TableSampler):
         "value_range": ["array-like", None],
     }
     _accepts: ClassVar[dict[str, Any]] = {"allow_nd": True}
-    # Whether of a class of one row nothing but that row can be made.
+    # Whether a class with a single row can only be repeated.
     _repeats_lone_rows = True
-    # Training rows that each new one tells as its parents: 0, 1 or 2.
+    # Number of parents that the method returns for each synthetic row: 0, 1 or 2.
     _parents = 1
-    # Whether the method is told which columns do not vary; nothing moves along them.
+    # Whether the method needs to know the constant columns, along which nothing is moved.
     _fixes_constants = False
-    # Whether the method asks for the most rows of a class; others need not compile anew for it.
+    # Whether the method needs the maximum class size, which is static and thus recompiles it.
     _asks_max_class = False
 
     def __sklearn_tags__(self):
@@ -72,29 +72,29 @@ class OverSampler(TableSampler):
         self._train(self._begin(X, y))
 
     def _train(self, x):
-        """Learns from scaled rows `[n, d]` what making rows needs."""
+        """Trains on scaled rows `[n, d]`."""
 
     def _options(self) -> dict[str, Any]:
-        """Options of the method, beside rows and numbers."""
+        """Returns the options of the method."""
         return {}
 
     def _draw(self, key, x, number) -> Made:
-        """New rows, scaled, class after class: `number [K]` of each class."""
+        """Returns scaled synthetic rows, ordered by class: `number [K]` of each class."""
         return self._new(self._changed(key, x, number), number)
 
     def _changed(self, key, x, number) -> Resampled:
-        """What the method makes of scaled rows `[n, d]`."""
+        """Applies the method to scaled rows `[n, d]`."""
         train = rows(*padded(x, self._y))
         if self._fixes_constants:
             train = train._replace(factor=jnp.asarray(self.scale_.live, x.dtype))
         return type(self)._sample(key, train, number, self._sizes(number), **self._options())
 
     def _outside(self, x):
-        """New rows in the user's form; only images and a range that was given bound them."""
+        """Converts synthetic rows to the user's form, clipped for images or a given range."""
         return self.scale_.outside(x, clip=self._is_bounded(), fixed=True)
 
     def _is_bounded(self):
-        """Whether new rows keep to the range of values."""
+        """Returns whether synthetic rows are clipped to the range of values."""
         return len(self.scale_.shape) == 3 or self.value_range is not None
 
     def _check_X_y(self, X, y):
@@ -103,7 +103,7 @@ class OverSampler(TableSampler):
             if len(sizes) > 1:
                 raise InputError(
                     f"rows of different shapes, {' and '.join(map(str, sorted(sizes)[:2]))}; "
-                    "bring all images to one size"
+                    "resize all images to one shape"
                 )
         return super()._check_X_y(X, y)
 
@@ -114,15 +114,15 @@ class OverSampler(TableSampler):
         return self._joined(X, y, self._draw(stream(self._seed, SAMPLE), x, number))
 
     def _begin(self, X, y):
-        """Keeps scale, labels and seed of a fit; the scaled rows `[n, d]`."""
+        """Stores scale, labels and seed of a fit; returns the scaled rows `[n, d]`."""
         self.scale_ = scale_of(X, self.image_shape, self.value_range)
         self.classes_, labels = np.unique(y, return_inverse=True)
         counts = np.bincount(labels)
         if self._repeats_lone_rows:
             if counts.max() == 1:
                 raise InputError(
-                    f"every one of the {len(counts)} classes has a single row; expected at least "
-                    "two rows in one of them"
+                    f"all {len(counts)} classes have a single row; expected at least two rows in "
+                    "one of them"
                 )
             is_wanted = self._wanted(self.sampling_strategy_) > 0
             warn_of_lone_rows(self.classes_[(counts == 1) & is_wanted])
@@ -130,26 +130,26 @@ class OverSampler(TableSampler):
         return self.scale_.inside(X)
 
     def _wanted(self, strategy):
-        """New rows of each class `[K]`."""
+        """Returns the number of synthetic rows of each class `[K]`."""
         return np.array([strategy.get(c, 0) for c in self.classes_])
 
     def _counts(self):
-        """Training rows of each class `[K]`."""
+        """Returns the number of training rows of each class `[K]`."""
         return np.bincount(self._y, minlength=len(self.classes_))
 
     def _at_most_all(self, neighbors):
-        """So many neighbours, or about as many as there are rows, which gives the same."""
+        """Limits a number of neighbours to about the number of rows, which is equivalent."""
         return min(int(neighbors), size(len(self._y)))
 
     def _sizes(self, number):
-        """Static bounds of a method's arrays."""
+        """Returns the static bounds of a method's arrays."""
         counts = self._counts()
         most = size(max(counts[number > 0], default=1))
         max_class = size((counts + number).max()) if self._asks_max_class else 0
         return Sizes(most, size(number.sum()), max_class)
 
     def _new(self, resampled, number) -> Made:
-        """The new rows of a change, without padding, in NumPy."""
+        """Returns the synthetic rows of a result without padding, in NumPy."""
         n = number.sum()
         first = len(resampled.x_synth) - self._sizes(number).max_synth
         y = np.repeat(np.arange(len(number)), number)
@@ -159,7 +159,7 @@ class OverSampler(TableSampler):
         return Made(x, y, np.ones(n, np.float32), parents, gap)
 
     def _joined(self, X, y, made):
-        """Given rows, then new ones; keeps where these are and what they are made of."""
+        """Appends synthetic rows to the original ones; stores their mask and parents."""
         new, labels = self._unscaled(made)
         n = X.shape[0]
         self.is_synthetic_ = np.arange(n + new.shape[0]) >= n
@@ -170,37 +170,37 @@ class OverSampler(TableSampler):
         return stacked(X, new), np.concatenate([y, labels])
 
     def _unscaled(self, made):
-        """New rows and their labels as the user has them."""
+        """Converts synthetic rows and their labels to the user's form."""
         return self._outside(made.x), self.classes_[made.y]
 
 
 def seed_of(random_state) -> int:
-    """One number of it."""
+    """Draws an integer seed from a random state."""
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def stream(seed: int, name: int) -> jax.Array:
-    """The key of one of a seed's streams."""
+    """Returns the random key of one of a seed's streams."""
     return jax.random.fold_in(jax.random.key(seed), name)
 
 
 def size(number: int) -> int:
-    """Rounded up, so that sets of about one size share compiled programs."""
+    """Rounds a size up, so that data sets of similar size share compiled programs."""
     return 256 if number <= 256 else int(-(-number // 1024) * 1024)
 
 
 def padded(x: np.ndarray, y: np.ndarray) -> Batch:
-    """`x [n, d]` and `y [n]` with rows of weight 0 up to `size`."""
-    more = size(len(x)) - len(x)
-    w = np.pad(np.ones(len(x), np.float32), (0, more))
-    return Batch(np.pad(x, ((0, more), (0, 0))), np.pad(y, (0, more)), w)
+    """Pads `x [n, d]` and `y [n]` with rows of weight 0 up to `size`."""
+    padding = size(len(x)) - len(x)
+    w = np.pad(np.ones(len(x), np.float32), (0, padding))
+    return Batch(np.pad(x, ((0, padding), (0, 0))), np.pad(y, (0, padding)), w)
 
 
 def compiled(sample: Callable[..., Resampled], *static_floats: str) -> staticmethod:
-    """A method's `sample` under `jit`: options that are floats are traced, all others static.
+    """Compiles a method's `sample`; float options are traced and all others static.
 
-    So an option that is "auto" or a number compiles once for either. `static_floats` names floats
-    that are static all the same.
+    An option that is "auto" or a number is thus compiled once for each kind. `static_floats` names
+    floats that are static.
     """
 
     @partial(jax.jit, static_argnums=(3, 5))

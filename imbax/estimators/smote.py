@@ -1,4 +1,4 @@
-"""SMOTE as an over-sampler of tables or images, on imbalanced-learn's contract."""
+"""SMOTE over-sampler for tables and images, with imbalanced-learn's contract."""
 
 from typing import Any
 
@@ -16,20 +16,21 @@ __all__ = ["SMOTE"]
 
 @parameters
 class SMOTE(NeighborSampler):
-    """New rows between a row and a near one of the same class.
+    """Synthetic rows between a row and one of its nearest neighbours of the same class.
 
     See `imbax.methods.smote` for equations. X may be a table, dense or sparse (CSR, CSC), images
     `(n, height, width)` or `(n, height, width, channels)`, or flat rows of images with
-    `image_shape`. What comes out has the form and dtype of what went in: first the original rows,
-    bit for bit, then the new ones. Rows are computed in float32.
+    `image_shape`. The output has the form and dtype of X: the original rows, unchanged, followed by
+    the synthetic rows. Rows are computed in float32.
 
-    A drop-in for imbalanced-learn's class of this name, with three differences: random draws are
-    jax's; a number of neighbours is searched between columns scaled to their range; and a class of
-    n <= k_neighbors rows uses n - 1 of them, where imbalanced-learn raises an error. With
-    `k_neighbors=NearestNeighbors(n_neighbors=6)` neighbours are imbalanced-learn's.
+    Drop-in replacement for imbalanced-learn's class of this name, with three differences: random
+    numbers come from JAX; with an integer `k_neighbors`, distances use columns scaled to their
+    range; and a class of n <= k_neighbors rows uses n - 1 neighbours, whereas imbalanced-learn
+    raises an error. `k_neighbors=NearestNeighbors(n_neighbors=6)` gives imbalanced-learn's
+    neighbours.
 
-    imbalanced-learn's `SMOTEENN(smote=...)` and `SMOTETomek(smote=...)` take their own class only;
-    a pipeline does the same: `imblearn.pipeline.make_pipeline(imbax.SMOTE(),
+    imbalanced-learn's `SMOTEENN(smote=...)` and `SMOTETomek(smote=...)` accept only its own class;
+    a pipeline is equivalent: `imblearn.pipeline.make_pipeline(imbax.SMOTE(),
     imblearn.under_sampling.EditedNearestNeighbours())`.
 
     Parameters
@@ -39,33 +40,34 @@ class SMOTE(NeighborSampler):
     image_shape : tuple, default=None
         (height, width) or (height, width, channels) of flat rows.
     value_range : tuple, default=None
-        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
-        column by column in a table. What is -1 and 1 inside.
+        Minimum and maximum of valid values, scaled to [-1, 1] internally. None uses (0, 255) for
+        uint8 images, otherwise the range of X, separately for each column of a table.
     k_neighbors : int or nearest-neighbours estimator, default=5
-        Nearest rows of the class that new ones lie towards. An estimator with `kneighbors`, such as
-        scikit-learn's `NearestNeighbors`, searches the columns as they are given, with its own
-        metric; it counts a row itself, so that `n_neighbors=6` asks for 5 others.
+        Number of nearest rows of the class that are interpolation partners. An estimator with
+        `kneighbors`, such as scikit-learn's `NearestNeighbors`, uses unscaled columns and its own
+        metric; it counts the row itself, so `n_neighbors=6` gives 5 other rows.
     categorical_features : "auto" or array-like of int, bool or str, default=None
         Deprecated: use `SMOTENC`.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     nn_k_ : estimator
-        Nearest neighbours as `k_neighbors` says; fitted only where that is an estimator.
+        Nearest-neighbours estimator of `k_neighbors`, fitted only if that is an estimator.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X is a frame whose names are text.
+        Column names of X, if it is a frame with text names.
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     parent_indices_ : ndarray of shape (n_synthetic, 2)
-        The training rows between which each new one lies.
+        Row numbers of the two training rows that each synthetic row interpolates.
     interpolation_weights_ : ndarray of shape (n_synthetic,)
-        How far from the first parent to the second, in [0, 1).
+        Position between the first and the second parent, in [0, 1).
     """
 
     k_neighbors: Any = 5
@@ -91,19 +93,19 @@ class SMOTE(NeighborSampler):
 
     def _draw(self, key, x, number):
         x, k = self._weighted(x, self._y), self._at_most_all(self.k_neighbors)
-        made = super()._draw(key, x, number)
-        return self._voted(made, x, lambda c, rows: nearest_of_class(x, rows, k))
+        synthetic = super()._draw(key, x, number)
+        return self._voted(synthetic, x, lambda c, rows: nearest_of_class(x, rows, k))
 
     def _made_by(self, others, key, x, number):
-        c_of = np.repeat(np.arange(len(number)), number)
-        which, column, gap = uniforms(key, len(c_of), 3)
-        start, end, near = np.empty(len(c_of), int), np.empty(len(c_of), int), {}
+        classes = np.repeat(np.arange(len(number)), number)
+        row_uniform, column, gap = uniforms(key, len(classes), 3)
+        start, end, near = np.empty(len(classes), int), np.empty(len(classes), int), {}
         for c in np.flatnonzero(number):
-            rows, is_new = np.flatnonzero(self._y == c), c_of == c
+            rows, is_new = np.flatnonzero(self._y == c), classes == c
             near[c] = others("k_neighbors", c, rows, rows)
-            base, k = picked(which[is_new], len(rows)), near[c].shape[1]
+            base, k = picked(row_uniform[is_new], len(rows)), near[c].shape[1]
             start[is_new] = rows[base]
             end[is_new] = near[c][base, picked(column[is_new], k)] if k else rows[base]
-        w = np.ones(len(c_of), np.float32)
-        made = Made(between(x, start, end, gap), c_of, w, np.stack([start, end], 1), gap)
-        return self._voted(made, x, lambda c, rows: near[c])
+        w = np.ones(len(classes), np.float32)
+        synthetic = Made(between(x, start, end, gap), classes, w, np.stack([start, end], 1), gap)
+        return self._voted(synthetic, x, lambda c, rows: near[c])

@@ -31,8 +31,8 @@ class SMOTENC(SMOTE):
     With `categorical_features="auto"` any frame can be passed without preparation:
 
     - Columns of a categorical type are categories, and so are columns of text in the same frame; if
-      no column has such a type, columns of text must be named, as in imbalanced-learn. A missing value is one
-      more category. Text with as many entries as an identifier has is refused.
+      no column has such a type, columns of text must be named, as in imbalanced-learn. A missing
+      value is one more category. Text with as many entries as an identifier has is refused.
     - Numbers, dates, times and durations are interpolated. Dates are counted in the longest step,
       from days to nanoseconds, of which all are multiples, and new ones are such multiples too.
     - Booleans are 0 and 1, so that a new row has the value of the nearer of its two parents; name

@@ -1,4 +1,4 @@
-"""SMOTE-N as an over-sampler of tables of categories, on imbalanced-learn's contract."""
+"""SMOTE-N over-sampler for tables of categories, with imbalanced-learn's contract."""
 
 from dataclasses import field
 from numbers import Integral
@@ -28,60 +28,62 @@ from imbax.estimators.table_sampler import TableSampler
 
 __all__ = ["SMOTEN"]
 
-# Distances that are held at once.
+# Maximum number of distances in memory.
 _DISTANCES = 2**22
-# What a missing value is to the encoder that is used by default.
+# Code of missing values in the default encoder.
 _MISSING = -1
 
 
 @parameters
 class SMOTEN(TableSampler):
-    """SMOTE of tables that have nothing but categories.
+    """SMOTE for tables with only categorical columns.
 
-    A new row has each category that is the most frequent among a row and its k nearest ones of the
-    same class; of equally frequent ones the first in order. Two rows are as far from each other as
-    their categories differ in the classes that go with them (value difference metric; Chawla et al.
-    2002, section 6.2):
+    Each category of a synthetic row is the most frequent one among a row and its k nearest rows of
+    the same class; ties go to the first in order. The distance of two rows compares the class
+    distributions of their categories (value difference metric; Chawla et al. 2002, section 6.2):
 
         d(a, b)² = Σ_columns (Σ_classes |P(class | a_column) - P(class | b_column)|)²
 
-    X may be a frame of pandas or polars, an array, or a sparse matrix (CSR, CSC), which becomes
-    dense; what comes out has the form and dtypes of what went in: first the original rows, then the
-    new ones.
+    X may be a frame of pandas or polars, an array, or a sparse matrix (CSR, CSC), which is
+    converted to a dense array. The output has the form and dtypes of X: the original rows followed
+    by the synthetic rows.
 
-    A drop-in for imbalanced-learn's class of this name, with its draws. There are two differences:
-    of rows equally far the first is nearer, and where a class has fewer rows than wanted, all
-    count, where imbalanced-learn raises an error. A missing value is a category.
+    Drop-in replacement for imbalanced-learn's class of this name, with the same random draws and
+    two differences: among rows at the same distance, the first is nearer; and if a class has fewer
+    rows than requested neighbours, all are used, whereas imbalanced-learn raises an error. A
+    missing value is a category.
 
     Parameters
     ----------
     categorical_encoder : estimator, default=None
-        An ordinal encoder, which says the order of categories; None: `OrdinalEncoder(dtype=int32)`,
-        in which missing values are -1.
+        Ordinal encoder, which sets the order of categories. None uses `OrdinalEncoder(dtype=int32)`
+        with -1 for missing values.
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn.
     k_neighbors : int or nearest-neighbours estimator, default=5
-        Nearest others of the class. Of an estimator `n_neighbors` is taken, in which a row counts
-        itself; the metric is the one above, as in imbalanced-learn.
+        Number of nearest other rows of the class. From an estimator only `n_neighbors` is used,
+        which counts the row itself; the metric is the one above, as in imbalanced-learn.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     nn_k_ : estimator
-        Nearest neighbours as `k_neighbors` says, not fitted.
+        Unfitted nearest-neighbours estimator of `k_neighbors`.
     categorical_encoder_ : estimator
-        The encoder, fitted.
+        Fitted encoder.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X is a frame whose names are text.
+        Column names of X, if it is a frame with text names.
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     parent_indices_ : ndarray of shape (n_synthetic,)
-        The training row among whose neighbours each new one's categories are the most frequent.
+        Row number of the training row whose neighbours voted on the categories of each synthetic
+        row.
     """
 
     categorical_encoder: Any = field(default=None, kw_only=False)
@@ -109,11 +111,11 @@ class SMOTEN(TableSampler):
         return Table(X)
 
     def _check_X_y(self, X, y):
-        """The codes of categories `[n, d]`, and labels."""
+        """Returns the codes of categories `[n, d]`, and labels."""
         self._like = None
         if sparse.issparse(X):
-            told = "SMOTEN makes a dense array of a sparse matrix, which is not really efficient"
-            warn_user(told, DataConversionWarning)
+            message = "SMOTEN converts a sparse matrix to a dense array, which is not efficient"
+            warn_user(message, DataConversionWarning)
             self._like = check_array(X, accept_sparse=["csr", "csc"])
             X = Table(self._like.toarray())
         table = X if isinstance(X, Table) else self._table(X)
@@ -124,20 +126,20 @@ class SMOTEN(TableSampler):
         table.hold_examples(codes)
         return codes, y
 
-    def _codes(self, given, columns):
+    def _codes(self, data, columns):
         encoder = self.categorical_encoder
         if encoder is None:
             encoder = OrdinalEncoder(dtype=np.int32, encoded_missing_value=_MISSING)
         self.categorical_encoder_ = clone(encoder)
-        codes = np.asarray(fitted(self.categorical_encoder_, given, columns))
+        codes = np.asarray(fitted(self.categorical_encoder_, data, columns))
         levels = np.array([len(each) for each in self.categorical_encoder_.categories_])
-        if is_one_each := codes.shape == given.shape:
+        if is_one_each := codes.shape == data.shape:
             # A missing value is the last category.
             codes = np.where(codes == _MISSING, levels - 1, codes)
         if not (is_one_each and np.isin(codes, np.arange(levels.max())).all()):
             raise InputError(
-                f"categorical_encoder={encoder!r} does not give each category of a column a whole "
-                "number from 0; use an OrdinalEncoder"
+                f"categorical_encoder={encoder!r} does not map the categories of each column to "
+                "whole numbers from 0; use an OrdinalEncoder"
             )
         return codes.astype(np.int32)
 
@@ -155,40 +157,40 @@ class SMOTEN(TableSampler):
         wanted = [label for label, number in self.sampling_strategy_.items() if number]
         warn_of_lone_rows(label for label in wanted if np.sum(y == label) == 1)
         levels = [len(each) for each in self.categorical_encoder_.categories_]
-        of_class = ValueDifferenceMetric(n_categories=levels).fit(X, y).proba_per_class_
+        class_probabilities = ValueDifferenceMetric(n_categories=levels).fit(X, y).proba_per_class_
         made, labels, parents = [X[:0]], [y], [np.zeros(0, int)]
         for label, n_synth in self.sampling_strategy_.items():
             rows = np.flatnonzero(y == label)
-            # As in imbalanced-learn, each class's draws begin anew where the seed is a number.
+            # As in imbalanced-learn, an integer seed restarts the draws for each class.
             drawn = check_random_state(self.random_state).choice(len(rows), size=n_synth)
-            bases, which = np.unique(drawn, return_inverse=True)
-            votes = _votes(of_class, X[rows], bases, min(number, len(rows)))
-            made.append(votes[which])
+            bases, inverse = np.unique(drawn, return_inverse=True)
+            votes = _votes(class_probabilities, X[rows], bases, min(number, len(rows)))
+            made.append(votes[inverse])
             parents.append(rows[drawn])
             labels.append(np.full(n_synth, label, y.dtype))
-        new, given, self._like = np.concatenate(made), self._like, None
+        new, data, self._like = np.concatenate(made), self._like, None
         self.parent_indices_ = np.concatenate(parents)
         self.is_synthetic_ = np.arange(len(X) + len(new)) >= len(X)
         labels = np.concatenate(labels)
-        if given is None:
+        if data is None:
             return np.concatenate([X, new]), labels
-        new = self.categorical_encoder_.inverse_transform(new).astype(given.dtype)
-        return stacked(given, sparse_like(new, given)), labels
+        new = self.categorical_encoder_.inverse_transform(new).astype(data.dtype)
+        return stacked(data, sparse_like(new, data)), labels
 
 
-def _votes(of_class, codes, bases, k):
-    """The most frequent categories among the k rows nearest to each of `bases`, by VDM."""
+def _votes(class_probabilities, codes, bases, k):
+    """Returns the most frequent categories among the k rows nearest to each base row by VDM."""
     votes, step = np.empty((len(bases), codes.shape[1]), codes.dtype), _DISTANCES // len(codes) + 1
     columns = []
-    for probability, code in zip(of_class, codes.T, strict=True):
-        used, which = np.unique(code, return_inverse=True)
-        columns.append((probability[used], which))
+    for probability, code in zip(class_probabilities, codes.T, strict=True):
+        used, inverse = np.unique(code, return_inverse=True)
+        columns.append((probability[used], inverse))
     for first in range(0, len(bases), step):
         block = slice(first, first + step)
         distance = 0
-        for probability, which in columns:
-            apart = np.abs(probability[which[bases[block]], None] - probability).sum(-1)
-            distance = distance + (apart**2)[:, which]
+        for probability, inverse in columns:
+            difference = np.abs(probability[inverse[bases[block]], None] - probability).sum(-1)
+            distance = distance + (difference**2)[:, inverse]
         near = np.argsort(distance, 1, kind="stable")[:, :k]
         votes[block] = mode(codes[near], axis=1).mode
     return votes

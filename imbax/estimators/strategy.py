@@ -1,4 +1,4 @@
-"""How many new rows of each class a `sampling_strategy` asks for."""
+"""Numbers of synthetic rows by class from `sampling_strategy`."""
 
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -13,31 +13,31 @@ __all__ = ["new_rows_of"]
 
 
 def new_rows_of(strategy: Any, y: np.ndarray, sampling_type: str) -> dict[Any, int]:
-    """New rows by class, as imbalanced-learn counts them.
+    """Returns the number of synthetic rows by class, computed as in imbalanced-learn.
 
-    A ratio of which the product with the majority is a whole number but for rounding gives that
-    number: .29 of 100 rows are 29, where int(100 * .29) is 28.
+    Products of a ratio and the majority that are whole numbers up to rounding give that number: .29
+    of 100 rows are 29, whereas int(100 * .29) is 28.
 
     Raises
     ------
     InputError
-        A ratio, classes or numbers that do not fit y.
+        The ratio, the classes or the numbers do not match y.
     """
     classes, counts = np.unique(y, return_counts=True)
     if len(classes) < 2:
-        return check_sampling_strategy("auto", y, sampling_type)  # which says so
+        return check_sampling_strategy("auto", y, sampling_type)  # raises the error
     if callable(strategy):
-        given, strategy = strategy, strategy(y)
+        function, strategy = strategy, strategy(y)
         if not isinstance(strategy, Mapping):
             raise InputError(
-                f"sampling_strategy={given!r} returned {strategy!r}, expected a dictionary of each "
-                "class's number of rows"
+                f"sampling_strategy={function!r} returned {strategy!r}, expected a dictionary of "
+                "numbers of rows by class"
             )
     if isinstance(strategy, Mapping):
         _check_numbers(strategy, classes.tolist(), counts.tolist())
         strategy = dict(strategy)
     elif isinstance(strategy, Real) and len(classes) == 2:
-        return _of_ratio(strategy, classes, counts)
+        return _from_ratio(strategy, classes, counts)
     return check_sampling_strategy(strategy, y, sampling_type)
 
 
@@ -53,24 +53,24 @@ def _check_numbers(strategy, classes, counts):
                 f"sampling_strategy has {number!r} rows for class {label!r}, expected a whole "
                 "number"
             )
-        if number < (there := counts[classes.index(label)]):
+        if number < (count := counts[classes.index(label)]):
             raise InputError(
                 f"sampling_strategy has {number} rows for class {label!r}, expected at least the "
-                f"{there} that it has; new rows are only added"
+                f"{count} rows that it has; rows are only added"
             )
 
 
-def _of_ratio(ratio, classes, counts):
+def _from_ratio(ratio, classes, counts):
     larger = int(counts.argmax())
     exact = counts[larger] * float(ratio)
     rounding = 4 * np.finfo(ratio.dtype if isinstance(ratio, np.floating) else float).eps * exact
-    near = round(exact)
-    number = near if abs(exact - near) <= rounding else int(exact)
-    label, there = classes[1 - larger], counts[1 - larger]
-    if number <= there:
+    nearest = round(exact)
+    number = nearest if abs(exact - nearest) <= rounding else int(exact)
+    label, count = classes[1 - larger], counts[1 - larger]
+    if number <= count:
         raise InputError(
-            f"sampling_strategy={ratio} asks for {number} rows of class {label}, which has {there} "
-            f"beside {counts[larger]} of the other; give a ratio above "
-            f"{there / counts[larger]:.3g}, at most 1"
+            f"sampling_strategy={ratio} requests {number} rows of class {label}, which has "
+            f"{count}; the other class has {counts[larger]}. Give a ratio above "
+            f"{count / counts[larger]:.3g} and at most 1"
         )
-    return {label: int(number - there)}
+    return {label: int(number - count)}

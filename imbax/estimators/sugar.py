@@ -1,4 +1,4 @@
-"""SUGAR as an over-sampler, on imbalanced-learn's contract."""
+"""SUGAR over-sampler, with imbalanced-learn's contract."""
 
 from numbers import Integral
 from typing import Any
@@ -13,13 +13,12 @@ __all__ = ["SUGAR"]
 
 @parameters
 class SUGAR(OneVsRest):
-    """Noise of the local shape, most where rows are sparse, pulled to the manifold of the class.
+    """Noise with the local covariance, mostly in sparse regions, pulled to the class's manifold.
 
     See `imbax.methods.sugar` for equations. X may be a table, images `(n, height, width)` or `(n,
-    height, width, channels)`, or flat rows of images with `image_shape`. What comes out has the
-    form and dtype of what went in: first the original rows, bit for bit, then the new ones.
-    Distances are between columns scaled to their range. Of more than two classes each is the
-    minority against all others.
+    height, width, channels)`, or flat rows of images with `image_shape`. The output has the form
+    and dtype of X: the original rows, unchanged, followed by the synthetic rows. Distances are
+    between columns scaled to their range. More than two classes are treated one-vs-rest.
 
     Parameters
     ----------
@@ -28,21 +27,22 @@ class SUGAR(OneVsRest):
     image_shape : tuple, default=None
         (height, width) or (height, width, channels) of flat rows.
     value_range : tuple, default=None
-        Least and greatest value there can be; None: (0, 255) for images of uint8, else those in X,
-        column by column in a table. What is -1 and 1 inside.
+        Minimum and maximum of valid values, scaled to [-1, 1] internally. None uses (0, 255) for
+        uint8 images, otherwise the range of X, separately for each column of a table.
     k_neighbors : int, default=5
-        Rows of the local covariance, the row itself included.
+        Number of rows of the local covariance, the row itself included.
     steps : int, default=1
-        Steps of diffusion; 0: the noise alone.
+        Number of diffusion steps; 0 adds only noise.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     classes_ : ndarray of shape (n_classes,)
     is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are new.
+        Mask of the synthetic rows of the last `fit_resample`.
     """
 
     k_neighbors: Any = 5

@@ -1,4 +1,4 @@
-"""imbalanced-learn's contract for tables of pandas, polars or NumPy, and labels of any form."""
+"""Base class of samplers for tables of any library, with imbalanced-learn's contract."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ __all__ = ["TableSampler"]
 
 @parameters
 class TableSampler(BaseOverSampler):
-    """Takes frames of pandas, polars and pyarrow too, and gives the same back."""
+    """Sampler that also accepts frames of pandas, polars and pyarrow, and returns the same type."""
 
     sampling_strategy: Any = "auto"
     random_state: Any = None
@@ -42,42 +42,42 @@ class TableSampler(BaseOverSampler):
 
     @in_float32
     def fit(self, X, y):
-        """Take in, and train what is trained, without making rows."""
-        self._train_on(*self._taken(as_pandas(X) if _is_arrow(X) else X, Target(y)))
+        """Checks the rows and trains the sampler, without making rows."""
+        self._train_on(*self._checked_rows(as_pandas(X) if _is_arrow(X) else X, Target(y)))
         return self
 
     @in_float32
     def fit_resample(self, X, y):
-        """The given rows, then new ones, and the labels of both.
+        """Returns the original rows followed by synthetic rows, and the labels of both.
 
         Parameters
         ----------
         X : array, or frame of pandas, polars or pyarrow, of shape (n_samples, n_features)
         y : array, or Series of pandas or polars, of shape (n_samples,)
-            Or one-hot labels (n_samples, n_classes), an array or a DataFrame of pandas.
+            Labels, or one-hot labels (n_samples, n_classes) as array or pandas DataFrame.
 
         Returns
         -------
         X : of shape (n_samples_new, n_features)
-            As it was given: columns have their names and dtypes.
+            Rows of the type of X, with its column names and dtypes.
         y : of shape (n_samples_new,)
-            As it was given.
+            Labels of the type of y.
         """
         if _is_arrow(X):
-            made, labels = self.fit_resample(as_pandas(X), y)
-            schema = X.select(list(made)).schema
-            return type(X).from_pandas(made, schema=schema, preserve_index=False), labels
+            extended, labels = self.fit_resample(as_pandas(X), y)
+            schema = X.select(list(extended)).schema
+            return type(X).from_pandas(extended, schema=schema, preserve_index=False), labels
         target, table = Target(y), self._table(X)
-        rows, labels = self._taken(X if table is None else table, target)
-        made, labels = self._fit_resample(rows, labels)
+        rows, labels = self._checked_rows(X if table is None else table, target)
+        extended, labels = self._fit_resample(rows, labels)
         if table is not None:
-            made = table.extended(made, getattr(self, "moved_", None))
+            extended = table.extended(extended, getattr(self, "moved_", None))
         elif isinstance(X, list):
-            made = made.tolist()
-        return made, target.extended(labels)
+            extended = extended.tolist()
+        return extended, target.extended(labels)
 
-    def _taken(self, X, target):
-        """The rows and labels of a fit, checked; keeps how many rows are wanted of each class."""
+    def _checked_rows(self, X, target):
+        """Checks rows and labels of a fit; stores the number of rows to make for each class."""
         self._validate_params()
         self._read_parameters()
         check_classification_targets(target.labels)
@@ -86,41 +86,41 @@ class TableSampler(BaseOverSampler):
         return X, y
 
     def _read_parameters(self):
-        """Takes parameters by their old names, with a warning that has the new ones."""
+        """Reads parameters by their old names, with a warning about the new ones."""
 
     def _train_on(self, X, y):
-        """Learns what making rows needs."""
+        """Trains on checked rows and labels."""
 
     def _check_X_y(self, X, y):
-        given = X.given if isinstance(X, Table) else X
+        original = X.given if isinstance(X, Table) else X
         X = self._numeric(X)
-        with errors_in_one_line(lambda: missing_message(self, given)):
+        with errors_in_one_line(lambda: missing_message(self, original)):
             return validate_data(self, X=X, y=y, **self._accepts)
 
     def _table(self, X):
-        """X as a table, where more than an array of numbers is to be given back."""
+        """Returns X as a table if the result must be converted back, otherwise None."""
         is_matrix = isinstance(X, np.ndarray) and X.ndim == 2
         large = is_matrix and X.dtype.kind in "iu" and X.dtype.itemsize > 4 and len(X)
         wanted = (is_matrix and X.dtype.kind == "O") or (large and Table(X).least())
         return Table(X) if is_frame(X) or wanted else None
 
     def _numeric(self, X):
-        """X as it is validated; InputError if it has columns without numbers."""
+        """Returns X as numbers; raises InputError for non-numeric columns."""
         return as_numbers(X, self._remedy, shifts=self._shifts())
 
     def _shifts(self):
-        """Whether large whole numbers may be taken less their least value."""
+        """Returns whether the minimum may be subtracted from large whole numbers."""
         return False
 
     @property
     def _remedy(self):
-        """What to do with columns of text."""
+        """Advice for columns of text."""
         return (
-            f"{type(self).__name__} knows numbers only; encode them, or use "
+            f"{type(self).__name__} knows only numbers; encode them, or use "
             "SMOTENC(categorical_features=...)"
         )
 
 
 def _is_arrow(X):
-    """Whether it is a table of pyarrow: a frame that is none of pandas or polars."""
+    """Returns whether X is a pyarrow table: a frame of neither pandas nor polars."""
     return hasattr(type(X), "from_pandas") and not is_frame(X) and is_table(X)

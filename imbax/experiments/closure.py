@@ -1,8 +1,8 @@
-"""The code that a function is made of: its own definition and all that it names, and so on.
+"""Closure of the code of a function: its definition and, recursively, all referenced definitions.
 
-The unit is a definition at the top of a file, see `modules`. Names are followed through imports and
-through the values of partials and records; installed packages count by name, and for estimators and
-a user's functions by version.
+The unit is a top-level definition of a file, see `modules`. References are followed through imports
+and through the values of partials and records. Installed packages are included by name, and for
+estimators and users' functions also by version.
 """
 
 import dataclasses
@@ -25,14 +25,14 @@ __all__ = ["code_of", "definitions_of", "described"]
 
 
 def code_of(*values: Any, versions: bool = False) -> str:
-    """64 hex digits of the code of functions, or of any values that hold some.
+    """Hash (64 hex digits) of the code of functions, or of values that contain functions.
 
     Parameters
     ----------
     *values
         Functions, classes, partials, records, containers.
     versions
-        Count the versions of the installed packages that functions import inside, too.
+        If True, include the versions of the installed packages that functions import in their body.
     """
     definitions, foreign = definitions_of(*values, versions=versions)
     parts = [sorted(definitions.items()), sorted(foreign), described(values)]
@@ -40,7 +40,7 @@ def code_of(*values: Any, versions: bool = False) -> str:
 
 
 def definitions_of(*values: Any, versions: bool = False) -> tuple[dict[str, str], set[str]]:
-    """All definitions that values are made of, `{"file:name": digest}`; and what has no file."""
+    """Digests of the definitions of values, `{"file:name": digest}`; and objects without a file."""
     foreign: set[str] = set()
     waiting = [node for value in values for node in _roots(value, foreign)]
     found: dict[Node, str] = {}
@@ -58,12 +58,12 @@ def definitions_of(*values: Any, versions: bool = False) -> tuple[dict[str, str]
 
 
 def described(value: Any) -> Any:
-    """What a value is, JSON-ready: numbers and text as they are, functions and classes by name.
+    """JSON-ready description of a value: numbers and text unchanged, functions and classes by name.
 
     Raises
     ------
     InputError
-        It holds an object whose content cannot be told.
+        The value contains an object that can be neither printed nor pickled.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -85,7 +85,7 @@ def described(value: Any) -> Any:
     if callable(value):
         function = inspect.unwrap(value)
         if not inspect.isroutine(function) and not isinstance(function, type):
-            # An object that can be called, such as a scorer, is what it holds.
+            # A callable object, such as a scorer, is described by its attributes.
             return [*_named(type(function)), described(getattr(function, "__dict__", {}))]
         if inspect.ismethod(function) and not isinstance(function.__self__, type):
             owner = function.__self__
@@ -96,7 +96,7 @@ def described(value: Any) -> Any:
 
 
 def _by_content(value):
-    """The same text for the same object in any process, also where its repr shows an address."""
+    """Text that is equal for equal objects in any process, also if their repr has an address."""
     text = repr(value)
     if type(value).__module__ == "builtins":
         return text
@@ -107,8 +107,8 @@ def _by_content(value):
     except Exception as error:  # whatever pickling raises
         if re.search(r" at 0x[0-9a-f]+", text):
             raise InputError(
-                f"{text} is a parameter that can be neither printed nor pickled, so stored results "
-                "of it could not be found again; give another value"
+                f"parameter {text} can be neither printed nor pickled, so its stored results could "
+                "not be found again; give another value"
             ) from error
         return text
 
@@ -121,7 +121,7 @@ def _named(function):
 
 
 def _roots(value: Any, foreign: set[str]) -> Iterator[Node]:
-    """Definitions that a value holds; what has no file is described in `foreign`."""
+    """Definitions in a value; objects without a file are described in `foreign`."""
     if value is None or isinstance(value, bool | int | float | str | bytes):
         return
     if isinstance(value, functools.partial):
@@ -148,7 +148,7 @@ def _roots_of_callable(value, foreign):
         function = type(function)
     path = _file_of(function)
     if path is None or not is_imbax(path):
-        foreign |= _told_apart_by(function)
+        foreign |= _distinction(function)
     if path is None:
         code = getattr(function, "__code__", None)
         if code is None:
@@ -170,12 +170,12 @@ def _roots_of_callable(value, foreign):
     if not is_imbax(path):
         _hold(_contents(function), owner, foreign)
         foreign |= {_version(name) for name in module.packages}
-        # A plugin counts with all that it runs.
+        # A plugin is included with all its code.
         yield from module.everything()
 
 
 def _hold(values, owner, foreign):
-    """Counts data that a user's function finds outside its code: in its closure or its object."""
+    """Include data that a user's function uses outside its code: its closure and its object."""
     attributes = getattr(owner, "__dict__", {}) if not isinstance(owner, type) else {}
     foreign |= {json.dumps(described(value)) for value in values if _is_data(value)}
     found = {name: value for name, value in attributes.items() if _is_data(value)}
@@ -184,7 +184,7 @@ def _hold(values, owner, foreign):
 
 
 def _is_data(value):
-    """Whether it is numbers, text, arrays, or containers of these alone."""
+    """Returns whether a value is a number, text, an array, or a container of these only."""
     if isinstance(value, Mapping):
         return all(map(_is_data, value.values()))
     if isinstance(value, list | tuple | set | frozenset):
@@ -193,8 +193,8 @@ def _is_data(value):
     return is_array or isinstance(value, bool | int | float | str)
 
 
-def _told_apart_by(function):
-    """Distinguish a user's functions of one name and file by defaults and a lambda's code."""
+def _distinction(function):
+    """Defaults and, for a lambda, bytecode: they distinguish functions of one name and file."""
     code = getattr(function, "__code__", None)
     if code is None:
         return set()
@@ -208,7 +208,7 @@ def _told_apart_by(function):
 
 
 def _contents(function):
-    """Values that a function closes over."""
+    """Values in the closure of a function."""
     cells = getattr(function, "__closure__", None) or ()
     return [cell.cell_contents for cell in cells if cell != _EMPTY]
 
@@ -217,7 +217,7 @@ _EMPTY = types.CellType()
 
 
 def _file_of(function) -> Path | None:
-    """The file of imbax or of the user that a function lies in."""
+    """File of imbax or of the user that defines a function."""
     try:
         path = Path(inspect.getsourcefile(function) or "").resolve()
     except TypeError:
@@ -226,7 +226,7 @@ def _file_of(function) -> Path | None:
 
 
 def _relative(path: Path) -> str:
-    """Of a file of imbax its path in the package; of another its name alone."""
+    """Path within the package for a file of imbax; the file name for other files."""
     return path.relative_to(PACKAGE).as_posix() if is_imbax(path) else path.name
 
 
@@ -245,7 +245,7 @@ def _distributions():
 
 
 def _bytecode(value):
-    """Code typed in a session, and the code within it, without where it lies in memory."""
+    """Bytecode of interactive code, including nested code, without memory addresses."""
     if not inspect.iscode(value):
         return repr(value)
     return [value.co_code.hex(), value.co_names, [_bytecode(part) for part in value.co_consts]]

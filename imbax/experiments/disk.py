@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what a disk says when it cannot take them."""
+"""Atomic file writes, and errors of full, read-only or missing disks."""
 
 import contextlib
 import io
@@ -26,42 +26,42 @@ __all__ = [
 
 @contextlib.contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Turns what a disk says, full, read-only or gone, into a StorageError that names the place."""
+    """Convert an OSError (disk full, read-only or missing) into a StorageError with the path."""
     try:
         yield
     except StorageError:
         raise
     except OSError as error:
         raise StorageError(
-            f"{place} cannot be written ({error.strerror or error}); what is stored there stays: "
-            "see to it, or copy it to another --out, and run the same command again"
+            f"{place} cannot be written ({error.strerror or error}); stored results are kept: fix "
+            "the cause, or copy them to another --out, and run the same command again"
         ) from error
 
 
 def check_there(out: Path) -> None:
-    """Raises StorageError where a folder of results has vanished; it is not to be made anew."""
+    """Raise StorageError if a folder of results was deleted; it is not created again."""
     if not out.is_dir():
         raise StorageError(
-            f"{out} cannot be written (the folder has vanished); see to it, or name another --out, "
+            f"{out} cannot be written (the folder was deleted); restore it, or name another --out, "
             "and run the same command again"
         )
 
 
 @contextlib.contextmanager
 def atomic(path: Path, *, durable: bool = True) -> Iterator[io.BufferedWriter]:
-    """A file that takes its name only once it is whole; makes its folder.
+    """Open a file that gets its name only when it is complete; creates its folder.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     durable
-        Whether its bytes are on the disk by then, so that it survives a loss of power.
+        If True, flush the bytes to the disk before renaming, so that a power failure loses nothing.
 
     Raises
     ------
     StorageError
-        It cannot be written; an earlier file of that name is still there.
+        The file cannot be written; an earlier file of that name is kept.
     """
     temporary = path.with_name(f".{path.name}.{_process(os.getpid())}-{secrets.token_hex(4)}.tmp")
     with writing(path):
@@ -89,13 +89,13 @@ def atomic(path: Path, *, durable: bool = True) -> Iterator[io.BufferedWriter]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8, whole or not at all."""
+    """Write a UTF-8 text file atomically."""
     with atomic(path, durable=False) as file:
         file.write(text.encode())
 
 
 def write_table(path: Path, table: Any, **options: Any) -> None:
-    """Write a data frame as CSV, whole or not at all; `options` are those of `to_csv`."""
+    """Write a data frame as a CSV file atomically; `options` are passed to `to_csv`."""
     write_text(path, table.to_csv(lineterminator="\n", **options))
 
 
@@ -103,14 +103,14 @@ _temporaries: set[Path] = set()
 
 
 def abandon() -> None:
-    """Delete what this process has begun to write, since it is about to end."""
+    """Delete incomplete files of this process, which is about to end."""
     for path in tuple(_temporaries):
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
 
 
 def discard_leftovers(out: Path) -> None:
-    """Delete what processes of this machine that were killed had begun to write."""
+    """Delete incomplete files of killed processes of this machine."""
     if os.name != "posix":
         return
     for path in out.rglob(".*.tmp"):
@@ -121,13 +121,13 @@ def discard_leftovers(out: Path) -> None:
 
 
 def _process(pid):
-    """It and its machine, in a file's name."""
+    """Process and machine as part of a file name."""
     return f"{zlib.crc32(platform.node().encode()):08x}-{pid}"
 
 
 def _is_alive(pid):
-    """Whether another process of that number runs."""
-    if pid == os.getpid():  # an earlier one had the same number
+    """Returns whether another process with that number is running."""
+    if pid == os.getpid():  # the number was reused
         return False
     try:
         os.kill(pid, 0)

@@ -33,11 +33,11 @@ class Foreseen(NamedTuple):
     notice: str = ""
     """Remarks on the data set, such as why it is skipped."""
     failed: str = ""
-    """Why the cell cannot be computed."""
+    """Reason why the cell cannot be computed."""
 
 
 class _Timing(NamedTuple):
-    """How long stored runs of a cell took."""
+    """Times of the stored runs of a cell."""
 
     compiling: float
     each: float
@@ -46,7 +46,7 @@ class _Timing(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """scikit-learn's data folder, which is not made here as `get_data_home` does."""
+    """Data folder of scikit-learn; unlike `get_data_home`, this function does not create it."""
     return Path(os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data")).expanduser()
 
 
@@ -66,14 +66,14 @@ def foresee(prepared: Prepared, folder: Path) -> list[Foreseen]:
     def noted(name):
         try:
             yield
-        except Exception as error:  # perhaps a method of the user's own
+        except Exception as error:  # may come from a user's method
             kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
             dataset, _, method = name.rpartition("/")
             found.append(Foreseen(dataset, method, failed=f"{kind}{error}"))
 
     cells, notices = cells_of(lab, sorted(loaded, key=lab.shape), methods, noted)
-    for name, told in notices.items():
-        found += [Foreseen(name, "", notice=notice) for notice in told]
+    for name, lines in notices.items():
+        found += [Foreseen(name, "", notice=notice) for notice in lines]
     timings = _timings(folder)
     for cell in cells:
         missing = len(lab.missing(cell, seeds))
@@ -105,7 +105,7 @@ def _timing(abouts: Sequence[dict[str, Any]]) -> _Timing | None:
     names = ("compile_seconds", "run_seconds", "n_runs")
     try:
         sums = [sum(float(about["timing"][name]) for about in abouts) for name in names]
-    except (KeyError, TypeError, ValueError):  # of another program
+    except (KeyError, TypeError, ValueError):  # a file of another program
         return None
     compiling, running, runs = sums
     about = abouts[0]
@@ -118,15 +118,15 @@ def _timing(abouts: Sequence[dict[str, Any]]) -> _Timing | None:
 
 
 def _seconds(lab, cell, runs, timings):
-    """Estimated time of a cell's missing runs, and which stored cell says so."""
+    """Estimated seconds of a cell's missing runs, and the source of the estimate."""
 
     def seconds(timing, factor):
         longer = lab.protocol.epochs / timing.epochs if timing.epochs else 1
         return timing.compiling + timing.each * factor * longer * runs
 
-    own = timings.get((cell.dataset.name, cell.label))
-    if own:
-        return seconds(own, 1), "its own runs"
+    stored = timings.get((cell.dataset.name, cell.label))
+    if stored:
+        return seconds(stored, 1), "its own runs"
     work, near = lab.work(cell), {}
     for (dataset, method), timing in timings.items():
         sizes = {name: timing.facts.get(name) for name in ("n_rows", "n_features")}

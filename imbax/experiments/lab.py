@@ -1,7 +1,7 @@
-"""Computes the cells of an experiment and keeps each result the moment it exists.
+"""Computation of the cells of an experiment; each result is stored immediately.
 
-A stored cell is not computed again, and more seeds add to what is there. Where only the code of
-metrics has changed, they are computed again from stored labels and scores.
+A stored cell is not computed again, and further seeds are added to it. If only the code of metrics
+changed, metrics are computed again from stored labels and scores.
 """
 
 import logging
@@ -36,52 +36,52 @@ class Cell:
 
     suite: str
     dataset: Any
-    """`Dataset` or `Images`."""
+    """Data set: `Dataset` or `Images`."""
     method: Method
     network: str
-    """Name of the network; "" for a method that trains none of imbax's."""
+    """Name of the network; "" for a method that trains none of imbax's networks."""
     members: Ensemble = SINGLE
     """Networks whose probabilities are averaged."""
     rows: str = "train"
-    """Rows that it is trained on, "train" or "train_valid"."""
+    """Rows that the method is trained on, "train" or "train_valid"."""
     key: str = ""
-    """The training key: 16 hex digits of all that decides its scores."""
+    """Training key: hash (16 hex digits) of everything that determines the scores."""
 
     @property
     def label(self) -> str:
-        """The method with its network and ensemble, as tables show it."""
+        """Label of the method with its network and ensemble, as in tables."""
         return shown(self.method.name, self.network, self.members)
 
     @property
     def name(self) -> str:
-        """As it is shown."""
+        """Displayed name of the cell."""
         return f"{self.dataset.name}/{self.label}"
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What the store finds it by."""
+        """Data set, label and key, which identify the cell in the store."""
         return self.dataset.name, self.label, self.key
 
 
 @dataclass
 class Lab(ABC):
-    """Computes cells, or finds them stored. A kind of experiment says how, by what is abstract."""
+    """Computes cells or reads stored ones. Each kind of experiment defines the abstract methods."""
 
     schema: ClassVar[pa.Schema]
     """Columns of a result."""
     network: ClassVar[str]
-    """Name of the network that methods train unless another is asked for."""
+    """Name of the default network."""
     protocol: Any
     engine: Engine = field(default_factory=Engine)
     out: Path | None = None
-    """Where results are kept; None: in memory."""
+    """Folder of stored results; None: results in memory."""
     suite: str = "custom"
     on_progress: Callable[[float], None] = lambda share: None
-    """Called with the share of the cell under way that is done, between compiled pieces."""
+    """Function called between compiled pieces with the finished share of the current cell."""
     networks: Sequence[str | None] = (None,)
     """Networks that each method of a suite trains; None: `network`."""
     ensembles: Sequence[Ensemble] = (SINGLE,)
-    """Ensembles of them that it trains."""
+    """Ensembles of these networks that each method trains."""
     _rows: dict[Any, list[dict]] = field(default_factory=dict)
     _provenance: dict[Any, dict[str, Any]] = field(default_factory=dict)
     _states: dict[Any, Any] = field(default_factory=dict)
@@ -98,13 +98,13 @@ class Lab(ABC):
         network: str | None = None,
         members: Ensemble = SINGLE,
     ) -> Cell:
-        """A method on a data set with a network, by default the lab's, under its protocol."""
+        """Cell of a method on a data set under the lab's protocol; default network: the lab's."""
         network = self.network if network is None else network
         key = self._training_key(dataset, method, network, members)
         return Cell(self.suite, dataset, method, network, members, key=key)
 
     def run(self, cell: Cell, seeds: Sequence[int]) -> None:
-        """Compute the seeds of a cell that are missing, together, and keep each at once."""
+        """Compute the missing seeds of a cell together, and store each one immediately."""
         if missing := self.missing(cell, seeds):
             self._warn_of_damage(cell, missing)
             _LOG.info("%s started", cell.name)
@@ -121,26 +121,26 @@ class Lab(ABC):
             store.renew(self.out, *cell.place, seeds, self.schema)
 
     def missing(self, cell: Cell, seeds: Sequence[int]) -> list[int]:
-        """The seeds of a cell that are not there yet."""
+        """Seeds of a cell that are not stored yet."""
         if self.out is None:
             return [seed for seed in seeds if (cell.key, seed) not in self._rows]
-        there = (seed for seed in seeds if not store.has(self.out, *cell.place, seed, self.schema))
-        return list(there)
+        missing = (s for s in seeds if not store.has(self.out, *cell.place, s, self.schema))
+        return list(missing)
 
     def outdated(self, cell: Cell, seeds: Sequence[int]) -> list[int]:
-        """The stored seeds of a cell whose metrics were computed by other code."""
+        """Stored seeds of a cell with metrics computed by other code."""
         if self.out is None:
             return []
         known = store.metrics_keys(self.out, *cell.place)
         return [seed for seed in seeds if known.get(seed) not in (None, self._metrics_key())]
 
     def replaces(self, cell: Cell, seeds: Sequence[int]) -> bool:
-        """Whether missing seeds of a cell are stored as results of other code or settings."""
+        """Returns whether missing seeds of a cell are stored for other code or settings."""
         missing = self.missing(cell, seeds)
         return self.out is not None and store.others(self.out, *cell.place, missing)
 
     def _warn_of_damage(self, cell, seeds):
-        """Name the files that are there, but are computed again since they cannot be read."""
+        """Warn about existing files that cannot be read and are therefore computed again."""
         for seed in seeds if self.out is not None else ():
             path = store.file_path(self.out, *cell.place, seed)
             if path.is_file() and (error := store.damage(path, self.schema)):
@@ -152,36 +152,36 @@ class Lab(ABC):
     def fitting(
         self, dataset: Any, methods: Sequence[Method]
     ) -> tuple[Sequence[Method], tuple[str, ...]]:
-        """The methods that a data set is for, and what to tell the user of the others.
+        """Methods that support a data set, and notices on the other methods.
 
-        Raises InputError where the user named one that it is not for.
+        Raises InputError if a method that the user named does not support the data set.
         """
         return methods, ()
 
     @abstractmethod
     def unit(self, method: Method) -> str:
-        """The same for methods that share some training, which is kept for the next of them."""
+        """Name of a unit of work: equal for methods that share a training."""
 
     @abstractmethod
     def shape(self, dataset: Any) -> Any:
-        """The same for data sets whose cells share compiled programs; sortable."""
+        """Sortable value that is equal for data sets whose cells share compiled programs."""
 
     @abstractmethod
     def work(self, cell: Cell) -> float:
-        """Time a cell takes, in some unit that all share; for the progress display only."""
+        """Relative time of a cell, in a unit common to all cells; for the progress bar only."""
 
     @abstractmethod
     def shared_bytes(self, dataset: Any) -> int:
-        """Size of what the runs of a cell share on each device; for `dry_run` only."""
+        """Bytes on each device of the data shared by the runs of a cell; for `dry_run` only."""
 
     def rows(self, cell: Cell, seeds: Sequence[int], *, arrays: bool = False) -> pd.DataFrame:
-        """One row per run of a cell; the columns of lists, maps and bytes only with `arrays`."""
+        """Frame with one row per run of a cell; with `arrays`, also columns of lists and bytes."""
         shown = [column.name for column in self.schema if arrays or not store.is_large(column)]
         if self.out is None:
             rows = [row for seed in seeds for row in self._rows[cell.key, seed]]
             return pd.DataFrame(rows)[shown].assign(method=cell.label)
         with warnings.catch_warnings():
-            # Other settings may lie there too; those just run or renewed are the ones read.
+            # Other settings may be stored, too; the ones just run or renewed are read.
             warnings.filterwarnings("ignore", "two settings of")
             about = {"arrays": arrays, "dataset": cell.dataset.name}
             rows = store.read([self.out], self.schema, **about)
@@ -190,37 +190,39 @@ class Lab(ABC):
     def kept(
         self, cell: Cell, seeds: Sequence[int]
     ) -> list[Callable[[], tuple[list[dict[str, Any]], dict[str, Any]]]]:
-        """For each seed of a cell, a function that returns its rows, with all columns, and their
-        provenance; it reads the file where results are kept in a folder."""
+        """Functions, one per seed of a cell, that return its rows with all columns and provenance.
+
+        They read the stored files if there is a folder.
+        """
         if self.out is not None:
             return [partial(store.load, self.out, *cell.place, s, self.schema) for s in seeds]
-        given = ((self._rows[cell.key, s], self._provenance[cell.key, s]) for s in seeds)
-        return [partial(_both, *pair) for pair in given]
+        pairs = ((self._rows[cell.key, s], self._provenance[cell.key, s]) for s in seeds)
+        return [partial(_both, *pair) for pair in pairs]
 
     @abstractmethod
     def _training_key(
         self, dataset: Any, method: Method, network: str, members: Ensemble = SINGLE
     ) -> str:
-        """Of all that decides the scores of a cell."""
+        """Key of everything that determines the scores of a cell."""
 
     @abstractmethod
     def _metrics_key(self) -> str:
-        """Of the code that computes metrics from stored labels and scores."""
+        """Key of the code that computes metrics from stored labels and scores."""
 
     @abstractmethod
     def _compute(self, cell: Cell, seeds: Sequence[int]) -> None:
-        """Train the seeds of a cell, all together, and `_keep` what comes out."""
+        """Train the seeds of a cell together and `_keep` their results."""
 
     @abstractmethod
     def _rescored(self, rows: list[dict[str, Any]], about: dict[str, Any]) -> list[dict[str, Any]]:
-        """Stored rows with their metrics computed anew; `about` is their provenance."""
+        """Stored rows with their metrics computed again; `about` is their provenance."""
 
     def _tell_seconds(self, cell: Cell, compiling: float, running: float) -> None:
-        """Log what the time of a computed cell went into."""
+        """Log the compilation and running times of a computed cell."""
         _LOG.debug("%s compiled for %.1f s and ran for %.1f s", cell.name, compiling, running)
 
     def _keep(self, cell: Cell, seed: int, rows: list[dict[str, Any]], about: dict[str, Any]):
-        """Keep the rows of a seed, with what else is known of them."""
+        """Store the rows of a seed with their provenance."""
         settings = {
             "strategy": self.engine.strategy,
             "memory_gib": self.engine.memory and self.engine.memory / 2**30,
@@ -244,7 +246,7 @@ class Lab(ABC):
         store.write(self.out, rows, shared | about, self.schema)
 
     def _keep_state(self, file: Path, seed: int, state: Any) -> None:
-        """Keep what another training starts from; `file` is its path below `states`."""
+        """Store the state that another training starts from; `file` is its path below `states`."""
         if self.out is None:
             self._states[file, seed] = state
             return
@@ -252,7 +254,7 @@ class Lab(ABC):
         states.write(self._state_file(file, seed), state)
 
     def _state(self, file: Path, seed: int, like: Any) -> Any:
-        """What `_keep_state` kept, if it has the shapes and dtypes of `like`; or None."""
+        """State stored by `_keep_state` if it has the shapes and dtypes of `like`; else None."""
         if self.out is None:
             return self._states.get((file, seed))
         return states.read(self._state_file(file, seed), like)
@@ -266,5 +268,5 @@ def _both(rows, provenance):
 
 
 def run_key(seed: int, fold: int) -> jax.Array:
-    """The random key of a run; its other random numbers all follow from it."""
+    """Random key of a run, from which all its random numbers are derived."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), seed), fold)

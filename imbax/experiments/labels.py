@@ -1,9 +1,9 @@
-"""Names of a method with a network and an ensemble, as tables, folders and progress show them.
+"""Labels of methods with a network and an ensemble, used in tables, folders and progress bars.
 
-A method is shown by its name alone with the network that its kind of experiment trains unless
-another is asked for, and as `ce (realmlp)` with any other. With several members it is `ce x5` or
-`ce 5-fold`, see `neural.ensembles`, or `ce 5-fold (realmlp)`. `store.read` gives labels in place of
-names, so that no mean is taken over networks or ensembles.
+With the default network of its kind of experiment, a method's label is its name; with another
+network it is, for example, `ce (realmlp)`. With several members it is `ce x5` or `ce 5-fold` (see
+`neural.ensembles`), or `ce 5-fold (realmlp)`. `store.read` returns labels as method names, so that
+no mean is taken over networks or ensembles.
 """
 
 import re
@@ -17,14 +17,16 @@ _MEMBERS = re.compile(r"(?P<method>.+) (x\d+|(\d+x)?\d+-fold)", re.DOTALL)
 
 
 def shown(method: str, network: str, members: Any = "1") -> str:
-    """Label of a method with a network and an ensemble; network "" for a method that trains none of
-    imbax's."""
+    """Label of a method with a network and an ensemble.
+
+    The network is "" for a method that trains none of imbax's networks.
+    """
     name = method if str(members) == "1" else f"{method} {members}"
     return name if network in _UNNAMED else f"{name} ({network})"
 
 
 def parts(label: str) -> tuple[str, str]:
-    """The label without its network, and that; "" where it names none."""
+    """Label without its network, and the network; "" if the label has none."""
     method, opening, network = label.rpartition(" (")
     if method and opening and network.endswith(")"):
         return method, network[:-1]
@@ -32,7 +34,7 @@ def parts(label: str) -> tuple[str, str]:
 
 
 def method_of(label: str) -> str:
-    """The method of a label, without its network and its ensemble."""
+    """Method name of a label, without its network and its ensemble."""
     name, _ = parts(label)
     found = _MEMBERS.fullmatch(name)
     return found["method"] if found else name
@@ -44,12 +46,14 @@ def label_of(provenance: Mapping[str, Any]) -> str:
 
 
 def network_of(provenance: Mapping[str, Any]) -> str:
-    """Network of a stored result: "mlp" where it was stored before there were others, and "" for a
-    method outside jax."""
+    """Network of a stored result.
+
+    It is "mlp" for results stored before there were other networks, and "" for methods outside jax.
+    """
     is_neural = provenance.get("method_facts", {}).get("neural", True)
     return provenance.get("network", "mlp") if is_neural else ""
 
 
 def members_of(provenance: Mapping[str, Any]) -> str:
-    """Ensemble of a stored result, as text: "1" where it was stored before there were others."""
+    """Ensemble of a stored result as text; "1" for results stored before there were ensembles."""
     return str(provenance.get("members", 1))

@@ -1,8 +1,8 @@
-"""One command at a time writes to a folder of results.
+"""Lock of a folder of results: only one command at a time writes to it.
 
-The operating system holds the lock and lets go of it when the process ends, however it ends, so
-none is ever stale. Where there are no such locks nothing is held; files are whole all the same,
-since each is written under another name first.
+The operating system holds the lock and releases it when the process ends in any way, so locks are
+never stale. On systems without such locks nothing is locked; files are complete even then, since
+they are written under a temporary name first.
 """
 
 import json
@@ -24,14 +24,14 @@ __all__ = ["Lock"]
 
 
 class Lock:
-    """The right to write to a folder, until `release`.
+    """Exclusive right to write to a folder, until `release`.
 
     Parameters
     ----------
     out
-        The folder.
+        Folder to lock.
     waits
-        Whether to wait, after saying so, where another process writes to it.
+        If True, print a message and wait while another process writes to the folder.
 
     Raises
     ------
@@ -45,7 +45,7 @@ class Lock:
 
     def __init__(self, out: Path, *, waits: bool = True):
         with disk.writing(out):
-            # A link may lead anywhere, in a folder from somebody else.
+            # In a folder from another user, a link may point anywhere.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             self._file = os.open(out / ".lock", flags, 0o666)
         try:
@@ -58,7 +58,7 @@ class Lock:
         disk.discard_leftovers(out)
 
     def release(self) -> None:
-        """Let others write to the folder."""
+        """Allow other processes to write to the folder."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
@@ -71,11 +71,11 @@ class Lock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            said = f"{self._holder()} writes to {out}"
+            message = f"{self._holder()} writes to {out}"
             if not waits:
-                raise InputError(f"{said}; wait for it, or name another --out") from None
+                raise InputError(f"{message}; wait for it, or name another --out") from None
             print(
-                f"imbax: {said}; waiting until it is done. To share the work, start both with "
+                f"imbax: {message}; waiting until it is done. To share the work, start both with "
                 "--distributed",
                 file=sys.stderr,
                 flush=True,
@@ -85,7 +85,7 @@ class Lock:
             pass  # a file system without locks
 
     def _sign(self):
-        """Say who holds the lock; only the message to others needs it."""
+        """Write the holder of the lock to the file, for the message to other processes."""
         about = {"host": platform.node(), "pid": os.getpid(), "since": time.strftime("%F %T")}
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, json.dumps(about).encode(), 0)

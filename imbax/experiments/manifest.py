@@ -1,6 +1,6 @@
-"""What a run leaves behind about itself: commands, skipped data sets, failed cells.
+"""Manifest of a folder of results: commands, skipped data sets, failed cells.
 
-It is shown in reports. Nothing that it names is run or loaded.
+Reports show the manifest. Commands and files named in it are never run or loaded.
 """
 
 import json
@@ -16,7 +16,7 @@ __all__ = ["read", "write"]
 
 
 def write(out: Path, command: str, skipped: Mapping[str, str], failed: Mapping[str, str]) -> None:
-    """Write the manifest of a folder of results; earlier commands stay in it."""
+    """Write the manifest of a folder of results; earlier commands are kept."""
     disk.check_there(out)
     commands = list(dict.fromkeys([*read(out)["commands"], *([command] if command else [])]))
     content = {"commands": commands, "skipped": dict(skipped), "failed": dict(failed)}
@@ -24,16 +24,16 @@ def write(out: Path, command: str, skipped: Mapping[str, str], failed: Mapping[s
 
 
 def read(out: Path) -> dict[str, Any]:
-    """`commands`, a list of texts; `skipped` and `failed`, dictionaries of texts.
+    """Read the manifest: `commands`, a list, and `skipped` and `failed`, dictionaries of texts.
 
-    They are empty where a folder has no manifest, or, with a warning, a damaged one.
+    They are empty if a folder has no manifest or, with a warning, a damaged one.
     """
     path, found = out / "manifest.json", {"commands": [], "skipped": {}, "failed": {}}
     if not path.is_file():
         return found
     try:
         found = found | json.loads(path.read_text(encoding="utf-8"))
-        # Earlier versions kept a command as a list of words.
+        # Earlier versions stored a command as a list of words.
         commands = [c if isinstance(c, str) else shlex.join(c) for c in found["commands"]]
         texts = {
             name: {k: str(v) for k, v in found[name].items()} for name in ("skipped", "failed")

@@ -1,8 +1,8 @@
-"""Python files as definitions: what each is made of, and what the names in it mean.
+"""Definitions of Python files, their code and their references.
 
-A definition is a function, a class or an assignment at the top of a file. Its code is its syntax
-tree without docstrings, so that comments and layout do not count. Names are followed through
-imports into imbax and into a user's own files; installed packages are only named.
+A definition is a function, a class or an assignment at the top level of a file. Its code is its
+syntax tree without docstrings, so that comments and layout do not matter. References are followed
+through imports into imbax and into users' files; installed packages are recorded by name.
 """
 
 import ast
@@ -27,25 +27,25 @@ _INSTALLED = tuple(
 
 
 class Node(NamedTuple):
-    """A definition: the name `name` at the top of a file; None: all that runs when it is loaded."""
+    """Top-level name of a file; None stands for the statements that run when it is loaded."""
 
     path: Path
     name: str | None
 
 
 class Definition(NamedTuple):
-    """What a definition is made of."""
+    """Code and references of a definition."""
 
     digest: str
-    """Hash of its syntax tree, and of the data files that it names."""
+    """Hash of the syntax tree and of the data files named in it."""
     references: list[Node]
-    """The definitions that it names."""
+    """Referenced definitions."""
     packages: set[str]
-    """Installed packages that it imports within its body."""
+    """Installed packages imported in the body."""
 
 
 def module_of(path: Path) -> "Module":
-    """The definitions of a file, as it is now."""
+    """Definitions of the current version of a file."""
     return _parsed(path, path.stat().st_mtime_ns)
 
 
@@ -55,7 +55,7 @@ def _parsed(path: Path, written: int) -> "Module":
 
 
 class Module:
-    """A file's definitions, and what its names mean."""
+    """Definitions of a file, and the meaning of its names."""
 
     def __init__(self, path: Path):
         self.path, self.definitions, self.imports = path, {}, {}
@@ -74,11 +74,11 @@ class Module:
         self._looked_up: set[str] = set()
 
     def everything(self) -> list[Node]:
-        """All definitions, and what runs when the file is loaded."""
+        """All definitions, and the statements that run when the file is loaded."""
         return [Node(self.path, name) for name in (*self.definitions, None)]
 
     def definition(self, name: str | None) -> "Definition":
-        """What a definition is made of; None: what runs when the file is loaded."""
+        """Definition of a name; None: the statements that run when the file is loaded."""
         if name not in self._seen:
             self._seen[name] = self._examined(name)
         return self._seen[name]
@@ -104,16 +104,16 @@ class Module:
         return Definition(digest, list(dict.fromkeys(found)), packages)
 
     def _data(self, text: str) -> list[Path]:
-        """The file of data beside this one that a text names, if it does."""
+        """Data file in this file's folder that is named by a text, if any."""
         if not re.fullmatch(r"[\w-]+\.(csv|toml|json|npz)", text):
             return []
         file = self.path.parent / text
         return [file] if file.is_file() else []
 
     def lookup(self, name: str) -> list[Node]:
-        """What a name means in this file."""
+        """Definitions that a name refers to in this file."""
         if name in self._looked_up:
-            return []  # a circle of imports
+            return []  # circular imports
         self._looked_up.add(name)
         try:
             return list(self._resolved([name], {}))
@@ -121,7 +121,7 @@ class Module:
             self._looked_up.discard(name)
 
     def _imported(self, statement) -> dict[str, tuple[Path | None, str | None]]:
-        """What an import binds: (file, name in it), or (file, None) for a module."""
+        """Names bound by an import: (file, name in it), or (file, None) for a module."""
         bound = {}
         if isinstance(statement, ast.Import):
             for alias in statement.names:
@@ -141,7 +141,7 @@ class Module:
         return bound
 
     def _file(self, module: str) -> Path | None:
-        """The file of a module that is followed; others are kept by name."""
+        """File of a module whose references are followed; other modules are recorded by name."""
         if module.startswith("."):
             level = len(module) - len(module.lstrip("."))
             folder = self.path.parents[level - 1]
@@ -184,7 +184,7 @@ class Module:
         if module.known(name):
             yield from module.lookup(name)
         elif is_imbax(file) and file.stem == "__init__":
-            # A face loads some names lazily: what the name is tells where it lies.
+            # A package may load names lazily: the object itself has the module of its definition.
             dotted = ".".join(["imbax", *file.parent.relative_to(PACKAGE).parts])
             value = getattr(importlib.import_module(dotted), name, None)
             path = module_file(getattr(value, "__module__", None))
@@ -192,7 +192,7 @@ class Module:
                 yield from module_of(path).lookup(value.__qualname__.split(".")[0])
 
     def known(self, name: str) -> bool:
-        """Whether the file gives the name a meaning."""
+        """Returns whether the file defines or imports the name."""
         return (
             name in self.definitions
             or name in self.imports
@@ -201,7 +201,7 @@ class Module:
 
 
 def module_file(module: Any) -> Path | None:
-    """The file of a module of imbax, by its dotted name."""
+    """File of a module of imbax with a dotted name."""
     first, *rest = str(module).split(".")
     return _existing(PACKAGE.joinpath(*rest)) if first == "imbax" else None
 
@@ -214,9 +214,9 @@ def _existing(stem: Path) -> Path | None:
 
 
 def _user_file(folder: Path, module: str) -> Path | None:
-    """A module of the user's: beside the file, loaded, or found, but not an installed package."""
-    if beside := _existing(folder.joinpath(*module.split("."))):
-        return beside.resolve()
+    """File of a user's module: in the folder, loaded, or found; not of an installed package."""
+    if file := _existing(folder.joinpath(*module.split("."))):
+        return file.resolve()
     origin = getattr(sys.modules.get(module), "__file__", None)
     if origin is None and module.split(".")[0] not in sys.modules:
         try:
@@ -245,9 +245,9 @@ def _defined(statement) -> list[str]:
 
 
 def _chain(node, chained: set[int]) -> list[str]:
-    """A name with the attributes that follow it, `a.b.c` as [a, b, c]; else nothing.
+    """Name with its attributes, `a.b.c` as [a, b, c]; empty for other nodes.
 
-    The nodes below are noted in `chained`, since they mean nothing by themselves.
+    Inner nodes are recorded in `chained`, since they have no meaning on their own.
     """
     path = []
     while isinstance(node, ast.Attribute):
@@ -258,7 +258,7 @@ def _chain(node, chained: set[int]) -> list[str]:
 
 
 def _packages(node) -> set[str]:
-    """The installed packages that an import statement names."""
+    """Installed packages named by an import statement."""
     if isinstance(node, ast.Import):
         found = {alias.name.split(".")[0] for alias in node.names}
     else:

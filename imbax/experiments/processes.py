@@ -1,9 +1,9 @@
-"""Units of work divided over processes that `jax.distributed` knows and that see one folder.
+"""Distribution of units of work over the processes of `jax.distributed` that share a folder.
 
-Nobody hands out work: every process takes each n-th unit, and then what is left of the others'.
-Empty files, by the units' names, say what is taken, so that nothing is computed twice, and who is
-done. A process that dies takes the others with it, as jax has it, and so one with an error waits
-for them; what is stored by then is kept.
+There is no central scheduler: every process takes each n-th unit, and then the remaining units of
+the others. Empty files mark the units that are taken, so that no unit is computed twice, and the
+processes that are done. In jax, a dying process ends the others, so a process with an error waits
+for them; results stored until then are kept.
 """
 
 import secrets
@@ -28,17 +28,17 @@ __all__ = ["Share", "join"]
 
 @dataclass
 class Share:
-    """Which of the processes this one is; by default the only one.
+    """Share of one process in the work; by default the only process.
 
-    As a context, an error inside is raised once the others are done.
+    When used as a context, an error inside is raised after the other processes are done.
     """
 
     process: int = 0
     processes: int = 1
     folder: Path | None = None
-    """Where the empty files are; None for a process that is alone."""
+    """Folder of the empty files; None for a single process."""
     lock: Lock | None = None
-    """Held until the end of the context."""
+    """Lock held until the end of the context."""
 
     def __enter__(self):
         return self
@@ -55,65 +55,65 @@ class Share:
             self.lock.release()
 
     def turns(self, units: Sequence[str]) -> Iterator[str]:
-        """The names of the units for this process, each taken when its turn comes."""
-        own = units[self.process :: self.processes]
-        for unit in (*own, *(unit for unit in reversed(units) if unit not in own)):
+        """Names of the units for this process; each is claimed when it is yielded."""
+        first = units[self.process :: self.processes]
+        for unit in (*first, *(unit for unit in reversed(units) if unit not in first)):
             if self.folder is None or _made(self.folder / f"unit-{safe_name(unit)}"):
                 yield unit
 
     def wait(self) -> None:
-        """Until all processes are here; from then on each is alone."""
+        """Wait until all processes are done; afterwards each one works alone."""
         if self.folder is None:
             return
-        here = [self.folder / f"done-{process}" for process in range(self.processes)]
+        marks = [self.folder / f"done-{process}" for process in range(self.processes)]
         with disk.writing(self.folder):
-            here[self.process].touch()
-        while not all(file.exists() for file in here):
+            marks[self.process].touch()
+        while not all(file.exists() for file in marks):
             disk.check_there(self.folder)
             time.sleep(0.2)
-        jax.distributed.shutdown()  # waits too, but five minutes at most
+        jax.distributed.shutdown()  # waits, too, but at most five minutes
         if self.process == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.folder = None
 
 
 def join(folder: Path) -> Share:
-    """Begin to share work through a folder; returns once all processes have called it.
+    """Start sharing work through a folder; returns when all processes have called this function.
 
-    Process 0 holds the lock of the folder above, where results go.
+    Process 0 holds the lock of the parent folder, which contains the results.
 
     Raises
     ------
     InputError
-        Some process does not see what process 0 made in the folder, or another command writes to
-        the folder above; all of them raise.
+        A process does not see the file that process 0 created in the folder, or another command
+        writes to the parent folder; all processes raise.
     """
-    # An earlier run may have left such a folder where this process looks, but not this file.
+    # An earlier run may have left such a folder, but not a file of this name.
     name, lock, refused = np.uint32(1 + secrets.randbits(31)), None, None
     if jax.process_index() == 0:
         try:
             lock = Lock(folder.parent, waits=False)
             with disk.writing(folder):
-                shutil.rmtree(folder, ignore_errors=True)  # of processes that did not end
+                shutil.rmtree(folder, ignore_errors=True)  # files of processes that were killed
                 folder.mkdir(parents=True)
                 (folder / f"begun-{name}").touch()
         except InputError as error:
             name, refused = np.uint32(0), error
     name = multihost_utils.broadcast_one_to_all(name)
     if not name:
-        raise refused or InputError("process 0 cannot write to its --out; its message says why")
+        raise refused or InputError("process 0 cannot write to its --out; see its message")
     sees = multihost_utils.process_allgather(np.array((folder / f"begun-{name}").exists()))
     if not sees.all():
         blind = ", ".join(map(str, np.flatnonzero(~sees)))
         raise InputError(
-            f"process {blind} does not see what process 0 made in its {folder}; give an --out that "
-            "all processes see"
+            f"process {blind} does not see the file that process 0 created in {folder}; give an "
+            "--out that all processes share"
         )
     return Share(jax.process_index(), jax.process_count(), folder, lock)
 
 
 def _made(file):
-    """Whether it was made just now, and not by another process."""
+    """Create a file; returns False if another process created it before."""
     with disk.writing(file):
         try:
             file.touch(exist_ok=False)

@@ -1,4 +1,4 @@
-"""How far a computation is: a bar on stderr."""
+"""Progress bar on stderr."""
 
 import contextlib
 import sys
@@ -22,26 +22,25 @@ __all__ = ["Bar"]
 
 
 class Bar:
-    """A progress bar on stderr, shown inside a `with` statement.
+    """Progress bar on stderr, shown inside a `with` statement.
 
     Parameters
     ----------
     total
-        The work to be done, in any unit.
+        Total work in any unit.
     shown
-        Whether there is a bar; None: if there is work, where stderr is a terminal.
+        Whether to show the bar; None: if there is work and stderr is a terminal.
 
     Raises
     ------
     InputError
-        `shown` is something else.
+        `shown` has another value.
     """
 
     def __init__(self, total: float, shown: bool | None = None) -> None:
         if shown is not None and not isinstance(shown, bool):
             raise InputError(
-                f"progress={shown!r}, expected True, False, or None: a bar where stderr is a "
-                "terminal"
+                f"progress={shown!r}, expected True, False, or None (a bar if stderr is a terminal)"
             )
         if shown is None:
             shown = total > 0 and _is_terminal(sys.stderr)
@@ -53,7 +52,7 @@ class Bar:
             TimeRemainingColumn(),
             console=Console(stderr=True, force_terminal=True if shown else None),
             disable=not shown,
-            redirect_stdout=_is_terminal(sys.stdout),  # a file gets what is printed as it is
+            redirect_stdout=_is_terminal(sys.stdout),  # in a file, output is unchanged
         )
         self._task = self._bar.add_task("", total=total)
 
@@ -71,17 +70,17 @@ class Bar:
 
     @property
     def done(self) -> float:
-        """The work that is done."""
+        """Amount of finished work."""
         return self._bar.tasks[0].completed
 
     def update(self, done: float, name: str | None = None) -> None:
-        """Show how much work is done and, if it is given, the name of what is under way."""
+        """Show the amount of finished work and, if given, the name of the current task."""
         about = {} if name is None else {"description": name}
         self._bar.update(self._task, completed=done, **about)
 
     @contextlib.contextmanager
     def cell(self, lab: Any, cell: Any) -> Iterator[None]:
-        """Inside, a `Lab` computes a cell; what it tells of its progress moves the bar."""
+        """Context in which a `Lab` computes a cell and updates the bar."""
         done, work = self.done, lab.work(cell)
         lab.on_progress = lambda share: self.update(done + share * work)
         self.update(done, cell.name)

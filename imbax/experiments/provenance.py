@@ -1,8 +1,9 @@
-"""What a stored result is a result of: keys of configuration, data and code; the environment.
+"""Provenance of stored results: keys of configuration, data and code; the environment.
 
-Two keys go with a result, both computed from the code that made it (`closure`). The training key
-covers what produced its scores; a result of another training key is computed again. The metrics key
-covers what is made of stored labels and scores; where it alone differs, nothing is trained again.
+Every result has two keys, both computed from its code (`closure`). The training key covers
+everything that determines its scores; results with another training key are computed again. The
+metrics key covers the computation of metrics from stored labels and scores; if only this key
+differs, no method is trained again.
 """
 
 import functools
@@ -26,16 +27,16 @@ _ROOT = Path(imbax.__file__).resolve().parent
 
 
 def key_of(content: Mapping[str, Any], *code: Any, versions: bool = False) -> str:
-    """16 hex digits of a configuration and of code.
+    """Hash (16 hex digits) of a configuration and of code.
 
     Parameters
     ----------
     content
-        What was chosen, by name: numbers, text, records, functions, arrays.
+        Configuration by name: numbers, text, records, functions, arrays.
     *code
-        Functions, or what holds some, that produced the result.
+        Functions that produced the result, or values that contain functions.
     versions
-        See `closure.code_of`.
+        Whether to include versions of packages, see `closure.code_of`.
     """
     parts = [described(content), code_of(*code, versions=versions)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
@@ -68,7 +69,7 @@ def _cpu_name():
 
 
 def _commit():
-    """The checkout's commit, with `+` when files differ from it; None when installed."""
+    """Commit of the checkout, with `+` if files differ from it; None for an installed package."""
     if not (_ROOT.parent / ".git").exists():
         return None
     git = functools.partial(

@@ -1,4 +1,4 @@
-"""Runs every cell of a suite; what is stored is kept, and an error in one spares the others."""
+"""Computation of all cells of a suite; an error in one cell does not stop the others."""
 
 import contextlib
 import itertools
@@ -26,12 +26,12 @@ __all__ = ["Outcome", "Prepared", "cells_of", "run_cells", "with_starts"]
 
 
 def with_starts(names: Sequence[str]) -> tuple[str, ...]:
-    """The methods in an order in which each follows the one it starts from, which is added."""
+    """Methods in an order in which each follows the method it starts from, which is added."""
     ordered: dict[str, None] = {}
     for name in names:
         method = get(name)
         if method.tables is None:
-            raise InputError(f"method {name!r} does not run on tables; `imbax list methods`")
+            raise InputError(f"method {name!r} does not run on tables; see `imbax list methods`")
         check_package(method)
         if method.tables.starts_from:
             ordered[method.tables.starts_from] = None
@@ -51,16 +51,16 @@ class Prepared(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What a suite's run came to."""
+    """Outcome of a suite's run."""
 
     skipped: dict[str, str] = field(default_factory=dict)
-    """Data sets that the suite implies and that cannot be had, with the reason."""
+    """Unavailable default data sets of the suite, with the reason."""
     failed: dict[str, str] = field(default_factory=dict)
-    """Data sets or `dataset/method` cells that gave an error, with its one line."""
+    """Failed data sets or `dataset/method` cells, with a one-line error message."""
     diverged: dict[str, str] = field(default_factory=dict)
-    """Cells of which runs did not stay finite, with how many of how many."""
+    """Cells with diverged runs, with their number and the number of all runs."""
     results: Any = None
-    """What a report needs besides stored runs."""
+    """Additional input of the report, besides stored runs."""
 
 
 @in_float32
@@ -82,40 +82,41 @@ def run_cells(
     Parameters
     ----------
     lab
-        With an output folder.
+        Lab with an output folder.
     datasets
-        Names and their loaders, in order.
+        Names and loaders of data sets, in order.
     methods
-        Each after the one it starts from.
+        Methods, each after the method it starts from.
     seeds
-        The seeds wanted.
+        Seeds to compute.
     required
-        Whether a data set that cannot be had is a failure (the user named it) or skipped.
+        True if an unavailable data set is a failure (the user named it), False if it is skipped.
     share
-        Which process this is, of several that run the same suite into the same folder.
+        Share of this process, if several processes run the same suite into the same folder.
     command
-        The command line, to be kept beside the results.
+        Command line, stored with the results.
     plugins
-        The file of each method that is the user's own.
+        Plugin file of each of the user's methods.
     console
-        Where to say what was noticed.
+        Console for notices.
     progress
-        Whether a bar is shown on stderr; None: where that is a terminal.
+        Whether to show a bar on stderr; None: only if stderr is a terminal.
 
     Returns
     -------
     Outcome
-        What was skipped and what failed, here or, in process 0, anywhere; that process also keeps
-        it in `manifest.json` of the output folder. What diverged is known in process 0.
+        Skipped and failed data sets and cells of this process, or of all processes in process 0,
+        which also writes them to `manifest.json` in the output folder. Only process 0 knows the
+        diverged cells.
 
     Raises
     ------
     StorageError
-        Results can no longer be kept.
+        Results cannot be stored any more.
     """
     console, plugins = console or Console(markup=False), plugins or {}
     outcome = Outcome()
-    # One after the other, those of one shape share compiled programs, of which few are kept.
+    # Data sets of one shape are computed in succession to share compiled programs.
     loaded = sorted(_load(datasets, required, outcome, console), key=lab.shape)
     share = share or Share()
     units: dict[str, list[Cell]] = {}
@@ -131,7 +132,7 @@ def run_cells(
         if lab.missing(cell, seeds):
             todo.append(cell)
         else:
-            lab.run(cell, seeds)  # nothing to train: its stored runs now count
+            lab.run(cell, seeds)  # no training: selects its stored runs
 
     total = sum(map(lab.work, itertools.chain(*units.values())))
     with Bar(total / share.processes, progress) as bar:
@@ -148,7 +149,7 @@ def run_cells(
         share.wait()
         if share.processes > 1 and share.process == 0:
             for cell in itertools.chain(*units.values()):
-                if lab.missing(cell, seeds):  # another process could not
+                if lab.missing(cell, seeds):  # another process failed
                     compute(cell)
     if share.process == 0:
         manifest.write(lab.out, command, outcome.skipped, outcome.failed)
@@ -163,10 +164,10 @@ def cells_of(
     methods: Sequence[Method],
     sparing: Callable[[str], AbstractContextManager[None]],
 ) -> tuple[list[Cell], dict[str, tuple[str, ...]]]:
-    """The cells of a suite, and notices on its data sets by their names.
+    """Cells of a suite, and notices on its data sets by name.
 
-    `sparing` takes what an error is about, `dataset/method` or `dataset/`, and gives the context
-    that notes it and spares the others.
+    `sparing` takes the subject of an error, `dataset/method` or `dataset/`, and returns a context
+    that records the error without stopping the other cells.
     """
     # Methods that train no network are in one cell for all networks and ensembles.
     cells: dict[str, Cell] = {}
@@ -184,10 +185,10 @@ def cells_of(
 
 
 def _diverged(lab, cells, seeds):
-    """Cells with runs that did not stay finite, as `Outcome.diverged`."""
+    """Cells with diverged runs, as in `Outcome.diverged`."""
     found = {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whoever reads the results is told
+        warnings.simplefilter("ignore")  # issued when the results are read
         runs = store.read([lab.out], lab.schema)
     runs = runs[runs["seed"].isin(list(seeds))].groupby(["dataset", "method"])["diverged"]
     counts = runs.agg(["sum", "size"]).to_dict("index")
@@ -202,8 +203,8 @@ def _tell_diverged(diverged, console):
     if diverged:
         named = [f"{name} ({count} runs)" for name, count in diverged.items()]
         console.print(
-            f"did not stay finite, and left out of means: {shortened(named)}; look for extreme "
-            "values in the columns, or lower the method's learning rate",
+            f"diverged, and not included in means: {shortened(named)}; check the columns for "
+            "extreme values, or reduce the method's learning rate",
             style="yellow",
             soft_wrap=True,
         )
@@ -224,10 +225,10 @@ def _load(datasets, required, outcome, console):
 
 
 def _tell_notices(notices, console):
-    """Notices about each data set, by name, collected before training."""
+    """Print the notices of each data set, collected before training."""
     for name, lines in notices.items():
         for notice in lines:
-            # The user's names are no markup.
+            # Users' names are not markup.
             console.print(
                 f"{name}: {notice}", style="yellow", soft_wrap=True, markup=False,
                 highlight=False,
@@ -235,15 +236,15 @@ def _tell_notices(notices, console):
 
 
 def _announce(lab, cells, seeds, console):
-    """Say which stored results are computed again, and why."""
-    for what, found in (
+    """Print which stored results are computed again, and why."""
+    for reason, applies in (
         ("stored as results of other code or settings", lab.replaces),
-        ("stored with metrics of other code; nothing is trained for them", lab.outdated),
+        ("stored with metrics of other code; no training is needed", lab.outdated),
     ):
-        again = [cell.name for cell in cells if found(cell, seeds)]
+        again = [cell.name for cell in cells if applies(cell, seeds)]
         if again:
             console.print(
-                f"computed again, {what}: {shortened(again)}; no file is deleted",
+                f"computed again, {reason}: {shortened(again)}; no file is deleted",
                 style="yellow",
                 soft_wrap=True,
             )
@@ -251,9 +252,9 @@ def _announce(lab, cells, seeds, console):
 
 @contextlib.contextmanager
 def _sparing_others(lab, name, plugins, outcome):
-    """Notes an error in a cell, by its name: perhaps the user's own, it must not cost the others.
+    """Record an error in a cell by its name, without stopping the other cells.
 
-    Only a folder that cannot be written ends it all, or a closed pipe, such as that of `| head`.
+    Only an unwritable folder or a closed pipe, such as that of `| head`, ends the run.
     """
     dataset, _, label = name.rpartition("/")
     method = label if label in plugins else method_of(label)
@@ -264,18 +265,18 @@ def _sparing_others(lab, name, plugins, outcome):
         raise
     except (Exception, SystemExit) as error:
         if isinstance(error, InputError) and method not in plugins:
-            # Too few rows or groups: for every method, unless it is for the folds of an ensemble.
+            # Too few rows or groups: concerns all methods, or only the folds of an ensemble.
             outcome.failed[name if is_ensemble else dataset] = str(error)
             return
         kind = "" if isinstance(error, MemoryError) else f"{type(error).__name__}: "
-        said = " ".join(f"{kind}{error}".split())[:300]
-        outcome.failed[name] = said + _whose(error, plugins.get(method))
+        message = " ".join(f"{kind}{error}".split())[:300]
+        outcome.failed[name] = message + _plugin_line(error, plugins.get(method))
         with disk.writing(lab.out), (lab.out / "errors.log").open("a") as log:
             log.write(f"{name}\n{traceback.format_exc()}\n")
 
 
-def _whose(error, plugin):
-    """The user's file that a method is from, and the last line of it that ran."""
+def _plugin_line(error, plugin):
+    """Plugin file of a method, and its last line in the traceback."""
     if plugin is None:
         return ""
     frames = traceback.extract_tb(error.__traceback__)

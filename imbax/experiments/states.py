@@ -1,7 +1,7 @@
-"""Files of the state of a training: safetensors with its arrays by path, and some JSON.
+"""Files of training states: safetensors with arrays by tree path, and JSON metadata.
 
-Reading one runs no code: a file names no class. Its arrays go into the structure that the program
-itself gives, and only if all paths, shapes and dtypes are those of the program.
+Reading a file runs no code, since files do not name classes. The arrays are put into a structure
+given by the program, and only if all paths, shapes and dtypes agree.
 """
 
 import json
@@ -23,7 +23,7 @@ _IMPLEMENTATIONS = ("threefry2x32", "rbg", "unsafe_rbg")
 
 
 def write(path: Path, tree: Any, about: Any = None) -> None:
-    """Write a pytree of arrays, random keys included, and `about`, which JSON can hold."""
+    """Write a pytree of arrays, including random keys, and `about`, a JSON-ready value."""
     from safetensors.numpy import save
 
     arrays = {name: _plain(leaf) for name, leaf in _leaves(tree)}
@@ -34,22 +34,22 @@ def write(path: Path, tree: Any, about: Any = None) -> None:
 
 
 def read(path: Path, like: Any, about: Any = None) -> Any:
-    """The pytree of arrays that `write` wrote, or None.
+    """Read a pytree of arrays written by `write`.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     like
-        What it is to hold: a pytree with a shape and a dtype at each leaf.
+        Expected structure: a pytree with a shape and a dtype at each leaf.
     about
-        What is to be said of it.
+        Expected metadata.
 
     Returns
     -------
     Any
-        The structure of `like` with NumPy arrays and random keys. None where there is no file, or
-        one that holds anything else; then a warning says why it is computed again.
+        The structure of `like` with NumPy arrays and random keys. None if there is no file or the
+        file has other content; in the latter case a warning gives the reason.
     """
     pickled = path.with_suffix(".pickle")
     if not path.is_file():
@@ -60,17 +60,17 @@ def read(path: Path, like: Any, about: Any = None) -> Any:
         arrays = _arrays(path, about)
         names = [name for name, _ in _leaves(like)]
         if set(arrays) != set(names):
-            raise ValueError("it holds the state of another training")
+            raise ValueError("it contains the state of another training")
         leaves = [_restored(name, arrays[name], leaf) for name, leaf in _leaves(like)]
         return jax.tree.unflatten(jax.tree.structure(like), leaves)
-    except Exception as error:  # the bytes may be anybody's
-        said = (str(error).splitlines() or [""])[0]
-        _warn(path, said or type(error).__name__)
+    except Exception as error:  # the file may have any content
+        message = (str(error).splitlines() or [""])[0]
+        _warn(path, message or type(error).__name__)
         return None
 
 
 def join(parts: Sequence[Any]) -> Any:
-    """Pytrees with leaves `[any, ...]` one after the other."""
+    """Concatenate pytrees with leaves `[any, ...]` along the first axis."""
 
     def joined(*leaves):
         return (jnp if _is_key(leaves[0]) else np).concatenate(leaves)
@@ -79,7 +79,7 @@ def join(parts: Sequence[Any]) -> Any:
 
 
 def part(like: Any, length: int) -> Any:
-    """The shapes of leaves `[any, ...]` as `[length, ...]`."""
+    """Shapes and dtypes of leaves `[any, ...]`, changed to `[length, ...]`."""
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((length, *leaf.shape[1:]), leaf.dtype), like
     )
@@ -89,11 +89,11 @@ def _arrays(path, about):
     from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
-        said = json.loads((file.metadata() or {})["imbax.state"])
+        stored = json.loads((file.metadata() or {})["imbax.state"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if said["checksum"] != checksum(arrays):
+    if stored["checksum"] != checksum(arrays):
         raise ValueError("its bytes have changed")
-    if said["about"] != about:
+    if stored["about"] != about:
         raise ValueError("it is the state of other runs")
     return arrays
 
@@ -104,7 +104,7 @@ def _leaves(tree):
 
 
 def _plain(leaf):
-    """A leaf as NumPy has it: random keys as their data, other types than numbers as bytes."""
+    """Leaf as a NumPy array: random keys as their data, non-numeric types as bytes."""
     if _is_key(leaf):
         leaf = jax.random.key_data(leaf)
     array = np.ascontiguousarray(jax.device_get(leaf)).reshape(np.shape(leaf))
@@ -134,5 +134,5 @@ def _dtype(implementation):
     return jax.eval_shape(lambda: jax.random.key(0, impl=implementation)).dtype
 
 
-def _warn(path, why):
-    warnings.warn(f"computed again instead of reading {path}: {why}", stacklevel=4)
+def _warn(path, reason):
+    warnings.warn(f"computed again instead of reading {path}: {reason}", stacklevel=4)

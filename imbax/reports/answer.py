@@ -105,11 +105,11 @@ def _moved(
     runs: pd.DataFrame, scores: pd.DataFrame, metric: str, name: str, method: str, ablation: str
 ) -> str:
     result = ranks.compare(scores, method, ablation) if len(scores) else None
-    what = f"Moving the synthetic points (`{method}` against `{ablation}`)"
+    change = f"Moving the synthetic points (`{method}` against `{ablation}`)"
     if result is not None and result.n >= FEWEST_DATASETS:
         verdict = "changed" if result.p_value < LEVEL else "did not significantly change"
         return (
-            f"{what} {verdict} {name}: {count(result.wins, 'win')}, {count(result.ties, 'tie')}, "
+            f"{change} {verdict} {name}: {count(result.wins, 'win')}, {count(result.ties, 'tie')}, "
             f"{count(result.losses, 'loss', 'losses')}, median difference "
             f"{result.median_difference:+.3f}, Wilcoxon p = {p_text(result.p_value)}."
         )
@@ -122,7 +122,7 @@ def _moved(
         is_tie = len(best_methods(both, metric)) == 2
         difference = means[method] - means[ablation]
         verdicts.append(f"{dataset} {difference:+.3f} ({'not ' * is_tie}significant)")
-    return f"{what} changed mean {name} by: {', '.join(verdicts)}; corrected resampled t test."
+    return f"{change} changed mean {name} by: {', '.join(verdicts)}; corrected resampled t test."
 
 
 def _names(methods: Sequence[str]) -> str:

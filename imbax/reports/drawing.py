@@ -127,7 +127,7 @@ def rgb(colour: str) -> tuple[float, float, float]:
 
 
 def save(figure: "Figure", path: Path) -> Path:
-    """Writes a figure as PNG and, for print, as SVG beside it; returns the path of the PNG.
+    """Writes a figure as PNG and, for print, as SVG; returns the path of the PNG.
 
     The same figure gives the same bytes: versions, dates and random identifiers are left out.
     """

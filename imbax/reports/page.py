@@ -151,5 +151,5 @@ def _base64(content: bytes) -> str:
 
 
 def _without_file_links(text: str) -> str:
-    """Replaces links to files beside the page, which a mailed page does not have, by their path."""
+    """Replaces links to files in the page's folder by their paths, since a page may be mailed."""
     return re.sub(r"(?<!!)\[[^\]]*\]\(((?!https?:|#)[^)]*)\)", r"`\1`", text)

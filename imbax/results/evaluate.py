@@ -16,7 +16,7 @@ from imbax.errors import InputError
 from imbax.experiments.neural.checkpoints import check
 from imbax.experiments.neural.ensembles import ensembles_of
 from imbax.experiments.progress import Bar
-from imbax.experiments.tabular.fitting import fitting, network_names
+from imbax.experiments.tabular.fitting import fitting, network_names, refuse_network_options
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
@@ -168,6 +168,8 @@ def evaluate(
     about = {"minority": minority, "groups": groups, "categorical": categorical}
     dataset = as_dataset(x, y, name=name, preprocess=preprocess, **about)
     refuse_withheld(in_order(methods))
+    changed = None if networks == network_names("mlp") else network
+    refuse_network_options(methods, network=changed)
     methods, left_out = fitting(dataset, methods, are_named=not are_default)
     for notice in (*dataset.notices, *left_out):
         warnings.warn(f"{name}: {notice}", stacklevel=3)

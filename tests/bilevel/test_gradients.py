@@ -1,4 +1,4 @@
-"""The two equations against central differences, against each other, and at their edges."""
+"""The two equations against central differences, against each other, and edge cases."""
 
 import contextlib
 
@@ -56,8 +56,8 @@ def make(network, dtype=np.float64, seed=0):
     return params, rows(M).x, rows(7), rows(9)
 
 
-def taken_literally(apply, params, x_synth, batch, valid, num_steps):
-    """Both equations in as few words as jax allows: sums over rows, one gradient a step."""
+def literal_outer_gradient(apply, params, x_synth, batch, valid, num_steps):
+    """Both equations written literally: sums over rows, one gradient per step."""
 
     def total(params, x, y, w):
         p = jax.nn.sigmoid(apply(params, x))
@@ -79,11 +79,13 @@ def taken_literally(apply, params, x_synth, batch, valid, num_steps):
 @pytest.mark.parametrize("with_batch", [True, False], ids=["union", "synth"])
 @pytest.mark.parametrize("num_steps", asked([1, 5], [1]))
 @pytest.mark.parametrize("network", [tanh_mlp, convolution], ids=lambda f: f.__name__)
-def test_both_equations_in_float64(network, num_steps, with_batch):
+def test_both_equations_equal_their_definition(network, num_steps, with_batch):
     with jax.enable_x64(True):
         params, x_synth, batch, valid = make(network)
         batch = batch if with_batch else None
-        literal = jax.jit(lambda x: taken_literally(network, params, x, batch, valid, num_steps))
+        literal = jax.jit(
+            lambda x: literal_outer_gradient(network, params, x, batch, valid, num_steps)
+        )
         expected = oracles.central_differences(lambda x: literal(x)[0], x_synth)
         loss, adapted = literal(x_synth)
         loss_fn = supervised_loss(network)
@@ -91,9 +93,9 @@ def test_both_equations_in_float64(network, num_steps, with_batch):
         @jax.jit
         def both(x):
             inner = {"step_size": STEP, "batch": batch, "w_synth": W_SYNTH, "num_steps": num_steps}
-            given = (loss_fn, params, x, jnp.ones(M))
-            outer = [outer_gradient(*given, valid, method=m, **inner) for m in METHODS]
-            return *outer, inner_update(*given, **inner)
+            arguments = (loss_fn, params, x, jnp.ones(M))
+            outer = [outer_gradient(*arguments, valid, method=m, **inner) for m in METHODS]
+            return *outer, inner_update(*arguments, **inner)
 
         *outer, theta = both(x_synth)
         for result in outer:
@@ -111,7 +113,7 @@ METHODS = ("mixed", "unrolled")
 
 
 def test_inner_update_follows_the_numerical_gradient():
-    """Without any derivative of jax: one step against central differences in each parameter."""
+    """Compares one step with central differences in each parameter, without jax derivatives."""
     with jax.enable_x64(True):
         params, x_synth, batch, _ = make(tanh_mlp)
         flat, rebuild = jax.flatten_util.ravel_pytree(params)
@@ -124,14 +126,14 @@ def test_inner_update_follows_the_numerical_gradient():
 
         expected = flat - STEP * oracles.central_differences(inner_loss, flat)
         loss_fn = supervised_loss(tanh_mlp)
-        given = inner_update(
+        arguments = inner_update(
             loss_fn, params, x_synth, jnp.ones(M), step_size=STEP, batch=batch, w_synth=W_SYNTH
         )
-        assert oracles.relative_error(jax.flatten_util.ravel_pytree(given)[0], expected) < 1e-9
+        assert oracles.relative_error(jax.flatten_util.ravel_pytree(arguments)[0], expected) < 1e-9
 
 
 def both_methods(loss_fn, params, x_synth, batch, valid, **options):
-    """Mixed and unrolled, compiled together."""
+    """Mixed and unrolled gradients, compiled together."""
     options = {"step_size": STEP, "batch": batch} | options
 
     @jax.jit
@@ -152,7 +154,7 @@ def assert_same(mixed, unrolled, tolerance=1e-5):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(("loss", "num_steps"), [(binary_cross_entropy, 1), (focal, 3)])
-def test_mixed_equals_unrolled_in_float32_for_the_relu_network(loss, num_steps):
+def test_mixed_equals_unrolled_for_the_relu_network(loss, num_steps):
     _, x_synth, batch, valid = make(tanh_mlp, np.float32)
     network = mlp(D, (8, 4))
     params = network.init(jax.random.key(0))
@@ -161,7 +163,7 @@ def test_mixed_equals_unrolled_in_float32_for_the_relu_network(loss, num_steps):
     assert_same(*both_methods(loss_fn, params, x_synth, batch, valid, **options))
 
 
-def test_mixed_equals_unrolled_in_float32_for_any_shape():
+def test_mixed_equals_unrolled_for_any_shape():
     _, x_synth, batch, valid = make(tanh_mlp, np.float32)
     parts = (jnp.eye(D)[:, :2], {"scale": jnp.array(0.5), "shift": [jnp.array([0.1, -0.2])]})
 
@@ -175,7 +177,7 @@ def test_mixed_equals_unrolled_in_float32_for_any_shape():
 
 
 def dropout_loss(params, x, y):
-    """Rows are told apart by their position."""
+    """Loss that depends on the positions of rows."""
     kept = jax.random.bernoulli(jax.random.key(0), 0.5, x.shape)
     return binary_cross_entropy(tanh_mlp(params, x * kept), y)
 
@@ -199,13 +201,13 @@ AWKWARD = {
 
 
 @pytest.mark.parametrize("name", asked(AWKWARD, ("batch norm", "ranking")))
-def test_mixed_equals_unrolled_whatever_the_loss(name):
+def test_mixed_equals_unrolled_for_any_loss(name):
     params, x_synth, batch, valid = make(tanh_mlp, np.float32)
     assert_same(*both_methods(AWKWARD[name], params, x_synth, batch, valid, num_steps=2))
 
 
 def watched(loss_fn):
-    """The loss, and the numbers of rows that it is called with."""
+    """Wraps a loss; also returns the numbers of rows in its calls."""
     seen = []
 
     def watching(params, x, y):
@@ -215,7 +217,7 @@ def watched(loss_fn):
     return watching, seen
 
 
-def test_where_rows_meet_the_short_cut_would_be_wrong(monkeypatch):
+def test_shortcut_would_be_wrong_if_rows_interact(monkeypatch):
     params, x_synth, batch, valid = make(batch_norm_mlp, np.float32)
     loss_fn = supervised_loss(batch_norm_mlp)
     assert not rows_are_independent(lambda x, y: loss_fn(params, x, y), x_synth, jnp.ones(M))
@@ -229,8 +231,8 @@ def test_where_rows_meet_the_short_cut_would_be_wrong(monkeypatch):
 @pytest.mark.parametrize(
     "network", [tanh_mlp, convolution, batch_norm_mlp], ids=lambda f: f.__name__
 )
-def test_the_short_cut_is_taken_where_rows_are_independent(network):
-    """Also in the midst of `jit`, `vmap` and `scan`, where parameters are no numbers yet."""
+def test_shortcut_is_used_if_rows_are_independent(network):
+    """Includes `jit`, `vmap` and `scan`, in which parameters are traced."""
     params, x_synth, batch, valid = make(network, np.float32)
     loss_fn, seen = watched(supervised_loss(network))
 
@@ -245,30 +247,30 @@ def test_the_short_cut_is_taken_where_rows_are_independent(network):
     assert (together in seen) == (network is batch_norm_mlp)
 
 
-def test_synthetic_rows_of_weight_zero_have_no_influence():
+def test_synthetic_rows_of_weight_zero_have_no_effect():
     params, x_synth, batch, valid = make(tanh_mlp, np.float32)
     loss_fn, w = supervised_loss(tanh_mlp), jnp.asarray(W_SYNTH, jnp.float32)
     kept = np.flatnonzero(W_SYNTH)
     without = both_methods(loss_fn, params, x_synth[kept], batch, valid, w_synth=w[kept])
     held = x_synth.at[2].set(1e6)
     padded = both_methods(loss_fn, params, held, batch, valid, w_synth=w)
-    for given, expected in zip(padded, without, strict=True):
-        np.testing.assert_array_equal(given.x_synth_grad[2], 0)
-        np.testing.assert_allclose(given.x_synth_grad[kept], expected.x_synth_grad, 1e-4, 1e-7)
-        np.testing.assert_allclose(given.loss, expected.loss, 1e-6)
+    for arguments, expected in zip(padded, without, strict=True):
+        np.testing.assert_array_equal(arguments.x_synth_grad[2], 0)
+        np.testing.assert_allclose(arguments.x_synth_grad[kept], expected.x_synth_grad, 1e-4, 1e-7)
+        np.testing.assert_allclose(arguments.loss, expected.loss, 1e-6)
 
 
-def test_without_any_weight_nothing_moves():
+def test_zero_weights_change_nothing():
     params, x_synth, batch, valid = make(tanh_mlp, np.float32)
     nothing = batch._replace(w=jnp.zeros(7))
     loss_fn, zero = supervised_loss(tanh_mlp), jnp.zeros(M)
-    for given in both_methods(loss_fn, params, x_synth, nothing, valid, w_synth=zero):
-        np.testing.assert_array_equal(given.x_synth_grad, 0)
-        jax.tree.map(np.testing.assert_array_equal, given.params, params)
+    for arguments in both_methods(loss_fn, params, x_synth, nothing, valid, w_synth=zero):
+        np.testing.assert_array_equal(arguments.x_synth_grad, 0)
+        jax.tree.map(np.testing.assert_array_equal, arguments.params, params)
 
 
 @pytest.mark.parametrize("num_steps", [1, 3])
-def test_the_inner_loss_is_called_once_a_step_on_the_union(num_steps):
+def test_inner_loss_is_called_once_per_step(num_steps):
     params, x_synth, batch, _ = make(tanh_mlp, np.float32)
     seen = []
 
@@ -284,8 +286,8 @@ def test_the_inner_loss_is_called_once_a_step_on_the_union(num_steps):
         np.testing.assert_array_equal(targets, jnp.concatenate([y, batch.y]))
 
 
-def test_the_outer_loss_may_be_the_users_own():
-    """A loss of all rows at once, and one that uses no rows at all."""
+def test_outer_loss_may_be_any_function():
+    """Includes a loss of all rows together and a loss without rows."""
     with jax.enable_x64(True):
         params, x_synth, batch, valid = make(tanh_mlp)
         loss_fn = supervised_loss(tanh_mlp)
@@ -300,9 +302,11 @@ def test_the_outer_loss_may_be_the_users_own():
             return ranking(inner_update(loss_fn, params, x, jnp.ones(M), **inner), valid)
 
         expected = oracles.central_differences(value, x_synth)
-        for given in both_methods(loss_fn, params, x_synth, batch, valid, outer_loss_fn=ranking):
-            np.testing.assert_allclose(given.loss, value(x_synth), 1e-12)
-            assert oracles.relative_error(given.x_synth_grad, expected) < 1e-6
+        for arguments in both_methods(
+            loss_fn, params, x_synth, batch, valid, outer_loss_fn=ranking
+        ):
+            np.testing.assert_allclose(arguments.loss, value(x_synth), 1e-12)
+            assert oracles.relative_error(arguments.x_synth_grad, expected) < 1e-6
 
 
 @pytest.mark.thorough
@@ -318,12 +322,12 @@ def test_jit_and_vmap_agree_with_eager(method):
         return outer_gradient(loss_fn, params, x_synth, y, valid, **options)
 
     together = jax.jit(jax.vmap(one))(*jax.tree.map(lambda *a: jnp.stack(a), *runs), step_sizes)
-    alone = one(*runs[1], step_sizes[1])
-    assert_same(jax.tree.map(lambda leaf: leaf[1], together), alone)
+    single = one(*runs[1], step_sizes[1])
+    assert_same(jax.tree.map(lambda leaf: leaf[1], together), single)
 
 
 def matrix_products(jaxpr):
-    """Every matrix product and convolution of a program, however deep."""
+    """Matrix products and convolutions of a program, including nested programs."""
     for eqn in jaxpr.eqns:
         if eqn.primitive.name in ("dot_general", "conv_general_dilated"):
             yield eqn
@@ -336,18 +340,18 @@ def matrix_products(jaxpr):
 
 @pytest.mark.parametrize("guarded", [True, False])
 @pytest.mark.parametrize("network", [tanh_mlp, convolution], ids=lambda f: f.__name__)
-def test_matrix_products_keep_all_bits_on_accelerators(network, guarded, monkeypatch):
-    if not guarded:  # the test can see the difference
+def test_matrix_products_have_full_precision(network, guarded, monkeypatch):
+    if not guarded:  # the test can detect the difference
         for module in (gradients, hypergradient):
             monkeypatch.setattr(module, "exact_matmul", contextlib.nullcontext)
     params, x_synth, batch, valid = make(network, np.float32)
-    given, options = (supervised_loss(network), params), {"step_size": STEP, "batch": batch}
+    arguments, options = (supervised_loss(network), params), {"step_size": STEP, "batch": batch}
     y = jnp.ones(M)
     programs = [
-        lambda x, method=method: outer_gradient(*given, x, y, valid, method=method, **options)
+        lambda x, method=method: outer_gradient(*arguments, x, y, valid, method=method, **options)
         for method in METHODS
     ]
-    for program in (*programs, lambda x: inner_update(*given, x, y, **options)):
+    for program in (*programs, lambda x: inner_update(*arguments, x, y, **options)):
         products = list(matrix_products(jax.make_jaxpr(program)(x_synth).jaxpr))
         assert len(products) >= 2
         exact = [eqn.params["precision"] == (jax.lax.Precision.HIGHEST,) * 2 for eqn in products]
@@ -370,36 +374,41 @@ def wrong(message, **changes):
         wrong("must both be", loss_fn=lambda params, x, y: x[0]),
     ],
 )
-def test_shapes_that_do_not_fit_are_named(changes, message):
+def test_wrong_shapes_raise_errors(changes, message):
     params, x_synth, batch, valid = make(tanh_mlp, np.float32)
-    given = {"loss_fn": supervised_loss(tanh_mlp), "params": params, "x_synth": x_synth}
-    given |= {"y_synth": jnp.ones(M), "batch": batch, "valid": valid, "step_size": STEP} | changes
+    arguments = {"loss_fn": supervised_loss(tanh_mlp), "params": params, "x_synth": x_synth}
+    arguments |= {
+        "y_synth": jnp.ones(M),
+        "batch": batch,
+        "valid": valid,
+        "step_size": STEP,
+    } | changes
     with pytest.raises(AssertionError, match=message):
-        outer_gradient(**given)
+        outer_gradient(**arguments)
     if "valid" not in changes:
-        del given["valid"]
+        del arguments["valid"]
         with pytest.raises(AssertionError, match=message):
-            inner_update(**given)
+            inner_update(**arguments)
 
 
-def test_unknown_options_are_named():
+def test_unknown_options_raise_errors():
     params, x_synth, batch, valid = make(tanh_mlp, np.float32)
-    given = (supervised_loss(tanh_mlp), params, x_synth, jnp.ones(M))
+    arguments = (supervised_loss(tanh_mlp), params, x_synth, jnp.ones(M))
     with pytest.raises(ValueError, match='"mixed" or "unrolled", got \'mixd\''):
-        outer_gradient(*given, valid, step_size=STEP, batch=batch, method="mixd")
+        outer_gradient(*arguments, valid, step_size=STEP, batch=batch, method="mixd")
     with pytest.raises(ValueError, match="at least 1, got 0"):
-        outer_gradient(*given, valid, step_size=STEP, num_steps=0)
+        outer_gradient(*arguments, valid, step_size=STEP, num_steps=0)
     with pytest.raises(ValueError, match="at least 1, got 0"):
-        inner_update(*given, step_size=STEP, num_steps=0)
-    given = (lambda params, meta: 0.0, params, (), lambda params: 0.0)
+        inner_update(*arguments, step_size=STEP, num_steps=0)
+    arguments = (lambda params, meta: 0.0, params, (), lambda params: 0.0)
     with pytest.raises(ValueError, match='"mixed" or "unrolled", got \'mixd\''):
-        bilevel_gradient(*given, step_size=STEP, method="mixd")
+        bilevel_gradient(*arguments, step_size=STEP, method="mixd")
     with pytest.raises(ValueError, match="at least 1, got 0"):
-        bilevel_gradient(*given, step_size=STEP, num_steps=0)
+        bilevel_gradient(*arguments, step_size=STEP, num_steps=0)
 
 
 def meta_problem():
-    """An inner loss whose m is a tree: a weight per row, and how weights depend on losses."""
+    """Inner loss with a pytree m: row weights, and their dependence on losses."""
     params, _, batch, valid = make(tanh_mlp)
     rng = np.random.default_rng(5)
     meta = {"row": jnp.asarray(rng.normal(size=7)), "of_loss": jnp.asarray(0.3)}
@@ -416,9 +425,9 @@ def meta_problem():
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("with_fixed", [True, False], ids=["fixed", "alone"])
+@pytest.mark.parametrize("with_fixed", [True, False], ids=["fixed", "single"])
 @pytest.mark.parametrize("num_steps", [1, 3])
-def test_gradients_by_anything_learned_and_by_the_start(num_steps, with_fixed):
+def test_gradients_by_meta_variables_and_parameters(num_steps, with_fixed):
     with jax.enable_x64(True):
         inner, params, meta, outer, fixed = meta_problem()
         fixed = fixed if with_fixed else None
@@ -439,7 +448,9 @@ def test_gradients_by_anything_learned_and_by_the_start(num_steps, with_fixed):
             look = bilevel_gradient(inner, params, meta, outer, fixed_loss_fn=fixed, **options)
             np.testing.assert_allclose(look.loss, loss, 1e-10)
             jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-8), look.params, adapted)
-            for given, expected in ((look.params_grad, by_params), (look.meta_grad, by_meta)):
-                given, expected = (jax.flatten_util.ravel_pytree(t)[0] for t in (given, expected))
-                assert oracles.relative_error(given, expected) < 1e-6
+            for arguments, expected in ((look.params_grad, by_params), (look.meta_grad, by_meta)):
+                arguments, expected = (
+                    jax.flatten_util.ravel_pytree(t)[0] for t in (arguments, expected)
+                )
+                assert oracles.relative_error(arguments, expected) < 1e-6
                 assert np.linalg.norm(expected) > 1e-4

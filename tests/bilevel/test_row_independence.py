@@ -1,4 +1,4 @@
-"""Rows are called independent where they are, and never where they are not."""
+"""Rows are proved independent if they are, and never otherwise."""
 
 import jax
 import jax.numpy as jnp
@@ -79,12 +79,12 @@ INDEPENDENT = {
     "hinge": lambda x, y: jnp.maximum(0, 1 - (2 * y - 1) * x[:, 0]),
     "jitted inside": jax.jit(lambda x, y: jnp.where(y > 0.5, x.sum(1), -x.sum(1))),
     "rematerialised": jax.checkpoint(lambda x, y: jnp.sin(x @ W) @ V * y),
-    "features weighed": lambda x, y: (x * jnp.linspace(0, 1, D)).sum(1) * y,
+    "features weighted": lambda x, y: (x * jnp.linspace(0, 1, D)).sum(1) * y,
     "features joined": lambda x, y: jnp.concatenate([x, x**2], 1).sum(1) * y,
     "one row at a time": lambda x, y: jax.vmap(lambda a, b: jnp.tanh(a @ W).sum() * b)(x, y),
 }
 
-# Independent too, but the proof need not find it; it must only not fail.
+# Also independent; the proof need not succeed but must not raise.
 UNDECIDED = {
     "sort over features": lambda x, y: jnp.sort(x, axis=1)[:, 0] * y,
     "features of a row as tokens": attention_over_features,
@@ -174,25 +174,25 @@ MIXED = {
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)
-def test_rows_that_do_not_meet_are_proved_independent(name):
+def test_independent_rows_are_proved_independent(name):
     assert rows_are_independent(INDEPENDENT[name], X, Y)
 
 
 @pytest.mark.parametrize("name", UNDECIDED)
-def test_what_cannot_be_followed_gives_an_answer_all_the_same(name):
+def test_unknown_operations_do_not_fail(name):
     assert rows_are_independent(UNDECIDED[name], X, Y) in (True, False)
 
 
 @pytest.mark.parametrize("name", MIXED)
-def test_rows_that_meet_are_never_called_independent(name):
+def test_interacting_rows_are_not_independent(name):
     assert not rows_are_independent(MIXED[name], X, Y)
 
 
-def test_shapes_serve_as_well_as_arrays():
+def test_shapes_are_accepted_as_arguments():
     shapes = (jax.ShapeDtypeStruct(X.shape, X.dtype), jax.ShapeDtypeStruct(Y.shape, Y.dtype))
     assert rows_are_independent(convolution, *shapes)
     assert not rows_are_independent(batch_norm, *shapes)
 
 
-def test_one_row_proves_nothing():
+def test_one_row_is_no_proof():
     assert not rows_are_independent(lambda x: x[:, 0], X[:1])

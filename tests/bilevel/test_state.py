@@ -1,4 +1,4 @@
-"""Gradients through a step that moves batch statistics and drops units out."""
+"""Gradients through a step with batch statistics and dropout."""
 
 import jax
 import jax.numpy as jnp
@@ -40,9 +40,9 @@ def residual():
     network = as_network(Residual(), 4, 2)
 
     def loss_fn(learned, state, x, y, w):
-        stats, key = state  # a key that goes on, so that each step has a mask of its own
-        key, own = jax.random.split(key)
-        logits, stats = network.train(learned, stats, x, w, own)
+        stats, key = state  # the key is split, so that each step has its own mask
+        key, key_step = jax.random.split(key)
+        logits, stats = network.train(learned, stats, x, w, key_step)
         return cross_entropy(logits, y), (stats, key)
 
     def outer_loss(params, valid):
@@ -54,14 +54,14 @@ def residual():
 
 
 def by_hand():
-    """Batch normalisation whose running mean is part of the gradient."""
+    """Batch normalisation with a running mean in the gradient."""
 
     def network(learned, mean, x):
         return jnp.tanh((x - mean) @ learned["w"]) @ learned["v"]
 
     def loss_fn(learned, mean, x, y, w):
-        of_batch = (w[:, None] * x).sum(0) / w.sum()
-        return cross_entropy(network(learned, of_batch, x), y), (mean + of_batch) / 2
+        batch_mean = (w[:, None] * x).sum(0) / w.sum()
+        return cross_entropy(network(learned, batch_mean, x), y), (mean + batch_mean) / 2
 
     def outer_loss(params, valid):
         return weighted_mean(cross_entropy(network(*params, valid.x), valid.y), valid.w)
@@ -96,25 +96,25 @@ def resnet():
         pytest.param(resnet, 1, True, True, marks=pytest.mark.thorough),
     ],
 )
-def test_the_gradient_is_that_of_the_whole_step(make, num_steps, with_batch, own_outer):
+def test_gradient_includes_the_state(make, num_steps, with_batch, own_outer):
     with jax.enable_x64(True):
         loss_fn, outer_loss, params, classes, shape = make()
         x_synth = rows(0, 3, classes, shape).x
         batch, valid = rows(1, 6, classes, shape), rows(2, 5, classes, shape)
-        given = {"step_size": STEP, "w_synth": W_SYNTH, "num_steps": num_steps}
-        given["batch"] = batch if with_batch else None
+        arguments = {"step_size": STEP, "w_synth": W_SYNTH, "num_steps": num_steps}
+        arguments["batch"] = batch if with_batch else None
         y = jnp.ones(3)
 
         @jax.jit
         def ours(x):
             outer = {"outer_loss_fn": outer_loss} if own_outer else {}
-            return outer_gradient(loss_fn, params, x, y, valid, **outer, **given)
+            return outer_gradient(loss_fn, params, x, y, valid, **outer, **arguments)
 
         out = ours(x_synth)
 
         @jax.jit
         def literal(x):
-            after = inner_update(loss_fn, params, x, y, **given)
+            after = inner_update(loss_fn, params, x, y, **arguments)
             if make is resnet:  # NNX stops gradients at its running statistics
                 after = after._replace(state=out.params.state)
             if own_outer:

@@ -70,6 +70,11 @@ def table(tmp_path):
         (["run", "--folds", "1"], "at least 2"),
         (["run", "--epochs", "-5"], "at least 1"),
         (["run", "--memory", "0"], "above 0"),
+        (
+            ["run", "--methods", "logistic_regression", "--network", "realmlp"],
+            "--network realmlp has no effect, because no method trains a network (logistic_reg",
+        ),
+        (["run", "--preprocess", "pca"], "--preprocess takes a transformer of scikit-learn, which"),
         (["run", "--processes", "2"], "need --distributed"),
         (["run", "toy2d", "--process", "0"], "need --distributed"),
         (["run", "sine", "--strategy", "rows"], "--strategy rows does not apply to suite sine"),
@@ -187,7 +192,7 @@ def test_mistakes_are_found_before_waiting_for_processes(
     ("edit", "says"),
     [
         (lambda f: f.assign(a=[np.inf] + [1.0] * (len(f) - 1)), "'a'"),
-        (lambda f: f.assign(fraud="no"), "single class"),
+        (lambda f: f.assign(fraud="no"), "one class"),
         (lambda f: f.assign(name=[f"id-{i}" for i in range(len(f))]), "--drop name"),
         (lambda f: f.head(10), "10 rows"),
         (lambda f: f.drop(columns="fraud"), "fraud"),

@@ -160,7 +160,7 @@ GOOD = labels(1, 0)
         (X, GOOD, {"groups": X}, r"groups has shape \(30, 3\), expected \[rows\]"),
         (X, GOOD, {"groups": [None] + [1] * 29}, r"1 rows have no group"),
         (X[:19], GOOD[:19], {}, r"19 rows, expected at least 20; add rows"),
-        (X, np.ones(30), {}, r"y has a single class \(1\), expected at least two"),
+        (X, np.ones(30), {}, r"y has one class \(1\), expected at least two"),
         (X, np.r_[np.nan, GOOD[1:]], {}, r"1 labels are missing; drop these rows"),
         (
             X,

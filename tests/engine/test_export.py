@@ -1,4 +1,4 @@
-"""Every training program lowers for CPUs, NVIDIA GPUs and TPUs, on whatever is at hand."""
+"""Every training program lowers for CPUs, NVIDIA GPUs and TPUs on any machine."""
 
 import dataclasses
 
@@ -30,16 +30,16 @@ IMAGES = [name for name in names("images") if name not in SIMILAR]
 # What these show, the others share for the most part; `pytest -m thorough` asks them too.
 SHOWN = ("adasyn", "explicit_gradient", "deepsmote")
 
-_PROGRAMS = {}  # the classifier of images, for one, is that of all methods
+_PROGRAMS = {}  # shared, for example, by all methods on images
 
 
 @pytest.fixture
 def lowered(monkeypatch):
-    """The programs that were lowered for all platforms, in the place of being run."""
+    """Lowers programs for all platforms instead of running them."""
     exported = []
 
     def lower(self, shared, runs):
-        shapes = jax.eval_shape(lambda *given: given, shared, *self._parts(runs))
+        shapes = jax.eval_shape(lambda *arguments: arguments, shared, *self._parts(runs))
         key = self, str(shapes)
         if key not in _PROGRAMS:
             _PROGRAMS[key] = jax.export.export(self._jitted, platforms=PLATFORMS)(*shapes)
@@ -67,7 +67,7 @@ def test_training_on_tables(lowered, name):
         start = train_cell(cut, get(tables.starts_from), engine=ENGINE).progress
         lowered.clear()
     train_cell(cut, method, start=start, engine=ENGINE)
-    # Parameters to start from are a program; test and validation rows are scored by one each.
+    # Initial parameters, test scores and validation scores are one program each.
     untrained = tables.starts_from is None or tables.refits
     assert len(lowered) == 4 + untrained - tables.resumes + (tables.resample is not None)
 
@@ -92,5 +92,5 @@ def test_training_on_images(lowered, name, monkeypatch):
     method = image_method(name).images
     trained = method.generator and train_generator(cut, method, engine=ENGINE)
     train_images(cut, method, trained and trained.fitted, engine=ENGINE)
-    of_generator = method.generator(cut.facts).epochs + 3 if method.generator else 0
-    assert len(lowered) == of_generator + 4
+    generator_programs = method.generator(cut.facts).epochs + 3 if method.generator else 0
+    assert len(lowered) == generator_programs + 4

@@ -1,4 +1,4 @@
-"""With jax's 64-bit mode on, estimators and `evaluate` give the same bits as without."""
+"""Estimators and `evaluate` give the same bits with and without jax's 64-bit mode."""
 
 import jax
 import jax.numpy as jnp
@@ -38,16 +38,16 @@ SAME = {
 
 
 @pytest.mark.parametrize("name", asked(SAME, ("SMOTE", "ImbalancedMLPClassifier", "evaluate")))
-def test_64_bit_mode_changes_no_result(name):
-    given = []
+def test_64_bit_mode_does_not_change_results(name):
+    results = []
     for on in (False, True):
         with jax.enable_x64(on):
-            given.append(SAME[name]())
-    assert given[0].dtype == given[1].dtype
-    np.testing.assert_array_equal(*given)
+            results.append(SAME[name]())
+    assert results[0].dtype == results[1].dtype
+    np.testing.assert_array_equal(*results)
 
 
-def test_what_runs_in_32_bits_leaves_the_users_mode_alone():
+def test_in_float32_restores_the_users_mode():
     inner = in_float32(lambda: jnp.zeros(1).dtype)
     outer = in_float32(lambda: (inner(), inner()))
     with jax.enable_x64(True):
@@ -56,18 +56,18 @@ def test_what_runs_in_32_bits_leaves_the_users_mode_alone():
 
 
 @pytest.mark.parametrize("name", asked(["smote", "amdo", "mc_rbo", "sugar"], ("smote",)))
-def test_draws_of_functions_of_arrays_name_their_type(name):
-    """Also outside estimators, rows of float32 stay such, with the same draws."""
+def test_draws_have_an_explicit_dtype(name):
+    """Functions outside estimators keep float32 rows and draw the same numbers."""
     from imbax.methods.sampling import Sizes
 
     sample = __import__(f"imbax.methods.{name}", fromlist=[name]).sample
-    given = []
+    results = []
     for on in (False, True):
         with jax.enable_x64(on):
             view = imbax.rows(X.astype(np.float32), Y.astype(np.float32))
             draw = jax.jit(sample, static_argnums=3)
             wanted = np.array([0, 40], np.int32)
             x = draw(jax.random.key(0), view, wanted, Sizes(20, 40, 60)).x_synth[-40:]
-            given.append(np.asarray(x))
-    assert given[0].dtype == given[1].dtype
-    np.testing.assert_allclose(*given, atol=1e-4)
+            results.append(np.asarray(x))
+    assert results[0].dtype == results[1].dtype
+    np.testing.assert_allclose(*results, atol=1e-4)

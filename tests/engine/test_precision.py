@@ -1,4 +1,4 @@
-"""Products in bfloat16 are products of rounded matrices, wherever they are; the rest is float32."""
+"""Products in bfloat16 are products of rounded matrices; other operations are in float32."""
 
 import jax
 import jax.numpy as jnp
@@ -13,30 +13,30 @@ A, B = (RNG.normal(size=shape).astype(np.float32) for shape in ((64, 32), (32, 1
 
 
 def rounded(a):
-    """To 8 significant bits, ties to even, by way of the integers in between."""
+    """Rounds to 8 significant bits, ties to even."""
     mantissa, exponent = np.frexp(np.asarray(a, np.float64))
     return np.ldexp(np.round(mantissa * 2**8), exponent - 8)
 
 
-def test_operands_are_rounded_and_sums_are_not():
-    given = bfloat16_products(lambda a, b: a @ b)(A, B)
-    assert given.dtype == np.float32
-    np.testing.assert_allclose(given, rounded(A) @ rounded(B), 1e-5, 1e-5)
-    assert np.abs(given - A @ B).max() > 1e-2
+def test_operands_are_rounded_but_not_sums():
+    result = bfloat16_products(lambda a, b: a @ b)(A, B)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, rounded(A) @ rounded(B), 1e-5, 1e-5)
+    assert np.abs(result - A @ B).max() > 1e-2
     images, kernel = A.reshape(2, 4, 8, 32), B.reshape(1, 1, 32, 16)
     convolution = lambda x, k: jax.lax.conv_general_dilated(
         x, k, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
-    given = bfloat16_products(convolution)(images, kernel)
-    np.testing.assert_allclose(given.reshape(64, 16), rounded(A) @ rounded(B), 1e-5, 1e-5)
+    result = bfloat16_products(convolution)(images, kernel)
+    np.testing.assert_allclose(result.reshape(64, 16), rounded(A) @ rounded(B), 1e-5, 1e-5)
     numbers = np.arange(6).reshape(2, 3)
     np.testing.assert_array_equal(
         bfloat16_products(jnp.dot)(numbers, 257 * numbers.T), 257 * numbers @ numbers.T
     )
 
 
-def test_so_are_those_of_first_and_second_derivatives():
-    """f(B) = Σ (A B)³ / 6, along V."""
+def test_products_of_derivatives_are_rounded():
+    """Derivatives of f(B) = Σ (A B)³ / 6 along V."""
     f = lambda b: ((A @ b) ** 3).sum() / 6
     v = RNG.normal(size=B.shape).astype(np.float32)
     slope, curvature = bfloat16_products(lambda b: jax.jvp(jax.grad(f), (b,), (v,)))(B)
@@ -46,7 +46,7 @@ def test_so_are_those_of_first_and_second_derivatives():
 
 
 def products(jaxpr):
-    """Types of the first operands of all products, those of loops, branches and calls included."""
+    """Dtypes of the first operands of all products, including loops, branches and calls."""
     for eqn in jaxpr.eqns:
         if eqn.primitive.name == "dot_general":
             yield eqn.invars[0].aval.dtype.name
@@ -77,7 +77,7 @@ def _(primals, tangents):
         jax.grad(lambda a: by_hand(a).sum()),
     ],
 )
-def test_loops_branches_and_calls_hide_none(f):
+def test_products_in_loops_and_branches_are_rounded(f):
     a = A[:16, :16] / 8
     before = list(products(jax.make_jaxpr(f)(a).jaxpr))
     after = list(products(jax.make_jaxpr(bfloat16_products(f))(a).jaxpr))

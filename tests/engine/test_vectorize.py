@@ -38,19 +38,19 @@ def work(shared, run):
 
 @functools.cache
 def expected(n=N_RUNS):
-    given = runs(n)
-    each = [work(SHARED, jax.tree.map(lambda leaf, i=i: leaf[i], given)) for i in range(n)]
+    inputs = runs(n)
+    each = [work(SHARED, jax.tree.map(lambda leaf, i=i: leaf[i], inputs)) for i in range(n)]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
 
 
-def assert_close(given, reference):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-5), given, reference)
+def assert_close(result, reference):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-5), result, reference)
 
 
 @pytest.mark.parametrize("n_devices", asked([1, 2], [2]))
 @pytest.mark.parametrize("strategy", ALL)
-def test_every_run_gets_its_own_result_in_order(strategy, n_devices):
-    """Five runs do not divide over two devices; neither does one."""
+def test_results_are_in_the_order_of_runs(strategy, n_devices):
+    """Numbers of runs include five and one, which do not divide over two devices."""
     mapped = Vectorized(work, strategy=strategy, devices=jax.devices()[:n_devices])
     reference = expected()
     assert_close(mapped(SHARED, runs()), reference)
@@ -58,7 +58,7 @@ def test_every_run_gets_its_own_result_in_order(strategy, n_devices):
     np.testing.assert_array_equal(mapped(SHARED, runs())["number"], np.arange(N_RUNS))
 
 
-def test_all_devices_are_used_unless_told():
+def test_all_devices_are_used_by_default():
     assert len(jax.devices()) == 2
     mapped = Vectorized(work)
     assert mapped.devices == jax.devices()
@@ -69,7 +69,7 @@ def test_all_devices_are_used_unless_told():
 
 @pytest.mark.parametrize("n_devices", asked([1, 2], [2]))
 @pytest.mark.parametrize("strategy", ALL)
-def test_one_compilation_for_each_shape(strategy, n_devices):
+def test_each_shape_compiles_once(strategy, n_devices):
     traced = []
 
     def counted(shared, run):
@@ -81,7 +81,7 @@ def test_one_compilation_for_each_shape(strategy, n_devices):
     first = mapped(SHARED, runs())
     done = len(traced), mapped.compile_seconds
     assert min(done) > 0
-    # From the host or from the devices, replicated before or not: the same program.
+    # Inputs on the host or on devices, replicated or not, use the same program.
     again = mapped(mapped.replicate(SHARED), runs() | {"number": first["number"]})
     jax.tree.map(np.testing.assert_array_equal, again, first)
     assert (len(traced), mapped.compile_seconds) == done
@@ -92,25 +92,25 @@ def test_one_compilation_for_each_shape(strategy, n_devices):
 
 @pytest.mark.parametrize("n_devices", [1, 2])
 @pytest.mark.parametrize("strategy", ALL)
-def test_what_is_compiled_ahead_is_not_compiled_again(strategy, n_devices):
+def test_lowered_programs_are_not_compiled_again(strategy, n_devices):
     mapped = Vectorized(work, strategy=strategy, devices=jax.devices()[:n_devices])
     assert not mapped.waiting
     shapes = mapped.lower(SHARED, runs())
     assert mapped.waiting
     mapped.compile()
     assert not mapped.waiting
-    given = mapped(SHARED, runs())
+    result = mapped(SHARED, runs())
     assert mapped.compile_seconds == 0
-    assert_close(given, expected())
+    assert_close(result, expected())
     same = lambda leaf, shape: (leaf.shape, leaf.dtype) == (shape.shape, shape.dtype)
-    assert all(jax.tree.leaves(jax.tree.map(same, given, shapes)))
+    assert all(jax.tree.leaves(jax.tree.map(same, result, shapes)))
     assert mapped.lower(SHARED, runs()) == shapes
     assert not mapped.waiting
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_few_times_as_many_runs_take_the_program_there_is(strategy):
-    """Where runs are taken in turn; the settings of a method are such."""
+def test_multiples_of_a_size_reuse_its_program(strategy):
+    """Applies to sequential runs, such as the settings of a search."""
     mapped = Vectorized(work, strategy=strategy)
     mapped(SHARED, runs(4))
     seconds, in_turn = mapped.compile_seconds, strategy == "map"
@@ -118,9 +118,9 @@ def test_a_few_times_as_many_runs_take_the_program_there_is(strategy):
     assert mapped.waiting != in_turn
     assert shapes["scores"].shape == (12, 30)
     assert_close(mapped(SHARED, runs(12)), expected(12))
-    assert mapped.compile_seconds == seconds  # and a call waits for what was lowered
+    assert mapped.compile_seconds == seconds  # a call waits for lowered programs
     assert not mapped.waiting
-    mapped(SHARED, runs(20))  # too many times as many: one program for all
+    mapped(SHARED, runs(20))  # too large a multiple: one program for all
     assert mapped.compile_seconds > seconds
 
 
@@ -129,14 +129,14 @@ WIDE_RUNS = {"v": np.random.default_rng(0).normal(size=(7, 2**18)).astype(np.flo
 
 
 def wide(shared, run):
-    """A megabyte in and one out, hardly anything in between."""
+    """Function with a megabyte of input and output and few temporaries."""
     scores = run["v"][: 30 * 8].reshape(30, 8) @ shared["x"][0]
     return run["v"] + scores.sum()
 
 
 @pytest.mark.parametrize("n_devices", [1, 2])
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_memory_budget_makes_chunks(strategy, n_devices, monkeypatch):
+def test_memory_budget_makes_chunks(strategy, n_devices, monkeypatch):
     options = {"strategy": strategy, "devices": jax.devices()[:n_devices]}
     reference = Vectorized(wide, **options)(SHARED, WIDE_RUNS)
     sizes, run = [], Vectorized._run
@@ -150,14 +150,14 @@ def test_a_memory_budget_makes_chunks(strategy, n_devices, monkeypatch):
         sizes.clear()
         result = Vectorized(wide, memory=budget * MEGABYTE, **options)(SHARED, WIDE_RUNS)
         assert sizes == chunks
-        # How a batch of matrix products is summed depends on the number in the batch.
+        # Sums in batched matrix products depend on the batch size.
         tolerance = 1e-5 if strategy == "vmap" else 0
         np.testing.assert_allclose(result, reference, rtol=tolerance, atol=tolerance)
         assert isinstance(result, np.ndarray) == (chunks != [7]), "joined on the host"
 
 
 @pytest.mark.parametrize("n_devices", [1, 2])
-def test_runs_that_do_not_fit_one_by_one_are_refused(n_devices):
+def test_single_run_over_the_budget_raises_an_error(n_devices):
     devices = jax.devices()[:n_devices]
     mapped = Vectorized(wide, devices=devices, memory=MEGABYTE)
     message = rf"^{n_devices} runs at once.* need 0\.00\d+ GiB; the budget is 0\.000977 .*--memory"
@@ -165,7 +165,7 @@ def test_runs_that_do_not_fit_one_by_one_are_refused(n_devices):
         mapped(SHARED, WIDE_RUNS)
 
 
-def test_the_budget_is_at_most_what_the_devices_have(monkeypatch):
+def test_budget_is_at_most_the_devices_memory(monkeypatch):
     assert 2**29 < Vectorized(wide).memory < 2**50
     monkeypatch.setattr(vectorize, "memory_of", lambda devices: MEGABYTE)
     for budget in (None, 2 * MEGABYTE):
@@ -175,14 +175,14 @@ def test_the_budget_is_at_most_what_the_devices_have(monkeypatch):
 
 
 class Moving(NamedTuple):
-    """A call can take a field of a named tuple only."""
+    """Runs with a field that calls take."""
 
     number: Any
     state: Any
 
 
 def moved(shared, run):
-    """A run's state after three more steps, and what was seen on the way."""
+    """State of a run after three more steps, and intermediate values."""
 
     def step(state, _):
         v = jnp.sin(state["v"]) + shared["x"][0, 0]
@@ -198,45 +198,45 @@ def moving(n=4):
 
 @pytest.mark.parametrize("n_devices", asked([1, 2], [2]))
 @pytest.mark.parametrize("strategy", ALL)
-def test_what_is_taken_leaves_its_memory_to_what_comes_after_it(strategy, n_devices):
+def test_taken_field_donates_its_memory(strategy, n_devices):
     options = {"strategy": strategy, "devices": jax.devices()[:n_devices]}
-    given, results, needed = moving(), [], []
+    inputs, results, needed = moving(), [], []
     for taken in (None, "state"):
         mapped = Vectorized(moved, takes=taken, **options)
-        mapped.lower(SHARED, given)
+        mapped.lower(SHARED, inputs)
         mapped.compile()
-        first, _ = mapped(SHARED, given)
-        results.append(mapped(SHARED, given._replace(state=first)))
+        first, _ = mapped(SHARED, inputs)
+        results.append(mapped(SHARED, inputs._replace(state=first)))
         assert first["v"].is_deleted() == (taken is not None)
         assert mapped.compile_seconds == 0
-        needed.append(mapped._bytes(mapped.replicate(SHARED), given, 4))
+        needed.append(mapped._bytes(mapped.replicate(SHARED), inputs, 4))
     np.testing.assert_array_equal(results[1][0]["steps"], [6, 6, 6, 6])
     jax.tree.map(np.testing.assert_array_equal, *results)
-    np.testing.assert_array_equal(given.state["v"], moving().state["v"])
-    state = given.state["v"].nbytes * (n_devices if strategy == "rows" else 1)
+    np.testing.assert_array_equal(inputs.state["v"], moving().state["v"])
+    state = inputs.state["v"].nbytes * (n_devices if strategy == "rows" else 1)
     assert needed[0] - needed[1] > 0.99 * state
 
 
-def test_what_is_taken_is_chunked_and_survives_no_room(monkeypatch):
-    given, plain = moving(5), Vectorized(moved)
-    expected = plain(SHARED, given)
+def test_taken_field_survives_chunks(monkeypatch):
+    inputs, plain = moving(5), Vectorized(moved)
+    expected = plain(SHARED, inputs)
     mapped = Vectorized(moved, takes="state", memory=3 * MEGABYTE)
-    jax.tree.map(np.testing.assert_array_equal, mapped(SHARED, given), expected)
+    jax.tree.map(np.testing.assert_array_equal, mapped(SHARED, inputs), expected)
     assert set(mapped._chunk.values()) == {2}
 
     faulty(monkeypatch, lambda sizes: sizes[-1] > 4)
-    mapped, state = Vectorized(moved, takes="state"), jax.device_put(given.state)
+    mapped, state = Vectorized(moved, takes="state"), jax.device_put(inputs.state)
     with pytest.warns(UserWarning, match="out of memory with 6 runs at once"):
-        result = mapped(SHARED, given._replace(state=state))
+        result = mapped(SHARED, inputs._replace(state=state))
     jax.tree.map(np.testing.assert_array_equal, result, expected)
     assert not state["v"].is_deleted()
     faulty(monkeypatch, lambda sizes: not state["v"].delete())
     with pytest.raises(JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
-        mapped(SHARED, given._replace(state=state))
+        mapped(SHARED, inputs._replace(state=state))
 
 
 def faulty(monkeypatch, fails, status="RESOURCE_EXHAUSTED"):
-    """A call fails where `fails(sizes)`, the numbers of runs of all calls up to it; the sizes."""
+    """Makes calls fail if `fails(sizes)` with the sizes of all calls so far; returns the sizes."""
     sizes, program = [], Vectorized._program
 
     def watched(self, shared, runs):
@@ -255,20 +255,20 @@ def faulty(monkeypatch, fails, status="RESOURCE_EXHAUSTED"):
     return sizes
 
 
-def test_out_of_memory_halves_the_chunk_and_goes_on(monkeypatch):
+def test_out_of_memory_halves_the_chunk(monkeypatch):
     sizes = faulty(monkeypatch, lambda sizes: sizes[-1] > (3 if len(sizes) < 3 else 2))
     mapped = Vectorized(work, devices=jax.devices()[:1])
-    with pytest.warns(UserWarning, match="out of memory with") as said:
+    with pytest.warns(UserWarning, match="out of memory with") as messages:
         result = mapped(SHARED, runs())
-    assert [str(one.message)[-1] for one in said] == ["3", "2"]
+    assert [str(one.message)[-1] for one in messages] == ["3", "2"]
     assert_close(result, expected())
     assert sizes == [5, 3, 3, 2]
     sizes.clear()
     assert_close(mapped(SHARED, runs()), expected())
-    assert sizes == [2, 2, 2], "what did not fit was tried again"
+    assert sizes == [2, 2, 2], "the failed chunk was tried again"
 
 
-def test_out_of_memory_with_one_run_and_other_faults_are_errors(monkeypatch):
+def test_other_faults_are_errors(monkeypatch):
     faulty(monkeypatch, lambda sizes: True)
     with pytest.raises(MemoryError, match=r"1 runs at once.* ran out of memory: RESOURCE.*memory$"):
         Vectorized(work, devices=jax.devices()[:1])(SHARED, runs(1))
@@ -277,7 +277,7 @@ def test_out_of_memory_with_one_run_and_other_faults_are_errors(monkeypatch):
         Vectorized(work)(SHARED, runs())
 
 
-def test_a_compiler_that_refuses_is_asked_for_less():
+def test_compiler_out_of_memory_halves_the_chunk():
     mapped = Vectorized(work, devices=jax.devices()[:1])
     jitted = mapped._jitted
 
@@ -303,13 +303,13 @@ def test_a_compiler_that_refuses_is_asked_for_less():
 
 
 def view(data, target, run):
-    """21 rows of 31, weighed, in an order of the run's own."""
+    """View of 21 of 31 rows with weights, in an order that depends on the run."""
     index, w = jax.random.permutation(run["key"], 31)[:21], jnp.linspace(0, 1, 21)
     return Rows(data, target, index, w, run["v"], jnp.full(8, 2.0))
 
 
 def fitted(shared, run):
-    """A step of gradient descent on some rows, and what it gives on all."""
+    """Takes a gradient step on a view; returns the outputs on all rows."""
     rows = view(*shared, run)
 
     def loss(theta):
@@ -320,25 +320,25 @@ def fitted(shared, run):
     return {"theta": theta, "scores": rows.all().x @ theta, "rows": len(rows.data)}
 
 
-def test_rows_divided_over_devices_give_what_whole_ones_give():
-    """31 rows do not divide over two devices, nor do 13 and 21 that are taken of them."""
+def test_sharded_rows_give_equal_results():
+    """Numbers of rows (31, 13 and 21) are not divisible by two devices."""
     rng = np.random.default_rng(0)
     shared = rng.normal(size=(31, 8)).astype(np.float32), rng.random(31).astype(np.float32)
     mapped = Vectorized(fitted, strategy="rows")
-    given, whole = mapped(shared, runs()), Vectorized(fitted)(shared, runs())
-    assert_close([given["theta"], given["scores"]], [whole["theta"], whole["scores"]])
-    assert np.ptp(given["theta"], axis=0).min() > 0
+    result, whole = mapped(shared, runs()), Vectorized(fitted)(shared, runs())
+    assert_close([result["theta"], result["scores"]], [whole["theta"], whole["scores"]])
+    assert np.ptp(result["theta"], axis=0).min() > 0
     data, target = mapped.replicate(shared)
     assert [shard.data.shape for shard in data.addressable_shards] == [(16, 8), (16, 8)]
     assert [shard.data.shape for shard in target.addressable_shards] == [(32,), (32,)]
     np.testing.assert_array_equal(data[:31], shared[0])
-    assert given["rows"][0] == 32 and not data[31].any()
+    assert result["rows"][0] == 32 and not data[31].any()
     (compiled,) = mapped._compiled.values()
     assert "reduce-scatter" in compiled.as_text()
-    assert "all-reduce" in compiled.as_text(), "the gradient's sum over the devices' rows"
+    assert "all-reduce" in compiled.as_text(), "sum of gradients over devices"
 
 
-def test_divided_rows_take_part_of_the_memory_and_are_chunked():
+def test_sharded_rows_divide_memory_and_are_chunked():
     rng = np.random.default_rng(0)
     shared = rng.normal(size=(2**15, 8)).astype(np.float32), np.zeros(2**15, np.float32)
     each = {}
@@ -359,12 +359,12 @@ def test_keys_are_joined_as_keys():
     assert jnp.all(split((), keys) == jax.vmap(jax.random.split)(keys))
 
 
-def test_an_unknown_strategy_is_named():
+def test_unknown_strategy_raises_an_error():
     with pytest.raises(ValueError, match='"map" or "vmap", got \'pmap\''):
         Vectorized(work, strategy="pmap")
 
 
-def test_what_is_shared_is_copied_to_the_devices_once():
+def test_shared_data_is_copied_once():
     mapped = Vectorized(work)
     once = mapped.replicate(SHARED)
     twice = mapped.replicate(once)
@@ -373,7 +373,7 @@ def test_what_is_shared_is_copied_to_the_devices_once():
     assert len(places(once["x"])) == 2
 
 
-def test_cores_are_chosen_before_jax_starts_or_not_at_all():
+def test_use_cpu_cores_fails_after_jax_has_started():
     assert usable_cores() >= 1
     assert len(jax.devices()) == 2
     with pytest.raises(RuntimeError):

@@ -3,6 +3,7 @@
 import warnings
 from datetime import date, datetime, time, timedelta
 
+import imblearn.over_sampling
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -11,7 +12,7 @@ from churn import churn
 from sklearn.neighbors import NearestNeighbors
 from tiers import asked
 
-from imbax import ADASYN, SMOTENC, BorderlineSMOTE, InputError
+from imbax import ADASYN, SMOTENC, BorderlineSMOTE, InputError, RandomOverSampler
 from imbax.estimators.moments import Moments
 
 KINDS = (SMOTENC, ADASYN, BorderlineSMOTE)
@@ -146,6 +147,34 @@ def test_tables_without_categories_may_miss_numbers():
     x[0, 0] = np.inf
     with pytest.raises(InputError, match="contains infinity"):
         SMOTENC(categorical_features=[]).fit(x, y)
+
+
+def test_random_over_sampling_copies_rows_of_any_table():
+    """Rows, labels and indices are imbalanced-learn's, also for libraries that it cannot read."""
+    frame, y = table()
+    sampler = RandomOverSampler(random_state=0)
+    made, labels = sampler.fit_resample(frame, y)
+    reference = imblearn.over_sampling.RandomOverSampler(random_state=0)
+    expected, expected_labels = reference.fit_resample(frame, y)
+    pd.testing.assert_frame_equal(made, expected)
+    np.testing.assert_array_equal(labels, expected_labels)
+    rows = sampler.sample_indices_
+    np.testing.assert_array_equal(rows, reference.sample_indices_)
+    assert sampler.is_synthetic_.sum() == len(rows) - N
+    polars = pl.from_pandas(frame.drop(columns="paid"))
+    assert sampler.fit_resample(polars, y)[0].equals(polars[rows])
+    arrow = polars.to_arrow()
+    assert sampler.fit_resample(arrow, y)[0].equals(arrow.take(rows))
+    cells = frame[["spend", "city"]].to_numpy(object).tolist()
+    assert [str(row) for row in sampler.fit_resample(cells, y)[0]] == [str(cells[i]) for i in rows]
+    numbers = frame[["spend"]].assign(whole=np.arange(N))
+    noisy = RandomOverSampler(shrinkage=0.1, random_state=0).fit_resample(numbers, y)[0]
+    reference.set_params(shrinkage=0.1)
+    np.testing.assert_array_equal(noisy["spend"], reference.fit_resample(numbers, y)[0]["spend"])
+    with pytest.raises(InputError, match="without numbers, 'city', 'plan'"):
+        RandomOverSampler(shrinkage=0.1).fit_resample(frame[["city", "plan"]], y)
+    with pytest.raises(InputError, match="inconsistent numbers of samples"):
+        RandomOverSampler().fit_resample(polars, y[1:])
 
 
 DAYS = [date(2020, 2, 27) + timedelta(day) for day in (0, 3, 1, 9)]

@@ -608,7 +608,7 @@ def test_points_in_a_pipeline(rare_cancer):
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, 0 * y),
-            "y has one class only, 0; expected at least two",
+            "y has one class, 0; expected at least two",
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, np.arange(200) == 3),

@@ -16,7 +16,7 @@ from tiers import asked
 import imbax
 from imbax import ADASYN, SMOTE, SMOTEN, SMOTENC, BorderlineSMOTE, InputError
 
-CLASSES = ("ADASYN", "BorderlineSMOTE", "SMOTE", "SMOTEN", "SMOTENC")
+CLASSES = ("ADASYN", "BorderlineSMOTE", "RandomOverSampler", "SMOTE", "SMOTEN", "SMOTENC")
 NN = NearestNeighbors
 
 

@@ -17,13 +17,14 @@ from tiers import asked
 
 import imbax
 
-CLASSES = ("ADASYN", "BorderlineSMOTE", "SMOTE", "SMOTEN", "SMOTENC")
+CLASSES = ("ADASYN", "BorderlineSMOTE", "RandomOverSampler", "SMOTE", "SMOTEN", "SMOTENC")
 MODULES = {
     "smote": "imblearn.over_sampling._smote.tests.test_smote",
     "borderline": "imblearn.over_sampling._smote.tests.test_borderline_smote",
     "smote_nc": "imblearn.over_sampling._smote.tests.test_smote_nc",
     "smoten": "imblearn.over_sampling._smote.tests.test_smoten",
     "adasyn": "imblearn.over_sampling.tests.test_adasyn",
+    "random": "imblearn.over_sampling.tests.test_random_over_sampler",
     "common": "imblearn.over_sampling.tests.test_common",
 }
 DRAWS = "compares rows with those that NumPy's draws give; imbax draws with jax"
@@ -36,7 +37,7 @@ EXCEPTIONS = {
     ("adasyn", "test_ada_fit_resample_nn_obj"): DRAWS,
 }
 # Those that compile next to nothing are in the first tier.
-FIRST = {"smote_nc", "smoten"}
+FIRST = {"smote_nc", "smoten", "random"}
 COMPILING = {
     "test_smotenc_bool_categorical",
     "test_smote_nc_with_null_median_std",

@@ -14,7 +14,7 @@ from quick_samplers import GAN, OF_TABLES, POINTS, QUICK, quick
 from sklearn.base import clone
 from sklearn.utils import estimator_checks as sklearn_checks
 
-from imbax import SMOTEN, InputError
+from imbax import SMOTEN, InputError, RandomOverSampler
 
 # Expected, with the reasons, for classifiers that are networks and for MESA.
 NETWORK_FAILS = {
@@ -101,7 +101,12 @@ def quietly(check, *given):
 
 
 EVERY_CLASSIFIER = [*CLASSIFIERS.values(), MESA]
-SAMPLERS = [*(QUICK[name] for name in OF_TABLES), POINTS, SMOTEN(random_state=0)]
+SAMPLERS = [
+    *(QUICK[name] for name in OF_TABLES),
+    POINTS,
+    SMOTEN(random_state=0),
+    RandomOverSampler(random_state=0),
+]
 
 
 @checks_of(sklearn_checks, SAMPLERS)

@@ -212,7 +212,7 @@ def test_bad_tables_are_told():
         "has 'hue', which is no column of X; there are": (["hue"], frame),
         "has 6, expected positions of columns from 0 to 5": ([6], array),
         "has 1.5, expected positions of columns from 0 to 5, whole": ([1.5], array),
-        "has 2 truth values, expected one for each of the 6": ([True, False], frame),
+        "has 2 booleans, expected one for each of the 6": ([True, False], frame),
     }
     for message, (categories, table) in wrong.items():
         with pytest.raises(InputError, match=message):

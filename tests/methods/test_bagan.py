@@ -1,4 +1,4 @@
-"""BAGAN: its networks, the hand-over, the Gaussians of the classes, losses, stages, samples."""
+"""BAGAN: networks, hand-over, Gaussians of the classes, losses, stages, samples."""
 
 import functools
 import itertools
@@ -19,7 +19,7 @@ from imbax.types import Batch, rows
 
 KEY = jax.random.key(0)
 COUNTS = (12, 6, 2)
-# In colour, not square, doubled once and cut.
+# Colour images that are not square, doubled once and cropped.
 SMALL = bg.Config((6, 9, 3), 3, latent=5, width=4, autoencoder_epochs=2, gan_epochs=2, batch_size=8)
 NETS = bg.networks(SMALL)
 HPARAMS = bg.Hparams(0.003)
@@ -41,7 +41,7 @@ def pictures():
 
 @functools.cache
 def history():
-    """States after 0, 1, ... 5 epochs, one more than there are, and the losses of the five."""
+    """States after 0, 1, ..., 5 epochs, one more than configured, and their losses."""
     states, losses = [MODEL.init(KEY, images())], []
     one_more = jax.jit(lambda state: MODEL.epoch(KEY, state, images()))
     for _ in range(5):
@@ -53,10 +53,10 @@ def history():
 
 @functools.cache
 def gan_step():
-    """`(there, key, batch)`, from the state at the hand-over."""
+    """Compiled step `(has_rows, key, batch)` from the state at the hand-over."""
     state = history()[0][2]
-    given = {"nets": NETS, "config": SMALL, "hparams": HPARAMS}
-    return jax.jit(lambda there, key, batch: bg.gan_step(key, state, batch, there, **given))
+    result = {"nets": NETS, "config": SMALL, "hparams": HPARAMS}
+    return jax.jit(lambda has_rows, key, batch: bg.gan_step(key, state, batch, has_rows, **result))
 
 
 def same(a, b):
@@ -71,15 +71,15 @@ def close(a, b, tolerance=1e-4):
 @pytest.mark.parametrize(
     ("shape", "millions"), [((28, 28, 1), (1.64, 8.16)), ((64, 64, 3), (3.21, 11.77))]
 )
-def test_sizes_of_the_code(shape, millions):
+def test_sizes_equal_the_public_code(shape, millions):
     nets = networks(shape, 100, 10)
     count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
-    given = [count(jax.eval_shape(net.init, KEY)[0]) / 1e6 for net in nets[:2]]
-    assert given == pytest.approx(millions, abs=0.01)
+    result = [count(jax.eval_shape(net.init, KEY)[0]) / 1e6 for net in nets[:2]]
+    assert result == pytest.approx(millions, abs=0.01)
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 1), (28, 28, 1), (5, 9, 2), (27, 45, 3), (64, 16, 1)])
-def test_images_of_any_size_come_back_in_theirs(shape):
+def test_images_of_any_size_are_reconstructed(shape):
     nets = networks(shape, 7, 3, width=2)
 
     def there_and_back(key, x):
@@ -93,7 +93,7 @@ def test_images_of_any_size_come_back_in_theirs(shape):
     assert (z.shape, x.shape, logits.shape) == ((2, 7), (2, *shape), (2, 4))
 
 
-def test_doubling_is_each_cell_four_times_and_a_convolution():
+def test_doubling_equals_repeat_and_convolution():
     rng = np.random.default_rng(1)
     x, kernel = rng.normal(size=(2, 3, 4, 2)), rng.normal(size=(5, 5, 2, 3))
     layer = DoublingConvolution(2, 3, 5, rngs=nnx.Rngs(0))
@@ -107,7 +107,7 @@ def test_doubling_is_each_cell_four_times_and_a_convolution():
     np.testing.assert_allclose(layer(jnp.asarray(x, jnp.float32)), expected, 1e-4, 1e-4)
 
 
-def test_the_last_convolution_sees_a_cell_and_those_after_it():
+def test_last_convolution_is_causal():
     rng = np.random.default_rng(1)
     x, kernel = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(2, 2, 5, 3))
     layer = LastConvolution(5, 3, 2, rngs=nnx.Rngs(0))
@@ -120,7 +120,7 @@ def test_the_last_convolution_sees_a_cell_and_those_after_it():
 
 
 @pytest.mark.thorough
-def test_a_key_makes_the_encoder_drop_three_cells_of_ten():
+def test_key_enables_dropout():
     params, _ = NETS.encoder.init(KEY)
     apply = jax.jit(lambda x, key: NETS.encoder.apply(params, {}, x, key)[0])
     x = jnp.ones((2, *SMALL.shape))
@@ -137,7 +137,7 @@ def test_a_key_makes_the_encoder_drop_three_cells_of_ten():
 
 
 @pytest.mark.parametrize("latent", [2, 9])
-def test_gaussians_are_those_of_numpy(latent):
+def test_gaussians_equal_numpy(latent):
     rng = np.random.default_rng(2)
     y = np.array([0] * 15 + [1] * 3 + [3], np.int32)  # class 2 has no rows
     z = (rng.normal(size=(19, latent)) @ rng.normal(size=(latent, latent))).astype(np.float32)
@@ -145,19 +145,19 @@ def test_gaussians_are_those_of_numpy(latent):
     y, w = np.pad(y, (0, 4)), np.arange(23) < 19
     mean, root = jax.jit(lambda *a: bg.class_gaussians(*a, 4))(z, y, w.astype(np.float32))
     for c in range(4):
-        mine = z[(y == c) & w]
-        if len(mine) < 2:
+        members = z[(y == c) & w]
+        if len(members) < 2:
             assert not root[c].any()
-            np.testing.assert_allclose(mean[c], mine[0] if len(mine) else 0, 1e-6)
+            np.testing.assert_allclose(mean[c], members[0] if len(members) else 0, 1e-6)
             continue
-        cov = np.cov(mine.T.astype(np.float64))
-        np.testing.assert_allclose(mean[c], mine.mean(0), 1e-4, 1e-5)
+        cov = np.cov(members.T.astype(np.float64))
+        np.testing.assert_allclose(mean[c], members.mean(0), 1e-4, 1e-5)
         np.testing.assert_allclose(root[c] @ root[c].T, cov, atol=1e-5 * np.trace(cov))
         np.testing.assert_allclose(root[c], root[c].T, atol=1e-5)
 
 
 @pytest.mark.thorough
-def test_the_hand_over_copies_the_encoder_but_for_its_head():
+def test_hand_over_copies_the_encoder_except_its_head():
     states, _ = history()
     start, before, after = states[0], states[1], states[2]
     assert same(before.discriminator, start.discriminator)
@@ -169,19 +169,19 @@ def test_the_hand_over_copies_the_encoder_but_for_its_head():
     data = pictures()
     z = np.asarray(codes.encoded(codes.Autoencoder(*NETS[:2]), after.now, data.x), np.float64)
     for c, count in enumerate(COUNTS):
-        mine = z[np.asarray(data.y) == c]
-        np.testing.assert_allclose(after.now.mean[c], mine.mean(0), 1e-3, 1e-4)
-        root, cov = after.now.root[c], np.cov(mine.T)
+        members = z[np.asarray(data.y) == c]
+        np.testing.assert_allclose(after.now.mean[c], members.mean(0), 1e-3, 1e-4)
+        root, cov = after.now.root[c], np.cov(members.T)
         np.testing.assert_allclose(root @ root.T, cov, atol=1e-4 * np.trace(cov))
         assert np.linalg.matrix_rank(cov) == min(count - 1, 5)
 
 
 @pytest.mark.thorough
-def test_the_stages_move_what_is_theirs():
+def test_stages_train_their_own_networks():
     states, losses = history()
     assert [int(state.epoch) for state in states] == [0, 1, 2, 3, 4, 4]
     np.testing.assert_array_equal(np.isfinite(losses), np.arange(5) < 4)
-    assert losses[1] < losses[0] < 1.5 < losses[2]  # an error of pixels, then two cross-entropies
+    assert losses[1] < losses[0] < 1.5 < losses[2]  # squared error, then two cross-entropies
     for before, after in itertools.pairwise(states[:3]):
         assert not same(before.now.params[0], after.now.params[0])
         assert not same(before.now.params[1], after.now.params[1])
@@ -198,13 +198,13 @@ def test_the_stages_move_what_is_theirs():
 
 
 @pytest.mark.thorough
-def test_losses_are_cross_entropies_of_the_same_draws():
+def test_losses_equal_cross_entropies():
     state = history()[0][2]
     data = pictures()
     batch = Batch(*(leaf[8:16] for leaf in data))
-    there = jnp.array([True, True, False])
-    after, info = gan_step()(there, jax.random.key(5), batch)
-    of_fakes, dropping, of_codes, more_dropping = jax.random.split(jax.random.key(5), 4)
+    has_rows = jnp.array([True, True, False])
+    after, info = gan_step()(has_rows, jax.random.key(5), batch)
+    key_synth, key_dropout, key_codes, key_dropout_2 = jax.random.split(jax.random.key(5), 4)
 
     def made(key, n):
         choosing, drawing = jax.random.split(key)
@@ -218,39 +218,39 @@ def test_losses_are_cross_entropies_of_the_same_draws():
         logits = np.asarray(NETS.discriminator.apply(judge, {}, x, key)[0], np.float64)
         return oracles.cross_entropy(logits, y).mean()
 
-    _, fakes = made(of_fakes, 3)
+    _, fakes = made(key_synth, 3)
     x, y = jnp.concatenate([batch.x, fakes]), np.append(batch.y, [3, 3, 3])
-    expected = cross_entropy(state.discriminator, x, y, dropping)
+    expected = cross_entropy(state.discriminator, x, y, key_dropout)
     assert float(info.discriminator) == pytest.approx(expected, rel=1e-4)
-    c, x = made(of_codes, 11)
+    c, x = made(key_codes, 11)
     assert set(c) == {0, 1}
-    expected = cross_entropy(after.discriminator, x, c, more_dropping)
+    expected = cross_entropy(after.discriminator, x, c, key_dropout_2)
     assert float(info.generator) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.thorough
-def test_a_batch_that_is_not_full_weighs_its_fakes_alike():
-    """D's loss on a half-full batch: four rows count four, three fakes one and a half."""
+def test_weights_in_a_partial_batch():
+    """Weights in D's loss on a half-full batch: 4 for four rows, 1.5 for three synthetic rows."""
     state = history()[0][2]
     data = pictures()
     w = jnp.array([1.0] * 4 + [0.0] * 4)
     batch = Batch(data.x[:8].at[4:].set(7.0), data.y[:8], w)
-    there = jnp.array([True] * 3)
-    after, info = gan_step()(there, KEY, batch)
-    again, other = gan_step()(there, KEY, batch._replace(x=data.x[:8]))
+    has_rows = jnp.array([True] * 3)
+    after, info = gan_step()(has_rows, KEY, batch)
+    again, other = gan_step()(has_rows, KEY, batch._replace(x=data.x[:8]))
     close(after.discriminator, again.discriminator)
     assert float(info.discriminator) == pytest.approx(float(other.discriminator), rel=1e-5)
-    of_fakes, dropping = jax.random.split(KEY, 4)[:2]
-    _, z = bg._codes(of_fakes, state.now, there, 3)
+    key_synth, key_dropout = jax.random.split(KEY, 4)[:2]
+    _, z = bg._codes(key_synth, state.now, has_rows, 3)
     x = jnp.concatenate([batch.x, NETS.generator.apply(state.now.params[1], {}, z)[0]])
-    logits, _ = NETS.discriminator.apply(state.discriminator, {}, x, dropping)
+    logits, _ = NETS.discriminator.apply(state.discriminator, {}, x, key_dropout)
     losses = oracles.cross_entropy(np.asarray(logits, np.float64), np.append(data.y[:8], [3] * 3))
     expected = (losses[:4].sum() + 0.5 * losses[8:].sum()) / 5.5
     assert float(info.discriminator) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.thorough
-def test_neither_padding_nor_the_company_of_runs_changes_it():
+def test_padding_and_other_runs_have_no_effect():
     states, losses = history()
     keys = jnp.stack([jax.random.key(7), KEY])
     state = jax.vmap(lambda key: bg.init(key, SMALL, HPARAMS))(keys)
@@ -264,7 +264,7 @@ def test_neither_padding_nor_the_company_of_runs_changes_it():
 
 
 @pytest.mark.thorough
-def test_a_fit_is_all_its_epochs(monkeypatch):
+def test_fit_equals_epochs(monkeypatch):
     one_more = lambda key, config, hparams, state, train: (
         state._replace(now=jax.tree.map(lambda leaf: leaf + 1, state.now), epoch=state.epoch + 1),
         state.epoch + train.w.sum(),
@@ -276,7 +276,7 @@ def test_a_fit_is_all_its_epochs(monkeypatch):
 
 
 @pytest.mark.thorough
-def test_images_to_codes_and_back():
+def test_reconstruction_and_interpolation():
     fitted, x = history()[0][4].now, images().all().x[:6]
     again, strip = jax.jit(
         lambda: (MODEL.reconstruct(fitted, x), MODEL.strip(fitted, x[:2], x[2:4], 5))
@@ -293,7 +293,7 @@ def test_images_to_codes_and_back():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("wanted", [(0, 6, 10), (3, 0, 1), (0, 0, 0)])
-def test_samples_are_images_of_the_classes_wanted(wanted):
+def test_samples_have_the_wanted_classes(wanted):
     fitted = bg.finish(history()[0][4])
     resampled = drawn(20)(jnp.array(wanted), fitted)
     made = new_rows(resampled)
@@ -303,10 +303,10 @@ def test_samples_are_images_of_the_classes_wanted(wanted):
     np.testing.assert_array_equal(made.w, np.arange(20) < n)
     assert (jnp.abs(made.x) <= 1).all()
     assert resampled.parents is None and resampled.gap is None
-    # A larger bound changes none of them.
+    # A larger bound does not change them.
     more = drawn(27)(jnp.array(wanted), fitted)
     np.testing.assert_allclose(more.x_synth[:n], made.x[:n], 1e-4, 1e-5)
-    # The view keeps its own.
+    # The view keeps its rows.
     train = images()
     after = resampled.applied(train)
     np.testing.assert_array_equal(after.index, np.append(train.index, 20 + np.arange(20)))
@@ -326,8 +326,8 @@ def test_samples_come_from_their_class():
     fitted = history()[0][4].now
     fitted = fitted._replace(root=fitted.root.at[1].set(0))
     made = new_rows(drawn(20)(jnp.array([2, 6, 2]), fitted))
-    of_mean, _ = NETS.generator.apply(fitted.params[1], {}, fitted.mean[1:2])
-    expected = np.broadcast_to(of_mean.reshape(1, -1), (6, 162))
+    mean_image, _ = NETS.generator.apply(fitted.params[1], {}, fitted.mean[1:2])
+    expected = np.broadcast_to(mean_image.reshape(1, -1), (6, 162))
     np.testing.assert_allclose(made.x[2:8], expected, 1e-4, 1e-5)
     draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (5,), jnp.float32)
     z = fitted.mean[2] + fitted.root[2] @ draw(9)
@@ -336,7 +336,7 @@ def test_samples_come_from_their_class():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("result", "message"),
     [
         ({"shape": (8, 3, 1)}, "shape is .* with sides of at least 4; got .8, 3, 1"),
         ({"shape": (64,)}, "shape is .height, width, channels. .* got .64"),
@@ -344,6 +344,6 @@ def test_samples_come_from_their_class():
         ({"gan_epochs": -1}, "gan_epochs=-1, expected at least 0"),
     ],
 )
-def test_an_option_out_of_range_is_named(given, message):
+def test_option_out_of_range_raises_an_error(result, message):
     with pytest.raises(ValueError, match=message):
-        bg.Config(**({"shape": (8, 8, 1), "classes": 3} | given))
+        bg.Config(**({"shape": (8, 8, 1), "classes": 3} | result))

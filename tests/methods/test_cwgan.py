@@ -1,4 +1,4 @@
-"""The conditional Wasserstein GAN: its penalty, its steps, a law it can learn, and its edges."""
+"""Conditional Wasserstein GAN: penalty, steps, learned distributions, and edge cases."""
 
 import dataclasses
 import functools
@@ -35,7 +35,7 @@ SHAPE = Architecture(
     classifier_hidden=(6,),
 )
 TINY = Config(iterations=4, batch_size=8, architecture=SHAPE, classifier_steps=5)
-# Quick to compile, where only what surrounds the networks is looked at.
+# Small networks compile quickly; tests here do not depend on them.
 BARE = Config(
     iterations=4,
     batch_size=8,
@@ -52,11 +52,11 @@ def draw(train, config=BARE, n_synth="double", sizes=SIZES):
     return DRAW(KEY, train, n_synth, sizes, config=config)
 
 
-def test_the_penalty_of_a_linear_critic_is_its_slopes():
+def test_penalty_of_a_linear_critic():
     slope = np.array([3.0, 0.0, 4.0], np.float32)
     x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     np.testing.assert_allclose(gradient_penalty(lambda x: x @ slope + 7, x), 16, rtol=1e-6)
-    # Row by row: a critic whose slope is twice the row.
+    # Per row: the slope of this critic is twice the row.
     expected = ((2 * np.linalg.norm(x, axis=1) - 1) ** 2).mean()
     np.testing.assert_allclose(gradient_penalty(lambda x: (x**2).sum(1), x), expected, rtol=1e-5)
     flat = jax.value_and_grad(lambda a: gradient_penalty(lambda x: a * (x**2).sum(1), 0 * x))
@@ -64,8 +64,8 @@ def test_the_penalty_of_a_linear_critic_is_its_slopes():
 
 
 @pytest.mark.thorough
-def test_the_penalty_is_differentiable_again():
-    """Through the critic's own layers, in float64, by central differences of both gradients."""
+def test_penalty_is_twice_differentiable():
+    """Compares both gradients through the critic with central differences in float64."""
     with jax.enable_x64(True):
         nets = networks(jnp.ones(3, bool), SHAPE)
         to_64 = functools.partial(jax.tree.map, lambda leaf: jnp.asarray(leaf, jnp.float64))
@@ -88,7 +88,7 @@ def test_the_penalty_is_differentiable_again():
 
 @functools.cache
 def two_clouds():
-    """Two normal clouds, one to a class, 10:1, and rows of each class from a GAN that saw them."""
+    """Two Gaussian classes, 10:1, and rows of each class from a GAN trained on them."""
     rng = np.random.default_rng(0)
     y = (np.arange(220) < 20).astype(np.float32)
     x = np.where(y[:, None] > 0, [1.0, -0.5], [-1.0, 0.5]) + 0.5 * rng.normal(size=(220, 2))
@@ -100,24 +100,24 @@ def two_clouds():
     params, losses = run(KEY, rows(x, y))
     assert all(np.isfinite(leaf).all() for leaf in losses)
     z = latent(jax.random.key(1), 500, shape.latent)
-    of_class = jax.jit(lambda y: generated(nets, params, z, y))
-    return x, y, [np.asarray(of_class(np.full(500, k, np.float32))) for k in (0, 1)]
+    generate = jax.jit(lambda y: generated(nets, params, z, y))
+    return x, y, [np.asarray(generate(np.full(500, k, np.float32))) for k in (0, 1)]
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("k", [0, 1])
-def test_learns_a_law_and_heeds_the_class(k):
+def test_generator_learns_class_distributions(k):
     x, y, new = two_clouds()
-    own, other, new = x[y == k], x[y != k], new[k]
-    assert (abs(new.mean(0) - own.mean(0)) < own.std(0)).all()
-    assert (new.std(0) > 0.2 * own.std(0)).all()
-    assert (new.std(0) < 2 * own.std(0)).all()
+    members, other, new = x[y == k], x[y != k], new[k]
+    assert (abs(new.mean(0) - members.mean(0)) < members.std(0)).all()
+    assert (new.std(0) > 0.2 * members.std(0)).all()
+    assert (new.std(0) < 2 * members.std(0)).all()
     to = lambda cloud: np.linalg.norm(new - cloud.mean(0), axis=1)
-    assert (to(own) < to(other)).mean() > 0.9
+    assert (to(members) < to(other)).mean() > 0.9
 
 
 @pytest.mark.thorough
-def test_steps_move_their_own_player_and_heed_the_floor():
+def test_steps_update_their_network_and_use_the_floor():
     nets = networks(jnp.ones(toys.FEATURES, bool), SHAPE)
     state = init(KEY, TINY, nets)
     x, y = toys.table(8, 4)
@@ -134,33 +134,33 @@ def test_steps_move_their_own_player_and_heed_the_floor():
         after, losses[weight, floor] = step(KEY, state, classifier)
         assert same(after.critic, state.critic) and not same(after.generator, state.generator)
     plain = float(losses[0.0, 0.3])
-    # Above every entry's BCE the floor is all there is of the term: a |mean D| b.
+    # With a floor above all BCE, the term is constant: a |mean D| b.
     np.testing.assert_allclose(losses[0.1, 50.0], plain + 0.1 * abs(plain) * 50, rtol=1e-4)
     assert plain < losses[0.1, 0.3] < losses[0.1, 50.0]
 
 
 @pytest.mark.thorough
-def test_the_view_gains_minority_rows_and_keeps_its_own():
+def test_view_keeps_its_rows_and_gains_minority_rows():
     before = toys.problem(40).train
-    given = draw(before)
-    assert not given.fallback
-    train = given.applied(before)
+    result = draw(before)
+    assert not result.fallback
+    train = result.applied(before)
     np.testing.assert_array_equal(train.index[:40], before.index)
     np.testing.assert_array_equal(train.w, np.append(before.w, np.arange(40) < 10))
     batch = train.take(jnp.arange(40, 50))
-    np.testing.assert_array_equal(batch.x, added(given))
+    np.testing.assert_array_equal(batch.x, added(result))
     np.testing.assert_array_equal(batch.y, 1)
     assert len(np.unique(batch.x, axis=0)) == 10
 
 
 @pytest.mark.thorough
-def test_the_key_alone_decides_not_padding_bounds_or_company():
+def test_samples_depend_only_on_the_key():
     train = toys.problem(40).train
     expected = added(draw(train))
     np.testing.assert_array_equal(added(draw(train)), expected)
-    # Padding shows a minority row of NaN, which must never be drawn.
-    given = draw(toys.problem(40, 10, garbage=np.nan).train, sizes=Sizes(20, 60))
-    np.testing.assert_allclose(added(given), expected, atol=1e-5)
+    # Padding is a minority row of NaN, which must never be drawn.
+    result = draw(toys.problem(40, 10, garbage=np.nan).train, sizes=Sizes(20, 60))
+    np.testing.assert_allclose(added(result), expected, atol=1e-5)
     number = wanted(train, "double")
     run = lambda key: cwgan.sample(key, train, number, SIZES, config=BARE)
     together = jax.jit(jax.vmap(run))(jnp.stack([jax.random.key(1), KEY]))
@@ -169,62 +169,62 @@ def test_the_key_alone_decides_not_padding_bounds_or_company():
 
 
 @pytest.mark.thorough
-def test_constant_columns_stay_so_and_change_nothing():
-    """Whatever they hold, wherever they stand, however many."""
+def test_constant_columns_have_no_effect():
+    """Constant columns of any number, value and position have no effect."""
     train = toys.problem(40).train
     more = lambda leaf, value: jnp.append(leaf, jnp.full((*leaf.shape[:-1], 3), value), -1)
     wider = train._replace(
         data=more(train.data, 9.0), shift=more(train.shift, 2.0), factor=more(train.factor, 0.0)
     )
-    given = added(draw(wider))
-    np.testing.assert_allclose(given[:, :4], added(draw(train)), atol=1e-4)
-    assert not given[:, 4:].any()
+    result = added(draw(wider))
+    np.testing.assert_allclose(result[:, :4], added(draw(train)), atol=1e-4)
+    assert not result[:, 4:].any()
 
 
 @pytest.mark.thorough
-def test_one_minority_row_is_repeated_and_said():
+def test_single_minority_row_is_repeated():
     x, y = toys.table(30, 1)
-    given = draw(rows(x, y), n_synth="balance")
-    np.testing.assert_array_equal(added(given), np.repeat(x[y == 1], 28, 0))
-    assert given.fallback
+    result = draw(rows(x, y), n_synth="balance")
+    np.testing.assert_array_equal(added(result), np.repeat(x[y == 1], 28, 0))
+    assert result.fallback
 
 
 @pytest.mark.thorough
-def test_a_loss_that_is_not_finite_gives_random_over_sampling():
+def test_non_finite_loss_falls_back_to_over_sampling():
     x, y = toys.table(30, 8)
     assert not draw(rows(x, y), n_synth="balance").fallback
     x[y == 0] = np.inf
-    given = draw(rows(x, y), n_synth="balance")
-    assert given.fallback
-    new, own = added(given), x[y == 1]
-    assert len(new) == 14 and (new[:, None] == own).all(2).any(1).all()
+    result = draw(rows(x, y), n_synth="balance")
+    assert result.fallback
+    new, members = added(result), x[y == 1]
+    assert len(new) == 14 and (new[:, None] == members).all(2).any(1).all()
     assert len(np.unique(new, axis=0)) > 1
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("number", [(16, 0, 24), (5, 0, 7)])
-def test_of_three_classes_each_is_the_minority_in_turn(number):
+def test_three_classes_are_one_vs_rest(number):
     sizes = Sizes(max_rows=24, max_synth=40)
-    config = dataclasses.replace(BARE, clip=True)  # to the range of the minority in turn
-    given = is_one_vs_rest(DRAW, KEY, number, sizes, config=config)
-    assert not given.fallback
+    config = dataclasses.replace(BARE, clip=True)  # to the range of each minority
+    result = is_one_vs_rest(DRAW, KEY, number, sizes, config=config)
+    assert not result.fallback
 
 
 @pytest.mark.thorough
-def test_clipping_keeps_samples_in_the_minoritys_range():
+def test_clip_keeps_samples_in_the_minority_range():
     x, y = toys.table(30, 8)
-    x = 0.01 * x + 5  # far from where the generator starts
-    own = x[y == 1]
+    x = 0.01 * x + 5  # far from the initial output of the generator
+    members = x[y == 1]
     free, clipped = (
         added(draw(rows(x, y), dataclasses.replace(BARE, clip=clip), "balance"))
         for clip in (False, True)
     )
-    assert ((free < own.min(0)) | (free > own.max(0))).any()
-    np.testing.assert_array_equal(clipped, np.clip(free, own.min(0), own.max(0)))
+    assert ((free < members.min(0)) | (free > members.max(0))).any()
+    np.testing.assert_array_equal(clipped, np.clip(free, members.min(0), members.max(0)))
 
 
 @pytest.mark.thorough
-def test_samples_come_from_the_average_of_the_generators():
+def test_samples_use_the_averaged_generator():
     train = toys.problem(40).train
     nets = networks(train.live, BARE.architecture)
 
@@ -244,10 +244,10 @@ def test_samples_come_from_the_average_of_the_generators():
     assert (abs(quarter - mean) > 1e-5).any()
 
 
-def test_without_its_weight_there_is_no_classifier():
+def test_zero_weight_disables_the_classifier():
     train = toys.problem(40).train
-    for weight, there in ((0.0, False), (0.1, True)):
+    for weight, exists in ((0.0, False), (0.1, True)):
         config = dataclasses.replace(TINY, classifier_weight=weight)
         nets = networks(jnp.ones(toys.FEATURES, bool), SHAPE)
         shapes = jax.eval_shape(lambda key: trained_classifier(key, config, nets, train), KEY)  # noqa: B023
-        assert bool(jax.tree.leaves(shapes)) == there
+        assert bool(jax.tree.leaves(shapes)) == exists

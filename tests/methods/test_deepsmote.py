@@ -1,4 +1,4 @@
-"""DeepSMOTE's pure parts: draws, penalties and whom they move, statistics, padding, samples."""
+"""Pure parts of DeepSMOTE: draws, penalties, statistics, padding, samples."""
 
 import dataclasses
 import functools
@@ -49,17 +49,17 @@ def after_one_step(weight=1.0, **options):
     config = dataclasses.replace(SMALL, **options)
     data, hparams = images(), ds.Hparams(0.01, weight)
     batch = Batch(*(leaf[8:16] for leaf in pictures()))
-    of_class = None
+    class_images = None
     if config.penalty != "none":
-        of_class = ds.class_batch(jax.random.key(4), config, data)
+        class_images = ds.class_batch(jax.random.key(4), config, data)
     state = ds.init(KEY, SMALL, hparams)
-    given = {"nets": NETS, "config": config, "hparams": hparams}
-    state, info = jax.jit(lambda: ds.step(None, state, batch, of_class, **given))()
+    options = {"nets": NETS, "config": config, "hparams": hparams}
+    state, info = jax.jit(lambda: ds.step(None, state, batch, class_images, **options))()
     return state.now, info
 
 
 def reconstructed(fitted):
-    """What training comes to; a bias before a normalisation moves by rounding, to no effect."""
+    """Reconstructions, since biases before normalisation change by rounding without effect."""
     return codes.decoded(NETS, fitted, codes.encoded(NETS, fitted, pictures().x, 8), 8)
 
 
@@ -71,68 +71,68 @@ def differ(a, b):
 @pytest.mark.parametrize(
     ("draw", "expected"), [("uniform", (1 / 3,) * 3), ("inverse", (1 / 9, 2 / 9, 6 / 9))]
 )
-def test_a_class_batch_is_of_one_class_drawn_as_configured(draw, expected):
+def test_class_batch_has_one_class_with_the_configured_draw(draw, expected):
     config = dataclasses.replace(SMALL, class_draw=draw)
     run = jax.vmap(lambda key: ds.class_batch(key, config, images(padding=5)))
-    given = jax.jit(run)(jax.random.split(KEY, 3000))
-    assert given.x.shape == (3000, 8, 8, 8, 1)
-    assert (given.y == given.y[:, :1]).all()
-    assert (given.w == 1).all()
-    share = np.bincount(given.y[:, 0], minlength=3) / 3000
+    result = jax.jit(run)(jax.random.split(KEY, 3000))
+    assert result.x.shape == (3000, 8, 8, 8, 1)
+    assert (result.y == result.y[:, :1]).all()
+    assert (result.w == 1).all()
+    share = np.bincount(result.y[:, 0], minlength=3) / 3000
     np.testing.assert_allclose(share, expected, atol=0.03)
-    # Each of the six images of class 1 is drawn as often as the others.
-    first = np.asarray(given.x[given.y[:, 0] == 1])[:, :, 0, 0, 0].ravel()
+    # The six images of class 1 are drawn uniformly.
+    first = np.asarray(result.x[result.y[:, 0] == 1])[:, :, 0, 0, 0].ravel()
     share = np.unique(first, return_counts=True)[1] / len(first)
     assert len(share) == 6
     np.testing.assert_allclose(share, 1 / 6, atol=0.03)
 
 
 @pytest.mark.thorough
-def test_the_penalty_moves_the_decoder_alone_unless_told():
+def test_penalty_has_no_encoder_gradient_by_default():
     without, _ = after_one_step(weight=0.0)
-    given, info = after_one_step()
+    result, info = after_one_step()
     assert info.penalty > 0 and info.reconstruction > 0
-    assert not any(differ(given.params[0], without.params[0]))
-    assert sum(differ(given.params[1], without.params[1])) > 4
+    assert not any(differ(result.params[0], without.params[0]))
+    assert sum(differ(result.params[1], without.params[1])) > 4
     both, _ = after_one_step(encoder_gradient=True)
     assert any(differ(both.params[0], without.params[0]))
-    none, info = after_one_step(penalty="none")
+    without_penalty, info = after_one_step(penalty="none")
     assert info.penalty == 0
-    assert not any(differ(none.params, without.params))
+    assert not any(differ(without_penalty.params, without.params))
 
 
 @pytest.mark.thorough
-def test_the_permuted_penalty_compares_with_the_next_image():
+def test_permuted_penalty_compares_with_the_next_image():
     (_, same), (_, permuted) = (after_one_step(penalty=p) for p in ("class_recon", "permuted"))
     data, hparams = images(), ds.Hparams()
-    of_class = ds.class_batch(jax.random.key(4), SMALL, data)
+    class_images = ds.class_batch(jax.random.key(4), SMALL, data)
     state = ds.init(KEY, SMALL, hparams)
     (_, stats), w = state.now.stats, jnp.ones(8)
-    z, _ = NETS.encoder.apply(state.now.params[0], state.now.stats[0], of_class.x, w)
+    z, _ = NETS.encoder.apply(state.now.params[0], state.now.stats[0], class_images.x, w)
     x, _ = NETS.decoder.apply(state.now.params[1], stats, z, w)
-    assert float(same.penalty) == pytest.approx(float(((x - of_class.x) ** 2).mean()), rel=1e-4)
-    shifted = jnp.concatenate([of_class.x[1:], of_class.x[:1]])
+    assert float(same.penalty) == pytest.approx(float(((x - class_images.x) ** 2).mean()), rel=1e-4)
+    shifted = jnp.concatenate([class_images.x[1:], class_images.x[:1]])
     assert float(permuted.penalty) == pytest.approx(float(((x - shifted) ** 2).mean()), rel=1e-4)
     assert float(permuted.penalty) != pytest.approx(float(same.penalty), rel=1e-2)
 
 
 @pytest.mark.thorough
-def test_neither_padding_nor_the_company_of_runs_changes_it():
+def test_padding_and_other_runs_have_no_effect():
     expected, losses = fitted()
     run = jax.vmap(lambda key: ds.fit(key, SMALL, ds.Hparams(0.01), images(padding=9)))
-    given, all_losses = jax.jit(run)(jnp.stack([jax.random.key(7), KEY]))
+    result, all_losses = jax.jit(run)(jnp.stack([jax.random.key(7), KEY]))
     np.testing.assert_allclose(all_losses[1], losses, 1e-4)
     assert (all_losses[0] != losses).all()
-    given = jax.tree.map(lambda leaf: leaf[1], given)
-    np.testing.assert_allclose(reconstructed(given), reconstructed(expected), atol=1e-3)
+    result = jax.tree.map(lambda leaf: leaf[1], result)
+    np.testing.assert_allclose(reconstructed(result), reconstructed(expected), atol=1e-3)
 
 
 @pytest.mark.thorough
-def test_statistics_are_those_of_the_training_images():
+def test_statistics_are_recomputed_on_training_images():
     data = pictures()
     state = ds.init(KEY, SMALL, ds.Hparams())
     stats = codes.recalibrated(NETS, state.now, images(), SMALL.shape, 20)
-    # With them and all images in one batch, the two ways to normalise agree.
+    # With all images in one batch, both ways of normalisation agree.
     trained, _ = NETS.encoder.apply(state.now.params[0], stats[0], data.x, data.w)
     used, _ = NETS.encoder.apply(state.now.params[0], stats[0], data.x)
     np.testing.assert_allclose(trained, used, 1e-3, 1e-4)
@@ -143,7 +143,7 @@ def test_statistics_are_those_of_the_training_images():
 
 
 @pytest.mark.thorough
-def test_training_stops_where_nothing_is_gained():
+def test_training_stops_without_progress():
     config = dataclasses.replace(SMALL, epochs=9, patience=3, penalty="none", batch_size=20)
     best, losses = jax.jit(lambda: ds.fit(KEY, config, ds.Hparams(0.0), images()))()
     start = ds.init(KEY, SMALL, ds.Hparams())
@@ -151,35 +151,35 @@ def test_training_stops_where_nothing_is_gained():
     np.testing.assert_array_equal(np.isfinite(losses), np.arange(9) < 4)
 
 
-def test_samples_are_images_of_the_classes_wanted():
+def test_samples_have_the_wanted_classes():
     pair, _ = fitted()
     train, wanted = images(padding=3), jnp.array([0, 6, 10])
     draw = jax.jit(ds.sample, static_argnames=("sizes", "config"))
     resampled = draw(KEY, pair, train, wanted, Sizes(6, 20), config=SMALL)
-    given = new_rows(resampled)
-    assert given.x.shape == (20, 64)
-    np.testing.assert_array_equal(given.y[:16], np.repeat([1, 2], (6, 10)))
-    assert given.w.sum() == 16
-    assert (jnp.abs(given.x) <= 1).all()
-    i, j = given.parents.T
+    result = new_rows(resampled)
+    assert result.x.shape == (20, 64)
+    np.testing.assert_array_equal(result.y[:16], np.repeat([1, 2], (6, 10)))
+    assert result.w.sum() == 16
+    assert (jnp.abs(result.x) <= 1).all()
+    i, j = result.parents.T
 
     @jax.jit
     def by_hand(x):
         z = codes.encoded(NETS, pair, x)
-        return codes.decoded(NETS, pair, z[i] + given.gap[:, None] * (z[j] - z[i]))
+        return codes.decoded(NETS, pair, z[i] + result.gap[:, None] * (z[j] - z[i]))
 
     expected = by_hand(pictures().x)
-    np.testing.assert_allclose(given.x[:16], expected[:16].reshape(16, 64), 1e-4, 1e-5)
+    np.testing.assert_allclose(result.x[:16], expected[:16].reshape(16, 64), 1e-4, 1e-5)
     after = resampled.applied(train)
     np.testing.assert_array_equal(after.index[:23], train.index)
     np.testing.assert_array_equal(after.w, np.append(train.w, np.arange(20) < 16))
     batch = after.take(23 + jnp.arange(16))
-    np.testing.assert_array_equal(batch.x, given.x[:16])
-    np.testing.assert_array_equal(batch.y, given.y[:16])
+    np.testing.assert_array_equal(batch.x, result.x[:16])
+    np.testing.assert_array_equal(batch.y, result.y[:16])
 
 
 @pytest.mark.thorough
-def test_variance_kept_is_by_class():
+def test_variance_kept_by_class():
     data = pictures(padding=3)
     shrunk = jnp.where(data.y[:, None, None, None] == 1, 0.5 * data.x, data.x)
     kept = codes.variance_kept(data, shrunk, 3)
@@ -200,13 +200,13 @@ def test_variance_kept_is_by_class():
         ({"class_draw": "rare"}, "class_draw='rare', expected 'uniform' or 'inverse'"),
     ],
 )
-def test_an_unknown_option_is_named(option, message):
+def test_unknown_option_raises_an_error(option, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **option)
 
 
 class Plain(nnx.Module):
-    """Linear layers with ReLU between, and nothing that tells a batch of one class from another."""
+    """MLP without normalisation, so that statistics do not reveal the class of a batch."""
 
     def __init__(self, widths, *, rngs):
         self.layers = nnx.List(Linear(*pair, rngs=rngs) for pair in itertools.pairwise(widths))
@@ -219,15 +219,15 @@ class Plain(nnx.Module):
 
 
 @pytest.mark.thorough
-def test_the_permuted_penalty_pulls_rare_classes_to_their_means(monkeypatch):
-    """Of class k's variance (p_k / (p_k + 1 / K))² is left; the public code's penalty keeps all.
+def test_permuted_penalty_shrinks_rare_classes(monkeypatch):
+    """The variance of class k shrinks by (p_k / (p_k + 1 / K))²; `class_recon` keeps it.
 
-    Not to the digit: classes are drawn at random to the end, and a lucky epoch is kept.
+    The values are approximate, since classes are drawn at random and the best epoch is kept.
     """
     ends = (64, 128, 32)
     net = lambda widths: functional(lambda rngs: Plain(widths, rngs=rngs))
-    monkeypatch.setattr(ds, "encoder", lambda *given: net(ends))
-    monkeypatch.setattr(ds, "decoder", lambda *given: net(ends[::-1]))
+    monkeypatch.setattr(ds, "encoder", lambda *options: net(ends))
+    monkeypatch.setattr(ds, "decoder", lambda *options: net(ends[::-1]))
     x, y = load_digits(return_X_y=True)
     counts = np.array([150, 30, 8])
     chosen = np.concatenate([np.flatnonzero(y == c)[:n] for c, n in enumerate(counts)])

@@ -1,4 +1,4 @@
-"""Each choice of Explicit Gradient against its two equations written out by hand."""
+"""Options of Explicit Gradient against its two equations written by hand."""
 
 import functools
 
@@ -29,8 +29,10 @@ def loss_fn(params, x, y):
 
 @functools.cache
 def compiled_start(config):
-    given = {"config": config}
-    return jax.jit(lambda key, problem, h: init(key, problem, NETWORK, THETA_0, **given, hparams=h))
+    options = {"config": config}
+    return jax.jit(
+        lambda key, problem, h: init(key, problem, NETWORK, THETA_0, **options, hparams=h)
+    )
 
 
 def start(hparams=None, problem=PROBLEM, key=KEY, **config):
@@ -49,14 +51,14 @@ def compiled_step(config):
 
 
 def one_step(hparams=None, state=None, **config):
-    """State and info after one step on all training and validation rows."""
+    """Returns state and info after one step on all training and validation rows."""
     hparams = hparams or Hparams()
     state = start(hparams, **config) if state is None else state
     return compiled_step(Config(**(SIZES | config)))(hparams, state)
 
 
 def by_hand(hparams=None, inner="union", num_steps=1, outer_loss="ce"):
-    """θ' and X_synth after one step, from sums over rows; no weights, no padding, no `imbax`."""
+    """Computes θ' and X_synth after one step from sums over rows, without `imbax`."""
     h = hparams or Hparams()
     points = MINORITY[jax.nn.sigmoid(NETWORK.apply(THETA_0, MINORITY)) <= h.confidence]
 
@@ -110,7 +112,7 @@ SHOWN = ("default", "synth", "num_steps", "smooth_ap", "unrolled")
 
 
 @pytest.mark.parametrize("name", asked(CHOICES, SHOWN))
-def test_one_step_is_what_the_equations_say(name):
+def test_step_equals_the_equations(name):
     options = CHOICES[name]
     state, info = one_step(**options)
     by = {k: v for k, v in options.items() if k != "method"}
@@ -122,7 +124,7 @@ def test_one_step_is_what_the_equations_say(name):
     assert oracles.relative_error(state.x_synth[real] - points, moved - points) < 1e-3
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), state.params, params)
     np.testing.assert_array_equal(state.x_synth[~real], state.x_start[~real])
-    # And the choice makes a difference that the comparison above would see.
+    # The option has an effect that the comparison above would detect.
     if name not in ("default", "unrolled"):
         usual = one_step()[0]
         moves = (state.x_synth - state.x_start, usual.x_synth - usual.x_start)
@@ -130,8 +132,8 @@ def test_one_step_is_what_the_equations_say(name):
         assert oracles.relative_error(*moves) > 1e-2 or not all(same)
 
 
-def test_without_points_the_sum_of_means_is_the_batchs_mean():
-    """The synthetic part counts nothing; the real part keeps its step size."""
+def test_sum_of_means_without_synthetic_rows():
+    """The synthetic part contributes nothing; the real part keeps its step size."""
     state, _ = one_step(Hparams(confidence=0.0), inner="sum_of_means")
     assert state.w_synth.sum() == 0
     slope = jax.jit(jax.grad(lambda params: loss_fn(params, TRAIN.x, TRAIN.y).mean()))(THETA_0)
@@ -140,7 +142,7 @@ def test_without_points_the_sum_of_means_is_the_batchs_mean():
 
 
 @pytest.mark.parametrize("confidence", [0.0, 0.5, 0.6, 1.0])
-def test_points_are_the_minority_rows_that_the_classifier_doubts(confidence):
+def test_confidence_selects_uncertain_rows(confidence):
     state = start(Hparams(confidence=confidence))
     probability = jax.nn.sigmoid(NETWORK.apply(THETA_0, MINORITY))
     expected = MINORITY[probability <= confidence]
@@ -152,7 +154,7 @@ def test_points_are_the_minority_rows_that_the_classifier_doubts(confidence):
 
 @pytest.mark.parametrize("padding", [0, 10])
 @pytest.mark.parametrize(("n_synth", "count"), [("double", 10), ("balance", 20)])
-def test_minority_rows_are_duplicated_as_often_as_the_rule_says(n_synth, count, padding):
+def test_n_synth_sets_the_number_of_synthetic_rows(n_synth, count, padding):
     problem = toys.problem(padding=padding, garbage=7.0)
     state = start(problem=problem, n_synth=n_synth)
     points = state.x_synth[state.w_synth > 0]
@@ -161,7 +163,7 @@ def test_minority_rows_are_duplicated_as_often_as_the_rule_says(n_synth, count, 
 
 
 @pytest.mark.thorough
-def test_jitter_is_in_standard_deviations_of_the_minority():
+def test_jitter_scales_with_minority_deviations():
     sizes = {"n_synth": "balance", "max_synth": 5000}
     plain, noisy = (start(Hparams(jitter=j), **sizes) for j in (0.0, 0.5))
     noise = (noisy.x_start - plain.x_start) / (0.5 * np.std(MINORITY, axis=0))
@@ -170,7 +172,7 @@ def test_jitter_is_in_standard_deviations_of_the_minority():
     np.testing.assert_array_equal(noisy.x_synth, noisy.x_start)
     other = start(Hparams(jitter=0.5), key=jax.random.key(5), **sizes)
     assert (other.x_start != noisy.x_start).all()
-    # The bound on the number of points changes no point.
+    # The bound on the number of synthetic rows does not change them.
     fewer = start(Hparams(jitter=0.5), max_synth=10)
     np.testing.assert_array_equal(fewer.x_start, noisy.x_start[:10])
 
@@ -182,7 +184,7 @@ def box():
 FAR = Hparams(eta2=3e4, radius=0.05)
 
 
-def test_unconstrained_points_leave_the_box():
+def test_unconstrained_rows_leave_the_box():
     low, high = box()
     x = one_step(FAR)[0].x_synth
     assert ((x < low) | (x > high)).any()
@@ -190,7 +192,7 @@ def test_unconstrained_points_leave_the_box():
 
 
 @pytest.mark.parametrize("garbage", [0.0, 1e3])
-def test_the_box_of_the_training_rows_holds_the_points(garbage):
+def test_box_constraint(garbage):
     low, high = box()
     state = start(problem=toys.problem(padding=10, garbage=garbage), constraint="box")
     np.testing.assert_array_equal(state.low, low)
@@ -199,7 +201,7 @@ def test_the_box_of_the_training_rows_holds_the_points(garbage):
     np.testing.assert_array_equal(x, jnp.clip(one_step(FAR)[0].x_synth, low, high))
 
 
-def test_the_trust_region_holds_points_and_keeps_their_direction():
+def test_trust_region_constraint():
     free, held = (one_step(FAR, constraint=c)[0] for c in ("none", "trust_region"))
     free, held = (s.x_synth - s.x_start for s in (free, held))
     length = jnp.linalg.norm(held, axis=1)
@@ -215,7 +217,7 @@ def test_the_trust_region_holds_points_and_keeps_their_direction():
 
 @pytest.mark.parametrize("constraint", ["none", "box", "trust_region"])
 @pytest.mark.parametrize("jitter", [0.0, 3.0])
-def test_fixed_columns_do_not_move(constraint, jitter):
+def test_fixed_columns_do_not_change(constraint, jitter):
     hparams = FAR._replace(jitter=jitter)
     state, _ = one_step(hparams, constraint=constraint, fixed_columns=(0, 2))
     real = state.w_synth > 0
@@ -233,14 +235,14 @@ def compiled_training(config, epochs):
 
 
 def run(hparams=None, problem=PROBLEM, epochs=1, **config):
-    """Final progress and curves; batches of 16, so three to an epoch."""
+    """Returns final progress and curves; mini-batches of 16 rows are three per epoch."""
     sizes = SIZES | {"batch_size": 16, "synth_batch_size": 4, "outer_batch_size": 8}
     return compiled_training(Config(**(sizes | config)), epochs)(hparams or Hparams(), problem)
 
 
 @pytest.mark.thorough
-def test_an_epoch_visits_every_point_in_turn():
-    """Three batches of four reach all ten points, the last one reaching back."""
+def test_epoch_visits_every_synthetic_row():
+    """Three mini-batches of four cover all ten rows; the last one overlaps the second."""
     state = run()[0].state
     moved = (state.x_synth != state.x_start).any(1)
     np.testing.assert_array_equal(moved, np.arange(24) < 10)
@@ -252,9 +254,9 @@ def test_an_epoch_visits_every_point_in_turn():
 @pytest.mark.parametrize(
     "config", [{"batch_size": 20}, {"outer_batch_size": 20}, {"synth_batch_size": 10}], ids=str
 )
-def test_batch_sizes_matter(config):
-    given, usual = run(**config)[0].state, run()[0].state
-    assert (given.x_synth != usual.x_synth).any()
+def test_batch_sizes_have_an_effect(config):
+    result, usual = run(**config)[0].state, run()[0].state
+    assert (result.x_synth != usual.x_synth).any()
 
 
 def test_padding_changes_no_bit():
@@ -263,13 +265,13 @@ def test_padding_changes_no_bit():
         (p._replace(state=p.state._replace(outer_part=0)), c) for p, c in (plain, padded)
     )
     jax.tree.map(np.testing.assert_array_equal, padded[0], plain[0])
-    given, expected = padded[1], plain[1]
-    np.testing.assert_array_equal(given.valid_score, expected.valid_score)
-    # A mean over rows of which more are padding is summed in another order.
-    np.testing.assert_allclose(given.train_loss, expected.train_loss, 1e-6)
+    result, expected = padded[1], plain[1]
+    np.testing.assert_array_equal(result.valid_score, expected.valid_score)
+    # A mean over rows with more padding is summed in another order.
+    np.testing.assert_allclose(result.train_loss, expected.train_loss, 1e-6)
 
 
-def test_the_convergence_of_the_points_is_watched():
+def test_convergence_is_monitored():
     progress, curves = run()
     state, watched = progress.state, curves.monitored
     assert set(watched) == {"outer_loss", "outer_gradient_norm", "x_synth_move"}
@@ -277,15 +279,15 @@ def test_the_convergence_of_the_points_is_watched():
     np.testing.assert_allclose(watched["x_synth_move"][-1], jnp.sqrt((move**2).mean()), 1e-5)
     assert (np.diff(watched["x_synth_move"]) != 0).all()
     assert (watched["outer_gradient_norm"] > 0).all()
-    # One batch is an epoch here, so that the mean over steps is the step's.
+    # An epoch has one mini-batch here, so the mean over steps is that of the step.
     assert 0.1 < watched["outer_loss"][0] < 2
 
 
-def test_frozen_is_eta2_zero():
+def test_frozen_equals_eta2_zero():
     frozen, still = run(frozen=True), run(Hparams(eta2=0.0))
     np.testing.assert_array_equal(frozen[0].state.x_synth, frozen[0].state.x_start)
     np.testing.assert_array_equal(still[0].state.x_synth, still[0].state.x_start)
-    # With nothing to move, the frozen form does not look at the outer loss.
+    # The frozen form does not evaluate the outer loss.
     assert frozen[1].monitored == {}
     same = [(p._replace(state=p.state._replace(info=())), c.train_loss) for p, c in (frozen, still)]
     for a, b in leaves(*same):
@@ -295,30 +297,30 @@ def test_frozen_is_eta2_zero():
 
 
 @pytest.mark.parametrize("outer", asked(["valid", "train", "train_part"], ["valid", "train_part"]))
-def test_the_outer_loss_sees_the_rows_it_is_told_to(outer):
+def test_outer_selects_the_rows_of_the_outer_loss(outer):
     other = PROBLEM._replace(valid=PROBLEM.valid._replace(index=PROBLEM.train.index[:20]))
-    given, other = (run(problem=problem, outer=outer)[0].state for problem in (PROBLEM, other))
-    assert (given.x_synth != given.x_start).any()
-    assert (given.x_synth == other.x_synth).all() == (outer != "valid")
+    result, other = (run(problem=problem, outer=outer)[0].state for problem in (PROBLEM, other))
+    assert (result.x_synth != result.x_start).any()
+    assert (result.x_synth == other.x_synth).all() == (outer != "valid")
 
 
 @pytest.mark.parametrize("outer", ["valid", "train_part"])
-def test_rows_held_out_for_the_outer_loss_are_not_trained_on(outer):
-    """The points lie still, so nothing but the training batches moves the parameters."""
-    given = run(outer=outer, frozen=True)[0].state
+def test_held_out_rows_are_not_trained_on(outer):
+    """Synthetic rows are frozen, so only training mini-batches change the parameters."""
+    result = run(outer=outer, frozen=True)[0].state
     part = run(outer="train_part", frozen=True)[0].state.outer_part
     assert part.sum() == 14  # a third of 40
-    assert given.outer_part.sum() == (14 if outer == "train_part" else 0)
-    held_out = (part > 0) & (PROBLEM.train.y < 0.5)  # minority rows are where points start
+    assert result.outer_part.sum() == (14 if outer == "train_part" else 0)
+    held_out = (part > 0) & (PROBLEM.train.y < 0.5)  # minority rows are starting points
     data = PROBLEM.train.data.at[:40].add(9.0 * held_out[:, None])
     other = PROBLEM._replace(train=PROBLEM.train._replace(data=data))
     other = run(problem=other, outer=outer, frozen=True)[0].state
-    same = [np.array_equal(a, b) for a, b in leaves(given.params, other.params)]
+    same = [np.array_equal(a, b) for a, b in leaves(result.params, other.params)]
     assert all(same) == (outer == "train_part")
 
 
 @pytest.mark.thorough
-def test_padding_is_no_part_of_the_held_out_third():
+def test_held_out_third_excludes_padding():
     problem = toys.problem(padding=60)
     plain, padded = (start(problem=p, outer="train_part").outer_part for p in (PROBLEM, problem))
     real = problem.train.w > 0
@@ -326,7 +328,7 @@ def test_padding_is_no_part_of_the_held_out_third():
     assert padded[~real].sum() == 0
 
 
-def test_theta_0_is_the_checkpoint_when_nothing_beats_it():
+def test_theta_0_is_the_checkpoint_if_best():
     still, curves = run(Hparams(eta1=0.0), epochs=12)
     assert still.best_epoch == 0
     jax.tree.map(np.testing.assert_array_equal, still.best.params, THETA_0)
@@ -337,14 +339,14 @@ def test_theta_0_is_the_checkpoint_when_nothing_beats_it():
     assert better.best_score > still.best_score
 
 
-def test_the_last_checkpoint_is_taken_whatever_its_score():
+def test_last_checkpoint_ignores_the_score():
     last, curves = run(Hparams(eta1=0.0), checkpoint="last")
     assert last.best_epoch == 1
     assert last.best_score == curves.valid_score[-1]
     np.testing.assert_array_equal(last.best.points.now, last.state.x_synth)
 
 
-def test_a_start_is_needed():
+def test_missing_start_raises_an_error():
     made = program(NETWORK, Config(**SIZES))
     with pytest.raises(ValueError, match="starts from θ₀"):
         train(made, KEY, PROBLEM, Hparams(), 1)
@@ -367,6 +369,6 @@ def test_a_start_is_needed():
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_an_unknown_choice_is_named_with_those_there_are(option, message):
+def test_unknown_option_raises_an_error(option, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         program(NETWORK, Config(**SIZES, **option))

@@ -1,4 +1,4 @@
-"""GAMO: mixes and losses by brute force, whom a step moves, counts, padding, bounds, runs."""
+"""GAMO: mixes, losses and steps against brute force, counts, padding, bounds, runs."""
 
 import dataclasses
 import functools
@@ -27,7 +27,7 @@ SIZES = Sizes(max_rows=9, max_synth=171)
 
 
 def table(counts=COUNTS, padding=0, total=0, garbage=np.nan):
-    """A cloud for each class; padding first, in between and last, and up to `total` rows."""
+    """One cloud per class; padding at several places, `total` rows in all."""
     rng = np.random.default_rng(0)
     y = rng.permutation(np.repeat(np.arange(3), counts))
     x = 0.1 * rng.normal(size=(len(y), 2)) + np.array([[0, 0], [0.6, -0.4], [-0.5, 0.5]])[y]
@@ -38,21 +38,21 @@ def table(counts=COUNTS, padding=0, total=0, garbage=np.nan):
     return rows(x, y, w)
 
 
-def of_class(c, counts=COUNTS):
+def members_of(c, counts=COUNTS):
     data = table(counts)
     return np.asarray(data.data)[np.asarray(data.target) == c]
 
 
 @functools.cache
 def jitted(config=SMALL):
-    """A first state, and one more epoch."""
+    """Compiled functions for the initial state and one epoch."""
     init = lambda data: gamo.init(KEY, config, FAST, data)
-    epoch = lambda key, rate, *given: gamo.epoch(key, config, gamo.Hparams(rate), *given)
+    epoch = lambda key, rate, *result: gamo.epoch(key, config, gamo.Hparams(rate), *result)
     return jax.jit(init), jax.jit(epoch)
 
 
 def trained(data, config=SMALL):
-    """What `fit` does in one, epoch by epoch."""
+    """Runs the epochs of `fit` one by one."""
     (init, advance), losses = jitted(config), []
     state = init(data)
     for _ in range(config.epochs):
@@ -68,8 +68,8 @@ def fitted():
 
 @functools.cache
 def sampler(config=SMALL, sizes=SIZES):
-    """The new rows alone."""
-    return jax.jit(lambda *given: new_rows(gamo.sample(KEY, *given, sizes, config=config)))
+    """Returns a compiled sampler of new rows."""
+    return jax.jit(lambda *result: new_rows(gamo.sample(KEY, *result, sizes, config=config)))
 
 
 def made(wanted=WANTED):
@@ -79,12 +79,12 @@ def made(wanted=WANTED):
 def layers(params):
     for number in sorted(params["layers"]):
         kernel, bias = (np.asarray(params["layers"][number][name]) for name in ("kernel", "bias"))
-        # Layers that narrow are kept transposed; none of these is square.
+        # Narrowing layers are stored transposed; none of these is square.
         yield (kernel.T if len(bias) == kernel.shape[0] else kernel), bias
 
 
 def trunk(params, x, w=None, stats=None):
-    """Features by the batch's rows of weight above 0, or by running statistics."""
+    """Features with batch statistics of rows with weight, or with running statistics."""
     for number, (kernel, bias) in enumerate(layers(params)):
         x = np.maximum(x @ kernel + bias, 0)
         if stats is None:
@@ -115,21 +115,21 @@ def judge(params, x):
     return x @ kernel + bias
 
 
-def test_mixes_and_their_gradient_are_brute_forces():
-    """Classes of several blocks, of a few rows, of none, and one cut to m of its rows."""
+def test_mixes_and_gradient_equal_brute_force():
+    """Classes with several blocks, few rows, no rows, and one bounded by m."""
     rng, m = np.random.default_rng(1), BLOCK + 44
     counts, first = np.array([BLOCK + 44, 3, 0, BLOCK, 700]), np.array([0, 300, 303, 303, 559])
     x = np.pad(rng.normal(size=(1259, 5)), ((0, BLOCK), (0, 0))).astype(np.float32)
     shares, slope = rng.uniform(size=(5, 2, m)), rng.normal(size=(5, 2, 5))
     shares[np.arange(m) >= counts[:, None, None] * np.ones((5, 2, 1))] = 0
     shares, slope = shares.astype(np.float32), slope.astype(np.float32)
-    given = jax.jit(mixed)(shares, x, first, counts)
+    result = jax.jit(mixed)(shares, x, first, counts)
     back = jax.jit(slope_of_shares, static_argnums=4)(slope, x, first, counts, m)
     assert back.shape == shares.shape
     for c, (begin, n) in enumerate(zip(first, np.minimum(counts, m), strict=True)):
-        own = x[begin : begin + n]
-        np.testing.assert_allclose(given[c], shares[c, :, :n] @ own, 1e-4, 1e-4)
-        np.testing.assert_allclose(back[c, :, :n], slope[c] @ own.T, 1e-4, 1e-4)
+        members = x[begin : begin + n]
+        np.testing.assert_allclose(result[c], shares[c, :, :n] @ members, 1e-4, 1e-4)
+        np.testing.assert_allclose(back[c, :, :n], slope[c] @ members.T, 1e-4, 1e-4)
 
 
 @functools.cache
@@ -137,34 +137,35 @@ def one_step():
     data, state = table(), jitted()[0](table())
     batch = Batch(data.data[:8], data.target[:8], jnp.ones(8).at[5].set(0))
     pool = gamo.pool_of(data, 3)
-    given = {"nets": NETS, "config": SMALL, "hparams": FAST}
-    run = jax.jit(lambda: gamo.step(KEY, state, batch, pool, **given))
+    result = {"nets": NETS, "config": SMALL, "hparams": FAST}
+    run = jax.jit(lambda: gamo.step(KEY, state, batch, pool, **result))
     return jax.device_get((state, batch, *run()))
 
 
-def test_losses_are_the_equations():
+def test_losses_equal_the_equations():
     before, real, after, info = one_step()
     noise, smoothing = jax.random.split(KEY)
     z = np.asarray(jax.random.normal(noise, (3, 3, 4), jnp.float32))
     u = np.asarray(jax.random.uniform(smoothing, (8 + 9,), jnp.float32, maxval=0.1))
     y = np.repeat(np.arange(3), 3)
     p = np.array([0, 21, 28])[y] / (3 * 49)  # 30 - 9 and 30 - 2; three rows of each class
-    told = np.concatenate([np.eye(3)[y], z.reshape(9, 4)], 1)
-    features = trunk(before.now.params[0], told, w=p)
+    label = np.concatenate([np.eye(3)[y], z.reshape(9, 4)], 1)
+    features = trunk(before.now.params[0], label, w=p)
     x = np.zeros((9, 2))
     for c in (1, 2):
         weights = share(before.now.params[1], features[y == c], c, COUNTS[c])
-        x[y == c] = weights @ of_class(c)
+        x[y == c] = weights @ members_of(c)
 
     def errors(players, x, y, goal, realness):
         probability = softmax(judge(players[0], x))
         logit = judge(players[1], np.concatenate([np.eye(3)[y], x], 1))[:, 0]
         return ((probability - goal) ** 2).sum(1) / 3, (1 / (1 + np.exp(-logit)) - realness) ** 2
 
-    of_real = errors(before.adversaries, real.x, real.y, np.eye(3)[real.y], 1 - u[:8])
-    of_fake = errors(before.adversaries, x, y, np.eye(3)[y], u[8:])
+    real_errors = errors(before.adversaries, real.x, real.y, np.eye(3)[real.y], 1 - u[:8])
+    synth_errors = errors(before.adversaries, x, y, np.eye(3)[y], u[8:])
     expected = [
-        (real.w * a).sum() / 7 + (p * b).sum() for a, b in zip(of_real, of_fake, strict=True)
+        (real.w * a).sum() / 7 + (p * b).sum()
+        for a, b in zip(real_errors, synth_errors, strict=True)
     ]
     np.testing.assert_allclose(info[:2], expected, 1e-4)
     against = errors(after.adversaries, x, y, 1 - np.eye(3)[y], 1)
@@ -172,28 +173,28 @@ def test_losses_are_the_equations():
 
 
 @pytest.mark.thorough
-def test_each_player_follows_its_own_gradient():
-    """The first step of Adam is the sign of the gradient, here by plain matrices of all rows."""
+def test_networks_follow_their_gradients():
+    """Compares first steps of Adam with signs of gradients from full matrices."""
     before, _, after, _ = one_step()
     stats = jax.tree.map(jnp.asarray, before.now.stats)
     z = jax.random.normal(jax.random.split(KEY)[0], (3, 3, 4), jnp.float32)
     real = np.zeros((3, 9, 2), np.float32)
     for c in (1, 2):
-        real[c, : COUNTS[c]] = of_class(c)
+        real[c, : COUNTS[c]] = members_of(c)
 
     def loss(params):
-        told = jnp.repeat(jnp.eye(3)[:, None], 3, 1)
-        given = jnp.concatenate([told, z], 2).reshape(9, -1)
+        label = jnp.repeat(jnp.eye(3)[:, None], 3, 1)
+        result = jnp.concatenate([label, z], 2).reshape(9, -1)
         w = jnp.repeat(jnp.array([0.0, 1, 1]), 3)
-        features, _ = NETS.trunk.apply(params[0], stats, given, w)
+        features, _ = NETS.trunk.apply(params[0], stats, result, w)
         logits = NETS.heads.apply(params[1], features.reshape(3, 3, -1))
-        there = jnp.arange(9) < jnp.array([1, 9, 2])[:, None, None]
-        x = (jax.nn.softmax(jnp.where(there, logits, -1e9)) @ real).reshape(9, 2)
-        own = jnp.repeat(jnp.eye(3), 3, 0)
+        is_row = jnp.arange(9) < jnp.array([1, 9, 2])[:, None, None]
+        x = (jax.nn.softmax(jnp.where(is_row, logits, -1e9)) @ real).reshape(9, 2)
+        members = jnp.repeat(jnp.eye(3), 3, 0)
         probability = jax.nn.softmax(NETS.classifier.apply(after.adversaries[0], x))
-        labelled = jnp.concatenate([own, x], 1)
+        labelled = jnp.concatenate([members, x], 1)
         realness = jax.nn.sigmoid(NETS.discriminator.apply(after.adversaries[1], labelled)[:, 0])
-        off = ((probability - (1 - own)) ** 2).mean(1)
+        off = ((probability - (1 - members)) ** 2).mean(1)
         return (off + (realness - 1) ** 2)[3:].mean()
 
     slopes = jax.tree.leaves(jax.jit(jax.grad(loss))(before.now.params))
@@ -203,29 +204,29 @@ def test_each_player_follows_its_own_gradient():
         np.testing.assert_allclose(move[clear], -0.01 * np.sign(slope[clear]), 0.01)
     heads = moved[1]
     assert (heads["kernel"][0] == 0).all()  # the largest class is not generated
-    assert (heads["kernel"][2, :, 2:] == 0).all()  # and no row is beyond the second
+    assert (heads["kernel"][2, :, 2:] == 0).all()  # no row is beyond the second
     assert (np.abs(heads["kernel"][2, :, :2]) > 0).mean() > 0.9
     moved = jax.tree.map(np.subtract, after.adversaries, before.adversaries)
     assert all(np.abs(leaf).max() > 5e-3 for leaf in jax.tree.leaves(moved))
 
 
 @pytest.mark.thorough
-def test_rows_are_convex_mixes_of_all_rows_of_their_class():
-    given, model = made(), fitted()[0]
+def test_rows_are_convex_combinations_of_their_class():
+    result, model = made(), fitted()[0]
     y = np.asarray(table().target)
     draw = lambda i: jax.random.normal(jax.random.fold_in(KEY, i), (4,), jnp.float32)
     z = np.asarray(jax.vmap(draw)(np.arange(171)))
-    told = np.concatenate([np.eye(3)[given.y], z], 1)
-    features = trunk(model.params[0], told, stats=model.stats)
+    label = np.concatenate([np.eye(3)[result.y], z], 1)
+    features = trunk(model.params[0], label, stats=model.stats)
     for c in (1, 2):
-        mine, own = given.y == c, of_class(c)
-        weights = share(model.params[1], features[mine], c, COUNTS[c])
-        np.testing.assert_allclose(given.x[mine], weights @ own, 1e-4, 1e-4)
-        assert (given.x[mine] >= own.min(0) - 1e-6).all()
-        assert (given.x[mine] <= own.max(0) + 1e-6).all()
+        is_class, members = result.y == c, members_of(c)
+        weights = share(model.params[1], features[is_class], c, COUNTS[c])
+        np.testing.assert_allclose(result.x[is_class], weights @ members, 1e-4, 1e-4)
+        assert (result.x[is_class] >= members.min(0) - 1e-6).all()
+        assert (result.x[is_class] <= members.max(0) + 1e-6).all()
         parents = np.flatnonzero(y == c)[weights.argmax(1)]
-        np.testing.assert_array_equal(given.parents[mine], np.stack([parents, parents], 1))
-    assert (given.gap == 0).all()
+        np.testing.assert_array_equal(result.parents[is_class], np.stack([parents, parents], 1))
+    assert (result.gap == 0).all()
 
 
 CASES = [WANTED, (0, 0, 0), (5, 128, 0), (0, 129, 42), (171, 0, 0)]
@@ -233,29 +234,29 @@ CASES = [WANTED, (0, 0, 0), (5, 128, 0), (0, 129, 42), (171, 0, 0)]
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("wanted", CASES)
-def test_every_class_gets_what_is_wanted(wanted):
-    given = made(wanted=wanted)
+def test_every_class_gets_the_wanted_rows(wanted):
+    result = made(wanted=wanted)
     total = sum(wanted)
-    assert given.x.shape == (171, 2)
-    np.testing.assert_array_equal(given.w, np.arange(171) < total)
-    np.testing.assert_array_equal(given.y[:total], np.repeat(np.arange(3), wanted))
-    assert np.isfinite(given.x).all()
+    assert result.x.shape == (171, 2)
+    np.testing.assert_array_equal(result.w, np.arange(171) < total)
+    np.testing.assert_array_equal(result.y[:total], np.repeat(np.arange(3), wanted))
+    assert np.isfinite(result.x).all()
 
 
 @pytest.mark.thorough
-def test_neither_padding_nor_bounds_change_a_sample():
+def test_padding_and_bounds_do_not_change_samples():
     expected, padded = made(), table(padding=4)
     loose = sampler(sizes=Sizes(50, 400))
-    given = jax.device_get(loose(fitted()[0], padded, jnp.array(WANTED)))
-    np.testing.assert_allclose(given.x[:171], expected.x, 1e-5, 1e-6)
-    np.testing.assert_array_equal(given.y[:171], expected.y)
-    assert given.w.sum() == 171
+    result = jax.device_get(loose(fitted()[0], padded, jnp.array(WANTED)))
+    np.testing.assert_allclose(result.x[:171], expected.x, 1e-5, 1e-6)
+    np.testing.assert_array_equal(result.y[:171], expected.y)
+    assert result.w.sum() == 171
     x, shifted = np.asarray(table().data), np.asarray(padded.data)
-    np.testing.assert_array_equal(shifted[given.parents[:171]], x[expected.parents])
+    np.testing.assert_array_equal(shifted[result.parents[:171]], x[expected.parents])
 
 
 @pytest.mark.thorough
-def test_neither_padding_bounds_nor_zeros_change_the_training():
+def test_padding_bounds_and_zeros_do_not_change_training():
     data = table(padding=4)
     wider = data._replace(
         data=jnp.pad(data.data, ((0, 0), (0, 1)), constant_values=7.0),
@@ -266,26 +267,26 @@ def test_neither_padding_bounds_nor_zeros_change_the_training():
     model, losses = trained(wider, config)
     assert np.isfinite(losses).all()
     np.testing.assert_allclose(losses, fitted()[1], 1e-4)
-    given = sampler(config)(model, wider, jnp.array(WANTED))
-    np.testing.assert_allclose(given.x[:, :2], made().x, 1e-3, 1e-3)
-    assert (given.x[:, 2] == 0).all()
+    result = sampler(config)(model, wider, jnp.array(WANTED))
+    np.testing.assert_allclose(result.x[:, :2], made().x, 1e-3, 1e-3)
+    assert (result.x[:, 2] == 0).all()
 
 
 @pytest.mark.thorough
-def test_runs_are_an_axis_and_fit_is_all_epochs():
+def test_runs_may_be_vmapped_and_fit_equals_epochs():
     expected, losses = fitted()
     run = jax.vmap(lambda key: gamo.fit(key, SMALL, FAST, table()))
-    given, all_losses = jax.jit(run)(jnp.stack([jax.random.key(7), KEY]))
+    result, all_losses = jax.jit(run)(jnp.stack([jax.random.key(7), KEY]))
     np.testing.assert_allclose(all_losses[1], losses, 1e-4)
     assert (all_losses[0] != losses).all()
-    given = jax.tree.map(lambda leaf: leaf[1], given)
-    for one, two in zip(*map(jax.tree.leaves, (given.params, expected.params)), strict=True):
-        # Of a whole leaf: Adam amplifies the rounding of a gradient that is nearly 0.
+    result = jax.tree.map(lambda leaf: leaf[1], result)
+    for one, two in zip(*map(jax.tree.leaves, (result.params, expected.params)), strict=True):
+        # Compares whole leaves: Adam amplifies rounding of gradients close to 0.
         assert oracles.relative_error(one, two) < 5e-4
 
 
 @pytest.mark.thorough
-def test_an_engine_is_given_the_same_and_training_ends():
+def test_generator_equals_fit_and_stops():
     model, data, (init, advance) = gamo.generator(SMALL, FAST), table(), jitted()
     state = init(data)
     for _ in range(model.epochs):
@@ -308,7 +309,7 @@ def test_a_sampler_trains_first_as_long_as_is_needed(needed):
     model, data = gamo.generator(SMALL, FAST), table(padding=2)
     if needed is not None:
         model = model._replace(needed=lambda train: jnp.asarray(needed))
-    given = jax.jit(lambda: sampler_of(model)(KEY, data, jnp.array(WANTED), SIZES))()
+    result = jax.jit(lambda: sampler_of(model)(KEY, data, jnp.array(WANTED), SIZES))()
     fitting, drawing = jax.random.split(KEY)
     init, advance = jax.jit(model.init), jax.jit(model.epoch)
     state = init(fitting, data)
@@ -316,14 +317,14 @@ def test_a_sampler_trains_first_as_long_as_is_needed(needed):
         state, _ = advance(fitting, state, data)
     draw = jax.jit(lambda fitted: model.sample(drawing, fitted, data, jnp.array(WANTED), SIZES))
     expected = draw(model.finish(state, data))
-    np.testing.assert_allclose(given.x_synth, expected.x_synth, 1e-4, 1e-5)
-    np.testing.assert_array_equal(given.index, expected.index)
-    np.testing.assert_array_equal(given.w, expected.w)
+    np.testing.assert_allclose(result.x_synth, expected.x_synth, 1e-4, 1e-5)
+    np.testing.assert_array_equal(result.index, expected.index)
+    np.testing.assert_array_equal(result.w, expected.w)
 
 
 @pytest.mark.thorough
-def test_training_leaves_the_even_mix():
-    """New rows begin near the class's mean, and spread as the generator learns to fool."""
+def test_training_leaves_the_uniform_mix():
+    """Rows start near the class mean and spread during training."""
     init, advance = jitted()
     start = state = init(table())
     for number in range(40):
@@ -331,7 +332,7 @@ def test_training_leaves_the_even_mix():
         state, loss = advance(key, 2e-3, state._replace(epoch=0 * state.epoch), table())
         assert np.isfinite(loss)
     draw = lambda state: sampler()(state.now, table(), jnp.array([0, 171, 0])).x
-    begun, ended, real = np.asarray(draw(start)), np.asarray(draw(state)), of_class(1)
+    begun, ended, real = np.asarray(draw(start)), np.asarray(draw(state)), members_of(1)
     away = lambda x: np.linalg.norm(x - real.mean(0), axis=1).mean()
     assert away(begun) < 0.5 * away(real)
     assert away(ended) > 2 * away(begun)
@@ -339,22 +340,22 @@ def test_training_leaves_the_even_mix():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("counts", [(20, 1, 2), (20, 5, 0), (6, 6, 6)])
-def test_few_rows_no_rows_and_equal_classes(counts):
+def test_small_empty_and_equal_classes(counts):
     data = table(counts, total=sum(COUNTS))
     model, losses = trained(data)
     wanted = jnp.where(jnp.array(counts) > 0, jnp.array([0, 12, 12]), 0)
-    given = jax.device_get(sampler()(model, data, wanted))
-    assert np.isfinite(losses).all() and np.isfinite(given.x).all()
+    result = jax.device_get(sampler()(model, data, wanted))
+    assert np.isfinite(losses).all() and np.isfinite(result.x).all()
     if counts[1] == 1:
-        np.testing.assert_allclose(given.x[:12], of_class(1, counts).repeat(12, 0), 1e-5)
-        a, b = of_class(2, counts)
-        share = (given.x[12:24] - a) @ (b - a) / ((b - a) ** 2).sum()
-        np.testing.assert_allclose(given.x[12:24], a + share[:, None] * (b - a), 1e-4, 1e-5)
+        np.testing.assert_allclose(result.x[:12], members_of(1, counts).repeat(12, 0), 1e-5)
+        a, b = members_of(2, counts)
+        share = (result.x[12:24] - a) @ (b - a) / ((b - a) ** 2).sum()
+        np.testing.assert_allclose(result.x[12:24], a + share[:, None] * (b - a), 1e-4, 1e-5)
         assert (share >= -1e-6).all() and (share <= 1 + 1e-6).all()
 
 
 @pytest.mark.thorough
-def test_digits_stay_finite_over_seeds():
+def test_training_on_digits_stays_finite():
     x, y = load_digits(return_X_y=True)
     counts = [60, 40, 20, 10, 8, 6, 5, 4, 2, 1]
     chosen = np.concatenate([np.flatnonzero(y == c)[:n] for c, n in enumerate(counts)])
@@ -364,15 +365,15 @@ def test_digits_stay_finite_over_seeds():
     def run(key):
         model, losses = gamo.fit(key, config, gamo.Hparams(), data)
         wanted = 60 - jnp.array(counts)
-        given = gamo.sample(key, model, data, wanted, Sizes(40, 444), config=config)
-        return losses, new_rows(given)
+        result = gamo.sample(key, model, data, wanted, Sizes(40, 444), config=config)
+        return losses, new_rows(result)
 
-    losses, given = jax.jit(lambda keys: jax.lax.map(run, keys))(jax.random.split(KEY, 3))
-    assert np.isfinite(losses).all() and np.isfinite(given.x).all()
-    assert (given.w.sum(1) == 444).all() and (np.abs(given.x) <= 1 + 1e-6).all()
+    losses, result = jax.jit(lambda keys: jax.lax.map(run, keys))(jax.random.split(KEY, 3))
+    assert np.isfinite(losses).all() and np.isfinite(result.x).all()
+    assert (result.w.sum(1) == 444).all() and (np.abs(result.x) <= 1 + 1e-6).all()
 
 
-def test_a_loss_that_is_not_finite_shows():
+def test_non_finite_loss_is_reported():
     init, advance = jitted()
     assert not np.isfinite(advance(KEY, jnp.inf, init(table()), table())[1])
 
@@ -385,6 +386,6 @@ def test_a_loss_that_is_not_finite_shows():
         ({"batch_size": 1}, "batch_size=1, expected at least 2"),
     ],
 )
-def test_an_impossible_option_is_named(option, message):
+def test_option_out_of_range_raises_an_error(option, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **option)

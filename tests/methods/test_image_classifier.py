@@ -1,4 +1,4 @@
-"""The classifier of images: as many steps for all, padding, augmentation, weights."""
+"""Image classifier: number of steps, padding, augmentation, class weights."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ HPARAMS = ic.Hparams(0.05)
 
 
 def data(n=10, seed=0):
-    """The first n of 16 images."""
+    """First n of 16 images."""
     rng = np.random.default_rng(seed)
     y = np.arange(16) % 3
     x = np.tanh(rng.normal(size=(16, 64)) + y[:, None] - 1).astype(np.float32)
@@ -52,14 +52,14 @@ def padded(train: Rows, more: int) -> Rows:
 
 
 @pytest.mark.thorough
-def test_a_larger_training_set_is_not_a_longer_training():
-    few, _ = trained(data(10))
-    many, _ = trained(data(16))
+def test_steps_do_not_depend_on_the_training_set():
+    state_small, _ = trained(data(10))
+    state_large, _ = trained(data(16))
     count = lambda state: int(state.opt_state[1][1].count)
-    assert count(few) == count(many) == 2 * 3
+    assert count(state_small) == count(state_large) == 2 * 3
 
 
-def test_every_image_is_seen_once_in_an_epoch_of_as_many():
+def test_epoch_visits_every_image_once():
     batches = shuffled_minibatches(KEY, padded(data(10), 7), 4, most=10)
     assert batches.row.shape == (3, 4)
     seen = np.asarray(batches.row)[np.asarray(batches.w) > 0]
@@ -67,7 +67,7 @@ def test_every_image_is_seen_once_in_an_epoch_of_as_many():
 
 
 @pytest.mark.thorough
-def test_padding_changes_nothing():
+def test_padding_has_no_effect():
     (state, losses), (other, again) = trained(data()), trained(padded(data(), 6))
     np.testing.assert_allclose(losses, again, 1e-5)
     for one, two in zip(*map(jax.tree.leaves, (state.params, other.params)), strict=True):
@@ -75,7 +75,7 @@ def test_padding_changes_nothing():
 
 
 @pytest.mark.thorough
-def test_runs_are_an_axis():
+def test_runs_may_be_vmapped():
     _, losses = trained(data())
     _, all_losses = trained(data(), key=jnp.stack([jax.random.key(5), KEY]), over_runs=True)
     np.testing.assert_allclose(all_losses[1], losses, 1e-4 if not QUICKLY else 0.05)
@@ -83,7 +83,7 @@ def test_runs_are_an_axis():
 
 
 @pytest.mark.thorough
-def test_the_learning_rate_falls_to_zero():
+def test_learning_rate_decays_to_zero():
     state, _ = trained(data())
     after = lambda steps: ic._optimizer(CONFIG, HPARAMS).update(
         {"w": jnp.ones(1)},
@@ -97,23 +97,23 @@ def test_the_learning_rate_falls_to_zero():
 
 
 @pytest.mark.thorough
-def test_a_class_of_weight_zero_is_not_learned():
+def test_class_of_weight_zero_is_not_learned():
     config = dataclasses.replace(CONFIG, epochs=30)
     state, _ = trained(data(), weight=(1.0, 1.0, 0.0), config=config)
-    given = predicted(state)
-    assert (given != 2).all()
-    assert (given == data().y)[data().y != 2].mean() > 0.8
+    result = predicted(state)
+    assert (result != 2).all()
+    assert (result == data().y)[data().y != 2].mean() > 0.8
 
 
 @pytest.mark.thorough
-def test_predictions_are_the_largest_logits():
+def test_predictions_have_the_largest_logits():
     state, _ = trained(data())
     network = ic._network(CONFIG)
     logits, _ = network.apply(state.params, state.stats, data().all().x.reshape(-1, 8, 8, 1))
     np.testing.assert_array_equal(predicted(state), logits.argmax(1))
 
 
-def test_augmented_images_are_parts_of_the_framed_image():
+def test_augmented_images_are_crops():
     x = jnp.asarray(np.random.default_rng(0).uniform(-0.9, 1, (50, 8, 8, 1)), jnp.float32)
     assert ic.augmented(KEY, x, "none") is x
     framed = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-1)

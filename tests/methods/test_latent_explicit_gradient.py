@@ -1,6 +1,6 @@
-"""Latent Explicit Gradient on made-up codes: who is held out, where points go, what it is good for.
+"""Latent Explicit Gradient on artificial codes: held-out rows, movement, outer loss.
 
-That points which stay give DeepSMOTE's images is tested with the engine.
+Another test, with the engine, compares frozen codes with DeepSMOTE's images.
 """
 
 import functools
@@ -23,7 +23,7 @@ CONFIG = leg.Config(4, epochs=30)
 
 @functools.cache
 def codes():
-    """Four clouds that overlap, of columns that differ in scale and one that is constant."""
+    """Four overlapping clouds with columns of different scales and a constant column."""
     rng = np.random.default_rng(0)
     y = rng.permutation(np.repeat(np.arange(4), COUNTS))
     x = rng.normal(size=(len(y), LATENT)) + 1.5 * np.eye(4)[y]
@@ -39,25 +39,25 @@ def starts():
 
 @functools.cache
 def program():
-    """Where points end, and the outer loss of each of their epochs."""
-    given, train = (codes(), starts()), leg.training.train
+    """Compiled function that returns moved codes and the outer loss of each epoch."""
+    inputs, train = (codes(), starts()), leg.training.train
 
     def run(key, hparams):
         curves = []
-        watched = lambda *given: curves.append(train(*given)) or curves[-1]
+        watched = lambda *inputs: curves.append(train(*inputs)) or curves[-1]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(leg.training, "train", watched)
-            x = leg.moved(key, CONFIG, hparams, *given)
+            x = leg.moved(key, CONFIG, hparams, *inputs)
         return x, curves[1][1].monitored["outer_loss"]
 
     return jax.jit(run)
 
 
-def test_a_third_of_each_class_is_held_out_but_not_its_only_row():
+def test_third_of_each_class_is_held_out():
     y = np.concatenate([np.zeros(3, np.int32), codes().y])
     w = (np.arange(len(y)) >= 3).astype(np.float32)
-    given = jnp.asarray(y), jnp.asarray(w)
-    run = jax.jit(jax.vmap(lambda key: leg.held_out_third(key, *given, 4)))
+    inputs = jnp.asarray(y), jnp.asarray(w)
+    run = jax.jit(jax.vmap(lambda key: leg.held_out_third(key, *inputs, 4)))
     held = np.asarray(run(jax.random.split(KEY, 400)))
     for c, count in enumerate((10, 4, 2, 0)):
         np.testing.assert_array_equal(held[:, (y == c) & (w > 0)].sum(1), count)
@@ -66,20 +66,20 @@ def test_a_third_of_each_class_is_held_out_but_not_its_only_row():
 
 
 @pytest.mark.thorough
-def test_points_move_within_the_box_and_constants_stay():
-    given, _ = program()(KEY, leg.Hparams(eta1=0.1, eta2=1e4))
+def test_codes_stay_in_the_box():
+    inputs, _ = program()(KEY, leg.Hparams(eta1=0.1, eta2=1e4))
     low, high = codes().x.min(0), codes().x.max(0)
     room = 1e-5 * (high - low)
-    assert ((given >= low - room) & (given <= high + room)).all()
-    assert (given[:, :3] > (high - room)[:3]).any()  # the box was needed
+    assert ((inputs >= low - room) & (inputs <= high + room)).all()
+    assert (inputs[:, :3] > (high - room)[:3]).any()  # the box was needed
     start = starts()
-    np.testing.assert_array_equal(given[:, 3], start.x[:, 3])
-    np.testing.assert_array_equal(given[start.w == 0], start.x[start.w == 0])
-    moved = jnp.abs(given - start.x).max(1) > 1e-3
+    np.testing.assert_array_equal(inputs[:, 3], start.x[:, 3])
+    np.testing.assert_array_equal(inputs[start.w == 0], start.x[start.w == 0])
+    moved = jnp.abs(inputs - start.x).max(1) > 1e-3
     assert all(moved[(start.y == c) & (start.w > 0)].all() for c in (1, 2, 3))
 
 
-def test_moved_points_lower_the_outer_loss_and_frozen_ones_stay():
+def test_moved_codes_lower_the_outer_loss():
     stayed, before = program()(KEY, leg.Hparams(eta2=0.0))
     _, after = program()(KEY, leg.Hparams())
     np.testing.assert_array_equal(stayed, starts().x)
@@ -88,7 +88,7 @@ def test_moved_points_lower_the_outer_loss_and_frozen_ones_stay():
 
 
 @pytest.mark.thorough
-def test_the_key_decides():
+def test_result_depends_on_the_key():
     one, same, other = (program()(key, leg.Hparams())[0] for key in (KEY, KEY, jax.random.key(2)))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()

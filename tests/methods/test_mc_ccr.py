@@ -1,4 +1,4 @@
-"""Spheres, translations and new rows against brute force given the same draws, and the edges."""
+"""MC-CCR: spheres, translations and new rows against brute force, and edge cases."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from imbax.methods.sampling import Sizes, uniform_by_row
 from imbax.types import rows
 
 KEY = jax.random.key(0)
-# The largest class is not the first, and two are of one size.
+# The largest class is not the first, and two classes have equal sizes.
 COUNTS = (9, 30, 9, 4, 1)
 WANTED = (21, 0, 5, 26, 3)
 SIZES = Sizes(max_rows=9, max_synth=55, max_class=30)
@@ -34,20 +34,20 @@ def data(padding=0, d=3):
     return x, np.concatenate([np.ones(padding, int), y]).astype(np.int32), w
 
 
-def made(*given, wanted=WANTED, sizes=SIZES, **options):
-    """The view's own rows where they are in the end, and the new ones."""
-    train = rows(*(given or data()))
+def made(*table, wanted=WANTED, sizes=SIZES, **options):
+    """Moved training rows and new rows."""
+    train = rows(*(table or data()))
     resampled = jax.device_get(DRAW(KEY, train, jnp.array(wanted), sizes, **options))
     return resampled.x_synth[: len(train.w)], new_rows(resampled)
 
 
-def brute_spheres(own, enemies, energy, p):
-    """Every sphere grown from enemy to enemy, every push by itself."""
-    apart = cdist(own, enemies, METRIC[p])
+def brute_spheres(members, enemies, energy, p):
+    """Grows every sphere enemy by enemy and sums the translations."""
+    distance = cdist(members, enemies, METRIC[p])
     if energy == "auto":
-        energy = 1.5 * np.median(apart.min(1)) if len(enemies) else 0
+        energy = 1.5 * np.median(distance.min(1)) if len(enemies) else 0
     radius, moves = [], np.zeros_like(enemies)
-    for x, distances in zip(own, apart, strict=True):
+    for x, distances in zip(members, distance, strict=True):
         r, left = 0.0, energy
         for inside, distance in enumerate([*np.sort(distances), np.inf], 1):
             if inside * (distance - r) >= left:
@@ -67,7 +67,7 @@ def brute_spheres(own, enemies, energy, p):
 
 
 def brute(x, y, wanted, energy="auto", p=1, clean=True):
-    """The whole of it with lists, for the draws of `KEY`."""
+    """Whole method with lists, for the draws of `KEY`."""
     draws = lambda name, c, n: np.asarray(
         uniform_by_row(jax.random.fold_in(jax.random.fold_in(KEY, name), c), 40, n), float
     )
@@ -82,19 +82,19 @@ def brute(x, y, wanted, energy="auto", p=1, clean=True):
         for larger in sorted(order[:rank]):
             first = np.argsort(priority[larger, : len(pools[larger])])[: max(counts) // rank]
             met += [(larger, place) for place in first]
-        own = np.array(pools[c])
+        members = np.array(pools[c])
         enemies = np.array([pools[k][place] for k, place in met]).reshape(-1, x.shape[1])
-        radius, moves = brute_spheres(own, enemies, energy, p)
+        radius, moves = brute_spheres(members, enemies, energy, p)
         for (k, place), move in zip(met, moves, strict=True):
             pools[k][place] = pools[k][place] + clean * move
-        inverse = 1 / radius if radius.any() else np.ones(len(own))
+        inverse = 1 / radius if radius.any() else np.ones(len(members))
         quota = inverse / inverse.sum() * wanted[c]
         share = np.floor(quota + 1e-9).astype(int)
         share[np.argsort(share - quota, kind="stable")[: wanted[c] - share.sum()]] += 1
         gap, *cube = draws(1, c, 1 + x.shape[1])
-        for i, base in enumerate(np.repeat(np.arange(len(own)), share)):
+        for i, base in enumerate(np.repeat(np.arange(len(members)), share)):
             v = 2 * np.array(cube)[:, i] - 1
-            pools[c].append(own[base] + gap[i] * radius[base] * v / np.linalg.norm(v, p))
+            pools[c].append(members[base] + gap[i] * radius[base] * v / np.linalg.norm(v, p))
     moved = x.copy()
     for c, pool in enumerate(pools):
         moved[y == c] = pool[: counts[c]]
@@ -103,22 +103,24 @@ def brute(x, y, wanted, energy="auto", p=1, clean=True):
 
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("energy", ["auto", 0.3, 40.0])
-def test_spheres_and_pushes_are_brute_forces(energy, p):
+def test_spheres_and_translations_equal_brute_force(energy, p):
     rng = np.random.default_rng(1)
-    own, enemies = rng.normal(size=(150, 18)), rng.normal(0.5, 1, size=(40, 18))
-    enemies[3], own[7] = own[2], own[2]  # an enemy on two rows at once
-    own, enemies = own.astype(np.float32), enemies.astype(np.float32)
-    radius, moves = brute_spheres(own[:130].astype(float), enemies[:33].astype(float), energy, p)
+    members, enemies = rng.normal(size=(150, 18)), rng.normal(0.5, 1, size=(40, 18))
+    enemies[3], members[7] = members[2], members[2]  # an enemy on two rows at once
+    members, enemies = members.astype(np.float32), enemies.astype(np.float32)
+    radius, moves = brute_spheres(
+        members[:130].astype(float), enemies[:33].astype(float), energy, p
+    )
     pushed = (moves != 0).any(1).sum()
     assert pushed == 1 if energy == 0.3 else pushed >= 25
-    given = grow(own, 130, enemies, np.arange(40) < 33, energy=energy, p=p)
-    np.testing.assert_allclose(given[0][:130], radius, 1e-5)
+    result = grow(members, 130, enemies, np.arange(40) < 33, energy=energy, p=p)
+    np.testing.assert_allclose(result[0][:130], radius, 1e-5)
     scale = np.abs(moves).max()
-    np.testing.assert_allclose(given[1][:33] / scale, moves / scale, 0, 1e-5)
-    assert not np.any(given[0][130:]) and not np.any(given[1][33:])
+    np.testing.assert_allclose(result[1][:33] / scale, moves / scale, 0, 1e-5)
+    assert not np.any(result[0][130:]) and not np.any(result[1][33:])
 
 
-def test_a_radius_spends_the_energy_exactly():
+def test_radius_uses_the_energy_exactly():
     distance = np.random.default_rng(2).uniform(0, 4, (50, 12)).astype(np.float32)
     distance[:, 9:] = np.inf
     r = np.asarray(radii(distance, 3.0))[:, None]
@@ -128,8 +130,8 @@ def test_a_radius_spends_the_energy_exactly():
 
 @pytest.mark.parametrize("p", asked([1, 2], [1]))
 @pytest.mark.parametrize("clean", asked([True, False], [True]))
-@pytest.mark.parametrize("energy", ["auto", 15.0])  # some enemies are met, and nearly all
-def test_given_the_draws_all_rows_are_brute_forces(energy, clean, p):
+@pytest.mark.parametrize("energy", ["auto", 15.0])  # some, and nearly all, enemies are drawn
+def test_rows_equal_brute_force(energy, clean, p):
     x, y, _ = data()
     moved, new = made(energy=energy, clean=clean, p=p)
     expected_moved, expected_new = brute(x, y, WANTED, energy, p, clean)
@@ -140,8 +142,8 @@ def test_given_the_draws_all_rows_are_brute_forces(energy, clean, p):
     assert (y[new.parents] == new.y[:, None]).all()
 
 
-def test_one_row_clears_its_sphere():
-    """A class of one row: every enemy that was inside is on the surface, on the same ray."""
+def test_single_row_clears_its_sphere():
+    """All enemies inside the sphere of a single row move to its surface along their rays."""
     rng = np.random.default_rng(3)
     x = np.concatenate([np.zeros((1, 4)), rng.normal(size=(29, 4))]).astype(np.float32)
     y, ones = np.repeat([1, 0], [1, 29]), np.ones(30, np.float32)
@@ -174,34 +176,34 @@ def test_totals_are_exact(wanted):
 
 
 @pytest.mark.thorough
-def test_new_rows_gather_where_spheres_are_small():
+def test_small_spheres_get_more_rows():
     x = np.array([[0, 0], [0.5, 0], [10, 0], [30, 0]], np.float32)
     y = np.array([0, 1, 1, 0], np.int32)
     _, new = made(x, y, np.ones(4, np.float32), wanted=(0, 30), energy=2.0, p=2)
-    # Radii 1.25 and 2: one enemy at .5 is passed, and paid for.
+    # Radii are 1.25 and 2; the former includes the cost of an enemy at .5.
     np.testing.assert_array_equal(np.bincount(new.parents[:30, 0])[1:], [18, 12])
     assert new.gap[:30].min() < 0.1 and new.gap[:30].max() > 0.9
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("energy", ["auto", 0.8])
-def test_neither_padding_nor_bounds_change_anything(energy):
+def test_padding_and_bounds_have_no_effect(energy):
     moved, new = made(energy=energy)
-    given_moved, given = made(*data(padding=6), sizes=Sizes(80, 70, 45), energy=energy)
+    given_moved, result = made(*data(padding=6), sizes=Sizes(80, 70, 45), energy=energy)
     np.testing.assert_allclose(given_moved[6:], moved, 1e-5, 1e-5)
     assert np.isnan(given_moved[:6]).all()
-    np.testing.assert_allclose(given.x[:55], new.x, 1e-5, 1e-5)
-    np.testing.assert_array_equal(given.parents[:55] - 6, new.parents)
-    np.testing.assert_array_equal(given.gap[:55], new.gap)
-    assert given.w.sum() == 55
+    np.testing.assert_allclose(result.x[:55], new.x, 1e-5, 1e-5)
+    np.testing.assert_array_equal(result.parents[:55] - 6, new.parents)
+    np.testing.assert_array_equal(result.gap[:55], new.gap)
+    assert result.w.sum() == 55
 
 
-def test_the_view_is_its_rows_where_they_are_then_the_new_ones():
+def test_view_has_moved_rows_then_new_rows():
     train = rows(*data(padding=6))
-    given = DRAW(KEY, train, jnp.array(WANTED), SIZES)
+    result = DRAW(KEY, train, jnp.array(WANTED), SIZES)
     moved, new = made()
-    assert not given.fallback
-    after = given.applied(train)
+    assert not result.fallback
+    after = result.applied(train)
     np.testing.assert_array_equal(after.index, 59 + np.arange(59 + 55))
     np.testing.assert_array_equal(after.w, np.append(train.w, np.ones(55)))
     batch = after.take(6 + jnp.arange(53 + 55))
@@ -211,8 +213,8 @@ def test_the_view_is_its_rows_where_they_are_then_the_new_ones():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("axis", ["vmap", "map"])
-def test_runs_are_an_axis(axis):
-    """With sizes of its own for each run."""
+def test_runs_may_be_vmapped(axis):
+    """Each run has its own numbers of rows."""
     train = rows(*data())
     keys, wanted = jax.random.split(KEY, 3), jnp.array([(1, 0, 2, 26, 0), WANTED, (0, 0, 0, 0, 9)])
     w = train.w
@@ -221,18 +223,18 @@ def test_runs_are_an_axis(axis):
     axes = {"vmap": jax.vmap(one), "map": lambda runs: jax.lax.map(one, runs)}
     together = jax.jit(axes[axis])((keys, weights, wanted))
     for i in range(3):
-        alone = DRAW(keys[i], train._replace(w=weights[i]), wanted[i], SIZES)
-        given = jax.tree.map(lambda leaf, i=i: leaf[i], together)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-5), given, alone)
+        single = DRAW(keys[i], train._replace(w=weights[i]), wanted[i], SIZES)
+        result = jax.tree.map(lambda leaf, i=i: leaf[i], together)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-5), result, single)
 
 
-def test_auto_reaches_enemies_that_a_fixed_energy_does_not():
+def test_auto_energy_reaches_enemies():
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)
-    own, enemies = x[y == 8][:30], x[y != 8][:600]
-    apart, here = cdist(own, enemies, "cityblock"), np.ones(600, bool)
+    members, enemies = x[y == 8][:30], x[y != 8][:600]
+    distance, is_enemy = cdist(members, enemies, "cityblock"), np.ones(600, bool)
     inside = lambda energy: (
-        apart < np.asarray(grow(own, 30, enemies, here, energy=energy, p=1)[0])[:, None]
+        distance < np.asarray(grow(members, 30, enemies, is_enemy, energy=energy, p=1)[0])[:, None]
     )
     auto = inside("auto").sum(1)
     assert (auto > 0).mean() > 0.8 and auto.max() < 60
@@ -240,7 +242,7 @@ def test_auto_reaches_enemies_that_a_fixed_energy_does_not():
 
 
 @pytest.mark.thorough
-def test_auto_follows_the_scale():
+def test_auto_energy_follows_the_scale():
     x, y, w = data()
     (moved, new), (far, made_far) = made(x, y, w), made(10 * x, y, w)
     np.testing.assert_allclose(far, 10 * moved, 1e-4, 1e-4)
@@ -266,7 +268,7 @@ def _one_constant_column(x, y):
 
 @pytest.mark.parametrize("energy", asked(["auto", 0.8, 1e6], ["auto"]))
 @pytest.mark.parametrize("spoil", [_copies, _constant, _on_enemies, _one_constant_column])
-def test_copies_and_constants_are_no_trouble(spoil, energy):
+def test_degenerate_tables_are_handled(spoil, energy):
     x, y, w = data()
     spoil(x, y)
     moved, new = made(x, y, w, energy=energy)
@@ -277,7 +279,7 @@ def test_copies_and_constants_are_no_trouble(spoil, energy):
 
 
 @pytest.mark.thorough
-def test_the_largest_class_has_no_enemies():
+def test_largest_class_has_no_enemies():
     x, y, w = data()
     wanted = (0, 12, 0, 0, 0)
     moved, new = made(x, y, w, wanted=wanted, energy=0.8, sizes=Sizes(30, 55, 42))
@@ -297,16 +299,16 @@ def test_the_largest_class_has_no_enemies():
         ({"energy": float("nan")}, "got nan"),
     ],
 )
-def test_bad_options_are_named(options, message):
+def test_wrong_options_raise_errors(options, message):
     with pytest.raises(ValueError, match=message):
         made(**options)
 
 
 @pytest.mark.thorough
-def test_nothing_moves_in_a_column_that_is_constant():
-    """And such columns, left where they are, change nothing in the others."""
+def test_constant_columns_stay_constant():
+    """Constant columns do not change, and do not affect other columns."""
     x, y, w = data()
-    x[y == 1, :2] = x[y == 3, :2][:1]  # some coincide, and are parted along the diagonal
+    x[y == 1, :2] = x[y == 3, :2][:1]  # some coincide and are separated along the diagonal
     wider = np.pad(x, ((0, 0), (0, 2)), constant_values=7)
     train = rows(wider, y, w)._replace(factor=jnp.float32([1, 1, 1, 0, 0]))
     moved, new = made(x, y, w)

@@ -1,4 +1,4 @@
-"""MC-RBO against brute force given the same draws: walks, enemies, classes in order, scales."""
+"""MC-RBO against brute force with the same draws: walks, enemies, order of classes, scales."""
 
 import functools
 
@@ -17,7 +17,7 @@ from imbax.types import rows
 
 KEY = jax.random.key(0)
 COUNTS = (7, 30, 1, 15, 2)
-# Fewer than there are of class 3, and some of the largest.
+# Fewer rows than class 3 has, and some rows of the largest class.
 WANTED = (40, 3, 4, 5, 6)
 TOTAL = sum(WANTED)
 D, STEPS = 4, 40
@@ -49,7 +49,7 @@ def potential(x, points, sign, gamma):
 
 
 def brute_walk(uniform, start, points, sign, gamma, step):
-    """One row; every potential from all coordinates. Also by how little a trial was decided."""
+    """Walk of one row with full potentials; also returns the smallest margin of a decision."""
     d = len(start)
     x, moves, tried, margin = start.astype(float), list(range(2 * d)), 0, np.inf
     for u in uniform:
@@ -75,24 +75,24 @@ def setting(n, k, d, seed=0):
 
 
 @pytest.mark.parametrize(("d", "steps", "step"), [(4, 60, 0.05), (30, 60, 0.1), (1, 12, 0.3)])
-def test_given_the_draws_a_walk_is_brute_forces(d, steps, step):
+def test_walk_equals_brute_force(d, steps, step):
     start, points, sign = setting(20, 6, d)
     uniform = np.random.default_rng(33).random((20, steps), np.float32)
     gamma = np.float32(0.8 * d)
     x, phi = jax.jit(walk)(uniform, start, points, sign, gamma, np.float32(step))
     moved = 0
     for i in range(20):
-        given = uniform[i], start[i], points[i].astype(float), sign[i], float(gamma), step
-        expected, margin = brute_walk(*given)
-        assert margin > 1e-6, "a trial that rounding may decide: choose other draws"
+        result = uniform[i], start[i], points[i].astype(float), sign[i], float(gamma), step
+        expected, margin = brute_walk(*result)
+        assert margin > 1e-6, "rounding may decide a trial: choose other draws"
         np.testing.assert_allclose(x[i], expected, atol=1e-5)
-        np.testing.assert_allclose(phi[i], potential(expected, *given[2:5]), atol=1e-5)
-        assert abs(phi[i]) <= abs(potential(start[i].astype(float), *given[2:5])) + 1e-6
+        np.testing.assert_allclose(phi[i], potential(expected, *result[2:5]), atol=1e-5)
+        assert abs(phi[i]) <= abs(potential(start[i].astype(float), *result[2:5])) + 1e-6
         moved += np.abs(expected - start[i]).sum() > step / 2
     assert moved > 15
 
 
-def test_a_walk_that_stopped_has_tried_every_move():
+def test_stopped_walk_has_tried_every_move():
     start, points, sign = setting(30, 6, 3, seed=2)
     uniform = np.random.default_rng(3).random((30, 2000), np.float32)
     x, phi = jax.jit(walk)(uniform, start, points, sign, np.float32(2), np.float32(0.02))
@@ -102,8 +102,8 @@ def test_a_walk_that_stopped_has_tried_every_move():
             assert abs(after) > abs(phi[i]) - 1e-5
 
 
-def test_moves_are_drawn_uniformly_from_the_untried():
-    """Four of six moves lower |Φ|: away from the point in two columns, either way in the third."""
+def test_untried_moves_are_drawn_uniformly():
+    """Four of six moves lower |Φ|: away from the point in two columns, both in the third."""
     n = 20_000
     start, points = np.zeros((n, 3), np.float32), np.full((n, 1, 3), [3, -3, 0], np.float32)
     uniform = np.random.default_rng(0).random((n, 3), np.float32)
@@ -113,38 +113,38 @@ def test_moves_are_drawn_uniformly_from_the_untried():
         x = np.asarray(x)
         far[trials] = (x != 0).any(1).mean()
         if trials == 1:
-            which = [(x[:, 0] < 0).mean(), (x[:, 1] > 0).mean(), (x[:, 2] > 0).mean()]
-            np.testing.assert_allclose(which, 1 / 6, atol=0.01)
+            shares = [(x[:, 0] < 0).mean(), (x[:, 1] > 0).mean(), (x[:, 2] > 0).mean()]
+            np.testing.assert_allclose(shares, 1 / 6, atol=0.01)
             assert (x[:, 0] <= 0).all() and (x[:, 1] >= 0).all()
-    # Two are not, and neither is tried twice.
+    # The other two do not, and neither is tried twice.
     np.testing.assert_allclose(list(far.values()), [4 / 6, 1 - 1 / 15, 1], atol=0.01)
 
 
-def test_the_nearest_are_brute_forces():
+def test_nearby_equals_brute_force():
     x, y, _ = data()
-    own, others = x[y == 1], x[y != 1]
-    own[3] = own[5]
-    points = np.concatenate([own, np.full((2, D), 0), others]).astype(np.float32)
+    members, others = x[y == 1], x[y != 1]
+    members[3] = members[5]
+    points = np.concatenate([members, np.full((2, D), 0), others]).astype(np.float32)
     sign = np.repeat([-1, 0, 1], [30, 2, 25])
-    near, reach = jax.jit(nearby, static_argnums=4)(own, 28, points, sign, 7)
-    distance = cdist(own, points, "cityblock")
+    near, reach = jax.jit(nearby, static_argnums=4)(members, 28, points, sign, 7)
+    distance = cdist(members, points, "cityblock")
     distance[:, sign == 0] = np.inf
     expected = np.argsort(distance[:28], 1, kind="stable")[:, :7]
     np.testing.assert_array_equal(near[:28], expected)
     within = np.where(distance[:, :30] > 0, distance[:, :30], np.inf)
     np.testing.assert_allclose(reach[:28], within.min(1)[:28], 1e-5)
     assert (reach[28:] == 0).all()
-    near, _ = jax.jit(nearby, static_argnums=4)(own, 30, points, sign, 70)
+    near, _ = jax.jit(nearby, static_argnums=4)(members, 30, points, sign, 70)
     assert near.shape == (30, 57) and set(np.asarray(near[0, 55:])) == {30, 31}
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3, 4])
-def test_enemies_are_so_many_of_each_larger_class(rank):
+def test_enemies_have_equal_numbers_by_class(rank):
     total, uniform = np.array([33, 20, 47, 5, 5]), np.random.default_rng(0).random(40)
-    larger, place, there = jax.jit(enemies)(uniform.astype(np.float32), total, 30, rank)
+    larger, place, is_enemy = jax.jit(enemies)(uniform.astype(np.float32), total, 30, rank)
     each = 30 // rank if rank else 0
-    assert there.sum() == each * rank
-    kept = np.asarray(there) > 0
+    assert is_enemy.sum() == each * rank
+    kept = np.asarray(is_enemy) > 0
     counts = np.bincount(larger[kept], minlength=5)
     np.testing.assert_array_equal(counts, [each] * rank + [0] * (5 - rank))
     expected = np.floor(uniform.astype(np.float32) * total[larger])
@@ -152,24 +152,24 @@ def test_enemies_are_so_many_of_each_larger_class(rank):
 
 
 def brute(x, y, wanted, gamma, step):
-    """All classes, given the draws."""
+    """Whole method with the same draws."""
     counts = np.bincount(y, minlength=len(wanted))
     order = np.argsort(-counts, kind="stable")
     pool = {c: x[y == c].astype(float) for c in range(len(wanted))}
     made, starts, margins = {}, {}, []
     for rank, c in enumerate(order):
         taking, walking = jax.random.split(jax.random.fold_in(KEY, c))
-        own, each = x[y == c].astype(float), counts.max() // max(rank, 1)
+        members, each = x[y == c].astype(float), counts.max() // max(rank, 1)
         others = []
         for e in range(each * rank):
             u = jax.random.uniform(jax.random.fold_in(taking, e), (1,), jnp.float32)[0]
             larger = pool[order[e // each]]
             others.append(larger[int(u * np.float32(len(larger)))])
-        points = np.array([*own, *others])
-        sign = np.repeat([-1, 1], [len(own), len(others)])
-        within = cdist(own, own, "cityblock")
+        points = np.array([*members, *others])
+        sign = np.repeat([-1, 1], [len(members), len(others)])
+        within = cdist(members, members, "cityblock")
         nearest = np.where(within > 0, within, np.inf).min(1)
-        rho = np.median(nearest[np.isfinite(nearest)]) if len(own) > 1 else 0
+        rho = np.median(nearest[np.isfinite(nearest)]) if len(members) > 1 else 0
         scale = (rho or 1) if gamma == "auto" else gamma
         length = rho / STEPS if step == "auto" else step
         made[c], starts[c] = [], []
@@ -177,13 +177,13 @@ def brute(x, y, wanted, gamma, step):
             u = np.asarray(
                 jax.random.uniform(jax.random.fold_in(walking, number), (1 + STEPS,), jnp.float32)
             )
-            i = int(u[0] * np.float32(len(own)))
-            near = np.argsort(np.abs(points - own[i]).sum(1), kind="stable")[:7]
-            row, margin = brute_walk(u[1:], own[i], points[near], sign[near], scale, length)
+            i = int(u[0] * np.float32(len(members)))
+            near = np.argsort(np.abs(points - members[i]).sum(1), kind="stable")[:7]
+            row, margin = brute_walk(u[1:], members[i], points[near], sign[near], scale, length)
             made[c].append(row)
             starts[c].append(np.flatnonzero(y == c)[i])
             margins.append(margin if length else np.inf)
-        pool[c] = np.array([*own, *made[c]])
+        pool[c] = np.array([*members, *made[c]])
     classes = range(len(wanted))
     new, starts = [r for c in classes for r in made[c]], [s for c in classes for s in starts[c]]
     return np.array(new), np.array(starts), min(margins)
@@ -197,97 +197,97 @@ def brute(x, y, wanted, gamma, step):
         pytest.param("auto", 0.03, marks=pytest.mark.thorough),
     ],
 )
-def test_given_the_draws_the_rows_are_brute_forces(gamma, step):
+def test_rows_equal_brute_force(gamma, step):
     x, y, _ = data()
-    given = made(gamma=gamma, step=step)
+    result = made(gamma=gamma, step=step)
     expected, starts, margin = brute(x, y, WANTED, gamma, step)
-    assert margin > 1e-7, "a trial that rounding may decide: choose other draws"
-    np.testing.assert_array_equal(given.parents, np.stack([starts, starts], 1))
-    np.testing.assert_allclose(given.x, expected, atol=1e-5)
-    assert (np.abs(given.x - x[starts]).sum(1) > 0.02).mean() > 0.8
+    assert margin > 1e-7, "rounding may decide a trial: choose other draws"
+    np.testing.assert_array_equal(result.parents, np.stack([starts, starts], 1))
+    np.testing.assert_allclose(result.x, expected, atol=1e-5)
+    assert (np.abs(result.x - x[starts]).sum(1) > 0.02).mean() > 0.8
 
 
-def test_every_class_gets_what_is_wanted():
-    given = made(sizes=SIZES._replace(max_synth=90))
-    assert given.w.sum() == TOTAL
-    np.testing.assert_array_equal(given.y[:TOTAL], np.repeat(np.arange(5), WANTED))
-    np.testing.assert_array_equal(class_counts(given.y, given.w, 5), WANTED)
-    np.testing.assert_array_equal(data()[1][given.parents[:TOTAL, 0]], given.y[:TOTAL])
-    assert np.isfinite(given.x).all() and (given.gap == 0).all()
+def test_every_class_gets_the_wanted_rows():
+    result = made(sizes=SIZES._replace(max_synth=90))
+    assert result.w.sum() == TOTAL
+    np.testing.assert_array_equal(result.y[:TOTAL], np.repeat(np.arange(5), WANTED))
+    np.testing.assert_array_equal(class_counts(result.y, result.w, 5), WANTED)
+    np.testing.assert_array_equal(data()[1][result.parents[:TOTAL, 0]], result.y[:TOTAL])
+    assert np.isfinite(result.x).all() and (result.gap == 0).all()
 
 
 @pytest.mark.thorough
-def test_more_rows_than_a_block_are_walked_alike():
-    """A class's rows are numbered within it: what else is wanted, and how much, changes none."""
+def test_blocks_do_not_change_rows():
+    """Rows are numbered within their class and do not depend on other wanted rows."""
     x, y, w = data()
     wanted = jnp.array([300, 3, 4, 5, 6])
-    given = make(x, y, w, wanted, Sizes(30, 318, 307))
-    np.testing.assert_array_equal(class_counts(given.y, given.w, 5), wanted)
-    np.testing.assert_allclose(given.x[:40], made().x[:40], atol=1e-5)
-    assert len(np.unique(np.asarray(given.x[:300]).round(4), axis=0)) > 250
+    result = make(x, y, w, wanted, Sizes(30, 318, 307))
+    np.testing.assert_array_equal(class_counts(result.y, result.w, 5), wanted)
+    np.testing.assert_allclose(result.x[:40], made().x[:40], atol=1e-5)
+    assert len(np.unique(np.asarray(result.x[:300]).round(4), axis=0)) > 250
 
 
 @pytest.mark.thorough
-def test_neither_padding_nor_bounds_change_anything():
+def test_padding_and_bounds_have_no_effect():
     expected = made()
-    given = made(padding=6, sizes=Sizes(37, 90, 60))
-    np.testing.assert_allclose(given.x[:TOTAL], expected.x, atol=1e-5)
-    np.testing.assert_array_equal(given.parents[:TOTAL] - 6, expected.parents)
-    assert given.w.sum() == TOTAL and np.isfinite(given.x[:TOTAL]).all()
+    result = made(padding=6, sizes=Sizes(37, 90, 60))
+    np.testing.assert_allclose(result.x[:TOTAL], expected.x, atol=1e-5)
+    np.testing.assert_array_equal(result.parents[:TOTAL] - 6, expected.parents)
+    assert result.w.sum() == TOTAL and np.isfinite(result.x[:TOTAL]).all()
 
 
-def test_auto_has_no_unit():
+def test_auto_is_invariant_to_scale():
     x, y, w = data()
-    given = make(x * 1024, y, w)
-    np.testing.assert_allclose(given.x / 1024, made().x, atol=1e-6)
+    result = make(x * 1024, y, w)
+    np.testing.assert_allclose(result.x / 1024, made().x, atol=1e-6)
     fixed = make(x * 1024, y, w, gamma=1.0, step=0.05)
     assert np.abs(fixed.x / 1024 - made().x).max() > 0.01
 
 
 @pytest.mark.thorough
-def test_auto_walks_a_good_part_of_the_way_between_images():
-    """With the public code's numbers Φ hears of nothing but the start, and rows stay beside it."""
+def test_auto_moves_images():
+    """The numbers of the public code would make Φ depend only on the start, and rows stay near it."""
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [40, 12]).astype(np.int32)
     hidden = rng.normal(size=(52, 5)) + y[:, None]
     x = np.tanh(hidden @ rng.normal(size=(5, 784))).astype(np.float32)
-    given = KEY, rows(x, y), jnp.array([0, 28]), Sizes(12, 28, 40)
-    run = lambda **options: new_rows(DRAW(*given, **options))
+    result = KEY, rows(x, y), jnp.array([0, 28]), Sizes(12, 28, 40)
+    run = lambda **options: new_rows(DRAW(*result, **options))
     between = cdist(x[y == 1], x[y == 1], "cityblock")
     rho = np.median(np.where(between > 0, between, np.inf).min(1))
-    away = lambda given: np.abs(given.x - x[given.parents[:, 0]]).sum(1) / rho
+    away = lambda result: np.abs(result.x - x[result.parents[:, 0]]).sum(1) / rho
     share = away(run())
     assert share.mean() > 0.1 and share.max() < 1
     assert away(run(gamma=0.05, step=0.001)).max() < 0.01
 
 
-def test_copies_few_rows_and_constant_columns_are_no_trouble():
+def test_degenerate_classes_are_handled():
     x, y, w = data()
     x[:, 2] = 3
     x[y == 0] = x[y == 0][0]
     x[np.flatnonzero(y == 3)[4:]] = x[y == 3][0]
-    given = make(x, y, w)
-    assert np.isfinite(given.x).all()
-    np.testing.assert_array_equal(class_counts(given.y, given.w, 5), WANTED)
+    result = make(x, y, w)
+    assert np.isfinite(result.x).all()
+    np.testing.assert_array_equal(class_counts(result.y, result.w, 5), WANTED)
     for c in (0, 2):  # copies, and a single row
-        copies = np.asarray(given.x[given.y == c])
+        copies = np.asarray(result.x[result.y == c])
         np.testing.assert_array_equal(copies, np.tile(x[y == c][0], (WANTED[c], 1)))
     for c in (3, 4):
-        assert (np.asarray(given.x[given.y == c]) != x[given.parents[given.y == c, 0]]).any()
+        assert (np.asarray(result.x[result.y == c]) != x[result.parents[result.y == c, 0]]).any()
 
 
-def test_no_rows_and_nothing_wanted():
+def test_empty_class_and_no_wanted_rows():
     x, y, w = data()
-    given = make(x, np.where(y == 4, 0, y), w, [0] * 5)
-    assert given.w.sum() == 0 and np.isfinite(given.x).all()
+    result = make(x, np.where(y == 4, 0, y), w, [0] * 5)
+    assert result.w.sum() == 0 and np.isfinite(result.x).all()
 
 
 @pytest.mark.thorough
-def test_the_view_keeps_its_rows():
+def test_view_keeps_its_rows():
     train = rows(*data(padding=6))
-    given = DRAW(KEY, train, jnp.array(WANTED), SIZES, **WALK)
-    assert not given.fallback
-    after = given.applied(train)
+    result = DRAW(KEY, train, jnp.array(WANTED), SIZES, **WALK)
+    assert not result.fallback
+    after = result.applied(train)
     np.testing.assert_array_equal(after.index[:61], train.index)
     np.testing.assert_array_equal(after.w, np.append(train.w, np.ones(TOTAL)))
     new = after.take(61 + jnp.arange(TOTAL))
@@ -296,15 +296,15 @@ def test_the_view_keeps_its_rows():
 
 
 @pytest.mark.thorough
-def test_runs_are_an_axis():
+def test_runs_may_be_vmapped():
     train = rows(*data())
     keys, wanted = jax.random.split(KEY, 2), jnp.array([WANTED, (0, 2, 8, 1, 0)])
     run = lambda key, wanted: mc_rbo.sample(key, train, wanted, SIZES, **WALK)
     together = jax.jit(jax.vmap(run))(keys, wanted)
-    given = new_rows(jax.tree.map(lambda leaf: leaf[1], together))
-    alone = make(*data(), wanted[1], key=keys[1])
-    assert given.w.sum() == 11
-    for one, other in zip(given, alone, strict=True):
+    result = new_rows(jax.tree.map(lambda leaf: leaf[1], together))
+    single = make(*data(), wanted[1], key=keys[1])
+    assert result.w.sum() == 11
+    for one, other in zip(result, single, strict=True):
         np.testing.assert_allclose(one[:11], other[:11], atol=1e-5)
 
 
@@ -318,18 +318,18 @@ def test_runs_are_an_axis():
         ({"neighbors": 0}, "steps and neighbors"),
     ],
 )
-def test_options_out_of_range_are_named(wrong, message):
+def test_options_out_of_range_raise_errors(wrong, message):
     with pytest.raises(ValueError, match=message):
         make(*data(), **wrong)
 
 
 @pytest.mark.thorough
-def test_nothing_moves_in_a_column_that_is_constant():
-    """And columns of zeros, which no trial is spent on, change nothing in the others."""
+def test_constant_columns_stay_constant():
+    """Constant columns do not change; columns of zeros use no trials and have no effect."""
     x, y, w = data()
     wider = jnp.insert(x, jnp.array([0, 2]), 7, axis=1)  # constant on the training rows
     live = jnp.array([False, True, True, False, True, True])
     train = rows(wider, y, w)._replace(factor=live.astype(jnp.float32))
-    given = new_rows(jax.device_get(DRAW(KEY, train, jnp.array(WANTED), SIZES, **WALK)))
-    assert not given.x[:, ~live].any()
-    np.testing.assert_allclose(given.x[:, live], made().x, 1e-6, 1e-6)
+    result = new_rows(jax.device_get(DRAW(KEY, train, jnp.array(WANTED), SIZES, **WALK)))
+    assert not result.x[:, ~live].any()
+    np.testing.assert_allclose(result.x[:, live], made().x, 1e-6, 1e-6)

@@ -1,4 +1,4 @@
-"""MESA's pure parts: histograms against NumPy, draws against weights, the agent's learning."""
+"""Pure parts of MESA: histograms, weighted draws, learning of the agent."""
 
 import functools
 
@@ -16,28 +16,28 @@ SMALL = Config(bins=2, hidden=4, batch_size=8, memory=8)
 
 
 @pytest.mark.parametrize("faithful", [True, False])
-def test_histograms_are_those_of_numpy(faithful):
+def test_histograms_equal_numpy(faithful):
     rng = np.random.default_rng(0)
     train, valid = rng.beta(1, 5, 40), rng.beta(2, 3, 30)
     w = np.pad(np.ones(40), (0, 9))
     padded = np.pad(train, (0, 9), constant_values=7.0)
     config = Config(faithful=faithful)
-    given = jax.jit(functools.partial(mesa.observe, config))(padded, w, valid, np.ones(30))
+    result = jax.jit(functools.partial(mesa.observe, config))(padded, w, valid, np.ones(30))
     ends = (None, None) if faithful else ((0, 1), (0, 1))
     expected = [
         5 * np.histogram(part, 5, end)[0] / len(part)
         for part, end in zip((train, valid), ends, strict=True)
     ]
-    np.testing.assert_allclose(given, np.concatenate(expected), 1e-6)
+    np.testing.assert_allclose(result, np.concatenate(expected), 1e-6)
 
 
 @pytest.mark.parametrize(("faithful", "place"), [(True, 2), (False, 4)])
-def test_errors_that_are_all_equal_fall_into_one_bin(faithful, place):
+def test_equal_errors_fall_into_one_bin(faithful, place):
     observation = mesa.observe(Config(faithful=faithful), *[jnp.ones(3)] * 4)
     np.testing.assert_array_equal(observation, np.tile(5 * (np.arange(5) == place), 2))
 
 
-def test_rows_are_drawn_without_replacement_by_their_weights():
+def test_rows_are_drawn_by_weight_without_replacement():
     errors, w = jnp.array([0.0, 0.2, 0.6, 1.0, 0.3]), jnp.array([1, 1, 1, 1, 0])
     keys = jax.random.split(KEY, 4000)
     orders = jax.jit(jax.vmap(lambda key: mesa.draw(key, errors, w, 0.3, Hparams())))(keys)
@@ -46,7 +46,7 @@ def test_rows_are_drawn_without_replacement_by_their_weights():
     weight = np.exp(-0.5 * ((errors[:4] - 0.3) / 0.2) ** 2)
     share = np.bincount(orders[:, 0], minlength=4) / 4000
     np.testing.assert_allclose(share, weight / weight.sum(), atol=0.03)
-    # The second, given that the first was row 1.
+    # Distribution of the second row if the first is row 1.
     second = orders[orders[:, 0] == 1, 1]
     share = np.bincount(second, minlength=4) / len(second)
     others = weight * (np.arange(4) != 1)
@@ -54,8 +54,8 @@ def test_rows_are_drawn_without_replacement_by_their_weights():
 
 
 @pytest.mark.thorough
-def test_actions_have_the_density_that_is_claimed():
-    """From the histogram of many actions."""
+def test_actions_have_the_returned_density():
+    """Compares the density with a histogram of many actions."""
     policy = mesa.policy_network(SMALL).init(KEY)
     observation = jnp.tile(jnp.array([1.0, 0.5, 0.2, 1.8]), (200_000, 1))
     action, log_density = jax.jit(functools.partial(mesa._sample, KEY, SMALL))(policy, observation)
@@ -78,7 +78,7 @@ def compiled(config):
 
 
 def full_of(done, config):
-    """An agent that remembers one transition, again and again."""
+    """Agent with one transition repeated in its memory."""
     state = new_agent(KEY, config, Hparams())
     memory = jax.tree.map(lambda leaf: jnp.stack([leaf] * config.memory), transition(done))
     return state._replace(memory=memory)
@@ -86,7 +86,7 @@ def full_of(done, config):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("faithful", [True, False])
-def test_where_an_episode_ends_the_mask_is_right_or_public_codes(faithful):
+def test_bootstrap_mask_at_the_end_of_an_episode(faithful):
     config = SMALL._replace(faithful=faithful)
     for done in (0, 1):
         state = full_of(done, config)
@@ -95,13 +95,13 @@ def test_where_an_episode_ends_the_mask_is_right_or_public_codes(faithful):
         x = jnp.append(seen.observation, seen.action)[None]
         values = [mesa._critic(config).apply(critic, x)[0] for critic in state.critics]
         without = sum((value - 3) ** 2 for value in values)
-        alone = np.isclose(info.critics_loss, without, 1e-5)
-        assert alone == (done == (0 if faithful else 1))
+        is_unbootstrapped = np.isclose(info.critics_loss, without, 1e-5)
+        assert is_unbootstrapped == (done == (0 if faithful else 1))
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("faithful", [True, False])
-def test_a_step_remembers_copies_slowly_and_decays_one_rate(faithful):
+def test_step_updates_memory_targets_and_rate(faithful):
     config, hparams = SMALL._replace(faithful=faithful), Hparams(copy_rate=0.25, decay=0.0)
     state = full_of(1, config)
     count = int(state.count)
@@ -112,7 +112,7 @@ def test_a_step_remembers_copies_slowly_and_decays_one_rate(faithful):
     assert (state.memory.reward[at], state.memory.done[at]) == (10, 0)
     expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, before.copies, state.critics)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), state.copies, expected)
-    # The eleventh update is the first with the decayed rate, 0.
+    # The eleventh update is the first with the decayed learning rate 0.
     still = [
         all(np.array_equal(*pair) for pair in zip(*map(jax.tree.leaves, pair), strict=True))
         for pair in ((state.critics, before.critics), (state.policy, before.policy))
@@ -122,8 +122,8 @@ def test_a_step_remembers_copies_slowly_and_decays_one_rate(faithful):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("faithful", [True, False])
-def test_the_agent_learns_which_action_pays(faithful):
-    """The reward is highest at μ = 0.3; each episode is one move long."""
+def test_agent_learns_the_rewarded_action(faithful):
+    """The reward is highest at μ = 0.3; episodes have one action."""
     config = Config(hidden=16, faithful=faithful)
     hparams = Hparams(learning_rate=1e-2, decay=1.0, discount=0.5)
     seen = jnp.ones(10)
@@ -147,11 +147,11 @@ def test_the_agent_learns_which_action_pays(faithful):
     assert (actions[:, -100:].std(1) < 0.1).all()
 
 
-def test_the_memory_starts_with_what_a_good_agent_would_see():
+def test_initial_memory_rewards_sensible_actions():
     state = new_agent(KEY, Config(), Hparams())
     assert state.count == 999
     observation, action = np.asarray(state.memory.observation), np.asarray(state.memory.action)
     np.testing.assert_allclose(observation.reshape(-1, 2, 5).sum(2), 5, 1e-6)
     np.testing.assert_allclose(action[:6], [0.9, 0.5, 0.1] * 2)
-    # The larger the errors, the larger the action.
+    # Larger errors have larger actions.
     assert (np.diff(observation[:3, :5] @ np.arange(5)) < 0).all()

@@ -1,4 +1,4 @@
-"""The meta-learners with batch statistics and dropout: every step is that of the whole network."""
+"""Meta-learners with batch statistics and dropout against their equations."""
 
 from functools import partial
 
@@ -20,11 +20,14 @@ from imbax.training import train
 from imbax.types import Variables
 
 KEY = jax.random.key(0)
-SIZES = {"batch_size": 14, "meta_batch_size": 8}  # 40 rows: two whole batches and one with padding
+SIZES = {
+    "batch_size": 14,
+    "meta_batch_size": 8,
+}  # 40 rows: two full mini-batches and one with padding
 
 
 class Net(linen.Module):
-    """4-3-1 with batch normalisation, whose statistics weigh half, and dropout."""
+    """MLP 4-3-1 with batch normalisation (momentum 1/2) and dropout."""
 
     @linen.compact
     def __call__(self, x, train: bool):
@@ -41,11 +44,11 @@ def in_float64(tree):
 
 
 def steps_of(module, config, hparams):
-    """The start, the batch and meta batch of each step of an epoch, and the end."""
+    """Initial state, the batch and meta batch of each step of an epoch, and the final state."""
     seen = []
 
     def step(key, state, batch, meta_batch, **others):
-        jax.debug.callback(lambda *given: seen.append(given), batch, meta_batch, ordered=True)
+        jax.debug.callback(lambda *result: seen.append(result), batch, meta_batch, ordered=True)
         return module.step(key, state, batch, meta_batch, **others)
 
     more = ()
@@ -60,15 +63,17 @@ def steps_of(module, config, hparams):
 
 
 def losses_of(learned, state, batch, number):
-    """In training, `[n]`, and s'."""
+    """Losses `[n]` in training mode, and s'."""
     key = jax.random.fold_in(jax.random.fold_in(KEY, 2**31 - 1), number)
     logits, kept = NETWORK.train(learned, state, batch.x, batch.w, key)
     return cross_entropy(logits, batch.y), kept
 
 
 def looked_through(weigh, step_size):
-    """`(meta, params, batch, meta_batch, number) -> ` the loss of the meta batch after a step on
-    the rows that `weigh(losses, meta, w)` makes one loss of."""
+    """Returns the meta loss after a step, `(meta, params, batch, meta_batch, number) -> scalar`.
+
+    `weigh(losses, meta, w)` combines the losses of the step.
+    """
 
     def meta_loss(meta, params, batch, meta_batch, number):
         def inner(learned):
@@ -85,7 +90,7 @@ def looked_through(weigh, step_size):
 
 @partial(jax.jit, static_argnums=0)
 def slope_and_state(weigh, meta, params, batch, number):
-    """The gradient of the real step, and s'."""
+    """Gradient of the real step, and s'."""
 
     def loss(learned):
         losses, kept = losses_of(learned, params.state, batch, number)
@@ -95,12 +100,12 @@ def slope_and_state(weigh, meta, params, batch, number):
 
 
 def assert_slope(meta_loss, at, gradient):
-    """The gradient is the numerical one along some direction."""
+    """Compares a gradient with the numerical derivative along a random direction."""
     flat, back = jax.flatten_util.ravel_pytree(at)
     direction = np.random.default_rng(5).normal(size=len(flat))
     slope = oracles.central_differences(lambda t: meta_loss(back(flat + t * direction)), 0.0)
-    given = jax.flatten_util.ravel_pytree(gradient)[0] @ direction
-    np.testing.assert_allclose(given, slope, rtol=1e-5)
+    result = jax.flatten_util.ravel_pytree(gradient)[0] @ direction
+    np.testing.assert_allclose(result, slope, rtol=1e-5)
     assert abs(slope) > 1e-5
 
 
@@ -109,8 +114,8 @@ def follow(optimizer, params, state, gradient):
     return optax.apply_updates(params, updates), state
 
 
-def assert_way(given, expected, start):
-    flat = [jax.flatten_util.ravel_pytree(tree)[0] for tree in (given, expected, start)]
+def assert_way(result, expected, start):
+    flat = [jax.flatten_util.ravel_pytree(tree)[0] for tree in (result, expected, start)]
     assert oracles.relative_error(flat[0] - flat[2], flat[1] - flat[2]) < 1e-6
     assert np.linalg.norm(flat[1] - flat[2]) > 1e-3
 
@@ -119,7 +124,7 @@ SGD = optax.chain(optax.add_decayed_weights(0.0), optax.sgd(0.1, 0.9, nesterov=T
 
 
 @pytest.mark.thorough
-def test_meta_weight_net_is_its_equations():
+def test_meta_weight_net_equals_its_equations():
     with jax.enable_x64(True):
         config, hparams = mwn.Config(hidden=3, optimizer="sgd", **SIZES), mwn.Hparams(0.1, eta1=0.5)
         start, seen, end = steps_of(mwn, config, hparams)
@@ -133,10 +138,10 @@ def test_meta_weight_net_is_its_equations():
         meta_loss = looked_through(weighted, 0.5)
         meta_gradient = jax.jit(jax.grad(meta_loss))
         for number, (batch, meta_batch) in enumerate(seen):
-            given = params, batch, meta_batch, number
-            gradient = meta_gradient(phi, *given)
+            result = params, batch, meta_batch, number
+            gradient = meta_gradient(phi, *result)
             if number == 0:
-                assert_slope(lambda at, given=given: meta_loss(at, *given), phi, gradient)
+                assert_slope(lambda at, inputs=result: meta_loss(at, *inputs), phi, gradient)
             phi, phi_state = follow(adam, phi, phi_state, gradient)
             slope, kept = slope_and_state(weighted, phi, params, batch, number)
             learned, theta_state = follow(SGD, params.learned, theta_state, slope)
@@ -146,18 +151,18 @@ def test_meta_weight_net_is_its_equations():
 
 
 @pytest.mark.thorough
-def test_l2rw_is_its_equations():
+def test_l2rw_equals_its_equations():
     with jax.enable_x64(True):
         start, seen, end = steps_of(l2rw, l2rw.Config(optimizer="sgd", **SIZES), l2rw.Hparams(0.1))
         params, state = start.params, SGD.init(start.params.learned)
         meta_loss = looked_through(lambda losses, epsilon, w: epsilon @ losses, 1.0)
         weighted = lambda losses, weights, w: weighted_mean(losses, weights)
         for number, (batch, meta_batch) in enumerate(seen):
-            given = params, batch, meta_batch, number
+            result = params, batch, meta_batch, number
             nothing = jnp.zeros(len(batch.w))
-            gradient = jax.grad(meta_loss)(nothing, *given)
+            gradient = jax.grad(meta_loss)(nothing, *result)
             if number == 0:
-                assert_slope(lambda at, given=given: meta_loss(at, *given), nothing, gradient)
+                assert_slope(lambda at, inputs=result: meta_loss(at, *inputs), nothing, gradient)
             weights = jnp.maximum(-gradient, 0) * batch.w
             slope, kept = slope_and_state(weighted, weights, params, batch, number)
             learned, state = follow(SGD, params.learned, state, slope)
@@ -167,7 +172,7 @@ def test_l2rw_is_its_equations():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("module", [mwn, l2rw, metabalance])
-def test_training_learns_and_moves_the_statistics(module):
+def test_training_learns_and_updates_statistics(module):
     made = module.program(NETWORK, module.Config(**SIZES))
     hparams = module.Hparams(learning_rate=0.02)
     progress, _ = jax.jit(lambda: train(made, KEY, toys.problem(), hparams, 30))()

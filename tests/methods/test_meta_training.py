@@ -23,7 +23,7 @@ START = np.random.default_rng(3).normal(size=15)
 
 
 def apply(params, x):
-    """4-3-1 with tanh, its parameters one vector."""
+    """MLP 4-3-1 with tanh; its parameters are one vector."""
     return jnp.tanh(x @ params[:12].reshape(4, 3)) @ params[12:]
 
 
@@ -35,8 +35,8 @@ def loss_fn(params, x, y):
 
 
 @jax.jit
-def of_rows(params, x, y):
-    """Each row's loss and its gradient `[n, 15]`."""
+def losses_and_slopes(params, x, y):
+    """Losses of all rows and their gradients `[n, 15]`."""
     return loss_fn(params, x, y), jax.jacobian(loss_fn)(params, x, y)
 
 
@@ -45,11 +45,11 @@ def mean_loss(params, x, y):
     return loss_fn(params, x, y).mean()
 
 
-# One step after the other, in float64, by hand.
+# Steps by hand, in float64.
 
 
 def batches(number):
-    """Training rows, two of them padding, and meta rows; other ones for each step."""
+    """Training rows, two of them padding, and meta rows; different ones for each step."""
     rng = np.random.default_rng(number)
     batch = Batch(*toys.table(14, 4, seed=number), rng.permutation(14) > 1)
     meta_batch = Batch(*toys.table(10, 5, seed=100 + number), np.ones(10))
@@ -62,7 +62,7 @@ def real(batch):
 
 
 class Follower:
-    """A published optimizer, with its state."""
+    """Published optimizer with its state."""
 
     def __init__(self, optimizer, params):
         self.update = jax.jit(optimizer.update)
@@ -80,7 +80,7 @@ CLASSIFIER = {
 
 
 def after_steps(module, config, hparams, *extra):
-    """What three steps give: the state, and the last diagnostics."""
+    """State and last diagnostics after three steps."""
     params = jnp.asarray(START)
     state = module.State(params, CLASSIFIER[config.optimizer].init(params), *extra)
     step = jax.jit(functools.partial(module.step, loss_fn=loss_fn, config=config))
@@ -89,21 +89,21 @@ def after_steps(module, config, hparams, *extra):
     return state, info
 
 
-def assert_close(given, expected, start):
-    """The way from the start, not only the place."""
-    assert oracles.relative_error(given - start, expected - start) < 1e-5
+def assert_close(result, expected, start):
+    """Compares differences from the start."""
+    assert oracles.relative_error(result - start, expected - start) < 1e-5
     assert np.linalg.norm(expected - start) > 1e-3
 
 
 @pytest.mark.parametrize("optimizer", CLASSIFIER)
-def test_l2rw_is_its_equations(optimizer):
+def test_l2rw_equals_its_equations(optimizer):
     with jax.enable_x64(True):
         hparams = l2rw.Hparams(weight_decay=0.01)
         state, info = after_steps(l2rw, l2rw.Config(optimizer=optimizer), hparams)
         by_hand = Follower(CLASSIFIER[optimizer], jnp.asarray(START))
         for number in range(3):
             batch, meta_batch = batches(number)
-            _, slopes = of_rows(by_hand.params, *real(batch))
+            _, slopes = losses_and_slopes(by_hand.params, *real(batch))
 
             def meta_loss(epsilon, theta=by_hand.params, slopes=slopes, rows=meta_batch):
                 return mean_loss(theta - 0.3 * epsilon @ slopes, rows.x, rows.y)
@@ -117,7 +117,7 @@ def test_l2rw_is_its_equations(optimizer):
         assert 0 < (weights > 0).sum() < len(weights)
 
 
-def test_l2rw_stands_still_when_no_row_helps():
+def test_l2rw_does_not_move_without_positive_weights():
     start = jnp.zeros(4)
     state = l2rw.State(start, CLASSIFIER["sgd"].init(start))
     wrong, right = (Batch(jnp.eye(4), y * jnp.ones(4), jnp.ones(4)) for y in (0, 1))
@@ -125,39 +125,39 @@ def test_l2rw_stands_still_when_no_row_helps():
     @jax.jit
     def step(batch):
         linear = lambda params, x, y: binary_cross_entropy(x @ params, y)
-        given = {"config": l2rw.Config(optimizer="sgd"), "hparams": l2rw.Hparams()}
-        return l2rw.step(None, state, batch, right, loss_fn=linear, **given)
+        result = {"config": l2rw.Config(optimizer="sgd"), "hparams": l2rw.Hparams()}
+        return l2rw.step(None, state, batch, right, loss_fn=linear, **result)
 
     after, info = step(wrong)
     np.testing.assert_array_equal(after.params, start)
     np.testing.assert_array_equal(info.weights, 0)
-    after, info = step(right)  # each row helps as much as any other
+    after, info = step(right)  # all rows have equal agreement
     assert (after.params > 0).all()
     np.testing.assert_allclose(info.weights, 0.25)
 
 
 def weight_net(phi, losses):
-    """1-3-1 in a line of matrix products; its parameters as one vector."""
+    """MLP 1-3-1 as matrix products; its parameters are one vector."""
     h = jax.nn.relu(losses[:, None] * phi[3:6] + phi[:3])
     return jax.nn.sigmoid(h @ phi[7:] + phi[6])
 
 
 @pytest.mark.parametrize("normalize", asked([False, True], [False]))
-def test_meta_weight_net_is_its_equations(normalize):
+def test_meta_weight_net_equals_its_equations(normalize):
     with jax.enable_x64(True):
         hparams = mwn.Hparams(1e-3, 0.01, 0.5, 0.02, 0.3)
         config = mwn.Config(hidden=3, normalize=normalize)
         optimizer = optax.chain(optax.add_decayed_weights(0.3), optax.adam(0.02))
         fresh = mwn.init(KEY, config, hparams, (0, 0)).phi
         _, rebuild = jax.flatten_util.ravel_pytree(jax.tree.map(np.float64, fresh))
-        # Losses are near 0.7, where these units bend.
+        # Losses are near 0.7, where these units are nonlinear.
         bend = np.array([-2.1, 2.2, 0.2, 3.0, -3.0, 1.0, 0.1, 0.5, -0.4, 0.3])
         tree = rebuild(bend)
         state, info = after_steps(mwn, config, hparams, tree, optimizer.init(tree))
         theta, phi = Follower(CLASSIFIER["adam"], jnp.asarray(START)), Follower(optimizer, bend)
         for number in range(3):
             batch, meta_batch = batches(number)
-            losses, slopes = of_rows(theta.params, *real(batch))
+            losses, slopes = losses_and_slopes(theta.params, *real(batch))
 
             @jax.jit
             def gradient(phi, losses=losses, slopes=slopes):
@@ -177,7 +177,7 @@ def test_meta_weight_net_is_its_equations(normalize):
 
 
 @pytest.mark.parametrize("num_steps", [1, 2])
-def test_metabalance_is_its_equations(num_steps):
+def test_metabalance_equals_its_equations(num_steps):
     with jax.enable_x64(True):
         hparams = metabalance.Hparams(1e-3, 0.01, 0.5)
         state, info = after_steps(metabalance, metabalance.Config(num_steps=num_steps), hparams)
@@ -198,20 +198,20 @@ def test_metabalance_is_its_equations(num_steps):
         np.testing.assert_allclose(info.meta_loss, loss, 1e-6)
 
 
-# A problem whose answer is known: labels that are wrong should count less.
+# A problem with a known answer: rows with flipped labels should get small weights.
 
 
 def weights_of_flipped_and_others(step, state, hparams, clean_meta):
-    """Mean weights of rows whose label is flipped and of others, over the last of 400 steps."""
+    """Mean weights of rows with flipped labels and of others over the last of 400 steps."""
     rng = np.random.default_rng(0)
     y = np.arange(200) % 2
     x = rng.normal(size=(200, 4)) + 1.5 * (2 * y[:, None] - 1) * np.array([1, 1, 0, 0])
     flipped = rng.random(200) < 0.3
     coins = rng.random(200) < 0.5
-    given, meta_y = np.where(flipped, 1 - y, y), np.where(coins & ~clean_meta, 1 - y, y)
+    result, meta_y = np.where(flipped, 1 - y, y), np.where(coins & ~clean_meta, 1 - y, y)
     batch, meta_batch = (
         Batch(*(jnp.asarray(a[rows], jnp.float32) for a in (x, labels, np.ones(200))))
-        for rows, labels in ((slice(150), given), (slice(150, 200), meta_y))
+        for rows, labels in ((slice(150), result), (slice(150, 200), meta_y))
     )
 
     def one(state, _):
@@ -225,7 +225,7 @@ def weights_of_flipped_and_others(step, state, hparams, clean_meta):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("module", [l2rw, mwn], ids=lambda module: module.__name__.split(".")[-1])
-def test_flipped_labels_weigh_little_where_meta_rows_are_clean(module):
+def test_flipped_labels_get_small_weights(module):
     config, hparams = module.Config(), module.Hparams()
     params = NETWORK.init(KEY)
     state = (params, CLASSIFIER["adam"].init(params))
@@ -241,7 +241,7 @@ def test_flipped_labels_weigh_little_where_meta_rows_are_clean(module):
     assert wrong > 0.5 * right
 
 
-# Options, one step at a time.
+# Options of a step.
 
 
 @functools.cache
@@ -268,25 +268,25 @@ OPTIONS = {
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("module", OPTIONS, ids=lambda module: module.__name__.split(".")[-1])
-def test_every_option_of_a_step_matters(module):
-    given = PROBLEM.train.all(), PROBLEM.valid.all()
-    usual = two_steps(module, module.Config())(module.Hparams(), *given)
+def test_options_of_a_step_have_effects(module):
+    result = PROBLEM.train.all(), PROBLEM.valid.all()
+    usual = two_steps(module, module.Config())(module.Hparams(), *result)
     for options in OPTIONS[module]:
-        other = two_steps(module, module.Config(**options))(module.Hparams(), *given)
+        other = two_steps(module, module.Config(**options))(module.Hparams(), *result)
         assert (other != usual).any(), options
     for field, value in module.Hparams()._asdict().items():
         hparams = module.Hparams()._replace(**{field: (value or 0) + 0.1})
-        other = two_steps(module, module.Config())(hparams, *given)
+        other = two_steps(module, module.Config())(hparams, *result)
         assert (other != usual).any(), field
-    # The two ways of differentiating are the exception.
-    other = two_steps(module, module.Config(method="unrolled"))(module.Hparams(), *given)
+    # The option `method` is the exception.
+    other = two_steps(module, module.Config(method="unrolled"))(module.Hparams(), *result)
     np.testing.assert_allclose(other, usual, 1e-4)
 
 
-def test_without_inner_step_metabalance_is_balanced_training():
+def test_metabalance_without_inner_step():
     batch, meta_batch = PROBLEM.train.all(), PROBLEM.valid.all()
-    given = two_steps(metabalance, metabalance.Config())
-    params = given(metabalance.Hparams(eta1=0.0), batch, meta_batch)
+    result = two_steps(metabalance, metabalance.Config())
+    params = result(metabalance.Hparams(eta1=0.0), batch, meta_batch)
     by_hand = Follower(optax.adamw(1e-3, b1=0.5, weight_decay=0.0), NETWORK.init(KEY))
     for _ in range(2):
         by_hand.follow(jax.grad(mean_loss)(by_hand.params, meta_batch.x, meta_batch.y))
@@ -309,8 +309,8 @@ def run(module, config, problem=PROBLEM):
 
 
 @pytest.mark.thorough
-def test_batches_that_are_all_padding_change_no_bit():
-    """Not even the optimizers' moments and clocks, nor which meta rows are drawn."""
+def test_padding_batches_change_no_bit():
+    """Padding affects neither optimizer states nor the drawn meta rows."""
     config = mwn.Config(hidden=3, **SMALL)
     plain = run(mwn, config)
     padded = run(mwn, config, toys.problem(padding=60, garbage=1e3))
@@ -320,22 +320,22 @@ def test_batches_that_are_all_padding_change_no_bit():
 
 
 @pytest.mark.thorough
-def test_meta_rows_and_batches_are_as_told():
+def test_meta_rows_and_batch_sizes_are_used():
     assert mwn.Config().meta_rows == l2rw.Config().meta_rows == "valid"
     assert metabalance.Config().meta_rows == "train"
     other = PROBLEM._replace(valid=PROBLEM.valid._replace(shift=PROBLEM.valid.shift + 0.5))
     for meta_rows in ("valid", "train"):
         config = l2rw.Config(meta_rows=meta_rows, checkpoint="last", **SMALL)
-        given, moved = (run(l2rw, config, problem) for problem in (PROBLEM, other))
-        assert (given.best_epoch, moved.best_epoch) == (2, 2)
-        assert (given.best.params == moved.best.params).all() == (meta_rows == "train")
+        result, moved = (run(l2rw, config, problem) for problem in (PROBLEM, other))
+        assert (result.best_epoch, moved.best_epoch) == (2, 2)
+        assert (result.best.params == moved.best.params).all() == (meta_rows == "train")
     for size in SMALL:
         config = l2rw.Config(meta_rows="train", checkpoint="last", **(SMALL | {size: 10}))
-        assert (run(l2rw, config).best.params != given.best.params).any()
+        assert (run(l2rw, config).best.params != result.best.params).any()
 
 
 @pytest.mark.parametrize("module", [mwn, l2rw, metabalance])
 @pytest.mark.parametrize("field", ["meta_rows", "optimizer", "checkpoint", "method"])
-def test_an_unknown_choice_is_named(module, field):
+def test_unknown_option_raises_an_error(module, field):
     with pytest.raises(ValueError, match=f"^{field}='tset', expected '[a-z]+' or '[a-z]+'$"):
         module.program(NETWORK, module.Config(**{field: "tset"}))

@@ -1,4 +1,4 @@
-"""Random under-sampling: which rows stay, how many, and each as often as another."""
+"""Random under-sampling: numbers and distribution of the rows that stay."""
 
 import jax
 import jax.numpy as jnp
@@ -19,29 +19,31 @@ DRAW = jax.jit(random_under.sample, static_argnames="sizes")
 
 def kept(train: Rows, wanted, key=KEY, max_class=40):
     """Numbers of the rows that stay."""
-    given = DRAW(key, train, jnp.array(wanted), Sizes(0, 0, max_class))
-    return np.asarray(given.index)[np.asarray(given.w) > 0]
+    result = DRAW(key, train, jnp.array(wanted), Sizes(0, 0, max_class))
+    return np.asarray(result.index)[np.asarray(result.w) > 0]
 
 
 @pytest.mark.parametrize("ratio", [1.0, 0.6, 0.5, 0.01])
 @pytest.mark.parametrize("padding", [0, 10])
-def test_counts_are_imbalanced_learns(ratio, padding):
+def test_counts_equal_imbalanced_learn(ratio, padding):
     train = toys.problem(40, padding, garbage=np.nan).train
     numbers = kept(train, [int(10 / ratio), 10])
     y = np.asarray(train.target)
     assert len(set(numbers)) == len(numbers)
-    x, own = np.arange(40)[:, None], y[:40]
+    x, labels = np.arange(40)[:, None], y[:40]
     if ratio > 1 / 3:
-        theirs = RandomUnderSampler(sampling_strategy=ratio, random_state=0).fit_resample(x, own)
-        assert (y[numbers] == 0).sum() == (theirs[1] == 0).sum()
-    else:  # imbalanced-learn refuses; here every row stays
+        reference = RandomUnderSampler(sampling_strategy=ratio, random_state=0).fit_resample(
+            x, labels
+        )
+        assert (y[numbers] == 0).sum() == (reference[1] == 0).sum()
+    else:  # imbalanced-learn raises an error; here every row stays
         assert (y[numbers] == 0).sum() == 30
-    assert set(numbers[y[numbers] == 1]) == set(np.flatnonzero(own == 1))
+    assert set(numbers[y[numbers] == 1]) == set(np.flatnonzero(labels == 1))
     assert set(numbers) <= set(range(40))
 
 
 @pytest.mark.parametrize("wanted", [(16, 16, 16), (5, 40, 7), (99, 16, 0)])
-def test_of_several_classes_each_keeps_as_many_as_wanted(wanted):
+def test_each_class_keeps_the_wanted_number(wanted):
     train = three_classes(padding=9)
     numbers, y = kept(train, wanted), np.asarray(train.target)
     assert len(set(numbers)) == len(numbers)
@@ -51,15 +53,15 @@ def test_of_several_classes_each_keeps_as_many_as_wanted(wanted):
     )
 
 
-def test_a_class_that_stays_whole_keeps_its_order():
+def test_unchanged_class_keeps_its_order():
     train = toys.problem(40, 10).train
     minority = np.flatnonzero(np.asarray(train.target)[:40] == 1)
     np.testing.assert_array_equal(kept(train, [10, 10])[:10], minority)
     np.testing.assert_array_equal(kept(train, [10, 99])[:10], minority)
 
 
-def test_the_rows_are_the_first_of_a_random_order():
-    """Of the first class by the key itself, of others by their own."""
+def test_rows_are_the_first_of_a_random_order():
+    """The first class uses the key itself, other classes their own keys."""
     train, wanted = three_classes(), (7, 9, 5)
     expected = []
     for c in (2, 1, 0):
@@ -68,39 +70,39 @@ def test_the_rows_are_the_first_of_a_random_order():
     np.testing.assert_array_equal(kept(train, wanted), expected)
 
 
-def test_padding_and_bounds_change_no_draw():
+def test_padding_and_bounds_have_no_effect():
     expected = kept(toys.problem(40).train, [10, 10], max_class=14)
     for padding, bound in ((10, 14), (0, 20)):
-        given = kept(toys.problem(40, padding).train, [10, 10], max_class=bound)
-        np.testing.assert_array_equal(given, expected)
+        result = kept(toys.problem(40, padding).train, [10, 10], max_class=bound)
+        np.testing.assert_array_equal(result, expected)
     assert (kept(toys.problem(40).train, [10, 10], jax.random.key(1)) != expected).any()
 
 
 @pytest.mark.thorough
-def test_of_several_classes_neither():
+def test_padding_and_bounds_have_no_effect_on_several_classes():
     expected = kept(three_classes(), [7, 9, 5], max_class=10)
     np.testing.assert_array_equal(kept(three_classes(9), [7, 9, 5], max_class=10) - 9, expected)
     np.testing.assert_array_equal(kept(three_classes(), [7, 9, 5], max_class=30), expected)
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_every_row_stays_as_often_as_another_of_its_class(several):
+def test_rows_of_a_class_stay_uniformly(several):
     train = three_classes() if several else toys.problem(40).train
     wanted = jnp.array([12, 8, 16] if several else [10, 10])
     draw = lambda key: random_under.sample(key, train, wanted, Sizes(0, 0, 16))
-    given = jax.jit(jax.vmap(draw))(jax.random.split(KEY, 2000))
-    numbers = np.asarray(given.index)[np.asarray(given.w) > 0]
+    result = jax.jit(jax.vmap(draw))(jax.random.split(KEY, 2000))
+    numbers = np.asarray(result.index)[np.asarray(result.w) > 0]
     y = np.asarray(train.y)
     count = np.bincount(numbers, minlength=len(y))
     for c, n in enumerate(wanted):
-        of_class = count[y == c]
-        if n == len(of_class):
-            assert (of_class == 2000).all()
-        np.testing.assert_allclose(of_class, 2000 * n / len(of_class), rtol=0.15)
+        class_counts = count[y == c]
+        if n == len(class_counts):
+            assert (class_counts == 2000).all()
+        np.testing.assert_allclose(class_counts, 2000 * n / len(class_counts), rtol=0.15)
 
 
-def test_weights_stay():
+def test_row_weights_are_kept():
     train = toys.problem(40).train
-    given = DRAW(KEY, train._replace(w=0.5 * train.w), jnp.array([10, 10]), Sizes(0, 0, 14))
-    assert set(np.unique(given.w)) == {0.0, 0.5}
-    assert (given.w > 0).sum() == 20
+    result = DRAW(KEY, train._replace(w=0.5 * train.w), jnp.array([10, 10]), Sizes(0, 0, 14))
+    assert set(np.unique(result.w)) == {0.0, 0.5}
+    assert (result.w > 0).sum() == 20

@@ -1,4 +1,4 @@
-"""A refit is plain training on both parts, for the number of epochs found best without it."""
+"""A refit trains on both parts for the best number of epochs of the first training."""
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 @pytest.mark.thorough
-def test_it_is_training_on_both_parts_until_the_chosen_epoch():
+def test_refit_trains_on_both_parts():
     problem = toys.problem(padding=8)
     hparams = sv.Hparams(0.01)
 
@@ -43,34 +43,34 @@ def test_it_is_training_on_both_parts_until_the_chosen_epoch():
         w=jnp.concatenate([train_rows.w, valid.w]),
     )
     joined = problem._replace(train=both)
-    alone, _ = jax.jit(lambda: train(PROGRAM, KEY, problem, hparams, 3))()
+    single, _ = jax.jit(lambda: train(PROGRAM, KEY, problem, hparams, 3))()
     for number, epochs in enumerate((1, 3)):
         expected, _ = jax.jit(lambda n=epochs: train(PROGRAM, KEY, joined, hparams, n))()
         for a, b, without in zip(
-            *map(jax.tree.leaves, (params, expected.state.params, alone.state.params)), strict=True
+            *map(jax.tree.leaves, (params, expected.state.params, single.state.params)), strict=True
         ):
             np.testing.assert_allclose(a[number], b, 1e-5, 1e-6)
             assert jnp.abs(b - without).max() > 1e-3
 
 
 @pytest.mark.thorough
-def test_the_first_training_hands_on_its_best_epochs_run_by_run():
+def test_refit_uses_the_best_epoch_of_each_run():
     cut = plan(make_dataset(*toys.table(90, 30), name="toy"), [0, 1], Protocol(2, epochs=8))
     before = train_cell(cut, get("ce"), engine=ENGINE)
     assert len(set(before.best_epoch)) > 1
-    given = train_cell(cut, get("ce_refit"), start=before.progress, engine=ENGINE)
-    np.testing.assert_array_equal(given.best_epoch, before.best_epoch)
-    for now, then in zip(given.test_score, before.test_score, strict=True):
+    result = train_cell(cut, get("ce_refit"), start=before.progress, engine=ENGINE)
+    np.testing.assert_array_equal(result.best_epoch, before.best_epoch)
+    for now, then in zip(result.test_score, before.test_score, strict=True):
         assert (now != then).any()
     cell = Cell("custom", cut.dataset, get("ce_refit"), "mlp")
-    for record in records(cut, cell, given):
+    for record in records(cut, cell, result):
         assert np.isnan(record["validation_average_precision"])
         assert len(record["valid_curve"]) == 0
         assert len(record["train_curve"]) == 8
 
 
 @pytest.mark.parametrize("name", ["focal", "ldam_drw", "rs"])
-def test_any_plain_method_has_a_refit_by_name(name):
+def test_supervised_methods_have_a_refit(name):
     method = get(f"{name}_refit")
     assert method is get(f"{name}_refit")
     assert (method.tables.starts_from, method.tables.refits) == (name, True)
@@ -80,7 +80,7 @@ def test_any_plain_method_has_a_refit_by_name(name):
 
 
 @pytest.mark.parametrize("name", ["ce_tuned", "ce_long", "explicit_gradient", "smote", "mine"])
-def test_what_cannot_be_refit_is_said(name):
+def test_methods_without_refit_raise_an_error(name):
     register("mine", host=lambda x, y, x_test, random_state: x_test[:, 0])
     with pytest.raises(InputError, match=f"'{name}' cannot be refit"):
         get(f"{name}_refit")

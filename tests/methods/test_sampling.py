@@ -1,4 +1,4 @@
-"""What samplers are made of: exact shares, draws by row number, rows by class, one vs. rest."""
+"""Building blocks of samplers: exact shares, draws by row number, sorting, one-vs-rest."""
 
 import jax
 import jax.numpy as jnp
@@ -63,15 +63,15 @@ def test_minority_positions_repeat_the_first_beyond_their_number():
     np.testing.assert_array_equal(positions, np.concatenate([minority, filler]))
 
 
-def test_draws_go_by_the_number_of_the_row():
-    few, many = (np.asarray(uniform_by_row(KEY, n, 3)) for n in (4, 9))
-    assert many.shape == (3, 9)
-    np.testing.assert_array_equal(many[:, :4], few)
-    assert len(np.unique(many)) == many.size
-    assert ((many >= 0) & (many < 1)).all()
+def test_draws_are_indexed_by_row():
+    short_draws, long_draws = (np.asarray(uniform_by_row(KEY, n, 3)) for n in (4, 9))
+    assert long_draws.shape == (3, 9)
+    np.testing.assert_array_equal(long_draws[:, :4], short_draws)
+    assert len(np.unique(long_draws)) == long_draws.size
+    assert ((long_draws >= 0) & (long_draws < 1)).all()
 
 
-def test_rows_stand_class_after_class_and_padding_last():
+def test_rows_are_sorted_by_class():
     y, w = jnp.array([2, 0, 1, 0, 2, 1, 2]), jnp.array([1, 0.5, 0, 1, 1, 2, 0])
     classes = by_class(y, w, 4)
     np.testing.assert_array_equal(classes.order, [1, 3, 5, 0, 4, 2, 6])
@@ -80,28 +80,30 @@ def test_rows_stand_class_after_class_and_padding_last():
     np.testing.assert_array_equal(classes.row(2, jnp.arange(2)), [0, 4])
 
 
-def test_the_largest_class_counts_as_empty():
+def test_largest_class_has_count_0():
     w = jnp.array([1, 1, 1, 1, 1, 0])
     several = rows(np.zeros((6, 1)), np.array([1, 1, 2, 0, 1, 0]), w)
-    few, largest = smaller_classes(several, 3)
-    np.testing.assert_array_equal(few.counts, [1, 0, 1])
+    short_draws, largest = smaller_classes(several, 3)
+    np.testing.assert_array_equal(short_draws.counts, [1, 0, 1])
     assert largest == 3
-    # Of two classes the second is the minority, whatever their sizes.
-    few, largest = smaller_classes(rows(np.zeros((6, 1)), np.array([1, 1, 1, 0, 1, 0]), w), 2)
-    np.testing.assert_array_equal(few.counts, [0, 4])
+    # The second of two classes is the minority, whatever their sizes.
+    short_draws, largest = smaller_classes(
+        rows(np.zeros((6, 1)), np.array([1, 1, 1, 0, 1, 0]), w), 2
+    )
+    np.testing.assert_array_equal(short_draws.counts, [0, 4])
     assert largest == 1
-    few, largest = smaller_classes(several, 3, wanted=jnp.array([0, 2, 0]))
-    np.testing.assert_array_equal(few.counts, [0, 3, 0])
+    short_draws, largest = smaller_classes(several, 3, wanted=jnp.array([0, 2, 0]))
+    np.testing.assert_array_equal(short_draws.counts, [0, 3, 0])
     assert largest == 3
 
 
-def test_new_rows_have_their_classes_in_order():
+def test_new_rows_are_sorted_by_class():
     c, is_wanted = slots(jnp.array([0, 2, 3]), 7)
     np.testing.assert_array_equal(c, [1, 1, 2, 2, 2, 2, 2])
     np.testing.assert_array_equal(is_wanted, np.arange(7) < 5)
 
 
-def test_new_rows_follow_the_views_or_those_it_was_moved_to():
+def test_new_rows_follow_the_training_rows():
     train = toys.problem(40, 10).train
     made = Made(jnp.ones((3, 4)), jnp.array([1, 1, 0]), jnp.array([1.0, 1.0, 0.0]))
     before, after = train.all(), extended(train, made).applied(train).all()
@@ -115,8 +117,8 @@ def test_new_rows_follow_the_views_or_those_it_was_moved_to():
 
 
 @pytest.mark.parametrize("number", [(0, 5, 4), (3, 0, 0), (2, 3, 4), (0, 0, 0)])
-def test_one_vs_rest_shows_each_class_as_the_minority(number):
-    """Rows that say what the sampler was shown: the key, the class's rows, the number wanted."""
+def test_one_vs_rest_uses_each_class_as_minority(number):
+    """The rows hold the inputs of the sampler: key, rows of the class, wanted number."""
     y = np.array([0, 1, 1, 2, 2, 2, 1, 0], np.float32)
     train, sizes = rows(np.zeros((8, 4), np.float32), y), Sizes(3, 9)
 
@@ -124,7 +126,7 @@ def test_one_vs_rest_shows_each_class_as_the_minority(number):
         new = jnp.stack([jax.random.uniform(key, (), jnp.float32), view.y.sum(), view.y.max(), n])
         return jnp.tile(new, (sizes.max_synth, 1)), n == 4
 
-    given = one_vs_rest(make, KEY, train, jnp.array(number), sizes)
+    result = one_vs_rest(make, KEY, train, jnp.array(number), sizes)
     expected = [
         [
             jax.random.uniform(jax.random.fold_in(KEY, c), (), jnp.float32),
@@ -134,14 +136,14 @@ def test_one_vs_rest_shows_each_class_as_the_minority(number):
         ]
         for c in np.repeat(np.arange(3), number)
     ]
-    np.testing.assert_array_equal(given.x_synth[: sum(number)], np.reshape(expected, (-1, 4)))
+    np.testing.assert_array_equal(result.x_synth[: sum(number)], np.reshape(expected, (-1, 4)))
     np.testing.assert_array_equal(given.w[8:], np.arange(9) < sum(number))
     labels = given.y_synth[: sum(number)]
     np.testing.assert_array_equal(labels, np.repeat(np.arange(3), number))
     assert given.fallback == (4 in number)
 
 
-def test_of_two_classes_one_vs_rest_changes_no_key():
+def test_one_vs_rest_keeps_the_key_for_two_classes():
     train, sizes = toys.problem(40).train, Sizes(14, 9)
 
     def make(key, view, n, sizes):
@@ -149,15 +151,15 @@ def test_of_two_classes_one_vs_rest_changes_no_key():
             (sizes.max_synth, 4), jax.random.uniform(key, (), jnp.float32)
         ), view.y.sum() != 10
 
-    given = one_vs_rest(make, KEY, train, jnp.array([0, 7]), sizes)
+    result = one_vs_rest(make, KEY, train, jnp.array([0, 7]), sizes)
     np.testing.assert_array_equal(
-        given.x_synth, np.full((9, 4), jax.random.uniform(KEY, (), jnp.float32))
+        result.x_synth, np.full((9, 4), jax.random.uniform(KEY, (), jnp.float32))
     )
     np.testing.assert_array_equal(given.w[40:], np.arange(9) < 7)
     assert not given.fallback
 
 
-def test_shapes_that_do_not_fit_are_named():
+def test_wrong_shapes_raise_errors():
     train = toys.problem().train
     with pytest.raises(AssertionError, match="wanted must be"):
         classes_of(train, jnp.array(3))

@@ -1,4 +1,4 @@
-"""The neural methods on more than two classes: what they start from, and their equations."""
+"""Neural methods with more than two classes: starting points and equations."""
 
 import jax
 import jax.numpy as jnp
@@ -39,14 +39,14 @@ TRAIN, VALID = PROBLEM.train.all(), PROBLEM.valid.all()
 
 
 def start(hparams=None, **config):
-    given = {"config": Config(**SIZES | config), "hparams": hparams or Hparams()}
-    hparams = given.pop("hparams")
-    return jax.jit(lambda h: eg.init(KEY, PROBLEM, NETWORK, THETA_0, **given, hparams=h))(hparams)
+    options = {"config": Config(**SIZES | config), "hparams": hparams or Hparams()}
+    hparams = options.pop("hparams")
+    return jax.jit(lambda h: eg.init(KEY, PROBLEM, NETWORK, THETA_0, **options, hparams=h))(hparams)
 
 
 def points_of(state):
-    some = np.asarray(state.w_synth) > 0
-    return np.asarray(state.x_synth)[some], np.asarray(state.y_synth)[some].astype(int)
+    is_real = np.asarray(state.w_synth) > 0
+    return np.asarray(state.x_synth)[is_real], np.asarray(state.y_synth)[is_real].astype(int)
 
 
 @pytest.mark.thorough
@@ -58,47 +58,47 @@ def points_of(state):
         ({"hparams": Hparams(wanted=jnp.array([2, 0, 9]))}, [2, 0, 9]),
     ],
 )
-def test_every_class_but_the_largest_gets_points(options, expected):
+def test_all_classes_except_the_largest_get_synthetic_rows(options, expected):
     x, y = points_of(start(**options))
     np.testing.assert_array_equal(np.bincount(y, minlength=3), expected)
     for c in (0, 2):
-        mine = np.asarray(TRAIN.x)[(np.asarray(TRAIN.y) == c) & (np.asarray(TRAIN.w) > 0)]
-        again = np.tile(mine, (-(-expected[c] // len(mine)), 1))[: expected[c]]
+        members = np.asarray(TRAIN.x)[(np.asarray(TRAIN.y) == c) & (np.asarray(TRAIN.w) > 0)]
+        again = np.tile(members, (-(-expected[c] // len(members)), 1))[: expected[c]]
         np.testing.assert_array_equal(x[y == c], again)
 
 
-def test_points_of_which_the_network_is_certain_are_left_out():
+def test_confident_rows_are_excluded():
     losses = jax.jit(lambda x, y: cross_entropy(NETWORK.apply(THETA_0, x), y))(TRAIN.x, TRAIN.y)
     certainty = np.exp(-losses)
-    few = (np.asarray(TRAIN.y) != 1) & (np.asarray(TRAIN.w) > 0)
-    at = float(np.median(certainty[few]))
+    is_smaller = (np.asarray(TRAIN.y) != 1) & (np.asarray(TRAIN.w) > 0)
+    at = float(np.median(certainty[is_smaller]))
     x, _ = points_of(start(Hparams(confidence=at)))
     assert 0 < len(x) < 11
-    expected = np.asarray(TRAIN.x)[few & (certainty <= at)]
+    expected = np.asarray(TRAIN.x)[is_smaller & (certainty <= at)]
     np.testing.assert_array_equal(np.sort(x, axis=0), np.sort(expected, axis=0))
 
 
 @pytest.mark.thorough
-def test_jitter_goes_by_the_points_own_class():
+def test_jitter_depends_on_the_class():
     sizes = {"max_synth": 6000, "hparams": Hparams(wanted=jnp.array([3000, 0, 3000]))}
     still = start(**sizes)
     noisy = start(**sizes | {"hparams": sizes["hparams"]._replace(jitter=0.5)})
     noise, (_, y) = np.asarray(noisy.x_synth - still.x_synth), points_of(still)
     for c in (0, 2):
-        mine = np.asarray(TRAIN.x)[(np.asarray(TRAIN.y) == c) & (np.asarray(TRAIN.w) > 0)]
-        np.testing.assert_allclose(noise[y == c].std(0), 0.5 * mine.std(0), rtol=0.08)
+        members = np.asarray(TRAIN.x)[(np.asarray(TRAIN.y) == c) & (np.asarray(TRAIN.w) > 0)]
+        np.testing.assert_allclose(noise[y == c].std(0), 0.5 * members.std(0), rtol=0.08)
 
 
 @pytest.mark.parametrize("outer_loss", asked(("ce", "balanced_ce"), ("ce",)))
-def test_one_step_is_what_the_equations_say(outer_loss):
-    """Algorithm 1 with a softmax, written out on the rows that count."""
+def test_step_equals_the_equations(outer_loss):
+    """Algorithm 1 with a softmax, written out on the rows with weight."""
     config, hparams = Config(**SIZES, outer_loss=outer_loss), Hparams()
     state = start(outer_loss=outer_loss)
     x, y = points_of(state)
     kept = [np.asarray(batch.w) > 0 for batch in (TRAIN, VALID)]
     (x1, y1), (x2, y2) = (
-        (np.asarray(batch.x)[some], np.asarray(batch.y)[some].astype(int))
-        for batch, some in zip((TRAIN, VALID), kept, strict=True)
+        (np.asarray(batch.x)[is_real], np.asarray(batch.y)[is_real].astype(int))
+        for batch, is_real in zip((TRAIN, VALID), kept, strict=True)
     )
 
     def losses(params, x, y):
@@ -122,11 +122,11 @@ def test_one_step_is_what_the_equations_say(outer_loss):
         return OBJECTIVES[outer_loss](NETWORK.apply(p, batch.x), batch.y, batch.w)
 
     losses_of = {"loss_fn": loss_fn, "outer_loss_fn": outer_loss_fn}
-    given = losses_of | {"config": config, "hparams": hparams}
-    after, info = jax.jit(lambda state: eg.step(None, state, TRAIN, VALID, **given))(state)
-    some = np.asarray(state.w_synth) > 0
+    options = losses_of | {"config": config, "hparams": hparams}
+    after, info = jax.jit(lambda state: eg.step(None, state, TRAIN, VALID, **options))(state)
+    is_real = np.asarray(state.w_synth) > 0
     np.testing.assert_allclose(info.outer_loss, loss, 1e-5)
-    moved = np.asarray(after.x_synth - state.x_synth)[some]
+    moved = np.asarray(after.x_synth - state.x_synth)[is_real]
     assert oracles.relative_error(moved, -10 * gradient) < 1e-3
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), after.params, params)
 
@@ -150,21 +150,21 @@ def test_training_ranks_every_class(name):
     program, hparams, theta_0 = BUILDS[name]()
     progress, curves = jax.jit(lambda: train(program, KEY, PROBLEM, hparams, 40, theta_0))()
     assert not progress.diverged
-    # Clouds 4 apart; at the start the network knows nothing.
+    # Clouds at distance 4; the initial network is uninformative.
     assert progress.best_score > 0.9
     assert curves.train_loss[-1] < curves.train_loss[0]
 
 
-def test_weights_of_training_rows_leave_meta_batches_balanced():
-    """The network is a number, to which each step adds the meta rows that do not weigh 1."""
+def test_training_weights_do_not_affect_meta_batches():
+    """The network is a number; each step adds the number of meta rows without weight 1."""
     network = Network(lambda key, train=None: jnp.zeros(()), lambda p, x: p + 0 * x[:, :3])
 
     def count(key, state, batch, meta_batch, **others):
         return state._replace(params=state.params + (meta_batch.w != 1).sum()), None
 
-    weighed = PROBLEM.train._replace(w=PROBLEM.train.w * (1 + 9 * (PROBLEM.train.y == 2)))
+    weighted = PROBLEM.train._replace(w=PROBLEM.train.w * (1 + 9 * (PROBLEM.train.y == 2)))
     program = meta_training.meta_program(network, mwn.Config(meta_rows="train"), count)
-    problem = PROBLEM._replace(train=weighed)
+    problem = PROBLEM._replace(train=weighted)
 
     @jax.jit
     def one_epoch(problem):
@@ -175,7 +175,7 @@ def test_weights_of_training_rows_leave_meta_batches_balanced():
 
 
 @pytest.mark.thorough
-def test_losses_see_how_many_rows_each_class_has():
+def test_losses_get_class_counts():
     seen = []
 
     def loss_for(context):
@@ -188,7 +188,7 @@ def test_losses_see_how_many_rows_each_class_has():
     np.testing.assert_array_equal(seen[0], COUNTS)
 
 
-def test_balanced_draws_have_as_many_rows_of_each_class():
+def test_balanced_draws_have_equal_class_counts():
     view = PROBLEM.train
     draw = jax.vmap(balanced_draws(view, 12, 3))
     drawn = np.asarray(draw(jax.random.split(KEY, 500)))
@@ -200,12 +200,12 @@ def test_balanced_draws_have_as_many_rows_of_each_class():
         np.testing.assert_allclose(count / count.mean(), 1, atol=0.25)
 
 
-def test_balanced_minibatches_have_as_many_rows_of_each_class():
+def test_balanced_minibatches_have_equal_class_counts():
     y = np.asarray(balanced_minibatches(KEY, PROBLEM.train, 12, 3).y)
     np.testing.assert_array_equal(y, np.tile(np.repeat([2, 1, 0], 4), (len(y), 1)))
 
 
-def test_a_class_without_rows_is_drawn_from_all_others():
+def test_empty_class_is_drawn_from_all_rows():
     view = part(3, counts=(6, 0, 5))
     drawn = np.asarray(jax.vmap(balanced_draws(view, 12, 3))(jax.random.split(KEY, 50)))
     assert (np.asarray(view.w)[drawn] > 0).all()
@@ -215,6 +215,6 @@ def test_a_class_without_rows_is_drawn_from_all_others():
 
 
 @pytest.mark.thorough
-def test_a_network_says_how_many_classes_it_knows():
+def test_number_of_classes_of_a_network():
     for network, classes in ((NETWORK, 3), (mlp(4, (8,)), 2), (mlp(4, (), classes=5), 5)):
         assert number_of_classes(network.apply, network.init(KEY), PROBLEM.train) == classes

@@ -1,4 +1,4 @@
-"""SMOTE: imbalanced-learn's rows for its draws, its law for ours, classes, and the edges."""
+"""SMOTE against imbalanced-learn and brute force, several classes, and edge cases."""
 
 import functools
 
@@ -20,18 +20,18 @@ SIZES = Sizes(max_rows=14, max_synth=40)
 DRAW = compiled(smote.sample)
 COUNTS = (20, 9, 4, 1)
 WANTED = (0, 30, 40, 3)
-OF_CLASSES = Sizes(max_rows=9, max_synth=73)
+CLASS_SIZES = Sizes(max_rows=9, max_synth=73)
 MAKE = jax.jit(smote.smote, static_argnames=("sizes", "k_neighbors"))
 
 
-def imbalanced_learns(x, y, n_synth, seed, k=5):
-    """Its new rows and the draws it makes them of, from the same generator."""
-    theirs = SMOTE(
+def imblearn_rows(x, y, n_synth, seed, k=5):
+    """New rows of imbalanced-learn and the draws they are made from."""
+    reference = SMOTE(
         sampling_strategy={1: int(y.sum()) + n_synth}, k_neighbors=k, random_state=seed
     ).fit_resample(x, y)[0][len(x) :]
     rng = np.random.RandomState(seed)
     pair = rng.randint(0, int(y.sum()) * k, n_synth)
-    return theirs, pair // k, pair % k, rng.uniform(size=n_synth)
+    return reference, pair // k, pair % k, rng.uniform(size=n_synth)
 
 
 def four_classes(padding=0):
@@ -44,21 +44,21 @@ def four_classes(padding=0):
 
 
 @functools.cache
-def made(padding=0, sizes=OF_CLASSES, k=5):
+def made(padding=0, sizes=CLASS_SIZES, k=5):
     train = rows(*four_classes(padding))
     return jax.device_get(MAKE(KEY, train, jnp.array(WANTED), sizes, k_neighbors=k))
 
 
 def brute_force(x, y, number, k=5):
-    """The equation, row after row, with the draws of `uniform_by_row`."""
-    which, column, gap = np.asarray(uniform_by_row(KEY, sum(number), 3))
+    """The equation, row by row, with the draws of `uniform_by_row`."""
+    base_draw, column, gap = np.asarray(uniform_by_row(KEY, sum(number), 3))
     new, parents = [], []
     for s, c in enumerate(np.repeat(np.arange(len(number)), number)):
-        own = np.flatnonzero(y == c)
-        i = own[int(which[s] * len(own))]
-        distance = np.linalg.norm(x[own] - x[i], axis=1)
-        distance[own == i] = np.inf
-        near = own[np.argsort(distance)][: min(k, len(own) - 1)]
+        members = np.flatnonzero(y == c)
+        i = members[int(base_draw[s] * len(members))]
+        distance = np.linalg.norm(x[members] - x[i], axis=1)
+        distance[members == i] = np.inf
+        near = members[np.argsort(distance)][: min(k, len(members) - 1)]
         j = near[int(column[s] * len(near))] if len(near) else i
         new.append(x[i] + gap[s] * (x[j] - x[i]))
         parents.append((i, j))
@@ -66,18 +66,18 @@ def brute_force(x, y, number, k=5):
 
 
 @pytest.mark.parametrize("k", [1, 5])
-def test_given_its_draws_the_rows_are_imbalanced_learns(k):
+def test_rows_equal_imbalanced_learn_with_its_draws(k):
     x, y = toys.table(300, 60)
-    theirs, base, column, gap = imbalanced_learns(x, y, 100, seed=3, k=k)
-    own = lambda train: own_neighbors(minority_of(train, 70), k)
-    neighbor, count = jax.jit(own)(rows(x, y))
+    reference, base, column, gap = imblearn_rows(x, y, 100, seed=3, k=k)
+    members = lambda train: own_neighbors(minority_of(train, 70), k)
+    neighbor, count = jax.jit(members)(rows(x, y))
     assert count == k
     x = x[y == 1]
-    ours = smote.interpolate(x, x, neighbor, base, column, gap)
-    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    result_rows = smote.interpolate(x, x, neighbor, base, column, gap)
+    np.testing.assert_allclose(result_rows, reference, atol=1e-6)
 
 
-def test_given_our_draws_the_rows_are_brute_forces():
+def test_rows_equal_brute_force():
     train = toys.problem(40, 10, garbage=np.nan).train
     real = np.asarray(train.w) > 0
     x, y = np.asarray(train.all().x)[real], np.asarray(train.y)[real]
@@ -89,7 +89,7 @@ def test_given_our_draws_the_rows_are_brute_forces():
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
-def test_of_several_classes_they_are_brute_forces_too(k):
+def test_rows_of_several_classes_equal_brute_force(k):
     x, y, _ = four_classes()
     expected, parents, gap = brute_force(x, y, WANTED, k)
     np.testing.assert_allclose(made(k=k).x, expected, 1e-5, 1e-5)
@@ -97,15 +97,15 @@ def test_of_several_classes_they_are_brute_forces_too(k):
     np.testing.assert_array_equal(made(k=k).gap, gap)
 
 
-def test_the_law_is_imbalanced_learns():
+def test_distribution_equals_imbalanced_learn():
     x, y = toys.table(200, 30)
     draw = lambda key: added(DRAW(key, rows(x, y), "double", Sizes(30, 30)))
-    theirs = [imbalanced_learns(x, y, 30, seed)[0] for seed in range(40)]
-    assert same_distribution([draw(key) for key in jax.random.split(KEY, 40)], theirs)
+    reference = [imblearn_rows(x, y, 30, seed)[0] for seed in range(40)]
+    assert same_distribution([draw(key) for key in jax.random.split(KEY, 40)], reference)
 
 
 @pytest.mark.thorough
-def test_padding_bounds_and_company_change_no_row():
+def test_padding_bounds_and_other_runs_have_no_effect():
     expected = added(DRAW(KEY, toys.problem(40).train, "balance", SIZES))
     assert len(expected) == 20
     for padding, sizes in ((10, SIZES), (0, Sizes(14, 20)), (0, Sizes(10, 40))):
@@ -119,7 +119,7 @@ def test_padding_bounds_and_company_change_no_row():
     assert (in_turn.x_synth[0] != in_turn.x_synth[1]).any()
 
 
-def test_the_view_gains_rows_and_keeps_its_own():
+def test_view_keeps_its_rows():
     before = toys.problem(40, 10, garbage=np.nan).train
     sampled = DRAW(KEY, before, "double", SIZES)
     assert not sampled.fallback
@@ -132,7 +132,7 @@ def test_the_view_gains_rows_and_keeps_its_own():
 
 
 @pytest.mark.thorough
-def test_of_several_classes_too():
+def test_view_keeps_its_rows_of_several_classes():
     before = rows(*four_classes(padding=6))
     sampled = DRAW(KEY, before, WANTED, Sizes(9, 80))
     assert sampled.fallback  # for the class of one row
@@ -145,7 +145,7 @@ def test_of_several_classes_too():
     np.testing.assert_array_equal(batch.y, made().y)
 
 
-def test_two_minority_rows_give_the_line_between_them():
+def test_two_minority_rows_give_rows_between_them():
     x, y = toys.table(30, 2)
     sampled = DRAW(KEY, rows(x, y), "balance", SIZES)
     a, b = x[y == 1]
@@ -155,26 +155,26 @@ def test_two_minority_rows_give_the_line_between_them():
     np.testing.assert_allclose(added(sampled), a + way[:, None] * (b - a), atol=1e-5)
 
 
-def test_one_minority_row_is_repeated_and_said():
+def test_single_minority_row_is_repeated():
     x, y = toys.table(30, 1)
     sampled = DRAW(KEY, rows(x, y), "balance", SIZES)
     np.testing.assert_array_equal(added(sampled), np.repeat(x[y == 1], 28, 0))
     assert sampled.fallback
 
 
-def test_copies_and_a_constant_column_are_no_trouble():
+def test_duplicates_and_constant_columns_are_handled():
     x, y = toys.table(30, 8)
     x[:, 2] = 7
     x[y == 1] = x[y == 1][[0, 0, 0, 0, 0, 0, 0, 1]]
     new = added(DRAW(KEY, rows(x, y), "balance", SIZES))
     np.testing.assert_array_equal(new[:, 2], 7)
     distinct = x[y == 1][[0, 7]]
-    # A copy is a neighbour at distance 0, so that most rows are copies; some lie on the line.
+    # Duplicates are neighbours at distance 0, so most new rows are duplicates; some lie between.
     same = (new[:, None] == distinct).all(2).any(1)
     assert 0.5 < same.mean() < 1
 
 
-def test_every_class_gets_what_is_wanted():
+def test_every_class_gets_the_wanted_rows():
     new = made(sizes=Sizes(9, 100))
     assert new.w.sum() == 73
     np.testing.assert_array_equal(new.y[:73], np.repeat([1, 2, 3], WANTED[1:]))
@@ -182,7 +182,7 @@ def test_every_class_gets_what_is_wanted():
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
-def test_rows_lie_between_a_row_and_a_near_one_of_its_class(k):
+def test_rows_lie_between_neighbours_of_a_class(k):
     (x, y, _), new = four_classes(), made(k=k)
     for row, c, (i, j), gap in zip(new.x, new.y, new.parents, new.gap, strict=True):
         assert y[i] == y[j] == c
@@ -207,7 +207,7 @@ def test_draws_are_uniform():
     )
 
 
-def test_of_several_classes_padding_and_bounds_change_nothing():
+def test_padding_has_no_effect_on_several_classes():
     expected = made()
     padded = made(padding=6, sizes=Sizes(13, 90))
     np.testing.assert_allclose(padded.x[:73], expected.x, 1e-5, 1e-5)
@@ -215,9 +215,9 @@ def test_of_several_classes_padding_and_bounds_change_nothing():
     assert np.isfinite(padded.x[:73]).all()
 
 
-def test_runs_are_an_axis():
+def test_runs_may_be_vmapped():
     train, wanted, keys = rows(*four_classes()), jnp.array(WANTED), jax.random.split(KEY, 3)
-    together = jax.jit(jax.vmap(lambda key: smote.smote(key, train, wanted, OF_CLASSES)))
-    alone = MAKE(keys[1], train, wanted, OF_CLASSES)
+    together = jax.jit(jax.vmap(lambda key: smote.smote(key, train, wanted, CLASS_SIZES)))
+    single = MAKE(keys[1], train, wanted, CLASS_SIZES)
     second = jax.tree.map(lambda leaf: leaf[1], together(keys))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-5), second, alone)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-5), second, single)

@@ -1,4 +1,4 @@
-"""SUGAR against a brute-force version given the same draws, and the edges."""
+"""SUGAR against brute force with the same draws, and edge cases."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ def normals(n, k=5):
 
 
 def brute(x, total, k=5, steps=1):
-    """The equations, with every matrix formed."""
+    """The equations with full matrices."""
     distance = cdist(x, x)
     sigma = distance.mean(0).std(ddof=1)
     degree = np.exp(-(distance**2) / (2 * sigma**2)).sum(0)
@@ -39,9 +39,9 @@ def brute(x, total, k=5, steps=1):
         y.append(x[i] + (cloud - cloud.mean(0)).T @ g / np.sqrt(len(cloud) - 1))
     y = np.array(y)
     across = cdist(y, x)
-    of_x, of_y = np.sort(across, 0)[k], np.sort(across, 1)[:, k]
-    a = np.exp(-((across / of_x) ** 2))
-    b = np.exp(-((across.T / of_y) ** 2))
+    x_reach, y_reach = np.sort(across, 0)[k], np.sort(across, 1)[:, k]
+    a = np.exp(-((across / x_reach) ** 2))
+    b = np.exp(-((across.T / y_reach) ** 2))
     kernel = a @ np.diag(1 / degree) @ b
     step = kernel / kernel.sum(1, keepdims=True)
     return np.linalg.matrix_power(step, steps) @ y
@@ -51,15 +51,15 @@ def brute(x, total, k=5, steps=1):
 @pytest.mark.parametrize(
     ("n_synth", "total"), [pytest.param("double", 25, marks=pytest.mark.thorough), ("balance", 30)]
 )
-def test_given_the_draws_the_points_are_brute_forces(n_synth, total, steps):
+def test_rows_equal_brute_force(n_synth, total, steps):
     x, y = toys.table(80, 25)
-    given = DRAW(KEY, rows(x, y), n_synth, SIZES, steps=steps)
+    result = DRAW(KEY, rows(x, y), n_synth, SIZES, steps=steps)
     expected = brute(x[y == 1].astype(float), total, steps=steps)
-    np.testing.assert_allclose(added(given), expected, atol=2e-5)
-    assert not given.fallback
+    np.testing.assert_allclose(added(result), expected, atol=2e-5)
+    assert not result.fallback
 
 
-def test_the_noise_has_the_local_covariance():
+def test_noise_has_the_local_covariance():
     x, y = toys.table(80, 25)
     x = x[y == 1]
     neighbor = np.argsort(cdist(x, x), 1)[:, 1:5]
@@ -71,8 +71,8 @@ def test_the_noise_has_the_local_covariance():
 
 
 @pytest.mark.thorough
-def test_more_points_where_rows_are_sparse():
-    """A dense clump and a loose one: almost all points start in the loose one."""
+def test_sparse_regions_get_more_rows():
+    """Almost all rows start in the sparser of two clusters."""
     rng = np.random.default_rng(0)
     clumps = rng.normal(0, 0.05, (15, 4)), rng.normal(10, 1, (10, 4))
     x = np.concatenate([*clumps, rng.normal(-30, 1, (55, 4))]).astype(np.float32)
@@ -84,7 +84,7 @@ def test_more_points_where_rows_are_sparse():
 
 
 @pytest.mark.thorough
-def test_diffusion_pulls_points_to_the_rows():
+def test_diffusion_moves_rows_to_the_manifold():
     rng = np.random.default_rng(0)
     angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     x = np.stack([np.cos(angle), np.sin(angle)], 1).astype(np.float32)
@@ -96,7 +96,7 @@ def test_diffusion_pulls_points_to_the_rows():
 
 
 @pytest.mark.thorough
-def test_rescaling_is_the_public_codes():
+def test_rescaling_equals_the_public_code():
     x, y = toys.table(80, 25)
     plain = added(DRAW(KEY, rows(x, y), "double", SIZES))
     stretched = added(DRAW(KEY, rows(x, y), "double", SIZES, rescale=True))
@@ -106,47 +106,48 @@ def test_rescaling_is_the_public_codes():
 
 
 @pytest.mark.thorough
-def test_padding_and_bounds_change_no_point():
+def test_padding_and_bounds_have_no_effect():
     expected = added(DRAW(KEY, toys.problem(80).train, "double", SIZES))
     assert len(expected) == 20
     padded = DRAW(KEY, toys.problem(80, 10, np.nan).train, "double", SIZES)
     assert_bits(added(padded), expected)
-    given = DRAW(KEY, toys.problem(80).train, "double", Sizes(50, 70))
-    np.testing.assert_allclose(added(given), expected, atol=1e-5)
+    result = DRAW(KEY, toys.problem(80).train, "double", Sizes(50, 70))
+    np.testing.assert_allclose(added(result), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("minority", [1, 2, 4])
 def test_few_rows(minority):
     x, y = toys.table(30, minority)
-    given = DRAW(KEY, rows(x, y), "balance", SIZES)
-    new = added(given)
+    result = DRAW(KEY, rows(x, y), "balance", SIZES)
+    new = added(result)
     assert len(new) == 30 - 2 * minority and np.isfinite(new).all()
-    assert bool(given.fallback) == (minority == 1)
-    own = x[y == 1]
+    assert bool(result.fallback) == (minority == 1)
+    members = x[y == 1]
     if minority == 1:
-        np.testing.assert_allclose(new, np.repeat(own, 28, 0), atol=1e-6)
-    if minority == 2:  # both degrees are 1, so half the points start at each, on one line
-        away = (new - own[0]) - np.outer(
-            (new - own[0]) @ (own[1] - own[0]) / ((own[1] - own[0]) ** 2).sum(), own[1] - own[0]
+        np.testing.assert_allclose(new, np.repeat(members, 28, 0), atol=1e-6)
+    if minority == 2:  # both degrees are 1, so half of the rows start at each, on one line
+        away = (new - members[0]) - np.outer(
+            (new - members[0]) @ (members[1] - members[0]) / ((members[1] - members[0]) ** 2).sum(),
+            members[1] - members[0],
         )
         np.testing.assert_allclose(away, 0, atol=1e-4)
 
 
-def test_copies_and_a_constant_column_are_no_trouble():
+def test_duplicates_and_constant_columns_are_handled():
     x, y = toys.table(80, 25)
     x[:, 1] = 3
-    own = np.flatnonzero(y)
-    x[own[5:]] = x[own[0]]
+    members = np.flatnonzero(y)
+    x[members[5:]] = x[members[0]]
     new = added(DRAW(KEY, rows(x, y), "double", SIZES))
     assert len(new) == 25 and np.isfinite(new).all()
     np.testing.assert_allclose(new[:, 1], 3, atol=1e-5)
-    x[own] = x[own[0]]
+    x[members] = x[members[0]]
     new = added(DRAW(KEY, rows(x, y), "double", SIZES))
-    np.testing.assert_allclose(new, x[own], atol=1e-5)
+    np.testing.assert_allclose(new, x[members], atol=1e-5)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("number", [(16, 0, 24), (5, 0, 7)])
-def test_of_three_classes_each_is_the_minority_in_turn(number):
-    given = is_one_vs_rest(DRAW, KEY, number, SIZES)
-    assert not given.fallback
+def test_three_classes_are_one_vs_rest(number):
+    result = is_one_vs_rest(DRAW, KEY, number, SIZES)
+    assert not result.fallback

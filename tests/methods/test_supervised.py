@@ -1,4 +1,4 @@
-"""Plain training against a few lines of NumPy, and what must not disturb it."""
+"""Supervised training against NumPy, and its invariances."""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ LINEAR = Network(lambda key, train=None: jnp.zeros(toys.FEATURES), lambda params
 
 
 def adam(gradients, params, rate, decay, b1=0.5, b2=0.999):
-    """Adam with decoupled weight decay, as its papers write it."""
+    """Adam with decoupled weight decay, as in the papers."""
     m = v = np.zeros_like(params)
     for t in range(1, 1 + len(gradients)):
         g = gradients[t - 1](params)
@@ -29,7 +29,7 @@ def adam(gradients, params, rate, decay, b1=0.5, b2=0.999):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_an_epoch_is_a_few_steps_of_adam(decay):
+def test_epoch_equals_steps_of_adam(decay):
     problem = toys.problem(30, padding=10)
     made = program(LINEAR, batch_size=64)
     hparams = Hparams(0.05, decay)
@@ -48,8 +48,8 @@ def test_an_epoch_is_a_few_steps_of_adam(decay):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("minibatches", [None, balanced_minibatches], ids=["shuffled", "balanced"])
-def test_batches_that_are_all_padding_change_no_bit(minibatches):
-    """Not even Adam's moments and clock."""
+def test_padding_batches_change_no_bit(minibatches):
+    """Padding does not affect the state of Adam either."""
     options = {"minibatches": minibatches} if minibatches else {}
     made = program(toys.network(), batch_size=16, **options)
 
@@ -66,7 +66,7 @@ def test_batches_that_are_all_padding_change_no_bit(minibatches):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("strategy", ["map", "vmap"])
-def test_a_run_that_explodes_is_flagged_and_spares_its_mates(strategy):
+def test_diverged_run_is_flagged_and_isolated(strategy):
     made = program(toys.network(), batch_size=16)
 
     def fit(problem, run):
@@ -106,18 +106,18 @@ def plain():
     ],
     ids=lambda options: next(iter(options)),
 )
-def test_every_option_matters(options, plain):
+def test_options_have_effects(options, plain):
     for a, b in zip(*map(jax.tree.leaves, (after_two_epochs(**options), plain)), strict=True):
         assert (a != b).any()
 
 
-def test_a_loss_knows_the_class_sizes_the_epoch_and_its_numbers():
-    def told(context):
+def test_loss_gets_its_context():
+    def recorded(context):
         (a, b), number = context.counts, context.hparams["number"]
         value = 100 * a + b + 10_000 * context.epoch + number
         return lambda logits, y: value + 0 * logits
 
-    made = program(toys.network(), batch_size=16, loss_for=told)
+    made = program(toys.network(), batch_size=16, loss_for=recorded)
     problem = toys.problem(40, padding=60)
     hparams = Hparams(loss={"number": 0.5})
     _, curves = jax.jit(lambda: train(made, KEY, problem, hparams, 3))()
@@ -125,7 +125,7 @@ def test_a_loss_knows_the_class_sizes_the_epoch_and_its_numbers():
 
 
 @pytest.mark.thorough
-def test_fields_named_stand_in_for_those_of_the_config(plain):
+def test_options_override_the_config(plain):
     config = Config(batch_size=8, b1=0.9)
     network, problem = toys.network(), toys.problem()
     fits = [
@@ -141,7 +141,7 @@ def test_fields_named_stand_in_for_those_of_the_config(plain):
     assert (jax.tree.leaves(fits[0])[0] != jax.tree.leaves(plain)[0]).any()
 
 
-def test_a_start_is_gone_on_from():
+def test_training_continues_from_a_start():
     network = toys.network()
     made = program(network, batch_size=16)
     start = network.init(jax.random.key(9))
@@ -151,7 +151,7 @@ def test_a_start_is_gone_on_from():
     jax.tree.map(np.testing.assert_array_equal, fresh.params, network.init(KEY))
 
 
-def test_training_learns_what_can_be_learned():
+def test_training_learns_separable_data():
     made = program(toys.network(), batch_size=16)
     problem = toys.problem()
     x, y = problem.train.data, problem.train.target

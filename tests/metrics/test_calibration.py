@@ -33,7 +33,7 @@ def draw(seed, levels=None):
 
 
 @pytest.mark.parametrize("levels", [None, 1, 4])
-def test_both_equal_scikit_learn_and_brute_force(levels):
+def test_metrics_equal_scikit_learn_and_brute_force(levels):
     for seed in range(10):
         probability, y, w = draw(seed, levels)
         brier = brier_score_loss(y, probability, sample_weight=w, pos_label=1)
@@ -41,7 +41,7 @@ def test_both_equal_scikit_learn_and_brute_force(levels):
         np.testing.assert_allclose(JITTED(probability, y, w), [brier, error], atol=1e-6)
 
 
-def test_without_ties_bins_are_equal_parts_of_the_sorted_rows():
+def test_bins_without_ties_have_equal_size():
     probability, y, _ = draw(0)
     order = np.argsort(probability)
     predicted, observed = (each[order].reshape(8, 5).mean(1) for each in (probability, y))
@@ -53,29 +53,29 @@ def test_without_ties_bins_are_equal_parts_of_the_sorted_rows():
     np.testing.assert_allclose(error, np.abs(predicted - observed).mean(), rtol=1e-6)
 
 
-def test_rows_that_tie_share_a_bin_whatever_their_order():
+def test_tied_rows_share_a_bin():
     probability, y = np.repeat(np.float32([0.1, 0.6]), [30, 10]), np.arange(N) % 10 == 0
     y[30:34] = True
     bins = jax.jit(reliability)(probability, y)
-    there = bins.weight > 0
-    np.testing.assert_allclose(bins.weight[there], [0.75, 0.25])
-    np.testing.assert_allclose(bins.observed[there], [0.1, 0.4])
-    assert np.isnan(bins.predicted[~there]).all()
+    has_rows = bins.weight > 0
+    np.testing.assert_allclose(bins.weight[has_rows], [0.75, 0.25])
+    np.testing.assert_allclose(bins.observed[has_rows], [0.1, 0.4])
+    assert np.isnan(bins.predicted[~has_rows]).all()
     np.testing.assert_allclose(JITTED(probability, y)[1], 0.25 * 0.2, rtol=1e-5)
     np.testing.assert_array_equal(JITTED(probability[::-1], y[::-1]), JITTED(probability, y))
 
 
 @pytest.mark.parametrize("garbage", [np.nan, np.inf, -1.0, 0.5])
-def test_padding_changes_nothing(garbage):
+def test_padding_has_no_effect(garbage):
     probability, y, w = draw(1)
     kept = w > 0
     held = np.where(kept, probability, np.float32(garbage))
-    alone = JITTED(probability[kept], y[kept], w[kept])
-    np.testing.assert_allclose(JITTED(held, np.where(kept, y, np.nan), w), alone, rtol=1e-6)
+    single = JITTED(probability[kept], y[kept], w[kept])
+    np.testing.assert_allclose(JITTED(held, np.where(kept, y, np.nan), w), single, rtol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1.01, -0.01])
-def test_what_is_no_probability_gives_nan(bad):
+def test_values_outside_0_1_give_nan(bad):
     probability, y, w = draw(2)
     probability[0] = bad
     assert np.isnan(JITTED(probability, y, w)).all()
@@ -85,11 +85,11 @@ def test_what_is_no_probability_gives_nan(bad):
 def test_vmap_agrees_with_one_by_one():
     batch = [np.stack(each) for each in zip(*(draw(seed, 4) for seed in range(3)), strict=True)]
     together = jax.jit(jax.vmap(both))(*batch)
-    alone = [JITTED(*one) for one in zip(*batch, strict=True)]
-    np.testing.assert_allclose(together, alone, rtol=1e-6)
+    single = [JITTED(*one) for one in zip(*batch, strict=True)]
+    np.testing.assert_allclose(together, single, rtol=1e-6)
 
 
-def test_shapes_that_would_broadcast_are_refused():
+def test_broadcasting_shapes_raise_errors():
     with pytest.raises(AssertionError, match="must all be"):
         brier_score(np.ones(3), np.ones((3, 1)))
     with pytest.raises(AssertionError, match="must be"):

@@ -1,4 +1,4 @@
-"""Metrics of several classes against scikit-learn, imbalanced-learn and what is printed."""
+"""Metrics for K classes against scikit-learn, imbalanced-learn and published values."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def drawn(seed, k=4, n=60):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_what_others_define_is_equal(seed):
+def test_metrics_equal_other_packages(seed):
     y, predicted = drawn(seed)
     matrix = jax.jit(confusion_matrix, static_argnums=2)(y, predicted, 4)
     np.testing.assert_array_equal(matrix, reference_matrix(y, predicted))
@@ -42,8 +42,8 @@ def test_what_others_define_is_equal(seed):
     assert float(f1) == pytest.approx(f1_score(y, predicted, average="macro"), abs=1e-5)
 
 
-def test_the_papers_geometric_mean_is_that_of_acsa():
-    """√(a (1 - (1 - a) / (K - 1))), and so the journal prints 97.80 for 96.09, but for 0.02."""
+def test_macro_geometric_mean_follows_from_acsa():
+    """√(a (1 - (1 - a) / (K - 1))); the paper prints 97.80 for 96.09, up to 0.02."""
     y = np.repeat(np.arange(10), 10_000)
     right = np.tile(np.arange(10_000) < 9609, 10)
     matrix = confusion_matrix(y, np.where(right, y, (y + 1) % 10), 10)
@@ -51,22 +51,22 @@ def test_the_papers_geometric_mean_is_that_of_acsa():
     assert float(geometric_mean(matrix)) == pytest.approx(0.9780, abs=3e-4)
 
 
-def test_padding_changes_nothing_and_runs_are_an_axis():
+def test_padding_has_no_effect_under_vmap():
     batches = [drawn(seed) for seed in range(3)]
     y, predicted = (jnp.stack([jnp.asarray(b[i]) for b in batches]) for i in (0, 1))
     w = jnp.arange(y.shape[1]) < 50
     batched = jax.vmap(lambda *a: geometric_mean(confusion_matrix(a[0], a[1], 4, a[2]), "class"))
-    given = batched(y, predicted, jnp.tile(w, (3, 1)).astype(float))
+    result = batched(y, predicted, jnp.tile(w, (3, 1)).astype(float))
     for r in range(3):
         matrix = confusion_matrix(y[r, :50], predicted[r, :50], 4)
-        assert float(given[r]) == pytest.approx(float(geometric_mean(matrix, "class")), abs=1e-6)
+        assert float(result[r]) == pytest.approx(float(geometric_mean(matrix, "class")), abs=1e-6)
 
 
-def test_classes_that_are_absent_or_never_found():
+def test_absent_and_never_predicted_classes():
     y, predicted = jnp.array([0, 0, 1, 1]), jnp.array([0, 2, 0, 0])
     matrix = confusion_matrix(y, predicted, 4)
     assert float(average_class_specific_accuracy(matrix)) == 0.25  # of classes 0 and 1
-    # Class 2 was predicted and counts; class 3 is nowhere and does not.
+    # Class 2 is predicted and counts; class 3 is absent and does not.
     expected = f1_score(y, predicted, average="macro", zero_division=0.0)
     assert float(macro_f1(matrix)) == pytest.approx(expected, abs=1e-6)
     assert float(geometric_mean(matrix, "product")) == 0

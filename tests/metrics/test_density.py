@@ -1,4 +1,4 @@
-"""The kernel density against scipy's."""
+"""Kernel density against scipy."""
 
 import numpy as np
 from scipy.stats import norm
@@ -15,11 +15,11 @@ def expected(points, x):
     return np.log(norm.pdf(points[:, None], x, bandwidth).prod(-1).mean(1))
 
 
-def test_it_is_a_mean_of_gaussians_of_scotts_bandwidth():
+def test_log_density_equals_scipy():
     np.testing.assert_allclose(log_density(POINTS, X, np.ones(40)), expected(POINTS, X), 1e-4)
 
 
-def test_padding_and_constant_columns_do_not_count():
+def test_padding_and_constant_columns_are_ignored():
     x, w = np.concatenate([X, np.full((4, 3), 99.0)]), np.repeat([1.0, 0.0], [40, 4])
     x, points = (np.column_stack([z, np.full(len(z), 7.0)]) for z in (x, POINTS))
     np.testing.assert_allclose(log_density(points, x, w), expected(POINTS, X), 1e-4)

@@ -1,4 +1,4 @@
-"""Metrics as users call them: scikit-learn's numbers to 1e-12, and mistakes named."""
+"""Public metrics: equal to scikit-learn within 1e-12, and errors for wrong input."""
 
 import warnings
 
@@ -38,7 +38,7 @@ def expected(scores, y, w=None, margin=1e-9):
 
 
 def problem(seed):
-    """Scores with ties, saturated, whole or close together; labels; weights or None."""
+    """Scores with ties, saturated, integer or close together; labels; weights or None."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 80))
     scores = {
@@ -62,8 +62,8 @@ def problem(seed):
 def test_float64_equals_scikit_learn(problems):
     worst = 0.0
     for seed in range(problems):
-        given = problem(seed)
-        worst = max(worst, np.abs(np.subtract(ranked(*given), expected(*given))).max())
+        arrays = problem(seed)
+        worst = max(worst, np.abs(np.subtract(ranked(*arrays), expected(*arrays))).max())
     assert worst <= 1e-12
 
 
@@ -72,7 +72,7 @@ def test_float64_equals_scikit_learn(problems):
 )
 def test_jitted_float32_equals_scikit_learn_with_weights(problems):
     """Saturated scores include those below 1.2e-38, which XLA compares as zeros."""
-    jitted = jax.jit(lambda *given: jnp.stack(ranked(*given)))
+    jitted = jax.jit(lambda *arrays: jnp.stack(ranked(*arrays)))
     size, worst = 80, 0.0
     for seed in range(problems):
         scores, y, w = problem(seed)
@@ -83,19 +83,19 @@ def test_jitted_float32_equals_scikit_learn_with_weights(problems):
         w = w.astype(np.float32)
         more = (0, size - len(y))
         held = np.pad(scores, more, constant_values=np.nan), np.pad(y.astype(np.float32), more)
-        given = jitted(*held, np.pad(w, more))
-        off = np.abs(given - np.array(expected(scores, y, w)))
-        # A weighted recall may be met in one precision and just missed in the other.
-        other = np.abs(given - np.array(expected(scores, y, w, margin=3e-6)))
+        arrays = jitted(*held, np.pad(w, more))
+        off = np.abs(arrays - np.array(expected(scores, y, w)))
+        # A weighted recall may be reached in one precision only.
+        other = np.abs(arrays - np.array(expected(scores, y, w, margin=3e-6)))
         worst = max(worst, np.minimum(off, other).max())
     assert worst <= 1e-5
 
 
-def test_scores_that_float32_cannot_tell_apart():
+def test_scores_that_tie_in_float32():
     scores, y = 1 - np.array([1e-9, 2e-9, 3e-9, 4e-9]), [1, 0, 1, 0]
     assert imbax.average_precision(scores, y) == pytest.approx(5 / 6, abs=1e-12)
     assert imbax.roc_auc(scores, y) == pytest.approx(0.75, abs=1e-12)
-    # In float32 they tie, as documented.
+    # They tie in float32, as documented.
     assert float(imbax.average_precision(jnp.asarray(scores, jnp.float32), jnp.asarray(y))) == 0.5
 
 
@@ -113,28 +113,28 @@ def test_probabilities_in_float64():
 
 
 @pytest.mark.thorough
-def test_arrays_of_jax_are_computed_as_before():
+def test_jax_arrays_equal_the_core_metrics():
     scores, y, w = (np.float32(each) for each in problem(0))
-    given = [jnp.asarray(each) for each in (scores, y)]
+    arrays = [jnp.asarray(each) for each in (scores, y)]
     mask = jnp.asarray(w > 5)
     for name in ("average_precision", "roc_auc"):
         public, inner = getattr(imbax, name), getattr(ranking, name)
         for form in (lambda f: f, jax.jit):
-            assert form(public)(*given) == form(inner)(*given)
-            assert form(public)(*given, mask) == form(inner)(*given, mask)
-        assert jax.jit(public)(*given).dtype == jnp.float32
-        weighted = jax.jit(public)(*given, mask.astype(jnp.float32))
-        np.testing.assert_allclose(weighted, inner(*given, mask), rtol=1e-6)
-    together = jax.vmap(imbax.roc_auc)(*(jnp.stack([each] * 2) for each in given))
-    assert (together == ranking.roc_auc(*given)).all()
-    assert float(jax.grad(lambda p: imbax.brier_score(p, given[1]))(jnp.full(len(y), 0.5))[0]) != 0
-    # NumPy that is closed over, with a traced number beside it.
+            assert form(public)(*arrays) == form(inner)(*arrays)
+            assert form(public)(*arrays, mask) == form(inner)(*arrays, mask)
+        assert jax.jit(public)(*arrays).dtype == jnp.float32
+        weighted = jax.jit(public)(*arrays, mask.astype(jnp.float32))
+        np.testing.assert_allclose(weighted, inner(*arrays, mask), rtol=1e-6)
+    together = jax.vmap(imbax.roc_auc)(*(jnp.stack([each] * 2) for each in arrays))
+    assert (together == ranking.roc_auc(*arrays)).all()
+    assert float(jax.grad(lambda p: imbax.brier_score(p, arrays[1]))(jnp.full(len(y), 0.5))[0]) != 0
+    # NumPy arrays in a closure, together with a traced number.
     at = jax.jit(lambda recall: imbax.precision_at_recall(scores, y, recall=recall))
     assert at(0.5) == pytest.approx(imbax.precision_at_recall(scores, y, recall=0.5), abs=1e-6)
 
 
 @pytest.mark.parametrize("form", [list, pd.Series, lambda v: pd.Series(v, dtype="Float64"), tuple])
-def test_columns_of_every_form(form):
+def test_columns_of_all_types(form):
     scores, y = np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])
     for labels in (
         y,
@@ -174,7 +174,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize("name", [*NAMES, "precision_at_recall"])
 @pytest.mark.parametrize(("scores", "y", "message"), MISTAKES)
-def test_labels_and_shapes_that_cannot_be_meant_are_named(name, scores, y, message):
+def test_wrong_labels_and_shapes_raise_errors(name, scores, y, message):
     options = {"recall": 0.5} if name == "precision_at_recall" else {}
     with pytest.raises(InputError, match=message) as caught:
         getattr(imbax, name)(scores, y, **options)
@@ -192,13 +192,13 @@ def test_labels_and_shapes_that_cannot_be_meant_are_named(name, scores, y, messa
         (["a"] * 4, "w holds <U1"),
     ],
 )
-def test_weights_that_cannot_be_meant_are_named(w, message):
+def test_wrong_weights_raise_errors(w, message):
     for name in NAMES:
         with pytest.raises(InputError, match=message):
             getattr(imbax, name)(S, Y4, w)
 
 
-def test_labels_of_jax_arrays_are_checked_where_they_are_known():
+def test_concrete_jax_labels_are_checked():
     with pytest.raises(InputError, match="y holds the labels 1, 2"):
         imbax.average_precision(jnp.asarray(S), jnp.asarray([1, 2, 1, 1]))
     with pytest.raises(InputError, match="y has 1 missing labels"):
@@ -219,12 +219,12 @@ def test_labels_of_jax_arrays_are_checked_where_they_are_known():
         (lambda: imbax.expected_calibration_error([9, 2, 0, 0], Y4), r"outside \[0, 1\]"),
     ],
 )
-def test_numbers_out_of_their_range_are_named(call, message):
+def test_options_out_of_range_raise_errors(call, message):
     with pytest.raises(InputError, match=message):
         call()
 
 
-def test_one_class_alone_is_told():
+def test_single_class_warns():
     with pytest.warns(UserWarning, match="no row of the minority: average precision is 0"):
         assert imbax.average_precision(S, [0] * 4) == 0
     with pytest.warns(UserWarning, match="no row of the minority: .*ROC curve is NaN"):
@@ -239,7 +239,7 @@ def test_one_class_alone_is_told():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_score_that_is_not_finite_gives_nan(bad):
+def test_non_finite_score_gives_nan(bad):
     scores = np.array([0.1, 0.4, bad, 0.8])
     assert np.isnan(ranked(scores, Y4)).all()
     kept = np.array([1, 1, 0, 1])

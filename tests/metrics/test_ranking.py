@@ -31,9 +31,9 @@ MACRO = jax.jit(macro_average_precision)
 
 
 def sklearn_metrics(scores, y):
-    """The same six from scikit-learn, which has them only where both classes are present."""
+    """Values of scikit-learn, which requires that both classes are present."""
     precision, recall, _ = precision_recall_curve(y, scores, drop_intermediate=False)
-    # The curve runs from the lowest threshold up, so the last that suffices is the highest.
+    # The curve ascends in the threshold, so the last sufficient one is the highest.
     at = [precision[np.flatnonzero(recall >= r - 1e-9)[-1]] for r in RECALLS]
     return [average_precision_score(y, scores), roc_auc_score(y, scores), *at]
 
@@ -50,7 +50,7 @@ def draw(seed, n_levels=None):
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.sampled_from([None, 1, 2, 5, 20]))
-def test_metrics_equal_scikit_learns(seed, n_levels):
+def test_metrics_equal_scikit_learn(seed, n_levels):
     scores, y, _ = draw(seed, n_levels)
     np.testing.assert_allclose(JITTED(scores, y), sklearn_metrics(scores, y), atol=1e-6)
 
@@ -61,7 +61,7 @@ def test_metrics_equal_scikit_learns(seed, n_levels):
     st.sampled_from([None, 3]),
     st.sampled_from([np.nan, np.inf, -np.inf, 3.4e38, 0.0]),
 )
-def test_padding_changes_nothing(seed, n_levels, garbage):
+def test_padding_has_no_effect(seed, n_levels, garbage):
     scores, y, w = draw(seed, n_levels)
     kept = w > 0
     held = np.where(kept, scores, np.float32(garbage))
@@ -70,7 +70,7 @@ def test_padding_changes_nothing(seed, n_levels, garbage):
 
 
 def test_scikit_learn_and_brute_force_agree():
-    """So that the other tests do not rest on how scikit-learn treats ties."""
+    """Brute force confirms how scikit-learn treats ties."""
     for seed in range(5):
         scores, y, _ = draw(seed, 5)
         wanted = [int(np.ceil(r * y.sum() - 1e-9)) for r in RECALLS]
@@ -79,47 +79,47 @@ def test_scikit_learn_and_brute_force_agree():
         np.testing.assert_allclose(sklearn_metrics(scores, y), brute, atol=1e-12)
 
 
-def test_vmap_and_eager_agree_with_one_by_one():
+def test_vmap_and_eager_equal_single_calls():
     scores, y, w = map(np.stack, zip(*(draw(seed, 5) for seed in range(4)), strict=True))
     together = jax.jit(jax.vmap(all_metrics))(scores, y, w)
     np.testing.assert_allclose(together[0], all_metrics(scores[0], y[0], w[0]), rtol=1e-6)
-    alone = [JITTED(*one) for one in zip(scores, y, w, strict=True)]
-    np.testing.assert_array_equal(together, np.stack(alone))
+    single = [JITTED(*one) for one in zip(scores, y, w, strict=True)]
+    np.testing.assert_array_equal(together, np.stack(single))
 
 
 def test_float64_is_exact():
     with jax.enable_x64(True):
         rng = np.random.default_rng(0)
-        # Differences that float32 cannot see.
+        # Differences below the precision of float32.
         scores, y = 1 + 1e-12 * rng.integers(0, 20, N), (np.arange(N) % 3 == 0) * 1.0
-        given = all_metrics(jnp.asarray(scores), jnp.asarray(y))
-        assert given.dtype == jnp.float64
-        np.testing.assert_allclose(given, sklearn_metrics(scores, y), atol=1e-14)
+        result = all_metrics(jnp.asarray(scores), jnp.asarray(y))
+        assert result.dtype == jnp.float64
+        np.testing.assert_allclose(result, sklearn_metrics(scores, y), atol=1e-14)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_scores_keep_their_order(dtype):
     scores, y, _ = draw(3, 20)
-    given = all_metrics(jnp.asarray(scores, dtype), y)
-    np.testing.assert_allclose(given, sklearn_metrics(scores, y), atol=2e-2)
+    result = all_metrics(jnp.asarray(scores, dtype), y)
+    np.testing.assert_allclose(result, sklearn_metrics(scores, y), atol=2e-2)
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.int64, np.int32], ids=lambda kind: kind.__name__)
-def test_plain_numpy_arrays_are_ranked_right(kind):
-    """As users hold them: double precision, and integer scores of either sign."""
+def test_numpy_arrays_are_accepted(kind):
+    """Arrays in double precision and integer scores of either sign are accepted."""
     rng = np.random.default_rng(1)
     scores, y = rng.integers(-5, 5, N).astype(kind), rng.integers(0, 2, N)
     np.testing.assert_allclose(all_metrics(scores, y), sklearn_metrics(scores, y), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [bool, np.int8, np.float32], ids=lambda kind: kind.__name__)
-def test_targets_may_be_of_any_type(kind):
+def test_targets_may_have_any_dtype(kind):
     scores, y, _ = draw(4)
-    given = all_metrics(jnp.asarray(scores), jnp.asarray(y.astype(kind)))
-    np.testing.assert_allclose(given, sklearn_metrics(scores, y), atol=1e-6)
+    result = all_metrics(jnp.asarray(scores), jnp.asarray(y.astype(kind)))
+    np.testing.assert_allclose(result, sklearn_metrics(scores, y), atol=1e-6)
 
 
-def test_ties_between_the_two_zeros():
+def test_negative_zero_ties_with_zero():
     scores, y = jnp.array([0.0, -0.0, -0.0, 1.0]), jnp.array([1.0, 0, 1, 0])
     np.testing.assert_allclose(JITTED(scores, y), JITTED(jnp.abs(scores), y), rtol=0)
     np.testing.assert_allclose(average_precision(scores, y), 0.5)
@@ -127,17 +127,17 @@ def test_ties_between_the_two_zeros():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("target", [0.0, 1.0])
-def test_a_score_that_is_not_finite_gives_nan(bad, target):
+def test_non_finite_score_gives_nan(bad, target):
     scores, y, _ = draw(0)
     scores[7], y[7] = bad, target
     assert np.isnan(JITTED(scores, y)).all()
 
 
-def test_without_a_class():
+def test_absent_class():
     scores = draw(0)[0]
-    none = JITTED(scores, np.zeros(N, np.float32))
-    assert none[0] == 0  # as scikit-learn, which warns
-    assert np.isnan(none[1:]).all()
+    no_minority = JITTED(scores, np.zeros(N, np.float32))
+    assert no_minority[0] == 0  # as in scikit-learn, which warns
+    assert np.isnan(no_minority[1:]).all()
     every = JITTED(scores, np.ones(N, np.float32))
     np.testing.assert_array_equal(every, [1, np.nan, 1, 1, 1, 1])
     nothing = JITTED(scores, np.ones(N, np.float32), np.zeros(N, np.float32))
@@ -146,8 +146,8 @@ def test_without_a_class():
 
 
 @pytest.mark.parametrize("minority", [10, 13, 20, 21, 39])
-def test_every_recall_that_is_a_count_of_rows_is_met_exactly(minority):
-    """Nine of ten rows are recall 0.9, although 0.9 in binary is a little off."""
+def test_recall_of_whole_rows_is_exact(minority):
+    """Nine of ten rows reach recall 0.9 although 0.9 is not exact in binary."""
     rng = np.random.default_rng(minority)
     scores = rng.permutation(60).astype(np.float32)
     y = (np.arange(60) < minority).astype(np.float32)
@@ -155,7 +155,7 @@ def test_every_recall_that_is_a_count_of_rows_is_met_exactly(minority):
     for hits in range(1, minority + 1):
         expected = oracles.precision_at_recall(scores, y, hits)
         assert at(hits / minority) == pytest.approx(expected, abs=1e-6)
-        # A little more recall takes one more row.
+        # Slightly more recall requires one more row.
         if hits < minority:
             expected = oracles.precision_at_recall(scores, y, hits + 1)
             assert at((hits + 0.01) / minority) == pytest.approx(expected, abs=1e-6)
@@ -169,7 +169,7 @@ def test_every_recall_that_is_a_count_of_rows_is_met_exactly(minority):
         (jnp.ones(3), jnp.ones(3), jnp.ones(1)),
     ],
 )
-def test_shapes_that_would_broadcast_are_refused(scores, y, w):
+def test_broadcasting_shapes_raise_errors(scores, y, w):
     for metric in (average_precision, roc_auc):
         with pytest.raises(AssertionError, match=r"must (all )?be"):
             metric(scores, y, w)
@@ -177,7 +177,7 @@ def test_shapes_that_would_broadcast_are_refused(scores, y, w):
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.sampled_from([None, 3]))
-def test_the_macro_average_is_scikit_learns(seed, n_levels):
+def test_macro_average_equals_scikit_learn(seed, n_levels):
     rng = np.random.default_rng(seed)
     scores = rng.normal(size=(N, 3)) if n_levels is None else rng.integers(0, n_levels, (N, 3))
     y, w = rng.integers(0, 3, N), rng.random(N) < 0.75
@@ -187,7 +187,7 @@ def test_the_macro_average_is_scikit_learns(seed, n_levels):
     np.testing.assert_allclose(given, expected, atol=1e-6)
 
 
-def test_a_class_without_rows_is_left_out_of_the_macro_average():
+def test_macro_average_excludes_empty_classes():
     y = np.array([0, 0, 2, 2, 2])
     scores = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     each = [average_precision_score(y == c, scores[:, c]) for c in (0, 2)]

@@ -17,7 +17,7 @@ ALL = jnp.ones(6)
 
 
 class Noisy(nnx.Module):
-    """Batch normalisation and dropout."""
+    """Network with batch normalisation and dropout."""
 
     def __init__(self, features, classes, *, rngs):
         self.norm = nnx.BatchNorm(features, momentum=0.5, rngs=rngs)
@@ -35,8 +35,8 @@ class NoisyLinen(linen.Module):
         return linen.Dense(3)(linen.Dropout(0.5, deterministic=not train)(x))
 
 
-class Told(nnx.Module):
-    """Told by an argument whether it trains."""
+class Switched(nnx.Module):
+    """Network with an argument for training mode."""
 
     def __init__(self, features, classes, *, rngs):
         self.norm = nnx.BatchNorm(features, momentum=0.5, rngs=rngs)
@@ -62,15 +62,15 @@ class Sower(linen.Module):
 
 
 STATEFUL = pytest.mark.parametrize(
-    "given",
-    [Noisy, partial(Noisy), NoisyLinen(), Told, TwoSwitches()],
+    "source",
+    [Noisy, partial(Noisy), NoisyLinen(), Switched, TwoSwitches()],
     ids=["nnx", "partial", "linen", "told", "two switches"],
 )
 
 
 @STATEFUL
-def test_a_network_with_state(given):
-    network = as_network(given, 4, 3)
+def test_network_with_state(source):
+    network = as_network(source, 4, 3)
     params = jax.jit(network.init)(jax.random.key(0))
     assert isinstance(params, Variables)
     means = lambda state: jax.tree.leaves(state)[0]
@@ -81,7 +81,7 @@ def test_a_network_with_state(given):
     np.testing.assert_array_equal(one[0], again[0])
     assert (one[0] != other[0]).any()  # another mask
     np.testing.assert_allclose(means(one[1]), X.mean(0) / 2, atol=1e-6)
-    # It predicts by the statistics, so that rows do not matter to each other.
+    # Predictions use running statistics, so rows are independent.
     trained = params._replace(state=one[1])
     every, first = apply(trained, X), apply(trained, X[:1])
     np.testing.assert_allclose(every[:1], first, rtol=1e-5)
@@ -89,18 +89,18 @@ def test_a_network_with_state(given):
 
 
 @STATEFUL
-def test_padding_is_in_no_statistic(given):
-    network, w = as_network(given, 4, 3), ALL.at[jnp.array([1, 4])].set(0)
+def test_padding_does_not_enter_statistics(source):
+    network, w = as_network(source, 4, 3), ALL.at[jnp.array([1, 4])].set(0)
     params = network.init(jax.random.key(0))
     moved = [network.forward(params, x, w, jax.random.key(2))[1] for x in (X, X.at[1].set(1e6))]
     jax.tree.map(np.testing.assert_array_equal, *moved)
-    few = X[jnp.array([0, 2, 3, 5])]
-    copied = jnp.concatenate([few, few[:2]]).mean(0) / 2
+    live_rows = X[jnp.array([0, 2, 3, 5])]
+    copied = jnp.concatenate([live_rows, live_rows[:2]]).mean(0) / 2
     np.testing.assert_allclose(jax.tree.leaves(moved[0])[0], copied, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "source",
     [
         linen.Dense(2),
         lambda features, classes, rngs: nnx.Linear(features, classes, rngs=rngs),
@@ -112,16 +112,16 @@ def test_padding_is_in_no_statistic(given):
     ],
     ids=["linen", "nnx", "one logit", "functions", "network"],
 )
-def test_a_network_without_state(given):
-    network = as_network(given, 4, 2)
+def test_network_without_state(source):
+    network = as_network(source, 4, 2)
     params = network.init(jax.random.key(0))
     assert network.train is None
     assert network.apply(params, X).shape == (6,)
-    given = network.forward(network.variables(params), X, ALL, jax.random.key(0))
-    np.testing.assert_array_equal(given[0], network.apply(params, X))
+    source = network.forward(network.variables(params), X, ALL, jax.random.key(0))
+    np.testing.assert_array_equal(source[0], network.apply(params, X))
 
 
-def test_two_logits_are_one():
+def test_two_logits_become_one():
     network = as_network(linen.Dense(2), 4, 2)
     params = network.init(jax.random.key(0))
     logits = linen.Dense(2).apply({"params": params}, X)
@@ -130,7 +130,7 @@ def test_two_logits_are_one():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("source", "message"),
     [
         (linen.Dense(3), r"returns logits of shape \(3, 3\) for 3 rows, expected \(3, 2\)"),
         (3, "expected a Flax module, a pair of functions"),
@@ -140,6 +140,6 @@ def test_two_logits_are_one():
         (Sower(), "has state that changes shape in training"),
     ],
 )
-def test_mistakes(given, message):
+def test_mistakes(source, message):
     with pytest.raises(InputError, match=message):
-        as_network(given, 4, 2)
+        as_network(source, 4, 2)

@@ -1,4 +1,4 @@
-"""Encoders, decoders and ResNets: sizes by their rules, normalisation by batch and by run."""
+"""Encoders, decoders and ResNets: sizes, and batch normalisation."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ KEY = jax.random.key(0)
 
 
 def sizes(network, shape, n=2):
-    """Shapes of the parameters and of the output, without computing either."""
+    """Shapes of the parameters and of the output, without computing them."""
     params, stats = jax.eval_shape(network.init, KEY)
     x, w = (jax.ShapeDtypeStruct(s, jnp.float32) for s in ((n, *shape), (n,)))
     return params, jax.eval_shape(network.apply, params, stats, x, w)[0].shape
@@ -31,16 +31,16 @@ def count(*trees):
         ((64, 64, 3), 600, "mirrored", 15.4),
     ],
 )
-def test_sizes_of_the_papers(shape, latent, kind, millions):
-    of_encoder, codes = sizes(encoder(shape, latent), shape)
-    of_decoder, images = sizes(decoder(shape, latent, kind), (latent,))
+def test_sizes_equal_the_papers(shape, latent, kind, millions):
+    encoder_sizes, codes = sizes(encoder(shape, latent), shape)
+    decoder_sizes, images = sizes(decoder(shape, latent, kind), (latent,))
     assert (codes, images) == ((2, latent), (2, *shape))
-    assert count(of_encoder, of_decoder) / 1e6 == pytest.approx(millions, abs=0.06)
+    assert count(encoder_sizes, decoder_sizes) / 1e6 == pytest.approx(millions, abs=0.06)
 
 
 @pytest.mark.parametrize("kind", ["mirrored", "reference"])
 @pytest.mark.parametrize("shape", [(4, 4, 1), (8, 8, 1), (5, 9, 2), (27, 45, 3), (64, 16, 1)])
-def test_images_of_any_size_come_back_in_theirs(shape, kind):
+def test_images_of_any_size_are_reconstructed(shape, kind):
     assert sizes(encoder(shape, 7), shape)[1] == (2, 7)
     assert sizes(decoder(shape, 7, kind), (7,))[1] == (2, *shape)
 
@@ -70,26 +70,26 @@ NETWORKS = {
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", NETWORKS)
-def test_training_normalises_by_the_rows_with_weight(name):
+def test_training_normalises_by_rows_with_weight(name):
     network, shape = NETWORKS[name]
     params, stats = network.init(KEY)
     x = jax.random.normal(jax.random.key(1), (6, *shape))
     w = jnp.array([1.0, 1, 1, 1, 0, 0])
     apply = jax.jit(network.apply)
-    given, moved = apply(params, stats, x.at[4:].set(100.0), w)
+    result, moved = apply(params, stats, x.at[4:].set(100.0), w)
     expected, same = apply(params, stats, x[:4], w[:4])
-    np.testing.assert_allclose(given[:4], expected, 1e-4, 1e-5)
+    np.testing.assert_allclose(result[:4], expected, 1e-4, 1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-5), moved, same)
     for before, after in zip(*map(jax.tree.leaves, (stats, moved)), strict=True):
         assert (before != after).any()
-    # Without weights the statistics speak, and are given back as they are.
-    alone, kept = apply(params, moved, x[:1])
-    np.testing.assert_allclose(apply(params, moved, x)[0][:1], alone, 1e-4, 1e-5)
-    assert jnp.abs(alone - given[:1]).max() > 1e-4
+    # Without weights, running statistics are used and returned unchanged.
+    single, kept = apply(params, moved, x[:1])
+    np.testing.assert_allclose(apply(params, moved, x)[0][:1], single, 1e-4, 1e-5)
+    assert jnp.abs(single - result[:1]).max() > 1e-4
     jax.tree.map(np.testing.assert_array_equal, kept, moved)
 
 
-def test_each_run_has_statistics_of_its_own():
+def test_each_run_has_its_own_statistics():
     network, shape = NETWORKS["encoder"]
     keys = jax.random.split(KEY, 2)
     x = jax.random.normal(jax.random.key(1), (2, 5, *shape), jnp.float32)
@@ -97,12 +97,12 @@ def test_each_run_has_statistics_of_its_own():
     run = lambda key, x: network.apply(*network.init(key), x, w)
     together = jax.jit(jax.vmap(run))(keys, x)
     for r in range(2):
-        alone = jax.jit(run)(keys[r], x[r])
-        both = jax.tree.map(lambda leaf, r=r: leaf[r], together), alone
+        single = jax.jit(run)(keys[r], x[r])
+        both = jax.tree.map(lambda leaf, r=r: leaf[r], together), single
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-5), *both)
 
 
-def test_an_unknown_kind_is_named():
+def test_unknown_kind_raises_an_error():
     with pytest.raises(ValueError, match="decoder is one of mirrored, reference; got 'other'"):
         decoder((8, 8, 1), 4, "other")
     with pytest.raises(ValueError, match="stem is one of cifar, imagenet; got 'other'"):

@@ -1,4 +1,4 @@
-"""What networks fit on columns, against NumPy and scikit-learn."""
+"""Column statistics of networks against NumPy and scikit-learn."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ NORMAL = RNG.normal(size=N).astype(np.float32)
 X = np.stack(
     [
         NORMAL,
-        np.where(RNG.random(N) < 0.8, 0, NORMAL),  # quartiles 0
+        np.where(RNG.random(N) < 0.8, 0, NORMAL),  # equal quartiles
         (RNG.random(N) < 0.1).astype(np.float32),
         (RNG.random(N) < 0.5).astype(np.float32),
         np.full(N, 3, np.float32),
@@ -28,7 +28,7 @@ CONSTANT = 4
 
 
 def padded():
-    """The rows among others of weight 0 that hold garbage, and rows of several weights."""
+    """View of the rows with different weights, mixed with padding that holds garbage."""
     where = np.sort(RNG.permutation(N + 20)[:N])
     x, w = np.full((N + 20, X.shape[1]), 1e9, np.float32), np.zeros(N + 20, np.float32)
     x[::2] *= -1
@@ -47,13 +47,13 @@ def fitted():
     return jax.device_get(fit(padded()))
 
 
-def test_kinds_go_by_the_number_of_values(fitted):
+def test_kinds_depend_on_the_number_of_values(fitted):
     kinds = fitted[0]
     assert kinds.varies.tolist() == [True] * 4 + [False, True]
     assert kinds.is_numeric.tolist() == [True, True, False, False, False, True]
 
 
-def test_robust_scale_is_by_median_and_quartiles(fitted):
+def test_robust_scale_uses_median_and_quartiles(fitted):
     shift, factor = fitted[1]
     low, median, high = np.quantile(X.astype(np.float64), [0.25, 0.5, 0.75], axis=0)
     half, whole = high - low, np.ptp(X, axis=0).astype(np.float64)
@@ -64,25 +64,25 @@ def test_robust_scale_is_by_median_and_quartiles(fitted):
     assert shift[CONSTANT] == 0
 
 
-def test_smooth_clip_is_near_the_identity_and_bounded():
+def test_smooth_clip_is_bounded():
     x = np.array([0, 1e-3, 2, -2, 1e6, 1e30, -1e38], np.float32)
     expected = x / np.sqrt(1 + (x.astype(np.float64) / 3) ** 2)
     np.testing.assert_allclose(jax.jit(smooth_clip)(x), expected, 1e-6)
 
 
-def test_normal_scores_are_those_of_sklearn(fitted):
+def test_normal_scores_equal_scikit_learn(fitted):
     columns = [0, 1, 5]
     reference = QuantileTransformer(n_quantiles=10, output_distribution="normal")
     expected = reference.fit_transform(X[:, columns].astype(np.float64))
     np.testing.assert_allclose(fitted[3][:, columns], expected, 2e-5, 2e-5)
 
 
-def test_scores_of_other_columns_are_0_and_1(fitted):
+def test_categories_are_0_and_1(fitted):
     np.testing.assert_array_equal(fitted[3][:, 2:4], X[:, 2:4])
     np.testing.assert_array_equal(fitted[3][:, CONSTANT], 0)
 
 
-def test_a_value_tied_at_the_end_has_the_middle_of_its_ranks():
+def test_tied_extreme_has_the_middle_of_its_ranks():
     x = np.where(np.arange(N) < 60, 0, NORMAL**2 + 1).astype(np.float32)[:, None]
     score = jax.jit(lambda view, x: Scores.of(1, view).transform(x))(rows(x, x[:, 0]), x[:1])
     noisy = np.linspace(0, 1, 10)

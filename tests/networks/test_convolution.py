@@ -52,9 +52,9 @@ def direct_transpose(x, kernel, stride, padding):
 PAIRS = [(conv, direct), (conv_transpose, direct_transpose)]
 
 
-@pytest.mark.parametrize(("given", "expected"), PAIRS, ids=["conv", "conv_transpose"])
+@pytest.mark.parametrize(("function", "expected"), PAIRS, ids=["conv", "conv_transpose"])
 @pytest.mark.parametrize("case", asked(CASES, SHOWN), ids=str)
-def test_output_and_gradients_are_those_of_the_definition(given, expected, case):
+def test_output_and_gradients_equal_the_definition(function, expected, case):
     h, w, k, stride, padding = case
     x, kernel = arrays(h, w, k)
     options = {"stride": stride, "padding": padding}
@@ -62,23 +62,23 @@ def test_output_and_gradients_are_those_of_the_definition(given, expected, case)
 
     @jax.jit
     def both(x, kernel, cotangent):
-        output, pull = jax.vjp(lambda *a: given(*a, **options), x, kernel)
+        output, pull = jax.vjp(lambda *a: function(*a, **options), x, kernel)
         return output, *pull(cotangent)
 
-    # The map is bilinear, so each gradient is the output's inner product with a direction, exactly.
+    # The map is bilinear, so inner products with directions give the exact gradients.
     rng = np.random.default_rng(1)
     cotangent, along_x, along_kernel = (rng.normal(size=a.shape) for a in (y, x, kernel))
-    output, of_x, of_kernel = both(*map(np.float32, (x, kernel, cotangent)))
+    output, x_grad, kernel_grad = both(*map(np.float32, (x, kernel, cotangent)))
     np.testing.assert_allclose(output, y, 1e-5, 1e-5)
     for gradient, direction, moved in (
-        (of_x, along_x, expected(along_x, kernel, stride, padding)),
-        (of_kernel, along_kernel, expected(x, along_kernel, stride, padding)),
+        (x_grad, along_x, expected(along_x, kernel, stride, padding)),
+        (kernel_grad, along_kernel, expected(x, along_kernel, stride, padding)),
     ):
         slope = (np.asarray(gradient, np.float64) * direction).sum()
         assert slope == pytest.approx((cotangent * moved).sum(), rel=1e-4, abs=1e-3)
 
 
-def test_one_is_the_adjoint_of_the_other():
+def test_conv_transpose_is_the_adjoint_of_conv():
     @jax.jit
     def both(x, kernel):
         y, pull = jax.vjp(lambda x: conv(x, kernel, stride=2, padding=1), x)
@@ -90,7 +90,7 @@ def test_one_is_the_adjoint_of_the_other():
 @pytest.mark.parametrize(
     ("layer", "fan_in", "shape"), [(Conv, 27, (2, 3, 3, 50)), (ConvTranspose, 450, (2, 11, 11, 50))]
 )
-def test_layers_start_as_pytorchs_and_add_their_bias(layer, fan_in, shape):
+def test_layers_initialise_as_in_pytorch(layer, fan_in, shape):
     made = layer(3, 50, 3, stride=2, padding=1, rngs=nnx.Rngs(0))
     bound = fan_in**-0.5
     assert 0.98 * bound < jnp.abs(made.kernel[...]).max() <= bound
@@ -101,7 +101,7 @@ def test_layers_start_as_pytorchs_and_add_their_bias(layer, fan_in, shape):
     y = made(x)
     assert y.shape == shape
     np.testing.assert_allclose(y - made.bias[...], bare(x), 1e-5, 1e-5)
-    # Parameters and streams are its own: two layers of one `Rngs` differ.
+    # Two layers of one `Rngs` have different parameters.
     streams = nnx.Rngs(0)
     one, other = (layer(3, 4, 3, rngs=streams).kernel[...] for _ in range(2))
     assert (one != other).all()

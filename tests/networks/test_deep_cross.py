@@ -1,4 +1,4 @@
-"""Deep & cross networks against the same sums in NumPy."""
+"""Deep & cross networks against NumPy."""
 
 import jax
 import numpy as np
@@ -14,7 +14,7 @@ def leaky(x):
 
 
 def linear(params, x):
-    """The kernel lies with its shorter side first."""
+    """Applies a linear layer; the kernel is stored with its shorter side first."""
     kernel = params["kernel"]
     return (x @ kernel if kernel.shape[0] == x.shape[1] else x @ kernel.T) + params["bias"]
 
@@ -47,7 +47,7 @@ def reference(params, x):
         {"crosses": 0, "outputs": 2},
     ],
 )
-def test_is_the_sum_in_numpy(options):
+def test_output_equals_numpy(options):
     network = deep_cross(3, (8, 6, 4), **options)
     shapes = jax.eval_shape(network.init, jax.random.key(0))
     rng = np.random.default_rng(1)  # so that no bias or scale is 0 or 1

@@ -1,4 +1,4 @@
-"""The multilayer perceptron and the bridge from Flax."""
+"""Multilayer perceptron, and conversion of Flax modules."""
 
 import itertools
 
@@ -14,7 +14,7 @@ X = jnp.asarray(np.random.default_rng(0).normal(size=(7, 5)), jnp.float32)
 
 
 def layers(params, widths):
-    """`(W [fan_in, fan_out], b)` of each layer, whichever way round W is kept."""
+    """Returns `(W [fan_in, fan_out], b)` of each layer, undoing transposed storage."""
     for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
         kernel = params["layers"][i]["kernel"]
         yield kernel.T if fan_in > fan_out else kernel, params["layers"][i]["bias"]
@@ -29,7 +29,7 @@ def layers(params, widths):
     ],
     ids=["tanh", "default", "four classes"],
 )
-def test_logits_are_what_the_layers_say(network, widths, activation):
+def test_logits_equal_numpy(network, widths, activation):
     params = jax.jit(network.init)(jax.random.key(0))
     h = np.asarray(X, np.float64)
     for number, (kernel, bias) in enumerate(layers(params, widths), 1):
@@ -42,7 +42,7 @@ def test_logits_are_what_the_layers_say(network, widths, activation):
     np.testing.assert_allclose(logits, h if widths[-1] == 4 else h[:, 0], 1e-4, 1e-6)
 
 
-def test_weights_start_uniform_by_the_inputs_of_their_layer():
+def test_initial_weights_are_uniform_in_fan_in():
     widths = (100, 400, 30, 1)
     params = jax.device_get(jax.jit(mlp(100, (400, 30)).init)(jax.random.key(1)))
     for fan_in, (kernel, bias) in zip(widths, layers(params, widths), strict=False):
@@ -53,7 +53,7 @@ def test_weights_start_uniform_by_the_inputs_of_their_layer():
             assert float(kernel.std()) == pytest.approx(bound / 3**0.5, rel=0.03)
 
 
-def test_the_key_decides_and_nothing_else():
+def test_init_depends_only_on_the_key():
     network = mlp(5, (6,))
     a, b, c = (jax.tree.leaves(network.init(jax.random.key(seed))) for seed in (0, 0, 1))
     for one, same, other in zip(a, b, c, strict=True):
@@ -64,21 +64,21 @@ def test_the_key_decides_and_nothing_else():
         np.testing.assert_allclose(one, same, 1e-6)
 
 
-def test_both_functions_are_pure_under_every_transformation():
+def test_functions_are_pure_under_transformations():
     network = mlp(5, (6,))
     keys = jax.random.split(jax.random.key(0), 3)
-    many = jax.jit(jax.vmap(network.init))(keys)
-    together = jax.jit(jax.vmap(network.apply, in_axes=(0, None)))(many, X)
-    one = jax.tree.map(lambda leaf: leaf[1], many)
+    params = jax.jit(jax.vmap(network.init))(keys)
+    together = jax.jit(jax.vmap(network.apply, in_axes=(0, None)))(params, X)
+    one = jax.tree.map(lambda leaf: leaf[1], params)
     np.testing.assert_allclose(together[1], network.apply(one, X), 1e-5, 1e-6)
     gradient = jax.jit(jax.grad(lambda params: network.apply(params, X).sum()))(one)
     assert jax.tree.structure(gradient) == jax.tree.structure(one)
-    # No tracer of the calls above is left behind.
+    # The calls above leave no tracers behind.
     np.testing.assert_allclose(together[1], network.apply(one, X), 1e-5, 1e-6)
     assert network.apply(one, X[:0]).shape == (0,)
 
 
-def test_any_flax_module_of_parameters_becomes_a_network():
+def test_flax_modules_become_pure_functions():
     network = functional(lambda rngs, live: nnx.Linear(5, 2, rngs=rngs))
     params = network.init(jax.random.key(0))
     np.testing.assert_allclose(

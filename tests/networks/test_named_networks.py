@@ -1,4 +1,4 @@
-"""What every network by name promises, and the public packages' numbers."""
+"""Properties of every network by name, and outputs of the public packages."""
 
 import subprocess
 import sys
@@ -35,21 +35,21 @@ SMALL = {
     "tabm": partial(tabm, members=4, hidden=(8, 8)),
     "tabm_mini": partial(tabm_mini, members=4, hidden=(8, 8)),
 }
-"""The networks with state, small."""
+"""Small versions of the networks with state."""
 
 
-def test_all_networks_are_tried():
+def test_all_networks_are_tested():
     assert set(SMALL) == set(NAMED) - {"mlp"}
     assert NAMED["mlp"].factory is perceptron
 
 
-def test_an_unknown_name_is_refused_with_the_nearest():
+def test_unknown_name_suggests_the_closest():
     with pytest.raises(InputError, match=r"unknown network 'realmpl'; did you mean 'realmlp'\?"):
         named("realmpl")
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_the_same_arguments_give_the_same_functions(name):
+def test_equal_arguments_return_the_same_functions(name):
     assert named(name).factory(5, 3, "cosine") == named(name).factory(5, 3, "cosine")
 
 
@@ -73,13 +73,13 @@ def test_shapes_do_not_depend_on_rows(name, head, classes):
 
 
 def with_category(problem: Problem) -> Problem:
-    """With a last column of two values."""
+    """Adds a column with two values."""
     view = lambda part: part._replace(data=part.data.at[:, -1].set(jnp.sign(part.data[:, -1])))
     return Problem(*map(view, problem[:2]))
 
 
 def widened(problem: Problem) -> Problem:
-    """With a column that is 0 in every row, and one that does not vary, at the end."""
+    """Appends a column of zeros and a constant column."""
 
     def view(part):
         more = jnp.stack([jnp.full(len(part.data), 7.0), jnp.full(len(part.data), 5.0)], 1)
@@ -94,8 +94,7 @@ def widened(problem: Problem) -> Problem:
 
 
 def in_batches(factory, rows=16):
-    """A factory of the network without dropout, which padding would draw otherwise, trained in
-    batches of so many rows."""
+    """Factory with mini-batches of `rows` rows and without dropout, which depends on padding."""
 
     def smaller(features, classes, head):
         network = factory(features, classes, head, dropout=0.0)
@@ -105,8 +104,8 @@ def in_batches(factory, rows=16):
 
 
 @pytest.mark.parametrize("name", asked(SMALL, ("realmlp",)))
-def test_padding_and_columns_that_do_not_vary_change_nothing(name):
-    """As `ce` trains it."""
+def test_padding_and_constant_columns_have_no_effect(name):
+    """Trains the networks with `ce`."""
     ce = catalogue.get("ce").tables
 
     @partial(jax.jit, static_argnums=0)
@@ -130,7 +129,7 @@ STORED = Path(__file__).parents[1] / "stored" / "networks.npz"
 
 
 def tree_of(arrays):
-    """`a/0/b` as dictionaries and lists."""
+    """Converts keys such as `a/0/b` to nested dictionaries and lists."""
     tree = {}
     for path, value in arrays.items():
         *folders, name = path.split("/")
@@ -152,11 +151,11 @@ ORACLES = {
 
 
 def compare(name, stored):
-    """The logits, and the loss after 5 steps, of the package and of imbax from its weights."""
+    """Compares logits, and losses after 5 steps, with the package from the same weights."""
     x = np.concatenate([stored["numbers"], stored["categories"]], 1).astype(np.float32)
     start = f"{name}/"
-    own = {key.removeprefix(start): v for key, v in stored.items() if key.startswith(start)}
-    expected = own.pop("logits"), own.pop("loss")
+    package = {key.removeprefix(start): v for key, v in stored.items() if key.startswith(start)}
+    expected = package.pop("logits"), package.pop("loss")
     view = rows(x, stored["y"].astype(np.float32))
     network = ORACLES[name](x.shape[1], dropout=0.0)
     made = sv.program(network, batch_size=len(x), epochs=5)
@@ -170,19 +169,19 @@ def compare(name, stored):
         return network.apply(params, view.data), loss
 
     with jax.default_matmul_precision("float32"):
-        logits, loss = compute(tree_of(own))
+        logits, loss = compute(tree_of(package))
     np.testing.assert_allclose(logits, expected[0], 1e-5, 1e-5)
     np.testing.assert_allclose(loss, expected[1], 1e-3)
 
 
 @pytest.mark.parametrize("name", ORACLES)
-def test_a_network_is_that_of_the_public_package(name):
+def test_network_equals_the_public_package(name):
     with np.load(STORED) as file:
         compare(name, dict(file))
 
 
 @pytest.mark.thorough
-def test_the_public_packages_still_say_what_is_stored(tmp_path):
+def test_public_packages_equal_stored_outputs(tmp_path):
     for package in ("torch", "pytabkit", "rtdl_num_embeddings", "tabm"):
         pytest.importorskip(package)
     script = Path(__file__).parents[2] / "benchmarks" / "network_oracles.py"
@@ -193,8 +192,8 @@ def test_the_public_packages_still_say_what_is_stored(tmp_path):
             compare(name, dict(file))
 
 
-# Each network with each way of training it: the loss of its logits, here of a cosine head; points
-# that are learned; and weights that are. Rows that are resampled are trained on as those of `ce`.
+# Each network with each kind of training: a loss of its logits with a cosine head, learned
+# synthetic rows, and learned weights. Samplers train in the same way as `ce`.
 CASES = [
     (name, *case)
     for name in SMALL
@@ -217,8 +216,8 @@ CASES += [
 ]
 
 
-def of_classes(problem: Problem, classes: int) -> Problem:
-    """With a third class where the last column is large."""
+def with_classes(problem: Problem, classes: int) -> Problem:
+    """Adds a third class of rows with a large last column."""
     if classes == 2:
         return problem
     view = lambda part: part._replace(target=jnp.where(part.data[:, -1] > 0.7, 2.0, part.target))
@@ -227,17 +226,17 @@ def of_classes(problem: Problem, classes: int) -> Problem:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(("name", "method", "classes"), CASES)
-def test_methods_of_the_catalogue_train_every_network(name, method, classes):
-    problem, tables = of_classes(toys.problem(), classes), catalogue.get(method).tables
+def test_methods_train_every_network(name, method, classes):
+    problem, tables = with_classes(toys.problem(), classes), catalogue.get(method).tables
     sizes = (toys.FEATURES, 32, 32, "double", 3, classes)
     facts = catalogue.Facts(*sizes, factory=SMALL[name])
 
     @jax.jit
     def run(key):
-        given, start = problem, None
+        view_problem, start = problem, None
         if tables.resample:
             changed = tables.resample(key, problem, facts)
-            given = problem._replace(train=changed.applied(problem.train))
+            view_problem = problem._replace(train=changed.applied(problem.train))
         if tables.starts_from:
             ce = catalogue.get(tables.starts_from).tables
             first, _ = train(ce.program(facts), key, problem, ce.settings[0], 3)
@@ -245,7 +244,7 @@ def test_methods_of_the_catalogue_train_every_network(name, method, classes):
         hparams = tables.settings[0]
         if tables.refits:  # not from the parameters of the first
             hparams, start = Refit(hparams, first.best_epoch), None
-        return train(tables.program(facts), key, given, hparams, 3, start)
+        return train(tables.program(facts), key, view_problem, hparams, 3, start)
 
     progress, curves = run(KEY)
     assert not progress.diverged
@@ -254,7 +253,7 @@ def test_methods_of_the_catalogue_train_every_network(name, method, classes):
         assert (curves.monitored["x_synth_move"] > 0).all()
 
 
-def test_schedules_have_their_valleys_and_peaks():
+def test_schedules_have_their_extrema():
     t = np.array([0, 1 / 15, 3 / 15, 7 / 15, 1])
     np.testing.assert_allclose(four_cycles(jnp.asarray(t)), 0, atol=1e-5)
     peaks = (2 ** np.array([0.5, 1.5, 2.5, 3.5]) - 1) / 15

@@ -1,4 +1,4 @@
-"""RealMLP's start from the data."""
+"""Data-dependent initialisation of RealMLP."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import toys
 from imbax.networks.realmlp import realmlp
 
 
-def test_units_start_with_deviation_1_and_a_bias_within_their_range():
+def test_units_start_with_deviation_1_and_bias_in_range():
     view, network = toys.problem(40, padding=4, garbage=1e9).train, realmlp(toys.FEATURES)
 
     @jax.jit

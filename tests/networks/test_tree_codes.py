@@ -1,4 +1,4 @@
-"""Codes by trees of single columns, against scikit-learn's trees."""
+"""Tree codes of single columns against scikit-learn's trees."""
 
 from functools import partial
 
@@ -30,7 +30,7 @@ RARE = (Y == 2).astype(int)
 
 
 def padded(x, y):
-    """The rows among others of weight 0 that hold garbage, and rows of several weights."""
+    """View of the rows with different weights, mixed with padding that holds garbage."""
     n, where = len(x) + 20, np.sort(RNG.permutation(len(x) + 20)[: len(x)])
     data, target = np.full((n, x.shape[1]), 1e9, np.float32), np.ones(n, np.float32)
     data[::2] *= -1
@@ -56,13 +56,13 @@ def peer(x, y):
 
 
 def gain_of(x, y):
-    """Log-likelihood of the classes by the peer's leaves above that by their shares."""
+    """Gain in log-likelihood of the reference tree over the class prior."""
     probability = peer(x, y).predict_proba(x[:, None])[np.arange(len(y)), y]
     return np.log(probability).sum() - np.log(np.bincount(y)[y] / len(y)).sum()
 
 
 @pytest.mark.parametrize(("y", "classes"), [(RARE, 2), (Y, 3)])
-def test_thresholds_are_those_of_scikit_learn(y, classes):
+def test_thresholds_equal_scikit_learn(y, classes):
     trees = jax.device_get(fitted(padded(X, y), classes))
     for column, (x, edges, gain) in enumerate(zip(X.T, *trees, strict=True)):
         tree = peer(x, y).tree_
@@ -86,7 +86,7 @@ def test_codes_are_the_shares_of_each_leaf():
     assert (codes[:, 3:] == 0).all()
 
 
-def test_of_many_rows_cuts_are_nearly_as_good():
+def test_cuts_of_many_rows_are_nearly_optimal():
     n = 2000
     x = RNG.normal(size=n).astype(np.float32)
     y = (np.abs(x - 1.5) + 0.2 * RNG.normal(size=n) < 0.2).astype(int)
@@ -94,7 +94,7 @@ def test_of_many_rows_cuts_are_nearly_as_good():
     assert 0.98 < trees.gain[0] / gain_of(x, y) < 1.02
 
 
-def test_rows_of_one_class_and_no_rows_are_not_cut():
+def test_single_class_and_empty_tables_have_no_cuts():
     for w in (1, 0):
         view = rows(X, np.zeros(N, np.float32), np.full(N, w, np.float32))
         trees = fitted(view, 2)

@@ -1,7 +1,7 @@
-"""One cell: a method on a set of images, all folds and seeds in one compiled program per stage.
+"""Computation of a cell: a method on a set of images, with one compiled program per stage.
 
-The stages: train the method's generator, if it has one; draw what it adds; train the classifier,
-the same for all methods; classify the test images.
+The stages are training of the method's generator (if any), sampling of synthetic images, training
+of the classifier, which is the same for all methods, and classification of the test images.
 """
 
 import functools
@@ -32,48 +32,48 @@ __all__ = [
 ]
 
 _EACH = 10
-"""Images of each class that are kept to be looked at, and of each strip."""
+"""Number of stored example images of each class, and of images of each strip."""
 
 
 class Seconds(NamedTuple):
-    """Time taken, compiling apart."""
+    """Compilation and running times in seconds."""
 
     compile: float = 0.0
     run: float = 0.0
 
 
 class Begun(NamedTuple):
-    """A generator's training up to some epoch; leaves `[R, ...]`."""
+    """Training of a generator up to an epoch, with leaves `[R, ...]`."""
 
     state: Any
     losses: tuple[np.ndarray, ...]
-    """Of each epoch done, `[R]`."""
+    """Losses `[R]` of each finished epoch."""
     seconds: Seconds
 
 
 class GeneratorResult(NamedTuple):
-    """What training a generator gave; leaves `[R, ...]`."""
+    """Result of training a generator, with leaves `[R, ...]`."""
 
     fitted: Any
     loss: np.ndarray
-    """`[R, epochs]`, NaN after it stopped."""
+    """Training loss `[R, epochs]`, NaN after early stopping."""
     looks: dict[str, np.ndarray]
-    """By name: `reconstruction` and `strip`, uint8 images as in `ImageResult.looks`, and
+    """Example images by name: `reconstruction` and `strip`, uint8 as in `ImageResult.looks`; also
     `variance_kept [R, K]`."""
     seconds: Seconds
 
 
 class ImageResult(NamedTuple):
-    """What a cell's R runs gave."""
+    """Results of the R runs of a cell."""
 
     predicted: np.ndarray
-    """`[R, m]`: the class given to each test image."""
+    """Predicted class of each test image, `[R, m]`."""
     diverged: np.ndarray
-    """`[R]`."""
+    """Mask of diverged runs, `[R]`."""
     loss: np.ndarray
-    """`[R, epochs]`, of the classifier."""
+    """Training loss of the classifier, `[R, epochs]`."""
     looks: dict[str, np.ndarray]
-    """`real` and, where a method makes images, `generated`: `[R, K, 10, h, w, c]` uint8."""
+    """Example images `[R, K, 10, h, w, c]` (uint8): `real`, and `generated` if there are any."""
     seconds: Seconds
 
 
@@ -91,17 +91,17 @@ def train_generator(
     Parameters
     ----------
     plan
-        The runs.
+        Plan of the runs.
     method
-        One with a generator.
+        Method with a generator.
     begun
-        Where an earlier training of the same runs stopped; it goes on from there.
+        State of an interrupted training of the same runs, which is continued.
     engine
         Strategy, devices and memory budget.
     on_begun
-        Called after each epoch with how far it has come, which the next epoch takes.
+        Function called after each epoch with the current state, which the next epoch donates.
     on_share
-        Called with the share done, between compiled pieces.
+        Function called between compiled pieces with the finished share.
     """
     stages = _generator(method.generator, plan.facts, engine or Engine())
     clock = _Clock(stages, begun and begun.seconds)
@@ -128,20 +128,20 @@ def train_images(
     engine: Engine | None = None,
     on_share: Callable[[float], None] = lambda share: None,
 ) -> ImageResult:
-    """Give every run's classifier the method's images, train it, and classify the test images.
+    """Train every run's classifier on the method's images, and classify the test images.
 
     Parameters
     ----------
     plan
-        The runs.
+        Plan of the runs.
     method
-        Any.
+        Method that changes the training images.
     fitted
-        Of its generator, leaves `[R, ...]`.
+        Parameters of the method's generator, with leaves `[R, ...]`.
     engine
         Strategy, devices and memory budget.
     on_share
-        Called with the share done, between compiled pieces.
+        Function called between compiled pieces with the finished share.
     """
     engine = engine or Engine()
     sampler = _sampler(method.resample, method.generator, plan.facts, engine)
@@ -164,22 +164,24 @@ def train_images(
 
 
 def generator_shapes(plan: ImagePlan, method: OnImages) -> tuple[Any, dict[str, Any]]:
-    """Shapes and dtypes `[R, ...]` of a generator's state, and of `fitted`, `loss` and `looks` of
-    `GeneratorResult`; nothing is compiled."""
+    """Shapes and dtypes `[R, ...]` of a generator's state and of its results, without compilation.
+
+    The results are `fitted`, `loss` and `looks` of `GeneratorResult`.
+    """
     model = method.generator(plan.facts)
 
-    def of_run(shared, run):
+    def run_shapes(shared, run):
         train = _view(shared, run.train)
         state = model.init(run.key, train)
         fitted = model.finish(state, train)
         looks = _looks_of(model, plan.facts, fitted, train)
         return state, {"fitted": fitted, "loss": jnp.zeros(model.epochs), "looks": looks}
 
-    return jax.eval_shape(jax.vmap(of_run, (None, 0)), plan.shared, plan.runs)
+    return jax.eval_shape(jax.vmap(run_shapes, (None, 0)), plan.shared, plan.runs)
 
 
 class _Clock:
-    """Seconds since it was made, and those of them in which programs were compiled."""
+    """Clock of the seconds since its creation, with the compilation time of programs."""
 
     def __init__(self, programs, before: Seconds | None = None):
         self._programs, self._before = programs, before or Seconds()
@@ -228,7 +230,7 @@ def _generator(build, facts: ImageFacts, engine: Engine) -> _GeneratorStages:
 
 @functools.lru_cache(maxsize=4)
 def _sampler(resample, generator, facts: ImageFacts, engine: Engine) -> Vectorized:
-    """The changed training rows, padded to as many of each class as the largest has, and looks."""
+    """Program for the changed training rows, padded to balanced classes, and example images."""
     model = generator and generator(facts)
     balanced = max(facts.counts) * facts.classes
 
@@ -244,7 +246,7 @@ def _sampler(resample, generator, facts: ImageFacts, engine: Engine) -> Vectoriz
         if made.x_synth is not None:
             number = jnp.arange(len(made.x_synth))[-sum(facts.wanted) :]
             chosen = _first_of_each(number, made.y_synth[number], facts)
-            is_made = jnp.array(facts.wanted) > 0  # elsewhere nothing was made: white
+            is_made = jnp.array(facts.wanted) > 0  # classes without generated images are white
             generated = _bytes(made.x_synth[chosen], facts.shape)
             looks["generated"] = jnp.where(is_made[:, None, None, None, None], generated, 255)
         return made._replace(fallback=jnp.asarray(made.fallback), parents=None, gap=None), looks
@@ -273,36 +275,36 @@ def _classifier(config, learning_rate: float, engine: Engine) -> _ClassifierStag
 
 
 def _stages(engine, first, epoch, *others):
-    """Compiled; an epoch takes the `state` it is given."""
+    """Compiled stages; an epoch donates its `state`."""
     for f in (first, epoch, *others):
         yield Vectorized(f, takes="state" if f is epoch else None, **engine._asdict())
 
 
-# Names of a run's random streams; a generator's own are below 2.
+# Numbers of a run's random streams; generators use numbers below 2.
 _SAMPLE, _CLASSIFIER = 2, 3
 
 
 def _view(shared, part: Part, x_synth=None, y_synth=None) -> Rows:
-    """Flat images in [-1, 1]."""
+    """View of a part of the images, flat and scaled to [-1, 1]."""
     x, y = shared
     half = jnp.full(x.shape[1], 127.5)
     return Rows(x, y, *part, half, 1 / half, None, x_synth, y_synth)
 
 
 def _first_of_each(values, y, facts):
-    """The first ten values of each class `[K * 10]`; the first of all where there are fewer."""
+    """First ten values of each class `[K * 10]`, repeated cyclically if there are fewer."""
     place = jnp.arange(_EACH)
 
-    def of_class(c):
+    def class_values(c):
         (found,) = jnp.nonzero(y == c, size=_EACH, fill_value=-1)
         found = jnp.where(found < 0, found[place % jnp.maximum((found >= 0).sum(), 1)], found)
         return values[jnp.maximum(found, 0)]
 
-    return jax.vmap(of_class)(jnp.arange(facts.classes)).reshape(-1)
+    return jax.vmap(class_values)(jnp.arange(facts.classes)).reshape(-1)
 
 
 def _bytes(x, shape):
-    """Flat images `[K * m, h w c]` in [-1, 1] as `[K, m, h, w, c]` uint8."""
+    """Convert flat images `[K * m, h w c]` in [-1, 1] to `[K, m, h, w, c]` uint8."""
     values = jnp.clip(jnp.round((x + 1) * 127.5), 0, 255).astype(jnp.uint8)
     return values.reshape(-1, _EACH, *shape)
 

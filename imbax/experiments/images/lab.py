@@ -1,7 +1,8 @@
-"""Computes the cells of sets of images.
+"""Computation of the cells of image data sets.
 
-A trained generator is kept by itself, so that what comes after it can be repeated without it; one
-in training is kept now and then, and an interrupted one goes on from there.
+A trained generator is stored separately, so that later stages can be repeated without training it.
+The state of a generator in training is stored regularly, and an interrupted training resumes from
+it.
 """
 
 import dataclasses
@@ -35,17 +36,17 @@ from imbax.experiments.provenance import key_of
 
 __all__ = ["ImageLab"]
 
-# Seconds between two times that a generator in training is kept.
+# Seconds between two stored states of a generator in training.
 _KEEP_EVERY = 60.0
-# Fields of a method on images that decide what is trained; the others are said of it.
-_OF_TRAINING = ("resample", "generator", "weighted")
+# Fields of an image method that determine the training; the others are descriptions.
+_TRAINING_FIELDS = ("resample", "generator", "weighted")
 # Fields of the protocol that do not concern generators.
-_OF_CLASSIFIER = ("epochs", "stem", "width", "augment", "learning_rate", "batch_size")
+_CLASSIFIER_FIELDS = ("epochs", "stem", "width", "augment", "learning_rate", "batch_size")
 
 
 @dataclass
 class ImageLab(Lab):
-    """Computes cells of images, or finds them stored; `out` is given."""
+    """Computes cells of images or reads stored ones; `out` is required."""
 
     schema: ClassVar = SCHEMA
     network: ClassVar = "resnet"
@@ -66,16 +67,18 @@ class ImageLab(Lab):
     def _training_key(
         self, dataset: Images, method: Method, network: str, members: Ensemble = SINGLE
     ) -> str:
-        images = {name: getattr(method.images, name) for name in _OF_TRAINING}
+        images = {name: getattr(method.images, name) for name in _TRAINING_FIELDS}
         content = {"method": method.name, "images": images, "protocol": self.protocol}
         generator = method.images.generator and self._generator_key(dataset, method)
         content |= self._data(dataset) | {"generator": generator}
         return key_of(content, image_plan, train_images, images)
 
     def _generator_key(self, dataset, method):
-        """The same for methods that share a trained generator."""
+        """Key of a generator, equal for methods that share a trained generator."""
         protocol = dataclasses.asdict(self.protocol)
-        protocol = {name: value for name, value in protocol.items() if name not in _OF_CLASSIFIER}
+        protocol = {
+            name: value for name, value in protocol.items() if name not in _CLASSIFIER_FIELDS
+        }
         generator = _trained(method).images.generator
         content = {"generator": generator, "protocol": protocol} | self._data(dataset)
         return key_of(content, image_plan, train_generator, generator)
@@ -91,7 +94,7 @@ class ImageLab(Lab):
 
     def _compute(self, cell: Cell, seeds: Sequence[int]) -> None:
         plan, method = image_plan(cell.dataset, seeds, self.protocol), cell.method
-        # The share of the cell's time that the generator takes, roughly.
+        # Approximate share of the generator in the cell's time.
         share = 0.7 if method.images.generator else 0.0
         trained = self._generators(plan, method, lambda done: self.on_progress(share * done))
         result = train_images(
@@ -105,11 +108,11 @@ class ImageLab(Lab):
         self._tell_seconds(cell, sum(s.compile for s in seconds), sum(s.run for s in seconds))
         rows = image_records(plan, cell, result, trained)
         for seed in seeds:
-            of_seed = [row for row in rows if row["seed"] == seed]
-            self._keep(cell, seed, of_seed, self._about(plan, method, seed, result, trained))
+            seed_rows = [row for row in rows if row["seed"] == seed]
+            self._keep(cell, seed, seed_rows, self._about(plan, method, seed, result, trained))
 
     def _generators(self, plan, method, on_share) -> GeneratorResult | None:
-        """The generator of every run: stored ones are read, the others trained together."""
+        """Generator of every run: stored ones are read, the others are trained together."""
         if method.images.generator is None:
             return None
         seeds = list(dict.fromkeys(plan.seed.tolist()))
@@ -133,10 +136,10 @@ class ImageLab(Lab):
                 on_begun=kept.now_and_then,
                 on_share=on_share,
             )
-            seconds = result.seconds  # time counts where it was spent
+            seconds = result.seconds  # only time spent in this call
             for seed in lost:
-                at = np.flatnonzero(part.seed == seed)
-                found[seed] = jax.tree.map(lambda leaf, at=at: leaf[at], _leaves(result))
+                runs = np.flatnonzero(part.seed == seed)
+                found[seed] = jax.tree.map(lambda leaf, runs=runs: leaf[runs], _leaves(result))
                 self._keep_state(file, seed, found[seed])
             kept.path.unlink(missing_ok=True)
         return GeneratorResult(**states.join([found[seed] for seed in seeds]), seconds=seconds)
@@ -170,19 +173,19 @@ class ImageLab(Lab):
 
 
 def _trained(method: Method) -> Method:
-    """The method whose training of a generator this one uses."""
+    """Method whose trained generator is used."""
     return get(method.images.trained_as or method.name)
 
 
 class _Unfinished:
-    """The file of a generator's training under way, of some seeds together."""
+    """File of a generator in training, for several seeds together."""
 
     def __init__(self, out: Path, path: Path, seeds: Sequence[int], epochs: int):
         self.out, self.path, self.seeds, self.epochs = out, path, list(seeds), epochs
         self._last = time.monotonic()
 
     def now_and_then(self, begun: Begun) -> None:
-        """Keep how far a training is, if the last time was long enough ago."""
+        """Store the state of a training, if the last time was at least `_KEEP_EVERY` ago."""
         if time.monotonic() - self._last < _KEEP_EVERY:
             return
         disk.check_there(self.out)
@@ -193,7 +196,7 @@ class _Unfinished:
         self._last = time.monotonic()
 
     def read(self, state: Any, runs: int) -> Begun | None:
-        """How far it is, if the file is there and has a state of these shapes `[R, ...]`."""
+        """Stored state, or None without a file with a state of these shapes `[R, ...]`."""
         shape = jax.ShapeDtypeStruct
         losses = shape((self.epochs, runs), np.float32)
         like = (state, losses, shape((), np.int64), shape((2,), np.float64))
@@ -204,5 +207,5 @@ class _Unfinished:
 
 
 def _leaves(result):
-    """What has a leading axis of runs."""
+    """Fields with a leading axis of runs."""
     return {name: getattr(result, name) for name in ("fitted", "loss", "looks")}

@@ -1,4 +1,4 @@
-"""The metrics of test images, by name. They are computed from stored confusion matrices alone."""
+"""Metrics of test images by name, computed from stored confusion matrices."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,15 +16,15 @@ from imbax.metrics.confusion import (
 __all__ = ["METRICS", "TESTS", "Metric", "score_run"]
 
 TESTS = ("balanced", "imbalanced")
-"""The two test parts."""
+"""Names of the two test parts."""
 
 
 class Metric(NamedTuple):
-    """A metric in [0, 1] and its name in words."""
+    """Metric in [0, 1] with its title."""
 
     title: str
     of: Callable[[jax.Array], jax.Array]
-    """`confusion matrix [K, K] -> scalar`; rows are the true classes."""
+    """Function `confusion matrix [K, K] -> scalar`; rows are the true classes."""
 
 
 METRICS: Mapping[str, Metric] = {
@@ -34,18 +34,18 @@ METRICS: Mapping[str, Metric] = {
     "g_mean_class": Metric("G-mean of classes", partial(geometric_mean, kind="class")),
     "g_mean_product": Metric("G-mean of recalls", partial(geometric_mean, kind="product")),
 }
-"""By name; the columns are `{test}_{name}`."""
+"""Metrics by name; the columns are `{test}_{name}`."""
 
 
 def score_run(row: Mapping[str, Any], diverged: bool) -> dict[str, float]:
-    """Every metric of one run on both test parts, by column; NaN if it diverged.
+    """All metrics of a run on both test parts, by column; NaN if the run diverged.
 
     Parameters
     ----------
     row
-        `{test}_confusion`, flat, of both test parts.
+        Flat confusion matrices `{test}_confusion` of both test parts.
     diverged
-        Whether the run did.
+        Whether the run diverged.
     """
     scores = {}
     for test in TESTS:

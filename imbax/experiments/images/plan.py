@@ -1,4 +1,4 @@
-"""A set of images cut into runs: arrays with an axis of runs, the same for all methods."""
+"""Plan of image runs: arrays with an axis of runs, the same for all methods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ __all__ = ["ImagePlan", "ImageProtocol", "image_plan"]
 
 @dataclass(frozen=True)
 class ImageProtocol:
-    """How every method of an experiment is trained and scored."""
+    """Protocol of training and scoring, the same for every method of an experiment."""
 
     folds: int = 5
-    """Of the five, from the first on; sets with one split have but one."""
+    """Number of folds, of five; data sets with a fixed split have one fold."""
     epochs: int = 30
-    """Of the classifier, each of as many images as the imbalanced training set has."""
+    """Epochs of the classifier, each with as many images as the imbalanced training set."""
     stem: str = "cifar"
     width: int = 64
     augment: str = "none"
@@ -47,27 +47,27 @@ class ImageProtocol:
 
 
 class ImagePlan(NamedTuple):
-    """A set of images cut into R runs."""
+    """Set of images with R runs."""
 
     images: Images
     protocol: ImageProtocol
     seed: np.ndarray
-    """`[R]`."""
+    """Seed of each run, `[R]`."""
     fold: np.ndarray
-    """`[R]`."""
+    """Fold of each run, `[R]`."""
     splits: list[ImageSplit]
     notices: tuple[str, ...]
-    """Where the counts are not those of the paper."""
+    """Notices on counts that differ from those of the paper."""
     shared: tuple[np.ndarray, np.ndarray]
     """All images as flat rows, uint8, and their classes, int32."""
     runs: Run
-    """Leaves `[R, ...]`: keys, the training part and the balanced test part."""
+    """Runs with leaves `[R, ...]`: keys, the training part and the balanced test part."""
     facts: ImageFacts
     classifier: Config
 
 
 def image_plan(images: Images, seeds: Sequence[int], protocol: ImageProtocol) -> ImagePlan:
-    """Cut the set; see `image_splits` for errors. Shapes do not depend on the seeds."""
+    """Split the images into runs; see `image_splits` for errors. Shapes do not depend on seeds."""
     parts, seed, fold, notices = [], [], [], ()
     wanted = images.counts or COUNTS[images.name]
     for s in seeds:

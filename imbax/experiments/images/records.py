@@ -1,4 +1,4 @@
-"""From a cell's predictions to the records that are stored."""
+"""Stored records, made from the predictions of a cell."""
 
 import io
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ __all__ = ["image_records", "rescored"]
 def image_records(
     plan: ImagePlan, cell: Cell, result: ImageResult, generated: GeneratorResult | None
 ) -> list[dict[str, Any]]:
-    """One record per run. Test images are scored here, and only here."""
+    """Records of a cell, one per run. This is the only function that scores test images."""
     classes, rows = plan.facts.classes, []
     looks = result.looks | ({} if generated is None else generated.looks)
     kept = looks.pop("variance_kept", None)
     for r, part in enumerate(plan.splits):
         y = plan.shared[1][part.test]
         loss = np.zeros(0) if generated is None else generated.loss[r]
-        # A generator's later losses are NaN once it has stopped; its first only if it diverged.
+        # The first loss of a generator is NaN only if it diverged; later ones after early stopping.
         diverged = bool(result.diverged[r]) or bool(np.isnan(loss[:1]).any())
         matrices = {}
         for test, w in zip(TESTS, (np.ones(len(y)), part.imbalanced), strict=True):
@@ -56,7 +56,7 @@ def image_records(
 
 
 def rescored(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Stored records with their metrics computed anew from their confusion matrices."""
+    """Stored records with their metrics computed again from their confusion matrices."""
     return [row | score_run(row, row["diverged"]) for row in rows]
 
 

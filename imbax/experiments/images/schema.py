@@ -1,4 +1,4 @@
-"""The columns of a stored run on images."""
+"""Columns of a stored run on images."""
 
 import io
 
@@ -22,6 +22,6 @@ SCHEMA = pa.schema(
 
 
 def unpack(looks: bytes) -> dict[str, np.ndarray]:
-    """The images of a ``looks`` cell by name, `[K, 10, h, w, c]` uint8."""
+    """Images of a ``looks`` cell by name, `[K, 10, h, w, c]` uint8."""
     with np.load(io.BytesIO(looks), allow_pickle=False) as arrays:
         return dict(arrays)

@@ -1,4 +1,4 @@
-"""Suites of images: their methods and protocol, as the command line changes them."""
+"""Image suites: methods and protocol from the suite and the command line."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -19,29 +19,29 @@ _ALSO = ("out", "data_home", "memory", "strategy", "profile", "dry_run", "distri
 _ALSO += ("coordinator", "processes", "process")
 TAKES = ", ".join(f"--{name}" for name in _TAKES)
 MARKER = "looks"
-"""A column by which stored results are known to be of this kind."""
+"""Column that identifies stored results of this kind."""
 
 
 def takes(suite: Suite, option: str) -> bool:
-    """Whether the suite has a use for an option."""
+    """Returns whether the suite accepts an option."""
     return option in _TAKES + _ALSO
 
 
 def folder(suite: Suite, options: Namespace) -> str:
-    """Name of the folder of results by default."""
+    """Default name of the results folder."""
     chosen = (options.scale, options.recipe)
     return "_".join([suite.name, *(name for name in chosen if name in ("tiny", "full", "strong"))])
 
 
 def check(suite: Suite, options: Namespace) -> None:
-    """Raises InputError for bad options, before anything is started."""
+    """Raise InputError for invalid options before the run starts."""
     _settings(suite, options)
     if not options.plugin:
         _methods(suite, options)
 
 
 def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine) -> Prepared:
-    """All that is run."""
+    """Arguments of `run_cells` for a suite and options."""
     seeds, protocol = _settings(suite, options)
     lab = ImageLab(protocol, engine, out, suite.name)
     methods = _methods(suite, options)
@@ -49,9 +49,9 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
 
 
 def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
-    """Compute what is missing; `about` is for `run_cells`."""
-    *what, required = prepared(suite, options, out, engine)
-    return run_cells(*what, required=required, **about)
+    """Compute missing results; `about` is passed to `run_cells`."""
+    *arguments, required = prepared(suite, options, out, engine)
+    return run_cells(*arguments, required=required, **about)
 
 
 def _methods(suite, options):
@@ -67,9 +67,9 @@ def _methods(suite, options):
 
 
 def _settings(suite, options):
-    """The number of seeds and the protocol."""
+    """Number of seeds, and protocol."""
     changes = dict({"tiny": suite.tiny, "full": suite.full}.get(options.scale, {}))
-    data = ("fraction", "shrink")  # which the loader takes
+    data = ("fraction", "shrink")  # used by the loader
     changes = {name: value for name, value in changes.items() if name not in data}
     defaults = {"seeds": suite.seeds, "folds": suite.folds, "epochs": suite.epochs}
     changes = defaults | dict(suite.protocol) | changes

@@ -1,4 +1,4 @@
-"""How many networks a method trains in each run, and which rows each of them sees."""
+"""Ensembles: number of networks of a run, and the rows of each network."""
 
 import itertools
 from collections.abc import Iterable
@@ -13,21 +13,22 @@ _FOLDS = Range(0, whole=True)
 
 
 class Ensemble(NamedTuple):
-    """The members of a run, whose probabilities are averaged.
+    """Members of a run, whose probabilities are averaged.
 
-    As text it is `1`, a single network; `x5`, five that see the same rows; `5-fold`, one for each
-    of five folds; or `3x8-fold`, one for each fold of three cuts into eight.
+    The text form is `1` for a single network; `x5` for five members with the same rows; `5-fold`
+    for one member for each of five folds; or `3x8-fold` for one member for each fold of three
+    divisions into eight folds.
     """
 
     n_estimators: int = 1
     """Number of members."""
     folds: int = 0
-    """Folds of the training and validation rows, each of which validates as many members; 0: all
-    members train on the run's training rows."""
+    """Number of folds of the training and validation rows, each of which validates equally many
+    members; 0: all members train on the run's training rows."""
 
     @property
     def cuts(self) -> int:
-        """Number of times that rows are cut into folds."""
+        """Number of divisions of the rows into folds."""
         return self.n_estimators // self.folds if self.folds else 0
 
     def __str__(self):
@@ -37,27 +38,26 @@ class Ensemble(NamedTuple):
 
 
 SINGLE = Ensemble()
-"""One network in each run."""
+"""Ensemble of a single network."""
 
 
 def ensembles_of(n_estimators: Any = 1, fold_ensemble: Any = False) -> tuple[Ensemble, ...]:
-    """The ensembles that parameters of these names mean, each once.
+    """Ensembles for the values of the parameters `n_estimators` and `fold_ensemble`.
 
     Parameters
     ----------
     n_estimators
-        Number of members, at least 1, or several numbers. 1 is a single network, whatever the
-        folds.
+        Number of members, at least 1, or several numbers. 1 is a single network without folds.
     fold_ensemble
-        Whether each member validates on one fold of the training and validation rows, and trains on
-        the others: True or 1, as many folds as members; a larger number, so many folds, cut again
-        until there is one for each member; False or 0, none. Or several of these.
+        Whether each member validates on one fold of the training and validation rows and trains on
+        the others. True or 1: as many folds as members; a larger number: that many folds, divided
+        again until there is one fold for each member; False or 0: no folds. Or several of these.
 
     Raises
     ------
     InputError
-        A number is out of its range, the members are no multiple of the folds, or there are folds
-        for a single network.
+        A number is out of its range, the number of members is not a multiple of the number of
+        folds, or folds are given for a single network.
     """
     found = {
         _ensemble(number, folds): None
@@ -82,16 +82,16 @@ def _ensemble(number, folds):
     if number % folds:
         below, above = number // folds * folds, -(-number // folds) * folds
         raise InputError(
-            f"{argument('n_estimators', number)} is no multiple of the {folds} folds of "
-            "fold_ensemble, each of which validates as many members; give "
+            f"{argument('n_estimators', number)} is not a multiple of the {folds} folds of "
+            "fold_ensemble, each of which validates equally many members; give "
             f"{f'{below} or ' if below else ''}{above}"
         )
     return Ensemble(number, folds)
 
 
-def _listed(name, values):
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        return (values,)
-    if not (found := tuple(values)):
+def _listed(name, value):
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return (value,)
+    if not (found := tuple(value)):
         raise InputError(f"{name} is empty, expected at least one value")
     return found

@@ -1,24 +1,25 @@
-"""Explicit Gradient on a sine wave: regression from a handful of points, one seed as one function.
+"""Explicit Gradient on a sine wave: regression from a few points; a seed is one pure function.
 
-The truth is sin(ω x) on [-5, 5]. A few training and validation points lie on it; synthetic points
-start anywhere in [-5, 5] x [-1, 1]. θ₀ is trained on the training points alone; then, step by step,
+The true function is sin(ω x) on [-5, 5]. Training and validation points lie on it; synthetic points
+start uniformly in [-5, 5] x [-1, 1]. θ₀ is trained on the training points only. Then, each step is
 
     θ <- θ' = θ - η₁ ∇_θ L(train ∪ synth | θ),    x_synth <- x_synth - η₂ ∇_{x_synth} L(valid | θ'),
 
 with L the mean squared error. Source: Yasinnik et al. 2022 (arXiv:2202.10550), section 4, figure 1
 and appendix A: 5 + 5 points, 20 synthetic, one tanh layer of 10, η₁ = 0.1, η₂ = 1.
 
-What the paper leaves open, and the reading taken:
+Choices that the paper leaves open:
 
 - "Frequency π/2" is ω, in radians per unit of x. The first author's published demo has sin(2x).
-- The text has all points uniform on [-5, 5], figure 1's caption the synthetic ones on [-1, 1]: the
-  first is read as the range of x, the second as that of the targets, which thus are no sines.
-- Equation 2 moves x alone, so targets stay; `move="both"` is the other reading.
-- Equation 1 has the inner loss on synthetic points alone, Algorithm 1 on the union with the
+- In the text all points are uniform on [-5, 5], in the caption of Figure 1 synthetic points are
+  uniform on [-1, 1]. Here [-5, 5] is the range of x, and [-1, 1] the range of the synthetic
+  targets, which therefore do not lie on the sine.
+- Equation 2 moves only x, so targets are fixed; `move="both"` also moves the targets.
+- Equation 1 has the inner loss on synthetic points only, Algorithm 1 on the union with the
   training points: the union is the default, as in `methods.explicit_gradient`.
-- θ carries on from step to step ("fine-tune"); with `restart` each step starts from θ₀ again.
-- Optimizer and length of each training are not given. The defaults of `epochs` and `steps` keep a
-  run short; `Result.curve` has the test error at other lengths.
+- θ continues from step to step ("fine-tune"); with `restart` each step starts from θ₀ again.
+- The paper does not state the optimizer and the length of each training. The defaults of `epochs`
+  and `steps` keep a run short; `Result.curve` has the test error at other lengths.
 """
 
 import math
@@ -38,8 +39,8 @@ from imbax.types import Batch
 __all__ = ["METHODS", "Config", "Result", "grid", "run"]
 
 METHODS = ("explicit_gradient", "explicit_gradient_frozen", "train_valid", "train", "theta_0")
-"""Explicit Gradient; the same with η₂ = 0; the network on training and validation points together
-(the paper's baseline); on the training points alone; and θ₀, from which the first two start."""
+"""Explicit Gradient; the same with η₂ = 0; the network trained on training and validation points
+(the paper's baseline); trained on the training points only; θ₀, the start of the first two."""
 
 _HALF_WIDTH = 5.0
 _TEST_ROWS = 501
@@ -47,77 +48,76 @@ _TEST_ROWS = 501
 
 _COUNTS = ("n_train", "n_valid", "n_synth", "hidden", "num_steps", "records")
 RANGES = dict.fromkeys(_COUNTS, Range(1, whole=True))
-"""Of `Config`."""
+"""Ranges of the fields of `Config`."""
 
 
 class Config(NamedTuple):
-    """One experiment, static and hashable; the defaults are the paper's where it has any."""
+    """Static configuration of an experiment; defaults are the paper's values if it states any."""
 
     n_train: int = 5
     n_valid: int = 5
     n_synth: int = 20
     hidden: int = 10
-    """Width of the one hidden layer."""
+    """Width of the hidden layer."""
     frequency: float = math.pi / 2
-    """ω."""
+    """Angular frequency ω."""
     eta1: float = 0.1
-    """η₁ > 0: step size of the network."""
+    """Step size η₁ > 0 of the network."""
     eta2: float = 1.0
-    """η₂ >= 0: step size of the points."""
+    """Step size η₂ >= 0 of the points."""
     epochs: int = 1000
-    """Full-batch updates of θ₀ on the training points."""
+    """Number of full-batch updates of θ₀ on the training points."""
     steps: int = 5000
-    """Steps of Explicit Gradient after them. Baselines get `epochs + steps` updates."""
+    """Number of steps of Explicit Gradient; baselines get `epochs + steps` updates."""
     optimizer: str = "adam"
-    """Of θ₀ and the baselines: "adam", or "sgd" with step size η₁."""
+    """Optimizer of θ₀ and the baselines: "adam", or "sgd" with step size η₁."""
     learning_rate: float = 1e-2
-    """Adam's."""
+    """Adam's learning rate."""
     inner: str = "union"
     """Inner loss: "union" with the training points, or "synth"."""
     num_steps: int = 1
-    """Inner steps K >= 1."""
+    """Number of inner steps K >= 1."""
     move: str = "x"
-    """What of a synthetic point moves: "x", or "both" x and target."""
+    """Moving part of a synthetic point: "x", or "both" x and target."""
     restart: bool = False
-    """Whether each step starts from θ₀, so that only the points carry what is learnt."""
+    """Whether each step starts from θ₀, so that only the points change over steps."""
     records: int = 20
-    """Times that the curve is taken in each phase; divides `epochs` and `steps`."""
+    """Number of points of the curve in each phase; divides `epochs` and `steps`."""
 
 
 class Result(NamedTuple):
-    """What one seed gives. M methods in the order of `METHODS`; points are rows `(x, target)`."""
+    """Results of one seed, for M methods in the order of `METHODS`; points are `(x, target)`."""
 
     error: jax.Array
     """Mean squared error on the test rows, `[M]`."""
     valid_error: jax.Array
-    """On the validation points, `[M]`; only `train` and `theta_0` have not used them."""
+    """Error on the validation points, `[M]`; only `train` and `theta_0` do not use these points."""
     curve: jax.Array
-    """Test error in the course of training, `[M, 2 records]`: first `epochs`, then `steps`."""
+    """Test error during training, `[M, 2 records]`: first `epochs`, then `steps`."""
     prediction: jax.Array
-    """On the test rows, `[M, 501]`."""
+    """Predictions for the test rows, `[M, 501]`."""
     train: jax.Array
-    """`[n_train, 2]`."""
+    """Training points `[n_train, 2]`."""
     valid: jax.Array
-    """`[n_valid, 2]`."""
+    """Validation points `[n_valid, 2]`."""
     start: jax.Array
     """Synthetic points before the first step, `[n_synth, 2]`."""
     end: jax.Array
-    """And after the last."""
+    """Synthetic points after the last step, `[n_synth, 2]`."""
 
 
 def grid(config: Config) -> jax.Array:
-    """`(x, truth)` evenly over [-5, 5], `[501, 2]`."""
+    """Evenly spaced points `(x, sin(ω x))` over [-5, 5], `[501, 2]`."""
     return _on_sine(jnp.linspace(-_HALF_WIDTH, _HALF_WIDTH, _TEST_ROWS, dtype=jnp.float32), config)
 
 
 def run(key: jax.Array, config: Config) -> Result:
-    """All methods on the points and the initial network of one key; pure.
+    """Train all methods on the points and the initial network of one random key; pure.
 
     Raises
     ------
     InputError
-        An option that its field does not name, a size below 1, or a length that `records` does not
-        divide.
+        An invalid option, a size below 1, or a length that `records` does not divide.
     """
     _check(config)
     network = mlp(1, (config.hidden,), jnp.tanh)
@@ -126,7 +126,7 @@ def run(key: jax.Array, config: Config) -> Result:
     test = grid(config)
 
     def loss_fn(params, rows, _):
-        # A row holds its target, so that the gradient by rows includes it where targets move.
+        # A row includes its target, so that the gradient for moving targets is included.
         return (network.apply(params, rows[:, :1]) - rows[:, 1]) ** 2
 
     def test_error(params):
@@ -160,7 +160,7 @@ def run(key: jax.Array, config: Config) -> Result:
 
     with jax.default_matmul_precision("float32"):
         both = _batch(jnp.concatenate([train, valid]))
-        # On train alone, and on both: one program, in which rows of weight 0 count for nothing.
+        # Training on `train` and on both sets is one program with different row weights.
         w = jnp.stack([both.w * (jnp.arange(both.w.size) < config.n_train), both.w])
         params = network.init(init_key)
         fresh = params, optimizer.init(params)
@@ -174,8 +174,8 @@ def run(key: jax.Array, config: Config) -> Result:
         (moved, end), moved_curve = explicit_gradient(theta_0, config.eta2)
         (still, _), still_curve = explicit_gradient(theta_0, 0.0)
 
-        alone, together = (jax.tree.map(lambda leaf, i=i: leaf[i], late[0]) for i in (0, 1))
-        fits = jax.tree.map(lambda *a: jnp.stack(a), moved, still, together, alone, theta_0)
+        train_fit, joint_fit = (jax.tree.map(lambda leaf, i=i: leaf[i], late[0]) for i in (0, 1))
+        fits = jax.tree.map(lambda *a: jnp.stack(a), moved, still, joint_fit, train_fit, theta_0)
         stays = jnp.full(config.records, first[0, -1])
         before = first[jnp.array([0, 0, 1, 0, 0])]
         after = jnp.stack([moved_curve, still_curve, second[1], second[0], stays])
@@ -192,7 +192,7 @@ def run(key: jax.Array, config: Config) -> Result:
 
 
 def _draw(key, config):
-    """Training, validation and synthetic points; a kind's do not depend on another's number."""
+    """Training, validation and synthetic points; each kind is independent of other numbers."""
     train_key, valid_key, x_key, target_key = jax.random.split(key, 4)
 
     def uniform(key, n, bound):
@@ -227,7 +227,7 @@ def _repeat(
     records: int,
     error: Callable[[Any], jax.Array],
 ):
-    """The state after `number` updates, and the error of its parameters after each equal piece."""
+    """State after `number` updates, and the error of its parameters after each of equal pieces."""
 
     def piece(state, _):
         state, _ = jax.lax.scan(
@@ -242,8 +242,8 @@ def _check(config):
     one_of(config, optimizer=("adam", "sgd"), inner=("union", "synth"), move=("x", "both"))
     check_ranges(config)
     for field in ("epochs", "steps"):
-        given = getattr(config, field)
-        if given < 1 or given % config.records:
+        value = getattr(config, field)
+        if value < 1 or value % config.records:
             raise InputError(
-                f"{field} is {given}, expected a multiple of records = {config.records}"
+                f"{field} is {value}, expected a multiple of records = {config.records}"
             )

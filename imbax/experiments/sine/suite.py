@@ -1,8 +1,8 @@
-"""The suite `sine`: the paper's setting, other numbers of points, and the paper's other readings.
+"""The suite `sine`: the paper's setting, other numbers of points, and variants.
 
 Each setting is one compiled program for all seeds, and one file `<out>/runs/sine/<key>.npz`, where
-`key` is a hash of the setting and of the code that it runs. What is there is not computed again,
-and more seeds add to it: a seed's key is `fold_in(key(0), seed)`, whatever its company.
+`key` is a hash of the setting and of its code. Stored seeds are not computed again, and further
+seeds are added: the random key of a seed is `fold_in(key(0), seed)`, independent of other seeds.
 """
 
 import functools
@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 
 TAKES = "--seeds, --out, --memory and --profile"
 MARKER = None
-"""Its results are no tables of runs."""
+"""None: the suite stores no tables of runs."""
 
 
 _SYNTHETIC = (5, 10, 40)
@@ -51,37 +51,37 @@ _READINGS = (
 
 
 def takes(suite: Suite, option: str) -> bool:
-    """Whether the suite has a use for an option."""
+    """Returns whether the suite accepts an option."""
     return option in ("seeds", "out", "memory", "profile", "strategy")
 
 
 def folder(suite: Suite, options: Namespace) -> str:
-    """Name of the folder of results by default."""
+    """Default name of the results folder."""
     return suite.name
 
 
 def check(suite: Suite, options: Namespace) -> None:
-    """Raises InputError for bad options, before anything is started."""
+    """Raise InputError for invalid options before the run starts."""
     if options.strategy == "rows":
         raise InputError(f"--strategy rows does not apply to suite {suite.name}: it has few rows")
 
 
 def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
-    """Compute what is missing; the results are `{setting: Result}`, the paper's setting first."""
+    """Compute missing results; returns `{setting: Result}`, the paper's setting first."""
     seeds = suite.seeds if options.seeds is None else options.seeds
     results = run_settings(out, seeds, Config(epochs=suite.epochs), engine=engine)
     return Outcome(results=results)
 
 
 def settings(base: Config) -> tuple[Config, ...]:
-    """`base`, then it with other numbers of points (appendix A), then with other readings."""
+    """The setting `base`, then other numbers of points (appendix A), then variants."""
     numbers = [{"n_synth": n} for n in _SYNTHETIC] + [{"n_train": n, "n_valid": n} for n in _REAL]
     changed = (base._replace(**change) for change in (*numbers, *_READINGS))
     return tuple(dict.fromkeys((base, *changed)))
 
 
 def setting_name(config: Config, base: Config) -> str:
-    """What differs from the base, or "paper"."""
+    """Differences from the base as text, or "paper"."""
     changed = [
         f"{field}={value}"
         for field, value in config._asdict().items()
@@ -98,23 +98,23 @@ def run_settings(
     *,
     engine: Engine | None = None,
 ) -> dict[Config, Result]:
-    """The results of every setting; what is missing is computed.
+    """Results of every setting; missing results are computed.
 
     Parameters
     ----------
     out
-        A folder; see the module's docstring.
+        Folder of results; see the module's docstring.
     seeds
-        The seeds 0, 1, ..., `seeds` - 1.
+        Number of seeds: 0, 1, ..., `seeds` - 1.
     base
-        The paper's setting.
+        Setting of the paper.
     engine
         Strategy, devices and memory budget.
 
     Raises
     ------
     InputError
-        See `problem.run`.
+        A setting is invalid, see `problem.run`.
     """
     with disk.writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def _compute(config, seeds, engine) -> Result:
 
 @functools.lru_cache(maxsize=1)
 def _program(config, engine) -> Vectorized:
-    """`(key, seeds [n]) -> Result`, leaves `[n, ...]`."""
+    """Program `(key, seeds [n]) -> Result` with leaves `[n, ...]`."""
     return Vectorized(
         lambda key, seed: problem.run(jax.random.fold_in(key, seed), config), **engine._asdict()
     )
@@ -158,7 +158,7 @@ def _keep(path, config, result):
 
 
 def _load(path) -> Result | None:
-    """What is stored, or None where nothing is, or something else."""
+    """Stored results, or None if there is no file or, with a warning, another file."""
     if not path.is_file():
         return None
     try:

@@ -1,6 +1,6 @@
-"""Experiments that ship with the package: which data sets, methods, seeds, folds and epochs.
+"""Suites: experiments with their data sets, methods, seeds, folds and epochs.
 
-Nothing here imports jax, so that the command line can list suites at once.
+This module does not import jax, so that the command line lists suites quickly.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ KINDS = ("tabular", "images", "sine", "toy2d")
 
 @dataclass(frozen=True)
 class Suite:
-    """One experiment's defaults; the command line may change each."""
+    """Defaults of an experiment, which the command line can change."""
 
     name: str
     title: str
@@ -30,66 +30,66 @@ class Suite:
     folds: int
     epochs: int
     kind: str = "tabular"
-    """One of `KINDS`."""
+    """Kind of experiment, one of `KINDS`."""
     loader: str = ""
-    """Where its data come from: a function of `suites.loaders`."""
+    """Loader of the data: the name of a function of `suites.loaders`."""
     datasets: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
-    """Methods that run unless others are named; none: those of `catalogue.METHODS`."""
+    """Default methods; empty: `catalogue.METHODS`."""
     networks: tuple[str, ...] = ("mlp",)
-    """Networks that methods train unless others are named, see `networks.named`; of tables only."""
+    """Default networks, see `networks.named`; for tables only."""
     n_estimators: Any = 1
-    """Members of an ensemble of networks, or several numbers; of tables only."""
+    """Number of members of an ensemble, or several numbers; for tables only."""
     fold_ensemble: Any = False
-    """Folds that these validate on; both as `neural.ensembles.ensembles_of` takes them."""
+    """Number of folds of an ensemble; both arguments as in `neural.ensembles.ensembles_of`."""
     checkpoint: Any = "average_precision"
     """Epoch that methods keep, one of `neural.checkpoints.CHECKPOINTS`."""
     several_classes: bool = False
-    """Whether its data sets have more than two classes."""
+    """Whether the data sets have more than two classes."""
     withholds: bool = False
-    """Whether it withholds minority rows from training, which `potential` is given."""
+    """Whether minority rows are withheld from training, as needed by `potential`."""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `tabular.plan.Protocol`, or of `images.plan.ImageProtocol`."""
     tiny: Mapping[str, Any] = field(default_factory=dict)
-    """What `--scale tiny` changes of a suite of images: as `full`, and the fraction of the training
-    images and the factor by which all shrink."""
+    """Changes of an image suite by `--scale tiny`: the same fields as `full`, the fraction of the
+    training images, and the factor by which images are reduced."""
     full: Mapping[str, Any] = field(default_factory=dict)
-    """What `--scale full` changes of a suite of images: seeds, folds, epochs, the protocol."""
+    """Changes of an image suite by `--scale full`: seeds, folds, epochs, protocol."""
     strong: Mapping[str, Any] = field(default_factory=dict)
-    """What `--recipe strong` changes of its protocol."""
+    """Changes of an image suite's protocol by `--recipe strong`."""
     file: str = ""
-    """Name of the file of the user's own that says it, if there is one."""
+    """Name of the user's TOML file, if any."""
     sources: tuple[Any, ...] = ()
-    """Where the data sets of a file of the user's own come from; see `suites.own.Source`."""
+    """Sources of the data sets of a user's TOML file; see `suites.own.Source`."""
     plugin: tuple[str, ...] = ()
     """Python files that register methods."""
     metrics: tuple[str, ...] = ()
-    """Names of metrics that are wanted among the columns of its runs."""
+    """Names of additional metrics, which are columns of the runs."""
 
 
 def suite_names() -> tuple[str, ...]:
-    """All suites, the quickstart first."""
+    """Names of all suites, `quickstart` first."""
     found = [entry.name for entry in resources.files(__name__).iterdir()]
     names = {name.removesuffix(".toml") for name in found if name.endswith(".toml")}
     return ("quickstart", *sorted(names - {"quickstart"}))
 
 
 def _remedy(name: str) -> str:
-    """The end of a message about a name that is no suite's."""
+    """End of the error message for an unknown suite."""
     path = Path(name).expanduser()
-    with contextlib.suppress(OSError, ValueError):  # a name that no file can have
+    with contextlib.suppress(OSError, ValueError):  # not a valid file name
         if path.with_name(f"{path.name}.toml").is_file():
             return f"; did you mean the file '{name}.toml'?"
         if path.exists():
             run = f"imbax run custom --data {shlex.quote(name)} --target COLUMN"
-            return f"; a table, or a folder of tables, is run by `{run}`"
+            return f"; to run on a table or a folder of tables, use `{run}`"
     return did_you_mean(name, suite_names())
 
 
 def load_suite(name: str) -> Suite:
-    """The suite of that name, or in the TOML file of that name; see `suites.own`.
+    """Suite by name, or from a TOML file; see `suites.own`.
 
-    Raises InputError naming the nearest one.
+    Raises InputError with a suggestion for an unknown name.
     """
     if name not in suite_names():
         if name.lower().endswith(".toml"):
@@ -100,7 +100,7 @@ def load_suite(name: str) -> Suite:
         raise InputError(f"unknown suite {name!r}{_remedy(name)}")
     file = resources.files(__name__).joinpath(f"{name}.toml")
     content = tomllib.loads(file.read_text("utf-8"))
-    if isinstance(content.get("datasets", [""])[0], dict):  # in the form of a user's own
+    if isinstance(content.get("datasets", [""])[0], dict):  # in the form of users' files
         from imbax.experiments.suites.own import read_suite
 
         with resources.as_file(file) as path:

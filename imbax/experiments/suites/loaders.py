@@ -1,7 +1,7 @@
-"""Where the data of suites come from: functions that a suite names as its `loader`.
+"""Loaders of the data of suites: functions named by the `loader` of a suite.
 
-Each takes `(suite, options)`, the command line's, and returns the names of the data sets that are
-wanted, with what loads them: unknown names are refused at once.
+Each function takes `(suite, options)` with the options of the command line, and returns the names
+of the requested data sets with functions that load them. Unknown names raise InputError.
 """
 
 from argparse import Namespace
@@ -13,26 +13,26 @@ from typing import Any
 from imbax.errors import InputError, argument, did_you_mean
 from imbax.experiments.suites import Suite, load_suite
 
-__all__ = ["adult", "datasets_of", "file", "images", "imblearn27", "long_tail", "own"]
-__all__ += ["quickstart"]
+__all__ = ["adult", "datasets_of", "file", "images", "imblearn27", "long_tail"]
+__all__ += ["quickstart", "sources"]
 
 Loaders = list[tuple[str, Callable[[], Any]]]
 
 
 def datasets_of(suite: Suite, options: Namespace) -> Loaders:
-    """The data sets of a suite that are wanted. Raises InputError for a name it does not have."""
+    """Requested data sets of a suite. Raises InputError for unknown names."""
     return globals()[suite.loader](suite, options)
 
 
 def quickstart(suite: Suite, options: Namespace) -> Loaders:
-    """Sets that ship with scikit-learn or are drawn."""
+    """Data sets of scikit-learn and synthetic data sets."""
     from imbax.data.tabular import quickstart
 
     return _each(_wanted(suite, options), quickstart)
 
 
 def imblearn27(suite: Suite, options: Namespace) -> Loaders:
-    """Sets of imbalanced-learn's benchmark; those that share compiled programs in succession."""
+    """Data sets of imbalanced-learn's benchmark, ordered by shape to share compiled programs."""
     from imbax.data.tabular import imblearn27, imblearn27_facts
     from imbax.experiments.tabular.padding import columns, rows
 
@@ -44,21 +44,21 @@ def imblearn27(suite: Suite, options: Namespace) -> Loaders:
 
 
 def adult(suite: Suite, options: Namespace) -> Loaders:
-    """Adult, its minority thinned out to a ratio."""
+    """Adult with a minority subsampled to an imbalance ratio."""
     from imbax.data.adult import adult
 
     return _each(_wanted(suite, options), adult, data_home=options.data_home)
 
 
 def long_tail(suite: Suite, options: Namespace) -> Loaders:
-    """Tables of several classes with long tails."""
+    """Long-tailed tables with several classes."""
     from imbax.data.long_tail import long_tail
 
     return _each(_wanted(suite, options), long_tail, data_home=options.data_home)
 
 
 def file(suite: Suite, options: Namespace) -> Loaders:
-    """The user's own tables."""
+    """Tables from the user's files."""
     from imbax.data.files import read_table, table_files
 
     if options.data is None:
@@ -70,17 +70,17 @@ def file(suite: Suite, options: Namespace) -> Loaders:
     return [(name, partial(read_table, files[name], **about)) for name in names]
 
 
-def own(suite: Suite, options: Namespace) -> Loaders:
-    """The data sets of a suite that is a file of the user's own."""
-    sources = {source.name: source for source in suite.sources}
-    return [(name, partial(_load, sources[name], options)) for name in _wanted(suite, options)]
+def sources(suite: Suite, options: Namespace) -> Loaders:
+    """Data sets of the sources in a user's suite file."""
+    by_name = {source.name: source for source in suite.sources}
+    return [(name, partial(_load, by_name[name], options)) for name in _wanted(suite, options)]
 
 
 def _load(source, options):
-    """A data set of a `Source`, under its name."""
+    """Load the data set of a `Source`."""
     if source.kind == "collection":
-        asked = Namespace(datasets=[source.name], data_home=options.data_home)
-        return dict(datasets_of(load_suite(source.where), asked))[source.name]()
+        request = Namespace(datasets=[source.name], data_home=options.data_home)
+        return dict(datasets_of(load_suite(source.where), request))[source.name]()
     if source.kind == "openml":
         from imbax.data.openml import openml
 
@@ -91,7 +91,7 @@ def _load(source, options):
 
 
 def images(suite: Suite, options: Namespace) -> Loaders:
-    """Images with each imbalance that is asked for, as `--scale` shrinks them."""
+    """Images with each requested imbalance, reduced according to `--scale`."""
     from imbax.data.images import images, shrunk
     from imbax.data.imbalance import recounted
 
@@ -110,7 +110,7 @@ def _each(names: Sequence[str], load: Callable[..., Any], **about: Any) -> Loade
 
 
 def _wanted(suite: Suite, options: Namespace) -> Sequence[str]:
-    """The names asked for, or all."""
+    """Requested names, or all names."""
     for name in options.datasets or ():
         if name not in suite.datasets:
             raise InputError(

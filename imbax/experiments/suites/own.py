@@ -1,4 +1,4 @@
-"""A suite that is a TOML file of the user's own: which keys it may have, and what they say.
+"""Suites defined by users' TOML files. Example:
 
     title = "Two tables and a set of OpenML"
     methods = ["ce", "explicit_gradient"]
@@ -47,7 +47,7 @@ from imbax.experiments.suites.toml_values import parsed, refuse_unknown, text, t
 __all__ = ["COLLECTIONS", "Source", "read_suite"]
 
 COLLECTIONS = ("quickstart", "imblearn27", "adult", "long_tail")
-"""Suites of the package that a file may take data sets from."""
+"""Suites of the package that provide data sets for a user's file."""
 
 _COLUMNS = ("target", "minority", "groups", "drop", "categorical")
 _KEYS = {
@@ -57,33 +57,32 @@ _KEYS = {
     "collection": ("collection", "names"),
 }
 _TOP = ("title", "datasets", "methods", "networks", "seeds", "folds", "epochs", "plugin")
-_ENSEMBLE = ("n_estimators", "fold_ensemble")
-_TOP += ("metrics", "checkpoint", *_ENSEMBLE)
-_EVERY = {key for keys in _KEYS.values() for key in keys}
+_ENSEMBLE_KEYS = ("n_estimators", "fold_ensemble")
+_TOP += ("metrics", "checkpoint", *_ENSEMBLE_KEYS)
+_DATASET_KEYS = {key for keys in _KEYS.values() for key in keys}
 _LISTS = ("drop", "categorical", "names")
 
 
 class Source(NamedTuple):
-    """Where one data set comes from."""
+    """Source of one data set."""
 
     kind: str
-    """"file", "openml" or "collection"."""
+    """Kind of source: "file", "openml" or "collection"."""
     name: str
     where: Any
-    """A path, an id of OpenML, or the name of a collection."""
+    """Path, OpenML id, or name of a collection."""
     options: Mapping[str, Any] = {}
     """Arguments of `read_table` or `openml`."""
 
 
 def read_suite(path: Path) -> Suite:
-    """The suite in a file.
+    """Read the suite in a file.
 
     Raises
     ------
     InputError
-        There is no such file, it is not TOML, it has an unknown key or a value that is not
-        expected, a file or a collection that it names does not exist, or two data sets have one
-        name.
+        The file does not exist, is not TOML, has an unknown key or an invalid value, names a file
+        or a collection that does not exist, or has two data sets of the same name.
     """
     content = parsed(path)
     try:
@@ -98,13 +97,13 @@ def _suite(path, content):
 
     numbers = {"seeds": Range(1, whole=True), "folds": Range(2, whole=True)}
     numbers["epochs"] = Range(1, whole=True)
-    of_protocol = {field.name for field in fields(Protocol)} - set(numbers)
-    top = (*_TOP, *sorted(of_protocol))
+    protocol_keys = {field.name for field in fields(Protocol)} - set(numbers)
+    top = (*_TOP, *sorted(protocol_keys))
     refuse_unknown(content, top)
     chosen = {name: numbers[name].check(name, content[name]) for name in numbers if name in content}
-    protocol = {name: content[name] for name in of_protocol & set(content)}
+    protocol = {name: content[name] for name in protocol_keys & set(content)}
     Protocol(**protocol, **{k: v for k, v in chosen.items() if k != "seeds"})
-    ensemble = {name: content[name] for name in _ENSEMBLE if name in content}
+    ensemble = {name: content[name] for name in _ENSEMBLE_KEYS if name in content}
     ensembles_of(**ensemble)
     sources = list(_sources(path.parent, content.get("datasets"), top))
     names = {source.where for source in sources if source.kind == "collection"}
@@ -113,7 +112,7 @@ def _suite(path, content):
         path.stem,
         text(content, "title", path.stem),
         **({"seeds": 5, "folds": 4, "epochs": 200} | chosen),
-        loader="own",
+        loader="sources",
         datasets=tuple(source.name for source in sources),
         methods=texts(content, "methods"),
         networks=texts(content, "networks") or Suite.networks,
@@ -135,11 +134,11 @@ def _sources(folder: Path, tables: Any, top: Sequence[str]) -> Iterator[Source]:
     places: dict[str, int] = {}
     for number, table in enumerate(tables, 1):
         try:
-            if late := [key for key in table if key in set(top) - _EVERY]:
+            if late := [key for key in table if key in set(top) - _DATASET_KEYS]:
                 raise InputError(
-                    f"{late[0]!r} is of the suite: put it above the first [[datasets]]"
+                    f"{late[0]!r} is a key of the suite; put it above the first [[datasets]]"
                 )
-            found = list(_of_table(folder, table))
+            found = list(_table_sources(folder, table))
         except InputError as error:
             raise InputError(f"[[datasets]] number {number}: {error}") from None
         for source in found:
@@ -152,12 +151,12 @@ def _sources(folder: Path, tables: Any, top: Sequence[str]) -> Iterator[Source]:
             yield source
 
 
-def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
-    """The data sets of one `[[datasets]]`."""
+def _table_sources(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
+    """Sources of one `[[datasets]]` table."""
     kinds = [kind for kind in _KEYS if kind in table]
     if len(kinds) != 1:
         if not kinds:
-            refuse_unknown(table, sorted(_EVERY))
+            refuse_unknown(table, sorted(_DATASET_KEYS))
         found = " and ".join(kinds) or "none"
         raise InputError(f"expected one of file, glob, openml and collection, found {found}")
     (kind,) = kinds
@@ -173,7 +172,7 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
             raise InputError(f"there is no file {path}; check the name and the folder")
         files = table_files([path])
         if "name" in table and len(files) > 1:
-            raise InputError(f"name is that of one data set, and {path} is a folder of several")
+            raise InputError(f"name needs a single data set, and {path} is a folder of several")
         for stem, file in files.items():
             yield Source("file", text(table, "name", stem), file, options)
     elif kind == "glob":
@@ -190,9 +189,9 @@ def _of_table(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
         listed = table["openml"] if isinstance(table["openml"], list) else [table["openml"]]
         numbers = [Range(1, whole=True).check("openml", one) for one in listed]
         if not numbers:
-            raise InputError("openml is empty; name the id of a data set")
+            raise InputError("openml is empty; give the id of a data set")
         if "name" in table and len(numbers) != 1:
-            raise InputError(f"name is that of one data set, and openml has {len(numbers)} ids")
+            raise InputError(f"name needs a single data set, and openml has {len(numbers)} ids")
         for number in numbers:
             name = text(table, "name", f"openml_{number}")
             yield Source("openml", name, number, options)
@@ -225,7 +224,7 @@ def _plugins(folder: Path, content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value(table: Mapping[str, Any], key: str) -> Any:
-    """Value of a key of columns, as `read_table` takes it."""
+    """Value of a key of columns, in the form of `read_table`'s arguments."""
     if key in _LISTS:
         return list(texts(table, key))
     value = table[key]

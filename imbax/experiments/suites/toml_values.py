@@ -1,4 +1,4 @@
-"""A TOML file and the values in it, each checked where it is read."""
+"""TOML files and checked access to their values."""
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ def parsed(path: Path) -> dict[str, Any]:
 
 
 def refuse_unknown(table: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raises InputError for a key that is not known, and names the nearest one."""
+    """Raise InputError with a suggestion for an unknown key."""
     known = list(known)
     for key in table:
         if key not in known:
@@ -33,7 +33,7 @@ def refuse_unknown(table: Mapping[str, Any], known: Iterable[str]) -> None:
 
 
 def text(table: Mapping[str, Any], key: str, default: str | None = None) -> str:
-    """The text of a key, or the default without the key; InputError where it is no text."""
+    """Text of a key, or the default if the key is missing; InputError for other values."""
     value = table.get(key, default)
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{key}={value!r}, expected text")
@@ -41,11 +41,11 @@ def text(table: Mapping[str, Any], key: str, default: str | None = None) -> str:
 
 
 def texts(table: Mapping[str, Any], key: str) -> Sequence[str]:
-    """A list of texts, one text alone being a list of it; none without the key."""
+    """List of texts of a key, also from a single text; empty if the key is missing."""
     value = table.get(key, ())
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
         raise InputError(f"{key}={value!r}, expected a list of texts")
     if key in table and not listed:
-        raise InputError(f"{key} is empty; leave it out, or name some")
+        raise InputError(f"{key} is empty; remove the key, or give at least one text")
     return tuple(listed)

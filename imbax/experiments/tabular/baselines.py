@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from imbax.catalogue import get, register
+from imbax.catalogue import get, names, register
 from imbax.catalogue.hosts import EstimatorHost
 from imbax.catalogue.registry import add_family
 
@@ -155,13 +155,20 @@ _PACKAGES = {"lightgbm": ("LightGBM", _lightgbm), "xgboost": ("XGBoost", _xgboos
              "catboost": ("CatBoost", _catboost)}  # fmt: skip
 _SHARED = {"kind": "peer", "sees": "training rows", "several_classes": True}
 
+
+def _add(name, **fields):
+    """Registers a baseline unless the user has registered a method of its name before."""
+    if name not in names():
+        register(name, **fields)
+
+
 for _name, (_make, _scores, _title, _note) in _BASELINES.items():
-    register(_name, estimator=_make, scores=_scores, title=_title, note=_note, **_SHARED)
+    _add(_name, estimator=_make, scores=_scores, title=_title, note=_note, **_SHARED)
 
 for _name, (_title, _make) in _PACKAGES.items():
     _about = {"scores": "probability", "package": _name, **_SHARED}
-    register(_name, estimator=_make, title=_title, note="default settings", **_about)
-    register(
+    _add(_name, estimator=_make, title=_title, note="default settings", **_about)
+    _add(
         f"{_name}_balanced",
         host=EstimatorHost(_make, "probability", balanced=True),
         title=f"{_title}, class-weighted",
@@ -184,7 +191,7 @@ def _mesa(n_trees):
     return replace(get("mesa"), name=f"mesa_{n_trees}", note=note, tables=tables)
 
 
-register(
+_add(
     "mesa",
     title="MESA",
     kind="meta",

@@ -14,7 +14,14 @@ from imbax.networks.heads import is_cosine
 from imbax.networks.named import named
 from imbax.types import Network
 
-__all__ = ["DEFAULT", "fitting", "network_names", "on_network", "with_factory"]
+__all__ = [
+    "DEFAULT",
+    "fitting",
+    "network_names",
+    "on_network",
+    "refuse_network_options",
+    "with_factory",
+]
 
 DEFAULT = "mlp"
 """The network that methods train unless another is asked for."""
@@ -55,6 +62,18 @@ def fitting(
     if not fit:
         raise InputError(f"{said}; choose other methods, or {one_class}")
     return fit, (f"{said}: left out",)
+
+
+def refuse_network_options(methods: Sequence[Method], **options: Any) -> None:
+    """Raises InputError for options of networks that are not None if no method trains one."""
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if chosen and not any(method.is_neural for method in methods):
+        name, value = next(iter(chosen.items()))
+        raise InputError(
+            f"{argument(name, value)} has no effect, because no method trains a network "
+            f"({shortened([method.name for method in methods])}); leave it out, or add a method "
+            "such as ce"
+        )
 
 
 def network_names(networks: Any) -> tuple[str, ...]:

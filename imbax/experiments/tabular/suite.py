@@ -15,7 +15,7 @@ from imbax.experiments.neural.ensembles import Ensemble, ensembles_of
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
 from imbax.experiments.suites.loaders import datasets_of
-from imbax.experiments.tabular.fitting import network_names
+from imbax.experiments.tabular.fitting import network_names, refuse_network_options
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
@@ -57,8 +57,7 @@ def check(suite: Suite, options: Namespace) -> None:
     _ensembles(suite, options)
     _checkpoint(suite, options)
     if not options.plugin:  # which may register more, but also use jax, once it is started
-        methods_of(suite, options.methods)
-        network_names(_networks(suite, options))
+        _check_networks(suite, options, methods_of(suite, options.methods))
 
 
 def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine) -> Prepared:
@@ -74,7 +73,7 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
         engine,
         out,
         suite.name,
-        networks=network_names(_networks(suite, options)),
+        networks=_check_networks(suite, options, every),
         ensembles=_ensembles(suite, options),
         checkpoint=_checkpoint(suite, options),
         named=_are_named(options),
@@ -128,8 +127,15 @@ def _are_named(options):
     return options.methods not in (None, ["all"], ["paper"], ["readings"])
 
 
-def _networks(suite, options):
-    return options.network or suite.networks
+def _check_networks(suite, options, methods):
+    """Returns the names of the networks; refuses options of networks that no method trains."""
+    refuse_network_options(
+        [get(name) for name in methods],
+        network=options.network,
+        n_estimators=options.n_estimators,
+        fold_ensemble=options.fold_ensemble,
+    )
+    return network_names(options.network or suite.networks)
 
 
 def _ensembles(suite: Suite, options: Namespace) -> tuple[Ensemble, ...]:

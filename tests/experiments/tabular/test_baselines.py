@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import runpy
 import subprocess
 import sys
 
@@ -13,8 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from threadpoolctl import threadpool_limits
 
-from imbax.catalogue import get, missing_package, names
-from imbax.experiments.tabular import baselines  # noqa: F401  registers them
+from imbax.catalogue import get, missing_package, names, register, registry
+from imbax.experiments.tabular import baselines
 from imbax.metrics.ranking import average_precision, roc_auc
 
 X, Y = toys.table(240, 40)
@@ -113,3 +114,12 @@ def test_one_thread_and_no_package_until_it_runs(name):
     if name == "lightgbm":
         done = subprocess.run([sys.executable, "-c", code.format(packages)], capture_output=True)
         assert done.stderr.strip() == b"set()"
+
+
+def test_method_of_a_user_stays_when_baselines_are_registered(monkeypatch):
+    """A file may call its method "random_forest" before anything imports the baselines."""
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    register("random_forest", estimator=LogisticRegression())
+    runpy.run_path(baselines.__file__)
+    assert get("random_forest").kind == "custom"
+    assert get("extra_trees").kind == "peer"

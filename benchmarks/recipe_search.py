@@ -1,0 +1,262 @@
+"""The search for the recipe of `mlp_ple`, by validation rows of 13 sets named beforehand.
+
+    python benchmarks/recipe_search.py --data-home DIR --groups evidence regularisation
+    python benchmarks/recipe_search.py --table
+
+For each seed the rows are those of imbax's own protocol: 60 % to train on, 20 % to validate on; the
+20 % to test on are never looked at. Two members train on four of five folds of the training rows
+each; the fifth says which epoch its loss or its average precision would have chosen. What counts is
+the average precision and the log-loss of the members' mean probability on the validation rows.
+
+A group's variants differ in traced numbers alone and share one program. Each run is added to
+`results/recipe/runs.jsonl`; `--table` makes `variants.csv` of it: means over seeds, and the paired
+difference from a reference variant with its standard error over the seeds.
+"""
+
+import argparse
+import json
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from recipe_network import Numbers, network
+from sklearn.metrics import average_precision_score, log_loss
+from sklearn.model_selection import StratifiedKFold
+
+from imbax.data.splits import stratified_splits
+from imbax.data.tabular import imblearn27
+from imbax.losses.per_example import cross_entropy, weighted_mean
+from imbax.methods import supervised as sv
+from imbax.metrics.ranking import average_precision
+from imbax.types import Part, Problem, Rows
+
+HERE = Path(__file__).resolve().parent / "results" / "recipe"
+SETS = {  # with the number of seeds: fewer rows of the minority, more seeds
+    "optical_digits": 2,
+    "pen_digits": 2,
+    "sick_euthyroid": 3,
+    "car_eval_34": 3,
+    "us_crime": 4,
+    "scene": 3,
+    "thyroid_sick": 3,
+    "arrhythmia": 4,
+    "oil": 4,
+    "wine_quality": 3,
+    "yeast_me2": 6,
+    "ozone_level": 3,
+    "mammography": 2,
+}
+FOLDS, MEMBERS = 5, 2
+
+BASE = {"learning_rate": 5e-3, "evidence": 20.0, "power": 2.0}
+ROBUST = BASE | {"dropout": 0.7}
+REFERENCE = "base"
+GROUPS = {
+    # Columns that start at what they gain, first relative to the best, then by evidence.
+    "gain": {
+        "variants": {
+            "no codes start": {"power": 0.0},
+            "power 0.5": {},
+            "power 1": {"power": 1.0},
+            "power 2": {"power": 2.0},
+            "power 1, floor 0.1": {"power": 1.0, "floor": 0.1},
+            "power 1, dropout 0.4": {"power": 1.0, "dropout": 0.4},
+            "power 1, decay 1": {"power": 1.0, "weight_decay": 1.0},
+            "power 1, rate 5e-3": {"power": 1.0, "learning_rate": 5e-3},
+        }
+    },
+    "evidence": {
+        "variants": {
+            "base": BASE,
+            "power 0.5, rate 5e-3": {"learning_rate": 5e-3},
+            "dropout 0.4": BASE | {"dropout": 0.4},
+            "c 60": BASE | {"evidence": 60.0},
+            "power 1, c 20": BASE | {"power": 1.0},
+            "gain of a cut 5": BASE | {"min_gain": 5.0},
+            "rate 1e-2": BASE | {"learning_rate": 1e-2},
+        }
+    },
+    "regularisation": {
+        "variants": {
+            "dropout 0.7": ROBUST,
+            "decay 5": BASE | {"weight_decay": 5.0},
+            "decay 20": BASE | {"weight_decay": 20.0},
+            "smoothing 0.1": BASE | {"label_smoothing": 0.1},
+            "input dropout 0.3": BASE | {"input_dropout": 0.3},
+            "dropout 0.5, decay 5": BASE | {"dropout": 0.5, "weight_decay": 5.0},
+        }
+    },
+    "robust": {
+        "variants": {
+            "dropout 0.7, power 1": ROBUST | {"power": 1.0},
+            "dropout 0.7, rate 1e-2": ROBUST | {"learning_rate": 1e-2},
+            "dropout 0.7, gain of a cut 1": ROBUST | {"min_gain": 1.0},
+            "dropout 0.7, input dropout 0.3": ROBUST | {"input_dropout": 0.3},
+            "dropout 0.85": BASE | {"dropout": 0.85},
+        }
+    },
+    "leaves 16": {"variants": {"dropout 0.7, leaves 16": ROBUST}, "leaves": 16},
+    "steps": {"variants": {"dropout 0.7, steps": ROBUST}, "codes": ("linear", "step")},
+    "longer": {"variants": {"dropout 0.7, 80 epochs": ROBUST}, "epochs": 80},
+    "wider": {"variants": {"dropout 0.7, 256-128": ROBUST}, "hidden": (256, 128)},
+    "small": {
+        "variants": {"32": BASE, "32, decay 5": BASE | {"weight_decay": 5.0}},
+        "hidden": (32,),
+    },
+    "linear": {
+        "variants": {"linear": BASE, "linear, decay 5": BASE | {"weight_decay": 5.0}},
+        "hidden": (),
+        "skip": False,
+    },
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-home", default="../shared/data")
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=GROUPS)
+    parser.add_argument("--variants", nargs="+", help="of those groups; default: all")
+    parser.add_argument("--table", action="store_true", help="of the runs so far; trains nothing")
+    parser.add_argument("--out", type=Path, default=HERE)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.table:
+        table(options.out)
+        return
+    for name in options.sets:
+        for group in options.groups:
+            asked = {**GROUPS[group]}
+            asked["variants"] = {
+                label: numbers
+                for label, numbers in asked["variants"].items()
+                if not options.variants or label in options.variants
+            }
+            for run in runs(name, options.data_home, **asked):
+                with open(options.out / "runs.jsonl", "a") as file:
+                    file.write(json.dumps({"set": name, **run}) + "\n")
+                keys = ("variant", "ap_last", "ap_loss", "seconds")
+                print(name, *(run[key] for key in keys), flush=True)
+
+
+def runs(name, data_home, variants, epochs=40, looks=8, **static):
+    """Validation scores of each variant of a group, on all seeds of a set."""
+    data = imblearn27(name, data_home)
+    x, y = jnp.asarray(data.x, jnp.float32), jnp.asarray(data.y, jnp.float32)
+    parts, valid = [], []
+    for seed in range(SETS[name]):
+        train, held_out, _ = stratified_splits(data.y, seed=seed)[seed % 4]
+        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+        for inner, outer in list(folds.split(train, data.y[train]))[:MEMBERS]:
+            parts.append((train[inner], train[outer], held_out))
+        valid.append(held_out)
+    rows = [padded(part) for part in zip(*parts, strict=True)]
+    program = jax.jit(partial(members, epochs=epochs, looks=looks, static=static))
+    as_numbers = lambda options: Numbers(*map(jnp.float32, Numbers(**options)))
+    started = time.process_time()
+    program = program.lower(x, y, rows, as_numbers({})).compile()
+    compile_seconds = time.process_time() - started
+    for variant, options in variants.items():
+        started = time.process_time()
+        loss, score, logits = map(np.asarray, program(x, y, rows, as_numbers(options)))
+        seconds = time.process_time() - started
+        yield {
+            "variant": variant,
+            "options": {**options, **static, "epochs": epochs},
+            "compile_seconds": round(compile_seconds, 1),
+            "seconds": round(seconds, 1),
+            **judged(data.y, valid, loss, score, logits),
+        }
+
+
+def members(x, y, rows, numbers, *, epochs, looks, static):
+    """Losses and average precisions `[R, looks]` of the members on the fold that each does not
+    train on, and logits `[R, looks, n]` on validation rows, after every epochs/looks epochs."""
+    shift, factor = jnp.zeros(x.shape[1]), jnp.ones(x.shape[1])
+
+    def member(args):
+        number, (train, fold, valid) = args
+        train, fold, valid = (Rows(x, y, *part, shift, factor) for part in (train, fold, valid))
+        problem, key = Problem(train, fold), jax.random.fold_in(jax.random.key(7), number)
+        epsilon = numbers.label_smoothing / 2
+
+        def smoothed(logits, y):
+            return (1 - epsilon) * cross_entropy(logits, y) + epsilon * cross_entropy(logits, 1 - y)
+
+        program = sv.program(
+            network(x.shape[1], numbers, **static), epochs=epochs, loss_for=lambda _: smoothed
+        )
+        hparams = sv.Hparams(numbers.learning_rate, numbers.weight_decay)
+
+        def epoch(state, number):
+            return program.epoch(jax.random.fold_in(key, 1000 + number), state, problem, hparams)
+
+        def look(state, number):
+            each = epochs // looks
+            state, _ = jax.lax.scan(epoch, state, number * each + jnp.arange(each))
+            batch = fold.all()
+            logits = program.apply(state.params, batch.x)
+            loss = weighted_mean(cross_entropy(logits, batch.y), batch.w)
+            score = average_precision(logits, batch.y, batch.w)
+            return state, (loss, score, program.apply(state.params, valid.all().x))
+
+        state = program.init(key, problem, hparams, None)
+        return jax.lax.scan(look, state, jnp.arange(looks))[1]
+
+    return jax.lax.map(member, (jnp.arange(len(rows[0].index)), rows))
+
+
+def judged(y, valid, loss, score, logits):
+    """Scores of each seed: by the last epoch, by the best of each member's fold by loss and by
+    average precision, and of a single member after the last."""
+    found = {}
+    for number, rows in enumerate(valid):
+        own = slice(number * MEMBERS, (number + 1) * MEMBERS)
+        p = 1 / (1 + np.exp(-logits[own, :, : len(rows)].astype(float)))
+        each, last = np.arange(MEMBERS), p.shape[1] - 1
+        chosen = {
+            "last": p[:, -1],
+            "loss": p[each, loss[own].argmin(1)],
+            "precision": p[each, last - score[own, ::-1].argmax(1)],
+        }
+        for name, members in chosen.items():
+            mean = np.clip(members.mean(0), 1e-7, 1 - 1e-7)
+            found.setdefault(f"ap_{name}", []).append(average_precision_score(y[rows], mean))
+            found.setdefault(f"log_loss_{name}", []).append(log_loss(y[rows], mean))
+        alone = np.mean([average_precision_score(y[rows], one) for one in p[:, -1]])
+        found.setdefault("ap_single", []).append(alone)
+    return {name: [round(float(value), 4) for value in values] for name, values in found.items()}
+
+
+def padded(parts):
+    size = max(map(len, parts))
+    pad = lambda values: np.pad(values, (0, size - len(values)))
+    index = np.stack([pad(rows) for rows in parts]).astype(np.int32)
+    return Part(index, np.stack([pad(np.ones(len(rows), np.float32)) for rows in parts]))
+
+
+def table(folder):
+    """`variants.csv`: each variant on each set, and its difference from the reference."""
+    lines = (folder / "runs.jsonl").read_text().splitlines()
+    found = pd.DataFrame(map(json.loads, lines)).drop_duplicates(["set", "variant"], keep="last")
+    scores = [name for name in found if name.startswith(("ap_", "log_loss_"))]
+    reference = found[found["variant"] == REFERENCE].set_index("set")["ap_last"]
+    rows = []
+    for run in found.to_dict("records"):
+        row = {"set": run["set"], "variant": run["variant"], "seeds": len(run["ap_last"])}
+        row |= {name: np.mean(run[name]) for name in scores}
+        if run["set"] in reference and len(reference[run["set"]]) == row["seeds"]:
+            difference = np.subtract(run["ap_last"], reference[run["set"]])
+            row["gain"] = difference.mean()
+            row["gain_se"] = difference.std(ddof=1) / np.sqrt(len(difference))
+        rows.append(row | {"seconds": run["seconds"], "compile_seconds": run["compile_seconds"]})
+    rows = pd.DataFrame(rows).round(4).sort_values(["set", "variant"])
+    rows.to_csv(folder / "variants.csv", index=False)
+
+
+if __name__ == "__main__":
+    main()

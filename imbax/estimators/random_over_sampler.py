@@ -1,0 +1,142 @@
+"""Random over-sampling of tables of any kind, on imbalanced-learn's contract."""
+
+from typing import Any, ClassVar
+
+import imblearn.over_sampling
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.validation import validate_data
+
+from imbax.data.any_frame import is_table
+from imbax.errors import InputError
+from imbax.estimators.frames import Table, is_frame
+from imbax.estimators.inputs import errors_in_one_line
+from imbax.estimators.parameters import parameters
+from imbax.estimators.table_sampler import TableSampler
+from imbax.estimators.targets import Target
+
+__all__ = ["RandomOverSampler"]
+
+
+@parameters
+class RandomOverSampler(TableSampler):
+    """Copies of randomly drawn rows of each class, with replacement.
+
+    X may be a frame of pandas, polars or pyarrow with columns of any type, an array, also of images
+    or text, lists, or a sparse matrix (CSR, CSC). Values may be missing. The output has the form
+    and dtypes of X: first the original rows, then the copies. A frame of pandas gets a new index
+    0, 1, ..., as in imbalanced-learn; `sample_indices_` has the row of X of each row.
+
+    A drop-in for imbalanced-learn's class of this name, with its draws.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        As in imbalanced-learn.
+    random_state : int, RandomState instance or None, default=None
+    shrinkage : float or dict, default=None
+        Scale of Gaussian noise on the copies, for tables of complete numbers: a smoothed bootstrap,
+        computed by imbalanced-learn. A dict maps each over-sampled class to its scale.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Class to number of new rows.
+    sample_indices_ : ndarray of shape (n_samples_new,)
+        Row of X of which each row is a copy.
+    shrinkage_ : dict or None
+        Scale of the noise of each class.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X is a frame whose names are text.
+    is_synthetic_ : ndarray of shape (n_samples_new,)
+        Which rows of the last `fit_resample` are copies.
+    """
+
+    shrinkage: Any = None
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **TableSampler._parameter_constraints,
+        "shrinkage": imblearn.over_sampling.RandomOverSampler._parameter_constraints["shrinkage"],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.sampler_tags.sample_indices = True
+        return tags
+
+    def fit(self, X, y):
+        """Check X and y, and count the rows that are wanted of each class."""
+        self._taken(X, Target(y))
+        return self
+
+    def fit_resample(self, X, y):
+        target = Target(y)
+        rows, labels = self._fit_resample(*self._taken(X, target))
+        return rows.tolist() if isinstance(X, list) else rows, target.extended(labels)
+
+    def _fit_resample(self, X, y):
+        random, n = check_random_state(self.random_state), len(y)
+        if self.shrinkage is None:
+            self.shrinkage_ = None
+            drawn = [
+                random.choice(np.flatnonzero(y == label), size=number)
+                for label, number in self.sampling_strategy_.items()
+            ]
+            self.sample_indices_ = np.concatenate([np.arange(n), *drawn])
+            rows = _copied(X, self.sample_indices_)
+        else:
+            rows = self._with_noise(X, y, random)
+        self.is_synthetic_ = np.arange(len(self.sample_indices_)) >= n
+        return rows, y[self.sample_indices_]
+
+    def _check_X_y(self, X, y):
+        with errors_in_one_line():
+            if not is_table(X):
+                mixed = isinstance(X, list | tuple) and np.asarray(X, object).ndim == 2
+                X = check_array(
+                    Table(list(X)).given if mixed else X,
+                    accept_sparse=["csr", "csc"],
+                    dtype=None,
+                    ensure_all_finite=False,
+                    allow_nd=True,
+                )
+            elif not len(X):
+                raise InputError("Found array with 0 sample(s) while a minimum of 1 is required")
+            check_consistent_length(X, y)
+            validate_data(self, X=X, y=y, skip_check_array=True)
+        return X, y
+
+    def _with_noise(self, X, y, random):
+        """Rows of a smoothed bootstrap, by imbalanced-learn's class."""
+        counts = {label: int(np.sum(y == label)) for label in self.sampling_strategy_}
+        sampler = imblearn.over_sampling.RandomOverSampler(
+            sampling_strategy={c: counts[c] + n for c, n in self.sampling_strategy_.items()},
+            random_state=random,
+            shrinkage=self.shrinkage,
+        )
+        if is_table(X) and not is_frame(X):
+            raise InputError(f"shrinkage is for frames of pandas or polars, X is a {type(X)}")
+        table = Table(X) if is_frame(X) else None
+        with errors_in_one_line():
+            made, _ = sampler.fit_resample(X if table is None else self._numeric(table), y)
+        self.sample_indices_, self.shrinkage_ = sampler.sample_indices_, sampler.shrinkage_
+        return made if table is None else table.extended(np.asarray(made))
+
+
+def _copied(X, rows):
+    """Some rows of a frame of any library, an array or a sparse matrix."""
+    if not is_table(X):
+        return X[rows] if not sparse.issparse(X) else X.tocsr()[rows].asformat(X.format)
+    if hasattr(X, "iloc"):
+        return X.iloc[rows].reset_index(drop=True)
+    import narwhals
+
+    return narwhals.from_native(X)[rows.tolist()].to_native()
