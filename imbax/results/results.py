@@ -184,7 +184,7 @@ class Results:
         return latex(table, best, f"{caption}; {_BOLD}.", "tab:imbax-results")
 
     def report(self, path: str | Path | None = None, *, optimistic: bool = False) -> Path:
-        """Writes the report of `imbax report`, with its tables and figures.
+        """Writes the report of `imbax report` (Markdown and HTML), with its tables and figures.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ class Results:
         Returns
         -------
         pathlib.Path
-            Path of the file ``report.md``.
+            Path of ``report.md``; ``report.html`` is in the same folder.
 
         Raises
         ------
