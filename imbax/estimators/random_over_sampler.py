@@ -47,12 +47,8 @@ class RandomOverSampler(TableSampler):
         Row of X of which each row is a copy.
     shrinkage_ : dict or None
         Scale of the noise of each class.
-    n_features_in_ : int
-        Columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X is a frame whose names are text.
-    is_synthetic_ : ndarray of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are copies.
+    n_features_in_, feature_names_in_, is_synthetic_
+        As in `SMOTE`.
     """
 
     shrinkage: Any = None
@@ -65,21 +61,14 @@ class RandomOverSampler(TableSampler):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
+        for name in ("string", "categorical", "allow_nan", "three_d_array"):
+            setattr(tags.input_tags, name, True)
         tags.sampler_tags.sample_indices = True
         return tags
 
-    def fit(self, X, y):
-        """Check X and y, and count the rows that are wanted of each class."""
-        self._taken(X, Target(y))
-        return self
-
     def fit_resample(self, X, y):
         target = Target(y)
-        rows, labels = self._fit_resample(*self._taken(X, target))
+        rows, labels = self._fit_resample(*self._checked_rows(X, target))
         return rows.tolist() if isinstance(X, list) else rows, target.extended(labels)
 
     def _fit_resample(self, X, y):
@@ -123,7 +112,7 @@ class RandomOverSampler(TableSampler):
             shrinkage=self.shrinkage,
         )
         if is_table(X) and not is_frame(X):
-            raise InputError(f"shrinkage is for frames of pandas or polars, X is a {type(X)}")
+            raise InputError("shrinkage needs a frame of pandas or polars, or an array")
         table = Table(X) if is_frame(X) else None
         with errors_in_one_line():
             made, _ = sampler.fit_resample(X if table is None else self._numeric(table), y)
