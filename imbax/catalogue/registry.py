@@ -1,6 +1,5 @@
 """Registry of methods by name."""
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
@@ -17,14 +16,11 @@ from imbax.types import Resampled
 __all__ = [
     "METHODS",
     "PAPER",
-    "absent",
     "add",
     "add_family",
     "all_rows",
-    "check_package",
     "get",
     "image_method",
-    "missing_package",
     "names",
     "refit",
     "register",
@@ -60,9 +56,6 @@ PAPER = (
 """Methods of Tables 2 and 3 of the Explicit Gradient paper, and the fair ablation."""
 
 _REGISTRY: dict[str, Method] = {}
-
-_BASELINES = ("lightgbm", "xgboost", "catboost")
-"""Packages of the extra `baselines`."""
 
 
 def register(
@@ -293,24 +286,6 @@ _FAMILIES: dict[str, Callable[[int], Method]] = {}
 def add_family(name: str, make: Callable[[int], Method]) -> None:
     """Adds the methods `<name>_<number>`, which `make` builds from the number."""
     _FAMILIES[name] = make
-
-
-def missing_package(method: Method) -> str:
-    """Returns the package that a method needs if it is not installed, otherwise ""."""
-    package = "" if method.tables is None else method.tables.package
-    return package if package and importlib.util.find_spec(package) is None else ""
-
-
-def absent() -> list[str]:
-    """Returns the names of methods on tables whose packages are not installed."""
-    return [name for name in names() if missing_package(get(name))]
-
-
-def check_package(method: Method) -> None:
-    """Raises InputError if the package that a method needs is not installed."""
-    if package := missing_package(method):
-        target = '"imbax[baselines]"' if package in _BASELINES else package
-        raise InputError(f"method {method.name!r} needs {package}: pip install {target}")
 
 
 def get(name: str) -> Method:
