@@ -132,6 +132,7 @@ def averaged(
     InputError
         The method's scores only rank, so that they have no mean.
     """
+    assert method.tables is not None
     size, kind = members.n_estimators, method.tables.scores
     first = np.arange(0, len(plan.seed), size)
     runs = jax.tree.map(lambda leaf: leaf[first], plan.runs)
