@@ -141,8 +141,8 @@ def _command(method: Method) -> str:
 
 
 def _methods_index(methods: list[Method]) -> str:
-    lines = ["# Methods", "", "Methods get the same splits and scaling, neural methods also the",
-             "same network, batch size and epochs, unless their page states otherwise.", ""]  # fmt: skip
+    lines = ["# Methods", "", "All methods get the same splits and scaling, and neural methods the",
+             "same network, batch size and epochs unless stated otherwise.", ""]  # fmt: skip
     for kind in dict.fromkeys(method.kind for method in methods):
         family = [method for method in methods if method.kind == kind]
         lines += [f"## {FAMILIES.get(kind, kind.capitalize())}", ""]
