@@ -111,7 +111,7 @@ class OnTables:
     host_sees_valid: bool = False
     """Whether `host` also takes the keywords `x_valid` and `y_valid`."""
     rows: str = "train"
-    """Rows that `host` is trained on, one of `ROWS`."""
+    """Rows to train on, one of `ROWS`; with both, a neural method keeps its last epoch."""
     package: str = ""
     """Import name of a package that it needs in addition to imbax's dependencies."""
     scores: str = "logit"

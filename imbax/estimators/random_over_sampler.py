@@ -1,6 +1,6 @@
 """Random over-sampling of any table, with imbalanced-learn's API."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import imblearn.over_sampling
 import numpy as np
@@ -54,7 +54,7 @@ class RandomOverSampler(TableSampler):
 
     shrinkage: Any = None
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
+    _parameter_constraints = {  # noqa: RUF012
         **TableSampler._parameter_constraints,
         "shrinkage": imblearn.over_sampling.RandomOverSampler._parameter_constraints["shrinkage"],
     }

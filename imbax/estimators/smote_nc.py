@@ -115,7 +115,7 @@ class SMOTENC(SMOTE):
         if not len(self.continuous_features_):
             raise InputError(
                 "SMOTE-NC is not designed to work only with categorical features, and all "
-                f"{len(names)} columns are such; use SMOTEN"
+                f"{len(names)} columns are categorical; use SMOTEN"
             )
 
     def _only_numbers(self):
@@ -152,7 +152,7 @@ class SMOTENC(SMOTE):
         if encoded.shape[1] != levels:
             raise InputError(
                 "SMOTENC requires a one-hot encoding with one column per category: "
-                f"categorical_encoder={encoder!r} made {encoded.shape[1]} columns of {levels} "
-                "categories; use one that neither drops nor merges any"
+                f"categorical_encoder={encoder!r} returned {encoded.shape[1]} columns for {levels} "
+                "categories; use one that neither drops nor merges categories"
             )
         return X, y

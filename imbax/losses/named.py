@@ -58,12 +58,12 @@ class NamedLoss(NamedTuple):
 
 
 def cross_entropy(context: Context) -> Loss:
-    """`per_example.cross_entropy`."""
+    """Returns `per_example.cross_entropy`."""
     return per_example.cross_entropy
 
 
 def focal(context: Context) -> Loss:
-    """`per_example.focal`."""
+    """Returns `per_example.focal`."""
     return partial(per_example.focal, **context.hparams)
 
 
@@ -86,7 +86,7 @@ def focal_posterior(logits: jax.Array, *, gamma: float) -> jax.Array:
 
 
 def asymmetric(context: Context) -> Loss:
-    """`per_example.asymmetric`."""
+    """Returns `per_example.asymmetric`."""
     return partial(per_example.asymmetric, **context.hparams)
 
 
@@ -97,17 +97,17 @@ def class_balanced(context: Context) -> Loss:
 
 
 def logit_adjustment(context: Context) -> Loss:
-    """`by_class.logit_adjustment`."""
+    """Returns `by_class.logit_adjustment`."""
     return partial(by_class.logit_adjustment, counts=context.counts, **context.hparams)
 
 
 def vs_loss(context: Context) -> Loss:
-    """`by_class.vs_loss`."""
+    """Returns `by_class.vs_loss`."""
     return partial(by_class.vs_loss, counts=context.counts, **context.hparams)
 
 
 def ldam(context: Context) -> Loss:
-    """`by_class.ldam`, for a network with a cosine head."""
+    """Returns `by_class.ldam`, for a network with a cosine head."""
     options: dict[str, Any] = {"counts": context.counts, "scale": COSINE_SCALE}
     options |= context.hparams
     return partial(by_class.ldam, **options)

@@ -33,7 +33,7 @@ __all__ = [
 
 
 def weighted_mean(losses: jax.Array, w: jax.Array) -> jax.Array:
-    """`Σ w_i l_i / Σ w_i` of losses `[n]` with weights `w [n]`; 0 when all weights are 0."""
+    """Weighted mean `Σ w_i l_i / Σ w_i` of losses `[n]`; 0 if all weights `w [n]` are 0."""
     chex.assert_rank(losses, 1, custom_message="losses must be per example: [n]")
     chex.assert_equal_shape([losses, w], custom_message="losses and weights must both be [n]")
     total = w.sum()

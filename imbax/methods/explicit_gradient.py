@@ -248,7 +248,7 @@ def program(network: Network, config: Config) -> Program:
     Raises
     ------
     InputError
-        If an option has none of the values that its field lists.
+        If an option is not one of the values that its field lists.
     """
     one_of(
         config,

@@ -88,7 +88,7 @@ def meta_program(
     Raises
     ------
     InputError
-        If an option has none of the values that its field lists, or the network's recipe has
+        If an option is not one of the values that its field lists, or the network's recipe has
         schedules and there is no number of epochs or the optimizer is "sgd".
     """
     one_of(

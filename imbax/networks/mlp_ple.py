@@ -48,7 +48,7 @@ class State(NamedTuple):
     coded: jax.Array
     """Indices `[columns]` of the columns with codes."""
     trees: Trees
-    """Trees of those columns."""
+    """Trees of the columns with codes."""
     start: jax.Array
     """Initial factors s `[d]` of a column's inputs, in [0, 1]."""
 

@@ -77,10 +77,17 @@ def column_trees(
     """
     y = jnp.where(rows.is_row, y, -1).astype(jnp.int32)
 
-    def of_column(x):
+    def column_tree(x):
         return _tree(jnp.where(rows.is_row, x, jnp.inf), y, classes, leaves, min_rows, min_gain)
 
-    edges, gain = jax.lax.map(of_column, rows.x.T, batch_size=min(_COLUMNS, rows.x.shape[1]))
+    # Parts of equal size, so that one program is compiled for all.
+    n, d = rows.x.shape
+    parts = -(-d // _COLUMNS)
+    columns = jnp.pad(rows.x.T, ((0, -d % parts), (0, 0))).reshape(parts, -1, n)
+    edges, gain = jax.tree.map(
+        lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:d],
+        jax.lax.map(jax.vmap(column_tree), columns),
+    )
     return Trees(edges, gain * rows.live)
 
 
