@@ -50,7 +50,7 @@ class State(NamedTuple):
     trees: Trees
     """Trees of the columns with codes."""
     start: jax.Array
-    """Initial factors s `[d]` of a column's inputs, in [0, 1]."""
+    """Initial factors s `[d]` of the columns' inputs, in [0, 1]."""
 
 
 def mlp_ple(
