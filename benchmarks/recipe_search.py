@@ -82,7 +82,6 @@ GROUPS = {
     },
     "regularisation": {
         "variants": {
-            "dropout 0.7": ROBUST,
             "decay 5": BASE | {"weight_decay": 5.0},
             "decay 20": BASE | {"weight_decay": 20.0},
             "smoothing 0.1": BASE | {"label_smoothing": 0.1},
@@ -92,11 +91,14 @@ GROUPS = {
     },
     "robust": {
         "variants": {
-            "dropout 0.7, power 1": ROBUST | {"power": 1.0},
+            "dropout 0.7": ROBUST,
             "dropout 0.7, rate 1e-2": ROBUST | {"learning_rate": 1e-2},
+            "base": BASE,
+            "dropout 0.85, rate 1e-2": BASE | {"dropout": 0.85, "learning_rate": 1e-2},
+            "dropout 0.7, decay 5": ROBUST | {"weight_decay": 5.0},
+            "dropout 0.7, power 1": ROBUST | {"power": 1.0},
             "dropout 0.7, gain of a cut 1": ROBUST | {"min_gain": 1.0},
             "dropout 0.7, input dropout 0.3": ROBUST | {"input_dropout": 0.3},
-            "dropout 0.85": BASE | {"dropout": 0.85},
         }
     },
     "leaves 16": {"variants": {"dropout 0.7, leaves 16": ROBUST}, "leaves": 16},

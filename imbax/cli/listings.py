@@ -14,9 +14,9 @@ __all__ = ["datasets", "methods", "networks", "suites", "table"]
 Records = list[dict[str, Any]]
 
 _OTHER_ROWS = (
-    "Every table method of kind peer is also available with the suffix _all_rows, trained on "
-    "training and validation rows, and every loss with the suffix _refit, retrained on both kinds "
-    "of rows for the best number of epochs."
+    "Every table method of kind peer, loss or sampling is also available with the suffix "
+    "_all_rows, trained on training and validation rows (networks to the last epoch), and every "
+    "loss with the suffix _refit, retrained on both for the best number of epochs."
 )
 _HEADINGS = {"title": "description", "dataset": "data set", "datasets": "data sets", "use": "data"}
 _SIZES = ("features", "rows", "minority", "ratio")

@@ -251,7 +251,7 @@ def _method(argument, halving):
         if halving is not None:
             raise InputError(f"halving={halving!r}, expected None: {method.name} has no epochs")
         return method
-    if not method.is_neural or tables.refits:
+    if not method.is_neural or tables.refits or tables.rows != "train":
         raise InputError(
             f"{method.name!r} cannot be searched: expected a method in jax without a refit, or an "
             "estimator that uses training rows only"

@@ -83,7 +83,7 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
         datasets_of(suite, options),
         [get(name) for name in every],
         range(suite.seeds if options.seeds is None else options.seeds),
-        required=bool(options.datasets) or suite.loader in ("file", "own"),
+        required=bool(options.datasets) or suite.loader in ("file", "sources"),
     )
 
 

@@ -319,7 +319,7 @@ def said(lab, names):
 
 OTHER_CODE = "computed again, stored as results of other code or settings: {}; no file is deleted"
 OTHER_METRICS = (
-    "computed again, stored with metrics of other code; nothing is trained for them: {}; no file "
+    "computed again, stored with metrics of other code; no training is needed: {}; no file "
     "is deleted"
 )
 
