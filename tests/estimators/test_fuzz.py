@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from quick_classifiers import CLASSIFIERS, MESA
-from quick_samplers import GAN, TABLE_NAMES, POINTS, QUICK
+from quick_samplers import GAN, POINTS, QUICK, TABLE_NAMES
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 

@@ -10,7 +10,7 @@ import warnings
 import pytest
 from imblearn.utils import estimator_checks as imblearn_checks
 from quick_classifiers import CLASSIFIERS, MESA
-from quick_samplers import GAN, TABLE_NAMES, POINTS, QUICK, quick
+from quick_samplers import GAN, POINTS, QUICK, TABLE_NAMES, quick
 from sklearn.base import clone
 from sklearn.utils import estimator_checks as sklearn_checks
 

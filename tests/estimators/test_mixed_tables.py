@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pyarrow
 import pytest
-from quick_samplers import GAN, TABLE_NAMES, POINTS, QUICK
+from quick_samplers import GAN, POINTS, QUICK, TABLE_NAMES
 from saving import saved
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compiling import compilations
-from quick_samplers import GAN, TABLE_NAMES, QUICK, quick
+from quick_samplers import GAN, QUICK, TABLE_NAMES, quick
 from saving import saved
 from sklearn.base import clone
 from tiers import asked
