@@ -1,4 +1,4 @@
-"""Suites in TOML files of the user's own."""
+"""Suites in users' TOML files."""
 
 import json
 import re
@@ -19,7 +19,7 @@ FILE = '[[datasets]]\nfile = "a.csv"\ntarget = "y"\n'
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """With tables a.csv, b.csv and more/c.csv, and a plugin."""
+    """Folder with the tables a.csv, b.csv and more/c.csv, and a plugin."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(60, 2)), columns=["u", "v"])
     frame["y"] = np.where(np.arange(60) % 5 == 0, "bad", "good")
@@ -49,7 +49,7 @@ def suite_of(folder, text):
     return load_suite(str(folder / "my.toml"))
 
 
-def test_what_a_file_says_is_a_suite(folder):
+def test_suite_file_is_parsed(folder):
     suite = suite_of(
         folder,
         'title = "Mine"\nmethods = ["ce", "smote"]\nseeds = 2\nepochs = 7\nscaling = "z_score"\n'
@@ -96,7 +96,10 @@ def test_what_a_file_says_is_a_suite(folder):
         ("plugin = 'no.py'\n" + FILE, "my.toml: plugin 'no.py' is not a file in"),
         ("seeds = 2", r"my.toml: expected at least one \[\[datasets\]\] table with file"),
         ("datasets = ['oil']", r"my.toml: expected at least one \[\[datasets\]\] table with file"),
-        (FILE + "seeds = 2", r"number 1: 'seeds' is of the suite: put it above the first \[\[data"),
+        (
+            FILE + "seeds = 2",
+            r"number 1: 'seeds' is a key of the suite; put it above the first \[\[data",
+        ),
         (FILE + "tarket = 'y'", "number 1: unknown key 'tarket'; did you mean 'target'"),
         (FILE + "drop = 3", "number 1: drop=3, expected a list of texts"),
         (FILE + "groups = 3", "number 1: groups=3, expected text"),
@@ -110,19 +113,19 @@ def test_what_a_file_says_is_a_suite(folder):
         ("[[datasets]]\nglob = '*.npz'", "number 1: no file matches '\\*.npz' in"),
         ("[[datasets]]\nglob = 'plugin.*'\n", "number 1: plugin.* has no table, such as"),
         ("[[datasets]]\nopenml = 'adult'", "number 1: openml='adult', expected a whole number"),
-        ("[[datasets]]\nopenml = [3, 4]\nname = 'a'", "name is that of one data set, and openml"),
+        ("[[datasets]]\nopenml = [3, 4]\nname = 'a'", "name needs a single data set, and openml"),
         ("[[datasets]]\ncollection = 'imblearn'", "no collection 'imblearn'; did you mean 'imblea"),
         ("[[datasets]]\ncollection = 'quickstart'\nnames = ['moon']", "no data set 'moon'; did yo"),
         (FILE + FILE, "numbers 1 and 2 both have a data set 'a'; give one another name"),
     ],
 )
-def test_mistakes_in_a_file_get_one_line(folder, text, says):
+def test_invalid_suite_files_give_one_line_errors(folder, text, says):
     with pytest.raises(InputError, match=says) as caught:
         suite_of(folder, text)
     assert str(caught.value).startswith("my.toml")
 
 
-def test_a_file_that_is_not_there_or_no_text(folder):
+def test_missing_and_binary_files_are_rejected(folder):
     with pytest.raises(InputError, match=r"there is no file .*their.toml"):
         load_suite("their.toml")
     (folder / "my.toml").write_bytes(b"\xff\xfe")
@@ -131,7 +134,7 @@ def test_a_file_that_is_not_there_or_no_text(folder):
 
 
 @pytest.mark.usefixtures("own_registry")
-def test_a_suite_of_ones_own_runs_with_its_plugin(folder, capsys):
+def test_suite_file_runs_with_its_plugin(folder, capsys):
     (folder / "my.toml").write_text(
         'methods = ["first_column"]\nseeds = 1\nfolds = 2\nplugin = "plugin.py"\n'
         'metrics = ["precision_at_k=5"]\n'
@@ -152,12 +155,12 @@ def test_a_suite_of_ones_own_runs_with_its_plugin(folder, capsys):
     assert main(["run", "my.toml", "--datasets", "d"]) == 2
     assert "suite my has no data set 'd'; there are: a, b, moons_20" in capsys.readouterr().err
     assert main(["run", "my.toml", "--target", "y"]) == 2
-    said = "--target does not apply to suite my; put it below [[datasets]] in my.toml"
-    assert said in capsys.readouterr().err
+    message = "--target does not apply to suite my; put it below [[datasets]] in my.toml"
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("pattern", ["more/*", "*/*.csv", "{}/more/*.csv", "~/more/*.csv"])
-def test_a_glob_matches_tables_below_the_file_home_or_anywhere(folder, monkeypatch, pattern):
+def test_globs_may_be_relative_absolute_or_in_home(folder, monkeypatch, pattern):
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.chdir(folder.parent)
     text = f'[[datasets]]\nglob = "{pattern.format(folder)}"\ntarget = "y"\n'
@@ -165,37 +168,37 @@ def test_a_glob_matches_tables_below_the_file_home_or_anywhere(folder, monkeypat
     assert source.where == folder / "more" / "c.csv"
 
 
-def test_a_glob_leaves_out_files_that_are_no_tables(folder):
+def test_globs_leave_out_files_that_are_not_tables(folder):
     (folder / ".hidden").write_text("")
-    with pytest.warns(UserWarning, match=r"left out of \*.*, not tables: .*plugin.py"):
+    with pytest.warns(UserWarning, match=r"\*.*: files that are no tables left out: .*plugin.py"):
         suite = suite_of(folder, '[[datasets]]\nglob = "*.*"\ntarget = "y"\n')
     assert suite.datasets == ("a", "b")
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("name", "says"),
     [
         ("my", "; did you mean the file 'my.toml'?"),
         ("./my", "; did you mean the file './my.toml'?"),
-        ("a.csv", "is run by `imbax run custom --data a.csv --target COLUMN`"),
-        ("a b", "is run by `imbax run custom --data 'a b' --target COLUMN`"),
+        ("a.csv", "use `imbax run custom --data a.csv --target COLUMN`"),
+        ("a b", "use `imbax run custom --data 'a b' --target COLUMN`"),
         ("custum", "; did you mean 'custom'? there are: "),
         ("x" * 300, "; there are: quickstart"),
         ("", "; there are: quickstart"),
     ],
 )
-def test_a_file_or_a_folder_in_place_of_a_suite(folder, given, says):
+def test_unknown_suites_give_suggestions(folder, name, says):
     (folder / "my.toml").write_text(FILE)
     (folder / "a b").mkdir()
     with pytest.raises(InputError, match=re.escape(says)):
-        load_suite(given)
+        load_suite(name)
 
 
-def test_several_files_and_folders_are_data_sets_by_their_stems(folder):
+def test_files_and_folders_are_data_sets_named_by_stems(folder):
     (folder / "more" / "notes.md").write_text("none")
     (folder / "more" / ".hidden.csv").write_text("none")
     paths = [folder / "a.csv", folder / "more"]
-    with pytest.warns(UserWarning, match=r"left out of .*more, not tables: notes\.md"):
+    with pytest.warns(UserWarning, match=r"more: files that are no tables left out: notes\.md"):
         found = table_files(paths)
     assert found == {"a": folder / "a.csv", "c": folder / "more" / "c.csv"}
     (folder / "more" / "a.csv.gz").write_bytes(b"")
@@ -209,7 +212,7 @@ def test_several_files_and_folders_are_data_sets_by_their_stems(folder):
         table_files([folder / "empty"])
 
 
-def test_a_custom_run_takes_several_files(folder):
+def test_custom_suite_accepts_several_files(folder):
     flags = ["run", "custom", "--target", "y", "--data", "a.csv", "--data", "more", "b.csv"]
     found = datasets_of(load_suite("custom"), parser().parse_args(flags))
     assert [(name, load().name) for name, load in found] == [("a", "a"), ("c", "c"), ("b", "b")]

@@ -1,4 +1,4 @@
-"""Work divided over devices and over processes is the same work."""
+"""Distribution of work over devices and processes, without changed results."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from imbax.errors import InputError
 from imbax.experiments.processes import Share, join
 
 
-def test_every_unit_falls_to_one_process_its_own_first(tmp_path):
+def test_units_are_divided_over_processes(tmp_path):
     slow, quick = (Share(process, 2, tmp_path).turns("abcdefg") for process in (0, 1))
     first = [next(slow), next(slow)]
     assert first == ["a", "c"]
@@ -19,13 +19,13 @@ def test_every_unit_falls_to_one_process_its_own_first(tmp_path):
     assert list(Share().turns("abc")) == ["a", "b", "c"]
 
 
-def test_units_mean_the_same_to_a_process_that_lacks_some(tmp_path):
-    every, some = ["a/ce", "b/ce", "b/x y", "c/ce"], ["b/ce", "b/x y", "c/ce"]
-    assert list(Share(0, 2, tmp_path).turns(some)) == ["b/ce", "c/ce", "b/x y"]
-    assert list(Share(1, 2, tmp_path).turns(every)) == ["a/ce"]
+def test_units_are_claimed_by_name_if_lists_differ(tmp_path):
+    units, subset = ["a/ce", "b/ce", "b/x y", "c/ce"], ["b/ce", "b/x y", "c/ce"]
+    assert list(Share(0, 2, tmp_path).turns(subset)) == ["b/ce", "c/ce", "b/x y"]
+    assert list(Share(1, 2, tmp_path).turns(units)) == ["a/ce"]
 
 
-def test_no_process_goes_on_alone_before_all_are_here(tmp_path, monkeypatch):
+def test_wait_returns_after_all_processes_are_done(tmp_path, monkeypatch):
     waits = []
 
     def sleep(seconds):
@@ -35,12 +35,12 @@ def test_no_process_goes_on_alone_before_all_are_here(tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", sleep)
     share = Share(0, 3, tmp_path)
     share.wait()
-    share.wait()  # alone since
+    share.wait()  # returns at once
     assert len(waits) == 2
     assert not tmp_path.exists()
 
 
-def test_an_error_is_raised_once_the_others_are_done(tmp_path, monkeypatch, capsys):
+def test_errors_are_raised_after_the_others_are_done(tmp_path, monkeypatch, capsys):
     waits = []
 
     def sleep(seconds):
@@ -54,10 +54,10 @@ def test_an_error_is_raised_once_the_others_are_done(tmp_path, monkeypatch, caps
     assert "process 1 waits for the others after OSError: no disk" in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt), Share(2, 3, tmp_path):
         raise KeyboardInterrupt
-    assert len(waits) == 1, "who is told to end ends"
+    assert len(waits) == 1, "interrupts are raised immediately"
 
 
-def test_a_folder_of_an_earlier_run_is_not_the_one_of_process_0(tmp_path, monkeypatch):
+def test_join_detects_a_folder_of_an_earlier_run(tmp_path, monkeypatch):
     folder = tmp_path / "processes"
     share = join(folder)
     assert (share.process, share.processes) == (0, 1)
@@ -96,7 +96,7 @@ for one, four, three in zip(*results):
 
 
 @pytest.mark.thorough
-def test_four_devices_give_the_bits_of_one():
-    """Six runs, which do not divide by four, and 2,816 rows, which do not divide by three."""
+def test_results_on_four_devices_are_bit_equal_to_one():
+    """Six runs are not a multiple of four, and 2,816 rows are not a multiple of three."""
     done = subprocess.run([sys.executable, "-c", DEVICES], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The keys of a cell change with whatever could change its result, and with nothing else."""
+"""Keys of cells change exactly if results could change."""
 
 import functools
 import importlib.util
@@ -65,12 +65,12 @@ def test_keys_differ_between_methods():
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_the_protocol_is_in_the_key(change):
+def test_key_depends_on_the_protocol(change):
     assert key(protocol=Protocol(**change)) != key()
     assert key(protocol=Protocol()) == key()
 
 
-def test_the_users_splits_are_in_the_key():
+def test_key_depends_on_the_given_splits():
     rows = np.arange(60)
     splits = [(rows[:30], rows[30:45], rows[45:])]
     assert key(splits=splits) == key(splits=[tuple(map(list, splits[0]))]) != key()
@@ -93,7 +93,7 @@ def nudged(x):
     ],
     ids=["one bit of x", "y", "order", "groups"],
 )
-def test_the_data_are_in_the_key(other):
+def test_key_depends_on_the_data(other):
     assert key(other()) != key()
     assert key(make_dataset(X.copy(), Y.copy(), name="other name")) == key()
 
@@ -111,7 +111,7 @@ def registered(**fields):
     return key(method="mine")
 
 
-def test_what_a_card_says_is_in_the_key():
+def test_key_depends_on_fields_of_the_method():
     keys = [
         registered(),
         registered(settings=(Hparams(),)),
@@ -126,7 +126,7 @@ def test_what_a_card_says_is_in_the_key():
 
 
 SOURCE = '''
-"""What the module is about."""
+"""Docstring of the module."""
 
 from {helper} import OFFSET
 
@@ -134,15 +134,15 @@ FACTOR = 2
 
 
 def host(x, y, x_test, random_state):
-    """What it does."""
-    return FACTOR * x_test[:, 0] + OFFSET  # why
+    """Docstring of the function."""
+    return FACTOR * x_test[:, 0] + OFFSET  # comment
 '''
 HELPER = "OFFSET = 1\nUNUSED = 2\n"
 NUMBERS = itertools.count()
 
 
 def key_of_source(folder, source=SOURCE, helper=HELPER, wrap=lambda f: f):
-    """Key of a plugin's method, which imports a file beside it."""
+    """Key of the method of a plugin that imports a file from its folder."""
     folder = folder / str(next(NUMBERS))
     folder.mkdir()
     (folder / "helper.py").write_text(helper)
@@ -167,10 +167,10 @@ def loaded_as(folder, name):
 @pytest.mark.parametrize(
     ("old", "new", "same"),
     [
-        ("  # why", "", True),
-        ("  # why", "  # because", True),
+        ("  # comment", "", True),
+        ("  # comment", "  # other comment", True),
         ("What it does.", "What else it does.", True),
-        ('"""What the module is about."""', "", True),
+        ('"""Docstring of the module."""', "", True),
         ("\n\n\ndef", "\ndef", True),
         ("x_test[:, 0]", "(x_test[:, 0])", True),
         ("FACTOR = 2", "FACTOR = 3", False),
@@ -178,18 +178,18 @@ def loaded_as(folder, name):
         ("FACTOR * x", "-FACTOR * x", False),
     ],
 )
-def test_source_counts_as_code(tmp_path, old, new, same):
+def test_key_depends_on_code_but_not_on_layout(tmp_path, old, new, same):
     assert old in SOURCE
     changed = key_of_source(tmp_path, SOURCE.replace(old, new))
     assert (changed == key_of_source(tmp_path)) == same
 
 
-def test_files_that_a_plugin_imports_count(tmp_path):
+def test_key_depends_on_imports_of_a_plugin(tmp_path):
     assert key_of_source(tmp_path, helper="OFFSET = 2\n") != key_of_source(tmp_path)
 
 
-def test_the_code_of_a_sampler_counts(tmp_path):
-    """The training may be another module's."""
+def test_key_depends_on_the_code_of_a_sampler(tmp_path):
+    """The training function may be in another module."""
 
     def key(source):
         folder = tmp_path / str(next(NUMBERS))
@@ -203,7 +203,7 @@ def test_the_code_of_a_sampler_counts(tmp_path):
     assert key(source) != key(source.replace("1", "2"))
 
 
-def test_a_partial_stands_for_its_function(tmp_path):
+def test_key_of_a_partial_depends_on_its_function(tmp_path):
     def wrap(function):
         return functools.partial(functools.partial(function), random_state=0)
 
@@ -214,7 +214,7 @@ def test_a_partial_stands_for_its_function(tmp_path):
     assert key_of_source(tmp_path) != expected
 
 
-def test_an_estimators_parameters_and_version_count():
+def test_key_depends_on_parameters_and_versions():
     def fit(estimator, x, y, x_test, random_state):
         return estimator.fit(x, y).predict_proba(x_test)[:, 1]
 
@@ -227,8 +227,8 @@ def test_an_estimators_parameters_and_version_count():
     assert any(name.startswith("scikit-learn ") or "sklearn" in name for name in foreign)
 
 
-def test_what_a_registered_estimator_holds_counts():
-    """Pipelines, arrays, and objects that are called, such as scorers, by their content."""
+def test_key_depends_on_contents_of_an_estimator():
+    """Pipelines, arrays and callable objects, such as scorers, are included by content."""
 
     def of(beta=1, names="ab", depth=2, **about):
         scoring = make_scorer(fbeta_score, beta=beta)
@@ -244,7 +244,7 @@ def test_what_a_registered_estimator_holds_counts():
     assert any(name.split()[0] in ("sklearn", "scikit-learn") for name in foreign)
 
 
-def test_a_circle_of_imports_ends(tmp_path):
+def test_circular_imports_are_supported(tmp_path):
     helper = "from plugin import FACTOR as OFFSET\n"
     source = SOURCE.replace("FACTOR = 2", "from helper import OFFSET as FACTOR")
     for name, text in (("helper", helper), ("plugin", source.replace("{helper}", "helper"))):
@@ -253,21 +253,21 @@ def test_a_circle_of_imports_ends(tmp_path):
 
 
 class Held:
-    """Its repr has an address."""
+    """Object with an address in its repr."""
 
     def __init__(self, value):
         self.value = value
 
 
-def test_objects_without_a_stable_text_count_by_content_or_are_refused():
+def test_objects_without_a_stable_repr_are_hashed_or_rejected():
     assert described(Held(1)) == described(Held(1)) != described(Held(2))
     with pytest.raises(InputError, match="can be neither printed nor pickled"):
         described(Held(lambda: 1))
 
 
 @pytest.mark.thorough
-def test_a_method_typed_in_a_session_has_a_key():
-    """As in a notebook or `python -c`: there is no file to read."""
+def test_interactive_methods_have_a_key():
+    """Code of a notebook or of `python -c` has no file."""
     space = {"__name__": "__main__"}
     exec(
         compile("def host(x, y, x_test, random_state): return x_test[:, 0]", "<cell>", "exec"),
@@ -301,8 +301,8 @@ def key_of_typed(text):
     return registered(host=space["host"])
 
 
-def test_typed_code_counts_as_code_not_by_its_address():
-    """Functions that it calls included; a later session must find what is stored."""
+def test_key_of_interactive_code_has_no_addresses():
+    """Includes called functions, so that a later session finds stored results."""
     assert key_of_typed(TYPED.format("-v")) == key_of_typed(TYPED.format("-v"))
 
 
@@ -311,7 +311,7 @@ class Callable:
         return x_test[:, 0]
 
 
-def test_a_method_may_be_any_callable():
+def test_callable_objects_have_a_key():
     assert len(registered(host=Callable())) == 16
     assert len(registered(host=Callable().__call__)) == 16
 
@@ -323,8 +323,8 @@ NETWORKS = [(name, "mlp") for name in TRACED] + [("ce", "realmlp"), ("ldam_drw",
 
 
 @pytest.mark.parametrize("which", asked(NETWORKS, [("smote", "mlp")]), ids="-".join)
-def test_all_code_that_runs_is_in_the_key(which):
-    """Against a second route: the functions that a training calls, as the interpreter sees them."""
+def test_key_covers_all_code_that_runs(which):
+    """Comparison with the functions called in a training, recorded by a profiler."""
     name, network = which
     lab, method = TabularLab(Protocol(folds=2, epochs=2)), catalogue.get(name)
     data, called = make_dataset(*toys.table(64, 20, seed=5), name="traced"), set()
@@ -353,7 +353,7 @@ def test_all_code_that_runs_is_in_the_key(which):
     assert ran - set(known) <= {"aliases.py:Finder"}
 
 
-def test_configuration_and_environment_are_json():
+def test_configuration_and_environment_are_json_ready():
     for name in catalogue.names():
         config = configuration(catalogue.get(name), PROTOCOL)
         assert json.loads(json.dumps(config)) == config
@@ -366,14 +366,14 @@ def test_configuration_and_environment_are_json():
     assert all(found[name] for name in ("jax", "numpy", "scikit-learn", "python", "device", "cpu"))
 
 
-def test_the_key_with_a_network_is_of_no_other_networks_code():
+def test_key_does_not_depend_on_other_networks():
     known, _ = definitions_of(with_factory, NAMED["realmlp"].factory)
     assert "networks/realmlp.py:realmlp" in known
     assert not any(one.startswith(("networks/tabm.py", "networks/mlp_plr.py")) for one in known)
 
 
-# What a copy of the package says after each of its edits, `[file, old, new]` in JSON: its keys. The
-# package is imported anew for each, in a process forked where all that it imports is there.
+# Prints the keys of a copy of the package after each edit, `[file, old, new]` in JSON. The package
+# is imported again for each edit, in a process forked after its dependencies were imported.
 KEYS = """
 import json, os, sys
 from pathlib import Path
@@ -413,7 +413,7 @@ for file, old, new in json.loads(sys.argv[2]):
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
-    """The keys of a copy of the package after each of the edits of one of its files."""
+    """Keys of a copy of the package after each edit of one of its files."""
     folder = tmp_path_factory.mktemp("copy")
     shutil.copytree(PACKAGE, folder / "imbax", ignore=shutil.ignore_patterns("__pycache__"))
 
@@ -433,7 +433,7 @@ TABLES = {"ce", "focal", "smote", "gamo", "explicit_gradient"}
 
 
 def decorated(name):
-    """A definition, and the same with a decorator that changes nothing but its code."""
+    """Definition without and with a decorator that changes only its code."""
     return f"{name}(", f"@(lambda same: same)\n{name}("
 
 
@@ -453,16 +453,16 @@ EDITS = [
 
 @pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
-def test_an_edit_changes_the_keys_of_what_it_is_part_of(copied):
-    """As many processes as edits: this is the promise that makes stored results safe."""
+def test_edits_change_the_keys_of_affected_methods(copied):
+    """Uses one process per edit: stored results rely on this property."""
     expected, *found = copied([NO_EDIT, *(edit[:3] for edit in EDITS)])
     assert expected["explicit_gradient"] == key(method="explicit_gradient")  # of this process
     for (file, *_, changed), keys in zip(EDITS, found, strict=True):
         assert {name for name in expected if keys[name] != expected[name]} == changed, file
 
 
-def test_a_key_takes_no_time():
-    """Generous: benchmarks measure it; a start must not hang on it."""
+def test_keys_are_fast_to_compute():
+    """The limit is generous; benchmarks measure the time."""
     started = time.perf_counter()
     key()
     assert time.perf_counter() - started < 10
@@ -488,19 +488,19 @@ def made_with(factor):
 
 
 @pytest.mark.parametrize("which", range(4), ids=["closure", "recursive", "object", "session"])
-def test_data_that_a_users_function_finds_outside_its_code_count(which):
+def test_key_depends_on_closures_and_objects(which):
     one, again, other = (code_of(made_with(factor)[which]) for factor in (1, 1, [2]))
     assert one == again != other
 
 
-def test_values_are_described_without_addresses():
+def test_descriptions_have_no_addresses():
     assert code_of(functools.partial(host, random_state=1)) != code_of(
         functools.partial(host, random_state=2)
     )
     assert code_of({"b": 1, "a": 2}) == code_of({"a": 2, "b": 1})
 
 
-def test_what_tells_functions_of_one_name_apart_counts():
+def test_functions_of_one_name_are_distinguished():
     class Times:
         def __init__(self, factor):
             self.factor = factor

@@ -1,4 +1,4 @@
-"""Runs that do not stay finite are told at the end of a suite; a closed pipe ends it."""
+"""Diverged runs are reported at the end of a suite; a closed pipe ends the suite."""
 
 import io
 
@@ -24,29 +24,29 @@ def unsound(x, y, x_test, random_state):
     return x_test[:, 0] + (np.nan if random_state == 1 else 0)
 
 
-def test_cells_that_diverged_are_told_with_the_remedy(own_registry, tmp_path):
+def test_diverged_cells_are_reported_with_a_remedy(own_registry, tmp_path):
     register("sound", host=sound)
     register("unsound", host=unsound)
     methods = [get("sound"), get("unsound")]
-    for names in (methods, methods[:1], methods):  # computed, others, then found
+    for names in (methods, methods[:1], methods):  # computed, other methods, stored
         screen = io.StringIO()
         lab = TabularLab(Protocol(folds=2), out=tmp_path)
         console = Console(file=screen, width=60)
         datasets = [("toy", lambda: DATA)]
         outcome = run_cells(lab, datasets, names, [0, 1], required=True, console=console)
-        said = " ".join(screen.getvalue().split())
+        output = " ".join(screen.getvalue().split())
         if len(names) == 1:
             assert outcome.diverged == {}
-            assert "finite" not in said
+            assert "diverged" not in output
             continue
         assert outcome.diverged == {"toy/unsound": "2 of 4"}
-        assert "did not stay finite, and left out of means: toy/unsound (2 of 4 runs); look" in said
-        assert "lower the method's learning rate" in said
+        assert "diverged, and not included in means: toy/unsound (2 of 4 runs); check" in output
+        assert "reduce the method's learning rate" in output
     table = lab.rows(lab.cell(DATA, methods[1]), [0, 1])
     assert table["diverged"].tolist() == [False, False, True, True]
 
 
-def test_a_closed_pipe_is_no_failure_of_the_cell_that_printed_to_it(own_registry, tmp_path):
+def test_closed_pipe_ends_the_run_without_a_failed_cell(own_registry, tmp_path):
     def into_a_closed_pipe(*_, **__):
         raise BrokenPipeError
 

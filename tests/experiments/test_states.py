@@ -1,4 +1,4 @@
-"""States of trainings: read back to the bit, into the program's own structure, and never run."""
+"""States of trainings: bit-equal round trips into given structures, without running code."""
 
 import os
 import pickle
@@ -19,7 +19,7 @@ class Pair(NamedTuple):
 
 
 def tree():
-    """All that a training's state may be made of."""
+    """Tree with all kinds of leaves of a training's state."""
     params = {"w": jnp.linspace(0, 1, 6).reshape(2, 3), "b": jnp.zeros((2, 0))}
     return Pair(
         {"params": params, "moments": optax.adam(1e-3).init(params)},
@@ -45,17 +45,17 @@ def data(leaf):
     return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
 
 
-def test_every_kind_of_leaf_comes_back_to_the_bit(tmp_path):
-    path, given = tmp_path / "state.safetensors", tree()
-    states.write(path, given, [1, 2])
-    found = states.read(path, shapes(given), [1, 2])
-    assert jax.tree.structure(found) == jax.tree.structure(given)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(given), strict=True):
+def test_all_kinds_of_leaves_round_trip_bit_equal(tmp_path):
+    path, state = tmp_path / "state.safetensors", tree()
+    states.write(path, state, [1, 2])
+    found = states.read(path, shapes(state), [1, 2])
+    assert jax.tree.structure(found) == jax.tree.structure(state)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(state), strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
         assert np.asarray(data(a)).tobytes() == np.asarray(data(b)).tobytes()
 
 
-def test_parts_are_joined_with_their_keys():
+def test_join_concatenates_leaves_and_keys():
     part = {"key": jax.random.split(jax.random.key(1), 2), "x": np.arange(2)}
     whole = states.join([part, part])
     assert whole["key"].shape == (4,)
@@ -74,25 +74,25 @@ def test_parts_are_joined_with_their_keys():
         {"w": jax.random.split(jax.random.key(0), 3)},
     ],
 )
-def test_a_state_of_another_structure_is_not_taken(like, tmp_path):
+def test_states_of_another_structure_are_not_read(like, tmp_path):
     path = tmp_path / "state.safetensors"
     states.write(path, {"w": np.zeros((3, 2), np.float32)})
     with pytest.warns(UserWarning, match="computed again instead of reading .*state.safetensors"):
         assert states.read(path, shapes(like)) is None
 
 
-def test_any_flipped_bit_is_noticed(tmp_path):
-    path, given = tmp_path / "state.safetensors", {"w": np.arange(3, dtype=np.float32)}
-    states.write(path, given)
+def test_flipped_bits_are_detected(tmp_path):
+    path, state = tmp_path / "state.safetensors", {"w": np.arange(3, dtype=np.float32)}
+    states.write(path, state)
     content = path.read_bytes()
     for at in range(len(content)):
         path.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
         with pytest.warns(UserWarning, match="computed again"):
-            assert states.read(path, given) is None
+            assert states.read(path, state) is None
 
 
 class Evil:
-    """Makes a folder when it is unpickled."""
+    """Object that creates a folder when it is unpickled."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -102,12 +102,12 @@ class Evil:
 
 
 @pytest.mark.parametrize("name", ["state.pickle", "state.safetensors"])
-def test_a_pickle_is_never_opened(name, tmp_path):
+def test_pickles_are_never_opened(name, tmp_path):
     evil = pickle.dumps(Evil(tmp_path / "was run"))
     (tmp_path / name).write_bytes(evil)
     with pytest.warns(UserWarning, match=f"computed again instead of reading .*{name}"):
         assert states.read(tmp_path / "state.safetensors", {"w": np.zeros(1)}) is None
     assert not (tmp_path / "was run").exists()
     assert (tmp_path / name).read_bytes() == evil
-    pickle.loads(evil)  # it would have
+    pickle.loads(evil)  # unpickling creates the folder
     assert (tmp_path / "was run").exists()

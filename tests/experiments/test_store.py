@@ -1,4 +1,4 @@
-"""Result files: written whole or not at all, read back as written, bad ones noticed."""
+"""Result files: atomic writes, round trips, and detection of damage."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from imbax.experiments.tabular.schema import ARRAYS, SCHEMA, unpack_plane
 CELL = {"datasets": ("ecoli",), "methods": ("ce",), "seeds": 1}
 
 
-def test_what_is_written_is_read_back(results):
+def test_rows_round_trip(results):
     runs = store.read([results], SCHEMA, arrays=True, dataset="ecoli")
     one = runs.query("method == 'explicit_gradient' and seed == 0 and fold == 0").iloc[0]
     assert one["test_y"].dtype == np.int8 and one["test_score"].dtype == np.float32
@@ -29,21 +29,21 @@ def test_what_is_written_is_read_back(results):
     assert len(runs) == 4 * 2 * 2
 
 
-def test_arrays_are_left_out_unless_wanted(results):
+def test_arrays_are_read_on_request_only(results):
     runs = store.read([results], SCHEMA)
     assert list(runs.columns) == [n for n in SCHEMA.names if n not in ARRAYS]
     assert len(runs) == 7 * 4 * 2 * 2
     assert runs["diverged"].sum() == 2
 
 
-def test_provenance_comes_back_with_its_seed(results):
+def test_provenance_is_read_with_its_seed(results):
     provenance = store.read_provenance([results])
     assert len(provenance) == 7 * 4 * 2
     assert {one["seed"] for one in provenance} == {0, 1}
     assert provenance[0]["config"] == {"epochs": 30}
 
 
-def test_files_written_before_there_were_fallbacks_are_whole(make_results, tmp_path):
+def test_files_without_a_fallback_column_are_read(make_results, tmp_path):
     make_results(tmp_path, **CELL)
     path = store.file_path(tmp_path, "ecoli", "ce", "0a1b", 0)
     expected = store.read([tmp_path], SCHEMA)
@@ -53,12 +53,12 @@ def test_files_written_before_there_were_fallbacks_are_whole(make_results, tmp_p
     assert store.read([tmp_path], SCHEMA).equals(expected)
 
 
-def test_nothing_is_read_from_an_empty_folder(tmp_path):
+def test_empty_folders_have_no_runs(tmp_path):
     assert store.read([tmp_path, tmp_path / "absent"], SCHEMA).empty
     assert store.read_provenance([tmp_path]) == []
 
 
-def test_has_knows_the_key_and_the_seed(make_results, tmp_path):
+def test_has_checks_the_key_and_the_seed(make_results, tmp_path):
     make_results(tmp_path, **CELL)
     assert store.has(tmp_path, "ecoli", "ce", "0a1b", 0, SCHEMA)
     assert not store.has(tmp_path, "ecoli", "ce", "0a1b", 1, SCHEMA)
@@ -66,7 +66,7 @@ def test_has_knows_the_key_and_the_seed(make_results, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "page", "footer", "empty", "foreign"])
-def test_a_damaged_file_is_absent_and_named(make_results, tmp_path, damage):
+def test_damaged_files_are_missing_and_named(make_results, tmp_path, damage):
     make_results(tmp_path, **(CELL | {"seeds": 2}))
     path = store.file_path(tmp_path, "ecoli", "ce", "0a1b", 0)
     content = bytearray(path.read_bytes())
@@ -88,14 +88,14 @@ def test_a_damaged_file_is_absent_and_named(make_results, tmp_path, damage):
     assert set(runs["seed"]) == {1}
 
 
-def test_the_same_results_in_two_folders_count_once(make_results, tmp_path):
+def test_results_in_two_folders_are_read_once(make_results, tmp_path):
     make_results(tmp_path / "a", **CELL)
     make_results(tmp_path / "b", **CELL)
     assert len(store.read([tmp_path / "a", tmp_path / "b"], SCHEMA)) == 2
     assert len(store.read([tmp_path / "a", tmp_path / "a"], SCHEMA)) == 2
 
 
-def test_of_two_settings_the_last_written_counts(make_results, tmp_path, monkeypatch):
+def test_latest_of_two_settings_is_read(make_results, tmp_path, monkeypatch):
     clock = iter([30.0, 10.0, 20.0])
     monkeypatch.setattr(store.time, "time", lambda: next(clock))
     make_results(tmp_path / "new", key="new", **CELL)
@@ -105,11 +105,11 @@ def test_of_two_settings_the_last_written_counts(make_results, tmp_path, monkeyp
         runs = store.read(folders, SCHEMA)
     with pytest.warns(UserWarning, match="two settings of ce on ecoli"):
         provenance = store.read_provenance(folders)
-    assert set(runs["seed"]) == {0}  # seeds of other settings do not mix into the mean either
+    assert set(runs["seed"]) == {0}  # seeds of other settings are not read
     assert [one["key"] for one in provenance] == ["new"]
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(make_results, tmp_path, monkeypatch):
+def test_failed_writes_keep_the_old_file(make_results, tmp_path, monkeypatch):
     make_results(tmp_path, **CELL)
     path = store.file_path(tmp_path, "ecoli", "ce", "0a1b", 0)
     before = path.read_bytes()
@@ -124,7 +124,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(make_results, tmp_path,
     assert path.read_bytes() == before
 
 
-def test_numpy_values_in_provenance_become_plain(results, tmp_path):
+def test_numpy_values_in_provenance_become_json(results, tmp_path):
     rows = store.read([results], SCHEMA, arrays=True, dataset="oil")
     rows = rows.query("method == 'ce' and seed == 0").to_dict("records")
     provenance = store.read_provenance([results])[0] | {"config": {"rate": np.float32(0.5)}}
@@ -132,7 +132,7 @@ def test_numpy_values_in_provenance_become_plain(results, tmp_path):
     assert json.loads(pq.read_schema(path).metadata[b"imbax"])["config"] == {"rate": 0.5}
 
 
-def test_rows_that_do_not_fit_are_refused(results, tmp_path):
+def test_invalid_rows_are_rejected(results, tmp_path):
     rows = store.read([results], SCHEMA, arrays=True, dataset="oil").to_dict("records")
     provenance = store.read_provenance([results])[0]
     with pytest.raises(ValueError, match="one seed"):
@@ -145,7 +145,7 @@ def test_rows_that_do_not_fit_are_refused(results, tmp_path):
         )
 
 
-def test_any_name_becomes_one_safe_folder():
+def test_safe_names_are_valid_and_distinct():
     names = ["ecoli", "a/b", "a_b", "../up", "..", ".hidden", "a=b", "größe", "", "x" * 300]
     safe = [store.safe_name(name) for name in names]
     assert safe[0] == "ecoli"
@@ -154,7 +154,7 @@ def test_any_name_becomes_one_safe_folder():
         assert Path(name).name == name and not name.startswith(".") and len(name) <= 80
 
 
-def test_reporting_imports_neither_jax_nor_matplotlib():
+def test_reading_does_not_import_jax_or_matplotlib():
     modules = "conclusions, figures, report, tables"
     code = (
         "import sys; from imbax.experiments import store; "

@@ -1,4 +1,4 @@
-"""Suites: each names a kind and a loader that exist, and a new one is a file alone."""
+"""Suites: kinds, loaders and methods, and new suites."""
 
 import sys
 from argparse import Namespace
@@ -28,20 +28,20 @@ def options_of(*arguments) -> Namespace:
 
 
 @pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)
-def test_a_suite_names_a_kind_and_a_loader_that_exist(suite, tmp_path):
+def test_suites_have_a_known_kind_and_loader(suite, tmp_path):
     assert suite.kind in KINDS
     if suite.kind in WITHOUT_DATA:
         assert suite.loader == ""
         return
     assert suite.loader in set(loaders.__all__) - {"datasets_of"}
-    given = ["--data", str(tmp_path / "mine.csv")] if suite.loader == "file" else []
-    found = dict(loaders.datasets_of(suite, options_of(suite.name, *given)))
+    flags = ["--data", str(tmp_path / "mine.csv")] if suite.loader == "file" else []
+    found = dict(loaders.datasets_of(suite, options_of(suite.name, *flags)))
     assert set(found) == (set(suite.datasets) or {"mine"})
     assert all(map(callable, found.values()))
 
 
 @pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)
-def test_a_suite_names_methods_that_it_can_run(suite):
+def test_suites_have_methods_that_run(suite):
     known = {
         "images": lambda: [image_method(name) for name in suite.methods],
         "tabular": lambda: methods_of(suite, suite.methods),
@@ -52,7 +52,7 @@ def test_a_suite_names_methods_that_it_can_run(suite):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_run_and_reported(kind):
+def test_kinds_have_modules_for_runs_and_reports(kind):
     homes = import_module("imbax.results.run").KINDS
     assert tuple(homes) == KINDS
     experiment, report = (import_module(f"imbax.{name}") for name in homes[kind])
@@ -76,7 +76,7 @@ def test_every_kind_is_run_and_reported(kind):
         ({}, "smoote", "did you mean 'smote'"),
     ],
 )
-def test_a_suites_fields_say_which_methods_fit(fields, refused, says):
+def test_fields_of_a_suite_determine_its_methods(fields, refused, says):
     suite = Suite("mine", "Mine", seeds=1, folds=2, epochs=1, **fields)
     with pytest.raises(InputError, match=says):
         methods_of(suite, [refused])
@@ -87,7 +87,7 @@ def test_a_suites_fields_say_which_methods_fit(fields, refused, says):
     assert set(methods_of(withholds, ["all"])) >= set(every) | {"potential"}
 
 
-def test_methods_without_their_package_are_left_out_of_all_or_refused(monkeypatch):
+def test_methods_without_their_package_are_left_out_or_rejected(monkeypatch):
     monkeypatch.setitem(sys.modules, "catboost", None)
     suite = Suite("mine", "Mine", seeds=1, folds=2, epochs=1)
     every = methods_of(suite, ["all"])
@@ -98,7 +98,7 @@ def test_methods_without_their_package_are_left_out_of_all_or_refused(monkeypatc
     assert methods_of(suite, ["lightgbm_all_rows"]) == ("lightgbm_all_rows",)
 
 
-def test_methods_of_two_classes_run_on_two_only():
+def test_two_class_methods_run_on_two_classes_only():
     two, more = (
         set(methods_of(Suite("mine", "", 1, 2, 1, several_classes=several), ["all"]))
         for several in (False, True)
@@ -109,7 +109,7 @@ def test_methods_of_two_classes_run_on_two_only():
 
 @pytest.fixture
 def new_suite(tmp_path, monkeypatch):
-    """Writes a suite's file into a folder in which suites are then looked for."""
+    """Writes a suite's file into a folder that is then searched for suites."""
     folder = tmp_path / "suites"
     folder.mkdir()
     for name in ("quickstart", "digits"):
@@ -133,7 +133,7 @@ protocol = { scaling = "z_score" }
 """
 
 
-def test_a_new_suite_of_tables_is_a_file_alone(new_suite, tmp_path, capsys):
+def test_new_tabular_suites_need_only_a_file(new_suite, tmp_path, capsys):
     new_suite("moons", TABLES)
     assert main(["list", "suites"]) == 0
     assert "One set of moons" in capsys.readouterr().out
@@ -169,7 +169,7 @@ augment = "crop"
 """
 
 
-def test_a_new_suite_of_images_is_a_file_alone(new_suite, tmp_path, monkeypatch):
+def test_new_image_suites_need_only_a_file(new_suite, tmp_path, monkeypatch):
     seen = []
 
     def run_cells(lab, datasets, methods, seeds, **about):

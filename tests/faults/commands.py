@@ -1,4 +1,4 @@
-"""Commands that faults are made in, in this process and in others."""
+"""Commands for tests of faults, in this process and in others."""
 
 import contextlib
 import subprocess
@@ -17,7 +17,7 @@ COMMAND = [sys.executable, "-c", "import sys; from imbax.cli import main; sys.ex
 
 
 def table(folder: Path) -> Path:
-    """A small file of two classes."""
+    """Write a small table with two classes."""
     rng = np.random.default_rng(0)
     y = np.arange(120) % 4 == 0
     frame = pd.DataFrame(rng.normal(size=(120, 3)) + y[:, None], columns=list("abc"))
@@ -27,7 +27,7 @@ def table(folder: Path) -> Path:
 
 
 def on_table(data: Path, out: Path, *methods: str, seeds: int = 2) -> list[str]:
-    """Arguments of a cheap run."""
+    """Arguments of a fast run."""
     words = ["run", "custom", "--data", data, "--target", "fraud", "--out", out, "--folds", "2"]
     words += ["--epochs", "2", "--seeds", seeds, "--methods", *methods]
     return list(map(str, words))
@@ -38,19 +38,19 @@ def begun(command, arguments, **options):
 
 
 def status_and_errors(capsys, arguments) -> tuple[int, list[str]]:
-    """Of a command in this process."""
+    """Exit status and error lines of a command in this process."""
     status = main(list(map(str, arguments)))
     return status, capsys.readouterr().err.strip().splitlines()
 
 
 def tables(out: Path) -> dict[str, bytes]:
-    """What a run's tables hold that does not depend on the clock."""
+    """Contents of a run's tables that do not depend on timings."""
     found = sorted(Path(out, "tables").glob("*.csv"))
     return {path.name: path.read_bytes() for path in found if path.name != "timings.csv"}
 
 
 def readable(out: Path) -> pd.DataFrame:
-    """All stored runs; any damage is an error, and so is a file left half written."""
+    """All stored runs; damaged and incomplete files are errors."""
     with warnings.catch_warnings(action="error"):
         runs = store.read([out], SCHEMA, arrays=True)
     assert list(out.rglob("*.tmp")) == []
@@ -59,7 +59,7 @@ def readable(out: Path) -> pd.DataFrame:
 
 @contextlib.contextmanager
 def ended(process):
-    """Ends the process at the end of the context, whatever happens."""
+    """End the process at the end of the context in any case."""
     try:
         yield process
     finally:

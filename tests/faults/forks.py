@@ -1,6 +1,6 @@
-"""Processes that are forked where the package is imported already, so that many cost little.
+"""Processes forked after the package was imported, which makes them cheap.
 
-Figures, whose drawing takes most of the time of a report, hold a word.
+Figures are replaced by a word, since drawing takes most of the time of a report.
 """
 
 import multiprocessing
@@ -18,26 +18,26 @@ IMPORTED = [
     "imbax.results.run",
     "imbax.results.session",
 ]
-"""By the process that the others are forked from, in which jax has not begun to compute."""
+"""Modules imported in the parent process, in which jax has not started to compute."""
 
 
-def forked(target, *given):
-    """A process, begun, that ends with the status that `target(*given)` returns."""
+def forked(target, *arguments):
+    """Started process that ends with the status returned by `target(*arguments)`."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
-    process = context.Process(target=_run, args=(target, given))
+    process = context.Process(target=_run, args=(target, arguments))
     process.start()
     return process
 
 
-def _run(target, given):
+def _run(target, arguments):
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     Figure.savefig = lambda figure, file, **_: file.write(b"figure")
-    sys.exit(target(*given))
+    sys.exit(target(*arguments))
 
 
 def command(*arguments):
-    """`imbax` with these arguments."""
+    """Run `imbax` with the arguments; returns the exit status."""
     from imbax.cli import main
 
     sys.argv[1:] = map(str, arguments)

@@ -1,4 +1,4 @@
-"""A disk that is full, read-only or gone: one line, exit 2, and what was stored stays readable."""
+"""Full, read-only and missing disks: one-line errors, exit status 2, readable stored results."""
 
 import errno
 import itertools
@@ -14,6 +14,7 @@ from imbax.cli import main
 from imbax.errors import StorageError
 from imbax.experiments import disk, store
 from imbax.experiments.lab import Lab
+from imbax.reports.drawing import FORMATS
 
 METHOD = "logistic_regression"
 
@@ -25,16 +26,17 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_figures():
-    """Drawing takes most of the time of a report."""
+    """Replace figures, which take most of the time of a report, and write one format of each."""
     with pytest.MonkeyPatch.context() as patch:
         draw = lambda figure, file, **_: file.write(b"figure")
         patch.setattr("matplotlib.figure.Figure.savefig", draw)
+        patch.delitem(FORMATS, "svg")
         yield
 
 
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
-    """The tables of an undisturbed run, and the files that it opened to write."""
+    """Tables of an undisturbed run, and the files that it opened for writing."""
     out, opened = tmp_path_factory.mktemp("whole"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "open", failing(lambda path: opened.append(path)))
@@ -43,7 +45,7 @@ def whole(data, tmp_path_factory):
 
 
 def failing(fault):
-    """`Path.open` with `fault(path)` before a file is opened to be written to."""
+    """`Path.open` that calls `fault(path)` before a file is opened for writing."""
     opens = Path.open
 
     def opening(path, mode="r", *args, **kwargs):
@@ -55,7 +57,7 @@ def failing(fault):
 
 
 def full(fault):
-    """`Path.open` whose files take a few bytes, from when `fault()` is true, and then no more."""
+    """`Path.open` with files that accept only a few bytes once `fault()` is true."""
     opens = Path.open
 
     def opening(path, mode="r", *args, **kwargs):
@@ -83,21 +85,23 @@ def full(fault):
 
 
 def one_line(capsys, arguments, says):
-    """The command ends with status 2 and one line, which says something."""
+    """Check that a command ends with status 2 and a one-line error."""
     status, (line,) = status_and_errors(capsys, arguments)
     assert status == 2
     assert line.startswith("imbax: error: ") and says in line and "cannot be written" in line
     assert len(line) < 600
 
 
-# A run opens fewer files than that.
+# Upper bound of the number of files that a run opens.
 WRITES = asked(range(16), (1, 6))
 
 
 @pytest.mark.parametrize("number", WRITES)
 @pytest.mark.parametrize("error", asked(("ENOSPC", "EROFS", "EACCES", "EIO"), ("ENOSPC",)))
-def test_a_write_that_fails(error, number, data, whole, tmp_path, capsys, monkeypatch):
-    """Each of the writes of a run in turn; the disk stays as it is from then on."""
+def test_failed_writes_give_one_line_and_lose_nothing(
+    error, number, data, whole, tmp_path, capsys, monkeypatch
+):
+    """Each write of a run fails in turn, and so do all later writes."""
     expected, writes = whole
     if number >= writes:
         pytest.skip("a run has no more writes")
@@ -122,13 +126,13 @@ def test_a_write_that_fails(error, number, data, whole, tmp_path, capsys, monkey
 
 
 @pytest.mark.thorough
-def test_a_run_has_fewer_writes_than_are_tried(whole):
-    assert 5 < whole[1] <= len(WRITES)
+def test_tested_write_numbers_cover_a_run(whole):
+    assert whole[1] == 15 <= len(WRITES)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("size", ["16k", "32k", "48k"])
-def test_a_small_disk_that_fills_up(size, data, whole, tmp_path, capsys):
+def test_full_disks_give_one_line_and_lose_nothing(size, data, whole, tmp_path, capsys):
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(tmp_path)]
     if os.name != "posix" or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no disk can be mounted here")
@@ -144,7 +148,7 @@ def test_a_small_disk_that_fills_up(size, data, whole, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("when", ["between seeds", "before the report"])
-def test_a_folder_that_vanishes_is_not_made_anew(when, data, whole, tmp_path, capsys, monkeypatch):
+def test_deleted_folders_are_not_created_again(when, data, whole, tmp_path, capsys, monkeypatch):
     out, away = tmp_path / "out", tmp_path / "away"
 
     def vanishing(function):
@@ -169,23 +173,29 @@ def test_a_folder_that_vanishes_is_not_made_anew(when, data, whole, tmp_path, ca
     assert tables(out) == whole[0]
 
 
-def test_what_a_killed_process_left_is_removed_what_a_live_one_writes_is_not(tmp_path):
+def test_only_files_of_killed_processes_are_discarded(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
     left = [
         tmp_path / "runs" / f".a.parquet.{disk._process(pid)}-0123abcd.tmp"
         for pid in (dead.pid, os.getpid(), os.getppid())
     ]
-    other = tmp_path / "runs" / f".a.parquet.00000000-{dead.pid}-0123abcd.tmp"  # another machine's
-    mine = tmp_path / "runs" / ".mine.tmp"
+    other = tmp_path / "runs" / f".a.parquet.00000000-{dead.pid}-0123abcd.tmp"
+    other_name = tmp_path / "runs" / ".mine.tmp"
     (tmp_path / "runs").mkdir()
-    for path in (*left, other, mine):
+    for path in (*left, other, other_name):
         path.touch()
     disk.discard_leftovers(tmp_path)
-    assert [path.exists() for path in (*left, other, mine)] == [False, False, True, True, True]
+    assert [path.exists() for path in (*left, other, other_name)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
-def test_what_is_begun_is_abandoned_without_a_trace(tmp_path):
+def test_abandoned_files_are_deleted(tmp_path):
     with pytest.raises(StorageError), disk.atomic(tmp_path / "a") as file:
         file.write(b"half")
         disk.abandon()

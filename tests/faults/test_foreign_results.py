@@ -1,4 +1,4 @@
-"""A results folder from somebody else: nothing in it is run, whatever it holds."""
+"""Results folders of other users: nothing in them is run."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 class Evil:
-    """Makes a folder when it is unpickled."""
+    """Object that creates a folder when it is unpickled."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -52,7 +52,7 @@ imbax.register("second", tilted, starts_from="first")
 EVIL_PLUGIN = "import os, imbax\nos.mkdir({!r})\nimbax.register('mine', host=print)\n"
 
 
-def test_nothing_in_a_folder_of_results_is_run(tmp_path, capsys, monkeypatch):
+def test_contents_of_results_folders_are_never_run(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ran, out, data = tmp_path / "was run", tmp_path / "out", table(tmp_path)
     (tmp_path / "start.py").write_text(START)
@@ -67,15 +67,15 @@ def test_nothing_in_a_folder_of_results_is_run(tmp_path, capsys, monkeypatch):
     state.with_suffix(".pickle").write_bytes(evil)
     state.with_name("x-unfinished.pickle").write_bytes(evil)
     (stored,) = (out / "runs" / "table" / "second").glob("*.parquet")
-    stored.write_bytes(evil)  # computed again, which needs the state
+    stored.write_bytes(evil)  # computed again from the state
     for name in ("a.parquet", "b.pickle", "c.npy"):
         (out / "runs" / "table" / "first" / name).write_bytes(evil)
     (out / "runs" / "table" / "evil").mkdir()
     (out / "runs" / "table" / "evil" / "0-seed0.parquet").write_bytes(evil)
     for name in ("conftest.py", "sitecustomize.py", "imbax.py", "plugin.py"):
         (out / name).write_text(EVIL_PLUGIN.format(str(ran)))
-    said = f"imbax run custom --methods mine --plugin {out / 'plugin.py'}"
-    (out / "manifest.json").write_text(json.dumps({"commands": [said]}))
+    output = f"imbax run custom --methods mine --plugin {out / 'plugin.py'}"
+    (out / "manifest.json").write_text(json.dumps({"commands": [output]}))
     (out / "compiled").mkdir()
     (out / "compiled" / "jit_f-0123-cache").write_bytes(evil)
 
@@ -86,8 +86,8 @@ def test_nothing_in_a_folder_of_results_is_run(tmp_path, capsys, monkeypatch):
     assert any("never opened" in text and state.stem in text for text in texts)
     assert any(f"computed again: {stored}" in text for text in texts)
     assert tables(out) == before
-    assert said in (out / "report.md").read_text()
-    # What a command of theirs names is given again, or is not there.
+    assert output in (out / "report.md").read_text()
+    # Plugins of the stored command must be given again.
     status, (line,) = status_and_errors(capsys, on_table(data, out, "mine"))
     assert status == 2 and "'mine'" in line
     assert not ran.exists()
@@ -95,7 +95,7 @@ def test_nothing_in_a_folder_of_results_is_run(tmp_path, capsys, monkeypatch):
     assert ran.exists()
 
 
-def test_compiled_programs_are_in_the_users_own_folder(tmp_path, monkeypatch):
+def test_compiled_programs_are_stored_in_the_users_cache(tmp_path, monkeypatch):
     kept = {}
     monkeypatch.setattr(session, "user_cache_path", lambda name: tmp_path / name)
     monkeypatch.setattr(session.jax, "config", Namespace(jax_compilation_cache_dir=None))
@@ -109,7 +109,7 @@ MANIFESTS += ["[" * 100_000, "\0"]
 
 
 @pytest.mark.parametrize("text", MANIFESTS, ids=range(len(MANIFESTS)))
-def test_a_malformed_manifest_is_replaced(text, tmp_path):
+def test_malformed_manifests_are_replaced(text, tmp_path):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.warns(UserWarning, match=r"damaged file: .*manifest\.json") as caught:
         manifest.write(tmp_path, "imbax run", {}, {"a/b": "no"})
@@ -128,12 +128,12 @@ MALFORMED += [provenance(timing="soon"), provenance(method_facts=None), provenan
 
 
 @pytest.mark.parametrize("about", MALFORMED, ids=range(len(MALFORMED)))
-def test_a_table_that_only_looks_like_a_result_gets_one_line(about, make_results, tmp_path, capsys):
+def test_parquet_files_of_other_programs_give_one_line(about, make_results, tmp_path, capsys):
     make_results(tmp_path, datasets=("ecoli",), methods=("ce",), seeds=1)
     path = store.file_path(tmp_path, "ecoli", "ce", "0a1b", 0)
     found = pq.read_table(path)
-    said = dict(found.schema.metadata) | {b"imbax": json.dumps(about).encode()}
-    pq.write_table(found.replace_schema_metadata(said), path)
+    output = dict(found.schema.metadata) | {b"imbax": json.dumps(about).encode()}
+    pq.write_table(found.replace_schema_metadata(output), path)
     with (
         pytest.warns(UserWarning, match=path.name)
         if about != MALFORMED[-1]

@@ -1,4 +1,4 @@
-"""Ctrl-C at any time: exit 130 in seconds, and no half file."""
+"""Ctrl-C at any time: exit status 130 within seconds, and no incomplete file."""
 
 import signal
 import subprocess
@@ -14,13 +14,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 @pytest.fixture(autouse=True)
 def heeded():
-    """A job in the background of a shell ignores Ctrl-C, and so would the commands it starts."""
+    """Handle Ctrl-C, which background jobs of a shell and their commands would ignore."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-# A method that is in one stage for minutes, and the seconds until it is.
+# A method with one stage of several minutes, and the seconds until the stage starts.
 STAGES = {
     "a loop of Python": (1, "for _ in range(10**12):\n            pass\n        return logits(x)"),
     "compiling": (
@@ -55,7 +55,7 @@ imbax.register("slow", slow)
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("stage", STAGES)
-def test_ctrl_c_in_a_long_stage(stage, tmp_path):
+def test_ctrl_c_ends_long_stages(stage, tmp_path):
     plugin, out = tmp_path / "slow.py", tmp_path / "out"
     seconds, body = STAGES[stage]
     plugin.write_text(PLUGIN.format(body=body))
@@ -83,7 +83,7 @@ def test_ctrl_c_in_a_long_stage(stage, tmp_path):
 
 
 @pytest.mark.thorough
-def test_ctrl_c_at_any_time(tmp_path):
+def test_ctrl_c_ends_a_run_at_random_moments(tmp_path):
     data = table(tmp_path)
     for number, seconds in enumerate(np.random.default_rng(0).uniform(0.4, 6, 10)):
         out = tmp_path / str(number)
@@ -92,7 +92,7 @@ def test_ctrl_c_at_any_time(tmp_path):
             time.sleep(seconds)
             process.send_signal(signal.SIGINT)
             status = process.wait(30)
-        # Before the command itself begins, Python ends the process, which a shell calls 130, too.
+        # Before the command starts, Python ends the process, which a shell also reports as 130.
         assert status in ((130, 0) if out.exists() else (130, -signal.SIGINT))
         if out.exists():
             readable(out)
@@ -112,7 +112,7 @@ try:
             try:
                 time.sleep(600)
             except KeyboardInterrupt:
-                pass  # a library that swallows it
+                pass  # a library that swallows the interrupt
 finally:
     print("never", flush=True)
 """
@@ -130,19 +130,19 @@ with interrupt.ends_at_interrupt():
 
 
 @pytest.mark.parametrize("then", ["pass", "raise ImportError('half imported')", "raise SystemExit"])
-def test_a_library_that_makes_something_else_of_it(then):
+def test_interrupts_swallowed_by_a_library_end_the_run(then):
     done = subprocess.run([*COMMAND[:2], OTHERWISE.format(then)], capture_output=True, text=True)
-    said = "imbax: interrupted; finished cells are kept; run the same command to resume\n"
-    assert (done.returncode, done.stderr) == (130, said)
+    output = "imbax: interrupted; finished cells are kept; run the same command to resume\n"
+    assert (done.returncode, done.stderr) == (130, output)
 
 
-def test_a_command_that_does_not_end_by_itself_is_ended(tmp_path):
+def test_commands_that_ignore_interrupts_are_ended(tmp_path):
     process = begun([*COMMAND[:2], WATCHED], [tmp_path], stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE, text=True)  # fmt: skip
     with ended(process):
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGINT)
-        said, errors = process.communicate(timeout=30)
-    assert (process.returncode, said) == (130, "")
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (130, "")
     assert errors == "imbax: interrupted; finished cells are kept; run the same command to resume\n"
     assert list(tmp_path.iterdir()) == []

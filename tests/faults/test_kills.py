@@ -1,4 +1,4 @@
-"""kill -9 at random moments: going on from there ends in the tables of an undisturbed run."""
+"""kill -9 at random moments: resumed runs give the tables of an undisturbed run."""
 
 import contextlib
 import sys
@@ -18,7 +18,7 @@ SUITES = {"tables": (command, *TABLES), "images": (small_images.run,)}
 
 @contextlib.contextmanager
 def begun(suite, out):
-    """A process of the suite, that is ended at the end of the context, whatever happens."""
+    """Process of the suite, ended at the end of the context in any case."""
     process = forked(*SUITES[suite], out)
     try:
         yield process
@@ -28,7 +28,7 @@ def begun(suite, out):
 
 
 def seconds_of(suite, out):
-    """Of a run to the end."""
+    """Seconds of a complete run."""
     began = time.perf_counter()
     with begun(suite, out) as process:
         process.join(1200)
@@ -39,7 +39,7 @@ def seconds_of(suite, out):
 @pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
 @pytest.mark.parametrize("suite", SUITES)
-def test_kill_9_at_random_moments(suite, tmp_path):
+def test_killed_runs_resume_to_the_undisturbed_tables(suite, tmp_path):
     seconds_of(suite, tmp_path / "compiling")
     length = seconds_of(suite, tmp_path / "whole")
     expected = tables(tmp_path / "whole")
@@ -48,7 +48,7 @@ def test_kill_9_at_random_moments(suite, tmp_path):
     for share in np.random.default_rng(0).uniform(0, 1, 10 * MOMENTS):
         if kills == MOMENTS:
             break
-        # Over several attempts a run comes further: late moments are of the rest that is left.
+        # A run advances over several attempts: late moments refer to the remaining time.
         began = time.perf_counter()
         with begun(suite, out) as process:
             process.join(share * length)
@@ -59,7 +59,7 @@ def test_kill_9_at_random_moments(suite, tmp_path):
             continue
         assert process.exitcode == 0
         assert tables(out) == expected
-        # The machine may have become faster, and moments after the end kill nothing.
+        # If the machine has become faster, moments after the end kill nothing.
         length = min(length, max(time.perf_counter() - began, 1.0))
         rounds += 1
         out = tmp_path / f"{rounds}"

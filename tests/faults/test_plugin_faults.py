@@ -1,4 +1,4 @@
-"""An error in the user's own file names the file and spares the other methods."""
+"""Errors in plugins: the message names the file, and other methods run."""
 
 import json
 
@@ -17,7 +17,7 @@ def no_figures(monkeypatch):
 
 
 def run(tmp_path, capsys, code, *methods):
-    """Status, errors and the methods in the report."""
+    """Exit status, errors and methods in the report."""
     plugin, out = tmp_path / "my_plugin.py", tmp_path / "out"
     plugin.write_text(code)
     command = [*on_table(table(tmp_path), out, *methods, seeds=1), "--plugin", plugin]
@@ -36,15 +36,15 @@ def run(tmp_path, capsys, code, *methods):
         ("import imbax; imbax.register('ce', host=print)", "InputError: method 'ce' is built in"),
     ],
 )
-def test_an_error_at_import(code, says, tmp_path, capsys):
+def test_import_errors_name_the_plugin(code, says, tmp_path, capsys):
     status, errors, shown = run(tmp_path, capsys, code, GOOD, "mine")
     assert (status, shown) == (2, [GOOD])
-    of_plugin, of_method = sorted(errors, key=lambda line: "mine" in line)
-    assert f"my_plugin.py: {says}" in of_plugin
-    assert "imbax: error: mine: is not registered, since --plugin " in of_method
+    plugin_error, method_error = sorted(errors, key=lambda line: "mine" in line)
+    assert f"my_plugin.py: {says}" in plugin_error
+    assert "imbax: error: mine: is not registered, since --plugin " in method_error
 
 
-def test_nothing_is_left_to_run(tmp_path, capsys):
+def test_plugin_errors_without_other_methods_end_the_run(tmp_path, capsys):
     status, (line,), shown = run(tmp_path, capsys, "1 / 0", "mine")
     assert (status, shown) == (2, [])
     assert "my_plugin.py: ZeroDivisionError" in line
@@ -60,7 +60,7 @@ def test_nothing_is_left_to_run(tmp_path, capsys):
         ("return x_test[:3, 0]", ""),
     ],
 )
-def test_an_error_while_a_method_trains(body, says, tmp_path, capsys):
+def test_training_errors_name_the_plugin(body, says, tmp_path, capsys):
     code = f"import imbax\n\n\ndef f(x, y, x_test, random_state):\n    {body}\n\n\n"
     code += "imbax.register('mine', host=f)\n"
     status, (line,), shown = run(tmp_path, capsys, code, "mine", GOOD)

@@ -1,4 +1,4 @@
-"""Two commands on one folder: one waits for the other and says so."""
+"""Two commands on one folder: the second waits and prints a message."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from imbax.experiments.lock import Lock
 fcntl = pytest.importorskip("fcntl")
 
 
-def test_the_second_waits_and_says_for_whom(tmp_path, capfd):
+def test_second_command_waits_and_names_the_first(tmp_path, capfd):
     first, held = Lock(tmp_path), []
     with pytest.raises(InputError, match=f"process {os.getpid()} on .* writes to .*--out"):
         Lock(tmp_path, waits=False)
@@ -31,7 +31,7 @@ def test_the_second_waits_and_says_for_whom(tmp_path, capfd):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\0", b'{"pid": "no"}', b"[" * 2000])
-def test_a_lock_that_somebody_left_holds_nobody(content, tmp_path):
+def test_stale_lock_files_do_not_block(content, tmp_path):
     (tmp_path / ".lock").write_bytes(content)
     lock = Lock(tmp_path, waits=False)
     (tmp_path / ".lock").write_bytes(content)
@@ -40,7 +40,7 @@ def test_a_lock_that_somebody_left_holds_nobody(content, tmp_path):
     lock.release()
 
 
-def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+def test_lock_files_that_are_links_are_not_followed(tmp_path):
     (tmp_path / "mine").write_text("precious")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".lock").symlink_to(tmp_path / "mine")
@@ -50,7 +50,7 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
 
 
 @pytest.mark.thorough
-def test_two_commands_lose_nothing(tmp_path):
+def test_two_commands_lose_no_results(tmp_path):
     data, methods = table(tmp_path), ("logistic_regression", "ce")
     both = [begun(COMMAND, on_table(data, tmp_path / "out", *methods), stdout=subprocess.DEVNULL,
                   stderr=subprocess.PIPE, text=True) for _ in range(2)]  # fmt: skip
@@ -63,7 +63,7 @@ def test_two_commands_lose_nothing(tmp_path):
 
 
 @pytest.mark.thorough
-def test_a_command_that_is_killed_lets_go(tmp_path):
+def test_killed_commands_release_the_lock(tmp_path):
     hold = (
         "import sys, time; from pathlib import Path; from imbax.experiments.lock import Lock\n"
         "lock = Lock(Path(sys.argv[1])); print('held', flush=True); time.sleep(600)"

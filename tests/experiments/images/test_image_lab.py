@@ -1,4 +1,4 @@
-"""The image side of the engine, on three classes of 8 x 8 and networks of one layer."""
+"""Image experiments, with three classes of 8 x 8 images and one-layer networks."""
 
 import dataclasses
 import functools
@@ -47,7 +47,7 @@ PROTOCOL = ImageProtocol(
 
 
 def one_layer(inputs, outputs, end):
-    """`end(x w)` of flattened inputs, with statistics that training moves."""
+    """Network `end(x w)` on flattened inputs, with statistics that change in training."""
 
     def init(key):
         w = 0.1 * jax.random.normal(key, (inputs, outputs))
@@ -73,7 +73,7 @@ def small_networks():
 
 
 def make_small(patch):
-    """Counts of `toy`, and networks of one layer in the place of all others."""
+    """Use counts of `toy`, and replace all networks by one-layer networks."""
     patch.setitem(COUNTS, "toy", Counts((12, 6, 3), 4, (4, 2, 1)))
     plain = lambda z: z
     patch.setattr(image_classifier, "_network", lambda config: one_layer(64, 3, plain))
@@ -114,7 +114,7 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.thorough
-def test_every_run_is_recorded_with_its_scores(results):
+def test_runs_are_recorded_with_their_scores(results):
     rows = stored(results)
     assert len(rows) == len(NAMES) * 4
     assert not rows["diverged"].any()
@@ -126,14 +126,14 @@ def test_every_run_is_recorded_with_its_scores(results):
         for test, sizes in zip(TESTS, ((4, 4, 4), (4, 2, 1)), strict=True):
             matrix = np.array(row[f"{test}_confusion"]).reshape(3, 3)
             np.testing.assert_array_equal(matrix.sum(1), sizes)
-            true, given = np.repeat(np.indices((3, 3)).reshape(2, -1), matrix.ravel(), axis=1)
-            expected = balanced_accuracy_score(true, given)
+            true, predicted = np.repeat(np.indices((3, 3)).reshape(2, -1), matrix.ravel(), axis=1)
+            expected = balanced_accuracy_score(true, predicted)
             assert row[f"{test}_acsa"] == pytest.approx(expected, abs=1e-6)
     assert rows["balanced_acsa"].mean() > 0.6
 
 
 @pytest.mark.thorough
-def test_what_was_made_is_kept_to_be_seen(results):
+def test_example_images_are_stored(results):
     rows = stored(results).set_index("method")
     for name in NAMES:
         looks = unpack(rows.loc[name, "looks"].iloc[0])
@@ -141,13 +141,13 @@ def test_what_was_made_is_kept_to_be_seen(results):
         assert ("reconstruction" in looks) == name.startswith("deepsmote")
         assert all(images.shape == (3, 10, 8, 8, 1) for images in looks.values())
     smote = unpack(rows.loc["smote", "looks"].iloc[0])
-    assert (smote["generated"][0] == 255).all()  # nothing is made of the largest class
+    assert (smote["generated"][0] == 255).all()  # no synthetic images of the largest class
     assert (smote["generated"][1:] != 255).any()
     assert rows.loc["deepsmote", "variance_kept"].map(len).eq(3).all()
 
 
 @pytest.mark.thorough
-def test_the_classifier_takes_as_many_images_of_each_class(results):
+def test_classifier_trains_on_balanced_classes(results):
     plan = image_plan(toy(), [0], PROTOCOL)
     expected = {"ce": [12, 6, 3], "ros": [12, 12, 12], "smote": [12, 12, 12]}
     for name, counts in expected.items():
@@ -162,7 +162,7 @@ def test_the_classifier_takes_as_many_images_of_each_class(results):
 
 
 def without(monkeypatch, *trainings):
-    """These raise from now on; results keep their keys, which are of the code within."""
+    """Make functions raise; keys do not change, since they depend on the wrapped code."""
     for name in trainings:
 
         @functools.wraps(getattr(cells, name))
@@ -172,7 +172,7 @@ def without(monkeypatch, *trainings):
         monkeypatch.setattr(lab, name, never)
 
 
-def test_what_is_stored_is_not_computed_again(results, monkeypatch):
+def test_stored_results_are_not_computed_again(results, monkeypatch):
     without(monkeypatch, "train_images", "train_generator")
     before = stored(results)
     run(results)
@@ -180,13 +180,13 @@ def test_what_is_stored_is_not_computed_again(results, monkeypatch):
 
 
 @pytest.mark.thorough
-def test_a_run_does_not_depend_on_its_company(results, tmp_path):
+def test_results_do_not_depend_on_other_runs(results, tmp_path):
     run(tmp_path, ("deepsmote", "smote"), seeds=[1])
-    alone, all_ = (
+    single, all_ = (
         stored(out).query("seed == 1 and method in ('deepsmote', 'smote')").reset_index(drop=True)
         for out in (tmp_path, results)
     )
-    pd.testing.assert_frame_equal(alone, all_)
+    pd.testing.assert_frame_equal(single, all_)
 
 
 def test_methods_share_a_trained_generator(results, tmp_path, monkeypatch):
@@ -197,7 +197,7 @@ def test_methods_share_a_trained_generator(results, tmp_path, monkeypatch):
     assert len(rows) == 4
 
 
-def test_a_generator_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
+def test_interrupted_generators_resume(tmp_path, monkeypatch):
     run(tmp_path / "whole", ("deepsmote",), seeds=[0])
     epochs = [0, 0]
 
@@ -230,13 +230,13 @@ def test_a_generator_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch
 
     assert (len(begun.losses), epochs[1]) == (2, 1)
     assert not unfinished.exists()
-    whole, parts = (stored(tmp_path / which) for which in ("whole", "parts"))
+    whole, parts = (stored(tmp_path / folder) for folder in ("whole", "parts"))
     pd.testing.assert_frame_equal(whole, parts)
     (about,) = store.read_provenance([tmp_path / "parts"])
     assert about["timing"]["run_seconds"] > begun.seconds.run > 0
 
 
-def test_an_epoch_takes_the_state_of_the_one_before(tmp_path, monkeypatch):
+def test_epochs_donate_the_state_before_them(tmp_path, monkeypatch):
     taken, once = [], Vectorized._run
 
     def watched(self, shared, runs):
@@ -251,7 +251,7 @@ def test_an_epoch_takes_the_state_of_the_one_before(tmp_path, monkeypatch):
     assert taken == [True] * 3 + [False] + [True] * 3 + [False]
 
 
-def test_unfinished_trainings_that_do_not_fit_are_not_used(tmp_path, monkeypatch):
+def test_unfinished_states_of_other_shapes_are_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(lab, "_KEEP_EVERY", 0.0)
     path, state = tmp_path / "unfinished.safetensors", {"w": np.ones((2, 3), np.float32)}
     kept = lab._Unfinished(tmp_path, path, [0], epochs=5)
@@ -262,14 +262,14 @@ def test_unfinished_trainings_that_do_not_fit_are_not_used(tmp_path, monkeypatch
     np.testing.assert_array_equal(begun.state["w"], state["w"])
     np.testing.assert_array_equal(begun.losses, losses)
     assert begun.seconds == (0.5, 1.0)
-    for other, given in (
+    for other, shapes in (
         (lab._Unfinished(tmp_path, path, [0, 1], epochs=5), state),
         (lab._Unfinished(tmp_path, path, [0], epochs=6), state),
         (kept, {"w": np.ones((2, 4), np.float32)}),
         (kept, {"v": state["w"]}),
     ):
         with pytest.warns(UserWarning, match="computed again instead of reading .*unfinished"):
-            assert other.read(given, 2) is None
+            assert other.read(shapes, 2) is None
 
 
 def sampler_of(method, plan):
@@ -287,7 +287,7 @@ def sampler_of(method, plan):
         pytest.param("bagan", marks=pytest.mark.thorough),
     ],
 )
-def test_every_over_sampler_gives_as_many_images_of_each_class(name):
+def test_over_samplers_balance_the_classes(name):
     plan, method = image_plan(toy(), [0], PROTOCOL), image_method(name)
     fitted = cells.train_generator(plan, method.images).fitted if method.images.generator else None
     sampled = sampler_of(method, plan)(plan.shared, plan.runs._replace(fitted=fitted))
@@ -298,12 +298,14 @@ def test_every_over_sampler_gives_as_many_images_of_each_class(name):
         assert (changed.w[run] == 1).all()
         labels = np.where(row < n, plan.shared[1][row % n], y[np.maximum(row - n, 0)])
         np.testing.assert_array_equal(np.bincount(labels), [12, 12, 12])
-        if name == "mc_ccr":  # all are rows of the run's own, for real ones may have moved
+        if name == "mc_ccr":  # all rows are stored in the run, since real rows may have moved
             np.testing.assert_array_equal(row, n + np.arange(36))
             before = plan.shared[0][part.train] / 127.5 - 1
             moved = np.abs(changed.x_synth[run][:21] - before).max(1) > 1e-4
             assert moved.any()
-            assert not moved[plan.shared[1][part.train] == 2].any()  # the smallest: nobody's enemy
+            assert not moved[
+                plan.shared[1][part.train] == 2
+            ].any()  # rows of the smallest class never move
         else:
             np.testing.assert_array_equal(row[:21], part.train)
         assert (np.abs(changed.x_synth[run]) <= 1).all()
@@ -311,12 +313,12 @@ def test_every_over_sampler_gives_as_many_images_of_each_class(name):
 
 
 @pytest.mark.thorough
-def test_codes_that_stay_give_the_images_of_deepsmote():
-    of_codes = ("deepsmote", "latent_explicit_gradient_frozen", "latent_explicit_gradient")
+def test_fixed_codes_give_the_images_of_deepsmote():
+    names = ("deepsmote", "latent_explicit_gradient_frozen", "latent_explicit_gradient")
     plan, other = (image_plan(toy(noise), [0], PROTOCOL) for noise in (0, 1))
     fitted = cells.train_generator(plan, image_method("deepsmote").images).fitted
     made = []
-    for method in map(image_method, of_codes):
+    for method in map(image_method, names):
         sampler = sampler_of(method, plan)
         made.append(jax.device_get(sampler(plan.shared, plan.runs._replace(fitted=fitted))))
     jax.tree.map(np.testing.assert_array_equal, *made[:2])
@@ -326,13 +328,13 @@ def test_codes_that_stay_give_the_images_of_deepsmote():
     moves = np.abs(moved.x_synth - plain.x_synth)
     assert (moves.max(2) > 1e-4).all()  # every image
     assert np.abs(moved.x_synth).max() <= 1
-    # Test images of the first run are others; only training images are looked at.
+    # Test images of the first run differ; only training images are used.
     again, _ = jax.device_get(sampler(other.shared, other.runs._replace(fitted=fitted)))
     assert (other.shared[0][plan.splits[0].test] != plan.shared[0][plan.splits[0].test]).any()
     np.testing.assert_array_equal(again.x_synth[0], moved.x_synth[0])
 
 
-def test_another_protocol_is_another_result(results):
+def test_key_depends_on_the_protocol(results):
     it = lab.ImageLab(dataclasses.replace(PROTOCOL, epochs=4), out=results, suite="toy")
     assert it.missing(it.cell(toy(), image_method("ce")), [0]) == [0]
     assert it._generator_key(toy(), image_method("deepsmote")) == lab.ImageLab(
@@ -341,7 +343,7 @@ def test_another_protocol_is_another_result(results):
 
 
 @pytest.mark.thorough
-def test_test_images_cannot_change_a_training():
+def test_training_does_not_depend_on_test_images():
     one = dataclasses.replace(PROTOCOL, folds=1)
     method = image_method("deepsmote").images
     losses = []
@@ -353,13 +355,13 @@ def test_test_images_cannot_change_a_training():
     jax.tree.map(np.testing.assert_array_equal, *losses)
 
 
-def test_a_class_counts_by_the_inverse_of_its_images():
+def test_class_weights_are_inverse_frequencies():
     facts = image_plan(toy(), [0], PROTOCOL).facts
     np.testing.assert_allclose(class_weights(True, facts) * (12, 6, 3), 7)
     assert (class_weights(False, facts) == 1).all()
 
 
-def test_the_report_says_what_ran_and_shows_it(results, tmp_path):
+def test_report_has_tables_and_figures(results, tmp_path):
     text = write_image_report([results], tmp_path).read_text()
     for name in NAMES:
         assert f"| {name} |" in text
@@ -378,7 +380,7 @@ def test_the_report_says_what_ran_and_shows_it(results, tmp_path):
     assert "Comparison over all data sets" not in text
 
 
-def test_methods_are_ranked_over_sets_of_one_protocol_each(results, tmp_path, monkeypatch):
+def test_methods_are_ranked_over_comparable_data_sets(results, tmp_path, monkeypatch):
     names = [f"toy{number}" for number in range(7)]
     runs = pd.concat([stored(results).assign(dataset=name) for name in names], ignore_index=True)
     abouts = [one | {"dataset": name} for name in names for one in store.read_provenance([results])]
@@ -392,7 +394,7 @@ def test_methods_are_ranked_over_sets_of_one_protocol_each(results, tmp_path, mo
     assert (tmp_path / "figures" / "critical_difference.png").is_file()
 
 
-def test_float32_does_not_break_ties():
+def test_float32_rounding_does_not_break_ties():
     scores = {"a": (np.float32(0.7), np.float32(0.2)), "b": (np.float32(0.3), np.float32(0.6))}
     rows = [("toy", m, float(score)) for m, pair in scores.items() for score in pair]
     means = mean_scores(pd.DataFrame(rows, columns=["dataset", "method", "balanced_acsa"]))
@@ -401,7 +403,7 @@ def test_float32_does_not_break_ties():
 
 
 @pytest.mark.thorough
-def test_counts_of_the_set_come_before_those_by_name(results):
+def test_counts_of_the_images_override_counts_by_name(results):
     counts = Counts((5, 12, 4), 3, (3, 2, 1))
     data = dataclasses.replace(toy(), counts=counts)
     plan = image_plan(data, [0], PROTOCOL)
@@ -412,7 +414,7 @@ def test_counts_of_the_set_come_before_those_by_name(results):
     assert it._generator_key(data, method) != it._generator_key(toy(), method)
 
 
-def test_the_largest_and_smallest_class_are_told_by_counts():
+def test_largest_and_smallest_class_are_found_by_counts():
     rows = pd.DataFrame(
         {
             "method": ["deepsmote", "deepsmote_none"],
@@ -427,7 +429,7 @@ def test_the_largest_and_smallest_class_are_told_by_counts():
     assert [cell.strip() for cell in line.split("|")[3:5]] == ["0.20", "0.10"]
 
 
-def test_the_papers_figures_stand_beside_ours(results):
+def test_paper_columns_are_shown(results):
     runs = stored(results).assign(dataset="mnist")
     summary = image_summary(runs).set_index(["test", "method"])
     assert summary.loc[("imbalanced", "deepsmote"), "acsa_paper"] == 96.16
@@ -435,13 +437,13 @@ def test_the_papers_figures_stand_beside_ours(results):
     assert np.isnan(summary.loc[("balanced", "ros"), "acsa_paper"])
 
 
-def test_impossible_cells_of_the_paper_are_marked(results):
+def test_impossible_values_of_the_paper_are_marked(results):
     summary = image_summary(stored(results).assign(dataset="mnist"))
     assert "98.11 ?" in score_table(summary, "mnist", "imbalanced")  # √0.9616 = 0.9806
     assert "?" not in score_table(summary, "mnist", "balanced")
 
 
-def test_a_class_of_one_image_is_told(results):
+def test_classes_with_one_image_give_a_notice(results):
     about = store.read_provenance([results])[0]
     assert "SMOTE can only duplicate" not in report._counts(about, stored(results))
     about["dataset_facts"]["train"] = [12, 6, 1]
@@ -459,7 +461,7 @@ def test_results_of_two_protocols_are_not_compared(results, tmp_path):
     assert "Differences from the controls" not in text
 
 
-def test_a_generator_that_diverges_is_told(results):
+def test_diverged_generators_are_recorded(results):
     plan = image_plan(toy(), [0], PROTOCOL)
     result = cells.train_images(plan, image_method("ce").images)
     trained = cells.GeneratorResult(None, np.array([[np.nan] * 3, [1.0, np.nan, np.nan]]), {}, None)
@@ -469,7 +471,7 @@ def test_a_generator_that_diverges_is_told(results):
     assert [row["generator_epochs"] for row in rows] == [0, 1]
 
 
-def test_differences_are_paired():
+def test_differences_are_paired_by_run():
     rows = [("a", 0, 0.5), ("a", 1, 0.7), ("b", 0, 0.6), ("b", 1, 0.6), ("b", 2, 0.9)]
     runs = pd.DataFrame(rows, columns=["method", "seed", "balanced_acsa"]).assign(fold=0)
     table = paired(runs, "a").loc["b"]
@@ -479,7 +481,7 @@ def test_differences_are_paired():
     assert paired(runs, "c").empty
 
 
-def test_mistakes_are_named():
+def test_invalid_arguments_are_rejected():
     with pytest.raises(InputError, match=r"no method 'deepsmot' for images.*deepsmote"):
         image_method("deepsmot")
     for change, message in (
@@ -490,7 +492,7 @@ def test_mistakes_are_named():
             dataclasses.replace(PROTOCOL, **change)
 
 
-def test_every_method_has_a_key_of_its_own(results):
+def test_keys_differ_between_methods(results):
     it, data = lab.ImageLab(PROTOCOL, out=results), toy()
     methods = [image_method(name) for name in names("images")]
     keys = {it.cell(data, method).key for method in methods}
@@ -504,7 +506,7 @@ def test_every_method_has_a_key_of_its_own(results):
 
 
 @pytest.mark.parametrize("name", names("images"))
-def test_a_result_knows_the_code_that_it_is_made_of(results, monkeypatch, name):
+def test_key_depends_on_the_code_of_a_method(results, monkeypatch, name):
     hashed = {}
 
     def key_of(content, *code):
@@ -529,7 +531,7 @@ def test_a_result_knows_the_code_that_it_is_made_of(results, monkeypatch, name):
 
 
 def pieces(images):
-    """The functions that a method gives to be called, and those that they are given."""
+    """Functions of a method, and their arguments that are functions."""
     waiting = [images.resample, images.generator]
     while waiting:
         function = waiting.pop()
@@ -539,20 +541,20 @@ def pieces(images):
             yield function
 
 
-def test_words_about_a_method_are_not_in_the_key(results):
+def test_key_does_not_depend_on_descriptions(results):
     it, data, method = lab.ImageLab(PROTOCOL, out=results), toy(), image_method("smote")
-    said = dataclasses.replace(method.images, note="a note", cost=9.0, sees="images")
-    changed = dataclasses.replace(method, title="A title", images=said)
+    images = dataclasses.replace(method.images, note="a note", cost=9.0, sees="images")
+    changed = dataclasses.replace(method, title="A title", images=images)
     assert it.cell(data, changed).key == it.cell(data, method).key
-    said = dataclasses.replace(method.images, weighted=True)
-    changed = dataclasses.replace(method, images=said)
+    images = dataclasses.replace(method.images, weighted=True)
+    changed = dataclasses.replace(method, images=images)
     assert it.cell(data, changed).key != it.cell(data, method).key
 
 
 SCORES = [f"{test}_{metric}" for test in TESTS for metric in METRICS]
 
 
-def test_metrics_of_other_code_are_computed_without_training(results, tmp_path, monkeypatch):
+def test_outdated_metrics_are_computed_without_training(results, tmp_path, monkeypatch):
     shutil.copytree(results / "runs", tmp_path / "runs")
     shutil.copytree(results / "states", tmp_path / "states")
     before, abouts = stored(tmp_path), store.read_provenance([tmp_path])
@@ -572,7 +574,7 @@ def test_metrics_of_other_code_are_computed_without_training(results, tmp_path, 
     assert [it.outdated(cell, range(2)) for cell in cells_of] == [[]] * 6
 
 
-def test_metrics_of_a_run_that_diverged_stay_unknown(results):
+def test_metrics_of_diverged_runs_are_nan(results):
     row = stored(results).iloc[0].to_dict()
     (again,) = rescored([row | dict.fromkeys(SCORES, 0.125) | {"diverged": True}])
     assert np.isnan([again[name] for name in SCORES]).all()
@@ -594,7 +596,7 @@ imbax.register("copies", sampler=copies, title="Copies again")
 """
 
 
-def test_a_plugins_sampler_runs_on_images(results, tmp_path, monkeypatch):
+def test_samplers_of_plugins_run_on_images(results, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     plugin = tmp_path / "plugin.py"
     plugin.write_text(PLUGIN)

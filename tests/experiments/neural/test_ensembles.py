@@ -39,8 +39,8 @@ def test_a_single_network_is_the_default():
         ([], False, "n_estimators is empty"),
         (5, -1, "fold_ensemble=-1, expected at least 0"),
         (5, "yes", "fold_ensemble='yes', expected a whole number"),
-        (5, 4, "n_estimators=5 is no multiple of the 4 folds .*; give 4 or 8"),
-        (3, 8, "n_estimators=3 is no multiple of the 8 folds .*; give 8"),
+        (5, 4, "n_estimators=5 is not a multiple of the 4 folds .*; give 4 or 8"),
+        (3, 8, "n_estimators=3 is not a multiple of the 8 folds .*; give 8"),
         (1, True, "fold_ensemble needs several members, .*; give n_estimators=5"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The sine suite: its step against the equations by hand, seeds in any company, the report."""
+"""The suite `sine`: comparison with the equations, independence of seeds, the report."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def result():
 
 
 @pytest.mark.thorough
-def test_shapes_and_where_the_points_lie(result):
+def test_shapes_and_ranges_of_the_points(result):
     assert result.error.shape == result.valid_error.shape == (3, 5)
     assert result.curve.shape == (3, 5, 4)
     assert result.prediction.shape == (3, 5, 501)
@@ -38,29 +38,29 @@ def test_shapes_and_where_the_points_lie(result):
 
 
 @pytest.mark.thorough
-def test_errors_are_those_of_the_predictions(result):
+def test_errors_agree_with_the_predictions(result):
     truth = np.asarray(grid(TINY))[:, 1]
     np.testing.assert_allclose(result.error, ((result.prediction - truth) ** 2).mean(-1), rtol=1e-4)
     np.testing.assert_allclose(result.curve[:, :, -1], result.error, rtol=1e-4)
-    # The first two start from θ₀, and θ₀ is `train` after its first updates.
+    # The first two methods start from θ₀, which is `train` after its first updates.
     for method in (OURS, FROZEN, TRAIN):
         np.testing.assert_allclose(result.curve[:, method, 1], result.error[:, THETA_0], rtol=1e-4)
 
 
-def test_a_seed_is_the_same_in_any_company(result):
+def test_results_do_not_depend_on_other_seeds(result):
     others = sine_suite._compute(TINY, [5, 2, 0], Engine())
     for leaf, several in zip(result, others, strict=True):
         np.testing.assert_array_equal(leaf[[2, 0]], several[[1, 2]])
 
 
 @pytest.mark.thorough
-def test_targets_stay_and_positions_do_not(result):
+def test_positions_move_and_targets_are_fixed(result):
     np.testing.assert_array_equal(result.end[..., 1], result.start[..., 1])
     assert (result.end[..., 0] != result.start[..., 0]).mean() > 0.9
 
 
 @pytest.mark.thorough
-def test_points_that_do_not_move_are_the_ablation(result):
+def test_zero_step_size_gives_the_ablation(result):
     still = sine_suite._compute(TINY._replace(eta2=0.0), [0, 1, 2], Engine())
     np.testing.assert_array_equal(still.end, still.start)
     np.testing.assert_array_equal(still.error[:, OURS], still.error[:, FROZEN])
@@ -80,7 +80,7 @@ SMALL = Config(n_synth=3, hidden=2, epochs=1, steps=2, records=1)
     ],
     ids=["paper", "other readings"],
 )
-def test_explicit_gradient_is_the_equations_by_hand(config):
+def test_explicit_gradient_matches_the_equations(config):
     key = jax.random.key(7)
     got = jax.jit(run, static_argnums=1)(key, config)
     theta, synth = jax.jit(by_hand, static_argnums=1)(key, config, got)
@@ -92,7 +92,7 @@ def test_explicit_gradient_is_the_equations_by_hand(config):
 
 
 def by_hand(key, config, got):
-    """The last θ and the last points."""
+    """Final θ and final points."""
     theta_0 = by_hand_theta_0(key, config, got.train)
     theta, synth = theta_0, got.start
     for _ in range(config.steps):
@@ -111,7 +111,7 @@ def by_hand(key, config, got):
 
 
 def by_hand_theta_0(key, config, train):
-    """One update from the network's own start; Adam's first moves each weight by its step size."""
+    """One update from the initial network; Adam's changes each weight by its step size."""
     network = mlp(1, (config.hidden,), jnp.tanh)
     first, last = network.init(jax.random.split(key)[0])["layers"].values()
     start = (
@@ -139,12 +139,12 @@ def loss(theta, rows):
         ({"steps": 7}, "multiple of records = 2"),
     ],
 )
-def test_mistakes_are_named(change, says):
+def test_invalid_settings_are_rejected(change, says):
     with pytest.raises(InputError, match=says):
         run(jax.random.key(0), TINY._replace(**change))
 
 
-def test_summary_pairs_seeds_and_leaves_out_those_that_diverged():
+def test_summary_pairs_seeds_and_omits_diverged_ones():
     error = np.array([[0.1, 0.2, 0.3, 0.5, 0.6]] * 6) + 0.01 * np.arange(6)[:, None]
     error[5, OURS] = np.inf
     empty = [np.zeros((6, 1))] * (len(Result._fields) - 2)
@@ -162,19 +162,19 @@ def test_summary_pairs_seeds_and_leaves_out_those_that_diverged():
 
 @pytest.fixture
 def computed(result, monkeypatch):
-    """Asks for seeds are listed and served from one small result, whatever the setting."""
+    """Records requests for seeds and answers them from one small result."""
 
     def compute(config, seeds, engine):
-        asked.append((config, list(seeds)))
+        requests.append((config, list(seeds)))
         return jax.tree.map(lambda leaf: leaf[list(seeds)], result)
 
-    asked = []
+    requests = []
     monkeypatch.setattr(sine_suite, "_compute", compute)
-    return asked
+    return requests
 
 
 @pytest.mark.thorough
-def test_the_report_tells_what_was_run_and_shows_it(computed, tmp_path):
+def test_report_has_text_figures_and_tables(computed, tmp_path):
     results = sine_suite.run_settings(tmp_path, 2, TINY)
     text = write_sine_report(results, TINY, tmp_path, "imbax run sine").read_text()
     for line in ("imbax run sine", "2 seeds", "`train_valid`", "n_synth=40", "move=both"):
@@ -186,9 +186,9 @@ def test_the_report_tells_what_was_run_and_shows_it(computed, tmp_path):
     assert len(pd.read_csv(tmp_path / "tables" / "summary.csv")) == 13 * 5
 
 
-def test_nothing_is_computed_twice_and_damage_is_mended(computed, tmp_path):
+def test_stored_seeds_are_reused_and_damaged_ones_computed(computed, tmp_path):
     def run_settings(out, seeds):
-        """What was computed, and what the report is given."""
+        """Computed settings and seeds, and the table of runs."""
         del computed[:]
         results = sine_suite.run_settings(tmp_path / out, seeds, TINY)
         return list(computed), runs_table({str(config): r for config, r in results.items()})
@@ -196,37 +196,37 @@ def test_nothing_is_computed_twice_and_damage_is_mended(computed, tmp_path):
     every = sine_suite.settings(TINY)
     assert run_settings("grown", 2)[0] == [(config, [0, 1]) for config in every]
     assert run_settings("grown", 2)[0] == []
-    asked, grown = run_settings("grown", 3)
-    assert asked == [(config, [2]) for config in every]
+    requests, grown = run_settings("grown", 3)
+    assert requests == [(config, [2]) for config in every]
     assert run_settings("at_once", 3)[1].equals(grown)
     damaged = next((tmp_path / "grown" / "runs" / "sine").glob("*.npz"))
     damaged.write_bytes(damaged.read_bytes()[:200])
     with pytest.warns(UserWarning, match=f"damaged result file .* again: .*{damaged.name}"):
-        asked, mended = run_settings("grown", 3)
-    assert [seeds for _, seeds in asked] == [[0, 1, 2]]
-    assert mended.equals(grown)
+        requests, repaired = run_settings("grown", 3)
+    assert [seeds for _, seeds in requests] == [[0, 1, 2]]
+    assert repaired.equals(grown)
 
 
-def test_the_command_line_runs_it(tmp_path, capsys, monkeypatch):
+def test_run_sine_on_the_command_line(tmp_path, capsys, monkeypatch):
     def run_settings(out, seeds, base, engine):
-        asked.append([seeds, base])
+        requests.append([seeds, base])
         return {base: seeds}
 
     def write_sine_report(results, base, out, command):
-        assert results == {base: asked[-1][0]}
-        asked[-1].append(command)
+        assert results == {base: requests[-1][0]}
+        requests[-1].append(command)
         return out / "report.md"
 
-    asked = []
+    requests = []
     monkeypatch.setattr(sine_suite, "run_settings", run_settings)
     monkeypatch.setattr("imbax.reports.sine.report.write_sine_report", write_sine_report)
     monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)
     out = tmp_path / "out"
     assert main(["run", "sine", "--seeds", "3", "--out", str(out)]) == 0
-    assert asked == [[3, Config(), f"imbax run sine --seeds 3 --out {out}"]]
+    assert requests == [[3, Config(), f"imbax run sine --seeds 3 --out {out}"]]
     assert f"report: {out / 'report.md'}" in capsys.readouterr().out
     assert main(["run", "sine", "--out", str(out)]) == 0
-    assert asked[1][0] >= 100
+    assert requests[1][0] >= 100
     capsys.readouterr()
     assert main(["run", "sine", "--folds", "3", "--out", str(out)]) == 2
     assert "--folds does not apply to suite sine" in capsys.readouterr().err
