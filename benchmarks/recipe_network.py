@@ -1,6 +1,6 @@
-"""What `recipe_search.py` tries: MLP-PLE with every choice as an option, many of them traced.
+"""MLP-PLE with every choice as an option, many of them traced, for `recipe_search.py`.
 
-`imbax.networks.mlp_ple` is what was chosen.
+`imbax.networks.mlp_ple` has the options that were chosen.
 """
 
 import itertools
@@ -70,7 +70,7 @@ def network(
     numbers
         Of one run; may be traced.
     codes
-        Kinds of codes beside the scaled columns: "linear" in each leaf, "step" at each threshold.
+        Kinds of codes next to the scaled columns: "linear" in each leaf, "step" at each threshold.
     leaves
         Most leaves of a column's tree.
     columns
@@ -115,12 +115,12 @@ def network(
 
     def inputs(state, x):
         scaled = smooth_clip((x - state.shift) * state.factor) * state.start
-        own, found = x[:, state.coded], [scaled]
+        columns, found = x[:, state.coded], [scaled]
         for kind in codes:
             if kind == "linear":
-                code = state.trees.piecewise_linear(own)
+                code = state.trees.piecewise_linear(columns)
             else:
-                code = (own[:, :, None] > state.trees.edges[:, :-1]) & state.trees.is_leaf()
+                code = (columns[:, :, None] > state.trees.edges[:, :-1]) & state.trees.is_leaf()
                 code = code.at[:, :, 0].set(False)
             found.append((code * state.start[state.coded, None]).reshape(len(x), -1))
         return jnp.concatenate(found, 1)

@@ -3,12 +3,12 @@
     python benchmarks/recipe_search.py --data-home DIR --groups evidence regularisation
     python benchmarks/recipe_search.py --table
 
-For each seed the rows are those of imbax's own protocol: 60 % to train on, 20 % to validate on; the
+For each seed the rows are those of imbax's protocol: 60 % to train on, 20 % to validate on; the
 20 % to test on are never looked at. Two members train on four of five folds of the training rows
 each; the fifth says which epoch its loss or its average precision would have chosen. What counts is
 the average precision and the log-loss of the members' mean probability on the validation rows.
 
-A group's variants differ in traced numbers alone and share one program. Each run is added to
+A group's variants differ in traced numbers only and share one program. Each run is added to
 `results/recipe/runs.jsonl`; `--table` makes `variants.csv` of it: means over seeds, and the paired
 difference from a reference variant with its standard error over the seeds.
 """
@@ -82,7 +82,6 @@ GROUPS = {
     },
     "regularisation": {
         "variants": {
-            "dropout 0.7": ROBUST,
             "decay 5": BASE | {"weight_decay": 5.0},
             "decay 20": BASE | {"weight_decay": 20.0},
             "smoothing 0.1": BASE | {"label_smoothing": 0.1},
@@ -92,11 +91,14 @@ GROUPS = {
     },
     "robust": {
         "variants": {
-            "dropout 0.7, power 1": ROBUST | {"power": 1.0},
+            "dropout 0.7": ROBUST,
             "dropout 0.7, rate 1e-2": ROBUST | {"learning_rate": 1e-2},
+            "base": BASE,
+            "dropout 0.85, rate 1e-2": BASE | {"dropout": 0.85, "learning_rate": 1e-2},
+            "dropout 0.7, decay 5": ROBUST | {"weight_decay": 5.0},
+            "dropout 0.7, power 1": ROBUST | {"power": 1.0},
             "dropout 0.7, gain of a cut 1": ROBUST | {"min_gain": 1.0},
             "dropout 0.7, input dropout 0.3": ROBUST | {"input_dropout": 0.3},
-            "dropout 0.85": BASE | {"dropout": 0.85},
         }
     },
     "leaves 16": {"variants": {"dropout 0.7, leaves 16": ROBUST}, "leaves": 16},
@@ -215,20 +217,20 @@ def judged(y, valid, loss, score, logits):
     average precision, and of a single member after the last."""
     found = {}
     for number, rows in enumerate(valid):
-        own = slice(number * MEMBERS, (number + 1) * MEMBERS)
-        p = 1 / (1 + np.exp(-logits[own, :, : len(rows)].astype(float)))
+        at = slice(number * MEMBERS, (number + 1) * MEMBERS)
+        p = 1 / (1 + np.exp(-logits[at, :, : len(rows)].astype(float)))
         each, last = np.arange(MEMBERS), p.shape[1] - 1
         chosen = {
             "last": p[:, -1],
-            "loss": p[each, loss[own].argmin(1)],
-            "precision": p[each, last - score[own, ::-1].argmax(1)],
+            "loss": p[each, loss[at].argmin(1)],
+            "precision": p[each, last - score[at, ::-1].argmax(1)],
         }
         for name, members in chosen.items():
             mean = np.clip(members.mean(0), 1e-7, 1 - 1e-7)
             found.setdefault(f"ap_{name}", []).append(average_precision_score(y[rows], mean))
             found.setdefault(f"log_loss_{name}", []).append(log_loss(y[rows], mean))
-        alone = np.mean([average_precision_score(y[rows], one) for one in p[:, -1]])
-        found.setdefault("ap_single", []).append(alone)
+        precision = np.mean([average_precision_score(y[rows], one) for one in p[:, -1]])
+        found.setdefault("ap_single", []).append(precision)
     return {name: [round(float(value), 4) for value in values] for name, values in found.items()}
 
 

@@ -1,6 +1,6 @@
-"""Sphinx's configuration. `sphinx-build -W docs build/docs` builds the site without the network.
+"""Configuration of Sphinx. `sphinx-build -W docs build/docs` builds the site without a network.
 
-With `-D plot_gallery=0` the examples are shown and not run.
+With `-D plot_gallery=0` the examples are shown but not run.
 """
 
 import sys
@@ -40,7 +40,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-mathjax_path = "mathjax.js"  # no equation needs it; a build without the network has none
+mathjax_path = "mathjax.js"  # does not exist: no page needs MathJax, and the build has no network
 
 myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 3

@@ -1,7 +1,7 @@
-"""Docstrings as Sphinx reads them.
+"""Conversion of docstrings for Sphinx.
 
-They are written to be read in the source: equations are indented, and characters such as `|` stand
-for themselves.
+Docstrings are written for readers of the source: equations are indented, and characters such as `|`
+are not escaped.
 """
 
 import re
@@ -13,7 +13,7 @@ _CODE = re.compile(r"(``.*?``|`[^`]*`)")
 
 
 def as_rst(app, what, name, obj, options, lines) -> None:
-    """Turns a docstring into reStructuredText without warnings; changes `lines` in place.
+    """Converts a docstring to reStructuredText without warnings, by changing `lines` in place.
 
     Indented paragraphs before the first section become literal blocks. In the rest, references of
     inherited docstrings to pages of other projects become text, and `|` and trailing underscores

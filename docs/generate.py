@@ -1,6 +1,6 @@
-"""The pages that are made from the code: methods from the catalogue, commands from the parser.
+"""Generated pages: methods from the catalogue, commands from the parser, names of the API.
 
-They are written to `docs/generated`, which is not kept.
+They are written to `docs/generated`, which is not under version control.
 """
 
 import argparse
@@ -33,7 +33,7 @@ FAMILIES = {
 
 
 def write(docs: Path) -> None:
-    """Writes all generated pages below `docs`; a page that is the same is not touched."""
+    """Writes all generated pages below `docs`, except pages that have not changed."""
     out, benchmarks = docs / "generated", docs.parent / "benchmarks"
     results = {
         suite: _results(benchmarks / "results" / suite / "summary.csv")
@@ -109,7 +109,7 @@ def _method_page(method: Method, results: dict[str, pd.DataFrame]) -> str:
 
 
 def _description(method: Method) -> list[str]:
-    """The docstring of the method's module, or of its loss."""
+    """Directives for the docstring of the method's module or of its loss."""
     if importlib.util.find_spec(f"imbax.methods.{method.name}"):
         return ["```{eval-rst}", f".. automodule:: imbax.methods.{method.name}", "```"]
     if method.name in named.NAMED:
@@ -141,8 +141,8 @@ def _command(method: Method) -> str:
 
 
 def _methods_index(methods: list[Method]) -> str:
-    lines = ["# Methods", "", "Every method gets the same network, splits, scaling, batch size and",
-             "epochs. `imbax list methods` says what each may see.", ""]  # fmt: skip
+    lines = ["# Methods", "", "All methods get the same splits and scaling, and neural methods the",
+             "same network, batch size and epochs unless stated otherwise.", ""]  # fmt: skip
     for kind in dict.fromkeys(method.kind for method in methods):
         family = [method for method in methods if method.kind == kind]
         lines += [f"## {FAMILIES.get(kind, kind.capitalize())}", ""]
@@ -163,7 +163,7 @@ def _command_line(top: argparse.ArgumentParser) -> str:
 
 
 def _api() -> str:
-    """An autosummary of the names of `import imbax`, by where they live."""
+    """Autosummary of the public names of `imbax`, grouped by subpackage."""
     groups: dict[str, list[str]] = {}
     for name, home in imbax._HOME.items():
         groups.setdefault(home.split(".")[0], []).append(name)

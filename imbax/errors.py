@@ -149,7 +149,7 @@ def check_ranges(record: Any, where: str = "") -> None:
 
 
 def one_of(config: Any, **allowed: Iterable[Any]) -> None:
-    """Raises InputError if a named field of a record has none of its allowed values."""
+    """Raises InputError if a named field of a record is not one of its allowed values."""
     for field, values in allowed.items():
         if (value := getattr(config, field)) not in (values := tuple(values)):
             expected = " or ".join(map(repr, values))

@@ -11,7 +11,7 @@ __all__ = ["bench"]
 
 
 def bench(options: Namespace, command: str) -> Path:
-    """Run the missing measurements in `options.out`; print the table and draw the figure of all.
+    """Runs the missing measurements in `options.out`; print the table and draw the figure of all.
 
     Returns
     -------

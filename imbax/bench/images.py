@@ -54,9 +54,9 @@ def resnet(size: Size, strategy: str) -> tuple[Vectorized, tuple[Rows, Any]]:
 def deepsmote_needs(decoder: str, size: Size) -> tuple[int, int]:
     """Necessary floating-point operations of a step, and minimum bytes read and written.
 
-    The operations are the gradient of a batch through both networks, and of a single-class batch
-    through the decoder. Both batches are read; the parameters and Adam's two moments are read and
-    written.
+    The operations are the gradient of a batch through both networks and, for a single-class batch,
+    the forward pass of the encoder and the gradient of the decoder. Both batches are read; the
+    parameters and Adam's two moments are read and written.
     """
     nets = ds.networks(_config(decoder, size))
     encoder, n_encoder = _network(nets.encoder, jnp.zeros((1, *image_shape(size)), jnp.float32))

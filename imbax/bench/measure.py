@@ -91,7 +91,7 @@ def measure(
     command: str = "",
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Time each case and write the results to `path` (JSON) after each case.
+    """Times each case and write the results to `path` (JSON) after each case.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def measure(
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a file written by `measure`. Raises InputError for any other file."""
+    """Reads a file written by `measure`. Raises InputError for any other file."""
     try:
         results = json.loads(Path(path).read_text())
         if isinstance(results, dict) and results.keys() == _empty().keys():
@@ -239,7 +239,7 @@ def _described(size):
 
 
 def _write(path, results):
-    """Write the file atomically, so that a crash does not lose earlier results."""
+    """Writes the file atomically, so that a crash does not lose earlier results."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     unfinished.write_text(json.dumps(results, indent=1) + "\n")

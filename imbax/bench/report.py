@@ -56,7 +56,7 @@ def frame(found: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def show(found: Mapping[str, Any]) -> None:
-    """Print the table with a width of at least 160 characters."""
+    """Prints the table with a width of at least 160 characters."""
     console = Console()
     Console(width=max(console.width, 160)).print(table(found))
 
@@ -93,7 +93,7 @@ def table(found: Mapping[str, Any]) -> Table:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> Path:
-    """Write a figure of the time per run-step by number of runs, one panel per kernel.
+    """Writes a figure of the time per run-step by number of runs, one panel per kernel.
 
     Each contender is shown with its best setting at the kernel's usual batch size, as a band from
     the best to the worst round. Thin lines with labels are other batch sizes of imbax. Percentages

@@ -28,7 +28,7 @@ class Size(NamedTuple):
         return self.epochs * -(-self.rows // self.batch) if self.batch else 1
 
     def resized(self, runs: int, batch: int | None = None) -> "Size":
-        """Size with other runs and, for kernels with batches, the same number of other batches."""
+        """Size with `runs` runs and, for kernels with batches, as many batches of `batch` rows."""
         if not (batch and self.batch):
             return self._replace(runs=runs)
         rows, points = (n * batch // self.batch for n in (self.rows, self.points))

@@ -59,7 +59,7 @@ class Rates(NamedTuple):
 
 
 def seconds_in_turns(workloads: Sequence[Workload], rounds: int) -> np.ndarray:
-    """Measure seconds `[workloads, rounds]`.
+    """Measures seconds `[workloads, rounds]`.
 
     Every workload is called once per round, so that drift of the machine affects all of them.
     """

@@ -22,7 +22,7 @@ def deepsmote_step(
     x: torch.Tensor,
     x_class: torch.Tensor,
 ) -> torch.Tensor:
-    """Make one Adam step; returns the loss.
+    """Makes one Adam step; returns the loss.
 
     `x` holds images of all classes and `x_class` images of one class, both `[n, 1, h, w]`.
     """
@@ -53,7 +53,7 @@ def resnet_step(
     x: torch.Tensor,
     y: torch.Tensor,
 ) -> torch.Tensor:
-    """Make one step of gradient descent on images `[n, 1, h, w]` and classes; returns the loss."""
+    """Makes one step of gradient descent on images `[n, 1, h, w]` and classes; returns the loss."""
     (network,) = networks
     loss = nn.functional.cross_entropy(network(x), y)
     optimizer.zero_grad()

@@ -42,7 +42,7 @@ class Batches(NamedTuple):
 def explicit_gradient(
     step: Callable[..., Any], num_steps: int, params: list[torch.Tensor], batches: Batches
 ) -> list[torch.Tensor]:
-    """Train with Explicit Gradient; returns the final parameters and windows of points.
+    """Trains with Explicit Gradient; returns the final parameters and windows of points.
 
     `step` is one of the step functions below, possibly mapped over runs.
     """
@@ -56,7 +56,7 @@ def explicit_gradient(
 
 
 def explicit_gradient_step(hparams, params, points, x, y_union, x_outer, y_outer):
-    """Make one step with a gradient through θ' by `create_graph`.
+    """Makes one step with a gradient through θ' by `create_graph`.
 
     The union consists of the points followed by the batch.
     """
@@ -69,7 +69,7 @@ def explicit_gradient_step(hparams, params, points, x, y_union, x_outer, y_outer
 
 
 def explicit_gradient_step_by_func(hparams, params, points, x, y_union, x_outer, y_outer):
-    """Make the same step by nested function transforms, for `torch.func.vmap` over runs."""
+    """Makes the same step by nested function transforms, for `torch.func.vmap` over runs."""
 
     def outer_loss(points):
         gradients = torch.func.grad(_loss)(params, torch.cat([points, x]), y_union)
@@ -81,7 +81,7 @@ def explicit_gradient_step_by_func(hparams, params, points, x, y_union, x_outer,
 
 
 def supervised(num_steps: int, params: list[torch.Tensor], batches: Batches) -> list[torch.Tensor]:
-    """Train with the usual eager loop; returns the final parameters."""
+    """Trains with the usual eager loop; returns the final parameters."""
     params = [p.clone().requires_grad_() for p in params]
     optimizer = _adam(params)
     for k in range(num_steps):
@@ -94,7 +94,7 @@ def supervised(num_steps: int, params: list[torch.Tensor], batches: Batches) -> 
 def supervised_by_func(
     gradient: Callable[..., Any], num_steps: int, params: list[torch.Tensor], batches: Batches
 ) -> list[torch.Tensor]:
-    """Train with `loss_gradient`, possibly mapped over runs; returns the final parameters.
+    """Trains with `loss_gradient`, possibly mapped over runs; returns the final parameters.
 
     Adam is element-wise, so it needs no mapping.
     """
@@ -114,7 +114,7 @@ def loss_gradient(params, x, y):
 
 
 def to_torch(params: Any) -> list[torch.Tensor]:
-    """Convert parameters to weights [out, in] and biases, layer by layer.
+    """Converts parameters to weights [out, in] and biases, layer by layer.
 
     imbax stores a weight matrix with its shorter side first.
     """

@@ -15,11 +15,11 @@ from jax.extend import core as jex
 
 __all__ = ["rows_are_independent"]
 
-_MIXED = "mixed"  # rows interact, or depend on their position
+_MIXED = "mixed"  # rows interact, or their position matters
 
 
 def rows_are_independent(f: Callable[..., jax.Array], *args: jax.Array) -> bool:
-    """Returns whether entry i of `f(*args) [n]` is the same function of row i for all i.
+    """Returns whether entry i of `f(*args) [n]` is the same function of the rows i only, for all i.
 
     Parameters
     ----------

@@ -3,16 +3,14 @@
 from dataclasses import replace
 from importlib import import_module
 
+from imbax.catalogue.packages import absent, check_package, missing_package
 from imbax.catalogue.registry import (
     METHODS,
     PAPER,
-    absent,
     add,
     all_rows,
-    check_package,
     get,
     image_method,
-    missing_package,
     names,
     refit,
     register,

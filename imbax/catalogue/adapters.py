@@ -181,7 +181,7 @@ def gamo_on_images(facts: ImageFacts) -> Generator:
 
 
 def bagan_on_images(facts: ImageFacts) -> Generator:
-    """Generator of BAGAN, each of whose stages has as many epochs as the other generators.
+    """Generator of BAGAN; each of its stages has as many epochs as the other generators.
 
     With the lighter decoder, the networks have a quarter of the width. The learning rate scales
     with that of the other generators and inversely with the width.

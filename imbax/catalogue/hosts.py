@@ -14,7 +14,7 @@ from imbax.errors import InputError
 __all__ = ["SEES", "EstimatorHost", "check_estimator", "estimator_fields", "name_of"]
 
 SEES = {"train": "training rows", "train_valid": "training and validation rows"}
-"""Description of the rows and labels that a method outside JAX uses, by its training rows."""
+"""Description of the rows and labels that a method outside JAX uses, by its `rows`."""
 _RESPONSES = ("predict_proba", "decision_function")
 
 

@@ -1,6 +1,5 @@
 """Registry of methods by name."""
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
@@ -17,14 +16,11 @@ from imbax.types import Resampled
 __all__ = [
     "METHODS",
     "PAPER",
-    "absent",
     "add",
     "add_family",
     "all_rows",
-    "check_package",
     "get",
     "image_method",
-    "missing_package",
     "names",
     "refit",
     "register",
@@ -61,9 +57,6 @@ PAPER = (
 
 _REGISTRY: dict[str, Method] = {}
 
-_BASELINES = ("lightgbm", "xgboost", "catboost")
-"""Packages of the extra `baselines`."""
-
 
 def register(
     name: str,
@@ -92,7 +85,7 @@ def register(
         parameters are the run's seed, on the same scaled rows as the other methods; see
         `catalogue.hosts`. Scores come from `predict_proba` or else `decision_function`.
     images
-        Use on images, if it is more than the sampler.
+        Use on images; by default that of `sampler`, if given.
     **fields_of_method
         Further fields of `Method` and `OnTables`; `title`, `kind` and `sees` have defaults. Other
         code outside JAX is passed as `host` instead of `build`, with `scores="rank"` by default.
@@ -216,7 +209,7 @@ _KINDS = {
 
 
 def refit(name: str) -> Method:
-    """Adds `{name}_refit`, retrained on training and validation rows for the best epochs.
+    """Adds `{name}_refit`: retraining on training and validation rows for the best epoch number.
 
     `get` calls this function for the derived name of any method that can be refit.
 
@@ -235,7 +228,9 @@ def refit(name: str) -> Method:
         "name": f"{name}_refit",
         "title": f"{method.title}, refit on training and validation rows",
         "sees": "training rows; validation rows, which first choose the number of epochs",
-        "note": "; ".join(filter(None, (method.note, f"retrained for the best epochs of {name}"))),
+        "note": "; ".join(
+            filter(None, (method.note, f"retrained for {name}'s best number of epochs"))
+        ),
         "tables": replace(
             tables, program=partial(refit_of, tables.program), starts_from=name, refits=True
         ),
@@ -247,19 +242,20 @@ def refit(name: str) -> Method:
 def all_rows(name: str) -> Method:
     """Returns the method `{name}_all_rows`, trained on training and validation rows together.
 
-    `get` calls this function for the derived name of any method that runs outside JAX and uses only
-    training rows. The derived method is not in any list of names.
+    `get` calls this function for the derived name of any method that uses validation rows at most
+    to choose the epoch. A method in JAX then keeps its last epoch. No rows are left to choose a
+    threshold on: probabilities are cut at 0.5. The derived method is not in any list of names.
 
     Raises
     ------
     InputError
-        The method runs in JAX, or uses validation rows itself.
+        The method needs validation rows for more than the epoch, or starts from another method.
     """
     method, tables = get(name), get(name).tables
-    if tables is None or tables.host is None or tables.host_sees_valid or tables.rows != "train":
+    if tables is None or tables.rows != "train" or _needs_validation(method):
         raise InputError(
-            f"{name!r} cannot be trained on validation rows: expected a method outside JAX that "
-            f"uses only training rows; for a JAX method try {name}_refit"
+            f"{name!r} cannot be trained on validation rows: expected a method that starts from no "
+            "other and needs validation rows at most to choose the epoch; run it without _all_rows"
         )
     return replace(
         method,
@@ -269,6 +265,15 @@ def all_rows(name: str) -> Method:
         tables=replace(tables, rows="train_valid"),
         built_in=False,
     )
+
+
+def _needs_validation(method):
+    """Whether a method needs validation rows for more than the epoch, or starts from another."""
+    tables = method.tables
+    if not method.is_neural:
+        return tables.host_sees_valid
+    depends = tables.starts_from or tables.refits or len(tables.settings) > 1
+    return bool(depends) or "validation labels" in method.sees
 
 
 _DERIVED = {"_refit": refit, "_all_rows": all_rows}
@@ -281,24 +286,6 @@ _FAMILIES: dict[str, Callable[[int], Method]] = {}
 def add_family(name: str, make: Callable[[int], Method]) -> None:
     """Adds the methods `<name>_<number>`, which `make` builds from the number."""
     _FAMILIES[name] = make
-
-
-def missing_package(method: Method) -> str:
-    """Returns the package that a method needs if it is not installed, otherwise ""."""
-    package = "" if method.tables is None else method.tables.package
-    return package if package and importlib.util.find_spec(package) is None else ""
-
-
-def absent() -> list[str]:
-    """Returns the names of methods on tables whose packages are not installed."""
-    return [name for name in names() if missing_package(get(name))]
-
-
-def check_package(method: Method) -> None:
-    """Raises InputError if the package that a method needs is not installed."""
-    if package := missing_package(method):
-        target = '"imbax[baselines]"' if package in _BASELINES else package
-        raise InputError(f"method {method.name!r} needs {package}: pip install {target}")
 
 
 def get(name: str) -> Method:

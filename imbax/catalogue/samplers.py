@@ -52,7 +52,8 @@ _METHODS = (
             "potential",
             "Withheld minority rows (upper bound)",
             partial(add_withheld, potential.sample),
-            sees="training rows, as many withheld minority rows; validation rows choose the epoch",
+            sees="training rows and as many withheld minority rows; validation rows choose the "
+            "epoch",
             paper="Yasinnik et al. 2022",
         ),
         tables=replace(
@@ -109,7 +110,7 @@ _METHODS = (
         "Conditional Wasserstein GAN",
         partial(add_rows_by, cwgan_on_tables),
         paper="Engelmann & Lessmann 2021",
-        note="λ = 15; 15 generator steps per epoch, each after 3 critic steps; averaged weights; "
+        note="λ = 15; 15 generator steps per epoch, each after 3 critic steps; averaged generator; "
         "one-vs-rest for several classes",
         cost=20.0,
         fallback="ros",
@@ -127,7 +128,8 @@ _METHODS = (
         "MC-CCR: combined cleaning and resampling",
         mc_ccr.sample,
         paper="Koziarski et al. 2020",
-        note="energy of 1.5 median distances to the nearest other class; cleaning moves rows",
+        note="energy of 1.5 median distances to the nearest row of a larger class; cleaning moves "
+        "rows of larger classes",
         cost=2.0,
         image_cost=1.5,
     ),

@@ -29,7 +29,7 @@ class Facts(NamedTuple):
     features: int
     """Number of input columns of a network; those beyond the data set's columns are zero."""
     max_minority: int
-    """Maximum number of training rows of any class except the largest, over all runs."""
+    """Maximum over all runs of the training rows of all classes except the largest, together."""
     max_synth: int
     """Maximum number of synthetic rows that any run adds."""
     n_synth: str
@@ -111,7 +111,7 @@ class OnTables:
     host_sees_valid: bool = False
     """Whether `host` also takes the keywords `x_valid` and `y_valid`."""
     rows: str = "train"
-    """Rows that `host` is trained on, one of `ROWS`."""
+    """Rows to train on, one of `ROWS`; with both, a neural method keeps its last epoch."""
     package: str = ""
     """Import name of a package that it needs in addition to imbax's dependencies."""
     scores: str = "logit"
@@ -159,7 +159,8 @@ class Method:
     paper: str = ""
     note: str = ""
     cost: float = 1.0
-    """Approximate relative time per epoch on tables, 1 for plain training; for progress only."""
+    """Approximate relative time per epoch on tables, 1 for plain training; used by the progress
+    display."""
     fallback: str = ""
     """Name of the sampler that replaces it if its own rule is not applicable."""
     tables: OnTables | None = None

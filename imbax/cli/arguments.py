@@ -41,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--datasets", nargs="+", metavar="NAME", help="run only these data sets")
     run.add_argument("--methods", nargs="+", metavar="NAME",
-                     help="methods, `paper` (its Tables 2 and 3), or `all` applicable")  # fmt: skip
+                     help="methods to run; `paper`: those of its Tables 2 and 3; `all`: every "
+                          "applicable one")  # fmt: skip
     run.add_argument("--network", nargs="+", metavar="NAME",
                      help="networks to train, one or several; default mlp, see `imbax list "
                           "networks`")  # fmt: skip
@@ -109,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
     table = run.add_argument_group("suite custom")
     table.add_argument("--data", nargs="+", action="extend", type=Path, metavar="FILE",
                        help="CSV, Parquet or npz files, or folders of them; each file is a data "
-                            "set of its name")  # fmt: skip
+                            "set with the name of the file")  # fmt: skip
     table.add_argument("--target", metavar="COLUMN", help="column of labels")
     table.add_argument("--minority", metavar="LABEL",
                        help="minority class against all others; default: the rarer of two"
@@ -142,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     compare.add_argument("--control", metavar="METHOD", help="default: compare every pair")
     compare.add_argument("--rope", type=float, metavar="SIZE", default=0.01,
-                         help="differences up to SIZE are equal, default 0.01")  # fmt: skip
+                         help="differences up to SIZE count as equal, default 0.01")  # fmt: skip
     compare.add_argument("--lower-is-better", action="store_true",
                          help="for error rates and losses")  # fmt: skip
     compare.add_argument("--out", type=Path, metavar="DIR", help="default: results/compare/SCORES")
@@ -159,14 +160,14 @@ def parser() -> argparse.ArgumentParser:
     show.set_defaults(command="list")
 
     bench = commands.add_parser("bench", help="time the main kernels on this machine")
-    bench.add_argument("--kernels", nargs="+", metavar="NAME", help="default all")
+    bench.add_argument("--kernels", nargs="+", metavar="NAME", help="kernels to time, default all")
     bench.add_argument("--runs", nargs="+", type=int, metavar="N",
-                       help="default 1 to 1024; 1 and 4 for images")  # fmt: skip
+                       help="numbers of runs, default 1 to 1024; 1 and 4 for images")  # fmt: skip
     bench.add_argument("--batch", nargs="+", type=int, metavar="N", help="rows of a mini-batch")
     bench.add_argument("--rounds", type=int, default=5, metavar="N",
                        help="repetitions, default 5")  # fmt: skip
     bench.add_argument("--strategy", nargs="+", choices=("auto", "map", "vmap"), default=["auto"],
-                       help="how runs are batched; several are compared")  # fmt: skip
+                       help="how runs are batched; several strategies are compared")  # fmt: skip
     bench.add_argument("--compare", choices=("torch",), help="also time the same in PyTorch")
     bench.add_argument("--small", action="store_true", help="tiny sizes, as a quick check")
     bench.add_argument("--out", type=Path, metavar="DIR", default=Path("results/bench"),
@@ -182,7 +183,7 @@ def _add_open(parser):
 def _add_selection(parser):
     parser.add_argument(
         "--selection", choices=("test", "optimistic"), default="test",
-        help="optimistic: also report the scores of an optimistic selection on validation rows",
+        help="optimistic: also report validation scores in place of test scores",
     )  # fmt: skip
     parser.add_argument(
         "--metrics", nargs="+", default=[], metavar="NAME",

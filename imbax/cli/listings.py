@@ -14,9 +14,9 @@ __all__ = ["datasets", "methods", "networks", "suites", "table"]
 Records = list[dict[str, Any]]
 
 _OTHER_ROWS = (
-    "Every table method of kind peer is also available with the suffix _all_rows, trained on "
-    "training and validation rows, and every loss with the suffix _refit, retrained on both for "
-    "the best number of epochs."
+    "Every table method of kind peer, loss or sampling is also available with the suffix "
+    "_all_rows, trained on training and validation rows (networks to the last epoch), and every "
+    "loss with the suffix _refit, retrained on both for the best number of epochs."
 )
 _HEADINGS = {"title": "description", "dataset": "data set", "datasets": "data sets", "use": "data"}
 _SIZES = ("features", "rows", "minority", "ratio")
@@ -38,7 +38,7 @@ def suites() -> Records:
 
 
 def datasets(data_home: Path | None) -> Records:
-    """Returns data sets with the sizes in the paper's Table 4 and measured ones, or None."""
+    """Returns data sets with printed (the paper's Table 4) and measured sizes; None: unknown."""
     records: Records = [
         {
             "suite": "quickstart",
@@ -87,7 +87,7 @@ def networks() -> Records:
 def table(what: str, records: Sequence[Mapping[str, Any]], is_measured: bool = False) -> Table:
     """Returns a table of records; `what` is "suites", "datasets", "methods" or "networks".
 
-    `is_measured` states whether data sets without measured sizes were searched for.
+    `is_measured`: whether the data were searched for, so that missing sizes mean missing data.
     """
     if what == "datasets":
         title, records = "printed | measured", [_with_sizes(one, is_measured) for one in records]

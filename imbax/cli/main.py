@@ -20,7 +20,10 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit status: 0, or 2 after a user error."""
+    """Runs the command line; returns the exit status.
+
+    It is 0, 2 after a user error, 130 after Ctrl-C, or 141 if the reader of stdout has ended.
+    """
     try:
         options = parser().parse_args(arguments)
         options.given = sys.argv[1:] if arguments is None else arguments
@@ -109,7 +112,7 @@ def _compare(options):
     is_named_as_error = re.search("error|loss|rmse|mae|brier", options.scores.stem.casefold())
     if is_named_as_error and not options.lower_is_better:
         notices.append(
-            "its name suggests errors; if lower scores are better, use --lower-is-better"
+            "the file name suggests errors; if lower scores are better, use --lower-is-better"
         )
     stream = sys.stderr if options.json else sys.stdout
     for notice in notices:
@@ -129,7 +132,7 @@ def _compare(options):
     left_out = [str(name) for name in scores.index[scores.isna().any(axis=1)]]
     if left_out:
         count = f"{len(left_out)} of {len(scores)}"
-        print(f"{count} data sets left out, on which not every method has a score", file=stream)
+        print(f"{count} data sets left out: not every method has a score on them", file=stream)
     if options.json:
         summary = {"scores": options.scores, "page": page, "control": options.control}
         summary |= {"rope": options.rope, "lower_is_better": options.lower_is_better}

@@ -99,7 +99,7 @@ def _value(action: argparse.Action, value: Any) -> Any:
         if not isinstance(value, bool):
             raise InputError(f"{name}={value!r}, expected True or False")
         return value
-    if action.nargs == "*":  # a flag that may have numbers
+    if action.nargs == "*":  # a flag with optional numbers
         value = [value] if isinstance(value, bool) else value
         if not isinstance(value, str) and isinstance(value, Iterable):
             value = [int(one) if isinstance(one, bool) else one for one in value]

@@ -183,7 +183,9 @@ def tables_among(paths: Sequence[Path], place: str) -> list[Path]:
     if not found:
         raise InputError(f"{place} contains no table; expected a .csv, .parquet or .npz file")
     if others := [path.name for path in paths if path not in found]:
-        warnings.warn(f"left files of {place} out, no tables: {shortened(others)}", stacklevel=2)
+        warnings.warn(
+            f"{place}: files that are no tables left out: {shortened(others)}", stacklevel=2
+        )
     return found
 
 
@@ -255,7 +257,7 @@ def _check_file(path: Path, suffixes: Sequence[str]) -> None:
         main = [suffix for suffix in suffixes if suffix not in TEXT[1:]]
         raise InputError(
             f"{path.name}: suffix {path.suffix.lower()!r}, expected {', '.join(main[:-1])} or "
-            f"{main[-1]}; text may also be {', '.join(TEXT[1:])}, packed as {', '.join(PACKED)}"
+            f"{main[-1]}; text also {', '.join(TEXT[1:])}, compressed also {', '.join(PACKED)}"
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path.name} is empty, expected a table; write it again")

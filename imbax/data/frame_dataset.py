@@ -44,7 +44,7 @@ class FrameDataset(Dataset):
                 digest.update(f"{column.cat.ordered}{list(column.cat.categories)}".encode())
             kind = pd.api.types.infer_dtype(column)
             if kind == "unknown-array" or (column.dtype == object and kind not in _HASHED):
-                column = _pickled(column)  # pandas would hash str(cell): 1 like "1"
+                column = _pickled(column)  # pandas hashes str(cell), so 1 equals "1"
             digest.update(pd.util.hash_pandas_object(column, index=False).to_numpy().data)
         for array in (self.y, self.groups):
             if array is None:

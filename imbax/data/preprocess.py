@@ -32,7 +32,10 @@ def fit_min_max(x: np.ndarray) -> Scaling:
 
 
 def fit_z_score(x: np.ndarray) -> Scaling:
-    """Fits a map of each column of x `[n, d]` to mean 0 and standard deviation 1 (divisor n)."""
+    """Fits a map of each column of x `[n, d]` to mean 0 and standard deviation 1, in x's dtype.
+
+    The deviation has the divisor n.
+    """
     # The span identifies constant columns: after rounding, their deviation may be above 0.
     wide = x.astype(np.float64)
     mean = wide.mean(axis=0).astype(x.dtype)

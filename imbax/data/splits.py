@@ -71,7 +71,7 @@ def stratified_splits(
         if splits is None:
             raise InputError(
                 f"{folds} folds and a validation part of {valid_fraction:g} leave a part without "
-                f"rows of every class; lower {argument('folds')} or add rows"
+                f"rows of some class; lower {argument('folds')} or add rows"
             )
         return splits
     return _grouped_splits(y, np.asarray(groups), folds, valid_fraction, seed)
@@ -126,20 +126,20 @@ def folds_of(
     seed: int,
     groups: np.ndarray | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Some rows cut into stratified folds: those outside and inside each fold, both sorted.
+    """Divides rows into stratified folds; returns the rows outside and inside each, sorted.
 
     Parameters
     ----------
     y
         `[n]` labels 0..K-1.
     rows
-        `[m]` row numbers, sorted.
+        `[m]` sorted row indices.
     folds
-        At least 2.
+        Number of folds, at least 2.
     seed
         0 <= seed < 2**32.
     groups
-        `[n]` codes; no group is cut.
+        `[n]` group codes; a group is never divided between parts.
 
     Raises
     ------
@@ -157,8 +157,8 @@ def folds_of(
     if not found or not all(_rarest(y[part], y) for pair in found for part in pair):
         in_groups = "" if groups is None else " in too few groups"
         raise InputError(
-            f"{folds} folds of {len(rows)} rows to train and validate on leave a part without rows "
-            f"of every class, the rarest of which has {fewest}{in_groups}; take fewer folds"
+            f"{folds} folds of {len(rows)} training and validation rows leave a part without rows "
+            f"of some class; the rarest class has {fewest}{in_groups}; use fewer folds"
         )
     return found
 
@@ -217,7 +217,7 @@ def _stratified_part(y: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     if (size := math.ceil(len(y) * fraction)) < (classes := len(np.unique(y))):
         raise InputError(
             f"y has {classes} classes, and a validation part of {size} of {len(y)} rows cannot "
-            "hold them all; join the rarest classes or add rows"
+            "contain them all; merge the rarest classes or add rows"
         )
     _, part = train_test_split(np.arange(len(y)), test_size=fraction, stratify=y, random_state=seed)
     return np.sort(part)

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 MIN_ROWS, MAX_CLASSES = 20, 100
-_MIN_LEAK_ROWS = 5  # rows of a class below which a value may identify it by chance
+_MIN_LEAK_ROWS = 5  # in smaller classes, a value may identify the class by chance
 QUICKSTART = ("digits_8", "breast_cancer_10", "moons_20")
 
 
@@ -155,8 +155,8 @@ def make_dataset(
             )
     if len(values) < MIN_ROWS:
         raise InputError(
-            f"{name}: {len(values)} rows, expected at least {MIN_ROWS}; add rows, "
-            "there is too little to split into train, validation and test"
+            f"{name}: {len(values)} rows, expected at least {MIN_ROWS} to split into training, "
+            "validation and test rows; add rows"
         )
     constant = [names[i] for i in np.flatnonzero(values.min(axis=0) == values.max(axis=0))]
     if constant:

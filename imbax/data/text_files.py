@@ -37,7 +37,7 @@ _OTHERS = (
 def read_text(path: Path) -> tuple[str, list[str]]:
     """Returns a file's text, and notices to the user.
 
-    Compressed files are recognized by their first bytes. The encoding is UTF-8, UTF-16 or UTF-32,
+    Compressed files are recognised by their first bytes. The encoding is UTF-8, UTF-16 or UTF-32,
     the latter two also without a byte order mark; anything else is read as Windows-1252, with a
     notice.
 

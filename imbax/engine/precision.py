@@ -5,7 +5,7 @@ convolutions and to all products in first and second derivatives. Other operatio
 This is the arithmetic of the matrix units of accelerators. It is explicit in the program, so
 devices without such units give the same results, although without a speedup.
 
-    bf16(a) is a rounded to 8 significant bits: |bf16(a) - a| <= 2⁻⁸ |a|.
+    bf16(a) = a rounded to 8 significant bits,    |bf16(a) - a| <= 2⁻⁸ |a|
 """
 
 from collections.abc import Callable

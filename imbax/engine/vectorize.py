@@ -47,7 +47,7 @@ class Engine(NamedTuple):
 
 
 class Vectorized:
-    """A function mapped over runs, compiled at the first call for each shape.
+    """Function mapped over runs, compiled at the first call for each shape.
 
     Parameters
     ----------

@@ -220,7 +220,7 @@ default="from_dtype"
     def _network(self):
         return self._network_with("linear" if callable(self.loss) else NAMED[self.loss].head)
 
-    def _least_epochs(self):
+    def _min_epochs(self):
         numbers = self._loss_numbers()
         if "drw_start" not in numbers:
             return 0

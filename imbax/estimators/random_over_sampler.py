@@ -1,6 +1,6 @@
-"""Random over-sampling of tables of any kind, on imbalanced-learn's contract."""
+"""Random over-sampler for tables of any kind, with imbalanced-learn's contract."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import imblearn.over_sampling
 import numpy as np
@@ -25,16 +25,17 @@ class RandomOverSampler(TableSampler):
 
     X may be a frame of pandas, polars or pyarrow with columns of any type, an array, also of images
     or text, lists, or a sparse matrix (CSR, CSC). Values may be missing. The output has the form
-    and dtypes of X: first the original rows, then the copies. A frame of pandas gets a new index
-    0, 1, ..., as in imbalanced-learn; `sample_indices_` has the row of X of each row.
+    and dtypes of X: the original rows followed by the copies. A pandas frame gets a new index
+    0, 1, ..., as in imbalanced-learn; `sample_indices_` contains the row number in X of each row.
 
-    A drop-in for imbalanced-learn's class of this name, with its draws.
+    Drop-in replacement for imbalanced-learn's class of this name, with the same random draws.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
     shrinkage : float or dict, default=None
         Scale of Gaussian noise on the copies, for tables of complete numbers: a smoothed bootstrap,
         computed by imbalanced-learn. A dict maps each over-sampled class to its scale.
@@ -42,9 +43,9 @@ class RandomOverSampler(TableSampler):
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        Row of X of which each row is a copy.
+        Row number in X of the original of each row.
     shrinkage_ : dict or None
         Scale of the noise of each class.
     n_features_in_, feature_names_in_, is_synthetic_
@@ -53,7 +54,7 @@ class RandomOverSampler(TableSampler):
 
     shrinkage: Any = None
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
+    _parameter_constraints = {  # noqa: RUF012
         **TableSampler._parameter_constraints,
         "shrinkage": imblearn.over_sampling.RandomOverSampler._parameter_constraints["shrinkage"],
     }
@@ -104,7 +105,7 @@ class RandomOverSampler(TableSampler):
         return X, y
 
     def _with_noise(self, X, y, random):
-        """Rows of a smoothed bootstrap, by imbalanced-learn's class."""
+        """Returns rows of a smoothed bootstrap from imbalanced-learn's class."""
         counts = {label: int(np.sum(y == label)) for label in self.sampling_strategy_}
         sampler = imblearn.over_sampling.RandomOverSampler(
             sampling_strategy={c: counts[c] + n for c, n in self.sampling_strategy_.items()},
@@ -121,7 +122,7 @@ class RandomOverSampler(TableSampler):
 
 
 def _copied(X, rows):
-    """Some rows of a frame of any library, an array or a sparse matrix."""
+    """Returns the given rows of a frame of any library, an array or a sparse matrix."""
     if not is_table(X):
         return X[rows] if not sparse.issparse(X) else X.tocsr()[rows].asformat(X.format)
     if hasattr(X, "iloc"):

@@ -1,4 +1,4 @@
-"""SMOTE-NC as an over-sampler of tables, on imbalanced-learn's contract."""
+"""SMOTE-NC over-sampler for tables, with imbalanced-learn's contract."""
 
 from dataclasses import field
 from typing import Any, ClassVar
@@ -20,73 +20,75 @@ __all__ = ["SMOTENC"]
 
 @parameters
 class SMOTENC(SMOTE):
-    """SMOTE of tables that have categories beside numbers.
+    """SMOTE for tables with both numeric and categorical columns.
 
-    A new row has numbers between those of a row and of a near one of its class, and each category
-    that is the most frequent among the row's neighbours; of several such, that of nearer ones.
-    Distances: `imbax.estimators.categorical`. X may be a frame of pandas or polars, an array or a
-    sparse matrix (CSR, CSC) of numbers; what comes out has the form and dtypes of what went in:
-    first the original rows, then the new ones.
+    The numbers of a synthetic row lie between those of a row and a near one of its class. Each
+    category is the most frequent one among the row's neighbours; ties go to the nearer neighbours.
+    See `imbax.estimators.categorical` for distances. X may be a frame of pandas or polars, an array
+    or a sparse matrix (CSR, CSC) of numbers. The output has the form and dtypes of X: the original
+    rows followed by the synthetic rows.
 
     With `categorical_features="auto"` any frame can be passed without preparation:
 
     - Columns of a categorical type are categories, and so are columns of text in the same frame; if
       no column has such a type, columns of text must be named, as in imbalanced-learn. A missing
       value is one more category. Text with as many entries as an identifier has is refused.
-    - Numbers, dates, times and durations are interpolated. Dates are counted in the longest step,
-      from days to nanoseconds, of which all are multiples, and new ones are such multiples too.
-    - Booleans are 0 and 1, so that a new row has the value of the nearer of its two parents; name
-      them in `categorical_features` to have them voted.
+    - Numbers, dates, times and durations are interpolated. Dates are converted to multiples of the
+      longest step, from days to nanoseconds, that divides all of them; synthetic dates are
+      multiples of it, too.
+    - Booleans are 0 and 1, so a synthetic row has the value of the nearer of its two parents; name
+      them in `categorical_features` to use the neighbours' vote.
     - A missing number or date counts as the column's median in distances, with a warning that names
-      the columns. A new row misses it where its first parent does, and has the first parent's
-      where the second misses it: nothing is interpolated with a median.
+      the columns. A synthetic row misses it if its first parent does, and has the first parent's
+      value if only the second misses it: nothing is interpolated with a median.
 
-    A drop-in for imbalanced-learn's class of this name, with the differences that `SMOTE` names,
-    and of equally frequent categories imbalanced-learn draws one. Where the median standard
-    deviation of a class is 0, a category counts like a standard deviation of 1 of the scaled
-    columns, where imbalanced-learn does not count it.
+    Drop-in replacement for imbalanced-learn's class of this name, with the differences listed in
+    `SMOTE`. In addition, imbalanced-learn breaks ties between categories at random. If the median
+    standard deviation of a class is 0, a category counts like a standard deviation of 1 of the
+    scaled columns, whereas imbalanced-learn ignores it.
 
     Parameters
     ----------
     categorical_features : "auto" or array-like of int, bool or str
-        Columns that are categories: positions, a mask, or names; "auto": those of a frame that
-        have a categorical type, and its columns of text if there are such columns.
+        Categorical columns: positions, a mask or names; "auto" selects a frame's columns of a
+        categorical type and, if there are such columns, its columns of text.
     categorical_encoder : estimator, default=None
-        A one-hot encoder with one column for each category, which becomes `categorical_encoder_`;
-        None: `OneHotEncoder(handle_unknown="ignore")`. New rows do not depend on it.
+        One-hot encoder with one column per category, fitted as `categorical_encoder_`. None uses
+        `OneHotEncoder(handle_unknown="ignore")`. Synthetic rows do not depend on it.
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn.
     value_range : tuple, default=None
-        Least and greatest value that numbers can have; None: new numbers lie between given ones.
+        Minimum and maximum of valid numbers. None keeps synthetic numbers between existing ones.
     k_neighbors : int or nearest-neighbours estimator, default=5
-        As in `SMOTE`; an estimator searches numbers as they are given, beside categories as 1 among
-        0s, times `median_std_` / √2, as in imbalanced-learn.
+        As in `SMOTE`; an estimator uses unscaled numbers and one-hot categories times
+        `median_std_` / √2, as in imbalanced-learn.
     random_state : int, RandomState instance or None, default=None
+        Seed of the random draws.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Class to number of new rows.
+        Number of synthetic rows by class.
     nn_k_ : estimator
-        Nearest neighbours as `k_neighbors` says; fitted only where that is an estimator.
+        Nearest-neighbours estimator of `k_neighbors`, fitted only if that is an estimator.
     categorical_encoder_ : estimator
-        The encoder, fitted to the categories.
+        Encoder fitted to the categories.
     categorical_features_, continuous_features_ : ndarray of int
-        Positions of the columns of categories, and of the others.
+        Positions of the categorical columns, and of the others.
     median_std_ : dict
-        Class of which rows are made to the median of its columns' standard deviations, in the units
-        of X.
+        Median of the columns' standard deviations, in the units of X, for each class with synthetic
+        rows.
     n_features_, n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X is a frame whose names are text.
+        Column names of X, if it is a frame with text names.
     is_synthetic_, parent_indices_, interpolation_weights_ : ndarray
         As in `SMOTE`.
 
     Raises
     ------
     InputError
-        X has categories alone (use `SMOTEN`), or complete numbers alone (use `SMOTE`).
+        X has only categories (use `SMOTEN`), or only complete numbers (use `SMOTE`).
     """
 
     categorical_features: Any = field(kw_only=False)
@@ -106,7 +108,7 @@ class SMOTENC(SMOTE):
         return tags
 
     def _read_parameters(self):
-        """Nothing has an old name."""
+        """Accepts only current names, because no parameter has an old one."""
 
     def _find_categories(self, names, table=None):
         super()._find_categories(names, table)
@@ -114,7 +116,7 @@ class SMOTENC(SMOTE):
         if not len(self.continuous_features_):
             raise InputError(
                 "SMOTE-NC is not designed to work only with categorical features, and all "
-                f"{len(names)} columns are such; use SMOTEN"
+                f"{len(names)} columns are categorical; use SMOTEN"
             )
 
     def _only_numbers(self):
@@ -151,7 +153,7 @@ class SMOTENC(SMOTE):
         if encoded.shape[1] != levels:
             raise InputError(
                 "SMOTENC requires a one-hot encoding with one column per category: "
-                f"categorical_encoder={encoder!r} made {encoded.shape[1]} columns of {levels} "
-                "categories; use one that neither drops nor merges any"
+                f"categorical_encoder={encoder!r} returned {encoded.shape[1]} columns for {levels} "
+                "categories; use one that neither drops nor merges categories"
             )
         return X, y

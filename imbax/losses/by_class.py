@@ -61,7 +61,7 @@ def effective_number_weights(counts: jax.Array, beta: jax.Array | float = 0.999)
     counts
         Number of rows of each class `[K]`; a class without rows gets weight 0.
     beta
-        Β in [0, 1]; 0 means no re-weighting, 1 means inverse frequency (the limit).
+        Parameter β in [0, 1]; 0 means no re-weighting, 1 inverse frequency (the limit).
     """
     chex.assert_rank(counts, 1, custom_message="counts must be [K], one number for each class")
     rows = jnp.maximum(counts, 1.0)
@@ -72,7 +72,7 @@ def effective_number_weights(counts: jax.Array, beta: jax.Array | float = 0.999)
 
 
 def reweighted(loss: Loss, weights: jax.Array) -> Loss:
-    """Multiplies a loss by the weight of each row's class, `weights [K]`."""
+    """Returns `loss` times the weight of each row's class, from `weights [K]`."""
     return lambda logits, y: weights[y.astype(jnp.int32)] * loss(logits, y)
 
 
@@ -142,7 +142,7 @@ def vs_loss(
 ) -> jax.Array:
     """Vector-scaling loss, `[n]` (Kini et al. 2021).
 
-        logits [n]:     log(1 + exp(ι_y) exp(-Δ_y t)),  t = z for the minority, -z else
+        logits [n]:     log(1 + exp(ι_y) exp(-Δ_y t)),  t = z for the minority, else -z
         logits [n, K]:  cross-entropy of the logits Δ_k z_k + τ log π_k
 
     with Δ_k = (n_k / n_max)^γ. For logits `[n]`, ι_y is τ log(n_other / n_y), so γ = 0 gives

@@ -35,7 +35,7 @@ NUMBERS = {
 
 
 class NamedLoss(NamedTuple):
-    """Entry of a loss in `NAMED`."""
+    """A loss of `NAMED`, with its hyperparameters and its effect on probabilities."""
 
     title: str
     loss_for: Callable[[Context], Loss]
@@ -58,12 +58,12 @@ class NamedLoss(NamedTuple):
 
 
 def cross_entropy(context: Context) -> Loss:
-    """`per_example.cross_entropy`."""
+    """Returns `per_example.cross_entropy`."""
     return per_example.cross_entropy
 
 
 def focal(context: Context) -> Loss:
-    """`per_example.focal`."""
+    """Returns `per_example.focal`."""
     return partial(per_example.focal, **context.hparams)
 
 
@@ -86,7 +86,7 @@ def focal_posterior(logits: jax.Array, *, gamma: float) -> jax.Array:
 
 
 def asymmetric(context: Context) -> Loss:
-    """`per_example.asymmetric`."""
+    """Returns `per_example.asymmetric`."""
     return partial(per_example.asymmetric, **context.hparams)
 
 
@@ -97,24 +97,24 @@ def class_balanced(context: Context) -> Loss:
 
 
 def logit_adjustment(context: Context) -> Loss:
-    """`by_class.logit_adjustment`."""
+    """Returns `by_class.logit_adjustment`."""
     return partial(by_class.logit_adjustment, counts=context.counts, **context.hparams)
 
 
 def vs_loss(context: Context) -> Loss:
-    """`by_class.vs_loss`."""
+    """Returns `by_class.vs_loss`."""
     return partial(by_class.vs_loss, counts=context.counts, **context.hparams)
 
 
 def ldam(context: Context) -> Loss:
-    """`by_class.ldam`, for a network with a cosine head."""
+    """Returns `by_class.ldam`, for a network with a cosine head."""
     options: dict[str, Any] = {"counts": context.counts, "scale": COSINE_SCALE}
     options |= context.hparams
     return partial(by_class.ldam, **options)
 
 
 def deferred(loss_for: Callable[[Context], Loss], context: Context) -> Loss:
-    """Adds deferred re-weighting (DRW) to a loss; Cao et al. 2019, section 3.3.
+    """Loss with deferred re-weighting (DRW); Cao et al. 2019, section 3.3.
 
     After the share `drw_start` of the epochs, each row is weighted by the effective number of rows
     of its class. The paper uses inverse frequency, its code β = .9999: `drw_beta` is β, and 1 gives
@@ -236,4 +236,4 @@ NAMED: dict[str, NamedLoss] = {
         prior=_shifted_prior,
     ),
 }
-"""Losses in the order of the tables."""
+"""Losses by name, in the order of result tables."""

@@ -33,7 +33,7 @@ __all__ = [
 
 
 def weighted_mean(losses: jax.Array, w: jax.Array) -> jax.Array:
-    """`Σ w_i l_i / Σ w_i` of losses `[n]` with weights `w [n]`; 0 when all weights are 0."""
+    """Weighted mean `Σ w_i l_i / Σ w_i` of losses `[n]`; 0 if all weights `w [n]` are 0."""
     chex.assert_rank(losses, 1, custom_message="losses must be per example: [n]")
     chex.assert_equal_shape([losses, w], custom_message="losses and weights must both be [n]")
     total = w.sum()
@@ -236,7 +236,7 @@ def _classes(logits, y):
 def _log_softmax(logits):
     """Returns log p and log(1 - p), both `[n, K]`, to full precision even for extreme logits."""
     log_p = jax.nn.log_softmax(logits)
-    # 1 - p loses digits only for the largest p; there it is a sum over the other classes.
+    # 1 - p loses digits only for the largest p, where it is computed as the sum over the others.
     largest = jnp.arange(logits.shape[1]) == logits.argmax(1, keepdims=True)
     others = jax.nn.logsumexp(logits, 1, keepdims=True, where=~largest)
     p = jnp.where(largest, 0, jnp.exp(log_p))

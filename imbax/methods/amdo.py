@@ -7,9 +7,9 @@ m_i = 1. With the kept rows X and their mean μ,
     X - μ = U diag(s) V',    a_i = Σ_j U_ij²    ∝ (x_i - μ)' S⁻ (x_i - μ),    S = cov X
     x_synth = μ + √a_i Σ_j s_j r_j v_j,    r = V'e / ‖V'e‖,    e ~ N(0, I),    P(i) ∝ m_i
 
-is a point on the ellipsoid through x_i, with a uniform direction after whitening. e is drawn in all
-d columns rather than in the components, so that the signs of v_j and rotations among equal s_j do
-not matter. Components with s_j <= 1e-4 max s are ignored; 40 images span at most 39.
+x_synth is a point on the ellipsoid through x_i, with a uniform direction after whitening. e is
+drawn in all d columns rather than in the components, so that the signs of v_j and rotations among
+equal s_j do not matter. Components with s_j <= 1e-4 max s are ignored; 40 images span at most 39.
 
 Source: Abdi and Hashemi 2016 (IEEE TKDE 28(1)), MDO. AMDO, the reference system of DeepSMOTE, is
 Yang et al. 2018 (IEEE TKDE 30(9)). According to its abstract, it adds a generalised singular value
@@ -36,7 +36,7 @@ from imbax.types import Resampled, Rows
 __all__ = ["company", "directions", "ellipsoid", "sample"]
 
 _BLOCK = 256
-# Components of smaller relative size are rounding.
+# Components of smaller relative size are rounding errors.
 _FLOOR = 1e-4
 
 

@@ -79,7 +79,7 @@ class Config:
     penalty: float = 15.0
     """Weight λ of the gradient penalty."""
     noise: float = 0.01
-    """Standard deviation of the normal noise on all inputs of the critic."""
+    """Standard deviation of the normal noise on all rows, real and generated, for the critic."""
     architecture: Architecture = field(default_factory=Architecture)
     """Layers of the networks."""
     classifier_weight: float = 0.1

@@ -80,7 +80,7 @@ _INIT, _EPOCHS = 0, 1
 
 @dataclass(frozen=True)
 class Config:
-    """Static options; the first value in each note is the default."""
+    """Static options; the first value in a note is the default."""
 
     shape: tuple[int, ...]
     """Height, width and channels of an image, or (d,) for flat rows."""
@@ -155,8 +155,8 @@ def fit(key: jax.Array, config: Config, hparams: Hparams, train: Rows) -> tuple[
     Returns
     -------
     tuple[Fitted, jax.Array]
-        The networks of the best epoch, and the mean training loss of each epoch `[epochs]`, NaN
-        once training has stopped.
+        The networks of the best epoch, see `finish`, and the mean training loss of each epoch
+        `[epochs]`, NaN once training has stopped.
     """
     check_rows(train, "deepsmote")
     one_more = lambda state, _: epoch(key, config, hparams, state, train)

@@ -57,7 +57,7 @@ __all__ = ["Config", "Hparams", "Info", "State", "init", "program", "step"]
 
 
 class Config(NamedTuple):
-    """Static options; the first value in each note is the default."""
+    """Static options; the first value in a note is the default."""
 
     max_minority: int
     """Upper bound on the training rows of all classes except the largest; shapes depend on it."""
@@ -74,7 +74,7 @@ class Config(NamedTuple):
     outer: str = "valid"
     """Rows of the outer loss: "valid", "train", or "train_part" (a third of train, held out)."""
     outer_loss: str = "ce"
-    """Outer loss: "ce", "balanced_ce", "focal", "smooth_ap" or "pairwise_ranking"."""
+    """Key of `losses.OBJECTIVES`: "ce", "balanced_ce", "focal", "smooth_ap", "pairwise_ranking"."""
     constraint: str = "none"
     """Constraint: "none", "box" of the training rows, or "trust_region" of `Hparams.radius`."""
     fixed_columns: tuple[int, ...] = ()
@@ -82,7 +82,7 @@ class Config(NamedTuple):
     batch_size: int = 128
     """Training rows per step."""
     synth_batch_size: int = 128
-    """Synthetic rows per step, or all if there are fewer; `batch_size` over it is the ratio."""
+    """Synthetic rows per step, or all if fewer; with `batch_size` it sets the class ratio."""
     outer_batch_size: int = 128
     """Outer rows per step."""
     checkpoint: str = "best"
@@ -108,7 +108,8 @@ class Hparams(NamedTuple):
     radius: float = 0.1
     """Radius of the trust region: maximum Euclidean distance from the starting point."""
     wanted: Any = None
-    """Number of synthetic rows of each class `[K]`, overriding `Config.n_synth`."""
+    """Number of synthetic rows of each class `[K]`, overriding `Config.n_synth`; the largest class
+    may have some, too."""
 
 
 RANGES = {
@@ -247,7 +248,7 @@ def program(network: Network, config: Config) -> Program:
     Raises
     ------
     InputError
-        If an option has none of the values that its field lists.
+        If an option is not one of the values that its field lists.
     """
     one_of(
         config,

@@ -13,15 +13,15 @@ Source: Mullick et al. 2019, "Generative Adversarial Minority Oversampling" (arX
 the settings of the public code, in the variant that mixes input rows rather than features of a
 network. The largest class is not generated, unless all classes have the same size. Departures:
 
-- Each mini-batch of 32 rows takes one step of C and D, on these rows and as many synthetic ones,
-  and then one step of the generator against the updated C and D, with the same synthetic rows.
+- For each mini-batch of 32 rows, C and D take one step on these rows and as many synthetic ones.
+  The generator then takes one step against the updated C and D, with the same synthetic rows.
 - There are ⌈32 / K⌉ synthetic rows of each class, whose losses in C and D are weighted by p_c. The
   code draws a class with probability p_c for each row, which has the same mean, more variance, and
   arrays of unknown shape.
 - An epoch is a pass over the rows. The 25,000 batches of the code are about 90 epochs of 9,000
   rows.
-- Batch normalisation in T covers the synthetic rows of all classes, with ε = 1e-5 (Keras: 1e-3),
-  and uses running statistics after training.
+- Batch normalisation in T covers the synthetic rows of all generated classes together, with
+  ε = 1e-5 (Keras: 1e-3), and uses running statistics after training.
 """
 
 from dataclasses import dataclass
@@ -276,7 +276,7 @@ def sample(
     train
         Training rows of the fit.
     wanted
-        Number of new rows of each class `[K]`; the largest class is mixed by untrained weights.
+        Number of new rows of each class `[K]`; untrained weights mix those of the largest class.
     sizes
         Static bounds on numbers of rows.
     config

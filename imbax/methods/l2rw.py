@@ -96,6 +96,6 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
     Raises
     ------
     InputError
-        If an option has none of the values that its field lists.
+        If an option is not one of the values that its field lists.
     """
     return meta_program(network, replace(config or Config(), **options), step)

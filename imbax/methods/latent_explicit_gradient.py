@@ -5,8 +5,8 @@
     Z_synth <- Z_synth - η₂ ∇_{Z_synth} L(Z₂ | θ')                 (Explicit Gradient, step 2)
     x_synth  = D(z_synth)
 
-θ are the parameters of an MLP on codes. The method is not from a paper. It combines Dablain et al.
-2021 (arXiv:2105.02340) and Yasinnik et al. 2022 (arXiv:2202.10550): the autoencoder is that of
+θ denotes the parameters of an MLP on codes. The method is not from a paper. It combines Dablain et
+al. 2021 (arXiv:2105.02340) and Yasinnik et al. 2022 (arXiv:2202.10550): the autoencoder is that of
 `deepsmote`, θ₀ the best checkpoint of `supervised`, the steps are those of `explicit_gradient`.
 Choices that neither paper makes:
 

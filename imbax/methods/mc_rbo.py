@@ -2,15 +2,16 @@
 
     Φ(x) = Σ_enemies φ(‖x - p‖₁) - Σ_class φ(‖x - p‖₁),    φ(r) = exp(-(r / γ)²)
 
-A synthetic row starts at a random row of its class and moves along the axes. Each trial draws one
-of the 2d moves by ±step that have not been tried since the last accepted move, and accepts it if
-|Φ| decreases. The walk stops when all moves have been tried, and after `steps` trials. Φ sums over
-the starting row and its `neighbors` nearest rows, enemies and rows of its class, found once.
+A synthetic row starts at a row of its class, drawn uniformly, and moves along the axes. Each trial
+draws one of the 2d moves by ±step that have not been tried since the last accepted move, and
+accepts it if |Φ| decreases. The walk stops when all moves have been tried, and after `steps`
+trials. Φ sums over the starting row and its `neighbors` nearest rows, enemies and rows of its
+class, found once.
 
 Classes are processed from the largest to the smallest, equal ones by number. The class of rank i
 (0 for the largest) draws ⌊n_max / i⌋ enemies with replacement from each class before it, including
-its synthetic rows. The largest class has no enemies; its synthetic rows leave their starts because
-of Φ of their own class.
+its synthetic rows. The largest class has no enemies, so its synthetic rows move away from the other
+rows of the class.
 
 Source: Krawczyk, Koziarski and Woźniak 2020 (IEEE TNNLS 31(8)), MC-RBO, and its public code, whose
 γ = 0.05 and step = 0.001 are for a few columns scaled to [0, 1]. L1 distances between images are a

@@ -33,7 +33,7 @@ __all__ = ["Config", "State", "follow", "mean_loss", "meta_program"]
 
 @dataclass(frozen=True)
 class Config:
-    """Static options; the first value in each note is the default."""
+    """Static options; the first value in a note is the default."""
 
     meta_rows: str = "valid"
     """Rows of the meta batches: "valid" or "train"."""
@@ -41,7 +41,7 @@ class Config:
     """Optimizer of the classifier: "adam" of the network's recipe, or "sgd" (Nesterov momentum
     0.9)."""
     batch_size: int | None = None
-    """Training rows per step; None: number in the network's recipe."""
+    """Training rows per step; None: the number in the network's recipe."""
     meta_batch_size: int = 128
     """Rows of a meta batch."""
     checkpoint: str = "best"
@@ -88,7 +88,7 @@ def meta_program(
     Raises
     ------
     InputError
-        If an option has none of the values that its field lists, or the network's recipe has
+        If an option is not one of the values that its field lists, or the network's recipe has
         schedules and there is no number of epochs or the optimizer is "sgd".
     """
     one_of(

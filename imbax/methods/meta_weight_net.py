@@ -142,7 +142,7 @@ def program(network: Network, config: Config | None = None, **options: Any) -> P
     Raises
     ------
     InputError
-        If an option has none of the values that its field lists.
+        If an option is not one of the values that its field lists.
     """
     config = replace(config or Config(), **options)
     begin = lambda key, hparams, state: init(key, config, hparams, state)

@@ -2,7 +2,7 @@
 
 The first training, on training rows only, selects the number of epochs on the validation rows. The
 second training starts from scratch with the same key and uses both parts; its checkpoint is the
-epoch of that number. Columns keep the scaling of the training rows. Validation scores of a refit
+selected epoch. Columns keep the scaling of the training rows. Validation scores of a refit
 are meaningless, since it is trained on these rows.
 """
 

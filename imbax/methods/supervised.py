@@ -56,7 +56,7 @@ class Config(NamedTuple):
     minibatches: Callable[[jax.Array, Rows, int], Minibatches] = shuffled_minibatches
     """Mini-batches of an epoch: `(key, rows, batch_size) -> Minibatches`."""
     batch_size: int | None = None
-    """Rows per step, >= 1; None: number in the network's recipe."""
+    """Rows per step, >= 1; None: the number in the network's recipe."""
     b1: float | None = None
     """Adam's β₁ in [0, 1); None: that of the network's recipe."""
     epochs: int = 0

@@ -130,7 +130,7 @@ def brier_score(probability: Any, y: Any, w: Any = None) -> Any:
     Raises
     ------
     InputError
-        As in `average_precision`, and if a probability in NumPy is outside [0, 1].
+        As in `average_precision`, and if a probability outside jax arrays is not in [0, 1].
     """
     if _in_jax(probability, y, w):
         return _computed_in_jax("brier_score", probability, y, w)

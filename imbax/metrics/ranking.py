@@ -112,7 +112,7 @@ class _AtMinorityRows(NamedTuple):
     predicted: jax.Array  # rows with at least this score
     predicted_strictly: jax.Array  # rows with a higher score
     rows: jax.Array  # number of rows
-    broken: jax.Array  # whether a score is not finite
+    broken: jax.Array  # True if a score is not finite
 
 
 def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
@@ -127,8 +127,8 @@ def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
     worst = jnp.array(
         jnp.iinfo(key.dtype).max, key.dtype
     )  # no finite score has this key: masked rows sort last
-    # One sort for both: for two, XLA may compute the scores twice, rounded in two ways, and a
-    # minority row would be looked for where it is not.
+    # A single sort for both: with two sorts, XLA may compute the scores twice with different
+    # rounding, and the score of a minority row would not be found among those of all rows.
     wanted = jnp.stack([mask, mask & (y > 0.5)])
     every, minority = jnp.sort(jnp.where(wanted, key, worst), axis=1)
 
@@ -151,6 +151,8 @@ def _descending_key(scores):
     kind = {2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint64}[scores.dtype.itemsize]
     bits = jax.lax.bitcast_convert_type(scores, kind)
     sign = jnp.array(1, kind) << (8 * scores.dtype.itemsize - 1)
-    bits = jnp.where(bits == sign, 0, bits)  # -0.0 ties with 0.0
+    # -0.0 ties with 0.0. Comparing integers also separates scores below 1.2e-38, which XLA
+    # compares as equal to 0.
+    bits = jnp.where(bits == sign, 0, bits)
     ascending = jnp.where(bits & sign, ~bits, bits | sign)
     return ~ascending

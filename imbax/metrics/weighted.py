@@ -60,7 +60,7 @@ class _AtMinorityRows(NamedTuple):
     total: jax.Array
     has_minority: jax.Array
     has_majority: jax.Array
-    broken: jax.Array  # whether a score of a row with weight is not finite
+    broken: jax.Array  # True if a score of a row with weight is not finite
 
 
 def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
@@ -75,7 +75,7 @@ def _at_minority_rows(scores, y, w) -> _AtMinorityRows:
     worst = jnp.array(jnp.iinfo(key.dtype).max, key.dtype)
     found = mask & is_minority
     wanted = jnp.stack([mask, found])
-    # One sort for both, as in `ranking`.
+    # A single sort for both, as in `ranking`.
     keys, weights = jnp.where(wanted, key, worst), jnp.where(wanted, w, 0)
     (every, minority), (every_weight, weight) = jax.lax.sort((keys, weights), num_keys=1)
 

@@ -86,7 +86,9 @@ class Convolution(nnx.Module):
 
 
 class DoublingConvolution(Convolution):
-    """Nearest-neighbour doubling and a 5 x 5 convolution to `[n, 2 h, 2 w, features]`.
+    """Nearest-neighbour doubling, then a 5 x 5 convolution.
+
+    Maps `[n, h, w, channels]` to `[n, 2 h, 2 w, features]`.
 
     Because neighbouring cells of the doubled map are equal, both steps are computed as one 3 x 3
     convolution with summed weights from each cell to a block of 2 x 2 outputs. This takes a third
@@ -106,9 +108,10 @@ class DoublingConvolution(Convolution):
 
 
 class LastConvolution(Convolution):
-    """Convolution `[n, h, w, channels] -> [n, h, w, features]` of each cell and the cells after it.
+    """k x k convolution `[n, h, w, channels] -> [n, h, w, features]`, padded only at the end.
 
-    It multiplies before it sums shifted maps, which needs little memory for few features.
+    Each output depends on its cell and the k - 1 cells after it. Products are computed before
+    shifted maps are summed, which needs little memory for few features.
     """
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -1,8 +1,9 @@
-"""MLP-PLE: a perceptron that is given each column's own decision tree.
+"""MLP-PLE: an MLP on piecewise linear encodings of each column by its own decision tree.
 
-Column j is scaled to z_j by its median and quartiles and clipped smoothly, as in RealMLP. A tree on
-that column alone, grown on the training rows, gives piecewise linear codes c_j (`tree_codes`) and
-its gain G_j, the log-likelihood that the column is worth alone. With the start
+Column j is scaled to z_j by its median and quartiles and clipped smoothly, as in RealMLP. A
+decision tree on this column only, grown on the training rows, gives piecewise linear codes c_j
+(`tree_codes`) and a gain G_j, the improvement in log-likelihood by this column. With initial
+factors
 
     s_j = u_j / max u,    u_j = (G_j / (G_j + c))^2
 
@@ -10,14 +11,14 @@ the network is
 
     h = f ⊙ [s_j z_j, s_j c_j]_j,    logits = MLP(h) + h V
 
-so that of many columns those without evidence do not drown the others; the codes are those of the
-columns with the greatest gains. The factors f, learned faster than the rest, start at 1 and the
-linear path V at 0.
+The factors s keep many columns without evidence from dominating the others. Only the columns with
+the largest gains have codes. The factors f start at 1 and have a higher learning rate than the
+other parameters; the linear path V starts at 0.
 
-Sources: the codes are those of Gorishniy et al. 2022 (arXiv:2203.05556), section 3.1; scaling and
-learned factors those of Holzmüller et al. 2024 (arXiv:2407.04491), section 3. The start by gain and
-the recipe are imbax's own, found by `benchmarks/recipe_search.py`. The thresholds that the network
-sees come from trees, so where it matches boosted trees it is in part by their means.
+Sources: Gorishniy et al. 2022 (arXiv:2203.05556), section 3.1, for the codes, and Holzmüller et al.
+2024 (arXiv:2407.04491), section 3, for scaling and learned factors. The initial factors and the
+recipe are imbax's own, found by `benchmarks/recipe_search.py`. The thresholds come from trees, so
+trees contribute to scores that match those of boosted trees.
 """
 
 import functools
@@ -38,18 +39,18 @@ __all__ = ["RECIPE", "State", "mlp_ple"]
 
 
 class State(NamedTuple):
-    """Fitted, not learned."""
+    """Preprocessing that is fitted, not learned."""
 
     shift: jax.Array
-    """`[d]`: medians."""
+    """Medians `[d]`."""
     factor: jax.Array
-    """`[d]`: 0 of a column that does not vary."""
+    """Scale factors `[d]`; 0 for a constant column."""
     coded: jax.Array
-    """`[columns]`: numbers of the columns that have codes."""
+    """Indices `[columns]` of the columns with codes."""
     trees: Trees
-    """Trees of those columns."""
+    """Trees of the columns with codes."""
     start: jax.Array
-    """`[d]`: s, what a column's inputs are multiplied by, in [0, 1]."""
+    """Initial factors s `[d]` of a column's inputs, in [0, 1]."""
 
 
 def mlp_ple(
@@ -62,27 +63,28 @@ def mlp_ple(
     dropout: float = 0.1,
     evidence: float = 20.0,
 ) -> Network:
-    """MLP-PLE as pure functions; the same arguments give the same functions.
+    """MLP-PLE as pure functions; equal arguments return the same functions.
 
     Parameters
     ----------
     features
-        d.
+        Number of columns d.
     classes
-        K.
+        Number of classes K.
     head
-        "linear", or "cosine" of each class's weights with the last hidden units, which has no
-        linear path beside it.
+        Last layer: "linear", or "cosine" between class weights and the last hidden units, which
+        has no linear path.
     hidden
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     leaves
-        Most leaves of a column's tree, at least 2.
+        Maximum number of leaves of a column's tree, at least 2.
     columns
-        Most columns that have codes, at least 1.
+        Maximum number of columns with codes, at least 1.
     dropout
-        Share of hidden units that are dropped, in [0, 1).
+        Dropout rate of the hidden units, in [0, 1).
     evidence
-        c, in nats, at least 0; at 0 all columns that are cut start alike.
+        Gain c in nats at which u is 1/4, at least 0; 0 gives all columns with a split the same
+        initial factor.
     """
     return _mlp_ple(features, classes, head, tuple(hidden), leaves, columns, dropout, evidence)
 
@@ -97,7 +99,7 @@ def _mlp_ple(features, classes, head, hidden, leaves, columns, dropout, evidence
     def init(key, train=None):
         state = _fitted(features, classes, leaves, columns, evidence, train)
         varies = jnp.concatenate([state.factor != 0, state.trees.is_leaf().reshape(-1)])
-        # An input is numbered by its column, whatever the others.
+        # The number of an input depends on its column, not on the other columns.
         first = (1 + leaves) * jnp.arange(features)
         codes = first[state.coded][:, None] + 1 + jnp.arange(leaves)
         inputs = varies.astype(jnp.float32), jnp.concatenate([first, codes.reshape(-1)])
@@ -156,7 +158,7 @@ RECIPE = Recipe(
     rates=_rates,
     decays=_decays,
 )
-"""AdamW with a learning rate that falls to 0 along half a cosine."""
+"""AdamW with a learning rate that decays to 0 along half a cosine."""
 
 
 def _fitted(features, classes, leaves, columns, evidence, train) -> State:
@@ -176,7 +178,7 @@ def _fitted(features, classes, leaves, columns, evidence, train) -> State:
 
 
 def _inputs(state, x):
-    """`[n, d + columns * leaves]`: columns scaled, then the codes of some."""
+    """Inputs `[n, d + columns * leaves]` of the MLP: scaled columns, then codes."""
     scaled = smooth_clip((x - state.shift) * state.factor) * state.start
     codes = state.trees.piecewise_linear(x[:, state.coded]) * state.start[state.coded, None]
     return jnp.concatenate([scaled, codes.reshape(len(x), -1)], 1)

@@ -50,8 +50,8 @@ NAMED: dict[str, NamedNetwork] = {
         "MLP-PLE",
         mlp_ple,
         "Gorishniy et al. 2022",
-        "codes of each column by its own decision tree, columns weighted by what they gain, 128-64 "
-        "beside a linear path; AdamW along half a cosine; imbax's own recipe",
+        "piecewise linear codes by a decision tree per column, columns weighted by their gain, "
+        "128-64 with a linear path; AdamW with cosine decay; imbax's own recipe",
         5,
     ),
     "realmlp": NamedNetwork(

@@ -20,7 +20,7 @@ class Scores(NamedTuple):
     values: jax.Array
     """Quantiles `[most, d]`."""
     ranks: jax.Array
-    """Shares `[most]` of the quantiles in [0, 1]."""
+    """Levels `[most]` of the quantiles in [0, 1]."""
     is_numeric: jax.Array
     """Indicator `[d]` of columns with at least three values."""
     varies: jax.Array
@@ -39,7 +39,7 @@ class Scores(NamedTuple):
         return cls(*ranks_of(rows, most), as_number(kinds.is_numeric), as_number(kinds.varies))
 
     def transform(self, x: jax.Array) -> jax.Array:
-        """Maps `[n, d]` to normal scores of numbers, 0 or 1 of categories, else 0."""
+        """Maps numbers in `[n, d]` to normal scores, categories to 0 or 1, other columns to 0."""
         low, high = self.values[0], self.values[-1]
         share = (x - low) / jnp.where(high > low, high - low, 1)
         number = normal_scores(x, self.values, self.ranks)
@@ -47,7 +47,7 @@ class Scores(NamedTuple):
 
 
 def ranks_of(rows: FittedRows, most: int) -> tuple[jax.Array, jax.Array]:
-    """Returns quantiles `[most, d]` and their shares `[most]` in [0, 1].
+    """Returns quantiles `[most, d]` and their levels `[most]` in [0, 1].
 
     For n rows, `max(n // 30, 10)` are used, at most n and `most`; the others repeat the last one.
     """

@@ -1,7 +1,7 @@
 """Schedules as functions of t in [0, 1], the share of the training that is done.
 
-Sources: Holzmüller, Grinsztajn and Steinwart 2024 (arXiv:2407.04491), section 3; `half_cos` is that
-of Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5, without restarts.
+Sources: Holzmüller, Grinsztajn and Steinwart 2024 (arXiv:2407.04491), section 3. `half_cos` follows
+Loshchilov and Hutter 2017 (arXiv:1608.03983), equation 5, without restarts.
 """
 
 import jax
@@ -21,5 +21,5 @@ def flat_cos(t: jax.Array) -> jax.Array:
 
 
 def half_cos(t: jax.Array) -> jax.Array:
-    """Factor of the learning rate: half a cosine from 1 to 0."""
+    """Schedule of the learning rate: half a cosine from 1 to 0."""
     return (1 + jnp.cos(jnp.pi * t)) / 2

@@ -1,17 +1,17 @@
-"""Codes of a column by its own decision tree.
+"""Piecewise linear encoding of each column by its own decision tree.
 
-A classification tree on one column cuts it at thresholds t_1 < ... < t_m. With t_0 and t_(m+1) the
-least and the greatest value, x has the piecewise linear code
+A classification tree on one column splits it at thresholds t_1 < ... < t_m. With t_0 and t_(m+1)
+the smallest and the largest value, x has the piecewise linear code
 
-    c_i(x) = (x - t_i) / (t_(i+1) - t_i), within [0, 1],    i = 0 .. m
+    c_i(x) = (x - t_i) / (t_(i+1) - t_i), clipped to [0, 1],    i = 0 .. m
 
-of Gorishniy et al. 2022 (arXiv:2203.05556), section 3.1 with the bins of 3.1.2: a network sees at
-once on which side of each threshold a number is, and how far from it.
+of Gorishniy et al. 2022 (arXiv:2203.05556), section 3.1 with the bins of 3.1.2. It contains the
+side of each threshold on which a number lies and its distance from the threshold.
 
-The tree grows as scikit-learn's `DecisionTreeClassifier(criterion="log_loss", max_leaf_nodes=...)`:
-the cut with the greatest gain in log-likelihood comes first. With more rows than there are
-candidates the cuts are chosen among those next to values that are evenly spread over the rows of
-each class, all classes alike.
+The tree grows like scikit-learn's `DecisionTreeClassifier(criterion="log_loss",
+max_leaf_nodes=...)`: the split with the largest gain in log-likelihood comes first. If there are
+more rows than candidates, candidates are next to values that are spread evenly over the rows of
+each class, with the same weight for all classes.
 """
 
 from typing import NamedTuple
@@ -24,26 +24,26 @@ from imbax.networks.columns import FittedRows
 
 __all__ = ["Trees", "column_trees"]
 
-# Values beside which a column may be cut, and columns whose trees grow side by side.
+# Number of values next to which a column may be split, and of columns processed in parallel.
 _VALUES, _COLUMNS = 128, 32
 
 
 class Trees(NamedTuple):
-    """One tree for each column."""
+    """Decision trees, one for each column."""
 
     edges: jax.Array
-    """`[d, leaves + 1]`: the least value, thresholds in ascending order, and the greatest value,
-    repeated where there are fewer leaves."""
+    """Edges `[d, leaves + 1]`: the smallest value, thresholds in ascending order, and the largest
+    value, which is repeated if there are fewer leaves."""
     gain: jax.Array
-    """`[d]`: log-likelihood of the training rows' classes, above that without the column, in nats;
-    0 of a column that is not cut."""
+    """Gain `[d]` in the log-likelihood of the training rows' classes over the model without the
+    column, in nats; 0 for a column without a split."""
 
     def is_leaf(self) -> jax.Array:
-        """`[d, leaves]`: leaves of columns that are cut at all."""
+        """Mask `[d, leaves]` of the leaves of columns with at least one split."""
         return (self.edges[:, 1:] > self.edges[:, :-1]) & (self.gain > 0)[:, None]
 
     def piecewise_linear(self, x: jax.Array) -> jax.Array:
-        """Codes `[n, d, leaves]` of `x [n, d]`; 0 where there is no leaf."""
+        """Returns codes `[n, d, leaves]` of `x [n, d]`; 0 where there is no leaf."""
         low, width = self.edges[:, :-1], jnp.diff(self.edges, axis=1)
         is_leaf = self.is_leaf()
         share = (x[:, :, None] - low) / jnp.where(is_leaf, width, 1)
@@ -58,40 +58,47 @@ def column_trees(
     min_rows: int = 5,
     min_gain: float = 2.0,
 ) -> Trees:
-    """Trees of all columns.
+    """Grows the trees of all columns.
 
     Parameters
     ----------
     rows
-        Training rows; those without weight have no part.
+        Training rows; rows without weight are ignored.
     y
-        `[n]`: their classes.
+        Classes `[n]` of the rows.
     classes
-        K.
+        Number of classes K.
     leaves
-        Most leaves of a tree, at least 2.
+        Maximum number of leaves of a tree, at least 2.
     min_rows
-        Fewest rows of a leaf, at least 1.
+        Minimum number of rows of a leaf, at least 1.
     min_gain
-        Least gain of a cut, in nats.
+        Minimum gain of a split, in nats.
     """
     y = jnp.where(rows.is_row, y, -1).astype(jnp.int32)
 
-    def of_column(x):
+    def column_tree(x):
         return _tree(jnp.where(rows.is_row, x, jnp.inf), y, classes, leaves, min_rows, min_gain)
 
-    edges, gain = jax.lax.map(of_column, rows.x.T, batch_size=min(_COLUMNS, rows.x.shape[1]))
+    # Parts of equal size, so that one program is compiled for all.
+    n, d = rows.x.shape
+    parts = -(-d // _COLUMNS)
+    columns = jnp.pad(rows.x.T, ((0, -d % parts), (0, 0))).reshape(parts, -1, n)
+    edges, gain = jax.tree.map(
+        lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:d],
+        jax.lax.map(jax.vmap(column_tree), columns),
+    )
     return Trees(edges, gain * rows.live)
 
 
 def _tree(x, y, classes, leaves, min_rows, min_gain):
-    """Edges and gain of a column; rows without weight are infinite and of class -1."""
+    """Returns the edges and the gain of a column; rows without weight have x = inf and y = -1."""
     x, y = jax.lax.sort((x, y), num_keys=1)
     counts = jnp.cumsum(jax.nn.one_hot(y, classes, dtype=jnp.float32), 0)
     counts = jnp.concatenate([jnp.zeros((1, classes), jnp.float32), counts])
     n = (y >= 0).sum()
 
-    # Candidates: on either side of all values, or of some, evenly spread over each class.
+    # Candidates: both sides of all values, or of values spread evenly over each class.
     number = jnp.arange(_VALUES)
     share = (counts[1:] / jnp.maximum(counts[-1], 1)).mean(1)
     spread = jnp.searchsorted(share, share[-1] * (number + 0.5) / _VALUES)
@@ -100,7 +107,7 @@ def _tree(x, y, classes, leaves, min_rows, min_gain):
     below = counts[cut]
 
     def gains(low, high):
-        """Gain of each cut of a leaf whose rows are those from `low` up to `high`."""
+        """Gain of each split of a leaf with cumulative counts `low` to `high`."""
         left, right = below - low, high - below
         gain = _log_likelihood(left) + _log_likelihood(right) - _log_likelihood(high - low)
         is_large = (left.sum(1) >= min_rows) & (right.sum(1) >= min_rows)
@@ -131,5 +138,5 @@ def _tree(x, y, classes, leaves, min_rows, min_gain):
 
 
 def _log_likelihood(counts):
-    """Greatest log-likelihood of rows with these numbers of each class, `[..., K] -> [...]`."""
+    """Maximum log-likelihood of rows with class counts `[..., K]`, `[...]`."""
     return xlogy(counts, counts).sum(-1) - xlogy(counts.sum(-1), counts.sum(-1))

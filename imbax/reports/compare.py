@@ -27,9 +27,9 @@ def write_comparison(
     lower_is_better: bool = False,
     notices: Sequence[str] = (),
 ) -> Path:
-    """Write ``<out>/comparison.md`` with ``tables/`` and ``figures/``; returns the page's path.
+    """Writes ``<out>/comparison.md`` with ``tables/`` and ``figures/``; returns the page's path.
 
-    ``scores`` is a table read by ``scores.read_scores`` and ``source`` names its origin. If a
+    ``scores`` is a table read by ``score_files.read_scores`` and ``source`` names its file. If a
     ``control`` is given, every other method is compared with it; otherwise every pair is compared.
     The Bayesian test treats differences up to ``rope`` as practically equivalent. Set
     ``lower_is_better`` for error rates and losses: all statistics then use negated scores.
@@ -76,7 +76,7 @@ def write_comparison(
 
 
 def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) -> str:
-    """Draw the figures over data sets into ``<out>/figures``; returns the Markdown that shows them.
+    """Draws the figures over data sets into ``<out>/figures``; returns Markdown that shows them.
 
     Returns an empty string if fewer than six data sets have a score of every method. ``first`` is
     passed to ``diagrams.performance_profiles``.

@@ -1,8 +1,8 @@
 """Figures of a table of scores [dataset x method]: critical differences and profiles.
 
-Each function writes ``path`` and returns it. If there is nothing to draw it writes nothing and
-returns None. ``draw_...`` functions draw on given axes. Only data sets with a score of every method
-are used.
+Each function writes ``path``, a PNG file with an SVG file of the same name, and returns it. If
+there is nothing to draw it writes nothing and returns None. ``draw_...`` functions draw on given
+axes. Only data sets with a score of every method are used.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ _LARGEST_FACTOR = 8
 
 
 def critical_difference(scores: pd.DataFrame, path: Path) -> Path | None:
-    """Write the critical difference diagram; see `draw_critical_difference`."""
+    """Writes the critical difference diagram; see `draw_critical_difference`."""
     n, k = scores.dropna().shape
     if n < 2 or k < 3:
         return None
@@ -48,7 +48,7 @@ def diagram_size(ax: "Axes") -> tuple[float, float]:
 
 
 def draw_critical_difference(ax: "Axes", scores: pd.DataFrame) -> "Axes":
-    """Draw Demšar's critical difference diagram of mean ranks.
+    """Draws Demšar's critical difference diagram of mean ranks.
 
     A bar joins methods whose mean ranks lie within Nemenyi's critical difference at the 5% level.
     Needs scores of at least two data sets and three methods.
@@ -120,7 +120,7 @@ def draw_scores(
     intervals: pd.DataFrame | None = None,
     apart: Collection[str] = (),
 ) -> "Axes":
-    """Draw a row of dots per method, with a marker at their mean.
+    """Draws a row of dots per method, with a marker at their mean.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def draw_scores(
 def performance_profiles(
     scores: pd.DataFrame, path: Path, *, first: Sequence[str] = ()
 ) -> Path | None:
-    """Write Dolan and Moré's performance profiles.
+    """Writes Dolan and Moré's performance profiles.
 
     The left panel follows Figure 3 of arXiv 2202.10550, the right one is the classical form. At
     most twelve methods are drawn: those in ``first``, then those with the largest area.

@@ -109,18 +109,19 @@ def _restyle(ax):
 
 
 def add_legend(figure: "Figure", ax: "Axes") -> None:
-    """Add the legend of ``ax`` to the right of the figure's panels."""
+    """Adds the legend of ``ax`` to the right of the figure's panels."""
     handles, labels = ax.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", **LEGEND)
 
 
 def plain(name: str) -> str:
-    """Name escaped for matplotlib: $ starts no formula, a leading _ hides no legend entry."""
+    """Name escaped for matplotlib: $ starts no formula, and _ hides no legend entry."""
     name = name.replace("$", r"\$")
     return f" {name}" if name.startswith("_") else name
 
 
 def rgb(colour: str) -> tuple[float, float, float]:
+    """Red, green and blue in [0, 1]."""
     from matplotlib.colors import to_rgb
 
     return to_rgb(colour)
@@ -142,7 +143,7 @@ def save(figure: "Figure", path: Path) -> Path:
 
 
 def log_scale(ax: "Axes") -> None:
-    """A logarithmic y axis with plain numbers at 1, 2 and 5."""
+    """Sets a logarithmic y axis with plain numbers at 1, 2 and 5."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     ax.set_yscale("log")
@@ -153,7 +154,7 @@ def log_scale(ax: "Axes") -> None:
 
 
 def root_scale(ax: "Axes", most_x: float, most_y: float) -> None:
-    """Set square-root scales on both axes, from 0 to 1.1 times the largest value.
+    """Sets square-root scales on both axes, from 0 to 1.1 times the largest value.
 
     Ticks are at 1, 2.5 and 5 times powers of ten. The x ticks are further apart because their
     labels stand side by side.

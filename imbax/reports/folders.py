@@ -14,7 +14,7 @@ __all__ = ["write_report_of"]
 def write_report_of(
     folders: Sequence[Path], out: Path, kind: str, *, optimistic: bool = False, metrics: Any = ()
 ) -> Path:
-    """Write the report on the runs of all folders into ``out``; returns its path.
+    """Writes the report on the runs of all folders into ``out``; returns the path of its Markdown.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def write_report_of(
     kind
         Kind of experiment: "tabular" or "images".
     optimistic
-        If True, a tabular report also shows the results by validation scores.
+        If True, a tabular report has a section on validation scores in place of test scores.
     metrics
         Additional metrics for a tabular report, see `named_metrics.metrics_of`.
 
@@ -50,7 +50,7 @@ def write_report_of(
 
 @contextlib.contextmanager
 def _invalid_results_as_input_error(folders: Sequence[Path]) -> Iterator[None]:
-    """Raise InputError for exceptions caused by files in another format."""
+    """Raises InputError for exceptions caused by files in another format."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, IndexError) as error:

@@ -15,7 +15,7 @@ __all__ = ["Grid", "Section", "write_page"]
 
 
 class Section(NamedTuple):
-    """A part of a page."""
+    """Part of a page."""
 
     text: str
     """Markdown, starting with a heading; figures are paths relative to the page's folder."""

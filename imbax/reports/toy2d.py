@@ -1,4 +1,4 @@
-"""The suite `toy2d`: pictures of the rows that each over-sampler makes on two-column data.
+"""The suite `toy2d`: figures of the rows that each over-sampler makes on two-column data.
 
 There are three sets of 240 majority and 24 minority rows: two moons; an island of minority rows
 inside the majority; and three separate clusters. Every method balances the classes, with the same
@@ -52,16 +52,16 @@ def folder(suite: Suite, options: Namespace) -> str:
 
 
 def check(suite: Suite, options: Namespace) -> None:
-    """Raise InputError for invalid options before the run starts."""
+    """Raises InputError for invalid options before the run starts."""
 
 
 def run(suite: Suite, options: Namespace, out: Path, engine: Any, **about: Any) -> Outcome:
-    """Return an empty outcome; all computation happens when the report is written."""
+    """Returns an empty outcome; all computation happens when the report is written."""
     return Outcome()
 
 
 def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
-    """Write the report of a run of the suite; returns its path."""
+    """Writes the report of a run of the suite; returns its path."""
     return write_toy2d(out, options.command_line)
 
 
@@ -138,7 +138,7 @@ def among_the_majority(made: Made, y: np.ndarray) -> float:
 
 
 def write_toy2d(out: Path, command: str = "") -> Path:
-    """Run every method and write `<out>/report.md` with its figure; returns the report's path."""
+    """Runs every method and write `<out>/report.md` with its figure; returns the report's path."""
     sets = problems()
     made = {
         name: {method: make(method, *data) for method in METHODS} for name, data in sets.items()

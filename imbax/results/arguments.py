@@ -39,7 +39,7 @@ def uses_validation(method: Method) -> bool:
 
 
 def refuse_withheld(methods: Iterable[Method]) -> None:
-    """Raise InputError for a method that needs withheld minority rows, which only suites have."""
+    """Raises InputError for a method that needs withheld minority rows, which only suites have."""
     for method in methods:
         if method.tables.needs_withheld:
             raise InputError(

@@ -19,9 +19,9 @@ __all__ = ["rows_of", "run_all"]
 def run_all(
     lab: TabularLab, cells: Iterable[Cell], seeds: Sequence[int], wanted: Sequence[Cell], bar: Bar
 ) -> list[Cell]:
-    """Compute the cells; returns those of `wanted` that did not fail and warns about the others.
+    """Computes the cells, with progress on the bar.
 
-    The bar shows the progress.
+    Returns the cells of `wanted` that did not fail, and warns about the others.
 
     Raises
     ------

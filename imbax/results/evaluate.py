@@ -62,7 +62,7 @@ def evaluate(
     precision: str = "float32",
     memory: float | None = None,
 ) -> Results:
-    """Run methods over folds and seeds of a data set; a method's runs are one program.
+    """Runs methods over folds and seeds of a data set; runs of a neural method are one program.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ def evaluate(
         Labels `[n]` of any type, a frame or array of one column, or one-hot; two or more classes.
     methods
         Names of registered methods (see `imbax.register`) and unfitted estimators with
-        scikit-learn's contract, including pipelines of imbalanced-learn. An estimator is given
-        without a name, and is then named by its class in snake case, or as a pair (name,
-        estimator). Each run fits a clone with the run's seed as `random_state`, on the same rows
-        and scaled features as all methods, and calls `predict_proba` or, if there is none,
-        `decision_function`. A third entry "train_valid" trains on training and validation rows
-        together, like `..._all_rows` for registered baselines. Default methods for two classes are
-        left out if y has more.
+        scikit-learn's contract, including pipelines of imbalanced-learn. An estimator is passed
+        alone, and then named by its class in snake case, or as a pair (name, estimator). Each run
+        fits a clone with the run's seed as `random_state`, on the same rows and scaled features as
+        all methods, and calls `predict_proba` or, if there is none, `decision_function`. A third
+        entry "train_valid" trains on training and validation rows together, like `..._all_rows`
+        for registered baselines. Default methods that support only two classes are left out if y
+        has more.
     seeds
         Number of seeds, at least 1, or an iterable of seeds; each has its own splits and random
         numbers.
@@ -135,8 +135,9 @@ def evaluate(
         "recall_at_precision=0.9", "precision_at_k=10", "expected_cost=0,1,10,0" (the cost matrix
         row by row), "brier" or "log_loss"; functions `(y_true, y_score)`; and `imbax.Metric`s. For
         two classes, labels are decided at the best threshold on the run's validation rows, and the
-        column's name ends in ``_at_valid``; the column ``threshold_from`` shows runs without
-        validation rows, see `own_scores`. Metrics of results stored in `out` need no training.
+        column's name ends in ``_at_valid``. For runs without validation rows, the threshold is
+        0.5 or fits the class prior; the column ``threshold_from`` says which. Metrics of results
+        stored in `out` need no training.
     progress
         Whether to show a progress bar on stderr; None: only if stderr is a terminal.
     strategy

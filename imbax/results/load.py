@@ -15,7 +15,7 @@ _FIRST_IMAGE_METRIC = "balanced_acsa"
 
 
 def load(*folders: str | Path, metrics: Any = ()) -> Results:
-    """Read stored results of tables or of images.
+    """Reads stored results of tables or of images.
 
     If several folders, or old and new runs in one folder, have results of the same method on the
     same data set, the latest ones are kept, with a warning. Damaged files are left out with a
@@ -66,7 +66,7 @@ def load(*folders: str | Path, metrics: Any = ()) -> Results:
 
 
 def check_folders(folders: tuple[Path, ...]) -> None:
-    """Raise InputError for a path that does not exist or is a file."""
+    """Raises InputError for a path that does not exist or is a file."""
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder} is not a folder; name one written by `imbax run --out`")

@@ -1,6 +1,6 @@
 """Figures of results, drawn on given axes or on new ones.
 
-matplotlib is imported only inside the methods and the functions that they call.
+matplotlib is imported inside the methods and the functions that they call, not at import.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ __all__ = ["Plots"]
 
 
 class Plots:
-    """Figures of `Results`. Each function draws one figure on ``ax`` and returns the axes.
+    """Figures of `Results`. Each method draws one figure on ``ax`` and returns the axes.
 
     Without ``ax``, the figure is drawn on the axes of a new pyplot figure. A method has the same
     colour and line style in all figures of the same results.
@@ -31,7 +31,7 @@ class Plots:
     def scores(
         self, metric: str | None = None, *, dataset: str | None = None, ax: "Axes | None" = None
     ) -> "Axes":
-        """Draw the scores of each method, best first.
+        """Draws the scores of each method, best first.
 
         For a single data set, a dot is a run and a bar the corrected 95 % interval of the mean;
         methods that are significantly different from the best one have a hollow marker. For several
@@ -41,7 +41,7 @@ class Plots:
         ----------
         metric
             Metric, as in `Results.scores`.
-        data set
+        dataset
             Name of a data set; None: all data sets.
         ax
             Axes to draw on.
@@ -68,7 +68,7 @@ class Plots:
         return ax
 
     def ranks(self, metric: str | None = None, *, ax: "Axes | None" = None) -> "Axes":
-        """Draw a critical difference diagram (Demšar 2006): mean ranks over data sets, 1 = best.
+        """Draws a critical difference diagram (Demšar 2006): mean ranks over data sets, 1 = best.
 
         A bar joins methods whose mean ranks are not significantly different by Nemenyi's test at
         the 5 % level.
@@ -108,13 +108,13 @@ class Plots:
         *,
         ax: "Axes | None" = None,
     ) -> "Axes":
-        """Draw precision-recall curves on a data set with two classes, means over runs.
+        """Draws precision-recall curves on a data set with two classes, means over runs.
 
         Bands of one SD are drawn for explicit_gradient and ce.
 
         Parameters
         ----------
-        data set
+        dataset
             Name of the data set; required if there are several.
         methods
             Methods to show; None: the twelve best, always including explicit_gradient and ce.
@@ -144,7 +144,7 @@ class Plots:
         *,
         ax: "Axes | None" = None,
     ) -> "Axes":
-        """Draw a reliability diagram: minority share against the predicted probability.
+        """Draws a reliability diagram: minority share against the predicted probability.
 
         A point is a tenth of the test rows of all runs, with a 95 % interval. Below the dotted
         line, probabilities are too high. Both axes have square-root scales. Methods without
@@ -152,7 +152,7 @@ class Plots:
 
         Parameters
         ----------
-        data set
+        dataset
             Name of the data set; required if there are several.
         methods
             Methods to show; None: the twelve best, always including explicit_gradient and ce.

@@ -46,7 +46,7 @@ def _is_known(name: str) -> bool:
 
 
 def check(files: Sequence[str]) -> None:
-    """Raise InputError for a file that does not exist."""
+    """Raises InputError for a file that does not exist."""
     for file in files:
         if not Path(file).is_file():
             raise InputError(
@@ -55,7 +55,7 @@ def check(files: Sequence[str]) -> None:
 
 
 def load(files: Sequence[str]) -> Plugins:
-    """Run each file. Files named in stored results are never run."""
+    """Runs each plugin file. Files named in stored results are never run."""
     plugins = Plugins({}, {})
     for file in files:
         from imbax.catalogue import get, names

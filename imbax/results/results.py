@@ -117,7 +117,7 @@ class Results:
             Method that all other methods are compared with; None: compare every pair.
         metric
             Metric, as in `scores`. If lower is better, signs are changed: positive is better.
-        data set
+        dataset
             Name of a data set; None: all data sets.
         rope
             Region of practical equivalence: the Bayesian tests treat differences up to this size as
@@ -126,7 +126,7 @@ class Results:
         Returns
         -------
         pandas.DataFrame
-            Table indexed by ``method`` and ``against``, for two to five data sets also by
+            Table indexed by ``method`` and ``against``, for two to five data sets first by
             ``dataset``. Columns for a single data set: ``n`` (number of runs),
             ``mean_difference``, its corrected 95 % interval ``low`` and ``high``, ``t``,
             ``p_value``, ``p_holm`` (corrected for all comparisons on the data set), and the
@@ -138,7 +138,7 @@ class Results:
         Raises
         ------
         InputError
-            An unknown method, metric or data set, or runs with different splits.
+            An unknown method, metric or data set, or runs of methods on different splits.
         """
         runs, metric, sign = self._scored(metric, dataset)
         return summary.against(runs, control, metric, sign, rope)
@@ -173,7 +173,7 @@ class Results:
         return Plots(self)
 
     def to_latex(self, metric: Any = None) -> str:
-        r"""LaTeX of the table that notebooks display; it needs ``\usepackage{booktabs}``.
+        r"""LaTeX code of the table that notebooks display; it needs ``\usepackage{booktabs}``.
 
         Parameters
         ----------
@@ -184,24 +184,25 @@ class Results:
         return latex(table, best, f"{caption}; {_BOLD}.", "tab:imbax-results")
 
     def report(self, path: str | Path | None = None, *, optimistic: bool = False) -> Path:
-        """Write the report of `imbax report`, with its tables and figures.
+        """Writes the report of `imbax report` (Markdown and HTML), with its tables and figures.
 
         Parameters
         ----------
         path
             Folder of the report, created if necessary; None: the first folder with stored runs.
         optimistic
-            If True, add a section on validation scores reported in place of test scores.
+            If True, the report has a section on validation scores in place of test scores.
 
         Returns
         -------
         pathlib.Path
-            Path of the file ``report.md``.
+            Path of ``report.md``; ``report.html`` is in the same folder.
 
         Raises
         ------
         InputError
-            The runs are from `search`, which has no report, or are in memory and no path is given.
+            The runs are from `search`, which has no report; they are in memory and no path is
+            given; or the path has a file extension or cannot be written.
         """
         from imbax.reports.folders import write_report_of
         from imbax.results.arguments import folder_of
@@ -238,7 +239,7 @@ class Results:
         if self._source is None or self._source.kind != "tabular":
             known = self._metric_names(runs)
             if not isinstance(metric, str):
-                raise InputError(f"metric={metric!r}, expected a name of: {known}")
+                raise InputError(f"metric={metric!r}, expected one of {known}")
             raise InputError(f"the runs have no metric {metric!r}{did_you_mean(metric, known)}")
         rows, provenance = self._source.read()
         values, name, lower = scores_by_metric(rows, kinds_of_score(provenance), metric)

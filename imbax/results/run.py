@@ -43,7 +43,7 @@ class Job(NamedTuple):
 
 
 def job_of(options: Namespace, defaults: Mapping[str, Any]) -> Job:
-    """Load the suite and check the options, without starting a run.
+    """Loads the suite and check the options, without starting a run.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def job_of(options: Namespace, defaults: Mapping[str, Any]) -> Job:
 def compute(
     job: Job, command: str, *, is_program: bool = False, writes_report: bool = False
 ) -> "tuple[Outcome, Path | None]":
-    """Compute missing results and, on request, write the report.
+    """Computes missing results and, on request, write the report.
 
     Parameters
     ----------
@@ -141,12 +141,12 @@ def stores_runs(suite: Suite) -> bool:
 
 
 def check_writable(folder: Path, option: str = "out") -> None:
-    """Create a folder if necessary. Raises InputError, naming the option, if it is not writable."""
+    """Creates a folder if necessary; raises InputError if it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".imbax-writable"
         probe.touch()
-        probe.unlink(missing_ok=True)  # another process may look at the same time
+        probe.unlink(missing_ok=True)  # another process may probe at the same time
     except OSError as error:
         raise InputError(
             f"{argument(option, str(folder))} cannot be written ({error.strerror}); name a "

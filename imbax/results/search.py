@@ -69,7 +69,7 @@ def search(
     strategy: str = "auto",
     memory: float | None = None,
 ) -> Results:
-    """Train a method with many settings on every fold and seed, in parallel.
+    """Trains a method with many settings on every fold and seed; in jax, as one program.
 
     A run's best setting is chosen on its validation rows and scored on its test rows, so that
     `table[table.chosen].average_precision` is the nested test score. With `halving` and several
@@ -100,7 +100,7 @@ def search(
     network
         Name of the network that the method trains, one of `networks.named.NAMED`.
     checkpoint
-        Argument of `evaluate`, for methods in jax; settings are compared by the validation average
+        Argument of `evaluate`, for methods in jax; settings are compared by validation average
         precision of their checkpoints.
     preprocess, categorical
         Arguments of `evaluate`.
@@ -217,7 +217,7 @@ def _names(points):
 
 
 def _trained(plan, method, bar, **options):
-    """Train a method, with one epoch of one setting as the bar's unit."""
+    """Trains a method, with one epoch of one setting as the bar's unit."""
     settings, before = len(method.tables.settings or ((),)), bar.done
     name = f"{plan.dataset.name}/{method.name}"
     _LOG.info("%s started: %d settings, %d epochs", name, settings, plan.protocol.epochs)
@@ -251,7 +251,7 @@ def _method(argument, halving):
         if halving is not None:
             raise InputError(f"halving={halving!r}, expected None: {method.name} has no epochs")
         return method
-    if not method.is_neural or tables.refits:
+    if not method.is_neural or tables.refits or tables.rows != "train":
         raise InputError(
             f"{method.name!r} cannot be searched: expected a method in jax without a refit, or an "
             "estimator that uses training rows only"

@@ -23,7 +23,7 @@ _CORES_MEMORY = 4.0
 
 
 def start(options: Namespace, out: Path, is_program: bool) -> Share:
-    """Configure jax according to the options, before its first use; returns this process's share.
+    """Configures jax according to the options, before its first use; returns this process's share.
 
     The share holds the lock of the results folder, and waits if another command holds it.
     Process-wide settings are changed only if `is_program` is True, that is, if the process runs
@@ -49,7 +49,7 @@ def engine(options: Namespace) -> Engine:
 
 
 def keep_compiled_programs() -> None:
-    """Store compiled programs in the user's cache folder, unless jax has another one."""
+    """Stores compiled programs in the user's cache folder, unless jax has another one."""
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(user_cache_path("imbax") / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
@@ -58,7 +58,7 @@ def keep_compiled_programs() -> None:
 def join_processes(
     coordinator: str | None = None, processes: int | None = None, process: int | None = None
 ) -> None:
-    """Join the processes of `jax.distributed`, before the first use of jax.
+    """Joins the processes of `jax.distributed`, before the first use of jax.
 
     Defaults are taken from `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`, or
     from SLURM, MPI, Kubernetes or TPU metadata, if jax finds them.
@@ -100,7 +100,7 @@ def _number(variable):
 
 @contextlib.contextmanager
 def profiled(folder: Path | None) -> Iterator[None]:
-    """Write a jax profiler trace of the context to a folder, if one is given."""
+    """Writes a jax profiler trace of the context to a folder, if one is given."""
     if folder is None:
         yield
     else:

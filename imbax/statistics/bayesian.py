@@ -20,7 +20,7 @@ _BLOCK = 2_000_000  # weights in memory at once
 
 
 class Posterior(NamedTuple):
-    """Probabilities that sum to 1; NaN without any difference."""
+    """Probabilities that sum to 1; NaN if there are no differences."""
 
     worse: float
     equal: float  # within the region of practical equivalence

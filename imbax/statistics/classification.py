@@ -1,4 +1,4 @@
-"""Metric functions of the registry in `named_metrics`, with NumPy and scikit-learn.
+"""Metric functions of `experiments.tabular.named_metrics`, with NumPy and scikit-learn.
 
 Labels are 0 and 1, with 1 for the minority, or 0..K-1.
 """

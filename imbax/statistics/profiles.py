@@ -19,7 +19,7 @@ THRESHOLDS = np.linspace(0, 1, 101)
 
 
 def drawable(scores: pd.DataFrame) -> bool:
-    """Returns whether profiles are defined: a data set has all scores, and none is below 0."""
+    """Returns whether profiles are defined: any data set has all scores, and all are >= 0."""
     full = scores.dropna()
     return bool(len(full) and (full >= 0).all(axis=None))
 

@@ -66,7 +66,10 @@ class Comparison(NamedTuple):
 
 
 def mean_ranks(scores: pd.DataFrame) -> pd.Series:
-    """Mean rank of each method, 1 = best; ties share their mean rank. NaN without any data set."""
+    """Mean rank of each method over data sets with all scores, 1 = best; ties share their mean.
+
+    NaN if there is no such data set.
+    """
     return scores.dropna().round(TIE_DECIMALS).rank(axis=1, ascending=False).mean()
 
 
@@ -148,7 +151,7 @@ def compare(scores: pd.DataFrame, a: str, b: str, *, seed: int = 0) -> Compariso
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Holm's step-down correction of ``p_values``, in their order; NaN are kept and not counted."""
+    """Holm's step-down correction of ``p_values``, in their order; NaN stay and do not count."""
     p = np.asarray(p_values, float)
     order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
     corrected = np.full_like(p, np.nan)

@@ -32,12 +32,12 @@ class Counts(NamedTuple):
 
 
 def counts_at(y: np.ndarray, scores: np.ndarray, threshold: float) -> Counts:
-    """Counts for labels `y [n]` (0 or 1 = minority) and scores `[n]` at one threshold."""
+    """Counts for labels `y [n]`, 1 for the minority, and scores `[n]` at one threshold."""
     return _counts(y.sum(), len(y), y[scores >= threshold].sum(), (scores >= threshold).sum())
 
 
 def candidates(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, Counts]:
-    """Returns all distinct thresholds `[t]` in descending order, and their counts.
+    """Returns all thresholds with distinct predictions, `[t]` in descending order, and counts.
 
     The first threshold predicts no row as minority and the last all rows; each other one lies
     midway between two consecutive scores.
@@ -95,7 +95,7 @@ def expected_cost(counts: Counts, costs: np.ndarray) -> Any:
 
 
 def recall_where_precise(counts: Counts, precision: float) -> Any:
-    """Recall if the precision is at least `precision`; otherwise the precision minus 1."""
+    """Recall if the precision is at least `precision`, otherwise the precision minus 1 (< 0)."""
     tp, fp, fn, _ = counts
     found = _ratio(tp, tp + fp)
     # With the tolerance, 9 of 10 rows reach a precision of 0.9.

@@ -45,14 +45,14 @@ def test_other_numbers_are_unknown_methods(name):
 
 
 def test_readings_of_deepsmote_are_a_group():
-    found = [method.name for method in image_methods(load_suite("digits"), Options)]
-    assert found[0] == "deepsmote"
+    group = [method.name for method in image_methods(load_suite("digits"), Options)]
+    assert group[0] == "deepsmote"
     kinds = ("paper", "permuted", "none", "encoder", "inverse", "decoded")
-    assert sorted(found[1:]) == sorted(f"deepsmote_{kind}" for kind in kinds)
+    assert sorted(group[1:]) == sorted(f"deepsmote_{kind}" for kind in kinds)
 
 
 def test_readings_of_explicit_gradient_are_a_group():
-    found = methods_of(load_suite("imblearn27"), ["readings"])
-    assert found[:2] == ("explicit_gradient", "explicit_gradient_frozen")
-    assert set(found[2:]) >= {"eg_steps_5", "eg_inner_synth", "eg_last"}
-    assert all(get(name).kind == "reading" for name in found[2:])
+    group = methods_of(load_suite("imblearn27"), ["readings"])
+    assert group[:2] == ("explicit_gradient", "explicit_gradient_frozen")
+    assert set(group[2:]) >= {"eg_steps_5", "eg_inner_synth", "eg_last"}
+    assert all(get(name).kind == "reading" for name in group[2:])

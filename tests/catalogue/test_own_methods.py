@@ -1,4 +1,4 @@
-"""A user's own methods at work: a sampler on tables and on images, a training, its refit."""
+"""User-defined methods: samplers on tables and images, a training program and its refit."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("own_registry")
 
 @pytest.fixture
 def small_classifier(monkeypatch):
-    """One layer in place of the ResNet."""
+    """Replaces the ResNet with a single layer."""
 
     def init(key):
         return {"w": 0.1 * jax.random.normal(key, (16, 3))}, {}
@@ -47,7 +47,7 @@ def small_classifier(monkeypatch):
 
 
 def first_rows(key, train, wanted, sizes):
-    """The first row of a class, as often as rows are wanted of it."""
+    """Repeats the first row of a class."""
     classes = by_class(train.y.astype(jnp.int32), train.w, len(wanted))
     c, is_wanted = slots(wanted, sizes.max_synth)
     x = train.take(classes.row(c, 0 * c)).x
@@ -69,47 +69,47 @@ def pictures():
     return Images("toy", x, y, ("a", "b", "c"), counts=Counts((12, 6, 3), 4, (4, 2, 1)))
 
 
-def test_a_sampler_trains_on_tables():
+def test_sampler_trains_on_tables():
     cut = plan(table(2), [0, 1], Protocol(folds=2, epochs=4))
-    mine, ce = register("mine", sampler=first_rows), get("ce")
-    given, plain = (train_cell(cut, method, engine=ENGINE) for method in (mine, ce))
-    assert not given.diverged.any() and not given.fallback.any()
-    assert given.curves.train_loss.shape == (4, 4)
-    assert [len(score) for score in given.test_score] == [len(part.test) for part in cut.splits]
-    assert (given.curves.train_loss != plain.curves.train_loss).all()
-    # Registered once more, SMOTE's own function is the built-in method.
+    method, ce = register("mine", sampler=first_rows), get("ce")
+    result, plain = (train_cell(cut, method, engine=ENGINE) for method in (method, ce))
+    assert not result.diverged.any() and not result.fallback.any()
+    assert result.curves.train_loss.shape == (4, 4)
+    assert [len(score) for score in result.test_score] == [len(part.test) for part in cut.splits]
+    assert (result.curves.train_loss != plain.curves.train_loss).all()
+    # SMOTE's function registered by the user gives the built-in method.
     again = train_cell(cut, register("again", sampler=smote.sample), engine=ENGINE)
     expected = train_cell(cut, get("smote"), engine=ENGINE)
     np.testing.assert_array_equal(again.curves.train_loss, expected.curves.train_loss)
 
 
 @pytest.mark.thorough
-def test_a_sampler_trains_on_tables_of_several_classes():
+def test_sampler_trains_on_tables_of_several_classes():
     cut = plan(table(3), [0], Protocol(folds=2, epochs=4))
-    given = train_cell(cut, register("mine", sampler=first_rows), engine=ENGINE)
-    assert not given.diverged.any()
-    for score, part in zip(given.test_score, cut.splits, strict=True):
+    result = train_cell(cut, register("mine", sampler=first_rows), engine=ENGINE)
+    assert not result.diverged.any()
+    for score, part in zip(result.test_score, cut.splits, strict=True):
         assert score.shape == (len(part.test), 3)
     plain = train_cell(cut, get("ce"), engine=ENGINE)
-    assert (given.curves.train_loss != plain.curves.train_loss).all()
+    assert (result.curves.train_loss != plain.curves.train_loss).all()
 
 
-def test_a_sampler_serves_images(small_classifier):
+def test_sampler_works_on_images(small_classifier):
     cut = image_plan(pictures(), [0], TINY)
     register("mine", sampler=first_rows)
-    given = image_cells.train_images(cut, image_method("mine").images, engine=ENGINE)
-    assert given.predicted.shape == (2, 12) and not given.diverged.any()
-    looks = given.looks["generated"]
-    real = given.looks["real"]
-    assert (looks[:, 0] == 255).all()  # nothing is made of the largest class
+    result = image_cells.train_images(cut, image_method("mine").images, engine=ENGINE)
+    assert result.predicted.shape == (2, 12) and not result.diverged.any()
+    looks = result.looks["generated"]
+    real = result.looks["real"]
+    assert (looks[:, 0] == 255).all()  # no images are made for the largest class
     for c in (1, 2):
         first = real[:, c, :1]
         np.testing.assert_array_equal(looks[:, c], np.broadcast_to(first, looks[:, c].shape))
     labels = cut.shared[1][cut.runs.test.index]
-    assert (given.predicted == labels).mean() > 0.6
+    assert (result.predicted == labels).mean() > 0.6
 
 
-def test_a_method_for_images_alone_is_told_of_them(small_classifier):
+def test_image_method_receives_facts(small_classifier):
     cut, seen = image_plan(pictures(), [0], TINY), []
 
     def resample(key, train, facts, generator, fitted):
@@ -117,16 +117,16 @@ def test_a_method_for_images_alone_is_told_of_them(small_classifier):
         return first_rows(key, train, jnp.array([0, 6, 9]), Sizes(6, sum(facts.wanted), 12))
 
     register("mine", images=OnImages(resample))
-    given = image_cells.train_images(cut, image_method("mine").images, engine=ENGINE)
+    result = image_cells.train_images(cut, image_method("mine").images, engine=ENGINE)
     assert seen[0] == ((0, 6, 9), None, None)
     register("mine", sampler=first_rows)
     same = image_cells.train_images(cut, image_method("mine").images, engine=ENGINE)
-    np.testing.assert_array_equal(given.predicted, same.predicted)
-    np.testing.assert_array_equal(given.loss, same.loss)
+    np.testing.assert_array_equal(result.predicted, same.predicted)
+    np.testing.assert_array_equal(result.loss, same.loss)
 
 
 def centroids(facts):
-    """A one-shot training: the direction from one class's mean to the other's."""
+    """One-shot training: the direction from one class mean to the other."""
 
     def fit(key, problem):
         batch = problem.train.all()
@@ -137,38 +137,40 @@ def centroids(facts):
     return one_shot(lambda params, x: x @ params, fit)
 
 
-def test_a_one_shot_training_is_over_after_one_epoch():
+def test_one_shot_training_ends_after_one_epoch():
     cut = plan(table(2), [0, 1], Protocol(folds=2, epochs=4))
-    mine = register("mine", centroids, one_epoch=True)
-    given = train_cell(cut, mine, engine=ENGINE)
-    assert given.curves.train_loss.shape == (4, 1)
+    method = register("mine", centroids, one_epoch=True)
+    result = train_cell(cut, method, engine=ENGINE)
+    assert result.curves.train_loss.shape == (4, 1)
     for r, part in enumerate(cut.splits):
         x, y = cut.features(r, part.train), cut.dataset.y[part.train]
         direction = x[y == 1].mean(0) - x[y == 0].mean(0)
         expected = cut.features(r, part.test) @ direction
-        np.testing.assert_allclose(given.test_score[r], expected, 1e-4, 1e-5)
+        np.testing.assert_allclose(result.test_score[r], expected, 1e-4, 1e-5)
 
 
 @pytest.mark.thorough
-def test_a_training_of_ones_own_is_refit_on_both_parts():
+def test_user_defined_training_can_be_refit():
     cut = plan(table(2), [0, 1], Protocol(folds=2, epochs=4))
     program = lambda facts: supervised.program(facts.network(), batch_size=16)
     register("mine", program, settings=(supervised.Hparams(0.02),))
     before = train_cell(cut, get("mine"), engine=ENGINE)
-    given = train_cell(cut, get("mine_refit"), start=before.progress, engine=ENGINE)
-    np.testing.assert_array_equal(given.best_epoch, before.best_epoch)
-    assert all((a != b).any() for a, b in zip(given.test_score, before.test_score, strict=True))
+    result = train_cell(cut, get("mine_refit"), start=before.progress, engine=ENGINE)
+    np.testing.assert_array_equal(result.best_epoch, before.best_epoch)
+    assert all((a != b).any() for a, b in zip(result.test_score, before.test_score, strict=True))
 
 
-def test_a_sampler_may_change_rows_for_a_training_of_ones_own():
+def test_sampler_with_user_defined_training():
     cut = plan(table(2), [0], Protocol(folds=2, epochs=4))
-    alone = register("alone", centroids, one_epoch=True)
-    mine = register("mine", centroids, sampler=first_rows, one_epoch=True)
-    given, plain = (train_cell(cut, method, engine=ENGINE) for method in (mine, alone))
+    without_sampler = register("alone", centroids, one_epoch=True)
+    method = register("mine", centroids, sampler=first_rows, one_epoch=True)
+    result, plain = (train_cell(cut, method, engine=ENGINE) for method in (method, without_sampler))
     for r, part in enumerate(cut.splits):
         x, y = cut.features(r, part.train), cut.dataset.y[part.train]
-        own = x[y == 1]
-        pulled = (own.mean(0) + own[0]) / 2  # as many copies of the first as there are rows
+        minority = x[y == 1]
+        pulled = (
+            minority.mean(0) + minority[0]
+        ) / 2  # the sampler adds as many copies of the first row
         expected = cut.features(r, part.test) @ (pulled - x[y == 0].mean(0))
-        np.testing.assert_allclose(given.test_score[r], expected, 1e-4, 1e-5)
-        assert (given.test_score[r] != plain.test_score[r]).any()
+        np.testing.assert_allclose(result.test_score[r], expected, 1e-4, 1e-5)
+        assert (result.test_score[r] != plain.test_score[r]).any()

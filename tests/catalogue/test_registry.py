@@ -1,4 +1,4 @@
-"""The methods by name: complete entries, and a user's own beside them."""
+"""Registry of methods: complete entries, and registration by users."""
 
 from dataclasses import fields
 
@@ -34,20 +34,20 @@ def host(x, y, x_test, random_state):
 
 
 def build(facts):
-    raise AssertionError("registering a method builds nothing")
+    raise AssertionError("registration must not build a program")
 
 
 def sampler(key, train, wanted, sizes):
-    raise AssertionError("registering a method draws nothing")
+    raise AssertionError("registration must not draw rows")
 
 
-def cards():
-    """Every card, by name."""
+def entries():
+    """Returns all entries."""
     return registry._REGISTRY.values()
 
 
-def test_every_card_is_complete_and_has_a_use():
-    for method in cards():
+def test_every_entry_is_complete_and_has_a_use():
+    for method in entries():
         assert get(method.name) is method
         assert method.title and method.sees
         assert method.kind in KINDS
@@ -56,17 +56,17 @@ def test_every_card_is_complete_and_has_a_use():
         assert method.fallback in ("", *names())
 
 
-def test_no_two_cards_have_a_name_or_a_title_in_common():
+def test_names_and_titles_are_unique():
     built_in = [m for module in (tabular, samplers, images) for m in module._METHODS]
-    given = [method.name for method in built_in]
-    assert len(set(given)) == len(given)
-    assert set(given) == {m.name for m in cards() if m.built_in} - {"ce_refit"}
-    titles = [method.title for method in cards()]
+    method_names = [method.name for method in built_in]
+    assert len(set(method_names)) == len(method_names)
+    assert set(method_names) == {m.name for m in entries() if m.built_in} - {"ce_refit"}
+    titles = [method.title for method in entries()]
     assert len(set(titles)) == len(titles)
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_method_on_tables_is_complete(name):
+def test_every_table_method_is_complete(name):
     method, tables = get(name), get(name).tables
     assert (tables.program is None) != (tables.host is None)
     assert method.is_neural == (tables.host is None)
@@ -77,11 +77,11 @@ def test_every_method_on_tables_is_complete(name):
         assert names().index(tables.starts_from) < names().index(name)
         assert get(tables.starts_from).is_neural
     if tables.resample:
-        assert tables.program is get("ce").tables.program  # so that it is compiled once for all
+        assert tables.program is get("ce").tables.program  # so that they share compiled programs
 
 
 @pytest.mark.parametrize("name", names("images"))
-def test_every_method_on_images_is_complete(name):
+def test_every_image_method_is_complete(name):
     card = image_method(name).images
     assert card.sees and card.cost > 0
     assert (card.resample is None) == (name in ("ce", "weighted"))
@@ -90,20 +90,20 @@ def test_every_method_on_images_is_complete(name):
         assert names("images").index(card.trained_as) < names("images").index(name)
 
 
-def test_what_runs_on_both_is_one_card():
+def test_methods_on_both_have_one_entry():
     both = set(names()) & set(names("images"))
     assert both == {"ce", "weighted", "ros", "smote", "amdo", "mc_ccr", "mc_rbo", "gamo"}
     assert all(get(name) is image_method(name) for name in both)
-    assert set(names()) | set(names("images")) == {method.name for method in cards()}
+    assert set(names()) | set(names("images")) == {method.name for method in entries()}
 
 
-def test_suites_name_built_in_methods_and_peers_in_their_order():
+def test_method_lists_follow_the_registry_order():
     for chosen in (METHODS, PAPER):
         assert set(chosen) <= set(names())
         assert list(chosen) == sorted(chosen, key=names().index)
 
 
-def test_a_method_of_ones_own_is_found_and_may_be_replaced():
+def test_user_method_is_found_and_can_be_replaced():
     for title in ("Mine", "Mine, better"):
         assert register("mine", host=host, title=title) is get("mine")
         assert (get("mine").title, get("mine").kind) == (title, "custom")
@@ -118,29 +118,33 @@ def test_a_method_of_ones_own_is_found_and_may_be_replaced():
 
 
 def test_a_sampler_runs_on_tables_and_on_images():
-    mine = register("mine", sampler=sampler)
+    custom = register("mine", sampler=sampler)
     assert (names()[-1], names("images")[-1]) == ("mine", "mine")
     ce = get("ce").tables
-    assert (mine.tables.program, mine.tables.settings) == (ce.program, ce.settings)
-    assert mine.tables.several_classes and mine.tables.resample and mine.images.resample
-    assert (mine.title, mine.kind, mine.sees) == ("mine", "custom", "not declared")
-    own = register("mine", build, sampler=sampler).tables
-    assert (own.program, own.settings, own.several_classes) == (build, (), False)
-    assert own.resample
+    assert (custom.tables.program, custom.tables.settings) == (ce.program, ce.settings)
+    assert custom.tables.several_classes and custom.tables.resample and custom.images.resample
+    assert (custom.title, custom.kind, custom.sees) == ("mine", "custom", "not declared")
+    with_build = register("mine", build, sampler=sampler).tables
+    assert (with_build.program, with_build.settings, with_build.several_classes) == (
+        build,
+        (),
+        False,
+    )
+    assert with_build.resample
     card = OnImages(sampler, cost=3.0)
     assert register("mine", sampler=sampler, images=card).images is card
 
 
 def test_a_method_may_run_on_images_alone():
     card = OnImages(sampler)
-    mine = register("mine", images=card, title="Mine", note="of pixels")
-    assert (mine.images, mine.tables, mine.note) == (card, None, "of pixels")
-    assert mine is image_method("mine")
+    custom = register("mine", images=card, title="Mine", note="in pixel space")
+    assert (custom.images, custom.tables, custom.note) == (card, None, "in pixel space")
+    assert custom is image_method("mine")
     assert "mine" not in names()
 
 
-def test_every_field_of_a_card_can_be_given():
-    cards = {
+def test_every_field_can_be_set():
+    entries = {
         "title": "Mine",
         "kind": "peer",
         "sees": "all",
@@ -149,7 +153,7 @@ def test_every_field_of_a_card_can_be_given():
         "cost": 2.0,
         "fallback": "ros",
     }
-    of_tables = {
+    table_fields = {
         "resample": sampler,
         "settings": ((),),
         "starts_from": "ce",
@@ -165,15 +169,15 @@ def test_every_field_of_a_card_can_be_given():
         "needs_withheld": True,
         "options": {"a": 1},
     }
-    mine = register("mine", build, **cards, **of_tables)
-    assert {name: getattr(mine, name) for name in cards} == cards
-    assert {name: getattr(mine.tables, name) for name in of_tables} == of_tables
+    custom = register("mine", build, **entries, **table_fields)
+    assert {name: getattr(custom, name) for name in entries} == entries
+    assert {name: getattr(custom.tables, name) for name in table_fields} == table_fields
     known = {field.name for record in (Method, OnTables) for field in fields(record)}
-    assert known == {*cards, *of_tables, "name", "tables", "images", "built_in", "program"}
+    assert known == {*entries, *table_fields, "name", "tables", "images", "built_in", "program"}
 
 
 @pytest.mark.parametrize("name", ["focal", "own"])
-def test_a_refit_is_added_once_by_its_name(name):
+def test_refit_is_added_once(name):
     if name == "own":
         register("own", build, title="Own", note="n")
     refit = get(f"{name}_refit")
@@ -184,7 +188,7 @@ def test_a_refit_is_added_once_by_its_name(name):
     assert refit.note.startswith(get(name).note)
 
 
-def test_the_refit_of_a_method_registered_again_is_of_the_new_one():
+def test_refit_follows_a_replaced_method():
     register("own", build, title="Own")
     former = get("own_refit")
     register("own", build, title="Own, better")
@@ -195,35 +199,41 @@ def test_the_refit_of_a_method_registered_again_is_of_the_new_one():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: register("ce", host=host), "'ce' is built in; register yours under another name"),
+        (lambda: register("ce", host=host), "'ce' is built in; choose another name"),
         (lambda: register("bagan", host=host), "'bagan' is built in"),
-        (lambda: register("mine"), "'mine' does nothing; give it `build` or `sampler`"),
-        (lambda: register("mine", title="Mine"), "'mine' does nothing"),
-        (lambda: register("mine", build, host=host), "'mine' needs either `build`"),
-        (lambda: register("mine", host=host, sampler=sampler), "'mine' needs either"),
+        (lambda: register("mine"), "'mine' has no code; give `build` or `sampler`"),
+        (lambda: register("mine", title="Mine"), "'mine' has no code"),
+        (lambda: register("mine", build, host=host), r"'mine' has both JAX code \(`build`"),
+        (lambda: register("mine", host=host, sampler=sampler), "'mine' has both JAX code"),
         (
             lambda: register("mine", sampler=sampler, resample=sampler),
             "both `sampler` and `resample`",
         ),
         (
             lambda: register("mine", images=OnImages(sampler), scores="rank", settings=((),)),
-            "on images alone, but these fields are for tables: scores, settings",
+            "only on images, but has fields for tables: scores, settings",
         ),
         (
             lambda: register("mine", build, scores="odds"),
             "'mine' has scores='odds'; expected",
         ),
-        (lambda: register("mine", build, nots=""), "'mine' has 'nots'.*did you mean 'note'"),
-        (lambda: register("mine", build, classes=3), "'mine' has 'classes'.*no field of a method"),
-        (lambda: register("mine", build, built_in=True), "'mine' has 'built_in'"),
-        (lambda: register("mine", build, program=build), "'mine' has 'program'"),
-        (lambda: register("mine", build, tables=OnTables(build)), "'mine' has 'tables'"),
+        (
+            lambda: register("mine", build, nots=""),
+            "'mine' has the unknown field 'nots'.*did you mean 'note'",
+        ),
+        (lambda: register("mine", build, classes=3), "'mine' has the unknown field 'classes'"),
+        (lambda: register("mine", build, built_in=True), "'mine' has the unknown field 'built_in'"),
+        (lambda: register("mine", build, program=build), "'mine' has the unknown field 'program'"),
+        (
+            lambda: register("mine", build, tables=OnTables(build)),
+            "'mine' has the unknown field 'tables'",
+        ),
         (lambda: get("explicit_gradent"), "unknown method .*did you mean 'explicit_gradient'"),
-        (lambda: image_method("focal"), "no method 'focal' for images"),
-        (lambda: image_method("deepsmot"), "for images.*did you mean 'deepsmote'"),
+        (lambda: image_method("focal"), "unknown image method 'focal'"),
+        (lambda: image_method("deepsmot"), "unknown image method.*did you mean 'deepsmote'"),
     ],
 )
-def test_mistakes_are_named_and_change_nothing(call, message):
+def test_mistakes_are_refused_without_changes(call, message):
     before = names(), names("images")
     with pytest.raises(InputError, match=message):
         call()

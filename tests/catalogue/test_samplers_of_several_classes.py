@@ -1,4 +1,4 @@
-"""Samplers of K classes as changes to a table's rows."""
+"""Samplers on tables of several classes."""
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +23,12 @@ SAMPLERS = {
     "sugar": sugar,
 }
 OTHERS = ("amdo", "mc_ccr", "mc_rbo", "gamo", "cwgan")
-SHOWN = ("ros", "smote")
+FIRST_TIER = ("ros", "smote")
 ADDED = {"double": [9, 0, 4], "balance": [11, 0, 16]}
 
 
 def view():
-    """33 rows of three classes in three columns, one of zeros, and two rows of padding."""
+    """Returns 33 rows of three classes with three columns, one column of zeros, and padding."""
     rng = np.random.default_rng(0)
     y = rng.permutation(np.repeat(np.float32([0, 1, 2]), COUNTS))
     x = (rng.normal(size=(40, 4)) * [1, 1, 1, 0]).astype(np.float32)
@@ -43,19 +43,19 @@ def resampled(name, n_synth="double"):
     return train, jax.jit(lambda train: resample(KEY, Problem(train, train), facts))(train)
 
 
-# The rule of how many is one for all: both are asked of those that are shown.
-BOTH = [(name, n_synth) for name in SHOWN for n_synth in ADDED]
-ONCE = [
+# All samplers share the rule for counts, so few are tested with both values.
+FIRST_TIER_CASES = [(name, n_synth) for name in FIRST_TIER for n_synth in ADDED]
+OTHER_CASES = [
     pytest.param(name, "balance", marks=pytest.mark.thorough)
     for name in (*SAMPLERS, *OTHERS)
-    if name not in SHOWN
+    if name not in FIRST_TIER
 ]
 
 
-@pytest.mark.parametrize(("name", "n_synth"), BOTH + ONCE)
-def test_every_class_but_the_largest_gets_rows(name, n_synth):
-    train, given = resampled(name, n_synth)
-    after = given.applied(train).all()
+@pytest.mark.parametrize(("name", "n_synth"), FIRST_TIER_CASES + OTHER_CASES)
+def test_every_class_except_the_largest_gets_rows(name, n_synth):
+    train, result = resampled(name, n_synth)
+    after = result.applied(train).all()
     real = np.asarray(after.w) > 0
     y = np.asarray(after.y).astype(int)
     np.testing.assert_array_equal(y[:33], train.y[:33])
@@ -65,38 +65,38 @@ def test_every_class_but_the_largest_gets_rows(name, n_synth):
     assert get(name).tables.several_classes
 
 
-@pytest.mark.parametrize("name", asked(SAMPLERS, SHOWN))
-def test_the_rows_are_the_samplers(name):
-    train, given = resampled(name, "balance")
+@pytest.mark.parametrize("name", asked(SAMPLERS, FIRST_TIER))
+def test_rows_match_the_sampler(name):
+    train, result = resampled(name, "balance")
     sample = jax.jit(SAMPLERS[name].sample, static_argnames="sizes")
-    made = sample(KEY, train, jnp.array(ADDED["balance"]), SIZES)
-    np.testing.assert_array_equal(given.w, made.w)
-    np.testing.assert_array_equal(given.index, made.index)
-    after, expected = given.applied(train).all(), made.applied(train).all()
+    direct = sample(KEY, train, jnp.array(ADDED["balance"]), SIZES)
+    np.testing.assert_array_equal(result.w, direct.w)
+    np.testing.assert_array_equal(result.index, direct.index)
+    after, expected = result.applied(train).all(), direct.applied(train).all()
     np.testing.assert_allclose(after.x[35:62], expected.x[35:62], 1e-5, 1e-6)
     np.testing.assert_array_equal(after.y, expected.y)
 
 
 @pytest.mark.thorough
-def test_under_sampling_keeps_as_many_as_the_smallest_class_has():
-    train, given = resampled("random_under")
-    kept = np.asarray(given.w) > 0
-    y = np.asarray(train.target)[np.asarray(given.index)]
+def test_under_sampling_keeps_smallest_class_size():
+    train, result = resampled("random_under")
+    kept = np.asarray(result.w) > 0
+    y = np.asarray(train.target)[np.asarray(result.index)]
     np.testing.assert_array_equal(np.bincount(y[kept].astype(int)), [4, 4, 4])
-    assert len(set(np.asarray(given.index)[kept])) == 12
+    assert len(set(np.asarray(result.index)[kept])) == 12
     expected = random_under.sample(KEY, train, jnp.array([4, 4, 4]), Sizes(16, 0, 16))
-    np.testing.assert_array_equal(given.index, expected.index)
-    np.testing.assert_array_equal(given.w, expected.w)
+    np.testing.assert_array_equal(result.index, expected.index)
+    np.testing.assert_array_equal(result.w, expected.w)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("n_synth", ADDED)
-def test_a_class_without_rows_gets_none(n_synth):
+def test_empty_class_gets_no_rows(n_synth):
     train = view()
     train = train._replace(w=jnp.where(train.y == 2, 0, train.w))
     facts = FACTS._replace(n_synth=n_synth)
     for name in SAMPLERS:
-        given = get(name).tables.resample(KEY, Problem(train, train), facts)
-        after = given.applied(train)
+        result = get(name).tables.resample(KEY, Problem(train, train), facts)
+        after = result.applied(train)
         added = np.asarray(after.y)[35:][np.asarray(after.w)[35:] > 0]
         np.testing.assert_array_equal(added, np.zeros(ADDED[n_synth][0]))

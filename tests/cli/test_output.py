@@ -55,7 +55,7 @@ def test_comparison_is_printed_as_json(capsys, tmp_path, monkeypatch):
     assert "1 of 8 data sets left out" in err and "if lower scores are better" in err
     assert (document["datasets"], document["left_out"], document["control"]) == (7, ["set 7"], "a")
     assert document["notices"] == [
-        "its name suggests errors; if lower scores are better, use --lower-is-better"
+        "the file name suggests errors; if lower scores are better, use --lower-is-better"
     ]
     assert {one["method"] for one in document["methods"]} == {"a", "b", "c"}
     assert {one["method"]: one["mean_score"] for one in document["methods"]}["b"] == pytest.approx(

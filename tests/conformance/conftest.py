@@ -1,4 +1,4 @@
-"""The tests of one method run one after another, while its compiled programs are kept."""
+"""Runs all tests of a method together, while its compiled programs are cached."""
 
 from itertools import chain
 
@@ -7,7 +7,7 @@ def pytest_collection_modifyitems(items):
     places = [n for n, item in enumerate(items) if item.path.name == "test_methods.py"]
     groups = {}
     for n in places:
-        call = getattr(items[n], "callspec", None)
-        groups.setdefault(call and call.params.get("name"), []).append(items[n])
+        callspec = getattr(items[n], "callspec", None)
+        groups.setdefault(callspec and callspec.params.get("name"), []).append(items[n])
     for n, item in zip(places, chain(*groups.values()), strict=True):
         items[n] = item

@@ -59,14 +59,14 @@ def shortened(facts, name):
     return facts._replace(epochs=4) if name in ("cwgan", "gamo") else facts
 
 
-def trained(name, engine=MAP, given=None):
-    """The cell's result; what the method starts from is trained in turn, once for all of `cut`."""
-    method, whole = get(name), given is None
-    given = cut() if whole else given
-    given = given._replace(facts=shortened(given.facts, name))
+def trained(name, engine=MAP, cell=None):
+    """Result of a cell, by default `cut`; the method that it starts from is trained first."""
+    method, is_whole = get(name), cell is None
+    cell = cut() if is_whole else cell
+    cell = cell._replace(facts=shortened(cell.facts, name))
     start = None
     if before := method.tables.starts_from:
-        before = reference(before) if whole else trained(before, given=given)
+        before = reference(before) if is_whole else trained(before, cell=cell)
         start = before.progress
     return train_cell(cell, method, start=start, engine=engine)
 

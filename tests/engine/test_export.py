@@ -21,13 +21,13 @@ from imbax.experiments.tabular.plan import Protocol, plan
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 ENGINE = Engine("vmap", tuple(jax.devices()[:1]))
-# `ce` with another loss of the same operations, and DeepSMOTE with another choice of images.
-SIMILAR = ("focal", "asymmetric", "class_balanced", "ldam", "logit_adjustment", "weighted")
-SIMILAR += ("deepsmote_none", "deepsmote_encoder", "deepsmote_inverse")
-SIMILAR += ("latent_explicit_gradient_frozen",)
-NEURAL = [name for name in names() if get(name).is_neural and name not in SIMILAR]
-IMAGES = [name for name in names("images") if name not in SIMILAR]
-# What these show, the others share for the most part; `pytest -m thorough` asks them too.
+# Variants of `ce` and DeepSMOTE with the same operations.
+VARIANTS = ("focal", "asymmetric", "class_balanced", "ldam", "logit_adjustment", "weighted")
+VARIANTS += ("deepsmote_none", "deepsmote_encoder", "deepsmote_inverse")
+VARIANTS += ("latent_explicit_gradient_frozen",)
+NEURAL = [name for name in names() if get(name).is_neural and name not in VARIANTS]
+IMAGES = [name for name in names("images") if name not in VARIANTS]
+# Representatives in the first tier; `pytest -m thorough` tests the others.
 SHOWN = ("adasyn", "explicit_gradient", "deepsmote")
 
 _PROGRAMS = {}  # shared, for example, by all methods on images

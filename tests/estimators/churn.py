@@ -1,11 +1,11 @@
-"""A table such as of customers who leave: every kind of column, missing values, three classes."""
+"""Table of customer churn with all kinds of columns, missing values and three classes."""
 
 import numpy as np
 import pandas as pd
 
 
 def churn(n, seed=0):
-    """`(frame, labels)`; whether a row leaves depends on its plan and on a missing age."""
+    """Returns `(frame, labels)`; the label depends on the plan and on a missing age."""
     rng = np.random.default_rng(seed)
     gap = lambda values, share: np.where(rng.random(n) < share, None, values)
     since = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n), unit="D")

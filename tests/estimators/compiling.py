@@ -1,4 +1,4 @@
-"""What is compiled, as jax tells it."""
+"""Recording of JAX's compilations."""
 
 import contextlib
 
@@ -7,7 +7,7 @@ import jax
 
 @contextlib.contextmanager
 def compilations():
-    """Lists the programs that are compiled within."""
+    """Yields a list of the programs compiled within the context."""
     made = []
 
     def listen(event, duration, **about):

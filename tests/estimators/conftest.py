@@ -1,4 +1,4 @@
-"""Digits of three classes."""
+"""Fixture with digits of three classes."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 @pytest.fixture(scope="module")
 def digits():
-    """Images of 8 x 8 as uint8 up to 16, of three classes named by letters."""
+    """Returns 8 x 8 uint8 images with values up to 16, of three classes named by letters."""
     x, y = load_digits(return_X_y=True)
     chosen = [np.flatnonzero(y == c)[:n] for c, n in enumerate((40, 12, 4))]
     rows = np.random.default_rng(0).permutation(np.concatenate(chosen))

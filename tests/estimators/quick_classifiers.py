@@ -1,4 +1,4 @@
-"""Every classifier with little to train."""
+"""Classifiers with minimal training."""
 
 from sklearn.base import clone
 
@@ -28,5 +28,5 @@ MESA = MESAClassifier(n_estimators=3, random_steps=2, learned_steps=2, random_st
 
 
 def quick_classifier(name, **options):
-    """A new one."""
+    """Returns a new classifier."""
     return clone(CLASSIFIERS[name]).set_params(**options)

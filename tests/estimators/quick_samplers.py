@@ -1,4 +1,4 @@
-"""Every over-sampler with the least to train."""
+"""Over-samplers with minimal training."""
 
 from sklearn.base import clone
 
@@ -39,14 +39,14 @@ QUICK = {
         random_state=0,
     ),
 }
-# Every new shape compiles a GAN anew, so that it is not among those above.
+# Every new shape compiles another GAN, so it is not among those above.
 GAN = CWGAN(max_iter=40, batch_size=8, learning_rate_init=1e-2, random_state=0)
 POINTS = ExplicitGradientOverSampler(
     ExplicitGradientClassifier(hidden_layer_sizes=(8,), max_iter=5), random_state=0
 )
-OF_TABLES = [name for name in QUICK if name != "BAGAN"]
+TABLE_NAMES = [name for name in QUICK if name != "BAGAN"]
 
 
 def quick(name, **options):
-    """A new one."""
+    """Returns a new sampler."""
     return clone(QUICK[name]).set_params(**options)

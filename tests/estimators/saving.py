@@ -1,4 +1,4 @@
-"""Estimators after they were saved."""
+"""Round trips of estimators through serialisation."""
 
 import io
 import pickle
@@ -8,7 +8,7 @@ import skops.io
 
 
 def saved(estimator):
-    """It again by pickle, joblib and skops, which holds no array of jax and no function."""
+    """Yields the estimator restored by pickle, joblib and, without JAX arrays, skops."""
     written = pickle.dumps(estimator)
     assert b"jax" not in written  # so that it loads where there are other devices
     yield pickle.loads(written)

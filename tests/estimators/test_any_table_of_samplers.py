@@ -60,7 +60,7 @@ def test_a_table_of_customers_goes_through_with_one_call(kind):
     assert (
         "X misses values in 'age', 'paid', 'since', 'visits', 'member' and 3 more: they" in message
     )
-    assert "written as text in 'rate' (such as '87 %'), which are taken as categories" in message
+    assert "written as text in 'rate' (such as '87 %'), which are treated as categories" in message
     pd.testing.assert_frame_equal(made[:N], frame.reset_index(drop=True))
     assert (made.dtypes == frame.dtypes).all()
     names = [frame.columns[j] for j in sampler.categorical_features_]
@@ -80,7 +80,7 @@ def test_a_table_of_customers_goes_through_with_one_call(kind):
 
 
 def test_a_new_row_misses_what_its_first_parent_misses():
-    """Its other numbers lie between its parents', or are the first's if the second is missing."""
+    """Other numbers lie between the parents', or equal the first's if the second is missing."""
     frame, y = table()
     sampler = SMOTENC(categorical_features="auto", random_state=0)
     made, _, _ = resampled(sampler, frame, y)
@@ -101,7 +101,7 @@ def test_missing_numbers_count_as_the_median():
     kind, word = SMOTENC([3], random_state=0), np.where(rng.random(N) < 0.5, "u", "v")
     rows = np.column_stack([x.astype(object), word])
     made, _, message = resampled(kind, rows, y)
-    assert "X misses values in 0, 1, 2: they count as their column's median" in message
+    assert "X misses values in 0, 1, 2: they count as the column's median" in message
     filled = np.where(np.isnan(x), np.nanmedian(x, 0), x)
     sampler = SMOTENC([3], random_state=0)
     other, _ = sampler.fit_resample(np.column_stack([filled.astype(object), word]), y)
@@ -243,7 +243,7 @@ def test_what_is_neither_number_nor_category_is_told():
         for each in (frame.assign(id=more), pl.from_pandas(frame).with_columns(id=pl.Series(more))):
             with pytest.raises(InputError, match=message):
                 SMOTENC(categorical_features="auto").fit(each, y)
-    message = "without numbers, 'id'; name them in categorical_features. .* only with numerical"
+    message = "non-numeric columns, 'id'; name them in categorical_features. .* only with numerical"
     with pytest.raises(InputError, match=message):
         SMOTENC(categorical_features="auto").fit(frame.assign(id="u")[["a", "id"]], y)
     longer = pd.concat([frame] * 20, ignore_index=True)
@@ -251,7 +251,9 @@ def test_what_is_neither_number_nor_category_is_told():
     with pytest.raises(InputError, match="1200 distinct numbers or dates written as text, such as"):
         SMOTENC(categorical_features="auto").fit(longer, np.tile(y, 20))
     dated = frame.assign(day=pd.date_range("2024", periods=N))
-    with pytest.raises(InputError, match=r"value_range=\(0, 1\) is for numbers, .* dates in 'day'"):
+    with pytest.raises(
+        InputError, match=r"value_range=\(0, 1\) applies to numbers, .* dates in 'day'"
+    ):
         SMOTENC(categorical_features="auto", value_range=(0, 1)).fit(dated, y)
 
 

@@ -1,4 +1,4 @@
-"""The classifiers: labels, weights, stopping, members, probabilities, points, and what users do."""
+"""Classifiers: labels, weights, early stopping, members, probabilities and synthetic rows."""
 
 import copy
 import pickle
@@ -45,7 +45,7 @@ def table(n=200, share=0.2, seed=0, classes=2):
 
 
 def parts_of(fitted, x, y):
-    """Training and validation rows of each member, as its training is given them."""
+    """Returns the training and validation rows of each member."""
     runs = fitted._members(x, y, np.ones(len(y)), False).runs
     train, valid = (
         [index[w > 0] for index, w in zip(*part, strict=True)] for part in (runs.train, runs.valid)
@@ -55,7 +55,7 @@ def parts_of(fitted, x, y):
 
 @pytest.fixture(scope="module")
 def rare_cancer():
-    """A real table: 357 benign rows and 60 of the malignant ones, which are 1."""
+    """Returns a real table with 357 benign rows and 60 malignant rows, which are 1."""
     x, y = load_breast_cancer(return_X_y=True)
     y = 1 - y
     kept = np.concatenate([np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:60]])
@@ -63,7 +63,7 @@ def rare_cancer():
 
 
 @pytest.mark.parametrize("name", asked(CLASSIFIERS, ("ImbalancedMLPClassifier",)))
-def test_a_real_table_is_learned(name, rare_cancer):
+def test_real_table_is_learned(name, rare_cancer):
     scores = cross_val_score(quick_classifier(name), *rare_cancer, scoring="average_precision")
     assert scores.mean() > 0.9  # chance is 0.14
 
@@ -81,11 +81,11 @@ def test_three_classes_are_learned(name):
 
 
 @pytest.mark.parametrize("name", asked(CLASSIFIERS, ("ImbalancedMLPClassifier",)))
-def test_labels_are_the_users(name):
+def test_labels_are_those_of_the_user(name):
     x, y = table()
     numbered = quick_classifier(name).fit(x, y)
     assert numbered.predict_proba(x).shape == (200, 2)
-    # Of two classes the rarer is the inner 1, whatever it is called.
+    # Internally, the rarer of two classes is 1, whatever its label.
     other = quick_classifier(name).fit(x, np.where(y == 1, "a rare one", "b"))
     np.testing.assert_array_equal(other.classes_, ["a rare one", "b"])
     np.testing.assert_array_equal(other.predict_proba(x), numbered.predict_proba(x)[:, ::-1])
@@ -98,30 +98,30 @@ def test_labels_are_the_users(name):
 def test_rows_of_weight_0_are_left_out(name):
     x, y = table()
     w = (np.arange(200) % 4 > 0).astype(float)
-    weighed = quick_classifier(name).fit(x, y, w).predict_proba(x)
+    weighted = quick_classifier(name).fit(x, y, w).predict_proba(x)
     without = quick_classifier(name).fit(x[w > 0], y[w > 0]).predict_proba(x)
-    np.testing.assert_array_equal(weighed, without)
+    np.testing.assert_array_equal(weighted, without)
 
 
 @pytest.mark.thorough
 @EACH
-def test_only_the_proportions_of_weights_count(name):
+def test_scale_of_weights_does_not_matter(name):
     x, y = table()
     fit = lambda w: quick_classifier(name, max_iter=5).fit(x, y, w).predict_proba(x)
     np.testing.assert_array_equal(fit(np.full(200, 1000.0)), fit(None))
 
 
-def test_a_weight_is_a_number_of_copies():
+def test_integer_weights_match_copies():
     x, y = table()
     w = np.random.default_rng(0).integers(1, 4, 200)
     plain = {"early_stopping": False, "batch_size": 1000, "scaling": None, "max_iter": 10}
-    weighed = quick_classifier("ImbalancedMLPClassifier", **plain).fit(x, y, w)
+    weighted = quick_classifier("ImbalancedMLPClassifier", **plain).fit(x, y, w)
     copies = quick_classifier("ImbalancedMLPClassifier", **plain).fit(
         np.repeat(x, w, axis=0), np.repeat(y, w)
     )
-    np.testing.assert_allclose(weighed.predict_proba(x), copies.predict_proba(x), atol=2e-4)
+    np.testing.assert_allclose(weighted.predict_proba(x), copies.predict_proba(x), atol=2e-4)
     unweighed = quick_classifier("ImbalancedMLPClassifier", **plain).fit(x, y)
-    assert np.abs(weighed.predict_proba(x) - unweighed.predict_proba(x)).max() > 2e-3
+    assert np.abs(weighted.predict_proba(x) - unweighed.predict_proba(x)).max() > 2e-3
 
 
 @pytest.mark.parametrize("classes", asked([2, 3], [2]))
@@ -136,8 +136,8 @@ def test_class_weights_move_predictions(classes):
     assert share[1] > share[0]
 
 
-def test_balanced_weights_are_those_of_the_training_rows():
-    """After a sampler that balances there is nothing left to weigh."""
+def test_balanced_weights_use_resampled_rows():
+    """A balancing sampler makes all class weights 1."""
     x, y = table()
     fit = lambda weight: quick_classifier(
         "ImbalancedMLPClassifier", class_weight=weight, sampler="ros"
@@ -146,7 +146,7 @@ def test_balanced_weights_are_those_of_the_training_rows():
 
 
 @pytest.mark.parametrize("name", asked(CLASSIFIERS, ("ImbalancedMLPClassifier",)))
-def test_training_stops_once_validation_no_longer_gets_better(name):
+def test_early_stopping_after_no_improvement(name):
     x, y = table(120)
     options = {"max_iter": 200, "n_iter_no_change": 5}
     stopped = quick_classifier(name, **options).fit(x, y)
@@ -172,7 +172,7 @@ def test_training_stops_once_validation_no_longer_gets_better(name):
         pytest.param("MetaWeightNetClassifier", 2, marks=pytest.mark.thorough),
     ],
 )
-def test_the_epoch_is_best_by_the_scoring(name, classes):
+def test_best_epoch_follows_the_scoring(name, classes):
     x, y = table(classes=classes)
     w = 1.0 + np.arange(len(y)) % 2
     options = {"class_weight": "balanced", "learning_rate_init": 0.05}
@@ -180,12 +180,12 @@ def test_the_epoch_is_best_by_the_scoring(name, classes):
     for scoring in ("average_precision", "loss"):
         fitted = quick_classifier(name, scoring=scoring, **options).fit(x, y, w)
         ((train, valid),) = parts_of(fitted, x, y)
-        given, proba = y[valid], fitted.predict_proba(x[valid])
+        labels, proba = y[valid], fitted.predict_proba(x[valid])
         if scoring == "loss":
-            weights = w[valid] / np.bincount(y[train])[given]
-            expected = -log_loss(given, proba, sample_weight=weights)
+            weights = w[valid] / np.bincount(y[train])[labels]
+            expected = -log_loss(labels, proba, sample_weight=weights)
         else:
-            one_hot, scores = (given, proba[:, 1]) if classes == 2 else (np.eye(3)[given], proba)
+            one_hot, scores = (labels, proba[:, 1]) if classes == 2 else (np.eye(3)[labels], proba)
             expected = average_precision_score(one_hot, scores)
         curves[scoring] = fitted.validation_scores_
         assert max(curves[scoring]) == fitted.best_validation_score_
@@ -196,7 +196,7 @@ def test_the_epoch_is_best_by_the_scoring(name, classes):
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class")
-def test_a_fold_without_a_class_that_has_a_weight_of_its_own():
+def test_fold_may_lack_a_class_with_a_class_weight():
     x, y = table(60)
     y = (np.arange(60) < 3).astype(int)  # in three of the four folds
     options = {"n_estimators": 4, "fold_ensemble": True, "class_weight": {1: 5.0}, "max_iter": 2}
@@ -204,7 +204,7 @@ def test_a_fold_without_a_class_that_has_a_weight_of_its_own():
     assert np.isfinite(fitted.validation_scores_).all()
 
 
-def test_the_loss_that_scores_is_the_one_trained():
+def test_loss_scoring_uses_the_trained_loss():
     x, y = table()
     fitted = quick_classifier("ImbalancedMLPClassifier", loss="focal", scoring="loss").fit(x, y)
     ((_, valid),) = parts_of(fitted, x, y)
@@ -213,31 +213,31 @@ def test_the_loss_that_scores_is_the_one_trained():
     assert fitted.best_validation_score_ == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_warm_start_goes_on():
+def test_warm_start_continues_training():
     x, y = table()
-    given = quick_classifier("ImbalancedMLPClassifier", early_stopping=False, warm_start=True)
-    first = given.fit(x, y).loss_curve_
-    again = given.fit(x, y).loss_curve_
+    classifier = quick_classifier("ImbalancedMLPClassifier", early_stopping=False, warm_start=True)
+    first = classifier.fit(x, y).loss_curve_
+    again = classifier.fit(x, y).loss_curve_
     assert again[0] < 0.7 * first[0]
     cold = quick_classifier("ImbalancedMLPClassifier", early_stopping=False).fit(x, y)
     assert cold.fit(x, y).loss_curve_ == first
-    with pytest.raises(InputError, match="warm_start goes on with the same classes, but"):
-        given.fit(x, y + 1)
+    with pytest.raises(InputError, match="warm_start needs the classes of the last fit, but"):
+        classifier.fit(x, y + 1)
 
 
-def test_a_warm_start_holds_where_another_class_is_rarer():
+def test_warm_start_keeps_the_order_of_classes():
     x, y = table()
-    given = quick_classifier("ImbalancedMLPClassifier", early_stopping=False, warm_start=True)
-    before = given.fit(x, y).predict_proba(x)
+    classifier = quick_classifier("ImbalancedMLPClassifier", early_stopping=False, warm_start=True)
+    before = classifier.fit(x, y).predict_proba(x)
     kept = np.append(np.flatnonzero(y == 1), np.flatnonzero(y == 0)[:20])
-    given.set_params(learning_rate_init=1e-9, max_iter=1, scaling=None)
-    after = given.fit(x[kept], y[kept])
+    classifier.set_params(learning_rate_init=1e-9, max_iter=1, scaling=None)
+    after = classifier.fit(x[kept], y[kept])
     after._scaling = quick_classifier("ImbalancedMLPClassifier").fit(x, y)._scaling
     np.testing.assert_allclose(after.predict_proba(x), before, atol=1e-5)
 
 
 @pytest.mark.thorough
-def test_members_are_averaged_and_do_not_depend_on_their_number():
+def test_members_are_averaged_and_independent():
     x, y = table()
     options = {"early_stopping": False, "max_iter": 5}
     several = [
@@ -247,10 +247,10 @@ def test_members_are_averaged_and_do_not_depend_on_their_number():
     one, two, three = (fitted.predict_proba(x) for fitted in several)
 
     def member(r):
-        alone = copy.copy(several[2])
+        single = copy.copy(several[2])
         pick = lambda leaf: leaf[r : r + 1]
-        alone._params, alone._shift = jax.tree.map(pick, (alone._params, alone._shift))
-        return alone.predict_proba(x)
+        single._params, single._shift = jax.tree.map(pick, (single._params, single._shift))
+        return single.predict_proba(x)
 
     each = [member(r) for r in range(3)]
     np.testing.assert_allclose(three, np.mean(each, 0), atol=1e-6)
@@ -260,7 +260,7 @@ def test_members_are_averaged_and_do_not_depend_on_their_number():
 
 
 @pytest.mark.thorough
-def test_in_an_ensemble_of_folds_each_row_validates_once():
+def test_fold_ensemble_validates_each_row_once():
     x, y = table()
     fitted = quick_classifier("ImbalancedMLPClassifier", n_estimators=4, fold_ensemble=True)
     fitted.fit(x, y)
@@ -271,7 +271,7 @@ def test_in_an_ensemble_of_folds_each_row_validates_once():
     assert len(fitted.validation_scores_) == fitted.n_iter_
 
 
-# 40 rows of the minority become 160; class weights make it so; batches are half and half.
+# 40 minority rows become 160, by sampling or class weights; "rs" balances mini-batches.
 ODDS = [
     ("ImbalancedMLPClassifier", {}, 1),
     ("ImbalancedMLPClassifier", {"sampler": "ros"}, 4),
@@ -284,7 +284,7 @@ MORE_ODDS = [
     ("ImbalancedMLPClassifier", {"loss": "vs_loss"}, 4),
     ("ImbalancedMLPClassifier", {"loss": "weighted"}, 4),
     ("ImbalancedMLPClassifier", {"loss": "logit_adjustment", "class_weight": "balanced"}, 16),
-    # Of 160 training rows, 32 are doubled: all 32 points beside 128 rows in each step.
+    # 32 of 160 training rows are doubled: each step has all 32 synthetic rows and 128 rows.
     ("ExplicitGradientClassifier", {}, (0.2 * 128 + 32) / (0.8 * 128) * 4),
     ("ExplicitGradientClassifier", {"inner": "sum_of_means"}, (0.2 + 1) / 0.8 * 4),
     ("ExplicitGradientClassifier", {"confidence": 0.0}, 1),
@@ -295,16 +295,16 @@ MORE_ODDS = [
     ("name", "options", "odds"),
     [*ODDS, *(pytest.param(*case, marks=pytest.mark.thorough) for case in MORE_ODDS)],
 )
-def test_probabilities_get_the_shares_of_the_classes_back(name, options, odds):
+def test_recalibration_restores_class_priors(name, options, odds):
     x, y = table(share=0.2)
-    y = np.sort(y)  # labels that are exactly a fifth
+    y = np.sort(y)  # exactly a fifth of the labels
     y[:] = np.arange(200) >= 160
     options = {"max_iter": 5, **options}
     if name == "ImbalancedMLPClassifier":
         options["early_stopping"] = False
     fitted = quick_classifier(name, **options).fit(x, y)
     if name == "ExplicitGradientClassifier" and (fitted.x_synth_ == fitted.x_start_).all():
-        odds = 1  # the checkpoint is that of the first training, without points
+        odds = 1  # the checkpoint is from the first training, without synthetic rows
     plain = fitted.predict_proba(x)
     again = quick_classifier(name, recalibrate=True, **options).fit(x, y).predict_proba(x)
     ratio = (plain[:, 1] / plain[:, 0]) / (again[:, 1] / again[:, 0])
@@ -313,17 +313,17 @@ def test_probabilities_get_the_shares_of_the_classes_back(name, options, odds):
 
 
 @pytest.mark.parametrize("rows", [1, 8192, 8193])
-def test_many_rows_are_taken_in_blocks(rows):
+def test_predictions_do_not_depend_on_blocks(rows):
     x, y = table()
     fitted = quick_classifier("ImbalancedMLPClassifier", max_iter=2).fit(x, y)
-    many = np.random.default_rng(0).normal(size=(rows, 6))
-    proba = fitted.predict_proba(many)
+    x_new = np.random.default_rng(0).normal(size=(rows, 6))
+    proba = fitted.predict_proba(x_new)
     assert proba.shape == (rows, 2)
-    np.testing.assert_allclose(proba[-1:], fitted.predict_proba(many[-1:]), rtol=1e-5)
+    np.testing.assert_allclose(proba[-1:], fitted.predict_proba(x_new[-1:]), rtol=1e-5)
 
 
 @pytest.mark.thorough
-def test_columns_may_have_any_size():
+def test_scale_of_columns_does_not_matter():
     x, y = table()
     fit = lambda x: quick_classifier("ImbalancedMLPClassifier").fit(x, y).predict_proba(x)
     moved = x * [1e-6, 1, 1e3, 1e6, 1, 1] + [1e-3, 1e4, 0, 0, 0, 0]
@@ -335,7 +335,7 @@ def test_columns_may_have_any_size():
 @pytest.mark.parametrize(
     "name", asked([*CLASSIFIERS, "MESAClassifier"], ("ImbalancedMLPClassifier",))
 )
-def test_a_saved_classifier_says_the_same(name):
+def test_saved_classifier_predicts_the_same(name):
     x, y = table()
     fitted = clone(MESA) if name == "MESAClassifier" else quick_classifier(name)
     proba = fitted.fit(x, y).predict_proba(x)
@@ -344,7 +344,7 @@ def test_a_saved_classifier_says_the_same(name):
 
 
 @pytest.mark.parametrize("name", asked(CLASSIFIERS, ("ImbalancedMLPClassifier",)))
-def test_another_fold_of_about_that_size_compiles_nothing(name):
+def test_fold_of_similar_size_compiles_nothing(name):
     x, y = table()
     quick_classifier(name).fit(x[:160], y[:160])
     with compilations() as made:
@@ -353,23 +353,25 @@ def test_another_fold_of_about_that_size_compiles_nothing(name):
 
 
 @pytest.mark.thorough
-def test_metadata_and_wrappers_of_scikit_learn(rare_cancer):
+def test_scikit_learn_wrappers_and_metadata_routing(rare_cancer):
     x, y = rare_cancer
-    given = quick_classifier("ImbalancedMLPClassifier", max_iter=10)
-    calibrated = CalibratedClassifierCV(given, cv=2).fit(x, y)
-    tuned = TunedThresholdClassifierCV(given, scoring="balanced_accuracy", cv=2).fit(x, y)
+    classifier = quick_classifier("ImbalancedMLPClassifier", max_iter=10)
+    calibrated = CalibratedClassifierCV(classifier, cv=2).fit(x, y)
+    tuned = TunedThresholdClassifierCV(classifier, scoring="balanced_accuracy", cv=2).fit(x, y)
     for fitted in (calibrated, tuned):
         assert fitted.score(x, y) > 0.8
-    grid = GridSearchCV(given, {"loss": ["ce", "focal"], "alpha": [0.0, 0.1]}, cv=2).fit(x, y)
+    grid = GridSearchCV(classifier, {"loss": ["ce", "focal"], "alpha": [0.0, 0.1]}, cv=2).fit(x, y)
     assert set(grid.best_params_) == {"loss", "alpha"}
     with sklearn.config_context(enable_metadata_routing=True):
-        routed = given.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        routed = classifier.set_fit_request(sample_weight=True).set_score_request(
+            sample_weight=False
+        )
         w = np.where(y == 1, 3.0, 1.0)
         scores = cross_validate(routed, x, y, cv=2, params={"sample_weight": w})
     assert len(scores["test_score"]) == 2
 
 
-def test_frames_keep_their_names():
+def test_frames_set_feature_names():
     x, y = table()
     fitted = [
         quick_classifier("ImbalancedMLPClassifier").fit(frame, labels)
@@ -392,7 +394,7 @@ def test_frames_keep_their_names():
     asked(["focal", "asymmetric", "class_balanced", "vs_loss", "ldam_drw"], ["focal", "ldam_drw"]),
 )
 @pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.thorough)])
-def test_losses_by_name(loss, classes):
+def test_losses_by_name_differ_from_cross_entropy(loss, classes):
     x, y = table(classes=classes)
     fitted = quick_classifier("ImbalancedMLPClassifier", loss=loss, max_iter=20).fit(x, y)
     proba = fitted.predict_proba(x)
@@ -401,7 +403,7 @@ def test_losses_by_name(loss, classes):
     assert (proba.argmax(1) == y).mean() > 0.7
 
 
-def test_a_loss_and_a_network_of_ones_own():
+def test_user_defined_loss_and_network():
     x, y = table()
     linear = lambda features, classes: imbax.mlp(features, ())
     squared = lambda logits, y: (jax.nn.sigmoid(logits) - y) ** 2
@@ -411,7 +413,7 @@ def test_a_loss_and_a_network_of_ones_own():
 
 
 class Normalized(nnx.Module):
-    """With batch statistics and dropout."""
+    """Network with batch statistics and dropout."""
 
     def __init__(self, features, classes, *, width=16, rngs):
         self.hidden = nnx.Linear(features, width, rngs=rngs)
@@ -427,13 +429,13 @@ class Normalized(nnx.Module):
 @pytest.mark.parametrize(
     ("name", "classes"), [*((name, 2) for name in CLASSIFIERS), ("ExplicitGradientClassifier", 3)]
 )
-def test_a_network_that_keeps_state(name, classes):
+def test_network_with_batch_statistics(name, classes):
     x, y = table(classes=classes)
     options = {"network": Normalized, "n_estimators": 2, "max_iter": 30}
     fitted = quick_classifier(name, **options).fit(x, y)
     proba = fitted.predict_proba(x)
     assert (proba.argmax(1) == y).mean() > 0.8
-    first = fitted.predict_proba(x[:1])  # rows do not matter to each other
+    first = fitted.predict_proba(x[:1])  # rows do not depend on each other
     np.testing.assert_allclose(first, proba[:1], rtol=1e-4)
     means = fitted._params.state["norm"]["mean"]
     assert (means != 0).all() and (means[0] != means[1]).all()
@@ -443,19 +445,23 @@ def test_a_network_that_keeps_state(name, classes):
         assert (fitted.x_synth_ != fitted.x_start_).any(1).mean() > 0.9
 
 
-def test_copies_of_a_network_are_one_program():
-    given = partial(Normalized, width=3)
-    of = lambda given: network_of(given, 4, (), "relu", 2, "linear")
-    assert of(given) is of(copy.deepcopy(given)) is not of(partial(Normalized, width=4))
+def test_copies_of_a_network_share_a_program():
+    classifier = partial(Normalized, width=3)
+    network_for = lambda classifier: network_of(classifier, 4, (), "relu", 2, "linear")
+    assert (
+        network_for(classifier)
+        is network_for(copy.deepcopy(classifier))
+        is not network_for(partial(Normalized, width=4))
+    )
     with pytest.raises(InputError, match="give its options as tuples, not lists"):
-        of(linen.Sequential([linen.Dense(3), linen.Dense(1)]))
-    assert of(linen.Sequential((linen.Dense(3), linen.Dense(1)))).train is None
+        network_for(linen.Sequential([linen.Dense(3), linen.Dense(1)]))
+    assert network_for(linen.Sequential((linen.Dense(3), linen.Dense(1)))).train is None
 
 
-def test_a_sampler_sees_the_users_labels():
+def test_sampler_receives_the_users_labels():
     x, y = table(200, classes=3)
-    given = RandomOverSampler(sampling_strategy={"c": 60})
-    fitted = quick_classifier("ImbalancedMLPClassifier", sampler=given, early_stopping=False)
+    classifier = RandomOverSampler(sampling_strategy={"c": 60})
+    fitted = quick_classifier("ImbalancedMLPClassifier", sampler=classifier, early_stopping=False)
     named = np.array(["a", "b", "c"])[y]
     fitted.fit(x, named)
     members = fitted._members(x, y, np.ones(200), False)
@@ -464,7 +470,7 @@ def test_a_sampler_sees_the_users_labels():
 
 
 @pytest.mark.thorough
-def test_balanced_batches_have_as_many_rows_of_each_class():
+def test_balanced_batches_raise_minority_probabilities():
     x, y = table(300, classes=3)
     options = {"early_stopping": False, "max_iter": 60}
     fit = lambda sampler: quick_classifier(
@@ -475,7 +481,7 @@ def test_balanced_batches_have_as_many_rows_of_each_class():
 
 
 @pytest.mark.thorough
-def test_deferred_weights_are_waited_for():
+def test_early_stopping_waits_for_deferred_weights():
     x, y = table(120)
     options = {"max_iter": 100, "n_iter_no_change": 5}
     fitted = quick_classifier("ImbalancedMLPClassifier", loss="ldam_drw", **options).fit(x, y)
@@ -488,7 +494,7 @@ def test_deferred_weights_are_waited_for():
 @pytest.mark.parametrize(
     "sampler", asked(["rs", "ros", "smote", "random_under", "borderline_smote"], ["rs", "smote"])
 )
-def test_a_sampler_changes_training_rows_only(sampler):
+def test_sampler_changes_only_training_rows(sampler):
     x, y = table()
     fitted = quick_classifier("ImbalancedMLPClassifier", sampler=sampler).fit(x, y)
     plain = quick_classifier("ImbalancedMLPClassifier").fit(x, y)
@@ -496,7 +502,7 @@ def test_a_sampler_changes_training_rows_only(sampler):
     assert len(fitted.validation_scores_) == fitted.n_iter_
 
 
-def test_points_of_explicit_gradient_start_at_rows_and_move():
+def test_synthetic_rows_start_at_rows_and_move():
     x, y = table(300)
     options = {"max_iter": 5, "early_stopping": False, "random_state": 1}
     moved = quick_classifier("ExplicitGradientClassifier", eta2=100.0, **options).fit(x, y)
@@ -504,24 +510,24 @@ def test_points_of_explicit_gradient_start_at_rows_and_move():
         assert np.abs(x[y == 1] - point).max(1).min() < 1e-5
     assert len(moved.x_synth_) == len(moved.y_synth_) == round(0.8 * (y == 1).sum())
     assert (moved.y_synth_ == 1).all()
-    still = quick_classifier("ExplicitGradientClassifier", eta2=0.0, **options).fit(x, y)
-    np.testing.assert_array_equal(still.x_synth_, still.x_start_)
-    np.testing.assert_array_equal(still.x_start_, moved.x_start_)
+    fixed = quick_classifier("ExplicitGradientClassifier", eta2=0.0, **options).fit(x, y)
+    np.testing.assert_array_equal(fixed.x_synth_, fixed.x_start_)
+    np.testing.assert_array_equal(fixed.x_start_, moved.x_start_)
     assert (moved.x_synth_ != moved.x_start_).mean() > 0.9
 
 
 @pytest.mark.thorough
-def test_fixed_columns_of_points_stay():
+def test_fixed_columns_are_not_moved():
     x, y = table(300)
     options = {"max_iter": 5, "early_stopping": False, "eta2": 100.0, "fixed_columns": [0, 3]}
-    held = quick_classifier("ExplicitGradientClassifier", **options).fit(x, y)
+    fixed = quick_classifier("ExplicitGradientClassifier", **options).fit(x, y)
     is_fixed = np.isin(np.arange(6), [0, 3])
-    np.testing.assert_array_equal(held.x_synth_[:, is_fixed], held.x_start_[:, is_fixed])
-    assert (held.x_synth_ != held.x_start_)[:, ~is_fixed].mean() > 0.9
+    np.testing.assert_array_equal(fixed.x_synth_[:, is_fixed], fixed.x_start_[:, is_fixed])
+    assert (fixed.x_synth_ != fixed.x_start_)[:, ~is_fixed].mean() > 0.9
 
 
 @pytest.mark.thorough
-def test_points_balance_classes_of_any_number():
+def test_synthetic_rows_balance_several_classes():
     x, y = table(300, classes=3)
     fitted = quick_classifier("ExplicitGradientClassifier", n_synth="balance").fit(x, y)
     (part,) = parts_of(fitted, x, y)
@@ -534,14 +540,14 @@ def test_points_balance_classes_of_any_number():
     ("strategy", "added"),
     [("auto", [0, 140, 190]), ({1: 65, 2: 300}, [0, 5, 290]), ("minority", [0, 0, 190])],
 )
-def test_points_for_other_classifiers(strategy, added):
+def test_over_sampler_follows_the_strategy(strategy, added):
     rng = np.random.default_rng(0)
     y = np.repeat(["large", "middle", "small"], [200, 60, 10])
     x = rng.normal(size=(270, 4)).astype(np.float32) + np.repeat([0, 1, 2], [200, 60, 10])[:, None]
     if isinstance(strategy, dict):
         strategy = {["large", "middle", "small"][c]: n for c, n in strategy.items()}
-    given = quick_classifier("ExplicitGradientClassifier", eta2=100.0)
-    sampler = ExplicitGradientOverSampler(given, sampling_strategy=strategy, random_state=0)
+    classifier = quick_classifier("ExplicitGradientClassifier", eta2=100.0)
+    sampler = ExplicitGradientOverSampler(classifier, sampling_strategy=strategy, random_state=0)
     more, labels = sampler.fit_resample(x, y)
     np.testing.assert_array_equal(more[:270], x)
     np.testing.assert_array_equal(labels[:270], y)
@@ -554,26 +560,26 @@ def test_points_for_other_classifiers(strategy, added):
 
 
 @pytest.mark.thorough
-def test_points_are_of_classes_wanted_where_two_are_largest():
+def test_over_sampler_with_two_largest_classes():
     x, _ = table(91)
     y = np.repeat([0, 1, 2], [40, 41, 10])
-    given = quick_classifier("ExplicitGradientClassifier", max_iter=2)
+    classifier = quick_classifier("ExplicitGradientClassifier", max_iter=2)
     for seed in range(3):
         for strategy, added in (("auto", [1, 0, 31]), ({1: 45, 2: 12}, [0, 4, 2])):
             sampler = ExplicitGradientOverSampler(
-                given, sampling_strategy=strategy, random_state=seed
+                classifier, sampling_strategy=strategy, random_state=seed
             )
             _, labels = sampler.fit_resample(x, y)
             np.testing.assert_array_equal(np.bincount(labels[91:]), added)
 
 
 @pytest.mark.thorough
-def test_points_of_whole_numbers_are_rounded_and_stay_in_range():
+def test_over_sampler_rounds_and_clips_integers():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [80, 20])
     x = rng.integers(0, 256, (100, 3)).astype(np.uint8)
-    given = quick_classifier("ExplicitGradientClassifier", eta2=3e4, max_iter=5)
-    sampler = ExplicitGradientOverSampler(given, random_state=0)
+    classifier = quick_classifier("ExplicitGradientClassifier", eta2=3e4, max_iter=5)
+    sampler = ExplicitGradientOverSampler(classifier, random_state=0)
     more, _ = sampler.fit_resample(x, y)
     exact = sampler.classifier_.x_synth_
     assert more.dtype == np.uint8
@@ -582,11 +588,11 @@ def test_points_of_whole_numbers_are_rounded_and_stay_in_range():
 
 
 @pytest.mark.thorough
-def test_points_in_a_pipeline(rare_cancer):
+def test_over_sampler_in_a_pipeline(rare_cancer):
     x, y = rare_cancer
-    given = quick_classifier("ExplicitGradientClassifier", max_iter=5)
+    classifier = quick_classifier("ExplicitGradientClassifier", max_iter=5)
     forest = RandomForestClassifier(20, random_state=0)
-    pipeline = make_pipeline(ExplicitGradientOverSampler(given, random_state=0), forest)
+    pipeline = make_pipeline(ExplicitGradientOverSampler(classifier, random_state=0), forest)
     scores = cross_val_score(pipeline, pd.DataFrame(x), y, cv=3, scoring="average_precision")
     assert scores.mean() > 0.9
 
@@ -604,11 +610,11 @@ def test_points_in_a_pipeline(rare_cancer):
             lambda x, y: quick_classifier("ImbalancedMLPClassifier", sampler="ros").fit(
                 x, y, y + 1
             ),
-            "sample_weight says nothing of new rows",
+            "sample_weight does not cover new rows",
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, 0 * y),
-            "y has one class, 0; expected at least two",
+            "y has a single class, 0; expected at least two",
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, np.arange(200) == 3),
@@ -640,29 +646,29 @@ def test_points_in_a_pipeline(rare_cancer):
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier", sampler="rs").fit(x, y, y + 1),
-            'sampler="rs" draws rows of all classes alike; give it without sample_weight',
+            'sampler="rs" already balances the classes; use it without sample_weight',
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, np.arange(200) > 197),
-            "none of the rows set aside for validation is of class True; raise validation_fraction",
+            "the validation rows contain no row of class True; raise validation_fraction",
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier", validation_fraction=0.9).fit(
                 x, np.arange(200) > 197
             ),
-            "none of the rows set aside for training is of class True; lower validation_fraction",
+            "the training rows contain no row of class True; lower validation_fraction",
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier", validation_fraction=0.001).fit(
                 x, y
             ),
-            "validation_fraction=0.001 of 200 rows leaves fewer rows than classes on one side",
+            "validation_fraction=0.001 of 200 rows leaves a part with fewer rows than classes",
         ),
         (
             lambda x, y: quick_classifier(
                 "ImbalancedMLPClassifier", fold_ensemble=True, n_estimators=300
             ).fit(x, y),
-            "fold_ensemble has n_estimators=300 folds, and the largest class has",
+            "fold_ensemble has n_estimators=300 folds, but the largest class has",
         ),
         (
             lambda x, y: quick_classifier("ExplicitGradientClassifier", eta1=1e30).fit(x, y),
@@ -675,7 +681,7 @@ def test_points_in_a_pipeline(rare_cancer):
                 .set_params(n_estimators=2)
                 .fit(x, y)
             ),
-            "warm_start goes on with as many members, and networks of the same size",
+            "warm_start needs the number of members and the network sizes of the last fit",
         ),
         (
             lambda x, y: (
@@ -683,7 +689,7 @@ def test_points_in_a_pipeline(rare_cancer):
                 .fit(x, y)
                 .fit(x[:, 1:], y)
             ),
-            "warm_start goes on with as many members, and networks of the same size",
+            "warm_start needs the number of members and the network sizes of the last fit",
         ),
         (
             lambda x, y: ExplicitGradientOverSampler(RandomForestClassifier()).fit_resample(x, y),
@@ -691,6 +697,6 @@ def test_points_in_a_pipeline(rare_cancer):
         ),
     ],
 )
-def test_mistakes_are_named(action, message):
+def test_mistakes_are_refused_with_a_remedy(action, message):
     with pytest.raises(InputError, match=message):
         action(*table())

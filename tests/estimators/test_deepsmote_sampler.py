@@ -1,4 +1,4 @@
-"""What is DeepSMOTE's own: codes, their parents, collapse; `test_over_samplers` has the rest."""
+"""DeepSMOTE: codes, parents and collapse; see `test_over_samplers` for other properties."""
 
 import jax
 import joblib
@@ -14,13 +14,13 @@ QUICK = {"max_iter": 1, "latent_dim": 4, "batch_size": 32, "random_state": 0}
 @pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:reconstructions of class")
 @pytest.mark.parametrize("change", [lambda x: x, lambda x: x.reshape(len(x), -1)])
-def test_a_new_row_lies_between_the_codes_of_its_parents(digits, change):
+def test_synthetic_row_interpolates_codes_of_its_parents(digits, change):
     x = change(digits[0])
     sampler = DeepSMOTE(**QUICK)
-    given, _ = sampler.fit_resample(x, digits[1])
+    resampled, _ = sampler.fit_resample(x, digits[1])
     z, gap = sampler.codes_, sampler.interpolation_weights_[:, None]
     i, j = sampler.parent_indices_.T
-    np.testing.assert_array_equal(given[len(x) :], sampler.decode(z[i] + gap * (z[j] - z[i])))
+    np.testing.assert_array_equal(resampled[len(x) :], sampler.decode(z[i] + gap * (z[j] - z[i])))
     np.testing.assert_allclose(sampler.encode(x), z, 1e-4, 1e-5)
 
 
@@ -36,12 +36,12 @@ def test_training_lowers_the_loss(digits):
 
 @pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:reconstructions of class")
-def test_an_epoch_takes_the_state_of_the_one_before(digits, monkeypatch):
+def test_epochs_donate_their_state(digits, monkeypatch):
     states, epoch = [], generative._epoch
 
-    def watched(*given):
-        states.append(given[4])
-        return epoch(*given)
+    def watched(*resampled):
+        states.append(resampled[4])
+        return epoch(*resampled)
 
     monkeypatch.setattr(generative, "_epoch", watched)
     DeepSMOTE(**QUICK | {"max_iter": 6}).fit(*digits)
@@ -50,20 +50,20 @@ def test_an_epoch_takes_the_state_of_the_one_before(digits, monkeypatch):
 
 
 @pytest.mark.thorough
-def test_a_collapse_is_told(digits):
+def test_collapse_gives_a_warning(digits):
     x, y = digits
     noise = np.random.default_rng(0).choice([0, 16], x.shape).astype(np.uint8)
-    x = np.where((y == "b")[:, None, None], noise, x)  # takes up a code of a single number
+    x = np.where((y == "b")[:, None, None], noise, x)  # uses the only dimension of the code
     options = {"max_iter": 30, "learning_rate_init": 2e-3, "latent_dim": 1, "penalty": "permuted"}
     sampler = DeepSMOTE(**QUICK | options, value_range=(0, 16))
-    with pytest.warns(UserWarning, match="class a.* keep less than a tenth of its variance"):
+    with pytest.warns(UserWarning, match="class a.* have less than a tenth of its variance"):
         sampler.fit(x, y)
     assert sampler.variance_kept_[0] < 0.1
 
 
 @pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:reconstructions of class")
-def test_codes_are_the_same_after_saving(digits, tmp_path):
+def test_saved_sampler_has_equal_codes(digits, tmp_path):
     x, y = digits
     sampler = DeepSMOTE(**QUICK, value_range=(0, 16)).fit(x, y)
     joblib.dump(sampler, tmp_path / "a.joblib")
@@ -79,7 +79,7 @@ def test_codes_are_the_same_after_saving(digits, tmp_path):
 
 
 @pytest.mark.thorough
-def test_bad_input_is_told(digits):
+def test_invalid_input_is_refused(digits):
     with pytest.raises(ValueError, match="must be a str among"):
         DeepSMOTE(**QUICK, penalty="both").fit_resample(*digits)
     sampler = DeepSMOTE(**QUICK, value_range=(0, 16)).fit(*digits)

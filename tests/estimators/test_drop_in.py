@@ -1,4 +1,4 @@
-"""What imbalanced-learn's users find: parameters, attributes, neighbours, old names."""
+"""Compatibility with imbalanced-learn: parameters, attributes, neighbours and old names."""
 
 import inspect
 import re
@@ -21,7 +21,7 @@ NN = NearestNeighbors
 
 
 def table(*counts, seed=0):
-    """Rows of three columns in [-1, 1], which are as they are inside, and classes 0, 1, ..."""
+    """Returns rows with three columns in [-1, 1], the internal scale, and classes 0, 1, ..."""
     y = np.repeat(np.arange(len(counts)), counts)
     rng = np.random.default_rng(seed)
     x = (rng.normal(size=(len(y), 3)) / 4 + y[:, None] / 8).clip(-1, 1)
@@ -30,7 +30,7 @@ def table(*counts, seed=0):
 
 
 def mixed():
-    """A table of two numbers, words and whole numbers as categories, and two classes."""
+    """Returns a frame of two numeric and two categorical columns, and two classes."""
     x, y = table(40, 15)
     rng = np.random.default_rng(1)
     words = rng.choice(["a", "b", "c"], len(y))
@@ -40,30 +40,34 @@ def mixed():
 
 
 def categories(n=60):
-    """An array of text in three columns, and two classes."""
+    """Returns an array of text with three columns, and two classes."""
     rng = np.random.default_rng(0)
     return rng.choice(["x", "y", "z"], (n, 3)).astype(object), np.repeat(["p", "q"], [n - 20, 20])
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_parameters_are_those_of_imbalanced_learn(name):
-    theirs = inspect.signature(getattr(imblearn.over_sampling, name)).parameters
-    ours = inspect.signature(getattr(imbax, name)).parameters
-    for parameter in theirs.values():
-        mine = ours[parameter.name]
-        assert (mine.default, mine.kind) == (parameter.default, parameter.kind), parameter
-    # By position come the same, in the same order.
+def test_parameters_match_imbalanced_learn(name):
+    expected_parameters = inspect.signature(getattr(imblearn.over_sampling, name)).parameters
+    parameters = inspect.signature(getattr(imbax, name)).parameters
+    for parameter in expected_parameters.values():
+        parameter_here = parameters[parameter.name]
+        assert (parameter_here.default, parameter_here.kind) == (
+            parameter.default,
+            parameter.kind,
+        ), parameter
+    # Positional parameters are the same, in the same order.
     at = [
-        [p.name for p in of.values() if p.kind is p.POSITIONAL_OR_KEYWORD] for of in (theirs, ours)
+        [p.name for p in of.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        for of in (expected_parameters, parameters)
     ]
     assert at[0] == at[1]
 
 
 @pytest.mark.parametrize("name", asked(CLASSES, ("SMOTE", "SMOTEN")))
-def test_attributes_are_those_that_imbalanced_learn_documents(name):
+def test_documented_attributes_match_imbalanced_learn(name):
     doc = inspect.getdoc(getattr(imblearn.over_sampling, name))
-    told = doc.partition("Attributes\n---")[2].partition("See Also")[0]
-    attributes = re.findall(r"^(\w+) :", told, re.MULTILINE)
+    message = doc.partition("Attributes\n---")[2].partition("See Also")[0]
+    attributes = re.findall(r"^(\w+) :", message, re.MULTILINE)
     assert {"sampling_strategy_", "n_features_in_"} <= set(attributes)
     kind = getattr(imbax, name)
     if name == "SMOTEN":
@@ -94,16 +98,16 @@ def test_attributes_are_those_that_imbalanced_learn_documents(name):
             np.testing.assert_array_equal(
                 getattr(sampler, attribute), getattr(reference, attribute)
             )
-        for mine, theirs in zip(
+        for levels, expected_levels in zip(
             sampler.categorical_encoder_.categories_,
             reference.categorical_encoder_.categories_,
             strict=True,
         ):
-            np.testing.assert_array_equal(mine, theirs)
+            np.testing.assert_array_equal(levels, expected_levels)
 
 
-# Of each sampler: parameters as numbers, and as estimators that find the same.
-ALIKE = {
+# Integer parameters of each sampler; the test uses equivalent estimators, too.
+EQUIVALENT = {
     "SMOTE": (SMOTE, {"k_neighbors": 3}),
     "ADASYN": (ADASYN, {"n_neighbors": 4}),
     "borderline-1": (BorderlineSMOTE, {"k_neighbors": 3, "m_neighbors": 5}),
@@ -111,9 +115,9 @@ ALIKE = {
 }
 
 
-@pytest.mark.parametrize("name", asked(ALIKE, ("SMOTE",)))
-def test_an_estimator_of_euclidean_neighbours_gives_the_rows_of_a_number(name):
-    kind, options = ALIKE[name]
+@pytest.mark.parametrize("name", asked(EQUIVALENT, ("SMOTE",)))
+def test_euclidean_estimator_matches_integer_neighbors(name):
+    kind, options = EQUIVALENT[name]
     x, y = table(60, 25, 14)
     one = kind(random_state=0, **options)
     estimators = {n: NN(n_neighbors=k + 1) for n, k in options.items() if n != "kind"}
@@ -122,56 +126,56 @@ def test_an_estimator_of_euclidean_neighbours_gives_the_rows_of_a_number(name):
     assert len(rows) == 180
     np.testing.assert_allclose(others, rows, atol=1e-6)
     np.testing.assert_array_equal(other_labels, labels)
-    # One of them alone finds the same beside a number.
+    # An estimator and an integer can be combined.
     if len(estimators) > 1:
         two.set_params(k_neighbors=options["k_neighbors"])
         np.testing.assert_allclose(two.fit_resample(x, y)[0], rows, atol=1e-6)
-        theirs = imblearn.over_sampling.BorderlineSMOTE(k_neighbors=3, m_neighbors=5)
-        theirs.fit_resample(x, y)
-        assert theirs.in_danger_indices.keys() == {1, 2}
+        reference = imblearn.over_sampling.BorderlineSMOTE(k_neighbors=3, m_neighbors=5)
+        reference.fit_resample(x, y)
+        assert reference.in_danger_indices.keys() == {1, 2}
         for sampler in (one, two):
             assert sampler.in_danger_indices.keys() == {1, 2}
-            for c, danger in theirs.in_danger_indices.items():
+            for c, danger in reference.in_danger_indices.items():
                 np.testing.assert_array_equal(sampler.in_danger_indices[c], danger)
 
 
 @pytest.mark.parametrize("metric", ["manhattan", "chebyshev", "cosine"])
-def test_the_metric_of_an_estimator_is_used_on_columns_as_given(metric):
+def test_estimator_metric_uses_unscaled_columns(metric):
     x, y = table(30, 20)
     x = x * [1, 30, 900] + [0, 5, 0]
     k_neighbors = NN(n_neighbors=3, metric=metric)
     sampler = SMOTE(k_neighbors=k_neighbors, random_state=0)
-    given, _ = sampler.fit_resample(x, y)
+    resampled, _ = sampler.fit_resample(x, y)
     first, second = sampler.parent_indices_.T
     near = np.argsort(pairwise_distances(x[30:], metric=metric), 1)[:, 1:3] + 30
     assert (near[first - 30] == second[:, None]).any(1).all()
     u = sampler.interpolation_weights_[:, None]
-    np.testing.assert_allclose(given[50:], x[first] + u * (x[second] - x[first]), atol=1e-3)
+    np.testing.assert_allclose(resampled[50:], x[first] + u * (x[second] - x[first]), atol=1e-3)
     assert sampler.nn_k_ is not k_neighbors
     assert sampler.nn_k_.n_samples_fit_ == 20
     assert not hasattr(k_neighbors, "n_samples_fit_")
 
 
-def test_a_row_is_not_its_own_neighbour_beside_equal_ones():
+def test_row_is_not_its_own_neighbor_among_duplicates():
     x, y = table(30, 9)
-    x[30:36] = x[30]  # more of them than neighbours that are asked for
+    x[30:36] = x[30]  # more equal rows than requested neighbours
     sampler = SMOTE(k_neighbors=NN(n_neighbors=4), random_state=0, sampling_strategy={1: 200})
     sampler.fit_resample(x, y)
     first, second = sampler.parent_indices_.T
     assert (first != second).all()
 
 
-def test_categories_have_votes_of_an_estimators_neighbours():
+def test_categories_are_voted_by_estimator_neighbors():
     frame, y = mixed()
     plain = SMOTENC(["w", "n"], random_state=0)
-    # The range of each number is 2, from -1 to 1, so that it is as it is inside.
+    # Numbers range from -1 to 1, so the internal scale is the same.
     by_estimator = SMOTENC(["w", "n"], k_neighbors=NN(n_neighbors=6), random_state=0)
-    expected, given = (s.fit_resample(frame, y)[0] for s in (plain, by_estimator))
-    pd.testing.assert_frame_equal(given, expected, atol=1e-6)
+    expected, resampled = (s.fit_resample(frame, y)[0] for s in (plain, by_estimator))
+    pd.testing.assert_frame_equal(resampled, expected, atol=1e-6)
 
 
 @pytest.mark.thorough
-def test_small_classes_and_the_strategys_forms():
+def test_small_classes_with_neighbor_estimators():
     x, y = table(30, 4, 1)
     for sampler in (SMOTE(k_neighbors=NN(n_neighbors=6)), ADASYN(n_neighbors=NN(n_neighbors=6))):
         with pytest.warns(UserWarning, match="class 2 has a single row"):
@@ -185,7 +189,7 @@ def test_small_classes_and_the_strategys_forms():
 
 WRONG = {
     "n_neighbors=1, expected .* since a row counts itself": NN(n_neighbors=1),
-    "metric 'precomputed', but X has rows": NN(n_neighbors=3, metric="precomputed"),
+    "metric 'precomputed', but X contains rows": NN(n_neighbors=3, metric="precomputed"),
     "'metric' parameter of NearestNeighbors must be .*manhattan": NN(
         n_neighbors=3, metric="nearby"
     ),
@@ -195,18 +199,18 @@ WRONG = {
 
 
 @pytest.mark.parametrize("message", WRONG)
-def test_estimators_that_find_no_neighbours_are_told(message):
+def test_invalid_neighbor_estimators_are_refused(message):
     kind = ValueError if "parameter of SMOTE" in message else InputError
     with pytest.raises(kind, match=message):
         SMOTE(k_neighbors=WRONG[message]).fit_resample(*table(20, 9))
 
 
-def test_neighbours_that_an_estimator_has_not_found_are_told():
+def test_invalid_neighbor_positions_are_refused():
     class Lost(NN):
         def kneighbors(self, X, n_neighbors=None, return_distance=False):
             return np.full((len(X), n_neighbors), -1)
 
-    with pytest.raises(InputError, match=r"found an array of shape \(9, 3\) in -1 to -1"):
+    with pytest.raises(InputError, match=r"returned an array of shape \(9, 3\) with -1 to -1"):
         SMOTE(k_neighbors=Lost(n_neighbors=3)).fit_resample(*table(20, 9))
 
 
@@ -230,48 +234,48 @@ OLD = {
 }
 
 
-def of_old(told):
-    """The old and the new spelling of a sampler, a frame for both, and labels."""
+def old_and_new(message):
+    """Returns the old and the new spelling of a sampler, a frame for both, and labels."""
     frame, y = mixed()
-    return *OLD[told], frame if "categorical" in told else frame[["one", "two"]], y
+    return *OLD[message], frame if "categorical" in message else frame[["one", "two"]], y
 
 
-@pytest.mark.parametrize("told", OLD)
-def test_old_spellings_are_warned_of_where_they_are_used(told):
-    old, new, frame, y = of_old(told)
-    with pytest.warns(FutureWarning, match=re.escape(told)) as caught:
+@pytest.mark.parametrize("message", OLD)
+def test_old_spellings_give_a_warning(message):
+    old, new, frame, y = old_and_new(message)
+    with pytest.warns(FutureWarning, match=re.escape(message)) as caught:
         old.fit(frame, y)
     assert [warning.filename for warning in caught] == [__file__]
     new.fit(frame, y)
 
 
-@pytest.mark.parametrize("told", asked(OLD, [name for name in OLD if "categorical" in name]))
-def test_old_spellings_give_the_same(told):
-    old, new, frame, y = of_old(told)
-    with pytest.warns(FutureWarning, match=re.escape(told)) as caught:
-        given, labels = old.fit_resample(frame, y)
+@pytest.mark.parametrize("message", asked(OLD, [name for name in OLD if "categorical" in name]))
+def test_old_spellings_give_equal_rows(message):
+    old, new, frame, y = old_and_new(message)
+    with pytest.warns(FutureWarning, match=re.escape(message)) as caught:
+        resampled, labels = old.fit_resample(frame, y)
     assert [warning.filename for warning in caught] == [__file__]
     expected, expected_labels = new.fit_resample(frame, y)
-    pd.testing.assert_frame_equal(given, expected)
+    pd.testing.assert_frame_equal(resampled, expected)
     np.testing.assert_array_equal(labels, expected_labels)
 
 
-def test_old_and_new_names_together_are_told():
+def test_old_and_new_names_together_are_refused():
     with pytest.raises(InputError, match="k_neighbors=3 is the old name of n_neighbors=4; give"):
         ADASYN(k_neighbors=3, n_neighbors=4).fit_resample(*table(20, 9))
 
 
 @pytest.mark.thorough
-def test_a_class_without_rows_in_danger_gets_none():
+def test_class_without_rows_in_danger_gets_no_rows():
     x, y = table(30, 9)
     x[y == 1] += 100
     for m_neighbors in (10, NN(n_neighbors=11)):
         sampler = BorderlineSMOTE(m_neighbors=m_neighbors)
-        told = "class 1: no row is in danger .*; no rows of it are made"
-        with pytest.warns(UserWarning, match=told) as caught:
-            given, labels = sampler.fit_resample(x, y)
+        message = "class 1: no row is in danger .*, so no rows of the class are made"
+        with pytest.warns(UserWarning, match=message) as caught:
+            resampled, labels = sampler.fit_resample(x, y)
         assert [warning.filename for warning in caught] == [__file__]
-        np.testing.assert_array_equal(given, x)
+        np.testing.assert_array_equal(resampled, x)
         np.testing.assert_array_equal(labels, y)
         assert sampler.in_danger_indices == {}
         assert not sampler.is_synthetic_.any()
@@ -279,7 +283,7 @@ def test_a_class_without_rows_in_danger_gets_none():
         BorderlineSMOTE().in_danger_indices  # noqa: B018
 
 
-def test_an_encoder_is_kept_and_changes_no_row():
+def test_encoder_is_fitted_and_does_not_change_rows():
     frame, y = mixed()
     plain = SMOTENC(["w", "n"], random_state=0)
     expected, _ = plain.fit_resample(frame, y)
@@ -298,54 +302,56 @@ def test_an_encoder_is_kept_and_changes_no_row():
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
-def test_a_missing_value_is_a_category(missing):
+def test_missing_value_is_a_category(missing):
     frame, y = mixed()
     frame["w"] = frame["w"].astype(object)
     frame.loc[::2, "w"] = missing
     for kind, columns in ((SMOTENC(["w", "n"]), slice(None)), (SMOTEN(), ["w", "n"])):
-        given, _ = kind.fit_resample(frame[columns], y)
-        assert given["w"][55:].isna().any()
-        assert {type(value) for value in given["w"]} == {str, type(missing)}
+        resampled, _ = kind.fit_resample(frame[columns], y)
+        assert resampled["w"][55:].isna().any()
+        assert {type(value) for value in resampled["w"]} == {str, type(missing)}
 
 
 @pytest.mark.parametrize("strategy", ["auto", {1: 40, 2: 33}])
-def test_smotens_rows_are_imbalanced_learns(strategy):
-    """Of many columns of many levels no two rows are equally far."""
+def test_smoten_matches_imbalanced_learn(strategy):
+    """No two distances are equal with many columns and levels."""
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 7, (100, 9)), np.repeat([0, 1, 2], [50, 30, 20])
     options = {"sampling_strategy": strategy, "random_state": 3, "k_neighbors": 4}
-    ours, theirs = (
+    result, expected = (
         kind.SMOTEN(**options).fit_resample(x, y) for kind in (imbax, imblearn.over_sampling)
     )
-    for mine, other in zip(ours, theirs, strict=True):
-        np.testing.assert_array_equal(mine, other)
+    for one, other in zip(result, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-def test_smoten_counts_votes_of_the_nearest_by_value_difference():
-    """By brute force, one row at a time."""
+def test_smoten_matches_brute_force():
+    """The expected votes are computed by brute force."""
     rng = np.random.default_rng(2)
     x, y = rng.integers(0, 4, (70, 5)), np.repeat([0, 1, 2], [40, 18, 12])
     sampler = SMOTEN(k_neighbors=NN(n_neighbors=5), random_state=0)
-    given, labels = sampler.fit_resample(x, y)
+    resampled, labels = sampler.fit_resample(x, y)
     assert np.bincount(labels).tolist() == [40, 40, 40]
-    assert given.dtype == x.dtype
-    chance = np.array(
+    assert resampled.dtype == x.dtype
+    probability = np.array(
         [[[np.mean(y[x[:, j] == v] == c) for c in range(3)] for v in range(4)] for j in range(5)]
     )
-    for new, label, parent in zip(given[70:], labels[70:], sampler.parent_indices_, strict=True):
+    for new, label, parent in zip(
+        resampled[70:], labels[70:], sampler.parent_indices_, strict=True
+    ):
         rows = np.flatnonzero(y == label)
         assert parent in rows
-        apart = chance[range(5), x[rows]] - chance[range(5), x[parent]]
-        distance = (np.abs(apart).sum(-1) ** 2).sum(-1)
+        difference = probability[range(5), x[rows]] - probability[range(5), x[parent]]
+        distance = (np.abs(difference).sum(-1) ** 2).sum(-1)
         near = rows[np.argsort(distance.round(12), kind="stable")[:5]]
         far = np.sort(distance)
         if far[5] - far[4] < 1e-9:
-            continue  # more than one row is the fifth
+            continue  # the fifth neighbour is not unique
         for j in range(5):
             assert new[j] == np.bincount(x[near, j]).argmax()
 
 
-def test_smoten_takes_frames_and_lists():
+def test_smoten_accepts_frames_and_lists():
     x, y = categories()
     expected, labels = SMOTEN(random_state=0).fit_resample(x, y)
     pandas = pd.DataFrame(x, columns=list("abc")).astype({"b": "category"})
@@ -353,22 +359,22 @@ def test_smoten_takes_frames_and_lists():
         {"b": pl.Enum(["x", "y", "z"])}
     )
     for frame in (pandas, polars):
-        given, given_labels = SMOTEN(random_state=0).fit_resample(frame, y)
-        assert type(given) is type(frame)
-        assert list(given.dtypes) == list(frame.dtypes)
-        np.testing.assert_array_equal(given.to_numpy(), expected)
+        resampled, given_labels = SMOTEN(random_state=0).fit_resample(frame, y)
+        assert type(resampled) is type(frame)
+        assert list(resampled.dtypes) == list(frame.dtypes)
+        np.testing.assert_array_equal(resampled.to_numpy(), expected)
         np.testing.assert_array_equal(given_labels, labels)
-    given, _ = SMOTEN(random_state=0).fit_resample(x.tolist(), y)
-    assert given == expected.tolist()
+    resampled, _ = SMOTEN(random_state=0).fit_resample(x.tolist(), y)
+    assert resampled == expected.tolist()
     SMOTEN().fit(x, y)
     with pytest.warns(UserWarning, match="class 2 has a single row; it can only be repeated"):
-        given, _ = SMOTEN().fit_resample(x, np.where(np.arange(len(x)) == 3, 2, 0))
-    assert (given[len(x) :] == x[3]).all()
+        resampled, _ = SMOTEN().fit_resample(x, np.where(np.arange(len(x)) == 3, 2, 0))
+    assert (resampled[len(x) :] == x[3]).all()
 
 
-def test_bad_encoders_and_neighbours_of_smoten_are_told():
+def test_invalid_options_of_smoten_are_refused():
     x, y = categories()
-    with pytest.raises(InputError, match="does not give each category of a column a whole number"):
+    with pytest.raises(InputError, match="does not map the categories of each column to whole"):
         SMOTEN(OneHotEncoder(sparse_output=False)).fit(x, y)
     with pytest.raises(InputError, match="OrdinalEncoder refuses the categories of X"):
         SMOTEN(OrdinalEncoder(categories=[["x"]] * 3)).fit(x, y)

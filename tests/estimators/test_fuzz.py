@@ -1,6 +1,6 @@
-"""Tables drawn at random, through every sampler and classifier, against what all of them promise.
+"""Random tables for every sampler and classifier, checked against their common contract.
 
-`IMBAX_FUZZ_EXAMPLES` is how many tables each one gets, in place of the number of its tier:
+`IMBAX_FUZZ_EXAMPLES` sets the number of tables for each of them, for example:
 `IMBAX_FUZZ_EXAMPLES=500 pytest -m "" tests/estimators/test_fuzz.py`.
 """
 
@@ -14,25 +14,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from quick_classifiers import CLASSIFIERS, MESA
-from quick_samplers import GAN, OF_TABLES, POINTS, QUICK
+from quick_samplers import GAN, POINTS, QUICK, TABLE_NAMES
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
 from imbax import InputError
 
 EXAMPLES = os.environ.get("IMBAX_FUZZ_EXAMPLES")
-SAMPLERS = {**{name: QUICK[name] for name in OF_TABLES}, "CWGAN": GAN, "points": POINTS}
+SAMPLERS = {**{name: QUICK[name] for name in TABLE_NAMES}, "CWGAN": GAN, "points": POINTS}
 FAST = ("SMOTE", "MCCCR")
-# They train for every table, so that fewer tables fit into the time of the second tier.
+# These train on every table, so they get fewer tables in the second tier.
 TRAINED = ("GAMO", "DeepSMOTE", "CWGAN", "points")
 CLASSIFY = {
     name: clone(one).set_params(max_iter=2, early_stopping=False, hidden_layer_sizes=(4,))
     for name, one in CLASSIFIERS.items()
 } | {"MESAClassifier": MESA}
-# Every number of columns, and of classes, compiles programs of its own.
+# Every number of columns and of classes compiles separate programs.
 COLUMNS, CLASSES = 2, 2
 
-# What a column, or all of an array, has.
+# Contents of a column or of an array.
 NUMBERS = {
     "float64": lambda rng, n: rng.normal(size=n),
     "float32": lambda rng, n: rng.normal(size=n).astype(np.float32),
@@ -89,8 +89,8 @@ def tables(draw):
     """`(x, y)`: 2 to 40 rows of two columns, mostly such as may be given."""
     n = draw(st.integers(2, 40))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    few = draw(st.integers(1, max(n // 2, 1)))
-    y = rng.permutation(np.arange(n) < few).astype(int)
+    n_first = draw(st.integers(1, max(n // 2, 1)))
+    y = rng.permutation(np.arange(n) < n_first).astype(int)
     form = draw(st.sampled_from(["array", "fortran", "list", "pandas", "polars"]))
     usual = draw(st.sampled_from([True, True, True, False]))
     kinds = NUMBERS | (PANDAS if form == "pandas" else {}) | ({} if usual else NOT_NUMBERS)
@@ -114,29 +114,29 @@ def tables(draw):
 
 
 def run(action):
-    """What it gives, or None where it refuses its input in one line."""
+    """Returns the result of an action, or None if it refuses its input in one line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             return action()
     except (InputError, InvalidParameterError) as error:
-        told = error
+        message = error
     except ValueError as error:  # scikit-learn's and imbalanced-learn's own words
         known = ("Unknown label type", "more than 1 class", "class", "Found array", "too large")
         if not any(word in str(error) for word in known):
             raise
-        told = error
+        message = error
     except TypeError as error:
         if "Feature names are only supported" not in str(error):
             raise
-        told = error
-    assert len(str(told).splitlines()) == 1
-    assert str(told)
+        message = error
+    assert len(str(message).splitlines()) == 1
+    assert str(message)
     return None
 
 
-def same(one, other):
-    """Whether two tables, or labels, are the same in form and values."""
+def assert_same(one, other):
+    """Asserts that two tables or labels have equal types and values."""
     assert type(one) is type(other)
     if isinstance(one, pd.DataFrame | pd.Series):
         check = getattr(pd.testing, f"assert_{'frame' if one.ndim == 2 else 'series'}_equal")
@@ -155,11 +155,11 @@ def counts(y):
     return np.unique(y.astype(str), return_counts=True)[1]
 
 
-def keeps_its_promises(sampler, x, y):
+def check_sampler(sampler, x, y):
     before = x.copy() if hasattr(x, "copy") else x.clone()
     sampler = clone(sampler)
     found = run(lambda: sampler.fit_resample(x, y))
-    same(x, before)
+    assert_same(x, before)
     if found is None:
         return
     rows, labels = found
@@ -170,8 +170,8 @@ def keeps_its_promises(sampler, x, y):
     assert len(rows) == len(labels) == each.sum()
     assert (counts(labels) == each).all()
     if type(sampler).__name__ != "MCCCR":
-        same(rows[:n], x)
-    same(labels[:n], y)
+        assert_same(rows[:n], x)
+    assert_same(labels[:n], y)
     if isinstance(x, pd.DataFrame | pl.DataFrame):
         assert list(rows.dtypes) == list(x.dtypes)
         assert list(rows.columns) == list(x.columns)
@@ -181,11 +181,11 @@ def keeps_its_promises(sampler, x, y):
     else:
         assert np.isfinite(np.asarray(rows, float)).all()
     again = run(lambda: clone(sampler).fit_resample(x, y))
-    same(again[0], rows)
-    same(again[1], labels)
+    assert_same(again[0], rows)
+    assert_same(again[1], labels)
 
 
-def tells_probabilities(classifier, x, y):
+def check_classifier(classifier, x, y):
     fitted = run(lambda: clone(classifier).fit(x, y))
     if fitted is None:
         return
@@ -213,20 +213,22 @@ def fuzzed(check, estimator, examples):
     each()
 
 
-def tier(names, few, many, shown):
-    """Few examples of those shown in the first tier, many of all in the second."""
-    first = [pytest.param(name, few) for name in shown]
-    of = lambda name: 5 if name in TRAINED else many
-    return first + [pytest.param(name, of(name), marks=pytest.mark.thorough) for name in names]
+def tier(names, n_first, n_second, shown):
+    """Returns few examples for the first tier, and many examples of all for the second."""
+    first = [pytest.param(name, n_first) for name in shown]
+    n_examples = lambda name: 5 if name in TRAINED else n_second
+    return first + [
+        pytest.param(name, n_examples(name), marks=pytest.mark.thorough) for name in names
+    ]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(("name", "examples"), tier(SAMPLERS, 10, 200, FAST))
-def test_samplers_keep_their_promises(name, examples):
-    fuzzed(keeps_its_promises, SAMPLERS[name], examples)
+def test_samplers_fulfil_their_contract(name, examples):
+    fuzzed(check_sampler, SAMPLERS[name], examples)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(("name", "examples"), tier(CLASSIFY, 3, 30, ("ImbalancedMLPClassifier",)))
-def test_classifiers_tell_probabilities(name, examples):
-    fuzzed(tells_probabilities, CLASSIFY[name], examples)
+def test_classifiers_fulfil_their_contract(name, examples):
+    fuzzed(check_classifier, CLASSIFY[name], examples)

@@ -1,7 +1,7 @@
-"""imbalanced-learn's own tests of its over-samplers, run with imbax's classes in their place.
+"""imbalanced-learn's tests of its over-samplers, run with imbax's classes.
 
-They are those of the installed package: its test modules are imported while the names of
-`imblearn.over_sampling` are imbax's.
+The test modules of the installed package are imported while the names in `imblearn.over_sampling`
+refer to imbax's classes.
 """
 
 import importlib
@@ -27,8 +27,8 @@ MODULES = {
     "random": "imblearn.over_sampling.tests.test_random_over_sampler",
     "common": "imblearn.over_sampling.tests.test_common",
 }
-DRAWS = "compares rows with those that NumPy's draws give; imbax draws with jax"
-# None tests a private attribute. What is checked in their place: REPLACED.
+DRAWS = "compares rows drawn with NumPy; imbax draws with JAX"
+# No exception tests a private attribute; REPLACED lists the checks used instead.
 EXCEPTIONS = {
     ("smote", "test_sample_regular"): DRAWS,
     ("smote", "test_sample_regular_half"): DRAWS,
@@ -36,7 +36,7 @@ EXCEPTIONS = {
     ("adasyn", "test_ada_fit_resample"): DRAWS,
     ("adasyn", "test_ada_fit_resample_nn_obj"): DRAWS,
 }
-# Those that compile next to nothing are in the first tier.
+# Modules that compile very little are in the first tier.
 FIRST = {"smote_nc", "smoten", "random"}
 COMPILING = {
     "test_smotenc_bool_categorical",
@@ -46,7 +46,7 @@ COMPILING = {
 
 
 def swapped(path, monkeypatch):
-    """A test module for which imbalanced-learn's classes are imbax's."""
+    """Imports a test module with imbax's classes in place of imbalanced-learn's."""
     for name in CLASSES:
         monkeypatch.setattr(imblearn.over_sampling, name, getattr(imbax, name))
     sys.modules.pop(path, None)
@@ -73,11 +73,11 @@ for short, module in SWAPPED.items():
 pytestmark = pytest.mark.filterwarnings("ignore:class .*no row is in danger")
 
 
-def test_every_module_is_run_with_the_classes_of_imbax():
+def test_every_module_uses_imbax_classes():
     for short, module in SWAPPED.items():
-        theirs = [name for name in CLASSES if hasattr(module, name)]
-        assert theirs
-        for name in theirs:
+        class_names = [name for name in CLASSES if hasattr(module, name)]
+        assert class_names
+        for name in class_names:
             assert getattr(module, name) is getattr(imbax, name), (short, name)
             assert getattr(imblearn.over_sampling, name).__module__.startswith("imblearn.")
     for short, name in EXCEPTIONS:
@@ -87,7 +87,7 @@ def test_every_module_is_run_with_the_classes_of_imbax():
 
 NN = NearestNeighbors(n_neighbors=6)
 SMOTE, ADASYN = imbax.SMOTE, imbax.ADASYN
-# By the exception: its sampler, and the numbers of rows that it gives of class 0 and 1.
+# Exceptions with their sampler and the expected numbers of rows of classes 0 and 1.
 REPLACED = [
     ("test_sample_regular", SMOTE(random_state=0), [12, 12]),
     ("test_sample_regular_half", SMOTE(sampling_strategy={0: 9, 1: 12}, random_state=0), [9, 12]),
@@ -98,21 +98,21 @@ REPLACED = [
 
 
 @pytest.mark.parametrize("name", asked((name for name, *_ in REPLACED), ("test_sample_regular",)))
-def test_in_place_of_exact_draws(name):
-    """Counts, classes, given rows, and that new rows lie between a row and one near it."""
+def test_replacements_of_exact_draws(name):
+    """Checks counts, original rows, and that new rows lie between a row and a near one."""
     (sampler, counts), *_ = [rest for one, *rest in REPLACED if one == name]
     X, y = SWAPPED["smote"].X, SWAPPED["smote"].Y
-    given, labels = sampler.fit_resample(X, y)
+    resampled, labels = sampler.fit_resample(X, y)
     assert Counter(labels.tolist()) == dict(enumerate(counts))
-    np.testing.assert_array_equal(given[:20], X)
+    np.testing.assert_array_equal(resampled[:20], X)
     np.testing.assert_array_equal(labels[:20], y)
     assert (labels[20:] == 0).all()
     by_estimator = name.endswith(("nn", "obj"))
-    few = X[y == 0]
-    seen = few if by_estimator else MinMaxScaler().fit(X).transform(few)
+    minority = X[y == 0]
+    seen = minority if by_estimator else MinMaxScaler().fit(X).transform(minority)
     near = NN.fit(seen).kneighbors(seen, return_distance=False)[:, 1:]
-    start, end = few[:, None], few[near]
-    for new in given[20:]:
+    start, end = minority[:, None], minority[near]
+    for new in resampled[20:]:
         way = end - start
         u = ((new - start) * way).sum(-1) / (way**2).sum(-1)
         off = np.abs(start + u[..., None] * way - new).max(-1)

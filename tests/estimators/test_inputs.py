@@ -1,4 +1,4 @@
-"""Inputs that users have: strategies, labels and tables of all kinds, or one line that helps."""
+"""Users' inputs: strategies, labels and tables of all kinds, and one-line error messages."""
 
 import decimal
 import itertools
@@ -25,8 +25,8 @@ from imbax.estimators.inputs import as_numbers
 from imbax.estimators.strategy import new_rows_of
 from imbax.estimators.targets import Target
 
-N, FEW = 39, 9
-Y = np.repeat([0, 1], [N - FEW, FEW])
+N, N_MINORITY = 39, 9
+Y = np.repeat([0, 1], [N - N_MINORITY, N_MINORITY])
 X = np.random.default_rng(0).normal(size=(N, 3)) + Y[:, None]
 FRAME = pd.DataFrame(X, columns=list("abc"))
 DAYS = pd.Series(pd.date_range("2020-01-01", periods=N))
@@ -45,38 +45,38 @@ def refused(message, action):
 @pytest.mark.parametrize(
     ("ratio", "large", "small", "rows"), [(0.29, 100, 28, 29), (0.41, 300, 100, 123)]
 )
-def test_a_ratio_gives_the_rows_that_it_says(ratio, large, small, rows):
+def test_ratio_gives_the_exact_number_of_rows(ratio, large, small, rows):
     y = np.repeat([0, 1], [large, small])
     x = np.random.default_rng(0).normal(size=(len(y), 3))
     assert (resampled(x, y, sampling_strategy=ratio)[1] == 1).sum() == rows
     assert SMOTE(sampling_strategy=ratio).fit(x, y).sampling_strategy_ == {1: rows - small}
 
 
-def test_ratios_are_imbalanced_learns_where_its_product_is_exact():
-    """Elsewhere a product just below a whole number is that number."""
-    mended = 0
+def test_ratios_match_imbalanced_learn_if_exact():
+    """A product just below a whole number, due to rounding, gives that number."""
+    differing = 0
     for large, hundredths in itertools.product((7, 30, 100, 300, 1001), range(1, 101)):
         y, ratio = np.repeat(["b", "a"], [large, 2]), hundredths / 100
         if (exact := large * hundredths // 100) <= 2:
             with pytest.raises(InputError, match="give a ratio above"):
                 new_rows_of(ratio, y, "over-sampling")
             continue
-        ours, theirs = (
+        result, expected = (
             f(ratio, y, "over-sampling") for f in (new_rows_of, check_sampling_strategy)
         )
-        assert ours == {"a": exact - 2}
-        mended += ours != theirs
-        assert ours["a"] - theirs["a"] in (0, 1)
-    assert 0 < mended < 50
+        assert result == {"a": exact - 2}
+        differing += result != expected
+        assert result["a"] - expected["a"] in (0, 1)
+    assert 0 < differing < 50
     for ratio in (
         1 / 3,
         2 / 3,
         np.float32(0.1),
         np.float32(1 / 3),
         1,
-    ):  # those that are no decimals
-        given = new_rows_of(ratio, np.repeat([0, 1], [300, 5]), "over-sampling")
-        assert given == {1: round(300 * float(ratio)) - 5}
+    ):  # ratios without a finite decimal expansion
+        output = new_rows_of(ratio, np.repeat([0, 1], [300, 5]), "over-sampling")
+        assert output == {1: round(300 * float(ratio)) - 5}
 
 
 STRATEGIES = {
@@ -88,7 +88,7 @@ STRATEGIES = {
     "nan rows for class 1, expected a whole": {1: np.nan},
     "returned 3, expected a dictionary": lambda y: 3,
     "has class 5": lambda y: {5: 3},
-    "asks for 6 rows of class 1, which has 9 beside 30": 0.2,
+    "requests 6 rows of class 1, which has 9; the other class has 30": 0.2,
     "must be a float in the range": np.nan,
     "must be a float in .* Got True": True,
     "must be a float in .* Got 1.5": 1.5,
@@ -98,11 +98,11 @@ STRATEGIES = {
 
 
 @pytest.mark.parametrize("message", STRATEGIES)
-def test_strategies_that_do_not_fit_are_told(message):
+def test_invalid_strategies_are_refused(message):
     refused(message, lambda: resampled(X, sampling_strategy=STRATEGIES[message]))
 
 
-def test_strategies_by_class():
+def test_strategies_by_class_are_accepted():
     for strategy in ({1: 20}, {1: np.int64(20)}, lambda y: {1: 20}):
         assert (resampled(X, sampling_strategy=strategy)[1] == 1).sum() == 20
 
@@ -127,13 +127,13 @@ LABELS = {
     "one-hot floats": np.eye(2)[Y],
     "one-hot list": np.eye(2, dtype=int)[Y].tolist(),
     "one-hot frame": pd.get_dummies(pd.Series(WORDS)),
-    "one-hot with a class without rows": pd.DataFrame(np.eye(4, dtype=int)[3 * Y]),
+    "one-hot with an empty class": pd.DataFrame(np.eye(4, dtype=int)[3 * Y]),
 }
 
 
 @pytest.mark.parametrize("form", LABELS)
-def test_labels_come_back_in_their_form(form):
-    """Those given first, then 21 of the minority."""
+def test_labels_keep_their_type(form):
+    """The original labels come first, then 21 of the minority."""
     y = LABELS[form]
     labels = resampled(X, y)[1]
     assert type(labels) is type(y)
@@ -142,13 +142,13 @@ def test_labels_come_back_in_their_form(form):
         pd.testing.assert_frame_equal(labels[:N], y)
     elif isinstance(y, pd.Series):
         pd.testing.assert_series_equal(labels[:N], y)
-    given, last = np.asarray(labels), np.asarray(y)[-1]
-    assert (given[:N] == np.asarray(y)).all()
-    assert (given[N:] == last).all()
-    assert len(given) == 2 * (N - FEW)
+    output, last = np.asarray(labels), np.asarray(y)[-1]
+    assert (output[:N] == np.asarray(y)).all()
+    assert (output[N:] == last).all()
+    assert len(output) == 2 * (N - N_MINORITY)
 
 
-def test_one_hot_frames_are_as_arrays():
+def test_one_hot_frames_match_arrays():
     three = np.repeat([0, 1, 2], [20, 10, 9])
     frame = pd.get_dummies(pd.Series(three))
     x, y = resampled(X, frame)
@@ -178,17 +178,17 @@ WRONG_LABELS = {
 
 
 @pytest.mark.parametrize("message", WRONG_LABELS)
-def test_wrong_labels_are_told(message):
-    told = message if message != "one class" else "more than 1 class"
-    refused(told, lambda: resampled(X, WRONG_LABELS[message]))
+def test_invalid_labels_are_refused(message):
+    message = message if message != "one class" else "more than 1 class"
+    refused(message, lambda: resampled(X, WRONG_LABELS[message]))
 
 
 @pytest.mark.parametrize("message", [m for m in WRONG_LABELS if " ones" not in m])
-def test_classifiers_tell_of_wrong_labels_too(message):
+def test_classifiers_refuse_invalid_labels(message):
     refused(message, lambda: ImbalancedMLPClassifier(max_iter=1).fit(X, WRONG_LABELS[message]))
 
 
-def test_a_classifier_takes_numbers_that_are_objects_or_nullable():
+def test_classifier_accepts_object_and_nullable_labels():
     fit = lambda y: ImbalancedMLPClassifier(max_iter=1, random_state=0).fit(X, y)
     for y in (Y.astype(object), pd.Series(Y, dtype="Int64")):
         assert fit(y).classes_.dtype.kind == "i"
@@ -232,34 +232,34 @@ def columns_of(x):
 
 
 @pytest.mark.parametrize("kind", NUMBERS)
-def test_numbers_of_all_kinds_come_out_in_range(kind):
+def test_numbers_of_all_kinds_stay_in_range(kind):
     x = NUMBERS[kind]
-    given, _ = resampled(x)
-    assert type(given) is type(x)
+    output, _ = resampled(x)
+    assert type(output) is type(x)
     if hasattr(x, "dtypes"):
-        assert list(given.dtypes) == list(x.dtypes)
-        assert list(given.columns) == list(x.columns)
+        assert list(output.dtypes) == list(x.dtypes)
+        assert list(output.columns) == list(x.columns)
     elif isinstance(x, np.ndarray):
-        assert given.dtype == x.dtype
-    for before, after in zip(columns_of(x), columns_of(given), strict=True):
+        assert output.dtype == x.dtype
+    for before, after in zip(columns_of(x), columns_of(output), strict=True):
         assert list(after[:N]) == list(before)
-        low, high = (float(end(before[-FEW:])) for end in (min, max))
+        low, high = (float(end(before[-N_MINORITY:])) for end in (min, max))
         slack = 1e-6 * (float(max(before)) / 2 - float(min(before)) / 2)
         if all(isinstance(v, int) for v in before) and kind != "all of int64":
-            low, high, slack = min(before[-FEW:]), max(before[-FEW:]), 0
+            low, high, slack = min(before[-N_MINORITY:]), max(before[-N_MINORITY:]), 0
         assert all(low - slack <= value <= high + slack for value in after[N:])
-        if len(set(before[-FEW:])) > 5 and kind != "all of int64":
+        if len(set(before[-N_MINORITY:])) > 5 and kind != "all of int64":
             assert len(set(after[N:])) > 5
 
 
-def test_large_whole_numbers_are_the_small_ones_moved():
+def test_large_integers_match_shifted_small_ones():
     small, large = resampled(LARGE)[0], resampled(2**62 + LARGE)[0]
     np.testing.assert_array_equal(large - 2**62, small)
     text = np.array(["u", "v"])[Y]
     frame = pd.DataFrame({"a": 2**62 + LARGE[:, 0], "b": text})
     mixed = lambda frame: SMOTENC(["b"], random_state=0).fit_resample(frame, Y)[0]
-    given, other = mixed(frame), mixed(frame.assign(a=LARGE[:, 0]))
-    np.testing.assert_array_equal(given["a"] - 2**62, other["a"])
+    output, other = mixed(frame), mixed(frame.assign(a=LARGE[:, 0]))
+    np.testing.assert_array_equal(output["a"] - 2**62, other["a"])
 
 
 WRONG_NUMBERS = {
@@ -288,30 +288,30 @@ WRONG_NUMBERS = {
 
 
 @pytest.mark.parametrize("message", WRONG_NUMBERS)
-def test_what_is_no_table_of_numbers_is_told(message):
+def test_non_numeric_tables_are_refused(message):
     x = WRONG_NUMBERS[message]
     y = Y[:0] if isinstance(x, np.ndarray) and not len(x) else Y
     refused(message, lambda: resampled(x, y))
     taken = "NaN" in message or (isinstance(x, pd.DataFrame) and x.shape[1] > 3)
-    if not taken:  # test_tables_of_classifiers.py has what they take
+    if not taken:  # test_tables_of_classifiers.py tests what classifiers accept
         refused(message, lambda: ImbalancedMLPClassifier(max_iter=1).fit(x, y))
 
 
-def test_missing_values_are_told_with_a_pipeline_that_works():
-    """The sampler that keeps them missing works, too."""
+def test_message_for_missing_values_suggests_working_code():
+    """The suggested sampler that keeps missing values works, too."""
     homes = {"imblearn": imblearn, "sklearn": sklearn, "imbax": imbax}
     plain = FRAME.assign(b=FRAME["b"].where(FRAME["b"] < 1))[["a", "b", "c"]]
-    told = (
+    message = (
         "^Input X contains NaN: values are missing in 'b'; fill them first, as in (imblearn.*), or "
         "keep them missing with (imbax.*)$"
     )
     for table in (plain, pl.from_pandas(plain)):
-        with pytest.raises(InputError, match=told) as caught:
+        with pytest.raises(InputError, match=message) as caught:
             resampled(table)
-        pipeline, keeper = re.match(told, str(caught.value)).groups()
+        pipeline, keeper = re.match(message, str(caught.value)).groups()
         made, _ = eval(pipeline, homes).fit_resample(table, Y)
         assert type(made) is type(table) and list(made.columns) == ["a", "b", "c"]
-        assert np.isfinite(np.asarray(made)).all() and len(made) == 2 * (N - FEW)
+        assert np.isfinite(np.asarray(made)).all() and len(made) == 2 * (N - N_MINORITY)
         with pytest.warns(UserWarning, match="X misses values in 'b': they count as"):
             kept, _ = eval(keeper, homes).fit_resample(table, Y)
         assert np.isnan(kept["b"].to_numpy()[:N]).sum() == plain["b"].isna().sum()
@@ -321,7 +321,7 @@ def test_missing_values_are_told_with_a_pipeline_that_works():
         refused("NaN: values are missing in 1; fill them", lambda m=matrix: resampled(m))
 
 
-def test_sparse_rows_are_for_samplers_between_rows():
+def test_sparse_rows_need_interpolating_samplers():
     sparse = scipy.sparse.csr_matrix(X)
     refused("Sparse data", lambda: ImbalancedMLPClassifier(max_iter=1).fit(sparse, Y))
     refused("Sparse data", lambda: quick("AMDO").fit_resample(sparse, Y))
@@ -329,12 +329,12 @@ def test_sparse_rows_are_for_samplers_between_rows():
     refused("a sparse matrix with whole numbers beyond 2.*53", lambda: resampled(large))
 
 
-def test_a_range_and_a_generator_do_not_go_with_large_whole_numbers():
-    told = "column 0 of X has whole numbers beyond 2.*53 .*; subtract its least value"
-    refused(told, lambda: resampled(2**62 + LARGE, value_range=(0, 2**63)))
-    refused(told, lambda: quick("GAMO").fit_resample(2**62 + LARGE, Y))
-    refused(told, lambda: ImbalancedMLPClassifier(max_iter=1).fit(2**62 + LARGE, Y))
-    as_numbers(2**53 + 2**30 * LARGE, "")  # far enough apart
+def test_large_integers_are_refused_with_value_range():
+    message = "column 0 of X has whole numbers beyond 2.*53 .*; subtract the minimum"
+    refused(message, lambda: resampled(2**62 + LARGE, value_range=(0, 2**63)))
+    refused(message, lambda: quick("GAMO").fit_resample(2**62 + LARGE, Y))
+    refused(message, lambda: ImbalancedMLPClassifier(max_iter=1).fit(2**62 + LARGE, Y))
+    as_numbers(2**53 + 2**30 * LARGE, "")  # the differences are large enough
 
 
 @pytest.mark.parametrize(
@@ -355,24 +355,24 @@ def test_a_range_and_a_generator_do_not_go_with_large_whole_numbers():
     ],
     ids=lambda options: ", ".join(options),
 )
-def test_parameters_out_of_range_are_told(options):
+def test_parameters_out_of_range_are_refused(options):
     refused("|".join((*options, "range")), lambda: resampled(X, **options))
 
 
-def test_more_neighbors_than_rows_are_all_of_them():
-    for k in (FEW - 1, FEW, 10**9):
-        given, _ = resampled(X, k_neighbors=k)
-        np.testing.assert_array_equal(given, resampled(X, k_neighbors=FEW - 1)[0])
+def test_too_many_neighbors_use_all_rows():
+    for k in (N_MINORITY - 1, N_MINORITY, 10**9):
+        output, _ = resampled(X, k_neighbors=k)
+        np.testing.assert_array_equal(output, resampled(X, k_neighbors=N_MINORITY - 1)[0])
 
 
-def test_targets_leave_what_is_given_alone():
+def test_target_does_not_copy_labels():
     y = Y.copy()
     y.setflags(write=False)
     assert Target(y).labels is y
 
 
-def test_neighbours_of_imbalanced_learn_go_after_it_in_a_pipeline():
-    """`SMOTEENN(smote=...)` takes its own class only."""
+def test_pipeline_replaces_smoteenn():
+    """`SMOTEENN(smote=...)` accepts only imbalanced-learn's class."""
     refused("smote", lambda: SMOTEENN(smote=SMOTE()).fit_resample(X, Y))
     both = make_pipeline(SMOTE(random_state=0), EditedNearestNeighbours())
     x, y = both.fit_resample(X, Y)
@@ -382,7 +382,7 @@ def test_neighbours_of_imbalanced_learn_go_after_it_in_a_pipeline():
     assert len(imblearn.over_sampling.SMOTE().fit_resample(X, Y)[0]) == 60
 
 
-def test_what_cannot_be_pickled_is_told():
+def test_unpicklable_loss_is_reported():
     fitted = ImbalancedMLPClassifier(loss=lambda logits, y: (logits - y) ** 2, max_iter=1)
     with pytest.raises(Exception, match="lambda") as caught:
         pickle.dumps(fitted)
@@ -390,22 +390,22 @@ def test_what_cannot_be_pickled_is_told():
 
 
 @pytest.mark.parametrize("name", ["DeepSMOTE", "GAMO"])
-def test_what_is_not_fitted_is_told(name):
+def test_unfitted_estimators_are_refused(name):
     sampler = quick(name)
     for action in (lambda: sampler.sample(3, 1), lambda: sampler.save("never")):
         refused("is not fitted yet", action)
     refused("is not fitted yet", lambda: ImbalancedMLPClassifier().predict(X))
 
 
-def test_a_damaged_file_is_told(tmp_path):
+def test_damaged_file_is_refused(tmp_path):
     path = tmp_path / "sampler"
-    refused("there is no file", lambda: imbax.DeepSMOTE.load(path))
+    refused("does not exist", lambda: imbax.DeepSMOTE.load(path))
     for content in (b"", b"no safetensors", bytes(100)):
         path.write_bytes(content)
         refused("is damaged", lambda: imbax.DeepSMOTE.load(path))
 
 
-def test_codes_of_another_length_are_told():
+def test_codes_of_another_length_are_refused():
     sampler = quick("DeepSMOTE")
     sampler.codes_ = np.zeros((3, 4))
     for codes in (np.zeros((2, 5)), np.zeros(4)):

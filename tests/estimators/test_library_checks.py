@@ -1,7 +1,7 @@
-"""The check suites of scikit-learn and imbalanced-learn, over every over-sampler and classifier.
+"""Estimator checks of scikit-learn and imbalanced-learn for every over-sampler and classifier.
 
-Checks that compile programs of their own are asked of one estimator of each base class, and with
-`IMBAX_EVERY_CHECK=1 pytest -m "" tests/estimators/test_library_checks.py` of every estimator.
+Checks that compile separate programs run for one estimator of each base class, and with
+`IMBAX_EVERY_CHECK=1 pytest -m "" tests/estimators/test_library_checks.py` for every estimator.
 """
 
 import os
@@ -10,18 +10,18 @@ import warnings
 import pytest
 from imblearn.utils import estimator_checks as imblearn_checks
 from quick_classifiers import CLASSIFIERS, MESA
-from quick_samplers import GAN, OF_TABLES, POINTS, QUICK, quick
+from quick_samplers import GAN, POINTS, QUICK, TABLE_NAMES, quick
 from sklearn.base import clone
 from sklearn.utils import estimator_checks as sklearn_checks
 
 from imbax import SMOTEN, InputError, RandomOverSampler
 
-# Expected, with the reasons, for classifiers that are networks and for MESA.
+# Expected failures of neural classifiers and of MESA, with reasons.
 NETWORK_FAILS = {
-    "check_sample_weight_equivalence_on_dense_data": "float32, random minibatches and validation "
-    "rows; test_a_weight_is_a_number_of_copies holds where these play no part",
-    "check_class_weight_classifiers": "the epoch is chosen by how it ranks validation rows, which "
-    "class weights do not change; test_class_weights_choose_the_epoch has the loss score",
+    "check_sample_weight_equivalence_on_dense_data": "float32, random mini-batches and validation "
+    "rows; test_integer_weights_match_copies excludes these",
+    "check_class_weight_classifiers": "the epoch is chosen by the ranking of validation rows, "
+    "without class weights; test_class_weights_choose_the_epoch uses the loss score",
 }
 
 
@@ -34,12 +34,12 @@ def fails_of(estimator):
     return NETWORK_FAILS if type(estimator) in map(type, CLASSIFIERS.values()) else {}
 
 
-# `pytest -m thorough` asks the others too.
-SHOWN = ("SMOTE", "ImbalancedMLPClassifier")
-# Their base classes, which fit, are those of ImbalancedMLPClassifier and GAMO too.
-OF_A_BASE_CLASS = ("ExplicitGradientClassifier", "MetaWeightNetClassifier", "DeepSMOTE")
+# `pytest -m thorough` runs the others, too.
+FIRST_TIER = ("SMOTE", "ImbalancedMLPClassifier")
+# They share fit with ImbalancedMLPClassifier or GAMO through their base classes.
+WITH_SHARED_FIT = ("ExplicitGradientClassifier", "MetaWeightNetClassifier", "DeepSMOTE")
 EVERY_CHECK = os.environ.get("IMBAX_EVERY_CHECK") == "1"
-# Those that compile for shapes of their own.
+# Checks that compile for other shapes.
 COMPILING = (
     "check_dataframe_column_names_consistency",
     "check_dont_overwrite_parameters",
@@ -70,12 +70,12 @@ MORE_COMPILING = (
 
 
 def is_asked(estimator, check):
-    of_another = type(estimator).__name__ in OF_A_BASE_CLASS and name_of(check) in MORE_COMPILING
-    return EVERY_CHECK or not of_another
+    is_covered = type(estimator).__name__ in WITH_SHARED_FIT and name_of(check) in MORE_COMPILING
+    return EVERY_CHECK or not is_covered
 
 
 def thorough(estimator, check=None):
-    is_first = type(estimator).__name__ in SHOWN and name_of(check) not in COMPILING
+    is_first = type(estimator).__name__ in FIRST_TIER and name_of(check) not in COMPILING
     return () if is_first else (pytest.mark.thorough,)
 
 
@@ -84,25 +84,25 @@ def name_of(check):
 
 
 def checks_of(module, estimators):
-    """A library's checks; their mark holds a generator, which pytest no longer takes."""
+    """Returns a library's checks as a mark with lists, since pytest refuses its generator."""
     mark = module.parametrize_with_checks(estimators, expected_failed_checks=fails_of).mark
     names, cases = mark.args
-    # Those that are expected to fail come as parameters with a mark.
+    # Expected failures are parameters with a mark.
     cases = [(getattr(c, "values", c), list(getattr(c, "marks", ()))) for c in cases]
-    cases = [(given, marks) for given, marks in cases if is_asked(*given)]
-    cases = [pytest.param(*given, marks=[*marks, *thorough(*given)]) for given, marks in cases]
+    cases = [(args, marks) for args, marks in cases if is_asked(*args)]
+    cases = [pytest.param(*args, marks=[*marks, *thorough(*args)]) for args, marks in cases]
     return pytest.mark.parametrize(names, cases, **mark.kwargs)
 
 
-def quietly(check, *given):
+def quietly(check, *args):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        check(*given)
+        check(*args)
 
 
 EVERY_CLASSIFIER = [*CLASSIFIERS.values(), MESA]
 SAMPLERS = [
-    *(QUICK[name] for name in OF_TABLES),
+    *(QUICK[name] for name in TABLE_NAMES),
     POINTS,
     SMOTEN(random_state=0),
     RandomOverSampler(random_state=0),
@@ -110,22 +110,22 @@ SAMPLERS = [
 
 
 @checks_of(sklearn_checks, SAMPLERS)
-def test_scikit_learns_checks(estimator, check):
+def test_samplers_pass_scikit_learn_checks(estimator, check):
     quietly(check, estimator)
 
 
 @checks_of(imblearn_checks, SAMPLERS)
-def test_imbalanced_learns_checks(estimator, check):
+def test_samplers_pass_imbalanced_learn_checks(estimator, check):
     quietly(check, estimator)
 
 
 @checks_of(sklearn_checks, EVERY_CLASSIFIER)
-def test_scikit_learns_checks_of_classifiers(estimator, check):
+def test_classifiers_pass_scikit_learn_checks(estimator, check):
     quietly(check, estimator)
 
 
 @checks_of(imblearn_checks, EVERY_CLASSIFIER)
-def test_imbalanced_learns_checks_of_classifiers(estimator, check):
+def test_classifiers_pass_imbalanced_learn_checks(estimator, check):
     quietly(check, estimator)
 
 
@@ -151,7 +151,7 @@ NOT_GENERATED = (
         if is_asked(one, check)
     ],
 )
-def test_checks_that_are_not_generated(estimator, check):
+def test_checks_outside_the_generators(estimator, check):
     quietly(check, type(estimator).__name__, estimator)
 
 
@@ -170,8 +170,8 @@ def test_checks_that_are_not_generated(estimator, check):
     ],
 )
 @pytest.mark.parametrize("estimator", [QUICK["BAGAN"], GAN], ids=type)
-def test_checks_that_fit_no_table(estimator, check):
-    """BAGAN takes none, `test_bagan_takes_no_table`; CWGAN compiles for minutes in all others."""
+def test_checks_without_a_table(estimator, check):
+    """BAGAN accepts no tables; CWGAN compiles for minutes in the other checks."""
     quietly(check, type(estimator).__name__, estimator)
 
 
@@ -181,14 +181,16 @@ def test_checks_that_fit_no_table(estimator, check):
         sklearn_checks.check_n_features_in,
     ],
 )
-def test_checks_of_cwgan_that_fit_tables(check):
+def test_cwgan_checks_with_tables(check):
     quietly(check, "CWGAN", GAN)
 
 
-def test_bagan_takes_no_table(digits):
+def test_bagan_refuses_tables(digits):
     x, y = digits
     flat = x.reshape(len(x), -1)
-    with pytest.raises(InputError, match=r"X has rows of 64 values, but BAGAN makes images only"):
+    with pytest.raises(
+        InputError, match=r"X has rows of 64 values, but BAGAN generates only images"
+    ):
         quick("BAGAN").fit_resample(flat, y)
     assert not quick("BAGAN").__sklearn_tags__().input_tags.two_d_array
     assert quick("BAGAN", image_shape=(8, 8)).__sklearn_tags__().input_tags.two_d_array

@@ -1,4 +1,4 @@
-"""MESA's loop with trees: what it fits, what it scores, and a sampler that serves another set."""
+"""MESA's loop over trees: training rows, scores, and reuse of a sampler on other data."""
 
 from typing import ClassVar
 
@@ -41,10 +41,10 @@ class Watched(DecisionTreeClassifier):
 
 
 @pytest.mark.thorough
-def test_each_tree_sees_the_minority_and_as_many_others_once():
+def test_trees_are_trained_on_balanced_rows():
     Watched.fits.clear()
     model = mesa(estimator=Watched(), train_ratio=2.0).fit(*DATA)
-    # 8 moves are two games of 3 moves and 2 more; with the last game, 4 first trees and 11 moves.
+    # 8 actions are two episodes of 3 and 2 more; with the last episode, 4 first trees and 11 more.
     assert len(Watched.fits) == 15
     x, y = DATA[:2]
     for rows, labels in Watched.fits:
@@ -55,7 +55,7 @@ def test_each_tree_sees_the_minority_and_as_many_others_once():
     assert len({one.random_state for one in model.estimators_}) == 4
 
 
-def test_the_ensemble_is_the_mean_of_its_trees(fitted):
+def test_ensemble_averages_its_trees(fitted):
     x = DATA[2]
     expected = np.mean([one.predict_proba(x) for one in fitted.estimators_], 0)
     np.testing.assert_allclose(fitted.predict_proba(x), expected)
@@ -63,32 +63,34 @@ def test_the_ensemble_is_the_mean_of_its_trees(fitted):
 
 
 @pytest.mark.thorough
-def test_the_same_random_state_gives_the_same_ensemble(fitted):
+def test_ensemble_depends_on_random_state(fitted):
     again, other = mesa().fit(*DATA), mesa(random_state=1).fit(*DATA)
     expected = fitted.predict_proba(DATA[2])
     np.testing.assert_array_equal(again.predict_proba(DATA[2]), expected)
     assert (other.predict_proba(DATA[2]) != expected).any()
 
 
-def test_a_saved_sampler_serves_another_set(fitted, tmp_path):
+def test_saved_sampler_works_on_other_data(fitted, tmp_path):
     fitted.sampler_.save(tmp_path / "sampler.npz")
     sampler = Sampler.load(tmp_path / "sampler.npz")
     assert sampler.config == CONFIG
     other = (*toys.table(60, 10, seed=5), *toys.table(30, 6, seed=6))
-    given, expected = (
+    received, expected = (
         mesa(sampler=s, config=Config()).fit(*other).predict_proba(other[2])
         for s in (sampler, fitted.sampler_)
     )
-    np.testing.assert_array_equal(given, expected)
+    np.testing.assert_array_equal(received, expected)
     (tmp_path / "other.npz").write_text("no sampler")
-    with pytest.raises(InputError, match="holds no sampler; give one that `save` wrote"):
+    with pytest.raises(
+        InputError, match="does not contain a sampler; give a file written by `save`"
+    ):
         Sampler.load(tmp_path / "other.npz")
-    with pytest.raises(InputError, match="there is no file"):
+    with pytest.raises(InputError, match="does not exist"):
         Sampler.load(tmp_path / "none.npz")
 
 
 @pytest.mark.thorough
-def test_any_classifier_and_any_score_will_do():
+def test_any_classifier_and_score_can_be_used():
     calls = []
 
     def score(y, p):
@@ -109,27 +111,27 @@ def test_any_classifier_and_any_score_will_do():
         (
             {},
             (DATA[0], 2 * DATA[1], *DATA[2:]),
-            r"y holds the labels \[0.0, 2.0\]; expected",
+            r"y has the labels \[0.0, 2.0\]; expected",
         ),
-        ({}, (*DATA[:3], 0 * DATA[3]), r"y_valid holds the labels \[0.0\]"),
+        ({}, (*DATA[:3], 0 * DATA[3]), r"y_valid has the labels \[0.0\]"),
     ],
 )
-def test_mistakes_are_named(options, data, message):
+def test_invalid_input_is_refused(options, data, message):
     with pytest.raises(InputError, match=message):
         mesa(**options).fit(*data)
 
 
-def test_a_host_that_sees_validation_rows_is_given_them():
+def test_host_receives_validation_rows():
     cut = plan(make_dataset(*toys.table(60, 20), name="toy"), [0], Protocol(2, epochs=4))
-    given = []
+    received = []
 
     def host(x, y, x_test, random_state, *, x_valid, y_valid):
-        given.append((x_valid, y_valid))
+        received.append((x_valid, y_valid))
         return x_test[:, 0]
 
     tables = OnTables(host=host, host_sees_valid=True)
     host_cell(cut, Method("host", "Host", "peer", "all", tables=tables))
-    for (x, y), part in zip(given, cut.splits, strict=True):
+    for (x, y), part in zip(received, cut.splits, strict=True):
         assert x.shape == (len(part.valid), toys.FEATURES)
         np.testing.assert_array_equal(y, cut.dataset.y[part.valid])
 
@@ -140,7 +142,7 @@ def quick_mesa(**options):
 
 
 @pytest.mark.thorough
-def test_the_classifier_is_the_loop_with_validation_rows():
+def test_classifier_matches_the_loop():
     x, y = toys.table(100, 20)
     fitted = quick_mesa().fit(x, y)
     named = quick_mesa().fit(x, np.where(y == 1, "a rare one", "b"))
@@ -153,12 +155,12 @@ def test_the_classifier_is_the_loop_with_validation_rows():
     assert len(again.estimators_) == 4
 
 
-def test_the_classifiers_mistakes_are_named():
+def test_invalid_labels_are_refused():
     x, y = toys.table(100, 20)
     for labels, message in (
         (np.arange(100) % 3, "Only binary classification is supported.*OneVsRestClassifier"),
-        (np.arange(100) == 3, "class True a single row; expected two classes"),
-        (0 * y, "y has 1 class, or"),
+        (np.arange(100) == 3, "class True has 1 rows; expected two classes"),
+        (0 * y, "y has 1 classes and"),
     ):
         with pytest.raises(InputError, match=message):
             quick_mesa().fit(x, labels)

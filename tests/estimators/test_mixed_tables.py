@@ -1,4 +1,4 @@
-"""Frames of pandas and polars in and out; categories beside numbers, by brute force."""
+"""Samplers on pandas and polars frames, and on tables with numbers and categories."""
 
 from datetime import date, time, timedelta
 
@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pyarrow
 import pytest
-from quick_samplers import GAN, OF_TABLES, POINTS, QUICK
+from quick_samplers import GAN, POINTS, QUICK, TABLE_NAMES
 from saving import saved
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
@@ -19,24 +19,24 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:reconstructions of class"),
     pytest.mark.filterwarnings("ignore:class .*rows (of it )?are made"),
 ]
-# DeepSMOTE's frames are those of its base class, which is GAMO's too.
-SAMPLERS = {name: QUICK[name] for name in OF_TABLES if name != "DeepSMOTE"} | {"POINTS": POINTS}
-ASKED = asked(SAMPLERS, ("SMOTE",))
+# DeepSMOTE and GAMO share the base class that handles frames.
+SAMPLERS = {name: QUICK[name] for name in TABLE_NAMES if name != "DeepSMOTE"} | {"POINTS": POINTS}
+TESTED = asked(SAMPLERS, ("SMOTE",))
 INTERPOLATE = (SMOTENC, BorderlineSMOTE, ADASYN)
 WITH_CATEGORIES = (SMOTE, BorderlineSMOTE, ADASYN)
 N = 60
 LABELS = np.repeat(["a", "b"], [48, 12])
-COLOURS = ["red", "green", "blue", "none"]  # the last of which no row has
+COLOURS = ["red", "green", "blue", "none"]  # no row has the last one
 
 
 def numbers():
-    """A pandas frame of four dtypes, the same of polars."""
+    """Returns a pandas frame of four dtypes and the equal polars frame."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
             "whole": rng.integers(-100, 100, N).astype(np.int8),
             "real": rng.normal(size=N).astype(np.float32),
-            "large": rng.integers(2**60, 2**61, N),  # a float64 holds none of them
+            "large": rng.integers(2**60, 2**61, N),  # float64 represents none of them
             "truth": rng.random(N) < 0.5,
         }
     )
@@ -44,7 +44,7 @@ def numbers():
 
 
 def mixed():
-    """A pandas frame of numbers, categories and text, the same of polars, and as an array."""
+    """Returns numbers, categories and text as pandas frame, polars frame and array."""
     rng = np.random.default_rng(1)
     frame, polars = numbers()
     colour, word = rng.choice(COLOURS[:3], N), rng.choice(["x", "y"], N)
@@ -54,32 +54,32 @@ def mixed():
     return frame, polars.with_columns(word=pl.Series(word)), frame.to_numpy(object)
 
 
-@pytest.mark.parametrize("name", ASKED)
-def test_frames_come_back_with_names_and_dtypes(name):
+@pytest.mark.parametrize("name", TESTED)
+def test_frames_keep_names_and_dtypes(name):
     frame, polars = numbers()
     sampler, again = clone(SAMPLERS[name]), clone(SAMPLERS[name])
-    given, labels = sampler.fit_resample(frame.set_axis(range(5, 5 + N)), pd.Series(LABELS))
+    resampled, labels = sampler.fit_resample(frame.set_axis(range(5, 5 + N)), pd.Series(LABELS))
     other, other_labels = again.fit_resample(polars, pl.Series("t", LABELS, pl.Categorical))
-    assert (given.dtypes == frame.dtypes).all()
+    assert (resampled.dtypes == frame.dtypes).all()
     assert other.schema == polars.schema
-    still = ~getattr(sampler, "moved_", np.zeros(N, bool))
-    pd.testing.assert_frame_equal(given[:N][still], frame[still])
-    assert other[:N].filter(still).equals(polars.filter(still))
-    assert (name == "MCCCR") == (not still.all())
+    unchanged = ~getattr(sampler, "moved_", np.zeros(N, bool))
+    pd.testing.assert_frame_equal(resampled[:N][unchanged], frame[unchanged])
+    assert other[:N].filter(unchanged).equals(polars.filter(unchanged))
+    assert (name == "MCCCR") == (not unchanged.all())
     assert sorted(labels) == ["a"] * 48 + ["b"] * 48
     assert other_labels.to_list() == labels.tolist()
     assert (other_labels.name, other_labels.dtype) == ("t", pl.Categorical)
     for column in frame:
-        assert given[column].tolist() == other[column].to_list()
+        assert resampled[column].tolist() == other[column].to_list()
     np.testing.assert_array_equal(again.feature_names_in_, list(frame))
-    # What are whole numbers, are rounded to such.
+    # Columns of whole numbers are rounded.
     plain, _ = clone(SAMPLERS[name]).fit_resample(frame.to_numpy(np.float64), LABELS)
     rounded = np.clip(np.rint(plain[:, 0]), -128, 127)
-    np.testing.assert_array_equal(given["whole"], rounded)
+    np.testing.assert_array_equal(resampled["whole"], rounded)
 
 
 @pytest.mark.parametrize("kind", asked(INTERPOLATE, [SMOTENC]))
-def test_tables_have_categories(kind):
+def test_categories_by_name_mask_or_position(kind):
     frame, polars, array = mixed()
     by_name, by_number = ["colour", "word"], [1, 5]
     mask = np.isin(range(6), by_number)
@@ -101,14 +101,14 @@ def test_tables_have_categories(kind):
     assert len(set(one["real"][N:])) > 30
     for j, column in enumerate(frame):
         assert one[column].tolist() == other[column].to_list()
-        if column != "real":  # an array has it in Python's own floats
+        if column != "real":  # the array has Python floats
             assert one[column].tolist() == third[:, j].tolist()
     assert {type(value) for value in third[-1]} == {int, float, bool, str}
     for again in saved(sampler):
         np.testing.assert_array_equal(again.fit_resample(array, LABELS)[0], third)
 
 
-def test_types_of_categories_are_found():
+def test_categorical_types_are_detected():
     frame, polars, array = mixed()
     polars = polars.with_columns(pl.col("word").cast(pl.Categorical))
     frame["word"] = frame["word"].astype("category")
@@ -123,17 +123,17 @@ def test_types_of_categories_are_found():
         SMOTENC(categorical_features="auto").fit(array, LABELS)
 
 
-def test_rows_are_as_smote_nc_has_them():
-    """Neighbours by numbers and m for each category, of which the most frequent is taken."""
+def test_smote_nc_matches_brute_force():
+    """Neighbours use numbers and m for each category; the most frequent category is taken."""
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], [150, 40, 25])
     x = rng.normal(size=(len(y), 3)) * np.array([0.1, 0.4, 0.05])[y][:, None]
     x = x.clip(-1, 1)
-    x[:2] = np.array([[-1], [1]])  # so that they are as they are inside
+    x[:2] = np.array([[-1], [1]])  # so that the internal scale is the same
     codes = rng.integers(0, 3, (len(y), 4))
     sampler = SMOTENC(categorical_features=[0, 1, 2, 3], random_state=0)
-    given, labels = sampler.fit_resample(np.hstack([codes, x]), y)
-    made, made_codes, labels = given[len(y) :, 4:], given[len(y) :, :4], labels[len(y) :]
+    resampled, labels = sampler.fit_resample(np.hstack([codes, x]), y)
+    made, made_codes, labels = resampled[len(y) :, 4:], resampled[len(y) :, :4], labels[len(y) :]
     first, second = sampler.parent_indices_.T
     u = sampler.interpolation_weights_[:, None]
     np.testing.assert_allclose(made, x[first] + u * (x[second] - x[first]), atol=1e-6)
@@ -145,13 +145,13 @@ def test_rows_are_as_smote_nc_has_them():
         encoded = np.hstack([x[rows], ones * m / np.sqrt(2)])
         near = rows[NearestNeighbors(n_neighbors=6).fit(encoded).kneighbors(encoded)[1][:, 1:]]
         for new in np.flatnonzero(labels == c):
-            of_first = near[np.searchsorted(rows, first[new])]
-            assert second[new] in of_first
-            for code, around in zip(made_codes[new], codes[of_first].T, strict=True):
+            first_neighbors = near[np.searchsorted(rows, first[new])]
+            assert second[new] in first_neighbors
+            for code, around in zip(made_codes[new], codes[first_neighbors].T, strict=True):
                 votes = np.bincount(around, minlength=3)
                 assert votes[int(code)] == votes.max()
                 clear += (votes == votes.max()).sum() == 1
-                if (votes == votes.max()).sum() > 1:  # of those, the nearer ones
+                if (votes == votes.max()).sum() > 1:  # ties go to the nearer neighbours
                     places = [np.flatnonzero(around == k).sum() for k in range(3)]
                     tied = votes == votes.max()
                     assert places[int(code)] == min(np.array(places)[tied])
@@ -159,56 +159,58 @@ def test_rows_are_as_smote_nc_has_them():
 
 
 @pytest.mark.parametrize("kind", [BorderlineSMOTE, ADASYN])
-def test_a_row_between_two_is_of_the_nearer_ones_category(kind):
-    """Neighbours are those next to each other: m is small, but above 0."""
+def test_row_gets_the_category_of_the_nearer_parent(kind):
+    """Neighbours are adjacent rows, because m is small but above 0."""
     rare = np.array([-0.2, 0, 0.3])
     side = np.array(["u"] * 31 + ["v", "u"])
     x = pl.DataFrame({"at": [*np.linspace(-1, 1, 30), *rare], "side": side})
     y = np.repeat([0, 1], [30, 3])
     number = "n_neighbors" if kind is ADASYN else "k_neighbors"
     sampler = kind(categorical_features=["side"], random_state=0, **{number: 1})
-    given, _ = sampler.fit_resample(x, y)
-    nearer = np.abs(given["at"].to_numpy()[33:, None] - rare).argmin(1)
-    np.testing.assert_array_equal(given["side"].to_numpy()[33:], side[30:][nearer])
+    resampled, _ = sampler.fit_resample(x, y)
+    nearer = np.abs(resampled["at"].to_numpy()[33:, None] - rare).argmin(1)
+    np.testing.assert_array_equal(resampled["side"].to_numpy()[33:], side[30:][nearer])
     assert len(np.unique(nearer)) > 1
 
 
 @pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:SMOTE.categorical_features:FutureWarning")
-def test_categories_without_numbers_and_missing_ones():
-    """The old spelling alone takes no numbers."""
+def test_old_spelling_accepts_only_categories():
+    """Only the old spelling accepts tables without numbers."""
     y = np.repeat([0, 1], [20, 8])
-    # Rows of the minority are of two kinds, which share no category: none in between.
+    # The minority has two kinds of rows without a common category, so rows are not mixed.
     kinds = np.array([["x", "p", None], ["z", "q", "r"]], object)
     x = np.vstack([np.full((20, 3), "o", object), kinds[[0, 1] * 4]])
-    given, _ = SMOTE(categorical_features=[0, 1, 2], k_neighbors=3).fit_resample(x, y)
-    assert {tuple(row) for row in given[28:]} == {tuple(kind) for kind in kinds}
+    resampled, _ = SMOTE(categorical_features=[0, 1, 2], k_neighbors=3).fit_resample(x, y)
+    assert {tuple(row) for row in resampled[28:]} == {tuple(kind) for kind in kinds}
     frame = pl.DataFrame(x, ["one", "two", "three"])
-    given, _ = SMOTE(categorical_features=[0, 1, 2], k_neighbors=3).fit_resample(frame, y)
-    assert set(given[28:].rows()) == {tuple(kind) for kind in kinds}
-    # The same beside a number that does not vary.
+    resampled, _ = SMOTE(categorical_features=[0, 1, 2], k_neighbors=3).fit_resample(frame, y)
+    assert set(resampled[28:].rows()) == {tuple(kind) for kind in kinds}
+    # The result is the same with a constant numeric column.
     x = np.hstack([x, np.full((28, 1), 7)]).tolist()
-    given, _ = SMOTE(categorical_features=[0, 1, 2], k_neighbors=3).fit_resample(x, y)
-    assert isinstance(given, list)
-    assert {tuple(row) for row in given[28:]} == {(*kind, 7) for kind in kinds}
+    resampled, _ = SMOTE(categorical_features=[0, 1, 2], k_neighbors=3).fit_resample(x, y)
+    assert isinstance(resampled, list)
+    assert {tuple(row) for row in resampled[28:]} == {(*kind, 7) for kind in kinds}
 
 
-def test_bad_tables_are_told():
+def test_invalid_tables_are_refused():
     frame, _, array = mixed()
-    known = "X has columns without numbers, 'colour', 'word'"
-    for name in OF_TABLES:
+    known = "X has non-numeric columns, 'colour', 'word'"
+    for name in TABLE_NAMES:
         if not isinstance(QUICK[name], WITH_CATEGORIES):
             with pytest.raises(
-                InputError, match=rf"{known}, and {name} knows numbers only; .*SMOTE"
+                InputError, match=rf"{known}, and {name} knows only numbers; .*SMOTE"
             ):
                 clone(QUICK[name]).fit_resample(frame, LABELS)
-    with pytest.raises(InputError, match=rf"{known}, and CWGAN knows numbers only"):
+    with pytest.raises(InputError, match=rf"{known}, and CWGAN knows only numbers"):
         clone(GAN).fit_resample(frame, LABELS)
-    with pytest.raises(InputError, match="without numbers, 1, 5, and ExplicitGradientOverSampler"):
+    with pytest.raises(
+        InputError, match="non-numeric columns, 1, 5, and ExplicitGradientOverSampler"
+    ):
         clone(POINTS).fit_resample(array, LABELS)
     wrong = {
         "name them in categorical_features": (None, frame),
-        "without numbers, 'word'; name": (["colour"], frame),
+        "non-numeric columns, 'word'; name": (["colour"], frame),
         "has 'hue', which is no column of X; there are": (["hue"], frame),
         "has 6, expected positions of columns from 0 to 5": ([6], array),
         "has 1.5, expected positions of columns from 0 to 5, whole": ([1.5], array),
@@ -237,35 +239,35 @@ DATES = {
 
 
 @pytest.mark.parametrize("kind", DATES)
-def test_dates_are_no_numbers(kind):
-    """Nor where some are missing; SMOTENC takes columns of most types, and any as categories."""
+def test_dates_are_not_numbers(kind):
+    """SMOTE refuses dates, also missing ones; SMOTENC accepts most types, or any as categories."""
     dates = DATES[kind]
     frame = (pl if isinstance(dates, pl.Series) else pd).DataFrame({"when": dates, "word": LABELS})
     rows = [[value, word] for value, word in zip(dates, LABELS, strict=True)]
     for table, name in ((frame, "'when'"), (rows, "0"), (np.array(rows, object), "0")):
-        with pytest.raises(InputError, match=f"without numbers, {name}"):
+        with pytest.raises(InputError, match=f"non-numeric columns, {name}"):
             SMOTE().fit(table, LABELS)
         if table is not frame or kind == "period":
-            with pytest.raises(InputError, match=f"without numbers, {name}; dates: convert"):
+            with pytest.raises(InputError, match=f"non-numeric columns, {name}; dates: convert"):
                 SMOTENC(categorical_features=[1]).fit(table, LABELS)
     SMOTEN().fit(frame, LABELS)
 
 
-def test_decimals_and_tuples_of_rows():
+def test_decimals_and_tuples_are_accepted():
     _, polars = numbers()
     decimals = polars.with_columns(pl.col("real").cast(pl.Decimal(10, 2)))
-    given, _ = SMOTE(random_state=0).fit_resample(decimals, LABELS)
+    resampled, _ = SMOTE(random_state=0).fit_resample(decimals, LABELS)
     other, _ = SMOTE(random_state=0).fit_resample(
         decimals.with_columns(pl.col("real").cast(pl.Float64)), LABELS
     )
-    assert given.schema == decimals.schema
-    assert given[:N].equals(decimals)
-    new = given["real"][N:].cast(pl.Float64)
+    assert resampled.schema == decimals.schema
+    assert resampled[:N].equals(decimals)
+    new = resampled["real"][N:].cast(pl.Float64)
     np.testing.assert_allclose(new, other["real"][N:], atol=0.00501)
     array = mixed()[2]
     sampler = SMOTENC(categorical_features=[1, 5], random_state=0)
-    of_rows, _ = sampler.fit_resample(tuple(map(tuple, array)), LABELS)
-    np.testing.assert_array_equal(of_rows, sampler.fit_resample(array, LABELS)[0])
+    from_tuples, _ = sampler.fit_resample(tuple(map(tuple, array)), LABELS)
+    np.testing.assert_array_equal(from_tuples, sampler.fit_resample(array, LABELS)[0])
 
 
 @pytest.mark.parametrize(
@@ -275,21 +277,21 @@ def test_decimals_and_tuples_of_rows():
         r"list of shape \(60,\), expected": [[1, 2]] * (N - 1) + [[1]],
         r"list of shape \(60, 2, 1\), expected": [[[1], [2]]] * N,
         r"tuple of shape \(60,\), expected": (1.0,) * N,
-        r"a polars LazyFrame, expected a DataFrame; collect\(\)": numbers()[1].lazy(),
+        r"a polars LazyFrame, expected a DataFrame; call collect\(\)": numbers()[1].lazy(),
         r"column 1 of X: unhashable type: 'list'; give each row one string": [[1, [2]]] * N,
         r"column 'b' of X: unhashable type: 'dict'": pd.DataFrame({"a": 1, "b": [{}] * N}),
         r"column 'b' of X: .*; give": pl.DataFrame({"a": [1] * N, "b": [{"c": 1}] * N}),
         r"column 0 of X: float.*; give each row one number": [[{}, "a"]] * N,
     }.items(),
 )
-def test_what_is_no_table_is_told(message, x):
+def test_input_that_is_not_a_table_is_refused(message, x):
     with pytest.raises(InputError, match=message):
         SMOTENC(categorical_features=[1]).fit_resample(x, LABELS)
     with pytest.raises(InputError, match=message):
         SMOTENC(categorical_features=[1]).fit(x, LABELS)
 
 
-def test_tables_of_pyarrow_come_back_as_such():
+def test_pyarrow_tables_are_returned():
     frame = pd.DataFrame({"a": np.arange(12.0), "c": [*"uvw"] * 4})
     frame = frame.assign(b=np.arange(12, dtype=np.int8), d=frame["c"].astype("category"))
     table, y = pyarrow.Table.from_pandas(frame), np.arange(12) < 4
@@ -301,9 +303,9 @@ def test_tables_of_pyarrow_come_back_as_such():
     assert SMOTEN().fit(table.select(["c"]), y).feature_names_in_.tolist() == ["c"]
 
 
-def test_labels_of_polars_are_a_series():
+def test_polars_labels_must_be_a_series():
     for y in (pl.DataFrame({"y": LABELS}), pl.LazyFrame({"y": LABELS})):
-        with pytest.raises(InputError, match="Frame, expected a Series; take its column"):
+        with pytest.raises(InputError, match="Frame, expected a Series; select its column"):
             SMOTE().fit_resample(numbers()[1], y)
-    with pytest.raises(InputError, match=r"collect\(\) it first"):
+    with pytest.raises(InputError, match=r"call collect\(\) first"):
         SMOTE().fit_resample(numbers()[1].lazy(), LABELS)

@@ -1,4 +1,4 @@
-"""Classifiers that train a network by its name, and a network's recipe in place of numbers."""
+"""Classifiers with networks by name, and hyperparameters from a network's recipe."""
 
 from functools import partial
 
@@ -26,12 +26,12 @@ RECIPE = {"learning_rate_init": None, "batch_size": None}
 NEURAL = [name for name in CLASSIFIERS if name != "MESA"]
 
 
-def of(given, hidden=None, activation="relu", classes=2, head="linear"):
-    return network_of(given, 4, hidden, activation, classes, head)
+def of(settings, hidden=None, activation="relu", classes=2, head="linear"):
+    return network_of(settings, 4, hidden, activation, classes, head)
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_a_name_is_the_network_of_that_name(name):
+def test_name_gives_the_named_network(name):
     for classes in (2, 3):
         for head in ("linear", "cosine"):
             assert of(name, None, classes=classes, head=head) == NAMED[name].factory(
@@ -41,28 +41,28 @@ def test_a_name_is_the_network_of_that_name(name):
     assert of("mlp", (5,)) == of(None, (5,)) == mlp(4, (5,))
 
 
-def test_options_that_a_network_by_name_does_not_take_are_refused(monkeypatch):
+def test_invalid_options_of_a_named_network_are_refused(monkeypatch):
     with pytest.raises(InputError, match=r"unknown network 'realmpl'; did you mean 'realmlp'\?"):
         quick_classifier("ImbalancedMLPClassifier", network="realmpl").fit(X, Y)
-    with pytest.raises(InputError, match="activation='tanh' is for the perceptron, and network='r"):
+    with pytest.raises(InputError, match="activation='tanh' is for the MLP, but network='r"):
         of("realmlp", None, "tanh")
     fixed = NAMED["mlp"]._replace(factory=lambda features, classes, head: None)
     monkeypatch.setitem(NAMED, "fixed", fixed)
-    with pytest.raises(InputError, match=r"hidden_layer_sizes=\(5,\) is given, and netw"):
+    with pytest.raises(InputError, match=r"hidden_layer_sizes=\(5,\) is set, but netw"):
         of("fixed", (5,))
 
 
 class Started(Exception):
-    """Before anything is trained."""
+    """Raised before training starts."""
 
 
-def numbers_of(name, **options):
-    """The numbers, and the static options, with which a training would begin."""
+def hyperparameters_of(name, **options):
+    """Returns the hyperparameters and static options of a training that is not run."""
     one = quick_classifier(name, **LITTLE | RECIPE | options)
     seen = {}
 
-    def compiled(build, members, *given):
-        return seen.setdefault("options", given)
+    def compiled(build, members, *settings):
+        return seen.setdefault("options", settings)
 
     def with_numbers(members, hparams, params=None):
         seen.setdefault("hparams", hparams)
@@ -76,37 +76,41 @@ def numbers_of(name, **options):
 
 @pytest.mark.parametrize("name", NEURAL)
 @pytest.mark.parametrize("network", [None, "mlp", "realmlp", "tabm_mini"])
-def test_numbers_that_are_not_given_are_those_of_the_recipe(name, network):
+def test_recipe_gives_default_hyperparameters(name, network):
     recipe = NAMED[network or "mlp"].recipe
-    hparams = numbers_of(name, network=network)["hparams"]
+    hparams = hyperparameters_of(name, network=network)["hparams"]
     assert hparams.learning_rate == recipe.learning_rate
     if hasattr(quick_classifier(name), "alpha"):
         assert hparams.weight_decay == recipe.weight_decay
-        assert numbers_of(name, network=network, alpha=0.5)["hparams"].weight_decay == 0.5
-    given = numbers_of(name, network=network, learning_rate_init=0.25)["hparams"]
-    assert given.learning_rate == 0.25
+        assert hyperparameters_of(name, network=network, alpha=0.5)["hparams"].weight_decay == 0.5
+    settings = hyperparameters_of(name, network=network, learning_rate_init=0.25)["hparams"]
+    assert settings.learning_rate == 0.25
 
 
-@pytest.mark.parametrize(("given", "rows"), [({}, 256), ({"batch_size": 7}, 7)])
-def test_rows_of_a_step_that_are_not_given_are_those_of_the_recipe(given, rows):
-    options = numbers_of("ImbalancedMLPClassifier", network="realmlp", **given)["options"]
+@pytest.mark.parametrize(("settings", "rows"), [({}, 256), ({"batch_size": 7}, 7)])
+def test_recipe_gives_default_batch_size(settings, rows):
+    options = hyperparameters_of("ImbalancedMLPClassifier", network="realmlp", **settings)[
+        "options"
+    ]
     assert options[3] == rows
-    config = numbers_of("MetaWeightNetClassifier", network="realmlp", max_iter=9, **given)
+    config = hyperparameters_of(
+        "MetaWeightNetClassifier", network="realmlp", max_iter=9, **settings
+    )
     config = config["options"][1]
     assert (config.batch_size, config.epochs) == (rows, 9)
     assert config.meta_batch_size == (128 if rows == 256 else 7)
-    one = quick_classifier("ExplicitGradientClassifier", **RECIPE | given)
+    one = quick_classifier("ExplicitGradientClassifier", **RECIPE | settings)
     assert one._step_size() == (128 if rows == 256 else 7)
 
 
-def test_defaults_are_the_numbers_of_the_papers():
+def test_defaults_match_the_papers():
     for name in NEURAL:
-        hparams = numbers_of(name)["hparams"]
+        hparams = hyperparameters_of(name)["hparams"]
         assert hparams.learning_rate == 1e-3
-    options = numbers_of("ImbalancedMLPClassifier", hidden_layer_sizes=None)["options"]
+    options = hyperparameters_of("ImbalancedMLPClassifier", hidden_layer_sizes=None)["options"]
     assert options[0] is mlp(4, (128, 16))
     assert options[3] == 128
-    assert numbers_of("MetaWeightNetClassifier")["options"][1].meta_batch_size == 128
+    assert hyperparameters_of("MetaWeightNetClassifier")["options"][1].meta_batch_size == 128
 
 
 # That the methods behind them train every network is asked in networks/test_named_networks.py.
@@ -134,11 +138,11 @@ def test_every_classifier_learns_with_networks_by_name(name, network, classes):
     x, y = table(120, 40)
     y = y if classes == 2 else np.where(x[:, 3] > 1, 2, y)
     # Eight rectified units may all be off for every row, where embeddings hardly vary yet.
-    given = {"hidden_layer_sizes": (32, 32)}
+    settings = {"hidden_layer_sizes": (32, 32)}
     if network.startswith("tabm"):
-        given = {"network": partial(NAMED[network].factory, members=4, hidden=(8, 8))}
-        given["hidden_layer_sizes"] = None
-    options = {"network": network, "max_iter": 30} | RECIPE | given
+        settings = {"network": partial(NAMED[network].factory, members=4, hidden=(8, 8))}
+        settings["hidden_layer_sizes"] = None
+    options = {"network": network, "max_iter": 30} | RECIPE | settings
     fitted = quick_classifier(name, **options).fit(x, y)
     proba = fitted.predict_proba(x)
     assert proba.shape == (120, classes)
@@ -149,7 +153,7 @@ def test_every_classifier_learns_with_networks_by_name(name, network, classes):
 
 
 @pytest.mark.thorough
-def test_the_perceptron_by_name_is_the_default_to_the_bit():
+def test_mlp_by_name_matches_the_default():
     fitted = [
         ImbalancedMLPClassifier(max_iter=5, random_state=0, **options).fit(X, Y).predict_proba(X)
         for options in (
@@ -188,27 +192,27 @@ def forgetful(features, classes, head):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_a_network_that_forgets_its_cosine_head_is_noticed(classes):
+def test_network_that_ignores_its_head_is_refused(classes):
     assert of(honest, classes=classes, head="cosine").apply
     assert of(forgetful, classes=classes).apply
-    with pytest.raises(InputError, match="takes head='cosine' and forgets it"):
+    with pytest.raises(InputError, match="takes head='cosine' and ignores it"):
         of(forgetful, classes=classes, head="cosine")
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("name", NAMED)
-def test_networks_by_name_have_the_head_that_they_are_asked_for(name, classes):
+def test_named_networks_have_the_requested_head(name, classes):
     for head in ("linear", "cosine"):
         assert is_cosine(NAMED[name].factory(4, classes, head), 4) == (head == "cosine")
 
 
-def test_an_ensemble_with_two_logits_keeps_its_members_and_recipe():
+def test_two_logit_ensemble_keeps_members_and_recipe():
     one = tabm_mini(4, members=3, hidden=(4,))
     both = lambda logits: jnp.stack([0 * logits, logits], -1)
 
-    def train(*given):
-        logits, state = one.train(*given)
+    def train(*settings):
+        logits, state = one.train(*settings)
         return both(logits), state
 
     two = one._replace(apply=lambda params, x: both(one.apply(params, x)), train=train)

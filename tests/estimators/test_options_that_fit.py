@@ -1,4 +1,4 @@
-"""Options of classifiers that do not fit, would do nothing, or make a training diverge."""
+"""Invalid or useless options of classifiers, and options that make a training diverge."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +28,7 @@ class Net(linen.Module):
 
 
 class Sized(linen.Module):
-    """Called with the sizes, as a function would be."""
+    """Module called with the sizes, like a function."""
 
     features: int
     classes: int
@@ -48,7 +48,7 @@ def fit(**options):
 
 
 @pytest.mark.parametrize("loss", ["ldam", "ldam_drw"])
-def test_a_margin_loss_on_a_head_that_may_be_linear_is_warned_of(loss):
+def test_margin_loss_without_cosine_head_gives_a_warning(loss):
     with pytest.warns(UserWarning, match=f"loss='{loss}' needs a cosine head.*network=Net"):
         quick_classifier(MLP, loss=loss, network=Net())._warn_about_loss()
     for options in ({"network": with_head}, {}):
@@ -57,15 +57,15 @@ def test_a_margin_loss_on_a_head_that_may_be_linear_is_warned_of(loss):
 
 
 @pytest.mark.thorough
-def test_a_function_that_is_told_of_the_head_gives_it():
+def test_function_with_head_parameter_provides_the_head():
     fitted = fit(loss="ldam", network=with_head)
-    own = fit(loss="ldam", hidden_layer_sizes=(128, 16))
-    np.testing.assert_array_equal(fitted.predict_proba(X), own.predict_proba(X))
+    expected = fit(loss="ldam", hidden_layer_sizes=(128, 16))
+    np.testing.assert_array_equal(fitted.predict_proba(X), expected.predict_proba(X))
     with pytest.warns(UserWarning, match="needs a cosine head"):
         fit(loss="ldam", network=Net())
 
 
-def test_a_plugin_that_asks_for_an_unknown_head_is_refused():
+def test_unknown_head_is_refused():
     facts = Facts(4, 8, 8, "double", 1)
     assert facts.network("cosine") is not facts.network("linear")
     with pytest.raises(InputError, match="head='cosin', expected 'linear' or 'cosine'"):
@@ -73,8 +73,10 @@ def test_a_plugin_that_asks_for_an_unknown_head_is_refused():
 
 
 @pytest.mark.parametrize("loss", ["asymmetric", "ldam"])
-def test_a_loss_that_cannot_be_recalibrated_is_told(loss):
-    with pytest.warns(UserWarning, match=f"recalibrate=True cannot undo what loss='{loss}'"):
+def test_loss_without_recalibration_gives_a_warning(loss):
+    with pytest.warns(
+        UserWarning, match=f"recalibrate=True cannot invert the effect of loss='{loss}'"
+    ):
         quick_classifier(MLP, loss=loss, recalibrate=True)._warn_about_loss()
     quick_classifier(MLP, loss=loss)._warn_about_loss()
     quick_classifier(MLP, loss="vs_loss", recalibrate=True)._warn_about_loss()
@@ -101,7 +103,7 @@ def test_focal_loss_is_recalibrated():
         ({"loss": "ldam_drw", "loss_params": {"drw_start": 80}}, "drw_start=80, expected from 0"),
         ({"loss": "logit_adjustment", "loss_params": {"tau": np.nan}}, "tau=nan, expected a fin"),
         ({"class_weight": {0: -1, 1: 1}}, r"class_weight\[0\.?0?\]=-1, expected at least 0"),
-        ({"class_weight": {0: 1, 2: 5}}, r"class_weight has the class 2, and .* are: 0\.0, 1\.0"),
+        ({"class_weight": {0: 1, 2: 5}}, r"class_weight has the class 2, which .* are: 0\.0, 1\.0"),
         ({"class_weight": {0: "1", 1: 1}}, "='1', expected a finite number, at least 0"),
         ({"class_weight": {0: np.inf, 1: 1}}, "=inf, expected a finite number"),
         ({"class_weight": {0: 0, 1: 0}}, "class_weight is 0 for every class"),
@@ -118,31 +120,31 @@ def test_focal_loss_is_recalibrated():
     ],
     ids=lambda value: f"{value}"[:40],
 )
-def test_what_cannot_be_meant_is_named_in_one_line(options, message):
+def test_invalid_options_are_refused_in_one_line(options, message):
     with pytest.raises(ValueError, match=message) as caught:
         fit(**options)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("given", "sizes"),
+    ("value", "sizes"),
     [(8, (8,)), (np.int64(8), (8,)), ([8, 4], (8, 4)), (np.array([8, 4]), (8, 4)), ((), ())],
 )
-def test_hidden_layers_of_every_form(given, sizes):
-    found = hidden_sizes(given)
+def test_hidden_layer_sizes_of_every_form(value, sizes):
+    found = hidden_sizes(value)
     assert found == sizes
     assert all(type(size) is int for size in found)
 
 
 @pytest.mark.thorough
-def test_a_class_that_takes_the_sizes_is_a_function_of_them():
+def test_class_with_sizes_is_a_network_function():
     assert fit(network=Sized).predict_proba(X).shape == (60, 2)
     by_nnx = lambda features, classes, rngs: nnx.Linear(features, classes, rngs=rngs)
     assert fit(network=by_nnx).predict_proba(X).shape == (60, 2)
 
 
 @pytest.mark.parametrize(
-    ("classes", "given"),
+    ("classes", "value"),
     [
         (["0", "1"], {"0": 1, "1": 20}),
         ([0, 1], {0: 1, 1: 20}),
@@ -153,24 +155,24 @@ def test_a_class_that_takes_the_sizes_is_a_function_of_them():
         (["a", "b"], {np.str_("b"): np.float32(20)}),
     ],
 )
-def test_weights_of_classes_by_their_labels(classes, given):
+def test_class_weights_by_label(classes, value):
     for kind in (None, object):
         labels = np.array(classes, dtype=kind)
-        found = class_weights(given, labels, np.array([0, 1]))
+        found = class_weights(value, labels, np.array([0, 1]))
         np.testing.assert_array_equal(found, [1, 20])
 
 
-def test_labels_of_digits_as_text_are_weighed():
+def test_class_weights_of_text_labels():
     text = np.array(["0", "1"])[Y.astype(int)]
     weigh = lambda y, weight: quick_classifier(MLP, **LITTLE, class_weight=weight).fit(X, y)
     by_text, by_number = weigh(text, {"0": 1, "1": 20}), weigh(Y.astype(int), {0: 1, 1: 20})
     np.testing.assert_array_equal(by_text.predict_proba(X), by_number.predict_proba(X))
-    with pytest.raises(InputError, match=r"class_weight has the class 0, and .*: '0', '1'"):
+    with pytest.raises(InputError, match=r"class_weight has the class 0, which .*: '0', '1'"):
         weigh(text, {0: 1, 1: 20})
 
 
-def test_a_training_that_diverges_late_is_warned_of_and_the_last_finite_network_kept():
-    """A loss that is NaN once the weights have grown."""
+def test_late_divergence_keeps_the_last_finite_network():
+    """The loss is NaN once the logits have grown."""
 
     def breaks(logits, y):
         loss = jnp.where(y == 1, -logits, logits)
@@ -184,16 +186,18 @@ def test_a_training_that_diverges_late_is_warned_of_and_the_last_finite_network_
     proba = fitted.predict_proba(X)
     assert np.isfinite(proba).all()
     assert np.isnan(fitted.loss_curve_[-1])
-    assert np.ptp(proba[:, 1]) > 0  # of a network that has learned, and not of zeros
+    assert np.ptp(proba[:, 1]) > 0  # the kept network has been trained
 
 
-def test_a_training_of_which_nothing_finite_is_left_is_an_error():
+def test_divergence_without_finite_network_is_an_error():
     with pytest.raises(InputError, match="did not stay finite; lower learning_rate_init"):
         fit(learning_rate_init=1e30, max_iter=3)
 
 
-def test_a_network_without_finite_probabilities_predicts_nothing():
-    fitted = fit(learning_rate_init=1e30)  # its one step is finite, and what it leads to is not
+def test_non_finite_probabilities_are_an_error():
+    fitted = fit(
+        learning_rate_init=1e30
+    )  # its single step is finite, but the new parameters give no finite logits
     for predict in (fitted.predict_proba, fitted.predict):
         with pytest.raises(InputError, match="60 of 60 rows have no finite probability; lower"):
             predict(X)

@@ -1,4 +1,4 @@
-"""What all over-samplers share: forms, counts, the method's rows, small sets, saving, errors."""
+"""Over-samplers: forms, counts, agreement with methods, small classes, saving and errors."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compiling import compilations
-from quick_samplers import GAN, OF_TABLES, QUICK, quick
+from quick_samplers import GAN, QUICK, TABLE_NAMES, quick
 from saving import saved
 from sklearn.base import clone
 from tiers import asked
@@ -37,12 +37,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:reconstructions of class"),
     pytest.mark.filterwarnings("ignore:class .*rows (of it )?are made"),
 ]
-TRAINED = ("GAMO", "DeepSMOTE", "BAGAN")  # and then make as many rows as one asks for
+TRAINED = ("GAMO", "DeepSMOTE", "BAGAN")  # these can sample after fit
 WITHOUT_PARENTS = ("BAGAN", "BorderlineSMOTE", "ADASYN", "SUGAR")
 
 
 def table(*counts, columns=3, seed=0):
-    """Normal rows of classes 0, 1, ..., each about a place of its own."""
+    """Returns normal rows of classes 0, 1, ..., each around its own mean."""
     y = np.repeat(np.arange(len(counts)), counts)
     noise = np.random.default_rng(seed).normal(size=(len(y), columns))
     return noise + 2 * y[:, None] * np.arange(columns), y
@@ -52,9 +52,9 @@ def counted(y):
     return dict(zip(*(part.tolist() for part in np.unique(y, return_counts=True)), strict=True))
 
 
-# One of each base class and those with a way of their own; `pytest -m thorough` asks all.
-SHOWN = ("SMOTE",)
-ASKED = asked(QUICK, SHOWN)
+# The first tier tests one sampler, and `pytest -m thorough` all.
+FIRST_TIER = ("SMOTE",)
+TESTED = asked(QUICK, FIRST_TIER)
 FORMS = {
     "images": (lambda x: x, {}),
     "colour": (lambda x: np.stack([x, x, x // 2], -1), {}),
@@ -66,24 +66,24 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", asked(QUICK, ("SMOTE",)))
-def test_what_comes_out_has_the_form_and_dtype_of_what_went_in(digits, name, form):
+def test_output_has_the_form_and_dtype_of_the_input(digits, name, form):
     if (name, form) == ("BAGAN", "table"):
-        pytest.skip("it takes none")
+        pytest.skip("BAGAN does not accept tables")
     change, options = FORMS[form]
     x, y = change(digits[0]), digits[1]
     before = x.copy()
     sampler = quick(name, **options)
-    given, labels = sampler.fit_resample(x, y)
+    resampled, labels = sampler.fit_resample(x, y)
     np.testing.assert_array_equal(x, before)
-    assert given.shape == (120, *x.shape[1:])
-    assert given.dtype == x.dtype
-    still = ~sampler.moved_ if name == "MCCCR" else np.ones(len(x), bool)
-    np.testing.assert_array_equal(given[: len(x)][still], x[still])
+    assert resampled.shape == (120, *x.shape[1:])
+    assert resampled.dtype == x.dtype
+    unchanged = ~sampler.moved_ if name == "MCCCR" else np.ones(len(x), bool)
+    np.testing.assert_array_equal(resampled[: len(x)][unchanged], x[unchanged])
     np.testing.assert_array_equal(labels[: len(x)], y)
     assert counted(labels) == {"a": 40, "b": 40, "c": 40}
     np.testing.assert_array_equal(np.flatnonzero(sampler.is_synthetic_), np.arange(len(x), 120))
-    made = given[len(x) :]
-    assert len(np.unique(made.reshape(len(made), -1), axis=0)) > 5  # not one a class
+    made = resampled[len(x) :]
+    assert len(np.unique(made.reshape(len(made), -1), axis=0)) > 5  # more than one per class
     if form != "table":
         assert made.min() >= x.min()
         assert made.max() <= (255 if x.dtype == np.uint8 else x.max())
@@ -107,15 +107,15 @@ STRATEGIES = {
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", TESTED)
 def test_counts_follow_the_strategy(digits, name):
     x, y = digits
-    given = {"dict": {"b": 13, "c": 9}, "callable": lambda y: {"c": 400}, "nothing": {"c": 4}}
+    resampled = {"dict": {"b": 13, "c": 9}, "callable": lambda y: {"c": 400}, "nothing": {"c": 4}}
     for strategy, expected in STRATEGIES.items():
-        # All samplers read a strategy alike, and every number compiles a generator's sampling.
+        # All samplers share the code for strategies; each number compiles a generator's sampling.
         if name in TRAINED and strategy not in ("minority", "dict", "nothing"):
             continue
-        sampler = quick(name, sampling_strategy=given.get(strategy, strategy))
+        sampler = quick(name, sampling_strategy=resampled.get(strategy, strategy))
         assert counted(sampler.fit_resample(x, y)[1]) == expected, strategy
     if name in TRAINED:
         return
@@ -124,70 +124,70 @@ def test_counts_follow_the_strategy(digits, name):
     assert counted(sampler.fit_resample(x[two], y[two])[1]) == {"a": 40, "b": 24}
 
 
-@pytest.mark.parametrize("name", ASKED)
-def test_the_seed_decides(digits, name):
-    one, same, other = (quick(name, random_state=s).fit_resample(*digits)[0] for s in (0, 0, 1))
-    np.testing.assert_array_equal(one, same)
+@pytest.mark.parametrize("name", TESTED)
+def test_result_depends_only_on_the_seed(digits, name):
+    one, again, other = (quick(name, random_state=s).fit_resample(*digits)[0] for s in (0, 0, 1))
+    np.testing.assert_array_equal(one, again)
     assert (one[56:] != other[56:]).any()
 
 
-OF_COLUMNS = asked((n for n in OF_TABLES if n != "DeepSMOTE"), SHOWN)
+TABLE_SAMPLERS = asked((n for n in TABLE_NAMES if n != "DeepSMOTE"), FIRST_TIER)
 
 
 @pytest.mark.parametrize("value_range", [None, (-20, 20)])
-@pytest.mark.parametrize("name", OF_COLUMNS)
-def test_columns_that_do_not_vary_stay_as_they_are(name, value_range):
+@pytest.mark.parametrize("name", TABLE_SAMPLERS)
+def test_constant_columns_are_kept(name, value_range):
     x, y = table(30, 9)
     x[:, 1] = 0.1
     sampler = quick(name, value_range=value_range)
-    given, _ = sampler.fit_resample(x, y)
-    assert (given[:, 1] == 0.1).all()
-    assert len(np.unique(given[39:, 0])) > 10
+    resampled, _ = sampler.fit_resample(x, y)
+    assert (resampled[:, 1] == 0.1).all()
+    assert len(np.unique(resampled[39:, 0])) > 10
     if name in TRAINED:
         assert (sampler.sample(5, 1)[:, 1] == 0.1).all()
 
 
-@pytest.mark.parametrize("name", asked(OF_TABLES, SHOWN))
-def test_duplicates_and_small_classes(name):
+@pytest.mark.parametrize("name", asked(TABLE_NAMES, FIRST_TIER))
+def test_duplicate_rows_and_small_classes(name):
     x, y = table(30, 2, 9, 12)
     x[y == 2] = x[y == 2][0]  # one row nine times
     x[y == 3] = x[y == 3][:4].repeat(3, 0)
-    given, labels = quick(name, sampling_strategy={1: 20, 2: 10, 3: 30}).fit_resample(x, y)
+    resampled, labels = quick(name, sampling_strategy={1: 20, 2: 10, 3: 30}).fit_resample(x, y)
     assert counted(labels) == {0: 30, 1: 20, 2: 10, 3: 30}
-    assert np.isfinite(given).all()
+    assert np.isfinite(resampled).all()
     if name in ("AMDO", "MCRBO"):
-        np.testing.assert_allclose(given[53 + 18], x[y == 2][0], 1e-5)
-    if name == "AMDO":  # a line holds as much as lies at their distance on either side: they do
-        ends = np.unique(given[53:71].round(5), axis=0)
+        np.testing.assert_allclose(resampled[53 + 18], x[y == 2][0], 1e-5)
+    if name == "AMDO":  # on a line, only the two rows themselves are at their distance
+        ends = np.unique(resampled[53:71].round(5), axis=0)
         np.testing.assert_array_equal(ends, np.unique(x[y == 1].round(5), axis=0))
 
 
-@pytest.mark.parametrize("name", ASKED)
-def test_a_class_of_one_row(digits, name):
+@pytest.mark.parametrize("name", TESTED)
+def test_class_with_a_single_row_is_repeated(digits, name):
     x, y = digits
     chosen = np.concatenate([np.flatnonzero(y == c)[:n] for c, n in (("a", 9), ("b", 9), ("c", 1))])
     sampler = quick(name)
     if name == "MCCCR":
-        given, labels = sampler.fit_resample(x[chosen], y[chosen])
-        assert len(np.unique(given[19:], axis=0)) == 8
+        resampled, labels = sampler.fit_resample(x[chosen], y[chosen])
+        assert len(np.unique(resampled[19:], axis=0)) == 8
     else:
         with pytest.warns(UserWarning, match="class c has a single row; it can only be repeated"):
-            given, labels = sampler.fit_resample(x[chosen], y[chosen])
-        assert (given[19:] == given[19]).all()
+            resampled, labels = sampler.fit_resample(x[chosen], y[chosen])
+        assert (resampled[19:] == resampled[19]).all()
     assert labels[19:].tolist() == ["c"] * 8
     if name not in WITHOUT_PARENTS:
         assert (sampler.parent_indices_ == 18).all()
 
 
 @pytest.mark.thorough
-def test_a_step_that_is_given_moves_a_single_row():
+def test_mc_rbo_step_moves_a_single_row():
     x, y = table(30, 1)
-    given, _ = quick("MCRBO", step=0.01).fit_resample(x, y)
-    assert len(np.unique(given[31:], axis=0)) > 10
+    resampled, _ = quick("MCRBO", step=0.01).fit_resample(x, y)
+    assert len(np.unique(resampled[31:], axis=0)) > 10
 
 
 @pytest.mark.thorough
-def test_new_rows_of_tables_are_free_unless_a_range_is_given():
+def test_value_range_bounds_rows_of_tables():
     x, y = table(60, 40, columns=2)
     free, _ = quick("AMDO", sampling_strategy={1: 400}).fit_resample(x, y)
     assert free[100:, 1].max() > x[:, 1].max() + 0.1
@@ -199,8 +199,8 @@ def test_new_rows_of_tables_are_free_unless_a_range_is_given():
 @pytest.mark.parametrize(
     "dtype", [np.int8, np.uint8, np.int64, np.uint64, bool, np.float16, np.float32]
 )
-def test_whole_numbers_keep_to_their_dtype(dtype):
-    """A scale without a bound, of rows that reach the ends of the dtype."""
+def test_integers_are_clipped_to_their_dtype(dtype):
+    """Values outside the dtype's range are clipped even without a value range."""
     real = np.issubdtype(dtype, np.floating)
     low, high = (0, 1) if dtype is bool or real else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     x = np.array([[low], [high]], dtype)
@@ -217,7 +217,7 @@ def test_whole_numbers_keep_to_their_dtype(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_rows_are_scaled_alike_whatever_part_of_them_at_once(dtype, monkeypatch):
+def test_scaling_does_not_depend_on_blocks(dtype, monkeypatch):
     x = np.random.default_rng(0).integers(0, 256, (23, 5)).astype(dtype)
     made = np.random.default_rng(1).normal(size=(23, 5)).astype(np.float32)
     scale = scale_of(x)
@@ -230,48 +230,50 @@ def test_rows_are_scaled_alike_whatever_part_of_them_at_once(dtype, monkeypatch)
 
 
 @pytest.mark.thorough
-def test_mc_ccr_tells_which_rows_it_moved():
+def test_mc_ccr_marks_moved_rows():
     x, y = table(60, 9, columns=4)
     sampler = quick("MCCCR", energy=1.5)
-    given, _ = sampler.fit_resample(x, y)
-    changed = (given[:69] != x).any(1)
+    resampled, _ = sampler.fit_resample(x, y)
+    changed = (resampled[:69] != x).any(1)
     np.testing.assert_array_equal(sampler.moved_, changed)
     assert 0 < changed.sum() < 60
     assert (y[changed] == 0).all()
-    still = quick("MCCCR", energy=1.5, clean=False)
-    np.testing.assert_array_equal(still.fit_resample(x, y)[0][:69], x)
-    assert not still.moved_.any()
+    unchanged = quick("MCCCR", energy=1.5, clean=False)
+    np.testing.assert_array_equal(unchanged.fit_resample(x, y)[0][:69], x)
+    assert not unchanged.moved_.any()
 
 
 def fitted(name, digits, **options):
-    """A sampler of the digits as a table (BAGAN: as images), its input, its output, and what the
-    method is given: key, view and wanted."""
+    """Fits a sampler on the digits as a table (BAGAN: as images).
+
+    Returns the sampler, its input, its output, and the method's key, view and wanted counts.
+    """
     x, y = digits
     x = (x if name == "BAGAN" else x.reshape(len(x), -1)).astype(np.float64)
     sampler = quick(name, **options)
-    given, _ = sampler.fit_resample(x, y)
+    resampled, _ = sampler.fit_resample(x, y)
     labels = np.unique(y, return_inverse=True)[1]
     key = stream(np.random.RandomState(0).randint(2**31 - 1), SAMPLE)
     view = rows(scale_of(x).inside(x), labels)
-    return sampler, x, given, (key, view, jnp.array([0, 28, 36]))
+    return sampler, x, resampled, (key, view, jnp.array([0, 28, 36]))
 
 
 def varying(view, x):
-    """The view with its constant columns told."""
+    """Returns the view with its constant columns marked."""
     return view._replace(factor=jnp.array(np.ptp(x, 0) > 0, float))
 
 
-def assert_same(sampler, given, x):
-    """Rows are those of a method, `x [n, d]`, taken to the user's scale."""
+def assert_rows(sampler, resampled, x):
+    """Checks that rows are those of a method, `x [n, d]`, in the user's scale."""
     middle, half = ((sampler.scale_.high + s * sampler.scale_.low) / 2 for s in (1, -1))
     expected = middle + half * np.asarray(x, np.float64)
     # Eigenvectors and distances carry rounding of float32 over the images' range of 16.
-    np.testing.assert_allclose(given.reshape(len(given), -1), expected, 1e-4, 1e-3)
+    np.testing.assert_allclose(resampled.reshape(len(resampled), -1), expected, 1e-4, 1e-3)
 
 
-def assert_made(sampler, given, changed):
-    """The last 64 rows are those that a method adds."""
-    assert_same(sampler, given[56:], changed.x_synth[-64:])
+def assert_made(sampler, resampled, changed):
+    """Checks that the last 64 rows are those that a method adds."""
+    assert_rows(sampler, resampled[56:], changed.x_synth[-64:])
     np.testing.assert_array_equal(changed.w[-64:], 1)
     if hasattr(sampler, "parent_indices_"):
         np.testing.assert_array_equal(sampler.parent_indices_, changed.parents[:, 0])
@@ -280,10 +282,10 @@ def assert_made(sampler, given, changed):
 SIZES = Sizes(max_rows=12, max_synth=64, max_class=40)
 
 
-def test_smotes_rows_are_the_methods(digits):
-    sampler, _, given, arguments = fitted("SMOTE", digits, k_neighbors=3)
+def test_smote_matches_the_method(digits):
+    sampler, _, resampled, arguments = fitted("SMOTE", digits, k_neighbors=3)
     made = smote.smote(*arguments, SIZES, k_neighbors=3)
-    assert_same(sampler, given[56:], made.x)
+    assert_rows(sampler, resampled[56:], made.x)
     np.testing.assert_array_equal(sampler.parent_indices_, made.parents)
     np.testing.assert_allclose(sampler.interpolation_weights_, made.gap)
 
@@ -300,84 +302,84 @@ REST = {
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", REST)
-def test_each_classs_rows_are_those_of_a_method_of_two(digits, name):
-    """It knows the class and all others."""
+def test_one_vs_rest_samplers_match_the_methods(digits, name):
+    """The method is called with the class against all others."""
     method, options = REST[name]
-    sampler, x, given, (key, view, number) = fitted(name, digits, **options)
+    sampler, x, resampled, (key, view, number) = fitted(name, digits, **options)
     view, at = varying(view, x), 56
-    # The method's own words.
+    # Parameter names of the method.
     names = {"n_neighbors": "k_neighbors"}
     options = {names.get(n, n): 2 if n == "kind" else v for n, v in options.items()}
     draw = jax.jit(partial(method.sample, **options), static_argnums=3)
     for c in (1, 2):
-        alone = view._replace(target=(view.target == c).astype(float))
-        of_two = jax.random.fold_in(key, c), alone, jnp.array([0, number[c]])
-        made = draw(*of_two, Sizes(max_rows=12, max_synth=40)).x_synth[: number[c]]
-        assert_same(sampler, given[at : at + number[c]], made)
+        one_vs_rest = view._replace(target=(view.target == c).astype(float))
+        arguments_of_two = jax.random.fold_in(key, c), one_vs_rest, jnp.array([0, number[c]])
+        made = draw(*arguments_of_two, Sizes(max_rows=12, max_synth=40)).x_synth[: number[c]]
+        assert_rows(sampler, resampled[at : at + number[c]], made)
         at += number[c]
-    assert at == len(given)
+    assert at == len(resampled)
 
 
 @pytest.mark.thorough
-def test_cwgans_rows_are_the_methods_in_the_range_of_a_class():
+def test_cwgan_matches_the_method_in_the_class_range():
     x, y = table(60, 20)
     sampler = clone(GAN)
-    given, labels = sampler.fit_resample(x, y)
+    resampled, labels = sampler.fit_resample(x, y)
     assert counted(labels) == {0: 60, 1: 60}
-    np.testing.assert_array_equal(given[:80], x)
+    np.testing.assert_array_equal(resampled[:80], x)
     view = rows(*padded(scale_of(x).inside(x), y.astype(np.float32)))
     config = cwgan.Config(40, batch_size=8, learning_rate=1e-2, classifier_steps=14)
     draw = jax.jit(partial(cwgan.sample, config=config), static_argnums=3)
     key = jax.random.fold_in(stream(np.random.RandomState(0).randint(2**31 - 1), SAMPLE), 1)
     made = draw(key, view, jnp.array([0, 40]), Sizes(max_rows=256, max_synth=256))
-    assert_same(sampler, given[80:], made.x_synth[:40])
-    assert (given[80:] >= x[y == 1].min(0) - 1e-5).all()
-    assert (given[80:] <= x[y == 1].max(0) + 1e-5).all()
-    assert len(np.unique(given[80:], axis=0)) > 20
+    assert_rows(sampler, resampled[80:], made.x_synth[:40])
+    assert (resampled[80:] >= x[y == 1].min(0) - 1e-5).all()
+    assert (resampled[80:] <= x[y == 1].max(0) + 1e-5).all()
+    assert len(np.unique(resampled[80:], axis=0)) > 20
 
 
-def test_a_rule_that_fails_is_told():
+def test_fallback_gives_a_warning():
     x, y = table(30, 9)
-    x[y == 1] += 100  # nobody is near another class
+    x[y == 1] += 100  # no row is near another class
     with pytest.warns(UserWarning, match="class 1: no row of another.*; rows are made as by SMOTE"):
-        given, _ = quick("ADASYN").fit_resample(x, y)
-    assert len(np.unique(given[39:], axis=0)) == 21
+        resampled, _ = quick("ADASYN").fit_resample(x, y)
+    assert len(np.unique(resampled[39:], axis=0)) == 21
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("options", [{}, {"k_neighbors": 3, "share": 1.0, "reference": True}])
-def test_amdos_rows_are_the_methods(digits, options):
-    sampler, _, given, arguments = fitted("AMDO", digits, **options)
-    assert_made(sampler, given, amdo.sample(*arguments, SIZES, **options))
+def test_amdo_matches_the_method(digits, options):
+    sampler, _, resampled, arguments = fitted("AMDO", digits, **options)
+    assert_made(sampler, resampled, amdo.sample(*arguments, SIZES, **options))
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
-    ("options", "of_method"),
+    ("options", "method_options"),
     [({}, {}), ({"energy": 3, "p": 2}, {"energy": 6.0, "p": 2}), ({"clean": False}, {})],
 )
-def test_mc_ccrs_rows_are_the_methods(digits, options, of_method):
-    sampler, x, given, (key, view, number) = fitted("MCCCR", digits, **options)
-    of_method, view = of_method | {"clean": options.get("clean", True)}, varying(view, x)
-    changed = mc_ccr.sample(key, view, number, SIZES, **of_method)
-    assert_made(sampler, given, changed)
+def test_mc_ccr_matches_the_method(digits, options, method_options):
+    sampler, x, resampled, (key, view, number) = fitted("MCCCR", digits, **options)
+    method_options, view = method_options | {"clean": options.get("clean", True)}, varying(view, x)
+    changed = mc_ccr.sample(key, view, number, SIZES, **method_options)
+    assert_made(sampler, resampled, changed)
     pushed = changed.x_synth[:56]
-    assert_same(sampler, given[:56], pushed)
+    assert_rows(sampler, resampled[:56], pushed)
     np.testing.assert_array_equal(sampler.moved_, (pushed != view.all().x).any(1))
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
-    ("options", "of_method"),
+    ("options", "method_options"),
     [
         ({}, {}),
         ({"gamma": 4, "step": 0.02, "n_neighbors": 7}, {"gamma": 8, "step": 0.04, "neighbors": 7}),
     ],
 )
-def test_mc_rbos_rows_are_the_methods(digits, options, of_method):
-    sampler, x, given, (key, view, number) = fitted("MCRBO", digits, **options)
-    changed = mc_rbo.sample(key, varying(view, x), number, SIZES, steps=20, **of_method)
-    assert_made(sampler, given, changed)
+def test_mc_rbo_matches_the_method(digits, options, method_options):
+    sampler, x, resampled, (key, view, number) = fitted("MCRBO", digits, **options)
+    changed = mc_rbo.sample(key, varying(view, x), number, SIZES, steps=20, **method_options)
+    assert_made(sampler, resampled, changed)
 
 
 @pytest.mark.thorough
@@ -388,25 +390,25 @@ def test_mc_rbos_rows_are_the_methods(digits, options, of_method):
         ("BAGAN", bagan, bagan.Config((8, 8, 1), 3, 4, 2, 1, 1, 32), bagan.Hparams(3e-2)),
     ],
 )
-def test_a_trained_samplers_rows_are_the_methods(digits, name, method, config, hparams):
-    sampler, _, given, (key, view, number) = fitted(name, digits)
+def test_trained_samplers_match_the_methods(digits, name, method, config, hparams):
+    sampler, _, resampled, (key, view, number) = fitted(name, digits)
     pad = lambda a: jnp.pad(a, ((0, 200),) + ((0, 0),) * (a.ndim - 1))
-    view, of_fit = rows(*map(pad, view.all())), stream(sampler._seed, FIT)
+    view, fit_key = rows(*map(pad, view.all())), stream(sampler._seed, FIT)
 
     model = method.generator(config, hparams)
     epoch = jax.jit(model.epoch)
-    state, losses = jax.jit(model.init)(of_fit, view), []
+    state, losses = jax.jit(model.init)(fit_key, view), []
     for _ in range(model.epochs):
-        state, loss = epoch(of_fit, state, view)
+        state, loss = epoch(fit_key, state, view)
         losses.append(loss)
     np.testing.assert_allclose(sampler.loss_curve_, losses, 1e-5)
     draw = jax.jit(model.sample, static_argnums=4)
-    assert_made(sampler, given, draw(key, model.finish(state, view), view, number, SIZES))
+    assert_made(sampler, resampled, draw(key, model.finish(state, view), view, number, SIZES))
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", TRAINED)
-def test_samples_are_of_the_seed_and_in_number(digits, name):
+def test_sample_has_requested_rows_and_depends_on_seed(digits, name):
     sampler = quick(name, value_range=(0, 16)).fit(*digits)
     made = sampler.sample(5, "c")
     assert made.shape == (5, 8, 8)
@@ -422,7 +424,7 @@ def test_samples_are_of_the_seed_and_in_number(digits, name):
 
 
 @pytest.mark.parametrize("name", asked(TRAINED, ("DeepSMOTE",)))
-def test_it_is_the_same_after_saving(digits, name, tmp_path):
+def test_saved_sampler_is_equal(digits, name, tmp_path):
     sampler = quick(name, value_range=(0, 16), sampling_strategy={"c": 9}).fit(*digits)
     sampler.save(tmp_path / "a.safetensors")
     kind = type(sampler)
@@ -442,7 +444,7 @@ def test_it_is_the_same_after_saving(digits, name, tmp_path):
 
 
 @pytest.mark.parametrize("name", asked(TRAINED, ("DeepSMOTE",)))
-def test_a_refit_compiles_nothing(digits, name):
+def test_refit_compiles_nothing(digits, name):
     x, y = digits
     quick(name, value_range=(0, 16)).fit(x, y)
     before = _epoch._cache_size()
@@ -450,7 +452,7 @@ def test_a_refit_compiles_nothing(digits, name):
     assert _epoch._cache_size() == before > 0
 
 
-def test_more_rows_of_a_class_that_is_large_compile_nothing():
+def test_similar_sizes_share_compiled_programs():
     options = {"sampling_strategy": {1: 200}}
     quick("SMOTE", **options).fit_resample(*table(1000, 100))
     with compilations() as made:
@@ -460,7 +462,7 @@ def test_more_rows_of_a_class_that_is_large_compile_nothing():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", TRAINED)
-def test_losses_are_printed_and_have_to_be_finite(digits, name, capsys):
+def test_losses_are_printed_and_must_be_finite(digits, name, capsys):
     sampler = quick(name, value_range=(0, 16), verbose=True).fit(*digits)
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"Iteration 1, loss = {sampler.loss_curve_[0]:.8f}"
@@ -470,25 +472,25 @@ def test_losses_are_printed_and_have_to_be_finite(digits, name, capsys):
 
 
 @pytest.mark.thorough
-def test_gamo_trains_nothing_for_the_largest_class():
+def test_gamo_is_not_trained_for_the_largest_class():
     x, y = table(300, 20)
     sampler = quick("GAMO").fit(x, y)
-    with pytest.raises(InputError, match=r"class 0 has 300 rows, .* mixes at most 256 rows"):
+    with pytest.raises(InputError, match=r"class 0 has 300 rows, .* combines at most 256"):
         sampler.sample(2, 0)
-    told = "class 0 is the largest, for which nothing was trained"
+    message = "class 0 is the largest, for which the generator is not trained"
     sampler = quick("GAMO", sampling_strategy={0: 310})
-    with pytest.warns(UserWarning, match=told):
-        given, labels = sampler.fit_resample(x, y)
+    with pytest.warns(UserWarning, match=message):
+        resampled, labels = sampler.fit_resample(x, y)
     assert (labels[320:] == 0).all()
-    inside = (given[320:] > x[y == 0].min(0)) & (given[320:] < x[y == 0].max(0))
+    inside = (resampled[320:] > x[y == 0].min(0)) & (resampled[320:] < x[y == 0].max(0))
     assert inside.all()
-    with pytest.warns(UserWarning, match=told):
+    with pytest.warns(UserWarning, match=message):
         assert len(sampler.sample(2, 0)) == 2
-    x, y = table(300, 300)  # both are trained for
+    x, y = table(300, 300)  # the generator is trained for both
     assert len(quick("GAMO").fit(x, y).sample(2, 0)) == 2
 
 
-def test_floats_compile_once_and_names_for_each():
+def test_float_options_are_traced_and_others_static():
     traced = []
 
     def sample(key, train, wanted, sizes, *, scale, n, share=0.5):
@@ -500,7 +502,7 @@ def test_floats_compile_once_and_names_for_each():
     assert [call(scale=s, n=3) for s in (1.5, 2.5, "auto", "auto")] == [9, 15, 42, 42]
     assert call(scale=1.5, n=4) == 12
     assert len(traced) == 3
-    for share in (0.1, 0.2, 0.1):  # one that is static all the same
+    for share in (0.1, 0.2, 0.1):  # a static float
         assert call(scale=1.5, n=3, share=share) == 9
     assert [share for *_, share in traced[3:]] == [0.1, 0.2]
 
@@ -508,11 +510,11 @@ def test_floats_compile_once_and_names_for_each():
 ZEROS = np.zeros((6, 8, 8), np.uint8)
 WRONG = {
     "sides": (ZEROS[:, :3], {}, "sides of at least 4"),
-    "channels": (np.zeros((6, 3, 8, 8)), {}, "look like channels first"),
+    "channels": (np.zeros((6, 3, 8, 8)), {}, "seem to have channels first"),
     "axes": (np.zeros((6, 2, 8, 8, 1)), {}, "X has 5 axes"),
     "product": (ZEROS.reshape(6, 64), {"image_shape": (8, 9)}, r"image_shape=\(8, 9\) for rows of"),
     "twice": (ZEROS, {"image_shape": (4, 16)}, "but X has images of"),
-    "order": (ZEROS, {"value_range": (1, 0)}, "expected .least, greatest."),
+    "order": (ZEROS, {"value_range": (1, 0)}, "expected .minimum, maximum."),
     "range": (ZEROS + 9, {"value_range": (0, 1)}, "values from 9 to 9, outside"),
     "mixed": ([np.zeros((8, 8))] * 5 + [np.zeros((8, 9))], {}, "rows of different shapes"),
     "one class": (ZEROS, {"y": np.ones(6)}, "more than 1 class"),
@@ -521,18 +523,18 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_bad_input_is_told(name):
+def test_invalid_input_is_refused(name):
     for x, options, message in WRONG.values():
         y = options.get("y", np.repeat([0, 1], [4, 2]))
         options = {name: value for name, value in options.items() if name != "y"}
         with pytest.raises(ValueError, match=message):
             quick(name, **options).fit_resample(x, y)
     if name != "MCCCR":
-        with pytest.raises(InputError, match="every one of the 6 classes has a single row"):
+        with pytest.raises(InputError, match="all 6 classes have a single row"):
             quick(name).fit_resample(ZEROS, np.arange(6))
 
 
-def test_they_are_reached_by_name():
+def test_samplers_are_public():
     for name, sampler in (QUICK | {"CWGAN": GAN}).items():
         assert getattr(imbax, name) is type(sampler)
         assert name in imbax.__all__

@@ -1,4 +1,4 @@
-"""The parameters of every estimator and their defaults, which users rely on."""
+"""Parameters and defaults of every estimator."""
 
 import inspect
 
@@ -9,9 +9,9 @@ from sklearn.utils._param_validation import Interval, make_constraint
 
 import imbax
 
-OF_SAMPLERS = {"sampling_strategy": "auto", "random_state": None}
-OF_ROWS = {**OF_SAMPLERS, "image_shape": None, "value_range": None}
-OF_NETWORKS = {
+SAMPLER_PARAMETERS = {"sampling_strategy": "auto", "random_state": None}
+ROW_PARAMETERS = {**SAMPLER_PARAMETERS, "image_shape": None, "value_range": None}
+NETWORK_PARAMETERS = {
     "hidden_layer_sizes": None,
     "activation": "relu",
     "network": None,
@@ -33,34 +33,40 @@ OF_NETWORKS = {
     "verbose": False,
 }
 EXPECTED = {
-    "SMOTE": {**OF_ROWS, "categorical_features": None, "k_neighbors": 5},
+    "SMOTE": {**ROW_PARAMETERS, "categorical_features": None, "k_neighbors": 5},
     "BorderlineSMOTE": {
-        **OF_ROWS,
+        **ROW_PARAMETERS,
         "categorical_features": None,
         "k_neighbors": 5,
         "m_neighbors": 10,
         "kind": "borderline-1",
     },
     "ADASYN": {
-        **OF_ROWS,
+        **ROW_PARAMETERS,
         "categorical_features": None,
         "n_neighbors": 5,
         "k_neighbors": "deprecated",
     },
     "SMOTENC": {
-        **OF_ROWS,
+        **ROW_PARAMETERS,
         "categorical_features": [0],
         "categorical_encoder": None,
         "k_neighbors": 5,
     },
-    "SMOTEN": {**OF_SAMPLERS, "categorical_encoder": None, "k_neighbors": 5},
-    "SUGAR": {**OF_ROWS, "k_neighbors": 5, "steps": 1},
-    "AMDO": {**OF_ROWS, "k_neighbors": 5, "share": 0.4, "reference": False},
-    "MCCCR": {**OF_ROWS, "energy": "auto", "p": 1, "clean": True},
-    "MCRBO": {**OF_ROWS, "gamma": "auto", "step": "auto", "max_iter": 500, "n_neighbors": 25},
-    "CWGAN": {**OF_ROWS, "max_iter": 3000, "batch_size": 64, "learning_rate_init": 1e-4},
+    "SMOTEN": {**SAMPLER_PARAMETERS, "categorical_encoder": None, "k_neighbors": 5},
+    "SUGAR": {**ROW_PARAMETERS, "k_neighbors": 5, "steps": 1},
+    "AMDO": {**ROW_PARAMETERS, "k_neighbors": 5, "share": 0.4, "reference": False},
+    "MCCCR": {**ROW_PARAMETERS, "energy": "auto", "p": 1, "clean": True},
+    "MCRBO": {
+        **ROW_PARAMETERS,
+        "gamma": "auto",
+        "step": "auto",
+        "max_iter": 500,
+        "n_neighbors": 25,
+    },
+    "CWGAN": {**ROW_PARAMETERS, "max_iter": 3000, "batch_size": 64, "learning_rate_init": 1e-4},
     "GAMO": {
-        **OF_ROWS,
+        **ROW_PARAMETERS,
         "noise_dim": 100,
         "max_iter": 90,
         "batch_size": 32,
@@ -68,7 +74,7 @@ EXPECTED = {
         "verbose": False,
     },
     "DeepSMOTE": {
-        **OF_ROWS,
+        **ROW_PARAMETERS,
         "latent_dim": None,
         "decoder": "mirrored",
         "penalty": "class_recon",
@@ -81,7 +87,7 @@ EXPECTED = {
         "verbose": False,
     },
     "BAGAN": {
-        **OF_ROWS,
+        **ROW_PARAMETERS,
         "latent_dim": 100,
         "width": 32,
         "autoencoder_max_iter": 100,
@@ -90,16 +96,16 @@ EXPECTED = {
         "learning_rate_init": 5e-5,
         "verbose": False,
     },
-    "ExplicitGradientOverSampler": {**OF_SAMPLERS, "classifier": None},
+    "ExplicitGradientOverSampler": {**SAMPLER_PARAMETERS, "classifier": None},
     "ImbalancedMLPClassifier": {
-        **OF_NETWORKS,
+        **NETWORK_PARAMETERS,
         "loss": "ce",
         "loss_params": None,
         "sampler": None,
         "alpha": None,
     },
     "ExplicitGradientClassifier": {
-        **OF_NETWORKS,
+        **NETWORK_PARAMETERS,
         "eta1": 1e-2,
         "eta2": 10.0,
         "n_synth": "double",
@@ -113,7 +119,7 @@ EXPECTED = {
         "jitter": 0.0,
     },
     "MetaWeightNetClassifier": {
-        **OF_NETWORKS,
+        **NETWORK_PARAMETERS,
         "eta1": 0.1,
         "meta_learning_rate_init": 1e-3,
         "meta_rows": "valid",
@@ -131,28 +137,28 @@ EXPECTED = {
         "random_state": None,
     },
 }
-# What may be given without its name; of all others nothing.
+# Parameters that may be positional.
 FIRST = {
     "ExplicitGradientOverSampler": ["classifier"],
     "MESAClassifier": ["estimator"],
     "SMOTENC": ["categorical_features"],
     "SMOTEN": ["categorical_encoder"],
 }
-# What has to be given.
+# Required parameters.
 REQUIRED = {"SMOTENC": {"categorical_features": [0]}}
 
 
-def test_no_estimator_is_left_out():
-    given = {name: getattr(imbax, name) for name in imbax.__all__}
+def test_every_estimator_is_listed():
+    actual = {name: getattr(imbax, name) for name in imbax.__all__}
     estimators = {
-        n for n, o in given.items() if inspect.isclass(o) and issubclass(o, BaseEstimator)
+        n for n, o in actual.items() if inspect.isclass(o) and issubclass(o, BaseEstimator)
     }
     assert estimators == set(EXPECTED)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_every_parameter_has_a_range_or_a_type(name):
-    """Truth values and what is not finite are in no range of numbers."""
+def test_every_parameter_has_a_constraint(name):
+    """Booleans and non-finite values are outside every interval."""
     constraints = getattr(imbax, name)._parameter_constraints
     assert set(constraints) >= set(EXPECTED[name])
     for parameter in EXPECTED[name]:
@@ -162,15 +168,15 @@ def test_every_parameter_has_a_range_or_a_type(name):
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_parameters_and_defaults_are_as_ever(name):
+def test_parameters_and_defaults_are_stable(name):
     kind, expected = getattr(imbax, name), EXPECTED[name]
     required = REQUIRED.get(name, {})
-    given = kind(**required).get_params(deep=False)
-    assert given == expected
-    kinds = {n: (type(given[n]), type(value)) for n, value in expected.items()}
+    actual = kind(**required).get_params(deep=False)
+    assert actual == expected
+    kinds = {n: (type(actual[n]), type(value)) for n, value in expected.items()}
     assert all(one is other for one, other in kinds.values())  # False is no 0
-    of_signature = inspect.signature(kind).parameters
+    parameters = inspect.signature(kind).parameters
     defaults = expected | dict.fromkeys(required, inspect.Parameter.empty)
-    assert {n: parameter.default for n, parameter in of_signature.items()} == defaults
-    by_place = [n for n, p in of_signature.items() if p.kind is not p.KEYWORD_ONLY]
+    assert {n: parameter.default for n, parameter in parameters.items()} == defaults
+    by_place = [n for n, p in parameters.items() if p.kind is not p.KEYWORD_ONLY]
     assert by_place == FIRST.get(name, [])

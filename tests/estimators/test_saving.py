@@ -1,4 +1,4 @@
-"""Files of fitted estimators that are not what they should be: one line, and nothing is run."""
+"""Damaged files of fitted estimators give a one-line error and run no code."""
 
 import json
 import os
@@ -16,25 +16,25 @@ STORED = Path(__file__).parents[1] / "stored" / "deepsmote.safetensors"
 
 
 class Evil:
-    """Ends the process when it is unpickled."""
+    """Object that ends the process when it is unpickled."""
 
     def __reduce__(self):
         return os._exit, (1,)
 
 
 def changed(**about):
-    """The stored file with other JSON."""
-    said, arrays = saving.read(STORED, "DeepSMOTE")
-    return save(arrays, {"imbax.DeepSMOTE": json.dumps(said | about)})
+    """Returns the stored file with changed JSON."""
+    metadata, arrays = saving.read(STORED, "DeepSMOTE")
+    return save(arrays, {"imbax.DeepSMOTE": json.dumps(metadata | about)})
 
 
 def without_an_array():
     arrays = load(STORED.read_bytes())
     name = next(name for name in arrays if name.startswith("fitted"))
-    said, _ = saving.read(STORED, "DeepSMOTE")
+    metadata, _ = saving.read(STORED, "DeepSMOTE")
     return save(
         {key: leaf for key, leaf in arrays.items() if key != name},
-        {"imbax.DeepSMOTE": json.dumps(said)},
+        {"imbax.DeepSMOTE": json.dumps(metadata)},
     )
 
 
@@ -52,7 +52,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_gets_one_line(damage, tmp_path):
+def test_damaged_file_is_refused_in_one_line(damage, tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(DAMAGE[damage]())
     with pytest.raises(InputError, match=r"a\.safetensors' is damaged .*DeepSMOTE\.save") as caught:
@@ -60,16 +60,16 @@ def test_a_damaged_file_gets_one_line(damage, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_an_absent_file_is_said_to_be(tmp_path):
+def test_missing_file_is_refused(tmp_path):
     for path in (tmp_path / "none.safetensors", tmp_path):
-        with pytest.raises(InputError, match="there is no file"):
+        with pytest.raises(InputError, match="does not exist"):
             DeepSMOTE.load(path)
 
 
-def test_a_flipped_bit_is_noticed(tmp_path):
+def test_flipped_bit_is_detected(tmp_path):
     path = tmp_path / "a.safetensors"
     saving.write(path, "DeepSMOTE", {}, {"w": np.arange(3.0)})
     content = path.read_bytes()
     path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
-    with pytest.raises(ValueError, match="its bytes have changed"):
+    with pytest.raises(ValueError, match="its content has changed"):
         saving.read(path, "DeepSMOTE")

@@ -1,4 +1,4 @@
-"""Frames with categories, dates and missing values, as classifiers take them."""
+"""Classifiers on frames with categories, dates and missing values."""
 
 import pickle
 import warnings
@@ -30,7 +30,7 @@ NAMES = [
 
 
 class Probe(TakesColumns, ClassifierMixin, BaseEstimator):
-    """Shows what a classifier sees, without training."""
+    """Classifier that stores its encoded rows without training."""
 
     def __init__(self, categorical_features="from_dtype"):
         self.categorical_features = categorical_features
@@ -49,7 +49,7 @@ def frames_of(frame):
     yield from (polars, polars.to_arrow(), frame.set_axis(range(5, 5 + N)))
 
 
-def test_frames_become_the_same_numbers_whatever_their_library():
+def test_frames_of_all_libraries_are_encoded_equally():
     probe = Probe().fit(FRAME)
     assert list(probe.column_names_) == NAMES
     assert (probe.n_features_in_, list(probe.feature_names_in_)) == (7, list(FRAME))
@@ -59,7 +59,7 @@ def test_frames_become_the_same_numbers_whatever_their_library():
         np.testing.assert_array_equal(probe.seen(frame), probe.seen_)
 
 
-def test_arrays_have_categories_by_position():
+def test_categories_of_arrays_by_position():
     listed = ["plan", "city", "since"]
     named = Probe(listed).fit(FRAME)
     assert sum(name.startswith("since") for name in named.column_names_) < 60
@@ -75,8 +75,8 @@ def test_arrays_have_categories_by_position():
     assert list(Probe().fit(codes).column_names_) == ["spend", "zone"]
 
 
-def test_arrays_may_miss_values():
-    """Medians, and a column for what was missing in fit; complete arrays are left alone."""
+def test_missing_values_in_arrays_are_imputed():
+    """Missing values get medians and indicators from fit; complete arrays are unchanged."""
     x = np.array([[1.0, np.nan], [3, 4], [5, 8]])
     probe = Probe().fit(x, [0, 1, 0])
     np.testing.assert_array_equal(probe.seen_, [[1, 6, 1], [3, 4, 0], [5, 8, 0]])
@@ -93,7 +93,7 @@ def test_arrays_may_miss_values():
     np.testing.assert_array_equal(Probe().fit(holed, [0, 1]).seen_, [[1, 3, 0, 0], [1, 3, 1, 1]])
 
 
-def test_rows_to_predict_may_hold_what_fit_did_not_see():
+def test_unknown_levels_and_missing_values_at_prediction():
     probe = Probe().fit(FRAME)
     new = FRAME[:1].assign(plan="never", city=None, age=np.nan, spend=np.nan)
     seen = dict(zip(NAMES, probe.seen(new)[0], strict=True))
@@ -102,7 +102,7 @@ def test_rows_to_predict_may_hold_what_fit_did_not_see():
     assert seen["age"] == FRAME["age"].median() and seen["spend"] == FRAME["spend"].median()
 
 
-def test_columns_that_are_not_those_of_fit_are_refused():
+def test_columns_must_match_those_of_fit():
     probe = Probe().fit(FRAME)
     for frame, message in (
         (FRAME.drop(columns="age"), "(?s)yet now missing:.*- age"),
@@ -118,7 +118,7 @@ def test_columns_that_are_not_those_of_fit_are_refused():
             warnings.simplefilter("ignore")
             probe.seen(frame)
     plain = Probe().fit(FRAME[["spend", "age"]])
-    with pytest.raises(InputError, match="without numbers, 'age'; fit saw numbers in them"):
+    with pytest.raises(InputError, match="non-numeric columns, 'age'; fit saw numbers in them"):
         plain.seen(FRAME[["spend"]].assign(age="old"))
 
 
@@ -126,29 +126,33 @@ def test_columns_that_are_not_those_of_fit_are_refused():
     ("frame", "options", "message"),
     [
         (FRAME.assign(name=[f"n{i}" for i in range(N)]), {}, "'name' holds 90 distinct texts"),
-        (FRAME, {"categorical_features": None}, "'city'.*: categorical_features=None takes"),
-        (FRAME[["city"]].to_numpy(), {}, "without numbers, 0; name them in categorical_features"),
+        (FRAME, {"categorical_features": None}, "'city'.*: categorical_features=None accepts"),
+        (
+            FRAME[["city"]].to_numpy(),
+            {},
+            "non-numeric columns, 0; name them in categorical_features",
+        ),
         (FRAME, {"categorical_features": ["plam"]}, "'plam', which is no column .* mean 'plan'"),
         (FRAME.assign(odd=[[1]] * N), {}, "'odd' holds mixed values"),
         (FRAME.assign(large=2**60 + np.arange(N)), {}, "'large' of X has whole numbers beyond"),
         (FRAME.set_axis([*"abcdef", "a"], axis=1), {}, "several columns called 'a'"),
         (FRAME[:0], {}, "minimum of 1 is required"),
         (FRAME[:5], {}, "inconsistent numbers of samples"),
-        (pl.from_pandas(FRAME).lazy(), {}, r"polars LazyFrame, .*collect\(\) it first"),
+        (pl.from_pandas(FRAME).lazy(), {}, r"polars LazyFrame, .*call collect\(\) first"),
     ],
 )
-def test_frames_that_cannot_be_taken_are_refused_in_one_line(frame, options, message):
+def test_invalid_frames_are_refused_in_one_line(frame, options, message):
     with pytest.raises(InputError, match=message) as caught:
         Probe(**options).fit(frame)
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_what_is_read_otherwise_than_written_is_told():
-    told = (
+def test_conversions_give_a_warning():
+    message = (
         "X: 1 column of text parsed as numbers: rate .*; 1 column of dates encoded as days and "
         "cycles: since; column 'city': .* treated as a level"
     )
-    with pytest.warns(UserWarning, match=told):
+    with pytest.warns(UserWarning, match=message):
         Probe().fit(FRAME)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -162,8 +166,8 @@ def fitted():
         return clone(NETWORK).fit(FRAME, LABELS)
 
 
-def test_a_network_sees_the_encoded_columns(fitted):
-    """As if the user had encoded them, with weights as without."""
+def test_network_is_trained_on_encoded_columns(fitted):
+    """The result equals that of rows encoded by the user, with and without weights."""
     x = Probe().fit(FRAME).seen_
     proba = fitted.predict_proba(FRAME)
     assert proba.shape == (N, 3) and list(fitted.column_names_) == NAMES
@@ -176,27 +180,27 @@ def test_a_network_sees_the_encoded_columns(fitted):
     np.testing.assert_array_equal(weighted.predict_proba(FRAME), other.predict_proba(FRAME))
 
 
-def test_a_saved_classifier_has_its_encoder(fitted):
+def test_saved_classifier_keeps_its_encoder(fitted):
     for again in saved(fitted):
         np.testing.assert_array_equal(again.predict_proba(FRAME), fitted.predict_proba(FRAME))
         assert list(again.column_names_) == NAMES
 
 
-def test_a_warm_start_goes_on_with_its_columns(fitted):
-    """Medians and levels stay those of the first fit, so that weights keep their meaning."""
+def test_warm_start_keeps_the_encoder(fitted):
+    """Medians and levels of the first fit are kept, so that parameters keep their meaning."""
     going = pickle.loads(pickle.dumps(fitted)).set_params(warm_start=True)
     going.fit(FRAME.assign(age=5.0), LABELS)
     assert list(going.column_names_) == NAMES
     seen = going._columns.numbers(FRAME.assign(age=np.nan))
     assert (seen[:, NAMES.index("age")] == FRAME["age"].median()).all()
-    with pytest.raises(InputError, match="goes on with the columns of the last fit, spend, plan"):
+    with pytest.raises(InputError, match="needs the columns of the last fit, spend, plan"):
         going.fit(FRAME[["spend", "plan"]], LABELS)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", [*CLASSIFIERS, "MESAClassifier"])
-def test_every_classifier_takes_a_large_table(name):
-    """50,000 rows of 7 columns; what leaves is told by a category and by a missing value."""
+def test_every_classifier_handles_a_large_table(name):
+    """50,000 rows of 7 columns; a category and missing values determine the label."""
     frame, labels = churn(50_000)
     if name == "MESAClassifier":
         estimator, labels = clone(MESA), np.where(labels == "leaves", "leaves", "stays")
@@ -208,7 +212,7 @@ def test_every_classifier_takes_a_large_table(name):
 
 
 @pytest.mark.thorough
-def test_points_keep_categories_that_are_fixed():
+def test_fixed_categories_are_not_moved():
     estimator = clone(CLASSIFIERS["ExplicitGradientClassifier"]).set_params(
         max_iter=3, early_stopping=False, eta2=100.0, fixed_columns=["plan", "city", "since"]
     )

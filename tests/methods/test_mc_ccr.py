@@ -43,11 +43,11 @@ def made(*table, wanted=WANTED, sizes=SIZES, **options):
 
 def brute_spheres(members, enemies, energy, p):
     """Grows every sphere enemy by enemy and sums the translations."""
-    distance = cdist(members, enemies, METRIC[p])
+    all_distances = cdist(members, enemies, METRIC[p])
     if energy == "auto":
-        energy = 1.5 * np.median(distance.min(1)) if len(enemies) else 0
+        energy = 1.5 * np.median(all_distances.min(1)) if len(enemies) else 0
     radius, moves = [], np.zeros_like(enemies)
-    for x, distances in zip(members, distance, strict=True):
+    for x, distances in zip(members, all_distances, strict=True):
         r, left = 0.0, energy
         for inside, distance in enumerate([*np.sort(distances), np.inf], 1):
             if inside * (distance - r) >= left:

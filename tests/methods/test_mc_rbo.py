@@ -246,7 +246,7 @@ def test_auto_is_invariant_to_scale():
 
 @pytest.mark.thorough
 def test_auto_moves_images():
-    """The numbers of the public code would make Φ depend only on the start, and rows stay near it."""
+    """The numbers of the public code would make Φ depend only on the start."""
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [40, 12]).astype(np.int32)
     hidden = rng.normal(size=(52, 5)) + y[:, None]

@@ -44,13 +44,13 @@ def moving(**options):
 
 
 @pytest.mark.parametrize("name", ["deepsmote", "deepsmote_permuted", "deepsmote_paper"])
-def test_printed_penalty_trains_the_encoder_and_the_public_code_does_not(name):
+def test_only_the_printed_penalty_trains_the_encoder(name):
     generator = get(name).images.generator
     options = getattr(generator, "keywords", {})
     assert (encoder_change(**options) > 1e-4) is (name == "deepsmote_paper")
 
 
-def test_the_paper_reading_is_the_permuted_penalty_in_all_parameters():
+def test_paper_reading_uses_the_permuted_penalty():
     options = get("deepsmote_paper").images.generator.keywords
     assert options == {"penalty": "permuted", "encoder_gradient": True}
 
@@ -64,7 +64,7 @@ def test_checkpoint_of_a_training_in_which_no_epoch_is_better(checkpoint, epoch)
 
 
 @pytest.mark.parametrize("name", ["explicit_gradient_moved", "explicit_gradient_moved_frozen"])
-def test_moved_readings_differ_from_the_default_in_their_checkpoint(name):
+def test_moved_readings_change_the_checkpoint(name):
     facts = Facts(features=3, max_minority=5, max_synth=5, n_synth="double", epochs=2)
     tables = get(name).tables
     program, default = tables.program(facts), get("explicit_gradient").tables.program(facts)

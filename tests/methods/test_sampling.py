@@ -137,10 +137,10 @@ def test_one_vs_rest_uses_each_class_as_minority(number):
         for c in np.repeat(np.arange(3), number)
     ]
     np.testing.assert_array_equal(result.x_synth[: sum(number)], np.reshape(expected, (-1, 4)))
-    np.testing.assert_array_equal(given.w[8:], np.arange(9) < sum(number))
-    labels = given.y_synth[: sum(number)]
+    np.testing.assert_array_equal(result.w[8:], np.arange(9) < sum(number))
+    labels = result.y_synth[: sum(number)]
     np.testing.assert_array_equal(labels, np.repeat(np.arange(3), number))
-    assert given.fallback == (4 in number)
+    assert result.fallback == (4 in number)
 
 
 def test_one_vs_rest_keeps_the_key_for_two_classes():
@@ -155,8 +155,8 @@ def test_one_vs_rest_keeps_the_key_for_two_classes():
     np.testing.assert_array_equal(
         result.x_synth, np.full((9, 4), jax.random.uniform(KEY, (), jnp.float32))
     )
-    np.testing.assert_array_equal(given.w[40:], np.arange(9) < 7)
-    assert not given.fallback
+    np.testing.assert_array_equal(result.w[40:], np.arange(9) < 7)
+    assert not result.fallback
 
 
 def test_wrong_shapes_raise_errors():

@@ -182,9 +182,9 @@ def test_macro_average_equals_scikit_learn(seed, n_levels):
     scores = rng.normal(size=(N, 3)) if n_levels is None else rng.integers(0, n_levels, (N, 3))
     y, w = rng.integers(0, 3, N), rng.random(N) < 0.75
     y[:3], w[:3] = (0, 1, 2), True
-    given = MACRO(jnp.asarray(scores, jnp.float32), y, w)
+    result = MACRO(jnp.asarray(scores, jnp.float32), y, w)
     expected = average_precision_score(np.eye(3)[y[w]], scores[w], average="macro")
-    np.testing.assert_allclose(given, expected, atol=1e-6)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 def test_macro_average_excludes_empty_classes():
@@ -197,8 +197,8 @@ def test_macro_average_excludes_empty_classes():
 
 @pytest.mark.parametrize("metrics", [ranking, weighted])
 def test_scores_are_sorted_once(metrics):
-    """For two sorts XLA may compute the scores twice, rounded in two ways; average precision was
-    above 1 where minority rows were then looked for among the scores of the other sort."""
+    """XLA may recompute the scores for each sort with other rounding; minority rows were then
+    searched among slightly different scores, and the metric exceeded 1."""
     rows = [jax.ShapeDtypeStruct((N,), jnp.float32)] * 3
     for metric in (metrics.average_precision, metrics.roc_auc):
         assert str(jax.make_jaxpr(metric)(*rows)).count("= sort[") == 1

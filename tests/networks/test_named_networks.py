@@ -199,8 +199,8 @@ CASES = [
     for name in SMALL
     for case in (("ldam", 3), ("explicit_gradient", 2), ("meta_weight_net", 2))
 ]
-# All others with the network that differs most from `mlp`, and those whose losses are of
-# several members with one that has them.
+# The other methods run with the network that differs most from the default MLP, and with an
+# ensemble if their losses distinguish members.
 CASES += [
     ("realmlp", "ldam_drw", 2),
     ("realmlp", "rs", 2),
@@ -242,7 +242,7 @@ def test_methods_train_every_network(name, method, classes):
             first, _ = train(ce.program(facts), key, problem, ce.settings[0], 3)
             start = first.best.params
         hparams = tables.settings[0]
-        if tables.refits:  # not from the parameters of the first
+        if tables.refits:  # restarts instead of continuing
             hparams, start = Refit(hparams, first.best_epoch), None
         return train(tables.program(facts), key, view_problem, hparams, 3, start)
 

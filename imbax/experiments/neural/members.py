@@ -33,7 +33,7 @@ from imbax.experiments.tabular.cells import CellResult
 from imbax.experiments.tabular.plan import Plan, Protocol, plan
 from imbax.experiments.tabular.preprocessing import planned
 
-__all__ = ["averaged", "deep_ensemble", "fold_ensemble", "mean_score"]
+__all__ = ["all_rows", "averaged", "deep_ensemble", "fold_ensemble", "mean_score"]
 
 _MEMBERS = 3
 """Random stream of the members' keys; `training` has the other streams of a run."""
@@ -89,6 +89,25 @@ def fold_ensemble(
     return cut._replace(fold=fold, runs=cut.runs._replace(key=_keys(runs.runs.key, members)))
 
 
+def all_rows(
+    dataset: Dataset, seed: int, protocol: Protocol, splits: Sequence[Split] | None
+) -> Plan:
+    """The runs of one seed, with the validation rows among the training rows.
+
+    The validation part stays, but its rows are trained on: no score of it says anything.
+
+    Parameters
+    ----------
+    dataset, seed, protocol, splits
+        As in `plan`.
+    """
+    runs = plan(dataset, [seed], replace(protocol, components=None), splits)
+    parts = [
+        Split(np.sort(np.concatenate(part[:2])), part.valid, part.test) for part in runs.splits
+    ]
+    return planned(dataset, [seed], protocol, parts)
+
+
 def averaged(
     plan: Plan, method: Method, result: CellResult, members: Ensemble
 ) -> tuple[Plan, CellResult]:
@@ -113,6 +132,7 @@ def averaged(
     InputError
         The method's scores only rank, so that they have no mean.
     """
+    assert method.tables is not None
     size, kind = members.n_estimators, method.tables.scores
     first = np.arange(0, len(plan.seed), size)
     runs = jax.tree.map(lambda leaf: leaf[first], plan.runs)

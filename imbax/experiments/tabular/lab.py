@@ -20,7 +20,7 @@ from imbax.experiments.closure import code_of
 from imbax.experiments.lab import Cell, Lab
 from imbax.experiments.neural import checkpoints
 from imbax.experiments.neural.ensembles import SINGLE, Ensemble
-from imbax.experiments.neural.members import averaged, deep_ensemble, fold_ensemble
+from imbax.experiments.neural.members import all_rows, averaged, deep_ensemble, fold_ensemble
 from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
@@ -65,8 +65,13 @@ class TabularLab(Lab):
                 f"{method.name} cannot be run as an ensemble: its scores only rank, so that they "
                 "have no mean over members; run it without members"
             )
-        cell = super().cell(dataset, method, network, members)
         tables = method.tables
+        if members.folds and tables.rows == "train_valid":
+            raise InputError(
+                f"{method.name} cannot be run as a fold ensemble: it trains on all rows, and each "
+                "member of a fold ensemble leaves one fold out; run it without fold_ensemble"
+            )
+        cell = super().cell(dataset, method, network, members)
         sees_both = tables.refits or tables.rows == "train_valid" or members.folds
         return dataclasses.replace(cell, rows="train_valid") if sees_both else cell
 
@@ -104,7 +109,9 @@ class TabularLab(Lab):
         if network not in ("", DEFAULT):
             content["network"] = network
             code += [with_factory, named(network).factory]
-        if method.is_neural and self.checkpoint != checkpoints.DEFAULT:
+        if method.is_neural and tables.rows == "train_valid":
+            code += [all_rows, checkpoints.Chosen]
+        elif method.is_neural and self.checkpoint != checkpoints.DEFAULT:
             content["checkpoint"] = self.checkpoint
             code += [checkpoints.Chosen, checkpoints.with_validation_precision]
         if members != SINGLE:
@@ -127,7 +134,7 @@ class TabularLab(Lab):
     def _together(self, cell, seeds):
         """The seeds in groups, so that the matrices of a group's runs fit on every device."""
         dataset = cell.dataset
-        if cell.members.folds:
+        if cell.members.folds or _trains_on_all_rows(cell.method):
             return [[seed] for seed in seeds]
         if not isinstance(dataset, FrameDataset) or len(seeds) < 2:
             return [seeds]
@@ -142,7 +149,7 @@ class TabularLab(Lab):
         """The runs to train; an ensemble of M members has M of them for each run."""
         if not isinstance(cell.dataset, FrameDataset):
             return self._cut(cell, seeds)
-        about = (cell.dataset, cell.members, *seeds)
+        about = (cell.dataset, cell.members, _trains_on_all_rows(cell.method), *seeds)
         if self._last is None or self._last[0] != about:
             self._last = None  # frees its memory before the next plan is made
             self._last = about, self._cut(cell, seeds)
@@ -151,7 +158,10 @@ class TabularLab(Lab):
     def _cut(self, cell, seeds):
         if cell.members.folds:
             return fold_ensemble(cell.dataset, *seeds, self.protocol, self.splits, cell.members)
-        cut = planned(cell.dataset, seeds, self.protocol, self.splits)
+        if _trains_on_all_rows(cell.method):
+            cut = all_rows(cell.dataset, *seeds, self.protocol, self.splits)
+        else:
+            cut = planned(cell.dataset, seeds, self.protocol, self.splits)
         return cut if cell.members == SINGLE else deep_ensemble(cut, cell.members)
 
     def _compute_together(self, cell: Cell, seeds: Sequence[int], turn: tuple[int, int]) -> None:
@@ -162,7 +172,9 @@ class TabularLab(Lab):
             result = host_cell(cut, method)
         else:
             cut, method = on_network(cut, method, cell.network)
-            method = checkpoints.kept_by(method, self.checkpoint)
+            # The validation rows choose no epoch if they are trained on.
+            is_last = _trains_on_all_rows(method)
+            method = checkpoints.kept_by(method, "last" if is_last else self.checkpoint)
             cell, epochs = dataclasses.replace(cell, method=method), cut.protocol.epochs
             result = train_cell(
                 cut,
@@ -176,7 +188,9 @@ class TabularLab(Lab):
             at = np.flatnonzero(cut.seed == seed)
             state = jax.tree.map(lambda leaf, at=at: leaf[at], result.progress)
             self._keep_state(self._state_place(cell), seed, state)
-        if not method.tables.host:
+        if _trains_on_all_rows(method):
+            result = result._replace(valid_score=[score[:0] for score in result.valid_score])
+        elif method.is_neural:
             about = (cut, method, result, self.checkpoint)
             result = checkpoints.with_validation_precision(*about)
         if cell.members != SINGLE:
@@ -247,6 +261,11 @@ def configuration(method: Method, protocol: Any) -> dict[str, Any]:
     """The protocol, and the method's settings and options, as JSON values."""
     settings = [setting._asdict() for setting in method.tables.settings]
     return dataclasses.asdict(protocol) | {"settings": settings, **method.tables.options}
+
+
+def _trains_on_all_rows(method: Method) -> bool:
+    """Whether a neural method trains on validation rows from the start."""
+    return method.is_neural and method.tables.rows == "train_valid"
 
 
 def _is_start(method: Method) -> bool:

@@ -13,7 +13,7 @@ __all__ = ["confusions", "curves", "sheet"]
 def sheet(
     blocks: Mapping[str, np.ndarray], classes: Sequence[str], path: Path, most: int = 10
 ) -> Path:
-    """Write a sheet of images: a row per class, blocks side by side under their titles.
+    """Writes a sheet of images: a row per class, blocks side by side under their titles.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def sheet(
 def confusions(
     matrices: Mapping[str, np.ndarray], classes: Sequence[str], path: Path, across: int = 3
 ) -> Path:
-    """Write row-normalized confusion matrices, one panel per method.
+    """Writes row-normalised confusion matrices, one panel per method.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def confusions(
 
 
 def curves(losses: Mapping[str, np.ndarray], title: str, path: Path) -> Path:
-    """Write curves of the mean training loss by epoch, one line per method.
+    """Writes curves of the mean training loss by epoch, one line per method.
 
     ``losses`` holds `[runs, epochs]` by method, NaN after a run has stopped.
     """

@@ -51,14 +51,14 @@ mean is bold."""
 
 
 def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
-    """Write the report of a run of a suite; returns its path."""
+    """Writes the report of a run of a suite; returns its path."""
     return write_image_report([out], out)
 
 
 def write_image_report(folders: Iterable[Path], out: Path) -> Path:
-    """Write ``<out>/report.md`` on the runs of all folders, and its tables and figures.
+    """Writes ``<out>/report.md`` and ``report.html``, with tables and figures, on all runs.
 
-    Returns the report's path. Raises ``InputError`` if the folders contain no results.
+    Returns the path of ``report.md``. Raises ``InputError`` if the folders contain no results.
     """
     folders, out = [Path(folder) for folder in folders], Path(out)
     with warnings.catch_warnings(record=True) as caught:
@@ -202,7 +202,7 @@ def _counts(about, rows):
     text = (
         f"Images are {height} x {width} x {channels}. Training images per class: "
         f"{', '.join(map(str, facts['train']))}; test images {rows['n_test'].iloc[0]} (balanced). "
-        f"Split of the first run: `{facts['splits'][0][:12]}`."
+        f"Fingerprint of the first run's split: `{facts['splits'][0][:12]}`."
     )
     notices = [f"- {notice}" for notice in dict.fromkeys(facts["notices"])]
     single = [name for name, n in zip(facts["classes"], facts["train"], strict=True) if n == 1]

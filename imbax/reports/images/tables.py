@@ -166,7 +166,7 @@ def readings_table(rows: pd.DataFrame, train: Sequence[int]) -> str:
         }  # fmt: skip
     text = (
         "Variance kept is the variance of a class's reconstructions divided by the variance of its "
-        "images; near 0, all images are reconstructed as the same picture. `deepsmote` uses the "
+        "images; near 0, all images have the same reconstruction. `deepsmote` uses the "
         "penalty of the public code. `deepsmote_paper` is Algorithm 1 as printed; its permuted "
         "penalty, which `deepsmote_permuted` applies to the decoder alone, pulls rare classes "
         "towards their means."

@@ -19,7 +19,7 @@ _TRUTH, _TRAIN, _VALID = "#009E73", "#000000", "#CC79A7"
 def three_panels(
     result: Result, seed: int, truth: np.ndarray, path: Path, *, title: str = ""
 ) -> Path:
-    """Write the paper's Figure 1 for one seed: the points, the baseline, Explicit Gradient.
+    """Writes the paper's Figure 1 for one seed: the points, the baseline, Explicit Gradient.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def three_panels(
 
 
 def error_by_length(result: Result, config: Config, zero: float, path: Path) -> Path:
-    """Write the test error by number of updates, median and quartiles over seeds.
+    """Writes the test error by number of updates, median and quartiles over seeds.
 
     `zero` is the error of predicting 0 everywhere.
     """
@@ -96,7 +96,7 @@ def error_by_length(result: Result, config: Config, zero: float, path: Path) -> 
 def error_by_numbers(
     synthetic: Mapping[int, Result], real: Mapping[int, Result], zero: float, path: Path
 ) -> Path:
-    """Write the test error by numbers of synthetic points and of real points per part."""
+    """Writes the test error by numbers of synthetic points and of real points per part."""
     figure, (left, right) = new_figure(9.6, 4.2, 2)
     for ax, results in ((left, synthetic), (right, real)):
         numbers = sorted(results)
@@ -116,7 +116,7 @@ def error_by_numbers(
 
 
 def _band(ax, x, errors, method, **look):
-    """Draw median and quartiles over the first axis; diverged runs are left out."""
+    """Draws median and quartiles over the first axis; diverged runs are left out."""
     finite = np.where(np.isfinite(errors), errors, np.nan)
     low, middle, high = pd.DataFrame(finite).quantile([0.25, 0.5, 0.75]).to_numpy()
     ax.fill_between(x, low, high, color=_COLOUR[method], alpha=0.13, linewidth=0)

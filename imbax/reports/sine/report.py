@@ -36,13 +36,13 @@ same number of updates."""
 
 
 def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
-    """Write the report of a run of the suite; returns its path."""
+    """Writes the report of a run of the suite; returns its path."""
     results = outcome.results
     return write_sine_report(results, next(iter(results)), out, options.command_line)
 
 
 def runs_table(results: Mapping[str, Result]) -> pd.DataFrame:
-    """Test and validation errors, one row per setting, seed and method."""
+    """Tests and validation errors, one row per setting, seed and method."""
     rows = [
         pd.DataFrame(
             {
@@ -102,7 +102,7 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
 def write_sine_report(
     results: Mapping[Config, Result], base: Config, out: Path, command: str = ""
 ) -> Path:
-    """Write `<out>/report.md`, tables and figures on all settings and seeds.
+    """Writes `<out>/report.md`, tables and figures on all settings and seeds.
 
     Parameters
     ----------

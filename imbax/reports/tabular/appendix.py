@@ -46,8 +46,9 @@ def runs_section(runs: pd.DataFrame, provenance: Provenance, manifests: Provenan
         for text, n in Counter(plain(one[name]) for one in provenance).most_common():
             lines.append(f"- {title}: {text} ({count(n, 'result file')})")
     lines += [
-        "- The checkpoint of each network was selected on validation rows. Held-out test rows were "
-        "scored once, with that checkpoint, and were not used for any selection.",
+        "- The checkpoint of each network was selected on validation rows, unless the settings or "
+        "the method say otherwise. Held-out test rows were scored once, with that checkpoint, and "
+        "were not used for any selection.",
         "- Metrics of every run: [runs.csv](tables/runs.csv)",
     ]
     commands = [c for manifest in manifests for c in manifest.get("commands", [])]

@@ -61,8 +61,8 @@ def networks_page(runs: pd.DataFrame) -> str:
     return "\n\n".join(
         [
             "## Networks",
-            f"Each method compared with the same method on the network `{reference}`, over data "
-            f"sets. {ensembles}{comparisons.legend(table)}",
+            f"Each row compares a method with the same method on the network `{reference}`, over "
+            f"data sets. {ensembles}{comparisons.legend(table)}",
             comparisons.to_markdown(table),
         ]
     )

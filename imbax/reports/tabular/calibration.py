@@ -1,8 +1,8 @@
 """Calibration of the predicted probabilities of a set of runs.
 
-The metrics are computed when a report is written, from the stored scores of test rows. The method's
-`Method.scores` states whether its scores are logits or probabilities. Scores that are only ranks,
-and diverged runs, have no probabilities.
+The metrics are computed when a report is written, from the stored scores of test rows. A method's
+`OnTables.scores` states whether its scores are logits, probabilities or only ranks. Scores that are
+only ranks, and diverged runs, have no probabilities.
 """
 
 import functools
@@ -72,7 +72,7 @@ def two_classes(rows: pd.DataFrame) -> pd.Series:
 def with_calibration(
     runs: pd.DataFrame, folders: Iterable[Path], kinds: dict[str, str]
 ) -> pd.DataFrame:
-    """Add calibration metrics to the runs of the folders; NaN for runs without probabilities.
+    """Adds calibration metrics to the runs of the folders; NaN for runs without probabilities.
 
     Adds ``brier_score``, ``expected_calibration_error``, ``mean_probability`` over the test rows
     and ``minority_share``, the minority's share of the test rows.

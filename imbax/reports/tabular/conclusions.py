@@ -62,7 +62,7 @@ def further_from_paper(runs: pd.DataFrame) -> str:
     table = tables.beyond_paper(runs, _BASELINE)
     text = (
         "## Deviations from the paper\n\n"
-        f"Datasets where our mean score of `{_BASELINE}` differs from the paper's by more than "
+        f"Data sets on which our mean score of `{_BASELINE}` differs from the paper's by more than "
         "twice the paper's SD and by more than 0.02: "
     )
     if table.empty:
@@ -93,11 +93,11 @@ def moving_points(runs: pd.DataFrame) -> str:
         return ""
     return (
         "## Movement of synthetic points\n\n"
-        "Number of runs in which validation preferred the starting point (epoch 0) to every later "
-        "epoch: there the result is the network of `ce`, and a comparison with `ce` compares a run "
-        "with itself; movement of the synthetic points (root mean square per run, in units of the "
-        "scaled features); and share of points that ended outside the bounding box of the training "
-        "rows.\n\n"
+        "In runs in which epoch 0 was best, validation preferred the starting point to every later "
+        "epoch: the result is the network of `ce`, and a comparison with `ce` compares a run with "
+        "itself. Movement is the root mean square over the synthetic points of a run, in units of "
+        "the scaled features. The share outside is that of points that ended outside the bounding "
+        "box of the training rows.\n\n"
         + tables.markdown(pd.DataFrame.from_dict(rows, orient="index").rename_axis("method"))
         + _unmoved_by_dataset(kept[kept["method"].isin(rows)])
     )

@@ -1,9 +1,9 @@
-"""Figures of a set of runs, as PNG files at 150 dots per inch.
+"""Figures of a set of runs, as PNG files at 150 dots per inch and as SVG files.
 
-Each function draws one figure, writes ``path`` and returns it. If the runs contain nothing to draw
-it writes nothing and returns None. ``methods`` is the full list of a report's methods: a method
-keeps its colour and line style in every figure drawn with the same list. ``rows`` are the rows of
-``store.read(..., arrays=True)`` of one data set. ``draw_...`` functions draw on given axes.
+Each function draws one figure, writes ``path`` (PNG) and returns it. If the runs contain nothing to
+draw it writes nothing and returns None. ``methods`` is the full list of a report's methods: a
+method keeps its colour and line style in every figure drawn with the same list. ``rows`` are the
+rows of ``store.read(..., arrays=True)`` of one data set. ``draw_...`` functions draw on given axes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ _DOTTED = {"linewidth": 1, "markersize": 4, "clip_on": False, "zorder": 3}
 def precision_recall(
     rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
 ) -> Path | None:
-    """Write the precision-recall curves of a data set; see `draw_precision_recall`."""
+    """Writes the precision-recall curves of a data set; see `draw_precision_recall`."""
     rows = two_class_runs(rows)
     if rows.empty:
         return None
@@ -79,7 +79,7 @@ def two_class_runs(rows: pd.DataFrame) -> pd.DataFrame:
 def draw_precision_recall(
     ax: "Axes", rows: pd.DataFrame, styles: Mapping[str, Mapping[str, Any]]
 ) -> "Axes":
-    """Draw the mean precision over runs at each recall, with the SD of explicit_gradient and ce.
+    """Draws the mean precision over runs at each recall, with the SD of explicit_gradient and ce.
 
     The precision at recall r is the one at the highest threshold with a recall of at least r.
     ``rows`` come from `two_class_runs` and ``styles`` from `styles_of`.
@@ -108,7 +108,7 @@ def draw_precision_recall(
 def reliability_diagram(
     rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
 ) -> Path | None:
-    """Write reliability diagrams, one panel per method; see `draw_reliability`.
+    """Writes reliability diagrams, one panel per method; see `draw_reliability`.
 
     ``rows`` has an additional column ``probability`` (from ``calibration.probabilities``). Methods
     without probabilities are left out.
@@ -151,7 +151,7 @@ def reliability_bins(rows: pd.DataFrame, method: str) -> pd.DataFrame:
 def draw_reliability(
     ax: "Axes", binned: Mapping[str, pd.DataFrame], styles: Mapping[str, Mapping[str, Any]]
 ) -> "Axes":
-    """Draw the minority share against the probability: points, interval bars and the diagonal.
+    """Draws the minority share against the probability: points, interval bars and the diagonal.
 
     ``binned`` holds the `reliability_bins` of each method. Bars are drawn for at most four methods.
     The axes are meant for `root_scale`, because most rows lie near 0.
@@ -173,7 +173,7 @@ def draw_reliability(
 def training_curves(
     rows: pd.DataFrame, path: Path, *, methods: Sequence[str] | None = None
 ) -> Path | None:
-    """Write curves of training loss and validation average precision, medians over runs."""
+    """Writes curves of training loss and validation average precision, medians over runs."""
     rows = rows[rows["train_curve"].map(lambda curve: bool(np.isfinite(curve).any()))]
     if rows.empty:
         return None
@@ -211,7 +211,7 @@ _MONITORED = {
 
 
 def convergence(rows: pd.DataFrame, path: Path) -> Path | None:
-    """Write the monitored quantities of synthetic points by epoch, mean ± SD over runs."""
+    """Writes the monitored quantities of synthetic points by epoch, mean ± SD over runs."""
     rows = rows[rows["monitored"].map(len) > 0]
     if rows.empty:
         return None
@@ -235,7 +235,7 @@ def convergence(rows: pd.DataFrame, path: Path) -> Path | None:
 
 
 def synthetic_points(plane: Mapping[str, np.ndarray], path: Path, title: str) -> Path:
-    """Write the start and end of synthetic points on two principal axes of the training rows.
+    """Writes the start and end of synthetic points on two principal axes of the training rows.
 
     ``plane`` holds the arrays of ``schema.unpack_plane``. The background is the probability of the
     minority class on the plane, with its 0.5 contour if there is one.
@@ -275,7 +275,7 @@ def score_differences(
     control: str = "explicit_gradient",
     rivals: Sequence[str] = ("explicit_gradient_frozen", "ce", "ce_long"),
 ) -> Path | None:
-    """Write differences in average precision between ``control`` and its rivals, by data set.
+    """Writes differences in average precision between ``control`` and its rivals, by data set.
 
     Differences are between runs with the same fold and seed. Data sets are sorted by the first
     rival's difference; bars are the SD over runs.

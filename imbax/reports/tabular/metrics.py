@@ -53,8 +53,8 @@ def metrics_page(runs: pd.DataFrame) -> str:
     if THRESHOLD_FROM not in runs:
         return ""
     lines = [
-        f"Metrics named ...{AT_VALID} are computed on test rows, at the threshold with the best "
-        "value of that metric on the run's own validation rows."
+        f"Metrics with names ending in {AT_VALID} are computed on test rows, at the threshold with "
+        "the best value of that metric on the run's own validation rows."
     ]
     for rule, text in _RULES.items():
         chosen = runs[runs[THRESHOLD_FROM] == rule]

@@ -47,7 +47,7 @@ def readings_page(runs: pd.DataFrame, titles: dict[str, str], out: Path) -> str:
     return "\n\n".join(
         [
             "## Variants of the method",
-            f"Each row compares `{_DEFAULT}` with one choice changed against `{_DEFAULT}`, over "
+            f"Each row compares `{_DEFAULT}` with one choice changed to `{_DEFAULT}` itself, over "
             f"data sets. {legend(table)} By method name: [readings.csv](tables/readings.csv).",
             to_markdown(named),
             f"![variants of the method](figures/{figure.name})",

@@ -66,7 +66,7 @@ moved."""
 
 
 def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
-    """Write the report of a run of a suite; returns its path."""
+    """Writes the report of a run of a suite; returns its path."""
     optimistic = options.selection == "optimistic"
     return write_report([out], out, optimistic=optimistic, metrics=options.metrics)
 
@@ -74,11 +74,12 @@ def write(out: Path, outcome: "Outcome", options: Namespace) -> Path:
 def write_report(
     folders: Iterable[Path], out: Path, *, optimistic: bool = False, metrics: Any = ()
 ) -> Path:
-    """Write ``<out>/report.md`` on the runs of all folders, and its tables and figures.
+    """Writes ``<out>/report.md`` and ``report.html`` on the runs of all folders.
 
-    ``folders`` are output folders of earlier runs; ``out`` may be one of them. Returns the report's
-    path. ``optimistic`` adds a section on validation scores; ``metrics`` are additional metrics, as
-    for ``named_metrics.metrics_of``. Raises ``InputError`` if the folders contain no results.
+    Tables and figures are written to ``<out>/tables`` and ``<out>/figures``. ``folders`` are output
+    folders of earlier runs; ``out`` may be one of them. Returns the path of ``report.md``.
+    ``optimistic`` adds a section on validation scores; ``metrics`` are additional metrics, as for
+    ``named_metrics.metrics_of``. Raises ``InputError`` if the folders contain no results.
     """
     folders, out = [Path(folder) for folder in folders], Path(out)
     with warnings.catch_warnings(record=True) as caught:

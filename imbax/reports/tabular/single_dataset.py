@@ -86,7 +86,7 @@ def overview(runs: pd.DataFrame, found: Mapping[str, pd.DataFrame | str]) -> str
         "Bengio 2003), which estimates the variance of a mean over J runs by "
         "(1/J + n_test / n_train) s²; n_train counts training and validation rows. Methods are "
         f"better or worse at the {LEVEL:.0%} level, after Holm's correction for the comparisons on "
-        "a data set. The result generalizes to other rows of the same data set, not to other "
+        "a data set. The result generalises to other rows of the same data set, not to other "
         f"data sets. All values: below for each data set, and in [{_CSV}](tables/{_CSV}).\n\n"
         + markdown(pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset"))
     )
@@ -113,7 +113,7 @@ def dataset_section(table: pd.DataFrame | str) -> str:
 
 
 def write(found: Mapping[str, pd.DataFrame | str], out: Path) -> None:
-    """Write all comparisons to ``<out>/tables/single_datasets.csv``."""
+    """Writes all comparisons to ``<out>/tables/single_datasets.csv``."""
     tables = {name: table for name, table in found.items() if not isinstance(table, str)}
     if tables:
         together = pd.concat(tables, names=["dataset"]).reset_index()

@@ -73,7 +73,7 @@ def in_order(methods: Iterable[str]) -> list[str]:
 
 
 def paper_table(name: str) -> pd.DataFrame:
-    """Read a table of the paper.
+    """Reads a table of the paper.
 
     ``name`` is "table_1", "table_2", "table_2_sd", "table_3" or "table_3_sd". Table 1 is indexed by
     method and imbalance ratio. The others are [dataset x method], NaN for values that the paper
@@ -229,7 +229,7 @@ def best_of_dataset(
 
 
 def beyond_paper(runs: pd.DataFrame, method: str = "ce") -> pd.DataFrame:
-    """Datasets where a method's mean differs from the paper's by more than max(2 SD, 0.02).
+    """Data sets on which a method's mean differs from the paper's by more than max(2 SD, 0.02).
 
     SD is the paper's. The columns are ``ours``, ``sd``, ``paper``, ``paper_sd``, ``difference``.
     """
@@ -267,7 +267,7 @@ def markdown(table: pd.DataFrame, best: pd.DataFrame | None = None) -> str:
 
 
 def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: Path) -> Path:
-    """Write the tables into the folder ``<out>/tables/`` and return it.
+    """Writes the tables into the folder ``<out>/tables/`` and return it.
 
     The files are ``runs.csv`` (every run; the same runs give the same bytes), ``timings.csv``, the
     summary as ``summary.csv`` (long format), ``summary.md`` and ``summary.tex``, and ``scores.csv``

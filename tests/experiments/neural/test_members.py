@@ -23,7 +23,7 @@ from imbax.errors import InputError
 from imbax.experiments import store
 from imbax.experiments.neural import members as members_module
 from imbax.experiments.neural.ensembles import SINGLE, Ensemble
-from imbax.experiments.neural.members import deep_ensemble, fold_ensemble, mean_score
+from imbax.experiments.neural.members import all_rows, deep_ensemble, fold_ensemble, mean_score
 from imbax.experiments.run import run_cells
 from imbax.experiments.suites.own import read_suite
 from imbax.experiments.tabular import suite as tabular_suite
@@ -277,3 +277,24 @@ def test_methods_of_the_catalogue_run_as_ensembles(name):
         assert cell.key in before
         held_out = 0 if name == "ce_refit" else found["n_valid"].tolist()
         assert (found["valid_score"].map(len) == held_out).all()
+
+
+def test_all_rows_trains_on_validation_rows_to_last_epoch():
+    """Scores of validation rows, which would be those of rows trained on, are not stored."""
+    found = evaluate(
+        X, Y, ["memory_all_rows"], n_estimators=[1, 2], metrics=["f1"], seeds=1, folds=2, epochs=2
+    )
+    frame, (rows, _) = found.frame, found._source.read()
+    assert set(frame["method"]) == {"memory_all_rows", "memory_all_rows x2"}
+    assert (frame["epoch"] == 2).all() and frame["validation_average_precision"].isna().all()
+    assert (frame["threshold_from"] == "0.5").all()
+    assert (frame["n_train"] == 36).all()
+    assert (rows["valid_score"].map(len) == 0).all()
+    assert (rows["valid_curve"].map(len) == 0).all()
+    cut = all_rows(DATA, 0, PROTOCOL, None)
+    for part, single in zip(cut.splits, plan(DATA, [0], PROTOCOL).splits, strict=True):
+        np.testing.assert_array_equal(part.train, np.sort(np.concatenate(single[:2])))
+        np.testing.assert_array_equal(part.test, single.test)
+    lab = TabularLab(PROTOCOL)
+    with pytest.raises(InputError, match="memory_all_rows cannot be run as a fold ensemble"):
+        lab.cell(DATA, catalogue.get("memory_all_rows"), None, FOLDS)

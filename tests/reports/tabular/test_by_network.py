@@ -83,7 +83,7 @@ def test_findings_compare_methods_within_one_network():
 
 def test_networks_are_compared_for_each_method():
     text = networks_page(RUNS)
-    assert "Each method compared with the same method on the network `mlp`" in text
+    assert "compares a method with the same method on the network `mlp`" in text
     assert "| explicit_gradient (realmlp) | explicit_gradient | 7 | 7 | 0 | 0 | +0.100 |" in text
     assert "| ce (realmlp) | ce | 7 | 7 | 0 | 0 | +0.300 |" in text
     assert "trees" not in text
