@@ -1,16 +1,17 @@
-"""The search for the recipe of `mlp_ple`, by validation rows of 13 sets named beforehand.
+"""Search for the recipe of `mlp_ple`, by validation rows of 13 data sets chosen in advance.
 
     python benchmarks/recipe_search.py --data-home DIR --groups evidence regularisation
     python benchmarks/recipe_search.py --table
 
-For each seed the rows are those of imbax's protocol: 60 % to train on, 20 % to validate on; the
-20 % to test on are never looked at. Two members train on four of five folds of the training rows
-each; the fifth says which epoch its loss or its average precision would have chosen. What counts is
-the average precision and the log-loss of the members' mean probability on the validation rows.
+For each seed, rows are split as in imbax's protocol: 60 % training and 20 % validation rows; the 20
+% test rows are not used. Two members train on four of five folds of the training rows each; the
+fifth fold determines which epoch its loss or its average precision would choose. Variants are
+compared by average precision and cross-entropy of the members' mean probability on the validation
+rows.
 
-A group's variants differ in traced numbers only and share one program. Each run is added to
-`results/recipe/runs.jsonl`; `--table` makes `variants.csv` of it: means over seeds, and the paired
-difference from a reference variant with its standard error over the seeds.
+Variants of a group differ only in traced numbers and share one compiled program. Each run is
+appended to `results/recipe/runs.jsonl`; `--table` writes `variants.csv`: means over seeds, and the
+paired difference from a reference variant with its standard error over seeds.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from imbax.metrics.ranking import average_precision
 from imbax.types import Part, Problem, Rows
 
 HERE = Path(__file__).resolve().parent / "results" / "recipe"
-SETS = {  # with the number of seeds: fewer rows of the minority, more seeds
+SETS = {  # number of seeds by data set; more seeds for fewer minority rows
     "optical_digits": 2,
     "pen_digits": 2,
     "sick_euthyroid": 3,
@@ -56,7 +57,7 @@ BASE = {"learning_rate": 5e-3, "evidence": 20.0, "power": 2.0}
 ROBUST = BASE | {"dropout": 0.7}
 REFERENCE = "base"
 GROUPS = {
-    # Columns that start at what they gain, first relative to the best, then by evidence.
+    # Initial factors of columns by gain: first relative to the best column, then by evidence.
     "gain": {
         "variants": {
             "no codes start": {"power": 0.0},
@@ -122,8 +123,10 @@ def main():
     parser.add_argument("--data-home", default="../shared/data")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=GROUPS)
-    parser.add_argument("--variants", nargs="+", help="of those groups; default: all")
-    parser.add_argument("--table", action="store_true", help="of the runs so far; trains nothing")
+    parser.add_argument("--variants", nargs="+", help="variants of the groups; default all")
+    parser.add_argument(
+        "--table", action="store_true", help="write the table of the stored runs without training"
+    )
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -146,7 +149,7 @@ def main():
 
 
 def runs(name, data_home, variants, epochs=40, looks=8, **static):
-    """Validation scores of each variant of a group, on all seeds of a set."""
+    """Yields validation scores of each variant of a group, for all seeds of a data set."""
     data = imblearn27(name, data_home)
     x, y = jnp.asarray(data.x, jnp.float32), jnp.asarray(data.y, jnp.float32)
     parts, valid = [], []
@@ -176,8 +179,11 @@ def runs(name, data_home, variants, epochs=40, looks=8, **static):
 
 
 def members(x, y, rows, numbers, *, epochs, looks, static):
-    """Losses and average precisions `[R, looks]` of the members on the fold that each does not
-    train on, and logits `[R, looks, n]` on validation rows, after every epochs/looks epochs."""
+    """Scores of the members after every epochs/looks epochs.
+
+    Returns losses and average precisions `[R, looks]` on each member's held-out fold, and logits
+    `[R, looks, n]` on validation rows.
+    """
     shift, factor = jnp.zeros(x.shape[1]), jnp.ones(x.shape[1])
 
     def member(args):
@@ -213,24 +219,27 @@ def members(x, y, rows, numbers, *, epochs, looks, static):
 
 
 def judged(y, valid, loss, score, logits):
-    """Scores of each seed: by the last epoch, by the best of each member's fold by loss and by
-    average precision, and of a single member after the last."""
+    """Scores of each seed, for several choices of the epoch.
+
+    The epochs are the last one and the best ones on each member's fold by loss and by average
+    precision. `ap_single` is the average precision of single members after the last epoch.
+    """
     found = {}
     for number, rows in enumerate(valid):
-        at = slice(number * MEMBERS, (number + 1) * MEMBERS)
-        p = 1 / (1 + np.exp(-logits[at, :, : len(rows)].astype(float)))
+        rows_of_seed = slice(number * MEMBERS, (number + 1) * MEMBERS)
+        p = 1 / (1 + np.exp(-logits[rows_of_seed, :, : len(rows)].astype(float)))
         each, last = np.arange(MEMBERS), p.shape[1] - 1
         chosen = {
             "last": p[:, -1],
-            "loss": p[each, loss[at].argmin(1)],
-            "precision": p[each, last - score[at, ::-1].argmax(1)],
+            "loss": p[each, loss[rows_of_seed].argmin(1)],
+            "precision": p[each, last - score[rows_of_seed, ::-1].argmax(1)],
         }
         for name, members in chosen.items():
             mean = np.clip(members.mean(0), 1e-7, 1 - 1e-7)
             found.setdefault(f"ap_{name}", []).append(average_precision_score(y[rows], mean))
             found.setdefault(f"log_loss_{name}", []).append(log_loss(y[rows], mean))
-        precision = np.mean([average_precision_score(y[rows], one) for one in p[:, -1]])
-        found.setdefault("ap_single", []).append(precision)
+        single = np.mean([average_precision_score(y[rows], one) for one in p[:, -1]])
+        found.setdefault("ap_single", []).append(single)
     return {name: [round(float(value), 4) for value in values] for name, values in found.items()}
 
 
@@ -242,7 +251,7 @@ def padded(parts):
 
 
 def table(folder):
-    """`variants.csv`: each variant on each set, and its difference from the reference."""
+    """Writes `variants.csv`: scores of variants by data set, and differences from the reference."""
     lines = (folder / "runs.jsonl").read_text().splitlines()
     found = pd.DataFrame(map(json.loads, lines)).drop_duplicates(["set", "variant"], keep="last")
     scores = [name for name in found if name.startswith(("ap_", "log_loss_"))]

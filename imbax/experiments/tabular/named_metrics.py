@@ -93,8 +93,8 @@ class Metric:
             expected = " or ".join(map(repr, NEEDS))
             raise InputError(f"metric {name!r} needs={self.needs!r}, expected {expected}")
         if not isinstance(self.greater_is_better, bool):
-            given = f"greater_is_better={self.greater_is_better!r}"
-            raise InputError(f"metric {name!r} has {given}, expected True or False")
+            text = f"greater_is_better={self.greater_is_better!r}"
+            raise InputError(f"metric {name!r} has {text}, expected True or False")
 
     def column(self, classes: int) -> str:
         """Name of its column for data sets with that many classes."""

@@ -21,7 +21,7 @@ def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
     movements = [_movement(plan, result, r) for r in range(len(plan.splits))]
     # The run whose points are stored for figures: the first in which they moved, if any did.
     drawn = next((r for r, (_, move, _) in enumerate(movements) if move > 0), 0)
-    # Validation scores of rows that were trained on are not stored.
+    # Rows that were trained on are no validation rows.
     held_out = not cell.method.tables.refits and cell.method.tables.rows == "train"
     for r, part in enumerate(plan.splits):
         y, score = plan.dataset.y[part.test], result.test_score[r]
