@@ -9,9 +9,10 @@ fifth fold determines which epoch its loss or its average precision would choose
 compared by average precision and cross-entropy of the members' mean probability on the validation
 rows.
 
-Variants of a group differ only in traced numbers and share one compiled program. Each run is
-appended to `results/recipe/runs.jsonl`; `--table` writes `variants.csv`: means over seeds, and the
-paired difference from a reference variant with its standard error over seeds.
+A group's variants differ in traced numbers alone and share one program. Each run is added to
+`results/recipe/runs.jsonl`; `--table` makes `variants.csv` of it: means over seeds, and the paired
+difference from a reference variant with its standard error over the seeds. `trials.jsonl` beside it
+has the first trials, of a prototype of this script that drew other random numbers.
 """
 
 import argparse
@@ -55,7 +56,7 @@ FOLDS, MEMBERS = 5, 2
 
 BASE = {"learning_rate": 5e-3, "evidence": 20.0, "power": 2.0}
 ROBUST = BASE | {"dropout": 0.7}
-REFERENCE = "base"
+REFERENCES = "base", "trial: learning rate 0.005, evidence 20, power 2, 40 epochs"
 GROUPS = {
     # Initial factors of columns by gain: first relative to the best column, then by evidence.
     "gain": {
@@ -251,11 +252,16 @@ def padded(parts):
 
 
 def table(folder):
-    """Writes `variants.csv`: scores of variants by data set, and differences from the reference."""
-    lines = (folder / "runs.jsonl").read_text().splitlines()
-    found = pd.DataFrame(map(json.loads, lines)).drop_duplicates(["set", "variant"], keep="last")
+    """`variants.csv`, each variant on each set, and `summary.csv`, each over its sets; with the
+    difference from the reference variant on the same seeds, or sets, and its standard error."""
+    lines = [
+        line for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().split("\n")
+    ]
+    found = pd.DataFrame(json.loads(line) for line in lines if line)
+    found = found.drop_duplicates(["set", "variant"], keep="last")
     scores = [name for name in found if name.startswith(("ap_", "log_loss_"))]
-    reference = found[found["variant"] == REFERENCE].set_index("set")["ap_last"]
+    reference = found[found["variant"].isin(REFERENCES)].sort_values("variant")
+    reference = reference.groupby("set")["ap_last"].first()  # of this script, if any
     rows = []
     for run in found.to_dict("records"):
         row = {"set": run["set"], "variant": run["variant"], "seeds": len(run["ap_last"])}
@@ -265,8 +271,19 @@ def table(folder):
             row["gain"] = difference.mean()
             row["gain_se"] = difference.std(ddof=1) / np.sqrt(len(difference))
         rows.append(row | {"seconds": run["seconds"], "compile_seconds": run["compile_seconds"]})
-    rows = pd.DataFrame(rows).round(4).sort_values(["set", "variant"])
-    rows.to_csv(folder / "variants.csv", index=False)
+    rows = pd.DataFrame(rows).sort_values(["set", "variant"])
+    rows.round(4).to_csv(folder / "variants.csv", index=False)
+    groups = rows.groupby("variant")
+    summary = pd.DataFrame(
+        {
+            "sets": groups.size(),
+            "sets_compared": groups["gain"].count(),
+            "gain": groups["gain"].mean(),
+            "gain_se": groups["gain"].sem(),
+            "ap_last_less_ap_loss": groups.apply(lambda g: (g["ap_last"] - g["ap_loss"]).mean()),
+        }
+    )
+    summary.round(4).sort_values("gain", ascending=False).to_csv(folder / "summary.csv")
 
 
 if __name__ == "__main__":
