@@ -40,12 +40,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-<<<<<<< HEAD
-# A dummy: no page has equations in MathJax, and a build without a network has no copy of it.
-mathjax_path = "mathjax.js"
-=======
 mathjax_path = "mathjax.js"  # does not exist: no page needs MathJax, and the build has no network
->>>>>>> main
 
 myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 3

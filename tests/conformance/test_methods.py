@@ -60,15 +60,6 @@ def shortened(facts, name):
 
 
 def trained(name, engine=MAP, cell=None):
-<<<<<<< HEAD
-    """Trains a cell; a method that it starts from is trained before, once for all of `cut`."""
-    method, is_reference = get(name), cell is None
-    cell = cut() if is_reference else cell
-    cell = cell._replace(facts=shortened(cell.facts, name))
-    start = None
-    if before := method.tables.starts_from:
-        before = reference(before) if is_reference else trained(before, cell=cell)
-=======
     """Result of a cell, by default `cut`; the method that it starts from is trained first."""
     method, is_whole = get(name), cell is None
     cell = cut() if is_whole else cell
@@ -76,7 +67,6 @@ def trained(name, engine=MAP, cell=None):
     start = None
     if before := method.tables.starts_from:
         before = reference(before) if is_whole else trained(before, cell=cell)
->>>>>>> main
         start = before.progress
     return train_cell(cell, method, start=start, engine=engine)
 
