@@ -11,7 +11,7 @@ rows.
 
 A group's variants differ in traced numbers alone and share one program. Each run is added to
 `results/recipe/runs.jsonl`; `--table` makes `variants.csv` of it: means over seeds, and the paired
-difference from a reference variant with its standard error over the seeds. `trials.jsonl` beside it
+difference from a reference variant with its standard error over the seeds. `trials.jsonl` next to it
 has the first trials, of a prototype of this script that drew other random numbers.
 """
 
