@@ -85,7 +85,7 @@ def realmlp(numbers, categories, y):
 
 
 def _light_pytabkit():
-    """Make this part of pytabkit importable without the rest, which takes half a minute."""
+    """Makes this part of pytabkit importable without the rest, which takes half a minute."""
     (root,) = importlib.util.find_spec("pytabkit").submodule_search_locations
     for name, path in (("pytabkit", root), ("pytabkit.models", f"{root}/models")):
         sys.modules[name] = types.ModuleType(name)

@@ -1,6 +1,6 @@
-"""What `recipe_search.py` tries: MLP-PLE with every choice as an option, many of them traced.
+"""Variants of MLP-PLE for `recipe_search.py`: every choice is an option, many of them traced.
 
-`imbax.networks.mlp_ple` is what was chosen.
+`imbax.networks.mlp_ple` has the chosen values.
 """
 
 import itertools
@@ -19,29 +19,30 @@ __all__ = ["Numbers", "network"]
 
 
 class Numbers(NamedTuple):
-    """Choices that are numbers: variants that differ in them alone share a compiled program."""
+    """Numeric choices; variants that differ only in these share a compiled program."""
 
     learning_rate: Any = 2e-3
     weight_decay: Any = 0.01
     scale_decay: Any = 0.0
-    """Factor of the weight decay of the learned factors."""
+    """Factor on the weight decay for the learned factors of columns."""
     front_rate: Any = 6.0
-    """Factor of the learning rate of the learned factors."""
+    """Factor on the learning rate for the learned factors of columns."""
     dropout: Any = 0.1
     input_dropout: Any = 0.0
     label_smoothing: Any = 0.0
     min_gain: Any = 2.0
     min_rows: Any = 5.0
     evidence: Any = 0.0
-    """c of the start (G / (G + c))^p over the greatest of them; 0: (G / max G)^p."""
+    """Constant c of the initial factors (G / (G + c))^p, divided by their maximum; 0 means
+    (G / max G)^p."""
     power: Any = 0.5
-    """p."""
+    """Exponent p of the initial factors."""
     floor: Any = 0.0
-    """Least start."""
+    """Minimum of the initial factors."""
 
 
 class State(NamedTuple):
-    """Fitted, not learned."""
+    """Arrays that are fitted to the training rows and not learned."""
 
     shift: jax.Array
     factor: jax.Array
@@ -61,26 +62,27 @@ def network(
     skip: bool = True,
     batch_size: int = 128,
 ) -> Network:
-    """A network for two classes.
+    """Returns a network for two classes.
 
     Parameters
     ----------
     features
-        d.
+        Number of columns d.
     numbers
-        Of one run; may be traced.
+        Numeric choices of one run; may be traced.
     codes
-        Kinds of codes beside the scaled columns: "linear" in each leaf, "step" at each threshold.
+        Kinds of codes in addition to the scaled columns: "linear" in each leaf, "step" at each
+        threshold.
     leaves
-        Most leaves of a column's tree.
+        Maximum number of leaves of a column's tree.
     columns
-        Most columns that have codes.
+        Maximum number of columns with codes.
     hidden
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     skip
-        Whether a linear path leads from the inputs to the logits.
+        Whether to add a linear path from the inputs to the logits.
     batch_size
-        Rows of a step.
+        Rows of a mini-batch.
     """
     columns = min(columns, features)
     width = features + len(codes) * columns * leaves
@@ -115,12 +117,12 @@ def network(
 
     def inputs(state, x):
         scaled = smooth_clip((x - state.shift) * state.factor) * state.start
-        own, found = x[:, state.coded], [scaled]
+        coded, found = x[:, state.coded], [scaled]
         for kind in codes:
             if kind == "linear":
-                code = state.trees.piecewise_linear(own)
+                code = state.trees.piecewise_linear(coded)
             else:
-                code = (own[:, :, None] > state.trees.edges[:, :-1]) & state.trees.is_leaf()
+                code = (coded[:, :, None] > state.trees.edges[:, :-1]) & state.trees.is_leaf()
                 code = code.at[:, :, 0].set(False)
             found.append((code * state.start[state.coded, None]).reshape(len(x), -1))
         return jnp.concatenate(found, 1)

@@ -1,16 +1,18 @@
-"""The search for the recipe of `mlp_ple`, by validation rows of 13 sets named beforehand.
+"""Search for the recipe of `mlp_ple`, by validation rows of 13 data sets chosen in advance.
 
     python benchmarks/recipe_search.py --data-home DIR --groups evidence regularisation
     python benchmarks/recipe_search.py --table
 
-For each seed the rows are those of imbax's own protocol: 60 % to train on, 20 % to validate on; the
-20 % to test on are never looked at. Two members train on four of five folds of the training rows
-each; the fifth says which epoch its loss or its average precision would have chosen. What counts is
-the average precision and the log-loss of the members' mean probability on the validation rows.
+For each seed, rows are split as in imbax's protocol: 60 % training and 20 % validation rows; the 20
+% test rows are not used. Two members train on four of five folds of the training rows each; the
+fifth fold determines which epoch its loss or its average precision would choose. Variants are
+compared by average precision and cross-entropy of the members' mean probability on the validation
+rows.
 
 A group's variants differ in traced numbers alone and share one program. Each run is added to
 `results/recipe/runs.jsonl`; `--table` makes `variants.csv` of it: means over seeds, and the paired
-difference from a reference variant with its standard error over the seeds.
+difference from a reference variant with its standard error over the seeds. `trials.jsonl` next to it
+has the first trials, of a prototype of this script that drew other random numbers.
 """
 
 import argparse
@@ -35,7 +37,7 @@ from imbax.metrics.ranking import average_precision
 from imbax.types import Part, Problem, Rows
 
 HERE = Path(__file__).resolve().parent / "results" / "recipe"
-SETS = {  # with the number of seeds: fewer rows of the minority, more seeds
+SETS = {  # number of seeds by data set; more seeds for fewer minority rows
     "optical_digits": 2,
     "pen_digits": 2,
     "sick_euthyroid": 3,
@@ -54,9 +56,9 @@ FOLDS, MEMBERS = 5, 2
 
 BASE = {"learning_rate": 5e-3, "evidence": 20.0, "power": 2.0}
 ROBUST = BASE | {"dropout": 0.7}
-REFERENCE = "base"
+REFERENCES = "base", "trial: learning rate 0.005, evidence 20, power 2, 40 epochs"
 GROUPS = {
-    # Columns that start at what they gain, first relative to the best, then by evidence.
+    # Initial factors of columns by gain: first relative to the best column, then by evidence.
     "gain": {
         "variants": {
             "no codes start": {"power": 0.0},
@@ -122,8 +124,10 @@ def main():
     parser.add_argument("--data-home", default="../shared/data")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=GROUPS)
-    parser.add_argument("--variants", nargs="+", help="of those groups; default: all")
-    parser.add_argument("--table", action="store_true", help="of the runs so far; trains nothing")
+    parser.add_argument("--variants", nargs="+", help="variants of the groups; default all")
+    parser.add_argument(
+        "--table", action="store_true", help="write the table of the stored runs without training"
+    )
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -146,7 +150,7 @@ def main():
 
 
 def runs(name, data_home, variants, epochs=40, looks=8, **static):
-    """Validation scores of each variant of a group, on all seeds of a set."""
+    """Yields validation scores of each variant of a group, for all seeds of a data set."""
     data = imblearn27(name, data_home)
     x, y = jnp.asarray(data.x, jnp.float32), jnp.asarray(data.y, jnp.float32)
     parts, valid = [], []
@@ -176,8 +180,11 @@ def runs(name, data_home, variants, epochs=40, looks=8, **static):
 
 
 def members(x, y, rows, numbers, *, epochs, looks, static):
-    """Losses and average precisions `[R, looks]` of the members on the fold that each does not
-    train on, and logits `[R, looks, n]` on validation rows, after every epochs/looks epochs."""
+    """Scores of the members after every epochs/looks epochs.
+
+    Returns losses and average precisions `[R, looks]` on each member's held-out fold, and logits
+    `[R, looks, n]` on validation rows.
+    """
     shift, factor = jnp.zeros(x.shape[1]), jnp.ones(x.shape[1])
 
     def member(args):
@@ -213,24 +220,27 @@ def members(x, y, rows, numbers, *, epochs, looks, static):
 
 
 def judged(y, valid, loss, score, logits):
-    """Scores of each seed: by the last epoch, by the best of each member's fold by loss and by
-    average precision, and of a single member after the last."""
+    """Scores of each seed, for several choices of the epoch.
+
+    The epochs are the last one and the best ones on each member's fold by loss and by average
+    precision. `ap_single` is the average precision of single members after the last epoch.
+    """
     found = {}
     for number, rows in enumerate(valid):
-        own = slice(number * MEMBERS, (number + 1) * MEMBERS)
-        p = 1 / (1 + np.exp(-logits[own, :, : len(rows)].astype(float)))
+        rows_of_seed = slice(number * MEMBERS, (number + 1) * MEMBERS)
+        p = 1 / (1 + np.exp(-logits[rows_of_seed, :, : len(rows)].astype(float)))
         each, last = np.arange(MEMBERS), p.shape[1] - 1
         chosen = {
             "last": p[:, -1],
-            "loss": p[each, loss[own].argmin(1)],
-            "precision": p[each, last - score[own, ::-1].argmax(1)],
+            "loss": p[each, loss[rows_of_seed].argmin(1)],
+            "precision": p[each, last - score[rows_of_seed, ::-1].argmax(1)],
         }
         for name, members in chosen.items():
             mean = np.clip(members.mean(0), 1e-7, 1 - 1e-7)
             found.setdefault(f"ap_{name}", []).append(average_precision_score(y[rows], mean))
             found.setdefault(f"log_loss_{name}", []).append(log_loss(y[rows], mean))
-        alone = np.mean([average_precision_score(y[rows], one) for one in p[:, -1]])
-        found.setdefault("ap_single", []).append(alone)
+        single = np.mean([average_precision_score(y[rows], one) for one in p[:, -1]])
+        found.setdefault("ap_single", []).append(single)
     return {name: [round(float(value), 4) for value in values] for name, values in found.items()}
 
 
@@ -242,11 +252,16 @@ def padded(parts):
 
 
 def table(folder):
-    """`variants.csv`: each variant on each set, and its difference from the reference."""
-    lines = (folder / "runs.jsonl").read_text().splitlines()
-    found = pd.DataFrame(map(json.loads, lines)).drop_duplicates(["set", "variant"], keep="last")
+    """`variants.csv`, each variant on each set, and `summary.csv`, each over its sets; with the
+    difference from the reference variant on the same seeds, or sets, and its standard error."""
+    lines = [
+        line for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().split("\n")
+    ]
+    found = pd.DataFrame(json.loads(line) for line in lines if line)
+    found = found.drop_duplicates(["set", "variant"], keep="last")
     scores = [name for name in found if name.startswith(("ap_", "log_loss_"))]
-    reference = found[found["variant"] == REFERENCE].set_index("set")["ap_last"]
+    reference = found[found["variant"].isin(REFERENCES)].sort_values("variant")
+    reference = reference.groupby("set")["ap_last"].first()  # of this script, if any
     rows = []
     for run in found.to_dict("records"):
         row = {"set": run["set"], "variant": run["variant"], "seeds": len(run["ap_last"])}
@@ -256,8 +271,19 @@ def table(folder):
             row["gain"] = difference.mean()
             row["gain_se"] = difference.std(ddof=1) / np.sqrt(len(difference))
         rows.append(row | {"seconds": run["seconds"], "compile_seconds": run["compile_seconds"]})
-    rows = pd.DataFrame(rows).round(4).sort_values(["set", "variant"])
-    rows.to_csv(folder / "variants.csv", index=False)
+    rows = pd.DataFrame(rows).sort_values(["set", "variant"])
+    rows.round(4).to_csv(folder / "variants.csv", index=False)
+    groups = rows.groupby("variant")
+    summary = pd.DataFrame(
+        {
+            "sets": groups.size(),
+            "sets_compared": groups["gain"].count(),
+            "gain": groups["gain"].mean(),
+            "gain_se": groups["gain"].sem(),
+            "ap_last_less_ap_loss": groups.apply(lambda g: (g["ap_last"] - g["ap_loss"]).mean()),
+        }
+    )
+    summary.round(4).sort_values("gain", ascending=False).to_csv(folder / "summary.csv")
 
 
 if __name__ == "__main__":

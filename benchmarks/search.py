@@ -78,7 +78,7 @@ def search(data, epochs):
 
 
 def single_fit(cut, rng):
-    """Train one of the fits, drawn at random."""
+    """Trains one of the fits, drawn at random."""
     r = int(rng.integers(len(cut.seed)))
     single = cut._replace(
         seed=cut.seed[r : r + 1],

@@ -205,7 +205,7 @@ def with_imbax(options, x, y, parts, n_devices):
 
 
 def check_neighbors(x, y, part, found):
-    """Raise AssertionError unless `found` holds scikit-learn's neighbours among the rows `part`."""
+    """Checks that `found` holds scikit-learn's neighbours among the rows `part`."""
     from sklearn.neighbors import NearestNeighbors
 
     scaled = scale(x[part], fit_min_max(x[part]))[y[part] == 1].astype(np.float64)

@@ -11,7 +11,7 @@ __all__ = ["bench"]
 
 
 def bench(options: Namespace, command: str) -> Path:
-    """Runs the missing measurements in `options.out`; print the table and draw the figure of all.
+    """Runs missing measurements in `options.out`; prints the table and draws the figure of all.
 
     Returns
     -------

@@ -36,7 +36,7 @@ class Kernel(NamedTuple):
     """Precision of matrix products, see `timing.PRECISIONS`."""
 
     def workload(self, size: Size, strategy: str = "auto") -> Workload:
-        """Compile the kernel, call it once and return it as a workload."""
+        """Compiles the kernel, calls it once and returns it as a workload."""
         program, (shared, runs) = self.build(size, strategy)
         shared = program.replicate(shared)
 

@@ -45,7 +45,7 @@ class Peers(NamedTuple):
     """Version and device of the library."""
     check: Callable[[Sequence[str]], dict[str, float | str]]
     """Function `kernels -> relative differences` from imbax's results by contender, or the error
-    message of a failure. Raises RuntimeError for too large differences."""
+    message of a failure. Raises RuntimeError if a difference is too large."""
     contenders: Callable[[Case], list[Contender]]
     """Function `case -> contenders`."""
 
@@ -68,7 +68,7 @@ def cases(
     """
     for flag, numbers in (("runs", runs), ("batch", batches)):
         if numbers and min(numbers) < 1:
-            raise InputError(f"--{flag} {min(numbers)}, expected numbers of at least 1")
+            raise InputError(f"--{flag} {min(numbers)}, expected at least 1")
     result = []
     for name in names or KERNELS:
         each = kernel(name)
@@ -91,7 +91,7 @@ def measure(
     command: str = "",
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Times each case and write the results to `path` (JSON) after each case.
+    """Times each case and writes the results to `path` (JSON) after each case.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ class _OnlyInPython(argparse.Action):
 
     def __call__(self, parser, namespace, values, option=None):
         raise InputError(
-            f"{option} takes a transformer of scikit-learn, which is code: call "
+            f"{option} accepts only Python objects of scikit-learn: call "
             "imbax.evaluate(preprocess=...) in Python, or register a pipeline as a method with "
             "imbax.register(NAME, estimator=make_pipeline(TRANSFORMER, CLASSIFIER)) in a file for "
             "--plugin"

@@ -119,7 +119,7 @@ def problems(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 @in_float32
 def make(method: str, x: np.ndarray, y: np.ndarray) -> Made:
-    """Apply a method of `METHODS` to a set."""
+    """Applies a method of `METHODS` to a set."""
 
     @jax.jit
     def resampled(key, x, y):
@@ -138,7 +138,7 @@ def among_the_majority(made: Made, y: np.ndarray) -> float:
 
 
 def write_toy2d(out: Path, command: str = "") -> Path:
-    """Runs every method and write `<out>/report.md` with its figure; returns the report's path."""
+    """Runs every method; writes `<out>/report.md` with its figure and returns the path."""
     sets = problems()
     made = {
         name: {method: make(method, *data) for method in METHODS} for name, data in sets.items()

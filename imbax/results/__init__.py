@@ -1,1 +1,1 @@
-"""Results as an object, and all that computes or reads them: evaluate, search, run, load."""
+"""Results as an object, and the functions that return it: evaluate, search, load."""

@@ -46,7 +46,7 @@ class Results:
         Runs of methods on data sets, if they differ from the frame.
     metrics
         Columns of scores, first the default of `scores`, `compare` and `ranks`; None: all metrics
-        that any run has.
+        that at least one run has.
     asked
         Additional metrics requested by the user, which have columns in the frame.
 

@@ -43,7 +43,7 @@ class Job(NamedTuple):
 
 
 def job_of(options: Namespace, defaults: Mapping[str, Any]) -> Job:
-    """Loads the suite and check the options, without starting a run.
+    """Loads the suite and checks the options, without starting a run.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def job_of(options: Namespace, defaults: Mapping[str, Any]) -> Job:
 def compute(
     job: Job, command: str, *, is_program: bool = False, writes_report: bool = False
 ) -> "tuple[Outcome, Path | None]":
-    """Computes missing results and, on request, write the report.
+    """Computes missing results and, on request, writes the report.
 
     Parameters
     ----------

@@ -270,7 +270,7 @@ def _host(method, point):
 def _points(space, n_iter, random_state):
     """Settings as dictionaries."""
     if not isinstance(space, Mapping):
-        raise InputError(f"space={space!r}, expected a dictionary of lists of values by name")
+        raise InputError(f"space={space!r}, expected a dictionary from names to lists of values")
     for name, values in space.items():
         listed = hasattr(values, "__len__") and not isinstance(values, str) and len(values)
         if not (listed or hasattr(values, "rvs")):

@@ -35,7 +35,7 @@ def mean_scores(runs: pd.DataFrame, metric: str, sign: int = 1) -> pd.DataFrame:
 
 
 def scored_methods(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Means [dataset x method] of the methods that have a score on any data set."""
+    """Means [dataset x method] of the methods with a score on at least one data set."""
     return score_table(runs, metric).dropna(axis=1, how="all")
 
 

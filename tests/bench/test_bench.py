@@ -265,8 +265,8 @@ def test_cases_combine_numbers_of_runs_and_batch_sizes():
     ("options", "message"),
     [
         (["--kernels", "smot"], "--kernels smot: unknown kernel; did you mean 'smote'?"),
-        (["--runs", "4", "0"], "--runs 0, expected numbers of at least 1"),
-        (["--batch", "0"], "--batch 0, expected numbers of at least 1"),
+        (["--runs", "4", "0"], "--runs 0, expected at least 1"),
+        (["--batch", "0"], "--batch 0, expected at least 1"),
         (["--rounds", "0"], "--rounds 0, expected at least 1"),
         (["--compare", "torch"], "needs PyTorch, which is not installed; pip install 'imbax[bench"),
     ],

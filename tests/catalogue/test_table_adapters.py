@@ -183,5 +183,5 @@ def test_withheld_rows_come_from_the_problem():
     result = resample(KEY, problem._replace(withheld=problem.valid), TOY)
     after = result.applied(problem.train)
     np.testing.assert_array_equal(after.index, np.append(problem.train.index, problem.valid.index))
-    with pytest.raises(ValueError, match="here none are"):
+    with pytest.raises(ValueError, match="potential needs withheld minority rows"):
         resample(KEY, problem, TOY)

@@ -131,7 +131,7 @@ def test_settings_are_drawn_from_distributions():
         ("meta_weight_net", {"eta1": [-1]}, {}, "eta1=-1, expected at least 0"),
         ("l2rw", {"learning_rate": [-1]}, {}, "l2rw: learning_rate=-1, expected above 0"),
         ("metabalance", {"weight_decay": [-1]}, {}, "weight_decay=-1, expected at least 0"),
-        ("ce", [0.1], {}, r"space=\[0\.1\], expected a dictionary of lists of values by name"),
+        ("ce", [0.1], {}, r"space=\[0\.1\], expected a dictionary from names to lists of values"),
         ("ce", {"learning_rate": scipy.stats.uniform()}, {"n_iter": 0}, "n_iter=0, expected at"),
         ("ce", {"learning_rate": [1]}, {"random_state": -1}, "random_state=-1, expected from 0"),
         ("ec", {"learning_rate": [1]}, {}, "unknown method 'ec'"),

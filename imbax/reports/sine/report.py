@@ -42,7 +42,7 @@ def write(out: Path, outcome: Outcome, options: Namespace) -> Path:
 
 
 def runs_table(results: Mapping[str, Result]) -> pd.DataFrame:
-    """Tests and validation errors, one row per setting, seed and method."""
+    """Test and validation errors, one row per setting, seed and method."""
     rows = [
         pd.DataFrame(
             {

@@ -21,7 +21,7 @@ _CONTROL, _BASELINE = "explicit_gradient", "ce"
 
 
 def inflation(runs: pd.DataFrame) -> pd.DataFrame:
-    """Tests and validation scores by method, from the runs that have both.
+    """Test and validation scores by method, from the runs that have both.
 
     Methods without validation scores are left out. The columns are ``datasets`` (their number);
     ``test`` and ``validation``, average precision on test rows and at the best epoch on validation

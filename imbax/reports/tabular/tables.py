@@ -142,8 +142,9 @@ def summary_table(
     """Summary table of text cells: a row per data set, a column per method, then mean and rank.
 
     Cells are ``mean ± SD`` over runs, followed by ``(n=19)`` if a run diverged. The last two rows
-    are over the data sets on which all methods with any score have one; the labels state how many
-    there are. For average precision the paper's figures are added. ``lower`` as in ``sign_of``.
+    are over the data sets with a score of every method, except methods without any scores; the
+    labels state how many there are. For average precision the paper's figures are added. ``lower``
+    as in ``sign_of``.
     """
     scores = score_table(runs, metric)
     cells = _cells(runs, ["dataset", "method"], metric)
@@ -267,7 +268,7 @@ def markdown(table: pd.DataFrame, best: pd.DataFrame | None = None) -> str:
 
 
 def write_tables(runs: pd.DataFrame, provenance: Sequence[dict[str, Any]], out: Path) -> Path:
-    """Writes the tables into the folder ``<out>/tables/`` and return it.
+    """Writes the tables into the folder ``<out>/tables/``; returns the folder.
 
     The files are ``runs.csv`` (every run; the same runs give the same bytes), ``timings.csv``, the
     summary as ``summary.csv`` (long format), ``summary.md`` and ``summary.tex``, and ``scores.csv``
@@ -299,7 +300,7 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def metrics_in(runs: pd.DataFrame) -> list[str]:
-    """Metrics that any run has, always including average precision; the user's metrics last."""
+    """Metrics of at least one run, always with average precision; the user's metrics last."""
     known = (*METRICS, *CALIBRATION)
     numbers = runs.columns[[pd.api.types.is_float_dtype(runs[name]) for name in runs]]
     added = [name for name in numbers if name not in (*SCHEMA.names, *known, *_CALIBRATION_COLUMNS)]

@@ -22,7 +22,7 @@ from imbax.reports.tabular.report import write_report
 COUNTS = {"b": 60, "a": 130, "c": 25}
 ENGINE = Engine(devices=(jax.devices()[0],))
 SEVERAL = [name for name in names() if get(name).tables.several_classes]
-# Their rows are tried in tests/catalogue; training on them compiles longest.
+# Their rows are tested in tests/catalogue; training on them takes longest to compile.
 GENERATORS = ("cwgan", "gamo")
 TRAINED = [n for n in SEVERAL if get(n).is_neural and not get(n).tables.starts_from]
 SHOWN = ("ce", "explicit_gradient", "smote", "logistic_regression")
