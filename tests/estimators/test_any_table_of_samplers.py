@@ -169,7 +169,7 @@ def test_random_over_sampler_copies_rows_of_any_table():
     noisy = RandomOverSampler(shrinkage=0.1, random_state=0).fit_resample(numbers, y)[0]
     reference.set_params(shrinkage=0.1)
     np.testing.assert_array_equal(noisy["spend"], reference.fit_resample(numbers, y)[0]["spend"])
-    with pytest.raises(InputError, match="without numbers, 'city', 'plan'"):
+    with pytest.raises(InputError, match="non-numeric columns, 'city', 'plan'"):
         RandomOverSampler(shrinkage=0.1).fit_resample(frame[["city", "plan"]], y)
     with pytest.raises(InputError, match="inconsistent numbers of samples"):
         RandomOverSampler().fit_resample(polars, y[1:])
@@ -217,7 +217,7 @@ def test_dates_are_converted_to_steps_and_back(name):
 
 
 def test_times_skipped_or_repeated_by_daylight_saving():
-    """In Rome, 2:00 does not exist on 31 March 2024 and occurs twice on 27 October 2024."""
+    """Rome has no 2:00 on 31 March 2024 and has it twice on 27 October 2024."""
     for start, hour in (("2024-03-31", 3), ("2024-10-27", 2)):
         days = pd.Series(pd.to_datetime([f"{start} 01:00", f"{start} 04:00"]))
         for column in (
