@@ -33,7 +33,8 @@ class Numbers(NamedTuple):
     min_gain: Any = 2.0
     min_rows: Any = 5.0
     evidence: Any = 0.0
-    """Constant c of the initial factors (G / (G + c))^p, relative to the largest; 0: (G / max G)^p."""
+    """Constant c of the initial factors (G / (G + c))^p, divided by their maximum; 0 means
+    (G / max G)^p."""
     power: Any = 0.5
     """Exponent p of the initial factors."""
     floor: Any = 0.0

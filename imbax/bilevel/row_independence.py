@@ -19,7 +19,7 @@ _MIXED = "mixed"  # rows interact, or their position matters
 
 
 def rows_are_independent(f: Callable[..., jax.Array], *args: jax.Array) -> bool:
-    """Returns whether entry i of `f(*args) [n]` is the same function of the rows i only, for all i.
+    """Returns whether entry i of `f(*args) [n]` depends only on row i, in the same way for all i.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ class MedianImputer(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
-        """Returns `(n, d + e)` without NaN; X itself if nothing is missing."""
+        """Returns `(n, d + e)` without NaN; X itself if no value was or is missing."""
         check_is_fitted(self)
         x = np.asarray(X)
         is_missing = np.isnan(x)

@@ -155,8 +155,8 @@ def make_dataset(
             )
     if len(values) < MIN_ROWS:
         raise InputError(
-            f"{name}: {len(values)} rows, expected at least {MIN_ROWS} to split into training, "
-            "validation and test rows; add rows"
+            f"{name}: {len(values)} rows, expected at least {MIN_ROWS}; add rows, "
+            "which are split into training, validation and test rows"
         )
     constant = [names[i] for i in np.flatnonzero(values.min(axis=0) == values.max(axis=0))]
     if constant:

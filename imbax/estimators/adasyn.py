@@ -1,4 +1,4 @@
-"""ADASYN over-sampler, with imbalanced-learn's contract."""
+"""ADASYN over-sampler, with imbalanced-learn's API."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""MDO over-sampler (AMDO) for tables and images, with imbalanced-learn's contract."""
+"""MDO over-sampler (AMDO) for tables and images, with imbalanced-learn's API."""
 
 from numbers import Integral, Real
 from typing import Any

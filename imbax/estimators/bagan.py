@@ -1,4 +1,4 @@
-"""BAGAN over-sampler for images, with imbalanced-learn's contract."""
+"""BAGAN over-sampler for images, with imbalanced-learn's API."""
 
 from numbers import Integral
 from typing import Any

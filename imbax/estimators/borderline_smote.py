@@ -1,4 +1,4 @@
-"""Borderline-SMOTE over-sampler, with imbalanced-learn's contract."""
+"""Borderline-SMOTE over-sampler, with imbalanced-learn's API."""
 
 from numbers import Integral
 from typing import Any

@@ -3,9 +3,9 @@
 Distances use scaled numbers and categories. Each category in which two rows differ adds m² to the
 squared distance, where m is the median, over the numeric columns, of the class's standard
 deviations (1 if that is 0 or no column is numeric). Internally, a category is one-hot encoded and
-multiplied by m / √2. A missing number or date counts as the column's median in distances. A
-synthetic row misses it if its first parent does, and has the first parent's value if only the
-second parent misses it, so that no value is interpolated with a missing one. Source: Chawla et al.
+multiplied by m / √2. A missing number or date counts as the column's median in distances. In a
+synthetic row, it is missing if the first parent's is, and copied from the first parent if only the
+second parent's is, so that no value is interpolated with a median. Source: Chawla et al.
 2002 (arXiv:1106.1813), section 6.1.
 """
 
@@ -104,8 +104,8 @@ class MixedOverSampler(OverSampler):
             return X
         gaps = np.flatnonzero(missing.any(0))
         warn_user(
-            f"X misses values in {shortened([repr(names[j]) for j in gaps])}: they count as the "
-            "column's median in distances, and synthetic rows miss them if their first parent does"
+            f"X has missing values in {shortened([repr(names[j]) for j in gaps])}: they count as "
+            "their column's median in distances; a synthetic row lacks those of its first parent"
         )
         self._missing, X = missing, X.copy()
         for j in gaps:

@@ -179,7 +179,7 @@ class Columns:
         return list(map(str, X.columns)) == self.kinds.names()
 
     def numbers(self, X: Any) -> np.ndarray:
-        """Returns encoded rows `[n, e]`; an array without missing values in fit is unchanged."""
+        """Returns encoded rows `[n, e]`; arrays are unchanged if no value was or is missing."""
         if self.encoder is None:
             return X
         return self.encoder.transform(X if self.kinds is None else self.kinds.read(X))

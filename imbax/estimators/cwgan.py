@@ -1,4 +1,4 @@
-"""Conditional Wasserstein GAN over-sampler for tables, with imbalanced-learn's contract."""
+"""Conditional Wasserstein GAN over-sampler for tables, with imbalanced-learn's API."""
 
 from numbers import Integral, Real
 from typing import Any

@@ -1,4 +1,4 @@
-"""DeepSMOTE over-sampler for images and tables, with imbalanced-learn's contract."""
+"""DeepSMOTE over-sampler for images and tables, with imbalanced-learn's API."""
 
 import warnings
 from numbers import Integral, Real

@@ -49,7 +49,8 @@ class ExplicitGradientClassifier(NeuralClassifier):
         Rows of the inner loss: mini-batch and synthetic rows, synthetic rows alone, or the sum of
         both means. The paper's total objective is `inner="synth", outer="train"`.
     outer : {"valid", "train", "train_part"}, default="valid"
-        Rows of the outer loss.
+        Rows of the outer loss: validation rows, training rows, or a random third of the training
+        rows, which the inner loss then leaves out.
     outer_loss : {"ce", "balanced_ce", "focal", "smooth_ap", "pairwise_ranking"}, default="ce"
         Outer loss; the last two are for two classes.
     constraint : {"none", "box", "trust_region"}, default="none"
@@ -65,12 +66,12 @@ class ExplicitGradientClassifier(NeuralClassifier):
         Widths of the hidden layers. None uses the network's default, (128, 16) for the MLP.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         Activation function of the MLP.
-    network : {"mlp", "mlp_plr", "realmlp", "tabm", "tabm_mini"}, Flax module or functions, \
-default=None
-        Network by name, trained with its authors' recipe, or your own network, which may have batch
-        statistics and dropout; see `imbax.as_network`. None is "mlp", the multilayer perceptron. An
-        epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of "mlp"; see
-        `imbax.networks.tabm` for a smaller network.
+    network : {"mlp", "mlp_plr", "mlp_ple", "realmlp", "tabm", "tabm_mini"}, Flax module or \
+functions, default=None
+        Network by name, trained with its recipe in `imbax.networks`, or your own network, which may
+        have batch statistics and dropout; see `imbax.as_network`. None is "mlp", the multilayer
+        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of
+        "mlp"; see `imbax.networks.tabm` for a smaller network.
     batch_size : int, default=None
         Number of training rows, of synthetic rows and of validation rows in a step. None uses the
         network's recipe in the first training (128 for the MLP), then 128 of each.

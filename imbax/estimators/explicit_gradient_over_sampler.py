@@ -60,7 +60,10 @@ class ExplicitGradientOverSampler(TableSampler):
         if not isinstance(template, ExplicitGradientClassifier):
             raise InputError(f"classifier={template!r}, expected an ExplicitGradientClassifier")
         if template.n_estimators > 1 or template.fold_ensemble:
-            raise InputError("classifier has several members with different rows; give it one")
+            raise InputError(
+                "classifier has several members, expected one; set n_estimators=1 and "
+                "fold_ensemble=False"
+            )
         learner = clone(template).set_params(random_state=seed_of(self.random_state))
         classes, counts = np.unique(y, return_counts=True)
         internal, wanted = internal_classes(counts), np.zeros(len(counts), int)

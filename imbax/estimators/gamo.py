@@ -1,4 +1,4 @@
-"""GAMO over-sampler for tables and images, with imbalanced-learn's contract."""
+"""GAMO over-sampler for tables and images, with imbalanced-learn's API."""
 
 import math
 import warnings

@@ -52,19 +52,19 @@ class ImbalancedMLPClassifier(NeuralClassifier):
         Parameters of the loss that replace its defaults, such as `{"gamma": 1.0}`, in the ranges of
         `imbax.losses.named.NUMBERS`.
     sampler : {"rs", "ros", "smote", "borderline_smote", "adasyn", "random_under"} or a sampler of \
-imbalanced-learn's contract, default=None
+imbalanced-learn's API, default=None
         Sampler of each member's encoded training rows (`column_names_`); "rs" draws class-balanced
         mini-batches instead. Validation rows are not resampled.
     hidden_layer_sizes : array-like of int, default=None
         Widths of the hidden layers. None uses the network's default, (128, 16) for the MLP.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         Activation function of the MLP.
-    network : {"mlp", "mlp_plr", "realmlp", "tabm", "tabm_mini"}, Flax module or functions, \
-default=None
-        Network by name, trained with its authors' recipe, or your own network, which may have batch
-        statistics and dropout; see `imbax.as_network`. None is "mlp", the multilayer perceptron. An
-        epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of "mlp"; see
-        `imbax.networks.tabm` for a smaller network.
+    network : {"mlp", "mlp_plr", "mlp_ple", "realmlp", "tabm", "tabm_mini"}, Flax module or \
+functions, default=None
+        Network by name, trained with its recipe in `imbax.networks`, or your own network, which may
+        have batch statistics and dropout; see `imbax.as_network`. None is "mlp", the multilayer
+        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of
+        "mlp"; see `imbax.networks.tabm` for a smaller network.
         "ldam" and "ldam_drw" need a cosine head. Networks by name provide it, and so do functions
         `(features, classes, head)`; other networks are accepted with a warning.
     alpha : float, default=None

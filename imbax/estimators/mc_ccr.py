@@ -1,4 +1,4 @@
-"""MC-CCR over-sampler for tables and images, with imbalanced-learn's contract."""
+"""MC-CCR over-sampler for tables and images, with imbalanced-learn's API."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -36,11 +36,11 @@ class MCCCR(OverSampler):
     energy : float or "auto", default="auto"
         Energy for the expansion of a row's sphere, as a distance between rows whose columns (for
         images, their common range) are scaled to [0, 1]. "auto" is 1.5 times the median distance to
-        the nearest row of another class.
+        the nearest row of a larger class.
     p : {1, 2}, default=1
         Order of the norm.
     clean : bool, default=True
-        Whether to move rows of other classes out of the spheres.
+        Whether to move rows of larger classes out of the spheres.
     random_state : int, RandomState instance or None, default=None
         Seed of the random draws.
 

@@ -1,4 +1,4 @@
-"""MC-RBO over-sampler for tables and images, with imbalanced-learn's contract."""
+"""MC-RBO over-sampler for tables and images, with imbalanced-learn's API."""
 
 from numbers import Integral, Real
 from typing import Any

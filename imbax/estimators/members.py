@@ -113,7 +113,7 @@ def resample_members(
     trains
         Training rows of each member.
     sampler
-        Sampler with imbalanced-learn's contract, cloned for each member.
+        Sampler with imbalanced-learn's API, cloned for each member.
     seed
         Seed of member 0; member r gets `seed + r`.
     """

@@ -34,12 +34,12 @@ class MetaWeightNetClassifier(NeuralClassifier):
         Widths of the hidden layers. None uses the network's default, (128, 16) for the MLP.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         Activation function of the MLP.
-    network : {"mlp", "mlp_plr", "realmlp", "tabm", "tabm_mini"}, Flax module or functions, \
-default=None
-        Network by name, trained with its authors' recipe, or your own network, which may have batch
-        statistics and dropout; see `imbax.as_network`. None is "mlp", the multilayer perceptron. An
-        epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of "mlp"; see
-        `imbax.networks.tabm` for a smaller network.
+    network : {"mlp", "mlp_plr", "mlp_ple", "realmlp", "tabm", "tabm_mini"}, Flax module or \
+functions, default=None
+        Network by name, trained with its recipe in `imbax.networks`, or your own network, which may
+        have batch statistics and dropout; see `imbax.as_network`. None is "mlp", the multilayer
+        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of
+        "mlp"; see `imbax.networks.tabm` for a smaller network.
     batch_size : int, default=None
         Number of training rows of a step and of rows of the balanced loss. None uses the network's
         recipe (128 for the MLP) and 128.

@@ -133,7 +133,7 @@ def _check_estimator(name, estimator):
         )
     if isinstance(estimator, ClassifierMixin | RegressorMixin):
         raise InputError(
-            f"{name}={estimator!r} needs labels, but neighbors are searched without labels; give "
+            f"{name}={estimator!r} needs labels, but neighbours are searched without labels; give "
             f"sklearn.neighbors.NearestNeighbors(n_neighbors={number})"
         )
 

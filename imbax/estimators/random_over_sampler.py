@@ -1,4 +1,4 @@
-"""Random over-sampler for tables of any kind, with imbalanced-learn's contract."""
+"""Random over-sampling of any table, with imbalanced-learn's API."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ __all__ = ["RandomOverSampler"]
 
 @parameters
 class RandomOverSampler(TableSampler):
-    """Copies of randomly drawn rows of each class, with replacement.
+    """Over-sampler that copies rows of each class, drawn with replacement.
 
-    X may be a frame of pandas, polars or pyarrow with columns of any type, an array, also of images
-    or text, lists, or a sparse matrix (CSR, CSC). Values may be missing. The output has the form
-    and dtypes of X: the original rows followed by the copies. A pandas frame gets a new index
-    0, 1, ..., as in imbalanced-learn; `sample_indices_` contains the row number in X of each row.
+    X may be a frame of pandas, polars or pyarrow with columns of any type, an array (including
+    images and text), lists, or a sparse matrix (CSR, CSC). Values may be missing. The output has
+    the form and dtypes of X: the original rows followed by the copies. A pandas frame gets a new
+    index 0, 1, ..., as in imbalanced-learn.
 
     Drop-in replacement for imbalanced-learn's class of this name, with the same random draws.
 
@@ -37,17 +37,17 @@ class RandomOverSampler(TableSampler):
     random_state : int, RandomState instance or None, default=None
         Seed of the random draws.
     shrinkage : float or dict, default=None
-        Scale of Gaussian noise on the copies, for tables of complete numbers: a smoothed bootstrap,
-        computed by imbalanced-learn. A dict maps each over-sampled class to its scale.
+        Scale of Gaussian noise on the copies (smoothed bootstrap, computed by imbalanced-learn), or
+        a scale for each over-sampled class. Needs numbers without missing values.
 
     Attributes
     ----------
     sampling_strategy_ : dict
         Number of synthetic rows by class.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        Row number in X of the original of each row.
+        Row number in X of each row of the output.
     shrinkage_ : dict or None
-        Scale of the noise of each class.
+        Scale of the noise by class; None without noise.
     n_features_in_, feature_names_in_, is_synthetic_
         As in `SMOTE`.
     """
@@ -105,7 +105,7 @@ class RandomOverSampler(TableSampler):
         return X, y
 
     def _with_noise(self, X, y, random):
-        """Returns rows of a smoothed bootstrap from imbalanced-learn's class."""
+        """Returns the rows with copies from imbalanced-learn's smoothed bootstrap."""
         counts = {label: int(np.sum(y == label)) for label in self.sampling_strategy_}
         sampler = imblearn.over_sampling.RandomOverSampler(
             sampling_strategy={c: counts[c] + n for c, n in self.sampling_strategy_.items()},

@@ -1,4 +1,4 @@
-"""SMOTE over-sampler for tables and images, with imbalanced-learn's contract."""
+"""SMOTE over-sampler for tables and images, with imbalanced-learn's API."""
 
 from typing import Any
 

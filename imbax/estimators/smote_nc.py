@@ -1,4 +1,4 @@
-"""SMOTE-NC over-sampler for tables, with imbalanced-learn's contract."""
+"""SMOTE-NC with imbalanced-learn's API."""
 
 from dataclasses import field
 from typing import Any, ClassVar
@@ -20,47 +20,46 @@ __all__ = ["SMOTENC"]
 
 @parameters
 class SMOTENC(SMOTE):
-    """SMOTE for tables with both numeric and categorical columns.
+    """SMOTE for tables with numeric and categorical columns.
 
-    The numbers of a synthetic row lie between those of a row and a near one of its class. Each
+    The numbers of a synthetic row lie between those of a row and a near row of the same class. Each
     category is the most frequent one among the row's neighbours; ties go to the nearer neighbours.
-    See `imbax.estimators.categorical` for distances. X may be a frame of pandas or polars, an array
-    or a sparse matrix (CSR, CSC) of numbers. The output has the form and dtypes of X: the original
-    rows followed by the synthetic rows.
+    See `imbax.estimators.categorical` for the distances. X may be a frame of pandas or polars, an
+    array, or a sparse matrix (CSR, CSC) of numbers. The output has the form and dtypes of X: the
+    original rows followed by the synthetic rows.
 
-    With `categorical_features="auto"` any frame can be passed without preparation:
+    With `categorical_features="auto"`, frames need no preparation:
 
-    - Columns of a categorical type are categories, and so are columns of text in the same frame; if
-      no column has such a type, columns of text must be named, as in imbalanced-learn. A missing
-      value is one more category. Text with as many entries as an identifier has is refused.
-    - Numbers, dates, times and durations are interpolated. Dates are converted to multiples of the
-      longest step, from days to nanoseconds, that divides all of them; synthetic dates are
-      multiples of it, too.
-    - Booleans are 0 and 1, so a synthetic row has the value of the nearer of its two parents; name
-      them in `categorical_features` to use the neighbours' vote.
+    - Columns of a categorical type are categories, and so are text columns of the same frame. If no
+      column has a categorical type, text columns must be named, as in imbalanced-learn. A missing
+      value is a further category. Text with as many levels as an identifier raises an error.
+    - Numbers, dates, times and durations are interpolated. The unit of dates is the longest one,
+      from days to nanoseconds, of which all dates are multiples, also in synthetic rows.
+    - Booleans are interpolated as 0 and 1, so a synthetic row has the value of the nearer of its
+      two parents. The neighbours vote on those that `categorical_features` names.
     - A missing number or date counts as the column's median in distances, with a warning that names
-      the columns. A synthetic row misses it if its first parent does, and has the first parent's
-      value if only the second misses it: nothing is interpolated with a median.
+      the columns. In a synthetic row, it is missing if the first parent's is, and copied from the
+      first parent if only the second parent's is; no value is interpolated with a median.
 
-    Drop-in replacement for imbalanced-learn's class of this name, with the differences listed in
-    `SMOTE`. In addition, imbalanced-learn breaks ties between categories at random. If the median
-    standard deviation of a class is 0, a category counts like a standard deviation of 1 of the
-    scaled columns, whereas imbalanced-learn ignores it.
+    Drop-in replacement for imbalanced-learn's class of this name, with the differences of `SMOTE`
+    and two more: imbalanced-learn breaks ties between categories at random; and if the median
+    standard deviation of a class is 0, imbalanced-learn ignores categories in distances, whereas
+    here they count like a standard deviation of 1 of the scaled columns.
 
     Parameters
     ----------
     categorical_features : "auto" or array-like of int, bool or str
-        Categorical columns: positions, a mask or names; "auto" selects a frame's columns of a
-        categorical type and, if there are such columns, its columns of text.
+        Categorical columns: positions, a mask, or names. "auto" uses a frame's columns of a
+        categorical type and, if there are any, its text columns.
     categorical_encoder : estimator, default=None
-        One-hot encoder with one column per category, fitted as `categorical_encoder_`. None uses
-        `OneHotEncoder(handle_unknown="ignore")`. Synthetic rows do not depend on it.
+        One-hot encoder with one column per category, cloned and fitted as `categorical_encoder_`.
+        None uses `OneHotEncoder(handle_unknown="ignore")`. Synthetic rows do not depend on it.
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn.
     value_range : tuple, default=None
-        Minimum and maximum of valid numbers. None keeps synthetic numbers between existing ones.
+        Minimum and maximum of valid numbers. None uses the range of each column.
     k_neighbors : int or nearest-neighbours estimator, default=5
-        As in `SMOTE`; an estimator uses unscaled numbers and one-hot categories times
+        As in `SMOTE`. An estimator uses unscaled numbers and one-hot categories multiplied by
         `median_std_` / √2, as in imbalanced-learn.
     random_state : int, RandomState instance or None, default=None
         Seed of the random draws.
@@ -72,12 +71,11 @@ class SMOTENC(SMOTE):
     nn_k_ : estimator
         Nearest-neighbours estimator of `k_neighbors`, fitted only if that is an estimator.
     categorical_encoder_ : estimator
-        Encoder fitted to the categories.
+        Fitted encoder.
     categorical_features_, continuous_features_ : ndarray of int
-        Positions of the categorical columns, and of the others.
+        Positions of the categorical columns and of the others.
     median_std_ : dict
-        Median of the columns' standard deviations, in the units of X, for each class with synthetic
-        rows.
+        Median standard deviation of the numeric columns by over-sampled class, in the units of X.
     n_features_, n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -88,7 +86,8 @@ class SMOTENC(SMOTE):
     Raises
     ------
     InputError
-        X has only categories (use `SMOTEN`), or only complete numbers (use `SMOTE`).
+        All columns are categorical (use `SMOTEN`), or X has no categorical column, no missing
+        value, and no column that `SMOTE` does not accept (use `SMOTE`).
     """
 
     categorical_features: Any = field(kw_only=False)
@@ -108,7 +107,7 @@ class SMOTENC(SMOTE):
         return tags
 
     def _read_parameters(self):
-        """Accepts only current names, because no parameter has an old one."""
+        """Omits the deprecation warning of `SMOTE`."""
 
     def _find_categories(self, names, table=None):
         super()._find_categories(names, table)

@@ -1,4 +1,4 @@
-"""SMOTE-N over-sampler for tables of categories, with imbalanced-learn's contract."""
+"""SMOTE-N over-sampler for tables of categories, with imbalanced-learn's API."""
 
 from dataclasses import field
 from numbers import Integral

@@ -1,4 +1,4 @@
-"""SUGAR over-sampler, with imbalanced-learn's contract."""
+"""SUGAR over-sampler, with imbalanced-learn's API."""
 
 from numbers import Integral
 from typing import Any

@@ -1,4 +1,4 @@
-"""Base class of samplers for tables of any library, with imbalanced-learn's contract."""
+"""Base class of samplers for tables of any library, with imbalanced-learn's API."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

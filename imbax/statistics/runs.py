@@ -66,4 +66,4 @@ def size_ratio(runs: pd.DataFrame) -> float:
 def check_metric(runs: pd.DataFrame, metric: str) -> None:
     """Raises ``InputError`` if the runs have no column with the metric's name."""
     if metric not in runs:
-        raise InputError(f"the runs have no metric {metric!r}{did_you_mean(metric, runs.columns)}")
+        raise InputError(f"unknown metric {metric!r}{did_you_mean(metric, runs.columns)}")

@@ -291,6 +291,7 @@ MORE_ODDS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:confidence=0.0 leaves no synthetic row")
 @pytest.mark.parametrize(
     ("name", "options", "odds"),
     [*ODDS, *(pytest.param(*case, marks=pytest.mark.thorough) for case in MORE_ODDS)],

@@ -312,7 +312,7 @@ def test_message_for_missing_values_suggests_working_code():
         made, _ = eval(pipeline, homes).fit_resample(table, Y)
         assert type(made) is type(table) and list(made.columns) == ["a", "b", "c"]
         assert np.isfinite(np.asarray(made)).all() and len(made) == 2 * (N - N_MINORITY)
-        with pytest.warns(UserWarning, match="X misses values in 'b': they count as"):
+        with pytest.warns(UserWarning, match="X has missing values in 'b': they count as"):
             kept, _ = eval(keeper, homes).fit_resample(table, Y)
         assert np.isnan(kept["b"].to_numpy()[:N]).sum() == plain["b"].isna().sum()
     refused("NaN: values are missing in 1; .* with imbax.SMOTENC", lambda: resampled(plain.values))

@@ -364,7 +364,7 @@ def test_missing_start_raises_an_error():
             "'pairwise_ranking'",
         ),
         ({"constraint": "ball"}, "constraint='ball', expected 'none' or 'box' or 'trust_region'"),
-        ({"checkpoint": "first"}, "checkpoint='first', expected 'best' or 'last'"),
+        ({"checkpoint": "first"}, "checkpoint='first', expected 'best' or 'best_moved' or 'last'"),
         ({"method": "exact"}, "method='exact', expected 'mixed' or 'unrolled'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -305,7 +305,7 @@ def test_generator_equals_fit_and_stops():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("needed", [None, 1])
-def test_a_sampler_trains_first_as_long_as_is_needed(needed):
+def test_sampler_trains_its_generator_as_long_as_needed(needed):
     model, data = gamo.generator(SMALL, FAST), table(padding=2)
     if needed is not None:
         model = model._replace(needed=lambda train: jnp.asarray(needed))

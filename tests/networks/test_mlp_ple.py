@@ -1,4 +1,4 @@
-"""What MLP-PLE makes of its columns."""
+"""Inputs of MLP-PLE: scaled columns, their codes and initial factors."""
 
 import jax
 import jax.numpy as jnp
@@ -32,8 +32,10 @@ def test_columns_start_at_their_evidence_and_the_best_have_codes():
     np.testing.assert_allclose(state.start > 0, gain > 0)
     assert state.start.max() == 1 and state.start[np.argmax(gain)] == 1
     # The peer's trees have fewer leaves, which columns with few thresholds do not need.
-    few = [1, 2, 3, 4]
-    np.testing.assert_allclose(state.start[few] / state.start[1], worth[few] / worth[1], 1e-3)
+    columns = [1, 2, 3, 4]
+    np.testing.assert_allclose(
+        state.start[columns] / state.start[1], worth[columns] / worth[1], 1e-3
+    )
     assert set(state.coded) == set(np.argsort(-gain)[:COLUMNS])
 
     # With a linear path of ones the logits are the sums of the inputs.

@@ -20,7 +20,7 @@ X = np.stack(
         NORMAL,
         np.round(NORMAL, 1),  # ties
         (NORMAL > 1).astype(np.float32),
-        RNG.normal(size=N).astype(np.float32),  # says nothing
+        RNG.normal(size=N).astype(np.float32),  # unrelated to the labels
         np.full(N, 3, np.float32),
     ],
     1,

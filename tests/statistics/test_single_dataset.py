@@ -137,7 +137,7 @@ def test_every_pair_needs_a_common_run():
     assert single.every_pair(SCORES[["a"]], 0.25).empty
 
 
-def test_what_is_not_different_from_best_from_the_best():
+def test_methods_not_different_from_the_best():
     assert single.not_different_from_best(SCORES, 0.25) == ["c"]
     with_similar = SCORES.assign(e=SCORES["c"] - 0.001 + RNG.normal(0, 0.01, 20))
     assert single.not_different_from_best(with_similar, 0.25) == ["c", "e"]

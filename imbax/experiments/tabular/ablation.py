@@ -1,7 +1,7 @@
-"""Explicit Gradient under the readings on which its paper and its public code differ.
+"""Variants of Explicit Gradient, for the choices on which its paper and its public code differ.
 
-Each reading is a method of its own, `eg_...`, one choice away from `explicit_gradient`. Those that
-differ in traced numbers only share its compiled program.
+Each variant is a separate method, `eg_...`, which differs from `explicit_gradient` in one choice.
+Variants that differ only in numbers that jax traces share its compiled program.
 """
 
 from functools import partial

@@ -1,8 +1,8 @@
-"""Methods outside jax: what a user would pick instead.
+"""Methods of other packages, which a user might choose instead of a neural method.
 
-Each is there a second time by the name `..._all_rows`, trained on training and validation rows, see
-`catalogue.registry.all_rows`. All run on one thread, so that results do not depend on the machine's
-cores. The packages of the extra `baselines` are imported when a method runs.
+Each is registered a second time as `..._all_rows`, trained on training and validation rows; see
+`catalogue.registry.all_rows`. All of them run on one thread, so that results do not depend on the
+number of cores. The packages of the extra `baselines` are imported when a method runs.
 """
 
 from dataclasses import replace
@@ -100,7 +100,7 @@ def _catboost():
 
 
 _WEIGHTED = "rows weighted by n / (K n_k), n_k rows of their class"
-# Name: what makes it, what its scores are, title, note.
+# Name: factory, kind of scores, title, note.
 _BASELINES = {
     "logistic_regression": (
         _logistic_regression,
@@ -157,7 +157,7 @@ _SHARED = {"kind": "peer", "sees": "training rows", "several_classes": True}
 
 
 def _add(name, **fields):
-    """Registers a baseline unless the user has registered a method of its name before."""
+    """Register a baseline unless the user has already registered a method of that name."""
     if name not in names():
         register(name, **fields)
 
@@ -186,7 +186,7 @@ def _fit_mesa(n_trees, x, y, x_test, random_state, *, x_valid, y_valid):
 
 def _mesa(n_trees):
     host = partial(_fit_mesa, n_trees)
-    note = f"{n_trees} trees; the sampler is trained anew for each run"
+    note = f"{n_trees} trees; the sampler is trained again for each run"
     tables = replace(get("mesa").tables, host=host)
     return replace(get("mesa"), name=f"mesa_{n_trees}", note=note, tables=tables)
 
@@ -197,7 +197,7 @@ _add(
     kind="meta",
     sees="training rows; validation labels train the sampler",
     paper="Liu et al. 2020",
-    note="10 trees (mesa_20: 20 trees, and so on); the sampler is trained anew for each run",
+    note="10 trees (mesa_20: 20 trees, and so on); the sampler is trained again for each run",
     host=partial(_fit_mesa, 10),
     scores="probability",
     host_sees_valid=True,

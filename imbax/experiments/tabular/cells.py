@@ -1,4 +1,4 @@
-"""One cell: a method on a data set, all folds and seeds in one compiled program."""
+"""Train one cell: a method on a data set, all folds and seeds in one compiled program."""
 
 import functools
 import time
@@ -22,24 +22,24 @@ __all__ = ["CellResult", "host_cell", "progress_shapes", "train_cell"]
 
 
 class CellResult(NamedTuple):
-    """What a cell's R runs gave."""
+    """The results of a cell's R runs."""
 
     test_score: list[np.ndarray]
-    """One array per run, `[m]`, or of several classes `[m, K]`."""
+    """One array per run, `[m]`, or `[m, K]` for more than two classes."""
     valid_score: list[np.ndarray]
-    """Validation rows alike; empty arrays where the method was trained on them."""
+    """The same for validation rows; empty arrays where the method was trained on them."""
     best_score: np.ndarray
-    """`[R]`: validation average precision of the checkpoint; NaN outside jax."""
+    """`[R]`: validation average precision of the checkpoint; NaN for methods outside jax."""
     best_epoch: np.ndarray
     """`[R]`."""
     diverged: np.ndarray
     """`[R]`."""
     fallback: np.ndarray | None
-    """`[R]`: whether a sampler's rule failed; None where no rows were changed."""
+    """`[R]`: whether a sampler's rule failed; None if the method has no sampler."""
     curves: Curves | None
     """Leaves `[R, epochs]`."""
     progress: Progress | None
-    """The whole final state, leaves `[R, ...]`, from which another method may start."""
+    """The complete final state, leaves `[R, ...]`, from which another method may start."""
     program: Program | None
     compile_seconds: float
     run_seconds: float
@@ -61,13 +61,13 @@ def train_cell(
     plan
         The runs.
     method
-        One with a program.
+        A method with a program.
     start
-        Final progress, leaves `[R, ...]`, of the method it starts from, or one for each setting of
-        each run.
+        Final progress, leaves `[R, ...]`, of the method that this one starts from, or one for each
+        setting of each run.
     every_setting
-        Give what each of S settings gave, R runs of one after those of the other, rather than each
-        run's best by validation.
+        Return the results of all S settings, the R runs of one setting after those of another,
+        rather than each run's best setting by validation.
     engine
         Strategy, devices and memory budget.
     on_epochs
@@ -80,7 +80,7 @@ def train_cell(
     sampler = tables.resample and _sampler(tables.resample, plan.facts, engine)
     started = time.perf_counter()
 
-    # Runs: one for each setting of each fold and seed, with what they start from.
+    # There is one run for each setting of each fold and seed, with the state it starts from.
     shared = programs.advance.replicate(plan.shared)
     runs, start = _with_settings(plan.runs, start, tables.settings or ((),))
     if tables.refits:
@@ -94,7 +94,7 @@ def train_cell(
     before = sum(stage.compile_seconds for stage in stages)
     ahead = _compile(programs, sampler, stages, shared, runs)
 
-    # Parameters are fitted on the rows as they are; then a sampler changes them.
+    # The first parameters are fitted before a sampler changes the rows.
     progress, fallback = runs.state, None
     if progress is None:
         runs = programs.start(shared, runs)
@@ -121,11 +121,11 @@ def train_cell(
         chosen = _best_setting(best_score, len(plan.seed))
     leaves, structure = jax.tree.flatten((progress, scores, fallback))
     del progress, scores, fallback
-    # Each leaf is gone from the devices before the next one is fetched: they may be large.
+    # Leaves may be large: each one is freed on the devices before the next one is fetched.
     kept = [jax.device_get(leaves.pop(0))[chosen] for _ in range(len(leaves))]
     progress, scores, fallback = jax.tree.unflatten(structure, kept)
     seconds = time.perf_counter() - started
-    # A budget of memory may have made some compile once more, for fewer runs at a time.
+    # A memory budget may have made some programs compile again, for fewer runs at a time.
     compile_seconds = ahead + sum(stage.compile_seconds for stage in stages) - before
     return CellResult(
         test_score=[scores[r, : len(part.test)] for r, part in enumerate(splits)],
@@ -157,16 +157,16 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
         if held_out and len(part.valid):
             scored.append(plan.features(r, part.valid))
         if isinstance(host, EstimatorHost):
-            given = host.score(x, y, scored, seed)
+            outputs = host.score(x, y, scored, seed)
         else:
             y_valid = plan.dataset.y[part.valid]
             more = {"x_valid": scored[-1], "y_valid": y_valid} if sees_valid else {}
             together = np.asarray(host(x, y, np.concatenate(scored), seed, **more))
             if len(together) != (expected := sum(map(len, scored))):
                 raise ValueError(f"{method.name} gave {len(together)} scores, expected {expected}")
-            given = np.split(together, [len(part.test)])[: len(scored)]
-        scores.append(given[0])
-        valid_scores.append(given[1] if len(given) > 1 else given[0][:0])
+            outputs = np.split(together, [len(part.test)])[: len(scored)]
+        scores.append(outputs[0])
+        valid_scores.append(outputs[1] if len(outputs) > 1 else outputs[0][:0])
     nothing = np.full(len(scores), np.nan)
     return CellResult(
         test_score=scores,
@@ -186,7 +186,7 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
 def _valid_scores(programs, shared, runs, params):
     """The network's outputs on validation rows, `[R, m, ...]`.
 
-    They come from the program that scores test rows, in parts of that many rows.
+    The program that scores test rows computes them, in parts of as many rows.
     """
     size, found = runs.test.index.shape[1], []
     for start in range(0, runs.valid.index.shape[1], size):
@@ -206,7 +206,7 @@ def progress_shapes(plan: Plan, method: Method) -> Progress:
             return start
     program = tables.program(plan.facts)
 
-    def of_run(shared, run):
+    def first_progress(shared, run):
         if tables.resample:
             run = run.resampled(tables.resample(run.key, run.problem(shared), plan.facts))
         return begin(program, run.key, run.problem(shared), run.hparams, run.params)
@@ -216,11 +216,11 @@ def progress_shapes(plan: Plan, method: Method) -> Progress:
         runs = runs._replace(hparams=Refit(runs.hparams, start.best_epoch))
     elif start is not None:
         runs = runs._replace(params=start.best.params)
-    return jax.eval_shape(jax.vmap(of_run, (None, 0)), plan.shared, runs)
+    return jax.eval_shape(jax.vmap(first_progress, (None, 0)), plan.shared, runs)
 
 
 def _compile(programs, sampler, stages, shared, runs):
-    """Compile a cell's programs before the first run; returns the seconds it took."""
+    """Compile a cell's programs before the first run, and return the seconds it took."""
     started, resampled = time.perf_counter(), None
     if sampler:
         resampled = runs.resampled(sampler.lower(shared, _sampled(runs)))
@@ -232,14 +232,14 @@ def _compile(programs, sampler, stages, shared, runs):
 
 
 def _sampled(runs):
-    """What a sampler reads of runs: no hyperparameters, and nothing that was trained."""
+    """The parts of runs that a sampler reads: no hyperparameters, and nothing that was trained."""
     return runs._replace(hparams=None, params=None, state=None)
 
 
-# Few are kept: every compiled program takes hundreds of the 65,530 memory maps a process may have.
+# The cache is small: each compiled program takes hundreds of the 65,530 memory maps of a process.
 @functools.lru_cache(maxsize=12)
 def _sampler(resample, facts, engine):
-    """The change of a run's training rows."""
+    """The compiled change of a run's training rows."""
 
     def change(shared, run):
         key = jax.random.fold_in(run.key, RESAMPLE)
@@ -251,7 +251,7 @@ def _sampler(resample, facts, engine):
 
 @functools.lru_cache(maxsize=24)
 def _programs(build: Callable[[Facts], Program], facts: Facts, piece: int, engine: Engine):
-    """Compiled once for all methods and data sets that share a training and its shapes."""
+    """The programs, compiled once for all methods and data sets with one training and shapes."""
     return programs_of(build(facts), piece, precision=facts.precision, **engine._asdict())
 
 
@@ -263,11 +263,11 @@ def _with_settings(runs, start, settings):
     def repeated(leaf):
         return leaf if len(leaf) == len(tile) else leaf[tile]
 
-    def of_settings(*values):
+    def column(*values):
         return np.repeat(np.array(values, np.float32), n_runs)
 
     runs, start = jax.tree.map(repeated, (runs, start))
-    return runs._replace(hparams=jax.tree.map(of_settings, *settings)), start
+    return runs._replace(hparams=jax.tree.map(column, *settings)), start
 
 
 def _best_setting(best_score, n_runs):

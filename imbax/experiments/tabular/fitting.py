@@ -1,4 +1,4 @@
-"""Which methods take a data set, and a network by name."""
+"""The methods that can run on a data set, and methods with another network."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -24,48 +24,49 @@ __all__ = [
 ]
 
 DEFAULT = "mlp"
-"""The network that methods train unless another is asked for."""
+"""The network that methods train by default."""
 
 
 def fitting(
     dataset: Dataset, methods: Sequence[Method], *, are_named: bool
 ) -> tuple[list[Method], tuple[str, ...]]:
-    """The methods that take as many classes as the data set has, and a notice about the others.
+    """The methods that can run on the classes of the data set, and a notice about the others.
 
     Parameters
     ----------
     dataset
         The table.
     methods
-        Those that are wanted.
+        The selected methods.
     are_named
-        Whether the user named them one by one; then none is left out.
+        Whether the user named them one by one; then a method that cannot run is an error.
 
     Raises
     ------
     InputError
-        A method that the user named knows two classes only, or all do.
+        The data set has more than two classes, and a method that the user named, or every method,
+        can only run on two.
     """
     fit = [one for one in methods if len(dataset.classes) == 2 or one.tables.several_classes]
     names = [one.name for one in methods if one not in fit]
     if not names:
         return fit, ()
     verb, them = ("knows", "it") if len(names) == 1 else ("know", "them")
-    said = (
+    problem = (
         f"{shortened(names)} {verb} two classes only, and y has {len(dataset.classes)} "
         f"({shortened(dataset.classes)})"
     )
     one_class = f"name one class with {argument('minority')}"
     if are_named and fit:
         those = shortened([one.name for one in fit], 20)
-        raise InputError(f"{said}; leave {them} out, or {one_class}; these run: {those}")
+        raise InputError(f"{problem}; leave {them} out, or {one_class}; these run: {those}")
     if not fit:
-        raise InputError(f"{said}; choose other methods, or {one_class}")
-    return fit, (f"{said}: left out",)
+        raise InputError(f"{problem}; choose other methods, or {one_class}")
+    return fit, (f"{problem}: left out",)
 
 
 def refuse_network_options(methods: Sequence[Method], **options: Any) -> None:
-    """Raises InputError for options of networks that are not None if no method trains one."""
+    """Raise InputError if an option of networks is not None and no method trains a network."""
     chosen = {name: value for name, value in options.items() if value is not None}
     if chosen and not any(method.is_neural for method in methods):
         name, value = next(iter(chosen.items()))
@@ -77,9 +78,9 @@ def refuse_network_options(methods: Sequence[Method], **options: Any) -> None:
 
 
 def network_names(networks: Any) -> tuple[str, ...]:
-    """Names of networks, each once, in their order; one name alone is a list of it.
+    """Names of networks without repetitions, in their order; a single name counts as a list.
 
-    Raises InputError for a name that is none of `networks.named.NAMED`.
+    Raises InputError for a name that is not in `networks.named.NAMED`.
     """
     if not isinstance(networks, Iterable):
         raise InputError(f"network={networks!r}, expected a name or a list of names")
@@ -94,9 +95,9 @@ def network_names(networks: Any) -> tuple[str, ...]:
 
 
 def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
-    """The runs, and the method, so that it trains the network of that name.
+    """The runs and the method, changed so that the method trains the network of that name.
 
-    Raises InputError as `with_factory`, and for an unknown name.
+    Raises InputError for an unknown name, and where `with_factory` does.
     """
     if network in ("", DEFAULT):
         return plan, method
@@ -106,10 +107,10 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
 def with_factory(
     plan: Plan, method: Method, network: str, factory: Callable[..., Network]
 ) -> tuple[Plan, Method]:
-    """The runs, and the method, so that it trains what the factory makes.
+    """The runs and the method, changed so that the method trains networks of the factory.
 
-    A method that goes on with another's training cannot where the network's schedules end with
-    that training. It is then trained from scratch, for the epochs of both.
+    A method that continues another method's training cannot do so if the network's schedules end
+    with that training. It is then trained from scratch, for the epochs of both.
 
     Parameters
     ----------
@@ -120,13 +121,13 @@ def with_factory(
     network
         Name of the network, for messages.
     factory
-        As `Facts.factory`.
+        See `Facts.factory`.
 
     Raises
     ------
     InputError
-        The method trains a network of its own, needs a head that the network does not have, or
-        goes on with a training other than its own.
+        The method always trains a particular network, needs a head that the network does not have,
+        or continues a training that differs from its own.
     """
     plan = plan._replace(facts=plan.facts._replace(factory=factory))
     made = _made(method, plan.facts)
@@ -145,7 +146,7 @@ def with_factory(
     before = get(method.tables.starts_from).tables
     if before.program != method.tables.program or before.settings != method.tables.settings:
         raise InputError(
-            f"{shown(method.name, network)} cannot be run: it goes on with the training of "
+            f"{shown(method.name, network)} cannot be run: it continues the training of "
             f"{method.tables.starts_from}, with which the schedules of {network} end; run it "
             f"without {network}"
         )
@@ -159,7 +160,7 @@ def with_factory(
 
 
 def _made(method, facts):
-    """The heads that the method's program asks for as it is built, and the networks it is given."""
+    """The heads that the method's program requests when it is built, and the networks it gets."""
     made = []
 
     def factory(features, classes=2, head="linear"):

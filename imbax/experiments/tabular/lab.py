@@ -1,4 +1,4 @@
-"""Computes the cells of tables."""
+"""Compute the cells of experiments on tables."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -37,18 +37,18 @@ __all__ = ["TabularLab"]
 
 @dataclass
 class TabularLab(Lab):
-    """Computes cells of tables, or finds them stored."""
+    """Computes the cells of experiments on tables, or loads them if they are stored."""
 
     schema: ClassVar = SCHEMA
     network: ClassVar = DEFAULT
     splits: Sequence[Split] | None = None
-    """The user's own, checked by `user_splits`, in place of the protocol's folds."""
+    """Splits by the user, checked by `user_splits`, in place of the protocol's folds."""
     named: bool = True
     """Whether the user named each method, so that one that cannot run is an error."""
     checkpoint: str = checkpoints.DEFAULT
-    """How neural methods choose the epoch that they keep, one of `CHECKPOINTS`."""
+    """The rule by which neural methods choose the epoch that they keep, one of `CHECKPOINTS`."""
     _last: tuple[Any, Plan] | None = None
-    """The runs that were planned last, of a frame, some seeds and members: methods share them."""
+    """The last plan, with its frame, seeds and members: methods share it."""
     _groups: dict[Any, list] = field(default_factory=dict)
 
     def cell(
@@ -128,11 +128,11 @@ class TabularLab(Lab):
 
     def _compute(self, cell: Cell, seeds: Sequence[int]) -> None:
         groups = self._together(cell, seeds)
-        for number, some in enumerate(groups):
-            self._compute_together(cell, some, (number, len(groups)))
+        for number, group in enumerate(groups):
+            self._compute_together(cell, group, (number, len(groups)))
 
     def _together(self, cell, seeds):
-        """The seeds in groups; a matrix for each run must leave room on every device."""
+        """The seeds in groups, so that the matrices of a group's runs fit on every device."""
         dataset = cell.dataset
         if cell.members.folds or _trains_on_all_rows(cell.method):
             return [[seed] for seed in seeds]
@@ -146,12 +146,12 @@ class TabularLab(Lab):
         return self._groups[dataset, *seeds]
 
     def _planned(self, cell, seeds):
-        """The runs that are trained: M for each, of M members."""
+        """The runs to train; an ensemble of M members has M of them for each run."""
         if not isinstance(cell.dataset, FrameDataset):
             return self._cut(cell, seeds)
         about = (cell.dataset, cell.members, _trains_on_all_rows(cell.method), *seeds)
         if self._last is None or self._last[0] != about:
-            self._last = None  # its memory is free before the next is filled
+            self._last = None  # frees its memory before the next plan is made
             self._last = about, self._cut(cell, seeds)
         return self._last[1]
 
@@ -165,7 +165,7 @@ class TabularLab(Lab):
         return cut if cell.members == SINGLE else deep_ensemble(cut, cell.members)
 
     def _compute_together(self, cell: Cell, seeds: Sequence[int], turn: tuple[int, int]) -> None:
-        """Train some seeds of a cell, the group of that number out of so many."""
+        """Train some seeds of a cell; `turn` is the number of their group and that of groups."""
         before, groups = turn
         cut, method = self._planned(cell, seeds), cell.method
         if method.tables.host:
@@ -197,16 +197,16 @@ class TabularLab(Lab):
             cut, result = averaged(cut, method, result, cell.members)
         rows = records(cut, cell, result)
         for seed in seeds:
-            of_seed = [row for row in rows if row["seed"] == seed]
-            share = len(of_seed) / len(rows)
-            self._keep(cell, seed, of_seed, self._about(cell, cut, result, share))
+            matching = [row for row in rows if row["seed"] == seed]
+            share = len(matching) / len(rows)
+            self._keep(cell, seed, matching, self._about(cell, cut, result, share))
 
     def _rescored(self, rows, about):
         padded = about.get("test_rows", 0)
         return rescored(rows, padded, about["method_facts"]["scores"])
 
     def _start(self, cell, cut):
-        """The final progress, leaves `[R, ...]`, of the method this one starts from."""
+        """The final progress, leaves `[R, ...]`, of the method that this one starts from."""
         method = cell.method
         if method.tables.starts_from is None:
             return None
@@ -258,7 +258,7 @@ class TabularLab(Lab):
 
 
 def configuration(method: Method, protocol: Any) -> dict[str, Any]:
-    """What the user and the catalogue chose, JSON-ready."""
+    """The protocol, and the method's settings and options, as JSON values."""
     settings = [setting._asdict() for setting in method.tables.settings]
     return dataclasses.asdict(protocol) | {"settings": settings, **method.tables.options}
 
@@ -269,5 +269,5 @@ def _trains_on_all_rows(method: Method) -> bool:
 
 
 def _is_start(method: Method) -> bool:
-    """Whether some registered method starts from this one's result."""
+    """Whether any registered method starts from this one's result."""
     return any(get(name).tables.starts_from == method.name for name in names())

@@ -1,6 +1,6 @@
-"""The metrics of test rows, by name. They are computed from stored labels and scores alone.
+"""The metrics of test rows by name, computed only from stored labels and scores.
 
-Functions are named, not imported: a report reads the names and needs no jax.
+Functions are given by name rather than imported, so that reports can read the names without jax.
 """
 
 import functools
@@ -14,21 +14,21 @@ __all__ = ["METRICS", "Metric", "functions", "score_run"]
 
 
 class Metric(NamedTuple):
-    """A metric by its functions in `imbax.metrics`, "" where it has no form for some data."""
+    """The functions of a metric in `imbax.metrics`; "" where it has no form for such data."""
 
     two: str = ""
     """`(scores [n], y [n], w [n]) -> scalar` for labels 0 and 1, 1 being the minority."""
     several: str = ""
     """`(scores [n, K], y [n], w [n]) -> scalar` for K > 2 classes 0..K-1."""
     matrix: str = ""
-    """`confusion matrix [K, K] -> scalar`, in place of `several`."""
+    """`confusion matrix [K, K] -> scalar`, used instead of `several`."""
     options: Mapping[str, Any] = {}
     """Further arguments, by name."""
 
     def function(self, form: str) -> Callable[..., Any] | None:
-        """The function for "two" classes or "several"."""
+        """The function for "two" or "several" classes; None if there is none."""
         if form == "several" and self.matrix:
-            return functools.partial(_of_matrix, _function(self.matrix))
+            return functools.partial(_from_matrix, _function(self.matrix))
         name = getattr(self, form)
         return functools.partial(_function(name), **self.options) if name else None
 
@@ -43,11 +43,11 @@ METRICS: dict[str, Metric] = {
     "g_mean": Metric(matrix="confusion.geometric_mean"),
     "macro_f1": Metric(matrix="confusion.macro_f1"),
 }
-"""By name, the column of the tables; NaN where a metric has no form for the number of classes."""
+"""Metrics by their column in the tables; NaN if a metric has no form for the number of classes."""
 
 
 def functions(form: str) -> dict[str, Callable[..., Any]]:
-    """The functions of all metrics that have a form, by name."""
+    """The functions of all metrics that have the form, by name."""
     found = {name: metric.function(form) for name, metric in METRICS.items()}
     return {name: function for name, function in found.items() if function}
 
@@ -60,9 +60,9 @@ def score_run(y: np.ndarray, score: np.ndarray, padded: int, kind: str) -> dict[
     y
         `[m]`: labels of the test rows.
     score
-        `[m]`, or `[m, K]` of K > 2 classes.
+        `[m]`, or `[m, K]` for K > 2 classes.
     padded
-        Length to which rows of weight 0 are added, so that runs share a compiled program.
+        Number of rows after padding with rows of weight 0, so that runs share a compiled program.
     kind
         One of `catalogue.spec.SCORES`.
     """
@@ -77,20 +77,20 @@ def score_run(y: np.ndarray, score: np.ndarray, padded: int, kind: str) -> dict[
 
 
 @functools.cache
-def _compiled(form, of_logits):
+def _compiled(form, is_logit):
     """`(scores, y, w) -> {name: scalar}` for two classes or for more."""
     import jax
     import jax.numpy as jnp
 
     def scores_of(scores, y, w):
-        if form == "several" and of_logits:
+        if form == "several" and is_logit:
             scores = jax.nn.softmax(scores)
         return {name: jnp.asarray(f(scores, y, w)) for name, f in functions(form).items()}
 
     return jax.jit(scores_of)
 
 
-def _of_matrix(metric, scores, y, w):
+def _from_matrix(metric, scores, y, w):
     from imbax.metrics.confusion import confusion_matrix
 
     return metric(confusion_matrix(y, scores.argmax(1), scores.shape[1], w))

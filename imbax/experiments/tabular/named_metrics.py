@@ -1,6 +1,6 @@
-"""Metrics that the user asks for: by name, or any function of labels and scores.
+"""Metrics that the user requests: by name, or any function of labels and scores.
 
-They are computed from stored labels and scores, see `own_scores`, so nothing is trained for them.
+They are computed from stored labels and scores (see `own_scores`), so nothing is trained for them.
 """
 
 import functools
@@ -29,7 +29,7 @@ __all__ = [
 
 NEEDS = ("score", "label", "probability")
 AT_VALID = "_at_valid"
-"""The end of a column whose rows were decided at a threshold chosen on validation rows."""
+"""The suffix of columns whose labels come from a threshold chosen on validation rows."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +39,24 @@ class Metric:
     Parameters
     ----------
     function
-        `(y_true [n], given [n]) -> number`, such as those of `sklearn.metrics`. Labels are 1 for
-        the minority and 0; of K > 2 classes they are 0..K-1, and scores and probabilities are
-        `[n, K]`.
+        `(y_true [n], y_score [n]) -> number`, like the functions of `sklearn.metrics`. Labels are 1
+        for the minority and 0 for the majority; for K > 2 classes they are 0..K-1, and scores and
+        probabilities are `[n, K]`.
     name
         The column's name; default the function's.
     needs
-        What `given` is: a "score" (the higher, the likelier the minority; of K > 2 classes
-        probabilities where there are some), a "label", or a "probability", NaN for methods whose
-        scores only rank. Labels of two classes are decided at the threshold with the best value on
-        the run's validation rows, and the column's name ends in ``_at_valid``; of K > 2 classes the
-        highest score decides.
+        The second argument: "score" (the higher, the likelier the minority; for K > 2 classes
+        probabilities if the method has them), "label", or "probability", for which the metric of
+        methods whose scores only rank is NaN. For two classes, labels are predicted with the
+        threshold that is best on the run's validation rows, and the column's name ends in
+        ``_at_valid``; for K > 2 classes the label is the class with the highest score.
     greater_is_better
         Whether a higher value is better.
 
     Raises
     ------
     InputError
-        It is no function, has no name, or needs something else.
+        It is not a function, has no name, or `needs` is something else.
 
     Examples
     --------
@@ -70,10 +70,10 @@ class Metric:
     needs: str = "score"
     greater_is_better: bool = True
     value: Callable[[thresholds.Counts], Any] | None = None
-    """What chooses the threshold, `counts [t] -> [t]`, higher = better; None: the function is asked
-    at each threshold."""
+    """The criterion for the threshold, `counts [t] -> [t]`, higher = better; None: the function
+    is called at each threshold."""
     several: Callable[..., Any] | None = None
-    """The function for K > 2 classes; None: the same."""
+    """The function for K > 2 classes; None: `function`."""
 
     def __post_init__(self):
         if hasattr(self.function, "_score_func"):
@@ -93,8 +93,8 @@ class Metric:
             expected = " or ".join(map(repr, NEEDS))
             raise InputError(f"metric {name!r} needs={self.needs!r}, expected {expected}")
         if not isinstance(self.greater_is_better, bool):
-            given = f"greater_is_better={self.greater_is_better!r}"
-            raise InputError(f"metric {name!r} has {given}, expected True or False")
+            text = f"greater_is_better={self.greater_is_better!r}"
+            raise InputError(f"metric {name!r} has {text}, expected True or False")
 
     def column(self, classes: int) -> str:
         """Name of its column for data sets with that many classes."""
@@ -119,24 +119,24 @@ _MOST_ASKED = 256
 
 
 def metrics_of(given: Any) -> tuple[Metric, ...]:
-    """Metrics that names, functions and `Metric`s mean, each once.
+    """The metrics for names, functions and `Metric`s, without repetitions.
 
     Parameters
     ----------
     given
-        One or an iterable of: a name in `NAMED`, with its number after "=" where it has one, as
-        "recall_at_precision=0.8"; a name in `METRICS`, which is a column already; a function
+        One or an iterable of: a name in `NAMED`, with its number after "=" if it has one, such as
+        "recall_at_precision=0.8"; a name in `METRICS`, which is already a column; a function
         `(y_true, y_score)`; a `Metric`.
 
     Raises
     ------
     InputError
-        An unknown name, something else, or two metrics of one name.
+        A name is unknown, two metrics have the same name, or `given` is something else.
     """
     listed = [given] if isinstance(given, str | Metric) or callable(given) else given
     if not isinstance(listed, Iterable) or isinstance(listed, Mapping):
         raise InputError(f"metrics={given!r}, expected a list of names and functions")
-    from imbax.experiments.tabular.schema import SCHEMA  # pyarrow; names alone need it not
+    from imbax.experiments.tabular.schema import SCHEMA  # imports pyarrow
 
     found: dict[str, Metric] = {}
     for one in listed:
@@ -163,12 +163,12 @@ def metrics_of(given: Any) -> tuple[Metric, ...]:
 
 @functools.cache
 def named(text: str) -> Metric:
-    """The metric of a name, "recall_at_precision=0.8" for instance.
+    """The metric of a name such as "recall_at_precision=0.8".
 
     Raises
     ------
     InputError
-        There is none of that name, or its number is missing or out of its range.
+        No metric has that name, or its number is missing or outside its range.
     """
     name, _, number = text.partition("=")
     if name not in NAMED:
@@ -187,14 +187,14 @@ def expected_cost(costs: Any) -> Metric:
     Parameters
     ----------
     costs
-        `[K, K]`: finite numbers by the class of a row (rows) and by the predicted class (columns);
-        of two classes the majority comes first, so that `[[0, 1], [10, 0]]` is 1 for a false alarm
-        and 10 for a minority row that is missed.
+        `[K, K]`: finite numbers by true class (rows) and predicted class (columns). With two
+        classes the majority comes first: `[[0, 1], [10, 0]]` is a cost of 1 for a false alarm and
+        of 10 for a missed minority row.
 
     Raises
     ------
     InputError
-        The matrix is not square, or not of finite numbers.
+        The matrix is not square, or has values that are not finite numbers.
     """
     try:
         matrix = np.array(costs, float)
@@ -215,10 +215,10 @@ def expected_cost(costs: Any) -> Metric:
 
 
 def recall_at_precision(precision: float = 0.9) -> Metric:
-    """Recall at the threshold at which validation rows have at least that precision in (0, 1].
+    """Recall at a threshold with at least the given precision, in (0, 1], on validation rows.
 
-    It is the threshold with the highest recall among those; where there is none, that with the
-    highest precision. Test rows may be less precise.
+    Among several such thresholds, the one with the highest recall is used; if there is none, the
+    one with the highest precision. The precision on test rows may be lower.
     """
     precision = Range(0, 1, above=True).check("precision", precision)
     return Metric(
@@ -233,8 +233,8 @@ def recall_at_precision(precision: float = 0.9) -> Metric:
 def precision_at_k(k: int = 10) -> Metric:
     """Share of minority rows among the k test rows with the highest scores, k >= 1.
 
-    It needs no threshold. Rows that tie for the last places count in proportion. With fewer test
-    rows than k it is of all of them.
+    It needs no threshold. Rows that tie for the last places count in proportion. If there are fewer
+    than k test rows, it is the share among all of them.
     """
     k = Range(1, whole=True).check("k", k)
     function = functools.partial(classification.precision_at, k=k)
@@ -296,11 +296,11 @@ NAMED: dict[str, Metric | Callable[[str], Metric]] = {
     "brier": Metric(classification.brier, "brier", "probability", greater_is_better=False),
     "log_loss": Metric(classification.log_loss, "log_loss", "probability", greater_is_better=False),
 }
-"""Metrics by name, or what makes one of the text after "="."""
+"""Metrics by name, or functions that make one from the text after "="."""
 
 
 def lower_is_better(metrics: Iterable[Metric]) -> frozenset[str]:
-    """Columns of those metrics, and of those by name, of which lower is better."""
+    """The columns, of these and all named metrics, for which lower is better."""
     named = [metric for metric in NAMED.values() if isinstance(metric, Metric)]
     every = (*named, expected_cost([[0, 1], [1, 0]]), *metrics)
     low = {metric.name for metric in every if not metric.greater_is_better}

@@ -1,9 +1,9 @@
-"""Metrics of stored runs that the user asks for, from their labels and scores.
+"""Compute metrics that the user requests, from the labels and scores of stored runs.
 
-Two classes are told apart at a threshold that is chosen on the run's validation rows. Where there
-are none that were held out (the method was trained on them, they lack a class, or an earlier
-version did not store them), probabilities are cut at 0.5, and scores that only rank where as large
-a share of test rows is above as is of the minority among the training rows.
+For two classes, labels are predicted with a threshold that is chosen on the run's validation rows.
+If there are no usable ones (the method was trained on them, they lack a class, or an earlier
+version did not store them), the threshold is 0.5 for probabilities. For scores that only rank, it
+is the value that labels as large a share of test rows as the minority's share of training rows.
 """
 
 import warnings
@@ -36,7 +36,7 @@ NEEDED = (
 )
 """Columns of stored runs that `compute` reads."""
 THRESHOLD_FROM = "threshold_from"
-"""The column that says where thresholds are from: "validation", "0.5" or "prior"."""
+"""The column with the source of thresholds: "validation", "0.5" or "prior"."""
 
 
 def compute(rows: pd.DataFrame, metrics: Any, kinds: Mapping[str, str]) -> pd.DataFrame:
@@ -47,20 +47,20 @@ def compute(rows: pd.DataFrame, metrics: Any, kinds: Mapping[str, str]) -> pd.Da
     rows
         Stored runs with the columns `NEEDED`.
     metrics
-        See `metrics_of`. Those that are columns of stored runs already are left out.
+        See `metrics_of`. Metrics that are already columns of stored runs are left out.
     kinds
-        What each method's scores are, one of `catalogue.spec.SCORES`.
+        The kind of each method's scores, one of `catalogue.spec.SCORES`.
 
     Returns
     -------
     pd.DataFrame
-        A column for each metric, and `THRESHOLD_FROM` where one has thresholds. NaN where a run
-        diverged, a method has no probabilities that a metric needs, a metric has no form for the
-        number of classes, or, with a warning, a function failed.
+        A column for each metric, and `THRESHOLD_FROM` if one uses thresholds. Values are NaN where
+        a run diverged, a method lacks the probabilities that a metric needs, a metric has no form
+        for the number of classes, or, with a warning, a function failed.
     """
     metrics, failed, without = metrics_of(metrics), {}, {}
     found = [
-        _of_run(_Run(kinds.get(row["method"], "rank"), **row), metrics, failed, without)
+        _values(_Run(kinds.get(row["method"], "rank"), **row), metrics, failed, without)
         for row in rows[list(NEEDED)].to_dict("records")
     ]
     for name, error in failed.items():
@@ -75,7 +75,7 @@ def compute(rows: pd.DataFrame, metrics: Any, kinds: Mapping[str, str]) -> pd.Da
     return pd.DataFrame(found, index=rows.index, columns=list(columns))
 
 
-_OF_LABELS = "; a function of labels, not scores, is given as imbax.Metric(f, needs='label')"
+_LABELS_HINT = "; a function of labels, not scores, needs imbax.Metric(f, needs='label')"
 
 
 class _Scores(NamedTuple):
@@ -89,7 +89,7 @@ class _Scores(NamedTuple):
 
 
 class _Run:
-    """A run's labels and scores, and what they mean."""
+    """The labels and scores of a run, with the values that metrics take."""
 
     def __init__(self, kind: str, **row: Any):
         self.kind, self.row = kind, row
@@ -99,7 +99,7 @@ class _Run:
 
     @cached_property
     def probability(self) -> np.ndarray | None:
-        """Minority probabilities `[n]`, or those of K > 2 classes `[n, K]`; None for mere ranks."""
+        """Minority probabilities `[n]`, or `[n, K]` for K > 2 classes; None if scores only rank."""
         score = self.test.score
         if self.kind == "logit":
             return expit(score) if self.classes == 2 else softmax(score, axis=1)
@@ -107,7 +107,7 @@ class _Run:
         return score if inside else None
 
     def threshold(self, metric: Metric) -> float:
-        """Where test rows are cut."""
+        """The threshold for the scores of test rows."""
         if self.threshold_from == "validation":
             return metric.threshold(*self.valid)
         if self.threshold_from == "0.5":
@@ -121,26 +121,26 @@ class _Run:
         return "0.5" if self.probability is not None else "prior"
 
     def value(self, metric: Metric) -> float:
-        """NaN where there is none."""
+        """The metric's value, NaN if it has none."""
         y, score = self.test
         if metric.needs == "probability":
-            given = self.probability
+            values = self.probability
         elif self.classes > 2:
-            given = score if self.probability is None else self.probability
-            given = given.argmax(1) if metric.needs == "label" else given
+            values = score if self.probability is None else self.probability
+            values = values.argmax(1) if metric.needs == "label" else values
         else:
             is_label = metric.needs == "label"
-            given = (score >= self.threshold(metric)).astype(int) if is_label else score
-        if given is None:
+            values = (score >= self.threshold(metric)).astype(int) if is_label else score
+        if values is None:
             return np.nan
         function = metric.several or metric.function if self.classes > 2 else metric.function
-        value = np.asarray(function(y.copy(), given.copy()))  # a user's function may write there
+        value = np.asarray(function(y.copy(), values.copy()))  # a user's function may change them
         if value.shape != () or value.dtype.kind not in "biuf":
             raise InputError(f"it gave {value!r}, expected a number")
         return float(value)
 
 
-def _of_run(run: _Run, metrics: Sequence[Metric], failed, without) -> dict[str, Any]:
+def _values(run: _Run, metrics: Sequence[Metric], failed, without) -> dict[str, Any]:
     found: dict[str, Any] = {}
     lost = run.row["diverged"] or not np.isfinite(run.test.score).all()
     for metric in metrics:
@@ -156,11 +156,11 @@ def _of_run(run: _Run, metrics: Sequence[Metric], failed, without) -> dict[str, 
         try:
             found[column] = run.value(metric)
         except Exception as error:  # the user's own function
-            said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             place = "{method} on {dataset}, seed {seed}, fold {fold}".format(**run.row)
             is_own = metric.needs == "score" and metric.name not in NAMED
-            hint = _OF_LABELS if is_own and isinstance(error, ValueError) else ""
-            failed.setdefault(metric.name, f"{said} ({place}){hint}")
+            hint = _LABELS_HINT if is_own and isinstance(error, ValueError) else ""
+            failed.setdefault(metric.name, f"{text} ({place}){hint}")
     if run.classes == 2 and any(metric.needs == "label" for metric in metrics):
         found[THRESHOLD_FROM] = run.threshold_from
     return found

@@ -1,7 +1,7 @@
-"""A data set cut into runs: the arrays, with a leading axis of runs, that every method gets.
+"""Split a data set into runs: the arrays, with a leading axis of runs, that every method gets.
 
-Shapes follow from the data set and the protocol, not from which seeds are asked for, so that a
-run's numbers do not depend on its company; `padding` rounds them up.
+Shapes depend on the data set and the protocol, not on the choice of seeds, so that the results of a
+run do not depend on the other runs. `padding` rounds the shapes up.
 """
 
 from collections.abc import Sequence
@@ -36,28 +36,29 @@ NUMBERS = {
     "valid_fraction": Range(0, 0.5, above=True),
     "components": Range(0, whole=True),
 }
-"""Ranges of a protocol's numbers; folds of the rows that are not validation are at least 2, and
-components at most as many as a data set allows."""
+"""Ranges of a protocol's numbers. In addition, scheme "folds" needs at least 2 folds, and a data
+set limits the number of components."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How every method of an experiment is trained and scored."""
+    """The settings with which every method of an experiment is trained and scored."""
 
     folds: int = 4
     epochs: int = 200
     n_synth: str = "double"
     valid_fraction: float = 0.2
     scheme: str = "folds"
-    """"folds" of the rows that are not validation, or independent "repeats" of a 64/16/20 split."""
+    """"folds" of the rows outside validation, or independent "repeats" of a 64/16/20 split."""
     scaling: str = "min_max"
     """"min_max" to [0, 1], or "z_score"."""
     components: int | None = None
-    """Principal axes to project on after scaling; None: the features as they are."""
+    """Number of principal axes to project on after scaling; None: no projection."""
     fit_on: str = "train"
-    """Rows that scaling and axes come from: "train", or "all" as the Adult experiment may have."""
+    """Rows that scaling and axes are fitted on: "train", or "all", a reading of the Adult
+    experiment."""
     precision: str = "float32"
-    """Of matrix products in a training's epochs: "float32" or "bfloat16"; scores are in float32."""
+    """"float32" or "bfloat16", for the matrix products in epochs; scores are in float32."""
 
     def __post_init__(self):
         one_of(
@@ -74,7 +75,7 @@ class Protocol:
 
 
 class Plan(NamedTuple):
-    """A data set cut into R runs."""
+    """A data set split into R runs."""
 
     dataset: Dataset
     protocol: Protocol
@@ -86,7 +87,7 @@ class Plan(NamedTuple):
     x: np.ndarray
     """`[N, d]` float32."""
     shared: tuple[np.ndarray, np.ndarray]
-    """`x` and the labels, float32, with rows and columns of zeros: what all runs share."""
+    """`x` and the labels, float32, padded with zeros; all runs share them."""
     runs: Run
     """Leaves `[R, ...]`: keys, padded parts and scalings."""
     facts: Facts
@@ -95,7 +96,7 @@ class Plan(NamedTuple):
     scalings: list[Scaling]
 
     def features(self, run: int, rows: np.ndarray) -> np.ndarray:
-        """`[m, d']` float32: rows `[m]` as the models of a run see them, without padding."""
+        """`[m, d']` float32: rows `[m]` with the scaling of a run, without padding."""
         return scale(self.x[rows], self.scalings[run])
 
 
@@ -105,23 +106,24 @@ def plan(
     protocol: Protocol,
     splits: Sequence[Split] | None = None,
 ) -> Plan:
-    """Cut the data set; see `stratified_splits` and `repeated_splits` for errors.
+    """Split the data set; see `stratified_splits` and `repeated_splits` for errors.
 
     Parameters
     ----------
     dataset
         Rows and labels.
     seeds
-        The seeds wanted; each gives `protocol.folds` runs.
+        Each seed gives `protocol.folds` runs.
     protocol
-        How.
+        The settings of the experiment.
     splits
-        The user's own, checked by `user_splits`: folds of each seed, instead.
+        Splits by the user, checked by `user_splits`: the folds of each seed, in place of the
+        protocol's.
     """
     parts, seed, fold = [], [], []
     for s in seeds:
-        own = None if splits is None else [Split(*map(np.asarray, split)) for split in splits]
-        folds = own or _splits(dataset, s, protocol)
+        custom = None if splits is None else [Split(*map(np.asarray, split)) for split in splits]
+        folds = custom or _splits(dataset, s, protocol)
         parts += folds
         seed += [s] * len(folds)
         fold += range(len(folds))
@@ -195,7 +197,7 @@ def _splits(dataset, seed, protocol):
 
 
 def fit_scaling(x: np.ndarray, part: Split, protocol: Protocol) -> Scaling:
-    """Fit the scaling, with principal axes if any, to a run's rows of `x [N, d]`."""
+    """Fit the scaling, and any principal axes, to a run's rows of `x [N, d]`."""
     rows = part.train if protocol.fit_on == "train" else np.concatenate(part)
     scaling = SCALINGS[protocol.scaling](x[rows])
     if protocol.components is None:
@@ -209,12 +211,12 @@ def fit_scaling(x: np.ndarray, part: Split, protocol: Protocol) -> Scaling:
 
 
 def zeros_after(values: np.ndarray, size: int) -> np.ndarray:
-    """Zeros appended along the first axis."""
+    """The values, padded with zeros along the first axis."""
     return np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), values.dtype)])
 
 
 def _padded(rows, size):
-    """Rows of each run, in lists of different lengths, as a `Part` with leaves `[R, size]`."""
+    """The row numbers of each run, lists of different lengths, as a `Part` of `[R, size]`."""
     w = np.zeros((len(rows), size), np.float32)
     for r, numbers in enumerate(rows):
         w[r, : len(numbers)] = 1

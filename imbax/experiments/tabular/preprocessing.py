@@ -1,12 +1,12 @@
-"""Preprocessing fitted in each run, on its training rows alone.
+"""Preprocessing that is fitted in each run, on its training rows only.
 
-A run of a `FrameDataset` has a matrix of its own. Those of all runs, one below the other, are the
-matrix that runs share: a run's row numbers point into its part. Each has its columns first, in the
-order of its own transformer, and then columns of zeros up to a common width, so that one program
-trains all runs, and neither another run nor a row outside the training part moves a column.
+Each run of a `FrameDataset` has a separate matrix. The matrices of all runs are stacked into the
+one that runs share: a run's row numbers point into its part. A run's columns come first, in the
+order of its transformer, followed by columns of zeros up to a common width. So one program trains
+all runs, and neither another run nor a row outside the training part changes a column.
 
-What a transformer gives is mapped to [0, 1] by the training rows and stored in float32. Rows
-elsewhere may lie outside, at most `FARTHEST` ranges away.
+The output of a transformer is scaled so that training rows lie in [0, 1], and stored in float32.
+Other rows may lie outside, at most `FARTHEST` ranges away.
 """
 
 import dataclasses
@@ -27,16 +27,16 @@ from imbax.types import Part
 __all__ = ["FARTHEST", "FramePlan", "conditioned", "plan_frame", "planned", "seeds_together"]
 
 FARTHEST = 1e6
-"""Ranges of the training rows beyond which a value counts as that far away."""
+"""The largest value of a column, in ranges of the training rows; values beyond it are clipped."""
 
 
 class FramePlan(Plan):
-    """A `FrameDataset` cut into R runs; `x` holds one matrix `[N, d]` for each."""
+    """A `FrameDataset` split into R runs; `x` holds one matrix `[N, d]` for each."""
 
     __slots__ = ()
 
     def features(self, run: int, rows: np.ndarray) -> np.ndarray:
-        """As `Plan.features`, of the run's own matrix."""
+        """See `Plan.features`; the rows come from the run's matrix."""
         return scale(self.x[run][rows], self.scalings[run])
 
 
@@ -46,7 +46,7 @@ def planned(
     protocol: Protocol,
     splits: Sequence[Split] | None = None,
 ) -> Plan:
-    """The runs of any data set; arguments and errors as in `plan` and `plan_frame`."""
+    """The runs of any data set; see `plan` and `plan_frame` for arguments and errors."""
     cut = plan_frame if isinstance(dataset, FrameDataset) else plan
     return cut(dataset, seeds, protocol, splits)
 
@@ -57,13 +57,13 @@ def plan_frame(
     protocol: Protocol,
     splits: Sequence[Split] | None = None,
 ) -> FramePlan:
-    """Cut a data set that is preprocessed in each run; arguments as in `plan`.
+    """Split a data set that is preprocessed in each run; see `plan` for arguments.
 
     Raises
     ------
     InputError
-        As `plan`; or the transformer fails on the rows of a run, or gives anything but finite
-        numbers, a row for each row.
+        `plan` raises it, the transformer fails on the rows of a run, or its output is not one row
+        of finite numbers for each row.
     """
     cut = plan(dataset, seeds, dataclasses.replace(protocol, components=None), splits)
     matrices = _matrices(dataset, cut)
@@ -74,7 +74,7 @@ def plan_frame(
         len(dataset.frame),
         padding.columns(max(x.shape[1] for x in matrices), cut.x.shape[0]),
     )
-    # Equal matrices, such as those of one training part, are there once.
+    # Equal matrices, such as those of one training part, are stored once.
     distinct = list({id(x): x for x in matrices}.values())
     first = {id(x): n * number for number, x in enumerate(distinct)}
     shared = np.zeros((padding.stacked_rows(n * len(distinct)), width), np.float32)
@@ -109,9 +109,9 @@ def seeds_together(
     splits: Sequence[Split] | None,
     budget: float,
 ) -> list[list[int]]:
-    """The seeds in groups whose shared matrix takes at most so many bytes, each at least one seed.
+    """Groups of at least one seed, whose shared matrix takes at most `budget` bytes.
 
-    No result depends on it.
+    The groups do not affect results.
     """
     cut = plan(dataset, seeds[:1], dataclasses.replace(protocol, components=None), splits)
     width = encoded(dataset, cut.splits[0].train, int(cut.seed[0])).shape[1]
@@ -122,7 +122,7 @@ def seeds_together(
 
 
 def conditioned(dataset: FrameDataset, part: Split, seed: int) -> np.ndarray:
-    """`[N, d]` float32: all rows as fitted on a run's training rows, which lie in [0, 1]."""
+    """`[N, d]` float32: all rows, preprocessed so that a run's training rows lie in [0, 1]."""
     x = encoded(dataset, part.train, seed)
     low, high = x[part.train].min(axis=0), x[part.train].max(axis=0)
     span = np.where(high > low, high - low, 1.0)
@@ -132,7 +132,7 @@ def conditioned(dataset: FrameDataset, part: Split, seed: int) -> np.ndarray:
 
 
 def _matrices(dataset, cut):
-    """One matrix for each run; equal ones are one object."""
+    """One matrix for each run; equal ones are the same object."""
     found, by_rows, by_content = [], {}, {}
     for part, seed in zip(cut.splits, cut.seed, strict=True):
         rows = part.train.tobytes(), int(seed) if draws(dataset.transformer) else None

@@ -1,4 +1,4 @@
-"""From a cell's result to the records that are stored: test scores, curves, where points went."""
+"""Make the records that are stored for a cell: test scores, curves, movements of points."""
 
 import io
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ __all__ = ["records", "rescored"]
 
 
 def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
-    """One record per run, as the store keeps it. Test rows are scored here, and only here."""
+    """One record per run, for the store. Only this function scores test rows."""
     padded, rows = plan.runs.test.w.shape[1], []
     movements = [_movement(plan, result, r) for r in range(len(plan.splits))]
-    # The run whose points are kept to be drawn: the first in which they moved, if any did.
+    # The run whose points are stored for figures: the first in which they moved, if any did.
     drawn = next((r for r, (_, move, _) in enumerate(movements) if move > 0), 0)
-    # Validation rows that were trained on say nothing.
+    # Rows that were trained on are no validation rows.
     held_out = not cell.method.tables.refits and cell.method.tables.rows == "train"
     for r, part in enumerate(plan.splits):
         y, score = plan.dataset.y[part.test], result.test_score[r]
@@ -49,7 +49,7 @@ def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
                 "x_synth_outside": outside,
                 "test_y": y.astype(np.int8),
                 "test_score": score.astype(np.float32).ravel(),
-                **_of_validation(plan, result, r),
+                **_validation(plan, result, r),
                 "train_curve": _curve(result, "train_loss", r),
                 "valid_curve": _curve(result, "valid_score", r, known=held_out),
                 "monitored": _monitored(result, r),
@@ -60,14 +60,14 @@ def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
 
 
 def rescored(rows: Sequence[dict[str, Any]], padded: int, kind: str) -> list[dict[str, Any]]:
-    """Stored records with their metrics computed anew from their labels and scores.
+    """Stored records with their metrics computed again, from their labels and scores.
 
     Parameters
     ----------
     rows
         Records.
     padded
-        Length that labels and scores were padded to; shorter ones are taken as they are.
+        Length that labels and scores are padded to; longer ones are not padded.
     kind
         The method's kind of scores.
     """
@@ -87,15 +87,15 @@ def _scored(y, score, diverged, padded, kind):
     return score_run(y, score, padded, kind)
 
 
-def _of_validation(plan, result, r):
-    """Labels and scores of validation rows; empty where there are none held out."""
+def _validation(plan, result, r):
+    """Labels and scores of validation rows; empty if the method was trained on them."""
     scores = result.valid_score[r]
     y = plan.dataset.y[plan.splits[r].valid[: len(scores)]]
     return {"valid_y": y.astype(np.int8), "valid_score": scores.astype(np.float32).ravel()}
 
 
 def _minority(plan, rows):
-    """How many rows are of the minority, or of the rarest of several classes."""
+    """The number of rows of the minority, or of the rarest of more than two classes."""
     counts = np.bincount(plan.dataset.y[rows], minlength=2)
     return int(counts[1] if plan.facts.classes == 2 else counts.min())
 
@@ -125,7 +125,7 @@ def _points(result, r, width):
 
 
 def _movement(plan, result, r):
-    """Whether there are points, their root mean square way, and the share outside the box."""
+    """Whether there are points, their root mean square movement, and the share outside the box."""
     train = plan.features(r, plan.splits[r].train)
     points = _points(result, r, train.shape[1])
     if points is None or not len(points[0]):
@@ -139,7 +139,7 @@ def _movement(plan, result, r):
 def _plane(plan, result, r, cells=60):
     """Training rows, points and probabilities on the training rows' first two principal axes.
 
-    None of several classes, whose probabilities are no plane.
+    None for more than two classes.
     """
     from sklearn.decomposition import PCA
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 from imbax.experiments.store import is_large
 from imbax.experiments.tabular.metrics import METRICS
 
-# The scores of validation rows are empty where a method was trained on these rows, or where they
-# were not stored.
+# The scores of validation rows are empty if a method was trained on these rows, or if they were not
+# stored.
 __all__ = ["ARRAYS", "SCHEMA", "unpack_plane"]
 
 _COUNTS = ("n_train", "n_valid", "n_test", "n_minority", "test_rows_in_train")

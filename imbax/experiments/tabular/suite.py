@@ -1,4 +1,4 @@
-"""Suites of tables: their methods and protocol, as the command line changes them."""
+"""The methods and protocol of suites of tables, with the options of the command line."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -20,30 +20,30 @@ from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
 
-__all__ = ["MARKER", "OF_FILES", "TAKES", "check", "folder", "prepared"]
+__all__ = ["FILE_OPTIONS", "MARKER", "TAKES", "check", "folder", "prepared"]
 __all__ += ["run", "takes"]
 
-OF_FILES = ("data", "target", "minority", "groups", "drop", "categorical", "no_header")
-"""Options that say what is in files named on the command line."""
-TAKES = "what suites of tables take"
+FILE_OPTIONS = ("data", "target", "minority", "groups", "drop", "categorical", "no_header")
+"""Options about the content of files named on the command line."""
+TAKES = "the options of suites of tables"
 MARKER = "test_score"
-"""A column by which stored results are known to be of this kind."""
+"""A column that only stored results of tables have."""
 
 
 def takes(suite: Suite, option: str) -> bool:
-    """Whether the suite has a use for an option."""
-    if option in OF_FILES:
+    """Whether the suite uses an option."""
+    if option in FILE_OPTIONS:
         return suite.loader == "file"
     return option not in ("scale", "recipe", "imbalance")
 
 
 def folder(suite: Suite, options: Namespace) -> str:
-    """Name of the folder of results by default."""
+    """Default name of the folder of results."""
     return suite.name
 
 
 def check(suite: Suite, options: Namespace) -> None:
-    """Raises InputError for bad options, before anything is started."""
+    """Raise InputError for bad options, before anything is started."""
     folds = suite.folds if options.folds is None else options.folds
     if folds < 2:
         raise InputError(
@@ -61,7 +61,7 @@ def check(suite: Suite, options: Namespace) -> None:
 
 
 def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine) -> Prepared:
-    """All that is run."""
+    """The cells to run."""
     chosen = methods_of(suite, options.methods)
     if options.methods == ["all"] and (gone := absent()):
         print(f'left out: {", ".join(gone)}; to run them, pip install "imbax[baselines]"')
@@ -88,13 +88,13 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
 
 
 def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
-    """Compute what is missing; `about` is for `run_cells`."""
-    *what, required = prepared(suite, options, out, engine)
-    return run_cells(*what, required=required, **about)
+    """Compute the missing results; `about` is passed to `run_cells`."""
+    *cells, required = prepared(suite, options, out, engine)
+    return run_cells(*cells, required=required, **about)
 
 
 def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
-    """Names of the methods that run; InputError for one that the suite has no use for."""
+    """Names of the methods to run; InputError for one that cannot run in the suite."""
     chosen = list(chosen or suite.methods)
     fits = [name for name in names() if not get(name).tables.needs_withheld or suite.withholds]
     if suite.several_classes:
@@ -128,7 +128,7 @@ def _are_named(options):
 
 
 def _check_networks(suite, options, methods):
-    """Returns the names of the networks; refuses options of networks that no method trains."""
+    """Return the names of the networks; refuse options of networks if no method trains one."""
     refuse_network_options(
         [get(name) for name in methods],
         network=options.network,
@@ -139,7 +139,7 @@ def _check_networks(suite, options, methods):
 
 
 def _ensembles(suite: Suite, options: Namespace) -> tuple[Ensemble, ...]:
-    """Ensembles to run; a flag without folds stands for as many folds as members."""
+    """Ensembles to run; a flag without a number of folds means as many folds as members."""
     members, folds = options.n_estimators, options.fold_ensemble
     members = suite.n_estimators if members is None else members
     folds = suite.fold_ensemble if folds is None else folds or (True,)

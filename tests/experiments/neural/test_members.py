@@ -279,7 +279,7 @@ def test_methods_of_the_catalogue_run_as_ensembles(name):
         assert (found["valid_score"].map(len) == held_out).all()
 
 
-def test_all_rows_trains_on_validation_rows_and_keeps_the_last_epoch():
+def test_all_rows_trains_on_all_rows_to_the_last_epoch():
     """Scores of validation rows, which would be those of rows trained on, are not stored."""
     found = evaluate(
         X, Y, ["memory_all_rows"], n_estimators=[1, 2], metrics=["f1"], seeds=1, folds=2, epochs=2

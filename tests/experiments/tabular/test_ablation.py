@@ -1,4 +1,4 @@
-"""Readings of Explicit Gradient: each one choice away, and the section that compares them."""
+"""Readings of Explicit Gradient: each differs in one choice, and a page compares them."""
 
 import pandas as pd
 import pytest
@@ -13,7 +13,7 @@ READINGS = [name for name in names() if get(name).kind == "reading"]
 FACTS = Facts(features=3, max_minority=5, max_synth=5, n_synth="double", epochs=2)
 
 
-def test_the_suite_runs_all_readings_on_ten_sets():
+def test_suite_runs_all_readings_on_ten_data_sets():
     suite = load_suite("ablation")
     assert len(suite.datasets) == 10
     assert set(suite.datasets) < set(load_suite("imblearn27").datasets)
@@ -22,18 +22,18 @@ def test_the_suite_runs_all_readings_on_ten_sets():
 
 
 @pytest.mark.parametrize("name", READINGS)
-def test_a_reading_is_one_choice_away(name):
+def test_reading_differs_in_one_choice(name):
     default, reading = get("explicit_gradient"), get(name)
     (hparams,) = reading.tables.settings
     changed = [f for f in Hparams._fields if getattr(hparams, f) != getattr(Hparams(), f)]
     assert len(changed) + len(reading.tables.options) == 1
-    # Traced choices share the compiled program; the others must at least build theirs.
+    # Variants with traced numbers share the compiled program; the others must build a program.
     assert (reading.tables.program is default.tables.program) == bool(changed)
     assert reading.tables.program(FACTS).start_admissible
 
 
 def runs(**scores):
-    """Seven data sets with one run each; by method, the score of the first, rising by 0.1."""
+    """Seven data sets with one run each; scores start at a method's number and rise by 0.1."""
     return pd.DataFrame(
         {"dataset": f"set{i}", "method": m, "fold": 0, "seed": 0, "average_precision": s + 0.1 * i}
         for m, s in scores.items()
@@ -41,10 +41,10 @@ def runs(**scores):
     )
 
 
-def test_the_page_says_how_far_each_reading_is(tmp_path):
+def test_page_shows_difference_of_each_reading(tmp_path):
     (tmp_path / "tables").mkdir()
-    given = runs(explicit_gradient=0.2, explicit_gradient_frozen=0.2, eg_box=0.15, ce=0.3)
-    page = readings_page(given, {"eg_box": "points in a box"}, tmp_path)
+    table = runs(explicit_gradient=0.2, explicit_gradient_frozen=0.2, eg_box=0.15, ce=0.3)
+    page = readings_page(table, {"eg_box": "points in a box"}, tmp_path)
     line = next(line for line in page.splitlines() if line.startswith("| points in a box"))
     assert [cell.strip() for cell in line.split("|")[2:7]] == ["7", "0", "0", "7", "-0.050"]
     assert "fixed synthetic points" in page
@@ -54,6 +54,6 @@ def test_the_page_says_how_far_each_reading_is(tmp_path):
     assert (tmp_path / "figures" / "readings.png").stat().st_size > 5000
 
 
-def test_without_readings_there_is_no_page(tmp_path):
+def test_no_page_without_readings(tmp_path):
     assert readings_page(runs(explicit_gradient=0.2, ce=0.3), {}, tmp_path) == ""
     assert readings_page(runs(eg_box=0.2, ce=0.3), {"eg_box": "box"}, tmp_path) == ""

@@ -1,4 +1,4 @@
-"""Methods outside jax: they rank, they repeat, and they do what their names say."""
+"""Tests of the methods of other packages: scores rank, repeat and match each method's options."""
 
 import functools
 import inspect
@@ -23,8 +23,8 @@ X_TEST, Y_TEST = toys.table(120, 20, seed=1)
 PEERS = [name for name in names() if get(name).kind == "peer"]
 
 
-def of(names):
-    """Those whose packages are not installed are skipped."""
+def params(names):
+    """Parameters for methods; a method is skipped if its package is not installed."""
     return [pytest.param(name, marks=marks(name)) for name in names]
 
 
@@ -36,7 +36,7 @@ def marks(name):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Threads that wait for each other are slow where cores are shared."""
+    """Several threads are slow if cores are shared."""
     with threadpool_limits(1):
         yield
 
@@ -46,24 +46,24 @@ def scores(name, seed=0):
     return get(name).tables.host(X, Y, X_TEST, seed)
 
 
-@pytest.mark.parametrize("name", of(PEERS))
-def test_it_ranks_and_repeats(name):
-    given = scores(name)
-    assert given.shape == Y_TEST.shape
+@pytest.mark.parametrize("name", params(PEERS))
+def test_baseline_ranks_and_repeats(name):
+    found = scores(name)
+    assert found.shape == Y_TEST.shape
     w = np.ones_like(Y_TEST)
-    assert roc_auc(given, Y_TEST, w) > 0.75
-    assert average_precision(given, Y_TEST, w) > 2 * Y_TEST.mean()
-    np.testing.assert_array_equal(given, scores.__wrapped__(name))
+    assert roc_auc(found, Y_TEST, w) > 0.75
+    assert average_precision(found, Y_TEST, w) > 2 * Y_TEST.mean()
+    np.testing.assert_array_equal(found, scores.__wrapped__(name))
 
 
-@pytest.mark.parametrize("name", of(PEERS))
-def test_its_scores_are_what_it_says(name):
-    kind, given = get(name).tables.scores, scores(name)
+@pytest.mark.parametrize("name", params(PEERS))
+def test_scores_are_of_declared_kind(name):
+    kind, found = get(name).tables.scores, scores(name)
     if kind == "probability":
-        assert ((given >= 0) & (given <= 1)).all()
+        assert ((found >= 0) & (found <= 1)).all()
     elif kind == "logit" and "balanced" not in name:
-        assert given.min() < 0  # so a probability it is not, and its mean that of the minority
-        assert expit(given).mean() == pytest.approx(Y_TEST.mean(), abs=0.04)
+        assert found.min() < 0  # so it is not a probability
+        assert expit(found).mean() == pytest.approx(Y_TEST.mean(), abs=0.04)
 
 
 def test_class_weights_and_seeds_matter():
@@ -71,21 +71,21 @@ def test_class_weights_and_seeds_matter():
         ("hist_gradient_boosting", "hist_gradient_boosting_balanced"),
         ("lightgbm", "lightgbm_balanced"),
     ):
-        assert (scores(balanced) > scores(plain)).mean() > 0.6  # they lift the minority's score
+        assert (scores(balanced) > scores(plain)).mean() > 0.6  # weights raise the minority's score
     for name in ("balanced_random_forest", "easy_ensemble", "random_forest"):
         assert (scores(name) != scores(name, seed=1)).any()
 
 
-@pytest.mark.parametrize("name", of(PEERS))
-def test_of_three_classes_there_is_a_score_for_each(name):
+@pytest.mark.parametrize("name", params(PEERS))
+def test_three_classes_have_a_score_each(name):
     y = np.arange(90) % 3
     x = np.random.default_rng(0).normal(size=(90, 4)) + 3 * np.eye(3, 4)[y]
-    given = get(name).tables.host(x, y, x[:30], 0)
-    assert given.shape == (30, 3)
-    assert (given.argmax(1) == y[:30]).mean() > 0.9
+    found = get(name).tables.host(x, y, x[:30], 0)
+    assert found.shape == (30, 3)
+    assert (found.argmax(1) == y[:30]).mean() > 0.9
 
 
-def test_logistic_regression_is_that_of_scikit_learn():
+def test_logistic_regression_matches_scikit_learn():
     expected = LogisticRegression(max_iter=2000).fit(X, Y).decision_function(X_TEST)
     np.testing.assert_array_equal(scores("logistic_regression"), expected)
 
@@ -97,18 +97,18 @@ def test_c_is_tuned_by_average_precision():
     )
     assert model.best_score_ == pytest.approx(expected.mean())
     assert model.best_score_ == max(model.cv_results_["mean_test_score"])
-    few = np.r_[np.ones(3, int), np.zeros(17, int)]
-    assert model.cv.get_n_splits(None, few) == 3  # as many folds as the minority has rows
+    y_small = np.r_[np.ones(3, int), np.zeros(17, int)]
+    assert model.cv.get_n_splits(None, y_small) == 3  # as many folds as the minority has rows
 
 
 @pytest.mark.parametrize("name", ["random_forest", "lightgbm", "xgboost", "catboost"])
-def test_one_thread_and_no_package_until_it_runs(name):
+def test_one_thread_and_late_import_of_packages(name):
     host = get(name).tables.host
     assert inspect.isroutine(host.estimator)
     if not missing_package(get(name)):
-        params = host.build(3).get_params()
-        threads = params.get("n_jobs", params.get("thread_count"))
-        assert (threads, params["random_state"]) == (1, 3)
+        options = host.build(3).get_params()
+        threads = options.get("n_jobs", options.get("thread_count"))
+        assert (threads, options["random_state"]) == (1, 3)
     code = "import sys, imbax.experiments.tabular.baselines as b; sys.exit({} & set(sys.modules))"
     packages = {"lightgbm", "xgboost", "catboost"}
     if name == "lightgbm":
@@ -117,7 +117,7 @@ def test_one_thread_and_no_package_until_it_runs(name):
 
 
 def test_method_of_a_user_stays_when_baselines_are_registered(monkeypatch):
-    """A file may call its method "random_forest" before anything imports the baselines."""
+    """A file may register a method "random_forest" before the baselines are imported."""
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     register("random_forest", estimator=LogisticRegression())
     runpy.run_path(baselines.__file__)

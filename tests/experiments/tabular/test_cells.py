@@ -1,4 +1,4 @@
-"""One cell: settings chosen on validation, starts handed on, methods outside jax."""
+"""Tests of training one cell: choice of settings, starting states, methods outside jax."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Hparams(NamedTuple):
 
 
 def tilted(facts):
-    """The score is `tilt x_0`, and with each epoch `tilt` grows by one."""
+    """The score is `tilt x_0`, and `tilt` grows by one with each epoch."""
 
     def init(key, problem, hparams, start):
         tilt = hparams.tilt if hparams else jnp.zeros(())
@@ -51,11 +51,11 @@ def method(*tilts, **options):
     return Method("tilted", "Tilted", "custom", "all", tables=replace(tables, **options))
 
 
-def test_every_run_is_trained_and_its_test_rows_scored(cut):
+def test_every_run_is_trained_and_scored(cut):
     result = train_cell(cut, method(1.0), engine=ENGINE)
     np.testing.assert_array_equal(result.progress.state["tilt"], [5, 5, 5, 5])
     np.testing.assert_array_equal(result.progress.epoch, 4)
-    np.testing.assert_array_equal(result.best_epoch, 1)  # all epochs score alike
+    np.testing.assert_array_equal(result.best_epoch, 1)  # all epochs have one score
     np.testing.assert_array_equal(result.curves.train_loss, [[1, 2, 3, 4]] * 4)
     assert result.curves.valid_score.shape == (4, 4)
     for r, split in enumerate(cut.splits):
@@ -66,23 +66,23 @@ def test_every_run_is_trained_and_its_test_rows_scored(cut):
     assert result.run_seconds > 0
 
 
-def test_each_run_keeps_its_best_setting_on_validation(cut):
-    alone = {tilt: train_cell(cut, method(tilt), engine=ENGINE).best_score for tilt in (-9.0, 9.0)}
-    assert (alone[9.0] > alone[-9.0]).all()
+def test_each_run_keeps_its_best_setting(cut):
+    best = {tilt: train_cell(cut, method(tilt), engine=ENGINE).best_score for tilt in (-9.0, 9.0)}
+    assert (best[9.0] > best[-9.0]).all()
     for tilts in ((-9.0, 9.0), (9.0, -9.0), (-9.0, 9.0, 8.0)):
         result = train_cell(cut, method(*tilts), engine=ENGINE)
-        np.testing.assert_array_equal(result.best_score, alone[9.0])
-        np.testing.assert_array_equal(result.progress.state["tilt"], 13)  # the first of equals
+        np.testing.assert_array_equal(result.best_score, best[9.0])
+        np.testing.assert_array_equal(result.progress.state["tilt"], 13)  # the first of two equals
         assert [score[0] > 0 for score in result.test_score] == [True] * 4
         assert result.curves.train_loss.shape == (4, 4)
 
 
-def test_the_best_setting_is_chosen_run_by_run():
+def test_best_setting_is_chosen_for_each_run():
     scores = np.array([0.1, 0.5, np.nan, np.nan, 0.3, 0.5, 0.2, np.nan], np.float32)
     np.testing.assert_array_equal(cells._best_setting(scores, 4), [4, 1, 6, 3])
 
 
-def test_a_setting_that_diverges_is_not_chosen(cut):
+def test_diverged_setting_is_not_chosen(cut):
     result = train_cell(cut, method(np.nan, 9.0), engine=ENGINE)
     assert not result.diverged.any()
     np.testing.assert_array_equal(result.progress.state["tilt"], 13)
@@ -90,7 +90,7 @@ def test_a_setting_that_diverges_is_not_chosen(cut):
     assert result.diverged.all()
 
 
-def test_a_start_is_handed_on_or_resumed(cut):
+def test_start_is_passed_on_or_resumed(cut):
     first = train_cell(cut, method(1.0), engine=ENGINE).progress
     after = train_cell(cut, method(10.0), start=first, engine=ENGINE)
     np.testing.assert_array_equal(after.progress.state["tilt"], 10 + 2 + 4)  # from the best, 2
@@ -100,37 +100,37 @@ def test_a_start_is_handed_on_or_resumed(cut):
     np.testing.assert_array_equal(resumed.progress.epoch, 8)
 
 
-def test_a_piece_takes_the_state_of_the_one_before(monkeypatch):
-    long = plan(make_dataset(*toys.table(60, 20), name="toy"), [0, 1], Protocol(2, epochs=20))
-    taken, once = [], Vectorized._run
+def test_piece_reuses_memory_of_previous_state(monkeypatch):
+    cut = plan(make_dataset(*toys.table(60, 20), name="toy"), [0, 1], Protocol(2, epochs=20))
+    deleted, original = [], Vectorized._run
 
     def watched(self, shared, runs):
-        result = once(self, shared, runs)
-        taken.extend(leaf.is_deleted() for leaf in jax.tree.leaves(runs.state))
+        result = original(self, shared, runs)
+        deleted.extend(leaf.is_deleted() for leaf in jax.tree.leaves(runs.state))
         return result
 
     monkeypatch.setattr(Vectorized, "_run", watched)
-    train_cell(long, method(1.0), engine=ENGINE)
-    (compiled,) = cells._programs(tilted, long.facts, 10, ENGINE).advance._compiled.values()
+    train_cell(cut, method(1.0), engine=ENGINE)
+    (compiled,) = cells._programs(tilted, cut.facts, 10, ENGINE).advance._compiled.values()
     assert compiled.memory_analysis().alias_size_in_bytes > 0
-    assert len(taken) == 2 * 6 and all(taken)
+    assert len(deleted) == 2 * 6 and all(deleted)
 
 
 @pytest.mark.parametrize(("epochs", "done"), [(4, [4]), (30, [10, 20, 30]), (7, [7])])
-def test_progress_is_told_between_pieces(epochs, done):
+def test_progress_is_reported_between_pieces(epochs, done):
     cut = plan(make_dataset(*toys.table(60, 20), name="toy"), [0], Protocol(2, epochs=epochs))
-    told = []
-    result = train_cell(cut, method(), engine=ENGINE, on_epochs=told.append)
-    assert told == done
+    reported = []
+    result = train_cell(cut, method(), engine=ENGINE, on_epochs=reported.append)
+    assert reported == done
     np.testing.assert_array_equal(result.curves.train_loss[0], np.arange(epochs))
 
 
-def test_a_method_of_one_epoch_runs_one_whatever_the_protocol(cut):
+def test_one_epoch_method_ignores_protocol_epochs(cut):
     result = train_cell(cut, method(one_epoch=True), engine=ENGINE)
     np.testing.assert_array_equal(result.progress.epoch, 1)
 
 
-def test_methods_and_data_of_one_shape_share_a_program(cut):
+def test_same_shapes_share_a_program(cut):
     train_cell(cut, method(3.0), engine=ENGINE)
     again = train_cell(cut, method(4.0), engine=ENGINE)
     other = plan(make_dataset(*toys.table(60, 20, seed=9), name="other"), [0, 1], Protocol(2, 4))
@@ -139,15 +139,16 @@ def test_methods_and_data_of_one_shape_share_a_program(cut):
 
 
 @pytest.mark.thorough
-def test_training_is_in_the_precision_asked_for_scores_are_not():
+def test_precision_applies_to_training_not_scores():
     results, dataset = {}, make_dataset(*toys.table(60, 20), name="toy")
     for precision in ("float32", "bfloat16"):
         cut = plan(dataset, [0], Protocol(2, epochs=2, precision=precision))
         results[precision] = train_cell(cut, get("ce"), engine=ENGINE)
         programs = cells._programs(get("ce").tables.program, cut.facts, 2, ENGINE)
-        for stage, some in ((programs.advance, precision == "bfloat16"), (programs.predict, False)):
+        is_bfloat = precision == "bfloat16"
+        for stage, expected in ((programs.advance, is_bfloat), (programs.predict, False)):
             compiled = [each.as_text() for each in stage._compiled.values()]
-            assert compiled and all(("bf16" in text) == some for text in compiled)
+            assert compiled and all(("bf16" in text) == expected for text in compiled)
     exact, rounded = results["float32"], results["bfloat16"]
     assert 0 < np.abs(exact.curves.train_loss - rounded.curves.train_loss).max() < 1e-2
     assert max(map(np.ptp, exact.test_score)) > 0
@@ -156,7 +157,7 @@ def test_training_is_in_the_precision_asked_for_scores_are_not():
         assert (a != b).any()
 
 
-def test_samplers_share_the_training_and_say_where_they_failed(cut):
+def test_samplers_share_training_and_report_fallbacks(cut):
     traced = []
 
     def counted(facts):
@@ -184,23 +185,23 @@ def test_samplers_share_the_training_and_say_where_they_failed(cut):
         )
         for factor in (1.0, 2.0)
     )
-    assert len(traced) <= 2  # for the shapes of its result, and for the program
+    assert len(traced) <= 2  # once for the shapes of its result, once for the program
     assert one.compile_seconds > 0 and other.compile_seconds > 0
     assert not one.fallback.any() and other.fallback.all()
     assert train_cell(cut, method(1.0), engine=ENGINE).fallback is None
 
 
-def test_what_a_memory_budget_compiles_again_is_compiling_too(cut, monkeypatch):
+def test_recompiling_for_memory_counts_as_compiling(cut, monkeypatch):
     monkeypatch.setattr(Vectorized, "_bytes", lambda self, shared, runs, size: size)
     engine = ENGINE._replace(memory=2)
-    given = train_cell(cut, method(1.0), engine=engine)
+    result = train_cell(cut, method(1.0), engine=engine)
     again = cells._programs(tilted, cut.facts, 4, engine).stages
     assert all(program.compile_seconds > 0 for program in again)
-    assert given.compile_seconds > sum(program.compile_seconds for program in again)
-    np.testing.assert_array_equal(given.progress.state["tilt"], [5, 5, 5, 5])
+    assert result.compile_seconds > sum(program.compile_seconds for program in again)
+    np.testing.assert_array_equal(result.progress.state["tilt"], [5, 5, 5, 5])
 
 
-def test_a_host_method_sees_scaled_rows_and_no_test_labels(cut):
+def test_host_method_sees_scaled_rows_without_test_labels(cut):
     calls = []
 
     def host(x, y, x_test, random_state):

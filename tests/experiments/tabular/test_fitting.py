@@ -1,4 +1,4 @@
-"""Methods that know two classes are left out of tables of more, or refused by name."""
+"""Methods for two classes are left out on tables with more, or refused if the user named them."""
 
 import numpy as np
 import pytest
@@ -15,27 +15,27 @@ X, Y = toys.table(60, 20)
 TWO = make_dataset(X, Y)
 THREE = make_dataset(X, Y + (X[:, 0] > 1), several_classes=True)
 METHODS = [get(name) for name in ("ce", "mesa", "logistic_regression", "eg_outer_ap")]
-SAID = "mesa, eg_outer_ap know two classes only, and y has 3 (0, 1, 2)"
+PROBLEM = "mesa, eg_outer_ap know two classes only, and y has 3 (0, 1, 2)"
 
 
 @pytest.mark.parametrize("are_named", [True, False])
-def test_two_classes_are_for_all(are_named):
+def test_two_classes_fit_all_methods(are_named):
     assert fitting(TWO, METHODS, are_named=are_named) == (METHODS, ())
-    some = METHODS[::2]
-    assert fitting(THREE, some, are_named=are_named) == (some, ())
+    subset = METHODS[::2]
+    assert fitting(THREE, subset, are_named=are_named) == (subset, ())
 
 
-def test_methods_nobody_named_are_left_out_with_a_notice():
+def test_unnamed_methods_are_left_out_with_a_notice():
     fit, notices = fitting(THREE, METHODS, are_named=False)
     assert [method.name for method in fit] == ["ce", "logistic_regression"]
-    assert notices == (f"{SAID}: left out",)
+    assert notices == (f"{PROBLEM}: left out",)
 
 
-def test_methods_that_the_user_named_are_refused_and_the_others_listed():
+def test_named_methods_are_refused_with_alternatives():
     with pytest.raises(InputError) as caught:
         fitting(THREE, METHODS, are_named=True)
     assert str(caught.value) == (
-        f"{SAID}; leave them out, or name one class with minority=; "
+        f"{PROBLEM}; leave them out, or name one class with minority=; "
         "these run: ce, logistic_regression"
     )
     with on_command_line(), pytest.raises(InputError, match="--minority LABEL; these run: ce"):
@@ -43,11 +43,11 @@ def test_methods_that_the_user_named_are_refused_and_the_others_listed():
 
 
 @pytest.mark.parametrize("are_named", [True, False])
-def test_nothing_left_is_an_error(are_named):
+def test_no_fitting_method_is_an_error(are_named):
     with pytest.raises(InputError, match=r"^mesa knows two .*; choose other methods, or name one"):
         fitting(THREE, METHODS[1:2], are_named=are_named)
 
 
-def test_one_class_against_the_rest_is_two_classes():
+def test_one_class_against_others_is_two_classes():
     one = make_dataset(X, np.asarray(THREE.y), several_classes=True, minority=2)
     assert fitting(one, METHODS, are_named=True) == (METHODS, ())

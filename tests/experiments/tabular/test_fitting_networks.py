@@ -1,4 +1,4 @@
-"""A network by name as a part of a cell."""
+"""Tests of cells with named networks."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -35,7 +35,7 @@ CUT = plan(DATA, [0], PROTOCOL)
 
 
 def tilted(facts):
-    """The score is a number times x_0. It starts at the network's learning rate, and grows by one
+    """The score is a number times x_0, which starts at the network's learning rate and grows by one
     with each epoch."""
     tilt = facts.network().recipe.learning_rate
 
@@ -48,8 +48,8 @@ def tilted(facts):
     )
 
 
-def of_its_own(facts):
-    """As `tilted`, with the same network for all."""
+def fixed_network(facts):
+    """Like `tilted`, but it ignores the requested network."""
     return tilted(facts._replace(factory=perceptron))
 
 
@@ -59,11 +59,11 @@ def first_column(x, y, x_test, random_state):
 
 @pytest.fixture(autouse=True)
 def toy_methods(monkeypatch):
-    """Registered for one test, with networks that start at 10 and -20; "mlp" starts at 0.001."""
+    """Methods for one test, and networks that start at 10 and -20; "mlp" starts at 0.001."""
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     catalogue.register("toy", tilted)
     catalogue.register("toy_next", tilted, starts_from="toy")
-    catalogue.register("own", of_its_own)
+    catalogue.register("fixed", fixed_network)
     catalogue.register("host", host=first_column)
     for name, value in (("ten", 10.0), ("minus", -20.0)):
         network = Network(None, None, recipe=Recipe(learning_rate=value))
@@ -91,7 +91,7 @@ def test_evaluate_trains_each_method_with_each_network(tmp_path):
 
 
 def key_content(monkeypatch, network):
-    """What a key is made of, and the key."""
+    """The content and code from which a key is computed, and the key."""
     seen = []
     real = lab_module.key_of
 
@@ -105,7 +105,7 @@ def key_content(monkeypatch, network):
     return *seen[-1], cell.key
 
 
-def test_the_key_with_the_perceptron_is_as_without_a_network(monkeypatch):
+def test_key_with_mlp_equals_key_without_network(monkeypatch):
     content, code, key = key_content(monkeypatch, None)
     assert set(content) == {"method", "tables", "protocol", "data", "splits", "starts_from"}
     assert len(code) == 3
@@ -116,14 +116,14 @@ def test_the_key_with_the_perceptron_is_as_without_a_network(monkeypatch):
     assert all(NAMED[content["network"]].factory in code for content, code, _ in others)
 
 
-def test_a_method_outside_jax_is_one_cell_for_all_networks():
+def test_host_method_has_one_cell_for_all_networks():
     lab = TabularLab(PROTOCOL)
     cells = [lab.cell(DATA, catalogue.get("host"), name) for name in ("mlp", "ten")]
     assert cells[0].place == cells[1].place == ("toy", "host", cells[0].key)
     assert cells[0].network == ""
 
 
-def test_results_of_networks_lie_apart_and_are_found(tmp_path):
+def test_results_of_networks_are_stored_separately(tmp_path):
     networks = ("mlp", "ten")
     lab = TabularLab(PROTOCOL, out=tmp_path, networks=networks)
     methods = [catalogue.get(name) for name in ("toy", "toy_next", "host")]
@@ -137,13 +137,13 @@ def test_results_of_networks_lie_apart_and_are_found(tmp_path):
         ("toy_next", "mlp"),
         ("toy_next (ten)", "ten"),
     ]
-    told = {one["method"] for one in store.read_provenance([tmp_path])}
-    assert told == set(rows["method"])
+    described = {one["method"] for one in store.read_provenance([tmp_path])}
+    assert described == set(rows["method"])
     without = store.read([tmp_path], schema_without_network())
-    assert set(without["method"]) == told
+    assert set(without["method"]) == described
     folders = {path.name for path in (tmp_path / "runs" / "toy").iterdir()}
     assert {"toy", "toy_next", "host"} < folders and len(folders) == 5
-    # Two and two epochs from 10.
+    # Two methods of two epochs each, starting at 10.
     last = store.read([tmp_path], SCHEMA, arrays=True)
     last = last[last["method"].str.startswith("toy_next")]
     curves = dict(zip(last["network"], last["train_curve"], strict=True))
@@ -154,7 +154,7 @@ def test_results_of_networks_lie_apart_and_are_found(tmp_path):
         assert not any(lab.replaces(cell, [0, 1]) for cell in cells)
 
 
-def test_results_of_before_there_were_networks_are_the_perceptrons(tmp_path):
+def test_older_results_without_network_count_as_mlp(tmp_path):
     lab = TabularLab(PROTOCOL, out=tmp_path)
     cells = [lab.cell(DATA, catalogue.get(name)) for name in ("toy", "host")]
     old = schema_without_network()
@@ -173,19 +173,19 @@ def schema_without_network():
     return SCHEMA.remove(SCHEMA.get_field_index("network"))
 
 
-def test_a_method_with_a_network_of_its_own_is_not_run_under_anothers_name(tmp_path):
-    own = catalogue.get("own")
+def test_fixed_network_is_refused_under_another_name(tmp_path):
+    fixed = catalogue.get("fixed")
     lab = TabularLab(PROTOCOL, out=tmp_path, networks=("mlp", "ten"))
-    assert on_network(CUT, own, "mlp")[1] is own
-    methods, about = [own, catalogue.get("toy")], {"plugins": {"own": "file.py"}}
+    assert on_network(CUT, fixed, "mlp")[1] is fixed
+    methods, about = [fixed, catalogue.get("toy")], {"plugins": {"fixed": "file.py"}}
     outcome = run_cells(lab, [("toy", lambda: DATA)], methods, [0], required=True, **about)
     (place,) = outcome.failed
-    assert place == "toy/own (ten)"
-    assert "own trains a network of its own and not 'ten'" in outcome.failed[place]
+    assert place == "toy/fixed (ten)"
+    assert "fixed trains a network of its own and not 'ten'" in outcome.failed[place]
     assert len(list((tmp_path / "runs").rglob("*.parquet"))) == 3
 
 
-def test_a_training_that_schedules_end_is_not_gone_on_with():
+def test_training_with_schedules_restarts():
     ce_long = catalogue.get("ce_long")
     cut, method = on_network(CUT, ce_long, "realmlp")
     assert (cut.facts.epochs, cut.protocol.epochs) == (4, 4)
@@ -195,15 +195,20 @@ def test_a_training_that_schedules_end_is_not_gone_on_with():
     assert (cut.facts.epochs, method) == (2, ce_long)
 
 
-def test_a_method_that_goes_on_with_anothers_training_is_refused_by_name():
-    mine = catalogue.register(
-        "mine", lambda facts: sv.program(facts.network(), epochs=2), starts_from="ce", resumes=True
+def test_continuing_another_training_is_refused():
+    resuming = catalogue.register(
+        "resuming",
+        lambda facts: sv.program(facts.network(), epochs=2),
+        starts_from="ce",
+        resumes=True,
     )
-    with pytest.raises(InputError, match=r"mine \(realmlp\) cannot be run: .* of ce, .*schedules"):
-        on_network(CUT, mine, "realmlp")
+    with pytest.raises(
+        InputError, match=r"resuming \(realmlp\) cannot be run: .* of ce, .*schedules"
+    ):
+        on_network(CUT, resuming, "realmlp")
 
 
-def test_a_network_without_a_cosine_head_is_refused_where_one_is_needed(monkeypatch):
+def test_missing_cosine_head_is_refused(monkeypatch):
     linear = NAMED["mlp"]._replace(factory=lambda features, classes, head: perceptron(features))
     monkeypatch.setitem(NAMED, "linear", linear)
     on_network(CUT, catalogue.get("focal"), "linear")
@@ -221,18 +226,18 @@ def test_a_network_without_a_cosine_head_is_refused_where_one_is_needed(monkeypa
         ([perceptron], "network=<function perceptron.*expected a name"),
     ],
 )
-def test_what_is_no_name_of_a_network_is_refused(given, message):
+def test_unknown_network_names_are_refused(given, message):
     with pytest.raises(InputError, match=message):
         network_names(given)
 
 
-def test_networks_are_each_taken_once():
+def test_repeated_networks_are_taken_once():
     assert network_names("mlp") == ("mlp",)
     assert network_names(["tabm", "mlp", "tabm"]) == ("tabm", "mlp")
 
 
-def test_every_neural_method_of_the_catalogue_asks_for_its_network(monkeypatch):
-    """Or its scores with another network would be those with the perceptron."""
+def test_built_in_methods_use_requested_network(monkeypatch):
+    """Otherwise scores with another network would be those of the MLP."""
     monkeypatch.setattr("imbax.experiments.tabular.fitting.is_cosine", lambda *_: True)
     for name in catalogue.names():
         method = catalogue.get(name)
@@ -241,7 +246,7 @@ def test_every_neural_method_of_the_catalogue_asks_for_its_network(monkeypatch):
             assert cut.facts.factory is realmlp
 
 
-def test_a_recipe_without_schedules_has_none():
+def test_default_recipe_has_no_schedules():
     assert Recipe() == NAMED["mlp"].recipe
 
 

@@ -1,4 +1,4 @@
-"""What is computed, what is found stored, and what is computed again because it was lost."""
+"""Tests of computing cells, finding stored ones, and computing lost ones again."""
 
 import functools
 import io
@@ -59,7 +59,7 @@ def first_column(x, y, x_test, random_state):
 
 @pytest.fixture(autouse=True)
 def toy_methods(monkeypatch):
-    """Registered for one test; `second` starts from `first`."""
+    """Methods for one test; `second` starts from `first`."""
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     catalogue.register(FIRST, tilted, settings=(Hparams(),))
     catalogue.register(SECOND, tilted, settings=(Hparams(10.0),), starts_from=FIRST)
@@ -68,13 +68,13 @@ def toy_methods(monkeypatch):
 
 @pytest.fixture
 def computed(monkeypatch):
-    """The (method, seeds) of every cell trained, as it is trained."""
+    """The (method, seeds) of every cell, recorded when it is trained."""
     calls = []
 
     def watch(name):
         function = getattr(lab_module, name)
 
-        @functools.wraps(function)  # a result's key is that of the code within
+        @functools.wraps(function)  # a result's key comes from the wrapped code
         def watched(cut, method, **options):
             calls.append((method.name, sorted(set(cut.seed.tolist()))))
             return function(cut, method, **options)
@@ -102,14 +102,14 @@ def missing(lab, name, seeds):
 
 @pytest.fixture(params=["memory", "folder"])
 def make_lab(request, tmp_path):
-    """A lab; in a folder every call gives a new one, as a new process would have it."""
+    """A function that returns a lab; with a folder, a new one at each call, as in a new process."""
     if request.param == "folder":
         return lambda: TabularLab(PROTOCOL, out=tmp_path)
     lab = TabularLab(PROTOCOL)
     return lambda: lab
 
 
-def test_only_what_is_missing_is_computed(make_lab, computed):
+def test_only_missing_runs_are_computed(make_lab, computed):
     first = run(make_lab(), FIRST, range(2))
     assert computed == [(FIRST, [0, 1])]
     assert sorted(zip(first["seed"], first["fold"], strict=True)) == [
@@ -128,7 +128,7 @@ def test_only_what_is_missing_is_computed(make_lab, computed):
 
 
 @pytest.mark.parametrize(("name", "rows"), [("ce", "train"), ("ce_refit", "train_valid")])
-def test_a_cell_is_made_once_and_stored_as_it_is(name, rows, tmp_path, monkeypatch):
+def test_cell_fields_are_stored(name, rows, tmp_path, monkeypatch):
     kept = []
     monkeypatch.setattr(store, "write", lambda out, rows, about, schema: kept.append(about))
     lab = TabularLab(PROTOCOL, out=tmp_path, suite="mine")
@@ -149,7 +149,7 @@ def test_a_cell_is_made_once_and_stored_as_it_is(name, rows, tmp_path, monkeypat
     assert kept[0]["metrics_key"] == lab._metrics_key() != cell.key
 
 
-def test_a_start_is_trained_once_and_shared(make_lab, computed):
+def test_start_is_trained_once_and_shared(make_lab, computed):
     run(make_lab(), SECOND, [0])
     assert sorted(computed) == [(FIRST, [0]), (SECOND, [0])]
     computed.clear()
@@ -160,7 +160,7 @@ def test_a_start_is_trained_once_and_shared(make_lab, computed):
 
 
 def final_tilt(lab):
-    """What training of the second method came to."""
+    """The final tilt of the second method."""
     run(lab, SECOND, [0])
     if lab.out is None:
         (rows,) = (rows for rows in lab._rows.values() if rows[0]["method"] == SECOND)
@@ -169,8 +169,8 @@ def final_tilt(lab):
     return rows["train_curve"].iloc[0][-1] + 1
 
 
-def test_a_start_is_where_the_other_method_ended(make_lab):
-    assert final_tilt(make_lab()) == 10 + 3 + 2  # its own, the first's last, two epochs
+def test_start_is_final_state_of_other_method(make_lab):
+    assert final_tilt(make_lab()) == 10 + 3 + 2  # its setting, the first's last tilt, two epochs
 
 
 DAMAGE = {
@@ -184,7 +184,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", ["absent", *DAMAGE])
-def test_a_lost_or_damaged_state_is_computed_again(damage, tmp_path, computed):
+def test_lost_or_damaged_state_is_computed_again(damage, tmp_path, computed):
     run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
     (path,) = (tmp_path / "states").rglob("*seed0.safetensors")
     computed.clear()
@@ -201,7 +201,7 @@ def test_a_lost_or_damaged_state_is_computed_again(damage, tmp_path, computed):
     assert computed == [(SECOND, [1])]
 
 
-def test_a_damaged_result_is_computed_again(tmp_path, computed):
+def test_damaged_result_is_computed_again(tmp_path, computed):
     run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0, 1])
     (path,) = (tmp_path / "runs").rglob("*seed1.parquet")
     path.write_bytes(path.read_bytes()[:100])
@@ -220,14 +220,14 @@ def test_a_damaged_result_is_computed_again(tmp_path, computed):
     [{"epochs": 3}, {"folds": 3}, {"n_synth": "balance"}, {"valid_fraction": 0.3}],
     ids=lambda change: next(iter(change)),
 )
-def test_other_settings_are_another_cell(change, tmp_path):
+def test_other_settings_give_another_cell(change, tmp_path):
     run(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0])
     other = TabularLab(Protocol(**({"folds": 2, "epochs": 2} | change)), out=tmp_path)
     assert missing(other, FIRST, [0]) == [0]
     assert missing(TabularLab(PROTOCOL, out=tmp_path), FIRST, [0]) == []
 
 
-# Metrics that other code computed are computed again from stored labels and scores.
+# Metrics from other code are computed again from stored labels and scores.
 
 Y_THREE = np.arange(90) % 3
 X_THREE = np.random.default_rng(0).normal(size=(90, 4)) + np.eye(3, 4)[Y_THREE]
@@ -235,7 +235,7 @@ THREE = make_dataset(X_THREE, Y_THREE, name="three", several_classes=True)
 
 
 def probabilities(x, y, x_test, random_state):
-    """NaN for seed 1."""
+    """Probabilities from the columns; NaN for seed 1."""
     if len(np.unique(y)) == 2:
         share = x_test[:, 0] / x_test.max()
     else:
@@ -244,12 +244,12 @@ def probabilities(x, y, x_test, random_state):
 
 
 def everything(out):
-    """All that is stored, with its provenance."""
+    """All stored rows and their provenance."""
     return store.read([out], SCHEMA, arrays=True), store.read_provenance([out])
 
 
 def spoil(lab, cell, seed):
-    """Store the rows of a seed as other code of metrics would have: wrongly."""
+    """Store wrong metrics for a seed, under the key of other code."""
     rows, about = store.load(lab.out, *cell.place, seed, SCHEMA)
     wrong = dict.fromkeys(METRICS, 0.125)
     store.write(lab.out, [row | wrong for row in rows], about | {"metrics_key": "0" * 16}, SCHEMA)
@@ -266,7 +266,7 @@ def without_training(monkeypatch):
 
 
 @pytest.mark.parametrize("data", asked([DATA, THREE], [DATA]), ids=["two classes", "three classes"])
-def test_metrics_of_other_code_are_computed_without_training(data, tmp_path, monkeypatch):
+def test_metrics_of_other_code_need_no_training(data, tmp_path, monkeypatch):
     catalogue.register(HOST, host=probabilities, scores="probability", several_classes=True)
     lab = TabularLab(PROTOCOL, out=tmp_path)
     cells = [lab.cell(data, catalogue.get(name)) for name in ("ce", HOST)]
@@ -297,7 +297,7 @@ def written(out):
     return {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.parquet")}
 
 
-def test_seeds_are_added_to_metrics_of_other_code(tmp_path, computed):
+def test_seeds_are_added_to_outdated_metrics(tmp_path, computed):
     lab = TabularLab(PROTOCOL, out=tmp_path)
     expected = run(lab, FIRST, range(3))
     store.file_path(tmp_path, *lab.cell(DATA, catalogue.get(FIRST)).place, 2).unlink()
@@ -308,8 +308,8 @@ def test_seeds_are_added_to_metrics_of_other_code(tmp_path, computed):
     pd.testing.assert_frame_equal(again, expected, check_exact=True)
 
 
-def said(lab, names):
-    """What a run of these methods says of stored results."""
+def messages(lab, names):
+    """The messages of a run of these methods about stored results."""
     shown = io.StringIO()
     methods = [catalogue.get(name) for name in names]
     console = Console(file=shown, width=200)
@@ -324,50 +324,50 @@ OTHER_METRICS = (
 )
 
 
-def test_a_run_says_what_is_computed_again_and_why(tmp_path, computed):
+def test_run_reports_recomputed_results_and_why(tmp_path, computed):
     other = TabularLab(Protocol(folds=2, epochs=1), out=tmp_path)
-    assert said(other, [FIRST, HOST]) == []  # nothing was there
+    assert messages(other, [FIRST, HOST]) == []  # nothing was stored
     lab = TabularLab(PROTOCOL, out=tmp_path)
     files = {path: path.read_bytes() for path in written(tmp_path)}
-    assert said(lab, [FIRST, HOST]) == [OTHER_CODE.format(f"toy/{FIRST}, toy/{HOST}")]
+    assert messages(lab, [FIRST, HOST]) == [OTHER_CODE.format(f"toy/{FIRST}, toy/{HOST}")]
     assert {path: path.read_bytes() for path in files} == files
     assert len(written(tmp_path)) == 4
     spoil(lab, lab.cell(DATA, catalogue.get(HOST)), 0)
     computed.clear()
-    assert said(lab, [FIRST, HOST]) == [OTHER_METRICS.format(f"toy/{HOST}")]
-    assert said(lab, [FIRST, HOST]) == []
+    assert messages(lab, [FIRST, HOST]) == [OTHER_METRICS.format(f"toy/{HOST}")]
+    assert messages(lab, [FIRST, HOST]) == []
     assert computed == []
 
 
 def test_progress_rises_to_one():
-    told = []
-    lab = TabularLab(Protocol(folds=2, epochs=20), on_progress=told.append)
+    reported = []
+    lab = TabularLab(Protocol(folds=2, epochs=20), on_progress=reported.append)
     run(lab, FIRST, [0])
-    assert told == [0.5, 1.0]
+    assert reported == [0.5, 1.0]
 
 
-# `evaluate`, the way in for one's own arrays.
+# `evaluate`, for arrays of the user.
 
 X, Y = toys.table(60, 20)
 OPTIONS = {"seeds": 2, "folds": 2, "epochs": 2}
 
 
-def test_evaluate_gives_the_same_table_with_and_without_a_folder(tmp_path):
+def test_evaluate_is_equal_with_and_without_folder(tmp_path):
     wanted = [SECOND, HOST]
     without = evaluate(X, Y, wanted, **OPTIONS)
-    for _ in range(2):  # computed, then found
+    for _ in range(2):  # computed first, then loaded
         stored = evaluate(X, Y, wanted, out=tmp_path, **OPTIONS)
         pd.testing.assert_frame_equal(stored.frame, without[stored.columns], check_dtype=False)
     assert set(stored.columns) == set(without.columns)
-    assert list(stored["method"].unique()) == sorted(wanted)  # not what they start from
+    assert list(stored["method"].unique()) == sorted(wanted)  # without the methods they start from
     assert len(stored) == 2 * 2 * 2
     assert stored["average_precision"].between(0, 1).all()
     assert stored.query("method == @HOST")["validation_average_precision"].isna().all()
 
 
 @pytest.mark.thorough
-def test_real_states_survive_the_disk(tmp_path):
-    """Adam's moments and parameters, which others go on from."""
+def test_real_states_survive_storage(tmp_path):
+    """Other methods start from stored parameters and moments of Adam."""
     wanted = ["ce_long", "explicit_gradient"]
     without = evaluate(X, Y, wanted, **OPTIONS)
     evaluate(X, Y, ["ce"], out=tmp_path, **OPTIONS)
@@ -378,8 +378,8 @@ def test_real_states_survive_the_disk(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:two settings")
-def test_evaluate_shows_the_settings_it_was_given(tmp_path):
-    """Also when it goes back to settings whose results are older than others'."""
+def test_evaluate_shows_requested_settings(tmp_path):
+    """The table shows them even if the results of other settings are newer."""
     for epochs in (2, 3, 2):
         table = evaluate(X, Y, [FIRST], out=tmp_path, **(OPTIONS | {"epochs": epochs}))
         assert set(table["epoch"]) == {epochs}
@@ -390,7 +390,7 @@ def thirds(seed):
     return [(parts[0], parts[1], parts[2])]
 
 
-def test_other_splits_are_another_cell(tmp_path):
+def test_other_splits_give_another_cell(tmp_path):
     for seed in (0, 1):
         options = {"splits": thirds(seed), "seeds": 1, "epochs": 2}
         expected = evaluate(X, Y, [HOST], **options)
@@ -398,15 +398,15 @@ def test_other_splits_are_another_cell(tmp_path):
         pd.testing.assert_frame_equal(stored.frame, expected[stored.columns], check_dtype=False)
 
 
-def test_a_result_says_what_its_scores_are(tmp_path):
-    """Which is not known of a user's own method once it is not registered any more."""
+def test_result_stores_kind_of_scores(tmp_path):
+    """The registry does not know it once a user's method is no longer registered."""
     catalogue.register(HOST, host=first_column, scores="probability")
     run(TabularLab(PROTOCOL, out=tmp_path), HOST, [0])
     del registry._REGISTRY[HOST]
     assert kinds_of_score(store.read_provenance([tmp_path])) == {HOST: "probability"}
 
 
-def test_evaluate_names_what_is_not_there():
+def test_evaluate_reports_unknown_values():
     with pytest.raises(InputError, match="unknown method 'toy_frist'; did you mean 'toy_first'"):
         evaluate(X, Y, ["toy_frist"])
     with pytest.raises(InputError, match="precision='half', expected 'float32' or 'bfloat16'"):
@@ -414,13 +414,13 @@ def test_evaluate_names_what_is_not_there():
     assert imbax.evaluate is evaluate
 
 
-def test_starts_come_first_and_once():
+def test_starts_run_first_and_once():
     order = with_starts([SECOND, HOST, FIRST, SECOND])
     assert order == (FIRST, SECOND, HOST)
 
 
-def test_data_sets_of_one_shape_come_one_after_the_other(tmp_path):
-    """Or their programs would be compiled again, since few are kept."""
+def test_data_sets_of_one_shape_run_in_sequence(tmp_path):
+    """Otherwise their programs would be compiled again, since the cache is small."""
     sizes = {"a": (60, 12), "b": (60, 3), "c": (80, 10), "d": (4000, 2), "e": (90, 4)}
 
     def loader(name):
@@ -437,8 +437,8 @@ def test_data_sets_of_one_shape_come_one_after_the_other(tmp_path):
     assert ran == ["b", "e", "d", "a", "c"]
 
 
-def test_process_0_computes_what_another_could_not(tmp_path, computed):
-    """The other has taken a unit, failed, and is done."""
+def test_process_0_computes_failed_units_of_others(tmp_path, computed):
+    """The other process has taken a unit, failed, and is done."""
     folder = tmp_path / "processes"
     folder.mkdir()
     list(Share(1, 2, folder).turns([f"toy/{FIRST}"]))

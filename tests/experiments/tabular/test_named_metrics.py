@@ -1,4 +1,4 @@
-"""Metrics by name and of one's own: what they mean, and mistakes."""
+"""Tests of named and user-defined metrics: their values, and invalid ones."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def lift(y_true, y_score):
     return 1.0
 
 
-def test_names_functions_and_metrics_are_taken_once_in_their_order():
+def test_repeated_metrics_are_taken_once_in_order():
     found = metrics_of(["f1", lift, "roc_auc", "f1", "precision_at_k=5", Metric(lift)])
     assert [metric.name for metric in found] == ["f1", "lift", "precision_at_5"]
     assert metrics_of(found) == found
@@ -30,7 +30,7 @@ def test_names_functions_and_metrics_are_taken_once_in_their_order():
     assert metrics_of(()) == ()
 
 
-def test_a_column_says_that_its_threshold_is_from_validation_rows():
+def test_column_name_shows_threshold_from_validation():
     assert named("f1").column(2) == "f1_at_valid"
     assert named("f1").column(3) == "f1"
     assert named("recall_at_precision=0.8").column(2) == "recall_at_precision_80_at_valid"
@@ -49,12 +49,12 @@ def test_a_column_says_that_its_threshold_is_from_validation_rows():
         ("g_mean", lambda y, p: np.prod(sk.recall_score(y, p, average=None)) ** (1 / 3)),
     ],
 )
-def test_values_of_three_classes_are_those_of_scikit_learn(name, expected):
+def test_three_classes_match_scikit_learn(name, expected):
     predicted = P3.argmax(1)
     assert named(name).several(Y3, predicted) == pytest.approx(expected(Y3, predicted))
 
 
-def test_probabilities_are_judged_as_scikit_learn_does():
+def test_probability_metrics_match_scikit_learn():
     p = 1 / (1 + np.exp(-SCORES))
     assert named("brier").function(Y, p) == pytest.approx(sk.brier_score_loss(Y, p))
     assert named("log_loss").function(Y, p) == pytest.approx(sk.log_loss(Y, p))
@@ -64,24 +64,24 @@ def test_probabilities_are_judged_as_scikit_learn_does():
     assert np.isfinite(named("log_loss").function(np.array([1, 0]), np.array([0.0, 1.0])))
 
 
-def test_precision_at_k_takes_ties_in_proportion():
+def test_precision_at_k_counts_ties_in_proportion():
     y, scores = np.array([1, 0, 1, 0]), np.array([3, 2, 2, 1])
     precision = {k: named(f"precision_at_k={k}").function(y, scores) for k in (1, 2, 3, 9)}
     assert precision == {1: 1, 2: 0.75, 3: pytest.approx(2 / 3), 9: 0.5}
 
 
-def test_costs_by_matrix_and_by_text():
+def test_costs_from_matrix_and_from_text():
     y, predicted = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
     by_text, by_matrix = named("expected_cost=0,1,10,0"), expected_cost([[0, 1], [10, 0]])
     for metric in (by_text, by_matrix):
         assert metric.function(y, predicted) == pytest.approx(11 / 4)
         assert not metric.greater_is_better
     assert by_matrix.threshold(Y, SCORES) <= named("f1").threshold(Y, SCORES)
-    of_three = expected_cost(1 - np.eye(3))
-    assert of_three.function(Y3, P3.argmax(1)) == pytest.approx((P3.argmax(1) != Y3).mean())
+    three_classes = expected_cost(1 - np.eye(3))
+    assert three_classes.function(Y3, P3.argmax(1)) == pytest.approx((P3.argmax(1) != Y3).mean())
 
 
-def test_a_function_of_labels_is_asked_at_each_threshold():
+def test_label_function_is_called_at_each_threshold():
     metric = Metric(sk.f1_score, needs="label")
     expected = sk.f1_score(Y, named("f1").threshold(Y, SCORES) <= SCORES)
     assert sk.f1_score(Y, metric.threshold(Y, SCORES) <= SCORES) == pytest.approx(expected)
@@ -115,12 +115,12 @@ def test_a_function_of_labels_is_asked_at_each_threshold():
         ([Metric(lift), Metric(min, name="lift")], "two metrics are called 'lift'"),
     ],
 )
-def test_mistakes_are_named(given, message):
+def test_invalid_metrics_are_refused(given, message):
     with pytest.raises(InputError, match=message):
         metrics_of(given)
 
 
-def test_what_a_metric_needs_and_costs_are_checked():
+def test_needs_and_costs_are_checked():
     with pytest.raises(InputError, match="needs='labels', expected 'score' or 'label'"):
         Metric(lift, needs="labels")
     with pytest.raises(InputError, match=r"costs has shape \(1, 2\), expected \[classes"):
@@ -131,7 +131,7 @@ def test_what_a_metric_needs_and_costs_are_checked():
         expected_cost("high")
 
 
-def test_every_name_is_described_by_the_commands_help():
+def test_command_help_lists_every_metric():
     from imbax.cli.arguments import parser
 
     text = parser()._subparsers._group_actions[0].choices["report"].format_help()

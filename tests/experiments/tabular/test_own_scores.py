@@ -1,4 +1,4 @@
-"""Metrics that the user asks for, of runs as they are stored."""
+"""Tests of metrics that the user requests, computed from stored runs."""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ def labels(n):
 def row(method="a", **changes):
     y_test, y_valid = labels(80), labels(60)
     score = lambda y: (RNG.normal(size=len(y)) + 2 * y - 1).astype(np.float32)
-    given = {
+    default = {
         "dataset": "toy",
         "method": method,
         "fold": 0,
@@ -33,7 +33,7 @@ def row(method="a", **changes):
         "valid_y": y_valid,
         "valid_score": score(y_valid),
     }
-    return given | changes
+    return default | changes
 
 
 NO_VALID = {"valid_y": np.zeros(0, np.int8), "valid_score": np.zeros(0, np.float32)}
@@ -44,7 +44,7 @@ def scored(rows, metrics, kind="logit"):
     return compute(rows, metrics, dict.fromkeys(rows["method"], kind))
 
 
-def test_test_rows_are_cut_where_validation_rows_say():
+def test_threshold_comes_from_validation_rows():
     run = row()
     found = scored([run], ["f1", "mcc", Metric(sk.accuracy_score, needs="label")])
     assert found[THRESHOLD_FROM].tolist() == ["validation"]
@@ -53,14 +53,14 @@ def test_test_rows_are_cut_where_validation_rows_say():
         expected = function(run["test_y"], run["test_score"] >= cut)
         assert found[f"{name}_at_valid"].item() == pytest.approx(expected)
     assert found["accuracy_score_at_valid"].item() > 0.7
-    # Test labels play no part in the threshold.
+    # Test labels do not affect the threshold.
     other = scored([run | {"test_y": run["test_y"][::-1]}], ["f1"])
     cut = named("f1").threshold(run["valid_y"].astype(int), run["valid_score"].astype(float))
     expected = sk.f1_score(run["test_y"][::-1], run["test_score"] >= cut)
     assert other["f1_at_valid"].item() == pytest.approx(expected)
 
 
-def test_without_validation_rows_probabilities_are_cut_at_a_half():
+def test_threshold_of_probabilities_without_validation():
     run = row(**NO_VALID)
     expected = sk.f1_score(run["test_y"], run["test_score"] >= 0)
     found = scored([run], ["f1"])
@@ -68,24 +68,24 @@ def test_without_validation_rows_probabilities_are_cut_at_a_half():
     probability = run | {"test_score": expit(run["test_score"])}
     again = scored([probability], ["f1"], "probability")
     assert again["f1_at_valid"].item() == pytest.approx(expected)
-    # Validation rows of one class say nothing of a threshold.
+    # Validation rows of a single class cannot determine a threshold.
     one_class = row(valid_y=np.zeros(60, np.int8))
     assert scored([one_class], ["f1"])[THRESHOLD_FROM].item() == "0.5"
 
 
-def test_without_validation_rows_ranks_are_cut_at_the_share_of_the_minority():
+def test_threshold_of_ranks_without_validation():
     run = row(**NO_VALID, n_train=80, n_minority=20)
     found = scored([run], [Metric(lambda y, p: p.mean(), name="share", needs="label")], "rank")
     assert found[THRESHOLD_FROM].item() == "prior"
     assert found["share_at_valid"].item() == pytest.approx(0.25)
 
 
-def test_scores_and_probabilities_as_functions_get_them():
+def test_functions_get_scores_or_probabilities():
     run = row()
     got = {}
 
     def keep(name):
-        return lambda y, given: got.setdefault(name, (y, given)) and 1.0
+        return lambda y, score: got.setdefault(name, (y, score)) and 1.0
 
     needs = ("score", "probability")
     metrics = [Metric(keep(need), name=f"my_{need}", needs=need) for need in needs]
@@ -95,7 +95,7 @@ def test_scores_and_probabilities_as_functions_get_them():
     np.testing.assert_allclose(got["probability"][1], expit(run["test_score"].astype(float)))
 
 
-def test_three_classes_are_decided_by_the_highest_score():
+def test_three_classes_use_the_highest_score():
     y, logits = np.arange(90) % 3, RNG.normal(size=(90, 3)).astype(np.float32)
     run = row(test_y=y, test_score=logits.ravel(), **NO_VALID)
     found = scored([run], ["f1", "mcc", "log_loss", "recall_at_precision", "balanced_accuracy"])
@@ -105,19 +105,19 @@ def test_three_classes_are_decided_by_the_highest_score():
     expected = sk.log_loss(y, softmax(logits.astype(float), axis=1))
     assert found["log_loss"].item() == pytest.approx(expected, abs=1e-6)
     assert np.isnan(found["recall_at_precision_90"].item())
-    # It is a column of stored runs already, and nothing has a threshold.
+    # Balanced accuracy is already a column of stored runs, and no metric uses a threshold.
     assert not {"balanced_accuracy", THRESHOLD_FROM} & set(found)
 
 
-def test_what_has_no_value_is_missing_and_said():
+def test_missing_values_are_reported():
     def broken(y_true, y_score):
         raise ZeroDivisionError("no\nway")
 
     rows = [row("good"), row("ranks"), row("lost", diverged=True)]
     kinds = {"good": "logit", "ranks": "rank", "lost": "logit"}
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning) as caught:
         found = compute(pd.DataFrame(rows), ["brier", broken, "f1"], kinds)
-    texts = sorted(str(warning.message) for warning in said)
+    texts = sorted(str(warning.message) for warning in caught)
     assert texts == [
         "metric brier needs probabilities, and the scores of these methods only rank: ranks",
         "metric broken is missing where it failed: ZeroDivisionError: no way (good on toy, seed 0, "
@@ -128,7 +128,7 @@ def test_what_has_no_value_is_missing_and_said():
     assert found["f1_at_valid"].notna().tolist() == [True, True, False]
 
 
-def test_a_function_that_gives_no_number_is_named():
+def test_function_without_number_is_reported():
     with pytest.warns(UserWarning, match="metric pair is missing .* expected a number"):
         found = scored([row()], [Metric(lambda y, s: (1, 2), name="pair")])
     assert found["pair"].isna().all()

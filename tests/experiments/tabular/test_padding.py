@@ -1,4 +1,4 @@
-"""Sizes are rounded up to few, and never down."""
+"""Sizes are rounded up to a few values, and never down."""
 
 import dataclasses
 from functools import partial
@@ -12,23 +12,26 @@ from imbax.data.tabular import make_dataset
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.plan import Protocol, plan
 
-of_many, of_few = (partial(padding.columns, n_rows=n) for n in (2817, 2816))
+columns_many_rows, columns_few_rows = (partial(padding.columns, n_rows=n) for n in (2817, 2816))
 
 
 @pytest.mark.parametrize(
     ("rounded", "pairs"),
     [
-        (of_many, {1: 8, 8: 8, 9: 16, 17: 32, 33: 64, 64: 64, 65: 128, 300: 320, 617: 640}),
-        (of_few, {1: 8, 8: 8, 9: 16, 17: 64, 33: 64, 64: 64, 65: 128}),
+        (
+            columns_many_rows,
+            {1: 8, 8: 8, 9: 16, 17: 32, 33: 64, 64: 64, 65: 128, 300: 320, 617: 640},
+        ),
+        (columns_few_rows, {1: 8, 8: 8, 9: 16, 17: 64, 33: 64, 64: 64, 65: 128}),
         (padding.rows, {1: 2816, 2816: 2816, 2817: 5632, 11183: 11264, 34780: 45056}),
         (padding.minority_rows, {1: 1024, 1024: 1024, 1025: 2048}),
     ],
 )
-def test_sizes_are_the_next_of_a_few(rounded, pairs):
+def test_sizes_are_rounded_up(rounded, pairs):
     assert {number: rounded(number) for number in pairs} == pairs
 
 
-def test_data_sets_of_about_one_size_have_one_shape():
+def test_data_sets_of_similar_sizes_have_one_shape():
     cuts = []
     for n, minority, d in ((110, 30, 4), (2500, 40, 7)):
         x, y = toys.table(n, minority)
@@ -38,19 +41,19 @@ def test_data_sets_of_about_one_size_have_one_shape():
     assert one.facts == other.facts
     for a, b in zip(one.shared, other.shared, strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
-    of = lambda runs: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), runs)
-    assert of(one.runs) == of(other.runs)
+    shapes = lambda runs: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), runs)
+    assert shapes(one.runs) == shapes(other.runs)
 
 
-def test_withheld_rows_have_a_place_too():
-    """2,800 rows count, 3,000 are there."""
+def test_padding_has_room_for_withheld_rows():
+    """The shape fits all 3,000 rows, though only 2,800 are used."""
     whole = dataclasses.replace(make_dataset(*toys.table(3000, 400), name="toy"), keep=200)
     cut = plan(whole, [0], Protocol(2, scheme="repeats"))
     assert cut.shared[0].shape == (5632, 8)
     np.testing.assert_array_equal(cut.shared[0][:3000, :4], cut.x)
 
 
-def test_what_is_added_holds_nothing():
+def test_padding_is_zero():
     cut = plan(make_dataset(*toys.table(110, 30), name="toy"), [0], Protocol(2))
     x, y = cut.shared
     np.testing.assert_array_equal(x[:110, :4], cut.x)

@@ -1,4 +1,4 @@
-"""A data set cut into runs: shapes that depend on nothing but data and protocol, no leakage."""
+"""Tests of splitting a data set into runs: shapes depend only on data and protocol; no leakage."""
 
 import dataclasses
 
@@ -46,7 +46,7 @@ def test_padded_indices_are_the_splits(three_seeds):
     assert runs.train.index.shape[1] % 128 == 0
 
 
-def test_scaling_comes_from_the_training_rows_alone(three_seeds):
+def test_scaling_is_fitted_on_training_rows(three_seeds):
     x = three_seeds.x
     assert x.dtype == np.float32
     np.testing.assert_array_equal(x, condition(three_seeds.dataset.x))
@@ -58,21 +58,21 @@ def test_scaling_comes_from_the_training_rows_alone(three_seeds):
     assert len(np.unique(three_seeds.runs.shift, axis=0)) > 1
 
 
-def of_seed(runs, at):
+def selected(runs, at):
     return jax.tree.map(lambda leaf: leaf[at], runs)
 
 
-def test_a_run_does_not_depend_on_its_company(three_seeds):
-    """The same bits whether its seed is asked for alone or with others, in any order."""
+def test_run_does_not_depend_on_other_runs(three_seeds):
+    """Arrays of a seed are bit-equal if it is planned by itself or with others, in any order."""
     for seeds in ([1], [5, 1]):
         other = plan(dataset(), seeds, Protocol(folds=3))
-        at, there = three_seeds.seed == 1, other.seed == 1
-        given, expected = (
+        at, at_other = three_seeds.seed == 1, other.seed == 1
+        found, expected = (
             run._replace(key=jax.random.key_data(run.key))
-            for run in (of_seed(other.runs, there), of_seed(three_seeds.runs, at))
+            for run in (selected(other.runs, at_other), selected(three_seeds.runs, at))
         )
         assert len(jax.tree.leaves(expected)) == 9
-        jax.tree.map(np.testing.assert_array_equal, given, expected)
+        jax.tree.map(np.testing.assert_array_equal, found, expected)
         assert other.facts == three_seeds.facts
 
 
@@ -85,7 +85,7 @@ def test_a_run_does_not_depend_on_its_company(three_seeds):
     st.sampled_from([0.2, 0.25, 0.4]),
     st.sampled_from(["double", "balance"]),
 )
-def test_bounds_hold_for_every_seed_and_are_the_same(folds, minority, majority, part, n_synth):
+def test_bounds_are_equal_and_hold_for_every_seed(folds, minority, majority, part, n_synth):
     y = np.arange(minority + majority) < minority
     x = np.arange(len(y), dtype=float)[:, None]
     data = make_dataset(x, y.astype(int), minority=1)
@@ -103,8 +103,8 @@ def test_bounds_hold_for_every_seed_and_are_the_same(folds, minority, majority, 
 
 
 @pytest.mark.parametrize("seeds", [[0], [1], [0, 1], [1, 0]])
-def test_bounds_hold_where_validation_has_one_row_more_or_less(seeds):
-    """48 rows, 12 of them minority: a fifth of either class is not a whole number."""
+def test_bounds_hold_with_uneven_validation_parts(seeds):
+    """48 rows, 12 of the minority: a fifth of either class is not a whole number."""
     data = make_dataset(*toys.table(48, 12), name="toy")
     cut = plan(data, seeds, Protocol(folds=4))
     most = max(int(data.y[split.train].sum()) for split in cut.splits)
@@ -123,18 +123,18 @@ def test_groups_stay_whole():
         assert max(sizes) <= getattr(cut.runs, name).index.shape[1]
 
 
-def test_the_users_own_splits_serve_every_seed():
+def test_user_splits_serve_every_seed():
     thirds = np.array_split(np.random.default_rng(0).permutation(110), 3)
-    own = [(thirds[0], thirds[1], thirds[2]), (thirds[2].tolist(), thirds[1], thirds[0])]
-    cut = plan(dataset(), [3, 4], Protocol(), own)
+    custom = [(thirds[0], thirds[1], thirds[2]), (thirds[2].tolist(), thirds[1], thirds[0])]
+    cut = plan(dataset(), [3, 4], Protocol(), custom)
     np.testing.assert_array_equal(cut.seed, [3, 3, 4, 4])
     np.testing.assert_array_equal(cut.fold, [0, 1, 0, 1])
     for r in range(4):
-        for part, expected in zip(cut.splits[r], own[r % 2], strict=True):
+        for part, expected in zip(cut.splits[r], custom[r % 2], strict=True):
             np.testing.assert_array_equal(part, expected)
 
 
-def test_rows_of_test_that_are_also_in_training_are_counted():
+def test_test_rows_in_training_are_counted():
     x, y = toys.table(110, 30)
     cut = plan(
         make_dataset(np.repeat(x, 2, axis=0), np.repeat(y, 2), name="twice"), [0], Protocol()
@@ -152,7 +152,7 @@ def test_rows_of_test_that_are_also_in_training_are_counted():
         ({"n_synth": "all"}, "n_synth='all', expected 'double' or 'balance'"),
     ],
 )
-def test_a_protocol_that_cannot_be_is_refused(given, message):
+def test_invalid_protocol_is_refused(given, message):
     with pytest.raises(InputError, match=message):
         Protocol(**given)
 
@@ -179,14 +179,14 @@ def test_repeats_withhold_rows_and_project(thinned):
         assert abs(covariance[0, 1]) < 1e-4 * covariance[0, 0]
 
 
-def test_repeats_have_the_same_shapes_whatever_the_seeds(thinned):
+def test_shapes_of_repeats_do_not_depend_on_seeds(thinned):
     other = plan(thinned.dataset, [7], thinned.protocol)
     shapes = lambda runs: jax.tree.map(lambda leaf: leaf.shape[1:], runs)
     assert shapes(other.runs) == shapes(thinned.runs)
     assert other.facts == thinned.facts
 
 
-def test_scaling_may_come_from_all_rows_of_a_repeat(thinned):
+def test_scaling_can_be_fitted_on_all_rows(thinned):
     protocol = dataclasses.replace(thinned.protocol, fit_on="all", components=None)
     leaky = plan(thinned.dataset, [0], protocol)
     rows = np.concatenate(leaky.splits[0])
@@ -205,7 +205,7 @@ def test_scaling_may_come_from_all_rows_of_a_repeat(thinned):
         ({"components": 0}, "components=0, expected 1 to 4"),
     ],
 )
-def test_a_protocol_that_cannot_be_is_named(options, message):
+def test_invalid_options_of_a_plan_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         plan(dataset(), [0], Protocol(**({"folds": 2} | options)))
 

@@ -1,4 +1,4 @@
-"""Preprocessing in each run: from its training rows alone, shared by methods, dead where absent."""
+"""Tests of preprocessing that is fitted in each run, on its training rows only."""
 
 import functools
 
@@ -65,14 +65,14 @@ def rows_of(run, shared, part):
 
 
 def view(cut, r, part):
-    """Rows `[m, d]` of a part as a program of the engine reads them, padding left out."""
+    """Rows `[m, d]` of a part, as a program of the engine reads them, without padding."""
     run = jax.tree.map(lambda leaf: np.asarray(leaf)[r], cut.runs._replace(key=None))
     batch = rows_of(run, cut.shared, part)
     real = np.asarray(batch.w) > 0
     return np.asarray(batch.x)[real], np.asarray(batch.y)[real]
 
 
-def test_programs_and_host_methods_see_what_is_fitted_on_training_rows():
+def test_all_methods_see_preprocessing_of_training_rows():
     data = dataset()
     cut = plan_frame(data, [0, 3], PROTOCOL)
     assert len(cut.x) == 4 and cut.facts.features == cut.shared[0].shape[1] == 8
@@ -92,7 +92,7 @@ def test_programs_and_host_methods_see_what_is_fitted_on_training_rows():
 
 
 def poisoned(frame, rows):
-    """Whatever could tell the minority, in some rows: a level, gaps, an outlier."""
+    """The frame with values that reveal the minority in some rows: a level, gaps, an outlier."""
     return frame.assign(
         city=frame["city"].where(~rows, "only here"),
         pay=frame["pay"].where(~rows, -1e250),
@@ -101,7 +101,7 @@ def poisoned(frame, rows):
 
 
 @pytest.mark.parametrize("scaling", ["min_max", "z_score"])
-def test_nothing_in_test_rows_changes_what_training_sees(scaling):
+def test_test_rows_do_not_change_training_rows(scaling):
     protocol = Protocol(folds=2, scaling=scaling)
     clean = dataset()
     before = plan_frame(clean, [0], protocol)
@@ -117,8 +117,8 @@ def test_nothing_in_test_rows_changes_what_training_sees(scaling):
         assert np.isfinite(seen).all() and np.abs(seen).max() > FARTHEST / 10
 
 
-def test_the_encoder_learns_nothing_from_test_rows():
-    """A level, gaps, dates and outliers that give the minority away, in test rows alone."""
+def test_encoder_learns_nothing_from_test_rows():
+    """Only test rows have a level, gaps, dates and outliers that reveal the minority."""
     table, y = tables.churn(200)
     before = plan_frame(as_dataset(table, y), [0], PROTOCOL)
     for r, split in enumerate(before.splits):
@@ -137,15 +137,15 @@ def test_the_encoder_learns_nothing_from_test_rows():
         assert (view(before, r, "test")[0] != view(after, r, "test")[0]).any()
 
 
-def test_a_run_does_not_depend_on_its_company():
-    alone, together = (plan_frame(dataset(), seeds, PROTOCOL) for seeds in ([1], [0, 1]))
+def test_run_does_not_depend_on_other_runs():
+    single, together = (plan_frame(dataset(), seeds, PROTOCOL) for seeds in ([1], [0, 1]))
     for r in range(2):
         for part in ("train", "valid", "test"):
-            for one, other in zip(view(alone, r, part), view(together, r + 2, part), strict=True):
+            for one, other in zip(view(single, r, part), view(together, r + 2, part), strict=True):
                 np.testing.assert_array_equal(one, other)
 
 
-def test_columns_that_a_run_lacks_are_dead():
+def test_missing_columns_of_a_run_are_zero():
     table = frame()
     table.loc[0, "city"] = "rare"
     cut = plan_frame(dataset(table), [0], PROTOCOL)
@@ -158,14 +158,14 @@ def test_columns_that_a_run_lacks_are_dead():
     assert (cut.runs.factor[r, : min(widths)] != 0).all()
 
 
-def test_one_training_part_is_one_matrix():
+def test_equal_training_parts_share_a_matrix():
     rows = np.random.default_rng(0).permutation(N)
     cut = plan_frame(dataset(), [0, 1], PROTOCOL, [tuple(np.array_split(rows, 3))])
     assert cut.x[0] is cut.x[1] and len(cut.shared[0]) == 2816
     np.testing.assert_array_equal(cut.runs.train.index[0], cut.runs.train.index[1])
 
 
-def test_seeds_go_together_as_far_as_memory_reaches():
+def test_seeds_are_grouped_within_memory():
     each = 2 * N * 8 * 4  # folds, rows, columns, bytes
     groups = {
         budget: seeds_together(dataset(), [4, 0, 2], PROTOCOL, None, budget)
@@ -174,7 +174,7 @@ def test_seeds_go_together_as_far_as_memory_reaches():
     assert list(groups.values()) == [[[4], [0], [2]], [[4, 0], [2]], [[4, 0, 2]]]
 
 
-def test_principal_axes_come_after_preprocessing():
+def test_principal_axes_follow_preprocessing():
     cut = plan_frame(dataset(), [0], Protocol(folds=2, components=2))
     assert cut.protocol.components == cut.facts.features == 2
     x, _ = view(cut, 0, "train")
@@ -206,7 +206,7 @@ def test_methods_of_a_cell_share_one_fit(own_registry, monkeypatch):
     assert len(fits) == 2 and seen[:2] == seen[2:]
 
 
-def test_the_transformer_and_the_frame_are_in_the_key(own_registry):
+def test_transformer_and_frame_are_in_the_key(own_registry):
     register("mine", host=lambda x, y, x_test, random_state: x_test[:, 0])
     method = get("mine")
     other = encoder().set_params(numbers__strategy="mean")
@@ -219,7 +219,7 @@ def test_the_transformer_and_the_frame_are_in_the_key(own_registry):
 
 
 class Rows:
-    """A transformer that gives what it is told."""
+    """A transformer that returns the result of a function."""
 
     def __init__(self, give=None):
         self.give = give
@@ -252,7 +252,7 @@ def broken(x):
         (lambda x: np.ones((len(x), 1 + len(x) % 7)), "columns for training rows and"),
     ],
 )
-def test_what_a_transformer_does_wrong_is_named(give, message):
+def test_transformer_failures_are_reported(give, message):
     data = dataset(transformer=Rows(give))
     with pytest.raises(InputError, match=message) as caught:
         encoded(data, np.arange(31), 0)
@@ -260,7 +260,7 @@ def test_what_a_transformer_does_wrong_is_named(give, message):
 
 
 class Drawn(TransformerMixin, BaseEstimator):
-    """A column of random numbers of the state that it is given."""
+    """A transformer to a column of random numbers, from its random state."""
 
     def __init__(self, random_state=None):
         self.random_state = random_state
@@ -273,8 +273,8 @@ class Drawn(TransformerMixin, BaseEstimator):
         return self.rng_.normal(size=(len(x), 1))
 
 
-def test_labels_of_training_rows_reach_the_transformer():
-    """As in scikit-learn's pipelines, with the cross fitting that `fit_transform` has."""
+def test_transformer_gets_training_labels():
+    """A pipeline calls `fit_transform`, and so fits with cross fitting, as in scikit-learn."""
     folds = StratifiedKFold(3)
     encode = ColumnTransformer([("target", TargetEncoder(cv=folds), ["city"])])
     data, train = dataset(transformer=encode), np.arange(50)
@@ -285,7 +285,7 @@ def test_labels_of_training_rows_reach_the_transformer():
     np.testing.assert_array_equal(x[50:], expected.transform(city[50:]))
 
 
-def test_a_random_state_that_is_not_given_follows_the_seed():
+def test_default_random_state_follows_the_seed():
     drawn = dataset(transformer=ColumnTransformer([("drawn", Drawn(), ["city"])]))
     one, again, other = (encoded(drawn, np.arange(50), seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, again)
@@ -310,7 +310,7 @@ def test_host_methods_get_no_padding(own_registry):
     assert widths == [(x.shape[1],) * 2 for x in cut.x]
 
 
-def test_complete_numbers_are_planned_as_before():
+def test_complete_numbers_are_planned_without_frame():
     x, y = toys.table(60, 20)
     one, other = (
         planned(as_dataset(x, y), [0, 2], PROTOCOL),
