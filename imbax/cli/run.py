@@ -16,7 +16,7 @@ from imbax.results.run import compute, job_of, stores_runs
 
 __all__ = ["run"]
 
-_NOT_KEYWORDS = ("help", "suite", "dry_run", "verbose", "selection", "preprocess")
+_NOT_KEYWORDS = ("help", "suite", "dry_run", "verbose", "selection", "preprocess", "open")
 
 
 def run(suite: str | Path = "quickstart", **changes: Any) -> Results:

@@ -1,5 +1,6 @@
 """Random over-sampling of any table, with imbalanced-learn's API."""
 
+from numbers import Real
 from typing import Any
 
 import imblearn.over_sampling
@@ -12,7 +13,7 @@ from imbax.data.any_frame import is_table
 from imbax.errors import InputError
 from imbax.estimators.frames import Table, is_frame
 from imbax.estimators.inputs import errors_in_one_line
-from imbax.estimators.parameters import parameters
+from imbax.estimators.parameters import Interval, parameters
 from imbax.estimators.table_sampler import TableSampler
 from imbax.estimators.targets import Target
 
@@ -56,7 +57,7 @@ class RandomOverSampler(TableSampler):
 
     _parameter_constraints = {  # noqa: RUF012
         **TableSampler._parameter_constraints,
-        "shrinkage": imblearn.over_sampling.RandomOverSampler._parameter_constraints["shrinkage"],
+        "shrinkage": [Interval(Real, 0, None, closed="left"), dict, None],
     }
 
     def __sklearn_tags__(self):

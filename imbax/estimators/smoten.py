@@ -114,7 +114,7 @@ class SMOTEN(TableSampler):
         """Returns the codes of categories `[n, d]`, and labels."""
         self._like = None
         if sparse.issparse(X):
-            message = "SMOTEN converts a sparse matrix to a dense array, which is not efficient"
+            message = "SMOTEN makes a sparse matrix dense, which is not really efficient"
             warn_user(message, DataConversionWarning)
             self._like = check_array(X, accept_sparse=["csr", "csc"])
             X = Table(self._like.toarray())

@@ -74,7 +74,10 @@ def table(tmp_path):
             ["run", "--methods", "logistic_regression", "--network", "realmlp"],
             "--network realmlp has no effect, because no method trains a network (logistic_reg",
         ),
-        (["run", "--preprocess", "pca"], "--preprocess takes a transformer of scikit-learn, which"),
+        (
+            ["run", "--preprocess", "pca"],
+            "--preprocess accepts only Python objects",
+        ),
         (["run", "--processes", "2"], "need --distributed"),
         (["run", "toy2d", "--process", "0"], "need --distributed"),
         (["run", "sine", "--strategy", "rows"], "--strategy rows does not apply to suite sine"),

@@ -24,7 +24,6 @@ MODULES = {
     "smote_nc": "imblearn.over_sampling._smote.tests.test_smote_nc",
     "smoten": "imblearn.over_sampling._smote.tests.test_smoten",
     "adasyn": "imblearn.over_sampling.tests.test_adasyn",
-    "random": "imblearn.over_sampling.tests.test_random_over_sampler",
     "common": "imblearn.over_sampling.tests.test_common",
 }
 DRAWS = "compares rows drawn with NumPy; imbax draws with JAX"
@@ -37,7 +36,7 @@ EXCEPTIONS = {
     ("adasyn", "test_ada_fit_resample_nn_obj"): DRAWS,
 }
 # Modules that compile very little are in the first tier.
-FIRST = {"smote_nc", "smoten", "random"}
+FIRST = {"smote_nc", "smoten"}
 COMPILING = {
     "test_smotenc_bool_categorical",
     "test_smote_nc_with_null_median_std",

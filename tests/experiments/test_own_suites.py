@@ -92,7 +92,7 @@ def test_suite_file_is_parsed(folder):
         ("epochs = 'all'\n" + FILE, "my.toml: epochs='all', expected a whole number, at least 1"),
         ("methods = 3\n" + FILE, "my.toml: methods=3, expected a list of texts"),
         ("metrics = ['roc_au']\n" + FILE, "my.toml: no metric 'roc_au'; did you mean 'roc_auc'"),
-        ("methods = []\n" + FILE, "my.toml: methods is empty; leave it out"),
+        ("methods = []\n" + FILE, "my.toml: methods is empty; remove the key"),
         ("plugin = 'no.py'\n" + FILE, "my.toml: plugin 'no.py' is not a file in"),
         ("seeds = 2", r"my.toml: expected at least one \[\[datasets\]\] table with file"),
         ("datasets = ['oil']", r"my.toml: expected at least one \[\[datasets\]\] table with file"),
@@ -111,7 +111,7 @@ def test_suite_file_is_parsed(folder):
         ("[[datasets]]\nfiel = 'a.csv'", "number 1: unknown key 'fiel'; did you mean 'file'"),
         ("[[datasets]]\nfile = 'no.csv'", "number 1: there is no file .*no.csv; check the name"),
         ("[[datasets]]\nglob = '*.npz'", "number 1: no file matches '\\*.npz' in"),
-        ("[[datasets]]\nglob = 'plugin.*'\n", "number 1: plugin.* has no table, such as"),
+        ("[[datasets]]\nglob = 'plugin.*'\n", "number 1: plugin.* contains no table; expected"),
         ("[[datasets]]\nopenml = 'adult'", "number 1: openml='adult', expected a whole number"),
         ("[[datasets]]\nopenml = [3, 4]\nname = 'a'", "name needs a single data set, and openml"),
         ("[[datasets]]\ncollection = 'imblearn'", "no collection 'imblearn'; did you mean 'imblea"),
@@ -208,7 +208,7 @@ def test_files_and_folders_are_data_sets_named_by_stems(folder):
     ):
         table_files(paths)
     (folder / "empty").mkdir()
-    with pytest.raises(InputError, match=r"folder .*empty has no table"):
+    with pytest.raises(InputError, match=r"folder .*empty contains no table"):
         table_files([folder / "empty"])
 
 

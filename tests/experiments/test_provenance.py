@@ -169,7 +169,7 @@ def loaded_as(folder, name):
     [
         ("  # comment", "", True),
         ("  # comment", "  # other comment", True),
-        ("What it does.", "What else it does.", True),
+        ("Docstring of the function.", "Another docstring.", True),
         ('"""Docstring of the module."""', "", True),
         ("\n\n\ndef", "\ndef", True),
         ("x_test[:, 0]", "(x_test[:, 0])", True),

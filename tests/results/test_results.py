@@ -445,7 +445,7 @@ def test_damaged_files_are_left_out_with_a_warning(tmp_path):
         ([3], "folder 1 is 3, expected the path of a folder"),
         (["nowhere"], "nowhere is not a folder"),
         ([STORED / "table.csv"], "table.csv is not a folder"),
-        ([STORED], "no results in .*stored; expected runs/"),
+        ([STORED], "no results in .*stored; expected files runs/"),
         ([STORED / "results", STORED / "image_results"], "results of images and of tables"),
     ],
 )
@@ -473,7 +473,7 @@ def test_results_in_memory_have_the_same_report_as_stored(computed, tmp_path):
     assert stored.report() == tmp_path / "kept" / "report.md"
     runs = [pd.read_csv(tmp_path / name / "tables" / "runs.csv") for name in ("memory", "kept")]
     pd.testing.assert_frame_equal(*runs)
-    with pytest.raises(InputError, match=r"the runs are in memory: .* report\(path\)"):
+    with pytest.raises(InputError, match=r"the runs are in memory; .* report\(path\)"):
         computed.report()
 
 

@@ -66,7 +66,11 @@ def test_failed_cells_give_a_warning(tmp_path):
     [
         ("quickstrat", {}, "unknown suite 'quickstrat'; did you mean 'quickstart'"),
         (3, {}, "suite=3, expected a name or a TOML file"),
-        ("toy2d", {}, "suite toy2d has no runs of methods on data sets, only a report; `imbax run"),
+        (
+            "toy2d",
+            {},
+            "suite toy2d has no runs of methods on data sets, only a report; write it",
+        ),
         ("quickstart", {"seedz": 2}, "unknown option 'seedz'; did you mean 'seeds'"),
         ("quickstart", {"dry_run": True}, "unknown option 'dry_run'"),
         ("quickstart", {"seeds": 0}, "seeds=0, expected at least 1"),
@@ -95,10 +99,10 @@ def test_invalid_arguments_are_named(suite, changes, message, tmp_path, monkeypa
 
 
 def test_command_line_options_have_keywords():
-    from imbax.cli.run import _actions
+    from imbax.cli.run import _NOT_KEYWORDS, _actions
 
     options = set(vars(parser().parse_args(["run"]))) - {"command", "print_completion"}
-    assert options - set(_actions()) == {"suite", "dry_run", "verbose", "selection"}
+    assert options - set(_actions()) == {*_NOT_KEYWORDS} - {"help"}
 
 
 def test_run_custom_reads_a_file(tmp_path):

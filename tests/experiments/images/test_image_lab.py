@@ -368,7 +368,7 @@ def test_report_has_tables_and_figures(results, tmp_path):
     for part in ("Scores, balanced test", "Differences from the controls", "Variants of DeepSMOTE"):
         assert f"### {part}" in text
     shown = [line.split("(")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
-    assert len(shown) == 8
+    assert len(shown) == 9
     assert all((tmp_path / path).stat().st_size > 5000 for path in shown)
     assert (tmp_path / "tables" / "timings.csv").is_file()
     summary = pd.read_csv(tmp_path / "tables" / "summary.csv")
@@ -482,7 +482,7 @@ def test_differences_are_paired_by_run():
 
 
 def test_invalid_arguments_are_rejected():
-    with pytest.raises(InputError, match=r"no method 'deepsmot' for images.*deepsmote"):
+    with pytest.raises(InputError, match="method 'deepsmot'; did you mean 'deepsmote'"):
         image_method("deepsmot")
     for change, message in (
         ({"stem": "resnet"}, "stem='resnet', expected 'cifar' or 'imagenet'"),

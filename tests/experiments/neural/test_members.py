@@ -203,7 +203,7 @@ def test_a_suite_runs_every_ensemble_and_each_baseline_once(tmp_path):
         "toy/drawn 30-fold",
         *(f"toy/ranks {members}" for members in ensembles[1:]),
     }
-    assert "30 folds of 36 rows" in outcome.failed["toy/drawn 30-fold"]
+    assert "30 folds of 36 training and validation rows" in outcome.failed["toy/drawn 30-fold"]
     assert "its scores only rank" in outcome.failed["toy/ranks x3"]
     provenance = {one["method"]: one for one in store.read_provenance([tmp_path])}
     assert provenance["drawn x3"]["rows"] == "train"
