@@ -615,7 +615,7 @@ def test_over_sampler_in_a_pipeline(rare_cancer):
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, 0 * y),
-            "y has a single class, 0; expected at least two",
+            "y has one class, 0; expected at least two",
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, np.arange(200) == 3),

@@ -193,7 +193,7 @@ WRONG = {
     "'metric' parameter of NearestNeighbors must be .*manhattan": NN(
         n_neighbors=3, metric="nearby"
     ),
-    "needs labels .* give sklearn.neighbors.NearestNeighbors": KNeighborsClassifier(3),
+    "needs labels.* give sklearn.neighbors.NearestNeighbors": KNeighborsClassifier(3),
     "The 'k_neighbors' parameter of SMOTE": OneHotEncoder(),
 }
 
