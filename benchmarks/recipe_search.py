@@ -9,10 +9,10 @@ fifth fold determines which epoch its loss or its average precision would choose
 compared by average precision and cross-entropy of the members' mean probability on the validation
 rows.
 
-A group's variants differ in traced numbers alone and share one program. Each run is added to
-`results/recipe/runs.jsonl`; `--table` makes `variants.csv` of it: means over seeds, and the paired
-difference from a reference variant with its standard error over the seeds. `trials.jsonl` next to it
-has the first trials, of a prototype of this script that drew other random numbers.
+The variants of a group differ in traced numbers only and share one program. Each run is added to
+`results/recipe/runs.jsonl`; `--table` makes `variants.csv` of it (means over seeds, the paired
+difference from a reference variant and its standard error over seeds) and `summary.csv` (the same
+over sets). `trials.jsonl` has the first trials, of a prototype that drew other random numbers.
 """
 
 import argparse
@@ -137,6 +137,8 @@ def main():
     for name in options.sets:
         for group in options.groups:
             asked = {**GROUPS[group]}
+            if options.epochs:
+                asked |= {"epochs": options.epochs, "looks": min(options.epochs, 8)}
             asked["variants"] = {
                 label: numbers
                 for label, numbers in asked["variants"].items()

@@ -27,6 +27,8 @@ SCRIPTS = {
     "network_oracles.py": "--out OUT/networks.npz",
     "precision.py": "--data-home DATA --datasets ecoli --seeds 1 --epochs 2 "
     "--out OUT/new/scores.csv",
+    "recipe_search.py": "--data-home DATA --sets yeast_me2 --groups linear --epochs 1 "
+    "--out OUT/new",
     "search.py": "--data-home DATA --rounds 1 --sample 1 --epochs 2 --out OUT/new/search.json",
     "smote.py": "--rows 2000 --features 8 --seeds 1 --rounds 1 --checked 1 "
     "--out OUT/new/smote.json",
@@ -35,10 +37,12 @@ PLUGINS = {
     "ce_variants.py": "ce ce_last ce_z_score",
     "estimators.py": "boosting points_boosting mlp_members",
 }
+MODULES = {"recipe_network.py"}
+"""What a script imports from its own folder."""
 
 
 def test_every_script_is_tested():
-    assert {*SCRIPTS, *PLUGINS} == {path.name for path in BENCHMARKS.glob("*.py")}
+    assert {*SCRIPTS, *PLUGINS, *MODULES} == {path.name for path in BENCHMARKS.glob("*.py")}
 
 
 @pytest.fixture
@@ -53,6 +57,7 @@ def run_script(tmp_path, monkeypatch):
             patch.setattr(sys, "argv", [str(path), *words])
             patch.setattr(subprocess, "run", started)
             patch.chdir(tmp_path)
+            patch.syspath_prepend(Path(path).parent)
             runpy.run_path(str(path), run_name="__main__")
 
     def started(command, **options):
