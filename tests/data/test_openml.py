@@ -169,7 +169,7 @@ def test_missing_network_or_copy_is_reported(requests, monkeypatch, tmp_path):
 
 def test_suite_can_contain_openml_sets(requests, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: "page")
+    monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: tmp_path / "page.md")
     openml(42)
     (tmp_path / "my.toml").write_text(
         'methods = ["logistic_regression"]\nseeds = 1\nfolds = 2\n'

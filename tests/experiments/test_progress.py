@@ -93,12 +93,12 @@ def test_library_prints_nothing_by_default(stub, capsys):
     [([], ["started", "finished"]), (["-v"], ["started", "compiled", "finished"]), (["-q"], [])],
 )
 def test_flags_set_the_verbosity_of_run(tmp_path, capsys, monkeypatch, flags, messages):
-    monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: "page")
+    monkeypatch.setattr("imbax.reports.tabular.report.write", lambda *_: tmp_path / "page")
     options = ["--methods", "logistic_regression", "--seeds", "1", "--folds", "2"]
     options += ["--datasets", "moons_20", "--out", str(tmp_path)]
     assert main(["run", *options, *flags]) == 0
     out, err = capsys.readouterr()
     printed = [line.split()[1] for line in out.splitlines() if line.startswith("moons_20/")]
     assert printed == messages
-    assert "report: page" in out and err == ""
+    assert f"report: {tmp_path / 'page'}" in out and err == ""
     assert logging.getLogger("imbax").level == logging.NOTSET
