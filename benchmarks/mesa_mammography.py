@@ -26,7 +26,7 @@ NOTEBOOK = {5: (0.521, 0.046), 10: (0.667, 0.049), 20: (0.732, 0.039)}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-home", help="folder with zenodo/x26data.npz; default: download")
+    parser.add_argument("--data-home", help="folder with zenodo/x25data.npz; default: download")
     parser.add_argument("--estimators", type=int, nargs="+", default=[10, 20])
     parser.add_argument("--repeats", type=int, default=10, help="each repeat has 4 folds")
     parser.add_argument("--random-steps", type=int, default=500)

@@ -1,7 +1,7 @@
-"""How a neural method chooses the epoch whose network it keeps.
+"""Choice of the epoch that a neural method keeps.
 
-By default that is the best average precision on validation rows. A method that chooses by a rule
-of its own, such as a refit or one that keeps the last epoch, does so under any protocol.
+By default it is the epoch with the best average precision on validation rows. Methods with their
+own rule, such as refits and methods that keep the last epoch, use it under any protocol.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ DEFAULT = CHECKPOINTS[0]
 
 
 def check(checkpoint: Any) -> str:
-    """The checkpoint, one of `CHECKPOINTS`; InputError for any other."""
+    """Returns the checkpoint; raises InputError if it is not one of `CHECKPOINTS`."""
     if checkpoint not in CHECKPOINTS:
         expected = " or ".join(map(repr, CHECKPOINTS))
         raise InputError(f"checkpoint={checkpoint!r}, expected {expected}")
@@ -42,15 +42,15 @@ def check(checkpoint: Any) -> str:
 
 
 class Chosen(NamedTuple):
-    """A method's training with another checkpoint, equal for equal fields."""
+    """Training of a method with another checkpoint; objects with equal fields are equal."""
 
     build: Callable[[Facts], Program]
-    """Training with the method's own checkpoint."""
+    """Training with the default checkpoint of the method."""
     checkpoint: str
-    """"loss" or "last"."""
+    """Checkpoint: "loss" or "last"."""
 
     def __call__(self, facts: Facts) -> Program:
-        """The program, sized by a table."""
+        """Returns the program for the sizes of a table."""
         program = self.build(facts)
         if callable(program.checkpoint) or program.checkpoint == "last":
             return program
@@ -60,10 +60,10 @@ class Chosen(NamedTuple):
 
 
 def kept_by(method: Method, checkpoint: str) -> Method:
-    """The method with a checkpoint of `CHECKPOINTS`.
+    """Returns the method with a checkpoint of `CHECKPOINTS`.
 
-    With "loss", the loss is the method's own where it has one for validation rows, and
-    cross-entropy otherwise.
+    For "loss", the loss is that of the method if it has one for validation rows, otherwise
+    cross-entropy.
     """
     if checkpoint == DEFAULT or not method.is_neural:
         return method
@@ -74,18 +74,18 @@ def kept_by(method: Method, checkpoint: str) -> Method:
 def with_validation_precision(
     plan: Plan, method: Method, result: CellResult, checkpoint: str
 ) -> CellResult:
-    """The result with the validation average precision of its checkpoints as `best_score`.
+    """Returns the result with the validation average precision of its checkpoints as `best_score`.
 
-    Where the epoch was chosen by loss, its curve of average precision is empty.
+    If the epoch was chosen by loss, the curve of validation average precision is empty.
 
     Parameters
     ----------
     plan
-        R runs.
+        Plan of R runs.
     method
-        What was trained, as `kept_by` gives it.
+        Trained method, from `kept_by`.
     result
-        Of R runs, or of S settings of each.
+        Result of R runs, or of S settings of each run.
     checkpoint
         One of `CHECKPOINTS`.
     """
@@ -100,8 +100,10 @@ def with_validation_precision(
 
 
 def average_precision(plan: Plan, y: np.ndarray, score: np.ndarray, kind: str) -> float:
-    """Average precision of some rows, from labels and scores; for K > 2 classes, the mean over
-    classes. NaN without rows, or if a score is not finite."""
+    """Average precision from labels and scores of rows; for K > 2 classes, the macro average.
+
+    NaN without rows, or if a score is not finite.
+    """
     if not len(y) or not np.isfinite(score).all():
         return np.nan
     if score.ndim == 1:

@@ -1,17 +1,17 @@
-"""Ensembles: the members of R runs are M·R runs of the same program.
+"""Ensembles: the M members of R runs are trained as M·R runs of the same program.
 
-Member 0 has its run's own key, so that an ensemble of one is the single network; the others have
-keys that follow from it. Members of an ensemble without folds see the run's training rows, and its
-validation rows choose the epoch of each.
+Member 0 has the random key of its run, so that an ensemble of one member is the single network; the
+other keys are derived from it. Members of an ensemble without folds are trained on the run's
+training rows, and the run's validation rows choose the epoch of each member.
 
-In a fold ensemble the training and validation rows of a run are cut into stratified folds that cut
-no group, once for every `folds` members. A member trains on all folds but
-one, which chooses its epoch, so that every row trains some members and validates others. Scaling
-and preprocessing are fitted on the member's own training rows.
+In a fold ensemble the training and validation rows of a run are divided into stratified folds,
+which keep groups together, once for every `folds` members. A member is trained on all folds except
+one, which chooses its epoch, so that every row is a training row of some members and a validation
+row of others. Scaling and preprocessing are fitted on the member's training rows.
 
 The scores of a run are the logits of the members' mean probability. In a fold ensemble the
-validation scores of a run are out-of-fold scores of all rows to train and validate on: each row is
-scored by the members that did not train on it, and by no other. Thresholds and calibration rest on
+validation scores of a run are out-of-fold scores of all training and validation rows: each row is
+scored only by the members that were not trained on it. Thresholds and calibration are based on
 these scores, which are means over fewer members than the scores of test rows.
 """
 
@@ -40,14 +40,14 @@ _MEMBERS = 3
 
 
 def deep_ensemble(plan: Plan, members: Ensemble) -> Plan:
-    """R runs, each repeated for its M members, one run after the other.
+    """Returns a plan of R runs with M members each, the members of one run in succession.
 
     Parameters
     ----------
     plan
-        R runs.
+        Plan of R runs.
     members
-        An ensemble without folds.
+        Ensemble without folds.
     """
     take = np.repeat(np.arange(len(plan.seed)), members.n_estimators)
     runs = jax.tree.map(lambda leaf: leaf[take], plan.runs._replace(key=None))
@@ -61,23 +61,23 @@ def fold_ensemble(
     splits: Sequence[Split] | None,
     members: Ensemble,
 ) -> Plan:
-    """The members of one seed's runs, M of one run after those of the other.
+    """Returns a plan of the members of one seed's runs, the M members of one run in succession.
 
-    Shapes follow from the seed's own rows, which is why it is planned alone.
+    Shapes depend on the rows of the seed, so every seed is planned separately.
 
     Parameters
     ----------
     dataset, seed, protocol, splits
         As in `plan`.
     members
-        An ensemble with folds.
+        Ensemble with folds.
 
     Raises
     ------
     InputError
-        As `plan`; or a fold, or the rows outside it, would lack a class.
+        `plan` raises it, or a fold or the rows outside it would lack a class.
     """
-    # A frame has axes to project on only once it is preprocessed.
+    # Principal axes of a frame exist only after preprocessing.
     runs = plan(dataset, [seed], replace(protocol, components=None), splits)
     parts = [
         Split(train, valid, part.test)
@@ -92,9 +92,9 @@ def fold_ensemble(
 def all_rows(
     dataset: Dataset, seed: int, protocol: Protocol, splits: Sequence[Split] | None
 ) -> Plan:
-    """The runs of one seed, with the validation rows among the training rows.
+    """Returns the runs of one seed with the validation rows among the training rows.
 
-    The validation part stays, but its rows are trained on: no score of it says anything.
+    The validation part is kept, but its scores are meaningless, since its rows are trained on.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def all_rows(
 def averaged(
     plan: Plan, method: Method, result: CellResult, members: Ensemble
 ) -> tuple[Plan, CellResult]:
-    """R runs and what they gave, of the members' M·R.
+    """Returns the R runs and their results, from those of the M·R members.
 
     Validation average precision is that of the mean probabilities; the epoch is the median over
     members, curves are means, and a run diverged if a member did. Points are those of member 0.
@@ -121,11 +121,11 @@ def averaged(
     plan
         From `deep_ensemble` or `fold_ensemble`.
     method
-        What was trained.
+        Trained method.
     result
-        From `train_cell`.
+        Result of `train_cell`.
     members
-        The ensemble.
+        Ensemble of the plan.
 
     Raises
     ------
@@ -175,19 +175,19 @@ def averaged(
 
 
 def mean_score(scores: np.ndarray, kind: str) -> np.ndarray:
-    """Score `[n, ...]` of the mean probability of M members, of the same kind as theirs.
+    """Scores `[n, ...]` of the mean probability of M members, of the same kind as the members'.
 
     Parameters
     ----------
     scores
-        `[M, n]`, or of K > 2 classes `[M, n, K]`.
+        Scores `[M, n]`, or `[M, n, K]` for K > 2 classes.
     kind
-        "logit" or "probability".
+        Kind of the scores: "logit" or "probability".
 
     Raises
     ------
     InputError
-        Any other kind.
+        The scores have another kind.
     """
     if kind == "probability":
         return scores.mean(0)
@@ -207,7 +207,10 @@ def _cut(dataset, rows, members, seed, fold):
 
 
 def _out_of_fold(rows, parts, scores, kind):
-    """Scores of `rows [m]`, sorted, by the members whose part holds them; each in as many."""
+    """Scores of sorted `rows [m]` by the members with these rows in their part.
+
+    Every row is in equally many parts.
+    """
     position = np.concatenate([np.searchsorted(rows, part) for part in parts])
     order = np.argsort(position, kind="stable")
     by_row = np.concatenate(scores)[order].reshape(len(rows), -1, *scores[0].shape[1:])
@@ -215,7 +218,7 @@ def _out_of_fold(rows, parts, scores, kind):
 
 
 def _with_both_parts(plan):
-    """The runs, with all rows that members train on in place of both parts."""
+    """Plan with all rows of both parts as training and as validation rows."""
     both = [np.sort(np.concatenate(part[:2])) for part in plan.splits]
     splits = [Split(rows, rows, part.test) for rows, part in zip(both, plan.splits, strict=True)]
     counts = [rows_in_both(plan.dataset.x, part.train, part.test) for part in splits]
@@ -223,7 +226,7 @@ def _with_both_parts(plan):
 
 
 def _taken(plan, take):
-    """The plan with these runs; the leaves of `runs` stay."""
+    """Plan of the runs `take`, except the leaves of `runs`, which are unchanged."""
     listed = {name: [getattr(plan, name)[r] for r in take] for name in ("splits", "scalings")}
     arrays = {name: getattr(plan, name)[take] for name in ("seed", "fold", "test_rows_in_train")}
     if isinstance(plan.x, list):  # a matrix for each run
@@ -232,7 +235,7 @@ def _taken(plan, take):
 
 
 def _keys(keys, members):
-    """`[R]` keys of runs as `[R·M]` of their members; the first of each run is its own."""
+    """Keys `[R·M]` of members from keys `[R]` of runs; member 0 has the key of its run."""
 
     def keys_of_run(key):
         stream, numbers = jax.random.fold_in(key, _MEMBERS), jnp.arange(1, members.n_estimators)

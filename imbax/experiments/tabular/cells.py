@@ -1,4 +1,4 @@
-"""Train one cell: a method on a data set, all folds and seeds in one compiled program."""
+"""Training of one cell: a method on a data set, all folds and seeds in one compiled program."""
 
 import functools
 import time

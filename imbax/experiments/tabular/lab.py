@@ -1,4 +1,4 @@
-"""Compute the cells of experiments on tables."""
+"""Computation of the cells of experiments on tables."""
 
 import dataclasses
 from collections.abc import Sequence

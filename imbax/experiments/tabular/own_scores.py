@@ -1,4 +1,4 @@
-"""Compute metrics that the user requests, from the labels and scores of stored runs.
+"""Metrics that the user requests, computed from the labels and scores of stored runs.
 
 For two classes, labels are predicted with a threshold that is chosen on the run's validation rows.
 If there are no usable ones (the method was trained on them, they lack a class, or an earlier

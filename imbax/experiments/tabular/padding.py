@@ -1,4 +1,4 @@
-"""Round up the shapes of arrays, so that data sets of similar sizes share compiled programs.
+"""Array shapes that are rounded up, so that data sets of similar sizes share compiled programs.
 
 Compiling takes longer than training on a small data set. The padding holds zeros or has weight 0,
 and changes no result: a run draws its random numbers by row and column, initializes its network by

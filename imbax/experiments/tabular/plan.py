@@ -1,4 +1,4 @@
-"""Split a data set into runs: the arrays, with a leading axis of runs, that every method gets.
+"""Plan of a data set: arrays with a leading axis of runs, the same for every method.
 
 Shapes depend on the data set and the protocol, not on the choice of seeds, so that the results of a
 run do not depend on the other runs. `padding` rounds the shapes up.

@@ -1,4 +1,4 @@
-"""Make the records that are stored for a cell: test scores, curves, movements of points."""
+"""Records that are stored for a cell: test scores, curves, movements of points."""
 
 import io
 from collections.abc import Sequence
