@@ -38,5 +38,5 @@ __all__ = [
 ]
 
 for _entries in ("tabular", "samplers", "images"):
-    import_module(f"imbax.catalogue.{_entries}")  # registers them
+    import_module(f"imbax.catalogue.{_entries}")  # registers the methods
 add(replace(refit("ce"), built_in=True))

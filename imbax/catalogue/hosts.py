@@ -178,7 +178,7 @@ def _parts(estimator):
 
 
 def _has_default_final_estimator(estimator):
-    """Returns whether it is or ends in a stack whose final estimator is created in `fit`."""
+    """Returns whether an estimator is, or ends in, a stack that creates its last one in `fit`."""
     if not hasattr(estimator, "get_params"):
         return False
     params = estimator.get_params(deep=True)

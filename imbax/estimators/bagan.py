@@ -17,8 +17,8 @@ class BAGAN(GeneratorSampler):
 
     X must be images: `(n, height, width)` or `(n, height, width, channels)`, or flat rows with
     `image_shape`. The output has the form, dtype and range of X: the original rows, unchanged,
-    followed by the synthetic rows. A class of a single row is repeated by its reconstruction, with
-    a warning.
+    followed by the synthetic rows. A class with a single row gets copies of its reconstruction,
+    with a warning.
 
     Parameters
     ----------

@@ -34,8 +34,8 @@ class DeepSMOTE(GeneratorSampler):
     `image_shape`, or, without it, a table, for which the networks are dense. The output has the
     form, dtype and range of X: the original rows, unchanged, followed by the synthetic rows.
 
-    A class of n <= k_neighbors rows uses n - 1 neighbours. A class with a single row is repeated by
-    its reconstruction, with a warning.
+    A class of n <= k_neighbors rows uses n - 1 neighbours. A class with a single row gets
+    copies of its reconstruction, with a warning.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def read(path: Path | str, kind: str) -> tuple[Any, dict[str, np.ndarray]]:
 def reading(path: Path | str, kind: str) -> Iterator[None]:
     """Converts errors from reading a missing or damaged file to InputError."""
     if not Path(path).is_file():
-        raise InputError(f"file {str(path)!r} does not exist; give a file of {kind}.save")
+        raise InputError(f"file {str(path)!r} does not exist; give a file saved by {kind}.save")
     try:
         yield
     except InputError:
@@ -67,7 +67,7 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
     except Exception as error:  # damaged content may raise anything
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise InputError(
-            f"{str(path)!r} is damaged ({reason}); give a file of {kind}.save"
+            f"{str(path)!r} is damaged ({reason}); give a file saved by {kind}.save"
         ) from None
 
 

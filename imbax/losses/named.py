@@ -39,7 +39,7 @@ class NamedLoss(NamedTuple):
 
     title: str
     loss_for: Callable[[Context], Loss]
-    """Factory called once an epoch; returns the loss of the epoch's mini-batches."""
+    """Factory called once per epoch; returns the loss of the epoch's mini-batches."""
     defaults: Mapping[str, float]
     """Default hyperparameters by name."""
     paper: str = ""

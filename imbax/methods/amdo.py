@@ -129,7 +129,7 @@ def company(
     k: int,
     share: float,
 ) -> jax.Array:
-    """Returns m_i of the rows `i [m]`, which are of one class where `there [m]`; 0: not kept."""
+    """Returns m_i of the rows `i [m]` of one class, 0 if not kept; `there [m]` masks padding."""
     found, square = nearest(x[i], x, w, k, own=i)
     same = ((y[found] == y[i][:, None]) & jnp.isfinite(square)).sum(1)
     enough = there & (same >= math.ceil(share * k - 1e-9))  # 0.07 * 100 is more than 7

@@ -18,7 +18,7 @@ other parameters; the linear path V starts at 0.
 Sources: Gorishniy et al. 2022 (arXiv:2203.05556), section 3.1, for the codes, and Holzmüller et al.
 2024 (arXiv:2407.04491), section 3, for scaling and learned factors. The initial factors and the
 recipe are imbax's own, found by `benchmarks/recipe_search.py`. The thresholds come from trees, so
-trees contribute to scores that match those of boosted trees.
+a score that matches boosted trees is partly due to trees.
 """
 
 import functools
@@ -50,7 +50,7 @@ class State(NamedTuple):
     trees: Trees
     """Trees of the columns with codes."""
     start: jax.Array
-    """Initial factors s `[d]` of a column's inputs, in [0, 1]."""
+    """Initial factors s `[d]` of the columns' inputs, in [0, 1]."""
 
 
 def mlp_ple(

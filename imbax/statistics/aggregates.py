@@ -224,7 +224,7 @@ def _percentile_interval(samples: np.ndarray) -> np.ndarray:
 
 
 def _cells(runs: pd.DataFrame, metric: str) -> tuple[list[dict[str, np.ndarray]], list[str]]:
-    """Returns the scores by method of each data set on which all have some, and the methods."""
+    """Returns the scores by method of each data set with scores of all methods, and the methods."""
     check_metric(runs, metric)
     methods = list(dict.fromkeys(runs["method"]))
     cells = []

@@ -1,9 +1,9 @@
-"""Methods whose name carries a number, and groups of methods on the command line."""
+"""Methods with a number in their name, and groups of methods on the command line."""
 
 import numpy as np
 import pytest
 
-import imbax.experiments.tabular.baselines  # noqa: F401  registers them
+import imbax.experiments.tabular.baselines  # noqa: F401  registers the baselines
 from imbax.catalogue import get
 from imbax.errors import InputError
 from imbax.experiments.images.suite import _methods as image_methods

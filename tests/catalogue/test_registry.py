@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-import imbax.experiments.tabular.baselines  # noqa: F401  registers them
+import imbax.experiments.tabular.baselines  # noqa: F401  registers the baselines
 from imbax.catalogue import (
     METHODS,
     PAPER,

@@ -64,7 +64,7 @@ def test_random_bytes_are_read_or_refused(folder, content, has_header):
 @pytest.mark.thorough
 @examples(200)
 @given(content=any_file, has_header=st.booleans())
-def test_random_bytes_are_read_or_refused_often(folder, content, has_header):
+def test_many_random_bytes_are_read_or_refused(folder, content, has_header):
     check_any_file(folder, content, has_header)
 
 

@@ -81,7 +81,7 @@ def test_conditioning_keeps_the_digits_of_a_large_offset():
     np.testing.assert_allclose(scaled, scale(x, fit_min_max(x[train])), atol=2e-6)
 
 
-def test_conditioning_maps_to_unit_interval_constants_to_0():
+def test_conditioning_maps_columns_to_unit_interval():
     x = np.c_[X, np.full(50, 1e9), np.linspace(-1e300, 1e300, 50)]
     conditioned = condition(x)
     np.testing.assert_array_equal(conditioned.min(0), 0)

@@ -1,4 +1,4 @@
-"""Samplers of tables as users have them: missing values, dates, text and nullable types."""
+"""Samplers on tables with missing values, dates, text and nullable types."""
 
 import warnings
 from datetime import date, datetime, time, timedelta
@@ -20,7 +20,7 @@ N = 60
 
 
 def table():
-    """`churn` with columns of nullable types, and one in which nothing is there."""
+    """Returns `churn` with nullable columns and an empty column, and the labels."""
     frame, y = churn(N)
     gap = np.arange(N) % 4 == 1
     more = {
@@ -36,7 +36,7 @@ def table():
 
 
 def resampled(sampler, X, y):
-    """Returns rows, labels, and the warnings as one text."""
+    """Returns rows, labels, and all warnings as one text."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         made = sampler.fit_resample(X, y)
@@ -44,7 +44,7 @@ def resampled(sampler, X, y):
 
 
 def as_number(column):
-    """Numbers and dates as float64, NaN where they are missing."""
+    """Returns numbers or dates as float64, NaN if missing."""
     values = column.to_numpy(object)
     known = ~pd.isna(values)
     numbers = np.full(len(values), np.nan)
@@ -53,7 +53,7 @@ def as_number(column):
 
 
 @pytest.mark.parametrize("kind", asked(KINDS, (SMOTENC,)))
-def test_a_table_of_customers_goes_through_with_one_call(kind):
+def test_frame_needs_no_preparation(kind):
     frame, y = table()
     sampler = kind(categorical_features="auto", random_state=0)
     made, labels, message = resampled(sampler, frame, y)
@@ -77,8 +77,8 @@ def test_a_table_of_customers_goes_through_with_one_call(kind):
     assert made["empty"].isna().all() and not made["number"].isna().any()
 
 
-def test_a_new_row_misses_what_its_first_parent_misses():
-    """Other numbers lie between the parents', or equal the first's if the second is missing."""
+def test_missing_values_are_those_of_the_first_parent():
+    """Other numbers are interpolated, or equal the first parent's if the second's is missing."""
     frame, y = table()
     sampler = SMOTENC(categorical_features="auto", random_state=0)
     made, _, _ = resampled(sampler, frame, y)
@@ -92,7 +92,7 @@ def test_a_new_row_misses_what_its_first_parent_misses():
 
 
 def test_missing_numbers_count_as_the_median():
-    """Neighbours are those of a table that is filled; nothing else of it is used."""
+    """The imputed values determine the neighbours but do not appear in rows."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(N, 3)), np.arange(N) % 4 == 0
     x[rng.random((N, 3)) < 0.2] = np.nan
@@ -114,8 +114,8 @@ def test_missing_numbers_count_as_the_median():
     np.testing.assert_array_equal(pd.isna(found[N:, :3]), gaps)
 
 
-@pytest.mark.filterwarnings("ignore:X (misses|has numbers or dates)")
-def test_polars_and_pandas_give_the_same():
+@pytest.mark.filterwarnings("ignore:X has (missing values|numbers or dates)")
+def test_polars_equals_pandas():
     frame, y = table()
     frame["paid"] = frame["paid"].astype("boolean")
     polars = pl.from_pandas(frame)
@@ -132,9 +132,9 @@ def test_polars_and_pandas_give_the_same():
         assert in_pandas.dropna().tolist() == in_polars.dropna().tolist()
 
 
-@pytest.mark.filterwarnings("ignore:X misses")
-def test_tables_without_categories_may_miss_numbers():
-    """SMOTE names this way out; complete numbers are SMOTE's."""
+@pytest.mark.filterwarnings("ignore:X has missing values")
+def test_missing_numbers_without_categories_are_accepted():
+    """SMOTE's error suggests SMOTENC for them; without missing values, SMOTENC suggests SMOTE."""
     x, y = np.arange(24.0).reshape(12, 2), np.arange(12) % 3 == 0
     x[3, 1] = np.nan
     made, _ = SMOTENC(categorical_features=[], random_state=0).fit_resample(x, y)
@@ -147,8 +147,8 @@ def test_tables_without_categories_may_miss_numbers():
         SMOTENC(categorical_features=[]).fit(x, y)
 
 
-def test_random_over_sampling_copies_rows_of_any_table():
-    """Rows, labels and indices are imbalanced-learn's, also for libraries that it cannot read."""
+def test_random_over_sampler_copies_rows_of_any_table():
+    """Results equal imbalanced-learn's, also for libraries that it does not support."""
     frame, y = table()
     sampler = RandomOverSampler(random_state=0)
     made, labels = sampler.fit_resample(frame, y)
@@ -169,7 +169,7 @@ def test_random_over_sampling_copies_rows_of_any_table():
     noisy = RandomOverSampler(shrinkage=0.1, random_state=0).fit_resample(numbers, y)[0]
     reference.set_params(shrinkage=0.1)
     np.testing.assert_array_equal(noisy["spend"], reference.fit_resample(numbers, y)[0]["spend"])
-    with pytest.raises(InputError, match="without numbers, 'city', 'plan'"):
+    with pytest.raises(InputError, match="non-numeric columns, 'city', 'plan'"):
         RandomOverSampler(shrinkage=0.1).fit_resample(frame[["city", "plan"]], y)
     with pytest.raises(InputError, match="inconsistent numbers of samples"):
         RandomOverSampler().fit_resample(polars, y[1:])
@@ -202,7 +202,7 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("name", COLUMNS)
-def test_dates_are_numbers_of_steps_and_come_back(name):
+def test_dates_are_converted_to_steps_and_back(name):
     column, numbers, third = COLUMNS[name]
     moments = Moments.of(column)
     np.testing.assert_array_equal(moments.numbers, numbers)
@@ -216,8 +216,8 @@ def test_dates_are_numbers_of_steps_and_come_back(name):
         assert is_missing.tolist() == [True] + [False] * (len(column) - 1)
 
 
-def test_times_that_the_clocks_skip_or_repeat():
-    """2 o'clock of 31 March 2024 is not there in Rome, and that of 27 October is there twice."""
+def test_times_skipped_or_repeated_by_daylight_saving():
+    """Rome has no 2:00 on 31 March 2024 and has it twice on 27 October 2024."""
     for start, hour in (("2024-03-31", 3), ("2024-10-27", 2)):
         days = pd.Series(pd.to_datetime([f"{start} 01:00", f"{start} 04:00"]))
         for column in (
@@ -229,7 +229,7 @@ def test_times_that_the_clocks_skip_or_repeat():
             assert made[0].utcoffset() == timedelta(hours=2)
 
 
-def test_what_is_neither_number_nor_category_is_told():
+def test_identifiers_and_ambiguous_text_are_refused():
     rng = np.random.default_rng(0)
     y = np.arange(N) % 4 == 0
     frame = pd.DataFrame({"a": rng.normal(size=N), "c": pd.Categorical(rng.choice(["u", "v"], N))})
@@ -256,10 +256,10 @@ def test_what_is_neither_number_nor_category_is_told():
 
 
 @pytest.mark.thorough
-@pytest.mark.filterwarnings("ignore:X (misses|has numbers or dates)")
+@pytest.mark.filterwarnings("ignore:X has (missing values|numbers or dates)")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_large_table_goes_through(kind):
-    """50,000 rows of 20 columns."""
+def test_large_table_is_resampled(kind):
+    """The table has 50,000 rows and 20 columns."""
     n = 50_000
     frame, y = churn(n)
     rng = np.random.default_rng(1)

@@ -108,7 +108,7 @@ def tables(draw):
         x.index = draw(st.sampled_from([range(n), range(7, 7 + n), list("ab" * n)[:n]]))
     else:
         x = pl.from_pandas(pd.DataFrame({name: np.asarray(one()) for name in "ab"}))
-    if draw(st.integers(0, 4)) == 0:  # rows that are the same
+    if draw(st.integers(0, 4)) == 0:  # equal rows
         x = x if form in ("list", "pandas", "polars") else np.repeat(x[:1], n, 0)
     return x, LABELS[draw(st.sampled_from(sorted(LABELS)))](y)
 

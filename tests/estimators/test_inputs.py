@@ -58,7 +58,7 @@ def test_ratios_match_imbalanced_learn_if_exact():
     for large, hundredths in itertools.product((7, 30, 100, 300, 1001), range(1, 101)):
         y, ratio = np.repeat(["b", "a"], [large, 2]), hundredths / 100
         if (exact := large * hundredths // 100) <= 2:
-            with pytest.raises(InputError, match="give a ratio above"):
+            with pytest.raises(InputError, match="Give a ratio above"):
                 new_rows_of(ratio, y, "over-sampling")
             continue
         result, expected = (
@@ -179,8 +179,8 @@ WRONG_LABELS = {
 
 @pytest.mark.parametrize("message", WRONG_LABELS)
 def test_invalid_labels_are_refused(message):
-    message = message if message != "one class" else "more than 1 class"
-    refused(message, lambda: resampled(X, WRONG_LABELS[message]))
+    expected = message if message != "one class" else "more than 1 class"
+    refused(expected, lambda: resampled(X, WRONG_LABELS[message]))
 
 
 @pytest.mark.parametrize("message", [m for m in WRONG_LABELS if " ones" not in m])

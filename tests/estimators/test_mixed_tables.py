@@ -17,7 +17,7 @@ from imbax import ADASYN, SMOTE, SMOTEN, SMOTENC, BorderlineSMOTE, InputError
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:reconstructions of class"),
-    pytest.mark.filterwarnings("ignore:class .*rows (of it )?are made"),
+    pytest.mark.filterwarnings("ignore:class .*rows (of the class )?are made"),
 ]
 # DeepSMOTE and GAMO share the base class that handles frames.
 SAMPLERS = {name: QUICK[name] for name in TABLE_NAMES if name != "DeepSMOTE"} | {"POINTS": POINTS}

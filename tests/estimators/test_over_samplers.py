@@ -35,7 +35,7 @@ from imbax.types import rows
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:reconstructions of class"),
-    pytest.mark.filterwarnings("ignore:class .*rows (of it )?are made"),
+    pytest.mark.filterwarnings("ignore:class .*rows (of the class )?are made"),
 ]
 TRAINED = ("GAMO", "DeepSMOTE", "BAGAN")  # these can sample after fit
 WITHOUT_PARENTS = ("BAGAN", "BorderlineSMOTE", "ADASYN", "SUGAR")

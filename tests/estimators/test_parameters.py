@@ -174,7 +174,7 @@ def test_parameters_and_defaults_are_stable(name):
     actual = kind(**required).get_params(deep=False)
     assert actual == expected
     kinds = {n: (type(actual[n]), type(value)) for n, value in expected.items()}
-    assert all(one is other for one, other in kinds.values())  # False is no 0
+    assert all(one is other for one, other in kinds.values())  # False is not 0
     parameters = inspect.signature(kind).parameters
     defaults = expected | dict.fromkeys(required, inspect.Parameter.empty)
     assert {n: parameter.default for n, parameter in parameters.items()} == defaults

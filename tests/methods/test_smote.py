@@ -25,7 +25,7 @@ MAKE = jax.jit(smote.smote, static_argnames=("sizes", "k_neighbors"))
 
 
 def imblearn_rows(x, y, n_synth, seed, k=5):
-    """New rows of imbalanced-learn and the draws they are made from."""
+    """Synthetic rows of imbalanced-learn and the draws that they come from."""
     reference = SMOTE(
         sampling_strategy={1: int(y.sum()) + n_synth}, k_neighbors=k, random_state=seed
     ).fit_resample(x, y)[0][len(x) :]
