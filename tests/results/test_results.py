@@ -445,7 +445,7 @@ def test_damaged_files_are_left_out_with_a_warning(tmp_path):
         ([3], "folder 1 is 3, expected the path of a folder"),
         (["nowhere"], "nowhere is not a folder"),
         ([STORED / "table.csv"], "table.csv is not a folder"),
-        ([STORED], "no results in .*stored; expected runs/"),
+        ([STORED], "no results in .*stored; expected files runs/"),
         ([STORED / "results", STORED / "image_results"], "results of images and of tables"),
     ],
 )
