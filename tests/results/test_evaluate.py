@@ -168,8 +168,8 @@ def test_invalid_arguments_are_named_in_one_line(options, message):
         (Y[:-1], "x has 200 rows and y has 199"),
         (np.stack([Y, Y], 1), r"y has shape \(200, 2\), expected \[rows\], one column"),
         (np.eye(3)[Y] * 2, r"y has shape \(200, 3\)"),
-        (None, "y is a NoneType, expected a label for each row"),
-        ("label", r"y is a str, expected a label for each row; give x\['label'\]"),
+        (None, "y is a NoneType, expected one label per row"),
+        ("label", r"y is a str, expected one label per row; give x\['label'\]"),
     ],
 )
 def test_invalid_labels_are_rejected(y, message):

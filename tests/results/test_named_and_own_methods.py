@@ -155,7 +155,7 @@ def test_default_names_are_class_names_and_distinct():
         (["ce_tuned_all_rows"], "'ce_tuned' cannot be trained on validation rows"),
         (["l2rw_all_rows"], "'l2rw' cannot be trained on validation rows"),
         (["explicit_gradient_all_rows"], "'explicit_gradient' cannot be trained on validation"),
-        (["ce_all_rows_all_rows"], "'ce_all_rows' cannot be trained on validation rows"),
+        (["ce_all_rows_all_rows"], "unknown method 'ce_all_rows_all_rows'"),
         (["mesa_all_rows"], "'mesa' cannot be trained on validation rows"),
         (np.array("ce"), "expected a list of names and estimators"),
     ],
@@ -419,7 +419,7 @@ def test_scores_and_classes_of_estimators_are_checked():
     x, y = np.eye(2), np.arange(2)
     found = EstimatorHost(Odd(None, object), "probability")(x, y, x, 0)
     np.testing.assert_array_equal(found, [1, 0])
-    mistakes = {"classes": "its classes_ are", complex: "returned complex128", str: "gave <U"}
+    mistakes = {"classes": "its classes_ are", complex: "returned complex128", str: "returned <U"}
     for wrong, message in mistakes.items():
         with pytest.raises(ValueError, match=message):
             EstimatorHost(Odd(None, wrong), "probability")(x, y, x, 0)
