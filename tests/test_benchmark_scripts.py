@@ -38,7 +38,7 @@ PLUGINS = {
     "estimators.py": "boosting points_boosting mlp_members",
 }
 MODULES = {"recipe_network.py"}
-"""What a script imports from its own folder."""
+"""Modules that scripts import from their folder."""
 
 
 def test_every_script_is_tested():

@@ -37,7 +37,16 @@ ONE = ("ce",)
 # `ce` with another per-example loss or class weights; `vs_loss` and `ldam_drw` represent them in
 # tests that compile their own programs.
 LOSSES = ("focal", "asymmetric", "class_balanced", "ldam", "logit_adjustment", "weighted")
-OWN = [n for n in PROGRAMS if n not in LOSSES]
+# Variants of `explicit_gradient` that differ in a traced number, an outer loss or a checkpoint.
+VARIANTS = ("eg_eta2_", "eg_damping", "eg_confidence", "eg_outer_balanced", "eg_outer_focal")
+VARIANTS += (
+    "eg_last",
+    "eg_outer_train",
+    "eg_synth_batch",
+    "eg_inner_sum",
+    "explicit_gradient_moved",
+)
+OWN = [n for n in PROGRAMS if n not in LOSSES and not n.startswith(VARIANTS)]
 
 
 # Adversarial training amplifies rounding; the method's own test compares its first iterations.

@@ -55,7 +55,6 @@ EXPECTED = {
     },
     "RandomOverSampler": {**SAMPLER_PARAMETERS, "shrinkage": None},
     "SMOTEN": {**SAMPLER_PARAMETERS, "categorical_encoder": None, "k_neighbors": 5},
-    "RandomOverSampler": {**SAMPLER_PARAMETERS, "shrinkage": None},
     "SUGAR": {**ROW_PARAMETERS, "k_neighbors": 5, "steps": 1},
     "AMDO": {**ROW_PARAMETERS, "k_neighbors": 5, "share": 0.4, "reference": False},
     "MCCCR": {**ROW_PARAMETERS, "energy": "auto", "p": 1, "clean": True},
@@ -122,7 +121,6 @@ EXPECTED = {
         "radius": 0.1,
         "fixed_columns": (),
         "jitter": 0.0,
-        "num_steps": 1,
     },
     "MetaWeightNetClassifier": {
         **NETWORK_PARAMETERS,
