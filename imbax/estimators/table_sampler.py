@@ -19,6 +19,8 @@ from imbax.estimators.targets import Target
 
 __all__ = ["TableSampler"]
 
+_STRATEGIES = StrOptions({"auto", "minority", "not minority", "not majority", "all"})
+
 
 @parameters
 class TableSampler(BaseOverSampler):
@@ -28,12 +30,7 @@ class TableSampler(BaseOverSampler):
     random_state: Any = None
 
     _parameter_constraints = {  # noqa: RUF012
-        "sampling_strategy": [
-            RATIO,
-            StrOptions({"auto", "minority", "not minority", "not majority", "all"}),
-            Mapping,
-            callable,
-        ],
+        "sampling_strategy": [RATIO, _STRATEGIES, Mapping, callable],
         "random_state": RANDOM_STATE,
     }
 
