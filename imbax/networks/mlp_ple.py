@@ -165,7 +165,7 @@ compared, so it needs no validation rows."""
 
 def _fitted(features, classes, leaves, columns, evidence, train) -> State:
     if train is None:
-        ones, coded = jnp.ones(features, jnp.float32), jnp.arange(columns)
+        ones, coded = jnp.ones(features, jnp.float32), jnp.arange(columns, dtype=jnp.int32)
         edges = jnp.tile(jnp.linspace(-1, 1, leaves + 1, dtype=jnp.float32), (columns, 1))
         return State(0 * ones, ones, coded, Trees(edges, ones[:columns]), ones)
     rows = FittedRows.of(train)
@@ -175,7 +175,7 @@ def _fitted(features, classes, leaves, columns, evidence, train) -> State:
     worth = jnp.where(gain > 0, gain / jnp.where(gain > 0, gain + evidence, 1), 0) ** 2
     highest = worth.max()
     start = jnp.where(highest > 0, worth / jnp.where(highest > 0, highest, 1), 1)
-    coded = jax.lax.top_k(gain, columns)[1]
+    coded = jax.lax.top_k(gain, columns)[1].astype(jnp.int32)
     return State(shift, factor, coded, jax.tree.map(lambda leaf: leaf[coded], trees), start)
 
 
