@@ -94,5 +94,5 @@ class Lock:
         try:
             about = json.loads(os.pread(self._file, 1000, 0))
             return f"process {int(about['pid'])} on {about['host']} (since {about['since']})"
-        except Exception:  # not signed yet
+        except Exception:  # the holder is not written yet
             return "another process"

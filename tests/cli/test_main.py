@@ -63,8 +63,11 @@ def table(tmp_path):
         (["run", "imblearn27", "--datasets", "ecolli"], "did you mean 'ecoli'"),
         (["run", "--methods", "explicit_gradiant"], "did you mean 'explicit_gradient'"),
         (["run", "--methods", "potential"], "potential needs withheld minority rows"),
-        (["run", "long_tail", "--methods", "mesa"], "mesa knows two classes, and suite long_tail"),
-        (["run", "--methods", "deepsmote"], "deepsmote runs on images only, and suite quicks"),
+        (
+            ["run", "long_tail", "--methods", "mesa"],
+            "mesa supports two classes only, but suite",
+        ),
+        (["run", "--methods", "deepsmote"], "deepsmote runs on images only, but suite quicks"),
         (["run", "--seeds", "0"], "at least 1"),
         (["run", "--metrics", "f1", "briar"], "no metric 'briar'; did you mean 'brier'"),
         (["run", "--folds", "1"], "at least 2"),

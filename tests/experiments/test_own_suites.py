@@ -113,10 +113,10 @@ def test_suite_file_is_parsed(folder):
         ("[[datasets]]\nglob = '*.npz'", "number 1: no file matches '\\*.npz' in"),
         ("[[datasets]]\nglob = 'plugin.*'\n", "number 1: plugin.* contains no table; expected"),
         ("[[datasets]]\nopenml = 'adult'", "number 1: openml='adult', expected a whole number"),
-        ("[[datasets]]\nopenml = [3, 4]\nname = 'a'", "name needs a single data set, and openml"),
+        ("[[datasets]]\nopenml = [3, 4]\nname = 'a'", "name applies to one data set, but openml"),
         ("[[datasets]]\ncollection = 'imblearn'", "no collection 'imblearn'; did you mean 'imblea"),
         ("[[datasets]]\ncollection = 'quickstart'\nnames = ['moon']", "no data set 'moon'; did yo"),
-        (FILE + FILE, "numbers 1 and 2 both have a data set 'a'; give one another name"),
+        (FILE + FILE, "numbers 1 and 2 both have a data set 'a'; rename one"),
     ],
 )
 def test_invalid_suite_files_give_one_line_errors(folder, text, says):

@@ -71,8 +71,8 @@ def test_kinds_have_modules_for_runs_and_reports(kind):
     ("fields", "refused", "says"),
     [
         ({}, "potential", "mine has none"),
-        ({"several_classes": True}, "mesa", "mesa knows two classes, and suite mine has more"),
-        ({}, "deepsmote", "deepsmote runs on images only, and suite mine has tables"),
+        ({"several_classes": True}, "mesa", "mesa supports two classes only, but suite"),
+        ({}, "deepsmote", "deepsmote runs on images only, but suite mine has tables"),
         ({}, "smoote", "did you mean 'smote'"),
     ],
 )

@@ -259,7 +259,7 @@ def test_metric_names_must_not_be_names_of_columns():
         return float(y_score.mean())
 
     for name in ("method", "n_train", "threshold_from"):
-        with pytest.raises(InputError, match="is called like a column of the runs"):
+        with pytest.raises(InputError, match="has the name of a column of the runs"):
             metrics_of(imbax.Metric(mean, name=name))
     twin = imbax.Metric(mean, name="f1_at_valid")
     for pair in (["f1", twin], [twin, "f1"]):

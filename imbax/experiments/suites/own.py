@@ -145,7 +145,7 @@ def _sources(folder: Path, tables: Any, top: Sequence[str]) -> Iterator[Source]:
             if source.name in places:
                 raise InputError(
                     f"[[datasets]] numbers {places[source.name]} and {number} both have a data set "
-                    f"{source.name!r}; give one another name"
+                    f"{source.name!r}; rename one"
                 )
             places[source.name] = number
             yield source
@@ -172,7 +172,7 @@ def _table_sources(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
             raise InputError(f"there is no file {path}; check the name and the folder")
         files = table_files([path])
         if "name" in table and len(files) > 1:
-            raise InputError(f"name needs a single data set, and {path} is a folder of several")
+            raise InputError(f"name applies to one data set, but {path} is a folder of several")
         for stem, file in files.items():
             yield Source("file", text(table, "name", stem), file, options)
     elif kind == "glob":
@@ -191,7 +191,7 @@ def _table_sources(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
         if not numbers:
             raise InputError("openml is empty; give the id of a data set")
         if "name" in table and len(numbers) != 1:
-            raise InputError(f"name needs a single data set, and openml has {len(numbers)} ids")
+            raise InputError(f"name applies to one data set, but openml has {len(numbers)} ids")
         for number in numbers:
             name = text(table, "name", f"openml_{number}")
             yield Source("openml", name, number, options)

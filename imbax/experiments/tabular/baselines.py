@@ -142,7 +142,7 @@ _BASELINES = {
         _balanced_random_forest,
         "probability",
         "Balanced random forest (imbalanced-learn)",
-        "default settings: 100 trees, each on as many rows of either class, with replacement",
+        "default settings: 100 trees, each on equally many rows of each class, with replacement",
     ),
     "easy_ensemble": (
         _easy_ensemble,

@@ -22,24 +22,24 @@ __all__ = ["CellResult", "host_cell", "progress_shapes", "train_cell"]
 
 
 class CellResult(NamedTuple):
-    """The results of a cell's R runs."""
+    """Results of the R runs of a cell."""
 
     test_score: list[np.ndarray]
-    """One array per run, `[m]`, or `[m, K]` for more than two classes."""
+    """Scores of each run's test rows, `[m]`, or `[m, K]` for more than two classes."""
     valid_score: list[np.ndarray]
-    """The same for validation rows; empty arrays where the method was trained on them."""
+    """Scores of each run's validation rows; empty if the method was trained on them."""
     best_score: np.ndarray
-    """`[R]`: validation average precision of the checkpoint; NaN for methods outside jax."""
+    """Validation average precision of the checkpoint, `[R]`; NaN for methods outside jax."""
     best_epoch: np.ndarray
-    """`[R]`."""
+    """Epoch of the checkpoint, `[R]`."""
     diverged: np.ndarray
-    """`[R]`."""
+    """Mask of diverged runs, `[R]`."""
     fallback: np.ndarray | None
-    """`[R]`: whether a sampler's rule failed; None if the method has no sampler."""
+    """Mask of runs on which the sampler's rule failed, `[R]`; None without a sampler."""
     curves: Curves | None
-    """Leaves `[R, epochs]`."""
+    """Curves of training and validation, with leaves `[R, epochs]`."""
     progress: Progress | None
-    """The complete final state, leaves `[R, ...]`, from which another method may start."""
+    """Complete final state, with leaves `[R, ...]`, from which another method may start."""
     program: Program | None
     compile_seconds: float
     run_seconds: float
@@ -184,9 +184,9 @@ def host_cell(plan: Plan, method: Method) -> CellResult:
 
 
 def _valid_scores(programs, shared, runs, params):
-    """The network's outputs on validation rows, `[R, m, ...]`.
+    """Returns the network's outputs on validation rows, `[R, m, ...]`.
 
-    The program that scores test rows computes them, in parts of as many rows.
+    The program that scores test rows computes them, in parts of equal size.
     """
     size, found = runs.test.index.shape[1], []
     for start in range(0, runs.valid.index.shape[1], size):
@@ -220,7 +220,7 @@ def progress_shapes(plan: Plan, method: Method) -> Progress:
 
 
 def _compile(programs, sampler, stages, shared, runs):
-    """Compile a cell's programs before the first run, and return the seconds it took."""
+    """Compile a cell's programs before the first run; returns the compilation time in seconds."""
     started, resampled = time.perf_counter(), None
     if sampler:
         resampled = runs.resampled(sampler.lower(shared, _sampled(runs)))
@@ -232,14 +232,14 @@ def _compile(programs, sampler, stages, shared, runs):
 
 
 def _sampled(runs):
-    """The parts of runs that a sampler reads: no hyperparameters, and nothing that was trained."""
+    """Fields of the runs that a sampler reads, without hyperparameters and trained parameters."""
     return runs._replace(hparams=None, params=None, state=None)
 
 
 # The cache is small: each compiled program takes hundreds of the 65,530 memory maps of a process.
 @functools.lru_cache(maxsize=12)
 def _sampler(resample, facts, engine):
-    """The compiled change of a run's training rows."""
+    """Compiled function that resamples the training rows of a run."""
 
     def change(shared, run):
         key = jax.random.fold_in(run.key, RESAMPLE)
@@ -251,7 +251,7 @@ def _sampler(resample, facts, engine):
 
 @functools.lru_cache(maxsize=24)
 def _programs(build: Callable[[Facts], Program], facts: Facts, piece: int, engine: Engine):
-    """The programs, compiled once for all methods and data sets with one training and shapes."""
+    """Compiled programs, shared by methods and data sets with equal training code and shapes."""
     return programs_of(build(facts), piece, precision=facts.precision, **engine._asdict())
 
 

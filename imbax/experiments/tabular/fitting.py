@@ -1,4 +1,4 @@
-"""The methods that can run on a data set, and methods with another network."""
+"""Selection of the methods that can run on a data set, and methods with another network."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -24,13 +24,13 @@ __all__ = [
 ]
 
 DEFAULT = "mlp"
-"""The network that methods train by default."""
+"""Network that methods train by default."""
 
 
 def fitting(
     dataset: Dataset, methods: Sequence[Method], *, are_named: bool
 ) -> tuple[list[Method], tuple[str, ...]]:
-    """The methods that can run on the classes of the data set, and a notice about the others.
+    """Returns the methods that support the classes of the data set, and a notice on the others.
 
     Parameters
     ----------
@@ -39,24 +39,24 @@ def fitting(
     methods
         The selected methods.
     are_named
-        Whether the user named them one by one; then a method that cannot run is an error.
+        Whether the user named each method; if True, a method that cannot run is an error.
 
     Raises
     ------
     InputError
         The data set has more than two classes, and a method that the user named, or every method,
-        can only run on two.
+        supports two classes only.
     """
     fit = [one for one in methods if len(dataset.classes) == 2 or one.tables.several_classes]
     names = [one.name for one in methods if one not in fit]
     if not names:
         return fit, ()
-    verb, them = ("knows", "it") if len(names) == 1 else ("know", "them")
+    verb, them = ("supports", "it") if len(names) == 1 else ("support", "them")
     problem = (
-        f"{shortened(names)} {verb} two classes only, and y has {len(dataset.classes)} "
+        f"{shortened(names)} {verb} two classes only, but y has {len(dataset.classes)} "
         f"({shortened(dataset.classes)})"
     )
-    one_class = f"name one class with {argument('minority')}"
+    one_class = f"choose one class with {argument('minority')}"
     if are_named and fit:
         those = shortened([one.name for one in fit], 20)
         raise InputError(f"{problem}; leave {them} out, or {one_class}; these run: {those}")
@@ -78,7 +78,7 @@ def refuse_network_options(methods: Sequence[Method], **options: Any) -> None:
 
 
 def network_names(networks: Any) -> tuple[str, ...]:
-    """Names of networks without repetitions, in their order; a single name counts as a list.
+    """Names of networks without duplicates, in the given order; a single name counts as a list.
 
     Raises InputError for a name that is not in `networks.named.NAMED`.
     """
@@ -95,9 +95,9 @@ def network_names(networks: Any) -> tuple[str, ...]:
 
 
 def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
-    """The runs and the method, changed so that the method trains the network of that name.
+    """Returns the plan and the method, changed to train the network of that name.
 
-    Raises InputError for an unknown name, and where `with_factory` does.
+    Raises InputError for an unknown name and for the reasons listed in `with_factory`.
     """
     if network in ("", DEFAULT):
         return plan, method
@@ -107,7 +107,7 @@ def on_network(plan: Plan, method: Method, network: str) -> tuple[Plan, Method]:
 def with_factory(
     plan: Plan, method: Method, network: str, factory: Callable[..., Network]
 ) -> tuple[Plan, Method]:
-    """The runs and the method, changed so that the method trains networks of the factory.
+    """Returns the plan and the method, changed to train networks of the factory.
 
     A method that continues another method's training cannot do so if the network's schedules end
     with that training. It is then trained from scratch, for the epochs of both.
@@ -160,7 +160,7 @@ def with_factory(
 
 
 def _made(method, facts):
-    """The heads that the method's program requests when it is built, and the networks it gets."""
+    """Heads that the method's program requests when it is built, and the resulting networks."""
     made = []
 
     def factory(features, classes=2, head="linear"):

@@ -48,7 +48,7 @@ class TabularLab(Lab):
     checkpoint: str = checkpoints.DEFAULT
     """The rule by which neural methods choose the epoch that they keep, one of `CHECKPOINTS`."""
     _last: tuple[Any, Plan] | None = None
-    """The last plan, with its frame, seeds and members: methods share it."""
+    """Last plan, with its frame, seeds and members; methods share it."""
     _groups: dict[Any, list] = field(default_factory=dict)
 
     def cell(
@@ -63,7 +63,7 @@ class TabularLab(Lab):
         if members != SINGLE and method.tables.scores == "rank":
             raise InputError(
                 f"{method.name} cannot be run as an ensemble: its scores only rank, so that they "
-                "have no mean over members; run it without members"
+                "have no mean over members; run it as a single network"
             )
         tables = method.tables
         if members.folds and tables.rows == "train_valid":
@@ -146,7 +146,7 @@ class TabularLab(Lab):
         return self._groups[dataset, *seeds]
 
     def _planned(self, cell, seeds):
-        """The runs to train; an ensemble of M members has M of them for each run."""
+        """Plan of the runs to train; an ensemble of M members has M runs for each original run."""
         if not isinstance(cell.dataset, FrameDataset):
             return self._cut(cell, seeds)
         about = (cell.dataset, cell.members, _trains_on_all_rows(cell.method), *seeds)
@@ -165,7 +165,7 @@ class TabularLab(Lab):
         return cut if cell.members == SINGLE else deep_ensemble(cut, cell.members)
 
     def _compute_together(self, cell: Cell, seeds: Sequence[int], turn: tuple[int, int]) -> None:
-        """Train some seeds of a cell; `turn` is the number of their group and that of groups."""
+        """Train a group of seeds of a cell; `turn` is `(index of the group, number of groups)`."""
         before, groups = turn
         cut, method = self._planned(cell, seeds), cell.method
         if method.tables.host:

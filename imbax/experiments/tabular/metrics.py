@@ -14,14 +14,14 @@ __all__ = ["METRICS", "Metric", "functions", "score_run"]
 
 
 class Metric(NamedTuple):
-    """The functions of a metric in `imbax.metrics`; "" where it has no form for such data."""
+    """The functions of a metric in `imbax.metrics`; "" if it is undefined for such data."""
 
     two: str = ""
-    """`(scores [n], y [n], w [n]) -> scalar` for labels 0 and 1, 1 being the minority."""
+    """Function `(scores [n], y [n], w [n]) -> scalar` for labels 0 and 1, 1 being the minority."""
     several: str = ""
-    """`(scores [n, K], y [n], w [n]) -> scalar` for K > 2 classes 0..K-1."""
+    """Function `(scores [n, K], y [n], w [n]) -> scalar` for K > 2 classes 0..K-1."""
     matrix: str = ""
-    """`confusion matrix [K, K] -> scalar`, used instead of `several`."""
+    """Function `confusion matrix [K, K] -> scalar`, used instead of `several`."""
     options: Mapping[str, Any] = {}
     """Further arguments, by name."""
 
@@ -43,24 +43,24 @@ METRICS: dict[str, Metric] = {
     "g_mean": Metric(matrix="confusion.geometric_mean"),
     "macro_f1": Metric(matrix="confusion.macro_f1"),
 }
-"""Metrics by their column in the tables; NaN if a metric has no form for the number of classes."""
+"""Metrics by their column in the tables; NaN if a metric is undefined for the number of classes."""
 
 
 def functions(form: str) -> dict[str, Callable[..., Any]]:
-    """The functions of all metrics that have the form, by name."""
+    """Functions of the metrics that are defined for "two" or "several" classes, by name."""
     found = {name: metric.function(form) for name, metric in METRICS.items()}
     return {name: function for name, function in found.items() if function}
 
 
 def score_run(y: np.ndarray, score: np.ndarray, padded: int, kind: str) -> dict[str, float]:
-    """Every metric of one run, by name.
+    """Returns every metric of one run, by name.
 
     Parameters
     ----------
     y
-        `[m]`: labels of the test rows.
+        Labels of the test rows, `[m]`.
     score
-        `[m]`, or `[m, K]` for K > 2 classes.
+        Scores of the test rows, `[m]`, or `[m, K]` for K > 2 classes.
     padded
         Number of rows after padding with rows of weight 0, so that runs share a compiled program.
     kind
@@ -78,7 +78,7 @@ def score_run(y: np.ndarray, score: np.ndarray, padded: int, kind: str) -> dict[
 
 @functools.cache
 def _compiled(form, is_logit):
-    """`(scores, y, w) -> {name: scalar}` for two classes or for more."""
+    """Compiled function `(scores, y, w) -> {name: scalar}` for two classes or for more."""
     import jax
     import jax.numpy as jnp
 

@@ -29,7 +29,7 @@ __all__ = [
 
 NEEDS = ("score", "label", "probability")
 AT_VALID = "_at_valid"
-"""The suffix of columns whose labels come from a threshold chosen on validation rows."""
+"""Suffix of columns whose labels come from a threshold chosen on validation rows."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Metric:
         for the minority and 0 for the majority; for K > 2 classes they are 0..K-1, and scores and
         probabilities are `[n, K]`.
     name
-        The column's name; default the function's.
+        Name of the column; by default the name of the function.
     needs
-        The second argument: "score" (the higher, the likelier the minority; for K > 2 classes
-        probabilities if the method has them), "label", or "probability", for which the metric of
-        methods whose scores only rank is NaN. For two classes, labels are predicted with the
+        Second argument of the function: "score" (higher for likelier minority rows; for K > 2
+        classes probabilities if the method has them), "label", or "probability" (the metric is NaN
+        for methods whose scores only rank). For two classes, labels are predicted with the
         threshold that is best on the run's validation rows, and the column's name ends in
         ``_at_valid``; for K > 2 classes the label is the class with the highest score.
     greater_is_better
@@ -56,7 +56,7 @@ class Metric:
     Raises
     ------
     InputError
-        It is not a function, has no name, or `needs` is something else.
+        `function` is not callable or has no name, or `needs` has another value.
 
     Examples
     --------
@@ -70,8 +70,8 @@ class Metric:
     needs: str = "score"
     greater_is_better: bool = True
     value: Callable[[thresholds.Counts], Any] | None = None
-    """The criterion for the threshold, `counts [t] -> [t]`, higher = better; None: the function
-    is called at each threshold."""
+    """Criterion for the threshold, `counts [t] -> [t]`, higher is better; None: the function is
+    called at each threshold."""
     several: Callable[..., Any] | None = None
     """The function for K > 2 classes; None: `function`."""
 
@@ -79,7 +79,7 @@ class Metric:
         if hasattr(self.function, "_score_func"):
             raise InputError(
                 f"metric {self.function!r} is a scorer, which takes an estimator; give its "
-                "function of labels and scores, as imbax.Metric(f1_score, needs='label')"
+                "function of labels and scores, such as imbax.Metric(f1_score, needs='label')"
             )
         if not callable(self.function):
             raise InputError(f"metric {self.function!r}, expected a function (y_true, y_score)")
@@ -97,41 +97,41 @@ class Metric:
             raise InputError(f"metric {name!r} has {text}, expected True or False")
 
     def column(self, classes: int) -> str:
-        """Name of its column for data sets with that many classes."""
+        """Returns the name of the metric's column for data sets with that many classes."""
         return self.name + (AT_VALID if self.needs == "label" and classes == 2 else "")
 
     def threshold(self, y: np.ndarray, scores: np.ndarray) -> float:
-        """The best threshold of labels `y [n]`, 0 and 1, and finite scores `[n]`.
+        """Returns the best threshold for labels `y [n]`, 0 and 1, and finite scores `[n]`.
 
-        A function that knows nothing of counts is asked at no more than 256 thresholds, quantiles
-        of the scores.
+        Without a criterion `value`, the function is called at no more than 256 thresholds, which
+        are quantiles of the scores.
         """
         if self.value is not None:
             return thresholds.best_threshold(y, scores, self.value)
         sign, found = (1 if self.greater_is_better else -1), thresholds.candidates(y, scores)[0]
-        if len(found) > _MOST_ASKED:
-            found = found[np.linspace(0, len(found) - 1, _MOST_ASKED).round().astype(int)]
+        if len(found) > _MAX_THRESHOLDS:
+            found = found[np.linspace(0, len(found) - 1, _MAX_THRESHOLDS).round().astype(int)]
         values = [sign * float(self.function(y.copy(), (scores >= t) * 1)) for t in found]
         return float(found[np.argmax(np.where(np.isnan(values), -np.inf, values))])
 
 
-_MOST_ASKED = 256
+_MAX_THRESHOLDS = 256
 
 
 def metrics_of(given: Any) -> tuple[Metric, ...]:
-    """The metrics for names, functions and `Metric`s, without repetitions.
+    """Returns the metrics for names, functions and `Metric` objects, without duplicates.
 
     Parameters
     ----------
     given
-        One or an iterable of: a name in `NAMED`, with its number after "=" if it has one, such as
-        "recall_at_precision=0.8"; a name in `METRICS`, which is already a column; a function
-        `(y_true, y_score)`; a `Metric`.
+        A metric, or an iterable of metrics. Each is a name in `NAMED`, with its number after "=" if
+        it has one, such as "recall_at_precision=0.8"; a name in `METRICS`, which is already a
+        column; a function `(y_true, y_score)`; or a `Metric`.
 
     Raises
     ------
     InputError
-        A name is unknown, two metrics have the same name, or `given` is something else.
+        A name is unknown, two metrics have the same name, or `given` has another type.
     """
     listed = [given] if isinstance(given, str | Metric) or callable(given) else given
     if not isinstance(listed, Iterable) or isinstance(listed, Mapping):
@@ -147,23 +147,23 @@ def metrics_of(given: Any) -> tuple[Metric, ...]:
         is_built_in = metric.value is not None or metric is NAMED.get(metric.name)
         if not is_built_in and metric.name in {*NAMED, *METRICS}:
             raise InputError(
-                f"metric {metric.name!r} is built in; call yours imbax.Metric(f, name='...')"
+                f"metric {metric.name!r} is built in; rename yours: imbax.Metric(f, name='...')"
             )
         if metric.name in {*SCHEMA.names, "threshold_from"} - METRICS.keys():
             raise InputError(
-                f"metric {metric.name!r} is called like a column of the runs; give imbax.Metric(f, "
-                "name='...')"
+                f"metric {metric.name!r} has the name of a column of the runs; rename it: "
+                "imbax.Metric(f, name='...')"
             )
         twins = {other.column(k) for other in found.values() for k in (2, 3)}
         is_twin = metric.name not in found and {metric.column(2), metric.column(3)} & twins
         if is_twin or found.setdefault(metric.name, metric) != metric:
-            raise InputError(f"two metrics are called {metric.name!r}; name one of them otherwise")
+            raise InputError(f"two metrics are called {metric.name!r}; rename one of them")
     return tuple(found.values())
 
 
 @functools.cache
 def named(text: str) -> Metric:
-    """The metric of a name such as "recall_at_precision=0.8".
+    """Returns the metric with a name such as "recall_at_precision=0.8".
 
     Raises
     ------
@@ -250,8 +250,8 @@ def _costs_of(text):
         return expected_cost(np.array(numbers, float).reshape(size, size))
     except ValueError:
         raise InputError(
-            f"expected_cost={text}, expected its cost matrix row by row, as "
-            "expected_cost=0,1,10,0: 1 for a false alarm and 10 for a minority row that is missed"
+            f"expected_cost={text}, expected its cost matrix row by row, such as "
+            "expected_cost=0,1,10,0: 1 for a false alarm and 10 for a missed minority row"
         ) from None
 
 
@@ -300,7 +300,7 @@ NAMED: dict[str, Metric | Callable[[str], Metric]] = {
 
 
 def lower_is_better(metrics: Iterable[Metric]) -> frozenset[str]:
-    """The columns, of these and all named metrics, for which lower is better."""
+    """Columns of these metrics and of all named metrics for which lower is better."""
     named = [metric for metric in NAMED.values() if isinstance(metric, Metric)]
     every = (*named, expected_cost([[0, 1], [1, 0]]), *metrics)
     low = {metric.name for metric in every if not metric.greater_is_better}

@@ -2,8 +2,8 @@
 
 For two classes, labels are predicted with a threshold that is chosen on the run's validation rows.
 If there are no usable ones (the method was trained on them, they lack a class, or an earlier
-version did not store them), the threshold is 0.5 for probabilities. For scores that only rank, it
-is the value that labels as large a share of test rows as the minority's share of training rows.
+version did not store them), the threshold is 0.5 for probabilities. For scores that only rank, the
+share of test rows above the threshold equals the minority's share of the training rows.
 """
 
 import warnings
@@ -55,7 +55,7 @@ def compute(rows: pd.DataFrame, metrics: Any, kinds: Mapping[str, str]) -> pd.Da
     -------
     pd.DataFrame
         A column for each metric, and `THRESHOLD_FROM` if one uses thresholds. Values are NaN where
-        a run diverged, a method lacks the probabilities that a metric needs, a metric has no form
+        a run diverged, a method lacks the probabilities that a metric needs, a metric is undefined
         for the number of classes, or, with a warning, a function failed.
     """
     metrics, failed, without = metrics_of(metrics), {}, {}
@@ -64,10 +64,10 @@ def compute(rows: pd.DataFrame, metrics: Any, kinds: Mapping[str, str]) -> pd.Da
         for row in rows[list(NEEDED)].to_dict("records")
     ]
     for name, error in failed.items():
-        warnings.warn(f"metric {name} is missing where it failed: {error}", stacklevel=2)
+        warnings.warn(f"metric {name} is NaN for runs in which it failed: {error}", stacklevel=2)
     for name, methods in without.items():
         warnings.warn(
-            f"metric {name} needs probabilities, and the scores of these methods only rank: "
+            f"metric {name} needs probabilities, but the scores of these methods only rank: "
             f"{shortened(list(methods))}",
             stacklevel=2,
         )
@@ -81,7 +81,7 @@ _LABELS_HINT = "; a function of labels, not scores, needs imbax.Metric(f, needs=
 class _Scores(NamedTuple):
     y: np.ndarray
     score: np.ndarray
-    """`[n]`, or `[n, K]` for K > 2 classes."""
+    """Scores of the rows, `[n]`, or `[n, K]` for K > 2 classes."""
 
     @property
     def is_usable(self) -> bool:
@@ -89,7 +89,7 @@ class _Scores(NamedTuple):
 
 
 class _Run:
-    """The labels and scores of a run, with the values that metrics take."""
+    """Labels and scores of a run, and the values of metrics on them."""
 
     def __init__(self, kind: str, **row: Any):
         self.kind, self.row = kind, row
@@ -107,7 +107,7 @@ class _Run:
         return score if inside else None
 
     def threshold(self, metric: Metric) -> float:
-        """The threshold for the scores of test rows."""
+        """Returns the threshold for the scores of test rows."""
         if self.threshold_from == "validation":
             return metric.threshold(*self.valid)
         if self.threshold_from == "0.5":
@@ -121,7 +121,7 @@ class _Run:
         return "0.5" if self.probability is not None else "prior"
 
     def value(self, metric: Metric) -> float:
-        """The metric's value, NaN if it has none."""
+        """Returns the value of the metric; NaN if it is undefined for the run."""
         y, score = self.test
         if metric.needs == "probability":
             values = self.probability
@@ -136,7 +136,7 @@ class _Run:
         function = metric.several or metric.function if self.classes > 2 else metric.function
         value = np.asarray(function(y.copy(), values.copy()))  # a user's function may change them
         if value.shape != () or value.dtype.kind not in "biuf":
-            raise InputError(f"it gave {value!r}, expected a number")
+            raise InputError(f"it returned {value!r}, expected a number")
         return float(value)
 
 

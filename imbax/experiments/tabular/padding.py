@@ -18,10 +18,10 @@ _FEWEST_ROWS = 2816
 
 
 def columns(number: int, n_rows: int) -> int:
-    """8, 16, 32, 64, or a multiple of 64.
+    """Returns the number of columns rounded up to 8, 16, 32, 64, or a multiple of 64.
 
-    With the smallest number of `rows` 32 is left out: fewer columns would save less time there than
-    another shape takes to compile.
+    For the smallest number of `rows`, 32 is skipped: compiling another shape would take longer than
+    fewer columns would save.
     """
     if number > 64 or (number > 16 and rows(n_rows) == _FEWEST_ROWS):
         return -(-number // 64) * 64
@@ -29,32 +29,32 @@ def columns(number: int, n_rows: int) -> int:
 
 
 def rows(number: int) -> int:
-    """2,816, doubled until it suffices.
+    """Returns the number of rows rounded up to 2,816 times a power of 2.
 
-    That is 11 times a power of 2, because many data sets have 10 to 11 thousand rows.
+    2,816 is itself 11 times a power of 2, because many data sets have 10 to 11 thousand rows.
     """
     return _doubled(_FEWEST_ROWS, number)
 
 
 def stacked_rows(number: int) -> int:
-    """A multiple of 2,816, for the stacked matrices of runs."""
+    """Returns the number of rows of stacked matrices, rounded up to a multiple of 2,816."""
     return -(-number // _FEWEST_ROWS) * _FEWEST_ROWS
 
 
 def minority_rows(number: int) -> int:
-    """1,024, doubled until it suffices."""
+    """Returns the number of minority rows rounded up to 1,024 times a power of 2."""
     return _doubled(1024, number)
 
 
 def part_sizes(
     dataset: Dataset, parts: Sequence[Split], folds: int, valid_fraction: float, regular: bool
 ) -> dict[str, int]:
-    """The padded sizes of each part of a run, and of the minority in its training part.
+    """Returns the padded sizes of each part of a run, and of the minority in its training part.
 
     With more than two classes, all but the largest count as the minority.
 
     If folds are `regular`, as `stratified_splits` makes them, sizes depend only on the numbers of
-    rows, folds and validation rows, so that a choice of seeds does not change the shapes. Otherwise
+    rows, folds and validation rows, so that the seeds do not change the shapes. Otherwise
     the longest of the `parts` determines them.
     """
     classes = len(dataset.classes)

@@ -42,7 +42,7 @@ set limits the number of components."""
 
 @dataclass(frozen=True)
 class Protocol:
-    """The settings with which every method of an experiment is trained and scored."""
+    """Protocol of training and scoring, the same for every method of an experiment."""
 
     folds: int = 4
     epochs: int = 200
@@ -55,8 +55,8 @@ class Protocol:
     components: int | None = None
     """Number of principal axes to project on after scaling; None: no projection."""
     fit_on: str = "train"
-    """Rows that scaling and axes are fitted on: "train", or "all", a reading of the Adult
-    experiment."""
+    """Rows that scaling and axes are fitted on: "train", or "all" (one
+    interpretation of the Adult experiment)."""
     precision: str = "float32"
     """"float32" or "bfloat16", for the matrix products in epochs; scores are in float32."""
 
@@ -80,23 +80,23 @@ class Plan(NamedTuple):
     dataset: Dataset
     protocol: Protocol
     seed: np.ndarray
-    """`[R]`."""
+    """Seed of each run, `[R]`."""
     fold: np.ndarray
-    """`[R]`."""
+    """Fold of each run, `[R]`."""
     splits: list[Split]
     x: np.ndarray
-    """`[N, d]` float32."""
+    """Features of all rows, `[N, d]` float32."""
     shared: tuple[np.ndarray, np.ndarray]
-    """`x` and the labels, float32, padded with zeros; all runs share them."""
+    """Features and labels, float32, padded with zeros; all runs share them."""
     runs: Run
-    """Leaves `[R, ...]`: keys, padded parts and scalings."""
+    """Runs with leaves `[R, ...]`: keys, padded parts and scalings."""
     facts: Facts
     test_rows_in_train: np.ndarray
-    """`[R]`."""
+    """Number of test rows that equal a training row, `[R]`."""
     scalings: list[Scaling]
 
     def features(self, run: int, rows: np.ndarray) -> np.ndarray:
-        """`[m, d']` float32: rows `[m]` with the scaling of a run, without padding."""
+        """Returns rows `[m]` with the scaling of a run, without padding: `[m, d']` float32."""
         return scale(self.x[rows], self.scalings[run])
 
 
@@ -211,7 +211,7 @@ def fit_scaling(x: np.ndarray, part: Split, protocol: Protocol) -> Scaling:
 
 
 def zeros_after(values: np.ndarray, size: int) -> np.ndarray:
-    """The values, padded with zeros along the first axis."""
+    """Returns the values, padded with zeros along the first axis."""
     return np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), values.dtype)])
 
 

@@ -1,7 +1,7 @@
 """Preprocessing that is fitted in each run, on its training rows only.
 
-Each run of a `FrameDataset` has a separate matrix. The matrices of all runs are stacked into the
-one that runs share: a run's row numbers point into its part. A run's columns come first, in the
+Each run of a `FrameDataset` has a separate matrix. The matrices of all runs are stacked into one
+shared matrix, and a run's row numbers refer to its part. A run's columns come first, in the
 order of its transformer, followed by columns of zeros up to a common width. So one program trains
 all runs, and neither another run nor a row outside the training part changes a column.
 
@@ -27,7 +27,7 @@ from imbax.types import Part
 __all__ = ["FARTHEST", "FramePlan", "conditioned", "plan_frame", "planned", "seeds_together"]
 
 FARTHEST = 1e6
-"""The largest value of a column, in ranges of the training rows; values beyond it are clipped."""
+"""Largest value of a column, in ranges of the training rows; larger values are clipped."""
 
 
 class FramePlan(Plan):
@@ -122,7 +122,7 @@ def seeds_together(
 
 
 def conditioned(dataset: FrameDataset, part: Split, seed: int) -> np.ndarray:
-    """`[N, d]` float32: all rows, preprocessed so that a run's training rows lie in [0, 1]."""
+    """Returns all rows, preprocessed so that training rows lie in [0, 1]: `[N, d]` float32."""
     x = encoded(dataset, part.train, seed)
     low, high = x[part.train].min(axis=0), x[part.train].max(axis=0)
     span = np.where(high > low, high - low, 1.0)
@@ -132,7 +132,7 @@ def conditioned(dataset: FrameDataset, part: Split, seed: int) -> np.ndarray:
 
 
 def _matrices(dataset, cut):
-    """One matrix for each run; equal ones are the same object."""
+    """Returns one matrix for each run; equal matrices are the same object."""
     found, by_rows, by_content = [], {}, {}
     for part, seed in zip(cut.splits, cut.seed, strict=True):
         rows = part.train.tobytes(), int(seed) if draws(dataset.transformer) else None

@@ -16,12 +16,12 @@ __all__ = ["records", "rescored"]
 
 
 def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
-    """One record per run, for the store. Only this function scores test rows."""
+    """Returns one record per run. This is the only function that scores test rows."""
     padded, rows = plan.runs.test.w.shape[1], []
     movements = [_movement(plan, result, r) for r in range(len(plan.splits))]
     # The run whose points are stored for figures: the first in which they moved, if any did.
     drawn = next((r for r, (_, move, _) in enumerate(movements) if move > 0), 0)
-    # Rows that were trained on are no validation rows.
+    # Training rows do not count as validation rows.
     held_out = not cell.method.tables.refits and cell.method.tables.rows == "train"
     for r, part in enumerate(plan.splits):
         y, score = plan.dataset.y[part.test], result.test_score[r]

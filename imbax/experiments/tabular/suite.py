@@ -47,7 +47,7 @@ def check(suite: Suite, options: Namespace) -> None:
     folds = suite.folds if options.folds is None else options.folds
     if folds < 2:
         raise InputError(
-            f"{argument('folds', folds)}, expected at least 2: a model needs rows to be tested on"
+            f"{argument('folds', folds)}, expected at least 2: one fold is the test part"
         )
     if options.epochs is not None and options.epochs < 1:
         raise InputError(f"{argument('epochs', options.epochs)}, expected at least 1")
@@ -56,18 +56,19 @@ def check(suite: Suite, options: Namespace) -> None:
     metrics_of(options.metrics)
     _ensembles(suite, options)
     _checkpoint(suite, options)
-    if not options.plugin:  # which may register more, but also use jax, once it is started
+    # A plugin may register methods, but is imported only later, since it may use jax.
+    if not options.plugin:
         _check_networks(suite, options, methods_of(suite, options.methods))
 
 
 def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine) -> Prepared:
-    """The cells to run."""
+    """Arguments of `run_cells` for a suite and options."""
     chosen = methods_of(suite, options.methods)
     if options.methods == ["all"] and (gone := absent()):
         print(f'left out: {", ".join(gone)}; to run them, pip install "imbax[baselines]"')
     every = with_starts(chosen)
     if added := set(every) - set(chosen):
-        print(f"also running {', '.join(sorted(added))}: others start from it")
+        print(f"also running {', '.join(sorted(added))}: other methods start from it")
     lab = TabularLab(
         _protocol(suite, options),
         engine,
@@ -110,15 +111,15 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
         method = get(name)
         check_package(method)
         if method.tables is None:
-            raise InputError(f"{name} runs on images only, and suite {suite.name} has tables")
+            raise InputError(f"{name} runs on images only, but suite {suite.name} has tables")
         if method.tables.needs_withheld and not suite.withholds:
             raise InputError(
-                f"{name} needs withheld minority rows, and suite {suite.name} has none; use adult"
+                f"{name} needs withheld minority rows, but suite {suite.name} has none; use adult"
             )
         if suite.several_classes and not method.tables.several_classes:
             raise InputError(
-                f"{name} knows two classes, and suite {suite.name} has more; `--methods all` runs "
-                "those that know more"
+                f"{name} supports two classes only, but suite {suite.name} has more; `--methods "
+                "all` runs the methods that support more"
             )
     return tuple(chosen or METHODS)
 

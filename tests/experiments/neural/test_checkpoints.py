@@ -1,4 +1,4 @@
-"""The epoch that is kept: the best by average precision, by loss, or the last."""
+"""Checkpoints: the epoch with the best average precision or loss, or the last epoch."""
 
 import argparse
 
@@ -28,8 +28,8 @@ BEST = {"average_precision": 1, "loss": 2, "last": 3}
 
 
 def staged(facts, checkpoint="best"):
-    """Epoch 1 ranks nearly every row right with probabilities near 0.5; epoch 2 gives every row the
-    same probability, with a lower loss; epoch 3 has the highest loss."""
+    """Epoch 1 ranks nearly all rows correctly with probabilities near 0.5; epoch 2 gives every row
+    the same probability, with a lower loss; epoch 3 has the highest loss."""
 
     def apply(epoch, x):
         return jnp.select([epoch == 1, epoch == 2], [0.001 * x[:, 0], -0.69 + 0 * x[:, 0]], 9.0)
@@ -62,7 +62,7 @@ def toy_methods(monkeypatch):
     [*((checkpoint, SINGLE) for checkpoint in CHECKPOINTS), ("loss", Ensemble(2, 2))],
     ids=str,
 )
-def test_the_epoch_that_is_kept_is_the_one_asked_for(checkpoint, members):
+def test_requested_checkpoint_is_kept(checkpoint, members):
     lab = TabularLab(Protocol(folds=2, epochs=3), checkpoint=checkpoint)
     cell = lab.cell(DATA, catalogue.get("staged"), None, members)
     lab.run(cell, [0])
@@ -77,7 +77,7 @@ def test_the_epoch_that_is_kept_is_the_one_asked_for(checkpoint, members):
     assert about["config"]["checkpoint"] == checkpoint
 
 
-def test_rules_of_a_methods_own_are_kept():
+def test_checkpoint_rules_of_methods_take_precedence():
     for build, rule in ((own_rule, None), (last, "last")):
         for checkpoint in ("loss", "last"):
             made = Chosen(build, checkpoint)(None)
@@ -85,7 +85,7 @@ def test_rules_of_a_methods_own_are_kept():
             assert callable(made.checkpoint) if rule is None else made.checkpoint == rule
 
 
-def test_methods_share_a_training_under_any_checkpoint():
+def test_methods_share_training_with_any_checkpoint():
     method = catalogue.get("ce")
     assert kept_by(method, "average_precision") is method
     first, second = kept_by(method, "last"), kept_by(catalogue.get("ros"), "last")
@@ -95,7 +95,7 @@ def test_methods_share_a_training_under_any_checkpoint():
     assert kept_by(host, "last") is host
 
 
-def test_results_of_checkpoints_lie_under_keys_of_their_own():
+def test_each_checkpoint_has_a_separate_key():
     keys = set()
     for checkpoint in CHECKPOINTS:
         lab = TabularLab(Protocol(), checkpoint=checkpoint)
@@ -104,7 +104,7 @@ def test_results_of_checkpoints_lie_under_keys_of_their_own():
     assert len(keys) == 2 * 3 + 1
 
 
-def test_evaluate_search_files_and_commands_take_it(tmp_path):
+def test_checkpoint_is_accepted_by_all_entry_points(tmp_path):
     options = {"seeds": 1, "folds": 2, "epochs": 3, "checkpoint": "loss"}
     assert set(evaluate(X, Y, "staged", **options).frame["epoch"]) == {2}
     found = search("staged", X, Y, {}, **options).frame
@@ -113,12 +113,12 @@ def test_evaluate_search_files_and_commands_take_it(tmp_path):
     file = tmp_path / "s.toml"
     file.write_text('checkpoint = "last"\n[[datasets]]\ncollection = "quickstart"\n')
 
-    def of(suite, *words):
+    def checkpoint(suite, *words):
         return tabular_suite._checkpoint(suite, parser().parse_args(["run", *words]))
 
     suite = read_suite(file)
-    assert of(suite) == "last"
-    assert of(suite, "--checkpoint", "loss") == "loss"
+    assert checkpoint(suite) == "last"
+    assert checkpoint(suite, "--checkpoint", "loss") == "loss"
     file.write_text('checkpoint = "lats"\n[[datasets]]\ncollection = "quickstart"\n')
     message = "checkpoint='lats', expected 'average_precision' or 'loss' or 'last'"
     with pytest.raises(InputError, match=message):

@@ -20,13 +20,13 @@ from imbax.experiments.neural.ensembles import SINGLE, Ensemble, ensembles_of
         (np.int64(5), np.array([5]), ["5-fold"]),
     ],
 )
-def test_ensembles_are_what_is_asked_for_each_once(members, folds, expected):
+def test_requested_ensembles_are_built_without_duplicates(members, folds, expected):
     found = ensembles_of(members, folds)
     assert list(map(str, found)) == expected
     assert all(type(number) is int for one in found for number in one)
 
 
-def test_a_single_network_is_the_default():
+def test_default_is_a_single_network():
     assert ensembles_of() == (SINGLE,) == (Ensemble(1),)
 
 
@@ -44,6 +44,6 @@ def test_a_single_network_is_the_default():
         (1, True, "fold_ensemble needs several members, .*; give n_estimators=5"),
     ],
 )
-def test_what_is_no_ensemble_is_refused(members, folds, message):
+def test_invalid_ensembles_are_rejected(members, folds, message):
     with pytest.raises(InputError, match=message):
         ensembles_of(members, folds)

@@ -1,4 +1,4 @@
-"""Ensembles in suites: whose rows members train on, and whose scores a run has."""
+"""Ensembles in suites: training rows of the members, and scores of the runs."""
 
 import argparse
 
@@ -41,7 +41,7 @@ SAME, FOLDS, REPEATED = Ensemble(3), Ensemble(3, 3), Ensemble(6, 3)
 
 
 def remembering(facts):
-    """The logit is 9 for rows that it was trained on, and -9 for others."""
+    """Network with logit 9 for its training rows and -9 for other rows."""
 
     def init(key, problem, hparams, start):
         train = problem.train.all()
@@ -55,7 +55,7 @@ def remembering(facts):
 
 
 def drawn(facts):
-    """The logit is a random number of the key times x_0."""
+    """Network with logit `u x_0`, where u is drawn from the key."""
 
     def init(key, problem, hparams, start):
         return jax.random.normal(key)
@@ -88,7 +88,7 @@ def results(name, members, seeds=(0,)):
     return lab.rows(cell, seeds, arrays=True)
 
 
-def test_member_0_is_the_single_network_bit_for_bit():
+def test_member_0_equals_the_single_network():
     cut, method = plan(DATA, [0], PROTOCOL), catalogue.get("drawn")
     single, members = train_cell(cut, method), train_cell(deep_ensemble(cut, SAME), method)
     assert len(members.test_score) == 3 * len(single.test_score) == 6
@@ -104,8 +104,8 @@ def test_member_0_is_the_single_network_bit_for_bit():
 
 
 @pytest.mark.parametrize("members", [FOLDS, REPEATED], ids=str)
-def test_no_validation_score_is_from_training_rows(members):
-    """A member that had would give it a probability near 1, and the mean at least a third."""
+def test_validation_scores_are_out_of_fold(members):
+    """A member trained on a validation row would raise its mean probability to at least 1/3."""
     found = results("memory", members)
     for _, row in found.iterrows():
         assert len(row["valid_score"]) == row["n_valid"] == row["n_train"] == 36
@@ -116,7 +116,7 @@ def test_no_validation_score_is_from_training_rows(members):
     assert (found["method"] == f"memory {members}").all()
 
 
-def test_each_row_trains_some_members_and_validates_others():
+def test_every_row_is_used_for_training_and_validation():
     cut = fold_ensemble(DATA, 0, PROTOCOL, None, REPEATED)
     (runs,) = {len(plan(DATA, [0], PROTOCOL).splits)}
     assert len(cut.splits) == len(cut.runs.train.w) == len(cut.scalings) == runs * 6
@@ -135,7 +135,7 @@ def test_each_row_trains_some_members_and_validates_others():
         assert not all((a.valid == b.valid).all() for a, b in zip(parts, parts[3:], strict=False))
 
 
-def test_preprocessing_is_fitted_on_a_members_training_rows():
+def test_preprocessing_is_fitted_on_training_rows_of_members():
     cut = fold_ensemble(DATA, 0, PROTOCOL, None, FOLDS)
     for part, scaling in zip(cut.splits, cut.scalings, strict=True):
         np.testing.assert_array_equal(scaling.shift, cut.x[part.train].min(0))
@@ -152,7 +152,7 @@ def test_preprocessing_is_fitted_on_a_members_training_rows():
         )
 
 
-def test_no_group_is_cut():
+def test_groups_are_not_divided():
     groups = np.arange(60) // 4
     dataset = make_dataset(X, Y, name="grouped", groups=groups)
     cut = fold_ensemble(dataset, 0, PROTOCOL, None, Ensemble(2, 2))
@@ -170,7 +170,7 @@ def test_results_do_not_depend_on_other_seeds(members):
             np.testing.assert_array_equal(one, other)
 
 
-def test_results_of_before_there_were_ensembles_are_single(tmp_path):
+def test_old_results_are_read_as_single_networks(tmp_path):
     lab = TabularLab(PROTOCOL, out=tmp_path)
     cell, old = lab.cell(DATA, catalogue.get("drawn")), SCHEMA
     old = old.remove(old.get_field_index("members"))
@@ -185,8 +185,8 @@ def test_results_of_before_there_were_ensembles_are_single(tmp_path):
         assert lab.rows(cell, [0])["members"].tolist() == ["1", "1"]
 
 
-def test_a_suite_runs_every_ensemble_and_each_baseline_once(tmp_path):
-    """Folds that rows are too few for cost no other cell."""
+def test_suite_runs_every_ensemble_and_baselines_once(tmp_path):
+    """A fold ensemble with too few rows fails without affecting other cells."""
     ensembles = (SINGLE, SAME, FOLDS, Ensemble(30, 30))
     lab = TabularLab(PROTOCOL, out=tmp_path, ensembles=ensembles)
     methods = [catalogue.get(name) for name in ("drawn", "ranks", "host")]
@@ -211,7 +211,7 @@ def test_a_suite_runs_every_ensemble_and_each_baseline_once(tmp_path):
     assert len({one["key"] for one in provenance.values()}) == 5
 
 
-def test_evaluate_and_files_and_commands_mean_the_same_ensembles(tmp_path):
+def test_ensembles_are_equal_for_all_entry_points(tmp_path):
     found = evaluate(
         X, Y, ["drawn"], n_estimators=[1, 3], fold_ensemble=[False, True], seeds=1, folds=2,
         epochs=1,
@@ -239,7 +239,7 @@ def test_evaluate_and_files_and_commands_mean_the_same_ensembles(tmp_path):
         read_suite(file)
 
 
-def test_the_mean_is_one_of_probabilities():
+def test_mean_score_averages_probabilities():
     scores = np.array([[-200.0, 0.3, 5.0], [-100.0, -2.0, 7.0]])
     mean = expit(scores).mean(0)
     np.testing.assert_allclose(expit(mean_score(scores, "logit"))[1:], mean[1:], rtol=1e-12)
@@ -254,7 +254,7 @@ def test_the_mean_is_one_of_probabilities():
         mean_score(p, "rank")
 
 
-def test_a_row_is_scored_by_the_members_that_its_folds_left_out():
+def test_rows_are_scored_by_members_not_trained_on_them():
     rows = np.array([3, 5, 8, 9])
     parts = [np.array([5, 9]), np.array([3, 8]), np.array([3, 9]), np.array([5, 8])]
     scores = list(np.arange(0.1, 0.9, 0.1).reshape(4, 2))
@@ -264,8 +264,8 @@ def test_a_row_is_scored_by_the_members_that_its_folds_left_out():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", ["ce", "explicit_gradient", "smote", "ce_refit", "ce_long"])
-def test_methods_of_the_catalogue_run_as_ensembles(name):
-    """Members of a method that starts from another start from the same member of that."""
+def test_built_in_methods_run_as_ensembles(name):
+    """A member continues the training of the member with the same number."""
     lab = TabularLab(Protocol(folds=2, epochs=2))
     method = catalogue.get(name)
     for members in (Ensemble(2), Ensemble(2, 2)):
@@ -279,8 +279,8 @@ def test_methods_of_the_catalogue_run_as_ensembles(name):
         assert (found["valid_score"].map(len) == held_out).all()
 
 
-def test_all_rows_include_validation_rows_and_the_last_epoch():
-    """Scores of validation rows, which would be those of rows trained on, are not stored."""
+def test_all_rows_methods_train_on_validation_rows():
+    """Validation scores are not stored, since the method was trained on these rows."""
     found = evaluate(
         X, Y, ["memory_all_rows"], n_estimators=[1, 2], metrics=["f1"], seeds=1, folds=2, epochs=2
     )

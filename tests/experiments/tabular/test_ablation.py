@@ -1,4 +1,4 @@
-"""Readings of Explicit Gradient: each differs in one choice, and a page compares them."""
+"""Tests of the variants of Explicit Gradient and of the page that compares them."""
 
 import pandas as pd
 import pytest
@@ -13,7 +13,7 @@ READINGS = [name for name in names() if get(name).kind == "reading"]
 FACTS = Facts(features=3, max_minority=5, max_synth=5, n_synth="double", epochs=2)
 
 
-def test_suite_runs_all_readings_on_ten_data_sets():
+def test_suite_runs_all_variants_on_ten_data_sets():
     suite = load_suite("ablation")
     assert len(suite.datasets) == 10
     assert set(suite.datasets) < set(load_suite("imblearn27").datasets)
@@ -22,7 +22,7 @@ def test_suite_runs_all_readings_on_ten_data_sets():
 
 
 @pytest.mark.parametrize("name", READINGS)
-def test_reading_differs_in_one_choice(name):
+def test_each_variant_differs_in_one_choice(name):
     default, reading = get("explicit_gradient"), get(name)
     (hparams,) = reading.tables.settings
     changed = [f for f in Hparams._fields if getattr(hparams, f) != getattr(Hparams(), f)]
@@ -41,7 +41,7 @@ def runs(**scores):
     )
 
 
-def test_page_shows_difference_of_each_reading(tmp_path):
+def test_page_shows_difference_of_each_variant(tmp_path):
     (tmp_path / "tables").mkdir()
     table = runs(explicit_gradient=0.2, explicit_gradient_frozen=0.2, eg_box=0.15, ce=0.3)
     page = readings_page(table, {"eg_box": "points in a box"}, tmp_path)
@@ -54,6 +54,6 @@ def test_page_shows_difference_of_each_reading(tmp_path):
     assert (tmp_path / "figures" / "readings.png").stat().st_size > 5000
 
 
-def test_no_page_without_readings(tmp_path):
+def test_no_page_without_variants(tmp_path):
     assert readings_page(runs(explicit_gradient=0.2, ce=0.3), {}, tmp_path) == ""
     assert readings_page(runs(eg_box=0.2, ce=0.3), {"eg_box": "box"}, tmp_path) == ""

@@ -1,4 +1,4 @@
-"""Tests of the methods of other packages: scores rank, repeat and match each method's options."""
+"""Tests of methods from other packages: quality, reproducibility and options."""
 
 import functools
 import inspect
@@ -36,7 +36,7 @@ def marks(name):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Several threads are slow if cores are shared."""
+    """Methods use one thread, since several threads are slow on shared cores."""
     with threadpool_limits(1):
         yield
 
@@ -47,7 +47,7 @@ def scores(name, seed=0):
 
 
 @pytest.mark.parametrize("name", params(PEERS))
-def test_baseline_ranks_and_repeats(name):
+def test_baselines_are_accurate_and_reproducible(name):
     found = scores(name)
     assert found.shape == Y_TEST.shape
     w = np.ones_like(Y_TEST)
@@ -57,7 +57,7 @@ def test_baseline_ranks_and_repeats(name):
 
 
 @pytest.mark.parametrize("name", params(PEERS))
-def test_scores_are_of_declared_kind(name):
+def test_scores_have_the_declared_kind(name):
     kind, found = get(name).tables.scores, scores(name)
     if kind == "probability":
         assert ((found >= 0) & (found <= 1)).all()
@@ -66,7 +66,7 @@ def test_scores_are_of_declared_kind(name):
         assert expit(found).mean() == pytest.approx(Y_TEST.mean(), abs=0.04)
 
 
-def test_class_weights_and_seeds_matter():
+def test_class_weights_and_seeds_change_scores():
     for plain, balanced in (
         ("hist_gradient_boosting", "hist_gradient_boosting_balanced"),
         ("lightgbm", "lightgbm_balanced"),
@@ -77,7 +77,7 @@ def test_class_weights_and_seeds_matter():
 
 
 @pytest.mark.parametrize("name", params(PEERS))
-def test_three_classes_have_a_score_each(name):
+def test_each_of_three_classes_has_a_score(name):
     y = np.arange(90) % 3
     x = np.random.default_rng(0).normal(size=(90, 4)) + 3 * np.eye(3, 4)[y]
     found = get(name).tables.host(x, y, x[:30], 0)
@@ -116,7 +116,7 @@ def test_one_thread_and_late_import_of_packages(name):
         assert done.stderr.strip() == b"set()"
 
 
-def test_method_of_a_user_stays_when_baselines_are_registered(monkeypatch):
+def test_baselines_do_not_replace_user_methods(monkeypatch):
     """A file may register a method "random_forest" before the baselines are imported."""
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     register("random_forest", estimator=LogisticRegression())

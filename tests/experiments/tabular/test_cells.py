@@ -32,7 +32,7 @@ class Hparams(NamedTuple):
 
 
 def tilted(facts):
-    """The score is `tilt x_0`, and `tilt` grows by one with each epoch."""
+    """Network with score `tilt x_0`; `tilt` grows by one in each epoch."""
 
     def init(key, problem, hparams, start):
         tilt = hparams.tilt if hparams else jnp.zeros(())
@@ -55,7 +55,7 @@ def test_every_run_is_trained_and_scored(cut):
     result = train_cell(cut, method(1.0), engine=ENGINE)
     np.testing.assert_array_equal(result.progress.state["tilt"], [5, 5, 5, 5])
     np.testing.assert_array_equal(result.progress.epoch, 4)
-    np.testing.assert_array_equal(result.best_epoch, 1)  # all epochs have one score
+    np.testing.assert_array_equal(result.best_epoch, 1)  # all epochs have the same score
     np.testing.assert_array_equal(result.curves.train_loss, [[1, 2, 3, 4]] * 4)
     assert result.curves.valid_score.shape == (4, 4)
     for r, split in enumerate(cut.splits):
@@ -90,7 +90,7 @@ def test_diverged_setting_is_not_chosen(cut):
     assert result.diverged.all()
 
 
-def test_start_is_passed_on_or_resumed(cut):
+def test_start_initializes_or_resumes_training(cut):
     first = train_cell(cut, method(1.0), engine=ENGINE).progress
     after = train_cell(cut, method(10.0), start=first, engine=ENGINE)
     np.testing.assert_array_equal(after.progress.state["tilt"], 10 + 2 + 4)  # from the best, 2

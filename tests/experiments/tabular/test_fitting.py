@@ -1,4 +1,4 @@
-"""Methods for two classes are left out on tables with more, or refused if the user named them."""
+"""Two-class methods are skipped on tables with more classes, or rejected if the user named them."""
 
 import numpy as np
 import pytest
@@ -15,11 +15,11 @@ X, Y = toys.table(60, 20)
 TWO = make_dataset(X, Y)
 THREE = make_dataset(X, Y + (X[:, 0] > 1), several_classes=True)
 METHODS = [get(name) for name in ("ce", "mesa", "logistic_regression", "eg_outer_ap")]
-PROBLEM = "mesa, eg_outer_ap know two classes only, and y has 3 (0, 1, 2)"
+PROBLEM = "mesa, eg_outer_ap support two classes only, but y has 3 (0, 1, 2)"
 
 
 @pytest.mark.parametrize("are_named", [True, False])
-def test_two_classes_fit_all_methods(are_named):
+def test_all_methods_support_two_classes(are_named):
     assert fitting(TWO, METHODS, are_named=are_named) == (METHODS, ())
     subset = METHODS[::2]
     assert fitting(THREE, subset, are_named=are_named) == (subset, ())
@@ -31,11 +31,11 @@ def test_unnamed_methods_are_left_out_with_a_notice():
     assert notices == (f"{PROBLEM}: left out",)
 
 
-def test_named_methods_are_refused_with_alternatives():
+def test_error_for_named_methods_lists_alternatives():
     with pytest.raises(InputError) as caught:
         fitting(THREE, METHODS, are_named=True)
     assert str(caught.value) == (
-        f"{PROBLEM}; leave them out, or name one class with minority=; "
+        f"{PROBLEM}; leave them out, or choose one class with minority=; "
         "these run: ce, logistic_regression"
     )
     with on_command_line(), pytest.raises(InputError, match="--minority LABEL; these run: ce"):
@@ -43,11 +43,11 @@ def test_named_methods_are_refused_with_alternatives():
 
 
 @pytest.mark.parametrize("are_named", [True, False])
-def test_no_fitting_method_is_an_error(are_named):
-    with pytest.raises(InputError, match=r"^mesa knows two .*; choose other methods, or name one"):
+def test_data_set_without_suitable_method_is_rejected(are_named):
+    with pytest.raises(InputError, match=r"^mesa supports two .*; choose other methods, or"):
         fitting(THREE, METHODS[1:2], are_named=are_named)
 
 
-def test_one_class_against_others_is_two_classes():
+def test_one_vs_rest_target_has_two_classes():
     one = make_dataset(X, np.asarray(THREE.y), several_classes=True, minority=2)
     assert fitting(one, METHODS, are_named=True) == (METHODS, ())

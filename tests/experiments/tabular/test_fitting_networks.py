@@ -35,8 +35,7 @@ CUT = plan(DATA, [0], PROTOCOL)
 
 
 def tilted(facts):
-    """The score is a number times x_0, which starts at the network's learning rate and grows by one
-    with each epoch."""
+    """Network with score `tilt x_0`; `tilt` grows by 1 per epoch from the learning rate."""
     tilt = facts.network().recipe.learning_rate
 
     return Program(
@@ -91,7 +90,7 @@ def test_evaluate_trains_each_method_with_each_network(tmp_path):
 
 
 def key_content(monkeypatch, network):
-    """The content and code from which a key is computed, and the key."""
+    """Records the content and code of a key, and the key."""
     seen = []
     real = lab_module.key_of
 
@@ -185,7 +184,7 @@ def test_fixed_network_is_refused_under_another_name(tmp_path):
     assert len(list((tmp_path / "runs").rglob("*.parquet"))) == 3
 
 
-def test_training_with_schedules_restarts():
+def test_training_with_schedules_starts_from_scratch():
     ce_long = catalogue.get("ce_long")
     cut, method = on_network(CUT, ce_long, "realmlp")
     assert (cut.facts.epochs, cut.protocol.epochs) == (4, 4)
@@ -231,13 +230,13 @@ def test_unknown_network_names_are_refused(given, message):
         network_names(given)
 
 
-def test_repeated_networks_are_taken_once():
+def test_duplicate_networks_are_removed():
     assert network_names("mlp") == ("mlp",)
     assert network_names(["tabm", "mlp", "tabm"]) == ("tabm", "mlp")
 
 
 def test_built_in_methods_use_requested_network(monkeypatch):
-    """Otherwise scores with another network would be those of the MLP."""
+    """A method that ignored the requested network would return scores of the MLP."""
     monkeypatch.setattr("imbax.experiments.tabular.fitting.is_cosine", lambda *_: True)
     for name in catalogue.names():
         method = catalogue.get(name)
@@ -251,7 +250,7 @@ def test_default_recipe_has_no_schedules():
 
 
 @pytest.mark.thorough
-def test_the_report_shows_methods_with_networks(tmp_path):
+def test_report_shows_methods_with_networks(tmp_path):
     evaluate(X, Y, ["toy", "host"], network=["mlp", "ten"], out=tmp_path, **OPTIONS)
     text = write_report([tmp_path], tmp_path).read_text()
     for heading in ("### Network `mlp`", "### Network `ten`", "## Networks"):

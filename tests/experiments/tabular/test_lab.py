@@ -1,4 +1,4 @@
-"""Tests of computing cells, finding stored ones, and computing lost ones again."""
+"""Tests of cells that are computed, read from files, and recomputed if files are lost."""
 
 import functools
 import io
@@ -39,7 +39,7 @@ class Hparams(NamedTuple):
 
 
 def tilted(facts):
-    """The score is `tilt x_0`; `tilt` grows by one with each epoch."""
+    """Network with score `tilt x_0`; `tilt` grows by one in each epoch."""
 
     def init(key, problem, hparams, start):
         return {"tilt": jnp.float32(hparams.tilt) + (0 if start is None else start["tilt"])}
@@ -68,7 +68,7 @@ def toy_methods(monkeypatch):
 
 @pytest.fixture
 def computed(monkeypatch):
-    """The (method, seeds) of every cell, recorded when it is trained."""
+    """Method and seeds of every cell, recorded when it is trained."""
     calls = []
 
     def watch(name):
@@ -149,7 +149,7 @@ def test_cell_fields_are_stored(name, rows, tmp_path, monkeypatch):
     assert kept[0]["metrics_key"] == lab._metrics_key() != cell.key
 
 
-def test_start_is_trained_once_and_shared(make_lab, computed):
+def test_shared_start_is_trained_once(make_lab, computed):
     run(make_lab(), SECOND, [0])
     assert sorted(computed) == [(FIRST, [0]), (SECOND, [0])]
     computed.clear()
@@ -160,7 +160,7 @@ def test_start_is_trained_once_and_shared(make_lab, computed):
 
 
 def final_tilt(lab):
-    """The final tilt of the second method."""
+    """Final value of `tilt` of the second method."""
     run(lab, SECOND, [0])
     if lab.out is None:
         (rows,) = (rows for rows in lab._rows.values() if rows[0]["method"] == SECOND)
@@ -170,7 +170,8 @@ def final_tilt(lab):
 
 
 def test_start_is_final_state_of_other_method(make_lab):
-    assert final_tilt(make_lab()) == 10 + 3 + 2  # its setting, the first's last tilt, two epochs
+    # The terms are the setting, the final tilt of the first method, and two epochs.
+    assert final_tilt(make_lab()) == 10 + 3 + 2
 
 
 DAMAGE = {
@@ -297,7 +298,7 @@ def written(out):
     return {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.parquet")}
 
 
-def test_seeds_are_added_to_outdated_metrics(tmp_path, computed):
+def test_seeds_are_added_to_results_with_outdated_metrics(tmp_path, computed):
     lab = TabularLab(PROTOCOL, out=tmp_path)
     expected = run(lab, FIRST, range(3))
     store.file_path(tmp_path, *lab.cell(DATA, catalogue.get(FIRST)).place, 2).unlink()
@@ -309,7 +310,7 @@ def test_seeds_are_added_to_outdated_metrics(tmp_path, computed):
 
 
 def messages(lab, names):
-    """The messages of a run of these methods about stored results."""
+    """Messages about stored results, printed in a run of these methods."""
     shown = io.StringIO()
     methods = [catalogue.get(name) for name in names]
     console = Console(file=shown, width=200)
@@ -346,7 +347,7 @@ def test_progress_rises_to_one():
     assert reported == [0.5, 1.0]
 
 
-# `evaluate`, for arrays of the user.
+# `evaluate` on a user's arrays.
 
 X, Y = toys.table(60, 20)
 OPTIONS = {"seeds": 2, "folds": 2, "epochs": 2}
@@ -367,7 +368,7 @@ def test_evaluate_is_equal_with_and_without_folder(tmp_path):
 
 @pytest.mark.thorough
 def test_real_states_survive_storage(tmp_path):
-    """Other methods start from stored parameters and moments of Adam."""
+    """Other methods start from stored parameters and Adam moments."""
     wanted = ["ce_long", "explicit_gradient"]
     without = evaluate(X, Y, wanted, **OPTIONS)
     evaluate(X, Y, ["ce"], out=tmp_path, **OPTIONS)
@@ -379,7 +380,7 @@ def test_real_states_survive_storage(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:two settings")
 def test_evaluate_shows_requested_settings(tmp_path):
-    """The table shows them even if the results of other settings are newer."""
+    """The table shows the requested settings even if other results are newer."""
     for epochs in (2, 3, 2):
         table = evaluate(X, Y, [FIRST], out=tmp_path, **(OPTIONS | {"epochs": epochs}))
         assert set(table["epoch"]) == {epochs}
@@ -399,7 +400,7 @@ def test_other_splits_give_another_cell(tmp_path):
 
 
 def test_result_stores_kind_of_scores(tmp_path):
-    """The registry does not know it once a user's method is no longer registered."""
+    """The kind is needed after the user's method is no longer registered."""
     catalogue.register(HOST, host=first_column, scores="probability")
     run(TabularLab(PROTOCOL, out=tmp_path), HOST, [0])
     del registry._REGISTRY[HOST]
@@ -419,8 +420,8 @@ def test_starts_run_first_and_once():
     assert order == (FIRST, SECOND, HOST)
 
 
-def test_data_sets_of_one_shape_run_in_sequence(tmp_path):
-    """Otherwise their programs would be compiled again, since the cache is small."""
+def test_data_sets_of_equal_shape_run_in_succession(tmp_path):
+    """Programs would be compiled again in another order, since the cache is small."""
     sizes = {"a": (60, 12), "b": (60, 3), "c": (80, 10), "d": (4000, 2), "e": (90, 4)}
 
     def loader(name):
@@ -437,7 +438,7 @@ def test_data_sets_of_one_shape_run_in_sequence(tmp_path):
     assert ran == ["b", "e", "d", "a", "c"]
 
 
-def test_process_0_computes_failed_units_of_others(tmp_path, computed):
+def test_process_0_computes_units_of_failed_processes(tmp_path, computed):
     """The other process has taken a unit, failed, and is done."""
     folder = tmp_path / "processes"
     folder.mkdir()

@@ -21,7 +21,7 @@ def lift(y_true, y_score):
     return 1.0
 
 
-def test_repeated_metrics_are_taken_once_in_order():
+def test_duplicate_metrics_are_removed_in_order():
     found = metrics_of(["f1", lift, "roc_auc", "f1", "precision_at_k=5", Metric(lift)])
     assert [metric.name for metric in found] == ["f1", "lift", "precision_at_5"]
     assert metrics_of(found) == found
@@ -30,7 +30,7 @@ def test_repeated_metrics_are_taken_once_in_order():
     assert metrics_of(()) == ()
 
 
-def test_column_name_shows_threshold_from_validation():
+def test_column_name_marks_validation_threshold():
     assert named("f1").column(2) == "f1_at_valid"
     assert named("f1").column(3) == "f1"
     assert named("recall_at_precision=0.8").column(2) == "recall_at_precision_80_at_valid"

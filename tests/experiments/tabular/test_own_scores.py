@@ -60,7 +60,7 @@ def test_threshold_comes_from_validation_rows():
     assert other["f1_at_valid"].item() == pytest.approx(expected)
 
 
-def test_threshold_of_probabilities_without_validation():
+def test_default_threshold_of_probabilities():
     run = row(**NO_VALID)
     expected = sk.f1_score(run["test_y"], run["test_score"] >= 0)
     found = scored([run], ["f1"])
@@ -73,14 +73,14 @@ def test_threshold_of_probabilities_without_validation():
     assert scored([one_class], ["f1"])[THRESHOLD_FROM].item() == "0.5"
 
 
-def test_threshold_of_ranks_without_validation():
+def test_default_threshold_of_ranks():
     run = row(**NO_VALID, n_train=80, n_minority=20)
     found = scored([run], [Metric(lambda y, p: p.mean(), name="share", needs="label")], "rank")
     assert found[THRESHOLD_FROM].item() == "prior"
     assert found["share_at_valid"].item() == pytest.approx(0.25)
 
 
-def test_functions_get_scores_or_probabilities():
+def test_functions_receive_scores_or_probabilities():
     run = row()
     got = {}
 
@@ -119,17 +119,17 @@ def test_missing_values_are_reported():
         found = compute(pd.DataFrame(rows), ["brier", broken, "f1"], kinds)
     texts = sorted(str(warning.message) for warning in caught)
     assert texts == [
-        "metric brier needs probabilities, and the scores of these methods only rank: ranks",
-        "metric broken is missing where it failed: ZeroDivisionError: no way (good on toy, seed 0, "
-        "fold 0)",
+        "metric brier needs probabilities, but the scores of these methods only rank: ranks",
+        "metric broken is NaN for runs in which it failed: ZeroDivisionError: no way (good on "
+        "toy, seed 0, fold 0)",
     ]
     assert found["brier"].notna().tolist() == [True, False, False]
     assert found["broken"].isna().all()
     assert found["f1_at_valid"].notna().tolist() == [True, True, False]
 
 
-def test_function_without_number_is_reported():
-    with pytest.warns(UserWarning, match="metric pair is missing .* expected a number"):
+def test_non_numeric_metric_values_are_reported():
+    with pytest.warns(UserWarning, match="metric pair is NaN .* expected a number"):
         found = scored([row()], [Metric(lambda y, s: (1, 2), name="pair")])
     assert found["pair"].isna().all()
 

@@ -1,4 +1,4 @@
-"""Sizes are rounded up to a few values, and never down."""
+"""Tests of padded sizes, which are rounded up to a few values."""
 
 import dataclasses
 from functools import partial
@@ -31,7 +31,7 @@ def test_sizes_are_rounded_up(rounded, pairs):
     assert {number: rounded(number) for number in pairs} == pairs
 
 
-def test_data_sets_of_similar_sizes_have_one_shape():
+def test_data_sets_of_similar_sizes_share_a_shape():
     cuts = []
     for n, minority, d in ((110, 30, 4), (2500, 40, 7)):
         x, y = toys.table(n, minority)
@@ -45,7 +45,7 @@ def test_data_sets_of_similar_sizes_have_one_shape():
     assert shapes(one.runs) == shapes(other.runs)
 
 
-def test_padding_has_room_for_withheld_rows():
+def test_padding_includes_withheld_rows():
     """The shape fits all 3,000 rows, though only 2,800 are used."""
     whole = dataclasses.replace(make_dataset(*toys.table(3000, 400), name="toy"), keep=200)
     cut = plan(whole, [0], Protocol(2, scheme="repeats"))

@@ -33,7 +33,7 @@ def test_every_run_is_a_fold_of_a_seed(three_seeds):
     assert three_seeds.facts.epochs == 200
 
 
-def test_padded_indices_are_the_splits(three_seeds):
+def test_padded_indices_equal_the_splits(three_seeds):
     runs, y = three_seeds.runs, three_seeds.dataset.y
     for r, split in enumerate(three_seeds.splits):
         for name, part in split._asdict().items():
@@ -63,7 +63,7 @@ def selected(runs, at):
 
 
 def test_run_does_not_depend_on_other_runs(three_seeds):
-    """Arrays of a seed are bit-equal if it is planned by itself or with others, in any order."""
+    """Arrays of a seed are bit-equal whether it is planned alone or with others, in any order."""
     for seeds in ([1], [5, 1]):
         other = plan(dataset(), seeds, Protocol(folds=3))
         at, at_other = three_seeds.seed == 1, other.seed == 1
@@ -85,7 +85,7 @@ def test_run_does_not_depend_on_other_runs(three_seeds):
     st.sampled_from([0.2, 0.25, 0.4]),
     st.sampled_from(["double", "balance"]),
 )
-def test_bounds_are_equal_and_hold_for_every_seed(folds, minority, majority, part, n_synth):
+def test_padded_sizes_suffice_for_every_seed(folds, minority, majority, part, n_synth):
     y = np.arange(minority + majority) < minority
     x = np.arange(len(y), dtype=float)[:, None]
     data = make_dataset(x, y.astype(int), minority=1)
@@ -103,7 +103,7 @@ def test_bounds_are_equal_and_hold_for_every_seed(folds, minority, majority, par
 
 
 @pytest.mark.parametrize("seeds", [[0], [1], [0, 1], [1, 0]])
-def test_bounds_hold_with_uneven_validation_parts(seeds):
+def test_padded_sizes_suffice_for_uneven_validation_parts(seeds):
     """48 rows, 12 of the minority: a fifth of either class is not a whole number."""
     data = make_dataset(*toys.table(48, 12), name="toy")
     cut = plan(data, seeds, Protocol(folds=4))
@@ -123,7 +123,7 @@ def test_groups_stay_whole():
         assert max(sizes) <= getattr(cut.runs, name).index.shape[1]
 
 
-def test_user_splits_serve_every_seed():
+def test_user_splits_are_used_for_every_seed():
     thirds = np.array_split(np.random.default_rng(0).permutation(110), 3)
     custom = [(thirds[0], thirds[1], thirds[2]), (thirds[2].tolist(), thirds[1], thirds[0])]
     cut = plan(dataset(), [3, 4], Protocol(), custom)
@@ -164,7 +164,7 @@ def thinned():
     return plan(whole, [0, 1], Protocol(2, scheme="repeats", scaling="z_score", components=2))
 
 
-def test_repeats_withhold_rows_and_project(thinned):
+def test_repeats_with_withheld_rows_and_projection(thinned):
     assert thinned.facts.features == 2
     assert thinned.runs.project.shape == (4, 8, 2)
     for r, split in enumerate(thinned.splits):
@@ -210,7 +210,7 @@ def test_invalid_options_of_a_plan_are_refused(options, message):
         plan(dataset(), [0], Protocol(**({"folds": 2} | options)))
 
 
-def test_withheld_rows_need_repeats_and_groups_need_folds():
+def test_scheme_must_suit_withheld_rows_and_groups():
     with pytest.raises(InputError, match="use scheme 'repeats'"):
         plan(dataclasses.replace(dataset(), keep=15), [0], Protocol())
     with pytest.raises(InputError, match="use 'folds'"):

@@ -72,7 +72,7 @@ def view(cut, r, part):
     return np.asarray(batch.x)[real], np.asarray(batch.y)[real]
 
 
-def test_all_methods_see_preprocessing_of_training_rows():
+def test_preprocessing_is_fitted_on_training_rows():
     data = dataset()
     cut = plan_frame(data, [0, 3], PROTOCOL)
     assert len(cut.x) == 4 and cut.facts.features == cut.shared[0].shape[1] == 8
@@ -92,7 +92,7 @@ def test_all_methods_see_preprocessing_of_training_rows():
 
 
 def poisoned(frame, rows):
-    """The frame with values that reveal the minority in some rows: a level, gaps, an outlier."""
+    """Frame in which levels, gaps and outliers of some rows reveal the minority."""
     return frame.assign(
         city=frame["city"].where(~rows, "only here"),
         pay=frame["pay"].where(~rows, -1e250),
@@ -117,7 +117,7 @@ def test_test_rows_do_not_change_training_rows(scaling):
         assert np.isfinite(seen).all() and np.abs(seen).max() > FARTHEST / 10
 
 
-def test_encoder_learns_nothing_from_test_rows():
+def test_encoder_does_not_depend_on_test_rows():
     """Only test rows have a level, gaps, dates and outliers that reveal the minority."""
     table, y = tables.churn(200)
     before = plan_frame(as_dataset(table, y), [0], PROTOCOL)
@@ -145,7 +145,7 @@ def test_run_does_not_depend_on_other_runs():
                 np.testing.assert_array_equal(one, other)
 
 
-def test_missing_columns_of_a_run_are_zero():
+def test_columns_missing_in_a_run_are_zero():
     table = frame()
     table.loc[0, "city"] = "rare"
     cut = plan_frame(dataset(table), [0], PROTOCOL)
@@ -260,7 +260,7 @@ def test_transformer_failures_are_reported(give, message):
 
 
 class Drawn(TransformerMixin, BaseEstimator):
-    """A transformer to a column of random numbers, from its random state."""
+    """Transformer that returns a column of random numbers from its random state."""
 
     def __init__(self, random_state=None):
         self.random_state = random_state
@@ -273,8 +273,8 @@ class Drawn(TransformerMixin, BaseEstimator):
         return self.rng_.normal(size=(len(x), 1))
 
 
-def test_transformer_gets_training_labels():
-    """A pipeline calls `fit_transform`, and so fits with cross fitting, as in scikit-learn."""
+def test_transformer_receives_training_labels():
+    """A pipeline calls `fit_transform`, which uses cross fitting, as in scikit-learn."""
     folds = StratifiedKFold(3)
     encode = ColumnTransformer([("target", TargetEncoder(cv=folds), ["city"])])
     data, train = dataset(transformer=encode), np.arange(50)
@@ -297,7 +297,7 @@ def test_default_random_state_follows_the_seed():
     np.testing.assert_array_equal(*(encoded(fixed, np.arange(50), seed) for seed in (0, 1)))
 
 
-def test_host_methods_get_no_padding(own_registry):
+def test_host_methods_receive_no_padding(own_registry):
     widths = []
 
     def host(x, y, x_test, random_state):
@@ -310,7 +310,7 @@ def test_host_methods_get_no_padding(own_registry):
     assert widths == [(x.shape[1],) * 2 for x in cut.x]
 
 
-def test_complete_numbers_are_planned_without_frame():
+def test_frames_of_complete_numbers_become_arrays():
     x, y = toys.table(60, 20)
     one, other = (
         planned(as_dataset(x, y), [0, 2], PROTOCOL),
