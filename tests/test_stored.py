@@ -78,7 +78,7 @@ def test_results_of_other_code_are_recomputed(results):
     done = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     output = " ".join(f"{done.stdout} {done.stderr}".split())
-    assert "computed again, stored as results of other code or settings: table/ce, table/" in output
+    assert "computed again, stored with other code or settings: table/ce, table/" in output
     assert [path for path in files if not path.is_file()] == []
     assert {path: path.read_bytes() for path in kept} == kept
     runs = set((results / "runs").rglob("*.parquet"))

@@ -104,7 +104,7 @@ def _by_content(value):
 
     try:
         return [type(value).__qualname__, joblib.hash(value)]
-    except Exception as error:  # whatever pickling raises
+    except Exception as error:  # pickling may raise any error
         if re.search(r" at 0x[0-9a-f]+", text):
             raise InputError(
                 f"parameter {text} can be neither printed nor pickled, so its stored results could "
@@ -153,7 +153,9 @@ def _roots_of_callable(value, foreign):
         code = getattr(function, "__code__", None)
         if code is None:
             foreign.add(_version(function.__module__ or ""))
-        elif (text := json.dumps([_bytecode(code)])) not in foreign:  # typed in a session
+        elif (
+            text := json.dumps([_bytecode(code)])
+        ) not in foreign:  # code typed in an interactive session
             foreign.add(text)
             named = [function.__globals__.get(name) for name in code.co_names]
             values = [*named, *_contents(function)]

@@ -42,7 +42,7 @@ def check_there(out: Path) -> None:
     """Raise StorageError if a folder of results was deleted; it is not created again."""
     if not out.is_dir():
         raise StorageError(
-            f"{out} cannot be written (the folder was deleted); restore it, or name another --out, "
+            f"{out} cannot be written (the folder was deleted); restore it, or choose another --out, "
             "and run the same command again"
         )
 
@@ -127,7 +127,7 @@ def _process(pid):
 
 def _is_alive(pid):
     """Returns whether another process with that number is running."""
-    if pid == os.getpid():  # the number was reused
+    if pid == os.getpid():  # the process number was reused
         return False
     try:
         os.kill(pid, 0)

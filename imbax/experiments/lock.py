@@ -73,7 +73,7 @@ class Lock:
         except BlockingIOError:
             message = f"{self._holder()} writes to {out}"
             if not waits:
-                raise InputError(f"{message}; wait for it, or name another --out") from None
+                raise InputError(f"{message}; wait for it, or choose another --out") from None
             print(
                 f"imbax: {message}; waiting until it is done. To share the work, start both with "
                 "--distributed",

@@ -238,7 +238,7 @@ def _tell_notices(notices, console):
 def _announce(lab, cells, seeds, console):
     """Print which stored results are computed again, and why."""
     for reason, applies in (
-        ("stored as results of other code or settings", lab.replaces),
+        ("stored with other code or settings", lab.replaces),
         ("stored with metrics of other code; no training is needed", lab.outdated),
     ):
         again = [cell.name for cell in cells if applies(cell, seeds)]

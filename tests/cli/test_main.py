@@ -379,7 +379,7 @@ def test_missing_set_of_a_suite_is_skipped_with_status_0(capsys, tmp_path, data_
     assert "protein_homo" in (out / "report.md").read_text()
 
 
-OTHER_CODE = "computed again, stored as results of other code or settings: table/ce; no file is de"
+OTHER_CODE = "computed again, stored with other code or settings: table/ce; no file is de"
 
 
 @pytest.mark.thorough

@@ -41,7 +41,7 @@ def test_labels_without_an_ensemble_are_names(label):
     assert method_of(label) == label
 
 
-def test_old_results_are_of_a_single_network():
+def test_old_results_have_a_single_network():
     assert members_of({}) == members_of({"members": 1}) == members_of({"members": "1"}) == "1"
     assert label_of({"method": "ce", "members": 1}) == "ce"
     assert label_of({"method": "ce", "members": "x5", "network": "tabm"}) == "ce x5 (tabm)"

@@ -456,7 +456,9 @@ EDITS = [
 def test_edits_change_the_keys_of_affected_methods(copied):
     """Uses one process per edit: stored results rely on this property."""
     expected, *found = copied([NO_EDIT, *(edit[:3] for edit in EDITS)])
-    assert expected["explicit_gradient"] == key(method="explicit_gradient")  # of this process
+    assert expected["explicit_gradient"] == key(
+        method="explicit_gradient"
+    )  # key computed in this process
     for (file, *_, changed), keys in zip(EDITS, found, strict=True):
         assert {name for name in expected if keys[name] != expected[name]} == changed, file
 
@@ -500,7 +502,7 @@ def test_descriptions_have_no_addresses():
     assert code_of({"b": 1, "a": 2}) == code_of({"a": 2, "b": 1})
 
 
-def test_functions_of_one_name_are_distinguished():
+def test_functions_with_equal_names_are_distinguished():
     class Times:
         def __init__(self, factor):
             self.factor = factor

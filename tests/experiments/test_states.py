@@ -1,4 +1,4 @@
-"""States of trainings: bit-equal round trips into given structures, without running code."""
+"""Training states: bit-equal round trips into a given structure, without running code."""
 
 import os
 import pickle
@@ -19,7 +19,7 @@ class Pair(NamedTuple):
 
 
 def tree():
-    """Tree with all kinds of leaves of a training's state."""
+    """Tree with all kinds of leaves of a training state."""
     params = {"w": jnp.linspace(0, 1, 6).reshape(2, 3), "b": jnp.zeros((2, 0))}
     return Pair(
         {"params": params, "moments": optax.adam(1e-3).init(params)},

@@ -25,7 +25,7 @@ class ImageProtocol:
     """Protocol of training and scoring, the same for every method of an experiment."""
 
     folds: int = 5
-    """Number of folds, of five; data sets with a fixed split have one fold."""
+    """Number of folds to run, out of five; data sets with a fixed split have one fold."""
     epochs: int = 30
     """Epochs of the classifier, each with as many images as the imbalanced training set."""
     stem: str = "cifar"

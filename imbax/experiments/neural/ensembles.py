@@ -23,7 +23,7 @@ class Ensemble(NamedTuple):
     n_estimators: int = 1
     """Number of members."""
     folds: int = 0
-    """Number of folds of the training and validation rows, each of which validates equally many
+    """Number of folds of the training and validation rows; each fold validates the same number of
     members; 0: all members train on the run's training rows."""
 
     @property
@@ -51,7 +51,7 @@ def ensembles_of(n_estimators: Any = 1, fold_ensemble: Any = False) -> tuple[Ens
     fold_ensemble
         Whether each member validates on one fold of the training and validation rows and trains on
         the others. True or 1: as many folds as members; a larger number: that many folds, divided
-        again until there is one fold for each member; False or 0: no folds. Or several of these.
+        again until there is one fold for each member; False or 0: no folds. Several values may be given.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _ensemble(number, folds):
         below, above = number // folds * folds, -(-number // folds) * folds
         raise InputError(
             f"{argument('n_estimators', number)} is not a multiple of the {folds} folds of "
-            "fold_ensemble, each of which validates equally many members; give "
+            "fold_ensemble, which must validate the same number of members; give "
             f"{f'{below} or ' if below else ''}{above}"
         )
     return Ensemble(number, folds)

@@ -145,7 +145,7 @@ def averaged(
         test.append(mean_score(np.stack(result.test_score[members_of_run]), kind))
         scores = result.valid_score[members_of_run]
         if not len(scores[0]):
-            valid.append(scores[0])  # validation rows were trained on
+            valid.append(scores[0])  # the method was trained on validation rows
         elif members.folds:
             rows = [part.valid for part in plan.splits[members_of_run]]
             valid.append(_out_of_fold(merged.splits[r].valid, rows, scores, kind))
@@ -209,7 +209,7 @@ def _cut(dataset, rows, members, seed, fold):
 def _out_of_fold(rows, parts, scores, kind):
     """Scores of sorted `rows [m]` by the members with these rows in their part.
 
-    Every row is in equally many parts.
+    Every row is in the same number of parts.
     """
     position = np.concatenate([np.searchsorted(rows, part) for part in parts])
     order = np.argsort(position, kind="stable")
@@ -229,7 +229,7 @@ def _taken(plan, take):
     """Plan of the runs `take`, except the leaves of `runs`, which are unchanged."""
     listed = {name: [getattr(plan, name)[r] for r in take] for name in ("splits", "scalings")}
     arrays = {name: getattr(plan, name)[take] for name in ("seed", "fold", "test_rows_in_train")}
-    if isinstance(plan.x, list):  # a matrix for each run
+    if isinstance(plan.x, list):  # one matrix per run
         listed["x"] = [plan.x[r] for r in take]
     return plan._replace(**listed, **arrays)
 

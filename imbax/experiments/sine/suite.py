@@ -158,7 +158,7 @@ def _keep(path, config, result):
 
 
 def _load(path) -> Result | None:
-    """Stored results, or None if there is no file or, with a warning, another file."""
+    """Stored results, or None if there is no file or, with a warning, a damaged file."""
     if not path.is_file():
         return None
     try:

@@ -100,7 +100,7 @@ def load_suite(name: str) -> Suite:
         raise InputError(f"unknown suite {name!r}{_remedy(name)}")
     file = resources.files(__name__).joinpath(f"{name}.toml")
     content = tomllib.loads(file.read_text("utf-8"))
-    if isinstance(content.get("datasets", [""])[0], dict):  # in the form of users' files
+    if isinstance(content.get("datasets", [""])[0], dict):  # in the format of users' files
         from imbax.experiments.suites.own import read_suite
 
         with resources.as_file(file) as path:

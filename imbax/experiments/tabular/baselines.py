@@ -99,7 +99,7 @@ def _catboost():
     return CatBoostClassifier(thread_count=1, verbose=False, allow_writing_files=False)
 
 
-_WEIGHTED = "rows weighted by n / (K n_k), n_k rows of their class"
+_WEIGHTED = "rows of class k weighted by n / (K n_k)"
 # Name: factory, kind of scores, title, note.
 _BASELINES = {
     "logistic_regression": (

@@ -42,9 +42,9 @@ class TabularLab(Lab):
     schema: ClassVar = SCHEMA
     network: ClassVar = DEFAULT
     splits: Sequence[Split] | None = None
-    """Splits by the user, checked by `user_splits`, in place of the protocol's folds."""
+    """User-defined splits, checked by `user_splits`, that replace the protocol's folds."""
     named: bool = True
-    """Whether the user named each method, so that one that cannot run is an error."""
+    """Whether the user named each method; if True, a method that cannot run is an error."""
     checkpoint: str = checkpoints.DEFAULT
     """The rule by which neural methods choose the epoch that they keep, one of `CHECKPOINTS`."""
     _last: tuple[Any, Plan] | None = None
@@ -172,7 +172,7 @@ class TabularLab(Lab):
             result = host_cell(cut, method)
         else:
             cut, method = on_network(cut, method, cell.network)
-            # The validation rows choose no epoch if they are trained on.
+            # Validation rows cannot choose the epoch if the method is trained on them.
             is_last = _trains_on_all_rows(method)
             method = checkpoints.kept_by(method, "last" if is_last else self.checkpoint)
             cell, epochs = dataclasses.replace(cell, method=method), cut.protocol.epochs

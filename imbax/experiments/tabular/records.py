@@ -95,7 +95,7 @@ def _validation(plan, result, r):
 
 
 def _minority(plan, rows):
-    """The number of rows of the minority, or of the rarest of more than two classes."""
+    """Number of minority rows, or of rows of the rarest of more than two classes."""
     counts = np.bincount(plan.dataset.y[rows], minlength=2)
     return int(counts[1] if plan.facts.classes == 2 else counts.min())
 
@@ -112,7 +112,7 @@ def _monitored(result, r):
 
 
 def _fallback(result, r):
-    """Whether the sampler's rule failed on this run."""
+    """Returns whether the sampler's rule failed on this run."""
     return result.fallback is not None and bool(result.fallback[r])
 
 
@@ -125,7 +125,7 @@ def _points(result, r, width):
 
 
 def _movement(plan, result, r):
-    """Whether there are points, their root mean square movement, and the share outside the box."""
+    """Presence of points, their root mean square movement, and the share outside the box."""
     train = plan.features(r, plan.splits[r].train)
     points = _points(result, r, train.shape[1])
     if points is None or not len(points[0]):

@@ -24,26 +24,26 @@ __all__ = ["FILE_OPTIONS", "MARKER", "TAKES", "check", "folder", "prepared"]
 __all__ += ["run", "takes"]
 
 FILE_OPTIONS = ("data", "target", "minority", "groups", "drop", "categorical", "no_header")
-"""Options about the content of files named on the command line."""
+"""Options that describe the content of files named on the command line."""
 TAKES = "the options of suites of tables"
 MARKER = "test_score"
-"""A column that only stored results of tables have."""
+"""Column that only stored results on tables have."""
 
 
 def takes(suite: Suite, option: str) -> bool:
-    """Whether the suite uses an option."""
+    """Returns whether the suite accepts an option."""
     if option in FILE_OPTIONS:
         return suite.loader == "file"
     return option not in ("scale", "recipe", "imbalance")
 
 
 def folder(suite: Suite, options: Namespace) -> str:
-    """Default name of the folder of results."""
+    """Default name of the results folder."""
     return suite.name
 
 
 def check(suite: Suite, options: Namespace) -> None:
-    """Raise InputError for bad options, before anything is started."""
+    """Raise InputError for invalid options before the run starts."""
     folds = suite.folds if options.folds is None else options.folds
     if folds < 2:
         raise InputError(

@@ -236,7 +236,7 @@ def test_interrupted_generators_resume(tmp_path, monkeypatch):
     assert about["timing"]["run_seconds"] > begun.seconds.run > 0
 
 
-def test_epochs_donate_the_state_before_them(tmp_path, monkeypatch):
+def test_epochs_donate_the_previous_state(tmp_path, monkeypatch):
     taken, once = [], Vectorized._run
 
     def watched(self, shared, runs):
@@ -326,7 +326,7 @@ def test_fixed_codes_give_the_images_of_deepsmote():
     for name in ("index", "w", "y_synth"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(moved, name))
     moves = np.abs(moved.x_synth - plain.x_synth)
-    assert (moves.max(2) > 1e-4).all()  # every image
+    assert (moves.max(2) > 1e-4).all()  # all images
     assert np.abs(moved.x_synth).max() <= 1
     # Test images of the first run differ; only training images are used.
     again, _ = jax.device_get(sampler(other.shared, other.runs._replace(fitted=fitted)))

@@ -111,7 +111,7 @@ def by_hand(key, config, got):
 
 
 def by_hand_theta_0(key, config, train):
-    """One update from the initial network; Adam's changes each weight by its step size."""
+    """One update of the initial network; Adam changes each weight by the step size."""
     network = mlp(1, (config.hidden,), jnp.tanh)
     first, last = network.init(jax.random.split(key)[0])["layers"].values()
     start = (

@@ -102,7 +102,7 @@ def test_c_is_tuned_by_average_precision():
 
 
 @pytest.mark.parametrize("name", ["random_forest", "lightgbm", "xgboost", "catboost"])
-def test_one_thread_and_late_import_of_packages(name):
+def test_baselines_use_one_thread_and_lazy_imports(name):
     host = get(name).tables.host
     assert inspect.isroutine(host.estimator)
     if not missing_package(get(name)):

@@ -72,7 +72,9 @@ def test_each_run_keeps_its_best_setting(cut):
     for tilts in ((-9.0, 9.0), (9.0, -9.0), (-9.0, 9.0, 8.0)):
         result = train_cell(cut, method(*tilts), engine=ENGINE)
         np.testing.assert_array_equal(result.best_score, best[9.0])
-        np.testing.assert_array_equal(result.progress.state["tilt"], 13)  # the first of two equals
+        np.testing.assert_array_equal(
+            result.progress.state["tilt"], 13
+        )  # the first of two equal scores
         assert [score[0] > 0 for score in result.test_score] == [True] * 4
         assert result.curves.train_loss.shape == (4, 4)
 
@@ -93,7 +95,7 @@ def test_diverged_setting_is_not_chosen(cut):
 def test_start_initializes_or_resumes_training(cut):
     first = train_cell(cut, method(1.0), engine=ENGINE).progress
     after = train_cell(cut, method(10.0), start=first, engine=ENGINE)
-    np.testing.assert_array_equal(after.progress.state["tilt"], 10 + 2 + 4)  # from the best, 2
+    np.testing.assert_array_equal(after.progress.state["tilt"], 10 + 2 + 4)  # 2 at the best epoch
     np.testing.assert_array_equal(after.progress.epoch, 4)
     resumed = train_cell(cut, method(1.0, resumes=True), start=first, engine=ENGINE)
     np.testing.assert_array_equal(resumed.progress.state["tilt"], 5 + 4)
@@ -201,7 +203,7 @@ def test_recompiling_for_memory_counts_as_compiling(cut, monkeypatch):
     np.testing.assert_array_equal(result.progress.state["tilt"], [5, 5, 5, 5])
 
 
-def test_host_method_sees_scaled_rows_without_test_labels(cut):
+def test_host_method_receives_scaled_rows(cut):
     calls = []
 
     def host(x, y, x_test, random_state):

@@ -172,7 +172,7 @@ def schema_without_network():
     return SCHEMA.remove(SCHEMA.get_field_index("network"))
 
 
-def test_fixed_network_is_refused_under_another_name(tmp_path):
+def test_methods_with_a_fixed_network_reject_others(tmp_path):
     fixed = catalogue.get("fixed")
     lab = TabularLab(PROTOCOL, out=tmp_path, networks=("mlp", "ten"))
     assert on_network(CUT, fixed, "mlp")[1] is fixed

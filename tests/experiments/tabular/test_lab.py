@@ -318,14 +318,14 @@ def messages(lab, names):
     return [line.strip() for line in shown.getvalue().splitlines() if "computed again" in line]
 
 
-OTHER_CODE = "computed again, stored as results of other code or settings: {}; no file is deleted"
+OTHER_CODE = "computed again, stored with other code or settings: {}; no file is deleted"
 OTHER_METRICS = (
     "computed again, stored with metrics of other code; no training is needed: {}; no file "
     "is deleted"
 )
 
 
-def test_run_reports_recomputed_results_and_why(tmp_path, computed):
+def test_run_reports_recomputed_results_and_reasons(tmp_path, computed):
     other = TabularLab(Protocol(folds=2, epochs=1), out=tmp_path)
     assert messages(other, [FIRST, HOST]) == []  # nothing was stored
     lab = TabularLab(PROTOCOL, out=tmp_path)
@@ -367,7 +367,7 @@ def test_evaluate_is_equal_with_and_without_folder(tmp_path):
 
 
 @pytest.mark.thorough
-def test_real_states_survive_storage(tmp_path):
+def test_states_of_built_in_methods_are_restored(tmp_path):
     """Other methods start from stored parameters and Adam moments."""
     wanted = ["ce_long", "explicit_gradient"]
     without = evaluate(X, Y, wanted, **OPTIONS)
@@ -415,7 +415,7 @@ def test_evaluate_reports_unknown_values():
     assert imbax.evaluate is evaluate
 
 
-def test_starts_run_first_and_once():
+def test_starting_methods_run_first_and_once():
     order = with_starts([SECOND, HOST, FIRST, SECOND])
     assert order == (FIRST, SECOND, HOST)
 
@@ -439,7 +439,7 @@ def test_data_sets_of_equal_shape_run_in_succession(tmp_path):
 
 
 def test_process_0_computes_units_of_failed_processes(tmp_path, computed):
-    """The other process has taken a unit, failed, and is done."""
+    """The other process has claimed a unit, failed, and finished."""
     folder = tmp_path / "processes"
     folder.mkdir()
     list(Share(1, 2, folder).turns([f"toy/{FIRST}"]))
