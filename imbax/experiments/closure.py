@@ -153,9 +153,7 @@ def _roots_of_callable(value, foreign):
         code = getattr(function, "__code__", None)
         if code is None:
             foreign.add(_version(function.__module__ or ""))
-        elif (
-            text := json.dumps([_bytecode(code)])
-        ) not in foreign:  # code typed in an interactive session
+        elif (text := json.dumps([_bytecode(code)])) not in foreign:  # interactive code
             foreign.add(text)
             named = [function.__globals__.get(name) for name in code.co_names]
             values = [*named, *_contents(function)]

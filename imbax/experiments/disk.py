@@ -42,8 +42,8 @@ def check_there(out: Path) -> None:
     """Raise StorageError if a folder of results was deleted; it is not created again."""
     if not out.is_dir():
         raise StorageError(
-            f"{out} cannot be written (the folder was deleted); restore it, or choose another --out, "
-            "and run the same command again"
+            f"{out} cannot be written (the folder was deleted); restore it, or choose another "
+            "--out, and run the same command again"
         )
 
 

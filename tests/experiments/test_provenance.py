@@ -456,9 +456,8 @@ EDITS = [
 def test_edits_change_the_keys_of_affected_methods(copied):
     """Uses one process per edit: stored results rely on this property."""
     expected, *found = copied([NO_EDIT, *(edit[:3] for edit in EDITS)])
-    assert expected["explicit_gradient"] == key(
-        method="explicit_gradient"
-    )  # key computed in this process
+    # The key computed in this process is the same.
+    assert expected["explicit_gradient"] == key(method="explicit_gradient")
     for (file, *_, changed), keys in zip(EDITS, found, strict=True):
         assert {name for name in expected if keys[name] != expected[name]} == changed, file
 

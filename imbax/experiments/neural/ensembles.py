@@ -51,7 +51,8 @@ def ensembles_of(n_estimators: Any = 1, fold_ensemble: Any = False) -> tuple[Ens
     fold_ensemble
         Whether each member validates on one fold of the training and validation rows and trains on
         the others. True or 1: as many folds as members; a larger number: that many folds, divided
-        again until there is one fold for each member; False or 0: no folds. Several values may be given.
+        again until there is one fold for each member; False or 0: no folds. Several
+        values may be given.
 
     Raises
     ------

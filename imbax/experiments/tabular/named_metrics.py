@@ -34,7 +34,7 @@ AT_VALID = "_at_valid"
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of test rows.
+    """Metric computed on test rows.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-import imbax.experiments.tabular.ablation  # noqa: F401  registers the readings
+import imbax.experiments.tabular.ablation  # noqa: F401  registers the variants
 from imbax.catalogue import Facts, get, names
 from imbax.experiments.suites import load_suite
 from imbax.methods.explicit_gradient import Hparams

@@ -72,9 +72,8 @@ def test_each_run_keeps_its_best_setting(cut):
     for tilts in ((-9.0, 9.0), (9.0, -9.0), (-9.0, 9.0, 8.0)):
         result = train_cell(cut, method(*tilts), engine=ENGINE)
         np.testing.assert_array_equal(result.best_score, best[9.0])
-        np.testing.assert_array_equal(
-            result.progress.state["tilt"], 13
-        )  # the first of two equal scores
+        # The first of two equal scores is kept.
+        np.testing.assert_array_equal(result.progress.state["tilt"], 13)
         assert [score[0] > 0 for score in result.test_score] == [True] * 4
         assert result.curves.train_loss.shape == (4, 4)
 

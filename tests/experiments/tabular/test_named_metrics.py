@@ -102,7 +102,7 @@ def test_label_function_is_called_at_each_threshold():
         ("recall_at_precision=x", "recall_at_precision=x, expected a number"),
         ("precision_at_k=0", "k=0, expected at least 1"),
         ("precision_at_k=1.5", r"precision_at_k=1\.5, expected a number"),
-        ("expected_cost", "expected its cost matrix row by row, as expected_cost=0,1,10,0"),
+        ("expected_cost", "expected its cost matrix row by row, such as expected_cost=0,1,10,0"),
         ("expected_cost=1,2,3", "expected its cost matrix row by row"),
         ("expected_cost=0,x,1,0", "expected its cost matrix row by row"),
         (None, "metrics=None, expected a list"),
