@@ -74,7 +74,7 @@ class Lab(ABC):
     protocol: Any
     engine: Engine = field(default_factory=Engine)
     out: Path | None = None
-    """Folder of stored results; None: results in memory."""
+    """Folder of stored results; None: results are kept in memory."""
     suite: str = "custom"
     on_progress: Callable[[float], None] = lambda share: None
     """Function called between compiled pieces with the finished share of the current cell."""
@@ -181,7 +181,7 @@ class Lab(ABC):
             rows = [row for seed in seeds for row in self._rows[cell.key, seed]]
             return pd.DataFrame(rows)[shown].assign(method=cell.label)
         with warnings.catch_warnings():
-            # Other settings may be stored, too; the ones just run or renewed are read.
+            # Results of other settings may also be stored; those written last are read.
             warnings.filterwarnings("ignore", "two settings of")
             about = {"arrays": arrays, "dataset": cell.dataset.name}
             rows = store.read([self.out], self.schema, **about)

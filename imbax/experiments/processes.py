@@ -1,9 +1,9 @@
 """Distribution of units of work over the processes of `jax.distributed` that share a folder.
 
 There is no central scheduler: every process takes each n-th unit, and then the remaining units of
-the others. Empty files mark the units that are taken, so that no unit is computed twice, and the
-processes that are done. In jax, a dying process ends the others, so a process with an error waits
-for them; results stored until then are kept.
+the others. Empty files mark claimed units and finished processes, so that no unit is computed
+twice. If a process dies, jax ends the others, so a process with an error waits for them; results
+stored until then are kept.
 """
 
 import secrets
@@ -71,7 +71,7 @@ class Share:
         while not all(file.exists() for file in marks):
             disk.check_there(self.folder)
             time.sleep(0.2)
-        jax.distributed.shutdown()  # waits, too, but at most five minutes
+        jax.distributed.shutdown()  # also waits, but at most five minutes
         if self.process == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.folder = None

@@ -52,7 +52,7 @@ class Bar:
             TimeRemainingColumn(),
             console=Console(stderr=True, force_terminal=True if shown else None),
             disable=not shown,
-            redirect_stdout=_is_terminal(sys.stdout),  # in a file, output is unchanged
+            redirect_stdout=_is_terminal(sys.stdout),  # leave output to files unchanged
         )
         self._task = self._bar.add_task("", total=total)
 

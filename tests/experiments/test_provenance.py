@@ -454,7 +454,7 @@ EDITS = [
 @pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
 def test_edits_change_the_keys_of_affected_methods(copied):
-    """Uses one process per edit: stored results rely on this property."""
+    """Every edit is tested in a separate process, because stored results rely on this."""
     expected, *found = copied([NO_EDIT, *(edit[:3] for edit in EDITS)])
     # The key computed in this process is the same.
     assert expected["explicit_gradient"] == key(method="explicit_gradient")

@@ -28,7 +28,11 @@ def test_diverged_cells_are_reported_with_a_remedy(own_registry, tmp_path):
     register("sound", host=sound)
     register("unsound", host=unsound)
     methods = [get("sound"), get("unsound")]
-    for names in (methods, methods[:1], methods):  # computed, other methods, stored
+    for names in (
+        methods,
+        methods[:1],
+        methods,
+    ):  # computed, without the diverged method, read from files
         screen = io.StringIO()
         lab = TabularLab(Protocol(folds=2), out=tmp_path)
         console = Console(file=screen, width=60)

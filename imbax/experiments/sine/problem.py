@@ -192,7 +192,7 @@ def run(key: jax.Array, config: Config) -> Result:
 
 
 def _draw(key, config):
-    """Training, validation and synthetic points; the size of one kind does not change the others."""
+    """Training, validation and synthetic points; the size of one set does not change the others."""
     train_key, valid_key, x_key, target_key = jax.random.split(key, 4)
 
     def uniform(key, n, bound):

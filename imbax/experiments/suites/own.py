@@ -224,7 +224,7 @@ def _plugins(folder: Path, content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value(table: Mapping[str, Any], key: str) -> Any:
-    """Value of a key of columns, in the form of `read_table`'s arguments."""
+    """Value of a key that names columns, in the form of `read_table`'s arguments."""
     if key in _LISTS:
         return list(texts(table, key))
     value = table[key]

@@ -148,7 +148,7 @@ _BASELINES = {
         _easy_ensemble,
         "rank",
         "EasyEnsemble (imbalanced-learn)",
-        "default settings: 10 AdaBoosts, each on an under-sampled part",
+        "default settings: 10 AdaBoost ensembles, each on an under-sampled set",
     ),
 }
 _PACKAGES = {"lightgbm": ("LightGBM", _lightgbm), "xgboost": ("XGBoost", _xgboost),

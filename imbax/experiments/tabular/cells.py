@@ -125,7 +125,7 @@ def train_cell(
     kept = [jax.device_get(leaves.pop(0))[chosen] for _ in range(len(leaves))]
     progress, scores, fallback = jax.tree.unflatten(structure, kept)
     seconds = time.perf_counter() - started
-    # A memory budget may have made some programs compile again, for fewer runs at a time.
+    # Programs may have been compiled again for fewer runs at a time to fit the memory budget.
     compile_seconds = ahead + sum(stage.compile_seconds for stage in stages) - before
     return CellResult(
         test_score=[scores[r, : len(part.test)] for r, part in enumerate(splits)],

@@ -1,4 +1,4 @@
-"""The columns of a stored run on a table."""
+"""Columns of a stored run on a table."""
 
 import io
 

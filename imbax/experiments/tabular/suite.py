@@ -1,4 +1,4 @@
-"""The methods and protocol of suites of tables, with the options of the command line."""
+"""Tabular suites: methods and protocol from the suite and the command line."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ __all__ += ["run", "takes"]
 
 FILE_OPTIONS = ("data", "target", "minority", "groups", "drop", "categorical", "no_header")
 """Options that describe the content of files named on the command line."""
-TAKES = "the options of suites of tables"
+TAKES = "the options of tabular suites"
 MARKER = "test_score"
 """Column that only stored results on tables have."""
 

@@ -247,7 +247,8 @@ def test_epochs_donate_the_previous_state(tmp_path, monkeypatch):
         return result
 
     monkeypatch.setattr(Vectorized, "_run", watched)
-    run(tmp_path, ("deepsmote",), seeds=[0])  # more might be taken by an earlier program, in parts
+    # An earlier compiled program might split several runs into parts.
+    run(tmp_path, ("deepsmote",), seeds=[0])
     assert taken == [True] * 3 + [False] + [True] * 3 + [False]
 
 

@@ -34,7 +34,7 @@ def test_shapes_and_ranges_of_the_points(result):
     assert result.start.shape == (3, 20, 2)
     assert (np.abs(result.start) <= [5, 1]).all()
     assert np.abs(result.start[..., 0]).max() > 4
-    assert len(np.unique(result.start)) == result.start.size, "each seed has points of its own"
+    assert len(np.unique(result.start)) == result.start.size, "the points of each seed differ"
 
 
 @pytest.mark.thorough
