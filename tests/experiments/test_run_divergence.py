@@ -28,11 +28,8 @@ def test_diverged_cells_are_reported_with_a_remedy(own_registry, tmp_path):
     register("sound", host=sound)
     register("unsound", host=unsound)
     methods = [get("sound"), get("unsound")]
-    for names in (
-        methods,
-        methods[:1],
-        methods,
-    ):  # computed, without the diverged method, read from files
+    # Runs are computed, left out, and read from files.
+    for names in (methods, methods[:1], methods):
         screen = io.StringIO()
         lab = TabularLab(Protocol(folds=2), out=tmp_path)
         console = Console(file=screen, width=60)

@@ -185,7 +185,7 @@ class _Unfinished:
         self._last = time.monotonic()
 
     def now_and_then(self, begun: Begun) -> None:
-        """Store the state of a training, if the last time was at least `_KEEP_EVERY` ago."""
+        """Store the training state if it was last stored at least `_KEEP_EVERY` seconds ago."""
         if time.monotonic() - self._last < _KEEP_EVERY:
             return
         disk.check_there(self.out)

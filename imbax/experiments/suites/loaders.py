@@ -1,4 +1,4 @@
-"""Loaders of the data of suites: functions named by the `loader` of a suite.
+"""Loaders of the data sets of suites: functions named by the `loader` of a suite.
 
 Each function takes `(suite, options)` with the options of the command line, and returns the names
 of the requested data sets with functions that load them. Unknown names raise InputError.

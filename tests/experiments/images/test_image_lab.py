@@ -532,7 +532,7 @@ def test_key_depends_on_the_code_of_a_method(results, monkeypatch, name):
 
 
 def pieces(images):
-    """Functions of a method, and their arguments that are functions."""
+    """Functions of a method, and functions among their arguments."""
     waiting = [images.resample, images.generator]
     while waiting:
         function = waiting.pop()

@@ -1,4 +1,4 @@
-"""Tests of named and user-defined metrics: their values, and invalid ones."""
+"""Tests of named and user-defined metrics: values and errors."""
 
 import numpy as np
 import pytest
