@@ -65,7 +65,7 @@ def table(tmp_path):
         (["run", "--methods", "potential"], "potential needs withheld minority rows"),
         (
             ["run", "long_tail", "--methods", "mesa"],
-            "mesa supports two classes only, but suite",
+            "mesa supports two classes only, but suite long_tail",
         ),
         (["run", "--methods", "deepsmote"], "deepsmote runs on images only, but suite quicks"),
         (["run", "--seeds", "0"], "at least 1"),

@@ -11,7 +11,7 @@ def test_default_networks_are_not_in_labels(network):
 
 
 @pytest.mark.parametrize("label", ["ce", "a (b", "(b)", " (b)"])
-def test_labels_without_a_network_are_names(label):
+def test_labels_without_a_network_equal_method_names(label):
     assert parts(label) == (label, "")
 
 
@@ -37,7 +37,7 @@ def test_labels_with_ensembles_round_trip(method, members):
 
 
 @pytest.mark.parametrize("label", ["ce", "x5", "5-fold", "ce 5-folds", "ce x", "ce_x5", "a x5 b"])
-def test_labels_without_an_ensemble_are_names(label):
+def test_labels_without_an_ensemble_equal_method_names(label):
     assert method_of(label) == label
 
 

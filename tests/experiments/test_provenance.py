@@ -324,7 +324,7 @@ NETWORKS = [(name, "mlp") for name in TRACED] + [("ce", "realmlp"), ("ldam_drw",
 
 @pytest.mark.parametrize("which", asked(NETWORKS, [("smote", "mlp")]), ids="-".join)
 def test_key_covers_all_code_that_runs(which):
-    """Comparison with the functions called in a training, recorded by a profiler."""
+    """Comparison with the functions called during training, recorded by a profiler."""
     name, network = which
     lab, method = TabularLab(Protocol(folds=2, epochs=2)), catalogue.get(name)
     data, called = make_dataset(*toys.table(64, 20, seed=5), name="traced"), set()

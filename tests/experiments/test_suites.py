@@ -71,7 +71,11 @@ def test_kinds_have_modules_for_runs_and_reports(kind):
     ("fields", "refused", "says"),
     [
         ({}, "potential", "mine has none"),
-        ({"several_classes": True}, "mesa", "mesa supports two classes only, but suite"),
+        (
+            {"several_classes": True},
+            "mesa",
+            "mesa supports two classes only, but suite mine has more",
+        ),
         ({}, "deepsmote", "deepsmote runs on images only, but suite mine has tables"),
         ({}, "smoote", "did you mean 'smote'"),
     ],

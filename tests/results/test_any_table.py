@@ -93,7 +93,7 @@ def test_two_class_methods_are_left_out_or_rejected(own_registry, monkeypatch):
     default = ("two", *HOST)
     monkeypatch.setattr("imbax.results.evaluate.METHODS", default)
     x = FRAME[["spend"]]
-    with pytest.warns(UserWarning, match="two supports two classes only, but y .*: left out$"):
+    with pytest.warns(UserWarning, match="two supports two classes only, but y has 3 .* left out$"):
         table = imbax.evaluate(x, Y, default, **FEW)
     assert set(table["method"]) == set(HOST)
     with pytest.raises(InputError, match=r"two supports two .*; these run: logistic_regression$"):

@@ -27,7 +27,7 @@ FILE_OPTIONS = ("data", "target", "minority", "groups", "drop", "categorical", "
 """Options that describe the content of files named on the command line."""
 TAKES = "the options of tabular suites"
 MARKER = "test_score"
-"""Column that only stored results on tables have."""
+"""Column that occurs only in stored results on tables."""
 
 
 def takes(suite: Suite, option: str) -> bool:

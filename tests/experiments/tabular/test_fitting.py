@@ -44,7 +44,7 @@ def test_error_for_named_methods_lists_alternatives():
 
 @pytest.mark.parametrize("are_named", [True, False])
 def test_data_set_without_suitable_method_is_rejected(are_named):
-    with pytest.raises(InputError, match=r"^mesa supports two .*; choose other methods, or"):
+    with pytest.raises(InputError, match=r"^mesa supports two .*; choose other methods, or choose"):
         fitting(THREE, METHODS[1:2], are_named=are_named)
 
 
