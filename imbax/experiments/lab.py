@@ -98,7 +98,7 @@ class Lab(ABC):
         network: str | None = None,
         members: Ensemble = SINGLE,
     ) -> Cell:
-        """Cell of a method on a data set under the lab's protocol; by default with the lab's network."""
+        """Cell of a method on a data set under the lab's protocol, by default with its network."""
         network = self.network if network is None else network
         key = self._training_key(dataset, method, network, members)
         return Cell(self.suite, dataset, method, network, members, key=key)

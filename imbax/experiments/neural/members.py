@@ -75,7 +75,7 @@ def fold_ensemble(
     Raises
     ------
     InputError
-        `plan` raises it, or a fold or the rows outside it would lack a class.
+        `plan` raises it, or a class is missing in a fold or outside it.
     """
     # Principal axes of a frame exist only after preprocessing.
     runs = plan(dataset, [seed], replace(protocol, components=None), splits)
@@ -94,7 +94,7 @@ def all_rows(
 ) -> Plan:
     """Returns the runs of one seed with the validation rows among the training rows.
 
-    The validation part is kept, but its scores are meaningless, since its rows are trained on.
+    The validation part is kept, but its scores are meaningless, since methods are trained on its rows.
 
     Parameters
     ----------

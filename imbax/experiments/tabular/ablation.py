@@ -13,10 +13,13 @@ __all__: list[str] = []
 
 _STATIC = {
     "eg_inner_synth": ("inner loss on synthetic rows alone (equation 1)", {"inner": "synth"}),
-    "eg_inner_sum": ("inner loss a sum of two means", {"inner": "sum_of_means"}),
+    "eg_inner_sum": ("inner loss is a sum of two means", {"inner": "sum_of_means"}),
     "eg_steps_5": ("five inner steps", {"num_steps": 5}),
     "eg_outer_train": ("outer loss on training rows", {"outer": "train"}),
-    "eg_outer_part": ("outer loss on a third of train, held out", {"outer": "train_part"}),
+    "eg_outer_part": (
+        "outer loss on a held-out third of the training rows",
+        {"outer": "train_part"},
+    ),
     "eg_outer_balanced": ("balanced outer loss", {"outer_loss": "balanced_ce"}),
     "eg_outer_focal": ("focal outer loss", {"outer_loss": "focal"}),
     "eg_outer_ap": ("smooth average precision as outer loss", {"outer_loss": "smooth_ap"}),

@@ -59,19 +59,19 @@ def train_cell(
     Parameters
     ----------
     plan
-        The runs.
+        Plan of the runs.
     method
-        A method with a program.
+        Method with a program.
     start
-        Final progress, leaves `[R, ...]`, of the method that this one starts from, or one for each
-        setting of each run.
+        Final progress of the method that this one starts from, with leaves `[R, ...]`, or one for
+        each setting of each run.
     every_setting
-        Return the results of all S settings, the R runs of one setting after those of another,
-        rather than each run's best setting by validation.
+        If True, return the results of all S settings, ordered by setting; otherwise only those of
+        each run's best setting by validation average precision.
     engine
         Strategy, devices and memory budget.
     on_epochs
-        Called with the number of epochs done, between compiled pieces.
+        Function called between compiled pieces with the number of finished epochs.
     """
     tables, engine = method.tables, engine or Engine()
     epochs = 1 if tables.one_epoch else plan.protocol.epochs

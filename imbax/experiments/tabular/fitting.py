@@ -35,9 +35,9 @@ def fitting(
     Parameters
     ----------
     dataset
-        The table.
+        Table with its classes.
     methods
-        The selected methods.
+        Selected methods.
     are_named
         Whether the user named each method; if True, a method that cannot run is an error.
 
@@ -115,9 +115,9 @@ def with_factory(
     Parameters
     ----------
     plan
-        The runs.
+        Plan of the runs.
     method
-        A method in jax.
+        Method in jax.
     network
         Name of the network, for messages.
     factory
