@@ -94,7 +94,8 @@ def all_rows(
 ) -> Plan:
     """Returns the runs of one seed with the validation rows among the training rows.
 
-    The validation part is kept, but its scores are meaningless, since methods are trained on its rows.
+    The validation part is kept, but its scores are meaningless, since they are scores of training
+    rows.
 
     Parameters
     ----------

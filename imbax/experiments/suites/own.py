@@ -1,6 +1,6 @@
 """Suites defined by users' TOML files. Example:
 
-    title = "Two tables and a set of OpenML"
+    title = "Two tables and an OpenML data set"
     methods = ["ce", "explicit_gradient"]
     networks = ["mlp", "realmlp"]
     n_estimators = [1, 5]

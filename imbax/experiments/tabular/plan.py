@@ -113,12 +113,12 @@ def plan(
     dataset
         Rows and labels.
     seeds
-        Each seed gives `protocol.folds` runs.
+        Seeds, each with `protocol.folds` runs.
     protocol
-        The settings of the experiment.
+        Protocol of the experiment.
     splits
-        Splits by the user, checked by `user_splits`: the folds of each seed, in place of the
-        protocol's.
+        User-defined splits, checked by `user_splits`, that replace the protocol's folds for every
+        seed.
     """
     parts, seed, fold = [], [], []
     for s in seeds:
@@ -216,7 +216,7 @@ def zeros_after(values: np.ndarray, size: int) -> np.ndarray:
 
 
 def _padded(rows, size):
-    """The row numbers of each run, lists of different lengths, as a `Part` of `[R, size]`."""
+    """Row numbers of each run, lists of different lengths, as a `Part` with leaves `[R, size]`."""
     w = np.zeros((len(rows), size), np.float32)
     for r, numbers in enumerate(rows):
         w[r, : len(numbers)] = 1

@@ -68,7 +68,7 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
         print(f'left out: {", ".join(gone)}; to run them, pip install "imbax[baselines]"')
     every = with_starts(chosen)
     if added := set(every) - set(chosen):
-        print(f"also running {', '.join(sorted(added))}: other methods start from it")
+        print(f"also running {', '.join(sorted(added))}, from which other methods start")
     lab = TabularLab(
         _protocol(suite, options),
         engine,
