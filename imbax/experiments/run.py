@@ -26,7 +26,7 @@ __all__ = ["Outcome", "Prepared", "cells_of", "run_cells", "with_starts"]
 
 
 def with_starts(names: Sequence[str]) -> tuple[str, ...]:
-    """Methods in an order in which each follows the method it starts from, which is added."""
+    """Returns the methods and the methods that they start from, each after its start."""
     ordered: dict[str, None] = {}
     for name in names:
         method = get(name)
