@@ -132,7 +132,7 @@ class TabularLab(Lab):
             self._compute_together(cell, group, (number, len(groups)))
 
     def _together(self, cell, seeds):
-        """The seeds in groups, so that the matrices of a group's runs fit on every device."""
+        """Groups of seeds such that the matrices of a group's runs fit on every device."""
         dataset = cell.dataset
         if cell.members.folds or _trains_on_all_rows(cell.method):
             return [[seed] for seed in seeds]

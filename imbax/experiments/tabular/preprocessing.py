@@ -46,7 +46,7 @@ def planned(
     protocol: Protocol,
     splits: Sequence[Split] | None = None,
 ) -> Plan:
-    """The runs of any data set; see `plan` and `plan_frame` for arguments and errors."""
+    """Plan of the runs of any data set; see `plan` and `plan_frame` for arguments and errors."""
     cut = plan_frame if isinstance(dataset, FrameDataset) else plan
     return cut(dataset, seeds, protocol, splits)
 
