@@ -2,8 +2,8 @@
 
 For two classes, labels are predicted with a threshold that is chosen on the run's validation rows.
 If there are no usable validation rows (the method was trained on them, they lack a class, or an
-earlier version did not store them), the threshold is 0.5 for probabilities. For scores that only rank, the
-share of test rows above the threshold equals the minority's share of the training rows.
+earlier version did not store them), the threshold is 0.5 for probabilities. For scores that only
+rank, the share of test rows above the threshold equals the minority's share of the training rows.
 """
 
 import warnings
