@@ -34,7 +34,7 @@ class FrameDataset(Dataset):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex sha256 of frame, y and groups; a result's key covers the transformer separately."""
+        """SHA-256 (hex) of the frame, y and groups; result keys cover the transformer."""
         import pandas as pd
 
         digest = hashlib.sha256(b"frame")

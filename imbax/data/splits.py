@@ -102,7 +102,7 @@ def repeated_splits(
     y = np.asarray(y)
     minority, majority = np.flatnonzero(y == 1), np.flatnonzero(y != 1)
     kept = len(minority) if keep is None else keep
-    # A fifth of a fifth of the rows must still contain one of them, however it is rounded.
+    # With 5 rows of a class, every part of a 64/16/20 split contains one, after any rounding.
     if min(kept, len(majority)) < 5 or kept > len(minority):
         raise InputError(
             f"{kept} of {len(minority)} minority rows and {len(majority)} majority rows, expected "

@@ -16,7 +16,7 @@ from imbax.errors import InputError
 __all__ = ["user_splits"]
 
 _EXPECTED = "expected a list of (train, valid, test) row numbers"
-# One of this many parts of a pair's training rows is used for validation.
+# A fifth of a pair's training rows is used for validation.
 _VALID_PARTS = 5
 
 

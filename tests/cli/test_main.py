@@ -63,7 +63,10 @@ def table(tmp_path):
         (["run", "imblearn27", "--datasets", "ecolli"], "did you mean 'ecoli'"),
         (["run", "--methods", "explicit_gradiant"], "did you mean 'explicit_gradient'"),
         (["run", "--methods", "potential"], "potential needs withheld minority rows"),
-        (["run", "long_tail", "--methods", "mesa"], "mesa knows two classes, and suite long_tail"),
+        (
+            ["run", "long_tail", "--methods", "mesa"],
+            "mesa supports only two classes, and suite long_tail",
+        ),
         (["run", "--methods", "deepsmote"], "deepsmote runs on images only, and suite quicks"),
         (["run", "--seeds", "0"], "at least 1"),
         (["run", "--metrics", "f1", "briar"], "no metric 'briar'; did you mean 'brier'"),
@@ -86,7 +89,7 @@ def table(tmp_path):
         (["report", "no-such-folder"], "no-such-folder"),
     ],
 )
-def test_mistakes_in_options_get_one_line(capsys, tmp_path, monkeypatch, arguments, says):
+def test_invalid_options_give_one_line_errors(capsys, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
     assert says in refused(capsys, *arguments)
 
@@ -203,7 +206,7 @@ def test_mistakes_are_found_before_waiting_for_processes(
         (lambda f: f.assign(fraud=["yes"] * 2 + ["no"] * (len(f) - 2)), "minority class has 2"),
     ],
 )
-def test_faulty_tables_get_one_line(capsys, tmp_path, table, edit, says):
+def test_invalid_tables_give_one_line_errors(capsys, tmp_path, table, edit, says):
     edit(pd.read_csv(table)).to_csv(table, index=False)
     arguments = ["run", "custom", "--data", table, "--target", "fraud", "--out", tmp_path / "out"]
     error = refused(capsys, *arguments, *CHEAP)
@@ -328,7 +331,7 @@ def test_one_of_two_processes_may_be_killed(tmp_path, uninterrupted):
     assert not (tmp_path / "processes").exists()
 
 
-def test_list_prints_printed_and_measured_sizes(capsys, data_home):
+def test_list_shows_published_and_measured_sizes(capsys, data_home):
     assert main(["list", "datasets", "--data-home", str(data_home)]) == 0
     lines = capsys.readouterr().out.splitlines()
     (mammography,) = [line for line in lines if "mammography" in line]
@@ -354,7 +357,7 @@ def test_console_script_is_main():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_help_imports_nothing_heavy():
+def test_help_imports_no_heavy_packages():
     code = (
         "import sys\nfrom imbax.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"

@@ -26,7 +26,7 @@ FRAME = pd.DataFrame(
 
 
 def matrix(data):
-    """Encodes all rows with an encoder fitted on all of them; returns the columns' names, too."""
+    """Returns all rows, encoded with an encoder fitted on them, and the names of the columns."""
     fitted = data.transformer.fit(data.frame)
     return fitted.transform(data.frame), fitted.get_feature_names_out().tolist()
 

@@ -139,7 +139,7 @@ def test_set_is_downloaded_once(requests, tmp_path):
         ),
     ],
 )
-def test_mistakes_are_refused_with_a_remedy(requests, number, target, error, says):
+def test_errors_of_invalid_input_give_advice(requests, number, target, error, says):
     with pytest.raises(InputError, match=says) as caught:
         openml(number, target)
     assert caught.type is error

@@ -71,7 +71,11 @@ def test_kinds_have_modules_for_runs_and_reports(kind):
     ("fields", "refused", "says"),
     [
         ({}, "potential", "mine has none"),
-        ({"several_classes": True}, "mesa", "mesa knows two classes, and suite mine has more"),
+        (
+            {"several_classes": True},
+            "mesa",
+            "mesa supports only two classes, and suite mine has more",
+        ),
         ({}, "deepsmote", "deepsmote runs on images only, and suite mine has tables"),
         ({}, "smoote", "did you mean 'smote'"),
     ],

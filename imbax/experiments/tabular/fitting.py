@@ -51,9 +51,9 @@ def fitting(
     names = [one.name for one in methods if one not in fit]
     if not names:
         return fit, ()
-    verb, them = ("knows", "it") if len(names) == 1 else ("know", "them")
+    verb, them = ("supports", "it") if len(names) == 1 else ("support", "them")
     problem = (
-        f"{shortened(names)} {verb} two classes only, and y has {len(dataset.classes)} "
+        f"{shortened(names)} {verb} only two classes, and y has {len(dataset.classes)} "
         f"({shortened(dataset.classes)})"
     )
     one_class = f"name one class with {argument('minority')}"

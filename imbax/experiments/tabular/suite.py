@@ -117,8 +117,8 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
             )
         if suite.several_classes and not method.tables.several_classes:
             raise InputError(
-                f"{name} knows two classes, and suite {suite.name} has more; `--methods all` runs "
-                "those that know more"
+                f"{name} supports only two classes, and suite {suite.name} has more; "
+                "`--methods all` runs those that support more"
             )
     return tuple(chosen or METHODS)
 

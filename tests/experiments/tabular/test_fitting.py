@@ -15,7 +15,7 @@ X, Y = toys.table(60, 20)
 TWO = make_dataset(X, Y)
 THREE = make_dataset(X, Y + (X[:, 0] > 1), several_classes=True)
 METHODS = [get(name) for name in ("ce", "mesa", "logistic_regression", "eg_outer_ap")]
-PROBLEM = "mesa, eg_outer_ap know two classes only, and y has 3 (0, 1, 2)"
+PROBLEM = "mesa, eg_outer_ap support only two classes, and y has 3 (0, 1, 2)"
 
 
 @pytest.mark.parametrize("are_named", [True, False])
@@ -44,7 +44,9 @@ def test_named_methods_are_refused_with_alternatives():
 
 @pytest.mark.parametrize("are_named", [True, False])
 def test_no_fitting_method_is_an_error(are_named):
-    with pytest.raises(InputError, match=r"^mesa knows two .*; choose other methods, or name one"):
+    with pytest.raises(
+        InputError, match=r"^mesa supports only two .*; choose other methods, or name one"
+    ):
         fitting(THREE, METHODS[1:2], are_named=are_named)
 
 
