@@ -110,7 +110,7 @@ def table_as_dataset(
     groups, drop, categorical = rest[0], rest[1 : 1 + len(drop)], rest[1 + len(drop) :]
     for column, role in ((target, "target"), (groups, "groups")):
         if column in drop:
-            raise InputError(f"{path.name}: {column!r} is the {role} and also in drop; choose one")
+            raise InputError(f"{path.name}: {column!r} is the {role} column and in drop; use one")
     if target == groups:
         raise InputError(f"{path.name}: {target!r} is both target and groups; choose two columns")
 

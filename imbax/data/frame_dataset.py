@@ -75,7 +75,7 @@ def _pickled(column):
 
     try:
         cells = [pickle.dumps(cell) for cell in column]
-    except Exception as error:  # pickling a cell may raise anything
+    except Exception as error:  # pickling may raise any exception
         raise InputError(
             f"column {column.name!r} holds {type(column.iloc[0]).__name__}, which cannot be "
             f"stored ({first_line(error)}); leave it out"

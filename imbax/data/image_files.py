@@ -91,7 +91,7 @@ def _cifar_batch(folder, name):
             return np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
         except (pickle.UnpicklingError, OSError):
             raise
-        except Exception as error:  # a damaged pickle raises anything
+        except Exception as error:  # a damaged pickle may raise any exception
             raise ValueError(f"{name} is not a batch of images: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Reading of text files of any compression and encoding."""
+"""Reader of text files in any encoding and compression."""
 
 import bz2
 import gzip

@@ -187,7 +187,7 @@ def test_failed_process_cleans_up_after_the_others(suite, kind, tmp_path, monkey
         (["toy2d", "--network", "realmlp"], "--network does not apply to suite toy2d"),
     ],
 )
-def test_mistakes_are_found_before_waiting_for_processes(
+def test_options_are_checked_before_waiting_for_processes(
     capsys, tmp_path, monkeypatch, arguments, says
 ):
     monkeypatch.delattr("imbax.results.session.start")
@@ -483,5 +483,5 @@ def test_image_scale_and_imbalance_options(tmp_path, monkeypatch):
         (("--epochs", "0"), "epochs=0, expected at least 1"),
     ],
 )
-def test_mistakes_in_image_suites_are_refused(tmp_path, capsys, options, message):
+def test_invalid_options_of_image_suites_are_refused(tmp_path, capsys, options, message):
     assert message in refused(capsys, "run", "digits", "--out", tmp_path, *options)

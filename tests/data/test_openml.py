@@ -113,7 +113,7 @@ def requests(monkeypatch, tmp_path):
 def test_set_is_downloaded_once(requests, tmp_path):
     found = openml(42, drop=["price"])
     assert found.name == "openml_42"
-    assert found.feature_names == ("age", "net worth"), "identifiers are no features"
+    assert found.feature_names == ("age", "net worth"), "identifiers are not features"
     assert found.classes == ("good", "bad")
     np.testing.assert_array_equal(found.x, NUMBERS)
     np.testing.assert_array_equal(found.y, [label == "bad" for label in LABELS])
