@@ -195,7 +195,7 @@ def column_positions(columns: Any, names: Sequence[str], argument: str) -> list[
     for column in columns:
         if isinstance(column, str):
             raise InputError(
-                f"{argument} has {column!r}, which is no column of X"
+                f"{argument} has {column!r}, which is not a column of X"
                 + did_you_mean(column, map(str, names))
             )
         whole = np.ndim(column) == 0 and np.asarray(column).dtype.kind in "iu"
