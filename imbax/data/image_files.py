@@ -104,7 +104,7 @@ _ALLOWED = {
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Unpickles dictionaries of arrays and refuses anything else, since a pickle can run any code."""
+    """Unpickles dictionaries of arrays and nothing else, since a pickle can run any code."""
 
     def find_class(self, module, name):
         if (module, name) in _ALLOWED:
