@@ -80,7 +80,7 @@ def stratified_splits(
 def repeated_splits(
     y: np.ndarray, *, seed: int, repeats: int = 4, keep: int | None = None
 ) -> list[Split]:
-    """Draws independent stratified splits: a fifth for testing, a fifth of the rest to validate.
+    """Draws independent stratified splits: a fifth for testing, a fifth of the rest for validation.
 
     Parameters
     ----------
