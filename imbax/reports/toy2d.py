@@ -69,7 +69,7 @@ class Made(NamedTuple):
     """Rows of a set after one over-sampler."""
 
     rows: np.ndarray
-    """Given rows after the method, which may move them, `[264, 2]`."""
+    """Original rows after the method, which may move them, `[264, 2]`."""
     new: np.ndarray
     """Synthetic rows `[216, 2]`."""
 
