@@ -33,7 +33,7 @@ class Column:
 
 
 def kind_of(column: "pd.Series") -> str:
-    """Returns "numbers", "text", "boolean", "categories", "dates", "empty" or pandas' own word."""
+    """Returns "numbers", "text", "boolean", "categories", "dates", "empty" or pandas' term."""
     import pandas as pd
 
     if str(column.dtype).startswith("dictionary<"):

@@ -81,7 +81,7 @@ class DateEncoder(TransformerMixin, BaseEstimator):
         return np.column_stack(since)
 
     def _cycles(self, column, day):
-        """Yields each date's position in its year, its week and perhaps its day, in [0, 1)."""
+        """Yields each date's position in its year, its week and, with times, its day, in [0, 1)."""
         dates = column.to_numpy("datetime64[us]")
         years = dates.astype("datetime64[Y]")
         starts, ends = (v.astype("datetime64[us]") for v in (years, years + 1))

@@ -70,7 +70,7 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
     Raises
     ------
     InputError
-        The rows differ in length, two columns have one name, or the first line is no header.
+        The rows differ in length, two columns have one name, or the first line is not a header.
     ValueError
         The text is empty, or a quoted cell is not closed.
     """

@@ -109,7 +109,7 @@ def _applied(transformer, function, name, dataset, rows):
             output = method(frame, y)
         else:
             output = transformer.fit(frame, y).transform(frame)
-    except Exception as error:  # user code may raise anything
+    except Exception as error:  # user code may raise any exception
         raise InputError(
             f"{dataset.name}: preprocess, {name}, fails in {function} on {len(rows)} rows: "
             f"{type(error).__name__}: {first_line(error)}"

@@ -74,7 +74,7 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
                     f"an identifier; {argument('drop', [name])} leaves it out"
                 )
     if index:
-        notices.insert(0, f"the row index saved with the table left out: {shortened(index)}")
+        notices.insert(0, f"row index saved with the table, left out: {shortened(index)}")
         frame = frame.drop(columns=index)
     return frame, notices
 

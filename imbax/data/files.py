@@ -110,7 +110,7 @@ def table_as_dataset(
     groups, drop, categorical = rest[0], rest[1 : 1 + len(drop)], rest[1 + len(drop) :]
     for column, role in ((target, "target"), (groups, "groups")):
         if column in drop:
-            raise InputError(f"{path.name}: {column!r} is the {role} and also in drop; choose one")
+            raise InputError(f"{path.name}: {column!r} is the {role} column and in drop; use one")
     if target == groups:
         raise InputError(f"{path.name}: {target!r} is both target and groups; choose two columns")
 
@@ -184,7 +184,7 @@ def tables_among(paths: Sequence[Path], place: str) -> list[Path]:
         raise InputError(f"{place} contains no table; expected a .csv, .parquet or .npz file")
     if others := [path.name for path in paths if path not in found]:
         warnings.warn(
-            f"{place}: files that are no tables left out: {shortened(others)}", stacklevel=2
+            f"{place}: files that are not tables, left out: {shortened(others)}", stacklevel=2
         )
     return found
 
@@ -204,7 +204,7 @@ def _column(column: str | int, known: list[str], path: Path, header: bool) -> st
 
 
 def _without_full_stops(labels: "pd.Series") -> tuple["pd.Series", list[str]]:
-    """Removes the full stop that ends the labels of some old files; returns a notice if it did.
+    """Removes the full stop at the end of labels, as in some old files; returns notices.
 
     It is removed if all labels end with one, or if the same label also occurs without one.
     """

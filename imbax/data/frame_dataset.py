@@ -34,7 +34,7 @@ class FrameDataset(Dataset):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex sha256 of frame, y and groups; a result's key covers the transformer separately."""
+        """SHA-256 (hex) of the frame, y and groups; result keys cover the transformer."""
         import pandas as pd
 
         digest = hashlib.sha256(b"frame")
@@ -75,7 +75,7 @@ def _pickled(column):
 
     try:
         cells = [pickle.dumps(cell) for cell in column]
-    except Exception as error:  # pickling a cell may raise anything
+    except Exception as error:  # pickling may raise any exception
         raise InputError(
             f"column {column.name!r} holds {type(column.iloc[0]).__name__}, which cannot be "
             f"stored ({first_line(error)}); leave it out"

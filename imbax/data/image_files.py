@@ -91,7 +91,7 @@ def _cifar_batch(folder, name):
             return np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
         except (pickle.UnpicklingError, OSError):
             raise
-        except Exception as error:  # a damaged pickle raises anything
+        except Exception as error:  # a damaged pickle may raise any exception
             raise ValueError(f"{name} is not a batch of images: {error}") from error
 
 
@@ -104,7 +104,7 @@ _ALLOWED = {
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Unpickles dictionaries of arrays and refuses all else, since a pickle can run any code."""
+    """Unpickles dictionaries of arrays and nothing else, since a pickle can run any code."""
 
     def find_class(self, module, name):
         if (module, name) in _ALLOWED:

@@ -88,7 +88,7 @@ class Images:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex sha256 of all arrays and their shapes; equal for equal images."""
+        """SHA-256 (hex) of all arrays and their shapes; equal for equal images."""
         digest = hashlib.sha256()
         for array in (self.x, self.y, self.x_test, self.y_test):
             if array is not None:
@@ -265,7 +265,7 @@ def _from_arrays(path, arrays, classes):
     if path.suffix != ".npz":
         return found
     return dataclasses.replace(
-        found, notices=(f"read from {path.name}, which may hold only a part of the set",)
+        found, notices=(f"read from {path.name}, which may contain only part of the set",)
     )
 
 

@@ -82,7 +82,7 @@ class ImageSplit(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """Hex sha256, equal for equal splits."""
+        """SHA-256 (hex) of the splits; equal for equal splits."""
         digest = hashlib.sha256()
         for part in self:
             digest.update(np.ascontiguousarray(part).data)

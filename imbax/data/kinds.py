@@ -157,7 +157,7 @@ def kinds_of_columns(
 
 
 def distinct_names(frame: "pd.DataFrame", table: str) -> list[str]:
-    """Returns the columns' names as text. Raises InputError if there are none or a duplicate."""
+    """Returns the columns' names as text; raises InputError if two are equal or there are none."""
     names = [str(column) for column in frame.columns]
     if len(set(names)) < len(names):
         twice = next(one for place, one in enumerate(names) if one in names[:place])
@@ -195,7 +195,7 @@ def column_positions(columns: Any, names: Sequence[str], argument: str) -> list[
     for column in columns:
         if isinstance(column, str):
             raise InputError(
-                f"{argument} has {column!r}, which is no column of X"
+                f"{argument} has {column!r}, which is not a column of X"
                 + did_you_mean(column, map(str, names))
             )
         whole = np.ndim(column) == 0 and np.asarray(column).dtype.kind in "iu"

@@ -74,7 +74,7 @@ def _without_index(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
         return frame
     first, second = frame.iloc[:, 0], frame.iloc[:, 1]
     if first.dtype.kind == "i" and is_row_number(first) and second.dtype.kind not in "iuf":
-        notices.append("the row index saved with the table left out")
+        notices.append("row index saved with the table, left out")
         return frame.iloc[:, 1:]
     return frame
 

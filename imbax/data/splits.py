@@ -80,7 +80,7 @@ def stratified_splits(
 def repeated_splits(
     y: np.ndarray, *, seed: int, repeats: int = 4, keep: int | None = None
 ) -> list[Split]:
-    """Draws independent stratified splits: a fifth for testing, a fifth of the rest to validate.
+    """Draws independent stratified splits: a fifth for testing, a fifth of the rest for validation.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def repeated_splits(
     y = np.asarray(y)
     minority, majority = np.flatnonzero(y == 1), np.flatnonzero(y != 1)
     kept = len(minority) if keep is None else keep
-    # A fifth of a fifth of the rows must still contain one of them, however it is rounded.
+    # With 5 rows of a class, every part of a 64/16/20 split contains one, after any rounding.
     if min(kept, len(majority)) < 5 or kept > len(minority):
         raise InputError(
             f"{kept} of {len(minority)} minority rows and {len(majority)} majority rows, expected "

@@ -94,7 +94,7 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex sha256 of x, y, groups, their shapes and keep; equal for equal data."""
+        """SHA-256 (hex) of x, y, groups, their shapes and keep; equal for equal data."""
         digest = hashlib.sha256(b"" if self.keep is None else str(self.keep).encode())
         for array in (self.x, self.y, self.groups):
             if array is None:

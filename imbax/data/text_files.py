@@ -1,4 +1,4 @@
-"""Reading of text files of any compression and encoding."""
+"""Reader of text files in any encoding and compression."""
 
 import bz2
 import gzip
@@ -30,7 +30,7 @@ _OTHERS = (
     (b"%PDF", "a PDF; save the table as CSV"),
     (b"<!doctype html", "a web page; download the table itself"),
     (b"<html", "a web page; download the table itself"),
-    (b"version https://git-lfs", "a pointer of Git LFS; fetch the file itself with `git lfs pull`"),
+    (b"version https://git-lfs", "a Git LFS pointer; fetch the file with `git lfs pull`"),
 )
 
 

@@ -123,7 +123,7 @@ class Texts:
             )
 
     def refuse_words(self, verb: str, is_word: np.ndarray | None = None) -> None:
-        """Raises InputError for words among numbers: by default those for missing values."""
+        """Raises InputError for words among numbers, by default words for missing values."""
         is_word = self.missing if is_word is None else is_word
         count = self.counts[is_word].sum()
         entries = "1 entry" if count == 1 else f"{count} entries"

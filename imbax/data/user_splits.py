@@ -16,7 +16,7 @@ from imbax.errors import InputError
 __all__ = ["user_splits"]
 
 _EXPECTED = "expected a list of (train, valid, test) row numbers"
-# One of this many parts of a pair's training rows is used for validation.
+# A fifth of a pair's training rows is used for validation.
 _VALID_PARTS = 5
 
 
@@ -143,7 +143,7 @@ def _rows(part_rows, n, index, name):
             raise InputError(f"{name} is a mask of {len(rows)} rows, expected {n}, as many as x")
         if index is not None and hasattr(labels, "equals") and not labels.equals(index):
             raise InputError(
-                f"{name} is a mask with another index than x; reindex it like x, or use .to_numpy()"
+                f"{name} is a mask whose index differs from x; reindex it, or use .to_numpy()"
             )
         return np.flatnonzero(rows)
     if rows.dtype.kind not in "iu":

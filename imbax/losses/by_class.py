@@ -1,8 +1,8 @@
 """Per-example losses `[n]` that depend on the number of rows of each class.
 
 Logits and targets are as in `per_example`: `[n]` and {0, 1}, or `[n, K]` and classes. `counts [K]`
-holds the training rows of each class (K = 2, majority first, for logits `[n]`). Every number may be
-traced. A class without rows changes nothing for the others.
+is the number of training rows of each class (K = 2, majority first, for logits `[n]`). Counts and
+hyperparameters may be traced. A class without rows does not affect the other classes.
 """
 
 from collections.abc import Callable, Mapping

@@ -159,7 +159,7 @@ def check_numbers(numbers: Mapping[str, Any], where: str = "") -> None:
     Parameters
     ----------
     numbers
-        Values by name; names that no loss here has are not checked.
+        Values by name; names that are not hyperparameters of a loss are ignored.
     where
         Prefix of a name in a message.
     """

@@ -2,7 +2,7 @@
 
 A loss takes the logits `[n]` of a sigmoid and targets `y [n]` in {0, 1}, 1 being the minority, or
 the logits `[n, K]` of a softmax and classes `y [n]` in 0..K-1. All are safe under `jit`, `vmap` and
-`grad`. Rows of weight 0 contribute nothing to an average, even if they hold NaN. `by_class` has the
+`grad`. Rows of weight 0 contribute nothing to an average, even if they are NaN. `by_class` has the
 losses that depend on the number of rows of each class.
 """
 
@@ -205,7 +205,7 @@ def supervised_loss(
 
 
 def training_loss(network: Network) -> Callable[..., Any]:
-    """Cross-entropy of a network in training mode, as `bilevel.outer_gradient` takes it.
+    """Cross-entropy of a network in training mode, as expected by `bilevel.outer_gradient`.
 
     For a network with state, it is a loss of `Network.with_key(params, key)`.
     """

@@ -70,7 +70,7 @@ def draw_critical_difference(ax: "Axes", scores: pd.DataFrame) -> "Axes":
     for level, (first, last) in enumerate(bars, start=1):
         ax.plot([x[first], x[last]], [-level] * 2, color=INK, linewidth=2.5, solid_capstyle="butt")
 
-    # Elbows to the labels: the better half on the left, outer methods above inner ones.
+    # Connecting lines to the labels: the better half on the left, outer methods above inner ones.
     low, high = float(x[0]), float(x[-1])
     edge = 0.05 * (high - low) + 0.1
     left, right = low - edge, max(high + edge, low + difference)

@@ -69,7 +69,7 @@ class Made(NamedTuple):
     """Rows of a set after one over-sampler."""
 
     rows: np.ndarray
-    """Given rows after the method, which may move them, `[264, 2]`."""
+    """Original rows after the method, which may move them, `[264, 2]`."""
     new: np.ndarray
     """Synthetic rows `[216, 2]`."""
 
@@ -132,7 +132,7 @@ def make(method: str, x: np.ndarray, y: np.ndarray) -> Made:
 
 
 def among_the_majority(made: Made, y: np.ndarray) -> float:
-    """Fraction of the new rows whose nearest given row is a majority row."""
+    """Fraction of the new rows whose nearest original row is a majority row."""
     nearest = NearestNeighbors(n_neighbors=1).fit(made.rows).kneighbors(made.new)[1][:, 0]
     return float((y[nearest] == 0).mean())
 
@@ -159,7 +159,7 @@ def write_toy2d(out: Path, command: str = "") -> Path:
         f"{_MAJORITY} majority rows, {_MINORITY} minority rows, {_N_SYNTH[1]} synthetic rows.",
         f"![synthetic rows of every method](figures/{figure.name})",
         "\n".join(f"- `{method}`: {text}." for method, text in _DESCRIPTIONS.items()),
-        "Synthetic rows whose nearest given row is a majority row:",
+        "Share of synthetic rows whose nearest original row is a majority row:",
         markdown(table),
     ]
     path = Path(out, "report.md")

@@ -65,9 +65,9 @@ def table(tmp_path):
         (["run", "--methods", "potential"], "potential needs withheld minority rows"),
         (
             ["run", "long_tail", "--methods", "mesa"],
-            "mesa supports two classes only, but suite long_tail",
+            "mesa supports only two classes, and suite long_tail",
         ),
-        (["run", "--methods", "deepsmote"], "deepsmote runs on images only, but suite quicks"),
+        (["run", "--methods", "deepsmote"], "deepsmote runs on images only, and suite quicks"),
         (["run", "--seeds", "0"], "at least 1"),
         (["run", "--metrics", "f1", "briar"], "no metric 'briar'; did you mean 'brier'"),
         (["run", "--folds", "1"], "at least 2"),
@@ -89,7 +89,7 @@ def table(tmp_path):
         (["report", "no-such-folder"], "no-such-folder"),
     ],
 )
-def test_mistakes_in_options_get_one_line(capsys, tmp_path, monkeypatch, arguments, says):
+def test_invalid_options_give_one_line_errors(capsys, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
     assert says in refused(capsys, *arguments)
 
@@ -187,7 +187,7 @@ def test_failed_process_cleans_up_after_the_others(suite, kind, tmp_path, monkey
         (["toy2d", "--network", "realmlp"], "--network does not apply to suite toy2d"),
     ],
 )
-def test_mistakes_are_found_before_waiting_for_processes(
+def test_options_are_checked_before_waiting_for_processes(
     capsys, tmp_path, monkeypatch, arguments, says
 ):
     monkeypatch.delattr("imbax.results.session.start")
@@ -206,7 +206,7 @@ def test_mistakes_are_found_before_waiting_for_processes(
         (lambda f: f.assign(fraud=["yes"] * 2 + ["no"] * (len(f) - 2)), "minority class has 2"),
     ],
 )
-def test_faulty_tables_get_one_line(capsys, tmp_path, table, edit, says):
+def test_invalid_tables_give_one_line_errors(capsys, tmp_path, table, edit, says):
     edit(pd.read_csv(table)).to_csv(table, index=False)
     arguments = ["run", "custom", "--data", table, "--target", "fraud", "--out", tmp_path / "out"]
     error = refused(capsys, *arguments, *CHEAP)
@@ -331,7 +331,7 @@ def test_one_of_two_processes_may_be_killed(tmp_path, uninterrupted):
     assert not (tmp_path / "processes").exists()
 
 
-def test_list_prints_printed_and_measured_sizes(capsys, data_home):
+def test_list_shows_published_and_measured_sizes(capsys, data_home):
     assert main(["list", "datasets", "--data-home", str(data_home)]) == 0
     lines = capsys.readouterr().out.splitlines()
     (mammography,) = [line for line in lines if "mammography" in line]
@@ -357,7 +357,7 @@ def test_console_script_is_main():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_help_imports_nothing_heavy():
+def test_help_imports_no_heavy_packages():
     code = (
         "import sys\nfrom imbax.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
@@ -483,5 +483,5 @@ def test_image_scale_and_imbalance_options(tmp_path, monkeypatch):
         (("--epochs", "0"), "epochs=0, expected at least 1"),
     ],
 )
-def test_mistakes_in_image_suites_are_refused(tmp_path, capsys, options, message):
+def test_invalid_options_of_image_suites_are_refused(tmp_path, capsys, options, message):
     assert message in refused(capsys, "run", "digits", "--out", tmp_path, *options)

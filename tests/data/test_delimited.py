@@ -69,7 +69,7 @@ def check_base(data):
         (csv().decode().encode("utf-32"), None),
         (b"# made by x, y\n#\n" + csv() + b"# end\n", "3 comment lines left out"),
         (b"|made by, x\n" + csv(), "1 comment line left out"),
-        (b"|x|y\n" + csv(header=False, index=True, sep="|"), "the row index saved with the table"),
+        (b"|x|y\n" + csv(header=False, index=True, sep="|"), "row index saved with the table"),
         (b"# x,y\n" + csv(header=False), None),
         (b"\n\n" + csv() + b"\n,\n,\n", "2 empty rows left out"),
         (csv(BASE.assign(e="")), "1 column empty, left out: e"),
@@ -309,7 +309,7 @@ def test_spaces_around_text_are_removed(read):
 def test_saved_row_index_is_left_out_with_a_notice(read, frame, names):
     data = read(csv(frame, **names))
     assert data.feature_names == ("x",)
-    assert data.notices[0].startswith("the row index saved with the table left out: ")
+    assert data.notices[0].startswith("row index saved with the table, left out: ")
 
 
 def test_integer_identifier_gives_a_notice(read):

@@ -55,7 +55,7 @@ def test_each_kind_is_encoded():
     np.testing.assert_array_equal(x["age"], [20, 40, 40, 30, 90, 50, 40, 10])
     np.testing.assert_array_equal(x["age missing"], FRAME["age"].isna())
     np.testing.assert_array_equal(x["paid"], [1, 0, 1, 1, 1, 1, 1, 0])
-    # Without any value in training, the column is a constant 0 there.
+    # A column without values in training is encoded as 0 there.
     np.testing.assert_array_equal(x["gone"], [0, 0, 0, 0, 0, 0, 1, 2])
     np.testing.assert_array_equal(x["gone missing"], [1, 1, 1, 1, 1, 1, 0, 0])
     # Rare levels, and levels that occur only in later rows, share a column.

@@ -26,7 +26,7 @@ FRAME = pd.DataFrame(
 
 
 def matrix(data):
-    """Encodes all rows with an encoder fitted on all of them; returns the columns' names, too."""
+    """Returns all rows, encoded with an encoder fitted on them, and the names of the columns."""
     fitted = data.transformer.fit(data.frame)
     return fitted.transform(data.frame), fitted.get_feature_names_out().tolist()
 
@@ -114,8 +114,8 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["much", "much"]
         ({}, {"drop": ["aeg"]}, r"no column 'aeg'; did you mean 'age'"),
         ({}, {"drop": ["qqq"]}, r"no column 'qqq'; there are: age, color, member"),
         ({}, {"target": None}, r"column of labels is not named; name it with target="),
-        ({}, {"drop": ["outcome"]}, r"'outcome' is the target and also in drop; choose one"),
-        ({}, {"groups": "age", "drop": ["age"]}, r"'age' is the groups and also in drop"),
+        ({}, {"drop": ["outcome"]}, r"'outcome' is the target column and in drop; use one"),
+        ({}, {"groups": "age", "drop": ["age"]}, r"'age' is the groups column and in drop"),
         ({}, {"groups": "outcome"}, r"'outcome' is both target and groups"),
         ({}, {"minority": "ill"}, r"^t: no row has the label 'ill'; the labels are: fine, sick"),
         ({"outcome": [None] + ["x"] * (N - 1)}, {}, r"missing values in column 'outcome'"),

@@ -184,7 +184,7 @@ def test_columns_by_name_position_or_mask():
     assert column_positions([("s", "b"), 0], ["a", "('s', 'b')"], "categorical") == [0, 1]
     assert column_positions([7, 0], ["0", "7", "5"], "categorical") == [0, 1]
     for columns, message in (
-        (["d"], "categorical has 'd', which is no column of X"),
+        (["d"], "categorical has 'd', which is not a column of X"),
         ([3], "categorical has 3, expected positions of columns from 0 to 2"),
         ([True], "categorical has 1 booleans, expected one for each of the 3 columns"),
     ):

@@ -113,7 +113,7 @@ def requests(monkeypatch, tmp_path):
 def test_set_is_downloaded_once(requests, tmp_path):
     found = openml(42, drop=["price"])
     assert found.name == "openml_42"
-    assert found.feature_names == ("age", "net worth"), "identifiers are no features"
+    assert found.feature_names == ("age", "net worth"), "identifiers are not features"
     assert found.classes == ("good", "bad")
     np.testing.assert_array_equal(found.x, NUMBERS)
     np.testing.assert_array_equal(found.y, [label == "bad" for label in LABELS])
@@ -139,7 +139,7 @@ def test_set_is_downloaded_once(requests, tmp_path):
         ),
     ],
 )
-def test_mistakes_are_refused_with_a_remedy(requests, number, target, error, says):
+def test_errors_of_invalid_input_give_advice(requests, number, target, error, says):
     with pytest.raises(InputError, match=says) as caught:
         openml(number, target)
     assert caught.type is error

@@ -174,7 +174,7 @@ GOOD = labels(1, 0)
         (X, GOOD, {"feature_names": ["a", "b", "a"]}, r"two columns are called 'a'; rename"),
     ],
 )
-def test_mistakes_are_refused_with_a_remedy(x, y, options, message):
+def test_errors_of_invalid_input_give_advice(x, y, options, message):
     with pytest.raises(InputError, match=message) as caught:
         make_dataset(x, y, **options)
     assert "\n" not in str(caught.value)

@@ -192,7 +192,7 @@ def test_unknown_or_duplicate_row_labels_are_refused():
     with pytest.raises(InputError, match="row labels of x are not unique"):
         user_splits(labels, Y, x=FRAME.set_axis([0] * N))
     mask = pd.Series(MASKS[0], index=FRAME.index[::-1])
-    with pytest.raises(InputError, match="a mask with another index than x"):
+    with pytest.raises(InputError, match="a mask whose index differs from x"):
         user_splits([(mask, *MASKS[1:])], Y, x=FRAME)
 
 

@@ -211,7 +211,7 @@ def test_invalid_tables_are_refused():
     wrong = {
         "name them in categorical_features": (None, frame),
         "non-numeric columns, 'word'; name": (["colour"], frame),
-        "has 'hue', which is no column of X; there are": (["hue"], frame),
+        "has 'hue', which is not a column of X; there are": (["hue"], frame),
         "has 6, expected positions of columns from 0 to 5": ([6], array),
         "has 1.5, expected positions of columns from 0 to 5, whole": ([1.5], array),
         "has 2 booleans, expected one for each of the 6": ([True, False], frame),

@@ -132,7 +132,7 @@ def test_columns_must_match_those_of_fit():
             {},
             "non-numeric columns, 0; name them in categorical_features",
         ),
-        (FRAME, {"categorical_features": ["plam"]}, "'plam', which is no column .* mean 'plan'"),
+        (FRAME, {"categorical_features": ["plam"]}, "'plam', which is not a column .* mean 'plan'"),
         (FRAME.assign(odd=[[1]] * N), {}, "'odd' holds mixed values"),
         (FRAME.assign(large=2**60 + np.arange(N)), {}, "'large' of X has whole numbers beyond"),
         (FRAME.set_axis([*"abcdef", "a"], axis=1), {}, "several columns called 'a'"),

@@ -170,7 +170,7 @@ def test_globs_may_be_relative_absolute_or_in_home(folder, monkeypatch, pattern)
 
 def test_globs_leave_out_files_that_are_not_tables(folder):
     (folder / ".hidden").write_text("")
-    with pytest.warns(UserWarning, match=r"\*.*: files that are no tables left out: .*plugin.py"):
+    with pytest.warns(UserWarning, match=r"\*.*: files that are not tables, left out: .*plugin.py"):
         suite = suite_of(folder, '[[datasets]]\nglob = "*.*"\ntarget = "y"\n')
     assert suite.datasets == ("a", "b")
 
@@ -198,7 +198,7 @@ def test_files_and_folders_are_data_sets_named_by_stems(folder):
     (folder / "more" / "notes.md").write_text("none")
     (folder / "more" / ".hidden.csv").write_text("none")
     paths = [folder / "a.csv", folder / "more"]
-    with pytest.warns(UserWarning, match=r"more: files that are no tables left out: notes\.md"):
+    with pytest.warns(UserWarning, match=r"more: files that are not tables, left out: notes\.md"):
         found = table_files(paths)
     assert found == {"a": folder / "a.csv", "c": folder / "more" / "c.csv"}
     (folder / "more" / "a.csv.gz").write_bytes(b"")

@@ -74,9 +74,9 @@ def test_kinds_have_modules_for_runs_and_reports(kind):
         (
             {"several_classes": True},
             "mesa",
-            "mesa supports two classes only, but suite mine has more",
+            "mesa supports only two classes, and suite mine has more",
         ),
-        ({}, "deepsmote", "deepsmote runs on images only, but suite mine has tables"),
+        ({}, "deepsmote", "deepsmote runs on images only, and suite mine has tables"),
         ({}, "smoote", "did you mean 'smote'"),
     ],
 )

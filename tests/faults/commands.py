@@ -59,7 +59,7 @@ def readable(out: Path) -> pd.DataFrame:
 
 @contextlib.contextmanager
 def ended(process):
-    """End the process at the end of the context in any case."""
+    """Kill the process when the context ends, if it still runs."""
     try:
         yield process
     finally:

@@ -1,6 +1,6 @@
-"""Processes forked after the package was imported, which makes them cheap.
+"""Processes forked after the package was imported, so that they start quickly.
 
-Figures are replaced by a word, since drawing takes most of the time of a report.
+Figures are replaced by placeholder text, since drawing takes most of the time of a report.
 """
 
 import multiprocessing

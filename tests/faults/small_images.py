@@ -1,6 +1,6 @@
-"""A suite of small images and networks of one layer into a folder, with its report.
+"""Runs a suite of small images and one-layer networks and writes its report.
 
-A generator in training is kept after every epoch.
+The state of a generator in training is stored after every epoch.
 """
 
 import sys

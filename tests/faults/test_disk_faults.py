@@ -98,7 +98,7 @@ WRITES = asked(range(16), (1, 6))
 
 @pytest.mark.parametrize("number", WRITES)
 @pytest.mark.parametrize("error", asked(("ENOSPC", "EROFS", "EACCES", "EIO"), ("ENOSPC",)))
-def test_failed_writes_give_one_line_and_lose_nothing(
+def test_failed_writes_give_a_one_line_error_and_lose_nothing(
     error, number, data, whole, tmp_path, capsys, monkeypatch
 ):
     """Each write of a run fails in turn, and so do all later writes."""
@@ -132,7 +132,7 @@ def test_tested_write_numbers_cover_a_run(whole):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("size", ["16k", "32k", "48k"])
-def test_full_disks_give_one_line_and_lose_nothing(size, data, whole, tmp_path, capsys):
+def test_full_disks_give_a_one_line_error_and_lose_nothing(size, data, whole, tmp_path, capsys):
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(tmp_path)]
     if os.name != "posix" or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no disk can be mounted here")

@@ -1,4 +1,4 @@
-"""Results folders of other users: nothing in them is run."""
+"""Results folders of other users: code in them is never run."""
 
 import contextlib
 import json
@@ -128,7 +128,9 @@ MALFORMED += [provenance(timing="soon"), provenance(method_facts=None), provenan
 
 
 @pytest.mark.parametrize("about", MALFORMED, ids=range(len(MALFORMED)))
-def test_parquet_files_of_other_programs_give_one_line(about, make_results, tmp_path, capsys):
+def test_parquet_files_of_other_programs_give_a_one_line_error(
+    about, make_results, tmp_path, capsys
+):
     make_results(tmp_path, datasets=("ecoli",), methods=("ce",), seeds=1)
     path = store.file_path(tmp_path, "ecoli", "ce", "0a1b", 0)
     found = pq.read_table(path)

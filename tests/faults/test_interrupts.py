@@ -22,7 +22,7 @@ def heeded():
 
 # A method with one stage of several minutes, and the seconds until the stage starts.
 STAGES = {
-    "a loop of Python": (1, "for _ in range(10**12):\n            pass\n        return logits(x)"),
+    "a Python loop": (1, "for _ in range(10**12):\n            pass\n        return logits(x)"),
     "compiling": (
         8,
         "for _ in range(8_000):\n            x = jnp.sin(x) @ jnp.cos(x.T) @ x\n"

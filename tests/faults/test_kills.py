@@ -18,7 +18,7 @@ SUITES = {"tables": (command, *TABLES), "images": (small_images.run,)}
 
 @contextlib.contextmanager
 def begun(suite, out):
-    """Process of the suite, ended at the end of the context in any case."""
+    """Process that runs the suite; it is killed when the context ends."""
     process = forked(*SUITES[suite], out)
     try:
         yield process
@@ -28,7 +28,7 @@ def begun(suite, out):
 
 
 def seconds_of(suite, out):
-    """Seconds of a complete run."""
+    """Duration of a complete run in seconds."""
     began = time.perf_counter()
     with begun(suite, out) as process:
         process.join(1200)
@@ -48,7 +48,7 @@ def test_killed_runs_resume_to_the_undisturbed_tables(suite, tmp_path):
     for share in np.random.default_rng(0).uniform(0, 1, 10 * MOMENTS):
         if kills == MOMENTS:
             break
-        # A run advances over several attempts: late moments refer to the remaining time.
+        # A run is completed by several processes, so later moments fall into its remaining part.
         began = time.perf_counter()
         with begun(suite, out) as process:
             process.join(share * length)
@@ -59,7 +59,7 @@ def test_killed_runs_resume_to_the_undisturbed_tables(suite, tmp_path):
             continue
         assert process.exitcode == 0
         assert tables(out) == expected
-        # If the machine has become faster, moments after the end kill nothing.
+        # If the machine has become faster, some moments are after the end of the run.
         length = min(length, max(time.perf_counter() - began, 1.0))
         rounds += 1
         out = tmp_path / f"{rounds}"

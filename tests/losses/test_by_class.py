@@ -20,7 +20,7 @@ Y = (np.arange(24) % 4 == 0).astype(np.float64)
 BINARY = (LOGITS, Y, np.array([900, 35]))
 THREE = (oracles.LOGITS_3, oracles.Y_3, np.array([500, 20, 90]))
 FORMS = pytest.mark.parametrize("form", [BINARY, THREE], ids=["binary", "multi-class"])
-# Values other than the defaults, with the smallest class not only in the last place.
+# Hyperparameters that differ from the defaults.
 NUMBERS = {
     "ldam": {"max_margin": 0.4, "scale": 3.0},
     "logit_adjustment": {"tau": 0.7},
@@ -83,7 +83,7 @@ def test_limits_equal_cross_entropy(form):
 
 
 @FORMS
-def test_other_limits(form):
+def test_limits_of_vs_loss_and_effective_number_weights(form):
     """VS without scaling is logit adjustment; β = 1 gives inverse frequencies."""
     logits, y, counts = (jnp.asarray(part) for part in form)
     result = class_losses.vs_loss(logits, y, counts, 0.0, 0.8)

@@ -166,7 +166,7 @@ def test_smooth_average_precision_converges_to_exact():
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
 def test_gradients_are_finite_for_extreme_logits(scale):
-    """Ties, ordinary values, and scores far past where a sigmoid saturates."""
+    """Ties, ordinary values, and scores for which a sigmoid saturates."""
     logits, y, w = (a.astype(np.float32) for a in (scale * LOGITS, Y, W))
     for objective in OBJECTIVES.values():
         assert np.isfinite(jax.jit(jax.grad(objective))(logits, y, w)).all()
@@ -217,7 +217,7 @@ def test_smooth_average_precision_without_minority_rows_is_zero():
     np.testing.assert_array_equal(gradient, np.zeros(5))
 
 
-def test_absent_class_is_zero_in_the_balanced_mean():
+def test_absent_class_contributes_zero_to_the_balanced_mean():
     assert losses.balanced_mean(jnp.array([2.0, 4.0]), jnp.zeros(2), jnp.ones(2)) == 1.5
 
 

@@ -1,4 +1,4 @@
-"""The HTML report: self-contained, escaped, sorted by a click, with the right answer first."""
+"""The HTML report: self-contained, escaped, sortable by a click, with the right answer first."""
 
 import re
 import shutil
@@ -127,7 +127,7 @@ def test_grid_has_values_colours_and_bold_cells(tmp_path):
 
 
 @pytest.mark.thorough
-def test_grid_is_sorted_by_a_click(tmp_path):
+def test_click_sorts_the_grid(tmp_path):
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium")

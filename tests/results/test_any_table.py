@@ -93,13 +93,17 @@ def test_two_class_methods_are_left_out_or_rejected(own_registry, monkeypatch):
     default = ("two", *HOST)
     monkeypatch.setattr("imbax.results.evaluate.METHODS", default)
     x = FRAME[["spend"]]
-    with pytest.warns(UserWarning, match="two supports two classes only, but y has 3 .* left out$"):
+    with pytest.warns(
+        UserWarning, match="two supports only two classes, and y has 3 .*: left out$"
+    ):
         table = imbax.evaluate(x, Y, default, **FEW)
     assert set(table["method"]) == set(HOST)
-    with pytest.raises(InputError, match=r"two supports two .*; these run: logistic_regression$"):
+    with pytest.raises(
+        InputError, match=r"two supports only two .*; these run: logistic_regression$"
+    ):
         imbax.evaluate(x, Y, list(default), **FEW)
     register("mine", build=get("ce").tables.program, settings=get("ce").tables.settings)
-    with pytest.raises(InputError, match="mine supports two classes only"):
+    with pytest.raises(InputError, match="mine supports only two classes"):
         imbax.search("mine", x, Y, {"learning_rate": [0.1]}, **FEW)
 
 
@@ -151,7 +155,7 @@ def test_run_custom_rejects_two_class_methods_by_name(tmp_path, capsys):
     flags = ["--data", str(tmp_path / "churn.csv"), "--target", "churn", "--out", str(tmp_path)]
     assert main(["run", "custom", *flags, "--methods", "mesa", *HOST]) == 2
     error = capsys.readouterr().err
-    assert "error: churn: mesa supports two classes only, but y has 3 (leave, pause, stay)" in error
+    assert "error: churn: mesa supports only two classes, and y has 3 (leave, pause, stay)" in error
     assert "these run: logistic_regression" in error and not (tmp_path / "runs").exists()
 
 

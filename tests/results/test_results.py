@@ -283,7 +283,7 @@ def test_frames_without_runs_are_displayed(one, change, message):
 def test_misspelt_attributes_raise_with_name_and_object(one):
     with pytest.raises(AttributeError) as caught:
         one.comapre  # noqa: B018
-    # From these attributes Python makes "Did you mean: 'compare'?".
+    # Python uses these attributes to suggest "Did you mean: 'compare'?".
     assert (caught.value.name, caught.value.obj) == ("comapre", one)
 
 

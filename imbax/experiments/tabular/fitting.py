@@ -45,7 +45,7 @@ def fitting(
     ------
     InputError
         The data set has more than two classes, and a method that the user named, or every method,
-        supports two classes only.
+        supports only two classes.
     """
     fit = [one for one in methods if len(dataset.classes) == 2 or one.tables.several_classes]
     names = [one.name for one in methods if one not in fit]
@@ -53,10 +53,10 @@ def fitting(
         return fit, ()
     verb, them = ("supports", "it") if len(names) == 1 else ("support", "them")
     problem = (
-        f"{shortened(names)} {verb} two classes only, but y has {len(dataset.classes)} "
+        f"{shortened(names)} {verb} only two classes, and y has {len(dataset.classes)} "
         f"({shortened(dataset.classes)})"
     )
-    one_class = f"choose one class with {argument('minority')}"
+    one_class = f"name one class with {argument('minority')}"
     if are_named and fit:
         those = shortened([one.name for one in fit], 20)
         raise InputError(f"{problem}; leave {them} out, or {one_class}; these run: {those}")

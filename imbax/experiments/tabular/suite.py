@@ -111,15 +111,15 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
         method = get(name)
         check_package(method)
         if method.tables is None:
-            raise InputError(f"{name} runs on images only, but suite {suite.name} has tables")
+            raise InputError(f"{name} runs on images only, and suite {suite.name} has tables")
         if method.tables.needs_withheld and not suite.withholds:
             raise InputError(
-                f"{name} needs withheld minority rows, but suite {suite.name} has none; use adult"
+                f"{name} needs withheld minority rows, and suite {suite.name} has none; use adult"
             )
         if suite.several_classes and not method.tables.several_classes:
             raise InputError(
-                f"{name} supports two classes only, but suite {suite.name} has more; `--methods "
-                "all` runs the methods that support more"
+                f"{name} supports only two classes, and suite {suite.name} has more; "
+                "`--methods all` runs those that support more"
             )
     return tuple(chosen or METHODS)
 

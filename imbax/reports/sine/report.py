@@ -21,7 +21,7 @@ __all__ = ["runs_table", "summary_table", "write", "write_sine_report"]
 
 _OURS, _FROZEN, _BASELINE = METHODS[:3]
 
-_METHODS = """Errors are mean squared errors on 501 evenly spaced x, which are used by no method.
+_METHODS = """Errors are mean squared errors at 501 evenly spaced x, which no method uses.
 
 - `explicit_gradient`: starts from θ₀ and moves the synthetic points by the gradient of the
   validation loss.

@@ -1,4 +1,4 @@
-"""Decisions at a threshold that validation rows choose, for the section of a data set."""
+"""Decisions at a threshold chosen on validation rows, for the section of a data set."""
 
 import warnings
 from collections.abc import Callable, Mapping

@@ -94,7 +94,7 @@ def write_report(
             "files runs/<dataset>/<method>/*.parquet; run an experiment first or name its folder"
         )
     kinds = kinds_of_score(provenance)
-    with warnings.catch_warnings(action="ignore"):  # reported already
+    with warnings.catch_warnings(action="ignore"):  # already reported
         runs = with_calibration(runs, folders, kinds)
     runs = with_metrics(runs, folders, kinds, metrics)
     tables.write_tables(runs, provenance, out)
@@ -217,7 +217,7 @@ def _dataset(
     contrasts: str,
 ) -> str:
     methods = tables.in_order(runs["method"])
-    with warnings.catch_warnings(action="ignore"):  # reported already
+    with warnings.catch_warnings(action="ignore"):  # already reported
         rows = store.read(folders, SCHEMA, arrays=True, dataset=dataset)
     rows = rows.assign(probability=probabilities(rows, kinds))
     stem = out / "figures" / store.safe_name(dataset)

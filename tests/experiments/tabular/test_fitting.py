@@ -15,7 +15,7 @@ X, Y = toys.table(60, 20)
 TWO = make_dataset(X, Y)
 THREE = make_dataset(X, Y + (X[:, 0] > 1), several_classes=True)
 METHODS = [get(name) for name in ("ce", "mesa", "logistic_regression", "eg_outer_ap")]
-PROBLEM = "mesa, eg_outer_ap support two classes only, but y has 3 (0, 1, 2)"
+PROBLEM = "mesa, eg_outer_ap support only two classes, and y has 3 (0, 1, 2)"
 
 
 @pytest.mark.parametrize("are_named", [True, False])
@@ -35,7 +35,7 @@ def test_error_for_named_methods_lists_alternatives():
     with pytest.raises(InputError) as caught:
         fitting(THREE, METHODS, are_named=True)
     assert str(caught.value) == (
-        f"{PROBLEM}; leave them out, or choose one class with minority=; "
+        f"{PROBLEM}; leave them out, or name one class with minority=; "
         "these run: ce, logistic_regression"
     )
     with on_command_line(), pytest.raises(InputError, match="--minority LABEL; these run: ce"):
@@ -44,7 +44,9 @@ def test_error_for_named_methods_lists_alternatives():
 
 @pytest.mark.parametrize("are_named", [True, False])
 def test_data_set_without_suitable_method_is_rejected(are_named):
-    with pytest.raises(InputError, match=r"^mesa supports two .*; choose other methods, or choose"):
+    with pytest.raises(
+        InputError, match=r"^mesa supports only two .*; choose other methods, or name one"
+    ):
         fitting(THREE, METHODS[1:2], are_named=are_named)
 
 
