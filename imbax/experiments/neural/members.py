@@ -112,7 +112,7 @@ def all_rows(
 def averaged(
     plan: Plan, method: Method, result: CellResult, members: Ensemble
 ) -> tuple[Plan, CellResult]:
-    """Returns the R runs and their results, from those of the M·R members.
+    """Returns the R runs and their results, combined from those of the M·R members.
 
     Validation average precision is that of the mean probabilities; the epoch is the median over
     members, curves are means, and a run diverged if a member did. Points are those of member 0.
