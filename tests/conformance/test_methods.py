@@ -250,7 +250,7 @@ def single_run(r, **padding):
 
 
 # Their programs are bit-equal only with the compiler options of users.
-AS_USERS = ("ldam_drw", "metabalance", "meta_weight_net", "sugar", "cwgan", "gamo")
+AS_USERS = ("ldam_drw", "metabalance", "meta_weight_net", "sugar", "cwgan", "gamo", "eg_jitter_0.5")
 
 
 @pytest.mark.parametrize("name", asked(OWN, ONE))

@@ -270,6 +270,10 @@ def test_large_table_is_resampled(kind):
     assert frame.shape == (n, 20) and (made.dtypes == frame.dtypes).all()
     assert len(set(np.unique(labels, return_counts=True)[1])) == 1
     pd.testing.assert_frame_equal(made[:n], frame)
-    for name in ("age", "since", "x1"):
-        share = frame[name].isna().mean()
-        assert abs(made[name][n:].isna().mean() - share) < 0.4
+    # A synthetic row misses what its first parent misses; SMOTENC draws parents uniformly.
+    for label in np.unique(labels[n:]):
+        is_new, is_old = np.asarray(labels[n:] == label), np.asarray(y == label)
+        for name in ("age", "since", "x1"):
+            share = frame[name][is_old].isna().mean()
+            found = made[name][n:][is_new].isna().mean()
+            assert abs(found - share) < (0.03 if kind is SMOTENC else 0.4), (label, name)

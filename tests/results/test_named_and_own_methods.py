@@ -236,9 +236,7 @@ def test_metrics_cannot_modify_the_inputs_of_others():
         return 0.5
 
     metrics = ["f1", writes, imbax.Metric(writes, name="late", needs="label"), "f2", f1_score]
-    with pytest.warns(
-        UserWarning, match=r"f1_score is missing .* imbax.Metric\(f, needs='label'\)"
-    ):
+    with pytest.warns(UserWarning, match=r"f1_score is NaN .* imbax.Metric\(f, needs='label'\)"):
         table = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=metrics, seeds=1, folds=2)
     expected = imbax.evaluate(X, Y, ("mine", Recorder()), metrics=["f1", "f2"], seeds=1, folds=2)
     for name in ("f1_at_valid", "f2_at_valid"):
