@@ -13,6 +13,7 @@ from imbax.reports.tabular.tables import in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "LEGEND",
     "OWN_COLOUR",
     "add_legend",
+    "diverging",
     "interactive_axes",
     "log_scale",
     "new_figure",
@@ -125,6 +127,14 @@ def rgb(colour: str) -> tuple[float, float, float]:
     from matplotlib.colors import to_rgb
 
     return to_rgb(colour)
+
+
+def diverging() -> "Colormap":
+    """Colour map from vermillion (low) over white to blue (high), for the colour-blind too."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    ends = [OWN_COLOUR["explicit_gradient"], "white", OWN_COLOUR["ce"]]
+    return LinearSegmentedColormap.from_list("diverging", ends)
 
 
 def save(figure: "Figure", path: Path) -> Path:
