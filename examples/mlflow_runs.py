@@ -38,13 +38,11 @@ results.report()
 def log_folder(folder):
     """Logs commands, metrics and the report of a folder of results."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    summary = pd.read_csv(folder / "tables" / "summary.csv").drop(
-        columns=["paper_mean", "paper_sd"]
-    )
+    summary = pd.read_csv(folder / "tables" / "summary.csv").set_index(["dataset", "method"])
     with mlflow.start_run(run_name=folder.name):
         mlflow.log_params({f"command_{i}": text for i, text in enumerate(manifest["commands"])})
         mlflow.log_artifact(folder / "report.html")
-        for (dataset, method), row in summary.set_index(["dataset", "method"]).iterrows():
+        for (dataset, method), row in summary.iterrows():
             with mlflow.start_run(run_name=f"{method} on {dataset}", nested=True):
                 mlflow.log_params({"dataset": dataset, "method": method})
                 mlflow.log_metrics(row.dropna().to_dict())

@@ -49,8 +49,8 @@ def training(problem, key):
 # ----------------------
 #
 # ``imbax.Vectorized`` maps the function over runs and divides them over the devices. jax returns
-# before a result is computed; ``jax.block_until_ready`` waits for it. The first call compiles and is
-# not timed.
+# before a result is computed; ``jax.block_until_ready`` waits for it. The first call compiles and
+# is not timed.
 
 vectorized = imbax.Vectorized(training)
 steps = EPOCHS * ROWS // BATCH

@@ -41,8 +41,8 @@ table.head()
 # ------------
 #
 # All folds and seeds of a neural method are trained as one compiled program. In each run,
-# preprocessing is fitted on the training rows, the epoch is chosen on validation rows, and test rows
-# are scored once. Methods may also be scikit-learn estimators and pipelines.
+# preprocessing is fitted on the training rows, the epoch is chosen on validation rows, and test
+# rows are scored once. Methods may also be scikit-learn estimators and pipelines.
 
 methods = ["ce", "focal", "smote", "logistic_regression", "hist_gradient_boosting"]
 results = imbax.evaluate(table, churned, methods, seeds=3, name="churn")

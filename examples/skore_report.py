@@ -2,8 +2,8 @@
 A report with skore
 ===================
 
-skore's ``EstimatorReport`` evaluates a fitted classifier on held-out rows. imbax's classifiers follow
-scikit-learn's contract, so that they need no adapter.
+skore's ``EstimatorReport`` evaluates a classifier on held-out rows. imbax's classifiers follow
+scikit-learn's contract and need no adapter.
 
 Install with ``pip install "imbax[interop]"``.
 """
