@@ -147,8 +147,8 @@ def win_rates(scores: pd.DataFrame, path: Path) -> Path | None:
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     ax.grid(False)
-    of = "" if k == len(order) else f", {len(order)} best of {k} methods"
-    title = f"Share of {n} data sets won by the row against the column{of}"
+    part = "" if k == len(order) else f", {len(order)} best of {k} methods"
+    title = f"Share of {n} data sets won by the row against the column{part}"
     figure.suptitle(title, color=INK, fontsize=11, wrap=True)
     return save(figure, path)
 
