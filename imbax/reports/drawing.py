@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "DOTS_PER_INCH",
     "FAINT",
     "FORMATS",
     "INK",
@@ -49,6 +50,8 @@ FORMATS: dict[str, dict[str, None]] = {
     "svg": {"Date": None, "Creator": None},
 }
 """Formats of figures, with the metadata to leave out."""
+DOTS_PER_INCH = 150
+"""Resolution of PNG files."""
 LEGEND = {"frameon": False, "fontsize": 9, "labelcolor": INK}
 
 
@@ -148,7 +151,7 @@ def save(figure: "Figure", path: Path) -> Path:
     for kind, metadata in FORMATS.items():
         target = path.with_suffix(f".{kind}")
         with rc_context({"svg.hashsalt": path.stem}), disk.atomic(target, durable=False) as file:
-            figure.savefig(file, format=kind, dpi=150, metadata=metadata)
+            figure.savefig(file, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
     return path
 
 
