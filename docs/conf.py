@@ -61,6 +61,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "ExampleTitleSortKey",
     "download_all_examples": False,
     "show_memory": False,
+    "ignore_repr_types": r"matplotlib\.axes",
     "remove_config_comments": True,
     "reset_modules": (),
 }
