@@ -341,6 +341,6 @@ def add(method: Method) -> Method:
 
 
 def _order_on_images(method):
-    """Returns the rank of a method's kind: losses, sampling, decoupled, generators, then variants."""
+    """Returns the rank of a method's kind: from losses to variants of generators."""
     kinds = ("loss", "sampling", "decoupled", "generative", "reading")
     return kinds.index(method.kind) if method.kind in kinds else len(kinds)

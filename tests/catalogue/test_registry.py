@@ -228,6 +228,16 @@ def test_refit_follows_a_replaced_method():
             lambda: register("mine", build, tables=OnTables(build)),
             "'mine' has the unknown field 'tables'",
         ),
+        (
+            lambda: register("mine", generator=build, images=OnImages(sampler)),
+            "'mine' has both `generator` and `images`; leave out one",
+        ),
+        (lambda: register("mine", generator=3), "'mine': generator=3, expected a function"),
+        (
+            lambda: register("mine", images=sampler),
+            "images=.*, expected an `imbax.OnImages`",
+        ),
+        (lambda: OnImages(generator=build), "does not use the trained generator; give `resample`"),
         (lambda: get("explicit_gradent"), "unknown method .*did you mean 'explicit_gradient'"),
         (lambda: image_method("focal"), "unknown image method 'focal'"),
         (lambda: image_method("deepsmot"), "unknown image method.*did you mean 'deepsmote'"),

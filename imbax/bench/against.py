@@ -1,0 +1,137 @@
+"""Comparison of two result files of `measure`: two machines, versions or commits."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+
+from imbax.bench.kernels import KERNELS
+from imbax.bench.measure import Case, identity
+from imbax.bench.report import (
+    CASE,
+    OURS,
+    best_setting,
+    digits,
+    frame,
+    log_axes,
+    machine,
+    short_time,
+    spaced,
+    unit_of,
+)
+from imbax.errors import InputError
+from imbax.reports.drawing import INK, LEGEND, new_figure, save
+
+__all__ = ["check_common", "compared", "draw_against", "table_against"]
+
+_KEYS = [*CASE, "features", "contender", "setting"]
+
+
+def check_common(cases: Sequence[Case], other: Mapping[str, Any], path: Path) -> None:
+    """Raises InputError unless another file has a timing of imbax for one of the cases."""
+    found = [r for r in other["measurements"] if r["contender"] == "imbax" and "failed" not in r]
+    if not {identity(record)[0] for record in found} & set(cases):
+        sizes = [f"{r['kernel']} (batch {r['batch']}, runs {r['runs']})" for r in found]
+        has = ", ".join(sizes[:3]) or "no timing of imbax"
+        raise InputError(
+            f"--against {path} has no kernel and size in common with this command; it has {has}"
+            f"{', ...' if len(sizes) > 3 else ''}; choose the same by --kernels, --runs and --batch"
+        )
+
+
+def compared(found: Mapping[str, Any], other: Mapping[str, Any]) -> pd.DataFrame:
+    """Timings that both results have, in the order of the kernels.
+
+    Columns are the case, the contender, `best` and `worst` of the first results and `other_best`
+    and `other_worst` of the second, in microseconds per run-step; `ratio`, `other_best` divided by
+    `best`; and `is_clear`, whether the ranges of all rounds do not overlap.
+    """
+    ours, theirs = (frame(_known(each)) for each in (found, other))
+    times = ["best", "worst"]
+    theirs = theirs[[*_KEYS, *times]].rename(columns={name: f"other_{name}" for name in times})
+    rows = ours[[*_KEYS, *times, "attainable"]].merge(theirs, on=_KEYS)
+    rows["ratio"] = rows["other_best"] / rows["best"]
+    rows["is_clear"] = (rows["worst"] < rows["other_best"]) | (rows["other_worst"] < rows["best"])
+    return rows
+
+
+def table_against(found: Mapping[str, Any], other: Mapping[str, Any]) -> Table:
+    """Rich table of both results."""
+    caption = "\n".join(
+        [
+            f"this: {_described(found, other)}",
+            f"other: {_described(other, found)}",
+            "other / this above 1: this is faster; ~: the ranges of the rounds overlap",
+        ]
+    )
+    drawn = Table(title="Time per run-step of two results", caption=caption, box=box.SIMPLE_HEAD)
+    for name in ("kernel", "contender"):
+        drawn.add_column(name, no_wrap=True)
+    columns = ("batch", "runs", "this best", "worst", "other best", "worst", "other / this")
+    for name in columns:
+        drawn.add_column(name, justify="right")
+    for row in compared(found, other).itertuples():
+        drawn.add_row(
+            row.kernel,
+            f"{row.contender}, {row.setting}",
+            f"{row.batch}" if row.batch else "",
+            f"{row.runs}",
+            *map(short_time, (row.best, row.worst, row.other_best, row.other_worst)),
+            f"{'' if row.is_clear else '~'}{digits(row.ratio)}",
+        )
+    return drawn
+
+
+def draw_against(found: Mapping[str, Any], other: Mapping[str, Any], path: Path) -> Path:
+    """Writes a figure of imbax's time per run-step in both results, one panel per kernel.
+
+    Bands are from the best to the worst round, at the kernel's usual batch size if both have it.
+    """
+    rows = compared(found, other)
+    rows = rows[rows["contender"] == "imbax"]
+    names = list(rows["kernel"].unique())
+    columns = min(3, len(names))
+    height = 3.6 * -(-len(names) // columns) + 0.8
+    figure, axes = new_figure(4.2 * columns, height, len(names), columns=columns)
+    for ax, name in zip(axes, names, strict=True):
+        _panel(ax, rows[rows["kernel"] == name], name)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, **LEGEND)
+    title = f"this: {_described(found, other)}\nother: {_described(other, found)}"
+    figure.suptitle(title, color=INK, fontsize=9)
+    return save(figure, path)
+
+
+def _panel(ax, rows, name):
+    batches = list(rows["batch"].unique())
+    usual = next(b for b in (*KERNELS[name].batches, *batches) if b in batches)
+    rows = rows[rows["batch"] == usual]
+    unit, word = unit_of(rows[["best", "other_best"]].min(axis=None))
+    grey = {"color": "#999999", "linewidth": 1.4, "marker": "s"}
+    for label, prefix, look in (("this", "", OURS), ("other", "other_", grey)):
+        columns = {f"{prefix}best": "best", f"{prefix}worst": "worst"}
+        line = best_setting(rows[["runs", *columns]].rename(columns=columns))
+        line = line / unit
+        ax.plot(line.index, line["best"], markersize=4.5, label=label, **look)
+        band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
+        ax.fill_between(line.index, line["best"], line["worst"], **band)
+    log_axes(ax, spaced(rows["runs"].unique()))
+    ax.set(xlabel="Runs", ylabel=f"{word} per run-step")
+    ax.set_title(KERNELS[name].title + (f", batch {usual}" if usual else ""))
+
+
+def _known(found):
+    """Results without the kernels of another version."""
+    kept = [record for record in found["measurements"] if record["kernel"] in KERNELS]
+    return {**found, "measurements": kept}
+
+
+def _described(found, other):
+    """Machine of a result, and the parts of its environment that differ from the other's."""
+    mine, theirs = (each["environment"] for each in (found, other))
+    stated = ("devices", "device", "cpu", "jax")
+    names = [name for name in mine if name not in stated and mine[name] != theirs.get(name)]
+    return ", ".join([machine(found), *(f"{name} {mine[name]}" for name in names)])
