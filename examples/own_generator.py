@@ -2,7 +2,7 @@
 An image generator of your own
 ==============================
 
-A conditional variational autoencoder runs beside the built-in generators:
+A conditional variational autoencoder is compared with the built-in methods:
 
 imbax run digits --plugin examples/own_generator.py --methods ros deepsmote vae
 """

@@ -49,10 +49,10 @@ def compared(found: Mapping[str, Any], other: Mapping[str, Any]) -> pd.DataFrame
     and `other_worst` of the second, in microseconds per run-step; `ratio`, `other_best` divided by
     `best`; and `is_clear`, whether the ranges of all rounds do not overlap.
     """
-    ours, theirs = (frame(_known(each)) for each in (found, other))
+    one, two = (frame(_known(each)) for each in (found, other))
     times = ["best", "worst"]
-    theirs = theirs[[*_KEYS, *times]].rename(columns={name: f"other_{name}" for name in times})
-    rows = ours[[*_KEYS, *times, "attainable"]].merge(theirs, on=_KEYS)
+    two = two[[*_KEYS, *times]].rename(columns={name: f"other_{name}" for name in times})
+    rows = one[[*_KEYS, *times]].merge(two, on=_KEYS)
     rows["ratio"] = rows["other_best"] / rows["best"]
     rows["is_clear"] = (rows["worst"] < rows["other_best"]) | (rows["other_worst"] < rows["best"])
     return rows
@@ -88,7 +88,7 @@ def table_against(found: Mapping[str, Any], other: Mapping[str, Any]) -> Table:
 def draw_against(found: Mapping[str, Any], other: Mapping[str, Any], path: Path) -> Path:
     """Writes a figure of imbax's time per run-step in both results, one panel per kernel.
 
-    Bands are from the best to the worst round, at the kernel's usual batch size if both have it.
+    Bands are from the best to the worst round, at the kernel's usual batch size if possible.
     """
     rows = compared(found, other)
     rows = rows[rows["contender"] == "imbax"]
@@ -131,7 +131,7 @@ def _known(found):
 
 def _described(found, other):
     """Machine of a result, and the parts of its environment that differ from the other's."""
-    mine, theirs = (each["environment"] for each in (found, other))
-    stated = ("devices", "device", "cpu", "jax")
-    names = [name for name in mine if name not in stated and mine[name] != theirs.get(name)]
-    return ", ".join([machine(found), *(f"{name} {mine[name]}" for name in names)])
+    env, second = (each["environment"] for each in (found, other))
+    stated = ("devices", "device", "cpu", "jax", "torch", "torch_device")
+    names = [name for name in env if name not in stated and env[name] != second.get(name)]
+    return ", ".join([machine(found), *(f"{name} {env[name]}" for name in names)])

@@ -8,8 +8,8 @@ large as the largest, and a new last layer is trained on real and synthetic feat
 Source: Dablain et al. 2023 (arXiv:2207.06080), "Efficient Augmentation for Imbalanced Deep
 Learning", which has the same three stages: training, over-sampling of the features, training of the
 last layer. Its sampler EOS interpolates towards the nearest rows of other classes; SMOTE
-interpolates within a class. The paper fine-tunes the trained last layer; here it starts anew, as in
-`crt`; see `frozen_features`.
+interpolates within a class. The paper fine-tunes the trained last layer; here, a new one is
+trained as in `crt`; see `frozen_features`.
 """
 
 from functools import partial

@@ -3,8 +3,8 @@
     z = W h(x) + b,    h(x) fixed
 
 The features h are the inputs of the last layer of a trained network in evaluation mode, that is,
-with running batch statistics and without augmentation. The last layer starts anew and is trained
-with the classifier's recipe: same optimizer, learning rate, decay, and numbers of epochs and steps.
+with running batch statistics and without augmentation. A new last layer is trained with the
+classifier's recipe: same optimizer, learning rate, decay, and numbers of epochs and steps.
 The other layers and the batch statistics do not change.
 
 Source: Kang et al. 2020 (arXiv:1910.09217), section 4. The paper trains the last layer for fewer

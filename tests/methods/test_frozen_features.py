@@ -78,7 +78,7 @@ def test_only_the_last_layer_changes(name, state):
 
 @pytest.mark.parametrize("name", RETRAIN)
 def test_classes_count_equally_in_the_last_layer(name, state):
-    """Without information in the features, probabilities are class shares of the mini-batches."""
+    """Probabilities are equal if the features have no information."""
     config = dataclasses.replace(CONFIG, epochs=60)
     retrain = jax.jit(partial(RETRAIN[name], config=config, hparams=ic.Hparams(0.3)))
     bias = retrain(KEY, state, images(scale=0.0)).params["head"]["bias"]
@@ -118,7 +118,7 @@ def test_synthetic_features_lie_between_features_of_their_class(monkeypatch, sta
     assert draw(KEY, view).y.shape == (3, 6), "as many steps as with the real images"
 
 
-def test_tau_of_zero_keeps_the_classifier_and_one_gives_unit_norms(state):
+def test_tau_of_0_changes_nothing_and_1_gives_unit_norms(state):
     normalised = partial(tau_norm.retrain, KEY, state, images(), **OPTIONS)
     jax.tree.map(np.testing.assert_array_equal, normalised(tau=0.0), state)
     before, after = (frozen_features.head_of(one.params) for one in (state, normalised()))
