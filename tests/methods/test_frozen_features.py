@@ -79,10 +79,10 @@ def test_only_the_last_layer_changes(name, state):
 @pytest.mark.parametrize("name", RETRAIN)
 def test_classes_count_equally_in_the_last_layer(name, state):
     """Probabilities are equal if the features have no information."""
-    config = dataclasses.replace(CONFIG, epochs=60)
-    retrain = jax.jit(partial(RETRAIN[name], config=config, hparams=ic.Hparams(0.3)))
+    config = dataclasses.replace(CONFIG, epochs=200)
+    retrain = jax.jit(partial(RETRAIN[name], config=config, hparams=ic.Hparams(0.05)))
     bias = retrain(KEY, state, images(scale=0.0)).params["head"]["bias"]
-    np.testing.assert_allclose(jax.nn.softmax(bias), 1 / 3, atol=0.02)
+    np.testing.assert_allclose(jax.nn.softmax(bias), 1 / 3, atol=0.05)
 
 
 def training_rows(monkeypatch, module, retrain, state):
