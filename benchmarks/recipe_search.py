@@ -10,9 +10,10 @@ compared by average precision and cross-entropy of the members' mean probability
 rows.
 
 The variants of a group differ in traced numbers only and share one program. Each run is added to
-`results/recipe/runs.jsonl`; `--table` makes `variants.csv` of it (means over seeds, the paired
-difference from a reference variant and its standard error over seeds) and `summary.csv` (the same
-over sets). `trials.jsonl` has the first trials, of a prototype that drew other random numbers.
+`results/recipe/runs.jsonl`; runs that are there are not repeated. `--table` makes `variants.csv` of
+them (means over seeds, the paired difference from a reference variant and its standard error over
+seeds) and `summary.csv` (the same over sets). `trials.jsonl` has the first trials, of a prototype
+that drew other random numbers.
 """
 
 import argparse
@@ -125,6 +126,7 @@ def main():
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=GROUPS)
     parser.add_argument("--variants", nargs="+", help="variants of the groups; default all")
+    parser.add_argument("--epochs", type=int, help="replaces the number of epochs of each group")
     parser.add_argument(
         "--table", action="store_true", help="write the table of the stored runs without training"
     )
@@ -134,6 +136,9 @@ def main():
     if options.table:
         table(options.out)
         return
+    path = options.out / "runs.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    stored = {(run["set"], run["variant"]) for run in map(json.loads, lines)}
     for name in options.sets:
         for group in options.groups:
             asked = {**GROUPS[group]}
@@ -143,9 +148,12 @@ def main():
                 label: numbers
                 for label, numbers in asked["variants"].items()
                 if not options.variants or label in options.variants
+                if (name, label) not in stored
             }
+            if not asked["variants"]:
+                continue
             for run in runs(name, options.data_home, **asked):
-                with open(options.out / "runs.jsonl", "a") as file:
+                with open(path, "a") as file:
                     file.write(json.dumps({"set": name, **run}) + "\n")
                 keys = ("variant", "ap_last", "ap_loss", "seconds")
                 print(name, *(run[key] for key in keys), flush=True)
