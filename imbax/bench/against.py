@@ -27,7 +27,7 @@ from imbax.reports.drawing import INK, LEGEND, new_figure, save
 
 __all__ = ["check_common", "compared", "draw_against", "table_against"]
 
-_KEYS = [*CASE, "features", "contender", "setting"]
+_KEYS = [*CASE, "contender", "setting"]
 
 
 def check_common(cases: Sequence[Case], other: Mapping[str, Any], path: Path) -> None:

@@ -86,24 +86,26 @@ def test_classes_count_equally_in_the_last_layer(name, state):
 
 
 def training_rows(monkeypatch, module, retrain, state):
-    """Features and mini-batches that a method trains the last layer on."""
-    monkeypatch.setattr(module, "fit", lambda key, state, *found, **options: found)
-    return retrain(KEY, state, images(), **OPTIONS)
+    """Rows that a method trains the last layer on, and classes of their mini-batches."""
+
+    def fit(key, state, view, draw, **options):
+        return view.all(), draw(key, view).y
+
+    monkeypatch.setattr(module, "fit", fit)
+    return jax.device_get(jax.jit(partial(retrain, **OPTIONS))(KEY, state, images()))
 
 
 def test_mini_batches_of_crt_are_balanced(monkeypatch, state):
-    frozen, draw = training_rows(monkeypatch, crt, crt.retrain, state)
-    np.testing.assert_allclose(frozen.all().x, hidden(state), 1e-5, 1e-6)
-    batches = draw(KEY, frozen)
-    assert batches.y.shape == (3, 6)
-    for y in np.asarray(batches.y):
+    frozen, classes = training_rows(monkeypatch, crt, crt.retrain, state)
+    np.testing.assert_allclose(frozen.x, hidden(state), 1e-5, 1e-6)
+    assert classes.shape == (3, 6)
+    for y in classes:
         np.testing.assert_array_equal(np.bincount(y), (2, 2, 2))
 
 
 def test_synthetic_features_lie_between_features_of_their_class(monkeypatch, state):
     found = training_rows(monkeypatch, feature_smote, RETRAIN["feature_smote"], state)
-    view, draw = found
-    x, y, _ = map(np.asarray, view.all())
+    (x, y, _), classes = found
     np.testing.assert_array_equal(np.bincount(y), (7, 7, 7))
     real, y_real = hidden(state), np.repeat(np.arange(3), COUNTS)
     np.testing.assert_allclose(x[:13], real, 1e-5, 1e-6)
@@ -115,13 +117,16 @@ def test_synthetic_features_lie_between_features_of_their_class(monkeypatch, sta
         distance = np.linalg.norm(start + gap[..., None] * along - point, axis=2)
         assert distance.min() < 1e-5
         assert np.linalg.norm(ends - point, axis=1).min() > 1e-4, "not a copy"
-    assert draw(KEY, view).y.shape == (3, 6), "as many steps as with the real images"
+    assert classes.shape == (3, 6), "as many steps as with the real images"
 
 
 def test_tau_of_0_changes_nothing_and_1_gives_unit_norms(state):
-    normalised = partial(tau_norm.retrain, KEY, state, images(), **OPTIONS)
-    jax.tree.map(np.testing.assert_array_equal, normalised(tau=0.0), state)
-    before, after = (frozen_features.head_of(one.params) for one in (state, normalised()))
+    @jax.jit
+    def normalised(tau):
+        return tau_norm.retrain(KEY, state, images(), **OPTIONS, tau=tau)
+
+    jax.tree.map(np.testing.assert_array_equal, normalised(0.0), state)
+    before, after = (frozen_features.head_of(one.params) for one in (state, normalised(1.0)))
     norms = np.linalg.norm(before.weight, axis=1)
     np.testing.assert_allclose(np.linalg.norm(after.weight, axis=1), 1, 1e-6)
     np.testing.assert_allclose(after.weight, before.weight / norms[:, None], 1e-6)
@@ -130,14 +135,20 @@ def test_tau_of_0_changes_nothing_and_1_gives_unit_norms(state):
 
 @pytest.mark.parametrize(("inputs", "classes"), [(5, 3), (3, 3), (2, 3)])
 def test_last_layer_is_read_and_written_as_it_is_stored(inputs, classes):
-    layer = Linear(inputs, classes, rngs=nnx.Rngs(0))
     h = np.random.default_rng(0).normal(size=(4, inputs)).astype(np.float32)
-    params = {"head": {"kernel": layer.kernel[...], "bias": layer.bias[...]}}
-    head = frozen_features.head_of(params)
+
+    @jax.jit
+    def read_and_written():
+        layer = Linear(inputs, classes, rngs=nnx.Rngs(0))
+        params = {"head": {"kernel": layer.kernel[...], "bias": layer.bias[...]}}
+        head = frozen_features.head_of(params)
+        again = frozen_features.with_head(ic.State(params, {}, None, 0), head)
+        return head, layer(h), params, again.params
+
+    head, logits, params, again = read_and_written()
     assert head.weight.shape == (classes, inputs)
-    np.testing.assert_allclose(h @ head.weight.T + head.bias, layer(h), 1e-5, 1e-6)
-    again = frozen_features.with_head(ic.State(params, {}, None, 0), head)
-    jax.tree.map(np.testing.assert_array_equal, again.params, params)
+    np.testing.assert_allclose(h @ head.weight.T + head.bias, logits, 1e-5, 1e-6)
+    jax.tree.map(np.testing.assert_array_equal, again, params)
 
 
 @pytest.mark.thorough
