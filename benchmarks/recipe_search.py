@@ -17,6 +17,7 @@ that drew other random numbers.
 """
 
 import argparse
+import itertools
 import json
 import time
 from functools import partial
@@ -104,9 +105,28 @@ GROUPS = {
             "dropout 0.7, input dropout 0.3": ROBUST | {"input_dropout": 0.3},
         }
     },
+    # Dropout and rate of members that are then mixed, see MIXTURES.
+    "mixed": {
+        "variants": {
+            "base": BASE,
+            "dropout 0.4": BASE | {"dropout": 0.4},
+            "dropout 0.7": ROBUST,
+            "rate 1e-2": BASE | {"learning_rate": 1e-2},
+            "dropout 0.4, rate 1e-2": BASE | {"dropout": 0.4, "learning_rate": 1e-2},
+            "dropout 0.7, rate 1e-2": ROBUST | {"learning_rate": 1e-2},
+            "power 1, c 20": BASE | {"power": 1.0},
+            "dropout 0.7, power 1": ROBUST | {"power": 1.0},
+        }
+    },
     "leaves 16": {"variants": {"dropout 0.7, leaves 16": ROBUST}, "leaves": 16},
     "steps": {"variants": {"dropout 0.7, steps": ROBUST}, "codes": ("linear", "step")},
-    "longer": {"variants": {"dropout 0.7, 80 epochs": ROBUST}, "epochs": 80},
+    "longer": {
+        "variants": {
+            "dropout 0.7, 80 epochs": ROBUST,
+            "dropout 0.4, 80 epochs": BASE | {"dropout": 0.4},
+        },
+        "epochs": 80,
+    },
     "wider": {"variants": {"dropout 0.7, 256-128": ROBUST}, "hidden": (256, 128)},
     "small": {
         "variants": {"32": BASE, "32, decay 5": BASE | {"weight_decay": 5.0}},
@@ -118,6 +138,10 @@ GROUPS = {
         "skip": False,
     },
 }
+MIXTURES = list(
+    itertools.combinations([*GROUPS["mixed"]["variants"], *GROUPS["longer"]["variants"]], 2)
+)
+"""Pairs of variants of which an ensemble takes one member each."""
 
 
 def main():
@@ -152,20 +176,26 @@ def main():
             }
             if not asked["variants"]:
                 continue
-            for run in runs(name, options.data_home, **asked):
+            for run in runs(name, options.data_home, options.out, **asked):
                 with open(path, "a") as file:
                     file.write(json.dumps({"set": name, **run}) + "\n")
                 keys = ("variant", "ap_last", "ap_loss", "seconds")
                 print(name, *(run[key] for key in keys), flush=True)
+        with open(path, "a") as file:
+            for run in mixtures(name, options.data_home, options.out):
+                if (name, run["variant"]) not in stored:
+                    file.write(json.dumps({"set": name, **run}) + "\n")
 
 
-def runs(name, data_home, variants, epochs=40, looks=8, **static):
-    """Yields validation scores of each variant of a group, for all seeds of a data set."""
+def runs(name, data_home, out, variants, epochs=40, looks=8, **static):
+    """Yields validation scores of each variant of a group, for all seeds of a data set.
+
+    Writes each run's logits of the last epoch to `out`/logits for `mixtures`.
+    """
     data = imblearn27(name, data_home)
     x, y = jnp.asarray(data.x, jnp.float32), jnp.asarray(data.y, jnp.float32)
     parts, valid = [], []
-    for seed in range(SETS[name]):
-        train, held_out, _ = stratified_splits(data.y, seed=seed)[seed % 4]
+    for seed, (train, held_out) in enumerate(splits(name, data)):
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
         for inner, outer in list(folds.split(train, data.y[train]))[:MEMBERS]:
             parts.append((train[inner], train[outer], held_out))
@@ -180,6 +210,9 @@ def runs(name, data_home, variants, epochs=40, looks=8, **static):
         started = time.process_time()
         loss, score, logits = map(np.asarray, program(x, y, rows, as_numbers(options)))
         seconds = time.process_time() - started
+        store = out / "logits" / name
+        store.mkdir(parents=True, exist_ok=True)
+        np.save(store / f"{variant}.npy", logits[:, -1])
         yield {
             "variant": variant,
             "options": {**options, **static, "epochs": epochs},
@@ -187,6 +220,35 @@ def runs(name, data_home, variants, epochs=40, looks=8, **static):
             "seconds": round(seconds, 1),
             **judged(data.y, valid, loss, score, logits),
         }
+
+
+def splits(name, data):
+    """Training and validation rows of each seed."""
+    return [stratified_splits(data.y, seed=seed)[seed % 4][:2] for seed in range(SETS[name])]
+
+
+def mixtures(name, data_home, out):
+    """Yields validation scores of ensembles of one member each of two variants with logits."""
+    data = imblearn27(name, data_home)
+    valid = [rows for _, rows in splits(name, data)]
+    for pair in MIXTURES:
+        paths = [out / "logits" / name / f"{variant}.npy" for variant in pair]
+        if not all(path.exists() for path in paths):
+            continue
+        first, second = map(np.load, paths)
+        found = {"ap_last": [], "log_loss_last": []}
+        for seed, rows in enumerate(valid):
+            logits = np.stack([first[seed * MEMBERS], second[seed * MEMBERS + 1]])
+            p = 1 / (1 + np.exp(-logits[:, : len(rows)].astype(float)))
+            for score, value in zip(found, scores(data.y[rows], p), strict=True):
+                found[score].append(round(float(value), 4))
+        yield {"variant": f"mixture: {pair[0]} | {pair[1]}", **found}
+
+
+def scores(y, p):
+    """Average precision and cross-entropy of the members' mean probability; `p [members, n]`."""
+    mean = np.clip(p.mean(0), 1e-7, 1 - 1e-7)
+    return average_precision_score(y, mean), log_loss(y, mean)
 
 
 def members(x, y, rows, numbers, *, epochs, looks, static):
@@ -246,9 +308,9 @@ def judged(y, valid, loss, score, logits):
             "precision": p[each, last - score[rows_of_seed, ::-1].argmax(1)],
         }
         for name, members in chosen.items():
-            mean = np.clip(members.mean(0), 1e-7, 1 - 1e-7)
-            found.setdefault(f"ap_{name}", []).append(average_precision_score(y[rows], mean))
-            found.setdefault(f"log_loss_{name}", []).append(log_loss(y[rows], mean))
+            precision, entropy = scores(y[rows], members)
+            found.setdefault(f"ap_{name}", []).append(precision)
+            found.setdefault(f"log_loss_{name}", []).append(entropy)
         single = np.mean([average_precision_score(y[rows], one) for one in p[:, -1]])
         found.setdefault("ap_single", []).append(single)
     return {name: [round(float(value), 4) for value in values] for name, values in found.items()}
@@ -269,13 +331,13 @@ def table(folder):
     ]
     found = pd.DataFrame(json.loads(line) for line in lines if line)
     found = found.drop_duplicates(["set", "variant"], keep="last")
-    scores = [name for name in found if name.startswith(("ap_", "log_loss_"))]
+    columns = [name for name in found if name.startswith(("ap_", "log_loss_"))]
     reference = found[found["variant"].isin(REFERENCES)].sort_values("variant")
     reference = reference.groupby("set")["ap_last"].first()  # of this script, if any
     rows = []
     for run in found.to_dict("records"):
         row = {"set": run["set"], "variant": run["variant"], "seeds": len(run["ap_last"])}
-        row |= {name: np.mean(run[name]) for name in scores}
+        row |= {name: np.mean(run[name]) for name in columns}
         if run["set"] in reference and len(reference[run["set"]]) == row["seeds"]:
             difference = np.subtract(run["ap_last"], reference[run["set"]])
             row["gain"] = difference.mean()
