@@ -61,7 +61,7 @@ def test_plugin_runs_on_the_command_line(tmp_path):
 
 
 @pytest.mark.thorough
-def test_own_generator_has_its_images_and_statistics_in_the_report(tmp_path):
+def test_report_shows_images_and_tests_of_own_generator(tmp_path):
     arguments = ["run", "digits", "--plugin", EXAMPLES / "own_generator.py", "--out", tmp_path]
     arguments += ["--methods", "ros", "vae", "--seeds", "2", "--epochs", "1"]
     with warnings.catch_warnings(action="ignore"):
@@ -78,14 +78,14 @@ def test_own_generator_has_its_images_and_statistics_in_the_report(tmp_path):
 def test_features_of_a_network_are_over_sampled_as_in_the_guide(tmp_path, capsys):
     guide = (EXAMPLES.parent / "docs" / "guide" / "images.md").read_text()
     *_, code = (block.split("```")[0] for block in guide.split("```python\n")[1:])
-    given = """
+    preamble = """
 import imbax
 from sklearn.datasets import load_digits
 x, y_train = load_digits(return_X_y=True)
 x_train, x_test, y_test = x, x, y_train
 features = lambda x: x[:, 16:48]
 """
-    ran(given + code, tmp_path)
+    ran(preamble + code, tmp_path)
     assert float(capsys.readouterr().out) > 0.9
 
 

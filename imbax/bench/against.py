@@ -8,26 +8,15 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
+from imbax.bench import report
 from imbax.bench.kernels import KERNELS
 from imbax.bench.measure import Case, identity
-from imbax.bench.report import (
-    CASE,
-    OURS,
-    best_setting,
-    digits,
-    frame,
-    log_axes,
-    machine,
-    short_time,
-    spaced,
-    unit_of,
-)
 from imbax.errors import InputError
 from imbax.reports.drawing import INK, LEGEND, new_figure, save
 
 __all__ = ["check_common", "compared", "draw_against", "table_against"]
 
-_KEYS = [*CASE, "contender", "setting"]
+_KEYS = [*report.CASE, "contender", "setting"]
 
 
 def check_common(cases: Sequence[Case], other: Mapping[str, Any], path: Path) -> None:
@@ -49,7 +38,7 @@ def compared(found: Mapping[str, Any], other: Mapping[str, Any]) -> pd.DataFrame
     and `other_worst` of the second, in microseconds per run-step; `ratio`, `other_best` divided by
     `best`; and `is_clear`, whether the ranges of all rounds do not overlap.
     """
-    one, two = (frame(_known(each)) for each in (found, other))
+    one, two = (report.frame(_known(each)) for each in (found, other))
     times = ["best", "worst"]
     two = two[[*_KEYS, *times]].rename(columns={name: f"other_{name}" for name in times})
     rows = one[[*_KEYS, *times]].merge(two, on=_KEYS)
@@ -60,18 +49,12 @@ def compared(found: Mapping[str, Any], other: Mapping[str, Any]) -> pd.DataFrame
 
 def table_against(found: Mapping[str, Any], other: Mapping[str, Any]) -> Table:
     """Rich table of both results."""
-    caption = "\n".join(
-        [
-            f"this: {_described(found, other)}",
-            f"other: {_described(other, found)}",
-            "other / this above 1: this is faster; ~: the ranges of the rounds overlap",
-        ]
-    )
+    note = "other / this above 1: this is faster; ~: the ranges of the rounds overlap"
+    caption = f"{_machines(found, other)}\n{note}"
     drawn = Table(title="Time per run-step of two results", caption=caption, box=box.SIMPLE_HEAD)
     for name in ("kernel", "contender"):
         drawn.add_column(name, no_wrap=True)
-    columns = ("batch", "runs", "this best", "worst", "other best", "worst", "other / this")
-    for name in columns:
+    for name in ("batch", "runs", "this best", "worst", "other best", "worst", "other / this"):
         drawn.add_column(name, justify="right")
     for row in compared(found, other).itertuples():
         drawn.add_row(
@@ -79,8 +62,8 @@ def table_against(found: Mapping[str, Any], other: Mapping[str, Any]) -> Table:
             f"{row.contender}, {row.setting}",
             f"{row.batch}" if row.batch else "",
             f"{row.runs}",
-            *map(short_time, (row.best, row.worst, row.other_best, row.other_worst)),
-            f"{'' if row.is_clear else '~'}{digits(row.ratio)}",
+            *map(report.short_time, (row.best, row.worst, row.other_best, row.other_worst)),
+            f"{'' if row.is_clear else '~'}{report.digits(row.ratio)}",
         )
     return drawn
 
@@ -93,15 +76,14 @@ def draw_against(found: Mapping[str, Any], other: Mapping[str, Any], path: Path)
     rows = compared(found, other)
     rows = rows[rows["contender"] == "imbax"]
     names = list(rows["kernel"].unique())
-    columns = min(3, len(names))
-    height = 3.6 * -(-len(names) // columns) + 0.8
-    figure, axes = new_figure(4.2 * columns, height, len(names), columns=columns)
+    size = 4.2 * min(3, len(names)), 3.6 * -(-len(names) // 3) + 0.8
+    figure, axes = new_figure(*size, len(names), columns=min(3, len(names)))
     for ax, name in zip(axes, names, strict=True):
         _panel(ax, rows[rows["kernel"] == name], name)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, **LEGEND)
-    title = f"this: {_described(found, other)}\nother: {_described(other, found)}"
-    figure.suptitle(title, color=INK, fontsize=9)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, **LEGEND
+    )
+    figure.suptitle(_machines(found, other), color=INK, fontsize=9)
     return save(figure, path)
 
 
@@ -109,18 +91,21 @@ def _panel(ax, rows, name):
     batches = list(rows["batch"].unique())
     usual = next(b for b in (*KERNELS[name].batches, *batches) if b in batches)
     rows = rows[rows["batch"] == usual]
-    unit, word = unit_of(rows[["best", "other_best"]].min(axis=None))
+    unit, word = report.unit_of(rows[["best", "other_best"]].min(axis=None))
     grey = {"color": "#999999", "linewidth": 1.4, "marker": "s"}
-    for label, prefix, look in (("this", "", OURS), ("other", "other_", grey)):
+    for label, prefix, look in (("this", "", report.OURS), ("other", "other_", grey)):
         columns = {f"{prefix}best": "best", f"{prefix}worst": "worst"}
-        line = best_setting(rows[["runs", *columns]].rename(columns=columns))
-        line = line / unit
+        line = report.best_setting(rows[["runs", *columns]].rename(columns=columns)) / unit
         ax.plot(line.index, line["best"], markersize=4.5, label=label, **look)
         band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
         ax.fill_between(line.index, line["best"], line["worst"], **band)
-    log_axes(ax, spaced(rows["runs"].unique()))
+    report.log_axes(ax, report.spaced(rows["runs"].unique()))
     ax.set(xlabel="Runs", ylabel=f"{word} per run-step")
     ax.set_title(KERNELS[name].title + (f", batch {usual}" if usual else ""))
+
+
+def _machines(found, other):
+    return f"this: {_described(found, other)}\nother: {_described(other, found)}"
 
 
 def _known(found):
@@ -134,4 +119,4 @@ def _described(found, other):
     env, second = (each["environment"] for each in (found, other))
     stated = ("devices", "device", "cpu", "jax", "torch", "torch_device")
     names = [name for name in env if name not in stated and env[name] != second.get(name)]
-    return ", ".join([machine(found), *(f"{name} {env[name]}" for name in names)])
+    return ", ".join([report.machine(found), *(f"{name} {env[name]}" for name in names)])

@@ -35,10 +35,8 @@ def retrain(
         Trained classifier.
     train
         Flat training images as in `image_classifier.epoch`.
-    config
-        Static options of the classifier.
-    hparams
-        Hyperparameters of the classifier.
+    config, hparams
+        Options of the classifier.
     """
     frozen = features(state, train, config)
     draw = partial(balanced_minibatches, batch_size=config.batch_size, classes=config.classes)

@@ -51,10 +51,8 @@ def retrain(
         Number of synthetic features of each class `[K]`.
     sizes
         Static bounds on numbers of rows.
-    config
-        Static options of the classifier.
-    hparams
-        Hyperparameters of the classifier.
+    config, hparams
+        Options of the classifier.
     k_neighbors
         Number of neighbours to draw from, >= 1.
     """

@@ -39,19 +39,7 @@ class Head(NamedTuple):
 
 
 def features(state: State, train: Rows, config: Config, block: int = 256) -> Rows:
-    """Returns a view of the features `[n, f]` of images, computed `block` images at a time.
-
-    Parameters
-    ----------
-    state
-        Trained classifier.
-    train
-        Flat images as in `image_classifier.epoch`.
-    config
-        Static options of the classifier.
-    block
-        Number of images per block.
-    """
+    """Returns a view of the features `[n, f]` of images, computed `block` images at a time."""
     check_rows(train, "frozen_features")
     network = trunk(config.shape[2], stem=config.stem, width=config.width)
     params = {name: leaf for name, leaf in state.params.items() if name != "head"}
@@ -86,10 +74,8 @@ def fit(
         Features `[n, f]` and classes to train on.
     minibatches
         Draws the mini-batches of an epoch: `(key, rows) -> Minibatches`.
-    config
-        Static options of the classifier.
-    hparams
-        Hyperparameters of the classifier.
+    config, hparams
+        Options of the classifier.
     """
     key_start, key_order = jax.random.split(key)
     head = head_of(image_classifier.init(key_start, config, hparams).params)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -309,7 +310,7 @@ def test_damaged_results_are_refused(change, tmp_path):
 def test_time_is_estimated_from_rates_and_costs(monkeypatch):
     work = timing.Workload(None, operations=4e9, bytes=1e9)
     machine = [timing.Reference(kind, work) for kind in ("memory", "float32", "default")]
-    once = jnp.array([[0.5], [1.0], [2.0]])
+    once = np.array([[0.5], [1.0], [2.0]])
     monkeypatch.setattr(estimate, "seconds_in_turns", lambda works, rounds: once)
     seconds = estimate.estimate(machine, rounds=3)
     (case,) = measure.cases(["supervised"], [16])

@@ -23,7 +23,7 @@ from imbax.catalogue import (
 from imbax.catalogue.spec import SCORES
 from imbax.errors import InputError
 
-KINDS = ("loss", "sampling", "generative", "meta", "tuning", "peer", "reading")
+KINDS = ("loss", "sampling", "decoupled", "generative", "meta", "tuning", "peer", "reading")
 
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -84,7 +84,9 @@ def test_every_table_method_is_complete(name):
 def test_every_image_method_is_complete(name):
     card = image_method(name).images
     assert card.sees and card.cost > 0
-    assert (card.resample is None) == (name in ("ce", "weighted"))
+    unchanged = ("ce", "weighted", "crt", "tau_norm", "feature_smote")
+    assert (card.resample is None) == (name in unchanged)
+    assert (card.retrain is None) == (image_method(name).kind != "decoupled")
     if card.trained_as:
         assert card.generator and get(card.trained_as).images.trained_as is None
         assert names("images").index(card.trained_as) < names("images").index(name)
