@@ -24,6 +24,7 @@ __all__ = ["write"]
 FAMILIES = {
     "loss": "Losses",
     "sampling": "Sampling",
+    "decoupled": "Decoupled training of images",
     "generative": "Generative models",
     "meta": "Gradients through an update",
     "tuning": "Tuned controls",

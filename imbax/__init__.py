@@ -24,6 +24,7 @@ _HOME = {
     "ExplicitGradientOverSampler": "estimators.explicit_gradient_over_sampler",
     "Facts": "catalogue",
     "GAMO": "estimators.gamo",
+    "ImageFacts": "catalogue",
     "ImbalancedMLPClassifier": "estimators.imbalanced_mlp",
     "Generator": "methods.generator",
     "InputError": "errors",

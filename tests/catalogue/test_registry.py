@@ -23,7 +23,7 @@ from imbax.catalogue import (
 from imbax.catalogue.spec import SCORES
 from imbax.errors import InputError
 
-KINDS = ("loss", "sampling", "generative", "meta", "tuning", "peer", "reading")
+KINDS = ("loss", "sampling", "decoupled", "generative", "meta", "tuning", "peer", "reading")
 
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -84,7 +84,9 @@ def test_every_table_method_is_complete(name):
 def test_every_image_method_is_complete(name):
     card = image_method(name).images
     assert card.sees and card.cost > 0
-    assert (card.resample is None) == (name in ("ce", "weighted"))
+    unchanged = ("ce", "weighted", "crt", "tau_norm", "feature_smote")
+    assert (card.resample is None) == (name in unchanged)
+    assert (card.retrain is None) == (image_method(name).kind != "decoupled")
     if card.trained_as:
         assert card.generator and get(card.trained_as).images.trained_as is None
         assert names("images").index(card.trained_as) < names("images").index(name)
@@ -228,6 +230,16 @@ def test_refit_follows_a_replaced_method():
             lambda: register("mine", build, tables=OnTables(build)),
             "'mine' has the unknown field 'tables'",
         ),
+        (
+            lambda: register("mine", generator=build, images=OnImages(sampler)),
+            "'mine' has both `generator` and `images`; leave out one",
+        ),
+        (lambda: register("mine", generator=3), "'mine': generator=3, expected a function"),
+        (
+            lambda: register("mine", images=sampler),
+            "images=.*, expected an `imbax.OnImages`",
+        ),
+        (lambda: OnImages(generator=build), "does not use the trained generator; give `resample`"),
         (lambda: get("explicit_gradent"), "unknown method .*did you mean 'explicit_gradient'"),
         (lambda: image_method("focal"), "unknown image method 'focal'"),
         (lambda: image_method("deepsmot"), "unknown image method.*did you mean 'deepsmote'"),

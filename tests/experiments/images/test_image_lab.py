@@ -537,7 +537,7 @@ def test_key_depends_on_the_code_of_a_method(results, monkeypatch, name):
 
 def pieces(images):
     """Functions of a method, and functions among their arguments."""
-    waiting = [images.resample, images.generator]
+    waiting = [images.resample, images.generator, images.retrain]
     while waiting:
         function = waiting.pop()
         if isinstance(function, functools.partial):
