@@ -108,7 +108,7 @@ def test_figure_1_has_a_row_for_each_hair_type(made_home, tmp_path, monkeypatch)
         return draw(blocks, classes, path, **options)
 
     monkeypatch.setattr(figures, "sheet", sheet)
-    methods = ["bagan", "gamo", "deepsmote"]
+    methods = ["gamo", "deepsmote"]  # BAGAN takes much longer
     words = ["run", "celeba", "--data-home", str(made_home), *IMAGES_SMALL, "--methods", *methods]
     with warnings.catch_warnings(action="ignore"):
         assert main([*words, "--out", str(tmp_path)]) == 0
