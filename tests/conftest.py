@@ -100,7 +100,8 @@ def few_memory_maps():
 
 @pytest.fixture
 def own_registry(monkeypatch):
-    """Removes methods that a test registers after the test; the baselines stay."""
+    """Removes methods that a test registers after the test; those of imbax stay."""
+    import imbax.experiments.tabular.ablation
     import imbax.experiments.tabular.baselines  # noqa: F401
     from imbax.catalogue import registry
 
