@@ -13,6 +13,7 @@ from imbax.cli import main
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
+NEEDS = {"skore_report": "skore", "mlflow_runs": "mlflow"}
 # Slow settings of the examples and the README, and their replacements in tests.
 FEWER = {
     "max_iter=40": "max_iter=4",
@@ -44,13 +45,15 @@ def ran(code, folder, changes=FEWER):
 
 @pytest.mark.parametrize("name", asked(NAMES, ("functional", "mixed_table")))
 def test_example(name, tmp_path, capsys):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     ran((EXAMPLES / f"{name}.py").read_text(), tmp_path)
     assert capsys.readouterr().out.strip()
 
 
 @pytest.mark.thorough
 def test_plugin_runs_on_the_command_line(tmp_path):
-    arguments = ["run", "--plugin", EXAMPLES / "own_method.py", "--datasets", "moons_20"]
+    arguments = ["run", "--plugin", EXAMPLES / "my_method.py", "--datasets", "moons_20"]
     arguments += ["--methods", "class_weighted", "logistic_regression"]
     arguments += ["--seeds", "1", "--folds", "2", "--epochs", "3", "--out", tmp_path]
     with warnings.catch_warnings(action="ignore"):

@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
 from imbax.cli import main
 from imbax.reports.answer import answer
@@ -95,6 +96,12 @@ def test_page_needs_no_other_file_and_no_network(page):
     assert all(image.startswith("data:image/png;base64,") for image in images)
     assert not re.search(r'(?:src|href)="(?!data:)', text)
     assert "<b>oil" not in text and "&lt;b&gt;oil" in text
+
+
+def test_figures_have_the_size_in_which_their_text_was_set(page):
+    (width,) = re.findall(r'<img [^>]*width="(\d+)"', page.read_text(encoding="utf-8"))[:1]
+    pixels = imread(page.parent / "figures" / "overview.png").shape[1]
+    assert int(width) == pytest.approx(pixels * 96 / 150, abs=1)
 
 
 def test_page_starts_with_the_answer_and_ends_with_the_appendix(page):
