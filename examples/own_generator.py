@@ -39,7 +39,7 @@ class VAE(nn.Module):
         return self.decoder(jnp.concatenate([z, y], 1))
 
 
-def vae(facts, noise=0.1):
+def vae(facts, noise=0.05):
     """Trains on class-balanced mini-batches; `noise` is the variance of p(x | z, y)."""
     model, optimizer = VAE(math.prod(facts.shape)), optax.adam(facts.learning_rate)
 
@@ -63,7 +63,7 @@ def vae(facts, noise=0.1):
             updates, opt_state = optimizer.update(gradient, opt_state)
             return (optax.apply_updates(params, updates), opt_state), loss
 
-        batches = balanced_minibatches(key, train, 50, facts.classes)
+        batches = balanced_minibatches(key, train, 20, facts.classes)
         state, loss = each_batch(step, tuple(state), batches)
         return (*state, number + 1), loss
 

@@ -34,4 +34,5 @@ def as_text(seconds: float) -> str:
     """Rounded time in words."""
     if seconds < 90:
         return f"about {max(10 * round(seconds / 10), 10)} seconds"
-    return f"about {round(seconds / 60)} minutes"
+    minutes = seconds / 60
+    return f"about {minutes:.0f} minutes" if minutes < 120 else f"about {minutes / 60:.0f} hours"

@@ -320,8 +320,8 @@ def test_time_is_estimated_from_rates_and_costs(monkeypatch):
     expected = 2 * (kernel.compile_seconds + 4 * call) + 3 * 3.5
     assert seconds([(case, 2)]) == pytest.approx(expected)
     assert seconds([(case, 2), (case, 2)]) == pytest.approx(2 * expected)
-    texts = [estimate.as_text(value) for value in (3, 44, 100, 610)]
-    assert texts == ["about 10 seconds", "about 40 seconds", "about 2 minutes", "about 10 minutes"]
+    texts = [estimate.as_text(value) for value in (3, 44, 100, 7300)]
+    assert texts == ["about 10 seconds", "about 40 seconds", "about 2 minutes", "about 2 hours"]
 
 
 def test_results_of_other_contenders_are_kept(instant, tmp_path):

@@ -153,6 +153,7 @@ def test_second_stage_changes_the_classifier(small_classifier):
     assert result.diverged.all()
 
 
+@pytest.mark.thorough
 def test_own_generator_makes_images(small_classifier):
     """The variational autoencoder of the examples."""
     runpy.run_path(str(EXAMPLES / "own_generator.py"))

@@ -20,6 +20,7 @@ from imbax.catalogue import (
     samplers,
     tabular,
 )
+from imbax.catalogue.adapters import generate_images
 from imbax.catalogue.spec import SCORES
 from imbax.errors import InputError
 
@@ -142,6 +143,8 @@ def test_a_method_may_run_on_images_alone():
     custom = register("mine", images=card, title="Mine", note="in pixel space")
     assert (custom.images, custom.tables, custom.note) == (card, None, "in pixel space")
     assert custom is image_method("mine")
+    with_generator = register("mine", generator=build).images
+    assert (with_generator.generator, with_generator.resample) == (build, generate_images)
     assert "mine" not in names()
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from tiers import asked
 
 from imbax.methods import crt, feature_smote, frozen_features, tau_norm
 from imbax.methods import image_classifier as ic
@@ -67,20 +68,16 @@ def state():
     return jax.jit(partial(ic.init, **OPTIONS))(KEY)
 
 
-@pytest.mark.parametrize("name", RETRAIN)
-def test_only_the_last_layer_changes(name, state):
-    after = jax.jit(partial(RETRAIN[name], **OPTIONS))(KEY, state, images())
+@pytest.mark.parametrize("name", asked(RETRAIN, ("crt",)))
+def test_last_layer_changes_alone_and_is_balanced(name, state):
+    """Probabilities are equal if the images have no information."""
+    config = dataclasses.replace(CONFIG, epochs=200)
+    retrain = jax.jit(partial(RETRAIN[name], config=config, hparams=ic.Hparams(0.05)))
+    after = retrain(KEY, state, images())
     heads = [one.params["head"] for one in (state, after)]
     assert (heads[0]["kernel"] != heads[1]["kernel"]).all()
     trunks = [one._replace(params=one.params | {"head": None}) for one in (state, after)]
     jax.tree.map(np.testing.assert_array_equal, *trunks)
-
-
-@pytest.mark.parametrize("name", RETRAIN)
-def test_classes_count_equally_in_the_last_layer(name, state):
-    """Probabilities are equal if the features have no information."""
-    config = dataclasses.replace(CONFIG, epochs=200)
-    retrain = jax.jit(partial(RETRAIN[name], config=config, hparams=ic.Hparams(0.05)))
     bias = retrain(KEY, state, images(scale=0.0)).params["head"]["bias"]
     np.testing.assert_allclose(jax.nn.softmax(bias), 1 / 3, atol=0.05)
 

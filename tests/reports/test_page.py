@@ -68,6 +68,14 @@ def test_answer_states_what_moving_the_points_changed(n_datasets):
             assert "corrected resampled t test" in last
 
 
+def test_single_runs_are_not_called_significantly_different():
+    moved = {"explicit_gradient": [0.9], "explicit_gradient_frozen": [0.5]}
+    leaders, test, change = answer_of(runs_of(moved, n=1), tuple(moved))
+    assert "`explicit_gradient` on d0" in leaders
+    assert test == "One run of each method on d0 allows no test."
+    assert "d0 +0.400 (one run)" in change
+
+
 def test_one_method_alone_has_no_comparison():
     assert answer_of(runs_of({"a": [0.5]})) == [
         "Only one method has scores of average precision, so there is no comparison."
