@@ -25,6 +25,7 @@ FAMILIES = {
     "loss": "Losses",
     "sampling": "Sampling",
     "decoupled": "Decoupled training of images",
+    "decoupled": "Decoupled training",
     "generative": "Generative models",
     "meta": "Gradients through an update",
     "tuning": "Tuned controls",
