@@ -44,7 +44,7 @@ def test_name_gives_the_named_network(name):
 def test_invalid_options_of_a_named_network_are_refused(monkeypatch):
     with pytest.raises(InputError, match=r"unknown network 'realmpl'; did you mean 'realmlp'\?"):
         quick_classifier("ImbalancedMLPClassifier", network="realmpl").fit(X, Y)
-    with pytest.raises(InputError, match="activation='tanh' is for the MLP, but network='r"):
+    with pytest.raises(InputError, match="activation='tanh' is for network='mlp', but network='r"):
         of("realmlp", None, "tanh")
     fixed = NAMED["mlp"]._replace(factory=lambda features, classes, head: None)
     monkeypatch.setitem(NAMED, "fixed", fixed)
