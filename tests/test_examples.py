@@ -23,7 +23,7 @@ FEWER = {
     "epochs=50": "epochs=4",
     "seeds=3": "seeds=1, epochs=4",
     "seeds=5": "seeds=1, epochs=4",
-    "MLPClassifier()": "MLPClassifier(max_iter=4)",
+    "MLPClassifier()": "MLPClassifier(network='mlp', max_iter=4)",
     "range(100)": "range(4)",
     "n_estimators=5": "n_estimators=2",
 }

@@ -154,6 +154,7 @@ RECIPE = Recipe(
     b2=0.999,
     batch_size=128,
     epochs=40,
+    members=8,
     rate=half_cos,
     rates=_rates,
     decays=_decays,
