@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from imbax.bench.measure import read
-from imbax.bench.report import draw, show
+from imbax.bench.report import draw, show, table
 
 
 def main():
@@ -16,7 +16,7 @@ def main():
     parser.add_argument("out", type=Path, metavar="PNG")
     options = parser.parse_args()
     found = read(options.figures)
-    show(found)
+    show(table(found))
     print(draw(found, options.out))
 
 

@@ -3,6 +3,7 @@
 With `-D plot_gallery=0` the examples are shown but not run.
 """
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -49,12 +50,18 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_validation_checks: set[str] = set()
 
+# Examples whose package is not installed are shown but not run.
+NEEDS = {"skore_report": "skore", "mlflow_runs": "mlflow", "estimators": "catboost"}
+not_run = [name for name, package in NEEDS.items() if importlib.util.find_spec(package) is None]
+not_run_pattern = "|".join(not_run) or "(?!)"
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "examples",
-    "filename_pattern": r"\.py$",
+    "filename_pattern": rf"examples/(?!({not_run_pattern})\.py).*\.py$",
+    "within_subsection_order": "ExampleTitleSortKey",
     "download_all_examples": False,
     "show_memory": False,
+    "ignore_repr_types": r"matplotlib\.axes",
     "remove_config_comments": True,
     "reset_modules": (),
 }

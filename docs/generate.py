@@ -24,6 +24,7 @@ __all__ = ["write"]
 FAMILIES = {
     "loss": "Losses",
     "sampling": "Sampling",
+    "decoupled": "Decoupled training of images",
     "generative": "Generative models",
     "meta": "Gradients through an update",
     "tuning": "Tuned controls",
@@ -62,6 +63,8 @@ def _benchmarks(docs: Path, benchmarks: Path) -> None:
     def target(match: re.Match) -> str:
         text, link = match.groups()
         folder = link.removeprefix("benchmarks/").removeprefix("results/").strip("/")
+        if folder.endswith(".png"):  # shown on the page of the results
+            folder = folder.rpartition("/")[0]
         return f"[{text}]({folder}.md)" if folder in kept else text
 
     link = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|#)([^)]*)\)")

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from imbax.aliases import Finder
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "ADASYN": "estimators.adasyn",
@@ -24,6 +24,7 @@ _HOME = {
     "ExplicitGradientOverSampler": "estimators.explicit_gradient_over_sampler",
     "Facts": "catalogue",
     "GAMO": "estimators.gamo",
+    "ImageFacts": "catalogue",
     "ImbalancedMLPClassifier": "estimators.imbalanced_mlp",
     "Generator": "methods.generator",
     "InputError": "errors",

@@ -18,6 +18,7 @@ BENCHMARKS = ROOT / "benchmarks"
 SCRIPTS = {
     "cost_curves.py": "--small --axes features --rounds 1 --out OUT",
     "cwgan_samples.py": "--data-home DATA --datasets ecoli --epochs 2 --out OUT/new/samples.csv",
+    "deepsmote_ablation.py": "--seeds 1 --epochs 1 --methods ros latent_16 --out OUT/new",
     "figure.py": f"{BENCHMARKS / 'results' / 'bench' / 'bench.json'} OUT/bench.png",
     "first_fit.py": "--names ImbalancedMLPClassifier --rounds 1 --rows 1000 --out OUT/new/fit.json",
     "memory.py": "--data-home DATA --dataset ecoli --seeds 1 --epochs 2 --rows 10000 "
@@ -72,6 +73,7 @@ def run_script(tmp_path, monkeypatch):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.usefixtures("own_registry")
 def test_a_script_runs(name, tmp_path, request, run_script, capsys):
     if name == "network_oracles.py":
         for package in ("pytabkit", "rtdl_num_embeddings", "tabm"):

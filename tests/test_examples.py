@@ -13,6 +13,7 @@ from imbax.cli import main
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
+NEEDS = {"skore_report": "skore", "mlflow_runs": "mlflow"}
 # Slow settings of the examples and the README, and their replacements in tests.
 FEWER = {
     "max_iter=40": "max_iter=4",
@@ -21,6 +22,7 @@ FEWER = {
     "epochs=40": "epochs=4",
     '"epochs"] == 40': '"epochs"] == 4',
     "epochs=50": "epochs=4",
+    "seeds=1, epochs=20": "seeds=1, epochs=1",
     "seeds=3": "seeds=1, epochs=4",
     "seeds=5": "seeds=1, epochs=4",
     "MLPClassifier()": "MLPClassifier(network='mlp', max_iter=4)",
@@ -43,13 +45,15 @@ def ran(code, folder, changes=FEWER):
 
 @pytest.mark.parametrize("name", asked(NAMES, ("functional", "mixed_table")))
 def test_example(name, tmp_path, capsys):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     ran((EXAMPLES / f"{name}.py").read_text(), tmp_path)
     assert capsys.readouterr().out.strip()
 
 
 @pytest.mark.thorough
 def test_plugin_runs_on_the_command_line(tmp_path):
-    arguments = ["run", "--plugin", EXAMPLES / "own_method.py", "--datasets", "moons_20"]
+    arguments = ["run", "--plugin", EXAMPLES / "my_method.py", "--datasets", "moons_20"]
     arguments += ["--methods", "class_weighted", "logistic_regression"]
     arguments += ["--seeds", "1", "--folds", "2", "--epochs", "3", "--out", tmp_path]
     with warnings.catch_warnings(action="ignore"):
@@ -57,6 +61,35 @@ def test_plugin_runs_on_the_command_line(tmp_path):
     runs = pd.read_csv(tmp_path / "tables" / "runs.csv")
     assert (runs["method"] == "class_weighted").sum() == 2
     assert "class_weighted" in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.thorough
+def test_report_shows_images_and_tests_of_own_generator(tmp_path):
+    arguments = ["run", "digits", "--plugin", EXAMPLES / "own_generator.py", "--out", tmp_path]
+    arguments += ["--methods", "ros", "vae", "--seeds", "2", "--epochs", "1"]
+    with warnings.catch_warnings(action="ignore"):
+        assert main(list(map(str, arguments))) == 0
+    text = (tmp_path / "report.md").read_text()
+    compared = text.split("### Differences from the controls")[1].split("###")[0]
+    assert "| vae |" in compared and "Conditional VAE" in text
+    generated = pd.read_parquet(next(tmp_path.glob("runs/digits/vae/*.parquet")))
+    assert (generated["generator_epochs"] == 40).all()
+    assert any("generated" in path.name for path in tmp_path.rglob("*.png"))
+
+
+@pytest.mark.thorough
+def test_features_of_a_network_are_over_sampled_as_in_the_guide(tmp_path, capsys):
+    guide = (EXAMPLES.parent / "docs" / "guide" / "images.md").read_text()
+    *_, code = (block.split("```")[0] for block in guide.split("```python\n")[1:])
+    preamble = """
+import imbax
+from sklearn.datasets import load_digits
+x, y_train = load_digits(return_X_y=True)
+x_train, x_test, y_test = x, x, y_train
+features = lambda x: x[:, 16:48]
+"""
+    ran(preamble + code, tmp_path)
+    assert float(capsys.readouterr().out) > 0.9
 
 
 README = (EXAMPLES.parent / "README.md").read_text()

@@ -29,11 +29,17 @@ class Kernel(NamedTuple):
     small: Size
     """Small size for testing that the kernel runs."""
     runs: tuple[int, ...]
-    """Default numbers of runs."""
+    """Numbers of runs of a full measurement."""
     batches: tuple[int, ...]
-    """Default batch sizes, the usual one first; empty for kernels without batches."""
+    """Batch sizes of a full measurement, the usual one first; empty for kernels without batches."""
     precision: str = "float32"
     """Precision of matrix products, see `timing.PRECISIONS`."""
+    few: tuple[int, ...] = (1,)
+    """Numbers of runs of a short measurement, some of `runs`, at the usual batch size."""
+    efficiency: float = 0.5
+    """Approximate rate of operations relative to matrix products, on two cores of an EPYC."""
+    compile_seconds: float = 7.0
+    """Approximate seconds of compilation on the same machine."""
 
     def workload(self, size: Size, strategy: str = "auto") -> Workload:
         """Compiles the kernel, calls it once and returns it as a workload."""
@@ -57,6 +63,7 @@ def kernel(name: str) -> Kernel:
 
 
 _TABLE_RUNS, _IMAGE_RUNS = (1, 4, 16, 64, 256, 1024), (1, 4)
+_FEW = (1, 16, 64)
 _DIGITS, _TINY = 28 * 28, 8 * 8
 
 KERNELS = {
@@ -68,6 +75,9 @@ KERNELS = {
         Size(2, batch=4, rows=8, features=3, points=4),
         _TABLE_RUNS,
         (128, 32, 512),
+        few=_FEW,
+        efficiency=0.75,
+        compile_seconds=3.0,
     ),
     "supervised": Kernel(
         "Supervised, one step",
@@ -77,6 +87,9 @@ KERNELS = {
         Size(2, batch=4, rows=8, features=3),
         _TABLE_RUNS,
         (128, 32, 512),
+        few=_FEW,
+        efficiency=0.6,
+        compile_seconds=1.5,
     ),
     "smote": Kernel(
         "SMOTE, one data set",
@@ -86,6 +99,9 @@ KERNELS = {
         Size(2, batch=0, rows=80, features=3, points=4),
         _TABLE_RUNS,
         (),
+        few=_FEW,
+        efficiency=0.2,
+        compile_seconds=1.0,
     ),
     "deepsmote": Kernel(
         "DeepSMOTE, one step",

@@ -6,7 +6,7 @@ machine affects all of them. Repeating the same call measures only what is missi
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from imbax.bench.timing import Reference, Workload, rates, references, seconds_i
 from imbax.errors import InputError
 from imbax.experiments.provenance import environment
 
-__all__ = ["Case", "Contender", "Peers", "cases", "first_line", "measure", "read"]
+__all__ = ["Case", "Contender", "Peers", "cases", "first_line", "identity", "measure", "read"]
 
 
 class Contender(NamedTuple):
@@ -50,22 +50,30 @@ class Peers(NamedTuple):
     """Function `case -> contenders`."""
 
 
+Announce = Callable[[Sequence[Reference], list[tuple[Case, int]]], None]
+"""Function of the reference workloads and of the missing cases with their numbers of contenders."""
+
+
 def cases(
     names: Sequence[str] | None = None,
     runs: Sequence[int] | None = None,
     batches: Sequence[int] | None = None,
     *,
     small: bool = False,
+    full: bool = False,
 ) -> list[Case]:
     """All combinations of numbers of runs and batch sizes, for each kernel.
 
-    None stands for the kernel's defaults. `small` selects the smallest sizes, for tests only.
+    None stands for the kernel's defaults: a few numbers of runs at its usual batch size or, if
+    `full`, all that it lists. `small` selects the smallest sizes, for tests only.
 
     Raises
     ------
     InputError
-        An unknown kernel, or a number below 1.
+        An unknown kernel, a number below 1, or both `small` and `full`.
     """
+    if small and full:
+        raise InputError("--small and --full exclude each other; leave out one")
     for flag, numbers in (("runs", runs), ("batch", batches)):
         if numbers and min(numbers) < 1:
             raise InputError(f"--{flag} {min(numbers)}, expected at least 1")
@@ -73,8 +81,9 @@ def cases(
     for name in names or KERNELS:
         each = kernel(name)
         size = each.small if small else each.size
-        n_runs = runs or ((size.runs,) if small else each.runs)
-        n_rows = (batches or ((size.batch,) if small else each.batches)) if size.batch else (0,)
+        n_runs = runs or ((size.runs,) if small else each.runs if full else each.few)
+        usual = each.batches if full else (size.batch,)
+        n_rows = (batches or usual) if size.batch else (0,)
         for batch, number in itertools.product(n_rows, sorted(n_runs)):
             result.append(Case(name, size.resized(number, batch)))
     return result
@@ -90,6 +99,7 @@ def measure(
     small: bool = False,
     command: str = "",
     say: Callable[[str], None] = print,
+    announce: Announce | None = None,
 ) -> dict[str, Any]:
     """Times each case and writes the results to `path` (JSON) after each case.
 
@@ -112,6 +122,8 @@ def measure(
         Command line recorded with the results.
     say
         Function called with progress and failure messages.
+    announce
+        Function called before the first timing, unless nothing is missing.
 
     Returns
     -------
@@ -141,10 +153,12 @@ def measure(
         names = list(dict.fromkeys(case.kernel for case in incomplete))
         results["relative_difference"] |= peers.check(names)
     machine = references(small=small) if incomplete else []
+    if incomplete and announce:
+        announce(machine, [(case, len(missing(case))) for case in incomplete])
     for case in incomplete:
         say(f"{case.kernel}: {_described(case.size)}")
         new = _measured(case, missing(case), machine, rounds, say)
-        records = {_identity(record): record for record in [*results["measurements"], *new]}
+        records = {identity(record): record for record in [*results["measurements"], *new]}
         results["measurements"] = list(records.values())
         _write(path, results)
     return results
@@ -154,11 +168,22 @@ def read(path: Path) -> dict[str, Any]:
     """Reads a file written by `measure`. Raises InputError for any other file."""
     try:
         results = json.loads(Path(path).read_text())
-        if isinstance(results, dict) and results.keys() == _empty().keys():
-            return results
-    except (OSError, ValueError):
+        if isinstance(results, dict) and results.keys() >= _empty().keys():
+            _check_fields(results)
+            return {name: results[name] for name in _empty()}
+    except (OSError, ValueError, TypeError, KeyError):
         pass
     raise InputError(f"{path} is not a result file of `imbax bench`; name a file that it wrote")
+
+
+def _check_fields(results):
+    """Raises KeyError or TypeError if a field that reports need is missing."""
+    _ = [results["environment"][name] for name in ("device", "devices", "cpu", "jax")]
+    timed = ("seconds", "run_steps", "operations", "bytes", "matmul_rate", "memory_rate")
+    for record in results["measurements"]:
+        identity(record)
+        if "failed" not in record:
+            _ = [record[name] for name in timed], min(record["seconds"])
 
 
 def first_line(error: Exception) -> str:
@@ -210,7 +235,7 @@ def _measured(case, contenders, machine: Sequence[Reference], rounds, say):
 
 def _missing(records, case, contenders, rounds):
     """Contenders to measure: all if one lacks rounds, since they take turns; else failed ones."""
-    by_identity = {_identity(record): record for record in records}
+    by_identity = {identity(record): record for record in records}
     stored = [
         by_identity.get((case, each.name, each.setting), {"seconds": ()}) for each in contenders
     ]
@@ -219,7 +244,8 @@ def _missing(records, case, contenders, rounds):
     return [each for each, record in zip(contenders, stored, strict=True) if "failed" in record]
 
 
-def _identity(record):
+def identity(record: Mapping[str, Any]) -> tuple[Case, str, str]:
+    """Case, contender and setting of a measurement."""
     case = Case(record["kernel"], Size(*(record[name] for name in Size._fields)))
     return case, record["contender"], record["setting"]
 

@@ -1,8 +1,8 @@
 """Table and figure of the results of `measure`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich import box
@@ -13,9 +13,27 @@ from imbax.bench.kernels import KERNELS
 from imbax.errors import InputError
 from imbax.reports.drawing import INK, LEGEND, OWN_COLOUR, log_scale, new_figure, save
 
-__all__ = ["draw", "frame", "show", "table"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-_CASE = ["kernel", "batch", "rows", "features", "points", "width", "epochs", "runs"]
+__all__ = [
+    "CASE",
+    "OURS",
+    "best_setting",
+    "digits",
+    "draw",
+    "frame",
+    "log_axes",
+    "machine",
+    "short_time",
+    "show",
+    "spaced",
+    "table",
+    "unit_of",
+]
+
+CASE = ["kernel", "batch", "rows", "features", "points", "width", "epochs", "runs"]
+"""Columns that identify a kernel at one size."""
 
 
 def frame(found: Mapping[str, Any]) -> pd.DataFrame:
@@ -43,22 +61,22 @@ def frame(found: Mapping[str, Any]) -> pd.DataFrame:
     attainable = [rows["operations"] / rows["matmul_rate"], rows["bytes"] / rows["memory_rate"]]
     rows["attainable"] = 1e6 * pd.concat(attainable, axis=1).max(axis=1)
     rows["roofline"] = rows["attainable"] / rows["best"]
-    ours = rows[rows["contender"] == "imbax"].groupby(_CASE)["best"].min().rename("ours")
-    rows = rows.join(ours, on=_CASE)
+    ours = rows[rows["contender"] == "imbax"].groupby(CASE)["best"].min().rename("ours")
+    rows = rows.join(ours, on=CASE)
     rows["times_imbax"] = rows["best"] / rows.pop("ours")
     order = {name: number for number, name in enumerate(KERNELS)}
     return rows.sort_values(
-        ["kernel", *_CASE[1:]],
+        ["kernel", *CASE[1:]],
         key=lambda column: column.map(order) if column.name == "kernel" else column,
         kind="stable",
         ignore_index=True,
     )
 
 
-def show(found: Mapping[str, Any]) -> None:
-    """Prints the table with a width of at least 160 characters."""
-    console = Console()
-    Console(width=max(console.width, 160)).print(table(found))
+def show(drawn: Table, *, stderr: bool = False) -> None:
+    """Prints a table with a width of at least 160 characters."""
+    console = Console(stderr=stderr)
+    Console(stderr=stderr, width=max(console.width, 160)).print(drawn)
 
 
 def table(found: Mapping[str, Any]) -> Table:
@@ -83,9 +101,9 @@ def table(found: Mapping[str, Any]) -> Table:
             f"{row.batch}" if row.batch else "",
             f"{row.runs}",
             f"{row.compile_seconds:.1f}",
-            *(_time(value) for value in (row.best, row.median, row.worst)),
-            _digits(1e6 * (row.batch or row.points) / row.best),
-            _digits(1e-9 * row.rate),
+            *(short_time(value) for value in (row.best, row.median, row.worst)),
+            digits(1e6 * (row.batch or row.points) / row.best),
+            digits(1e-9 * row.rate),
             f"{100 * row.roofline:.0f}",
             "" if pd.isna(row.times_imbax) else f"{row.times_imbax:.2f}",
         )
@@ -117,13 +135,15 @@ def draw(found: Mapping[str, Any], path: Path) -> Path:
     return save(figure, path)
 
 
+OURS: dict[str, Any] = {
+    "color": OWN_COLOUR["explicit_gradient"],
+    "linewidth": 2.2,
+    "marker": "o",
+    "zorder": 4,
+}
+"""Style of imbax's line."""
 _LOOKS = {
-    "imbax": {
-        "color": OWN_COLOUR["explicit_gradient"],
-        "linewidth": 2.2,
-        "marker": "o",
-        "zorder": 4,
-    },
+    "imbax": OURS,
     "torch eager": {"color": "#999999", "linewidth": 1.4, "marker": "s"},
     "torch.func": {"color": OWN_COLOUR["ce"], "linewidth": 1.4, "marker": "^"},
     "torch.compile": {"color": OWN_COLOUR["ce_long"], "linewidth": 1.4, "marker": "D"},
@@ -134,44 +154,45 @@ _ROOFLINE = {"color": INK, "linewidth": 1, "linestyle": (0, (1, 2))}
 def _panel(ax, rows, name):
     batches = list(rows["batch"].unique())
     usual = next((b for b in (*KERNELS[name].batches, *batches) if b in batches), 0)
-    unit, word = _unit(rows["best"].min())
+    unit, word = unit_of(rows["best"].min())
     rows = rows.assign(**{c: rows[c] / unit for c in ("best", "worst", "attainable")})
     main, ours = rows[rows["batch"] == usual], rows[rows["contender"] == "imbax"]
     for contender, look in _LOOKS.items():
-        line = _best(main[main["contender"] == contender])
+        line = best_setting(main[main["contender"] == contender])
         if len(line):
             ax.plot(line.index, line["best"], markersize=4.5, label=contender, **look)
             band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
             ax.fill_between(line.index, line["best"], line["worst"], **band)
-    line = _best(ours[ours["batch"] == usual])
+    line = best_setting(ours[ours["batch"] == usual])
     ax.plot(line.index, line["attainable"], label="roofline", **_ROOFLINE)
     text = {"textcoords": "offset points", "color": INK}
-    ticks = _spaced(rows["runs"].unique())
+    ticks = spaced(rows["runs"].unique())
     for runs, row in line[line.index.isin(ticks)].iterrows():
         share = f"{100 * row['roofline']:.0f} %"
         ax.annotate(share, (runs, row["best"]), xytext=(0, -13), ha="center", fontsize=7.5, **text)
     for batch in set(batches) - {usual}:
-        line = _best(ours[ours["batch"] == batch])
+        line = best_setting(ours[ours["batch"] == batch])
         if line.empty:
             continue
         ax.plot(line.index, line["best"], color=_LOOKS["imbax"]["color"], linewidth=0.9)
         end = (line.index[-1], line["best"].iloc[-1])
         ax.annotate(f"{batch}", end, xytext=(4, 0), va="center", fontsize=7.5, **text)
-    _log_axes(ax, ticks)
+    log_axes(ax, ticks)
     ax.set(xlabel="Runs", ylabel=f"{word} per run-step")
     ax.set_title(KERNELS[name].title + (f", batch {usual}" if usual else ""))
 
 
-def _spaced(numbers, factor=1.5):
+def spaced(numbers: Iterable[int], factor: float = 1.5) -> list[int]:
     """Numbers with room for a label on a logarithmic axis, from the largest one down."""
-    kept = []
+    kept: list[int] = []
     for number in sorted(numbers, reverse=True):
         if not kept or kept[-1] >= factor * number:
             kept.append(number)
     return kept
 
 
-def _log_axes(ax, ticks):
+def log_axes(ax: "Axes", ticks: Sequence[int]) -> None:
+    """Sets logarithmic axes with these ticks of the number of runs."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     ax.set_xscale("log")
@@ -182,9 +203,16 @@ def _log_axes(ax, ticks):
     log_scale(ax)
 
 
-def _best(rows):
-    """Best setting by number of runs."""
+def best_setting(rows: pd.DataFrame) -> pd.DataFrame:
+    """Best setting of each number of runs, which is the index."""
     return rows.loc[rows.groupby("runs")["best"].idxmin()].set_index("runs").sort_index()
+
+
+def machine(found: Mapping[str, Any]) -> str:
+    """Devices, versions of jax and PyTorch."""
+    env = found["environment"]
+    torch = f", torch {env['torch']} on {env['torch_device']}" if "torch" in env else ""
+    return f"{env['devices']} x {env['device']} ({env['cpu']}), jax {env['jax']}{torch}"
 
 
 def _machine(found):
@@ -195,9 +223,8 @@ def _machine(found):
         f"{name} {1e-9 * rate:,.0f} GFLOP/s"
         for name, rate in rows["matmul_rate"].groupby(precision, sort=False).max().items()
     )
-    torch = f", torch {env['torch']} on {env['torch_device']}" if "torch" in env else ""
     return (
-        f"{env['devices']} x {env['device']} ({env['cpu']}), jax {env['jax']}{torch}\n"
+        f"{machine(found)}\n"
         f"matrix product {products}, memory {1e-9 * rows['memory_rate'].max():,.0f} GB/s"
     )
 
@@ -211,16 +238,18 @@ def _failures(found):
     ]
 
 
-def _time(microseconds):
-    unit, word = _unit(microseconds)
-    return f"{_digits(microseconds / unit)} {word}"
+def short_time(microseconds: float) -> str:
+    """Time with three significant digits and its unit."""
+    unit, word = unit_of(microseconds)
+    return f"{digits(microseconds / unit)} {word}"
 
 
-def _unit(microseconds):
+def unit_of(microseconds: float) -> tuple[float, str]:
+    """Unit of a time, in microseconds and in words."""
     units = ((1e6, "s"), (1e3, "ms"), (1, "µs"))
     return next(each for each in units if microseconds >= each[0] or each[0] == 1)
 
 
-def _digits(value):
+def digits(value: float) -> str:
     """Number with three significant digits, or as an integer from 100 on."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

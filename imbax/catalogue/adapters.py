@@ -14,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from imbax.catalogue.spec import Facts, ImageFacts
-from imbax.methods import bagan, cwgan, explicit_gradient, gamo, supervised
+from imbax.methods import bagan, cwgan, explicit_gradient, feature_smote, gamo, supervised
 from imbax.methods import deepsmote as ds
 from imbax.methods import latent_explicit_gradient as latent
 from imbax.methods.generator import Generator, sampler_of
+from imbax.methods.image_classifier import Config, Hparams, State
 from imbax.methods.refit import refit
 from imbax.methods.sampling import Sizes, by_class, classes_of, smaller_classes
 from imbax.minibatches import balanced_minibatches
@@ -42,6 +43,8 @@ __all__ = [
     "latent_on_images",
     "on_network",
     "refit_of",
+    "retrain_on_features",
+    "retrain_on_images",
     "supervised_balanced",
     "supervised_with",
 ]
@@ -148,6 +151,21 @@ def decode_images(
         x_synth=jnp.concatenate([generator.reconstruct(fitted, train.all().x), synthetic.x_synth]),
         y_synth=jnp.concatenate([train.y, synthetic.y_synth]),
     )
+
+
+def retrain_on_images(
+    retrain, key, state: State, train: Rows, facts: ImageFacts, *, config: Config, hparams: Hparams
+) -> State:
+    """Calls a second stage of the classifier's training that needs no sizes."""
+    return retrain(key, state, train, config=config, hparams=hparams)
+
+
+def retrain_on_features(
+    key, state: State, train: Rows, facts: ImageFacts, *, config: Config, hparams: Hparams
+) -> State:
+    """Calls `feature_smote`, which makes all classes as large as the largest."""
+    sizes = jnp.array(facts.wanted), _image_sizes(facts)
+    return feature_smote.retrain(key, state, train, *sizes, config=config, hparams=hparams)
 
 
 def class_weights(weighted: bool, facts: ImageFacts) -> np.ndarray:

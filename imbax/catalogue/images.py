@@ -1,7 +1,7 @@
-"""Image generators and their variants.
+"""Image generators and their variants, and decoupled training.
 
-Every method starts from the same imbalanced images and makes all classes as large as the largest.
-The added images are drawn from the training images or from a `Generator` trained on them.
+Every method starts from the same imbalanced images. Generators make all classes as large as the
+largest. The added images are drawn from the training images or from a `Generator` trained on them.
 """
 
 from dataclasses import replace
@@ -13,9 +13,12 @@ from imbax.catalogue.adapters import (
     deepsmote_on_images,
     generate_images,
     latent_on_images,
+    retrain_on_features,
+    retrain_on_images,
 )
 from imbax.catalogue.registry import add
 from imbax.catalogue.spec import Method, OnImages
+from imbax.methods import crt, tau_norm
 
 __all__: list[str] = []
 
@@ -47,7 +50,33 @@ def _variant(name, title, note="", **options):
     return replace(_DEEPSMOTE, **changes)
 
 
+def _decoupled(name, title, retrain, paper, note):
+    images = OnImages(retrain=retrain, cost=1.2)
+    return Method(name, title, "decoupled", _SEES, paper=paper, note=note, images=images)
+
+
 _METHODS = (
+    _decoupled(
+        "crt",
+        "Classifier re-training (cRT)",
+        partial(retrain_on_images, crt.retrain),
+        "Kang et al. 2020",
+        "new last layer on frozen features and class-balanced mini-batches",
+    ),
+    _decoupled(
+        "tau_norm",
+        "τ-normalised classifier",
+        partial(retrain_on_images, tau_norm.retrain),
+        "Kang et al. 2020",
+        "τ = 1",
+    ),
+    _decoupled(
+        "feature_smote",
+        "SMOTE of features",
+        retrain_on_features,
+        "Dablain et al. 2023",
+        "k = 5; new last layer on frozen features",
+    ),
     Method(
         "bagan",
         "BAGAN",

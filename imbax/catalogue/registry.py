@@ -5,11 +5,12 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
-from imbax.catalogue.adapters import add_images, add_rows, refit_of
+from imbax.catalogue.adapters import add_images, add_rows, generate_images, refit_of
 from imbax.catalogue.hosts import SEES, estimator_fields
-from imbax.catalogue.spec import ROWS, SCORES, Facts, Method, OnImages, OnTables
+from imbax.catalogue.spec import ROWS, SCORES, Facts, ImageFacts, Method, OnImages, OnTables
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
 from imbax.losses.named import check_numbers
+from imbax.methods.generator import Generator
 from imbax.training import Program
 from imbax.types import Resampled
 
@@ -63,6 +64,7 @@ def register(
     build: Callable[[Facts], Program] | None = None,
     *,
     sampler: Callable[..., Resampled] | None = None,
+    generator: Callable[[ImageFacts], Generator] | None = None,
     estimator: Any = None,
     images: OnImages | None = None,
     **fields_of_method: Any,
@@ -79,13 +81,16 @@ def register(
         `(key, train, wanted [K], sizes) -> Resampled`, a change of training rows on tables and
         images; see `methods.sampling`. On tables, `ce` is trained on the result unless `build` is
         given.
+    generator
+        `ImageFacts -> Generator`, a generative model of images, trained on the training images of
+        each run. Its images make all classes as large as the largest.
     estimator
         An unfitted estimator with scikit-learn's contract, such as a pipeline of imbalanced-learn,
         or a function without arguments that returns one. Each run fits a clone whose `random_state`
         parameters are the run's seed, on the same scaled rows as the other methods; see
         `catalogue.hosts`. Scores come from `predict_proba` or else `decision_function`.
     images
-        Use on images; by default that of `sampler`, if given.
+        Use on images; by default that of `generator` or else of `sampler`, if given.
     **fields_of_method
         Further fields of `Method` and `OnTables`; `title`, `kind` and `sees` have defaults. Other
         code outside JAX is passed as `host` instead of `build`, with `scores="rank"` by default.
@@ -127,10 +132,12 @@ def register(
             f"method {name!r} has both `sampler` and `resample`; leave out `resample`, which the "
             "sampler replaces"
         )
+    _check_types(name, {"build": build, "sampler": sampler, "generator": generator})
+    images = _use_on_images(name, images, generator)
     if (build, sampler, host, images) == (None, None, None, None):
         raise InputError(
             f"method {name!r} has no code; give `build` or `sampler` (JAX), `estimator` or `host` "
-            "(other code), or `images`"
+            "(other code), or `generator` or `images`"
         )
     excluded = ("name", "tables", "images", "program", "built_in")
     known = [f.name for f in (*fields(Method), *fields(OnTables)) if f.name not in excluded]
@@ -138,7 +145,7 @@ def register(
         if field not in known:
             raise InputError(f"method {name!r} has the unknown field {field!r}"
                              f"{did_you_mean(field, known)}")  # fmt: skip
-    _check_types(name, {"build": build, "sampler": sampler, **fields_of_method})
+    _check_types(name, fields_of_method)
     on_tables = {f.name for f in fields(OnTables)} & fields_of_method.keys()
     if on_tables and (build, sampler, host) == (None, None, None):
         raise InputError(
@@ -169,6 +176,16 @@ def register(
     return add(Method(name, **descriptions, tables=tables_use, images=images))
 
 
+def _use_on_images(name, images, generator):
+    if generator is not None and images is not None:
+        raise InputError(f"method {name!r} has both `generator` and `images`; leave out one")
+    if generator is not None:
+        return OnImages(generate_images, generator, cost=6.0)
+    if not isinstance(images, OnImages | None):
+        raise InputError(f"method {name!r}: images={images!r}, expected an `imbax.OnImages`")
+    return images
+
+
 def _check_rows(name, rows, host, sees_valid):
     if rows not in ROWS:
         raise InputError(f"method {name!r} has rows={rows!r}; expected {' or '.join(ROWS)}")
@@ -186,7 +203,7 @@ def _check_types(name, values):
         kind, prefix = kinds.get(field), f"method {name!r}: "
         if field == "cost":
             Range(0, above=True).check(f"{prefix}cost", value)
-        elif field in ("build", "sampler", "host", "resample"):
+        elif field in ("build", "sampler", "generator", "host", "resample"):
             if value is not None and not callable(value):
                 raise InputError(f"{prefix}{field}={value!r}, expected a function")
         elif field == "starts_from" and value is None:
@@ -324,6 +341,6 @@ def add(method: Method) -> Method:
 
 
 def _order_on_images(method):
-    """Returns the rank of a method's kind: losses, sampling, generators, then their variants."""
-    kinds = ("loss", "sampling", "generative", "reading")
+    """Returns the rank of a method's kind: from losses to variants of generators."""
+    kinds = ("loss", "sampling", "decoupled", "generative", "reading")
     return kinds.index(method.kind) if method.kind in kinds else len(kinds)

@@ -135,6 +135,9 @@ class OnImages:
     """Generator to train first, if any."""
     trained_as: str | None = None
     """Name of the method whose trained generator is used; None trains a separate one."""
+    retrain: Callable[..., Any] | None = None
+    """`(key, state, train, facts, *, config, hparams) -> state`: second stage, which changes the
+    last layer of the trained classifier; it sees the training images before `resample`."""
     weighted: bool = False
     """Whether an image's loss is weighted by its inverse class size."""
     cost: float = 1.0
@@ -143,6 +146,13 @@ class OnImages:
     """Differences from tables, in words."""
     sees: str = "training images and labels"
     """Description of the images and labels that it may use."""
+
+    def __post_init__(self):
+        if self.generator is not None and self.resample is None:
+            raise InputError(
+                "OnImages with `generator` but without `resample` does not use the trained "
+                "generator; give `resample`, or call `imbax.register(name, generator=...)`"
+            )
 
 
 @dataclass(frozen=True)
@@ -153,7 +163,8 @@ class Method:
     """Name in tables and on the command line."""
     title: str
     kind: str
-    """Kind: "loss", "sampling", "generative", "meta", "tuning", "peer" or "reading" (a variant)."""
+    """Kind: "loss", "sampling", "decoupled", "generative", "meta", "tuning", "peer" or "reading" (a
+    variant)."""
     sees: str
     """Description of the rows and labels that it may use."""
     paper: str = ""

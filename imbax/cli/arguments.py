@@ -162,14 +162,22 @@ def parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="time the main kernels on this machine")
     bench.add_argument("--kernels", nargs="+", metavar="NAME", help="kernels to time, default all")
     bench.add_argument("--runs", nargs="+", type=int, metavar="N",
-                       help="numbers of runs, default 1 to 1024; 1 and 4 for images")  # fmt: skip
+                       help="numbers of runs")  # fmt: skip
     bench.add_argument("--batch", nargs="+", type=int, metavar="N", help="rows of a mini-batch")
     bench.add_argument("--rounds", type=int, default=5, metavar="N",
                        help="repetitions, default 5")  # fmt: skip
     bench.add_argument("--strategy", nargs="+", choices=("auto", "map", "vmap"), default=["auto"],
                        help="how runs are batched; several strategies are compared")  # fmt: skip
+    bench.add_argument("--full", action="store_true",
+                       help="all numbers of runs, up to 1024, and batch sizes")  # fmt: skip
     bench.add_argument("--compare", choices=("torch",), help="also time the same in PyTorch")
+    bench.add_argument("--against", type=Path, metavar="OTHER.json",
+                       help="also compare with a result file of another machine, version or "
+                            "commit")  # fmt: skip
     bench.add_argument("--small", action="store_true", help="tiny sizes, as a quick check")
+    bench.add_argument("--json", nargs="?", const="-", metavar="FILE",
+                       help="also write the results to FILE; to stdout by default or with -, and "
+                            "everything else to stderr")  # fmt: skip
     bench.add_argument("--out", type=Path, metavar="DIR", default=Path("results/bench"),
                        help="folder of the results; default results/bench")  # fmt: skip
     bench.set_defaults(command="bench")

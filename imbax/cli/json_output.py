@@ -9,9 +9,16 @@ from typing import Any
 __all__ = ["comparison_tables", "print_json"]
 
 
-def print_json(content: Any) -> None:
-    """Prints one JSON document; numbers without JSON notation, such as NaN, become null."""
-    print(json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False))
+def print_json(content: Any, path: Path | None = None) -> None:
+    """Prints one JSON document, or writes it to a file.
+
+    Numbers without JSON notation, such as NaN, become null.
+    """
+    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    if path is None:
+        print(text)
+    else:
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 def comparison_tables(folder: Path) -> dict[str, Any]:

@@ -172,11 +172,17 @@ def _list(options):
 
 def _bench(options):
     check_writable(options.out)
+    if options.json not in (None, "-"):
+        check_writable(Path(options.json).parent, "json")
     from imbax.bench.command import bench
     from imbax.engine.devices import use_cpu_cores
 
     use_cpu_cores()
-    print(f"figure: {bench(options, shlex.join(['imbax', *options.given]))}")
+    found, figures = bench(options, shlex.join(["imbax", *options.given]))
+    stream = sys.stderr if options.json == "-" else sys.stdout
+    print(f"figure: {' and '.join(map(str, figures))}", file=stream)
+    if options.json:
+        print_json(found, None if options.json == "-" else Path(options.json))
     return 0
 
 

@@ -67,7 +67,8 @@ class Module:
                 self.imports |= self._imported(statement)
             elif names := _defined(statement):
                 for name in names:
-                    self.definitions.setdefault(name, []).append(statement)
+                    if name != "__version__":  # a release alone does not change results
+                        self.definitions.setdefault(name, []).append(statement)
             elif not _is_text(statement):
                 self._effects.append(statement)
         self._seen: dict[str | None, Definition] = {}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from imbax.catalogue import Method, check_package, get
+from imbax.data.origins import Origin
 from imbax.data.tabular import DataUnavailable
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, StorageError, shortened
@@ -59,6 +60,8 @@ class Outcome:
     """Failed data sets or `dataset/method` cells, with a one-line error message."""
     diverged: dict[str, str] = field(default_factory=dict)
     """Cells with diverged runs, with their number and the number of all runs."""
+    origins: dict[str, Origin] = field(default_factory=dict)
+    """Origin of each loaded data set."""
     results: Any = None
     """Additional input of the report, besides stored runs."""
 
@@ -71,6 +74,7 @@ def run_cells(
     seeds: Sequence[int],
     *,
     required: bool,
+    origin: Callable[[str], Origin] | None = None,
     share: Share | None = None,
     command: str = "",
     plugins: Mapping[str, str] | None = None,
@@ -91,6 +95,8 @@ def run_cells(
         Seeds to compute.
     required
         True if an unavailable data set is a failure (the user named it), False if it is skipped.
+    origin
+        Origin of a data set by name, stored with the results.
     share
         Share of this process, if several processes run the same suite into the same folder.
     command
@@ -117,7 +123,7 @@ def run_cells(
     console, plugins = console or Console(markup=False), plugins or {}
     outcome = Outcome()
     # Data sets of one shape are computed in succession to share compiled programs.
-    loaded = sorted(_load(datasets, required, outcome, console), key=lab.shape)
+    loaded = sorted(_load(datasets, required, origin, outcome, console), key=lab.shape)
     share = share or Share()
     units: dict[str, list[Cell]] = {}
     cells, notices = cells_of(
@@ -152,7 +158,7 @@ def run_cells(
                 if lab.missing(cell, seeds):  # another process failed
                     compute(cell)
     if share.process == 0:
-        manifest.write(lab.out, command, outcome.skipped, outcome.failed)
+        manifest.write(lab.out, command, outcome.skipped, outcome.failed, outcome.origins)
         outcome.diverged = _diverged(lab, cells, seeds)
         _tell_diverged(outcome.diverged, console)
     return outcome
@@ -210,11 +216,13 @@ def _tell_diverged(diverged, console):
         )
 
 
-def _load(datasets, required, outcome, console):
+def _load(datasets, required, origin, outcome, console):
     loaded = []
     for name, load in datasets:
         try:
             loaded.append(load())
+            if origin is not None:
+                outcome.origins[loaded[-1].name] = origin(name)
         except DataUnavailable as error:
             (outcome.failed if required else outcome.skipped)[name] = str(error)
             if not required:

@@ -23,7 +23,17 @@ from imbax.networks.batch_norm import Stats
 from imbax.networks.resnet import resnet18
 from imbax.types import Params, Rows, check_rows
 
-__all__ = ["AUGMENTATIONS", "Config", "Hparams", "State", "augmented", "epoch", "init", "predict"]
+__all__ = [
+    "AUGMENTATIONS",
+    "Config",
+    "Hparams",
+    "State",
+    "augmented",
+    "epoch",
+    "init",
+    "optimizer",
+    "predict",
+]
 
 AUGMENTATIONS = ("none", "crop", "crop_flip")
 
@@ -74,7 +84,7 @@ class State(NamedTuple):
 def init(key: jax.Array, config: Config, hparams: Hparams) -> State:
     """Initial network and optimizer state."""
     params, stats = _network(config).init(jax.random.fold_in(key, _INIT))
-    opt_state = _optimizer(config, hparams).init(params)
+    opt_state = optimizer(config, hparams).init(params)
     return State(params, stats, opt_state, jnp.zeros((), jnp.int32))
 
 
@@ -104,7 +114,7 @@ def epoch(
         Class weights `[K]` of the losses.
     """
     check_rows(train, "image_classifier")
-    network, optimizer = _network(config), _optimizer(config, hparams)
+    network, sgd = _network(config), optimizer(config, hparams)
     key = jax.random.fold_in(jax.random.fold_in(key, _EPOCHS), state.epoch)
     key_order, key_augment = jax.random.split(key)
 
@@ -119,7 +129,7 @@ def epoch(
             return weighted_mean(losses, batch.w * class_weight[batch.y]), stats
 
         (loss, stats), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        updates, opt_state = sgd.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         return state._replace(params=params, stats=stats, opt_state=opt_state), loss
 
@@ -159,18 +169,19 @@ def augmented(key: jax.Array, x: jax.Array, how: str) -> jax.Array:
     return x
 
 
-# Random streams of a run.
-_INIT, _EPOCHS = 0, 1
-
-
-def _network(config):
-    return resnet18(config.shape[2], config.classes, stem=config.stem, width=config.width)
-
-
-def _optimizer(config, hparams):
+def optimizer(config: Config, hparams: Hparams) -> optax.GradientTransformation:
+    """Optimizer of the recipe."""
     steps = config.epochs * -(-config.images // config.batch_size)
     rate = optax.cosine_decay_schedule(hparams.learning_rate, steps)
     return optax.chain(
         optax.add_decayed_weights(hparams.weight_decay),
         optax.sgd(rate, momentum=hparams.momentum, nesterov=True),
     )
+
+
+# Random streams of a run.
+_INIT, _EPOCHS = 0, 1
+
+
+def _network(config):
+    return resnet18(config.shape[2], config.classes, stem=config.stem, width=config.width)

@@ -15,7 +15,7 @@ from imbax.networks.batch_norm import BatchNorm, NormalizedNetwork, functional
 from imbax.networks.convolution import Conv
 from imbax.networks.layers import Linear
 
-__all__ = ["STEMS", "Block", "ResNet18", "resnet18"]
+__all__ = ["STEMS", "Block", "ResNet18", "Trunk", "resnet18", "trunk"]
 
 STEMS = ("cifar", "imagenet")
 
@@ -64,6 +64,17 @@ class ResNet18(nnx.Module):
         return self.head(x.mean((1, 2)))
 
 
+class Trunk(ResNet18):
+    """ResNet-18 without its last layer: `x [n, h, w, c] -> features [n, 8 width]`."""
+
+    def __init__(self, channels: int, *, stem: str, width: int, rngs: nnx.Rngs):
+        super().__init__(channels, 1, stem=stem, width=width, rngs=rngs)
+        del self.head
+
+    def head(self, x: jax.Array) -> jax.Array:
+        return x
+
+
 def resnet18(
     channels: int, classes: int, *, stem: str = "cifar", width: int = 64
 ) -> NormalizedNetwork:
@@ -77,6 +88,11 @@ def resnet18(
     if stem not in STEMS:
         raise ValueError(f"stem is one of {', '.join(STEMS)}; got {stem!r}")
     return functional(lambda rngs: ResNet18(channels, classes, stem=stem, width=width, rngs=rngs))
+
+
+def trunk(channels: int, *, stem: str = "cifar", width: int = 64) -> NormalizedNetwork:
+    """Layers of `resnet18` below the last one; its parameters are the same without "head"."""
+    return functional(lambda rngs: Trunk(channels, stem=stem, width=width, rngs=rngs))
 
 
 def _largest(x):

@@ -58,6 +58,11 @@ def _groups(runs: pd.DataFrame):
     return runs.groupby("dataset", sort=False)
 
 
+def _is_single(runs):
+    """Whether there is one run of each method, so that no test is possible."""
+    return runs.groupby("method").size().max() < 2
+
+
 def _over_datasets(scores: pd.DataFrame, name: str) -> list[str]:
     order = ranks.mean_ranks(scores).sort_values(kind="stable")
     best, others = order.index[0], order.index[1:]
@@ -79,7 +84,7 @@ def _over_datasets(scores: pd.DataFrame, name: str) -> list[str]:
 
 
 def _on_datasets(runs: pd.DataFrame, metric: str, name: str) -> list[str]:
-    leaders, equal, different = [], [], []
+    leaders, equal, different, untested = [], [], [], []
     for dataset, rows in _groups(runs):
         means = rows.groupby("method")[metric].mean().dropna()
         if means.empty:
@@ -87,7 +92,9 @@ def _on_datasets(runs: pd.DataFrame, metric: str, name: str) -> list[str]:
         best = best_methods(rows, metric)
         worse = [method for method in means.index if method not in best]
         leaders.append(f"`{best[0]}` on {dataset} ({means[best[0]]:.3f})")
-        if worse:
+        if _is_single(rows):
+            untested.append(str(dataset))
+        elif worse:
             different.append(f"on {dataset} {_names(worse)} {_are(worse)} significantly worse")
         else:
             equal.append(str(dataset))
@@ -95,10 +102,12 @@ def _on_datasets(runs: pd.DataFrame, metric: str, name: str) -> list[str]:
     if equal:
         clauses.append(f"no method is significantly different from the best on {_joined(equal)}")
     test = "the corrected resampled t test with Holm's correction at the 5% level"
-    return [
-        f"**Highest mean {name}**: {_joined(leaders)}.",
-        f"By {test}, {'; '.join([*clauses, *different])}.",
-    ]
+    sentences = [f"**Highest mean {name}**: {_joined(leaders)}."]
+    if clauses or different:
+        sentences.append(f"By {test}, {'; '.join([*clauses, *different])}.")
+    if untested:
+        sentences.append(f"One run of each method on {_joined(untested)} allows no test.")
+    return sentences
 
 
 def _moved(
@@ -121,7 +130,8 @@ def _moved(
         both = rows[rows["method"].isin([method, ablation])]
         is_tie = len(best_methods(both, metric)) == 2
         difference = means[method] - means[ablation]
-        verdicts.append(f"{dataset} {difference:+.3f} ({'not ' * is_tie}significant)")
+        verdict = "one run" if _is_single(both) else f"{'not ' * is_tie}significant"
+        verdicts.append(f"{dataset} {difference:+.3f} ({verdict})")
     return f"{change} changed mean {name} by: {', '.join(verdicts)}; corrected resampled t test."
 
 

@@ -14,7 +14,13 @@ from imbax.reports.tabular.tables import markdown
 from imbax.statistics import profiles, ranks
 from imbax.statistics.bayesian import ROPE
 
-__all__ = ["method_table", "over_datasets", "write_comparison"]
+__all__ = [
+    "method_table",
+    "over_datasets",
+    "profile_figures",
+    "rank_figures",
+    "write_comparison",
+]
 
 
 def write_comparison(
@@ -76,11 +82,17 @@ def write_comparison(
 
 
 def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) -> str:
-    """Draws the figures over data sets into ``<out>/figures``; returns Markdown that shows them.
+    """Draws all figures over data sets into ``<out>/figures``; returns Markdown that shows them.
 
     Returns an empty string if fewer than six data sets have a score of every method. ``first`` is
     passed to ``diagrams.performance_profiles``.
     """
+    parts = (rank_figures(scores, out), profile_figures(scores, out, first))
+    return "\n\n".join(part for part in parts if part)
+
+
+def rank_figures(scores: pd.DataFrame, out: Path) -> str:
+    """Rank diagram and matrix of win rates, as ``over_datasets``."""
     if len(scores.dropna()) < ranks.FEWEST_DATASETS:
         return ""
     folder = Path(out, "figures")
@@ -90,8 +102,22 @@ def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) ->
             "A bar joins methods whose mean ranks are not significantly different by Nemenyi's "
             f"test at the 5% level.\n\n![critical difference diagram](figures/{path.name})"
         )
-    if path := diagrams.performance_profiles(scores, folder / "profiles.png", first=first):
+    if path := diagrams.win_rates(scores, folder / "win_rates.png"):
         parts.append(
+            "Win rates: the share of data sets on which the row's method has a higher score than "
+            "the column's; ties count half. Blue cells are wins of the row, orange cells are "
+            f"losses.\n\n![matrix of win rates](figures/{path.name})"
+        )
+    return "\n\n".join(parts)
+
+
+def profile_figures(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) -> str:
+    """Performance profiles, as ``over_datasets``."""
+    if len(scores.dropna()) < ranks.FEWEST_DATASETS:
+        return ""
+    path = diagrams.performance_profiles(scores, Path(out, "figures", "profiles.png"), first=first)
+    if path:
+        return (
             "Dolan and Moré's performance profiles: the fraction of data sets on which a method "
             "reaches the fraction θ of the best score (left, as in Figure 3 of arXiv 2202.10550), "
             "and on which the best score is at most τ times the method's score (right, the "
@@ -99,12 +125,12 @@ def over_datasets(scores: pd.DataFrame, out: Path, first: Sequence[str] = ()) ->
             "sets on which the method is the best.\n\n"
             f"![profiles](figures/{path.name})"
         )
-    elif not profiles.drawable(scores):
-        parts.append(
+    if not profiles.drawable(scores):
+        return (
             "Performance profiles are not drawn: they are ratios and need scores of 0 or more "
             "where higher is better."
         )
-    return "\n\n".join(parts)
+    return ""
 
 
 def _input_summary(scores: pd.DataFrame, full: pd.DataFrame, lower_is_better: bool) -> str:

@@ -1,4 +1,4 @@
-"""Figures of a table of scores [dataset x method]: critical differences and profiles.
+"""Figures of a table of scores [dataset x method]: ranks, win rates and profiles.
 
 Each function writes ``path``, a PNG file with an SVG file of the same name, and returns it. If
 there is nothing to draw it writes nothing and returns None. ``draw_...`` functions draw on given
@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from imbax.reports.drawing import INK, LEGEND, OWN_COLOUR, new_figure, plain, save, styles_of
-from imbax.statistics import profiles, ranks
+from imbax.reports.drawing import (
+    INK,
+    LEGEND,
+    OWN_COLOUR,
+    diverging,
+    new_figure,
+    plain,
+    save,
+    styles_of,
+)
+from imbax.statistics import aggregates, profiles, ranks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,9 +33,10 @@ __all__ = [
     "draw_critical_difference",
     "draw_scores",
     "performance_profiles",
+    "win_rates",
 ]
 
-_MOST_LINES = 12
+_MOST_LINES = _MOST_CELLS = 12
 _LARGEST_FACTOR = 8
 
 
@@ -110,6 +120,37 @@ def _joined(means: np.ndarray, difference: float) -> list[tuple[int, int]]:
         for first, end in enumerate(last)
         if end > first and (first == 0 or last[first - 1] < end)
     ]
+
+
+def win_rates(scores: pd.DataFrame, path: Path) -> Path | None:
+    """Writes the matrix of win rates of the twelve methods with the best mean ranks.
+
+    A cell is the share of data sets on which the row's method scores higher than the column's; ties
+    count as half a win.
+    """
+    n, k = scores.dropna().shape
+    if n < 2 or k < 2:
+        return None
+    order = ranks.mean_ranks(scores).sort_values(kind="stable").index[:_MOST_CELLS]
+    rates = aggregates.win_rates(scores).loc[order, order].to_numpy()
+    size = 0.5 * len(order)
+    figure, (ax,) = new_figure(size + 2.4, size + 1.9, 1)
+    ax.imshow(rates, cmap=diverging(), vmin=0, vmax=1)
+    for row, column in np.argwhere(~np.isnan(rates)):
+        rate = rates[row, column]
+        colour = "white" if abs(rate - 0.5) > 0.38 else INK
+        text = f"{rate:.2f}"
+        ax.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
+    names = list(map(plain, order))
+    ax.set_yticks(range(len(order)), names)
+    ax.set_xticks(range(len(order)), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    ax.grid(False)
+    part = "" if k == len(order) else f", {len(order)} best of {k} methods"
+    title = f"Share of {n} data sets won by the row against the column{part}"
+    figure.suptitle(title, color=INK, fontsize=11, wrap=True)
+    return save(figure, path)
 
 
 def draw_scores(

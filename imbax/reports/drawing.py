@@ -13,15 +13,18 @@ from imbax.reports.tabular.tables import in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 __all__ = [
+    "DOTS_PER_INCH",
     "FAINT",
     "FORMATS",
     "INK",
     "LEGEND",
     "OWN_COLOUR",
     "add_legend",
+    "diverging",
     "interactive_axes",
     "log_scale",
     "new_figure",
@@ -47,6 +50,8 @@ FORMATS: dict[str, dict[str, None]] = {
     "svg": {"Date": None, "Creator": None},
 }
 """Formats of figures, with the metadata to leave out."""
+DOTS_PER_INCH = 150
+"""Resolution of PNG files."""
 LEGEND = {"frameon": False, "fontsize": 9, "labelcolor": INK}
 
 
@@ -127,6 +132,14 @@ def rgb(colour: str) -> tuple[float, float, float]:
     return to_rgb(colour)
 
 
+def diverging() -> "Colormap":
+    """Colour map from vermillion (low) over white to blue (high), for the colour-blind too."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    ends = [OWN_COLOUR["explicit_gradient"], "white", OWN_COLOUR["ce"]]
+    return LinearSegmentedColormap.from_list("diverging", ends)
+
+
 def save(figure: "Figure", path: Path) -> Path:
     """Writes a figure as PNG and, for print, as SVG; returns the path of the PNG.
 
@@ -138,7 +151,7 @@ def save(figure: "Figure", path: Path) -> Path:
     for kind, metadata in FORMATS.items():
         target = path.with_suffix(f".{kind}")
         with rc_context({"svg.hashsalt": path.stem}), disk.atomic(target, durable=False) as file:
-            figure.savefig(file, format=kind, dpi=150, metadata=metadata)
+            figure.savefig(file, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
     return path
 
 

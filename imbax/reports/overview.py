@@ -1,4 +1,4 @@
-"""First part of a report: size of the experiment, figure of all runs, table of scores."""
+"""First part of a report: size of the experiment, figures of all runs, table of scores."""
 
 import math
 from pathlib import Path
@@ -8,6 +8,7 @@ import pandas as pd
 from imbax.errors import InputError
 from imbax.reports import diagrams
 from imbax.reports.answer import best_first
+from imbax.reports.compare import rank_figures
 from imbax.reports.comparisons import count
 from imbax.reports.drawing import INK, new_figure, plain, save, styles_of
 from imbax.reports.page import Grid
@@ -16,10 +17,10 @@ from imbax.statistics import single_dataset
 from imbax.statistics.ranks import LEVEL, mean_ranks
 from imbax.statistics.runs import size_ratio
 
-__all__ = ["MOST_METHODS", "OVERVIEW_LEGEND", "facts_of", "grid_of", "runs_by_dataset"]
+__all__ = ["MOST_METHODS", "facts_of", "grid_of", "overview_figures", "runs_by_dataset"]
 
 MOST_METHODS = 12
-OVERVIEW_LEGEND = (
+_LEGEND = (
     "A dot is a run; the large dot and the line are the mean and its corrected 95% interval. Large "
     "dots are filled for the best method of a data set and every method that is not significantly "
     "different from it."
@@ -70,6 +71,34 @@ def grid_of(runs: pd.DataFrame, scores: pd.DataFrame, metric: str, title: str) -
         f"correction at the {LEVEL:.0%} level. Darker cells are better. Click a heading to sort."
     )
     return Grid(title, note, table, bold, lower)
+
+
+def overview_figures(
+    runs: pd.DataFrame, scores: pd.DataFrame, metric: str, out: Path, label: str
+) -> str:
+    """Draws the figures of the overview into ``<out>/figures``; returns Markdown that shows them.
+
+    They are all runs by data set and, from six data sets on, the rank diagram and the matrix of win
+    rates.
+
+    Parameters
+    ----------
+    runs
+        One row per run.
+    scores
+        Means of the metric `[dataset x method]`; higher is better.
+    metric
+        Column of `runs`.
+    out
+        Folder of the report.
+    label
+        Name of the metric.
+    """
+    path = out / "figures" / "overview.png"
+    parts = []
+    if runs_by_dataset(runs, scores, metric, best_first(scores), path, label):
+        parts.append(f"{_LEGEND}\n\n![{label} of all runs](figures/{path.name})")
+    return "\n\n".join([*parts, rank_figures(scores, out)]).strip()
 
 
 def runs_by_dataset(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from imbax.experiments import disk
+from imbax.reports.drawing import DOTS_PER_INCH
 
 __all__ = ["Grid", "Section", "write_page"]
 
@@ -141,7 +142,10 @@ class _Markdown:
     def _with_figures(self, html: str) -> str:
         def figure(match: re.Match[str]) -> str:
             content = (self._folder / match[1]).read_bytes()
-            return f'<img loading="lazy" src="data:image/png;base64,{_base64(content)}"'
+            # A pixel of CSS is 1/96 inch, so that text has the size that the figure sets.
+            width = round(int.from_bytes(content[16:20]) * 96 / DOTS_PER_INCH)
+            source = f"data:image/png;base64,{_base64(content)}"
+            return f'<img loading="lazy" width="{width}" src="{source}"'
 
         return re.sub(r'<img src="([^":]+\.png)"', figure, html)
 

@@ -1,5 +1,6 @@
 """Benchmarks: operation counts, measurements and reports, independent of the machine's speed."""
 
+import copy
 import importlib.util
 import io
 import itertools
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from rich.console import Console
 
-from imbax.bench import images, measure, operations, report, tables, timing
+from imbax.bench import command, estimate, images, measure, operations, report, tables, timing
 from imbax.bench.kernels import KERNELS
 from imbax.bench.report import draw, frame, table
 from imbax.bench.sizes import Size
@@ -26,6 +28,7 @@ from imbax.networks.resnet import resnet18
 from imbax.types import Batch
 
 ROOT = Path(__file__).resolve().parents[2]
+STORED = ROOT / "benchmarks" / "results" / "bench" / "bench.json"
 QUICK = ("explicit_gradient", "smote")
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed"
@@ -223,6 +226,104 @@ def instant(monkeypatch):
     return work
 
 
+@pytest.fixture
+def bench(monkeypatch, tmp_path, capsys):
+    """Runs `imbax bench` on SMOTE; returns its JSON and what it writes to stderr."""
+    monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
+
+    def run(*options):
+        command = ["bench", "--kernels", "smote", "--rounds", "1", "--out", str(tmp_path)]
+        assert main([*command, "--json", "-", *options]) == 0
+        out, err = capsys.readouterr()
+        return json.loads(out), err
+
+    return run
+
+
+def without_figures(monkeypatch):
+    monkeypatch.setattr(command, "draw", lambda found, path: path)
+    monkeypatch.setattr(command, "draw_against", lambda found, other, path: path)
+
+
+def test_json_on_stdout_is_the_result_file(instant, bench, tmp_path, monkeypatch):
+    without_figures(monkeypatch)
+    a_minute_each = lambda machine, rounds: lambda cases: 60 * len(cases)
+    monkeypatch.setattr(command, "estimate", a_minute_each)
+    found, err = bench()
+    assert found == measure.read(tmp_path / "bench.json")
+    assert [record["runs"] for record in found["measurements"]] == [1, 16, 64]
+    announced, first, *_ = err.splitlines()
+    assert announced == "3 sizes, about 3 minutes; all 6 sizes, by --full: about 6 minutes"
+    assert first.startswith("smote: runs 1,")
+    assert f"figure: {tmp_path / 'bench.png'}\n" in err
+    assert "about" not in bench()[1], "nothing is missing"
+
+
+def slower(found, path, factor=3.0):
+    """Writes results of another commit that took `factor` times as long."""
+    found = copy.deepcopy(found)
+    found["environment"]["commit"] = "abc123"
+    for record in found["measurements"]:
+        record["seconds"] = [factor * seconds for seconds in record["seconds"]]
+    found["measurements"].append(found["measurements"][0] | {"kernel": "of_another_version"})
+    found["measurements"].append(found["measurements"][0] | {"runs": 2})
+    path.write_text(json.dumps(found))
+    return path
+
+
+def test_two_results_are_compared(instant, bench, tmp_path, monkeypatch):
+    without_figures(monkeypatch)
+    other = slower(bench()[0], tmp_path / "other.json")
+    found, err = bench("--against", str(other))
+    assert [row["runs"] for row in found["comparison"]] == [1, 16, 64]
+    for row in found["comparison"]:
+        assert row["ratio"] == pytest.approx(3) and row["is_clear"]
+        assert row["other_best"] == pytest.approx(3 * row["best"])
+    assert "commit abc123" in err and "other / this" in err and "against.png" in err
+    again, _ = bench("--against", str(slower(found, other, 1.0)))
+    assert [row["is_clear"] for row in again["comparison"]] == [False] * 3
+
+
+@pytest.mark.thorough
+def test_comparison_is_drawn(instant, bench, tmp_path):
+    other = slower(bench()[0], tmp_path / "other.json")
+    bench("--against", str(other))
+    assert (tmp_path / "against.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"measurements": [{}]},
+        {"measurements": 3},
+        {"environment": {}},
+        {"measurements": [{**Size(1, 0, 1, 1)._asdict(), "kernel": "smote"}]},
+    ],
+)
+def test_damaged_results_are_refused(change, tmp_path):
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps(measure.read(STORED) | change))
+    with pytest.raises(InputError, match="is not a result file of `imbax bench`"):
+        measure.read(path)
+
+
+def test_time_is_estimated_from_rates_and_costs(monkeypatch):
+    work = timing.Workload(None, operations=4e9, bytes=1e9)
+    machine = [timing.Reference(kind, work) for kind in ("memory", "float32", "default")]
+    once = np.array([[0.5], [1.0], [2.0]])
+    monkeypatch.setattr(estimate, "seconds_in_turns", lambda works, rounds: once)
+    seconds = estimate.estimate(machine, rounds=3)
+    (case,) = measure.cases(["supervised"], [16])
+    kernel, size = KERNELS["supervised"], case.size
+    operations = kernel.needs(size)[0] * 16 * size.epochs * size.rows / size.batch
+    call = operations / (kernel.efficiency * 4e9)
+    expected = 2 * (kernel.compile_seconds + 4 * call) + 3 * 3.5
+    assert seconds([(case, 2)]) == pytest.approx(expected)
+    assert seconds([(case, 2), (case, 2)]) == pytest.approx(2 * expected)
+    texts = [estimate.as_text(value) for value in (3, 44, 100, 7300)]
+    assert texts == ["about 10 seconds", "about 40 seconds", "about 2 minutes", "about 2 hours"]
+
+
 def test_results_of_other_contenders_are_kept(instant, tmp_path):
     peer = measure.Contender("torch eager", "loop", lambda: instant)
     peers = measure.Peers({}, lambda names: {}, lambda case: [peer])
@@ -254,11 +355,17 @@ def test_cases_combine_numbers_of_runs_and_batch_sizes():
     found = [(c.kernel, c.size.batch, c.size.runs, c.size.steps) for c in cases]
     steps = [("supervised", batch, runs, 200) for batch in (16, 8) for runs in (1, 4)]
     assert found == [*steps, ("smote", 0, 1, 1), ("smote", 0, 4, 1)]
-    usual = measure.cases(["explicit_gradient"])
-    assert {case.size.runs for case in usual} == {1, 4, 16, 64, 256, 1024}
-    assert {(case.size.batch, case.size.points) for case in usual} == {
+    full = measure.cases(["explicit_gradient"], full=True)
+    assert {case.size.runs for case in full} == {1, 4, 16, 64, 256, 1024}
+    assert {(case.size.batch, case.size.points) for case in full} == {
         (b, b) for b in (32, 128, 512)
     }
+
+
+def test_default_sizes_are_a_few_of_all():
+    default, full = measure.cases(), measure.cases(full=True)
+    assert set(default) < set(full) and 3 * len(default) < len(full)
+    assert {case.kernel for case in default} == set(KERNELS)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +375,13 @@ def test_cases_combine_numbers_of_runs_and_batch_sizes():
         (["--runs", "4", "0"], "--runs 0, expected at least 1"),
         (["--batch", "0"], "--batch 0, expected at least 1"),
         (["--rounds", "0"], "--rounds 0, expected at least 1"),
+        (["--small", "--full"], "--small and --full exclude each other"),
+        (["--against", __file__], "is not a result file of `imbax bench`; name a file that it"),
+        (
+            ["--against", str(STORED), "--kernels", "smote", "--runs", "3"],
+            f"--against {STORED} has no kernel and size in common with this command; it has "
+            "explicit_gradient (batch 128, runs 1), explicit_gradient",
+        ),
         (["--compare", "torch"], "needs PyTorch, which is not installed; pip install 'imbax[bench"),
     ],
 )
@@ -396,4 +510,4 @@ def test_cost_curves_omit_failures_and_name_all_kernels(instant, tmp_path, monke
 
 
 def test_axis_labels_without_room_are_left_out():
-    assert report._spaced([1, 4, 16, 20, 64]) == [64, 20, 4, 1]
+    assert report.spaced([1, 4, 16, 20, 64]) == [64, 20, 4, 1]

@@ -1,5 +1,9 @@
 """User-defined methods: samplers on tables and images, a training program and its refit."""
 
+import runpy
+from functools import partial
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,9 +22,10 @@ from imbax.methods.sampling import Made, Sizes, by_class, extended, slots
 from imbax.networks.batch_norm import NormalizedNetwork
 from imbax.training import one_shot
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 KEY = jax.random.key(0)
 ENGINE = Engine(devices=(jax.devices()[0],))
-TINY = ImageProtocol(folds=2, epochs=3, batch_size=8, learning_rate=0.05)
+TINY = ImageProtocol(folds=2, epochs=3, batch_size=8, learning_rate=0.05, generator_epochs=2)
 
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -123,6 +128,45 @@ def test_image_method_receives_facts(small_classifier):
     same = image_cells.train_images(cut, image_method("mine").images, engine=ENGINE)
     np.testing.assert_array_equal(result.predicted, same.predicted)
     np.testing.assert_array_equal(result.loss, same.loss)
+
+
+def test_second_stage_changes_the_classifier(small_classifier):
+    cut, seen = image_plan(pictures(), [0], TINY), []
+
+    def always(c, key, state, train, facts, *, config, hparams):
+        seen.append((len(train.index), facts.counts, config.images))
+        logits = jnp.zeros((16, 3)).at[:, c].set(10.0)
+        return state._replace(params={"w": state.params["w"] * 0 + logits})
+
+    def diverge(key, state, train, facts, *, config, hparams):
+        return state._replace(params=jax.tree.map(lambda leaf: leaf / 0, state.params))
+
+    register("mine", images=OnImages(retrain=partial(always, 1)))
+    result = image_cells.train_images(cut, image_method("mine").images, engine=ENGINE)
+    assert set(seen) == {(21, (12, 6, 3), 21)}
+    # Images are scaled to [-1, 1]: the sign of their sum decides between class 1 and the others.
+    x = (cut.shared[0][cut.runs.test.index] / 127.5 - 1).sum(2)
+    np.testing.assert_array_equal(result.predicted == 1, x > 0)
+    assert not result.diverged.any()
+    register("mine", images=OnImages(retrain=diverge))
+    result = image_cells.train_images(cut, image_method("mine").images, engine=ENGINE)
+    assert result.diverged.all()
+
+
+@pytest.mark.thorough
+def test_own_generator_makes_images(small_classifier):
+    """The variational autoencoder of the examples."""
+    runpy.run_path(str(EXAMPLES / "own_generator.py"))
+    cut, method = image_plan(pictures(), [0], TINY), image_method("vae")
+    trained = image_cells.train_generator(cut, method.images, engine=ENGINE)
+    assert np.isfinite(trained.loss).all() and trained.loss.shape == (2, 2)
+    result = image_cells.train_images(cut, method.images, trained.fitted, engine=ENGINE)
+    generated = result.looks["generated"]
+    assert (generated[:, 0] == 255).all()
+    # The classes of `pictures` differ in brightness.
+    brightness = generated[:, 1:].mean((2, 3, 4, 5))
+    assert method.title == "Conditional VAE" and not result.diverged.any()
+    assert generated[:, 1:].std() > 0 and brightness.shape == (2, 2)
 
 
 def centroids(facts):

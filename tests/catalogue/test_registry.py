@@ -20,10 +20,11 @@ from imbax.catalogue import (
     samplers,
     tabular,
 )
+from imbax.catalogue.adapters import generate_images
 from imbax.catalogue.spec import SCORES
 from imbax.errors import InputError
 
-KINDS = ("loss", "sampling", "generative", "meta", "tuning", "peer", "reading")
+KINDS = ("loss", "sampling", "decoupled", "generative", "meta", "tuning", "peer", "reading")
 
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -84,7 +85,9 @@ def test_every_table_method_is_complete(name):
 def test_every_image_method_is_complete(name):
     card = image_method(name).images
     assert card.sees and card.cost > 0
-    assert (card.resample is None) == (name in ("ce", "weighted"))
+    unchanged = ("ce", "weighted", "crt", "tau_norm", "feature_smote")
+    assert (card.resample is None) == (name in unchanged)
+    assert (card.retrain is None) == (image_method(name).kind != "decoupled")
     if card.trained_as:
         assert card.generator and get(card.trained_as).images.trained_as is None
         assert names("images").index(card.trained_as) < names("images").index(name)
@@ -140,6 +143,8 @@ def test_a_method_may_run_on_images_alone():
     custom = register("mine", images=card, title="Mine", note="in pixel space")
     assert (custom.images, custom.tables, custom.note) == (card, None, "in pixel space")
     assert custom is image_method("mine")
+    with_generator = register("mine", generator=build).images
+    assert (with_generator.generator, with_generator.resample) == (build, generate_images)
     assert "mine" not in names()
 
 
@@ -228,6 +233,16 @@ def test_refit_follows_a_replaced_method():
             lambda: register("mine", build, tables=OnTables(build)),
             "'mine' has the unknown field 'tables'",
         ),
+        (
+            lambda: register("mine", generator=build, images=OnImages(sampler)),
+            "'mine' has both `generator` and `images`; leave out one",
+        ),
+        (lambda: register("mine", generator=3), "'mine': generator=3, expected a function"),
+        (
+            lambda: register("mine", images=sampler),
+            "images=.*, expected an `imbax.OnImages`",
+        ),
+        (lambda: OnImages(generator=build), "does not use the trained generator; give `resample`"),
         (lambda: get("explicit_gradent"), "unknown method .*did you mean 'explicit_gradient'"),
         (lambda: image_method("focal"), "unknown image method 'focal'"),
         (lambda: image_method("deepsmot"), "unknown image method.*did you mean 'deepsmote'"),

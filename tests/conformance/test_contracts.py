@@ -8,6 +8,7 @@ from importlib import import_module
 import pytest
 
 from imbax import methods
+from imbax.methods import image_classifier
 from imbax.methods.generator import Generator
 from imbax.training import Program
 from imbax.types import Resampled
@@ -20,6 +21,7 @@ MODULES = {
 PIECES = {
     "optimizer",
     "codes",
+    "frozen_features",
     "generator",
     "image_classifier",
     "meta_training",
@@ -115,10 +117,20 @@ def test_generator_has_the_contract_signature(module, function):
     assert gives(function) is Generator
 
 
+@pytest.mark.parametrize(("module", "function"), functions(lambda name: name == "retrain"))
+def test_second_stage_has_the_contract_signature(module, function):
+    positional, by_name = takes(function)
+    assert positional in (["key", "state", "train"], ["key", "state", "train", "wanted", "sizes"])
+    assert {*positional, "config", "hparams"} == without_default(function)
+    assert {"config", "hparams"} <= set(by_name)
+    assert gives(function) is image_classifier.State
+
+
 def test_every_module_has_one_kind():
     defined = {kind: {param.values[0] for param in functions(lambda name, kind=kind: name == kind)}
-               for kind in ("sample", "program", "generator")}  # fmt: skip
+               for kind in ("sample", "program", "generator", "retrain")}  # fmt: skip
     assert defined["generator"] <= defined["sample"]
     assert not defined["program"] & defined["sample"]
-    classified = defined["program"] | defined["sample"]
+    assert not defined["retrain"] & (defined["program"] | defined["sample"])
+    classified = defined["program"] | defined["sample"] | defined["retrain"]
     assert classified == {MODULES[name] for name in set(MODULES) - PIECES - AGENTS}

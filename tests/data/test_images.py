@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from PIL import Image
+from made_files import write_celeba
 from scipy.io import savemat
 
 from imbax.data.images import IMAGE_SETS, Images, images, shrunk
@@ -134,17 +134,9 @@ def test_svhn_label_10_becomes_0(tmp_path):
 
 
 def test_celeba_keeps_faces_with_one_hair_type(tmp_path):
-    folder = tmp_path / "celeba" / "img_align_celeba"
-    folder.mkdir(parents=True)
-    hair = ["Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"]
-    lines = ["6", " ".join(["Smiling", *hair])]
     kinds = [["Bald"], ["Black_Hair"], ["Blond_Hair", "Gray_Hair"], [], ["Gray_Hair"], ["Bald"]]
-    for number, kind in enumerate(kinds, 1):
-        name = f"{number:06d}.jpg"
-        lines.append(f"{name} 1 " + " ".join("1" if h in kind else "-1" for h in hair))
-        if number < 6:  # the last image's file is missing
-            Image.fromarray(np.full((218, 178, 3), 40 * number, np.uint8)).save(folder / name)
-    (tmp_path / "celeba" / "list_attr_celeba.txt").write_text("\n".join(lines))
+    shades = [np.full((218, 178, 3), 40 * number, np.uint8) for number in range(1, 6)]
+    folder = write_celeba(tmp_path, list(zip(kinds, [*shades, None], strict=True)))
     found = images("celeba", tmp_path)
     assert found.classes == ("black", "brown", "blond", "gray", "bald")
     np.testing.assert_array_equal(found.y, [4, 0, 3])

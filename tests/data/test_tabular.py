@@ -10,6 +10,7 @@ import urllib.error
 import numpy as np
 import pandas as pd
 import pytest
+from made_files import write_protein_homo
 from tiers import asked
 
 from imbax.data.tabular import (
@@ -290,6 +291,15 @@ def test_real_sets_match_their_facts(data_home, name, minority):
     assert data.x.shape == (facts.rows, facts.features)
     assert (data.n_minority, data.classes) == (minority, ("-1", "1"))
     assert data.imbalance_ratio == pytest.approx(facts.ratio, rel=0.01)
+
+
+@pytest.mark.thorough
+def test_protein_homo_is_read_from_a_made_file(tmp_path):
+    path = write_protein_homo(tmp_path)
+    data = imblearn27("protein_homo", tmp_path)
+    assert (path.name, data.x.shape, data.n_minority) == ("x26data.npz", (145_751, 74), 1296)
+    assert data.imbalance_ratio == pytest.approx(111, abs=0.5)
+    np.testing.assert_array_equal(data.x[-2:, 0], [1 + 145_749 % 3, 1 + 145_750 % 3])
 
 
 def test_missing_set_is_unavailable(tmp_path):

@@ -151,6 +151,7 @@ def test_suite_file_runs_with_its_plugin(folder, capsys):
     assert runs["precision_at_5"].between(0, 1).all()
     manifest = json.loads((folder / "results" / "my" / "manifest.json").read_text())
     assert manifest["commands"] == ["imbax run my.toml --datasets a b --seeds 2"]
+    assert manifest["origins"]["a"] == ["file a.csv", "the user's data"]
     capsys.readouterr()
     assert main(["run", "my.toml", "--datasets", "d"]) == 2
     assert "suite my has no data set 'd'; there are: a, b, moons_20" in capsys.readouterr().err

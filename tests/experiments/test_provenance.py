@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import inspect
 import itertools
 import json
 import os
@@ -68,6 +69,12 @@ def test_keys_differ_between_methods():
 def test_key_depends_on_the_protocol(change):
     assert key(protocol=Protocol(**change)) != key()
     assert key(protocol=Protocol()) == key()
+
+
+def test_closures_do_not_contain_the_version():
+    assert "__version__" in inspect.getsource(environment)
+    definitions, _ = definitions_of(environment)
+    assert definitions and not any(name.endswith("__version__") for name in definitions)
 
 
 def test_key_depends_on_the_given_splits():

@@ -33,11 +33,32 @@ def test_suites_have_a_known_kind_and_loader(suite, tmp_path):
     if suite.kind in WITHOUT_DATA:
         assert suite.loader == ""
         return
-    assert suite.loader in set(loaders.__all__) - {"datasets_of"}
+    assert suite.loader in set(loaders.__all__) - {"datasets_of", "origin_of"}
     flags = ["--data", str(tmp_path / "mine.csv")] if suite.loader == "file" else []
     found = dict(loaders.datasets_of(suite, options_of(suite.name, *flags)))
     assert set(found) == (set(suite.datasets) or {"mine"})
     assert all(map(callable, found.values()))
+    origins = [loaders.origin_of(suite, name) for name in found]
+    assert all(origin.source and origin.licence for origin in origins)
+
+
+@pytest.mark.parametrize(
+    ("suite", "name", "source", "licence"),
+    [
+        ("imblearn27", "ecoli", "from UCI", "CC BY 4.0"),
+        ("imblearn27", "protein_homo", "from KDD Cup 2004", "see source"),
+        ("quickstart", "breast_cancer_10", "UCI, breast cancer Wisconsin", "CC BY 4.0"),
+        ("adult", "adult_50", "UCI, Adult", "CC BY 4.0"),
+        ("long_tail", "adult_race", "UCI, Adult", "CC BY 4.0"),
+        ("long_tail", "svhn", "SVHN", "non-commercial use only"),
+        ("fashion_mnist", "fashion_mnist", "Fashion-MNIST", "MIT"),
+        ("climb", "mozilla4", "openml.org/d/1046", "see source"),
+        ("custom", "mine", "file mine", "the user's data"),
+    ],
+)
+def test_origins_have_source_and_licence(suite, name, source, licence):
+    origin = loaders.origin_of(SUITES[suite], name)
+    assert source in origin.source and origin.licence == licence
 
 
 @pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)

@@ -105,14 +105,14 @@ def test_compiled_programs_are_stored_in_the_users_cache(tmp_path, monkeypatch):
 
 
 MANIFESTS = ["", "{", "[]", "3", '{"commands": 3}', '{"commands": [[1]]}', '{"failed": [1]}']
-MANIFESTS += ["[" * 100_000, "\0"]
+MANIFESTS += ["[" * 100_000, "\0", '{"origins": {"a": ["one text"]}}']
 
 
 @pytest.mark.parametrize("text", MANIFESTS, ids=range(len(MANIFESTS)))
 def test_malformed_manifests_are_replaced(text, tmp_path):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.warns(UserWarning, match=r"damaged file: .*manifest\.json") as caught:
-        manifest.write(tmp_path, "imbax run", {}, {"a/b": "no"})
+        manifest.write(tmp_path, "imbax run", {}, {"a/b": "no"}, {})
     assert len(caught) == 1
     assert manifest.read(tmp_path)["failed"] == {"a/b": "no"}
 

@@ -85,10 +85,10 @@ def test_runs_may_be_vmapped():
 @pytest.mark.thorough
 def test_learning_rate_decays_to_zero():
     state, _ = trained(data())
-    after = lambda steps: ic._optimizer(CONFIG, HPARAMS).update(
+    after = lambda steps: ic.optimizer(CONFIG, HPARAMS).update(
         {"w": jnp.ones(1)},
         optax.tree.set(
-            ic._optimizer(CONFIG, HPARAMS).init({"w": jnp.ones(1)}), count=jnp.int32(steps)
+            ic.optimizer(CONFIG, HPARAMS).init({"w": jnp.ones(1)}), count=jnp.int32(steps)
         ),
         {"w": jnp.ones(1)},
     )[0]["w"]

@@ -57,7 +57,7 @@ def problem(seed):
 
 
 @pytest.mark.parametrize(
-    "problems", [300, pytest.param(10_000, marks=pytest.mark.thorough)], ids=str
+    "problems", [300, pytest.param(3_000, marks=pytest.mark.thorough)], ids=str
 )
 def test_float64_equals_scikit_learn(problems):
     worst = 0.0

@@ -37,8 +37,8 @@ def test_paper_table_2_gives_the_known_statistics(page):
 
 def test_linked_files_exist_and_agree_with_the_page(page):
     links = re.findall(r"\]\((.+?)\)", page.read_text(encoding="utf-8"))
-    figures = {"figures/critical_difference.png", "figures/profiles.png"}
-    assert figures < set(links) and len(links) == 6
+    stems = ("critical_difference", "win_rates", "profiles")
+    assert {f"figures/{stem}.png" for stem in stems} < set(links) and len(links) == 7
     for link in links:
         assert (page.parent / link).is_file(), link
     stored = pd.read_csv(page.parent / "tables" / "contrasts.csv", index_col=["method", "against"])

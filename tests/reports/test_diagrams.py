@@ -1,4 +1,4 @@
-"""Figures over data sets: critical difference diagrams and performance profiles."""
+"""Figures over data sets: ranks, win rates and performance profiles."""
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,28 @@ def test_diagram_joins_methods_within_the_critical_difference(paper, tmp_path, d
     assert {"explicit_gradient  2.50", "6.11  ldam", "critical difference 2.31"} <= texts
 
 
+def test_win_rates_are_shares_of_data_sets_and_ties_count_half(tmp_path, drawn):
+    scores = pd.DataFrame(
+        {"worst": [1, 1, 1, 1.0], "best": [3, 3, 3, 1.0], "mid": [2, 2, 2, 2.0]}, list("abcd")
+    )
+    assert is_drawn(diagrams.win_rates(scores, tmp_path / "w.png"))
+    (ax,) = drawn[0].axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["best", "mid", "worst"]
+    cells = {text.get_position()[::-1]: text.get_text() for text in ax.texts}
+    assert cells == {
+        **{(0, 1): "0.75", (0, 2): "0.88", (1, 2): "1.00"},
+        **{(1, 0): "0.25", (2, 0): "0.12", (2, 1): "0.00"},
+    }
+
+
+def test_win_rates_show_the_twelve_best_methods(tmp_path, drawn):
+    scores = pd.DataFrame(np.arange(20) * np.ones((8, 1)), columns=[f"m{i:02}" for i in range(20)])
+    assert is_drawn(diagrams.win_rates(scores, tmp_path / "w.png"))
+    labels = [label.get_text() for label in drawn[0].axes[0].get_xticklabels()]
+    assert labels == [f"m{i:02}" for i in range(19, 7, -1)]
+    assert "12 best of 20 methods" in drawn[0].get_suptitle()
+
+
 def test_profiles_show_twelve_methods_including_the_first(tmp_path, drawn):
     worst_last = np.linspace(1, 0.1, 20) * np.ones((8, 1))
     scores = pd.DataFrame(worst_last, columns=[f"m{i:02}" for i in range(20)])
@@ -75,12 +97,14 @@ def test_nothing_to_draw_writes_nothing(tmp_path, paper):
     path = tmp_path / "none.png"
     assert diagrams.critical_difference(paper[["ce", "focal"]], path) is None
     assert diagrams.critical_difference(paper.head(1), path) is None
+    assert diagrams.win_rates(paper.head(1), path) is None
+    assert diagrams.win_rates(paper[["ce"]], path) is None
     assert diagrams.performance_profiles(paper - 0.5, path) is None
     assert diagrams.performance_profiles(paper[["ce"]], path) is None
     assert not path.exists()
 
 
 def test_the_same_scores_give_the_same_bytes(paper, tmp_path):
-    for draw in (diagrams.critical_difference, diagrams.performance_profiles):
+    for draw in (diagrams.critical_difference, diagrams.win_rates, diagrams.performance_profiles):
         first = draw(paper, tmp_path / "a.png").read_bytes()
         assert draw(paper, tmp_path / "b.png").read_bytes() == first

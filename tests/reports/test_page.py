@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
 from imbax.cli import main
 from imbax.reports.answer import answer
@@ -67,6 +68,14 @@ def test_answer_states_what_moving_the_points_changed(n_datasets):
             assert "corrected resampled t test" in last
 
 
+def test_single_runs_are_not_called_significantly_different():
+    moved = {"explicit_gradient": [0.9], "explicit_gradient_frozen": [0.5]}
+    leaders, test, change = answer_of(runs_of(moved, n=1), tuple(moved))
+    assert "`explicit_gradient` on d0" in leaders
+    assert test == "One run of each method on d0 allows no test."
+    assert "d0 +0.400 (one run)" in change
+
+
 def test_one_method_alone_has_no_comparison():
     assert answer_of(runs_of({"a": [0.5]})) == [
         "Only one method has scores of average precision, so there is no comparison."
@@ -87,6 +96,12 @@ def test_page_needs_no_other_file_and_no_network(page):
     assert all(image.startswith("data:image/png;base64,") for image in images)
     assert not re.search(r'(?:src|href)="(?!data:)', text)
     assert "<b>oil" not in text and "&lt;b&gt;oil" in text
+
+
+def test_figures_have_the_size_in_which_their_text_was_set(page):
+    (width,) = re.findall(r'<img [^>]*width="(\d+)"', page.read_text(encoding="utf-8"))[:1]
+    pixels = imread(page.parent / "figures" / "overview.png").shape[1]
+    assert int(width) == pytest.approx(pixels * 96 / 150, abs=1)
 
 
 def test_page_starts_with_the_answer_and_ends_with_the_appendix(page):

@@ -1,7 +1,8 @@
 """Computation of a cell: a method on a set of images, with one compiled program per stage.
 
 The stages are training of the method's generator (if any), sampling of synthetic images, training
-of the classifier, which is the same for all methods, and classification of the test images.
+of the classifier, which is the same for all methods, re-training of its last layer (if the method
+has this stage), and classification of the test images.
 """
 
 import functools
@@ -146,7 +147,10 @@ def train_images(
     engine = engine or Engine()
     sampler = _sampler(method.resample, method.generator, plan.facts, engine)
     stages = _classifier(plan.classifier, plan.protocol.learning_rate, engine)
-    clock = _Clock([*stages, sampler])
+    retrain = method.retrain and _retraining(
+        method.retrain, plan.facts, plan.classifier, plan.protocol.learning_rate, engine
+    )
+    clock = _Clock([*stages, sampler, *([retrain] if retrain else [])])
     shared = stages.first.replicate(plan.shared)
     changed, looks = sampler(shared, plan.runs._replace(fitted=fitted))
     weights = class_weights(method.weighted, plan.facts)
@@ -156,10 +160,13 @@ def train_images(
         state, loss = stages.epoch(shared, runs._replace(state=state))
         losses.append(np.asarray(loss))
         on_share(done / epochs)
+    is_finite: Any = True
+    if retrain:
+        state, is_finite = retrain(shared, plan.runs._replace(state=state))
     predicted = stages.predict(shared, plan.runs._replace(state=state))
-    predicted, looks = jax.device_get((predicted, looks))
+    predicted, looks, is_finite = jax.device_get((predicted, looks, is_finite))
     losses = np.stack(losses, 1)
-    diverged = ~np.isfinite(losses).all(1)
+    diverged = ~(np.isfinite(losses).all(1) & is_finite)
     return ImageResult(predicted, diverged, losses, looks, clock.seconds())
 
 
@@ -274,6 +281,22 @@ def _classifier(config, learning_rate: float, engine: Engine) -> _ClassifierStag
     return _ClassifierStages(*_stages(engine, first, epoch, predict))
 
 
+@functools.lru_cache(maxsize=4)
+def _retraining(
+    retrain, facts: ImageFacts, config, learning_rate: float, engine: Engine
+) -> Vectorized:
+    """Program for the classifier with another last layer, and whether that layer is finite."""
+    hparams = image_classifier.Hparams(learning_rate)
+
+    def change(shared, run):
+        key, train = jax.random.fold_in(run.key, _RETRAIN), _view(shared, run.train)
+        state = retrain(key, run.state, train, facts, config=config, hparams=hparams)
+        finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params)]
+        return state, jnp.stack(finite).all()
+
+    return Vectorized(change, **engine._asdict())
+
+
 def _stages(engine, first, epoch, *others):
     """Compiled stages; an epoch donates its `state`."""
     for f in (first, epoch, *others):
@@ -281,7 +304,7 @@ def _stages(engine, first, epoch, *others):
 
 
 # Numbers of a run's random streams; generators use numbers below 2.
-_SAMPLE, _CLASSIFIER = 2, 3
+_SAMPLE, _CLASSIFIER, _RETRAIN = 2, 3, 4
 
 
 def _view(shared, part: Part, x_synth=None, y_synth=None) -> Rows:

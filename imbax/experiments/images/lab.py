@@ -39,7 +39,7 @@ __all__ = ["ImageLab"]
 # Seconds between two stored states of a generator in training.
 _KEEP_EVERY = 60.0
 # Fields of an image method that determine the training; the others are descriptions.
-_TRAINING_FIELDS = ("resample", "generator", "weighted")
+_TRAINING_FIELDS = ("resample", "generator", "retrain", "weighted")
 # Fields of the protocol that do not concern generators.
 _CLASSIFIER_FIELDS = ("epochs", "stem", "width", "augment", "learning_rate", "batch_size")
 

@@ -1,6 +1,7 @@
 """Image suites: methods and protocol from the suite and the command line."""
 
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from imbax.experiments.images.lab import ImageLab
 from imbax.experiments.images.plan import ImageProtocol
 from imbax.experiments.run import Outcome, Prepared, run_cells
 from imbax.experiments.suites import Suite
-from imbax.experiments.suites.loaders import datasets_of
+from imbax.experiments.suites.loaders import datasets_of, origin_of
 
 __all__ = ["MARKER", "TAKES", "check", "folder", "prepared", "run", "takes"]
 
@@ -51,7 +52,7 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
 def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
     """Compute missing results; `about` is passed to `run_cells`."""
     *arguments, required = prepared(suite, options, out, engine)
-    return run_cells(*arguments, required=required, **about)
+    return run_cells(*arguments, required=required, origin=partial(origin_of, suite), **about)
 
 
 def _methods(suite, options):

@@ -10,11 +10,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from imbax.data.origins import Origin, collection_origin, file_origin, openml_origin
 from imbax.errors import InputError, argument, did_you_mean
 from imbax.experiments.suites import Suite, load_suite
 
 __all__ = ["adult", "datasets_of", "file", "images", "imblearn27", "long_tail"]
-__all__ += ["quickstart", "sources"]
+__all__ += ["origin_of", "quickstart", "sources"]
 
 Loaders = list[tuple[str, Callable[[], Any]]]
 
@@ -22,6 +23,20 @@ Loaders = list[tuple[str, Callable[[], Any]]]
 def datasets_of(suite: Suite, options: Namespace) -> Loaders:
     """Requested data sets of a suite. Raises InputError for unknown names."""
     return globals()[suite.loader](suite, options)
+
+
+def origin_of(suite: Suite, name: str) -> Origin:
+    """Origin of a data set of a suite."""
+    if suite.loader == "file":
+        return file_origin(name)
+    if suite.loader != "sources":
+        return collection_origin(suite.loader, name)
+    (source,) = (source for source in suite.sources if source.name == name)
+    if source.kind == "collection":
+        return collection_origin(load_suite(source.where).loader, name)
+    return (
+        openml_origin(source.where) if source.kind == "openml" else file_origin(source.where.name)
+    )
 
 
 def quickstart(suite: Suite, options: Namespace) -> Loaders:

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from imbax.experiments.neural import checkpoints
 from imbax.experiments.neural.ensembles import Ensemble, ensembles_of
 from imbax.experiments.run import Outcome, Prepared, run_cells, with_starts
 from imbax.experiments.suites import Suite
-from imbax.experiments.suites.loaders import datasets_of
+from imbax.experiments.suites.loaders import datasets_of, origin_of
 from imbax.experiments.tabular.fitting import network_names, refuse_network_options
 from imbax.experiments.tabular.lab import TabularLab
 from imbax.experiments.tabular.named_metrics import metrics_of
@@ -91,7 +92,7 @@ def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine)
 def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: Any) -> Outcome:
     """Compute the missing results; `about` is passed to `run_cells`."""
     *cells, required = prepared(suite, options, out, engine)
-    return run_cells(*cells, required=required, **about)
+    return run_cells(*cells, required=required, origin=partial(origin_of, suite), **about)
 
 
 def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from imbax.experiments import disk, store
 from imbax.experiments.images.metrics import TESTS
 from imbax.experiments.images.schema import SCHEMA, unpack
 from imbax.experiments.run import Outcome
-from imbax.reports.answer import answer, best_first
-from imbax.reports.compare import over_datasets
+from imbax.reports.answer import answer
+from imbax.reports.compare import profile_figures
 from imbax.reports.comparisons import count, ranking
 from imbax.reports.images import figures
 from imbax.reports.images.tables import (
@@ -26,9 +26,9 @@ from imbax.reports.images.tables import (
     readings_table,
     score_table,
 )
-from imbax.reports.overview import OVERVIEW_LEGEND, facts_of, grid_of, runs_by_dataset
+from imbax.reports.overview import facts_of, grid_of, overview_figures
 from imbax.reports.page import Section, write_page
-from imbax.reports.tabular.appendix import manifests_of, plain, timings
+from imbax.reports.tabular.appendix import manifests_of, origins, plain, timings
 from imbax.reports.tabular.tables import markdown, timing_table
 
 __all__ = ["write", "write_image_report"]
@@ -105,6 +105,7 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
         by_dataset.append("\n\n".join(part.strip() for part in parts if part))
     appendix = [
         _runs_section(runs, provenance, manifests, remarks),
+        f"## Data sets\n\n{origins(scores.index, manifests)}",
         _methods(provenance),
         timings(provenance),
     ]
@@ -121,15 +122,12 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
 
 
 def _head(runs, scores, out):
-    """Sentences on the result, and the figure of all runs, both by ACSA on the balanced test."""
+    """Sentences on the result, and the overview's figures, both by ACSA on the balanced test."""
     if runs.empty:
         return [], ""
     pair = ("latent_explicit_gradient", "latent_explicit_gradient_frozen")
     answers = answer(runs, scores, _METRIC, "ACSA on the balanced test", pair)
-    path = out / "figures" / "overview.png"
-    if runs_by_dataset(runs, scores, _METRIC, best_first(scores), path, "balanced ACSA") is None:
-        return answers, ""
-    return answers, f"{OVERVIEW_LEGEND}\n\n![ACSA of all runs](figures/{path.name})"
+    return answers, overview_figures(runs, scores, _METRIC, out, "balanced ACSA")
 
 
 def _write_html(out, runs, scores, answers, overview, all_sets, by_dataset, appendix):
@@ -156,14 +154,14 @@ def _is_comparable(provenance):
 
 def _over_sets(scores, out):
     """Section on all data sets together; empty if there are too few."""
-    if not (diagrams := over_datasets(scores, out)):
+    if not (profiles := profile_figures(scores, out)):
         return ""
     text = (
         "Comparison by mean ACSA on the balanced test; the scores are in "
         "[scores.csv](tables/scores.csv), an input for `imbax compare`. Data sets made of the same "
         "images are not independent."
     )
-    return "\n\n".join(["## Comparison over all data sets", text, ranking(scores), diagrams])
+    return "\n\n".join(["## Comparison over all data sets", text, ranking(scores), profiles])
 
 
 def _in_order(runs):

@@ -17,6 +17,7 @@ __all__ = [
     "manifests_of",
     "methods_section",
     "missing_section",
+    "origins",
     "plain",
     "runs_section",
     "timings",
@@ -57,8 +58,8 @@ def runs_section(runs: pd.DataFrame, provenance: Provenance, manifests: Provenan
     return "## Runs\n\n" + "\n".join(lines)
 
 
-def datasets_section(runs: pd.DataFrame, provenance: Provenance) -> str:
-    """Section on the size and imbalance of every data set, with its notices."""
+def datasets_section(runs: pd.DataFrame, provenance: Provenance, manifests: Provenance) -> str:
+    """Section on the size, imbalance, notices and origin of every data set."""
     repeats = runs.groupby("dataset")["test_rows_in_train"].mean()
     test_rows = runs.groupby("dataset")["n_test"].mean()
     rows, notes = {}, []
@@ -93,8 +94,22 @@ def datasets_section(runs: pd.DataFrame, provenance: Provenance) -> str:
             "exact copy among the training rows, are means per run.",
             tables.markdown(table),
             *notes,
+            origins(rows, manifests),
         ]
     )
+
+
+def origins(datasets: Iterable[str], manifests: Provenance) -> str:
+    """List of the sources and licences of data sets."""
+    known = {name: one for manifest in manifests for name, one in manifest["origins"].items()}
+    groups: dict[str, list[str]] = {}
+    for name in datasets:
+        text = "not recorded, as for arrays passed to Python functions"
+        if name in known:
+            text = f"{known[name].source}; licence: {known[name].licence}"
+        groups.setdefault(text, []).append(name)
+    lines = [f"- {', '.join(names)}: {text}" for text, names in groups.items()]
+    return "\n".join(["Sources and licences of the data:", "", *lines])
 
 
 def methods_section(provenance: Provenance) -> str:

@@ -11,10 +11,10 @@ import pandas as pd
 from imbax.errors import InputError
 from imbax.experiments import disk, store
 from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
-from imbax.reports.answer import answer, best_first
-from imbax.reports.compare import over_datasets
+from imbax.reports.answer import answer
+from imbax.reports.compare import profile_figures
 from imbax.reports.drawing import OWN_COLOUR
-from imbax.reports.overview import OVERVIEW_LEGEND, facts_of, grid_of, runs_by_dataset
+from imbax.reports.overview import facts_of, grid_of, overview_figures
 from imbax.reports.page import Section, write_page
 from imbax.reports.tabular import figures, single_dataset, tables
 from imbax.reports.tabular.aggregates import over_runs
@@ -109,7 +109,7 @@ def write_report(
         f"## Comparison of methods\n\n{findings(runs)}",
         networks_page(runs),
         single_dataset.overview(runs, contrasts),
-        over_datasets(scores, out, first=tuple(OWN_COLOUR)),
+        _profiles(scores, out),
         _differences(runs, out),
         over_runs(runs, out),
         probabilities_page(runs, provenance),
@@ -126,14 +126,14 @@ def write_report(
     ]
     appendix = [
         runs_section(runs, provenance, manifests),
-        datasets_section(runs, provenance),
+        datasets_section(runs, provenance, manifests),
         methods_section(provenance),
         missing_section(runs, provenance, manifests, remarks),
         timings(provenance),
     ]
     parts = [_BY_DATASET, *([_ABOUT_POINTS] if _MOVING_POINTS[0] in scores else [])]
     about = "\n\n".join([*parts, single_dataset.BY_DATASET])
-    overview = _overview(runs, scores, out)
+    overview = overview_figures(runs, scores, "average_precision", out, "average precision")
     _write_html(out, runs, scores, answers, overview, head, [about, *by_dataset], appendix)
     path = out / "report.md"
     first = "\n\n".join(["# Report", *answers, overview])
@@ -141,15 +141,6 @@ def write_report(
     text = "\n\n".join(section.strip() for section in sections if section) + "\n"
     disk.write_text(path, text)
     return path
-
-
-def _overview(runs: pd.DataFrame, scores: pd.DataFrame, out: Path) -> str:
-    path = out / "figures" / "overview.png"
-    name = "average precision"
-    order = best_first(scores)
-    if runs_by_dataset(runs, scores, "average_precision", order, path, name) is None:
-        return ""
-    return f"{OVERVIEW_LEGEND}\n\n![{name} of all runs](figures/{path.name})"
 
 
 def _write_html(out, runs, scores, answers, overview, head, by_dataset, appendix) -> Path:
@@ -201,11 +192,17 @@ def _readings(provenance: Provenance) -> dict[str, str]:
     return {name: fact["title"] for name, fact in facts.items() if fact["kind"] == "reading"}
 
 
+def _profiles(scores: pd.DataFrame, out: Path) -> str:
+    text = profile_figures(scores, out, first=tuple(OWN_COLOUR))
+    return text and f"## Performance profiles\n\n{text}"
+
+
 def _differences(runs: pd.DataFrame, out: Path) -> str:
     if runs["dataset"].nunique() < _FEWEST_TO_PLOT:
         return ""
     path = figures.score_differences(runs, out / "figures" / "differences.png")
-    return path and f"![differences by data set](figures/{path.name})"
+    title = "## Differences by data set\n\n"
+    return path and f"{title}![differences by data set](figures/{path.name})"
 
 
 def _dataset(

@@ -392,7 +392,11 @@ def test_methods_are_ranked_over_comparable_data_sets(results, tmp_path, monkeyp
     text = write_image_report([results], tmp_path).read_text()
     assert "## Comparison over all data sets" in text
     assert "Mean rank over 6 data sets" in text
-    assert (tmp_path / "figures" / "critical_difference.png").is_file()
+    overview = text.split("## ")[0]
+    for stem in ("overview", "critical_difference", "win_rates"):
+        assert f"(figures/{stem}.png)" in overview, stem
+        assert (tmp_path / "figures" / f"{stem}.png").is_file(), stem
+    assert "- toy0, toy1, toy2, toy3, toy4, toy5, toy6: not recorded" in text
 
 
 def test_float32_rounding_does_not_break_ties():
@@ -533,7 +537,7 @@ def test_key_depends_on_the_code_of_a_method(results, monkeypatch, name):
 
 def pieces(images):
     """Functions of a method, and functions among their arguments."""
-    waiting = [images.resample, images.generator]
+    waiting = [images.resample, images.generator, images.retrain]
     while waiting:
         function = waiting.pop()
         if isinstance(function, functools.partial):

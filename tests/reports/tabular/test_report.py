@@ -27,6 +27,7 @@ def report(results):
         "commands": ["imbax run made_up", ["imbax", "run", "my data.csv"]],
         "skipped": {"webpage": "not downloaded"},
         "failed": {"oil/mesa": "out of memory"},
+        "origins": {name: ["UCI", "CC BY 4.0"] for name in ("ecoli", "oil")},
     }
     (results / "manifest.json").write_text(json.dumps(manifest))
     return write_report([results], results)
@@ -42,12 +43,24 @@ def test_report_has_all_sections_and_linked_files(report):
     ):
         assert re.search(rf"^##+ {re.escape(heading)}$", text, re.MULTILINE), heading
     links = re.findall(r"\]\((.+?)\)", text)
-    stems = ("differences", "ecoli_points", "critical_difference", "profiles")
+    stems = ("differences", "ecoli_points", "critical_difference", "win_rates", "profiles")
     assert {f"figures/{stem}.png" for stem in stems} <= set(links)
     stems = ("precision_recall", "reliability", "training")
     assert {f"figures/ecoli_{stem}.png" for stem in stems} <= set(links)
+    assert links.count("figures/critical_difference.png") == 1
+    assert "- ecoli, oil: UCI; licence: CC BY 4.0\n" in text
+    assert "scene: not recorded" in text
     for link in links:
         assert (report.parent / link).is_file(), link
+
+
+def test_page_shows_ranks_and_win_rates_above_the_scores(report):
+    page = report.with_suffix(".html").read_text(encoding="utf-8")
+    overview = page[: page.index('class="grid"')]
+    for figure in ("average precision of all runs", "critical difference diagram", "win rates"):
+        assert re.search(f'<img [^>]*alt="[^"]*{figure}"', overview), figure
+    titles = re.findall(r"<summary>(.*?)</summary>", page)
+    assert {"Performance profiles", "Differences by data set"} <= set(titles)
 
 
 @pytest.mark.thorough

@@ -12,6 +12,7 @@ from imbax.experiments import store
 from imbax.experiments.tabular.metrics import METRICS
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.reports.tabular import tables
+from imbax.reports.tabular.conclusions import moving_points
 from imbax.statistics.runs import scores_by_run, size_ratio
 from imbax.statistics.single_dataset import not_different_from_best
 
@@ -71,6 +72,18 @@ def test_summary_csv_agrees_with_the_runs(folder, runs):
     assert cell["roc_auc_mean"] == pytest.approx(scores["roc_auc"].mean())
     assert (cell["paper_mean"], cell["paper_sd"]) == (0.64, 0.16)
     assert summary.loc["oil", "ce"][["n", "diverged"]].tolist() == [2, 2]
+
+
+def test_share_of_runs_that_keep_their_start(runs):
+    ours = runs["method"] == "explicit_gradient"
+    runs = runs.assign(epoch=np.where(ours & (runs["seed"] == 0), 0, 3), diverged=False)
+    share = tables.summarise(runs).set_index(["dataset", "method"])["start_kept"]
+    assert share["ecoli", "explicit_gradient"] == 0.5
+    assert share["ecoli", "explicit_gradient_frozen"] == 0
+    assert np.isnan(share["ecoli", "ce"])
+    text = moving_points(runs)
+    (line,) = (line for line in text.splitlines() if line.startswith("| ecoli "))
+    assert [cell.strip() for cell in line.split("|")[2:4]] == ["50%", "0%"]
 
 
 def test_summary_shows_spread_divergence_paper_and_ranks(runs):

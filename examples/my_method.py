@@ -1,11 +1,12 @@
 """
-A method of your own
-====================
+My method
+=========
 
 A registered function runs like the built-in methods: on arrays, in suites and in reports.
 
-python examples/own_method.py
-imbax run --plugin examples/own_method.py --methods class_weighted ce
+This file is also a plugin of the command line::
+
+    imbax run --plugin examples/my_method.py --methods class_weighted ce
 """
 
 import jax
@@ -13,6 +14,13 @@ import jax.numpy as jnp
 import optax
 
 import imbax
+
+# %%
+# A method as a function
+# ----------------------
+#
+# ``facts`` has the sizes of the data set. The training function sees training and validation rows,
+# never test rows; all its randomness comes from the key. Rows of weight 0 are padding.
 
 
 def class_weighted(facts):
@@ -42,6 +50,13 @@ def class_weighted(facts):
     return imbax.one_shot(network.apply, train)
 
 
+# %%
+# Registration
+# ------------
+#
+# The function trains all epochs in one call, hence ``one_epoch=True``. ``sees`` and ``title`` are
+# shown in reports.
+
 imbax.register(
     "class_weighted",
     class_weighted,
@@ -51,10 +66,18 @@ imbax.register(
     one_epoch=True,
 )
 
+# %%
+# Comparison with other methods
+# -----------------------------
+#
+# All methods get the same splits and scaling, and all runs of the method are trained as one
+# program.
+
 if __name__ == "__main__":
     from sklearn.datasets import make_classification
 
     x, y = make_classification(1500, 12, n_informative=5, weights=[0.93], random_state=0)
     methods = ["class_weighted", "ce", "logistic_regression"]
-    table = imbax.evaluate(x, y, methods, seeds=2, epochs=50)
-    print(table.groupby("method")["average_precision"].agg(["mean", "std", "count"]).round(3))
+    results = imbax.evaluate(x, y, methods, seeds=2, epochs=50)
+    print(results.groupby("method")["average_precision"].agg(["mean", "std", "count"]).round(3))
+    print(results.compare("ce")[["mean_difference", "p_holm"]].round(3))
