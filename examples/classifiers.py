@@ -17,12 +17,17 @@ import imbax
 x, y = make_classification(1000, 12, weights=[0.93], class_sep=0.8, random_state=0)
 points = imbax.ExplicitGradientClassifier(max_iter=40, random_state=0)
 models = {
-    "cross-entropy": imbax.ImbalancedMLPClassifier(max_iter=40, random_state=0),
+    "cross-entropy": imbax.ImbalancedMLPClassifier(network="mlp", max_iter=40, random_state=0),
     "class-dependent margins": imbax.ImbalancedMLPClassifier(
-        loss="ldam_drw", max_iter=40, random_state=0
+        loss="ldam_drw", network="mlp", max_iter=40, random_state=0
     ),
     "fold ensemble with SMOTE": imbax.ImbalancedMLPClassifier(
-        sampler="smote", n_estimators=5, fold_ensemble=True, max_iter=40, random_state=0
+        network="mlp",
+        sampler="smote",
+        n_estimators=5,
+        fold_ensemble=True,
+        max_iter=40,
+        random_state=0,
     ),
     "Explicit Gradient": points,
     "boosting with its rows": make_pipeline(

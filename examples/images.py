@@ -23,7 +23,8 @@ tables = {
     "with DeepSMOTE": sampler.fit_resample(x_train, y_train),
 }
 for name, (rows, labels) in tables.items():
-    model = imbax.ImbalancedMLPClassifier(max_iter=40, random_state=0).fit(rows, labels)
+    model = imbax.ImbalancedMLPClassifier(network="mlp", max_iter=40, random_state=0)
+    model.fit(rows, labels)
     score = balanced_accuracy_score(y_test, model.predict(x_test))
     print(f"{name}: {len(rows)} training images, test balanced accuracy {score:.3f}")
 

@@ -28,7 +28,7 @@ x_train, x_test, y_train, y_test = train_test_split(x, y, stratify=y, random_sta
 # skore fits the classifier on the training rows and computes metrics of the minority, class 1.
 
 report = EstimatorReport(
-    imbax.ImbalancedMLPClassifier(loss="focal", max_iter=40, random_state=0),
+    imbax.ImbalancedMLPClassifier(loss="focal", network="mlp", max_iter=40, random_state=0),
     X_train=x_train,
     y_train=y_train,
     X_test=x_test,

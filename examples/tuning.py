@@ -24,8 +24,8 @@ rate, decay = full["validation_average_precision"].mean().idxmax()
 print(f"learning_rate={rate:.2g}, weight_decay={decay:g}")
 
 ensemble = imbax.ImbalancedMLPClassifier(
-    learning_rate_init=rate, alpha=decay, n_estimators=5, fold_ensemble=True, max_iter=40,
-    random_state=0,
+    network="mlp", learning_rate_init=rate, alpha=decay, n_estimators=5, fold_ensemble=True,
+    max_iter=40, random_state=0,
 )  # fmt: skip
 model = TunedThresholdClassifierCV(ensemble, scoring="f1", cv=3).fit(x, y)
 print(f"threshold {model.best_threshold_:.2f}")

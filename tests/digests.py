@@ -340,9 +340,10 @@ def classified(name, classes, **options):
 
 def classifiers():
     mlp = "ImbalancedMLPClassifier"
-    wanted = [(mlp, f"loss_{loss}", {"loss": loss}) for loss in LOSSES]
-    wanted += [(mlp, f"sampler_{rule}", {"sampler": rule}) for rule in RULES]
-    wanted += [(mlp, "members", {"n_estimators": 2})]
+    plain = {"network": "mlp"}
+    wanted = [(mlp, f"loss_{loss}", plain | {"loss": loss}) for loss in LOSSES]
+    wanted += [(mlp, f"sampler_{rule}", plain | {"sampler": rule}) for rule in RULES]
+    wanted += [(mlp, "members", plain | {"n_estimators": 2})]
     wanted += [(f"{name}Classifier", "plain", {}) for name in ("ExplicitGradient", "MetaWeightNet")]
     for name, part, options in wanted:
         for classes in (2, 3):

@@ -78,7 +78,7 @@ for sampler in (imbax.NoisyCopies(random_state=0), imbax.ClassGaussian(random_st
     new, labels = sampler.fit_resample(x, y)
     assert (new[:200] == x).all() and np.ptp(np.bincount(labels)) == 0
     assert np.isfinite(new).all() and new[200:].std() > 0
-imbax.ImbalancedMLPClassifier(loss='poly', max_iter=1).fit(x, y).predict_proba(x)
+imbax.ImbalancedMLPClassifier(loss='poly', network='mlp', max_iter=1).fit(x, y).predict_proba(x)
 """
 
 

@@ -25,7 +25,7 @@ FEWER = {
     "seeds=1, epochs=20": "seeds=1, epochs=1",
     "seeds=3": "seeds=1, epochs=4",
     "seeds=5": "seeds=1, epochs=4",
-    "MLPClassifier()": "MLPClassifier(max_iter=4)",
+    "MLPClassifier()": "MLPClassifier(network='mlp', max_iter=4)",
     "range(100)": "range(4)",
     "n_estimators=5": "n_estimators=2",
 }

@@ -32,11 +32,11 @@ from imbax.estimators.networks import ACTIVATIONS, hidden_sizes, network_of
 from imbax.estimators.over_sampler import FIT, seed_of, size, stream
 from imbax.estimators.parameters import RANDOM_STATE, Interval, parameters
 from imbax.estimators.probabilities import BLOCK, probabilities
-from imbax.estimators.targets import class_labels
+from imbax.estimators.targets import class_labels, internal_classes
 from imbax.training import Program
 from imbax.types import Run
 
-__all__ = ["NeuralClassifier", "internal_classes"]
+__all__ = ["NeuralClassifier"]
 
 _DTYPES = (np.float64, np.float32)
 
@@ -178,7 +178,17 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
     def _network_with(self, head):
         hidden = hidden_sizes(self.hidden_layer_sizes)
         sizes = len(self._columns.origins()), hidden, self.activation, len(self.classes_)
-        return network_of(self.network, *sizes, head)
+        return network_of(self._network_choice(), *sizes, head)
+
+    def _network_choice(self):
+        return self.network
+
+    def _epochs(self):
+        return self.max_iter
+
+    def _size(self):
+        """Returns the number of members."""
+        return self.n_estimators
 
     def _has_validation(self):
         return self.early_stopping or self.fold_ensemble or self._validates
@@ -193,7 +203,7 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
                 "are not in both; fit a new classifier"
             )
         like = jax.tree.leaves(jax.eval_shape(self._network().init, jax.random.key(0)))
-        members = max(self.n_estimators, 2) if self.fold_ensemble else self.n_estimators
+        members = max(self._size(), 2) if self.fold_ensemble else self._size()
         sizes = [(members, *leaf.shape) for leaf in like]
         if [leaf.shape for leaf in jax.tree.leaves(self._params)] != sizes:
             raise InputError(
@@ -207,7 +217,7 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         has_validation = self._has_validation()
         parts = cut_members(
             self._inside[labels],
-            n_estimators=self.n_estimators,
+            n_estimators=self._size(),
             fold_ensemble=self.fold_ensemble,
             validation_fraction=self.validation_fraction if has_validation else None,
             seed=self._seed,
@@ -257,7 +267,8 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         # After an epoch ranks all validation rows correctly, later epochs may still be better.
         checkpoint = "latest_best" if self._has_validation() else "last"
         single = len(members.counts) == 1
-        return _compiled(build, piece_of(self.max_iter), checkpoint, self.scoring, single, *options)
+        epochs = piece_of(self._epochs())
+        return _compiled(build, epochs, checkpoint, self.scoring, single, *options)
 
     def _with(self, members, hparams, params=None):
         """Returns the members' runs with hyperparameters and initial parameters."""
@@ -272,6 +283,8 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
     def _run(self, programs, members, runs, lower="learning_rate_init"):
         """Trains to the end, or until no member has improved for `n_iter_no_change` epochs.
 
+        Returns `Progress` `[R, ...]` and `Curves` `[R, epochs]`.
+
         Parameters
         ----------
         programs
@@ -283,18 +296,14 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         lower
             Parameter to lower if training does not stay finite. This gives a warning, or an error
             if no finite parameters remain.
-
-        Returns
-        -------
-        result
-            `Progress` `[R, ...]`, and `Curves` `[R, epochs]`.
         """
         shared = programs.advance.replicate(members.shared)
         programs.lower(shared, runs)  # compiles all pieces concurrently
         runs = programs.start(shared, runs)
         progress, curves, kept = programs.begin(shared, runs), [], None
-        each = piece_of(self.max_iter)
-        for done in range(each, self.max_iter + 1, each):
+        epochs = self._epochs()
+        each = piece_of(epochs)
+        for done in range(each, epochs + 1, each):
             progress, curve = programs.train(shared, runs, progress)
             curves.append(jax.device_get(curve))
             if not self._has_validation():
@@ -329,13 +338,6 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         if self._has_validation():
             self.validation_scores_ = scores.mean(0).tolist()
             self.best_validation_score_ = float(scores.max(1).mean())
-
-
-def internal_classes(counts):
-    """Returns the internal index `[K]` of each class; the rarer of two classes is 1."""
-    if len(counts) == 2 and counts[0] < counts[1]:
-        return np.array([1, 0])
-    return np.arange(len(counts))
 
 
 @lru_cache(maxsize=16)

@@ -5,10 +5,10 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
 
 from imbax.errors import InputError
-from imbax.estimators.classifier import internal_classes
 from imbax.estimators.explicit_gradient import ExplicitGradientClassifier
 from imbax.estimators.over_sampler import seed_of
 from imbax.estimators.table_sampler import TableSampler
+from imbax.estimators.targets import internal_classes
 from imbax.estimators.value_scale import as_dtype
 
 __all__ = ["ExplicitGradientOverSampler"]

@@ -15,6 +15,7 @@ from imbax.estimators.adasyn import ADASYN
 from imbax.estimators.borderline_smote import BorderlineSMOTE
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.estimators.networks import or_else, takes_head
+from imbax.estimators.notices import warn_user
 from imbax.estimators.parameters import Interval, parameters
 from imbax.estimators.smote import SMOTE
 from imbax.losses.named import NAMED, check_numbers
@@ -24,6 +25,13 @@ from imbax.types import COSINE_SCALE
 
 __all__ = ["ImbalancedMLPClassifier"]
 
+RECOMMENDED = "mlp_ple"
+"""Network of `ImbalancedMLPClassifier()`."""
+_NEW_DEFAULT = (
+    f"ImbalancedMLPClassifier without network= trains an ensemble of {RECOMMENDED!r} networks "
+    "since version 0.2, no longer one MLP for 200 epochs; give network='mlp' for the earlier "
+    f"default, or network={RECOMMENDED!r} to silence this warning"
+)
 SAMPLERS = {
     "ros": RandomOverSampler,
     "smote": SMOTE,
@@ -35,9 +43,12 @@ SAMPLERS = {
 
 @parameters
 class ImbalancedMLPClassifier(NeuralClassifier):
-    """Multilayer perceptron for imbalanced data, with losses, weights and samplers by name.
+    """Neural networks for imbalanced data, with losses, weights and samplers by name.
 
-    Columns are scaled internally. With more than two classes, the network returns a logit for each.
+    By default, the classifier averages the probabilities of an ensemble of networks with piecewise
+    linear encodings of the columns, trained on all rows without validation rows; see
+    `imbax.networks.mlp_ple`. `network="mlp"` is one multilayer perceptron. Columns are scaled
+    internally. With more than two classes, the network returns a logit for each.
     See `imbax.methods.supervised` for the training, `imbax.networks.named` for networks by name,
     and `imbax.losses` and `imbax.losses.by_class` for the losses.
 
@@ -56,25 +67,28 @@ imbalanced-learn's API, default=None
         Sampler of each member's encoded training rows (`column_names_`); "rs" draws class-balanced
         mini-batches instead. Validation rows are not resampled.
     hidden_layer_sizes : array-like of int, default=None
-        Widths of the hidden layers. None uses the network's default, (128, 16) for the MLP.
+        Widths of the hidden layers. None uses the network's default, (128, 64) for "mlp_ple" and
+        (128, 16) for "mlp".
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-        Activation function of the MLP.
+        Activation function of `network="mlp"`.
     network : {"mlp", "mlp_plr", "mlp_ple", "realmlp", "tabm", "tabm_mini"}, Flax module or \
 functions, default=None
         Network by name, trained with its recipe in `imbax.networks`, or your own network, which may
-        have batch statistics and dropout; see `imbax.as_network`. None is "mlp", the multilayer
-        perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of
-        "mlp"; see `imbax.networks.tabm` for a smaller network.
+        have batch statistics and dropout; see `imbax.as_network`. None is "mlp_ple", with a
+        FutureWarning since it was "mlp" before version 0.2. An epoch of "tabm" or "tabm_mini" takes
+        a thousand times as long as an epoch of "mlp"; see `imbax.networks.tabm` for a smaller
+        network.
         "ldam" and "ldam_drw" need a cosine head. Networks by name provide it, and so do functions
         `(features, classes, head)`; other networks are accepted with a warning.
     alpha : float, default=None
-        Decoupled weight decay. None uses the network's recipe (0 for the MLP).
+        Decoupled weight decay. None uses the network's recipe.
     batch_size : int, default=None
-        Rows of a mini-batch. None uses the network's recipe (128 for the MLP).
+        Rows of a mini-batch. None uses the network's recipe.
     learning_rate_init : float, default=None
-        Adam's learning rate. None uses the network's recipe (1e-3 for the MLP).
-    max_iter : int, default=200
-        Maximum number of epochs.
+        Adam's learning rate. None uses the network's recipe.
+    max_iter : int, default=None
+        Maximum number of epochs. None uses the network's recipe, 200 if it has none ("mlp", your
+        own network).
     early_stopping : bool, default=False
         Whether to hold out validation rows, keep the epoch with the best score on them, and stop
         after `n_iter_no_change` epochs without improvement ("ldam_drw" not before its weights
@@ -90,9 +104,10 @@ functions, default=None
         Maximum number of epochs without improvement, checked every few epochs (at most 10).
     class_weight : dict or "balanced", default=None
         Class weights as in scikit-learn.
-    n_estimators : int, default=1
+    n_estimators : int, default=None
         Number of members of the deep ensemble, trained as one compiled program. Their probabilities
-        are averaged; each member has its own initialisation and validation rows.
+        are averaged; each member has its own initialisation and validation rows. None uses the
+        network's recipe, 8 for "mlp_ple" and 1 for the others.
     fold_ensemble : bool, default=False
         Whether each member validates on one of `n_estimators` folds (at least 2).
     recalibrate : bool, default=False
@@ -141,6 +156,8 @@ default="from_dtype"
     loss_params: Any = None
     sampler: Any = None
     alpha: Any = None
+    max_iter: Any = None
+    n_estimators: Any = None
 
     _parameter_constraints = {  # noqa: RUF012
         **NeuralClassifier._parameter_constraints,
@@ -148,7 +165,33 @@ default="from_dtype"
         "loss_params": [dict, None],
         "sampler": [StrOptions({"rs", *SAMPLERS}), HasMethods("fit_resample"), None],
         "alpha": [Interval(Real, 0, None, closed="left"), None],
+        **{
+            name: [*NeuralClassifier._parameter_constraints[name], None]
+            for name in ("max_iter", "n_estimators")
+        },
     }
+    # The network for `network=None`; classifiers stored by version 0.1 have the MLP.
+    _default_network = "mlp"
+
+    def fit(self, X, y, sample_weight=None):
+        """Trains on rows `X (n, d)` with labels `y (n,)` and weights `sample_weight (n,)`.
+
+        X is an array or a frame and may have missing values; see `categorical_features`. Rows of
+        weight 0 are left out. On validation rows, row and class weights are used only in losses.
+        """
+        if self.network is None:
+            warn_user(_NEW_DEFAULT, FutureWarning)
+        self._default_network = RECOMMENDED
+        return super().fit(X, y, sample_weight)
+
+    def _network_choice(self):
+        return or_else(self.network, self._default_network)
+
+    def _epochs(self):
+        return or_else(self.max_iter, or_else(self._network().recipe.epochs, 200))
+
+    def _size(self):
+        return or_else(self.n_estimators, self._network().recipe.members)
 
     def _learn(self, members, before):
         recipe = self._network().recipe
@@ -168,7 +211,7 @@ default="from_dtype"
             members,
             self._network(),
             self.loss,
-            self.max_iter,
+            self._epochs(),
             or_else(self.batch_size, recipe.batch_size),
             len(self.classes_) if self.sampler == "rs" else None,
         )
@@ -224,7 +267,7 @@ default="from_dtype"
         numbers = self._loss_numbers()
         if "drw_start" not in numbers:
             return 0
-        return round(numbers["drw_start"] * self.max_iter) + self.n_iter_no_change
+        return round(numbers["drw_start"] * self._epochs()) + self.n_iter_no_change
 
     def _trained_prior(self, members):
         """Returns the class priors implied by mini-batches, weights and the loss's shift."""

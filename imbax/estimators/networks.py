@@ -124,8 +124,8 @@ def _named(name, features, hidden, activation, classes, head):
     factory = named(name).factory
     if activation != "relu":
         raise InputError(
-            f"activation={activation!r} is for the MLP, but network={name!r} has its own "
-            "activation; leave it out"
+            f"activation={activation!r} is for network='mlp', but network={name!r} has its own "
+            "activation; leave it out, or give network='mlp'"
         )
     if hidden is None:
         return factory(features, classes, head)

@@ -8,7 +8,7 @@ import numpy as np
 from imbax.errors import InputError, shortened
 from imbax.estimators.frames import is_frame, is_polars
 
-__all__ = ["Target", "class_labels"]
+__all__ = ["Target", "class_labels", "internal_classes"]
 
 
 class Target:
@@ -112,3 +112,10 @@ def _from_one_hot(labels):
             f"{ones[wrong[0]]} ones, expected one-hot labels with a single 1"
         )
     return labels.argmax(1)
+
+
+def internal_classes(counts):
+    """Returns the internal index `[K]` of each class; the rarer of two classes is 1."""
+    if len(counts) == 2 and counts[0] < counts[1]:
+        return np.array([1, 0])
+    return np.arange(len(counts))

@@ -148,19 +148,20 @@ def _decays(learned):
 
 
 RECIPE = Recipe(
-    learning_rate=5e-3,
+    learning_rate=1e-2,
     weight_decay=0.01,
     b1=0.9,
     b2=0.999,
     batch_size=128,
     epochs=40,
+    members=8,
     rate=half_cos,
     rates=_rates,
     decays=_decays,
 )
-"""AdamW with a learning rate that falls to 0 along half a cosine. With dropout 0.7 the last epoch
-was within 0.01 of the one with the lowest loss, or better, on the four data sets where both were
-compared, so it needs no validation rows."""
+"""AdamW with a learning rate that falls to 0 along half a cosine. On seven data sets, the average
+precision of the last epoch was between 0.018 lower and 0.033 higher than that of the epoch with the
+lowest loss, in the mean 0.006 higher, so that the recipe needs no validation rows."""
 
 
 def _fitted(features, classes, leaves, columns, evidence, train) -> State:

@@ -18,7 +18,9 @@ def rows_of(name, **options):
 
 
 def probabilities():
-    fitted = imbax.ImbalancedMLPClassifier(max_iter=2, hidden_layer_sizes=(4,), random_state=0)
+    fitted = imbax.ImbalancedMLPClassifier(
+        network="mlp", max_iter=2, hidden_layer_sizes=(4,), random_state=0
+    )
     return fitted.fit(X, Y).predict_proba(X)
 
 

@@ -19,7 +19,7 @@ _LITTLE = {
 }
 
 CLASSIFIERS = {
-    "ImbalancedMLPClassifier": ImbalancedMLPClassifier(**_LITTLE),
+    "ImbalancedMLPClassifier": ImbalancedMLPClassifier(network="mlp", **_LITTLE),
     "ExplicitGradientClassifier": ExplicitGradientClassifier(**_LITTLE),
     "MetaWeightNetClassifier": MetaWeightNetClassifier(**_LITTLE),
 }

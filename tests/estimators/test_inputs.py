@@ -185,11 +185,14 @@ def test_invalid_labels_are_refused(message):
 
 @pytest.mark.parametrize("message", [m for m in WRONG_LABELS if " ones" not in m])
 def test_classifiers_refuse_invalid_labels(message):
-    refused(message, lambda: ImbalancedMLPClassifier(max_iter=1).fit(X, WRONG_LABELS[message]))
+    refused(
+        message,
+        lambda: ImbalancedMLPClassifier(network="mlp", max_iter=1).fit(X, WRONG_LABELS[message]),
+    )
 
 
 def test_classifier_accepts_object_and_nullable_labels():
-    fit = lambda y: ImbalancedMLPClassifier(max_iter=1, random_state=0).fit(X, y)
+    fit = lambda y: ImbalancedMLPClassifier(network="mlp", max_iter=1, random_state=0).fit(X, y)
     for y in (Y.astype(object), pd.Series(Y, dtype="Int64")):
         assert fit(y).classes_.dtype.kind == "i"
 
@@ -294,7 +297,7 @@ def test_non_numeric_tables_are_refused(message):
     refused(message, lambda: resampled(x, y))
     taken = "NaN" in message or (isinstance(x, pd.DataFrame) and x.shape[1] > 3)
     if not taken:  # test_tables_of_classifiers.py tests what classifiers accept
-        refused(message, lambda: ImbalancedMLPClassifier(max_iter=1).fit(x, y))
+        refused(message, lambda: ImbalancedMLPClassifier(network="mlp", max_iter=1).fit(x, y))
 
 
 def test_message_for_missing_values_suggests_working_code():
@@ -323,7 +326,9 @@ def test_message_for_missing_values_suggests_working_code():
 
 def test_sparse_rows_need_interpolating_samplers():
     sparse = scipy.sparse.csr_matrix(X)
-    refused("Sparse data", lambda: ImbalancedMLPClassifier(max_iter=1).fit(sparse, Y))
+    refused(
+        "Sparse data", lambda: ImbalancedMLPClassifier(network="mlp", max_iter=1).fit(sparse, Y)
+    )
     refused("Sparse data", lambda: quick("AMDO").fit_resample(sparse, Y))
     large = scipy.sparse.csr_matrix(2**62 + LARGE)
     refused("a sparse matrix with whole numbers beyond 2.*53", lambda: resampled(large))
@@ -333,7 +338,9 @@ def test_large_integers_are_refused_with_value_range():
     message = "column 0 of X has whole numbers beyond 2.*53 .*; subtract the minimum"
     refused(message, lambda: resampled(2**62 + LARGE, value_range=(0, 2**63)))
     refused(message, lambda: quick("GAMO").fit_resample(2**62 + LARGE, Y))
-    refused(message, lambda: ImbalancedMLPClassifier(max_iter=1).fit(2**62 + LARGE, Y))
+    refused(
+        message, lambda: ImbalancedMLPClassifier(network="mlp", max_iter=1).fit(2**62 + LARGE, Y)
+    )
     as_numbers(2**53 + 2**30 * LARGE, "")  # the differences are large enough
 
 
@@ -383,7 +390,9 @@ def test_pipeline_replaces_smoteenn():
 
 
 def test_unpicklable_loss_is_reported():
-    fitted = ImbalancedMLPClassifier(loss=lambda logits, y: (logits - y) ** 2, max_iter=1)
+    fitted = ImbalancedMLPClassifier(
+        network="mlp", loss=lambda logits, y: (logits - y) ** 2, max_iter=1
+    )
     with pytest.raises(Exception, match="lambda") as caught:
         pickle.dumps(fitted)
     assert len(str(caught.value).splitlines()) == 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import linen
 from quick_classifiers import CLASSIFIERS, quick_classifier
+from sklearn.metrics import roc_auc_score
 from toys import table
 
 from imbax import ImbalancedMLPClassifier
@@ -15,7 +16,7 @@ from imbax.errors import InputError
 from imbax.estimators.networks import network_of
 from imbax.networks.as_network import as_network
 from imbax.networks.heads import is_cosine
-from imbax.networks.mlp import mlp
+from imbax.networks.mlp import mlp, perceptron
 from imbax.networks.named import NAMED
 from imbax.networks.tabm import tabm_mini
 from imbax.types import COSINE_SCALE
@@ -44,7 +45,7 @@ def test_name_gives_the_named_network(name):
 def test_invalid_options_of_a_named_network_are_refused(monkeypatch):
     with pytest.raises(InputError, match=r"unknown network 'realmpl'; did you mean 'realmlp'\?"):
         quick_classifier("ImbalancedMLPClassifier", network="realmpl").fit(X, Y)
-    with pytest.raises(InputError, match="activation='tanh' is for the MLP, but network='r"):
+    with pytest.raises(InputError, match="activation='tanh' is for network='mlp', but network='r"):
         of("realmlp", None, "tanh")
     fixed = NAMED["mlp"]._replace(factory=lambda features, classes, head: None)
     monkeypatch.setitem(NAMED, "fixed", fixed)
@@ -76,8 +77,10 @@ def hyperparameters_of(name, **options):
 
 @pytest.mark.parametrize("name", NEURAL)
 @pytest.mark.parametrize("network", [None, "mlp", "realmlp", "tabm_mini"])
+@pytest.mark.filterwarnings("ignore:ImbalancedMLPClassifier without network=:FutureWarning")
 def test_recipe_gives_default_hyperparameters(name, network):
-    recipe = NAMED[network or "mlp"].recipe
+    default = "mlp_ple" if name == "ImbalancedMLPClassifier" else "mlp"
+    recipe = NAMED[network or default].recipe
     hparams = hyperparameters_of(name, network=network)["hparams"]
     assert hparams.learning_rate == recipe.learning_rate
     if hasattr(quick_classifier(name), "alpha"):
@@ -101,6 +104,40 @@ def test_recipe_gives_default_batch_size(settings, rows):
     assert config.meta_batch_size == (128 if rows == 256 else 7)
     one = quick_classifier("ExplicitGradientClassifier", **RECIPE | settings)
     assert one._step_size() == (128 if rows == 256 else 7)
+
+
+def test_default_is_the_recommended_ensemble():
+    seen = {}
+
+    def learn(members, start):
+        seen["members"] = len(members.counts)
+        raise Started
+
+    classifier = ImbalancedMLPClassifier(random_state=0)
+    classifier._learn = learn
+    with (
+        pytest.warns(FutureWarning, match="give network='mlp' for the earlier default"),
+        pytest.raises(Started),
+    ):
+        classifier.fit(X, Y)
+    recipe = NAMED["mlp_ple"].recipe
+    assert seen["members"] == recipe.members > 1
+    assert classifier._epochs() == recipe.epochs
+    assert classifier._network() is NAMED["mlp_ple"].factory(4, 2, "linear")
+    classifier.set_params(network="mlp")
+    with pytest.raises(Started):
+        classifier.fit(X, Y)
+    assert (seen["members"], classifier._epochs()) == (1, 200)
+
+
+@pytest.mark.thorough
+def test_default_matches_its_network_by_name():
+    options = {"max_iter": 2, "n_estimators": 2, "random_state": 0}
+    with pytest.warns(FutureWarning):
+        default = ImbalancedMLPClassifier(**options).fit(X, Y)
+    named = ImbalancedMLPClassifier(network="mlp_ple", **options).fit(X, Y)
+    np.testing.assert_array_equal(default.predict_proba(X), named.predict_proba(X))
+    assert roc_auc_score(Y, default.predict_proba(X)[:, 1]) > 0.5
 
 
 def test_defaults_match_the_papers():
@@ -153,13 +190,13 @@ def test_every_classifier_learns_with_networks_by_name(name, network, classes):
 
 
 @pytest.mark.thorough
-def test_mlp_by_name_matches_the_default():
+def test_mlp_by_name_matches_its_recipe_in_numbers():
     fitted = [
         ImbalancedMLPClassifier(max_iter=5, random_state=0, **options).fit(X, Y).predict_proba(X)
         for options in (
-            {},
             {"network": "mlp"},
-            {"learning_rate_init": 1e-3, "batch_size": 128, "alpha": 0.0},
+            {"network": "mlp", "n_estimators": 1, "batch_size": 128, "alpha": 0.0},
+            {"network": perceptron, "learning_rate_init": 1e-3},
         )
     ]
     np.testing.assert_array_equal(fitted[1], fitted[0])

@@ -106,6 +106,8 @@ EXPECTED = {
         "loss_params": None,
         "sampler": None,
         "alpha": None,
+        "max_iter": None,
+        "n_estimators": None,
     },
     "ExplicitGradientClassifier": {
         **NETWORK_PARAMETERS,
