@@ -25,7 +25,6 @@ FAMILIES = {
     "loss": "Losses",
     "sampling": "Sampling",
     "decoupled": "Decoupled training of images",
-    "decoupled": "Decoupled training",
     "generative": "Generative models",
     "meta": "Gradients through an update",
     "tuning": "Tuned controls",
