@@ -52,7 +52,7 @@ FORMATS: dict[str, dict[str, None]] = {
 """Formats of figures, with the metadata to leave out."""
 DOTS_PER_INCH = 150
 """Resolution of PNG files."""
-LEGEND = {"frameon": False, "fontsize": 9, "labelcolor": INK}
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": INK}
 
 
 def styles_of(methods: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -55,6 +55,7 @@ def test_trees_are_trained_on_balanced_rows():
     assert len({one.random_state for one in model.estimators_}) == 4
 
 
+@pytest.mark.thorough
 def test_ensemble_averages_its_trees(fitted):
     x = DATA[2]
     expected = np.mean([one.predict_proba(x) for one in fitted.estimators_], 0)

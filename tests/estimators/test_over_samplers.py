@@ -423,7 +423,8 @@ def test_sample_has_requested_rows_and_depends_on_seed(digits, name):
             sampler.sample(wrong, "b")
 
 
-@pytest.mark.parametrize("name", asked(TRAINED, ("DeepSMOTE",)))
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", TRAINED)
 def test_saved_sampler_is_equal(digits, name, tmp_path):
     sampler = quick(name, value_range=(0, 16), sampling_strategy={"c": 9}).fit(*digits)
     sampler.save(tmp_path / "a.safetensors")

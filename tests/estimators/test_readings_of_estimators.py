@@ -27,6 +27,7 @@ def test_deepsmote_penalty_follows_its_source(options, expected):
     assert (config.penalty, config.encoder_gradient, hparams.penalty_weight) == expected
 
 
+@pytest.mark.thorough
 def test_confidence_that_leaves_no_row_warns():
     model = imbax.ExplicitGradientClassifier(confidence=0.0, max_iter=1, random_state=0)
     with pytest.warns(UserWarning, match="confidence=0.0 leaves no synthetic row"):
@@ -34,6 +35,7 @@ def test_confidence_that_leaves_no_row_warns():
     assert len(model.x_synth_) == 0
 
 
+@pytest.mark.thorough
 def test_number_of_inner_steps_changes_the_update():
     fits = [
         imbax.ExplicitGradientClassifier(num_steps=steps, eta1=0.1, max_iter=2, random_state=0).fit(

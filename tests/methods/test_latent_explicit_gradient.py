@@ -79,6 +79,7 @@ def test_codes_stay_in_the_box():
     assert all(moved[(start.y == c) & (start.w > 0)].all() for c in (1, 2, 3))
 
 
+@pytest.mark.thorough
 def test_moved_codes_lower_the_outer_loss():
     stayed, before = program()(KEY, leg.Hparams(eta2=0.0))
     _, after = program()(KEY, leg.Hparams())

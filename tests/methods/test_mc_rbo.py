@@ -207,6 +207,7 @@ def test_rows_equal_brute_force(gamma, step):
     assert (np.abs(result.x - x[starts]).sum(1) > 0.02).mean() > 0.8
 
 
+@pytest.mark.thorough
 def test_every_class_gets_the_wanted_rows():
     result = made(sizes=SIZES._replace(max_synth=90))
     assert result.w.sum() == TOTAL

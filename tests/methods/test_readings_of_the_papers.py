@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
+from tiers import asked
 
 from imbax.catalogue import get
 from imbax.catalogue.spec import Facts
@@ -43,7 +44,10 @@ def moving(**options):
     return explicit_gradient.program(network, config), toys.problem(), params
 
 
-@pytest.mark.parametrize("name", ["deepsmote", "deepsmote_permuted", "deepsmote_paper"])
+@pytest.mark.parametrize(
+    "name",
+    asked(["deepsmote", "deepsmote_permuted", "deepsmote_paper"], ("deepsmote", "deepsmote_paper")),
+)
 def test_only_the_printed_penalty_trains_the_encoder(name):
     generator = get(name).images.generator
     options = getattr(generator, "keywords", {})

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
-from tiers import asked
 
 from imbax import catalogue
 from imbax.errors import InputError
@@ -103,7 +102,8 @@ def in_batches(factory, rows=16):
     return smaller
 
 
-@pytest.mark.parametrize("name", asked(SMALL, ("realmlp",)))
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", SMALL)
 def test_padding_and_constant_columns_have_no_effect(name):
     """Trains the networks with `ce`."""
     ce = catalogue.get("ce").tables
