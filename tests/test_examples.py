@@ -80,7 +80,8 @@ def test_report_shows_images_and_tests_of_own_generator(tmp_path):
 @pytest.mark.thorough
 def test_features_of_a_network_are_over_sampled_as_in_the_guide(tmp_path, capsys):
     guide = (EXAMPLES.parent / "docs" / "guide" / "images.md").read_text()
-    *_, code = (block.split("```")[0] for block in guide.split("```python\n")[1:])
+    blocks = [block.split("```")[0] for block in guide.split("```python\n")[1:]]
+    (code,) = (block for block in blocks if "features(x_train)" in block)
     preamble = """
 import imbax
 from sklearn.datasets import load_digits
