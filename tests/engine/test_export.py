@@ -23,7 +23,8 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 ENGINE = Engine("vmap", tuple(jax.devices()[:1]))
 # Variants of `ce` and DeepSMOTE with the same operations.
 VARIANTS = ("focal", "asymmetric", "class_balanced", "ldam", "logit_adjustment", "weighted")
-VARIANTS += ("deepsmote_none", "deepsmote_encoder", "deepsmote_inverse")
+VARIANTS += ("deepsmote_none", "deepsmote_encoder", "deepsmote_inverse", "deepsmote_permuted")
+VARIANTS += tuple(name for name in names() if name.startswith("eg_") and name != "eg_outer_ap")
 VARIANTS += ("latent_explicit_gradient_frozen",)
 NEURAL = [name for name in names() if get(name).is_neural and name not in VARIANTS]
 IMAGES = [name for name in names("images") if name not in VARIANTS]

@@ -158,7 +158,6 @@ LEARNED = [
     ("ImbalancedMLPClassifier", "tabm", 3),
     ("ImbalancedMLPClassifier", "tabm_mini", 2),
     ("ExplicitGradientClassifier", "mlp_plr", 3),
-    ("ExplicitGradientClassifier", "tabm", 2),
     ("MetaWeightNetClassifier", "realmlp", 2),
     ("MetaWeightNetClassifier", "tabm_mini", 3),
 ]
