@@ -89,8 +89,8 @@ def short_protocol(**options):
 def test_command_runs(command, tmp_path, data_home, made_home, capsys, monkeypatch):
     """The plan is made of the command as written; then it trains for an epoch.
 
-    Suites with many data sets train on one of them. Of the commands on images, only all readings on
-    digits train; the test of figure 1 trains on CelebA.
+    Suites with many data sets train on one of them. Among the commands on images, only the readings
+    on digits train; the test of figure 1 trains on CelebA.
     """
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(suite, "ImageProtocol", short_protocol)
