@@ -25,12 +25,12 @@ FEWER = {
     "seeds=1, epochs=20": "seeds=1, epochs=1",
     "seeds=3": "seeds=1, epochs=4",
     "seeds=5": "seeds=1, epochs=4",
-    "MLPClassifier()": "MLPClassifier(network='mlp', max_iter=4)",
+    'MLPClassifier(network="mlp_ple")': "MLPClassifier(network='mlp', max_iter=4)",
     'network="mlp_ple",': 'network="mlp_ple", n_estimators=2, max_iter=4,',
     "range(100)": "range(4)",
     "n_estimators=5": "n_estimators=2",
 }
-FULL = {"MLPClassifier()": "MLPClassifier(network='mlp_ple', n_estimators=2)"}
+FULL = {'MLPClassifier(network="mlp_ple")': "MLPClassifier(network='mlp_ple', n_estimators=2)"}
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
