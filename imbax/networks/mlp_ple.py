@@ -159,9 +159,9 @@ RECIPE = Recipe(
     rates=_rates,
     decays=_decays,
 )
-"""AdamW with a learning rate that falls to 0 along half a cosine. On seven data sets, the average
-precision of the last epoch was between 0.018 lower and 0.033 higher than that of the epoch with the
-lowest loss, in the mean 0.006 higher, so that the recipe needs no validation rows."""
+"""AdamW with a learning rate that falls to 0 along half a cosine. On eleven data sets, the average
+precision of the last epoch was between 0.031 lower and 0.033 higher than that of the epoch with the
+lowest loss, in the mean 0.004 higher, so that the recipe needs no validation rows."""
 
 
 def _fitted(features, classes, leaves, columns, evidence, train) -> State:
