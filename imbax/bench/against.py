@@ -71,7 +71,7 @@ def table_against(found: Mapping[str, Any], other: Mapping[str, Any]) -> Table:
 def draw_against(found: Mapping[str, Any], other: Mapping[str, Any], path: Path) -> Path:
     """Writes a figure of imbax's time per run-step in both results, one panel per kernel.
 
-    Bands are from the best to the worst round, at the kernel's usual batch size if possible.
+    Bands and bars are from the best to the worst round, at the kernel's usual batch size if possible.
     """
     rows = compared(found, other)
     rows = rows[rows["contender"] == "imbax"]
@@ -97,8 +97,7 @@ def _panel(ax, rows, name):
         columns = {f"{prefix}best": "best", f"{prefix}worst": "worst"}
         line = report.best_setting(rows[["runs", *columns]].rename(columns=columns)) / unit
         ax.plot(line.index, line["best"], markersize=4.5, label=label, **look)
-        band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
-        ax.fill_between(line.index, line["best"], line["worst"], **band)
+        report.draw_spread(ax, line, look["color"])
     report.log_axes(ax, report.spaced(rows["runs"].unique()))
     ax.set(xlabel="Runs", ylabel=f"{word} per run-step")
     ax.set_title(KERNELS[name].title + (f", batch {usual}" if usual else ""))

@@ -22,6 +22,7 @@ __all__ = [
     "best_setting",
     "digits",
     "draw",
+    "draw_spread",
     "frame",
     "log_axes",
     "machine",
@@ -148,7 +149,7 @@ _LOOKS = {
     "torch.func": {"color": OWN_COLOUR["ce"], "linewidth": 1.4, "marker": "^"},
     "torch.compile": {"color": OWN_COLOUR["ce_long"], "linewidth": 1.4, "marker": "D"},
 }
-_ROOFLINE = {"color": INK, "linewidth": 1, "linestyle": (0, (1, 2))}
+_ROOFLINE = {"color": INK, "linewidth": 1, "linestyle": (0, (1, 2)), "marker": "_"}
 
 
 def _panel(ax, rows, name):
@@ -161,8 +162,7 @@ def _panel(ax, rows, name):
         line = best_setting(main[main["contender"] == contender])
         if len(line):
             ax.plot(line.index, line["best"], markersize=4.5, label=contender, **look)
-            band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
-            ax.fill_between(line.index, line["best"], line["worst"], **band)
+            draw_spread(ax, line, look["color"])
     line = best_setting(ours[ours["batch"] == usual])
     ax.plot(line.index, line["attainable"], label="roofline", **_ROOFLINE)
     text = {"textcoords": "offset points", "color": INK}
@@ -180,6 +180,15 @@ def _panel(ax, rows, name):
     log_axes(ax, ticks)
     ax.set(xlabel="Runs", ylabel=f"{word} per run-step")
     ax.set_title(KERNELS[name].title + (f", batch {usual}" if usual else ""))
+
+
+def draw_spread(ax: "Axes", line: pd.DataFrame, colour: str) -> None:
+    """Draws a band from the best to the worst round, or a bar if there is one number of runs."""
+    ends = line.index, line["best"], line["worst"]
+    if len(line) > 1:
+        ax.fill_between(*ends, color=colour, alpha=0.15, linewidth=0)
+    else:
+        ax.vlines(*ends, color=colour, alpha=0.3, linewidth=4)
 
 
 def spaced(numbers: Iterable[int], factor: float = 1.5) -> list[int]:
