@@ -71,7 +71,8 @@ def table_against(found: Mapping[str, Any], other: Mapping[str, Any]) -> Table:
 def draw_against(found: Mapping[str, Any], other: Mapping[str, Any], path: Path) -> Path:
     """Writes a figure of imbax's time per run-step in both results, one panel per kernel.
 
-    Bands and bars are from the best to the worst round, at the kernel's usual batch size if possible.
+    Bands and bars reach from the best to the worst round, at the kernel's usual batch size if
+    possible.
     """
     rows = compared(found, other)
     rows = rows[rows["contender"] == "imbax"]
