@@ -5,6 +5,7 @@ With `-D plot_gallery=0` the examples are shown but not run.
 
 import importlib.util
 import sys
+import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -49,6 +50,9 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_validation_checks: set[str] = set()
+
+# Outputs of examples show warnings without the path of the file.
+warnings.formatwarning = lambda message, category, *place: f"{category.__name__}: {message}\n"
 
 # Examples whose package is not installed are shown but not run.
 NEEDS = {"skore_report": "skore", "mlflow_runs": "mlflow", "estimators": "catboost"}

@@ -14,6 +14,12 @@ from sklearn.model_selection import cross_val_score
 
 import imbax
 
+# %%
+# Losses, ensembles and moved rows
+# --------------------------------
+#
+# Every classifier is an estimator, so that cross-validation and pipelines accept it.
+
 x, y = make_classification(1000, 12, weights=[0.93], class_sep=0.8, random_state=0)
 points = imbax.ExplicitGradientClassifier(max_iter=40, random_state=0)
 models = {
@@ -38,6 +44,12 @@ models = {
 for name, model in models.items():
     scores = cross_val_score(model, x, y, cv=3, scoring="average_precision")
     print(f"{name}: average precision {scores.mean():.3f} ± {scores.std():.3f}")
+
+# %%
+# Several classes
+# ---------------
+#
+# With three classes, each class except the largest gets synthetic rows.
 
 wine = imbax.ExplicitGradientClassifier(n_synth="balance", max_iter=40, random_state=0)
 wine.fit(*load_wine(return_X_y=True))

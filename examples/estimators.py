@@ -38,6 +38,13 @@ def top_tenth(y_true, y_score):
     return y_true[(-y_score).argsort()[: len(y_score) // 10]].mean()
 
 
+# %%
+# Estimators and metrics
+# ----------------------
+#
+# Names select imbax's methods. The third item of a tuple selects the rows that an estimator trains
+# on. A metric is a name, with numbers if it needs some, or a function.
+
 x, y = make_classification(600, 8, n_informative=5, weights=[0.9], random_state=0)
 trees = CatBoostClassifier(iterations=50, thread_count=1, verbose=False, allow_writing_files=False)
 methods = [

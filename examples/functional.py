@@ -11,6 +11,12 @@ import optax
 
 import imbax
 
+# %%
+# Data and loss
+# -------------
+#
+# The loss is a function of parameters, features and labels, and returns the losses of the rows.
+
 key = jax.random.key(0)
 x = jax.random.normal(key, (256, 8))
 y = (x[:, 0] + x[:, 1] > 2).astype(jnp.float32)
@@ -21,6 +27,13 @@ network = imbax.mlp(8, hidden=(32,), activation=jax.nn.softplus)
 
 def loss_fn(params, x, y):
     return optax.sigmoid_binary_cross_entropy(network.apply(params, x), y)
+
+
+# %%
+# Training of points, vmapped over seeds
+# --------------------------------------
+#
+# A step updates the parameters and moves the points along the gradient through that update.
 
 
 @jax.vmap

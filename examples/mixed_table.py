@@ -15,6 +15,12 @@ from sklearn.preprocessing import OneHotEncoder
 
 import imbax
 
+# %%
+# A table with numbers and categories
+# -----------------------------------
+#
+# Young customers with an expensive product and a low income leave more often.
+
 rng = np.random.default_rng(0)
 n = 1500
 table = pd.DataFrame(
@@ -28,10 +34,22 @@ table = pd.DataFrame(
 risk = (table["age"] < 30) + 1.5 * (table["product"] == "pro") - table["income"] / 20
 churned = (risk + rng.normal(size=n) > 1.7).map({True: "yes", False: "no"})
 
+# %%
+# Synthetic rows
+# --------------
+#
+# A synthetic row has the most frequent category of its neighbours.
+
 smote = imbax.SMOTENC(categorical_features="auto", random_state=0)
 resampled, labels = smote.fit_resample(table, churned)
 print(resampled[smote.is_synthetic_].head(3))
 print(labels.value_counts().to_dict(), "of", churned.value_counts().to_dict())
+
+# %%
+# Boosted trees with and without synthetic rows
+# ---------------------------------------------
+#
+# In a pipeline, only training rows are over-sampled.
 
 encode = make_column_transformer(
     (OneHotEncoder(sparse_output=False), ["region", "product"]), remainder="passthrough"

@@ -12,6 +12,12 @@ from sklearn.model_selection import TunedThresholdClassifierCV, train_test_split
 
 import imbax
 
+# %%
+# A search
+# --------
+#
+# By successive halving, the better half of the settings is trained twice as long, and so on.
+
 x, y = make_classification(1500, 12, n_informative=5, weights=[0.93], random_state=0)
 x, x_test, y, y_test = train_test_split(x, y, stratify=y, random_state=0)
 
@@ -22,6 +28,12 @@ print(f"nested average precision {chosen['average_precision'].mean():.3f}")
 full = table[table["epochs"] == 40].groupby(["learning_rate", "weight_decay"])
 rate, decay = full["validation_average_precision"].mean().idxmax()
 print(f"learning_rate={rate:.2g}, weight_decay={decay:g}")
+
+# %%
+# An ensemble with a tuned threshold
+# ----------------------------------
+#
+# The members validate on different folds; the threshold maximises F1 in cross-validation.
 
 ensemble = imbax.ImbalancedMLPClassifier(
     network="mlp", learning_rate_init=rate, alpha=decay, n_estimators=5, fold_ensemble=True,

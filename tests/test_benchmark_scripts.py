@@ -20,7 +20,7 @@ SCRIPTS = {
     "cwgan_samples.py": "--data-home DATA --datasets ecoli --epochs 2 --out OUT/new/samples.csv",
     "deepsmote_ablation.py": "--seeds 1 --epochs 1 --methods ros latent_16 --out OUT/new",
     "figure.py": f"{BENCHMARKS / 'results' / 'bench' / 'bench.json'} OUT/bench.png",
-    "first_fit.py": "--names ImbalancedMLPClassifier --rounds 1 --rows 1000 --out OUT/new/fit.json",
+    "first_fit.py": "--names MetaWeightNetClassifier --rounds 1 --rows 1000 --out OUT/new/fit.json",
     "memory.py": "--data-home DATA --dataset ecoli --seeds 1 --epochs 2 --rows 10000 "
     "--out OUT/new/memory.json",
     "mesa_mammography.py": "--data-home DATA --estimators 2 --repeats 1 --random-steps 5 "
@@ -28,6 +28,8 @@ SCRIPTS = {
     "network_oracles.py": "--out OUT/networks.npz",
     "precision.py": "--data-home DATA --datasets ecoli --seeds 1 --epochs 2 "
     "--out OUT/new/scores.csv",
+    "recipe_peers.py": "--data-home DATA --sets yeast_me2 --methods logistic_regression_cv "
+    "--out OUT/new",
     "recipe_search.py": "--data-home DATA --sets yeast_me2 --groups linear --epochs 1 "
     "--out OUT/new",
     "search.py": "--data-home DATA --rounds 1 --sample 1 --epochs 2 --out OUT/new/search.json",

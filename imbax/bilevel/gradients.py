@@ -13,7 +13,8 @@ Gradient Learning From Augmented Data" (arXiv:2202.10550), equations 1 and 2 and
 Equation 1 evaluates L_in on the synthetic rows only, Algorithm 1 on their union with a training
 batch. Omit `batch` for the former and give it for the latter.
 
-X_synth is one example of variables that the inner loss depends on.
+The losses of synthetic rows may have factors, one for each row; their gradient is computed in the
+same pass. X_synth is one example of variables that the inner loss depends on.
 `hypergradient.bilevel_gradient` accepts any and documents how the gradient is computed.
 
 A network may have state s that a step updates without a gradient, such as batch statistics or
@@ -53,6 +54,8 @@ class OuterGradient(NamedTuple):
     """Gradient of the loss with respect to the synthetic rows, in their shape."""
     params: Params
     """Updated parameters θ'."""
+    scale_grad: jax.Array | None = None
+    """Gradient of the loss with respect to the factors `[m]`, if they are given."""
 
 
 def inner_update(
@@ -104,7 +107,8 @@ def inner_update(
     with exact_matmul():
         if isinstance(params, Variables):
             return _updated_with_state(loss_fn, params, synth, batch, step_size, num_steps)
-        return descended(_inner_loss(loss_fn, synth, batch), params, synth.x, step_size, num_steps)
+        inner_loss, meta = _inner_loss(loss_fn, synth, batch), (synth.x, None)
+        return descended(inner_loss, params, meta, step_size, num_steps)
 
 
 def outer_gradient(
@@ -117,6 +121,7 @@ def outer_gradient(
     step_size: float | jax.Array,
     batch: Batch | None = None,
     w_synth: jax.Array | None = None,
+    scale: jax.Array | None = None,
     num_steps: int = 1,
     outer_loss_fn: Callable[[Params, Batch], jax.Array] | None = None,
     method: str = "mixed",
@@ -129,6 +134,9 @@ def outer_gradient(
         As in `inner_update`.
     valid
         Rows of the outer loss.
+    scale
+        Factors `[m]` of the losses of synthetic rows; the sum of weights, by which the inner loss
+        is divided, does not depend on them. Default 1, without a gradient.
     outer_loss_fn
         `(params, batch) -> scalar`; default the weighted mean of `loss_fn`. For `Variables`, it
         gets θ' and s' and may evaluate the network in prediction mode.
@@ -157,9 +165,10 @@ def outer_gradient(
         [valid.x, valid.y, valid.w], 1, custom_message=_unequal_rows("valid")
     )
     check_method(method)
+    meta = (synth.x, scale)
     if isinstance(params, Variables):
         steps = (loss_fn, params, synth, batch, step_size, num_steps)
-        return _through_state(steps, valid, outer_loss_fn)
+        return _through_state(steps, meta, valid, outer_loss_fn)
     if outer_loss_fn is None:
 
         def outer_loss_fn(params, rows):
@@ -170,14 +179,15 @@ def outer_gradient(
     else:
         inner_loss, fixed_loss = _inner_loss(loss_fn, synth, batch), None
     result = bilevel_gradient(
-        inner_loss, params, synth.x, lambda theta: outer_loss_fn(theta, valid),
+        inner_loss, params, meta, lambda theta: outer_loss_fn(theta, valid),
         step_size=step_size, num_steps=num_steps, fixed_loss_fn=fixed_loss, method=method,
     )  # fmt: skip
-    return OuterGradient(result.loss, result.meta_grad, result.params)
+    x_synth_grad, scale_grad = result.meta_grad
+    return OuterGradient(result.loss, x_synth_grad, result.params, scale_grad)
 
 
 def _parts(loss_fn, params, synth, batch):
-    """Splits the inner loss into a part that depends on `(θ, x_synth)` and a part in θ only.
+    """Splits the inner loss into a part that depends on `(θ, meta)` and a part in θ only.
 
     If rows are independent, only the synthetic rows are in the first part and are differentiated
     twice. Otherwise all rows are in the first part.
@@ -188,21 +198,32 @@ def _parts(loss_fn, params, synth, batch):
     weight = synth.w.sum() + batch.w.sum()
     total = jnp.where(weight > 0, weight, 1)
 
-    def part(rows, x, theta):
-        losses = loss_fn(theta, x, rows.y)
+    def part(rows, theta, x, scale=None):
+        losses = _scaled(loss_fn(theta, x, rows.y), scale)
         return jnp.where(rows.w > 0, rows.w * losses, 0).sum() / total
 
-    return lambda theta, x: part(synth, x, theta), lambda theta: part(batch, batch.x, theta)
+    return lambda theta, meta: part(synth, theta, *meta), lambda theta: part(batch, theta, batch.x)
 
 
 def _inner_loss(loss_fn, synth, batch):
-    """Returns `(params, x_synth) -> scalar`, the weighted mean over synthetic and real rows."""
+    """Returns `(params, meta) -> scalar`, the weighted mean over synthetic and real rows.
 
-    def inner_loss(params, x):
+    `meta` is (x_synth, factors or None).
+    """
+
+    def inner_loss(params, meta):
+        x, scale = meta
         union = _union(synth._replace(x=x), batch)
-        return weighted_mean(loss_fn(params, union.x, union.y), union.w)
+        return weighted_mean(_scaled(loss_fn(params, union.x, union.y), scale), union.w)
 
     return inner_loss
+
+
+def _scaled(losses, scale):
+    """Multiplies the first losses, those of the synthetic rows, by their factors."""
+    if scale is None:
+        return losses
+    return losses * jnp.concatenate([scale, jnp.ones(len(losses) - len(scale), losses.dtype)])
 
 
 def _union(synth, batch):
@@ -211,29 +232,30 @@ def _union(synth, batch):
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), synth, batch)
 
 
-def _through_state(steps, valid, outer_loss_fn):
+def _through_state(steps, meta, valid, outer_loss_fn):
     """Computes `outer_gradient` for `Variables`; `steps` are arguments of `_updated_with_state`."""
     loss_fn, before, synth, *rest = steps
 
     def training_loss(params, rows):
         return weighted_mean(loss_fn(*params, *rows)[0], rows.w)
 
-    def loss_at(x):
-        after = _updated_with_state(loss_fn, before, synth._replace(x=x), *rest)
+    def loss_at(meta):
+        x, scale = meta
+        after = _updated_with_state(loss_fn, before, synth._replace(x=x), *rest, scale)
         return (outer_loss_fn or training_loss)(after, valid), after
 
     with exact_matmul():
-        (loss, after), x_synth_grad = jax.value_and_grad(loss_at, has_aux=True)(synth.x)
-    return OuterGradient(loss, x_synth_grad, after)
+        (loss, after), (x_grad, scale_grad) = jax.value_and_grad(loss_at, has_aux=True)(meta)
+    return OuterGradient(loss, x_grad, after, scale_grad)
 
 
-def _updated_with_state(loss_fn, variables, synth, batch, step_size, num_steps):
+def _updated_with_state(loss_fn, variables, synth, batch, step_size, num_steps, scale=None):
     """Runs the inner steps on `Variables`."""
     rows = _union(synth, batch)
 
     def inner_loss(learned, state):
         losses, state = loss_fn(learned, state, *rows)
-        return weighted_mean(losses, rows.w), state
+        return weighted_mean(_scaled(losses, scale), rows.w), state
 
     for _ in range(num_steps):
         gradient, state = jax.grad(inner_loss, has_aux=True)(*variables)

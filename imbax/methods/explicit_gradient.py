@@ -25,13 +25,12 @@ under parameters that were updated with synthetic rows only, is `inner="synth", 
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from imbax.bilevel.gradients import inner_update, outer_gradient
-from imbax.errors import Range, one_of
 from imbax.losses.per_example import (
     OBJECTIVES,
     cross_entropy,
@@ -39,10 +38,13 @@ from imbax.losses.per_example import (
     training_loss,
     weighted_mean,
 )
+from imbax.methods.explicit_gradient_options import RANGES, Config, Hparams, check
 from imbax.methods.points import (
+    Moments,
     bounding_box,
     cycle,
     deviations,
+    direction,
     hold,
     jitter,
     within,
@@ -53,74 +55,7 @@ from imbax.minibatches import each_batch, random_order, shuffled_minibatches
 from imbax.training import Fit, Points, Program, number_of_classes
 from imbax.types import Batch, LossFn, Network, Params, Problem, Rows, Variables
 
-__all__ = ["Config", "Hparams", "Info", "State", "init", "program", "step"]
-
-
-class Config(NamedTuple):
-    """Static options; the first value in a note is the default."""
-
-    max_minority: int
-    """Upper bound on the training rows of all classes except the largest; shapes depend on it."""
-    max_synth: int
-    """Upper bound on the number of synthetic rows."""
-    n_synth: str = "double"
-    """Number of synthetic rows: "double" each class except the largest, or "balance" them."""
-    frozen: bool = False
-    """Whether rows stay at their starting points: η₂ = 0 without the cost of the outer gradient."""
-    inner: str = "union"
-    """Inner loss: "union" (Algorithm 1), "synth" (equation 1), or "sum_of_means" of both parts."""
-    num_steps: int = 1
-    """Number of inner steps K >= 1."""
-    outer: str = "valid"
-    """Rows of the outer loss: "valid", "train", or "train_part" (a third of train, held out)."""
-    outer_loss: str = "ce"
-    """Key of `losses.OBJECTIVES`: "ce", "balanced_ce", "focal", "smooth_ap", "pairwise_ranking"."""
-    constraint: str = "none"
-    """Constraint: "none", "box" of the training rows, or "trust_region" of `Hparams.radius`."""
-    fixed_columns: tuple[int, ...] = ()
-    """Columns of synthetic rows that do not change."""
-    batch_size: int = 128
-    """Training rows per step."""
-    synth_batch_size: int = 128
-    """Synthetic rows per step, or all if fewer; with `batch_size` it sets the class ratio."""
-    outer_batch_size: int = 128
-    """Outer rows per step."""
-    checkpoint: str = "best"
-    """Epoch to keep: "best" validation average precision, including θ₀, "best_moved" (the best of
-    epochs >= 1), or "last"."""
-    method: str = "mixed"
-    """Method for the outer gradient; see `bilevel.outer_gradient`."""
-
-
-class Hparams(NamedTuple):
-    """Traced hyperparameters; each may differ between runs."""
-
-    eta1: float = 1e-2
-    """Inner step size η₁."""
-    eta2: float = 10.0
-    """Step size η₂ of synthetic rows; the gradient is that of a mean loss."""
-    damping: float = 0.0
-    """Share α in [0, 1) of the old θ that is kept."""
-    confidence: float = 1.0
-    """Threshold c in [0, 1]: only rows with C_θ₀(x) <= c are duplicated; 1 means all."""
-    jitter: float = 0.0
-    """Scale of Gaussian noise on starting points, in column standard deviations of the class."""
-    radius: float = 0.1
-    """Radius of the trust region: maximum Euclidean distance from the starting point."""
-    wanted: Any = None
-    """Number of synthetic rows of each class `[K]`, overriding `Config.n_synth`; the largest class
-    may have some, too."""
-
-
-RANGES = {
-    "eta1": Range(0, above=True),
-    "eta2": Range(0),
-    "damping": Range(0, 1, below=True),
-    "confidence": Range(0, 1),
-    "jitter": Range(0),
-    "radius": Range(0, above=True),
-}
-"""Ranges of the fields of `Hparams`."""
+__all__ = ["RANGES", "Config", "Hparams", "Info", "State", "init", "program", "step"]
 
 
 class Info(NamedTuple):
@@ -149,6 +84,10 @@ class State(NamedTuple):
     """Upper corner `[d]` of the box."""
     outer_part: jax.Array
     """Indicator `[n]` of training rows held out for the outer loss."""
+    scale: jax.Array | None
+    """Factors `[m]` of the losses of synthetic rows, in [0, 100]; None for 1."""
+    moments: Moments | None
+    """Adam's moments of synthetic rows; None without Adam."""
     info: Info
     """Diagnostics averaged over the steps of the last epoch, weighted by their rows."""
 
@@ -187,7 +126,10 @@ def init(
     )
     part = _random_third(key_part, train.w) if config.outer == "train_part" else 0 * train.w
     w = (wanted & uncertain).astype(x.dtype)
-    return State(theta_0, x, x, y, w, low, high, part, Info(*jnp.zeros(2, x.dtype)))
+    scale = jnp.ones(len(x), x.dtype) if config.learned_weights else None
+    moments = Moments.zero(x) if config.move == "adam" else None
+    info = Info(*jnp.zeros(2, x.dtype))
+    return State(theta_0, x, x, y, w, low, high, part, scale, moments, info)
 
 
 def step(
@@ -229,17 +171,26 @@ def step(
         adapted = inner_update(loss_fn, state.params, x, y, **inner)
         info = Info(*jnp.zeros(2, x.dtype))
     else:
-        loss, gradient, adapted = outer_gradient(
+        loss, gradient, adapted, by_scale = outer_gradient(
             loss_fn, state.params, x, y, outer,
-            outer_loss_fn=outer_loss_fn, method=config.method, **inner,
+            outer_loss_fn=outer_loss_fn, method=config.method, scale=state.scale, **inner,
         )  # fmt: skip
-        x = _constrain(config, hparams, state, x - hparams.eta2 * gradient)
+        ahead, moments = direction(config.move, gradient, state.moments)
+        x = _constrain(config, hparams, state, x - hparams.eta2 * ahead)
         info = Info(loss, jnp.linalg.norm(gradient))
+        state = state._replace(moments=moments)
+        if state.scale is not None:
+            rate = hparams.eta3 * (w > 0).sum()
+            scale = jnp.minimum(state.scale * jnp.exp(-rate * by_scale), _MAX_SCALE)
+            state = state._replace(scale=scale)
     damp = lambda old, new: new + hparams.damping * (old - new)
     if isinstance(adapted, Variables):
         learned = jax.tree.map(damp, state.params.learned, adapted.learned)
         return state._replace(params=adapted._replace(learned=learned), x_synth=x), info
     return state._replace(params=jax.tree.map(damp, state.params, adapted), x_synth=x), info
+
+
+_MAX_SCALE = 100.0
 
 
 def program(network: Network, config: Config) -> Program:
@@ -250,16 +201,7 @@ def program(network: Network, config: Config) -> Program:
     InputError
         If an option is not one of the values that its field lists.
     """
-    one_of(
-        config,
-        n_synth=("double", "balance"),
-        inner=("union", "synth", "sum_of_means"),
-        outer=("valid", "train", "train_part"),
-        outer_loss=OBJECTIVES,
-        constraint=("none", "box", "trust_region"),
-        checkpoint=("best", "best_moved", "last"),
-        method=("mixed", "unrolled"),
-    )
+    check(config)
     loss_fn = training_loss(network)
 
     def outer_loss_fn(params, rows):
@@ -269,6 +211,9 @@ def program(network: Network, config: Config) -> Program:
     def epoch(key, state, problem, hparams):
         key_train, key_outer, key_synth = jax.random.split(key, 3)
         key_dropout = jax.random.fold_in(key, _DROPOUT)
+        if config.outer == "cross_fit":
+            part = _random_third(jax.random.fold_in(key, _CROSS_FIT), problem.train.w)
+            state = state._replace(outer_part=part)
         train = problem.train._replace(w=problem.train.w * (1 - state.outer_part))
         batches = shuffled_minibatches(key_train, train, config.batch_size)
         outer_rows = _outer_rows(config.outer, problem, state.outer_part)
@@ -278,15 +223,15 @@ def program(network: Network, config: Config) -> Program:
         kept = [leaf[order] for leaf in (state.x_start, state.y_synth, state.w_synth)]
 
         def one_batch(carry, number, drawn):
-            params, x_synth = carry
+            params, changing = carry
             points, at = window(number)
             x_start, y_synth, w_synth = map(points, kept)
             now = state._replace(
                 params=network.with_key(params, jax.random.fold_in(key_dropout, number)),
-                x_synth=points(x_synth),
                 x_start=x_start,
                 y_synth=y_synth,
                 w_synth=w_synth,
+                **jax.tree.map(points, changing),
             )
             outer = outer_rows.take(outer_window(number)[0](outer_order))
             batch = Batch(train.features(drawn.row), drawn.y, drawn.w)
@@ -294,16 +239,18 @@ def program(network: Network, config: Config) -> Program:
                 None, now, batch, outer,
                 loss_fn=loss_fn, outer_loss_fn=outer_loss_fn, config=config, hparams=hparams,
             )  # fmt: skip
-            x_synth = jax.lax.dynamic_update_slice_in_dim(x_synth, after.x_synth, at, 0)
-            return (network.without_key(after.params), x_synth), info
+            put = lambda all_rows, rows: jax.lax.dynamic_update_slice_in_dim(all_rows, rows, at, 0)
+            changing = jax.tree.map(put, changing, _changing(after))
+            return (network.without_key(after.params), changing), info
 
         with jax.default_matmul_precision("float32"):
-            carry = (state.params, state.x_synth[order])
-            (params, x_synth), info = each_batch(one_batch, carry, batches)
+            carry = (state.params, jax.tree.map(lambda leaf: leaf[order], _changing(state)))
+            (params, changing), info = each_batch(one_batch, carry, batches)
             predicted = supervised_loss(network.apply)
             loss = _loss_of_first_batches(predicted, params, train, batches)
-        x_synth = x_synth[jnp.argsort(order)]
-        return state._replace(params=params, x_synth=x_synth, info=info), loss
+        back = jnp.argsort(order)
+        changing = jax.tree.map(lambda leaf: leaf[back], changing)
+        return state._replace(params=params, info=info, **changing), loss
 
     return Program(
         apply=network.apply,
@@ -316,8 +263,13 @@ def program(network: Network, config: Config) -> Program:
     )
 
 
-# Random stream of an epoch for dropout.
-_DROPOUT = 3
+# Random streams of an epoch.
+_DROPOUT, _CROSS_FIT = 3, 4
+
+
+def _changing(state):
+    """Fields with a row for each synthetic row that a step changes."""
+    return {"x_synth": state.x_synth, "scale": state.scale, "moments": state.moments}
 
 
 @functools.lru_cache

@@ -1,6 +1,7 @@
-"""Starting points and constraints of synthetic rows in Explicit Gradient."""
+"""Starting points, steps and constraints of synthetic rows in Explicit Gradient."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,8 @@ from imbax.methods.sampling import Classes
 from imbax.minibatches import random_order
 from imbax.types import Rows
 
-__all__ = ["bounding_box", "cycle", "deviations", "hold", "jitter", "within"]
+__all__ = ["Moments", "bounding_box", "cycle", "deviations", "direction", "hold", "jitter"]
+__all__ += ["within"]
 
 
 def deviations(train: Rows, few: Classes, max_rows: int) -> jax.Array:
@@ -38,6 +40,44 @@ def jitter(key: jax.Array, x: jax.Array, deviation: jax.Array) -> jax.Array:
     """
     draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), x.shape[1:], x.dtype)
     return deviation * jax.vmap(draw)(jnp.arange(x.shape[0]))
+
+
+class Moments(NamedTuple):
+    """Moving averages of each row's gradient, for Adam's steps."""
+
+    first: jax.Array
+    """Average of the gradient `[m, d]`."""
+    second: jax.Array
+    """Average of its square `[m, d]`."""
+    steps: jax.Array
+    """Number of steps `[m]` of each row."""
+
+    @classmethod
+    def zero(cls, x: jax.Array) -> "Moments":
+        """Moments of rows `x [m, d]` that have not moved."""
+        return cls(jnp.zeros_like(x), jnp.zeros_like(x), jnp.zeros(len(x), x.dtype))
+
+
+def direction(
+    kind: str, gradient: jax.Array, moments: Moments | None
+) -> tuple[jax.Array, Moments | None]:
+    """Direction of a step against the gradient `[m, d]`, and the new moments.
+
+    "gradient" is the gradient, "unit" the gradient of each row divided by its Euclidean norm, and
+    "adam" the direction of Adam with β = (0.9, 0.999). A row with gradient 0 does not move.
+    """
+    if kind == "unit":
+        length = jnp.linalg.norm(gradient, axis=1, keepdims=True)
+        return gradient / jnp.where(length > 0, length, 1), moments
+    if moments is None:
+        return gradient, None
+    steps = moments.steps + 1
+    first = 0.9 * moments.first + 0.1 * gradient
+    second = 0.999 * moments.second + 0.001 * gradient**2
+    mean, square = (
+        average / (1 - decay**steps)[:, None] for average, decay in ((first, 0.9), (second, 0.999))
+    )
+    return mean / (jnp.sqrt(square) + 1e-8), Moments(first, second, steps)
 
 
 def bounding_box(train: Rows) -> tuple[jax.Array, jax.Array]:

@@ -51,6 +51,8 @@ class State(NamedTuple):
     """Trees of the columns with codes."""
     start: jax.Array
     """Initial factors s `[d]` of the columns' inputs, in [0, 1]."""
+    dropout: jax.Array
+    """Dropout rate `[]` of the hidden units."""
 
 
 def mlp_ple(
@@ -60,7 +62,7 @@ def mlp_ple(
     hidden: tuple[int, ...] = (128, 64),
     leaves: int = 8,
     columns: int = 48,
-    dropout: float = 0.7,
+    dropout: float | tuple[float, float] = (0.4, 0.7),
     evidence: float = 20.0,
 ) -> Network:
     """MLP-PLE as pure functions; equal arguments return the same functions.
@@ -81,23 +83,29 @@ def mlp_ple(
     columns
         Maximum number of columns with codes, at least 1.
     dropout
-        Dropout rate of the hidden units, in [0, 1).
+        Dropout rate of the hidden units, in [0, 1), or the range from which `init` draws it, so
+        that the members of an ensemble have different rates.
     evidence
         Gain c in nats at which u is 1/4, at least 0; 0 gives all columns with a split the same
         initial factor.
     """
-    return _mlp_ple(features, classes, head, tuple(hidden), leaves, columns, dropout, evidence)
+    rates = dropout if isinstance(dropout, tuple) else (dropout, dropout)
+    return _mlp_ple(features, classes, head, tuple(hidden), leaves, columns, rates, evidence)
 
 
 @functools.lru_cache
-def _mlp_ple(features, classes, head, hidden, leaves, columns, dropout, evidence):
+def _mlp_ple(features, classes, head, hidden, leaves, columns, rates, evidence):
     columns = min(columns, features)
     width = features + columns * leaves
     widths = (width, *hidden, classes)
     is_cosine = head == "cosine"
 
     def init(key, train=None):
-        state = _fitted(features, classes, leaves, columns, evidence, train)
+        lowest, highest = rates
+        dropout = jax.random.uniform(
+            jax.random.fold_in(key, len(widths)), (), jnp.float32, lowest, highest
+        )
+        state = _fitted(features, classes, leaves, columns, evidence, dropout, train)
         varies = jnp.concatenate([state.factor != 0, state.trees.is_leaf().reshape(-1)])
         # The number of an input depends on its column, not on the other columns.
         first = (1 + leaves) * jnp.arange(features)
@@ -127,7 +135,8 @@ def _mlp_ple(features, classes, head, hidden, leaves, columns, dropout, evidence
         *layers, last = learned["layers"]
         h = start
         for number, layer in enumerate(layers):
-            h = drop(key, number, jax.nn.gelu(h @ layer["weight"] + layer["bias"]), dropout)
+            h = jax.nn.gelu(h @ layer["weight"] + layer["bias"])
+            h = drop(key, number, h, state.dropout)
         if is_cosine:
             return difference(cosine_logits(h, last["weight"].mT))
         return difference(h @ last["weight"] + last["bias"] + start @ learned["skip"])
@@ -164,11 +173,11 @@ precision of the last epoch was between 0.031 lower and 0.033 higher than that o
 lowest loss, in the mean 0.004 higher, so that the recipe needs no validation rows."""
 
 
-def _fitted(features, classes, leaves, columns, evidence, train) -> State:
+def _fitted(features, classes, leaves, columns, evidence, dropout, train) -> State:
     if train is None:
         ones, coded = jnp.ones(features, jnp.float32), jnp.arange(columns, dtype=jnp.int32)
         edges = jnp.tile(jnp.linspace(-1, 1, leaves + 1, dtype=jnp.float32), (columns, 1))
-        return State(0 * ones, ones, coded, Trees(edges, ones[:columns]), ones)
+        return State(0 * ones, ones, coded, Trees(edges, ones[:columns]), ones, dropout)
     rows = FittedRows.of(train)
     shift, factor = robust_scale(rows)
     trees = column_trees(rows, train.y, classes, leaves)
@@ -177,7 +186,8 @@ def _fitted(features, classes, leaves, columns, evidence, train) -> State:
     highest = worth.max()
     start = jnp.where(highest > 0, worth / jnp.where(highest > 0, highest, 1), 1)
     coded = jax.lax.top_k(gain, columns)[1].astype(jnp.int32)
-    return State(shift, factor, coded, jax.tree.map(lambda leaf: leaf[coded], trees), start)
+    trees = jax.tree.map(lambda leaf: leaf[coded], trees)
+    return State(shift, factor, coded, trees, start, dropout)
 
 
 def _inputs(state, x):

@@ -56,7 +56,7 @@ def make(network, dtype=np.float64, seed=0):
     return params, rows(M).x, rows(7), rows(9)
 
 
-def literal_outer_gradient(apply, params, x_synth, batch, valid, num_steps):
+def literal_outer_gradient(apply, params, x_synth, batch, valid, num_steps, scale=1.0):
     """Both equations written literally: sums over rows, one gradient per step."""
 
     def total(params, x, y, w):
@@ -64,7 +64,7 @@ def literal_outer_gradient(apply, params, x_synth, batch, valid, num_steps):
         return -(w * jnp.log(jnp.where(y == 1, p, 1 - p))).sum()
 
     def inner(params):
-        losses = total(params, x_synth, 1.0, W_SYNTH)
+        losses = total(params, x_synth, 1.0, scale * W_SYNTH)
         weight = W_SYNTH.sum()
         if batch is not None:
             losses, weight = losses + total(params, *batch), weight + batch.w.sum()
@@ -258,6 +258,34 @@ def test_synthetic_rows_of_weight_zero_have_no_effect():
         np.testing.assert_array_equal(arguments.x_synth_grad[2], 0)
         np.testing.assert_allclose(arguments.x_synth_grad[kept], expected.x_synth_grad, 1e-4, 1e-7)
         np.testing.assert_allclose(arguments.loss, expected.loss, 1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_factors_of_synthetic_losses_have_a_gradient(method):
+    with jax.enable_x64(True):
+        params, x_synth, batch, valid = make(tanh_mlp)
+        literal = jax.jit(
+            lambda scale: literal_outer_gradient(
+                tanh_mlp, params, x_synth, batch, valid, 2, scale=scale
+            )
+        )
+        scale = jnp.array([0.5, 2.0, 1.0, 0.0])
+        options = {"step_size": STEP, "batch": batch, "w_synth": W_SYNTH, "num_steps": 2}
+        arguments = (supervised_loss(tanh_mlp), params, x_synth, jnp.ones(M), valid)
+        ours = jax.jit(
+            lambda scale: outer_gradient(*arguments, scale=scale, method=method, **options)
+        )
+        found, plain = ours(scale), ours(jnp.ones(M))
+        loss, adapted = literal(scale)
+        np.testing.assert_allclose(found.loss, loss, 1e-10)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-8), found.params, adapted)
+        expected = oracles.central_differences(lambda scale: literal(scale)[0], scale)
+        assert oracles.relative_error(found.scale_grad, expected) < 1e-6
+        assert np.linalg.norm(expected) > 1e-3
+        np.testing.assert_array_equal(found.scale_grad[2], 0)  # its weight is 0
+        without = outer_gradient(*arguments, method=method, **options)
+        assert without.scale_grad is None
+        np.testing.assert_allclose(plain.x_synth_grad, without.x_synth_grad, 1e-9)
 
 
 def test_zero_weights_change_nothing():

@@ -132,3 +132,27 @@ def test_gradient_includes_the_state(make, num_steps, with_batch, own_outer):
         moved, before = (jax.tree.leaves(v.state)[0] for v in (out.params, params))
         assert (np.asarray(moved) != np.asarray(before)).any()
     assert abs(slope) > 1e-6
+
+
+def test_gradient_of_factors_passes_through_the_state():
+    with jax.enable_x64(True):
+        loss_fn, outer_loss, params, classes, shape = by_hand()
+        x = rows(0, 3, classes, shape).x
+        batch, valid = rows(1, 6, classes, shape), rows(2, 5, classes, shape)
+
+        @jax.jit
+        def ours(scale):
+            return outer_gradient(
+                loss_fn, params, x, jnp.ones(3), valid, outer_loss_fn=outer_loss, step_size=STEP,
+                batch=batch, w_synth=W_SYNTH, scale=scale,
+            )  # fmt: skip
+
+        scale = jnp.array([0.5, 2.0, 1.0])
+        expected = oracles.central_differences(lambda scale: ours(scale).loss, scale)
+        assert oracles.relative_error(ours(scale).scale_grad, expected) < 1e-6
+        assert np.linalg.norm(expected) > 1e-6
+        synth = inner_update(
+            loss_fn, params, x, jnp.ones(3), step_size=STEP, batch=batch, w_synth=W_SYNTH
+        )
+        close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9)
+        jax.tree.map(close, ours(jnp.ones(3)).params, synth)

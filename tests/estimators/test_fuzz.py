@@ -223,12 +223,12 @@ def tier(names, n_first, n_second, shown):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize(("name", "examples"), tier(SAMPLERS, 10, 200, FAST))
+@pytest.mark.parametrize(("name", "examples"), tier(SAMPLERS, 10, 80, FAST))
 def test_samplers_fulfil_their_contract(name, examples):
     fuzzed(check_sampler, SAMPLERS[name], examples)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize(("name", "examples"), tier(CLASSIFY, 3, 30, ("ImbalancedMLPClassifier",)))
+@pytest.mark.parametrize(("name", "examples"), tier(CLASSIFY, 3, 12, ("ImbalancedMLPClassifier",)))
 def test_classifiers_fulfil_their_contract(name, examples):
     fuzzed(check_classifier, CLASSIFY[name], examples)

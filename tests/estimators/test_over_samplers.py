@@ -69,6 +69,8 @@ FORMS = {
 def test_output_has_the_form_and_dtype_of_the_input(digits, name, form):
     if (name, form) == ("BAGAN", "table"):
         pytest.skip("BAGAN does not accept tables")
+    if form == "images" and name in ("BAGAN", "GAMO", "DeepSMOTE"):
+        pytest.skip("colour images represent it, since each shape compiles for seconds")
     change, options = FORMS[form]
     x, y = change(digits[0]), digits[1]
     before = x.copy()

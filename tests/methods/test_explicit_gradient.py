@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import oracles
 import pytest
 import toys
@@ -296,6 +297,77 @@ def test_frozen_equals_eta2_zero():
     assert (usual.x_synth != usual.x_start).any()
 
 
+def test_unit_steps_have_equal_length():
+    state, _ = one_step(Hparams(eta2=0.3), move="unit")
+    real = state.w_synth > 0
+    moved = jnp.linalg.norm(state.x_synth - state.x_start, axis=1)
+    np.testing.assert_allclose(moved[real], 0.3, 1e-5)
+    np.testing.assert_array_equal(moved[~real], 0)
+    gradient = by_hand()[3]
+    along = (gradient * (state.x_start - state.x_synth)[real]).sum(1)
+    np.testing.assert_allclose(along, 0.3 * jnp.linalg.norm(gradient, axis=1), 1e-3)
+
+
+def test_adam_moves_each_row_as_optax_does():
+    """Three steps; the second and third use the moments of the earlier ones."""
+    hparams, state = Hparams(eta2=0.1), start(move="adam")
+    optimizer = optax.adam(0.1)
+    x, moments = state.x_synth, optimizer.init(state.x_synth)
+    for _ in range(3):
+        plain = one_step(Hparams(eta2=1.0), state._replace(moments=None))[0]
+        gradient = state.x_synth - plain.x_synth
+        update, moments = optimizer.update(gradient, moments)
+        x = optax.apply_updates(x, update)
+        state, _ = one_step(hparams, state, move="adam")
+        np.testing.assert_allclose(state.x_synth, x, 1e-3, 1e-4)
+    real = state.w_synth > 0
+    assert abs(state.x_synth - state.x_start)[real].max() > 0.2
+    np.testing.assert_array_equal(state.moments.steps, 3)
+    np.testing.assert_array_equal(state.x_synth[~real], state.x_start[~real])
+
+
+def test_factors_of_synthetic_losses_follow_the_outer_loss():
+    hparams = Hparams(eta2=0.0, eta3=50.0)
+    state, _ = one_step(hparams, learned_weights=True)
+    real = state.w_synth > 0
+
+    def loss(factor):
+        return one_step(hparams, start(learned_weights=True)._replace(scale=factor),
+                        learned_weights=True)[1].outer_loss  # fmt: skip
+
+    ones = jnp.ones(24)
+    slope = (loss(ones.at[0].set(1.5)) - loss(ones.at[0].set(0.5))) / 1
+    assert slope != 0
+    expected = np.exp(-50 * real.sum() * slope)
+    np.testing.assert_allclose(state.scale[0], expected, 2e-2)
+    np.testing.assert_array_equal(state.scale[~real], 1)
+    np.testing.assert_array_equal(one_step(hparams)[0].x_synth, state.x_synth)
+    again = run(Hparams(eta3=50.0), learned_weights=True)[0].state
+    assert len(set(np.asarray(again.scale[again.w_synth > 0]))) > 5
+    assert ((again.scale >= 0) & (again.scale <= 100)).all()
+
+
+def test_cross_fit_holds_out_another_third_in_each_epoch():
+    made = program(NETWORK, Config(**SIZES, outer="cross_fit", frozen=True))
+    state, parts = start(outer="cross_fit", frozen=True), []
+    epoch = jax.jit(lambda key, state, problem: made.epoch(key, state, problem, Hparams())[0])
+    for number in range(12):
+        state = epoch(jax.random.fold_in(KEY, number), state, PROBLEM)
+        parts.append(state.outer_part)
+    parts = np.array(parts)
+    assert (parts.sum(1) == 14).all()  # a third of 40
+    assert (parts.sum(0)[:40] > 0).all() and not parts[:, 40:].any()
+
+    # The rows held out in an epoch do not train the parameters.
+    before, held_out = start(outer="cross_fit", frozen=True), parts[0] > 0
+    held_out &= np.asarray(PROBLEM.train.y < 0.5)  # minority rows are starting points
+    data = PROBLEM.train.data.at[:40].add(9.0 * held_out[:40, None])
+    other = PROBLEM._replace(train=PROBLEM.train._replace(data=data))
+    key = jax.random.fold_in(KEY, 0)
+    pair = (epoch(key, before, problem).params for problem in (PROBLEM, other))
+    assert all(np.array_equal(a, b) for a, b in leaves(*pair))
+
+
 @pytest.mark.parametrize("outer", asked(["valid", "train", "train_part"], ["valid", "train_part"]))
 def test_outer_selects_the_rows_of_the_outer_loss(outer):
     other = PROBLEM._replace(valid=PROBLEM.valid._replace(index=PROBLEM.train.index[:20]))
@@ -357,7 +429,11 @@ def test_missing_start_raises_an_error():
     [
         ({"n_synth": "triple"}, "n_synth='triple', expected 'double' or 'balance'"),
         ({"inner": "real"}, "inner='real', expected 'union' or 'synth' or 'sum_of_means'"),
-        ({"outer": "test"}, "outer='test', expected 'valid' or 'train' or 'train_part'"),
+        (
+            {"outer": "test"},
+            "outer='test', expected 'valid' or 'train' or 'train_part' or 'cross_fit'",
+        ),
+        ({"move": "sign"}, "move='sign', expected 'gradient' or 'unit' or 'adam'"),
         (
             {"outer_loss": "ap"},
             "outer_loss='ap', expected 'ce' or 'balanced_ce' or 'focal' or 'smooth_ap' or "

@@ -8,6 +8,7 @@ from test_tree_codes import RARE, X, padded
 from imbax.networks.columns import FittedRows
 from imbax.networks.mlp_ple import mlp_ple
 from imbax.networks.tree_codes import column_trees
+from imbax.types import Variables
 
 COLUMNS, EVIDENCE = 2, 10.0
 NETWORK = mlp_ple(X.shape[1], hidden=(3,), columns=COLUMNS, evidence=EVIDENCE)
@@ -47,3 +48,29 @@ def test_columns_start_at_their_evidence_and_the_best_have_codes():
     varies = np.concatenate([state.factor != 0, is_leaf])
     np.testing.assert_array_equal((weight != 0).any(1), varies)
     np.testing.assert_array_equal(weight, again)
+
+
+def test_each_member_draws_its_dropout_rate():
+    """`init` draws a rate from the range; training drops units at that rate, and `apply` none."""
+    spread = mlp_ple(3, hidden=(4000,), columns=1, dropout=(0.2, 0.9))
+    keys = jax.random.split(jax.random.key(0), 200)
+    rates = jax.vmap(lambda key: mlp_ple(3, dropout=(0.2, 0.9)).init(key).state.dropout)(keys)
+    assert 0.2 <= rates.min() < 0.25 and 0.85 < rates.max() < 0.9
+    assert mlp_ple(3, dropout=0.6).init(keys[0]).state.dropout == np.float32(0.6)
+
+    params = spread.init(keys[1])
+    # Each unit contributes 1 to the logit, so that the logit of a row counts the units kept.
+    layers = [
+        {
+            "weight": jnp.zeros_like(params.learned["layers"][0]["weight"]),
+            "bias": jnp.full(4000, 9.0),
+        },
+        {"weight": jnp.tile(jnp.array([0, 1 / 9]), (4000, 1)), "bias": jnp.zeros(2)},
+    ]
+    learned, x = params.learned | {"layers": layers}, jnp.zeros((5, 3))
+    for rate in (0.2, 0.7):
+        state = params.state._replace(dropout=jnp.float32(rate))
+        kept, _ = spread.train(learned, state, x, jnp.ones(5), keys[2])
+        np.testing.assert_allclose(kept * (1 - rate) / 4000, 1 - rate, atol=0.03)
+        assert len(set(np.asarray(kept))) > 1
+    np.testing.assert_allclose(spread.apply(Variables(learned, params.state), x), 4000, rtol=1e-4)

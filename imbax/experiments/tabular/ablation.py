@@ -11,6 +11,9 @@ from imbax.methods.explicit_gradient import Hparams
 
 __all__: list[str] = []
 
+# The outer rows are not those that choose the epoch.
+_CROSS_FIT = {"outer": "cross_fit"}
+_PAIRWISE = {"outer_loss": "pairwise_ranking", "outer_batch_size": 1_000_000}
 _STATIC = {
     "eg_inner_synth": ("inner loss on synthetic rows alone (equation 1)", {"inner": "synth"}),
     "eg_inner_sum": ("inner loss is a sum of two means", {"inner": "sum_of_means"}),
@@ -26,6 +29,11 @@ _STATIC = {
     "eg_synth_batch_16": ("16 synthetic rows in a step", {"synth_batch_size": 16}),
     "eg_box": ("points kept in the box of the training rows", {"constraint": "box"}),
     "eg_last": ("the last epoch, not the best", {"checkpoint": "last"}),
+    "eg_cross_fit": ("outer loss on another third of the training rows in each epoch", _CROSS_FIT),
+    "eg_cross_fit_pairwise": (
+        "pairwise ranking loss of a whole third as outer loss",
+        _CROSS_FIT | _PAIRWISE,
+    ),
 }
 _TRACED = {
     "eg_eta2_0.1": ("η₂ = 0.1", {"eta2": 0.1}),
@@ -35,6 +43,22 @@ _TRACED = {
     "eg_damping_0.9": ("θ <- 0.9 θ + 0.1 θ'", {"damping": 0.9}),
     "eg_confidence_0.5": ("only rows that θ₀ gets wrong are duplicated", {"confidence": 0.5}),
     "eg_jitter_0.5": ("points start with noise of 0.5 SD", {"jitter": 0.5}),
+}
+_BOTH = {
+    "eg_cross_fit_adam": ("Adam moves the points", _CROSS_FIT | {"move": "adam"}, {"eta2": 0.01}),
+    "eg_cross_fit_unit": ("steps of equal length", _CROSS_FIT | {"move": "unit"}, {"eta2": 0.01}),
+    "eg_cross_fit_weights": (
+        "points have learned weights",
+        _CROSS_FIT | {"learned_weights": True},
+        {"eta3": 10.0},
+    ),
+    "eg_cross_fit_all": (
+        "pairwise outer loss of a whole third, Adam in a trust region, learned weights",
+        _CROSS_FIT
+        | _PAIRWISE
+        | {"move": "adam", "learned_weights": True, "constraint": "trust_region"},
+        {"eta2": 0.01, "eta3": 10.0, "radius": 0.5},
+    ),
 }
 
 
@@ -50,6 +74,10 @@ def _register():
     for name, (title, choice) in _TRACED.items():
         changes = {"title": title, "settings": (Hparams(**choice),), "several_classes": True}
         register(name, tables.program, **(about | shared | changes))
+    for name, (title, choice, numbers) in _BOTH.items():
+        changes = {"title": title, "options": choice, "settings": (Hparams(**numbers),)}
+        changes["several_classes"] = True
+        register(name, partial(tables.program, **choice), **(about | shared | changes))
 
 
 _register()

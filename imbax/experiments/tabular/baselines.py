@@ -1,4 +1,4 @@
-"""Methods of other packages, which a user might choose instead of a neural method.
+"""Estimators that a user might choose: of other packages, and the recommended neural classifier.
 
 Each is registered a second time as `..._all_rows`, trained on training and validation rows; see
 `catalogue.registry.all_rows`. All of them run on one thread, so that results do not depend on the
@@ -81,6 +81,12 @@ def _easy_ensemble():
     return EasyEnsembleClassifier(n_jobs=1)
 
 
+def _imbalanced_mlp():
+    from imbax.estimators.imbalanced_mlp import RECOMMENDED, ImbalancedMLPClassifier
+
+    return ImbalancedMLPClassifier(network=RECOMMENDED)
+
+
 def _lightgbm():
     from lightgbm import LGBMClassifier
 
@@ -149,6 +155,12 @@ _BASELINES = {
         "rank",
         "EasyEnsemble (imbalanced-learn)",
         "default settings: 10 AdaBoost ensembles, each on an under-sampled set",
+    ),
+    "imbalanced_mlp": (
+        _imbalanced_mlp,
+        "probability",
+        "ImbalancedMLPClassifier (imbax)",
+        'default settings: 8 networks "mlp_ple", whose probabilities are averaged',
     ),
 }
 _PACKAGES = {"lightgbm": ("LightGBM", _lightgbm), "xgboost": ("XGBoost", _xgboost),

@@ -31,7 +31,8 @@ def params(names):
 def marks(name):
     package = missing_package(get(name))
     skip = pytest.mark.skipif(bool(package), reason=f"needs {package}")
-    return [skip, pytest.mark.thorough] if name.startswith("catboost") else [skip]
+    is_slow = name.startswith(("catboost", "imbalanced_mlp"))
+    return [skip, pytest.mark.thorough] if is_slow else [skip]
 
 
 @pytest.fixture(autouse=True)
