@@ -39,6 +39,8 @@ class Numbers(NamedTuple):
     """Exponent p of the initial factors."""
     floor: Any = 0.0
     """Minimum of the initial factors."""
+    spread: Any = 1e9
+    """The minimum is at most spread / d for d columns."""
 
 
 class State(NamedTuple):
@@ -99,7 +101,8 @@ def network(
         worth = worth**numbers.power
         worth = worth / jnp.maximum(worth.max(), 1e-9)
         start = jnp.where(numbers.evidence > 0, worth, share**numbers.power)
-        start = jnp.maximum(start, numbers.floor) * (factor != 0)
+        floor = jnp.minimum(numbers.floor, numbers.spread / features)
+        start = jnp.maximum(start, floor) * (factor != 0)
         coded = jax.lax.top_k(trees.gain, columns)[1]
         state = State(shift, factor, coded, jax.tree.map(lambda a: a[coded], trees), start)
         is_leaf = jnp.tile(state.trees.is_leaf().reshape(-1), len(codes))

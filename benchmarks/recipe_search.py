@@ -58,6 +58,8 @@ FOLDS, MEMBERS = 5, 2
 
 BASE = {"learning_rate": 5e-3, "evidence": 20.0, "power": 2.0}
 ROBUST = BASE | {"dropout": 0.7}
+MIDDLE = BASE | {"dropout": 0.55, "learning_rate": 1e-2}
+FLOOR = MIDDLE | {"floor": 0.1, "spread": 2.0}
 REFERENCES = "base", "trial: learning rate 0.005, evidence 20, power 2, 40 epochs"
 GROUPS = {
     # Initial factors of columns by gain: first relative to the best column, then by evidence.
@@ -117,6 +119,32 @@ GROUPS = {
             "power 1, c 20": BASE | {"power": 1.0},
             "dropout 0.7, power 1": ROBUST | {"power": 1.0},
         }
+    },
+    # Columns without evidence of their own may matter together with others.
+    "spread": {
+        "variants": {
+            f"dropout 0.55, rate 1e-2, spread {spread}": MIDDLE | {"floor": 1.0, "spread": spread}
+            for spread in (0.0, 2.0, 5.0, 10.0)
+        }
+        | {
+            f"dropout 0.55, rate 1e-2, floor {floor}, spread {spread}": MIDDLE
+            | {"floor": floor, "spread": spread}
+            for floor, spread in ((0.05, 2.0), (0.1, 2.0), (0.1, 5.0), (0.05, 5.0))
+        }
+    },
+    "spread, leaves 16": {"variants": {"floor 0.1, spread 2, leaves 16": FLOOR}, "leaves": 16},
+    "spread, steps": {
+        "variants": {"floor 0.1, spread 2, steps": FLOOR},
+        "codes": ("linear", "step"),
+    },
+    "spread, wider": {"variants": {"floor 0.1, spread 2, 256-128": FLOOR}, "hidden": (256, 128)},
+    "spread, deeper": {
+        "variants": {"floor 0.1, spread 2, 128-128-64": FLOOR},
+        "hidden": (128, 128, 64),
+    },
+    "spread, smaller batches": {
+        "variants": {"floor 0.1, spread 2, batches of 64": FLOOR},
+        "batch_size": 64,
     },
     "leaves 16": {"variants": {"dropout 0.7, leaves 16": ROBUST}, "leaves": 16},
     "steps": {"variants": {"dropout 0.7, steps": ROBUST}, "codes": ("linear", "step")},

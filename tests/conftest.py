@@ -1,5 +1,6 @@
 """Shared fixtures: two CPU devices for jax, and the folder of real data."""
 
+import contextlib
 import functools
 import gc
 import itertools
@@ -12,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # Each worker, including commands that its tests start, has its own compilation cache.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "compiled" / WORKER)
+CACHES = ROOT / ".pytest_cache" / "compiled"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHES / WORKER)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 # Two workers run on two cores: threads of scikit-learn would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,9 +41,23 @@ def pytest_configure():
     IMBAX_TESTS_AS_USERS=1, programs compile as for users.
     """
     flag, losses = "--xla_cpu_use_fusion_emitters=false", os.environ.get("XLA_FLAGS", "")
+    if WORKER == "main":
+        share_compiled_programs()
     as_users = os.environ.get("IMBAX_TESTS_AS_USERS") == "1"
     if not as_users and flag not in losses and version("jaxlib").startswith("0.10."):
         os.environ["XLA_FLAGS"] = f"{losses} {flag}".strip()
+
+
+def share_compiled_programs():
+    """Links programs that a worker compiled in an earlier session into the other workers' caches.
+
+    Done before the workers start, since two writers of one cache would damage each other's files.
+    """
+    folders = [folder for folder in CACHES.glob("*") if folder.is_dir()]
+    for source, target in itertools.permutations(folders, 2):
+        for file in source.iterdir():
+            with contextlib.suppress(OSError):  # it exists, or the file system has no links
+                os.link(file, target / file.name)
 
 
 # The slowest files start first, so that workers finish at about the same time.

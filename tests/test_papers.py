@@ -26,6 +26,7 @@ MADE = ("celeba", "protein_homo")
 TABLES_SMALL = ["--seeds", "1", "--folds", "2", "--epochs", "1"]
 IMAGES_SMALL = ["--seeds", "1", "--folds", "1", "--epochs", "1", "--scale", "tiny"]
 SMALLER = {
+    "quickstart": ["--datasets", "moons_20"],
     "imblearn27": ["--datasets", "ecoli"],
     "adult": ["--datasets", "adult_200", "--methods", "ce", "explicit_gradient"],
     "long_tail": ["--datasets", "adult_race", "--methods", "ce", "explicit_gradient"],

@@ -5,15 +5,16 @@ decision tree on this column only, grown on the training rows, gives piecewise l
 (`tree_codes`) and a gain G_j, the improvement in log-likelihood by this column. With initial
 factors
 
-    s_j = u_j / max u,    u_j = (G_j / (G_j + c))^2
+    s_j = max(u_j / max u, min(ε, 2 / d')),    u_j = (G_j / (G_j + c))^2
 
 the network is
 
     h = f ⊙ [s_j z_j, s_j c_j]_j,    logits = MLP(h) + h V
 
-The factors s keep many columns without evidence from dominating the others. Only the columns with
-the largest gains have codes. The factors f start at 1 and have a higher learning rate than the
-other parameters; the linear path V starts at 0.
+where d' columns vary. The factors s keep many columns without evidence from dominating the others;
+their minimum leaves columns that matter only together with others within reach of training. Only
+the columns with the largest gains have codes. The factors f start at 1 and have a higher learning
+rate than the other parameters; the linear path V starts at 0.
 
 Sources: Gorishniy et al. 2022 (arXiv:2203.05556), section 3.1, for the codes, and Holzmüller et al.
 2024 (arXiv:2407.04491), section 3, for scaling and learned factors. The initial factors and the
@@ -64,6 +65,7 @@ def mlp_ple(
     columns: int = 48,
     dropout: float | tuple[float, float] = (0.4, 0.7),
     evidence: float = 20.0,
+    floor: float = 0.05,
 ) -> Network:
     """MLP-PLE as pure functions; equal arguments return the same functions.
 
@@ -88,13 +90,17 @@ def mlp_ple(
     evidence
         Gain c in nats at which u is 1/4, at least 0; 0 gives all columns with a split the same
         initial factor.
+    floor
+        Minimum ε of the initial factors of the d' columns that vary, in [0, 1]; it is at most
+        2 / d'.
     """
     rates = dropout if isinstance(dropout, tuple) else (dropout, dropout)
-    return _mlp_ple(features, classes, head, tuple(hidden), leaves, columns, rates, evidence)
+    numbers = evidence, floor
+    return _mlp_ple(features, classes, head, tuple(hidden), leaves, columns, rates, *numbers)
 
 
 @functools.lru_cache
-def _mlp_ple(features, classes, head, hidden, leaves, columns, rates, evidence):
+def _mlp_ple(features, classes, head, hidden, leaves, columns, rates, evidence, floor):
     columns = min(columns, features)
     width = features + columns * leaves
     widths = (width, *hidden, classes)
@@ -105,7 +111,8 @@ def _mlp_ple(features, classes, head, hidden, leaves, columns, rates, evidence):
         dropout = jax.random.uniform(
             jax.random.fold_in(key, len(widths)), (), jnp.float32, lowest, highest
         )
-        state = _fitted(features, classes, leaves, columns, evidence, dropout, train)
+        sizes = features, classes, leaves, columns
+        state = _fitted(*sizes, evidence, floor, train)._replace(dropout=dropout)
         varies = jnp.concatenate([state.factor != 0, state.trees.is_leaf().reshape(-1)])
         # The number of an input depends on its column, not on the other columns.
         first = (1 + leaves) * jnp.arange(features)
@@ -173,7 +180,8 @@ precision of the last epoch was between 0.031 lower and 0.033 higher than that o
 lowest loss, in the mean 0.004 higher, so that the recipe needs no validation rows."""
 
 
-def _fitted(features, classes, leaves, columns, evidence, dropout, train) -> State:
+def _fitted(features, classes, leaves, columns, evidence, floor, train) -> State:
+    dropout = jnp.zeros((), jnp.float32)
     if train is None:
         ones, coded = jnp.ones(features, jnp.float32), jnp.arange(columns, dtype=jnp.int32)
         edges = jnp.tile(jnp.linspace(-1, 1, leaves + 1, dtype=jnp.float32), (columns, 1))
@@ -185,6 +193,9 @@ def _fitted(features, classes, leaves, columns, evidence, dropout, train) -> Sta
     worth = jnp.where(gain > 0, gain / jnp.where(gain > 0, gain + evidence, 1), 0) ** 2
     highest = worth.max()
     start = jnp.where(highest > 0, worth / jnp.where(highest > 0, highest, 1), 1)
+    varies = factor != 0
+    least = jnp.minimum(floor, 2 / jnp.maximum(varies.sum(), 1))
+    start = jnp.where(varies, jnp.maximum(start, least), start)
     coded = jax.lax.top_k(gain, columns)[1].astype(jnp.int32)
     trees = jax.tree.map(lambda leaf: leaf[coded], trees)
     return State(shift, factor, coded, trees, start, dropout)

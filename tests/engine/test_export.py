@@ -27,7 +27,9 @@ VARIANTS += ("deepsmote_none", "deepsmote_encoder", "deepsmote_inverse", "deepsm
 VARIANTS += tuple(name for name in names() if name.startswith("eg_") and name != "eg_outer_ap")
 VARIANTS += ("latent_explicit_gradient_frozen",)
 NEURAL = [name for name in names() if get(name).is_neural and name not in VARIANTS]
-IMAGES = [name for name in names("images") if name not in VARIANTS]
+# Samplers in pixel space differ only in the rows that they add.
+PIXELS = ("amdo", "mc_rbo", "mc_ccr", "ros")
+IMAGES = [name for name in names("images") if name not in (*VARIANTS, *PIXELS)]
 # Representatives in the first tier; `pytest -m thorough` tests the others.
 SHOWN = ("adasyn", "explicit_gradient", "deepsmote")
 

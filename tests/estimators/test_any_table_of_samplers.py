@@ -257,7 +257,7 @@ def test_identifiers_and_ambiguous_text_are_refused():
 
 @pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:X has (missing values|numbers or dates)")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", (SMOTENC, BorderlineSMOTE))
 def test_large_table_is_resampled(kind):
     """The table has 50,000 rows and 20 columns."""
     n = 50_000

@@ -159,7 +159,6 @@ LEARNED = [
     ("ImbalancedMLPClassifier", "tabm_mini", 2),
     ("ExplicitGradientClassifier", "mlp_plr", 3),
     ("MetaWeightNetClassifier", "realmlp", 2),
-    ("MetaWeightNetClassifier", "tabm_mini", 3),
 ]
 
 

@@ -69,7 +69,7 @@ NETWORKS = {
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "cifar"])
 def test_training_normalises_by_rows_with_weight(name):
     network, shape = NETWORKS[name]
     params, stats = network.init(KEY)

@@ -11,7 +11,8 @@ from imbax.networks.tree_codes import column_trees
 from imbax.types import Variables
 
 COLUMNS, EVIDENCE = 2, 10.0
-NETWORK = mlp_ple(X.shape[1], hidden=(3,), columns=COLUMNS, evidence=EVIDENCE)
+FLOOR = 0.2
+NETWORK = mlp_ple(X.shape[1], hidden=(3,), columns=COLUMNS, evidence=EVIDENCE, floor=FLOOR)
 
 
 def test_columns_start_at_their_evidence_and_the_best_have_codes():
@@ -33,7 +34,9 @@ def test_columns_start_at_their_evidence_and_the_best_have_codes():
     state, weight, logits, again, gain = jax.device_get(first(jax.random.key(0)))
     worth = (gain / (gain + EVIDENCE)) ** 2
     assert gain[0] > gain[1] > 0 and gain[3:].max() == 0
-    np.testing.assert_allclose(state.start, worth / worth.max(), 1e-4)
+    start = np.where(state.factor != 0, np.maximum(worth / worth.max(), FLOOR), 0)
+    np.testing.assert_allclose(state.start, start, 1e-4)
+    assert (state.factor == 0).any() and ((start == FLOOR).any())
     assert set(state.coded) == set(np.argsort(-gain)[:COLUMNS])
 
     # With a linear path of ones the logits are the sums of the inputs.

@@ -199,11 +199,8 @@ CASES = [(name, "ldam", 3) for name in SMALL]
 CASES += [
     ("mlp_ple", "explicit_gradient", 2),
     ("realmlp", "ce_refit", 2),
-    ("realmlp", "explicit_gradient", 3),
     ("realmlp", "meta_weight_net", 2),
-    ("realmlp", "l2rw", 2),
-    ("tabm", "explicit_gradient", 2),
-    ("tabm", "metabalance", 3),
+    ("tabm", "explicit_gradient", 3),
 ]
 
 
