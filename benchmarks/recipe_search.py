@@ -355,7 +355,10 @@ def table(folder):
     """`variants.csv`, each variant on each set, and `summary.csv`, each over its sets; with the
     difference from the reference variant on the same seeds, or sets, and its standard error."""
     lines = [
-        line for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().split("\n")
+        line
+        for file in (folder / "runs.jsonl", folder / "trials.jsonl")
+        if file.exists()
+        for line in file.read_text().split("\n")
     ]
     found = pd.DataFrame(json.loads(line) for line in lines if line)
     found = found.drop_duplicates(["set", "variant"], keep="last")

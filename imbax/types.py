@@ -252,6 +252,8 @@ class Recipe(NamedTuple):
     """Number of epochs that the network's authors train for; None if they do not say."""
     members: int = 1
     """Number of networks that `ImbalancedMLPClassifier` averages by default, >= 1."""
+    fold_ensemble: bool = False
+    """Whether each of these networks validates on a fold by default."""
     drops_last: bool = False
     """Whether to drop an epoch's last mini-batch if it is not full, unless it is the only one."""
     max_norm: float | None = None

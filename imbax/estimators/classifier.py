@@ -107,6 +107,7 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         has_weight = w > 0
         X = self._numbers_of_fit(X[has_weight], self.warm_start and hasattr(self, "_params"))
         y, w = y[has_weight], w[has_weight]
+        self._rarest = np.unique(y, return_counts=True)[1].min()
         start_params = self._start_params(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -191,7 +192,10 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         return self.n_estimators
 
     def _has_validation(self):
-        return self.early_stopping or self.fold_ensemble or self._validates
+        return self.early_stopping or self._has_folds() or self._validates
+
+    def _has_folds(self):
+        return self.fold_ensemble
 
     def _start_params(self, y):
         """Returns the initial parameters for `warm_start`, otherwise None."""
@@ -203,7 +207,7 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
                 "are not in both; fit a new classifier"
             )
         like = jax.tree.leaves(jax.eval_shape(self._network().init, jax.random.key(0)))
-        members = max(self._size(), 2) if self.fold_ensemble else self._size()
+        members = max(self._size(), 1 + self._has_folds())
         sizes = [(members, *leaf.shape) for leaf in like]
         if [leaf.shape for leaf in jax.tree.leaves(self._params)] != sizes:
             raise InputError(
@@ -218,11 +222,11 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         parts = cut_members(
             self._inside[labels],
             n_estimators=self._size(),
-            fold_ensemble=self.fold_ensemble,
+            fold_ensemble=self._has_folds(),
             validation_fraction=self.validation_fraction if has_validation else None,
             seed=self._seed,
         )
-        if has_validation and not self.fold_ensemble:
+        if has_validation and not self._has_folds():
             for part in parts:
                 check_parts(*(labels[rows] for rows in part), self.classes_)
         trains, valids = zip(*parts, strict=True)
@@ -238,12 +242,8 @@ class NeuralClassifier(TakesColumns, ClassifierMixin, BaseEstimator, metaclass=A
         ]
         train_weights, valid_weights = zip(*weights, strict=True)
         y, classes = self._inside[labels], len(self.classes_)
-        prior = np.stack(
-            [
-                np.bincount(y[rows], w, classes)
-                for rows, w in zip(trains, train_weights, strict=True)
-            ]
-        )
+        pairs = zip(trains, train_weights, strict=True)
+        prior = np.stack([np.bincount(y[rows], w, classes) for rows, w in pairs])
         counts = np.stack([np.bincount(y[rows], minlength=classes) for rows in trains])
         key, number = stream(self._seed, FIT), len(parts)
         runs = Run(

@@ -46,9 +46,9 @@ class ImbalancedMLPClassifier(NeuralClassifier):
     """Neural networks for imbalanced data, with losses, weights and samplers by name.
 
     By default, the classifier averages the probabilities of an ensemble of networks with piecewise
-    linear encodings of the columns, trained on all rows without validation rows; see
-    `imbax.networks.mlp_ple`. `network="mlp"` is one multilayer perceptron. Columns are scaled
-    internally. With more than two classes, the network returns a logit for each.
+    linear encodings of the columns; see `imbax.networks.mlp_ple`. Each member holds out one of
+    eight folds and keeps its best epoch on this fold. `network="mlp"` is one multilayer perceptron.
+    Columns are scaled internally. With more than two classes, the network returns a logit for each.
     See `imbax.methods.supervised` for the training, `imbax.networks.named` for networks by name,
     and `imbax.losses` and `imbax.losses.by_class` for the losses.
 
@@ -108,8 +108,10 @@ functions, default=None
         Number of members of the deep ensemble, trained as one compiled program. Their probabilities
         are averaged; each member has its own initialisation and validation rows. None uses the
         network's recipe, 8 for "mlp_ple" and 1 for the others.
-    fold_ensemble : bool, default=False
-        Whether each member validates on one of `n_estimators` folds (at least 2).
+    fold_ensemble : bool, default=None
+        Whether each member validates on one of `n_estimators` folds (at least 2) and keeps the
+        epoch with the best score on it. None is True for "mlp_ple" without `early_stopping` if
+        every class has at least `n_estimators` rows, and otherwise False.
     recalibrate : bool, default=False
         Whether to correct probabilities to the class priors of y after a sampler, weights, or the
         shift of "logit_adjustment", "vs_loss" or "class_balanced", and to invert the effect of
@@ -158,6 +160,7 @@ default="from_dtype"
     alpha: Any = None
     max_iter: Any = None
     n_estimators: Any = None
+    fold_ensemble: Any = None
 
     _parameter_constraints = {  # noqa: RUF012
         **NeuralClassifier._parameter_constraints,
@@ -167,7 +170,7 @@ default="from_dtype"
         "alpha": [Interval(Real, 0, None, closed="left"), None],
         **{
             name: [*NeuralClassifier._parameter_constraints[name], None]
-            for name in ("max_iter", "n_estimators")
+            for name in ("max_iter", "n_estimators", "fold_ensemble")
         },
     }
     # The network for `network=None`; classifiers stored by version 0.1 have the MLP.
@@ -192,6 +195,13 @@ default="from_dtype"
 
     def _size(self):
         return or_else(self.n_estimators, self._network().recipe.members)
+
+    def _has_folds(self):
+        if self.fold_ensemble is not None:
+            return self.fold_ensemble
+        members = self._size()
+        is_possible = not self.early_stopping and 1 < members <= self._rarest
+        return is_possible and self._network().recipe.fold_ensemble
 
     def _learn(self, members, before):
         recipe = self._network().recipe

@@ -171,13 +171,14 @@ RECIPE = Recipe(
     batch_size=128,
     epochs=40,
     members=8,
+    fold_ensemble=True,
     rate=half_cos,
     rates=_rates,
     decays=_decays,
 )
-"""AdamW with a learning rate that falls to 0 along half a cosine. On eleven data sets, the average
-precision of the last epoch was between 0.031 lower and 0.033 higher than that of the epoch with the
-lowest loss, in the mean 0.004 higher, so that the recipe needs no validation rows."""
+"""AdamW with a learning rate that falls to 0 along half a cosine. Members hold out a fold and keep
+their epoch with the highest average precision on it: on eleven data sets, this was better than the
+last epoch by 0.004 in mean average precision, and by 0.02 in cross-entropy."""
 
 
 def _fitted(features, classes, leaves, columns, evidence, floor, train) -> State:

@@ -122,12 +122,41 @@ def test_default_is_the_recommended_ensemble():
         classifier.fit(X, Y)
     recipe = NAMED["mlp_ple"].recipe
     assert seen["members"] == recipe.members > 1
+    assert classifier._has_folds() == recipe.fold_ensemble is True
     assert classifier._epochs() == recipe.epochs
     assert classifier._network() is NAMED["mlp_ple"].factory(4, 2, "linear")
     classifier.set_params(network="mlp")
     with pytest.raises(Started):
         classifier.fit(X, Y)
-    assert (seen["members"], classifier._epochs()) == (1, 200)
+    assert (seen["members"], classifier._epochs(), classifier._has_folds()) == (1, 200, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "rarest", "has_folds"),
+    [
+        ({}, 8, True),
+        ({}, 7, False),
+        ({"n_estimators": 3}, 3, True),
+        ({"n_estimators": 1}, 8, False),
+        ({"early_stopping": True}, 8, False),
+        ({"fold_ensemble": False}, 8, False),
+        ({"network": "realmlp", "n_estimators": 3}, 8, False),
+    ],
+    ids=str,
+)
+def test_members_have_folds_by_default(options, rarest, has_folds, monkeypatch):
+    """Each fold needs a row of each class."""
+    seen = []
+
+    def learn(self, members, start):
+        seen.append(members.runs.valid.w.any())
+        raise Started
+
+    monkeypatch.setattr(ImbalancedMLPClassifier, "_learn", learn)
+    y = np.arange(60) < rarest
+    with pytest.raises(Started):
+        ImbalancedMLPClassifier(**{"network": "mlp_ple"} | options).fit(X[:60], y)
+    assert seen == [has_folds or options == {"early_stopping": True}]
 
 
 @pytest.mark.thorough

@@ -108,6 +108,7 @@ EXPECTED = {
         "alpha": None,
         "max_iter": None,
         "n_estimators": None,
+        "fold_ensemble": None,
     },
     "ExplicitGradientClassifier": {
         **NETWORK_PARAMETERS,
