@@ -1,4 +1,4 @@
-"""The result of an experiment in three sentences, each of which names its test."""
+"""The result of an experiment in three or four sentences, which name their tests."""
 
 from collections.abc import Sequence
 
@@ -39,6 +39,8 @@ def answer(
         sentences = _over_datasets(full, name)
     else:
         sentences = _on_datasets(runs, metric, name)
+        if len(full) > 1:
+            sentences.append(_overall(full, name))
     if len(pair) == 2 and set(pair) <= set(scores):
         sentences.append(_moved(runs, full, metric, name, *pair))
     return sentences
@@ -110,11 +112,26 @@ def _on_datasets(runs: pd.DataFrame, metric: str, name: str) -> list[str]:
     return sentences
 
 
+def _overall(scores: pd.DataFrame, name: str) -> str:
+    """The best mean rank and the highest mean over a few data sets, which no test compares."""
+    order, means = ranks.mean_ranks(scores), scores.mean()
+    first = list(order.index[order.round(6) == order.round(6).min()])
+    highest = means.idxmax()
+    have = "has" if len(first) == 1 else "share"
+    sentence = f"Over {len(scores)} data sets, {_names(first)} {have} the best mean rank"
+    sentence += f" ({order.min():.2f})"
+    if first == [highest]:
+        sentence += f" and the highest mean ({means[highest]:.3f})"
+    else:
+        sentence += f", and `{highest}` has the highest mean {name} ({means[highest]:.3f})"
+    return f"{sentence}; fewer than {FEWEST_DATASETS} data sets allow no test of this."
+
+
 def _moved(
     runs: pd.DataFrame, scores: pd.DataFrame, metric: str, name: str, method: str, ablation: str
 ) -> str:
     result = ranks.compare(scores, method, ablation) if len(scores) else None
-    change = f"Moving the synthetic points (`{method}` against `{ablation}`)"
+    change = f"Moving the synthetic points (`{method}` less `{ablation}`)"
     if result is not None and result.n >= FEWEST_DATASETS:
         verdict = "changed" if result.p_value < LEVEL else "did not significantly change"
         return (
@@ -132,7 +149,8 @@ def _moved(
         difference = means[method] - means[ablation]
         verdict = "one run" if _is_single(both) else f"{'not ' * is_tie}significant"
         verdicts.append(f"{dataset} {difference:+.3f} ({verdict})")
-    return f"{change} changed mean {name} by: {', '.join(verdicts)}; corrected resampled t test."
+    changes = f"{change} changed mean {name} by {', '.join(verdicts)}"
+    return f"{changes}, each by one corrected resampled t test."
 
 
 def _names(methods: Sequence[str]) -> str:

@@ -23,7 +23,8 @@ MOST_METHODS = 12
 _LEGEND = (
     "A dot is a run; the large dot and the line are the mean and its corrected 95% interval. Large "
     "dots are filled for the best method of a data set and every method that is not significantly "
-    "different from it."
+    "different from it. The test is paired by run, so it can separate methods whose intervals "
+    "overlap."
 )
 _COLUMNS = 4
 
@@ -66,9 +67,10 @@ def grid_of(runs: pd.DataFrame, scores: pd.DataFrame, metric: str, title: str) -
         bold["mean"] = bold["mean rank"] = False
         lower = ["mean rank"]
     note = (
-        "Means over runs. Bold cells are the highest mean of a data set and every method that is "
-        "not significantly different from it by the corrected resampled t test with Holm's "
-        f"correction at the {LEVEL:.0%} level. Darker cells are better. Click a heading to sort."
+        "Means over runs, best mean rank first. The highest mean of a data set is underlined; bold "
+        "cells are this mean and those of all methods that are not significantly different from it "
+        f"by the corrected resampled t test with Holm's correction at the {LEVEL:.0%} level. "
+        "Darker cells are better. Click a heading to sort."
     )
     return Grid(title, note, table, bold, lower)
 

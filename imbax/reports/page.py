@@ -98,7 +98,7 @@ def _section(section: Section, render: "_Markdown") -> dict[str, object]:
 
 
 def _grid(grid: Grid, render: "_Markdown") -> dict[str, object]:
-    """Rows of cells with text, sort value, colour strength in [0, 1] and weight."""
+    """Rows of cells with text, sort value, colour strength in [0, 1], weight and underline."""
     sign = pd.Series(1.0, grid.scores.columns)
     sign[list(grid.lower)] = -1.0
     signed = grid.scores * sign
@@ -112,6 +112,7 @@ def _grid(grid: Grid, render: "_Markdown") -> dict[str, object]:
                 "value": "" if pd.isna(value) else repr(float(value)),
                 "heat": f"{heat.at[method, column]:.2f}",
                 "is_bold": bool(grid.bold.at[method, column]),
+                "is_best": bool(signed[column].max() == signed.at[method, column]),
             }
             for column, value in scores.items()
         ]

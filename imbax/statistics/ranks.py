@@ -163,9 +163,10 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 def paired_differences(runs: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     """Differences in average precision between ``a`` and ``b`` on the same folds and seeds.
 
-    Indexed by data set: the number ``n`` of pairs, the ``mean`` and ``sd`` of a - b, and the number
-    of pairs in which ``a`` is ``higher``. Pairs with a diverged run are left out. Runs of a data
-    set share rows, so ``sd`` describes how single runs vary and must not be used for a test.
+    Indexed by data set: the number ``n`` of pairs, the ``mean`` and ``sd`` of a - b, and the
+    numbers of pairs in which ``a`` is ``higher`` and ``lower``; the others are ties. Pairs with a
+    diverged run are left out. Runs of a data set share rows, so ``sd`` describes how single runs
+    vary and must not be used for a test.
     """
     table = runs.pivot_table(
         index=["dataset", "fold", "seed"], columns="method", values="average_precision"
@@ -177,6 +178,7 @@ def paired_differences(runs: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
             "mean": by_dataset.mean(),
             "sd": by_dataset.std(ddof=1),
             "higher": by_dataset.apply(lambda d: int((d.round(TIE_DECIMALS) > 0).sum())),
+            "lower": by_dataset.apply(lambda d: int((d.round(TIE_DECIMALS) < 0).sum())),
         }
     )
 

@@ -35,13 +35,20 @@ def answer_of(runs, pair=()):
 
 
 def test_answer_names_the_best_and_the_worse_on_few_data_sets():
-    leaders, test = answer_of(runs_of({"good": [0.9, 0.5], "bad": [0.2, 0.5], "mid": [0.9, 0.5]}))
+    leaders, test, overall = answer_of(
+        runs_of({"good": [0.9, 0.5], "bad": [0.2, 0.5], "mid": [0.9, 0.5]})
+    )
     assert "`good` on d0 (0.900)" in leaders
     assert test.startswith(
         "By the corrected resampled t test with Holm's correction at the 5% level"
     )
     assert "no method is significantly different from the best on d1" in test
     assert "on d0 `bad` is significantly worse" in test
+    expected = (
+        "Over 2 data sets, `good` and `mid` share the best mean rank (1.75), and `good` has the"
+    )
+    assert overall.startswith(expected)
+    assert overall.endswith("fewer than 6 data sets allow no test of this.")
 
 
 def test_answer_over_many_data_sets_uses_ranks_and_wilcoxon():
@@ -59,7 +66,7 @@ def test_answer_states_what_moving_the_points_changed(n_datasets):
     for gain, is_changed in ((0.1, True), (0.0, False)):
         moved = {"explicit_gradient": base + gain, "explicit_gradient_frozen": base}
         last = answer_of(runs_of(moved, sd=0.001), tuple(moved))[-1]
-        assert last.startswith("Moving the synthetic points (`explicit_gradient` against")
+        assert last.startswith("Moving the synthetic points (`explicit_gradient` less")
         if n_datasets == 8:
             assert ("did not significantly change" in last) is not is_changed
             assert "Wilcoxon p = " in last
@@ -130,13 +137,15 @@ def grid_page(folder, lower=()):
 
 def test_grid_has_values_colours_and_bold_cells(tmp_path):
     text = grid_page(tmp_path, lower=["rank"]).read_text(encoding="utf-8")
-    cells = re.findall(r'data-value="([\d.]+)"[^>]*calc\(([\d.]+) [^>]*>(?:<b>)?([\d.]+)', text)
+    cells = re.findall(
+        r'data-value="([\d.]+)"[^>]*calc\(([\d.]+) [^>]*>(?:<b[^>]*>)?([\d.]+)', text
+    )
     assert cells == [
         *[("0.3", "1.00", "0.300"), ("1.0", "1.00", "1.000")],
         *[("0.1", "0.00", "0.100"), ("3.0", "0.00", "3.000")],
         *[("0.2", "0.50", "0.200"), ("2.0", "0.50", "2.000")],
     ]
-    assert text.count("<b>") == 1
+    assert text.count("<b>") == 0 and text.count('<b class="best">0.300</b>') == 1
     assert "<code>x</code> &amp; y" in text
     assert "<code>tables/runs.csv</code>" in text and 'href="tables' not in text
 

@@ -179,6 +179,6 @@ def test_differences_are_paired_by_fold_and_seed():
         columns=["dataset", "method", "fold", "seed", "average_precision"],
     ).sample(frac=1, random_state=0)
     pair = ranks.paired_differences(runs, "a", "b").loc["d"]
-    assert (pair["n"], pair["higher"]) == (2, 2)
+    assert (pair["n"], pair["higher"], pair["lower"]) == (2, 2, 0)
     assert pair["mean"] == pytest.approx(0.2)
     assert pair["sd"] == pytest.approx(np.std([0.1, 0.3], ddof=1))

@@ -142,7 +142,8 @@ def _control_against_rivals(scores: pd.DataFrame, runs: pd.DataFrame, rivals: Se
             pairs = ranks.paired_differences(runs, _CONTROL, rival)
             line += ".\n" + "\n".join(
                 f"  - {dataset}: {pair['mean']:+.3f}{_sd(pair['sd'])} over "
-                f"{count(int(pair['n']), 'paired run')}, higher in {pair['higher']:.0f}"
+                f"{count(int(pair['n']), 'paired run')}, higher in {pair['higher']:.0f} and lower "
+                f"in {pair['lower']:.0f}"
                 for dataset, pair in pairs.iterrows()
             )
         lines.append(line)

@@ -87,7 +87,9 @@ def test_few_datasets_give_counts_without_a_test(make_results, tmp_path):
     assert "A test over 3 data sets is not meaningful" in text
     assert "Wilcoxon" not in text and "signed-rank" not in text and "differences.png" not in text
     assert "critical" not in text and "profiles" not in text
-    assert re.search(r"ecoli: [+-]0\.\d{3} \(SD 0\.\d{3}\) over 4 paired runs, higher in \d", text)
+    assert re.search(
+        r"ecoli: [+-]0\.\d{3} \(SD 0\.\d{3}\) over 4 paired runs, higher in \d and lower", text
+    )
     assert "No run diverged." in text
 
 
