@@ -26,6 +26,7 @@ SCRIPTS = {
     "mesa_mammography.py": "--data-home DATA --estimators 2 --repeats 1 --random-steps 5 "
     "--learned-steps 5 --out OUT/new/mesa.json",
     "network_oracles.py": "--out OUT/networks.npz",
+    "peers.py": "--out OUT/new",
     "precision.py": "--data-home DATA --datasets ecoli --seeds 1 --epochs 2 "
     "--out OUT/new/scores.csv",
     "recipe_peers.py": "--data-home DATA --sets yeast_me2 --methods logistic_regression_cv "
