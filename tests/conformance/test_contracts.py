@@ -21,6 +21,7 @@ MODULES = {
 PIECES = {
     "optimizer",
     "codes",
+    "explicit_gradient_options",
     "frozen_features",
     "generator",
     "image_classifier",
