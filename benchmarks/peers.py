@@ -2,9 +2,9 @@
 
     python benchmarks/peers.py [FOLDER ...]
 
-Compares `imbalanced_mlp_all_rows` with every other method, over all data sets of the folders and
-over those that the search for the recipe did not use. Writes `runs.csv.gz` (all metrics of each
-run; read if no folder is given), `means.csv`, `comparisons.csv` and `ranks.csv`.
+Compares `imbalanced_mlp_all_rows` with every other method, over all data sets with runs of every
+method and over those that the search for the recipe did not use. Writes `runs.csv.gz` (all metrics
+of each run; read if no folder is given), `means.csv`, `comparisons.csv` and `ranks.csv`.
 """
 
 import argparse
@@ -46,12 +46,12 @@ def main():
     parts = {"all": set(runs["dataset"]), "not in the search": set(runs["dataset"]) - set(SETS)}
     tables, ranks = [], []
     for part, names in parts.items():
-        table = {m: means[m].unstack("method").loc[sorted(names)] for m in METRICS}
+        table = {m: means[m].unstack("method").loc[sorted(names)].dropna() for m in METRICS}
         for metric, scores in table.items():
             sign = 1 if metric == "average_precision" else -1  # positive: better than the control
             found = against_control(sign * scores, CONTROL)
             tables.append(found.assign(metric=metric, sets=part))
-        order = table["average_precision"].dropna()
+        order = table["average_precision"]
         ranked = order.rank(axis=1, ascending=False).mean().sort_values()
         ranks.append(pd.DataFrame({"mean_rank": ranked, "mean": order.mean(), "sets": part}))
         print(f"\n{part}: {len(order)} data sets\n{ranks[-1].round(3).to_string()}")

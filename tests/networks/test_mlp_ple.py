@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from test_tree_codes import RARE, X, padded
 
 from imbax.networks.columns import FittedRows
@@ -53,6 +54,7 @@ def test_columns_start_at_their_evidence_and_the_best_have_codes():
     np.testing.assert_array_equal(weight, again)
 
 
+@pytest.mark.thorough
 def test_each_member_draws_its_dropout_rate():
     """`init` draws a rate from the range; training drops units at that rate, and `apply` none."""
     spread = mlp_ple(3, hidden=(4000,), columns=1, dropout=(0.2, 0.9))
