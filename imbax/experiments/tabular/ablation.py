@@ -41,7 +41,7 @@ _TRACED = {
     "eg_jitter_0.5": ("points start with noise of 0.5 SD", {"jitter": 0.5}),
 }
 # Not readings of the paper: attempts to give the method its best chance.
-_CHANCES = {
+_ATTEMPTS = {
     "eg_cross_fit": (
         "outer loss on another third of the training rows in each epoch",
         _CROSS_FIT,
@@ -81,7 +81,7 @@ def _register():
     for name, (title, choice) in _TRACED.items():
         changes = {"title": title, "settings": (Hparams(**choice),), "several_classes": True}
         register(name, tables.program, **(about | shared | changes))
-    for name, (title, choice, numbers) in _CHANCES.items():
+    for name, (title, choice, numbers) in _ATTEMPTS.items():
         changes = {"title": title, "options": choice, "settings": (Hparams(**numbers),)}
         changes |= {"several_classes": True, "kind": "meta"}
         register(name, partial(tables.program, **choice), **(about | shared | changes))
