@@ -33,23 +33,32 @@ PEERS = (
     "extra_trees",
     "logistic_regression_cv",
 )
-DROPOUT = {"dropout 0.4 to 0.7": (0.4, 0.7), "dropout 0.7": 0.7, "dropout 0.4": 0.4}
-"""Dropout of `mlp_ple` by variant; the first one is the recommended classifier."""
+LAST = {"fold_ensemble": False}
+VARIANTS = {
+    "recommended": ({}, {}),
+    "all rows, last epoch": ({}, LAST),
+    "dropout 0.4 to 0.7": ({"floor": 0.0}, LAST),
+    "dropout 0.7": ({"floor": 0.0, "dropout": 0.7}, LAST),
+    "dropout 0.4": ({"floor": 0.0, "dropout": 0.4}, LAST),
+}
+"""Options of `mlp_ple` and of `ImbalancedMLPClassifier` by variant; those with a dropout rate in
+their name are earlier steps of the search."""
 
 
 def host(method):
     """Returns what fits a method's estimator."""
-    if method not in DROPOUT:
+    if method not in VARIANTS:
         return get(method).tables.host
-    NAMED[method] = NAMED["mlp_ple"]._replace(factory=partial(mlp_ple, dropout=DROPOUT[method]))
-    return EstimatorHost(ImbalancedMLPClassifier(network=method), "probability")
+    network, options = VARIANTS[method]
+    NAMED[method] = NAMED["mlp_ple"]._replace(factory=partial(mlp_ple, **network))
+    return EstimatorHost(ImbalancedMLPClassifier(network=method, **options), "probability")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-home", default="../shared/data")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
-    methods = [*DROPOUT, *PEERS]
+    methods = [*VARIANTS, *PEERS]
     parser.add_argument("--methods", nargs="+", default=methods, choices=methods)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()

@@ -383,7 +383,16 @@ def table(folder):
             "sets_compared": groups["gain"].count(),
             "gain": groups["gain"].mean(),
             "gain_se": groups["gain"].sem(),
-            "ap_last_less_ap_loss": groups.apply(lambda g: (g["ap_last"] - g["ap_loss"]).mean()),
+            **{
+                f"{first}_less_{second}": groups.apply(
+                    lambda g, first=first, second=second: (g[first] - g[second]).mean()
+                )
+                for first, second in (
+                    ("ap_last", "ap_loss"),
+                    ("ap_last", "ap_precision"),
+                    ("log_loss_last", "log_loss_precision"),
+                )
+            },
         }
     )
     summary.round(4).sort_values("gain", ascending=False).to_csv(folder / "summary.csv")

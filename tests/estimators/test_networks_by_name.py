@@ -264,9 +264,8 @@ def test_network_that_ignores_its_head_is_refused(classes):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", NAMED)
-def test_named_networks_have_the_requested_head(name):
-    classes = 2 + len(name) % 2
+@pytest.mark.parametrize(("name", "classes"), [*zip(NAMED, (2, 3) * 3, strict=True)])
+def test_named_networks_have_the_requested_head(name, classes):
     for head in ("linear", "cosine"):
         assert is_cosine(NAMED[name].factory(4, classes, head), 4) == (head == "cosine")
 

@@ -173,12 +173,15 @@ def test_differences_are_paired_by_fold_and_seed():
     runs = pd.DataFrame(
         [
             ("d", method, fold, 0, score)
-            for method, scores in {"a": [0.5, 0.9, 0.4], "b": [0.4, 0.6, np.nan]}.items()
+            for method, scores in {
+                "a": [0.5, 0.9, 0.4, 0.3, 0.2],
+                "b": [0.4, 0.6, np.nan, 0.3, 0.4],
+            }.items()
             for fold, score in enumerate(scores)
         ],
         columns=["dataset", "method", "fold", "seed", "average_precision"],
     ).sample(frac=1, random_state=0)
     pair = ranks.paired_differences(runs, "a", "b").loc["d"]
-    assert (pair["n"], pair["higher"], pair["lower"]) == (2, 2, 0)
-    assert pair["mean"] == pytest.approx(0.2)
-    assert pair["sd"] == pytest.approx(np.std([0.1, 0.3], ddof=1))
+    assert (pair["n"], pair["higher"], pair["lower"]) == (4, 2, 1)
+    assert pair["mean"] == pytest.approx(0.05)
+    assert pair["sd"] == pytest.approx(np.std([0.1, 0.3, 0, -0.2], ddof=1))

@@ -1,8 +1,9 @@
 """Estimators that a user might choose: of other packages, and the recommended neural classifier.
 
 Each is registered a second time as `..._all_rows`, trained on training and validation rows; see
-`catalogue.registry.all_rows`. All of them run on one thread, so that results do not depend on the
-number of cores. The packages of the extra `baselines` are imported when a method runs.
+`catalogue.registry.all_rows`. Estimators of other packages run on one thread, so that results do
+not depend on the number of cores. The packages of the extra `baselines` are imported when a method
+runs.
 """
 
 from dataclasses import replace
