@@ -41,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--datasets", nargs="+", metavar="NAME", help="run only these data sets")
     run.add_argument("--methods", nargs="+", metavar="NAME",
-                     help="methods to run; `paper`: those of its Tables 2 and 3; `all`: every "
+                     help="methods to run, also groups: `paper`, those of its Tables 2 and 3; "
+                          "`readings`, variants that a paper leaves open; `all`, every other "
                           "applicable one")  # fmt: skip
     run.add_argument("--network", nargs="+", metavar="NAME",
                      help="networks to train, one or several; default mlp, see `imbax list "

@@ -38,9 +38,10 @@ class Plugins(NamedTuple):
 
 def _is_known(name: str) -> bool:
     from imbax.catalogue import get
+    from imbax.catalogue.groups import GROUPS
 
     try:
-        return name in ("all", "paper", "readings") or bool(get(name))
+        return name in GROUPS or bool(get(name))
     except InputError:
         return False
 

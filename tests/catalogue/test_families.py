@@ -56,3 +56,23 @@ def test_readings_of_explicit_gradient_are_a_group():
     assert group[:2] == ("explicit_gradient", "explicit_gradient_frozen")
     assert set(group[2:]) >= {"eg_steps_5", "eg_inner_synth", "eg_last"}
     assert all(get(name).kind == "reading" for name in group[2:])
+
+
+def test_groups_stand_beside_other_methods():
+    suite = load_suite("imblearn27")
+    chosen = methods_of(suite, ["focal", "paper", "ce", "ldam"])
+    paper = methods_of(suite, ["paper"])
+    assert chosen == ("focal", *(name for name in paper if name != "focal"))
+    every, readings = (methods_of(suite, [name]) for name in ("all", "readings"))
+    both = methods_of(suite, ["all", "readings"])
+    assert both[: len(every)] == every and set(both) == {*every, *readings}
+
+    class Images:
+        methods = ("ros", "readings", "ros")
+
+    assert [method.name for method in image_methods(load_suite("digits"), Images)] == [
+        "ros",
+        *(method.name for method in image_methods(load_suite("digits"), Options)),
+    ]
+    with pytest.raises(InputError, match="mesa supports only two classes"):
+        methods_of(load_suite("long_tail"), ["ce", "paper"])

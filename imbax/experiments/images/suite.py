@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imbax.catalogue import get, image_method, names
+from imbax.catalogue.groups import expanded
 from imbax.engine.vectorize import Engine
 from imbax.experiments.images.lab import ImageLab
 from imbax.experiments.images.plan import ImageProtocol
@@ -61,10 +62,8 @@ def _methods(suite, options):
         "all": [method.name for method in every if method.kind != "reading"],
         "readings": ["deepsmote", *(method.name for method in every if method.kind == "reading")],
     }
-    chosen = options.methods
-    if chosen is not None and len(chosen) == 1:
-        chosen = groups.get(chosen[0], chosen)
-    return [image_method(name) for name in chosen or suite.methods]
+    chosen = expanded(options.methods or suite.methods, groups)
+    return [image_method(name) for name in chosen]
 
 
 def _settings(suite, options):

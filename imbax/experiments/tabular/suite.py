@@ -9,6 +9,7 @@ from typing import Any
 import imbax.experiments.tabular.ablation
 import imbax.experiments.tabular.baselines  # noqa: F401  registers them
 from imbax.catalogue import METHODS, PAPER, absent, check_package, get, names
+from imbax.catalogue.groups import GROUPS, expanded
 from imbax.engine.vectorize import Engine
 from imbax.errors import InputError, argument
 from imbax.experiments.neural import checkpoints
@@ -65,7 +66,7 @@ def check(suite: Suite, options: Namespace) -> None:
 def prepared(suite: Suite, options: Namespace, out: Path | None, engine: Engine) -> Prepared:
     """Arguments of `run_cells` for a suite and options."""
     chosen = methods_of(suite, options.methods)
-    if options.methods == ["all"] and (gone := absent()):
+    if "all" in (options.methods or ()) and (gone := absent()):
         print(f'left out: {", ".join(gone)}; to run them, pip install "imbax[baselines]"')
     every = with_starts(chosen)
     if added := set(every) - set(chosen):
@@ -97,17 +98,17 @@ def run(suite: Suite, options: Namespace, out: Path, engine: Engine, **about: An
 
 def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
     """Names of the methods to run; InputError for one that cannot run in the suite."""
-    chosen = list(chosen or suite.methods)
     fits = [name for name in names() if not get(name).tables.needs_withheld or suite.withholds]
     if suite.several_classes:
         fits = [name for name in fits if get(name).tables.several_classes]
-    if chosen == ["all"]:
-        return tuple(n for n in fits if get(n).kind != "reading" and n not in absent())
-    if chosen == ["paper"]:
-        return PAPER
-    if chosen == ["readings"]:
-        readings = [name for name in fits if get(name).kind == "reading"]
-        return ("explicit_gradient", "explicit_gradient_frozen", *readings)
+    readings = [name for name in fits if get(name).kind == "reading"]
+    others = {*readings, *absent()}
+    groups = {
+        "all": [name for name in fits if name not in others],
+        "paper": PAPER,
+        "readings": ("explicit_gradient", "explicit_gradient_frozen", *readings),
+    }
+    chosen = expanded(chosen or suite.methods or METHODS, groups)
     for name in chosen:
         method = get(name)
         check_package(method)
@@ -122,11 +123,11 @@ def methods_of(suite: Suite, chosen: Sequence[str] | None) -> tuple[str, ...]:
                 f"{name} supports only two classes, and suite {suite.name} has more; "
                 "`--methods all` runs those that support more"
             )
-    return tuple(chosen or METHODS)
+    return chosen
 
 
 def _are_named(options):
-    return options.methods not in (None, ["all"], ["paper"], ["readings"])
+    return bool(options.methods) and not set(options.methods) & set(GROUPS)
 
 
 def _check_networks(suite, options, methods):
