@@ -45,6 +45,20 @@ def test_reliability_diagram_shows_whole_bars_and_ticks(rows, tmp_path, monkeypa
             assert sum(tick <= ax.get_xlim()[1] for tick in ax.get_xticks()) >= 3
 
 
+def test_convergence_shows_levels_and_changes_of_densities(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: shown.append(figure))
+    monitored = [
+        {"outer_loss": np.array([2.0, 1.0]), "x_synth_log_density": np.array([level, level + 0.5])}
+        for level in (-90.0, -10.0)
+    ]
+    rows = pd.DataFrame({"dataset": "oil", "method": "explicit_gradient", "monitored": monitored})
+    figures.convergence(rows, tmp_path / "convergence.png")
+    losses, densities = (ax.lines[0].get_ydata() for ax in shown[0].axes)
+    np.testing.assert_allclose(losses, [2.0, 1.0])
+    np.testing.assert_allclose(densities, [0.0, 0.5])
+
+
 def test_the_same_runs_give_the_same_bytes(rows, tmp_path):
     first = figures.precision_recall(rows, tmp_path / "a.png").read_bytes()
     assert figures.precision_recall(rows, tmp_path / "b.png").read_bytes() == first
