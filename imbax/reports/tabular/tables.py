@@ -141,10 +141,10 @@ def summary_table(
 ) -> pd.DataFrame:
     """Summary table of text cells: a row per data set, a column per method, then mean and rank.
 
-    Cells are ``mean ± SD`` over runs, followed by ``(n=19)`` if a run diverged. The last two rows
-    are over the data sets with a score of every method, except methods without any scores; the
-    labels state how many there are. For average precision the paper's figures are added. ``lower``
-    as in ``sign_of``.
+    Cells are ``mean ± SD`` over runs, followed by ``(n=19)`` if a run diverged, or if another
+    method has more runs on the data set. The last two rows are over the data sets with a score of
+    every method, except methods without any scores; the labels state how many there are. For
+    average precision the paper's figures are added. ``lower`` as in ``sign_of``.
     """
     scores = score_table(runs, metric)
     cells = _cells(runs, ["dataset", "method"], metric)
@@ -316,6 +316,9 @@ def _cells(runs: pd.DataFrame, by: str | list[str], metric: str) -> pd.Series:
     """Text cells of a metric, grouped by method or by data set and method."""
     groups = runs.groupby(by)
     cells = groups[metric].agg(["mean", "std", "count", "size"])
+    # A cell states its number of runs if another method of the data set has more.
+    size = cells["size"]
+    cells["size"] = size.max() if by == "method" else size.groupby("dataset").transform("max")
     # Brier scores and calibration errors are small for rare minorities and need more digits.
     text = cells.apply(_cell, axis=1, digits=4 if metric in CALIBRATION else 2)
     # Ranks have no probabilities, and some metrics are defined for two classes only.

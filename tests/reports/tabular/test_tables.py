@@ -103,6 +103,17 @@ def test_summary_shows_spread_divergence_paper_and_ranks(runs):
     assert ranks.astype(float).sum() == pytest.approx(10, abs=0.03)
 
 
+def test_cells_with_fewer_runs_than_others_say_how_many(runs):
+    fewer = (runs["dataset"] == "ecoli") & (runs["method"] == "ce")
+    part = runs.drop(runs.index[fewer][1:])
+    table = tables.summary_table(part)
+    assert table.loc["ecoli", "ce"].endswith(" (n=1)")
+    assert not table.drop(columns="ce").loc["ecoli"].str.contains("n=").any()
+    assert "n=" not in table.loc["isolet", "ce"]
+    of_ecoli = tables.dataset_table(part[part["dataset"] == "ecoli"])
+    assert of_ecoli.loc["ce", "average precision"].endswith(" (n=1)")
+
+
 def test_means_and_ranks_use_datasets_with_every_method(runs):
     part = runs[~((runs["dataset"] == "ecoli") & (runs["method"] == "ce"))]
     lost = part["dataset"].eq("oil") & part["method"].eq("ce")
