@@ -31,6 +31,7 @@ LAYERS = (
     ("results",),
     ("bench",),
     ("cli",),
+    ("__main__",),
 )
 # The core consists of the layers above `catalogue`.
 CORE = {name for names in LAYERS[:8] for name in names}

@@ -10,5 +10,5 @@ GROUPS = ("all", "paper", "readings")
 
 def expanded(chosen: Iterable[str], groups: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     """Names of methods in the given order, each once; a group stands for its methods."""
-    methods = (name for given in chosen for name in groups.get(given, (given,)))
+    methods = (method for name in chosen for method in groups.get(name, (name,)))
     return tuple(dict.fromkeys(methods))

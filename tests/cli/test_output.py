@@ -1,6 +1,7 @@
 """Output of commands: JSON, completion scripts, dry runs and versions."""
 
 import json
+import runpy
 import sys
 
 import numpy as np
@@ -18,6 +19,17 @@ def printed(capsys, *arguments):
     assert main([str(argument) for argument in arguments]) == 0
     out, err = capsys.readouterr()
     return json.loads(out), err
+
+
+def test_module_is_the_command(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["imbax", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("imbax", run_name="__main__")
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"imbax {imbax.__version__}\n")
+    monkeypatch.setattr(sys, "argv", ["imbax", "list", "nothing"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("imbax", run_name="__main__")
+    assert ended.value.code == 2
 
 
 def test_lists_are_printed_as_json(capsys):

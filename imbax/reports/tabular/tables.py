@@ -316,8 +316,7 @@ def _cells(runs: pd.DataFrame, by: str | list[str], metric: str) -> pd.Series:
     """Text cells of a metric, grouped by method or by data set and method."""
     groups = runs.groupby(by)
     cells = groups[metric].agg(["mean", "std", "count", "size"])
-    # A cell states its number of runs if another method of the data set has more.
-    size = cells["size"]
+    size = cells["size"]  # a cell states its number of runs if other methods have more
     cells["size"] = size.max() if by == "method" else size.groupby("dataset").transform("max")
     # Brier scores and calibration errors are small for rare minorities and need more digits.
     text = cells.apply(_cell, axis=1, digits=4 if metric in CALIBRATION else 2)

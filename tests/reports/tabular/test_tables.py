@@ -110,8 +110,8 @@ def test_cells_with_fewer_runs_than_others_say_how_many(runs):
     assert table.loc["ecoli", "ce"].endswith(" (n=1)")
     assert not table.drop(columns="ce").loc["ecoli"].str.contains("n=").any()
     assert "n=" not in table.loc["isolet", "ce"]
-    of_ecoli = tables.dataset_table(part[part["dataset"] == "ecoli"])
-    assert of_ecoli.loc["ce", "average precision"].endswith(" (n=1)")
+    table = tables.dataset_table(part[part["dataset"] == "ecoli"])
+    assert table.loc["ce", "average precision"].endswith(" (n=1)")
 
 
 def test_means_and_ranks_use_datasets_with_every_method(runs):
