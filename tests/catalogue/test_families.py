@@ -58,7 +58,7 @@ def test_readings_of_explicit_gradient_are_a_group():
     assert all(get(name).kind == "reading" for name in group[2:])
 
 
-def test_groups_stand_beside_other_methods():
+def test_groups_mix_with_other_methods():
     suite = load_suite("imblearn27")
     chosen = methods_of(suite, ["focal", "paper", "ce", "ldam"])
     paper = methods_of(suite, ["paper"])
