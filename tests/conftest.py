@@ -133,6 +133,18 @@ def data_home() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def quick_figures():
+    """Replaces figures, which take most of the time of a report, and writes one format of each."""
+    from imbax.reports.drawing import FORMATS
+
+    with pytest.MonkeyPatch.context() as patch:
+        draw = lambda figure, file, **_: file.write(b"figure")
+        patch.setattr("matplotlib.figure.Figure.savefig", draw)
+        patch.delitem(FORMATS, "svg")
+        yield
+
+
 @pytest.fixture
 def assert_follows():
     """Checks a loss's value and gradient against a formula in NumPy; see `follows`."""

@@ -72,8 +72,7 @@ def small(words, home, out):
     name = words[1]
     words = [*words, *(IMAGES_SMALL if name in IMAGES else TABLES_SMALL), "--out", str(out)]
     if name in IMAGES:
-        trains = "readings" in words
-        return words, ["--methods", "ce", "deepsmote_paper"] if trains else ["--dry-run"]
+        return words, ["--dry-run"]
     if "protein_homo" in words:
         return words, ["--methods", "ce"]
     if "paper" in words:
@@ -87,12 +86,13 @@ def short_protocol(**options):
 
 
 @pytest.mark.thorough
+@pytest.mark.usefixtures("quick_figures")
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("imbax")])
 def test_command_runs(command, tmp_path, data_home, made_home, capsys, monkeypatch):
     """The plan is made of the command as written; then it trains for an epoch.
 
-    Suites with many data sets train on one of them. Among the commands on images, only one of the
-    readings on digits trains; the test of figure 1 trains on CelebA.
+    Suites with many data sets train on one of them. Of the commands on images, that of figure 1
+    trains, in a test of its own.
     """
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(suite, "ImageProtocol", short_protocol)

@@ -14,9 +14,9 @@ from imbax.cli import main
 from imbax.errors import StorageError
 from imbax.experiments import disk, store
 from imbax.experiments.lab import Lab
-from imbax.reports.drawing import FORMATS
 
 METHOD = "logistic_regression"
+pytestmark = pytest.mark.usefixtures("quick_figures")
 
 
 @pytest.fixture(scope="module")
@@ -24,18 +24,8 @@ def data(tmp_path_factory):
     return table(tmp_path_factory.mktemp("data"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_figures():
-    """Replace figures, which take most of the time of a report, and write one format of each."""
-    with pytest.MonkeyPatch.context() as patch:
-        draw = lambda figure, file, **_: file.write(b"figure")
-        patch.setattr("matplotlib.figure.Figure.savefig", draw)
-        patch.delitem(FORMATS, "svg")
-        yield
-
-
 @pytest.fixture(scope="module")
-def whole(data, tmp_path_factory):
+def whole(data, tmp_path_factory, quick_figures):
     """Tables of an undisturbed run, and the files that it opened for writing."""
     out, opened = tmp_path_factory.mktemp("whole"), []
     with pytest.MonkeyPatch.context() as patch:
