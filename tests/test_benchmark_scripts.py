@@ -97,7 +97,7 @@ def test_a_script_runs(name, tmp_path, request, run_script, capsys):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", PLUGINS)
-@pytest.mark.usefixtures("own_registry")
+@pytest.mark.usefixtures("own_registry", "quick_figures")
 def test_a_plugin_runs(name, tmp_path):
     table = ROOT / "tests" / "stored" / "table.csv"
     words = ["run", "custom", "--data", table, "--target", "y", "--plugin", BENCHMARKS / name]

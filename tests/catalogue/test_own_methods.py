@@ -28,7 +28,7 @@ ENGINE = Engine(devices=(jax.devices()[0],))
 TINY = ImageProtocol(folds=2, epochs=3, batch_size=8, learning_rate=0.05, generator_epochs=2)
 
 
-pytestmark = pytest.mark.usefixtures("own_registry")
+pytestmark = pytest.mark.usefixtures("own_registry", "quick_figures")
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from imbax.errors import InputError, argument, in_suite_file, on_command_line
 from imbax.experiments.suites import load_suite
 from imbax.experiments.suites.loaders import datasets_of
 
+pytestmark = pytest.mark.usefixtures("quick_figures")
+
 N = 60
 BASE = pd.DataFrame({"x": np.random.default_rng(0).normal(size=N), "y": np.arange(N) % 5 == 0})
 WORDS = [f"user {i}" for i in range(N)]

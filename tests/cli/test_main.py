@@ -22,10 +22,10 @@ from imbax.experiments.processes import Share
 from imbax.experiments.run import Outcome
 from imbax.experiments.suites import load_suite, suite_names
 
+pytestmark = pytest.mark.usefixtures("quick_figures")
+
 QUICK = ["--epochs", "2", "--seeds", "1", "--folds", "2"]
 CHEAP = ["--methods", "logistic_regression", *QUICK]
-
-
 COMMAND = [sys.executable, "-c", "import sys; from imbax.cli import main; sys.exit(main())"]
 
 

@@ -18,6 +18,8 @@ from imbax.errors import InputError
 from imbax.experiments.suites import load_suite
 from imbax.experiments.suites.loaders import datasets_of
 
+pytestmark = pytest.mark.usefixtures("quick_figures")
+
 ROWS = 60
 NUMBERS = np.random.default_rng(0).normal(size=(ROWS, 2)).round(3)
 LABELS = ["bad" if i % 6 == 0 else "good" for i in range(ROWS)]

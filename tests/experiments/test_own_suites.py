@@ -14,6 +14,8 @@ from imbax.errors import InputError
 from imbax.experiments.suites import load_suite
 from imbax.experiments.suites.loaders import datasets_of
 
+pytestmark = pytest.mark.usefixtures("quick_figures")
+
 FILE = '[[datasets]]\nfile = "a.csv"\ntarget = "y"\n'
 
 

@@ -14,7 +14,7 @@ from imbax.cli import main
 from imbax.experiments import manifest, store
 from imbax.results import session
 
-pytestmark = pytest.mark.usefixtures("own_registry")
+pytestmark = pytest.mark.usefixtures("own_registry", "quick_figures")
 
 
 class Evil:

@@ -5,15 +5,9 @@ import json
 import pytest
 from commands import on_table, readable, status_and_errors, table
 
-pytestmark = pytest.mark.usefixtures("own_registry")
+pytestmark = pytest.mark.usefixtures("own_registry", "quick_figures")
 
 GOOD = "logistic_regression"
-
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    draw = lambda figure, file, **_: file.write(b"figure")
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", draw)
 
 
 def run(tmp_path, capsys, code, *methods):

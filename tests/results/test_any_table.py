@@ -23,6 +23,8 @@ from imbax.errors import InputError
 from imbax.experiments.tabular.plan import Protocol
 from imbax.experiments.tabular.preprocessing import planned
 
+pytestmark = pytest.mark.usefixtures("quick_figures")
+
 FRAME, Y = tables.churn(200)
 HOST = ["logistic_regression"]
 FEW = {"seeds": 1, "folds": 2, "epochs": 1}
