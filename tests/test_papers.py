@@ -91,8 +91,8 @@ def short_protocol(**options):
 def test_command_runs(command, tmp_path, data_home, made_home, capsys, monkeypatch):
     """The plan is made of the command as written; then it trains for an epoch.
 
-    Suites with many data sets train on one of them. Of the commands on images, that of figure 1
-    trains, in a test of its own.
+    Suites with many data sets train on one of them. Among the commands on images, only that of
+    figure 1 trains, in a test of its own.
     """
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(suite, "ImageProtocol", short_protocol)

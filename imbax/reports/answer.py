@@ -1,16 +1,19 @@
 """The result of an experiment in three or four sentences, which name their tests."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
+from imbax.experiments.labels import method_of
 from imbax.reports import comparisons
 from imbax.reports.comparisons import count, p_text
 from imbax.reports.tabular.tables import best_methods
 from imbax.statistics import ranks
 from imbax.statistics.ranks import FEWEST_DATASETS, LEVEL
 
-__all__ = ["answer", "best_first"]
+__all__ = ["answer", "best_first", "titles_in"]
 
 _MOST_NAMED = 6
 
@@ -44,6 +47,22 @@ def answer(
     if len(pair) == 2 and set(pair) <= set(scores):
         sentences.append(_moved(runs, full, metric, name, *pair))
     return sentences
+
+
+def titles_in(sentences: Sequence[str], provenance: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence with the titles of the methods that the sentences name, or no sentence.
+
+    Titles are those of the stored results; a title that only repeats the name is left out.
+    """
+    titles = {one["method"]: one["method_facts"].get("title") or "" for one in provenance}
+    named = dict.fromkeys(map(method_of, re.findall(r"`([^`]+)`", " ".join(sentences))))
+    plain = {name: name.replace("_", " ").casefold() for name in named}
+    clauses = [
+        f"`{name}` is {titles[name]}"
+        for name in named
+        if titles.get(name, "").casefold() not in ("", plain[name])
+    ]
+    return [f"In words: {'; '.join(clauses)}."] if clauses else []
 
 
 def best_first(scores: pd.DataFrame) -> list[str]:

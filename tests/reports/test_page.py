@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from imbax.cli import main
-from imbax.reports.answer import answer
+from imbax.reports.answer import answer, titles_in
 from imbax.reports.page import Grid, Section, write_page
 from imbax.reports.tabular.report import write_report
 
@@ -58,6 +58,14 @@ def test_answer_over_many_data_sets_uses_ranks_and_wilcoxon():
     assert first.startswith("**`a` leads**: its mean rank by average precision over 9 data sets is")
     assert "Wilcoxon's signed-rank test" in second
     assert "`b` is significantly worse; `c` is not significantly different" in second
+
+
+def test_answer_is_followed_by_titles_of_the_methods_it_names():
+    titles = {"ce": "Cross-entropy", "smote_x": "SMOTE X", "mine": "", "ros": "Random"}
+    provenance = [{"method": name, "method_facts": {"title": t}} for name, t in titles.items()]
+    named = ["**`ce (realmlp)` leads**", "before `smote_x`, `mine`, `ce 5-fold` and `other`."]
+    assert titles_in(named, provenance) == ["In words: `ce` is Cross-entropy."]
+    assert titles_in(["`mine` leads."], provenance) == []
 
 
 @pytest.mark.parametrize("n_datasets", [2, 8])

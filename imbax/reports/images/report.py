@@ -15,7 +15,7 @@ from imbax.experiments import disk, store
 from imbax.experiments.images.metrics import TESTS
 from imbax.experiments.images.schema import SCHEMA, unpack
 from imbax.experiments.run import Outcome
-from imbax.reports.answer import answer
+from imbax.reports.answer import answer, titles_in
 from imbax.reports.compare import profile_figures
 from imbax.reports.comparisons import count, ranking
 from imbax.reports.images import figures
@@ -111,6 +111,7 @@ def write_image_report(folders: Iterable[Path], out: Path) -> Path:
     ]
     comparable = runs[runs["dataset"].map(is_comparable)]
     answers, overview = _head(comparable, scores.loc[comparable["dataset"].unique()], out)
+    answers += titles_in(answers, provenance)
     if len(comparable) < len(runs):
         answers.append(_INCOMPARABLE.replace("\n", " "))
     _write_html(out, comparable, scores, answers, overview, all_sets, by_dataset, appendix)

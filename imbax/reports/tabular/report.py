@@ -11,7 +11,7 @@ import pandas as pd
 from imbax.errors import InputError
 from imbax.experiments import disk, store
 from imbax.experiments.tabular.schema import SCHEMA, unpack_plane
-from imbax.reports.answer import answer
+from imbax.reports.answer import answer, titles_in
 from imbax.reports.compare import profile_figures
 from imbax.reports.drawing import OWN_COLOUR
 from imbax.reports.overview import facts_of, grid_of, overview_figures
@@ -103,6 +103,7 @@ def write_report(
     manifests = manifests_of([*folders, out])
     scores = tables.score_table(runs)
     answers = answer(runs, scores, "average_precision", "average precision", _MOVING_POINTS)
+    answers += titles_in(answers, provenance)
     head = [
         _summary(runs),
         _balanced_accuracy(runs),
