@@ -40,8 +40,8 @@ def deepsmote(decoder: str, size: Size, strategy: str) -> tuple[Vectorized, tupl
 
 def resnet(size: Size, strategy: str) -> tuple[Vectorized, tuple[Rows, Any]]:
     """Program and arguments of one epoch of the image classifier; runs differ in their key."""
-    options = {"width": size.width, "batch_size": size.batch}
-    config, hparams = ic.Config(image_shape(size), CLASSES, size.rows, **options), ic.Hparams()
+    shape, hparams = image_shape(size), ic.Hparams()
+    config = ic.Config(shape, CLASSES, size.rows, width=size.width, batch_size=size.batch)
     weight = jnp.ones(CLASSES, jnp.float32)
     return _training(
         lambda key: ic.init(key, config, hparams),
@@ -60,9 +60,9 @@ def deepsmote_needs(decoder: str, size: Size) -> tuple[int, int]:
     """
     nets = ds.networks(_config(decoder, size))
     encoder, n_encoder = _network(nets.encoder, jnp.zeros((1, *image_shape(size)), jnp.float32))
-    decoder, n_decoder = _network(nets.decoder, jnp.zeros((1, size.width), jnp.float32))
-    batch_cost = gradient(encoder) + gradient(decoder, of_input=True)
-    class_batch_cost = sum(encoder) + gradient(decoder)
+    layers, n_decoder = _network(nets.decoder, jnp.zeros((1, size.width), jnp.float32))
+    batch_cost = gradient(encoder) + gradient(layers, of_input=True)
+    class_batch_cost = sum(encoder) + gradient(layers)
     traffic = 2 * size.batch * size.features + 6 * (n_encoder + n_decoder)
     return 2 * size.batch * (batch_cost + class_batch_cost), 4 * traffic
 

@@ -46,8 +46,7 @@ def peers(*, compile: bool = True) -> Peers:
     torch._dynamo.config.fail_on_recompile_limit_hit = True
     name = torch.cuda.get_device_name() if _device() == "cuda" else "cpu"
     versions = {"torch": torch.__version__, "torch_device": name}
-    options = {"compile": compile}
-    return Peers(versions, partial(check, **options), partial(contenders, **options))
+    return Peers(versions, partial(check, compile=compile), partial(contenders, compile=compile))
 
 
 def contenders(case: Case, *, compile: bool = True) -> list[Contender]:
@@ -85,7 +84,7 @@ def check(names: Sequence[str], *, compile: bool = True) -> dict[str, float | st
     RuntimeError
         A difference is larger than `TOLERANCE`.
     """
-    differences = {}
+    differences: dict[str, float | str] = {}
     for name in names:
         if name in _TABLES:
             differences |= _table_differences(name, compile)

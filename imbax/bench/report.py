@@ -126,12 +126,12 @@ def draw(found: Mapping[str, Any], path: Path) -> Path:
     figure, axes = new_figure(4.2 * columns, height, len(names), columns=columns)
     for ax, name in zip(axes, names, strict=True):
         _panel(ax, rows[rows["kernel"] == name], name)
-    shown = {}
+    shown: dict[str, Any] = {}
     for ax in axes:
         handles, labels = ax.get_legend_handles_labels()
         shown |= dict(zip(labels, handles, strict=True))
-    style = {"loc": "outside lower center", "ncols": len(shown)} | LEGEND
-    figure.legend(shown.values(), shown.keys(), **style)
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(shown)} | LEGEND
+    figure.legend(shown.values(), shown.keys(), **place)
     figure.suptitle(_machine(found), color=INK, fontsize=9)
     return save(figure, path)
 

@@ -32,7 +32,7 @@ DAMAGED = (
 )
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: object) -> str:
     """Returns the first line of an exception's message, or its type if it has none."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__
 

@@ -182,7 +182,7 @@ def _separator(text: str) -> str:
         if rows and len(rows[0]) > 1:
             share = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
             scores[separator] = share, _share_of_numbers(rows[1:]), len(rows[0])
-    best = max(scores, key=scores.get, default=None)  # the first one on a tie
+    best = max(scores, key=scores.__getitem__, default=None)  # the first one on a tie
     if best is not None:
         return best
     rows = [line.split() for line in sample.splitlines() if line.strip()]

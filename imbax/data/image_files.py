@@ -74,7 +74,7 @@ def read_folder(folder: Path, names: list[str], size: int) -> np.ndarray:
     for number, name in enumerate(names):
         try:
             with Image.open(folder / name) as image:
-                x[number] = ImageOps.fit(image.convert("RGB"), (size, size))
+                x[number] = np.asarray(ImageOps.fit(image.convert("RGB"), (size, size)))
         except (OSError, UnidentifiedImageError) as error:
             raise InputError(f"{folder / name} is not a readable image ({error})") from error
     return x

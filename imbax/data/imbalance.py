@@ -139,8 +139,8 @@ def make_imbalance(
         if not 0 <= wanted <= len(rows):
             raise InputError(f"class {label}: {wanted} rows requested, it has {len(rows)}")
         kept.append(rows[:wanted])
-    kept = np.sort(np.concatenate(kept))
-    return x[kept], y[kept], kept
+    rows = np.sort(np.concatenate(kept))
+    return x[rows], y[rows], rows
 
 
 def recounted(images: Images, imbalance: str = "paper", fraction: float = 1.0) -> Images:

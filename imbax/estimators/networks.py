@@ -38,9 +38,9 @@ def hidden_sizes(sizes: Any) -> tuple[int, ...] | None:
     if sizes is None:
         return None
     listed = [sizes] if np.ndim(sizes) == 0 or isinstance(sizes, str) else list(sizes)
-    names = (f"hidden_layer_sizes[{i}]" for i in range(len(listed)))
+    names = [f"hidden_layer_sizes[{i}]" for i in range(len(listed))]
     if len(listed) == 1 and listed[0] is sizes:
-        names = iter(["hidden_layer_sizes"])
+        names = ["hidden_layer_sizes"]
     return tuple(_SIZE.check(*pair) for pair in zip(names, listed, strict=False))
 
 

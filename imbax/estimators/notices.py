@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Iterable
+from types import FrameType
 from typing import Any
 
 __all__ = ["warn_of_lone_rows", "warn_user"]
@@ -10,7 +11,8 @@ __all__ = ["warn_of_lone_rows", "warn_user"]
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     """Warns with the location of the calling line outside imbax."""
-    level, frame = 2, sys._getframe(1)
+    level = 2
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("imbax."):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)

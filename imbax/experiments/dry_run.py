@@ -58,7 +58,10 @@ def foresee(prepared: Prepared, folder: Path) -> list[Foreseen]:
         try:
             loaded.append(load())
         except DataUnavailable as error:
-            found.append(Foreseen(name, "", **{"failed" if required else "notice": str(error)}))
+            known, message = Foreseen(name, ""), str(error)
+            found.append(
+                known._replace(failed=message) if required else known._replace(notice=message)
+            )
         except InputError as error:
             found.append(Foreseen(name, "", failed=str(error)))
 

@@ -113,7 +113,7 @@ class Lab(ABC):
             _LOG.info("%s finished in %.1f s", cell.name, time.perf_counter() - started)
         if self.out is None:
             return
-        for seed in self.outdated(cell, set(seeds) - set(missing)):
+        for seed in self.outdated(cell, sorted(set(seeds) - set(missing))):
             rows, about = store.load(self.out, *cell.place, seed, self.schema)
             about["metrics_key"] = self._metrics_key()
             store.write(self.out, self._rescored(rows, about), about, self.schema)

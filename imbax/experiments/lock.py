@@ -11,10 +11,12 @@ import platform
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from imbax.errors import InputError
 from imbax.experiments import disk
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:  # Windows

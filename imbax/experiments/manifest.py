@@ -40,8 +40,8 @@ def read(out: Path) -> dict[str, Any]:
     `Origin` of each data set. They are empty if the folder has no manifest or, with a warning, a
     damaged one.
     """
-    path, empty = out / "manifest.json", {"commands": [], "skipped": {}, "failed": {}}
-    empty["origins"] = {}
+    path = out / "manifest.json"
+    empty: dict[str, Any] = {"commands": [], "skipped": {}, "failed": {}, "origins": {}}
     if not path.is_file():
         return empty
     try:

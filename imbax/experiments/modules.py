@@ -58,7 +58,9 @@ class Module:
     """Definitions of a file, and the meaning of its names."""
 
     def __init__(self, path: Path):
-        self.path, self.definitions, self.imports = path, {}, {}
+        self.path = path
+        self.definitions: dict[str, Any] = {}
+        self.imports: dict[str, Any] = {}
         self.stars: list[Path] = []
         self.packages: set[str] = set()
         self._effects: list[ast.stmt] = []
@@ -123,7 +125,7 @@ class Module:
 
     def _imported(self, statement) -> dict[str, tuple[Path | None, str | None]]:
         """Names bound by an import: (file, name in it), or (file, None) for a module."""
-        bound = {}
+        bound: dict[str, tuple[Path | None, str | None]] = {}
         if isinstance(statement, ast.Import):
             for alias in statement.names:
                 top = alias.name if alias.asname else alias.name.split(".")[0]
@@ -187,7 +189,7 @@ class Module:
         elif is_imbax(file) and file.stem == "__init__":
             # A package may load names lazily: the object itself has the module of its definition.
             dotted = ".".join(["imbax", *file.parent.relative_to(PACKAGE).parts])
-            value = getattr(importlib.import_module(dotted), name, None)
+            value: Any = getattr(importlib.import_module(dotted), name, None)
             path = module_file(getattr(value, "__module__", None))
             if path:
                 yield from module_of(path).lookup(value.__qualname__.split(".")[0])

@@ -75,8 +75,7 @@ class Bar:
 
     def update(self, done: float, name: str | None = None) -> None:
         """Show the amount of finished work and, if given, the name of the current task."""
-        about = {} if name is None else {"description": name}
-        self._bar.update(self._task, completed=done, **about)
+        self._bar.update(self._task, completed=done, description=name)
 
     @contextlib.contextmanager
     def cell(self, lab: Any, cell: Any) -> Iterator[None]:

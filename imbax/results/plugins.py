@@ -26,8 +26,9 @@ class Plugins(NamedTuple):
         These are the given methods. After an error in a plugin, they are the registered ones among
         the given or implied methods, and the others are recorded as failed.
         """
-        if not self.failed or not (methods := list(methods or implied)):
-            return methods or None
+        if not self.failed or not (methods or implied):
+            return list(methods) if methods else None
+        methods = list(methods or implied)
         missing = [name for name in methods if not _is_known(name)]
         if len(missing) == len(methods):
             raise InputError("; ".join(f"{file}: {error}" for file, error in self.failed.items()))

@@ -54,7 +54,7 @@ def imblearn27(suite: Suite, options: Namespace) -> Loaders:
     names = _wanted(suite, options)
     if not options.datasets:
         shapes = {f.name: (columns(f.features, f.rows), rows(f.rows)) for f in imblearn27_facts()}
-        names = sorted(names, key=shapes.get)
+        names = sorted(names, key=shapes.__getitem__)
     return _each(names, imblearn27, data_home=options.data_home)
 
 

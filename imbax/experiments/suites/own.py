@@ -56,9 +56,11 @@ _KEYS = {
     "openml": ("openml", "name", *_COLUMNS),
     "collection": ("collection", "names"),
 }
-_TOP = ("title", "datasets", "methods", "networks", "seeds", "folds", "epochs", "plugin")
 _ENSEMBLE_KEYS = ("n_estimators", "fold_ensemble")
-_TOP += ("metrics", "checkpoint", *_ENSEMBLE_KEYS)
+_TOP = (
+    *("title", "datasets", "methods", "networks", "seeds", "folds", "epochs", "plugin"),
+    *("metrics", "checkpoint", *_ENSEMBLE_KEYS),
+)
 _DATASET_KEYS = {key for keys in _KEYS.values() for key in keys}
 _LISTS = ("drop", "categorical", "names")
 
@@ -182,8 +184,8 @@ def _table_sources(folder: Path, table: Mapping[str, Any]) -> Iterator[Source]:
             raise InputError(
                 f"no file matches {pattern!r} in {folder.resolve()}; check the pattern"
             )
-        found = [folder / name for name in sorted(names)]
-        for stem, file in table_files(tables_among(found, pattern)).items():
+        paths = [folder / name for name in sorted(names)]
+        for stem, file in table_files(tables_among(paths, pattern)).items():
             yield Source("file", stem, file, options)
     elif kind == "openml":
         listed = table["openml"] if isinstance(table["openml"], list) else [table["openml"]]

@@ -58,7 +58,9 @@ def compute(rows: pd.DataFrame, metrics: Any, kinds: Mapping[str, str]) -> pd.Da
         a run diverged, a method lacks the probabilities that a metric needs, a metric is undefined
         for the number of classes, or, with a warning, a function failed.
     """
-    metrics, failed, without = metrics_of(metrics), {}, {}
+    metrics = metrics_of(metrics)
+    failed: dict[str, Any] = {}
+    without: dict[str, Any] = {}
     found = [
         _values(_Run(kinds.get(row["method"], "rank"), **row), metrics, failed, without)
         for row in rows[list(NEEDED)].to_dict("records")

@@ -44,15 +44,16 @@ def three_panels(
         ax.plot(*one.train.T, "^", color=_TRAIN, markersize=7, label="training point")
         ax.plot(*one.valid.T, "v", color=_VALID, markersize=7, label="validation point")
         ax.set(xlim=(-x_limit, x_limit), ylim=(-y_limit, y_limit), xlabel="x")
-    start = {"facecolor": "none", "edgecolor": INK, "linewidth": 0.9, "s": 28}
+    start: dict[str, Any] = {"facecolor": "none", "edgecolor": INK, "linewidth": 0.9, "s": 28}
     data.scatter(*one.start.T, **start, label="synthetic point, start")
+    line: dict[str, Any]
     for method, dashes in (("train_valid", "--"), ("train", ":")):
         line = {"color": _COLOUR[method], "linestyle": dashes, "linewidth": 2}
         baseline.plot(truth[:, 0], fit[method], label=method, **line)
     ours.plot(*np.stack([one.start, one.end], 1).T, color=INK, linewidth=0.6, alpha=0.55)
     ours.scatter(*one.start.T, **start)
-    end = {"color": _COLOUR["explicit_gradient"], "edgecolor": "white", "linewidth": 0.5, "s": 36}
-    ours.scatter(*one.end.T, zorder=3, **end, label="synthetic point, end")
+    end: dict[str, Any] = {"color": _COLOUR["explicit_gradient"], "edgecolor": "white", "s": 36}
+    ours.scatter(*one.end.T, linewidth=0.5, zorder=3, **end, label="synthetic point, end")
     line = {"color": _COLOUR["explicit_gradient"], "linestyle": "--", "linewidth": 2}
     ours.plot(truth[:, 0], fit["explicit_gradient"], label="explicit_gradient", **line)
     outside = int((np.abs(one.end) > (x_limit, y_limit)).any(axis=1).sum())
