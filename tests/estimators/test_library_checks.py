@@ -38,6 +38,8 @@ def fails_of(estimator):
 FIRST_TIER = ("SMOTE", "ImbalancedMLPClassifier")
 # They share fit with ImbalancedMLPClassifier or GAMO through their base classes.
 WITH_SHARED_FIT = ("ExplicitGradientClassifier", "MetaWeightNetClassifier", "DeepSMOTE")
+# It reads tables as all samplers do, and compiles for seconds for each shape.
+WITH_SHARED_INPUT = ("GAMO",)
 EVERY_CHECK = os.environ.get("IMBAX_EVERY_CHECK") == "1"
 # Checks that compile for other shapes.
 COMPILING = (
@@ -55,10 +57,13 @@ COMPILING = (
 )
 MORE_COMPILING = (
     *COMPILING,
+    "check_estimators_nan_inf",
     "check_estimators_pickle",
     "check_f_contiguous_array_estimator",
+    "check_fit_check_is_fitted",
     "check_fit2d_1feature",
     "check_fit_idempotent",
+    "check_methods_sample_order_invariance",
     "check_readonly_memmap_input",
     "check_sample_weights_list",
     "check_sample_weights_not_an_array",
@@ -66,11 +71,15 @@ MORE_COMPILING = (
     "check_sample_weights_pandas_series",
     "check_sample_weights_shape",
     "check_sampler_get_feature_names_out",
+    "check_samplers_fit_resample",
 )
 
 
 def is_asked(estimator, check):
-    is_covered = type(estimator).__name__ in WITH_SHARED_FIT and name_of(check) in MORE_COMPILING
+    name, check = type(estimator).__name__, name_of(check)
+    is_covered = (name in WITH_SHARED_FIT and check in MORE_COMPILING) or (
+        name in WITH_SHARED_INPUT and check in COMPILING
+    )
     return EVERY_CHECK or not is_covered
 
 
