@@ -110,9 +110,10 @@ def compile_quickly():
 
 @pytest.fixture(autouse=True)
 def compiled_as_users_do(request, compile_quickly):
-    """Compiles as for users if requested, since the bits depend on compiler options."""
+    """Compiles the first tier's methods as for users: the bits depend on compiler options."""
     cell = getattr(request.node, "callspec", None)
-    compile_quickly(cell is None or cell.params.get("name") not in SHOWN)
+    is_shown = cell is not None and cell.params.get("name") in SHOWN
+    compile_quickly(not is_shown or request.node.get_closest_marker("thorough") is not None)
 
 
 def take_run(tree, r):
