@@ -28,10 +28,14 @@ import oracles  # noqa: E402
 import pytest  # noqa: E402
 from made_up_results import make_results, results  # noqa: E402, F401  fixtures
 
+from imbax.engine import devices  # noqa: E402
+
 # Traces are many small long-lived objects; garbage collection would take a tenth of the time.
 gc.set_threshold(200_000, 20, 100)
-# Two devices test the division of runs also on a single core.
+# Two devices test the division of runs also on a single core. Commands that run in this process ask
+# for as many on any machine, since jax cannot change the number once it is in use.
 jax.config.update("jax_num_cpu_devices", 2)
+devices.usable_cores = lambda: 2
 
 
 def pytest_configure():

@@ -227,10 +227,8 @@ def instant(monkeypatch):
 
 
 @pytest.fixture
-def bench(monkeypatch, tmp_path, capsys):
+def bench(tmp_path, capsys):
     """Runs `imbax bench` on SMOTE; returns its JSON and what it writes to stderr."""
-    monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
-
     def run(*options):
         command = ["bench", "--kernels", "smote", "--rounds", "1", "--out", str(tmp_path)]
         assert main([*command, "--json", "-", *options]) == 0
@@ -386,7 +384,6 @@ def test_default_sizes_are_a_few_of_all():
     ],
 )
 def test_invalid_options_give_one_line_errors(options, message, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "imbax.bench.peers_torch", raising=False)
     assert main(["bench", *options, "--out", str(tmp_path)]) == 2
@@ -395,8 +392,7 @@ def test_invalid_options_give_one_line_errors(options, message, tmp_path, capsys
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", KERNELS)
-def test_kernels_run_at_their_small_size(name, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("imbax.engine.devices.use_cpu_cores", lambda: None)
+def test_kernels_run_at_their_small_size(name, tmp_path, capsys):
     command = ["bench", "--small", "--kernels", name, "--rounds", "1", "--out", str(tmp_path)]
     assert main(command) == 0
     out = capsys.readouterr().out

@@ -11,7 +11,7 @@ from jax.errors import JaxRuntimeError
 from tiers import asked
 
 from imbax.engine import vectorize
-from imbax.engine.devices import usable_cores, use_cpu_cores
+from imbax.engine.devices import use_cpu_cores
 from imbax.engine.vectorize import Vectorized
 from imbax.types import Rows
 
@@ -374,7 +374,6 @@ def test_shared_data_is_copied_once():
 
 
 def test_use_cpu_cores_fails_after_jax_has_started():
-    assert usable_cores() >= 1
     assert len(jax.devices()) == 2
     with pytest.raises(RuntimeError):
         use_cpu_cores(1)

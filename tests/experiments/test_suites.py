@@ -141,7 +141,6 @@ def new_suite(tmp_path, monkeypatch):
         suite = suites.resources.files(suites.__name__).joinpath(f"{name}.toml")
         (folder / f"{name}.toml").write_text(suite.read_text("utf-8"), "utf-8")
     monkeypatch.setattr(suites, "resources", SimpleNamespace(files=lambda package: folder))
-    monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)
     monkeypatch.chdir(tmp_path)
     return lambda name, text: (folder / f"{name}.toml").write_text(text, "utf-8")
 

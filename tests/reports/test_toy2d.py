@@ -58,7 +58,6 @@ def test_mc_rbo_stays_near_the_minority_rows(made):
 def test_command_writes_the_report_and_its_figure(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(toy2d, "_GAMO_EPOCHS", 2)
     monkeypatch.setattr(toy2d, "problems", lambda: {"island": SETS["island"]})
-    monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)
     assert main(["run", "toy2d", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "report.md").read_text()
     for method in toy2d.METHODS:

@@ -40,10 +40,9 @@ def test_run_returns_results_and_records_the_call(tmp_path):
 
 
 @pytest.mark.thorough
-def test_run_gives_the_results_of_the_command_line(tmp_path, monkeypatch):
+def test_run_gives_the_results_of_the_command_line(tmp_path):
     options = {"datasets": "moons_20", "methods": "first_column", **SMALL}
     found = imbax.run("quickstart", **options, out=tmp_path / "a")
-    monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)
     flags = ["--datasets", "moons_20", "--methods", "first_column", "--seeds", "1", "--folds", "2"]
     assert main(["run", *flags, "--epochs", "2", "--out", str(tmp_path / "b")]) == 0
     pd.testing.assert_frame_equal(imbax.load(tmp_path / "b").frame, found.frame)

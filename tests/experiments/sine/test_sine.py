@@ -220,7 +220,6 @@ def test_run_sine_on_the_command_line(tmp_path, capsys, monkeypatch):
     requests = []
     monkeypatch.setattr(sine_suite, "run_settings", run_settings)
     monkeypatch.setattr("imbax.reports.sine.report.write_sine_report", write_sine_report)
-    monkeypatch.setattr("imbax.results.session.use_cpu_cores", lambda: None)
     out = tmp_path / "out"
     assert main(["run", "sine", "--seeds", "3", "--out", str(out)]) == 0
     assert requests == [[3, Config(), f"imbax run sine --seeds 3 --out {out}"]]
