@@ -28,6 +28,7 @@ FEWER = {
     'MLPClassifier(network="mlp_ple")': "MLPClassifier(network='mlp', max_iter=4)",
     'network="mlp_ple",': 'network="mlp_ple", n_estimators=2, max_iter=4,',
     "range(100)": "range(4)",
+    '["ros", "vae"]': '["vae"]',
     "n_estimators=5": "n_estimators=2",
 }
 FULL = {'MLPClassifier(network="mlp_ple")': "MLPClassifier(network='mlp_ple', n_estimators=2)"}
