@@ -47,6 +47,11 @@ _ATTEMPTS = {
         _CROSS_FIT,
         {},
     ),
+    "eg_cross_fit_frozen": (
+        "the same rows, with fixed points",
+        _CROSS_FIT | {"frozen": True},
+        {"eta2": 0.0},
+    ),
     "eg_cross_fit_pairwise": (
         "pairwise ranking loss of a whole third as outer loss",
         _CROSS_FIT | _PAIRWISE,
