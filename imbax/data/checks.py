@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imbax.data.columns import refuse_merged
 from imbax.data.features import described
-from imbax.data.written import PLAIN, as_text
+from imbax.data.written import PLAIN, as_text, is_missing
 from imbax.errors import InputError, argument, shortened
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "feature_matrix",
     "first_line",
     "group_codes",
+    "missing_labels",
     "rows_with_copies",
 ]
 
@@ -45,7 +47,7 @@ def feature_matrix(
 
     if hasattr(x, "toarray"):
         raise InputError(f"{name}: x is a sparse matrix, expected a dense array; use x.toarray()")
-    x = _polars_as_pandas(x, name)
+    x = original = _polars_as_pandas(x, name)
     if isinstance(x, pd.DataFrame):
         _check_numeric(x, name)
         feature_names = (
@@ -80,6 +82,9 @@ def feature_matrix(
     if len(set(names)) < len(names):
         twice = next(n for i, n in enumerate(names) if n in names[:i])
         raise InputError(f"{name}: two columns are called {twice!r}; rename or drop one")
+    if isinstance(original, pd.DataFrame) or np.asarray(original).dtype.kind in "iuO":
+        for column_name, (_, column) in zip(names, pd.DataFrame(original).items(), strict=True):
+            refuse_merged(column, column_name, name)
     # The limit is below infinity because the range of a column must be a float64, too.
     counts = np.count_nonzero(~(np.abs(x) <= 1e300), axis=0)
     if counts.any():
@@ -134,6 +139,12 @@ def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     texts = tuple(as_text(values[i]) for i in order)
     if len(texts) < 2:
         raise InputError(f"{name}: y has one class ({''.join(texts)}), expected at least two")
+    if words := missing_labels([value for value in values if isinstance(value, str)]):
+        count = np.count_nonzero(np.isin(y, words))
+        raise InputError(
+            f"{name}: {count} rows have the label {str(words[0])!r}, which stands for a missing "
+            "value; label these rows or remove them"
+        )
     if len(set(texts)) < len(texts):
         twice = next(text for i, text in enumerate(texts) if text in texts[:i])
         raise InputError(
@@ -141,6 +152,26 @@ def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
             "example with y.astype(str)"
         )
     return np.argsort(order)[codes], texts
+
+
+_NO_CLASS = frozenset(str.split("nan -nan <na> nat #n/a #na"))
+
+
+def missing_labels(labels: Sequence[str]) -> list[str]:
+    """Returns the labels that stand for missing values: signs, NaN, and any word among numbers.
+
+    Words such as "None" may be names of classes, and so may "-" if another class is "+".
+    """
+    words = [label for label in labels if not label.strip() or is_missing(label.strip())]
+    rest = [label for label in labels if label not in words]
+    if not all(PLAIN.fullmatch(label.strip()) for label in rest):
+        words = [
+            word
+            for word in words
+            if word.strip().casefold() in _NO_CLASS or not any(map(str.isalpha, word))
+        ]
+    signs = {label.strip() for label in labels}
+    return [word for word in words if not (word.strip() == "-" and "+" in signs)]
 
 
 def label_column(y: Any, name: str) -> np.ndarray:

@@ -12,7 +12,9 @@ from imbax.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["READERS", "Column", "has_time", "kind_of", "moments_of", "span_of"]
+__all__ = [
+    *("READERS", "Column", "has_time", "kind_of", "moments_of", "refuse_merged", "span_of"),
+]
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,24 @@ def moments_of(column: "pd.Series") -> "pd.Series":
         ) from error
 
 
+def refuse_merged(column: "pd.Series", name: str, table: str) -> None:
+    """Raises InputError if different whole numbers of a column are equal in float64."""
+    known = column.dropna().to_numpy()
+    is_object = known.dtype.kind == "O" and all(isinstance(value, int) for value in known)
+    if not len(known) or not (known.dtype.kind in "iu" or is_object):
+        return
+    if max(-int(known.min()), int(known.max())) <= 2**53:
+        return
+    values = np.unique(known)
+    if len(merged := np.flatnonzero(np.diff(values.astype(np.float64)) == 0)):
+        one, other = values[merged[0]], values[merged[0] + 1]
+        raise InputError(
+            f"{table}: column {name!r} holds different whole numbers beyond 2^53 that are equal "
+            f"in float64, such as {one} and {other}; subtract the smallest value from the column, "
+            "or leave it out if it is an identifier"
+        )
+
+
 def _read_numbers(column: "pd.Series", spec: Column, table: str) -> "pd.Series":
     import pandas as pd
 
@@ -103,6 +123,7 @@ def _read_numbers(column: "pd.Series", spec: Column, table: str) -> "pd.Series":
     elif kind in ("numbers", "boolean", "empty"):
         if spec.unit != ("", "") and kind == "numbers":
             raise _mismatch(column, spec, table, f"numbers with {''.join(spec.unit)!r}")
+        refuse_merged(column, spec.name, table)
         values = column.astype(object) if column.dtype.kind == "O" else column
         values = pd.Series(values.to_numpy(np.float64, na_value=np.nan), column.index)
     else:

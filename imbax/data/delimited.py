@@ -7,11 +7,12 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from imbax.data.written import PLAIN
+from imbax.data.written import PADDED, PLAIN, padded_notice
 from imbax.errors import InputError, argument
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _SEP_LINE = re.compile(r'\s*"?sep=(\\t|[^"\r\n])"?[ \t,;]*(?:\r\n|\r|\n|$)', re.
 _BARS = re.compile(r"(?:\|[^\r\n]*(?:\r\n|\r|\n))+(?=[^|\r\n]+(?:[\r\n]|$))")
 _NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?\s*")
 _GROUPED = r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}|[-+]?[0-9]{1,3}"
+_MAY_BE_PADDED = re.compile(r"(?<![0-9.:/T-])0[0-9]")
 _SAMPLE, _RECORDS = 200_000, 500  # characters and rows that the separator is detected from
 
 
@@ -120,8 +122,18 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
     if (empty := frame.isna().all(axis=1)).any() and not empty.all():
         notices.append(f"{empty.sum()} empty row{'s' * bool(empty.sum() > 1)} left out")
         frame = frame[~empty].reset_index(drop=True)
-    frame.columns = [name or f"Unnamed: {place}" for place, name in enumerate(names)]
+    padded = _padded(frame, lines, text, options)
+    frame.columns = [name or _unnamed(place, names) for place, name in enumerate(names)]
+    keep = partial(argument, "categorical")
+    notices += [padded_notice(frame.columns[j], cell, keep) for j, cell in padded.items()]
     return Delimited(frame, notices, separator)
+
+
+def _unnamed(place: int, names: list[str]) -> str:
+    """Returns pandas' name for an unnamed column, or its variant that no other column has."""
+    name = f"Unnamed: {place}"
+    variants = (f"{name}.{number}" for number in itertools.count(1))
+    return name if name not in names else next(each for each in variants if each not in names)
 
 
 def _left_out(count: int) -> str:
@@ -285,3 +297,19 @@ def _with_thousands_as_text(
         if present.str.fullmatch(_GROUPED).all() and present.str.contains(".", regex=False).any():
             frame[place] = cells
     return frame
+
+
+def _padded(frame: "pd.DataFrame", lines: io.StringIO, text: str, options: dict) -> dict[int, str]:
+    """Returns a cell with leading zeros, which reading lost, by the position of its column."""
+    import pandas as pd
+
+    places = [place for place, column in frame.items() if column.dtype.kind in "iu"]
+    if not places or _MAY_BE_PADDED.search(text) is None:
+        return {}
+    lines.seek(0)
+    options = options | {"dtype": str, "names": range(frame.shape[1]), "usecols": places}
+    cells = pd.read_csv(lines, **options)
+    firsts = {
+        place: next(filter(PADDED.fullmatch, cells[place].dropna()), None) for place in places
+    }
+    return {place: cell for place, cell in firsts.items() if cell is not None}

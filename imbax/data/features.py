@@ -12,9 +12,17 @@ from imbax.errors import InputError, argument, shortened
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["described", "is_row_number", "is_unnamed", "refuse_missing", "tidied", "without_index"]
+__all__ = [
+    "described",
+    "is_row_number",
+    "is_unnamed",
+    "numbers_rows",
+    "refuse_missing",
+    "tidied",
+    "without_index",
+]
 
-_UNNAMED = re.compile(r"Unnamed: [0-9]+|__index_level_[0-9]+__|")
+_UNNAMED = re.compile(r"Unnamed: [0-9]+(?:\.[0-9]+)*|__index_level_[0-9]+__|")
 _ROW_NAMES = frozenset(
     str.split(
         "index idx level0 row rows rowid rowno rownum rownumber rowname rownames id obs no nr"
@@ -65,8 +73,7 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
             if is_whole or is_name:
                 index.append(name)
         elif is_whole and re.sub(r"[\W_]+", "", name).casefold() in _ROW_NAMES | {""}:
-            rank = np.sort(column.to_numpy(float)) - np.arange(len(column))
-            if (rank == rank[0]).all() and rank[0] in (0, 1):
+            if numbers_rows(column.to_numpy(float)):
                 index.append(name)
             elif column.is_unique and not is_row_number(column.to_numpy(float)):
                 notices.append(
@@ -82,6 +89,12 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
 def is_unnamed(name: str) -> bool:
     """Returns whether `name` is pandas' name for an unnamed column, such as a saved index."""
     return _UNNAMED.fullmatch(name) is not None
+
+
+def numbers_rows(values: np.ndarray) -> bool:
+    """Returns whether values are consecutive whole numbers from 0 or 1, in any order."""
+    values = np.sort(values)
+    return len(values) > 1 and values[0] in (0, 1) and is_row_number(values)
 
 
 def is_row_number(values: np.ndarray) -> bool:

@@ -16,7 +16,6 @@ from imbax.data.kinds import Remedies
 from imbax.data.tables import dataset_of_frame
 from imbax.data.tabular import Dataset
 from imbax.data.text_files import PACKED, read_text
-from imbax.data.written import PLAIN, is_missing
 from imbax.errors import InputError, argument, did_you_mean, shortened
 
 if TYPE_CHECKING:
@@ -116,7 +115,6 @@ def table_as_dataset(
 
     others = [target] if groups is None else [target, groups]
     refuse_missing(frame[others], path.name)
-    _check_labels(frame[target], path.name)
     labels, label_notices = _without_full_stops(frame[target])
     features, feature_notices = tidied(frame.drop(columns=[*drop, *others]))
     return dataset_of_frame(
@@ -218,20 +216,6 @@ def _without_full_stops(labels: "pd.Series") -> tuple["pd.Series", list[str]]:
     return labels.replace(stopped), [f"full stop removed from the end of labels: {pairs}"]
 
 
-def _check_labels(labels: "pd.Series", file: str) -> None:
-    """Raises InputError for labels such as "?"; words such as "None" may be class names."""
-    levels = [level.strip() for level in labels.unique() if isinstance(level, str)]
-    words = [level for level in levels if is_missing(level)]
-    if not all(PLAIN.fullmatch(level) for level in levels if level not in words):
-        words = [word for word in words if not any(map(str.isalpha, word))]
-    if words and len(levels) > 1:
-        count = labels.isin(words).sum()
-        raise InputError(
-            f"{file}: target column {labels.name!r} has {count} rows with the label {words[0]!r}, "
-            "which stands for a missing value; label these rows or remove them"
-        )
-
-
 def _read(
     path: Path, target: str | int | None, groups: str | None, header: bool
 ) -> tuple[Delimited, str | int]:
@@ -299,7 +283,18 @@ def _read_parquet_or_text(path: Path, header: bool | None) -> Delimited:
     names = pyarrow.parquet.read_schema(path).names
     refuse_twins(list(map(clean_name, names)), path.name)
     frame = pd.read_parquet(path)
-    return Delimited(frame.set_axis(list(map(clean_name, frame.columns)), axis=1), [], ",")
+    frame, notices = _with_index_as_columns(frame)
+    return Delimited(frame.set_axis(list(map(clean_name, frame.columns)), axis=1), notices, ",")
+
+
+def _with_index_as_columns(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
+    """Turns the named levels of a saved index into columns, as in a text file; returns notices."""
+    named = [name for name in frame.index.names if name is not None and name not in frame]
+    if named:
+        frame = frame.reset_index(level=named)
+    is_default = np.array_equal(frame.index, np.arange(len(frame)))
+    notices = [] if is_default else ["row index saved with the table, left out"]
+    return frame.reset_index(drop=True), notices
 
 
 def _read_npz(path: Path, columns: list[str]) -> Delimited:
@@ -324,7 +319,14 @@ def _read_npz(path: Path, columns: list[str]) -> Delimited:
                 f"{path.name}: array {name!r} has shape {array.shape}, expected "
                 f"{data.shape[:1]}, one entry for each row of 'data'"
             )
-    frame = pd.DataFrame(data.astype(np.float64), columns=[f"x{i}" for i in range(data.shape[1])])
+    names = [f"x{i}" for i in range(data.shape[1])]
+    if twins := set(names).intersection(columns):
+        raise InputError(
+            f"{path.name}: array {min(twins)!r} has the name of a column of 'data', which are "
+            "called x0, x1, ...; save it with another name"
+        )
+    data = data if data.dtype.kind in "iu" else data.astype(np.float64)
+    frame = pd.DataFrame(data, columns=names)
     return Delimited(frame.assign(**dict(zip(columns, extra, strict=True))), [], ",")
 
 

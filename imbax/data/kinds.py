@@ -8,6 +8,7 @@ import numpy as np
 
 from imbax.data.columns import READERS, Column, has_time, kind_of, moments_of, span_of
 from imbax.data.texts import Texts, decimal_mark
+from imbax.data.written import PADDED, padded_notice
 from imbax.errors import InputError, did_you_mean, shortened
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ class _Notices:
 
     def __init__(self):
         self.read, self.dates, self.spans = [], [], []
-        self.gaps, self.kept, self.empty = [], [], []
+        self.gaps, self.kept, self.empty, self.padded = [], [], [], []
 
     def lines(self) -> Iterable[str]:
         for names, kind in (
@@ -230,6 +231,7 @@ class _Notices:
         ):
             if names:
                 yield f"{len(names)} column{'s' * (len(names) > 1)} {kind}: {shortened(names)}"
+        yield from self.padded
         for name, words in self.gaps:
             yield f"column {name!r}: {words} treated as missing"
         for name, words in self.kept:
@@ -240,6 +242,8 @@ def _text_column(text: Texts, decimal: str | None, separator: str, notices: _Not
     if (found := text.numbers(decimal, separator)) is not None:
         if found.how:
             notices.read.append(f"{text.name} ({found.how}, such as {text.rest[0]!r})")
+        if padded := next(filter(PADDED.fullmatch, text.rest), None):
+            notices.padded.append(padded_notice(text.name, padded, text.remedies.keep))
         column = Column(text.name, "number", unit=found.unit, decimal=found.mark)
     elif (moments := text.dates()) is not None:
         notices.dates.append(f"{text.name} (such as {text.rest[0]!r})")

@@ -54,9 +54,10 @@ def read_scores(path: Path, notices: list[str] | None = None) -> pd.DataFrame:
             raise InputError(f"{path.name}: column {place} has no name; name it or leave it out")
         columns[method] = column
     decimal = _decimal_mark(columns, separator)
-    scores = pd.DataFrame(
-        {name: _numbers(column, name, path.name, decimal) for name, column in columns.items()}
-    )
+    found = {name: _numbers(column, name, path.name, decimal) for name, column in columns.items()}
+    _check_units({name: unit for name, (_, unit) in found.items()}, path.name)
+    scores = pd.DataFrame({name: values for name, (values, _) in found.items()})
+    notices += _larger_columns(scores)
     scores = _without_last_summary(scores, notices)
     if (n := len(scores.dropna())) < 2:
         gaps = scores.isna().sum().sort_values(ascending=False, kind="stable")
@@ -167,13 +168,41 @@ def _present(column: pd.Series) -> list[str]:
     return [cell for cell in column.dropna().astype(str) if not is_missing(cell)]
 
 
-def _numbers(column: pd.Series, method: str, file: str, decimal: str | None) -> pd.Series:
+def _check_units(units: dict[str, str], file: str) -> None:
+    """Raises InputError if methods have scores in different units."""
+    first, *others = units
+    if other := next((name for name in others if units[name] != units[first]), None):
+        one, two = (f"{units[name]!r}" if units[name] else "no unit" for name in (first, other))
+        raise InputError(
+            f"{file}: scores of {first!r} have {one}, those of {other!r} have {two}; write all "
+            "scores in one unit"
+        )
+
+
+def _larger_columns(scores: pd.DataFrame) -> list[str]:
+    """Returns a notice of a column above 1 if all others are from 0 to 1."""
+    is_large = scores.min() > 1
+    is_share = (scores.min() >= 0) & (scores.max() <= 1)
+    if is_large.sum() != 1 or not (is_large | is_share).all():
+        return []
+    name = is_large.idxmax()
+    return [
+        f"column {name!r} is above 1 in each row, the others are from 0 to 1; leave it out if it "
+        "is not a method"
+    ]
+
+
+def _numbers(
+    column: pd.Series, method: str, file: str, decimal: str | None
+) -> tuple[pd.Series, str]:
+    """Returns the scores of a method and their unit, such as "%"."""
     # Converted through text, so that dates and booleans are not accepted as numbers.
     texts = column.map(str, na_action="ignore")
     texts = texts.mask([isinstance(text, str) and is_missing(text) for text in texts])
     if texts.isna().all():
         raise InputError(f"{file}: method {method!r} has no score; leave its column out")
     scores = pd.to_numeric(texts, errors="coerce").astype(float)
+    unit = ""
     wrong = texts[scores.isna() & texts.notna()]
     if len(wrong):
         read = numbers(list(texts.dropna()), decimal)
@@ -182,11 +211,11 @@ def _numbers(column: pd.Series, method: str, file: str, decimal: str | None) -> 
                 f"{file}: {method!r} on {wrong.index[0]!r} is {str(wrong.iloc[0])!r}, expected a "
                 "number or an empty cell; give means without their spread"
             )
-        scores[texts.notna()] = read.values
+        scores[texts.notna()], unit = read.values, "".join(read.unit)
     # The limit is below infinity because sums of scores must be finite, too.
     if (huge := scores.abs() > 1e300).any():
         raise InputError(
             f"{file}: {method!r} on {column.index[huge][0]!r} is infinite or huge, expected a "
             "number; leave it empty if there is none"
         )
-    return scores
+    return scores, unit

@@ -8,7 +8,7 @@ import numpy as np
 
 from imbax.data.any_frame import as_pandas, is_table, unmasked
 from imbax.data.encoded import holds_frozen
-from imbax.data.features import is_row_number, is_unnamed
+from imbax.data.features import is_row_number, is_unnamed, numbers_rows
 from imbax.data.frame_dataset import FrameDataset, codes_of
 from imbax.data.kinds import IN_PYTHON, Kinds, Remedies, kinds_of_columns
 from imbax.data.tabular import Dataset, make_dataset
@@ -179,7 +179,10 @@ def _frame_dataset(frame, y, transformer, notices, options):
 
 
 def _counts_rows(column):
-    return column.dtype.kind in "iuf" and is_row_number(column.to_numpy(float, na_value=np.nan))
+    if column.dtype.kind not in "iuf":
+        return False
+    values = column.to_numpy(float, na_value=np.nan)
+    return is_row_number(values) or numbers_rows(values)
 
 
 def _preprocessing_notices(kinds: Kinds, frame: "pd.DataFrame") -> Iterable[str]:

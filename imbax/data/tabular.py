@@ -23,7 +23,8 @@ from imbax.data.checks import (
     group_codes,
     rows_with_copies,
 )
-from imbax.data.features import is_row_number, is_unnamed
+from imbax.data.features import is_row_number, is_unnamed, numbers_rows
+from imbax.data.written import is_missing
 from imbax.errors import InputError, argument, did_you_mean, shortened
 
 __all__ = [
@@ -174,7 +175,9 @@ def make_dataset(
 def _table_notices(x, values):
     """Yields notices about a saved index and about duplicate rows."""
     for place, column in enumerate(getattr(x, "columns", ())):
-        if is_unnamed(str(column)) and is_row_number(values[:, place]):
+        if is_unnamed(str(column)) and (
+            is_row_number(values[:, place]) or numbers_rows(values[:, place])
+        ):
             yield f"column {column!r} only counts rows, as a saved index does; drop it from x"
     if copies := rows_with_copies(values):
         yield (
@@ -203,7 +206,12 @@ def _leak_notices(values, labels, names):
 
 
 def _label_notices(classes):
-    """Yields a notice of labels that differ only in case, spaces or full stops."""
+    """Yields notices of labels that may be missing, and of labels that differ only in case."""
+    for label in filter(is_missing, map(str.strip, classes)):
+        yield (
+            f"label {label!r} is a class of its own; leave its rows out if it stands for a missing "
+            "label"
+        )
     by_word: dict[str, list[str]] = {}
     for label in classes if len(classes) > 2 else ():
         by_word.setdefault(label.strip(" .").casefold(), []).append(label)

@@ -205,6 +205,7 @@ def _validation(train, y, groups, number, name):
     """Splits a pair's training rows into training rows and a stratified validation part."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+    train = np.sort(train)  # the same part from a mask and from row numbers in any order
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     kept = None if groups is None else groups[train]
     units = [len(train[y[train] == c]) if groups is None else len(np.unique(kept[y[train] == c]))

@@ -1,13 +1,14 @@
 """Parsing of numbers, dates and missing values written as text."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 __all__ = [
     "MISSING",
+    "PADDED",
     "PLAIN",
     "Dates",
     "Reading",
@@ -17,6 +18,7 @@ __all__ = [
     "is_missing",
     "like_number",
     "numbers",
+    "padded_notice",
 ]
 
 MISSING = frozenset(
@@ -33,6 +35,9 @@ PLAIN = re.compile(
 )
 """Pattern of a number in a program's notation."""
 
+PADDED = re.compile(r"0[0-9]+")
+"""Pattern of a whole number with leading zeros, as in postal codes."""
+
 _LONGEST = 40  # characters of a number with its prefix and suffix
 _SPACES = " '’\u00a0\u2009\u202f"
 _CURRENCY = r"[$€£¥₹]|(?:US|A|C)\$|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD"
@@ -47,9 +52,11 @@ _WRITTEN = re.compile(
 def _style(mark: str, separators: str) -> re.Pattern:
     """Returns the pattern of numbers with a decimal mark and thousands separators."""
     mark = re.escape(mark)
-    grouped = (
-        rf"|[1-9][0-9]{{0,2}}(?:[{separators}][0-9]{{3}})+(?:{mark}[0-9]*)?" if separators else ""
-    )
+    grouped = ""
+    if separators:
+        groups = rf"[1-9][0-9]{{0,2}}(?:[{separators}][0-9]{{3}})+"
+        indian = rf"[1-9][0-9]?(?:[{separators}][0-9]{{2}})+[{separators}][0-9]{{3}}"  # 1,00,000
+        grouped = rf"|(?:{groups}|{indian})(?:{mark}[0-9]*)?"
     return re.compile(rf"[0-9]+{mark}?[0-9]*|{mark}[0-9]+{grouped}")
 
 
@@ -182,6 +189,14 @@ def numbers(texts: Sequence[str], decimal: str | None = None) -> Reading | None:
             return Reading(None, marks, _how(sides, "", ""), meanings, unit=sides)
     how = _how(sides, *_special(bodies, style))
     return Reading(values, marks, how, mark=style[0], unit=sides)
+
+
+def padded_notice(name: str, example: str, keep: Callable[[list[str]], str]) -> str:
+    """Notice of a column of numbers with leading zeros; `keep` words how to keep its texts."""
+    return (
+        f"column {name!r}: numbers with leading zeros, such as {example!r}, lose them; "
+        f"{keep([name])} encodes the column as categories"
+    )
 
 
 class Dates(NamedTuple):

@@ -262,7 +262,7 @@ def test_words_that_pandas_treats_as_missing_are_text(read):
 @pytest.mark.parametrize("labels", [["a", "b", "?"], ["0", "1", "NA"], ["0", "1", "?"]])
 def test_label_for_a_missing_value_is_refused(read, labels):
     frame = BASE.assign(y=labels * 20)
-    with pytest.raises(InputError, match=r"target column 'y' has 20 rows with the label '(\?|NA)'"):
+    with pytest.raises(InputError, match=r"20 rows have the label '(\?|NA)'"):
         read(csv(frame), minority=labels[0])
 
 
@@ -332,3 +332,44 @@ def test_original_adult_files_are_read(data_home):
     stops = "full stop removed from the end of labels: '<=50K.' as '<=50K', '>50K.' as"
     assert test.notices[1].startswith(stops)
     assert (test.frame.dtypes == data.frame.dtypes).all()
+
+
+def test_index_that_was_saved_several_times_is_left_out(read, tmp_path):
+    frame = BASE.sort_values("y", ignore_index=True)
+    for _ in range(2):
+        frame.to_csv(tmp_path / "again.csv")
+        frame = pd.read_csv(tmp_path / "again.csv")
+    assert list(frame.columns[:2]) == ["Unnamed: 0.1", "Unnamed: 0"]
+    data = read(csv(frame.sample(frac=1, random_state=0)))
+    assert data.feature_names == ("x",)
+    assert "row index saved with the table, left out: Unnamed: 0.1, Unnamed: 0" in data.notices
+
+
+def test_unnamed_column_gets_a_name_of_its_own(read):
+    rows = "".join(f"{a},{b / 7},{c}\n" for a, b, c in zip(BASE["x"], range(N), Y, strict=True))
+    data = read(f"Unnamed: 1,,y\n{rows}".encode())
+    assert data.feature_names == ("Unnamed: 1", "Unnamed: 1.1")
+
+
+@pytest.mark.parametrize("word", ["NA", "unknown", "None"])
+def test_word_for_a_missing_value_as_a_class_gives_a_notice(read, word):
+    data = read(csv(BASE.assign(y=["no", "yes", word] * 20)))
+    assert len(data.classes) == 3
+    assert f"label {word!r} is a class of its own" in str(data.notices)
+
+
+@pytest.mark.parametrize("word", ["nan", "#N/A", "?"])
+def test_missing_label_beside_text_is_refused(read, word):
+    with pytest.raises(InputError, match="which stands for a missing value"):
+        read(csv(BASE.assign(y=["no", "yes", word] * 20)))
+
+
+def test_minus_is_a_class_beside_plus(read):
+    assert read(csv(BASE.assign(y=["+", "-", "-"] * 20))).classes == ("-", "+")
+
+
+def test_leading_zeros_give_a_notice(read):
+    data = read({"code": [f"0{1000 + v % 9}" for v in range(N)], "n": range(N)})
+    (notice,) = (line for line in data.notices if "leading zeros" in line)
+    assert "'code'" in notice and "'01000'" in notice and "categorical=['code']" in notice
+    assert "leading zeros" not in str(read({"f": [0.05] * 30 + [10.01] * 30}).notices)

@@ -275,3 +275,38 @@ def test_bytes_labels_become_text(tmp_path):
         tmp_path / "a.npz", data=RNG.normal(size=(N, 2)), label=np.array([b"a"] * 30 + [b"b"] * 10)
     )
     assert read_table(tmp_path / "a.npz", minority="b").classes == ("a", "b")
+
+
+def test_named_index_of_parquet_is_a_column_as_in_csv(tmp_path):
+    index = pd.MultiIndex.from_arrays([np.arange(N) // 5, np.arange(N)], names=["patient", None])
+    frame = FRAME[["age", "outcome"]].set_index(index)
+    frame.to_parquet(tmp_path / "t.parquet")
+    data = read_table(tmp_path / "t.parquet", "outcome", groups="patient")
+    assert data.feature_names == ("age",) and len(np.unique(data.groups)) == N // 5
+    FRAME[["age", "outcome"]].iloc[::-1].to_parquet(tmp_path / "r.parquet")
+    assert "row index saved" in str(read_table(tmp_path / "r.parquet", "outcome").notices)
+
+
+def test_array_with_the_name_of_a_feature_is_refused(tmp_path):
+    arrays = {"data": RNG.normal(size=(N, 2)), "label": np.arange(N) % 2, "x1": np.arange(N) // 4}
+    np.savez(tmp_path / "t.npz", **arrays)
+    assert read_table(tmp_path / "t.npz").n_features == 2
+    with pytest.raises(InputError, match=r"array 'x1' has the name of a column"):
+        read_table(tmp_path / "t.npz", groups="x1")
+
+
+@pytest.mark.parametrize("file", ["t.parquet", "t.csv", "t.npz"])
+def test_large_whole_numbers_that_become_equal_are_refused(tmp_path, file):
+    number = np.array([2**60 + v % 2 for v in range(N)])
+    if file == "t.npz":
+        np.savez(tmp_path / file, data=number[:, None], label=FRAME["outcome"].to_numpy(str))
+    else:
+        write(FRAME[["outcome"]].assign(x0=number), tmp_path / file)
+    with pytest.raises(InputError, match="'x0' holds different whole numbers beyond"):
+        read_table(tmp_path / file, None if file == "t.npz" else "outcome")
+
+
+def test_leading_zeros_of_text_give_a_notice(tmp_path):
+    frame = FRAME[["age", "outcome"]].assign(code=[f"0{1000 + v % 9}" for v in range(N)])
+    data = read_table(write(frame, tmp_path / "t.parquet"), "outcome")
+    assert "'code': numbers with leading zeros, such as '01000'" in str(data.notices)

@@ -380,3 +380,25 @@ def test_module_imports_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr.strip()) == ("set()", "")
+
+
+def test_shuffled_saved_index_gives_a_notice():
+    order = np.random.default_rng(0).permutation(30)
+    data = make_dataset(pd.DataFrame({"Unnamed: 0.1": order, "a": X[:, 0]}), GOOD)
+    assert "column 'Unnamed: 0.1' only counts rows" in data.notices[0]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64", object, "Int64"])
+def test_whole_numbers_that_float64_makes_equal_are_refused(dtype):
+    column = pd.array([2**62 + v % 3 for v in range(30)], dtype=dtype)
+    x = np.asarray(column)[:, None] if dtype != "Int64" else pd.DataFrame({"x0": column})
+    with pytest.raises(InputError, match=rf"'x0' .* such as {2**62} and {2**62 + 1}; subtract"):
+        make_dataset(x, GOOD)
+    exact = make_dataset(np.array([[2**62 + 1024 * (v % 3)] for v in range(30)]), GOOD)
+    assert len(np.unique(exact.x)) == 3
+
+
+def test_text_nan_is_not_a_class():
+    labels = np.array([np.nan if i < 8 else ["no", "yes"][i % 2] for i in range(30)])
+    with pytest.raises(InputError, match="8 rows have the label 'nan'"):
+        make_dataset(X, labels, several_classes=True)

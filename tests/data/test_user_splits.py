@@ -201,3 +201,13 @@ def test_other_scikit_learn_splitters_work():
     fold = np.empty(N, int)
     fold[ROWS] = np.arange(N) % 3
     assert len(user_splits(PredefinedSplit(fold), Y, x=X)) == 3
+
+
+def test_pair_gives_the_same_parts_as_rows_in_any_order_or_masks():
+    train, test = ROWS[:45], ROWS[45:]
+    pairs = [(train, test), (np.sort(train), test)]
+    pairs.append(tuple(np.isin(np.arange(N), part) for part in (train, test)))
+    (first,), *others = (user_splits([pair], Y) for pair in pairs)
+    for (other,) in others:
+        np.testing.assert_array_equal(first.train, other.train)
+        np.testing.assert_array_equal(first.valid, other.valid)

@@ -44,7 +44,8 @@ def test_ambiguous_numbers_need_a_decimal_mark(texts):
         ["1st", "2nd"],
         ["a", "1"],
         ["1.2.3"],
-        ["12,34,567"],
+        ["12,34,56"],
+        ["1,2,345"],
         ["+-5"],
         ["12 34"],
         ["1/2"],
@@ -105,3 +106,17 @@ def test_date_formats_are_parsed(texts, day):
 def test_ambiguous_dates_have_no_value():
     assert dates(["03/04/2024"])[::2] == (None, ("03/04/2024", "2024-04-03", "2024-03-04"))
     assert dates(["10:30"]) is None and dates(["01/01/2024", "a"]) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (["1,00,000", "12,34,567.5"], [100_000, 1_234_567.5]),
+        (["₹1,00,000", "₹50,000"], [100_000, 50_000]),
+        (["1.00.000,5"], [100_000.5]),
+    ],
+)
+def test_indian_groups_of_digits_are_parsed(texts, values):
+    found = numbers(texts)
+    assert "separators of thousands" in found.how
+    np.testing.assert_array_equal(found.values, values)

@@ -8,6 +8,7 @@ import pytest
 
 from imbax.cli import main
 from imbax.data.score_files import read_scores
+from imbax.errors import InputError
 from imbax.reports import comparisons
 from imbax.reports.compare import write_comparison
 from imbax.reports.tabular import tables
@@ -256,3 +257,23 @@ def error_line(capsys, *arguments):
     assert status == 2
     assert error.startswith("imbax: error: ") and "\n" not in error
     return error
+
+
+def test_scores_in_different_units_are_refused(tmp_path):
+    table = pd.DataFrame(
+        {"data": list("abc"), "A": ["91.2%", "80.5%", "70.1%"], "B": [0.9, 0.8, 0.7]}
+    )
+    table.assign(C=table["B"]).to_csv(tmp_path / "s.csv", index=False)
+    with pytest.raises(InputError, match=r"scores of 'A' have '%', those of 'B' have no unit"):
+        read_scores(tmp_path / "s.csv")
+
+
+def test_column_above_the_range_of_scores_gives_a_notice(tmp_path):
+    table = pd.DataFrame({"data": list("abc"), "A": [0.1, 0.5, 1], "B": [0.9, 0.8, 0.7]})
+    notices = []
+    table.to_csv(tmp_path / "s.csv", index=False)
+    read_scores(tmp_path / "s.csv", notices)
+    assert not notices
+    table.assign(ratio=[9.1, 8, 30]).to_csv(tmp_path / "s.csv", index=False)
+    read_scores(tmp_path / "s.csv", notices)
+    assert "column 'ratio' is above 1 in each row" in notices[0]
