@@ -21,6 +21,7 @@ SCRIPTS = {
     "deepsmote_ablation.py": "--seeds 1 --epochs 1 --methods ros latent_16 --out OUT/new",
     "figure.py": f"{BENCHMARKS / 'results' / 'bench' / 'bench.json'} OUT/bench.png",
     "first_fit.py": "--names MetaWeightNetClassifier --rounds 1 --rows 1000 --out OUT/new/fit.json",
+    "imbalance_methods.py": "--out OUT/new",
     "memory.py": "--data-home DATA --dataset ecoli --seeds 1 --epochs 2 --rows 10000 "
     "--out OUT/new/memory.json",
     "mesa_mammography.py": "--data-home DATA --estimators 2 --repeats 1 --random-steps 5 "

@@ -25,7 +25,7 @@ ENGINE = Engine("vmap", tuple(jax.devices()[:1]))
 VARIANTS = ("focal", "asymmetric", "class_balanced", "ldam", "logit_adjustment", "weighted")
 VARIANTS += ("deepsmote_none", "deepsmote_encoder", "deepsmote_inverse", "deepsmote_permuted")
 VARIANTS += tuple(name for name in names() if name.startswith("eg_") and name != "eg_outer_ap")
-VARIANTS += ("latent_explicit_gradient_frozen",)
+VARIANTS += ("deepsmote_paper", "deepsmote_decoded", "latent_explicit_gradient_frozen")
 NEURAL = [name for name in names() if get(name).is_neural and name not in VARIANTS]
 # Samplers in pixel space differ only in the rows that they add.
 PIXELS = ("amdo", "mc_rbo", "mc_ccr", "ros")
