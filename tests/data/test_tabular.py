@@ -186,6 +186,8 @@ def test_errors_of_invalid_input_give_advice(x, y, options, message):
     [
         ([str(i) for i in range(30)], "numbers as (str|object), such as '0', .*; use astype"),
         ([f"{i}%" for i in range(30)], r"numbers as \w+ \(percentages\), such as '0%'"),
+        (["1", "2", "1,000"] * 10, "numbers as .*, such as '1,000', .*; convert it to numbers"),
+        (["1", "2", "inf"] * 10, "because of entries such as 'inf'"),
         (["?"] + ["1"] * 29, r"numbers as \w+, and '\?' for missing ones, .*; fill and convert"),
         (["1"] * 29 + ["x"], "because of entries such as 'x'|numbers"),
         (["Jan 05 2020"] * 30, "dates or times as text, such as 'Jan 05 2020'"),
