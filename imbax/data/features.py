@@ -19,7 +19,15 @@ from imbax.errors import InputError, argument, shortened
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["described", "is_row_number", "is_unnamed", "refuse_missing", "tidied", "without_index"]
+__all__ = [
+    "described",
+    "is_row_number",
+    "is_unnamed",
+    "refuse_missing",
+    "refuse_single_column",
+    "tidied",
+    "without_index",
+]
 
 _UNNAMED = re.compile(r"Unnamed: [0-9]+|__index_level_[0-9]+__|")
 _ROW_NAMES = frozenset(
@@ -51,6 +59,15 @@ def refuse_missing(frame: "pd.DataFrame", file: str) -> None:
         missing = [f"{column!r} ({count} rows)" for column, count in counts.items() if count]
         raise InputError(
             f"{file}: missing values in column {shortened(missing)}; fill them or remove these rows"
+        )
+
+
+def refuse_single_column(frame: "pd.DataFrame", file: str) -> None:
+    """Raises InputError if a table has one column; its separator may not be a known one."""
+    if frame.shape[1] == 1:
+        raise InputError(
+            f"{file}: one column was read, expected the target and at least one feature; separate "
+            "the columns of a text file with commas, semicolons, tabs or bars"
         )
 
 

@@ -166,7 +166,10 @@ def distinct_names(frame: "pd.DataFrame", table: str) -> list[str]:
             f"{table} has several columns called {twice!r}; rename or drop all but one"
         )
     if not names:
-        raise InputError(f"{table} has no columns, expected at least one")
+        raise InputError(
+            f"{table} has no column left as a feature, expected at least one; the target, groups, "
+            "dropped and empty columns, and a saved row index are not features"
+        )
     return names
 
 

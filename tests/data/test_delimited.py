@@ -150,12 +150,32 @@ def test_latin_1_gives_a_notice(read):
         ),
         (b"39, State-gov, 77516\n50, Private, 83311\n38, Private, 12\n", "looks like data"),
         (b"a,b\nc,b\na,d\n", "looks like data"),
+        (csv() * 2, "row 61 below the header repeats it, x, y, ...; remove this row, or .*header="),
+        (b"a,y\n" + csv(index=True, header=False)[1:], "more cells than the header has names"),
+        (csv(BASE[["y"]]), "one column was read, expected .*; separate .* commas, semicolons"),
+        (csv(sep=":"), "one column was read"),
     ],
 )
 def test_files_without_a_table_are_refused(read, content, message):
     with pytest.raises(InputError, match=message) as caught:
         read(content)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sep", [" ", "\t", ",", ";", "|"])
+@pytest.mark.parametrize("names", [np.arange(1, N + 1), [f"row {i}" for i in range(N)]])
+def test_row_names_without_a_header_are_left_out(read, sep, names):
+    header, rows = csv(BASE.set_axis(names), index=True, sep=sep).split(b"\n", 1)
+    content = header.removeprefix(b'""').removeprefix(sep.encode()) + b"\n" + rows
+    data = read(content)
+    check_base(data)
+    assert "row index saved with the table, left out: Unnamed: 0" in data.notices
+
+
+def test_decimal_commas_are_not_row_names(read):
+    content = "x,y\n" + "".join(f"{7 * i},5,{y}\n" for i, y in enumerate(Y))
+    with pytest.raises(InputError, match="some rows have more cells than the header has names"):
+        read(content.encode())
 
 
 @pytest.mark.parametrize("target", ["x1", 1, -1, "-1", "1"])

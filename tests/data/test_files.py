@@ -132,7 +132,8 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["much", "much"]
         ),
         ({"dose": NEARLY}, {}, r"'dose' is text because of 2 entries such as 'much'; correct"),
         ({"age": [np.inf] + [1.0] * (N - 1)}, {}, r"^t\.\w+ has infinite values in column 'age'"),
-        ({}, {"drop": list(FRAME.columns[:-1])}, r"^t\.\w+ has no columns, expected at least one"),
+        ({}, {"drop": list(FRAME.columns[:-1])}, r"^t\.\w+ has no column left as a feature"),
+        ({}, {"drop": ["age,color"]}, r"'age,color', expected one name; give 'age' and 'color' as"),
     ],
 )
 def test_faulty_table_is_refused_in_one_line(tmp_path, suffix, columns, options, message):

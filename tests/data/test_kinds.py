@@ -172,7 +172,7 @@ def test_new_rows_are_parsed_like_the_fitted_table():
 def test_duplicate_or_no_columns_are_refused():
     with pytest.raises(InputError, match="several columns called 'a'; rename"):
         kinds_of_columns(pd.DataFrame([[1, 2]], columns=["a", "a"]))
-    with pytest.raises(InputError, match="no columns, expected at least one"):
+    with pytest.raises(InputError, match="no column left as a feature, expected at least one"):
         kinds_of_columns(pd.DataFrame(index=[1, 2]))
 
 
