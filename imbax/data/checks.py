@@ -64,7 +64,7 @@ def feature_matrix(
             _check_numeric(columns, name)
         if isinstance(x, np.ndarray) and x.dtype.kind in "OV" and x.ndim < 2:
             raise InputError(
-                f"{name}: x is a {type(original).__name__}{_of_items(original)}, expected an "
+                f"{name}: x is a {type(original).__name__}{_items(original)}, expected an "
                 "array of two dimensions or a data frame; give pandas.DataFrame(x)"
             ) from error
         raise InputError(
@@ -96,7 +96,7 @@ def feature_matrix(
     return x, names
 
 
-def _of_items(x: Any) -> str:
+def _items(x: Any) -> str:
     return f" of {type(x[0]).__name__}" if isinstance(x, list | tuple) else ""
 
 

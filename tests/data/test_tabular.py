@@ -114,8 +114,8 @@ def test_constant_columns_give_a_notice_after_the_loader():
 
 def test_groups_of_any_type_become_codes():
     groups = pd.DataFrame({"g": ["b", "a", "b"] * 10})
-    for given in (groups["g"].to_list(), groups, groups.to_numpy()):
-        data = make_dataset(X, labels(1, 0), groups=given)
+    for form in (groups["g"].to_list(), groups, groups.to_numpy()):
+        data = make_dataset(X, labels(1, 0), groups=form)
         assert data.groups.tolist() == [0, 1, 0] * 10
 
 
