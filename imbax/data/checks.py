@@ -64,6 +64,11 @@ def feature_matrix(
         if isinstance(x, np.ndarray) and x.dtype.kind in "OmM" and x.ndim == 2:
             columns = pd.DataFrame(x).infer_objects().rename(columns="x{}".format)
             _check_numeric(columns, name)
+        if isinstance(x, np.ndarray) and x.dtype.kind in "OV" and x.ndim < 2:
+            raise InputError(
+                f"{name}: x is a {type(original).__name__}{_items(original)}, expected an "
+                "array of two dimensions or a data frame; give pandas.DataFrame(x)"
+            ) from error
         raise InputError(
             f"{name}: x is not a table of numbers ({first_line(error)}); encode text first"
         ) from error
@@ -94,6 +99,10 @@ def feature_matrix(
             "fill them, or drop these rows or columns"
         )
     return x, names
+
+
+def _items(x: Any) -> str:
+    return f" of {type(x[0]).__name__}" if isinstance(x, list | tuple) else ""
 
 
 def _polars_as_pandas(x: Any, name: str) -> Any:
@@ -137,6 +146,11 @@ def class_labels(y: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     except TypeError:
         order = np.argsort([as_text(value) for value in values])
     texts = tuple(as_text(values[i]) for i in order)
+    if not texts:
+        raise InputError(
+            f"{name}: y has no rows, expected one label for each row of x; check how the rows were "
+            "selected"
+        )
     if len(texts) < 2:
         raise InputError(f"{name}: y has one class ({''.join(texts)}), expected at least two")
     if words := missing_labels([value for value in values if isinstance(value, str)]):
@@ -180,14 +194,7 @@ def label_column(y: Any, name: str) -> np.ndarray:
     One-hot columns of a frame give the columns' names as labels, those of an array 0..K-1.
     """
     columns = getattr(y, "columns", None)
-    y = _read(original := y)
-    if y.ndim == 0:
-        remedy = f"; give x[{original!r}], and x without it" if isinstance(original, str) else ""
-        raise InputError(
-            f"{name}: y is a {type(original).__name__}, expected one label per row{remedy}"
-        )
-    if y.ndim == 2 and y.shape[1] == 1:
-        return y[:, 0]
+    y = _column(y, "y", "label", name)
     if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "buif":
         is_one_hot = np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all()
         if is_one_hot:
@@ -199,6 +206,18 @@ def label_column(y: Any, name: str) -> np.ndarray:
             "a single 1 in each row"
         )
     return y
+
+
+def _column(values: Any, argument_name: str, noun: str, name: str) -> np.ndarray:
+    """Returns an array of one dimension or more; a single column `[n, 1]` becomes `[n]`."""
+    array = _read(values)
+    if array.ndim == 0:
+        remedy = f"; give x[{values!r}], and x without it" if isinstance(values, str) else ""
+        raise InputError(
+            f"{name}: {argument_name} is a {type(values).__name__}, expected one {noun} per row"
+            + remedy
+        )
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
 def _read(values: Any) -> np.ndarray:
@@ -274,9 +293,9 @@ def group_codes(groups: Any, name: str) -> np.ndarray:
     """Returns group codes `[n]`, int64, numbered in order of appearance."""
     import pandas as pd
 
-    groups = _read(groups)
+    groups = _column(groups, "groups", "group", name)
     if groups.ndim != 1:
-        raise InputError(f"{name}: groups has shape {groups.shape}, expected [rows]")
+        raise InputError(f"{name}: groups has shape {groups.shape}, expected [rows] or one column")
     codes, _ = pd.factorize(groups)
     if (codes < 0).any():
         raise InputError(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from imbax.data.written import PADDED, PLAIN, padded_notice
+from imbax.data.number_cells import padded_cells, with_thousands_as_text
+from imbax.data.written import PLAIN, padded_notice
 from imbax.errors import InputError, argument
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ _SPACES = r"\s+"
 _SEP_LINE = re.compile(r'\s*"?sep=(\\t|[^"\r\n])"?[ \t,;]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 _BARS = re.compile(r"(?:\|[^\r\n]*(?:\r\n|\r|\n))+(?=[^|\r\n]+(?:[\r\n]|$))")
 _NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?\s*")
-_GROUPED = r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}|[-+]?[0-9]{1,3}"
-_MAY_BE_PADDED = re.compile(r"(?<![0-9.:/T-])0[0-9]")
 _SAMPLE, _RECORDS = 200_000, 500  # characters and rows that the separator is detected from
 
 
@@ -57,7 +56,9 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
     The separator is the comma, semicolon, tab or bar that divides all lines into the same number of
     cells, or white space between numbers; a first line `sep=` overrides the detection. Lines that
     begin with `#` are comments if they do not have as many cells as the table's rows. Lines above
-    the table that begin with a bar are comments if the table's rows do not begin with one.
+    the table that begin with a bar are comments if the table's rows do not begin with one. If every
+    row has one cell more than the header, as in files of R's `write.table`, its first cell is a row
+    name in a column without a name.
 
     Parameters
     ----------
@@ -102,8 +103,16 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
     names = ["" if not isinstance(name, str) else clean_name(name) for name in first]
     if header is False:
         names = [f"x{place}" for place in range(len(names))]
+    elif _has_row_names(text, separator, len(names)):
+        names.insert(0, "")
     options |= {"index_col": False, "low_memory": False, "header": None if header is False else 0}
     frame = _frame(lines, file, len(names), options)
+    if header is not False and (row := _repeated_header(names, frame)) is not None:
+        remedy = f", or give {argument('header', False)} if both are data" if header else ""
+        raise InputError(
+            f"{file}: row {row} below the header repeats it, {', '.join(names[:3])}, ...; remove "
+            f"this row{remedy}"
+        )
     if header is not False and _looks_like_data(names, frame):
         remedy = "insert a line of names above it"
         if header:
@@ -116,13 +125,13 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
         )
     refuse_twins([name for name in names if name], file)
     if separator != ",":
-        frame = _with_thousands_as_text(frame, lines, options)
+        frame = with_thousands_as_text(frame, lines, options)
     if len(frame) and separator != _SPACES and frame.iloc[:, -1].isna().any():
         _refuse_short_rows(text, separator, file, len(names))
     if (empty := frame.isna().all(axis=1)).any() and not empty.all():
         notices.append(f"{empty.sum()} empty row{'s' * bool(empty.sum() > 1)} left out")
         frame = frame[~empty].reset_index(drop=True)
-    padded = _padded(frame, lines, text, options)
+    padded = padded_cells(frame, lines, text, options)
     frame.columns = [name or _unnamed(place, names) for place, name in enumerate(names)]
     keep = partial(argument, "categorical")
     notices += [padded_notice(frame.columns[j], cell, keep) for j, cell in padded.items()]
@@ -175,7 +184,9 @@ def _named_separator(text: str) -> tuple[str, str | None]:
 
 def _records(text: str, separator: str) -> Iterator[list[str]]:
     """Yields rows of cells and skips blank lines."""
-    lines = io.StringIO(text, newline="")
+    lines: Iterator[str] = io.StringIO(text, newline="")
+    if separator == _SPACES:
+        lines, separator = (line.expandtabs().strip() for line in lines), " "
     return filter(None, csv.reader(lines, delimiter=separator, skipinitialspace=True))
 
 
@@ -197,11 +208,48 @@ def _separator(text: str) -> str:
     best = max(scores, key=scores.__getitem__, default=None)  # the first one on a tie
     if best is not None:
         return best
-    rows = [line.split() for line in sample.splitlines() if line.strip()]
+    try:
+        names, *rows = _records(sample, _SPACES)
+    except (csv.Error, ValueError):  # a cell is too long, or there are no rows
+        return ","
     widths = {len(row) for row in rows}
-    if len(widths) == 1 and widths != {1} and _share_of_numbers(rows[1:]) > 0.5:
-        return _SPACES
-    return ","
+    is_table = len(names) > 1 and widths in ({len(names)}, {len(names) + 1})
+    return _SPACES if is_table and _share_of_numbers(rows) > 0.5 else ","
+
+
+def _has_row_names(text: str, separator: str, width: int) -> bool:
+    """Returns whether every row has one cell more than the header's `width`: first a row name.
+
+    Row names are distinct, and all or none of them are whole numbers. Whole numbers must count the
+    rows if commas separate the cells, because 1,5 may be one number with a decimal comma.
+    """
+    records, cells, is_filled = _records(text, separator), [], False
+    try:
+        next(records, None)
+        for row in records:
+            if len(row) != width + 1:
+                return False
+            cells.append(row[0].strip())
+            is_filled = is_filled or bool(row[-1].strip())
+    except csv.Error:
+        return False
+    numeric = [cell for cell in cells if _NUMBER.fullmatch(cell)]
+    if width < 2 or not is_filled or len(set(cells)) < len(cells):
+        return False
+    if separator == "," and numeric:
+        return cells == [str(number) for number in range(1, len(cells) + 1)]
+    return not numeric or all(map(str.isdecimal, cells))
+
+
+def _repeated_header(names: list[str], frame: "pd.DataFrame") -> int | None:
+    """Returns the number of the first row, from 1, whose cells are the names of the columns."""
+    rows = np.arange(len(frame) if len(names) > 1 else 0)
+    for place, name in enumerate(names):
+        column = frame[place].iloc[rows]
+        rows = rows[
+            (column == name).to_numpy(bool, na_value=False) | (column.isna() & (name == ""))
+        ]
+    return int(rows[0]) + 1 if len(rows) else None
 
 
 def _share_of_numbers(rows: list[list[str]]) -> float:
@@ -265,51 +313,10 @@ def _looks_like_data(names: list[str], frame: "pd.DataFrame") -> bool:
 def _refuse_short_rows(text: str, separator: str, file: str, width: int) -> None:
     try:
         for number, row in enumerate(_records(text, separator)):
-            if len(row) < width and any(cell.strip() for cell in row):
+            if number and len(row) < width and any(cell.strip() for cell in row):
                 raise InputError(
                     f"{file}: row {number} below the header has {len(row)} cells, expected "
                     f"{width}; repair the file: an empty cell needs a separator, too"
                 )
     except csv.Error:
         return  # a cell is too long for this reader; missing values are reported elsewhere
-
-
-def _with_thousands_as_text(
-    frame: "pd.DataFrame", lines: io.StringIO, options: dict
-) -> "pd.DataFrame":
-    """Keeps columns of numbers such as 1.234 as text: the point may separate thousands there."""
-    import pandas as pd
-
-    def may_be_thousands(column):
-        if column.dtype != float:
-            return False
-        is_short = (column.abs() < 1000) & np.isclose(column.round(3), column, 1e-12, 0)
-        return (column.isna() | is_short).all()
-
-    if not (places := [place for place, column in frame.items() if may_be_thousands(column)]):
-        return frame
-    lines.seek(0)
-    options = options | {"dtype": str, "names": range(frame.shape[1])}
-    cells_as_text = pd.read_csv(lines, **options)
-    for place in places:
-        cells = cells_as_text[place].str.strip()
-        present = cells.dropna()
-        if present.str.fullmatch(_GROUPED).all() and present.str.contains(".", regex=False).any():
-            frame[place] = cells
-    return frame
-
-
-def _padded(frame: "pd.DataFrame", lines: io.StringIO, text: str, options: dict) -> dict[int, str]:
-    """Returns a cell with leading zeros, which reading lost, by the position of its column."""
-    import pandas as pd
-
-    places = [place for place, column in frame.items() if column.dtype.kind in "iu"]
-    if not places or _MAY_BE_PADDED.search(text) is None:
-        return {}
-    lines.seek(0)
-    options = options | {"dtype": str, "names": range(frame.shape[1]), "usecols": places}
-    cells = pd.read_csv(lines, **options)
-    firsts = {
-        place: next(filter(PADDED.fullmatch, cells[place].dropna()), None) for place in places
-    }
-    return {place: cell for place, cell in firsts.items() if cell is not None}

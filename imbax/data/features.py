@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbax.data.columns import kind_of
-from imbax.data.written import PLAIN, is_date, is_missing, like_number, numbers
+from imbax.data.written import (
+    PLAIN,
+    example_of_format,
+    is_date,
+    is_missing,
+    like_number,
+    numbers,
+)
 from imbax.errors import InputError, argument, shortened
 
 if TYPE_CHECKING:
@@ -18,6 +25,7 @@ __all__ = [
     "is_unnamed",
     "numbers_rows",
     "refuse_missing",
+    "refuse_single_column",
     "tidied",
     "without_index",
 ]
@@ -46,13 +54,21 @@ def tidied(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
 
 
 def refuse_missing(frame: "pd.DataFrame", file: str) -> None:
-    """Raises InputError with the names of columns that have missing values, if there are any."""
+    """Raises InputError with the names of columns that must be complete and are not."""
     counts = frame.isna().sum()
     if counts.any():
         missing = [f"{column!r} ({count} rows)" for column, count in counts.items() if count]
         raise InputError(
-            f"{file}: missing values in column {shortened(missing)}; "
-            f"fill them, remove these rows, or leave these columns out with {argument('drop')}"
+            f"{file}: missing values in column {shortened(missing)}; fill them or remove these rows"
+        )
+
+
+def refuse_single_column(frame: "pd.DataFrame", file: str) -> None:
+    """Raises InputError if a table has one column; its separator may not be a known one."""
+    if frame.shape[1] == 1:
+        raise InputError(
+            f"{file}: one column was read, expected the target and at least one feature; separate "
+            "the columns of a text file with commas, semicolons, tabs or bars"
         )
 
 
@@ -128,9 +144,9 @@ def described(column: "pd.Series") -> tuple[str, str]:
                 f"numbers as {dtype}{how}, and {example!r} for missing ones",
                 "fill and convert it",
             )
-        plain = all(map(PLAIN.fullmatch, rest))
-        remedy = "use astype(float)" if plain else "convert it to numbers"
-        return f"numbers as {dtype}{how}, such as {rest[0]!r}", remedy
+        example = example_of_format(rest)
+        remedy = "use astype(float)" if PLAIN.fullmatch(example) else "convert it to numbers"
+        return f"numbers as {dtype}{how}, such as {example!r}", remedy
     if rest and 2 * sum(map(like_number, rest)) > len(rest):
         example = next((level for level in rest if not like_number(level)), rest[0])
         return f"{dtype} because of entries such as {example!r}", "correct them and convert it"

@@ -11,7 +11,7 @@ import numpy as np
 
 from imbax.data.checks import DAMAGED, first_line
 from imbax.data.delimited import Delimited, clean_name, parse, refuse_twins
-from imbax.data.features import refuse_missing, tidied
+from imbax.data.features import refuse_missing, refuse_single_column, tidied
 from imbax.data.kinds import Remedies
 from imbax.data.tables import dataset_of_frame
 from imbax.data.tabular import Dataset
@@ -101,6 +101,7 @@ def table_as_dataset(
 ) -> Dataset:
     """Builds a `Dataset` from a parsed table; `path` need only be a name. See `read_table`."""
     frame, notices, separator = table
+    refuse_single_column(frame, path.name)
     known = list(frame.columns)
     target, *rest = (
         None if column is None else _column(column, known, path, header)
@@ -192,6 +193,8 @@ def _column(column: str | int, known: list[str], path: Path, header: bool) -> st
     if column in known or (column := clean_name(column)) in known:
         return column
     end = did_you_mean(column, known)
+    if len(parts := column.split(",")) > 1 and set(map(str.strip, parts)) <= set(known):
+        end = f", expected one name; give {' and '.join(map(repr, parts))} as separate names"
     if column.removeprefix("-").isdecimal():
         place = int(column)
         if not header and -len(known) <= place < len(known):

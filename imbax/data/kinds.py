@@ -8,7 +8,7 @@ import numpy as np
 
 from imbax.data.columns import READERS, Column, has_time, kind_of, moments_of, span_of
 from imbax.data.texts import Texts, decimal_mark
-from imbax.data.written import PADDED, padded_notice
+from imbax.data.written import PADDED, example_of_format, padded_notice
 from imbax.errors import InputError, did_you_mean, shortened
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def kinds_of_columns(
     if all of its entries do, except words such as "?" that stand for missing values. Otherwise its
     entries are levels of a category, and so are such words. A text column with more than 1,000
     levels, or with more than 30 levels and more than half as many levels as rows, is refused as an
-    identifier or free text. A text column whose entries are mostly numbers is refused because of
-    the other entries. Durations become days, times of day hours.
+    identifier or free text. A text column whose entries are mostly numbers or mostly dates is
+    refused because of the other entries. Durations become days, times of day hours.
 
     Parameters
     ----------
@@ -166,7 +166,10 @@ def distinct_names(frame: "pd.DataFrame", table: str) -> list[str]:
             f"{table} has several columns called {twice!r}; rename or drop all but one"
         )
     if not names:
-        raise InputError(f"{table} has no columns, expected at least one")
+        raise InputError(
+            f"{table} has no column left as a feature, expected at least one; the target, groups, "
+            "dropped and empty columns, and a saved row index are not features"
+        )
     return names
 
 
@@ -241,7 +244,9 @@ class _Notices:
 def _text_column(text: Texts, decimal: str | None, separator: str, notices: _Notices) -> Column:
     if (found := text.numbers(decimal, separator)) is not None:
         if found.how:
-            notices.read.append(f"{text.name} ({found.how}, such as {text.rest[0]!r})")
+            notices.read.append(
+                f"{text.name} ({found.how}, such as {example_of_format(text.rest)!r})"
+            )
         if padded := next(filter(PADDED.fullmatch, text.rest), None):
             notices.padded.append(padded_notice(text.name, padded, text.remedies.keep))
         column = Column(text.name, "number", unit=found.unit, decimal=found.mark)

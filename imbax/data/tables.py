@@ -44,7 +44,7 @@ def as_dataset(
     minority
         Label of the minority class; all other labels form the majority.
     groups
-        `[n]` group codes of any type.
+        `[n]` or `[n, 1]` group codes of any type.
     preprocess
         "auto" encodes columns by their kinds and leaves complete numbers unchanged. None encodes
         nothing; x must be complete numbers. Or a scikit-learn transformer.

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imbax.data.written import Dates, Reading, as_text, dates, is_date, is_missing, like_number
+from imbax.data.written import (
+    Dates,
+    Reading,
+    as_text,
+    dates,
+    is_date,
+    is_missing,
+    is_span,
+    like_number,
+    unlike_most_dates,
+)
 from imbax.data.written import numbers as read_numbers
 from imbax.errors import InputError, shortened
 
@@ -90,9 +100,8 @@ class Texts:
         found = dates(self.rest)
         if found is None:
             raise InputError(
-                f"{self.table}: column {self.name!r} holds dates or times such as "
-                f"{self.rest[0]!r}, which cannot be parsed; write all as 2020-01-31 or "
-                f"2020-01-31 23:59, or {self._remedy()}"
+                f"{self.table}: column {self.name!r} holds {self._wrong_dates()}, or "
+                f"{self._remedy()}"
             )
         if found.values is None:
             text, one, other = found.meanings
@@ -103,10 +112,16 @@ class Texts:
         return found
 
     def check_levels(self) -> None:
-        """Raises InputError for numbers mixed with words, and for an identifier."""
+        """Raises InputError for numbers or dates mixed with words, and for an identifier."""
         n = self.counts.sum()
-        is_word = np.array([not like_number(level) for level in self.levels], bool)
-        if 2 * self.counts[is_word].sum() < n:
+        is_number, is_day = (
+            np.array([is_one(level) for level in self.levels], bool)
+            for is_one in (like_number, is_date)
+        )
+        if 2 * self.counts[is_day].sum() > n:
+            self.refuse_words("correct", ~is_day & ~self.missing)
+        if 2 * self.counts[is_number].sum() > n:
+            is_word = ~is_number & ~self.missing
             if not is_word.any():
                 one, other = self._incompatible_levels()
                 raise InputError(
@@ -125,18 +140,41 @@ class Texts:
     def refuse_words(self, verb: str, is_word: np.ndarray | None = None) -> None:
         """Raises InputError for words among numbers, by default words for missing values."""
         is_word = self.missing if is_word is None else is_word
-        count = self.counts[is_word].sum()
-        entries = "1 entry" if count == 1 else f"{count} entries"
         raise InputError(
-            f"{self.table}: column {self.name!r} is text because of {entries} such as "
-            f"{self.levels[is_word][0]!r}; {verb} them, or {self._remedy()}"
+            f"{self.table}: column {self.name!r} is text because of {self._entries(is_word)}; "
+            f"{verb} them, or {self._remedy()}"
         )
+
+    def _entries(self, is_one: np.ndarray) -> str:
+        """Describes the entries that a mask of `levels` selects: their number and the first one."""
+        count = self.counts[is_one].sum()
+        entries = "1 entry" if count == 1 else f"{count} entries"
+        return f"{entries} such as {self.levels[is_one][0]!r}"
 
     def _incompatible_levels(self) -> tuple[str, str]:
         """Returns two levels that cannot be parsed together as numbers."""
-        first = self.levels[0]
-        others = (one for one in self.levels[1:] if read_numbers([first, one]) is None)
-        return first, next(others, self.levels[-1])
+        first, *others = self.rest
+        unlike_first = (one for one in others if read_numbers([first, one]) is None)
+        return first, next(unlike_first, self.rest[-1])
+
+    def _wrong_dates(self) -> str:
+        """Describes dates and times that cannot be parsed, and how to write them."""
+        if all(map(is_span, self.rest)):
+            return (
+                f"times of day or durations as text, such as {self.rest[0]!r}; "
+                "convert them to hours or days"
+            )
+        remedy = "write all as 2020-01-31 or 2020-01-31 23:59"
+        is_wrong = unlike_most_dates(self.rest)
+        if is_wrong is None:
+            return f"dates or times such as {self.rest[0]!r}, which cannot be parsed; {remedy}"
+        is_entry = ~self.missing
+        is_entry[is_entry] = is_wrong
+        example = self.rest[int(np.argmin(is_wrong))]
+        return (
+            f"dates such as {example!r} and, invalid or in another format, "
+            f"{self._entries(is_entry)}; {remedy}"
+        )
 
     def _remedy(self) -> str:
         drop, keep = self.remedies.drop([self.name]), self.remedies.keep([self.name])

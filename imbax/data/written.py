@@ -1,5 +1,6 @@
 """Parsing of numbers, dates and missing values written as text."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,11 +15,14 @@ __all__ = [
     "Reading",
     "as_text",
     "dates",
+    "example_of_format",
     "is_date",
     "is_missing",
+    "is_span",
     "like_number",
     "numbers",
     "padded_notice",
+    "unlike_most_dates",
 ]
 
 MISSING = frozenset(
@@ -84,13 +88,13 @@ _TIME = (
     r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?\s*(?:[ap]\.?m\.?)?"
     r"(?:\s*(?:z|utc|gmt|[-+][0-9]{2}:?[0-9]{2}))?"
 )
+_SPAN = rf"{_TIME}|-?[0-9]+ days?,?(?: [-+]?{_TIME})?"
 _DATE = re.compile(
     r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[t\s].*)?"
-    rf"|{_TIME}"
+    rf"|{_SPAN}"
     r"|(?:19|20)[0-9]{2}[-/](?:0[1-9]|1[0-2])"
     r"|(?:19|20)[0-9]{6}t[0-9]{4,6}z?"
     r"|[0-9]{4}-?w[0-9]{2}(?:-?[1-7])?"
-    rf"|-?[0-9]+ days?,?(?: [-+]?{_TIME})?"
     r"|[0-9]{1,4}年[0-9]{1,2}月[0-9]{1,2}日",
     re.IGNORECASE,
 )
@@ -125,15 +129,20 @@ def as_text(label: object) -> str:
     return str(label)
 
 
+def example_of_format(texts: Sequence[str]) -> str:
+    """Returns the first number that is not in a program's notation, or else the first one."""
+    return next((text for text in texts if not PLAIN.fullmatch(text)), texts[0])
+
+
 def is_missing(text: str) -> bool:
     """Returns whether a text stands for a missing value in a numeric column."""
     return text.casefold() in MISSING
 
 
 def like_number(text: str) -> bool:
-    """Returns whether a text is a number, possibly with a unit such as %, $, k or M."""
+    """Returns whether a text is a finite number, possibly with a unit such as %, $, k or M."""
     if PLAIN.fullmatch(text):
-        return True
+        return math.isfinite(float(text))
     if numbers([text]) is None:
         return False
     return not text[-1].isalpha() or re.fullmatch(r".*[0-9]\s?[kKM]", text) is not None
@@ -147,6 +156,11 @@ def is_date(text: str) -> bool:
         return True
     words = re.findall(r"[^\W\d_]+", text.lower())
     return not _MONTHS.isdisjoint(words) and (_MONTHS | _BESIDE_MONTHS).issuperset(words)
+
+
+def is_span(text: str) -> bool:
+    """Returns whether a text is a time of day or a duration in days."""
+    return re.fullmatch(_SPAN, text, re.IGNORECASE) is not None
 
 
 def numbers(texts: Sequence[str], decimal: str | None = None) -> Reading | None:
@@ -244,6 +258,25 @@ def dates(texts: Sequence[str], form: str | None = None) -> Dates | None:
             days = (str(v[i].astype("datetime64[D]")) for v in (values, other))
             return Dates(None, first, (texts[i], *days))
     return Dates(values, first)
+
+
+def unlike_most_dates(texts: Sequence[str]) -> np.ndarray | None:
+    """Returns which texts `[n]` the format that fits most of them cannot parse; None if none fits.
+
+    Parameters
+    ----------
+    texts
+        `[n]` texts that `dates` cannot parse together.
+    """
+    import pandas as pd
+
+    column = pd.Series(texts, dtype=object)
+    unlike = (
+        pd.to_datetime(column, format=form, utc=True, errors="coerce").isna().to_numpy()
+        for form in _DATE_FORMS
+    )
+    fewest = min(unlike, key=np.count_nonzero)
+    return None if fewest.all() else fewest
 
 
 _DAYS = (

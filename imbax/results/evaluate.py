@@ -97,8 +97,8 @@ def evaluate(
     minority
         Label of the minority; all other labels are the majority. Default: the rarer of two labels.
     groups
-        Group of each row `[n]`. Splits keep groups together; given splits that divide a group are
-        rejected.
+        Group of each row, `[n]` or `[n, 1]`. Splits keep groups together; given splits that divide
+        a group are rejected.
     name
         Name of the data set in the table.
     out

@@ -150,12 +150,32 @@ def test_latin_1_gives_a_notice(read):
         ),
         (b"39, State-gov, 77516\n50, Private, 83311\n38, Private, 12\n", "looks like data"),
         (b"a,b\nc,b\na,d\n", "looks like data"),
+        (csv() * 2, "row 61 below the header repeats it, x, y, ...; remove this row, or .*header="),
+        (b"a,y\n" + csv(index=True, header=False)[1:], "more cells than the header has names"),
+        (csv(BASE[["y"]]), "one column was read, expected .*; separate .* commas, semicolons"),
+        (csv(sep=":"), "one column was read"),
     ],
 )
 def test_files_without_a_table_are_refused(read, content, message):
     with pytest.raises(InputError, match=message) as caught:
         read(content)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sep", [" ", "\t", ",", ";", "|"])
+@pytest.mark.parametrize("names", [np.arange(1, N + 1), [f"row {i}" for i in range(N)]])
+def test_row_names_without_a_header_are_left_out(read, sep, names):
+    header, rows = csv(BASE.set_axis(names), index=True, sep=sep).split(b"\n", 1)
+    content = header.removeprefix(b'""').removeprefix(sep.encode()) + b"\n" + rows
+    data = read(content)
+    check_base(data)
+    assert "row index saved with the table, left out: Unnamed: 0" in data.notices
+
+
+def test_decimal_commas_are_not_row_names(read):
+    content = "x,y\n" + "".join(f"{7 * i},5,{y}\n" for i, y in enumerate(Y))
+    with pytest.raises(InputError, match="some rows have more cells than the header has names"):
+        read(content.encode())
 
 
 @pytest.mark.parametrize("target", ["x1", 1, -1, "-1", "1"])
@@ -241,13 +261,38 @@ def test_other_columns_determine_the_decimal_mark(read):
     [
         (["20%", "20"], "numbers in several formats, such as '20' and '20%'|'20%' and '20'"),
         (["20k", "5M"], "numbers in several formats, such as '20k' and '5M'"),
-        (["10:30", "11:30"], r"holds dates or times such as '10:30', .*drop=\['c'\]"),
+        (["10:30", "11:30"], r"holds times of day .*'10:30'; convert .* hours .*drop=\['c'\]"),
+        (["1 days 02:00:00", "0 days"], "holds .* durations .*'1 days 02:00:00'; convert"),
+        (["3 mai 2020", "4 mai 2020"], "holds dates or times such as '3 mai 2020', which cannot"),
         (["01/02/2020", "02/03/2020"], "holds dates such as '01/02/2020', which can be"),
     ],
 )
 def test_mixed_or_ambiguous_formats_are_refused(read, values, message):
     with pytest.raises(InputError, match=f"column 'c' holds {message}|{message}"):
         read({"c": values * (N // 2)})
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("0000-00-00", "holds dates such as '2020-01-01' and, .*, 1 entry such as '0000-00-00'; w"),
+        ("2020-02-30", "1 entry such as '2020-02-30'; write all as 2020-01-31"),
+        ("05/13/2020", "1 entry such as '05/13/2020'; write all as 2020-01-31"),
+        ("12:30", "1 entry such as '12:30'; write all as 2020-01-31"),
+        ("ongoing", "is text because of 1 entry such as 'ongoing'; correct"),
+    ],
+)
+@pytest.mark.parametrize("days", [20, N])
+def test_message_names_the_entry_that_is_no_date(read, entry, message, days):
+    texts = [f"2020-{i % days // 28 + 1:02}-{i % days % 28 + 1:02}" for i in range(N)]
+    texts[4:6] = ["?", entry]
+    with pytest.raises(InputError, match=f"column 'c' {message}|{message}"):
+        read({"c": texts})
+
+
+def test_notice_of_thousands_shows_a_number_with_separator(read):
+    (notice,) = read({"c": ["1", "2", "1,000"] * 20}).notices
+    assert "(separators of thousands, such as '1,000')" in notice
 
 
 def test_words_that_pandas_treats_as_missing_are_text(read):

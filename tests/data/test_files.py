@@ -118,7 +118,11 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["much", "much"]
         ({}, {"groups": "age", "drop": ["age"]}, r"'age' is the groups column and in drop"),
         ({}, {"groups": "outcome"}, r"'outcome' is both target and groups"),
         ({}, {"minority": "ill"}, r"^t: no row has the label 'ill'; the labels are: fine, sick"),
-        ({"outcome": [None] + ["x"] * (N - 1)}, {}, r"missing values in column 'outcome'"),
+        (
+            {"outcome": [None] + ["x"] * (N - 1)},
+            {},
+            r"column 'outcome' .1 rows.; fill them or remove these rows$",
+        ),
         ({"clinic": [None] + [1] * (N - 1)}, {"groups": "clinic"}, r"values in column 'clinic'"),
         ({"seen": ["1/2/2020"] * N}, {}, r"'seen' holds dates such as .*or.*drop=\['seen'\]"),
         (
@@ -128,7 +132,8 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["much", "much"]
         ),
         ({"dose": NEARLY}, {}, r"'dose' is text because of 2 entries such as 'much'; correct"),
         ({"age": [np.inf] + [1.0] * (N - 1)}, {}, r"^t\.\w+ has infinite values in column 'age'"),
-        ({}, {"drop": list(FRAME.columns[:-1])}, r"^t\.\w+ has no columns, expected at least one"),
+        ({}, {"drop": list(FRAME.columns[:-1])}, r"^t\.\w+ has no column left as a feature"),
+        ({}, {"drop": ["age,color"]}, r"'age,color', expected one name; give 'age' and 'color' as"),
     ],
 )
 def test_faulty_table_is_refused_in_one_line(tmp_path, suffix, columns, options, message):

@@ -64,7 +64,9 @@ def test_kind_follows_from_type_and_text(expected, column):
         ([f"name {i}" for i in range(N)], "60 distinct texts in 60 rows, like an identifier"),
         ([*map(str, range(N - 1)), "abc"], "is text because of 1 entry such as 'abc'; correct"),
         (["01/02/2024", "03/04/2024"] * 30, "'01/02/2024', which can be 2024-.*-0., or leave"),
-        (["10:30", "11:45"] * 30, "dates or times such as '10:30', which cannot be parsed"),
+        (["10:30", "11:45"] * 30, "times of day or durations as text, such as '10:30'; convert"),
+        ([*map(str, range(N - 2)), "?", "inf"], "is text because of 1 entry such as 'inf'; corr"),
+        (["5%", "6", "7"] * 19 + ["?"] * 3, "numbers in several formats, such as '5%' and '6'"),
         (["1.234"] * N, "'1.234', which can be 1234 or 1.234|1.234 or 1234"),
         ([b"a"] * N, "holds bytes values, expected numbers or text"),
         ([[1], [2]] * 30, "holds mixed values"),
@@ -170,7 +172,7 @@ def test_new_rows_are_parsed_like_the_fitted_table():
 def test_duplicate_or_no_columns_are_refused():
     with pytest.raises(InputError, match="several columns called 'a'; rename"):
         kinds_of_columns(pd.DataFrame([[1, 2]], columns=["a", "a"]))
-    with pytest.raises(InputError, match="no columns, expected at least one"):
+    with pytest.raises(InputError, match="no column left as a feature, expected at least one"):
         kinds_of_columns(pd.DataFrame(index=[1, 2]))
 
 

@@ -113,8 +113,10 @@ def test_constant_columns_give_a_notice_after_the_loader():
 
 
 def test_groups_of_any_type_become_codes():
-    data = make_dataset(X, labels(1, 0), groups=["b", "a", "b"] * 10)
-    assert data.groups.tolist() == [0, 1, 0] * 10
+    groups = pd.DataFrame({"g": ["b", "a", "b"] * 10})
+    for form in (groups["g"].to_list(), groups, groups.to_numpy()):
+        data = make_dataset(X, labels(1, 0), groups=form)
+        assert data.groups.tolist() == [0, 1, 0] * 10
 
 
 def test_fingerprint_depends_only_on_the_data():
@@ -153,12 +155,17 @@ GOOD = labels(1, 0)
         (X.astype(str), GOOD, {}, r"x is not a table of numbers \(dtype <U\d+\); encode"),
         (X.astype(complex), GOOD, {}, r"not a table of numbers \(dtype complex128\)"),
         ([[1], [2, 3]], GOOD, {}, r"x is not a table of numbers"),
+        ({"a": X[:, 0]}, GOOD, {}, r"x is a dict, expected .*; give pandas.DataFrame\(x\)"),
+        ([{"a": v} for v in X[:, 0]], GOOD, {}, r"x is a list of dict, .*; give pandas.DataFrame"),
+        (np.rec.fromarrays(X.T), GOOD, {}, r"x is a recarray, .*; give pandas.DataFrame\(x\)"),
         (X[:, 0], GOOD, {}, r"x has shape \(30,\), expected \[rows, features\]"),
         (X[:, :0], GOOD, {}, r"x has shape \(30, 0\), .* at least one feature"),
         (X, np.stack([GOOD] * 2, 1), {}, r"y has shape \(30, 2\), expected \[rows\], one column"),
         (X, GOOD[:25], {}, r"x has 30 rows and y has 25; give one entry per row"),
         (X, GOOD, {"groups": np.arange(29)}, r"x has 30 rows and groups has 29"),
         (X, GOOD, {"groups": X}, r"groups has shape \(30, 3\), expected \[rows\]"),
+        (X, GOOD, {"groups": "a"}, r"groups is a str, expected one group per row; give x\['a'\], "),
+        (X[:0], GOOD[:0], {}, r"y has no rows, expected one label for each row of x; check"),
         (X, GOOD, {"groups": [None] + [1] * 29}, r"1 rows have no group"),
         (X[:19], GOOD[:19], {}, r"19 rows, expected at least 20; add rows"),
         (X, np.ones(30), {}, r"y has one class \(1\), expected at least two"),
@@ -186,6 +193,8 @@ def test_errors_of_invalid_input_give_advice(x, y, options, message):
     [
         ([str(i) for i in range(30)], "numbers as (str|object), such as '0', .*; use astype"),
         ([f"{i}%" for i in range(30)], r"numbers as \w+ \(percentages\), such as '0%'"),
+        (["1", "2", "1,000"] * 10, "numbers as .*, such as '1,000', .*; convert it to numbers"),
+        (["1", "2", "inf"] * 10, "because of entries such as 'inf'"),
         (["?"] + ["1"] * 29, r"numbers as \w+, and '\?' for missing ones, .*; fill and convert"),
         (["1"] * 29 + ["x"], "because of entries such as 'x'|numbers"),
         (["Jan 05 2020"] * 30, "dates or times as text, such as 'Jan 05 2020'"),
