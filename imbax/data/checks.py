@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DAMAGED",
+    "array_of",
     "binary_labels",
     "class_labels",
     "feature_matrix",
@@ -149,7 +150,7 @@ def label_column(y: Any, name: str) -> np.ndarray:
     One-hot columns of a frame give the columns' names as labels, those of an array 0..K-1.
     """
     columns = getattr(y, "columns", None)
-    y = _read(original := y)
+    y = array_of(original := y)
     if y.ndim == 0:
         remedy = f"; give x[{original!r}], and x without it" if isinstance(original, str) else ""
         raise InputError(
@@ -170,7 +171,7 @@ def label_column(y: Any, name: str) -> np.ndarray:
     return y
 
 
-def _read(values: Any) -> np.ndarray:
+def array_of(values: Any) -> np.ndarray:
     """Converts to an array and keeps missing values, which NumPy alone would turn into text."""
     import pandas as pd
 
@@ -243,7 +244,7 @@ def group_codes(groups: Any, name: str) -> np.ndarray:
     """Returns group codes `[n]`, int64, numbered in order of appearance."""
     import pandas as pd
 
-    groups = _read(groups)
+    groups = array_of(groups)
     if groups.ndim != 1:
         raise InputError(f"{name}: groups has shape {groups.shape}, expected [rows]")
     codes, _ = pd.factorize(groups)

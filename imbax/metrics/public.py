@@ -222,10 +222,12 @@ def _labels(labels, scores):
     """Checks labels and returns the mask `[n]` of minority rows."""
     if labels.dtype.kind == "b":
         return labels
+    import pandas as pd
+
+    if missing := np.count_nonzero(pd.isna(labels)):
+        raise InputError(f"y has {missing} missing labels; drop these rows")
     values = np.array(labels.tolist()) if labels.dtype == object else labels
     if values.dtype.kind in "biuf":
-        if missing := np.isnan(values).sum():
-            raise InputError(f"y has {missing} missing labels (NaN); drop these rows")
         if np.isin(values, (0, 1)).all():
             return values == 1
     shown = shortened(sorted(map(str, np.unique(values.astype(str)))))

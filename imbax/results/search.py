@@ -33,7 +33,7 @@ from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
 from imbax.experiments.tabular.preprocessing import planned
 from imbax.losses.named import check_numbers
-from imbax.results.arguments import engine_of, refuse_withheld, seeds_of
+from imbax.results.arguments import engine_of, folds_of, refuse_withheld, seeds_of
 from imbax.results.methods import methods_of
 from imbax.results.results import Results
 from imbax.results.settings import host_results, scores_of
@@ -141,7 +141,7 @@ def search(
     fitting(dataset, [base], are_named=True)
     for notice in dataset.notices:
         warnings.warn(notice, stacklevel=3)
-    protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
+    protocol = Protocol(folds=folds_of(folds), epochs=epochs, n_synth=n_synth)
     if splits is not None:
         splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
     cut = planned(dataset, seeds, protocol, splits)

@@ -25,6 +25,7 @@ from imbax.experiments.provenance import key_of
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_cell
 from imbax.experiments.tabular.fitting import DEFAULT, fitting, on_network, with_factory
+from imbax.experiments.tabular.host_scores import check_scores
 from imbax.experiments.tabular.metrics import functions, score_run
 from imbax.experiments.tabular.plan import Plan, plan
 from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together
@@ -169,7 +170,7 @@ class TabularLab(Lab):
         before, groups = turn
         cut, method = self._planned(cell, seeds), cell.method
         if method.tables.host:
-            result = host_cell(cut, method)
+            result = check_scores(host_cell(cut, method), method)
         else:
             cut, method = on_network(cut, method, cell.network)
             # Validation rows cannot choose the epoch if the method is trained on them.
