@@ -24,6 +24,7 @@ from imbax.data.checks import (
     rows_with_copies,
 )
 from imbax.data.features import is_row_number, is_unnamed
+from imbax.data.written import PLAIN
 from imbax.errors import InputError, argument, did_you_mean, shortened
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 MIN_ROWS, MAX_CLASSES = 20, 100
+_MAX_FRACTIONS = 10  # grades in half steps are classes
 _MIN_LEAK_ROWS = 5  # in smaller classes, a value may identify the class by chance
 QUICKSTART = ("digits_8", "breast_cancer_10", "moons_20")
 
@@ -213,7 +215,20 @@ def _label_notices(classes):
             yield f"labels {named} are different classes; rename one if they mean the same"
 
 
+def _refuse_continuous(classes, name):
+    """Raises InputError if there are many classes and most are fractional numbers."""
+    fractions = [one for one in classes if PLAIN.fullmatch(one) and float(one) % 1]
+    if len(classes) > _MAX_FRACTIONS and 2 * len(fractions) > len(classes):
+        raise InputError(
+            f"{name}: y seems continuous, {len(classes)} distinct numbers such as {fractions[0]}; "
+            "expected classes, as regression is not supported; divide y into classes, for example "
+            "with pandas.qcut"
+        )
+
+
 def _labels(y, name, minority, several_classes):
+    if minority is None:
+        _refuse_continuous(class_labels(y, name)[1], name)
     if several_classes and minority is None:
         labels, classes = class_labels(y, name)
         if len(classes) > MAX_CLASSES:

@@ -227,9 +227,8 @@ def _labels(labels, scores):
     if missing := np.count_nonzero(pd.isna(labels)):
         raise InputError(f"y has {missing} missing labels; drop these rows")
     values = np.array(labels.tolist()) if labels.dtype == object else labels
-    if values.dtype.kind in "biuf":
-        if np.isin(values, (0, 1)).all():
-            return values == 1
+    if values.dtype.kind in "biuf" and np.isin(values, (0, 1)).all():
+        return values == 1
     shown = shortened(sorted(map(str, np.unique(values.astype(str)))))
     remedy = "give (y == label of the minority)"
     if not isinstance(scores, jax.Array) and np.isin(scores, (0, 1)).all():

@@ -32,6 +32,7 @@ from imbax.experiments.tabular.fitting import DEFAULT, fitting, network_names, o
 from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
 from imbax.experiments.tabular.preprocessing import planned
+from imbax.experiments.tabular.too_few_rows import explained
 from imbax.losses.named import check_numbers
 from imbax.results.arguments import engine_of, folds_of, refuse_withheld, seeds_of
 from imbax.results.methods import methods_of
@@ -144,7 +145,8 @@ def search(
     protocol = Protocol(folds=folds_of(folds), epochs=epochs, n_synth=n_synth)
     if splits is not None:
         splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
-    cut = planned(dataset, seeds, protocol, splits)
+    with explained(dataset, protocol, seeds):
+        cut = planned(dataset, seeds, protocol, splits)
     if is_host and network != DEFAULT:
         raise InputError(
             f"network={network!r} applies to methods in jax; {base.name} trains no network"

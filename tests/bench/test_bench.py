@@ -229,7 +229,6 @@ def instant(monkeypatch):
 @pytest.fixture
 def bench(tmp_path, capsys):
     """Runs `imbax bench` on SMOTE; returns its JSON and what it writes to stderr."""
-
     def run(*options):
         command = ["bench", "--kernels", "smote", "--rounds", "1", "--out", str(tmp_path)]
         assert main([*command, "--json", "-", *options]) == 0

@@ -180,6 +180,27 @@ def test_invalid_labels_are_rejected(y, message):
         imbax.search("ce", X, y, {"learning_rate": [0.1]}, seeds=1)
 
 
+RARE = np.where(np.arange(200) < 3, "rare", np.array(["no", "yes"])[Y])
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [
+        (RARE, {}, "class 'rare' has 3 rows, 2 folds .* at least 4; add rows$"),
+        (RARE, {"folds": 4}, "class 'rare' has 3 rows, 4 folds .* at least 6; add rows$"),
+        (RARE, {"minority": "rare"}, "class 'rare' has 3 rows, 2 folds .*; add rows$"),
+        (np.arange(200) < 4, {"folds": 4}, "class 'True' has 4 rows, .*; lower folds= or add rows"),
+        (Y, {"groups": np.arange(200) % 2}, "there are 2 groups, .* at least 3; use finer groups"),
+        (Y, {"groups": np.arange(200) % 3, "folds": 4}, "3 groups, .*; lower folds= or use finer"),
+    ],
+)
+def test_too_few_rows_are_explained(y, options, message):
+    with pytest.raises(InputError, match=message):
+        imbax.evaluate(X, y, **{"methods": HOST, "seeds": 1, "folds": 2} | options)
+    with pytest.raises(InputError, match=message):
+        imbax.search("ce", X, y, {"learning_rate": [0.1]}, **{"seeds": 1, "folds": 2} | options)
+
+
 class Broken(LogisticRegression):
     """Classifier whose probabilities are NaN."""
 

@@ -31,6 +31,7 @@ from imbax.experiments.tabular.plan import Plan, plan
 from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together
 from imbax.experiments.tabular.records import records, rescored
 from imbax.experiments.tabular.schema import SCHEMA
+from imbax.experiments.tabular.too_few_rows import explained
 from imbax.networks.named import named
 
 __all__ = ["TabularLab"]
@@ -149,11 +150,13 @@ class TabularLab(Lab):
     def _planned(self, cell, seeds):
         """Plan of the runs to train; an ensemble of M members has M runs for each original run."""
         if not isinstance(cell.dataset, FrameDataset):
-            return self._cut(cell, seeds)
+            with explained(cell.dataset, self.protocol, seeds):
+                return self._cut(cell, seeds)
         about = (cell.dataset, cell.members, _trains_on_all_rows(cell.method), *seeds)
         if self._last is None or self._last[0] != about:
             self._last = None  # frees its memory before the next plan is made
-            self._last = about, self._cut(cell, seeds)
+            with explained(cell.dataset, self.protocol, seeds):
+                self._last = about, self._cut(cell, seeds)
         return self._last[1]
 
     def _cut(self, cell, seeds):
