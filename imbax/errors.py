@@ -159,8 +159,18 @@ def one_of(config: Any, **allowed: Iterable[Any]) -> None:
 def did_you_mean(given: str, names: Iterable[str]) -> str:
     """Returns the end of a message about an unknown name: the closest name, then a short list."""
     names = list(names)
-    near = difflib.get_close_matches(str(given), names, n=1)
-    return (f"; did you mean {near[0]!r}?" if near else ";") + f" there are: {shortened(names, 8)}"
+    near = _closest(str(given), names)
+    return (f"; did you mean {near!r}?" if near else ";") + f" there are: {shortened(names, 8)}"
+
+
+def _closest(unknown: str, names: Sequence[str]) -> str | None:
+    """Returns the same name in another case, the shortest continuation, or a similar name."""
+    word, by_word = unknown.casefold(), {name.casefold(): name for name in names}
+    if word in by_word:
+        return by_word[word]
+    longer = [name for name in by_word if len(word) > 2 and name.startswith(word)]
+    near = sorted(longer, key=len) or difflib.get_close_matches(word, by_word, n=1)
+    return by_word[near[0]] if near else None
 
 
 def shortened(names: Sequence[str], limit: int = 5) -> str:

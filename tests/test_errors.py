@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from imbax.errors import InputError, Range, check_ranges
+from imbax.errors import InputError, Range, check_ranges, did_you_mean
 
 SHARE = Range(0, 1)
 RATE = Range(0, above=True)
@@ -68,3 +68,19 @@ def test_fields_are_checked_by_the_ranges_of_their_module():
     check_ranges(())
     with pytest.raises(InputError, match="of it: rate=-1, expected above 0"):
         check_ranges(Numbers(-1), "of it: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("CE", "ce"),
+        ("logistic", "logistic_regression"),
+        ("Logistic_regresion", "logistic_regression"),
+        ("lo", None),
+        ("", None),
+    ],
+)
+def test_closest_name_is_suggested(given, expected):
+    names = ["ce", "logit_adjustment", "logistic_regression", "logistic_regression_cv"]
+    start = f"; did you mean {expected!r}? there are: ce" if expected else "; there are: ce"
+    assert did_you_mean(given, names).startswith(start)

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DAMAGED",
+    "array_of",
     "binary_labels",
     "class_labels",
     "feature_matrix",
     "first_line",
     "group_codes",
     "missing_labels",
+    "refuse_continuous",
     "rows_with_copies",
 ]
 
@@ -210,7 +212,7 @@ def label_column(y: Any, name: str) -> np.ndarray:
 
 def _column(values: Any, argument_name: str, noun: str, name: str) -> np.ndarray:
     """Returns an array of one dimension or more; a single column `[n, 1]` becomes `[n]`."""
-    array = _read(values)
+    array = array_of(values)
     if array.ndim == 0:
         remedy = f"; give x[{values!r}], and x without it" if isinstance(values, str) else ""
         raise InputError(
@@ -220,7 +222,7 @@ def _column(values: Any, argument_name: str, noun: str, name: str) -> np.ndarray
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
-def _read(values: Any) -> np.ndarray:
+def array_of(values: Any) -> np.ndarray:
     """Converts to an array and keeps missing values, which NumPy alone would turn into text."""
     import pandas as pd
 
@@ -257,6 +259,20 @@ def binary_labels(y: Any, name: str, minority: Any) -> tuple[np.ndarray, tuple[s
         )
     majority = texts[1 - index] if len(texts) == 2 else f"not {texts[index]}"
     return (codes == index).astype(np.int8), (majority, texts[index])
+
+
+_MAX_FRACTIONS = 10  # grades in half steps are classes
+
+
+def refuse_continuous(classes: Sequence[str], name: str) -> None:
+    """Raises InputError if there are many classes and most are fractional numbers."""
+    fractions = [one for one in classes if PLAIN.fullmatch(one) and float(one) % 1]
+    if len(classes) > _MAX_FRACTIONS and 2 * len(fractions) > len(classes):
+        raise InputError(
+            f"{name}: y seems continuous, {len(classes)} distinct numbers such as {fractions[0]}; "
+            "expected classes, as regression is not supported; divide y into classes, for example "
+            "with pandas.qcut"
+        )
 
 
 def rows_with_copies(x: np.ndarray) -> int:

@@ -21,6 +21,7 @@ from imbax.data.checks import (
     feature_matrix,
     first_line,
     group_codes,
+    refuse_continuous,
     rows_with_copies,
 )
 from imbax.data.features import is_row_number, is_unnamed, numbers_rows
@@ -222,8 +223,11 @@ def _label_notices(classes):
 
 
 def _labels(y, name, minority, several_classes):
-    if several_classes and minority is None:
-        labels, classes = class_labels(y, name)
+    if minority is not None:
+        return binary_labels(y, name, minority)
+    labels, classes = class_labels(y, name)
+    refuse_continuous(classes, name)
+    if several_classes:
         if len(classes) > MAX_CLASSES:
             raise InputError(
                 f"{name}: y has {len(classes)} distinct labels, expected at most {MAX_CLASSES} "

@@ -96,5 +96,5 @@ class BAGAN(GeneratorSampler):
             self.width,
             self.autoencoder_max_iter,
             self.max_iter,
-            self.batch_size,
+            self._batch_size(),
         )

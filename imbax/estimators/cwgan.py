@@ -4,7 +4,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from imbax.estimators.one_vs_rest import OneVsRest
-from imbax.estimators.over_sampler import compiled
+from imbax.estimators.over_sampler import at_most_rows, compiled
 from imbax.estimators.parameters import Interval, parameters
 from imbax.methods import cwgan
 
@@ -63,7 +63,7 @@ class CWGAN(OneVsRest):
         # The classifier is trained for a third of the steps, as in the method's default.
         config = cwgan.Config(
             iterations=self.max_iter,
-            batch_size=self.batch_size,
+            batch_size=at_most_rows(self.batch_size, len(self._y)),
             learning_rate=self.learning_rate_init,
             classifier_steps=-(-self.max_iter // 3),
         )

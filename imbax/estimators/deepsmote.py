@@ -184,7 +184,7 @@ class DeepSMOTE(GeneratorSampler):
             self.penalty,
             or_else(self.encoder_gradient, self.penalty == "permuted"),
             class_draw=self.class_draw,
-            batch_size=self.batch_size,
+            batch_size=self._batch_size(),
             epochs=self.max_iter,
             patience=self.n_iter_no_change,
         )

@@ -12,6 +12,7 @@ from imbax.data.preprocess import unscale
 from imbax.errors import InputError
 from imbax.estimators.classifier import NeuralClassifier
 from imbax.estimators.imbalanced_mlp import supervised_program
+from imbax.estimators.members import batch_size_of
 from imbax.estimators.networks import or_else
 from imbax.estimators.over_sampler import size
 from imbax.estimators.parameters import Interval, parameters
@@ -180,10 +181,12 @@ default="from_dtype"
         recipe = network.recipe
         rate = or_else(self.learning_rate_init, recipe.learning_rate)
         first = self._with(members, sv.Hparams(rate), before)
-        options = network, "ce", self.max_iter, or_else(self.batch_size, recipe.batch_size)
+        limited = batch_size_of(self.batch_size, members)
+        step_size = or_else(limited, eg.Config._field_defaults["batch_size"])
+        options = network, "ce", self.max_iter, or_else(limited, recipe.batch_size)
         pretraining = self._compiled(supervised_program, members, *options)
         moved = self._wanted is not None  # an over-sampler's rows must have been moved
-        options = options[0], self._config(members), moved
+        options = options[0], self._config(members, step_size), moved
         moving = self._compiled(_moving_program, members, *options)
         second = self._with(members, self._hparams())
         progress = pretraining.lower(members.shared, first)
@@ -193,9 +196,14 @@ default="from_dtype"
         second = second._replace(params=progress.best.params)
         progress, after = self._run(moving, members, second, lower="eta1 or eta2")
         self._store_synthetic_rows(progress.best.points)
-        return progress.best.params, [before, after], self._trained_prior(members, progress)
+        return (
+            progress.best.params,
+            [before, after],
+            self._trained_prior(members, progress, step_size),
+        )
 
-    def _config(self, members):
+    def _config(self, members, step_size):
+        """Returns the options; `step_size` is the number of rows of each kind in a step."""
         start_counts = self._start_counts(members.counts)
         names = map(str, getattr(self, "feature_names_in_", range(self.n_features_in_)))
         fixed = column_positions(self.fixed_columns, list(names), "fixed_columns")
@@ -211,14 +219,10 @@ default="from_dtype"
             outer_loss=self.outer_loss,
             constraint=self.constraint,
             fixed_columns=fixed,
-            batch_size=self._step_size(),
-            synth_batch_size=self._step_size(),
-            outer_batch_size=self._step_size(),
+            batch_size=step_size,
+            synth_batch_size=step_size,
+            outer_batch_size=step_size,
         )
-
-    def _step_size(self):
-        """Returns the number of rows of each kind in a step of the second training."""
-        return or_else(self.batch_size, eg.Config._field_defaults["batch_size"])
 
     def _hparams(self):
         return eg.Hparams(
@@ -264,7 +268,7 @@ default="from_dtype"
         self.x_start_ = unscale(points.start[kept], self._scaling)
         self.y_synth_ = classes[points.y[kept].astype(int)]
 
-    def _trained_prior(self, members, progress):
+    def _trained_prior(self, members, progress, step_size):
         """Returns the class priors of a step with synthetic rows; of θ₀, those of pretraining."""
         prior, points = members.prior, progress.best.points
         number = np.stack(
@@ -275,8 +279,8 @@ default="from_dtype"
         )
         total = number.sum(1, keepdims=True)
         share = number / np.maximum(total, 1)
-        synth_rows = np.minimum(total, self._step_size())
-        batch = np.minimum(members.counts.sum(1, keepdims=True), self._step_size())
+        synth_rows = np.minimum(total, step_size)
+        batch = np.minimum(members.counts.sum(1, keepdims=True), step_size)
         step_prior = {
             "union": (batch * prior + synth_rows * share) / (batch + synth_rows),
             "synth": prior,  # a step has no row of the largest class, so its prior is undefined

@@ -1,6 +1,8 @@
 """Conversion of pandas, polars and NumPy tables to arrays of numbers, and of new rows back."""
 
+import sys
 from datetime import timedelta
+from decimal import Context, Decimal
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ __all__ = ["Table", "is_frame", "is_polars", "missing_in"]
 
 # Largest whole number up to which float64 represents all whole numbers.
 _EXACT = 2**53
+# Arithmetic with more digits than any float64 that is rounded to the places of a Decimal.
+_DIGITS = Context(prec=2000)
 
 
 class Table:
@@ -69,6 +73,10 @@ class Table:
         """Returns the minimum of each column of whole numbers that float64 cannot represent."""
         found = {j: _least_of_close(column) for j, column in enumerate(self.columns)}
         return {j: least for j, least in found.items() if least is not None}
+
+    def can_shift(self, j: int) -> bool:
+        """Returns whether NumPy has a type for the whole numbers of a column."""
+        return _numbers_dtype(self.columns[j]).kind in "iu"
 
     def shifted(self) -> Any:
         """Subtracts the minimum from these columns of the table; `extended` adds it back."""
@@ -168,10 +176,12 @@ class Table:
             values = values.astype(dtype) + np.array(
                 least, dtype
             )  # integer overflow wraps to the correct value
-        if not self.is_frame:
-            return values
         if is_polars(column):
             return type(column)(column.name, values, dtype=column.dtype)
+        if (places := _decimal_places(column)) is not None:
+            values = _as_decimals(values, places)
+        if not self.is_frame:
+            return values
         return type(column)(values, dtype=column.dtype)
 
 
@@ -274,7 +284,11 @@ def _least_of_close(column) -> int | None:
     elif values.dtype.kind not in "iu" or values.dtype.itemsize < 8:
         return None
     low, high = int(values.min()), int(values.max())
-    if (largest := max(-low, high)) <= _EXACT or (low == high and int(float(low)) == low):
+    if (largest := max(-low, high)) <= _EXACT:
+        return None
+    if largest > sys.float_info.max:
+        return low
+    if low == high and int(float(low)) == low:
         return None
     return low if high - low < 2**24 * np.spacing(float(largest)) else None
 
@@ -305,3 +319,23 @@ def _numbers_dtype(column) -> np.dtype:
     if dtype.kind == "O":
         dtype = np.array(_known(column).tolist()).dtype
     return np.dtype(float) if dtype.kind == "O" else dtype  # object for Decimals
+
+
+def _decimal_places(column) -> int | None:
+    """Returns the largest number of decimal places in a column of Decimals, None for others."""
+    known = _known(column)
+    if (
+        known.dtype.kind != "O"
+        or not len(known)
+        or not all(isinstance(value, Decimal) for value in known)
+    ):
+        return None
+    return max(0, *(-value.as_tuple().exponent for value in known))
+
+
+def _as_decimals(values, places) -> np.ndarray:
+    """Converts floats to Decimals, rounded to a number of decimal places."""
+    step = Decimal(1).scaleb(-places)
+    decimals = np.empty(len(values), object)
+    decimals[:] = [Decimal(value).quantize(step, context=_DIGITS) for value in values.tolist()]
+    return decimals

@@ -112,6 +112,6 @@ class GAMO(GeneratorSampler):
             len(self.classes_),
             size(max(generated, default=counts.max())),
             self.noise_dim,
-            self.batch_size,
+            self._batch_size(),
             self.max_iter,
         )

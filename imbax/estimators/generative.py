@@ -15,7 +15,15 @@ from sklearn.utils.validation import check_is_fitted
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError
 from imbax.estimators import saving
-from imbax.estimators.over_sampler import FIT, SAMPLE, OverSampler, padded, seed_of, stream
+from imbax.estimators.over_sampler import (
+    FIT,
+    SAMPLE,
+    OverSampler,
+    at_most_rows,
+    padded,
+    seed_of,
+    stream,
+)
 from imbax.estimators.parameters import Interval, parameters
 from imbax.estimators.value_scale import Scale
 from imbax.types import rows
@@ -133,7 +141,12 @@ class GeneratorSampler(OverSampler):
     def _shifts(self):
         return False  # `sample` returns rows without a table
 
+    def _batch_size(self, warn=False):
+        """Returns the size of mini-batches, at most about the number of training rows."""
+        return at_most_rows(self.batch_size, len(self._y), warn)
+
     def _train(self, x):
+        self._batch_size(warn=True)
         program_args, train = self._program_args(), rows(*padded(x, self._y))
         key = stream(self._seed, FIT)
         state, self.loss_curve_ = _init(*program_args, key, train), []

@@ -14,6 +14,7 @@ from imbax.errors import InputError
 from imbax.estimators.adasyn import ADASYN
 from imbax.estimators.borderline_smote import BorderlineSMOTE
 from imbax.estimators.classifier import NeuralClassifier
+from imbax.estimators.members import batch_size_of, check_columns_of
 from imbax.estimators.networks import or_else, takes_head
 from imbax.estimators.notices import warn_user
 from imbax.estimators.parameters import Interval, parameters
@@ -83,7 +84,8 @@ functions, default=None
     alpha : float, default=None
         Decoupled weight decay. None uses the network's recipe.
     batch_size : int, default=None
-        Rows of a mini-batch. None uses the network's recipe.
+        Rows of a mini-batch, limited by the number of training rows with a warning. None uses the
+        network's recipe.
     learning_rate_init : float, default=None
         Adam's learning rate. None uses the network's recipe.
     max_iter : int, default=None
@@ -222,7 +224,7 @@ default="from_dtype"
             self._network(),
             self.loss,
             self._epochs(),
-            or_else(self.batch_size, recipe.batch_size),
+            or_else(batch_size_of(self.batch_size, members), recipe.batch_size),
             len(self.classes_) if self.sampler == "rs" else None,
         )
         progress, curves = self._run(programs, members, self._with(members, hparams, before))
@@ -263,7 +265,10 @@ default="from_dtype"
     def _sampler(self):
         if self.sampler is None or self.sampler == "rs":
             return None
-        return SAMPLERS[self.sampler]() if isinstance(self.sampler, str) else self.sampler
+        if isinstance(self.sampler, str):
+            return SAMPLERS[self.sampler]()
+        check_columns_of(self.sampler, self._columns.origins())
+        return self.sampler
 
     def _posterior(self):
         if callable(self.loss) or NAMED[self.loss].posterior is None:

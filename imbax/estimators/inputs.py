@@ -50,7 +50,18 @@ def as_numbers(X: Any, remedy: str, shifts: bool = False) -> Any:
         refuse_columns(Table(X), remedy=remedy)
     if is_polars(X) and is_frame(X):
         X = X.cast({column.name: float for column in X if column.dtype.is_decimal()})
+    elif is_frame(X):
+        X = _without_arrow_decimals(X)
     return X.sparse.to_dense() if hasattr(X, "sparse") else X
+
+
+def _without_arrow_decimals(X):
+    """Converts pyarrow's decimals in a pandas frame to floats; scikit-learn makes them objects."""
+    decimals = [j for j, kind in enumerate(X.dtypes) if str(kind).startswith("decimal")]
+    converted = X.copy(deep=False) if decimals else X
+    for j in decimals:
+        converted.isetitem(j, X.iloc[:, j].astype(float))
+    return converted
 
 
 def refuse_columns(
@@ -74,7 +85,8 @@ def refuse_columns(
     kinds = {j: kind for j, kind in table.kinds().items() if j not in categorical}
     if kinds:
         raise InputError(_column_message(names, kinds, remedy))
-    if close := [j for j in table.least() if j not in categorical and not shifts]:
+    close = [j for j in table.least() if j not in categorical]
+    if close := [j for j in close if not (shifts and table.can_shift(j))]:
         raise InputError(
             f"column {names[close[0]]!r} of X has whole numbers beyond 2**53 in a small range, "
             "which floats cannot represent exactly; subtract the minimum"

@@ -10,11 +10,13 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from imbax.data.preprocess import SCALINGS, Scaling
 from imbax.errors import InputError, Range, shortened
-from imbax.estimators.over_sampler import size
+from imbax.estimators.over_sampler import at_most_rows, size
 from imbax.types import Part, Run
 
 __all__ = [
     "Members",
+    "batch_size_of",
+    "check_columns_of",
     "check_parts",
     "class_weights",
     "cut_members",
@@ -90,6 +92,28 @@ def cut_members(
             f"validation_fraction={validation_fraction} of {len(labels)} rows leaves a part with "
             "fewer rows than classes; give a fraction closer to 0.5, or more rows"
         ) from None
+
+
+def check_columns_of(sampler: Any, origins: Sequence[int]) -> None:
+    """Raises InputError if a sampler refers to columns of X by name, or if X is encoded.
+
+    Parameters
+    ----------
+    sampler
+        Sampler with imbalanced-learn's API.
+    origins
+        Position in X of the column that each encoded column comes from.
+    """
+    is_encoded = list(origins) != list(range(len(origins)))
+    for name, columns in sampler.get_params().items():
+        if name.rsplit("__")[-1] != "categorical_features" or columns is None:
+            continue
+        if is_encoded or any(isinstance(column, str) for column in np.ravel(columns).tolist()):
+            raise InputError(
+                f"sampler has {name}={columns!r}, but a classifier passes the encoded columns of X "
+                "to its sampler, an array of numbers; resample X first: "
+                "imblearn.pipeline.make_pipeline(sampler, classifier)"
+            )
 
 
 def resample_members(
@@ -196,6 +220,13 @@ def class_weights(class_weight: Any, classes: np.ndarray, labels: np.ndarray) ->
 
 
 _WEIGHT = Range(0)
+
+
+def batch_size_of(batch_size: int | None, members: Members) -> int | None:
+    """Returns the user's batch size, limited by the members' training rows with a warning."""
+    if batch_size is None:
+        return None
+    return at_most_rows(batch_size, int(members.counts.sum(1).max()))
 
 
 def padded_part(rows: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> Part:

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from imbax.errors import InputError
-from imbax.estimators.notices import warn_of_lone_rows
+from imbax.estimators.notices import warn_of_lone_rows, warn_user
 from imbax.estimators.parameters import parameters
 from imbax.estimators.sparse import stacked
 from imbax.estimators.table_sampler import TableSampler
@@ -22,6 +22,7 @@ __all__ = [
     "FIT",
     "SAMPLE",
     "OverSampler",
+    "at_most_rows",
     "compiled",
     "padded",
     "seed_of",
@@ -187,6 +188,18 @@ def stream(seed: int, name: int) -> jax.Array:
 def size(number: int) -> int:
     """Rounds a size up, so that data sets of similar size share compiled programs."""
     return 256 if number <= 256 else int(-(-number // 1024) * 1024)
+
+
+def at_most_rows(batch_size: int, rows: int, warn: bool = True) -> int:
+    """Limits a batch size to the number of rows, rounded up, with a warning."""
+    if batch_size <= (limit := size(rows)):
+        return batch_size
+    if warn:
+        warn_user(
+            f"batch_size={batch_size} is larger than the number of training rows, {rows}; a "
+            f"mini-batch has {limit} places"
+        )
+    return limit
 
 
 def padded(x: np.ndarray, y: np.ndarray) -> Batch:

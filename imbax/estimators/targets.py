@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from imbax.data.checks import array_of
 from imbax.errors import InputError, shortened
 from imbax.estimators.frames import is_frame, is_polars
 
@@ -73,7 +74,7 @@ def plain_labels(y: Any) -> np.ndarray:
         raise InputError("y is a sparse matrix, expected labels; use y.toarray()")
     if y is None:
         raise InputError("an estimator requires y to be passed, but the target y is None")
-    labels = np.asarray(y)
+    labels = array_of(y)
     if labels.ndim == 0:  # text, a set, ...
         raise InputError(f"y is {str(y)[:40]!r}, expected one label for each row of X")
     if labels.ndim > 2:

@@ -222,12 +222,15 @@ def _labels(labels, scores):
     """Checks labels and returns the mask `[n]` of minority rows."""
     if labels.dtype.kind == "b":
         return labels
+    if labels.dtype.kind in "iuf":
+        missing = np.count_nonzero(np.isnan(labels))
+    else:  # pandas' NA is not equal to itself
+        missing = sum(one is None or (one == one) is not True for one in labels.tolist())
+    if missing:
+        raise InputError(f"y has {missing} missing labels; drop these rows")
     values = np.array(labels.tolist()) if labels.dtype == object else labels
-    if values.dtype.kind in "biuf":
-        if missing := np.isnan(values).sum():
-            raise InputError(f"y has {missing} missing labels (NaN); drop these rows")
-        if np.isin(values, (0, 1)).all():
-            return values == 1
+    if values.dtype.kind in "biuf" and np.isin(values, (0, 1)).all():
+        return values == 1
     shown = shortened(sorted(map(str, np.unique(values.astype(str)))))
     remedy = "give (y == label of the minority)"
     if not isinstance(scores, jax.Array) and np.isin(scores, (0, 1)).all():

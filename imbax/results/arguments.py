@@ -11,6 +11,7 @@ from imbax.errors import InputError, Range
 __all__ = [
     "engine_of",
     "folder_of",
+    "folds_of",
     "refuse_withheld",
     "seeds_of",
     "uses_validation",
@@ -18,6 +19,7 @@ __all__ = [
 
 _SEED = Range(0, 2**32 - 1, whole=True)
 _COUNT = Range(1, whole=True)
+_FOLDS = Range(2, whole=True)
 _STRATEGIES = ("auto", "map", "vmap", "rows")
 
 
@@ -31,6 +33,11 @@ def seeds_of(seeds: Any) -> list[int]:
     if repeated := [seed for i, seed in enumerate(checked) if seed in checked[:i]]:
         raise InputError(f"seeds has {repeated[0]} more than once; give each seed once")
     return checked
+
+
+def folds_of(folds: Any) -> int:
+    """Number of folds, at least 2."""
+    return int(_FOLDS.check("folds", folds))
 
 
 def uses_validation(method: Method) -> bool:

@@ -23,6 +23,7 @@ from imbax.experiments.tabular.plan import Protocol
 from imbax.results.arguments import (
     engine_of,
     folder_of,
+    folds_of,
     refuse_withheld,
     seeds_of,
     uses_validation,
@@ -173,7 +174,7 @@ def evaluate(
     methods, left_out = fitting(dataset, methods, are_named=not are_default)
     for notice in (*dataset.notices, *left_out):
         warnings.warn(f"{name}: {notice}", stacklevel=3)
-    protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth, precision=precision)
+    protocol = Protocol(folds=folds_of(folds), epochs=epochs, n_synth=n_synth, precision=precision)
     ordered = in_order(methods)
     if splits is not None:
         validates = any(map(uses_validation, ordered))

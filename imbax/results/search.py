@@ -31,9 +31,9 @@ from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.fitting import DEFAULT, fitting, network_names, on_network
 from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
-from imbax.experiments.tabular.preprocessing import planned
+from imbax.experiments.tabular.preprocessing import explained, planned
 from imbax.losses.named import check_numbers
-from imbax.results.arguments import engine_of, refuse_withheld, seeds_of
+from imbax.results.arguments import engine_of, folds_of, refuse_withheld, seeds_of
 from imbax.results.methods import methods_of
 from imbax.results.results import Results
 from imbax.results.settings import host_results, scores_of
@@ -141,10 +141,11 @@ def search(
     fitting(dataset, [base], are_named=True)
     for notice in dataset.notices:
         warnings.warn(notice, stacklevel=3)
-    protocol = Protocol(folds=folds, epochs=epochs, n_synth=n_synth)
+    protocol = Protocol(folds=folds_of(folds), epochs=epochs, n_synth=n_synth)
     if splits is not None:
         splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
-    cut = planned(dataset, seeds, protocol, splits)
+    with explained(dataset, protocol, seeds):
+        cut = planned(dataset, seeds, protocol, splits)
     if is_host and network != DEFAULT:
         raise InputError(
             f"network={network!r} applies to methods in jax; {base.name} trains no network"

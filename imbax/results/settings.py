@@ -14,6 +14,7 @@ from imbax.experiments.tabular.cells import CellResult, host_cell
 from imbax.experiments.tabular.named_metrics import Metric
 from imbax.experiments.tabular.own_scores import compute
 from imbax.experiments.tabular.plan import Plan
+from imbax.experiments.tabular.records import check_scores
 
 __all__ = ["host_results", "scores_of"]
 
@@ -28,7 +29,8 @@ def host_results(
     cells = []
     for number, host in enumerate(hosts):
         bar.update(number, f"{plan.dataset.name}/{method.name}")
-        cells.append(host_cell(plan, replace(method, tables=replace(method.tables, host=host))))
+        one = replace(method, tables=replace(method.tables, host=host))
+        cells.append(check_scores(host_cell(plan, one), one))
     bar.update(len(hosts))
     labels = [plan.dataset.y[part.valid] for part in plan.splits]
     kind = method.tables.scores

@@ -203,7 +203,7 @@ def test_options_are_checked_before_waiting_for_processes(
         (lambda f: f.head(10), "10 rows"),
         (lambda f: f.drop(columns="fraud"), "fraud"),
         (lambda f: f.head(0), "no rows|0 rows|empty"),
-        (lambda f: f.assign(fraud=["yes"] * 2 + ["no"] * (len(f) - 2)), "minority class has 2"),
+        (lambda f: f.assign(fraud=["yes"] * 2 + ["no"] * (len(f) - 2)), "class 'yes' has 2"),
     ],
 )
 def test_invalid_tables_give_one_line_errors(capsys, tmp_path, table, edit, says):

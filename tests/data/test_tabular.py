@@ -71,6 +71,16 @@ def test_several_classes_are_numbered_in_sorted_order():
         make_dataset(np.ones((101, 2)), np.arange(101), several_classes=True)
 
 
+def test_continuous_labels_are_refused():
+    message = r"y seems continuous, 30 distinct numbers such as \d\.\d+; .* pandas.qcut"
+    for y in (np.arange(1, 31) / 7, np.arange(1, 31).astype(str) + np.array(".5")):
+        for several in (True, False):
+            with pytest.raises(InputError, match=message):
+                make_dataset(X, y, several_classes=several)
+    stars = np.arange(30) % 10 / 2
+    assert make_dataset(X, stars, several_classes=True).classes[:2] == ("0", "0.5")
+
+
 def test_similar_labels_give_a_notice():
     y = np.array(["Yes"] * 8 + ["yes "] * 8 + ["no"] * 14)
     (notice,) = make_dataset(X, y, several_classes=True).notices

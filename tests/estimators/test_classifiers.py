@@ -30,8 +30,9 @@ from sklearn.model_selection import (
 from tiers import asked
 
 import imbax
-from imbax import ExplicitGradientClassifier, ExplicitGradientOverSampler, InputError
+from imbax import SMOTENC, ExplicitGradientClassifier, ExplicitGradientOverSampler, InputError
 from imbax.estimators.networks import network_of
+from imbax.estimators.over_sampler import at_most_rows
 
 EACH = pytest.mark.parametrize("name", CLASSIFIERS)
 
@@ -469,6 +470,18 @@ def test_sampler_receives_the_users_labels():
     np.testing.assert_array_equal(members.counts, [[*counts[:2], 60]])
 
 
+def test_large_batches_are_limited_by_the_number_of_rows():
+    x, y = table()
+    options = {"max_iter": 1, "random_state": 0, "early_stopping": False}
+    fit = lambda size: quick_classifier("ImbalancedMLPClassifier", batch_size=size, **options)
+    expected = fit(256).fit(x, y).predict_proba(x)
+    with pytest.warns(UserWarning, match="batch_size=1000000000 is larger than .* rows, 200; a"):
+        fitted = fit(10**9).fit(x, y)
+    np.testing.assert_array_equal(fitted.predict_proba(x), expected)
+    with pytest.warns(UserWarning, match="batch_size=5000 .* rows, 257; a mini-batch has 1024"):
+        assert at_most_rows(5000, 257) == 1024
+
+
 @pytest.mark.thorough
 def test_balanced_batches_raise_minority_probabilities():
     x, y = table(300, classes=3)
@@ -611,6 +624,12 @@ def test_over_sampler_in_a_pipeline(rare_cancer):
                 x, y, y + 1
             ),
             "sample_weight does not cover new rows",
+        ),
+        (
+            lambda x, y: quick_classifier(
+                "ImbalancedMLPClassifier", sampler=SMOTENC(categorical_features=["a"])
+            ).fit(pd.DataFrame(x), y),
+            r"sampler has categorical_features=\['a'\], .* encoded columns .* make_pipeline",
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, 0 * y),

@@ -9,6 +9,7 @@ import imblearn.over_sampling
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow
 import pytest
 import scipy.sparse
 import sklearn.compose
@@ -161,6 +162,8 @@ def test_one_hot_frames_match_arrays():
 WRONG_LABELS = {
     "Input y contains NaN: 1 labels are missing": np.where(np.arange(N) == 2, None, Y),
     "Input y contains NaN": np.where(np.arange(N) == 2, np.nan, Y),
+    "NaN: 2 labels are missing": [float("nan"), float("nan"), *np.array(["a", "b"])[Y][2:]],
+    "NaN: 3 labels": np.ma.masked_array(Y, np.arange(N) < 3),
     "contains NaN: 1 labels": pd.Series([None, *Y[1:]], dtype="Int64"),
     "labels of several types, int, str": np.array([0, "a"], object)[Y],
     "Unknown label type: continuous": X[:, 0],
@@ -198,6 +201,8 @@ def test_classifier_accepts_object_and_nullable_labels():
 
 
 TOO_FAR = np.finfo(float).max
+QUARTERS = [decimal.Decimal(i) / 4 for i in range(N)]
+ARROW_DECIMAL = pd.ArrowDtype(pyarrow.decimal128(9, 2))
 LARGE = np.random.default_rng(1).integers(0, 100, (N, 2))
 NUMBERS = {
     "1e308": X / abs(X).max() * 1e308,
@@ -218,6 +223,9 @@ NUMBERS = {
     "objects": X.astype(object),
     "object frame": FRAME.astype(object),
     "decimals": pd.DataFrame({"a": [decimal.Decimal(i) for i in range(N)]}),
+    "quarters": pd.DataFrame({"a": QUARTERS, "b": X[:, 0]}),
+    "quarters as objects": np.array([QUARTERS]).T,
+    "quarters of pyarrow": pd.DataFrame({"a": QUARTERS}, dtype=ARROW_DECIMAL),
     "nullable": pd.DataFrame({"a": pd.array(X[:, 0] > 0, "boolean"), "b": pd.array(Y, "Int8")}),
     "columns in order": np.asfortranarray(X),
     "index": FRAME.set_index(pd.Index(range(7, 7 + N))),
@@ -245,6 +253,7 @@ def test_numbers_of_all_kinds_stay_in_range(kind):
     elif isinstance(x, np.ndarray):
         assert output.dtype == x.dtype
     for before, after in zip(columns_of(x), columns_of(output), strict=True):
+        assert {*map(type, after)} == {*map(type, before)}
         assert list(after[:N]) == list(before)
         low, high = (float(end(before[-N_MINORITY:])) for end in (min, max))
         slack = 1e-6 * (float(max(before)) / 2 - float(min(before)) / 2)
@@ -283,6 +292,8 @@ WRONG_NUMBERS = {
     "X needs at least one column": FRAME[[]],
     "masked values": np.ma.array(X, mask=X > 2),
     "contains NaN: values are missing in .*; fill them": np.where(X > 2, np.nan, X),
+    "0 of X has whole numbers beyond": 10**25 + LARGE.astype(object),
+    "0 of X has whole numbers beyond 2": 10**400 + LARGE.astype(object),
     "contains infinity": np.where(X > 2, np.inf, X),
     "Expected 2D array, got 1D array instead: Reshape": X[:, 0],
     "a minimum of 1 is required": X[:0],

@@ -106,7 +106,10 @@ def test_suite_file_is_parsed(folder):
         (FILE + "drop = 3", "number 1: drop=3, expected a list of texts"),
         (FILE + "groups = 3", "number 1: groups=3, expected text"),
         (FILE + "minority = [1]", r"number 1: minority=\[1\], expected text or a number"),
-        ("[[datasets]]\nfile = 'a.csv'\ntarget = true", "target=True, expected text or a number"),
+        (
+            "[[datasets]]\nfile = 'a.csv'\ntarget = true",
+            "target=True, .* or a whole number",
+        ),
         (FILE + "no_header = 1", "number 1: no_header=1, expected true or false"),
         (FILE + "openml = 3", "number 1: expected one of .*, found file and openml"),
         ("[[datasets]]\ntarget = 'y'", "number 1: expected one of .*, found none"),

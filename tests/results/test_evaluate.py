@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import toys
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 import imbax
@@ -128,8 +129,8 @@ def test_equivalent_labels_give_the_same_results(y, expected):
         ({"methods": ["potential"]}, "'potential' needs minority rows withheld"),
         ({"methods": ["deepsmote"]}, "'deepsmote' does not run on tables"),
         ({"folds": 1}, "folds=1, expected at least 2"),
-        ({"folds": 0}, "folds=0, expected at least 1"),
-        ({"folds": 2.5}, r"folds=2\.5, expected a whole number"),
+        ({"folds": 0}, "folds=0, expected at least 2"),
+        ({"folds": 2.0}, r"folds=2\.0, expected a whole number, at least 2"),
         ({"epochs": 0}, "epochs=0, expected at least 1"),
         ({"epochs": 2.5}, r"epochs=2\.5, expected a whole number"),
         ({"epochs": True}, "epochs=True, expected a whole number"),
@@ -177,6 +178,44 @@ def test_invalid_labels_are_rejected(y, message):
         imbax.evaluate(X, y, HOST, seeds=1)
     with pytest.raises(InputError, match=message):
         imbax.search("ce", X, y, {"learning_rate": [0.1]}, seeds=1)
+
+
+RARE = np.where(np.arange(200) < 3, "rare", np.array(["no", "yes"])[Y])
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [
+        (RARE, {}, "class 'rare' has 3 rows, 2 folds .* at least 4; add rows$"),
+        (RARE, {"folds": 4}, "class 'rare' has 3 rows, 4 folds .* at least 6; add rows$"),
+        (RARE, {"minority": "rare"}, "class 'rare' has 3 rows, 2 folds .*; add rows$"),
+        (np.arange(200) < 4, {"folds": 4}, "class 'True' has 4 rows, .*; lower folds= or add rows"),
+        (Y, {"groups": np.arange(200) % 2}, "there are 2 groups, .* at least 3; use finer groups"),
+        (Y, {"groups": np.arange(200) % 3, "folds": 4}, "3 groups, .*; lower folds= or use finer"),
+    ],
+)
+def test_too_few_rows_are_explained(y, options, message):
+    with pytest.raises(InputError, match=message):
+        imbax.evaluate(X, y, **{"methods": HOST, "seeds": 1, "folds": 2} | options)
+    with pytest.raises(InputError, match=message):
+        imbax.search("ce", X, y, {"learning_rate": [0.1]}, **{"seeds": 1, "folds": 2} | options)
+
+
+class Broken(LogisticRegression):
+    """Classifier whose probabilities are NaN."""
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), np.nan)
+
+
+def test_method_without_finite_probabilities_is_left_out():
+    message = r"left out because of errors: data/broken .* no finite probability for 240 of 240"
+    with pytest.warns(UserWarning, match=message):
+        table = minimal(methods=[*HOST, Broken()], folds=2)
+    assert set(table["method"]) == set(HOST)
+    broken = register("broken", estimator=Broken())
+    with pytest.raises(ValueError, match="no finite probability for"):
+        imbax.search(broken.name, X, Y, {"C": [1.0]}, seeds=1, folds=2)
 
 
 def test_one_hot_labels_are_named_by_their_columns():

@@ -232,6 +232,7 @@ def _value(table: Mapping[str, Any], key: str) -> Any:
     value = table[key]
     kinds = {"target": (str, int), "minority": (str, int, float)}.get(key, (str,))
     if not isinstance(value, kinds) or (key == "target" and isinstance(value, bool)):
-        expected = "text" if kinds == (str,) else "text or a number"
+        number = "a whole number" if key == "target" else "a number"
+        expected = "text" if kinds == (str,) else f"text or {number}"
         raise InputError(f"{key}={value!r}, expected {expected}")
     return value

@@ -262,7 +262,8 @@ def _number(make, kind):
         except ValueError as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{make.__name__}={text}, expected a number") from None
+            noun = "a whole number" if kind is int else "a number"
+            raise InputError(f"{make.__name__}={text}, expected {noun}") from None
 
     return made
 

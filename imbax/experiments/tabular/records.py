@@ -7,12 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from imbax.catalogue import Method
 from imbax.experiments.lab import Cell
 from imbax.experiments.tabular.cells import CellResult
 from imbax.experiments.tabular.metrics import METRICS, score_run
 from imbax.experiments.tabular.plan import Plan
 
-__all__ = ["records", "rescored"]
+__all__ = ["check_scores", "records", "rescored"]
 
 
 def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
@@ -167,3 +168,22 @@ def _plane(plan, result, r, cells=60):
         **flat,
     )
     return packed.getvalue()
+
+
+def check_scores(result: CellResult, method: Method) -> CellResult:
+    """Returns the result of `host_cell` if all of its scores are finite.
+
+    Raises
+    ------
+    ValueError
+        A score is not finite. An InputError would blame the data set.
+    """
+    scores = np.concatenate([*result.test_score, *result.valid_score])
+    is_finite = np.isfinite(scores.reshape(len(scores), -1)).all(1)
+    if not is_finite.all():
+        kind = "probability" if method.tables and method.tables.scores == "probability" else "score"
+        raise ValueError(
+            f"it returned no finite {kind} for {np.count_nonzero(~is_finite)} of {len(scores)} "
+            "rows; check it for NaN, or fill missing values first"
+        )
+    return result

@@ -97,11 +97,12 @@ def test_label_function_is_called_at_each_threshold():
     ("given", "message"),
     [
         ("briar", "no metric 'briar'; did you mean 'brier'"),
+        ("F1", "no metric 'F1'; did you mean 'f1'"),
         ("f1=2", "metric 'f1=2', expected 'f1' without a number"),
         ("recall_at_precision=2", "precision=2.0, expected above 0 and at most 1"),
         ("recall_at_precision=x", "recall_at_precision=x, expected a number"),
         ("precision_at_k=0", "k=0, expected at least 1"),
-        ("precision_at_k=1.5", r"precision_at_k=1\.5, expected a number"),
+        ("precision_at_k=1.5", r"precision_at_k=1\.5, expected a whole number"),
         ("expected_cost", "expected its cost matrix row by row, such as expected_cost=0,1,10,0"),
         ("expected_cost=1,2,3", "expected its cost matrix row by row"),
         ("expected_cost=0,x,1,0", "expected its cost matrix row by row"),
