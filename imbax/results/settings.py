@@ -11,10 +11,10 @@ from imbax.catalogue.hosts import EstimatorHost
 from imbax.experiments.neural.checkpoints import average_precision
 from imbax.experiments.progress import Bar
 from imbax.experiments.tabular.cells import CellResult, host_cell
-from imbax.experiments.tabular.host_scores import check_scores
 from imbax.experiments.tabular.named_metrics import Metric
 from imbax.experiments.tabular.own_scores import compute
 from imbax.experiments.tabular.plan import Plan
+from imbax.experiments.tabular.records import check_scores
 
 __all__ = ["host_results", "scores_of"]
 
@@ -30,7 +30,7 @@ def host_results(
     for number, host in enumerate(hosts):
         bar.update(number, f"{plan.dataset.name}/{method.name}")
         one = replace(method, tables=replace(method.tables, host=host))
-        cells.append(check_scores(host_cell(plan, one), one))
+        cells.append(check_scores(host_cell(plan, one), method.tables.scores))
     bar.update(len(hosts))
     labels = [plan.dataset.y[part.valid] for part in plan.splits]
     kind = method.tables.scores

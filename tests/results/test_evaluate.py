@@ -208,7 +208,7 @@ class Broken(LogisticRegression):
         return np.full((len(X), 2), np.nan)
 
 
-def test_method_without_finite_probabilities_is_left_out_with_a_warning():
+def test_method_whose_probabilities_are_nan_is_left_out():
     message = r"left out because of errors: data/broken .* no finite probability for 240 of 240"
     with pytest.warns(UserWarning, match=message):
         table = minimal(methods=[*HOST, Broken()], folds=2)

@@ -185,7 +185,7 @@ def test_failing_methods_do_not_stop_others(fits):
 
 
 def test_errors_common_to_all_methods_are_raised_once():
-    with pytest.raises(InputError, match="class '.*' has 40 rows, 100 folds"):
+    with pytest.raises(InputError, match=r"class '.*' has 40 rows, 100 folds"):
         imbax.evaluate(X, Y, [("a", Recorder()), ("b", Recorder())], folds=100)
 
 

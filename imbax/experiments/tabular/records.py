@@ -12,7 +12,33 @@ from imbax.experiments.tabular.cells import CellResult
 from imbax.experiments.tabular.metrics import METRICS, score_run
 from imbax.experiments.tabular.plan import Plan
 
-__all__ = ["records", "rescored"]
+__all__ = ["check_scores", "records", "rescored"]
+
+
+def check_scores(result: CellResult, kind: str) -> CellResult:
+    """Returns the result of `host_cell`, whose code is a part of keys and cannot check it.
+
+    Parameters
+    ----------
+    result
+        Result of a method outside jax.
+    kind
+        Kind of its scores, one of `catalogue.spec.SCORES`.
+
+    Raises
+    ------
+    ValueError
+        A score is not finite. An InputError would blame the data set.
+    """
+    scores = np.concatenate([*result.test_score, *result.valid_score])
+    is_finite = np.isfinite(scores.reshape(len(scores), -1)).all(1)
+    if not is_finite.all():
+        noun = "probability" if kind == "probability" else "score"
+        raise ValueError(
+            f"it returned no finite {noun} for {np.count_nonzero(~is_finite)} of {len(scores)} "
+            "rows; check it for NaN, or fill missing values first"
+        )
+    return result
 
 
 def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
