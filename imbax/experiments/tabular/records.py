@@ -18,6 +18,8 @@ __all__ = ["check_scores", "records", "rescored"]
 def check_scores(result: CellResult, kind: str) -> CellResult:
     """Returns the result of `host_cell`, whose code is a part of keys and cannot check it.
 
+    Runs whose scores are not finite count as diverged, unless there are no others.
+
     Parameters
     ----------
     result
@@ -28,15 +30,14 @@ def check_scores(result: CellResult, kind: str) -> CellResult:
     Raises
     ------
     ValueError
-        A score is not finite. An InputError would blame the data set.
+        No run has finite scores. An InputError would blame the data set.
     """
-    scores = np.concatenate([*result.test_score, *result.valid_score])
-    is_finite = np.isfinite(scores.reshape(len(scores), -1)).all(1)
-    if not is_finite.all():
+    if result.diverged.all():
+        scores = np.concatenate(result.test_score)
+        lost = np.count_nonzero(~np.isfinite(scores.reshape(len(scores), -1)).all(1))
         noun = "probability" if kind == "probability" else "score"
         raise ValueError(
-            f"it returned no finite {noun} for {np.count_nonzero(~is_finite)} of {len(scores)} "
-            "rows; check it for NaN, or fill missing values first"
+            f"it returned no finite {noun} for {lost} of {len(scores)} test rows; check it for NaN"
         )
     return result
 
