@@ -191,7 +191,7 @@ def evaluate(
     table = rows_of(lab, done, wanted, metrics)
     for cell in done:
         lost = table.loc[table["method"] == cell.label, "diverged"]
-        if cell.method.tables.host and lost.any():
+        if not cell.method.is_neural and lost.any():
             warnings.warn(
                 f"{cell.label} has {lost.sum()} of {len(lost)} runs with scores that are not "
                 "finite, which means and comparisons leave out; check it for NaN",
