@@ -163,12 +163,12 @@ def did_you_mean(given: str, names: Iterable[str]) -> str:
     return (f"; did you mean {near!r}?" if near else ";") + f" there are: {shortened(names, 8)}"
 
 
-def _closest(unknown: str, names: Sequence[str]) -> str | None:
+def _closest(name: str, names: Sequence[str]) -> str | None:
     """Returns the same name in another case, the shortest continuation, or a similar name."""
-    word, by_word = unknown.casefold(), {name.casefold(): name for name in names}
+    word, by_word = name.casefold(), {one.casefold(): one for one in names}
     if word in by_word:
         return by_word[word]
-    longer = [name for name in by_word if len(word) > 2 and name.startswith(word)]
+    longer = [one for one in by_word if len(word) > 2 and one.startswith(word)]
     near = sorted(longer, key=len) or difflib.get_close_matches(word, by_word, n=1)
     return by_word[near[0]] if near else None
 

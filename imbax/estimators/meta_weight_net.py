@@ -122,11 +122,11 @@ default="from_dtype"
             self.eta1,
             self.meta_learning_rate_init,
         )
-        limited = batch_size_of(self.batch_size, members)
+        batch_size = batch_size_of(self.batch_size, members)
         config = mwn.Config(
             self.meta_rows,
-            batch_size=or_else(limited, recipe.batch_size),
-            meta_batch_size=or_else(limited, mwn.Config.meta_batch_size),
+            batch_size=or_else(batch_size, recipe.batch_size),
+            meta_batch_size=or_else(batch_size, mwn.Config.meta_batch_size),
             epochs=self.max_iter if follows_time(recipe) else 0,
         )
         programs = self._compiled(mwn.program, members, network, config)

@@ -222,11 +222,9 @@ def _labels(labels, scores):
     """Checks labels and returns the mask `[n]` of minority rows."""
     if labels.dtype.kind == "b":
         return labels
-    if labels.dtype.kind in "iuf":
-        missing = np.count_nonzero(np.isnan(labels))
-    else:  # pandas' NA is not equal to itself
-        missing = sum(one is None or (one == one) is not True for one in labels.tolist())
-    if missing:
+    is_object = labels.dtype == object
+    is_missing = list(map(_is_missing, labels.tolist())) if is_object else labels != labels
+    if missing := np.count_nonzero(is_missing):
         raise InputError(f"y has {missing} missing labels; drop these rows")
     values = np.array(labels.tolist()) if labels.dtype == object else labels
     if values.dtype.kind in "biuf" and np.isin(values, (0, 1)).all():
@@ -236,6 +234,11 @@ def _labels(labels, scores):
     if not isinstance(scores, jax.Array) and np.isin(scores, (0, 1)).all():
         remedy = "scores and y look swapped: give scores first and y second"
     raise InputError(f"y holds the labels {shown}; expected 0, and 1 for the minority; {remedy}")
+
+
+def _is_missing(label):
+    """Returns whether a label is None, NaN, or a missing value of pandas, which is not imported."""
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or label != label
 
 
 def _at_thresholds(scores, y, w):

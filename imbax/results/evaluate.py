@@ -189,6 +189,14 @@ def evaluate(
     with Bar(sum(map(lab.work, cells)), progress) as bar:
         done = run_all(lab, cells, wanted, shown, bar)
     table = rows_of(lab, done, wanted, metrics)
+    for cell in done:
+        lost = table.loc[table["method"] == cell.label, "diverged"]
+        if not cell.method.is_neural and lost.any():
+            warnings.warn(
+                f"{cell.label} has {lost.sum()} of {len(lost)} runs with scores that are not "
+                "finite, which means and comparisons leave out; check it for NaN",
+                stacklevel=3,
+            )
     table = table.sort_values(["method", "seed", "fold"], ignore_index=True, kind="stable")
     parts = [part for cell in done for part in lab.kept(cell, wanted)]
     return Results(table, Cells(parts, lab.out), asked=metrics)

@@ -17,6 +17,7 @@ import imbax.experiments.tabular.baselines  # noqa: F401  registers the baseline
 from imbax.catalogue import get
 from imbax.catalogue.hosts import EstimatorHost
 from imbax.data.tables import as_dataset
+from imbax.data.too_few_rows import explained
 from imbax.data.user_splits import user_splits
 from imbax.engine.float32 import in_float32
 from imbax.errors import InputError, Range, check_ranges, did_you_mean
@@ -31,7 +32,7 @@ from imbax.experiments.tabular.cells import train_cell
 from imbax.experiments.tabular.fitting import DEFAULT, fitting, network_names, on_network
 from imbax.experiments.tabular.named_metrics import metrics_of
 from imbax.experiments.tabular.plan import Protocol
-from imbax.experiments.tabular.preprocessing import explained, planned
+from imbax.experiments.tabular.preprocessing import planned
 from imbax.losses.named import check_numbers
 from imbax.results.arguments import engine_of, folds_of, refuse_withheld, seeds_of
 from imbax.results.methods import methods_of
@@ -144,7 +145,7 @@ def search(
     protocol = Protocol(folds=folds_of(folds), epochs=epochs, n_synth=n_synth)
     if splits is not None:
         splits = user_splits(splits, dataset.y, x=x, groups=dataset.groups)
-    with explained(dataset, protocol, seeds):
+    with explained(dataset, seeds, protocol.folds, protocol.valid_fraction):
         cut = planned(dataset, seeds, protocol, splits)
     if is_host and network != DEFAULT:
         raise InputError(

@@ -30,7 +30,7 @@ def host_results(
     for number, host in enumerate(hosts):
         bar.update(number, f"{plan.dataset.name}/{method.name}")
         one = replace(method, tables=replace(method.tables, host=host))
-        cells.append(check_scores(host_cell(plan, one), one))
+        cells.append(check_scores(host_cell(plan, one), method.tables.scores))
     bar.update(len(hosts))
     labels = [plan.dataset.y[part.valid] for part in plan.splits]
     kind = method.tables.scores

@@ -112,6 +112,7 @@ def test_scale_of_weights_does_not_matter(name):
     np.testing.assert_array_equal(fit(np.full(200, 1000.0)), fit(None))
 
 
+@pytest.mark.filterwarnings("ignore:batch_size=1000 is larger")
 def test_integer_weights_match_copies():
     x, y = table()
     w = np.random.default_rng(0).integers(1, 4, 200)
@@ -630,7 +631,7 @@ def test_over_sampler_in_a_pipeline(rare_cancer):
             lambda x, y: quick_classifier(
                 "ImbalancedMLPClassifier", sampler=SMOTENC(categorical_features=["a"])
             ).fit(pd.DataFrame(x), y),
-            r"sampler has categorical_features=\['a'\], .* encoded columns .* make_pipeline",
+            r"sampler has categorical_features=\['a'\], .* encoded columns .*make_pipeline",
         ),
         (
             lambda x, y: quick_classifier("ImbalancedMLPClassifier").fit(x, 0 * y),

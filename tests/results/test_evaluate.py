@@ -208,11 +208,20 @@ class Broken(LogisticRegression):
         return np.full((len(X), 2), np.nan)
 
 
-def test_method_without_finite_probabilities_is_left_out():
-    message = r"left out because of errors: data/broken .* no finite probability for 240 of 240"
+def test_method_whose_probabilities_are_nan_is_left_out(own_registry):
+    message = r"left out because of errors: data/broken .* no finite probability for 160 of 160"
     with pytest.warns(UserWarning, match=message):
         table = minimal(methods=[*HOST, Broken()], folds=2)
     assert set(table["method"]) == set(HOST)
+    calls = []
+
+    def half(x, y, x_test, random_state):
+        calls.append(0)
+        return x_test[:, 0] * [1, np.nan][len(calls) % 2]
+
+    register("half", host=half)
+    with pytest.warns(UserWarning, match="half has 1 of 2 runs with scores that are not finite"):
+        assert minimal(methods=["half"])["diverged"].sum() == 1
     broken = register("broken", estimator=Broken())
     with pytest.raises(ValueError, match="no finite probability for"):
         imbax.search(broken.name, X, Y, {"C": [1.0]}, seeds=1, folds=2)

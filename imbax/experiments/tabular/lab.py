@@ -13,6 +13,7 @@ from imbax.catalogue import Method, get, names
 from imbax.data.frame_dataset import FrameDataset
 from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
+from imbax.data.too_few_rows import explained
 from imbax.engine.devices import memory_of
 from imbax.errors import InputError
 from imbax.experiments import states, store
@@ -27,12 +28,7 @@ from imbax.experiments.tabular.cells import host_cell, progress_shapes, train_ce
 from imbax.experiments.tabular.fitting import DEFAULT, fitting, on_network, with_factory
 from imbax.experiments.tabular.metrics import functions, score_run
 from imbax.experiments.tabular.plan import Plan, plan
-from imbax.experiments.tabular.preprocessing import (
-    explained,
-    plan_frame,
-    planned,
-    seeds_together,
-)
+from imbax.experiments.tabular.preprocessing import plan_frame, planned, seeds_together
 from imbax.experiments.tabular.records import check_scores, records, rescored
 from imbax.experiments.tabular.schema import SCHEMA
 from imbax.networks.named import named
@@ -153,12 +149,12 @@ class TabularLab(Lab):
     def _planned(self, cell, seeds):
         """Plan of the runs to train; an ensemble of M members has M runs for each original run."""
         if not isinstance(cell.dataset, FrameDataset):
-            with explained(cell.dataset, self.protocol, seeds):
+            with explained(cell.dataset, seeds, self.protocol.folds, self.protocol.valid_fraction):
                 return self._cut(cell, seeds)
         about = (cell.dataset, cell.members, _trains_on_all_rows(cell.method), *seeds)
         if self._last is None or self._last[0] != about:
             self._last = None  # frees its memory before the next plan is made
-            with explained(cell.dataset, self.protocol, seeds):
+            with explained(cell.dataset, seeds, self.protocol.folds, self.protocol.valid_fraction):
                 self._last = about, self._cut(cell, seeds)
         return self._last[1]
 
@@ -176,7 +172,7 @@ class TabularLab(Lab):
         before, groups = turn
         cut, method = self._planned(cell, seeds), cell.method
         if method.tables.host:
-            result = check_scores(host_cell(cut, method), method)
+            result = check_scores(host_cell(cut, method), method.tables.scores)
         else:
             cut, method = on_network(cut, method, cell.network)
             # Validation rows cannot choose the epoch if the method is trained on them.

@@ -11,17 +11,15 @@ Other rows may lie outside, at most `FARTHEST` ranges away.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 
 from imbax.data.encoded import draws, encoded
 from imbax.data.frame_dataset import FrameDataset
 from imbax.data.preprocess import scale
-from imbax.data.splits import Split, stratified_splits
+from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
-from imbax.errors import InputError, argument
 from imbax.experiments.tabular import padding
 from imbax.experiments.tabular.plan import Plan, Protocol, fit_scaling, plan, zeros_after
 from imbax.types import Part
@@ -30,7 +28,6 @@ __all__ = [
     "FARTHEST",
     "FramePlan",
     "conditioned",
-    "explained",
     "plan_frame",
     "planned",
     "seeds_together",
@@ -155,30 +152,3 @@ def _matrices(dataset, cut):
 
 def _digest(x):
     return hashlib.sha256(x.data).digest()
-
-
-@contextmanager
-def explained(dataset: Dataset, protocol: Protocol, seeds: Sequence[int]) -> Iterator[None]:
-    """Context in which errors name the rarest class, and advise fewer folds only if they help."""
-    try:
-        yield
-    except InputError as error:
-        message, advice = str(error), f"lower {argument('folds')} or "
-        if advice not in message:
-            raise
-        if protocol.folds <= 2 or not _fits_two_folds(dataset, protocol, seeds):
-            message = message.replace(advice, "")
-        rarest = 1 if len(dataset.classes) == 2 else np.bincount(dataset.y).argmin()
-        name = repr(dataset.classes[rarest])
-        raise InputError(message.replace("the minority class", f"class {name}")) from None
-
-
-def _fits_two_folds(dataset, protocol, seeds):
-    """Returns whether every part of two folds contains every class."""
-    try:
-        for seed in seeds:
-            about = {"valid_fraction": protocol.valid_fraction, "groups": dataset.groups}
-            stratified_splits(dataset.y, seed=seed, folds=2, **about)
-    except InputError:
-        return False
-    return True

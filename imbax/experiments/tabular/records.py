@@ -7,13 +7,39 @@ from typing import Any
 import jax
 import numpy as np
 
-from imbax.catalogue import Method
 from imbax.experiments.lab import Cell
 from imbax.experiments.tabular.cells import CellResult
 from imbax.experiments.tabular.metrics import METRICS, score_run
 from imbax.experiments.tabular.plan import Plan
 
 __all__ = ["check_scores", "records", "rescored"]
+
+
+def check_scores(result: CellResult, kind: str) -> CellResult:
+    """Returns the result of `host_cell`, whose code is a part of keys and cannot check it.
+
+    Runs whose scores are not finite count as diverged, unless there are no others.
+
+    Parameters
+    ----------
+    result
+        Result of a method outside jax.
+    kind
+        Kind of its scores, one of `catalogue.spec.SCORES`.
+
+    Raises
+    ------
+    ValueError
+        No run has finite scores. An InputError would blame the data set.
+    """
+    if result.diverged.all():
+        scores = np.concatenate(result.test_score)
+        lost = np.count_nonzero(~np.isfinite(scores.reshape(len(scores), -1)).all(1))
+        noun = "probability" if kind == "probability" else "score"
+        raise ValueError(
+            f"it returned no finite {noun} for {lost} of {len(scores)} test rows; check it for NaN"
+        )
+    return result
 
 
 def records(plan: Plan, cell: Cell, result: CellResult) -> list[dict[str, Any]]:
@@ -168,22 +194,3 @@ def _plane(plan, result, r, cells=60):
         **flat,
     )
     return packed.getvalue()
-
-
-def check_scores(result: CellResult, method: Method) -> CellResult:
-    """Returns the result of `host_cell` if all of its scores are finite.
-
-    Raises
-    ------
-    ValueError
-        A score is not finite. An InputError would blame the data set.
-    """
-    scores = np.concatenate([*result.test_score, *result.valid_score])
-    is_finite = np.isfinite(scores.reshape(len(scores), -1)).all(1)
-    if not is_finite.all():
-        kind = "probability" if method.tables and method.tables.scores == "probability" else "score"
-        raise ValueError(
-            f"it returned no finite {kind} for {np.count_nonzero(~is_finite)} of {len(scores)} "
-            "rows; check it for NaN, or fill missing values first"
-        )
-    return result
