@@ -76,18 +76,21 @@ def draw(comparisons, n):
         chosen = comparisons[comparisons["network"] == network].set_index("metric", append=True)
         gains = chosen["median_difference"].unstack("metric")[list(METRICS)]
         p = chosen["p_holm"].unstack("metric").loc[gains.index, list(METRICS)]
-        image = panel.imshow(gains, cmap="RdBu", vmin=-0.05, vmax=0.05, aspect="auto")
+        image = panel.imshow(100 * gains, cmap="RdBu", vmin=-5, vmax=5, aspect="auto")
         for row, column in ((r, c) for r in range(len(gains)) for c in range(len(METRICS))):
             value, sure = gains.iat[row, column], p.iat[row, column] < LEVEL
             weight, color = ("bold", "black") if sure else ("normal", "dimgray")
             color = "white" if abs(value) > 0.035 else color
-            text = f"{value:+.3f}" + ("*" if sure else "")
-            panel.text(column, row, text, ha="center", va="center", weight=weight, color=color)
+            text = f"{100 * value:+.1f}" + ("*" if sure else "")
+            style = {"ha": "center", "va": "center", "fontsize": 8.5}
+            panel.text(column, row, text, weight=weight, color=color, **style)
         titles = [title for title, _ in METRICS.values()]
         panel.set_xticks(range(len(METRICS)), titles, rotation=40, ha="right")
         panel.set_yticks(range(len(gains)), gains.index)
         panel.set_title(f"network {network}")
-    figure.colorbar(image, ax=panels, label="median gain over ce (blue: better)", extend="both")
+    figure.colorbar(
+        image, ax=panels, label="median gain over ce in hundredths (blue: better)", extend="both"
+    )
     figure.suptitle(f"Gains over cross-entropy on {n} data sets; *: p < {LEVEL} after Holm")
     return figure
 

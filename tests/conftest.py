@@ -137,8 +137,7 @@ def data_home() -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def quick_figures():
+def replaced_figures():
     """Replaces figures, which take most of the time of a report, and writes one format of each."""
     from imbax.reports.drawing import FORMATS
 
@@ -147,6 +146,10 @@ def quick_figures():
         patch.setattr("matplotlib.figure.Figure.savefig", draw)
         patch.delitem(FORMATS, "svg")
         yield
+
+
+quick_figures = pytest.fixture(replaced_figures)
+module_figures = pytest.fixture(replaced_figures, scope="module")
 
 
 @pytest.fixture

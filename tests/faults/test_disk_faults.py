@@ -16,7 +16,7 @@ from imbax.experiments import disk, store
 from imbax.experiments.lab import Lab
 
 METHOD = "logistic_regression"
-pytestmark = pytest.mark.usefixtures("quick_figures")
+pytestmark = pytest.mark.usefixtures("module_figures")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(data, tmp_path_factory, quick_figures):
+def whole(data, tmp_path_factory, module_figures):
     """Tables of an undisturbed run, and the files that it opened for writing."""
     out, opened = tmp_path_factory.mktemp("whole"), []
     with pytest.MonkeyPatch.context() as patch:
