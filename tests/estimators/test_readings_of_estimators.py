@@ -22,7 +22,7 @@ Y = (np.arange(60) < 15).astype(int)
 def test_deepsmote_penalty_follows_its_source(options, expected):
     sampler = DeepSMOTE(**options)
     sampler.scale_ = type("Scale", (), {"shape": (3,)})
-    sampler.classes_ = np.arange(2)
+    sampler.classes_, sampler._y = np.arange(2), Y
     config, hparams = sampler._config(), sampler._hparams()
     assert (config.penalty, config.encoder_gradient, hparams.penalty_weight) == expected
 
