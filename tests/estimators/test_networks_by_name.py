@@ -102,8 +102,15 @@ def test_recipe_gives_default_batch_size(settings, rows):
     config = config["options"][1]
     assert (config.batch_size, config.epochs) == (rows, 9)
     assert config.meta_batch_size == (128 if rows == 256 else 7)
-    one = quick_classifier("ExplicitGradientClassifier", **RECIPE | settings)
-    assert one._step_size() == (128 if rows == 256 else 7)
+
+    def config(members, step_size):
+        assert step_size == (128 if rows == 256 else 7)
+        raise Started
+
+    one = quick_classifier("ExplicitGradientClassifier", **LITTLE | RECIPE | settings)
+    one._config, one._with = config, lambda *arguments: None
+    with pytest.raises(Started):
+        one.fit(X, Y)
 
 
 def test_default_is_the_recommended_ensemble():
