@@ -8,14 +8,12 @@ run; read if no folder is given), `means.csv`, `comparisons.csv`, `networks.csv`
 with the other network), `points.csv` (Explicit Gradient against its fixed points) and `gains.png`.
 """
 
-import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from peers import ECE
+from peers import ECE, read_runs
 
-import imbax
 from imbax.reports.comparisons import against_control, selected_pairs
 
 HERE = Path(__file__).resolve().parent / "results" / "imblearn27_networks"
@@ -36,20 +34,11 @@ LEVEL = 0.05
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="*", metavar="FOLDER")
-    parser.add_argument("--out", type=Path, default=HERE)
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    if options.folders:
-        names = ["brier", "log_loss", "f1", "mcc", "balanced_accuracy", ECE]
-        runs = imbax.load(*options.folders, metrics=names).frame
-        runs.to_csv(options.out / "runs.csv.gz", index=False)
-    else:
-        runs = pd.read_csv(HERE / "runs.csv.gz")
+    names = ["brier", "log_loss", "f1", "mcc", "balanced_accuracy", ECE]
+    runs, out = read_runs(__doc__, HERE, names)
     runs["method"] = runs["method"].str.split().str[0]  # "ce (mlp_ple)"
     means = runs.groupby(["dataset", "network", "method"])[list(METRICS)].mean()
-    means.round(5).reset_index().to_csv(options.out / "means.csv", index=False)
+    means.round(5).reset_index().to_csv(out / "means.csv", index=False)
     methods, networks, points = [], [], []
     for metric, (_, sign) in METRICS.items():
         # Positive differences are better than the control.
@@ -64,9 +53,9 @@ def main():
             networks.append(found.assign(metric=metric, trained_by=method))
     methods, networks, points = map(pd.concat, (methods, networks, points))
     for name, table in (("comparisons", methods), ("networks", networks), ("points", points)):
-        table.round(5).to_csv(options.out / f"{name}.csv")
+        table.round(5).to_csv(out / f"{name}.csv")
         print(f"\n{name}, {len(scores)} data sets\n{table.round(4).to_string()}")
-    draw(methods.droplevel("against"), len(scores)).savefig(options.out / "gains.png", dpi=150)
+    draw(methods.droplevel("against"), len(scores)).savefig(out / "gains.png", dpi=150)
 
 
 def draw(comparisons, n):

@@ -30,19 +30,24 @@ ECE = imbax.Metric(calibration_error, "calibration_error", "probability", greate
 METRICS = ("average_precision", "brier", ECE.name)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def read_runs(description, home, metrics):
+    """Runs of the given folders or, without any, those stored in `home`; and the value of --out."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("folders", nargs="*", metavar="FOLDER")
-    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--out", type=Path, default=home)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    if options.folders:
-        runs = imbax.load(*options.folders, metrics=["brier", ECE]).frame
-        runs.to_csv(options.out / "runs.csv.gz", index=False)
-    else:
-        runs = pd.read_csv(HERE / "runs.csv.gz")
+    if not options.folders:
+        return pd.read_csv(home / "runs.csv.gz"), options.out
+    runs = imbax.load(*options.folders, metrics=metrics).frame
+    runs.to_csv(options.out / "runs.csv.gz", index=False)
+    return runs, options.out
+
+
+def main():
+    runs, out = read_runs(__doc__, HERE, ["brier", ECE])
     means = runs.groupby(["dataset", "method"])[list(METRICS)].mean().round(5)
-    means.reset_index().to_csv(options.out / "means.csv", index=False)
+    means.reset_index().to_csv(out / "means.csv", index=False)
     parts = {"all": set(runs["dataset"]), "not in the search": set(runs["dataset"]) - set(SETS)}
     tables, ranks = [], []
     for part, names in parts.items():
@@ -56,8 +61,8 @@ def main():
         ranks.append(pd.DataFrame({"mean_rank": ranked, "mean": order.mean(), "sets": part}))
         print(f"\n{part}: {len(order)} data sets\n{ranks[-1].round(3).to_string()}")
     comparisons, ranks = pd.concat(tables), pd.concat(ranks)
-    comparisons.round(5).to_csv(options.out / "comparisons.csv")
-    ranks.round(4).to_csv(options.out / "ranks.csv")
+    comparisons.round(5).to_csv(out / "comparisons.csv")
+    ranks.round(4).to_csv(out / "ranks.csv")
     print(comparisons.round(4).to_string())
 
 
