@@ -208,7 +208,8 @@ def _leak_notices(values, labels, names):
 
 def _label_notices(classes):
     """Yields notices of labels that may be missing, and of labels that differ only in case."""
-    for label in filter(is_missing, map(str.strip, classes)):
+    words = [label for label in map(str.strip, classes) if is_missing(label)]
+    for label in words if words != ["-"] or "+" not in classes else ():
         yield (
             f"label {label!r} is a class of its own; leave its rows out if it stands for a missing "
             "label"

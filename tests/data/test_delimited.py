@@ -410,7 +410,8 @@ def test_missing_label_beside_text_is_refused(read, word):
 
 
 def test_minus_is_a_class_beside_plus(read):
-    assert read(csv(BASE.assign(y=["+", "-", "-"] * 20))).classes == ("-", "+")
+    data = read(csv(BASE.assign(y=["+", "-", "-"] * 20)))
+    assert data.classes == ("-", "+") and "a class of its own" not in str(data.notices)
 
 
 def test_leading_zeros_give_a_notice(read):
