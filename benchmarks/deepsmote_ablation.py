@@ -2,7 +2,8 @@
 
     python benchmarks/deepsmote_ablation.py --out DIR
 
-One variant changes one choice of `deepsmote`. Results are stored run by run in DIR, and the same
+A variant changes one choice of `deepsmote`, or also drops the penalty and trains for longer
+(`none_200`). Results are stored run by run in DIR, and the same
 command continues an interrupted one. The tables are the paired differences from `ros`, with the
 corrected resampled t test and Holm's correction over all variants, and the share of the variance
 that reconstructions keep, for the largest and for the three smallest classes.
@@ -144,6 +145,8 @@ TRAINED = {
     **{f"epochs_{n}": partial(trained, epochs=n, patience=n) for n in (10, 80, 200)},
     "running_statistics": partial(trained, recalibrate=False),
     "reference_decoder": partial(trained, decoder="reference"),
+    **{f"none_{n}": partial(trained, penalty="none", epochs=n, patience=n) for n in (200, 400)},
+    "none_200_latent_128": partial(trained, penalty="none", epochs=200, patience=200, latent=128),
     **{f"supervised_{weight}": partial(supervised, weight=weight) for weight in (0.01, 0.1, 1.0)},
 }
 """Variants with their own training."""

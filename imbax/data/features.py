@@ -1,6 +1,7 @@
 """Column checks: saved row indices, missing values and columns that are not numeric."""
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = [
     "numbers_rows",
     "refuse_missing",
     "refuse_single_column",
+    "saved_index_notices",
     "tidied",
     "without_index",
 ]
@@ -100,6 +102,13 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
         notices.insert(0, f"row index saved with the table, left out: {shortened(index)}")
         frame = frame.drop(columns=index)
     return frame, notices
+
+
+def saved_index_notices(columns: Iterable[tuple[str, np.ndarray]]) -> Iterable[str]:
+    """Yields notices of unnamed columns of numbers (name, values) that look like a saved index."""
+    for name, values in columns:
+        if is_unnamed(name) and (is_row_number(values) or numbers_rows(values)):
+            yield f"column {name!r} only counts rows, as a saved index does; drop it from x"
 
 
 def is_unnamed(name: str) -> bool:

@@ -86,9 +86,13 @@ def _check_shape(frame: pd.DataFrame, file: str) -> None:
             f"{file} has a column 'method', {_WANTED}; a run stores a table of that form as "
             "tables/scores.csv"
         )
-    if frame.shape[1] < 3:
-        columns = "1 column" if frame.shape[1] == 1 else "2 columns"
-        raise InputError(f"{file} has {columns}, {_WANTED}, at least 2; add the other methods")
+    if frame.shape[1] == 1:
+        raise InputError(
+            f"{file}: one column was read, {_WANTED}; separate the columns of a text file with "
+            "commas, semicolons, tabs or bars"
+        )
+    if frame.shape[1] == 2:
+        raise InputError(f"{file} has 2 columns, {_WANTED}, at least 2; add the other methods")
 
 
 def _names(column: pd.Series, file: str) -> pd.Index:

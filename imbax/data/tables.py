@@ -8,7 +8,7 @@ import numpy as np
 
 from imbax.data.any_frame import as_pandas, is_table, unmasked
 from imbax.data.encoded import holds_frozen
-from imbax.data.features import is_row_number, is_unnamed, numbers_rows
+from imbax.data.features import saved_index_notices
 from imbax.data.frame_dataset import FrameDataset, codes_of
 from imbax.data.kinds import IN_PYTHON, Kinds, Remedies, kinds_of_columns
 from imbax.data.tabular import Dataset, make_dataset
@@ -170,19 +170,14 @@ def check_preprocess(preprocess: Any) -> None:
 def _frame_dataset(frame, y, transformer, notices, options):
     codes = codes_of(frame)
     base = make_dataset(codes, y, feature_names=frame.columns, notices=notices, **options)
-    for column in frame.columns:
-        if is_unnamed(column) and _counts_rows(frame[column]):
-            notice = f"column {column!r} only counts rows, as a saved index does; drop it from x"
-            base = dataclasses.replace(base, notices=(*base.notices, notice))
+    numeric = (
+        (name, column.to_numpy(float, na_value=np.nan))
+        for name, column in frame.items()
+        if column.dtype.kind in "iuf"
+    )
+    base = dataclasses.replace(base, notices=(*base.notices, *saved_index_notices(numeric)))
     fields = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     return FrameDataset(**fields, frame=frame, transformer=transformer)
-
-
-def _counts_rows(column):
-    if column.dtype.kind not in "iuf":
-        return False
-    values = column.to_numpy(float, na_value=np.nan)
-    return is_row_number(values) or numbers_rows(values)
 
 
 def _preprocessing_notices(kinds: Kinds, frame: "pd.DataFrame") -> Iterable[str]:

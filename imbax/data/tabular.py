@@ -24,7 +24,7 @@ from imbax.data.checks import (
     refuse_continuous,
     rows_with_copies,
 )
-from imbax.data.features import is_row_number, is_unnamed, numbers_rows
+from imbax.data.features import saved_index_notices
 from imbax.data.written import is_missing
 from imbax.errors import InputError, argument, did_you_mean, shortened
 
@@ -175,11 +175,7 @@ def make_dataset(
 
 def _table_notices(x, values):
     """Yields notices about a saved index and about duplicate rows."""
-    for place, column in enumerate(getattr(x, "columns", ())):
-        if is_unnamed(str(column)) and (
-            is_row_number(values[:, place]) or numbers_rows(values[:, place])
-        ):
-            yield f"column {column!r} only counts rows, as a saved index does; drop it from x"
+    yield from saved_index_notices(zip(map(str, getattr(x, "columns", ())), values.T, strict=False))
     if copies := rows_with_copies(values):
         yield (
             f"{copies} of {len(values)} rows have the same features as another row; copies of test "

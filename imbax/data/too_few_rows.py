@@ -12,7 +12,7 @@ from imbax.data.splits import stratified_splits
 from imbax.data.tabular import Dataset
 from imbax.errors import InputError, argument
 
-__all__ = ["explained"]
+__all__ = ["check_splits", "explained"]
 
 
 @contextmanager
@@ -33,12 +33,24 @@ def explained(
         raise InputError(message.replace("the minority class", f"class {name}")) from None
 
 
+def check_splits(
+    dataset: Dataset, seeds: Sequence[int], folds: int, valid_fraction: float
+) -> None:
+    """Raises InputError if there are too few rows for stratified folds; see `explained`."""
+    with explained(dataset, seeds, folds, valid_fraction):
+        _draw(dataset, seeds, folds, valid_fraction)
+
+
 def _fits_two_folds(dataset, seeds, valid_fraction):
     """Returns whether every part of two folds contains every class."""
-    about = {"folds": 2, "valid_fraction": valid_fraction, "groups": dataset.groups}
     try:
-        for seed in seeds:
-            stratified_splits(dataset.y, seed=seed, **about)
+        _draw(dataset, seeds, 2, valid_fraction)
     except InputError:
         return False
     return True
+
+
+def _draw(dataset, seeds, folds, valid_fraction):
+    about = {"folds": folds, "valid_fraction": valid_fraction, "groups": dataset.groups}
+    for seed in seeds:
+        stratified_splits(dataset.y, seed=seed, **about)

@@ -146,7 +146,8 @@ class GeneratorSampler(OverSampler):
         return at_most_rows(self.batch_size, len(self._y), warn)
 
     def _train(self, x):
-        self._batch_size(warn=True)
+        if hasattr(self, "batch_size"):  # a generator may have no mini-batches
+            self._batch_size(warn=True)
         program_args, train = self._program_args(), rows(*padded(x, self._y))
         key = stream(self._seed, FIT)
         state, self.loss_curve_ = _init(*program_args, key, train), []

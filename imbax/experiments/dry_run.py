@@ -56,7 +56,9 @@ def foresee(prepared: Prepared, folder: Path) -> list[Foreseen]:
     loaded, found = [], []
     for name, load in datasets:
         try:
-            loaded.append(load())
+            dataset = load()
+            lab.check_splits(dataset, seeds)
+            loaded.append(dataset)
         except DataUnavailable as error:
             known, message = Foreseen(name, ""), str(error)
             found.append(

@@ -174,6 +174,9 @@ class Lab(ABC):
     def shared_bytes(self, dataset: Any) -> int:
         """Bytes on each device of the data shared by the runs of a cell; for `dry_run` only."""
 
+    def check_splits(self, dataset: Any, seeds: Sequence[int]) -> None:  # noqa: B027  for tables
+        """Raises InputError if a data set has too few rows for its splits; for `dry_run` only."""
+
     def rows(self, cell: Cell, seeds: Sequence[int], *, arrays: bool = False) -> pd.DataFrame:
         """Frame with one row per run of a cell; with `arrays`, also columns of lists and bytes."""
         shown = [column.name for column in self.schema if arrays or not store.is_large(column)]

@@ -69,6 +69,13 @@ def test_advice_for_a_suite_file_works_when_pasted(tmp_path, capsys, name):
     assert main(["run", str(path), "--dry-run"]) == 0
 
 
+def test_dry_run_checks_the_splits(tmp_path, capsys):
+    BASE.assign(y=["rare"] * 3 + ["common"] * (len(BASE) - 3)).to_csv(tmp_path / "t.csv")
+    command = ["run", "custom", "--data", str(tmp_path / "t.csv"), "--target", "y"]
+    assert main([*command, "--dry-run", "--methods", "ce"]) != 0
+    assert "class 'rare'" in capsys.readouterr().err
+
+
 def test_table_without_a_header(tmp_path):
     BASE.to_csv(tmp_path / "t.csv", index=False, header=False)
     with pytest.raises(InputError, match=r"looks like data, .*; give --no-header if it is data"):

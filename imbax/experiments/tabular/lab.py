@@ -13,7 +13,7 @@ from imbax.catalogue import Method, get, names
 from imbax.data.frame_dataset import FrameDataset
 from imbax.data.splits import Split
 from imbax.data.tabular import Dataset
-from imbax.data.too_few_rows import explained
+from imbax.data.too_few_rows import check_splits, explained
 from imbax.engine.devices import memory_of
 from imbax.errors import InputError
 from imbax.experiments import states, store
@@ -93,6 +93,10 @@ class TabularLab(Lab):
     def shared_bytes(self, dataset: Dataset) -> int:
         columns, rows = self.shape(dataset)
         return 4 * rows * (columns + 1)
+
+    def check_splits(self, dataset: Dataset, seeds: Sequence[int]) -> None:
+        if self.splits is None and self.protocol.scheme == "folds":
+            check_splits(dataset, seeds, self.protocol.folds, self.protocol.valid_fraction)
 
     def _training_key(
         self, dataset: Dataset, method: Method, network: str, members: Ensemble = SINGLE
