@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    *("READERS", "Column", "has_time", "kind_of", "moments_of", "refuse_merged", "span_of"),
+    "READERS",
+    "Column",
+    "has_time",
+    "kind_of",
+    "moments_of",
+    "refuse_merged",
+    "span_of",
 ]
 
 

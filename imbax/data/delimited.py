@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import operator
 import re
 import warnings
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from imbax.data.features import is_index_name
 from imbax.data.number_cells import padded_cells, with_thousands_as_text
 from imbax.data.written import PLAIN, padded_notice
 from imbax.errors import InputError, argument
@@ -103,7 +105,11 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
     names = ["" if not isinstance(name, str) else clean_name(name) for name in first]
     if header is False:
         names = [f"x{place}" for place in range(len(names))]
-    elif _has_row_names(text, separator, len(names)):
+    elif _has_row_names(text, separator, names):
+        notices.append(
+            "the header has one name fewer than the rows have cells; the first cell of each row "
+            f"was read as a row name, so {names[0]!r} is the name of the second cells"
+        )
         names.insert(0, "")
     options |= {"index_col": False, "low_memory": False, "header": None if header is False else 0}
     frame = _frame(lines, file, len(names), options)
@@ -217,28 +223,48 @@ def _separator(text: str) -> str:
     return _SPACES if is_table and _share_of_numbers(rows) > 0.5 else ","
 
 
-def _has_row_names(text: str, separator: str, width: int) -> bool:
-    """Returns whether every row has one cell more than the header's `width`: first a row name.
+def _has_row_names(text: str, separator: str, names: list[str]) -> bool:
+    """Returns whether every row has one cell more than the header has names: first a row name.
 
-    Row names are distinct, and all or none of them are whole numbers. Whole numbers must count the
-    rows if commas separate the cells, because 1,5 may be one number with a decimal comma.
+    Row names are distinct, and all or none of them are whole numbers. Unless quotes show that they
+    are text, as in R's files, a name such as "id" in the header is the name of the first cells, and
+    commas may divide a text or a number with a decimal comma.
     """
     records, cells, is_filled = _records(text, separator), [], False
     try:
         next(records, None)
         for row in records:
-            if len(row) != width + 1:
+            if len(row) != len(names) + 1:
                 return False
             cells.append(row[0].strip())
             is_filled = is_filled or bool(row[-1].strip())
     except csv.Error:
         return False
-    numeric = [cell for cell in cells if _NUMBER.fullmatch(cell)]
-    if width < 2 or not is_filled or len(set(cells)) < len(cells):
+    if len(names) < 2 or not is_filled or len(set(cells)) < len(cells):
         return False
-    if separator == "," and numeric:
-        return cells == [str(number) for number in range(1, len(cells) + 1)]
-    return not numeric or all(map(str.isdecimal, cells))
+    are_whole = all(map(str.isdecimal, cells))
+    if not are_whole and any(map(_NUMBER.fullmatch, cells)):
+        return False
+    quoted = _quotes_only_text(text)
+    if any(map(is_index_name, names)):
+        return quoted and are_whole
+    return separator != "," or quoted or cells == [str(number + 1) for number in range(len(cells))]
+
+
+def _quotes_only_text(text: str) -> bool:
+    """Returns whether each row begins with a quoted cell and has numbers without quotes."""
+    lines = list(io.StringIO(text, newline=""))
+    rows = [line for line, starts in zip(lines, _row_starts(lines), strict=True) if starts]
+    return all(
+        row.lstrip().startswith('"') and re.search("[0-9]", re.sub('"[^"]*"', "", row))
+        for row in filter(str.strip, rows[1:])
+    )
+
+
+def _row_starts(lines: list[str]) -> list[bool]:
+    """Returns whether each line begins a row; a line inside a quoted cell does not."""
+    inside = itertools.accumulate((line.count('"') % 2 == 1 for line in lines), operator.xor)
+    return [True, *(not one for one in inside)][: len(lines)]
 
 
 def _repeated_header(names: list[str], frame: "pd.DataFrame") -> int | None:
@@ -268,10 +294,8 @@ def _without_comments(text: str, separator: str) -> tuple[str, int]:
             return len(line.lstrip("#").split())
         return len(next(_records(line, separator), ()))
 
-    lines, starts, inside = list(io.StringIO(text, newline="")), [], False
-    for line in lines:
-        starts.append(not inside)  # a line inside a quoted cell does not begin a row
-        inside ^= line.count('"') % 2 == 1
+    lines = list(io.StringIO(text, newline=""))
+    starts = _row_starts(lines)
     rows = [i for i, line in enumerate(lines) if starts[i] and line.strip() and line[0] != "#"]
     if not rows:
         return text, 0

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "counts_up",
     "described",
-    "is_row_number",
+    "is_index_name",
+    "is_permuted_index",
     "is_unnamed",
-    "numbers_rows",
     "refuse_missing",
     "refuse_single_column",
     "saved_index_notices",
@@ -49,7 +50,7 @@ def tidied(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
         notices.append(f"{columns} empty, left out: {shortened(empty)}")
         frame = frame.drop(columns=empty)
     for name, column in frame.items():
-        if column.dtype.kind in "iuf" and is_row_number(column.to_numpy(float, na_value=np.nan)):
+        if column.dtype.kind in "iuf" and counts_up(column.to_numpy(float, na_value=np.nan)):
             remedy = argument("drop", [name])
             notices.append(f"column {name!r} only counts rows; {remedy} leaves it out")
     return frame, notices
@@ -90,10 +91,10 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
             is_name = kind_of(column) in ("text", "categories", "dates") and column.is_unique
             if is_whole or is_name:
                 index.append(name)
-        elif is_whole and re.sub(r"[\W_]+", "", name).casefold() in _ROW_NAMES | {""}:
-            if numbers_rows(column.to_numpy(float)):
+        elif is_whole and is_index_name(name):
+            if is_permuted_index(column.to_numpy(float)):
                 index.append(name)
-            elif column.is_unique and not is_row_number(column.to_numpy(float)):
+            elif column.is_unique and not counts_up(column.to_numpy(float)):
                 notices.append(
                     f"column {name!r} holds a distinct whole number in each row and looks like "
                     f"an identifier; {argument('drop', [name])} leaves it out"
@@ -107,8 +108,13 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
 def saved_index_notices(columns: Iterable[tuple[str, np.ndarray]]) -> Iterable[str]:
     """Yields notices of unnamed columns of numbers (name, values) that look like a saved index."""
     for name, values in columns:
-        if is_unnamed(name) and (is_row_number(values) or numbers_rows(values)):
+        if is_unnamed(name) and (counts_up(values) or is_permuted_index(values)):
             yield f"column {name!r} only counts rows, as a saved index does; drop it from x"
+
+
+def is_index_name(name: str) -> bool:
+    """Returns whether a name such as "index" or "id" can be that of a row index."""
+    return re.sub(r"[\W_]+", "", name).casefold() in _ROW_NAMES | {""}
 
 
 def is_unnamed(name: str) -> bool:
@@ -116,13 +122,13 @@ def is_unnamed(name: str) -> bool:
     return _UNNAMED.fullmatch(name) is not None
 
 
-def numbers_rows(values: np.ndarray) -> bool:
+def is_permuted_index(values: np.ndarray) -> bool:
     """Returns whether values are consecutive whole numbers from 0 or 1, in any order."""
     values = np.sort(values)
-    return len(values) > 1 and values[0] in (0, 1) and is_row_number(values)
+    return len(values) > 1 and values[0] in (0, 1) and counts_up(values)
 
 
-def is_row_number(values: np.ndarray) -> bool:
+def counts_up(values: np.ndarray) -> bool:
     """Returns whether each value is one more than the value in the row above."""
     values = np.asarray(values)
     return len(values) > 1 and _are_whole(values) and bool((np.diff(values) == 1).all())

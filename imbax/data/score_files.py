@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imbax.data.features import is_row_number, is_unnamed
+from imbax.data.features import counts_up, is_unnamed
 from imbax.data.files import read_frame
 from imbax.data.written import is_missing, numbers
 from imbax.errors import InputError, shortened
@@ -74,7 +74,7 @@ def _without_index(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
     if frame.shape[1] < 4 or not is_unnamed(frame.columns[0]):
         return frame
     first, second = frame.iloc[:, 0], frame.iloc[:, 1]
-    if first.dtype.kind == "i" and is_row_number(first) and second.dtype.kind not in "iuf":
+    if first.dtype.kind == "i" and counts_up(first) and second.dtype.kind not in "iuf":
         notices.append("row index saved with the table, left out")
         return frame.iloc[:, 1:]
     return frame

@@ -17,6 +17,7 @@ N = 60
 RNG = np.random.default_rng(0)
 Y = (np.arange(N) % 5 == 0).astype(int)
 BASE = pd.DataFrame({"x": RNG.normal(size=N), "y": Y})
+AGES = RNG.integers(20, 70, N).astype(str)
 
 
 @pytest.fixture
@@ -165,11 +166,37 @@ def test_files_without_a_table_are_refused(read, content, message):
 @pytest.mark.parametrize("sep", [" ", "\t", ",", ";", "|"])
 @pytest.mark.parametrize("names", [np.arange(1, N + 1), [f"row {i}" for i in range(N)]])
 def test_row_names_without_a_header_are_left_out(read, sep, names):
-    header, rows = csv(BASE.set_axis(names), index=True, sep=sep).split(b"\n", 1)
+    header, rows = csv(BASE.set_axis(names), index=True, sep=sep, quoting=2).split(b"\n", 1)
     content = header.removeprefix(b'""').removeprefix(sep.encode()) + b"\n" + rows
     data = read(content)
     check_base(data)
     assert "row index saved with the table, left out: Unnamed: 0" in data.notices
+    assert "a row name, so 'x' is the name of the second cells" in str(data.notices)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "is_read"),
+    [
+        (b"id,age,y", "{n},{age},150,{y}", False),
+        (b"id,y,age", "{n},{y},20,{age}", False),
+        (b"id age y", "{n} {age} 150 {y}", False),
+        (b"name,age,y", "Sur{n}, John,{age},{y}", False),
+        (b'"name","age","y"', '"Sur{n}"," John","{age}","{y}"', False),
+        (b'"id","age","y"', '"{n}","7{n}",{age},{y}', True),
+        (b'"id" "age" "y"', '"{n}" 7{n} {age} {y}', True),
+        (b"sex age y", "Sur{n} 1 {age} {y}", True),
+    ],
+)
+def test_header_that_lacks_a_name_shifts_no_column(read, header, row, is_read):
+    rows = (row.format(n=n, age=a, y=y) for n, (a, y) in enumerate(zip(AGES, Y, strict=True), 1))
+    content = b"\n".join([header, *map(str.encode, rows)])
+    if not is_read:
+        with pytest.raises(InputError, match="more cells than the header has names"):
+            read(content)
+        return
+    data = read(content)
+    assert "the header has one name fewer than the rows have cells" in str(data.notices)
+    np.testing.assert_array_equal(data.x[:, -1], AGES.astype(float))
 
 
 def test_decimal_commas_are_not_row_names(read):
@@ -189,9 +216,6 @@ def test_target_is_a_position_without_a_header(read, target):
 def test_increasing_numbers_are_valid_column_names(read, names):
     frame = pd.DataFrame(RNG.normal(size=(N, 3)), columns=names).assign(y=Y)
     assert read(csv(frame)).feature_names == tuple(map(str, names))
-
-
-AGES = RNG.integers(20, 70, N).astype(str)
 
 
 def one_entry(word):
