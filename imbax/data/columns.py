@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbax.data.written import as_text, dates, is_date, is_missing, numbers
+from imbax.data.written import EXACT, as_text, dates, is_date, is_missing, merged_numbers, numbers
 from imbax.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,16 +106,19 @@ def refuse_merged(column: "pd.Series", name: str, table: str) -> None:
     is_object = known.dtype.kind == "O" and all(isinstance(value, int) for value in known)
     if not len(known) or not (known.dtype.kind in "iu" or is_object):
         return
-    if max(-int(known.min()), int(known.max())) <= 2**53:
+    if max(-int(known.min()), int(known.max())) <= EXACT:
         return
     values = np.unique(known)
     if len(merged := np.flatnonzero(np.diff(values.astype(np.float64)) == 0)):
-        one, other = values[merged[0]], values[merged[0] + 1]
-        raise InputError(
-            f"{table}: column {name!r} holds different whole numbers beyond 2^53 that are equal "
-            f"in float64, such as {one} and {other}; subtract the smallest value from the column, "
-            "or leave it out if it is an identifier"
-        )
+        raise _merged(values[merged[0]], values[merged[0] + 1], name, table)
+
+
+def _merged(one: int, other: int, name: str, table: str) -> InputError:
+    return InputError(
+        f"{table}: column {name!r} holds different whole numbers beyond 2^53 that are equal in "
+        f"float64, such as {one} and {other}; subtract the smallest value from the column, or "
+        "leave it out if it is an identifier"
+    )
 
 
 def _read_numbers(column: "pd.Series", spec: Column, table: str) -> "pd.Series":
@@ -123,7 +126,7 @@ def _read_numbers(column: "pd.Series", spec: Column, table: str) -> "pd.Series":
 
     kind = kind_of(column)
     if kind == "text":
-        values = _read_texts(column, spec, table, _number_parser(spec), np.nan)
+        values = _read_texts(column, spec, table, _number_parser(spec, table), np.nan)
     elif kind == "dates" and (span := span_of(column)) is not None:
         values = span
     elif kind in ("numbers", "boolean", "empty"):
@@ -142,10 +145,14 @@ def _read_numbers(column: "pd.Series", spec: Column, table: str) -> "pd.Series":
     return values
 
 
-def _number_parser(spec: Column):
+def _number_parser(spec: Column, table: str):
     def parse(texts):
         parsed = numbers(texts, spec.decimal)
-        return parsed.values if parsed is not None and parsed.unit == spec.unit else None
+        if parsed is None or parsed.unit != spec.unit:
+            return None
+        if parsed.values is not None and (merged := merged_numbers(texts, parsed)):
+            raise _merged(*merged, spec.name, table)
+        return parsed.values
 
     return parse
 

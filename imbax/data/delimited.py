@@ -8,14 +8,13 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from imbax.data.features import is_index_name
-from imbax.data.number_cells import padded_cells, with_thousands_as_text
-from imbax.data.written import PLAIN, padded_notice
+from imbax.data.number_cells import with_texts_of_numbers
+from imbax.data.written import PLAIN
 from imbax.errors import InputError, argument
 
 if TYPE_CHECKING:
@@ -35,7 +34,11 @@ class Delimited(NamedTuple):
     """Parsed content of a file of delimited text."""
 
     frame: "pd.DataFrame"
-    """Columns of numbers, booleans or stripped text; an empty cell is a missing value."""
+    """Columns of numbers, booleans or stripped text; an empty cell is a missing value.
+
+    Numbers with leading zeros are text, and so are whole numbers beyond 2^53 in a column with empty
+    cells.
+    """
     notices: list[str]
     separator: str
 
@@ -130,17 +133,13 @@ def parse(text: str, file: str, *, header: bool | None = True) -> Delimited:
             f"column names; {remedy}"
         )
     refuse_twins([name for name in names if name], file)
-    if separator != ",":
-        frame = with_thousands_as_text(frame, lines, options)
+    frame = with_texts_of_numbers(frame, lines, options)
     if len(frame) and separator != _SPACES and frame.iloc[:, -1].isna().any():
         _refuse_short_rows(text, separator, file, len(names))
     if (empty := frame.isna().all(axis=1)).any() and not empty.all():
         notices.append(f"{empty.sum()} empty row{'s' * bool(empty.sum() > 1)} left out")
         frame = frame[~empty].reset_index(drop=True)
-    padded = padded_cells(frame, lines, text, options)
     frame.columns = [name or _unnamed(place, names) for place, name in enumerate(names)]
-    keep = partial(argument, "categorical")
-    notices += [padded_notice(frame.columns[j], cell, keep) for j, cell in padded.items()]
     return Delimited(frame, notices, separator)
 
 
@@ -168,7 +167,7 @@ def _frame(lines: io.StringIO, file: str, width: int, options: dict) -> "pd.Data
         except pd.errors.ParserWarning as error:
             raise InputError(
                 f"{file}: some rows have more cells than the header has names; repair the file, "
-                "and remove any lines above the header"
+                "name every column, and remove any lines above the header"
             ) from error
     for place, column in frame.items():
         if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):

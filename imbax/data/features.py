@@ -50,7 +50,7 @@ def tidied(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
         notices.append(f"{columns} empty, left out: {shortened(empty)}")
         frame = frame.drop(columns=empty)
     for name, column in frame.items():
-        if column.dtype.kind in "iuf" and counts_up(column.to_numpy(float, na_value=np.nan)):
+        if (values := _as_numbers(column)) is not None and counts_up(values):
             remedy = argument("drop", [name])
             notices.append(f"column {name!r} only counts rows; {remedy} leaves it out")
     return frame, notices
@@ -86,15 +86,16 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
         leading = leading and is_unnamed(name)
         if column.isna().any():
             continue
-        is_whole = column.dtype.kind in "iuf" and _are_whole(column.to_numpy(float))
+        values = _as_numbers(column)
+        is_whole = values is not None and _are_whole(values)
         if leading:
             is_name = kind_of(column) in ("text", "categories", "dates") and column.is_unique
             if is_whole or is_name:
                 index.append(name)
         elif is_whole and is_index_name(name):
-            if is_permuted_index(column.to_numpy(float)):
+            if is_permuted_index(values):
                 index.append(name)
-            elif column.is_unique and not counts_up(column.to_numpy(float)):
+            elif column.is_unique and not counts_up(values):
                 notices.append(
                     f"column {name!r} holds a distinct whole number in each row and looks like "
                     f"an identifier; {argument('drop', [name])} leaves it out"
@@ -132,6 +133,15 @@ def counts_up(values: np.ndarray) -> bool:
     """Returns whether each value is one more than the value in the row above."""
     values = np.asarray(values)
     return len(values) > 1 and _are_whole(values) and bool((np.diff(values) == 1).all())
+
+
+def _as_numbers(column: "pd.Series") -> np.ndarray | None:
+    """Converts numbers, and texts that all consist of digits, to float64; None for other types."""
+    if column.dtype.kind in "iuf":
+        return column.to_numpy(float, na_value=np.nan)
+    if all(isinstance(cell, str) and cell.isdecimal() for cell in column):
+        return np.array([float(cell) for cell in column])
+    return None
 
 
 def _are_whole(values: np.ndarray) -> bool:

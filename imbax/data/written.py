@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = [
+    "EXACT",
     "MISSING",
     "PADDED",
     "PLAIN",
@@ -20,6 +21,7 @@ __all__ = [
     "is_missing",
     "is_span",
     "like_number",
+    "merged_numbers",
     "numbers",
     "padded_notice",
     "unlike_most_dates",
@@ -41,6 +43,9 @@ PLAIN = re.compile(
 
 PADDED = re.compile(r"0[0-9]+")
 """Pattern of a whole number with leading zeros, as in postal codes."""
+
+EXACT = 2**53
+"""Largest whole number up to which float64 represents every whole number."""
 
 _LONGEST = 40  # characters of a number with its prefix and suffix
 _SPACES = " '’\u00a0\u2009\u202f"
@@ -203,6 +208,28 @@ def numbers(texts: Sequence[str], decimal: str | None = None) -> Reading | None:
             return Reading(None, marks, _how(sides, "", ""), meanings, unit=sides)
     how = _how(sides, *_special(bodies, style))
     return Reading(values, marks, how, mark=style[0], unit=sides)
+
+
+def merged_numbers(texts: Sequence[str], reading: Reading) -> tuple[int, int] | None:
+    """Returns two whole numbers beyond 2^53 that differ but are equal in float64, or None.
+
+    Parameters
+    ----------
+    texts
+        `[n]` texts of the numbers.
+    reading
+        Their `Reading`, with values.
+    """
+    exact: dict[float, int] = {}
+    for i in np.flatnonzero(np.abs(reading.values) > EXACT):
+        found = _WRITTEN.fullmatch(texts[i])
+        if reading.mark in found["body"] or found["power"]:
+            continue
+        value = reading.values[i]
+        number = int(np.sign(value)) * int(re.sub("[^0-9]", "", found["body"]))
+        if exact.setdefault(value, number) != number:
+            return exact[value], number
+    return None
 
 
 def padded_notice(name: str, example: str, keep: Callable[[list[str]], str]) -> str:

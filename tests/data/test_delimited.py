@@ -443,3 +443,29 @@ def test_leading_zeros_give_a_notice(read):
     (notice,) = (line for line in data.notices if "leading zeros" in line)
     assert "'code'" in notice and "'01000'" in notice and "categorical=['code']" in notice
     assert "leading zeros" not in str(read({"f": [0.05] * 30 + [10.01] * 30}).notices)
+
+
+CODES = [f"{'0' * (v % 2)}{1 + v % 3}" for v in range(N)]
+
+
+def test_leading_zeros_are_kept_in_categories(read):
+    (notice,) = (line for line in read({"code": CODES}).notices if "leading zeros" in line)
+    assert "'code'" in notice and "'02'" in notice and "categorical=['code']" in notice
+    data = read({"code": CODES}, categorical=["code"])
+    assert set(data.frame["code"]) == set(CODES) and "leading zeros" not in str(data.notices)
+
+
+@pytest.mark.parametrize(
+    "options", [{"target": "code"}, {"groups": "code"}, {"drop": ["code"]}], ids=str
+)
+def test_leading_zeros_are_kept_in_labels_and_groups(read, options):
+    data = read({"code": CODES}, **options)
+    assert "leading zeros" not in str(data.notices)
+    if "target" in options:
+        assert set(data.classes) == set(CODES)
+    if "groups" in options:
+        assert len(np.unique(data.groups)) == len(set(CODES))
+
+
+def test_row_index_with_leading_zeros_is_left_out(read):
+    assert read({"id": [f"{v:03}" for v in range(N)]}).feature_names == ("x",)

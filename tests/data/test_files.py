@@ -311,6 +311,23 @@ def test_large_whole_numbers_that_become_equal_are_refused(tmp_path, file):
         read_table(tmp_path / file, None if file == "t.npz" else "outcome")
 
 
+@pytest.mark.parametrize("form", ["{}", "{:,}"])
+@pytest.mark.parametrize("gap", ["", "?", "1"])
+def test_large_whole_numbers_beside_gaps_are_refused(tmp_path, form, gap):
+    numbers = [gap, *(form.format(-(2**60) - v % 2) for v in range(N - 1))]
+    write(FRAME[["age", "outcome"]].assign(c=numbers), tmp_path / "t.csv")
+    with pytest.raises(
+        InputError, match=r"'c' holds .* as -11529215046068469(76 and .*77|77 and .*76);"
+    ):
+        read_table(tmp_path / "t.csv", "outcome")
+
+
+def test_large_numbers_written_in_two_ways_are_read(tmp_path):
+    numbers = [f"{2**60:,}", str(2**60), f"{2**60}.0", "7"] * (N // 4)
+    write(FRAME[["age", "outcome"]].assign(c=numbers), tmp_path / "t.csv")
+    assert set(read_table(tmp_path / "t.csv", "outcome").x[:, 1]) == {2.0**60, 7.0}
+
+
 def test_leading_zeros_of_text_give_a_notice(tmp_path):
     frame = FRAME[["age", "outcome"]].assign(code=[f"0{1000 + v % 9}" for v in range(N)])
     data = read_table(write(frame, tmp_path / "t.parquet"), "outcome")

@@ -106,6 +106,11 @@ def test_names_written_by_spreadsheets_are_cleaned(tmp_path):
     assert "(gaps by method: `a|b` 1): 2." in text and "| a\\|b |" in text
 
 
+def test_names_keep_leading_zeros(tmp_path):
+    scores, notices = read(tmp_path, "d,a,b\n01,.5,.6\n1,.7,.8\n02,.6,.9\n")
+    assert scores.index.tolist() == ["01", "1", "02"] and not notices
+
+
 GOOD = "d,a,b\nx,.5,.6\ny,.7,.8\nz,.7,.9\n"
 
 
@@ -115,7 +120,7 @@ GOOD = "d,a,b\nx,.5,.6\ny,.7,.8\nz,.7,.9\n"
         (None, "does not exist"),
         ("", "is empty"),
         ("d,a,b\n", "a header but no rows"),
-        ("a\n.5\n.6\n", "has 1 column"),
+        ("a\n.5\n.6\n", "one column was read"),
         ("d,a\nx,.5\ny,.6\n", "has 2 columns"),
         ("a,b,c\n.5,.6,.7\n.6,.7,.8\n", "add a first column with names"),
         ("d,a,b\nx,.5,.6\nx,.7,.8\n", "'x' has two rows"),
