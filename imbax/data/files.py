@@ -13,6 +13,7 @@ from imbax.data.checks import DAMAGED, first_line
 from imbax.data.delimited import Delimited, clean_name, parse, refuse_twins
 from imbax.data.features import refuse_missing, refuse_single_column, tidied
 from imbax.data.kinds import Remedies
+from imbax.data.npz_files import read_npz
 from imbax.data.tables import dataset_of_frame
 from imbax.data.tabular import Dataset
 from imbax.data.text_files import PACKED, read_text
@@ -103,11 +104,14 @@ def table_as_dataset(
     frame, notices, separator = table
     refuse_single_column(frame, path.name)
     known = list(frame.columns)
-    target, *rest = (
+    target, groups = (
         None if column is None else _column(column, known, path, header)
-        for column in (target, groups, *drop, *categorical)
+        for column in (target, groups)
     )
-    groups, drop, categorical = rest[0], rest[1 : 1 + len(drop)], rest[1 + len(drop) :]
+    drop, categorical = (
+        [_column(column, known, path, header, several=True) for column in columns]
+        for columns in (drop, categorical)
+    )
     for column, role in ((target, "target"), (groups, "groups")):
         if column in drop:
             raise InputError(f"{path.name}: {column!r} is the {role} column and in drop; use one")
@@ -188,13 +192,21 @@ def tables_among(paths: Sequence[Path], place: str) -> list[Path]:
     return found
 
 
-def _column(column: str | int, known: list[str], path: Path, header: bool) -> str:
-    """Returns a column's name, given that name or, in a table without a header, its position."""
+def _column(
+    column: str | int, known: list[str], path: Path, header: bool, *, several: bool = False
+) -> str:
+    """Returns a column's name, given that name or, in a table without a header, its position.
+
+    `several` says whether the option takes more than one column.
+    """
     if column in known or (column := clean_name(column)) in known:
         return column
     end = did_you_mean(column, known)
-    if len(parts := column.split(",")) > 1 and set(map(str.strip, parts)) <= set(known):
-        end = f", expected one name; give {' and '.join(map(repr, parts))} as separate names"
+    parts = [part.strip() for part in column.split(",")]
+    if len(parts) > 1 and set(parts) <= set(known):
+        names = " and ".join(map(repr, parts))
+        remedy = f"{names} as separate names" if several else f"one of {names}"
+        end = f", expected one name; give {remedy}"
     if column.removeprefix("-").isdecimal():
         place = int(column)
         if not header and -len(known) <= place < len(known):
@@ -232,7 +244,7 @@ def _read(
         return _parsed(path, partial(_read_parquet_or_text, header=header)), target
     target = "label" if target is None else target
     columns = [str(target)] if groups is None else [str(target), groups]
-    return _parsed(path, partial(_read_npz, columns=columns)), target
+    return _parsed(path, partial(read_npz, columns=columns)), target
 
 
 def _check_file(path: Path, suffixes: Sequence[str]) -> None:
@@ -298,49 +310,3 @@ def _with_index_as_columns(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[
     is_default = np.array_equal(frame.index, np.arange(len(frame)))
     notices = [] if is_default else ["row index saved with the table, left out"]
     return frame.reset_index(drop=True), notices
-
-
-def _read_npz(path: Path, columns: list[str]) -> Delimited:
-    import pandas as pd
-
-    # The file is opened here because np.load does not close a file that is not an archive.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        for name in ("data", *columns):
-            if name not in archive.files:
-                raise InputError(
-                    f"{path.name}: no array {name!r}{did_you_mean(name, archive.files)}"
-                )
-        data, *extra = (_array(archive, name) for name in ("data", *columns))
-    if data.dtype.kind not in "buif" or data.ndim != 2:
-        raise InputError(
-            f"{path.name}: array 'data' is {data.dtype} of shape {data.shape}, "
-            "expected numbers [rows, features]"
-        )
-    for name, array in zip(columns, extra, strict=True):
-        if array.shape != data.shape[:1]:
-            raise InputError(
-                f"{path.name}: array {name!r} has shape {array.shape}, expected "
-                f"{data.shape[:1]}, one entry for each row of 'data'"
-            )
-    names = [f"x{i}" for i in range(data.shape[1])]
-    if twins := set(names).intersection(columns):
-        raise InputError(
-            f"{path.name}: array {min(twins)!r} has the name of a column of 'data', which are "
-            "called x0, x1, ...; save it with another name"
-        )
-    data = data if data.dtype.kind in "iu" else data.astype(np.float64)
-    frame = pd.DataFrame(data, columns=names)
-    return Delimited(frame.assign(**dict(zip(columns, extra, strict=True))), [], ",")
-
-
-def _array(archive: "np.lib.npyio.NpzFile", name: str) -> np.ndarray:
-    try:
-        array = archive[name]
-    except ValueError as error:
-        if "Object arrays" not in str(error):
-            raise
-        raise ValueError(
-            f"Object arrays are not loaded, because that can run code, and {name!r} is one: "
-            f"save {name}.astype(str) or numbers"
-        ) from error
-    return np.char.decode(array) if array.dtype.kind == "S" else array

@@ -133,7 +133,9 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["much", "much"]
         ({"dose": NEARLY}, {}, r"'dose' is text because of 2 entries such as 'much'; correct"),
         ({"age": [np.inf] + [1.0] * (N - 1)}, {}, r"^t\.\w+ has infinite values in column 'age'"),
         ({}, {"drop": list(FRAME.columns[:-1])}, r"^t\.\w+ has no column left as a feature"),
-        ({}, {"drop": ["age,color"]}, r"'age,color', expected one name; give 'age' and 'color' as"),
+        ({}, {"drop": ["age, color"]}, r"one name; give 'age' and 'color' as separate names$"),
+        ({}, {"target": "age, color"}, r"expected one name; give one of 'age' and 'color'$"),
+        ({}, {"groups": "age,color"}, r"expected one name; give one of 'age' and 'color'$"),
     ],
 )
 def test_faulty_table_is_refused_in_one_line(tmp_path, suffix, columns, options, message):
