@@ -12,6 +12,7 @@ from imbax.data.written import (
     dates,
     is_date,
     is_missing,
+    is_number_of_days,
     is_span,
     like_number,
     unlike_most_dates,
@@ -114,12 +115,17 @@ class Texts:
     def check_levels(self) -> None:
         """Raises InputError for numbers or dates mixed with words, and for an identifier."""
         n = self.counts.sum()
-        is_number, is_day = (
+        is_number, is_day, is_count = (
             np.array([is_one(level) for level in self.levels], bool)
-            for is_one in (like_number, is_date)
+            for is_one in (like_number, is_date, is_number_of_days)
         )
+        is_day &= ~is_count  # "7 days" is also a category
         if 2 * self.counts[is_day].sum() > n:
-            self.refuse_words("correct", ~is_day & ~self.missing)
+            raise InputError(
+                f"{self.table}: column {self.name!r} holds dates or times such as "
+                f"{self.levels[is_day][0]!r}, and {self._entries(~is_day & ~self.missing)}; "
+                f"correct them, or {self._remedy()}"
+            )
         if 2 * self.counts[is_number].sum() > n:
             is_word = ~is_number & ~self.missing
             if not is_word.any():
@@ -128,7 +134,10 @@ class Texts:
                     f"{self.table}: column {self.name!r} holds numbers in several formats, such as "
                     f"{one!r} and {other!r}; write them in one format, or {self._remedy()}"
                 )
-            self.refuse_words("correct", is_word)
+            raise InputError(
+                f"{self.table}: column {self.name!r} is text because of {self._entries(is_word)}; "
+                f"correct them, or {self._remedy()}"
+            )
         levels = len(self.levels)
         mostly_distinct = 2 * levels > n and levels > MAX_LEVELS_IF_MOSTLY_DISTINCT
         if mostly_distinct or levels > MAX_LEVELS:
@@ -136,14 +145,6 @@ class Texts:
                 f"{self.table}: column {self.name!r} holds {levels} distinct texts in {n} rows, "
                 f"like an identifier; leave it out with {self.remedies.drop([self.name])}"
             )
-
-    def refuse_words(self, verb: str, is_word: np.ndarray | None = None) -> None:
-        """Raises InputError for words among numbers, by default words for missing values."""
-        is_word = self.missing if is_word is None else is_word
-        raise InputError(
-            f"{self.table}: column {self.name!r} is text because of {self._entries(is_word)}; "
-            f"{verb} them, or {self._remedy()}"
-        )
 
     def _entries(self, is_one: np.ndarray) -> str:
         """Describes the entries that a mask of `levels` selects: their number and the first one."""

@@ -19,6 +19,7 @@ __all__ = [
     "example_of_format",
     "is_date",
     "is_missing",
+    "is_number_of_days",
     "is_span",
     "like_number",
     "merged_numbers",
@@ -166,6 +167,11 @@ def is_date(text: str) -> bool:
 def is_span(text: str) -> bool:
     """Returns whether a text is a time of day or a duration in days."""
     return re.fullmatch(_SPAN, text, re.IGNORECASE) is not None
+
+
+def is_number_of_days(text: str) -> bool:
+    """Returns whether a text is a duration in whole days, such as "7 days"."""
+    return re.fullmatch("-?[0-9]+ days?", text, re.IGNORECASE) is not None
 
 
 def numbers(texts: Sequence[str], decimal: str | None = None) -> Reading | None:

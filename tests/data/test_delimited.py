@@ -303,7 +303,8 @@ def test_mixed_or_ambiguous_formats_are_refused(read, values, message):
         ("2020-02-30", "1 entry such as '2020-02-30'; write all as 2020-01-31"),
         ("05/13/2020", "1 entry such as '05/13/2020'; write all as 2020-01-31"),
         ("12:30", "1 entry such as '12:30'; write all as 2020-01-31"),
-        ("ongoing", "is text because of 1 entry such as 'ongoing'; correct"),
+        ("ongoing", "holds dates or times such as '2020-01-01', and 1 entry such as 'ongoing'; c"),
+        ("7 days", "holds dates such as '2020-01-01' and, .*, 1 entry such as '7 days'; w"),
     ],
 )
 @pytest.mark.parametrize("days", [20, N])

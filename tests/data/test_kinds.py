@@ -44,6 +44,7 @@ def kind(column, **options):
         ("category", pd.Series(LEVELS.tolist(), dtype=ARROW_LEVELS)),
         ("category", [1.0, "one"] * 30),
         ("category", ["?", "yes", "no"] * 20),
+        ("category", ["never", "1 day", "7 days", "30 days", "60 Days", "over 90 days"] * 10),
         ("date", DAYS),
         ("date", DAYS.dt.tz_localize("Europe/Berlin")),
         ("date", DAYS.dt.date),
