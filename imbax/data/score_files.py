@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imbax.data.features import counts_up, is_unnamed
+from imbax.data.features import counts_up, is_permuted_index, is_unnamed
 from imbax.data.files import read_frame
 from imbax.data.written import is_missing, numbers
 from imbax.errors import InputError, shortened
@@ -70,13 +70,17 @@ def read_scores(path: Path, notices: list[str] | None = None) -> pd.DataFrame:
 
 
 def _without_index(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
-    """Drops a first column that counts rows if a column of names follows it."""
-    if frame.shape[1] < 4 or not is_unnamed(frame.columns[0]):
-        return frame
-    first, second = frame.iloc[:, 0], frame.iloc[:, 1]
-    if first.dtype.kind == "i" and counts_up(first) and second.dtype.kind not in "iuf":
+    """Drops leading columns without a name that number the rows if a column of names follows."""
+    first = 0
+    while first < frame.shape[1] - 3 and is_unnamed(frame.columns[first]):
+        column = frame.iloc[:, first]
+        if column.dtype.kind != "i" or not (counts_up(column) or is_permuted_index(column)):
+            break
+        first += 1
+    names = frame.iloc[:, first]
+    if first and names.dtype.kind not in "iuf" and numbers(_present(names)) is None:
         notices.append("row index saved with the table, left out")
-        return frame.iloc[:, 1:]
+        return frame.iloc[:, first:]
     return frame
 
 
@@ -192,7 +196,7 @@ def _larger_columns(scores: pd.DataFrame) -> list[str]:
     name = is_large.idxmax()
     return [
         f"column {name!r} is above 1 in each row, the others are from 0 to 1; leave it out if it "
-        "is not a method"
+        "is not a method, or write it in the unit of the others"
     ]
 
 

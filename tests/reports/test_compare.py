@@ -171,11 +171,19 @@ def read(tmp_path, content):
         SCORES.map("{:,}".format).to_csv(sep=";").replace(".", ","),
         "# of 2024\n" + SCORES.to_csv(),
         SCORES.reset_index().to_csv(),
+        SCORES.reset_index().iloc[[2, 0, 3, 1]].to_csv(),
+        SCORES.reset_index().reset_index(names="").to_csv(),
     ],
 )
 def test_csv_dialects_are_read(tmp_path, content):
     scores, _ = read(tmp_path, content)
-    pd.testing.assert_frame_equal(scores, SCORES.rename_axis("dataset"))
+    pd.testing.assert_frame_equal(scores.sort_index(), SCORES.rename_axis("dataset"))
+
+
+def test_numbers_without_a_header_name_the_data_sets(tmp_path):
+    numbered = SCORES.assign(c=SCORES["a"]).reset_index(drop=True)
+    scores, _ = read(tmp_path, numbered.to_csv(sep=";", decimal=","))
+    assert scores.index.tolist() == ["0", "1", "2", "3"] and list(scores) == ["a", "b", "c"]
 
 
 def test_percentages_and_missing_value_markers_are_read(tmp_path):
@@ -189,7 +197,7 @@ def test_percentages_and_missing_value_markers_are_read(tmp_path):
 def test_summary_rows_are_left_out(tmp_path, name):
     content = SCORES.to_csv() + f"{name},.5,.6\n"
     scores, notices = read(tmp_path, content)
-    pd.testing.assert_frame_equal(scores, SCORES.rename_axis("dataset"))
+    pd.testing.assert_frame_equal(scores.sort_index(), SCORES.rename_axis("dataset"))
     assert notices == [f"rows left out as statistics over the data sets: {name!r}"]
 
 
@@ -282,3 +290,4 @@ def test_column_above_the_range_of_scores_gives_a_notice(tmp_path):
     table.assign(ratio=[9.1, 8, 30]).to_csv(tmp_path / "s.csv", index=False)
     read_scores(tmp_path / "s.csv", notices)
     assert "column 'ratio' is above 1 in each row" in notices[0]
+    assert notices[0].endswith("or write it in the unit of the others")
