@@ -102,6 +102,8 @@ def moments_of(column: "pd.Series") -> "pd.Series":
 
 def refuse_merged(column: "pd.Series", name: str, table: str) -> None:
     """Raises InputError if different whole numbers of a column are equal in float64."""
+    if column.dtype.kind not in "iuO":
+        return
     known = column.dropna().to_numpy()
     is_object = known.dtype.kind == "O" and all(isinstance(value, int) for value in known)
     if not len(known) or not (known.dtype.kind in "iu" or is_object):

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
+from imbax.data.columns import refuse_merged
 from imbax.errors import InputError, shortened
 from imbax.estimators.frames import Table, is_frame, is_polars, missing_in
 
@@ -114,7 +115,13 @@ def validated(estimator: Any, X: Any, *y: Any, remedy: str, **options: Any) -> A
 
     `remedy` is the advice for text and categories.
     """
+    import pandas as pd
+
     X = as_numbers(X, remedy)
+    if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "iuO"):
+        table = Table(X)
+        for name, column in zip(table.names, table.columns, strict=True):
+            refuse_merged(pd.Series(column), name, "X")
     with errors_in_one_line():
         return validate_data(estimator, X, *y, **options)
 

@@ -355,6 +355,15 @@ def test_large_integers_are_refused_with_value_range():
     as_numbers(2**53 + 2**30 * LARGE, "")  # the differences are large enough
 
 
+@pytest.mark.parametrize("frame", [np.asarray, pd.DataFrame, pl.DataFrame])
+def test_classifiers_refuse_whole_numbers_that_merge(frame):
+    far = (2**60 + LARGE) * (LARGE > 9)
+    refused(
+        "X: column .* holds different whole numbers beyond 2.53 that are equal",
+        lambda: ImbalancedMLPClassifier(network="mlp", max_iter=1).fit(frame(far), Y),
+    )
+
+
 @pytest.mark.parametrize(
     "options",
     [
