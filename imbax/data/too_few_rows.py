@@ -33,9 +33,7 @@ def explained(
         raise InputError(message.replace("the minority class", f"class {name}")) from None
 
 
-def check_splits(
-    dataset: Dataset, seeds: Sequence[int], folds: int, valid_fraction: float
-) -> None:
+def check_splits(dataset: Dataset, seeds: Sequence[int], folds: int, valid_fraction: float) -> None:
     """Raises InputError if there are too few rows for stratified folds; see `explained`."""
     with explained(dataset, seeds, folds, valid_fraction):
         _draw(dataset, seeds, folds, valid_fraction)
