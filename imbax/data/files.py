@@ -131,6 +131,7 @@ def table_as_dataset(
         categorical=[column for column in categorical if column in features],
         notices=[*notices, *label_notices, *feature_notices],
         table=path.name,
+        label_place=f"{path.name}: target column {target!r}",
         separator=separator,
         remedies=_REMEDIES,
     )

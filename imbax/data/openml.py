@@ -6,17 +6,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.error import URLError
 
 from imbax.data.checks import DAMAGED, first_line
 from imbax.data.delimited import Delimited, clean_name, refuse_twins
 from imbax.data.files import table_as_dataset
-from imbax.data.tabular import MAX_CLASSES, Dataset, DataUnavailable
+from imbax.data.tabular import Dataset, DataUnavailable
 from imbax.errors import InputError, argument
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["openml"]
 
@@ -66,8 +63,6 @@ def openml(
     frame = frame.set_axis(names, axis=1)
     if target is None:
         target = _target(found, place)
-    if clean_name(target) in frame:
-        _refuse_regression(frame[clean_name(target)], place)
     dataset = table_as_dataset(
         Path(place),
         Delimited(frame, fetch_notices, ","),
@@ -148,17 +143,3 @@ def _target(found: Any, place: str) -> str:
             f"{place} has {listed} on OpenML, expected one; name a column with {argument('target')}"
         )
     return names[0]
-
-
-def _refuse_regression(labels: "pd.Series", place: str) -> None:
-    import pandas as pd
-
-    if not pd.api.types.is_numeric_dtype(labels) or pd.api.types.is_bool_dtype(labels):
-        return
-    values = labels.dropna().unique()
-    is_continuous = len(values) > 2 and (values % 1 != 0).any()
-    if is_continuous or len(values) > MAX_CLASSES:
-        raise InputError(
-            f"{place}: target {labels.name!r} has {len(values)} distinct numbers like a "
-            f"regression target; name a column of class labels with {argument('target')}"
-        )

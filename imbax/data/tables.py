@@ -116,6 +116,7 @@ def dataset_of_frame(
     categorical: Any = None,
     notices: Iterable[str] = (),
     table: str | None = None,
+    label_place: str | None = None,
     separator: str = ",",
     remedies: Remedies = IN_PYTHON,
 ) -> Dataset:
@@ -131,10 +132,13 @@ def dataset_of_frame(
         Further messages to the user.
     table
         Name of the table in messages about columns; by default `name`.
+    label_place
+        As in `make_dataset`.
     separator, remedies
         As in `kinds_of_columns`.
     """
     options = {"name": name, "minority": minority, "groups": groups, "several_classes": True}
+    options["label_place"] = label_place
     if preprocess != "auto":
         frame = frame.set_axis(list(map(str, frame.columns)), axis=1).reset_index(drop=True)
         return _frame_dataset(frame, y, preprocess, notices, options)

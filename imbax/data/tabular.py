@@ -16,16 +16,13 @@ import numpy as np
 
 from imbax.data.checks import (
     DAMAGED,
-    binary_labels,
-    class_labels,
     feature_matrix,
     first_line,
     group_codes,
-    refuse_continuous,
     rows_with_copies,
 )
 from imbax.data.features import saved_index_notices
-from imbax.data.written import is_missing
+from imbax.data.labels import as_labels
 from imbax.errors import InputError, argument, did_you_mean, shortened
 
 __all__ = [
@@ -39,7 +36,7 @@ __all__ = [
     "quickstart",
 ]
 
-MIN_ROWS, MAX_CLASSES = 20, 100
+MIN_ROWS = 20
 _MIN_LEAK_ROWS = 5  # in smaller classes, a value may identify the class by chance
 QUICKSTART = ("digits_8", "breast_cancer_10", "moons_20")
 
@@ -117,6 +114,7 @@ def make_dataset(
     groups: Any = None,
     feature_names: Sequence[str] | None = None,
     notices: Iterable[str] = (),
+    label_place: str | None = None,
 ) -> Dataset:
     """Checks the user's arrays and encodes labels as 0..K-1, with 1 for the minority of two.
 
@@ -140,6 +138,8 @@ def make_dataset(
         d distinct names; by default the DataFrame's columns, or x0, x1, ...
     notices
         Messages from the loader to the user; those of the checks are appended.
+    label_place
+        Name of the labels in messages, such as a file and its column; by default y of `name`.
 
     Raises
     ------
@@ -147,8 +147,10 @@ def make_dataset(
         An argument does not meet these requirements.
     """
     values, names = feature_matrix(x, name, feature_names)
-    labels, classes = _labels(y, name, minority, several_classes)
-    codes = None if groups is None else group_codes(groups, name)
+    labels, classes, label_notices = as_labels(
+        y, label_place or f"{name}: y", minority, several_classes
+    )
+    codes = None if groups is None else group_codes(groups, f"{name}: groups")
     for argument_name, column in (("y", labels), ("groups", codes)):
         if column is not None and len(column) != len(values):
             raise InputError(
@@ -168,7 +170,7 @@ def make_dataset(
         *notices,
         *_table_notices(x, values),
         *_leak_notices(values, labels, names),
-        *_label_notices(classes),
+        *label_notices,
     )
     return Dataset(name, values, labels, names, classes, codes, notices)
 
@@ -200,39 +202,6 @@ def _leak_notices(values, labels, names):
             f"{len(leaking)} {columns} {verb} a class perfectly: {shortened([*leaking])}; leave "
             f"out columns that are derived from the labels or known only after them"
         )
-
-
-def _label_notices(classes):
-    """Yields notices of labels that may be missing, and of labels that differ only in case."""
-    words = [label for label in map(str.strip, classes) if is_missing(label)]
-    for label in words if words != ["-"] or "+" not in classes else ():
-        yield (
-            f"label {label!r} is a class of its own; leave its rows out if it stands for a missing "
-            "label"
-        )
-    by_word: dict[str, list[str]] = {}
-    for label in classes if len(classes) > 2 else ():
-        by_word.setdefault(label.strip(" .").casefold(), []).append(label)
-    for labels in by_word.values():
-        if labels[1:]:
-            named = " and ".join(map(repr, labels[:2]))
-            yield f"labels {named} are different classes; rename one if they mean the same"
-
-
-def _labels(y, name, minority, several_classes):
-    if minority is not None:
-        return binary_labels(y, name, minority)
-    labels, classes = class_labels(y, name)
-    refuse_continuous(classes, name)
-    if several_classes:
-        if len(classes) > MAX_CLASSES:
-            raise InputError(
-                f"{name}: y has {len(classes)} distinct labels, expected at most {MAX_CLASSES} "
-                "classes; merge the rarest ones"
-            )
-        if len(classes) > 2:
-            return labels.astype(np.int8), classes
-    return binary_labels(y, name, minority)
 
 
 class Imblearn27Facts(NamedTuple):

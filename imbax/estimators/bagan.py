@@ -37,7 +37,7 @@ class BAGAN(GeneratorSampler):
     max_iter : int, default=100
         Number of epochs of the GAN, after those of the autoencoder.
     batch_size : int, default=128
-        Rows of a mini-batch, limited by the number of rows with a warning.
+        Rows of a mini-batch, at most the number of rows, rounded up.
     learning_rate_init : float, default=5e-5
         Adam's learning rate in both stages.
     random_state : int, RandomState instance or None, default=None

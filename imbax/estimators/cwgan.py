@@ -31,7 +31,7 @@ class CWGAN(OneVsRest):
     max_iter : int, default=3000
         Number of generator steps.
     batch_size : int, default=64
-        Rows of a mini-batch, half of them of each class.
+        Rows of a mini-batch, half of them of each class; at most the number of rows, rounded up.
     learning_rate_init : float, default=1e-4
         Adam's learning rate for generator and critic.
     random_state : int, RandomState instance or None, default=None

@@ -68,7 +68,7 @@ class DeepSMOTE(GeneratorSampler):
     n_iter_no_change : int, default=10
         Number of epochs without improvement before training stops.
     batch_size : int, default=100
-        Rows of a mini-batch; at most the number of rows.
+        Rows of a mini-batch, at most the number of rows, rounded up.
     learning_rate_init : float, default=2e-4
         Adam's learning rate.
     random_state : int, RandomState instance or None, default=None

@@ -74,8 +74,9 @@ functions, default=None
         perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of
         "mlp"; see `imbax.networks.tabm` for a smaller network.
     batch_size : int, default=None
-        Number of training rows, of synthetic rows and of validation rows in a step. None uses the
-        network's recipe in the first training (128 for the MLP), then 128 of each.
+        Number of training rows, of synthetic rows and of validation rows in a step, each at most
+        the number of training rows, rounded up. None uses the network's recipe in the first
+        training (128 for the MLP), then 128 of each.
     learning_rate_init : float, default=None
         Adam's learning rate in the first training. None uses the network's recipe (1e-3 for the
         MLP).

@@ -41,7 +41,7 @@ class GAMO(GeneratorSampler):
     max_iter : int, default=90
         Number of epochs.
     batch_size : int, default=32
-        Rows of a mini-batch, limited by the number of rows with a warning.
+        Rows of a mini-batch, at most the number of rows, rounded up.
     learning_rate_init : float, default=2e-4
         Adam's learning rate for all networks.
     random_state : int, RandomState instance or None, default=None

@@ -33,6 +33,7 @@ _NEW_DEFAULT = (
     "since version 0.2, no longer one MLP for 200 epochs; give network='mlp' for the earlier "
     f"default, or network={RECOMMENDED!r} to silence this warning"
 )
+_SAMPLER_METHODS = ["fit_resample", "get_params", "set_params"]
 SAMPLERS = {
     "ros": RandomOverSampler,
     "smote": SMOTE,
@@ -84,7 +85,7 @@ functions, default=None
     alpha : float, default=None
         Decoupled weight decay. None uses the network's recipe.
     batch_size : int, default=None
-        Rows of a mini-batch, limited by the number of training rows with a warning. None uses the
+        Rows of a mini-batch, at most the number of training rows, rounded up. None uses the
         network's recipe.
     learning_rate_init : float, default=None
         Adam's learning rate. None uses the network's recipe.
@@ -168,7 +169,7 @@ default="from_dtype"
         **NeuralClassifier._parameter_constraints,
         "loss": [StrOptions(set(NAMED)), callable],
         "loss_params": [dict, None],
-        "sampler": [StrOptions({"rs", *SAMPLERS}), HasMethods("fit_resample"), None],
+        "sampler": [StrOptions({"rs", *SAMPLERS}), HasMethods(_SAMPLER_METHODS), None],
         "alpha": [Interval(Real, 0, None, closed="left"), None],
         **{
             name: [*NeuralClassifier._parameter_constraints[name], None]

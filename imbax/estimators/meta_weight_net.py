@@ -42,8 +42,8 @@ functions, default=None
         perceptron. An epoch of "tabm" or "tabm_mini" takes a thousand times as long as an epoch of
         "mlp"; see `imbax.networks.tabm` for a smaller network.
     batch_size : int, default=None
-        Number of training rows of a step and of rows of the balanced loss. None uses the network's
-        recipe (128 for the MLP) and 128.
+        Number of training rows of a step and of rows of the balanced loss, at most the number of
+        training rows, rounded up. None uses the network's recipe (128 for the MLP) and 128.
     learning_rate_init : float, default=None
         Adam's learning rate for the classifier. None uses the network's recipe (1e-3 for the MLP).
     max_iter : int, default=200

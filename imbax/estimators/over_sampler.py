@@ -196,8 +196,8 @@ def at_most_rows(batch_size: int, rows: int, warn: bool = True) -> int:
         return batch_size
     if warn:
         warn_user(
-            f"batch_size={batch_size} is larger than the number of training rows, {rows}; a "
-            f"mini-batch has {limit} places"
+            f"batch_size={batch_size} is larger than the number of training rows, {rows}; {limit} "
+            "is used, the size to which these rows are padded"
         )
     return limit
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from imbax.data.checks import array_of
+from imbax.data.labels import refuse_missing_labels
 from imbax.errors import InputError, shortened
 from imbax.estimators.frames import is_frame, is_polars
 
@@ -66,7 +67,8 @@ def plain_labels(y: Any) -> np.ndarray:
     Raises
     ------
     InputError
-        There are no labels, some are missing, or they have several types.
+        There are no labels, some are missing or stand for missing values, or they have several
+        types.
     """
     import pandas as pd
 
@@ -83,6 +85,8 @@ def plain_labels(y: Any) -> np.ndarray:
         raise InputError(
             "Complex data not supported: y has complex numbers; give whole numbers or text"
         )
+    if labels.dtype.kind == "U":
+        _refuse_missing(labels)
     if labels.dtype.kind not in "OfmM":
         return labels
     if missing := np.count_nonzero(pd.isna(labels)):
@@ -97,7 +101,14 @@ def plain_labels(y: Any) -> np.ndarray:
         raise InputError(
             f"y has labels of several types, {shortened(names)}; make them all text or all numbers"
         )
+    if names == ["str"]:
+        _refuse_missing(labels.astype(str))
     return labels
+
+
+def _refuse_missing(labels):
+    values, counts = np.unique(labels, return_counts=True)
+    refuse_missing_labels(values, counts, "y")
 
 
 def _from_one_hot(labels):

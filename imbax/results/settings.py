@@ -30,19 +30,20 @@ def host_results(
     for number, host in enumerate(hosts):
         bar.update(number, f"{plan.dataset.name}/{method.name}")
         one = replace(method, tables=replace(method.tables, host=host))
-        cells.append(check_scores(host_cell(plan, one), method.tables.scores))
+        cells.append(host_cell(plan, one))
     bar.update(len(hosts))
     labels = [plan.dataset.y[part.valid] for part in plan.splits]
     kind = method.tables.scores
     best = [average_precision(plan, *pair, kind) for cell in cells
             for pair in zip(labels, cell.valid_score, strict=True)]  # fmt: skip
-    return cells[0]._replace(
+    joined = cells[0]._replace(
         test_score=[score for cell in cells for score in cell.test_score],
         valid_score=[score for cell in cells for score in cell.valid_score],
         best_score=np.array(best),
         best_epoch=np.concatenate([cell.best_epoch for cell in cells]),
         diverged=np.concatenate([cell.diverged for cell in cells]),
     )
+    return check_scores(joined, method)
 
 
 def scores_of(

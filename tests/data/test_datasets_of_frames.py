@@ -272,7 +272,7 @@ def test_invalid_input_is_refused_in_one_line(x, options, message):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        ([*Y[1:], np.nan], "1 labels are missing"),
+        ([*Y[1:], np.nan], "1 label is missing"),
         (np.ma.masked_equal(np.arange(N) % 3, 2), "20 labels are missing"),
         (np.array([1, "1", 0] * 20, object), "holds '1' both as text and as a number; convert y"),
         ([{1}, {2}] * 30, "y holds a set for each row, expected a label"),

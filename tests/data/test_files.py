@@ -117,7 +117,11 @@ NEARLY = [str(i / 7) for i in range(N - 2)] + ["much", "much"]
         ({}, {"drop": ["outcome"]}, r"'outcome' is the target column and in drop; use one"),
         ({}, {"groups": "age", "drop": ["age"]}, r"'age' is the groups column and in drop"),
         ({}, {"groups": "outcome"}, r"'outcome' is both target and groups"),
-        ({}, {"minority": "ill"}, r"^t: no row has the label 'ill'; the labels are: fine, sick"),
+        (
+            {},
+            {"minority": "ill"},
+            r"target column 'outcome': no row has the label 'ill'; the labels are: fine, sick",
+        ),
         (
             {"outcome": [None] + ["x"] * (N - 1)},
             {},

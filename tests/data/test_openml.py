@@ -129,7 +129,7 @@ def test_set_is_downloaded_once(requests, tmp_path):
     ("number", "target", "error", "says"),
     [
         (999, None, InputError, "OpenML has no data set 999; look up the id at openml.org/search"),
-        (43, None, InputError, "'price' has 60 distinct numbers like a regression target; name a"),
+        (43, None, InputError, "'price' seems continuous, 60 distinct numbers such as"),
         (44, None, InputError, "openml_44 has no target on OpenML, expected one; name a column"),
         (42, "klass", InputError, "openml_42: no column 'klass'; did you mean 'class'"),
         (46, None, InputError, "openml_46 is a sparse table, expected a dense one; save it as"),

@@ -79,6 +79,21 @@ def test_continuous_labels_are_refused():
                 make_dataset(X, y, several_classes=several)
     stars = np.arange(30) % 10 / 2
     assert make_dataset(X, stars, several_classes=True).classes[:2] == ("0", "0.5")
+    x, grades = np.ones((330, 1)), np.tile([1, 1.3, 1.7, 2, 2.3, 2.7, 3, 3.3, 3.7, 4, 5], 30)
+    assert len(make_dataset(x, grades, several_classes=True).classes) == 11
+
+
+@pytest.mark.parametrize("words", [["*", "**", "***"], ["-", "+", "0"]])
+def test_signs_may_be_classes(words):
+    data = make_dataset(X, np.array(words * 10), several_classes=True)
+    assert set(data.classes) == set(words) and not data.notices
+
+
+def test_unknown_labels_in_the_majority_give_a_notice():
+    y = np.array(["yes", "no", "unknown"] * 10)
+    for minority, role in ((None, "is a class of its own"), ("yes", r"(10 rows) is part of the")):
+        (notice,) = make_dataset(X, y, several_classes=True, minority=minority).notices
+        assert f"label 'unknown' {role}" in notice
 
 
 def test_similar_labels_give_a_notice():
@@ -88,7 +103,8 @@ def test_similar_labels_give_a_notice():
         "labels 'Yes' and 'yes ' are different classes; rename one if they mean the same"
     )
     assert make_dataset(X, np.arange(30) % 3, several_classes=True).notices == ()
-    assert make_dataset(X, y, several_classes=True, minority="Yes").notices == ()
+    assert make_dataset(X, y, several_classes=True, minority="Yes").notices == (notice,)
+    assert make_dataset(X, y, several_classes=True, minority="no").notices == ()
 
 
 def test_unsortable_labels_are_sorted_as_text():
@@ -179,7 +195,7 @@ GOOD = labels(1, 0)
         (X, GOOD, {"groups": [None] + [1] * 29}, r"1 rows have no group"),
         (X[:19], GOOD[:19], {}, r"19 rows, expected at least 20; add rows"),
         (X, np.ones(30), {}, r"y has one class \(1\), expected at least two"),
-        (X, np.r_[np.nan, GOOD[1:]], {}, r"1 labels are missing; drop these rows"),
+        (X, np.r_[np.nan, GOOD[1:]], {}, r"1 label is missing; drop these rows"),
         (
             X,
             np.arange(30) % 7,
@@ -419,5 +435,5 @@ def test_whole_numbers_that_float64_makes_equal_are_refused(dtype):
 
 def test_text_nan_is_not_a_class():
     labels = np.array([np.nan if i < 8 else ["no", "yes"][i % 2] for i in range(30)])
-    with pytest.raises(InputError, match="8 rows have the label 'nan'"):
+    with pytest.raises(InputError, match="for a missing value, 'nan' in 8 of 30 rows"):
         make_dataset(X, labels, several_classes=True)

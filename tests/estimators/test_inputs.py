@@ -165,6 +165,8 @@ WRONG_LABELS = {
     "NaN: 2 labels are missing": [float("nan"), float("nan"), *np.array(["a", "b"])[Y][2:]],
     "NaN: 3 labels": np.ma.masked_array(Y, np.arange(N) < 3),
     "contains NaN: 1 labels": pd.Series([None, *Y[1:]], dtype="Int64"),
+    "y has labels that stand for a missing value, 'nan' in 1": np.array([np.nan, *"ab" * N])[:N],
+    "missing value, '.' in 2 of": ["?", "?", *np.array(["a", "b"])[Y][2:]],
     "labels of several types, int, str": np.array([0, "a"], object)[Y],
     "Unknown label type: continuous": X[:, 0],
     "Complex data not supported: y has": Y + 0j,

@@ -199,13 +199,17 @@ def test_too_few_rows_are_explained(y, options, message):
         imbax.evaluate(X, y, **{"methods": HOST, "seeds": 1, "folds": 2} | options)
     with pytest.raises(InputError, match=message):
         imbax.search("ce", X, y, {"learning_rate": [0.1]}, **{"seeds": 1, "folds": 2} | options)
+    encoded = pd.DataFrame(X).assign(city=np.array(["Bonn", "Rome"])[np.arange(200) % 2])
+    encoded.columns = list(map(str, encoded.columns))
+    with pytest.warns(UserWarning, match="one-hot"), pytest.raises(InputError, match=message):
+        imbax.evaluate(encoded, y, **{"methods": HOST, "folds": 2} | options, seeds=2)
 
 
 class Broken(LogisticRegression):
-    """Classifier whose probabilities are NaN."""
+    """Classifier whose probabilities are NaN unless C is 2."""
 
     def predict_proba(self, X):
-        return np.full((len(X), 2), np.nan)
+        return super().predict_proba(X) if self.C == 2 else np.full((len(X), 2), np.nan)
 
 
 def test_method_whose_probabilities_are_nan_is_left_out(own_registry):
@@ -223,8 +227,10 @@ def test_method_whose_probabilities_are_nan_is_left_out(own_registry):
     with pytest.warns(UserWarning, match="half has 1 of 2 runs with scores that are not finite"):
         assert minimal(methods=["half"])["diverged"].sum() == 1
     broken = register("broken", estimator=Broken())
-    with pytest.raises(ValueError, match="no finite probability for"):
+    with pytest.raises(ValueError, match="broken returned no finite probability for"):
         imbax.search(broken.name, X, Y, {"C": [1.0]}, seeds=1, folds=2)
+    results = imbax.search(broken.name, X, Y, {"C": [1.0, 2.0]}, seeds=1, folds=2)
+    assert (results["C"][results["chosen"]] == 2).all()
 
 
 def test_one_hot_labels_are_named_by_their_columns():

@@ -132,9 +132,10 @@ class TabularLab(Lab):
         return key_of({}, score_run, functions("two"), functions("several"))
 
     def _compute(self, cell: Cell, seeds: Sequence[int]) -> None:
-        groups = self._together(cell, seeds)
-        for number, group in enumerate(groups):
-            self._compute_together(cell, group, (number, len(groups)))
+        with explained(cell.dataset, seeds, self.protocol.folds, self.protocol.valid_fraction):
+            groups = self._together(cell, seeds)
+            for number, group in enumerate(groups):
+                self._compute_together(cell, group, (number, len(groups)))
 
     def _together(self, cell, seeds):
         """Groups of seeds such that the matrices of a group's runs fit on every device."""
@@ -153,13 +154,11 @@ class TabularLab(Lab):
     def _planned(self, cell, seeds):
         """Plan of the runs to train; an ensemble of M members has M runs for each original run."""
         if not isinstance(cell.dataset, FrameDataset):
-            with explained(cell.dataset, seeds, self.protocol.folds, self.protocol.valid_fraction):
-                return self._cut(cell, seeds)
+            return self._cut(cell, seeds)
         about = (cell.dataset, cell.members, _trains_on_all_rows(cell.method), *seeds)
         if self._last is None or self._last[0] != about:
             self._last = None  # frees its memory before the next plan is made
-            with explained(cell.dataset, seeds, self.protocol.folds, self.protocol.valid_fraction):
-                self._last = about, self._cut(cell, seeds)
+            self._last = about, self._cut(cell, seeds)
         return self._last[1]
 
     def _cut(self, cell, seeds):
@@ -176,7 +175,7 @@ class TabularLab(Lab):
         before, groups = turn
         cut, method = self._planned(cell, seeds), cell.method
         if method.tables.host:
-            result = check_scores(host_cell(cut, method), method.tables.scores)
+            result = check_scores(host_cell(cut, method), method)
         else:
             cut, method = on_network(cut, method, cell.network)
             # Validation rows cannot choose the epoch if the method is trained on them.

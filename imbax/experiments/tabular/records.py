@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from imbax.catalogue import Method
 from imbax.experiments.lab import Cell
 from imbax.experiments.tabular.cells import CellResult
 from imbax.experiments.tabular.metrics import METRICS, score_run
@@ -15,7 +16,7 @@ from imbax.experiments.tabular.plan import Plan
 __all__ = ["check_scores", "records", "rescored"]
 
 
-def check_scores(result: CellResult, kind: str) -> CellResult:
+def check_scores(result: CellResult, method: Method) -> CellResult:
     """Returns the result of `host_cell`, whose code is a part of keys and cannot check it.
 
     Runs whose scores are not finite count as diverged, unless there are no others.
@@ -23,9 +24,9 @@ def check_scores(result: CellResult, kind: str) -> CellResult:
     Parameters
     ----------
     result
-        Result of a method outside jax.
-    kind
-        Kind of its scores, one of `catalogue.spec.SCORES`.
+        Result of the method.
+    method
+        Method outside jax.
 
     Raises
     ------
@@ -35,9 +36,10 @@ def check_scores(result: CellResult, kind: str) -> CellResult:
     if result.diverged.all():
         scores = np.concatenate(result.test_score)
         lost = np.count_nonzero(~np.isfinite(scores.reshape(len(scores), -1)).all(1))
-        noun = "probability" if kind == "probability" else "score"
+        noun = "probability" if method.tables.scores == "probability" else "score"
         raise ValueError(
-            f"it returned no finite {noun} for {lost} of {len(scores)} test rows; check it for NaN"
+            f"{method.name} returned no finite {noun} for {lost} of {len(scores)} test rows; check "
+            "it for NaN"
         )
     return result
 
