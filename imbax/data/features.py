@@ -50,7 +50,7 @@ def tidied(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
         notices.append(f"{columns} empty, left out: {shortened(empty)}")
         frame = frame.drop(columns=empty)
     for name, column in frame.items():
-        if (values := _as_numbers(column)) is not None and counts_up(values):
+        if (values := _whole_numbers(column)) is not None and counts_up(values):
             remedy = argument("drop", [name])
             notices.append(f"column {name!r} only counts rows; {remedy} leaves it out")
     return frame, notices
@@ -86,13 +86,12 @@ def without_index(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
         leading = leading and is_unnamed(name)
         if column.isna().any():
             continue
-        values = _as_numbers(column)
-        is_whole = values is not None and _are_whole(values)
+        values = _whole_numbers(column)
         if leading:
             is_name = kind_of(column) in ("text", "categories", "dates") and column.is_unique
-            if is_whole or is_name:
+            if values is not None or is_name:
                 index.append(name)
-        elif is_whole and is_index_name(name):
+        elif values is not None and is_index_name(name):
             if is_permuted_index(values):
                 index.append(name)
             elif column.is_unique and not counts_up(values):
@@ -135,13 +134,15 @@ def counts_up(values: np.ndarray) -> bool:
     return len(values) > 1 and _are_whole(values) and bool((np.diff(values) == 1).all())
 
 
-def _as_numbers(column: "pd.Series") -> np.ndarray | None:
-    """Converts numbers, and texts that all consist of digits, to float64; None for other types."""
+def _whole_numbers(column: "pd.Series") -> np.ndarray | None:
+    """Returns whole numbers, also of digits as text, as float64; None for any other column."""
     if column.dtype.kind in "iuf":
-        return column.to_numpy(float, na_value=np.nan)
-    if all(isinstance(cell, str) and cell.isdecimal() for cell in column):
-        return np.array([float(cell) for cell in column])
-    return None
+        values = column.to_numpy(float, na_value=np.nan)
+    elif all(isinstance(cell, str) and cell.isdecimal() for cell in column):
+        values = np.array([float(cell) for cell in column])
+    else:
+        return None
+    return values if _are_whole(values) else None
 
 
 def _are_whole(values: np.ndarray) -> bool:
