@@ -477,7 +477,7 @@ def test_large_batches_are_limited_by_the_number_of_rows():
     options = {"max_iter": 1, "random_state": 0, "early_stopping": False}
     fit = lambda size: quick_classifier("ImbalancedMLPClassifier", batch_size=size, **options)
     expected = fit(256).fit(x, y).predict_proba(x)
-    with pytest.warns(UserWarning, match="batch_size=1000000000 is larger than .* rows, 200; a"):
+    with pytest.warns(UserWarning, match="batch_size=1000000000 is larger than .* rows, 200; 256"):
         fitted = fit(10**9).fit(x, y)
     np.testing.assert_array_equal(fitted.predict_proba(x), expected)
     with pytest.warns(UserWarning, match="batch_size=5000 .* rows, 257; a mini-batch has 1024"):
