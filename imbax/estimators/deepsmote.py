@@ -152,7 +152,7 @@ class DeepSMOTE(GeneratorSampler):
         images = image_batch(x, jnp.array(self._y), jnp.ones(len(x)), self.scale_.shape)
         reconstructions, counts = self._decode(self.codes_), self._counts()
         reconstructions = reconstructions.reshape(-1, *self.scale_.shape)
-        kept = np.asarray(variance_kept(images, reconstructions, len(counts)))
+        kept = np.asarray(_variance_kept(images, reconstructions, len(counts)))
         self.variance_kept_ = kept
         low = self.classes_[(kept < _COLLAPSED) & (counts > 1)]
         if len(low):
@@ -207,3 +207,4 @@ def _apply_networks(config, function, fitted, inputs):
 
 
 _pass = jax.jit(_apply_networks, static_argnums=(0, 1))
+_variance_kept = jax.jit(variance_kept, static_argnums=2)
