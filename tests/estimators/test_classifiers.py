@@ -480,7 +480,7 @@ def test_large_batches_are_limited_by_the_number_of_rows():
     with pytest.warns(UserWarning, match="batch_size=1000000000 is larger than .* rows, 200; 256"):
         fitted = fit(10**9).fit(x, y)
     np.testing.assert_array_equal(fitted.predict_proba(x), expected)
-    with pytest.warns(UserWarning, match="batch_size=5000 .* rows, 257; a mini-batch has 1024"):
+    with pytest.warns(UserWarning, match="batch_size=5000 .* rows, 257; 1024 is used"):
         assert at_most_rows(5000, 257) == 1024
 
 
