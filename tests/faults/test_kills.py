@@ -11,7 +11,7 @@ import small_images
 from commands import readable, tables
 from forks import command, forked
 
-MOMENTS = int(os.environ.get("IMBAX_KILLS", "5"))
+MOMENTS = int(os.environ.get("IMBAX_KILLS", "3"))
 TABLES = ["run", "--datasets", "moons_20", "--folds", "2", "--seeds", "2", "--epochs", "20"]
 TABLES += ["--methods", "logistic_regression", "ce", "explicit_gradient", "--out"]
 SUITES = {"tables": (command, *TABLES), "images": (small_images.run,)}
