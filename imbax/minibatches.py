@@ -5,6 +5,7 @@ by a row's number among the rows with weight, so padding does not change any run
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import chex
@@ -104,12 +105,13 @@ def each_batch(
     """
     step = jax.jit(step, inline=True)  # traced once for both its shapes and the loop
     weight = batches.w.sum(1)
-    pick = lambda number: jax.tree.map(lambda leaf: leaf[number], batches)
+    at = partial(jax.lax.dynamic_index_in_dim, keepdims=False, allow_negative_indices=False)
+    pick = lambda number: jax.tree.map(lambda leaf: at(leaf, number), batches)
 
     def body(number, state):
         carry, sums = state
         carry, values = step(carry, number, pick(number))
-        add = lambda total, value: total + weight[number] * value
+        add = lambda total, value: total + at(weight, number) * value
         return carry, jax.tree.map(add, sums, values)
 
     _, values = jax.eval_shape(step, carry, 0, pick(0))

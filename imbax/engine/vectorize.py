@@ -322,11 +322,12 @@ def _in_place(f, runs, state):
 
     def one(states, numbered):
         number, run = numbered
-        state, more = f(run, _pick(states, number))
-        put = jax.lax.dynamic_update_index_in_dim
+        state, more = f(run, jax.tree.map(lambda all: take(all, number, keepdims=False), states))
         return jax.tree.map(lambda all, one: put(all, one, number, 0), states, state), more
 
-    numbers = jnp.arange(len(jax.tree.leaves(state)[0]))
+    take, put = jax.lax.dynamic_index_in_dim, jax.lax.dynamic_update_index_in_dim
+    # Unsigned numbers need no operations for negative ones.
+    numbers = jnp.arange(len(jax.tree.leaves(state)[0]), dtype=jnp.uint32)
     return jax.lax.scan(one, state, (numbers, runs))
 
 
