@@ -158,7 +158,11 @@ def one_of(config: Any, **allowed: Iterable[Any]) -> None:
 
 def did_you_mean(given: str, names: Iterable[str]) -> str:
     """Returns the end of a message about an unknown name: the closest name, then a short list."""
-    names = list(names)
+    names, parts = list(names), [part.strip() for part in str(given).split(",")]
+    if len(parts) > 1 and set(parts) & set(names):
+        return (
+            f"; give {' and '.join(map(repr, parts))} separately; there are: {shortened(names, 8)}"
+        )
     near = _closest(str(given), names)
     return (f"; did you mean {near!r}?" if near else ";") + f" there are: {shortened(names, 8)}"
 

@@ -84,3 +84,4 @@ def test_closest_name_is_suggested(given, expected):
     names = ["ce", "logit_adjustment", "logistic_regression", "logistic_regression_cv"]
     start = f"; did you mean {expected!r}? there are: ce" if expected else "; there are: ce"
     assert did_you_mean(given, names).startswith(start)
+    assert did_you_mean("ce, logistic", names).startswith("; give 'ce' and 'logistic' separately")

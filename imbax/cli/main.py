@@ -102,6 +102,11 @@ def _show_report(page, opens_browser):
         webbrowser.open((html if has_html else page).resolve().as_uri())
 
 
+# Words in names of score files.
+_ERRORS = {"error", "errors", "loss", "losses", "rmse", "mse", "mae", "brier", "ece", "err"}
+_MERITS = {"precision", "accuracy", "auc", "f1", "mcc", "gmean", "recall", "score", "scores", "ap"}
+
+
 def _compare(options):
     from imbax.data.score_files import read_scores
     from imbax.experiments import disk
@@ -109,7 +114,8 @@ def _compare(options):
 
     notices: list[str] = []
     scores = read_scores(options.scores, notices)
-    is_named_as_error = re.search("error|loss|rmse|mae|brier", options.scores.stem.casefold())
+    words = set(re.findall(r"[^\W_]+", options.scores.stem.casefold()))
+    is_named_as_error = words & _ERRORS and not words & _MERITS
     if is_named_as_error and not options.lower_is_better:
         notices.append(
             "the file name suggests errors; if lower scores are better, use --lower-is-better"

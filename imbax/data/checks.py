@@ -67,6 +67,14 @@ def feature_matrix(
                 f"{name}: x is a {type(original).__name__}{_items(original)}, expected an "
                 "array of two dimensions or a data frame; give pandas.DataFrame(x)"
             ) from error
+        if isinstance(x, np.ndarray) and x.dtype.kind == "c":
+            raise InputError(
+                f"{name}: x has complex numbers; give real and imaginary parts as columns"
+            ) from error
+        if isinstance(x, list | tuple):
+            raise InputError(
+                f"{name}: rows of x differ in length, expected a number for each column"
+            ) from error
         raise InputError(
             f"{name}: x is not a table of numbers ({first_line(error)}); encode text first"
         ) from error
@@ -74,6 +82,7 @@ def feature_matrix(
     if x.ndim != 2 or x.shape[1] == 0:
         raise InputError(
             f"{name}: x has shape {x.shape}, expected [rows, features] with at least one feature"
+            + ("; use x.reshape(-1, 1) for a single feature" if x.ndim == 1 else "")
         )
     names = (
         tuple(f"x{i}" for i in range(x.shape[1]))

@@ -179,7 +179,8 @@ def column_positions(columns: Any, names: Sequence[str], argument: str) -> list[
     Raises
     ------
     InputError
-        A name or position does not exist, or a mask does not have one entry per column.
+        A name or position does not exist, a position occurs twice, or a mask does not have one
+        entry per column.
     """
     if columns is None:
         return []
@@ -209,7 +210,14 @@ def column_positions(columns: Any, names: Sequence[str], argument: str) -> list[
                 f"{argument} has {column}, expected positions of columns from 0 to {d - 1}, whole "
                 f"numbers: all features must be in [0, {d - 1}] or [-{d}, -1]"
             )
-    return sorted({int(column) % len(names) for column in columns})
+    positions = [int(column) % len(names) for column in columns]
+    if len(set(positions)) < len(positions):
+        twice = next(at for n, at in enumerate(positions) if at in positions[:n])
+        raise InputError(
+            f"{argument} has column {names[twice]!r} twice, expected each once; if it is a mask, "
+            "write True and False"
+        )
+    return sorted(positions)
 
 
 def _position(column, names):

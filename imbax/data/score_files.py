@@ -18,26 +18,45 @@ from imbax.errors import InputError, shortened
 __all__ = ["read_scores"]
 
 _WANTED = "expected a row per data set, named in the first column, and a column per method"
-_SUMMARY = frozenset(
-    str.split(
-        "mean means average averages avg median rank ranks sum total std stdev sd wins losses"
-    )
-) | frozenset(str.split("ties minimum maximum min max mittelwert durchschnitt moyenne media"))
-_BESIDE = frozenset(
-    str.split("of over all the and across data set sets dataset datasets score scores value values")
-) | frozenset(str.split("arithmetic geometric macro overall friedman ranking deviation standard"))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SUMMARY = _words(
+    "mean means average averages avg median rank ranks ranking sum total overall std stdev sd "
+    "variance var iqr geomean wins win losses ties best worst minimum maximum min max mittelwert "
+    "mittel durchschnitt gesamt rang moyenne media promedio ø pvalue"
+)
+_BESIDE = _words(
+    "of over all the and across data set sets dataset datasets score scores value values number "
+    "rate count acc accuracy auc f arithmetic geometric macro friedman deviation dev standard p"
+)
 _SUMMARIES = {"mean": np.mean, "median": np.median, "maximum": np.max, "minimum": np.min}
+_METHOD = _words("method methods classifier model algorithm learner estimator")
+_DATASET = _words("dataset data_set data-set data") | {"data set"}
+# Columns of score tables that describe a data set, a run or the spread of another column.
+_NO_METHODS = _words(
+    "n m d p k rows instances samples size features columns attributes classes ir imbalance time "
+    "seconds runtime seed fold"
+)
+_SPREAD = ("std", "sd", "stdev", "se", "ci")
+# Marks of the best or of significant scores.
+_EMPHASIS = re.compile(r"\\(?:textbf|mathbf|underline|textit|emph)\{([^{}]*)\}")
+_MARKS = "*_$†‡ "
 
 
 def read_scores(path: Path, notices: list[str] | None = None) -> pd.DataFrame:
     """Reads scores [data set x method] from a CSV or Parquet file, NaN where missing.
 
-    Rows such as "Mean" or "Avg. rank", a last column that is the mean, median, best or worst of the
-    others, and a saved row index are left out. Messages to the user are appended to `notices`.
+    Rows such as "Mean" or "Avg. rank", a first or last row that is the mean of the others, a last
+    column that is the mean, median, best or worst of the others, columns of the spread of others,
+    and a saved row index are left out. Messages to the user are appended to `notices`.
 
-    Raises ``InputError`` if the file is not such a table: it is missing or damaged, scores are text
-    or infinite, names are missing or duplicate, a method has no score, or there are fewer than 2
-    methods or fewer than 2 data sets with a score of every method.
+    Raises ``InputError`` if the file is not such a table: it is missing or damaged, long or
+    transposed, scores are text or infinite, names are missing or duplicate, a method has no score,
+    or there are fewer than 2 methods or fewer than 2 data sets with a score of every method.
     """
     path = Path(path).expanduser()
     frame, file_notices, separator = read_frame(path)
@@ -45,7 +64,7 @@ def read_scores(path: Path, notices: list[str] | None = None) -> pd.DataFrame:
     notices += file_notices
     frame = _without_index(frame, notices)
     _check_shape(frame, path.name)
-    frame = _without_summaries(frame, notices)
+    frame = _without_spread(_without_summaries(frame, notices), notices)
     names = _names(frame.iloc[:, 0], path.name)
     score_columns = frame.iloc[:, 1:].set_axis(names)
     columns = {}
@@ -85,10 +104,21 @@ def _without_index(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
 
 
 def _check_shape(frame: pd.DataFrame, file: str) -> None:
-    if {"dataset", "method"} <= set(frame.columns):
+    names = [str(name).strip().casefold() for name in frame.columns]
+    methods, datasets = (
+        [str(frame.columns[j]) for j, name in enumerate(names) if name in known]
+        for known in (_METHOD, _DATASET)
+    )
+    if methods and datasets:
         raise InputError(
-            f"{file} has a column 'method', {_WANTED}; a run stores a table of that form as "
-            "tables/scores.csv"
+            f"{file} has a row per data set and method, {_WANTED}; convert it, as "
+            f"frame.pivot_table(index={datasets[0]!r}, columns={methods[0]!r}, values='SCORE'), "
+            "which averages seeds and folds; a run stores such a table as tables/scores.csv"
+        )
+    if names[0] in _METHOD:
+        raise InputError(
+            f"{file}: the first column is called {methods[0]!r}, {_WANTED}; if its rows are "
+            "methods, transpose the table, as frame.set_index(...).T; otherwise rename the column"
         )
     if frame.shape[1] == 1:
         raise InputError(
@@ -128,16 +158,34 @@ def _without_summaries(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
 
 
 def _names_a_summary(name: object) -> bool:
-    words = set(re.findall(r"[^\W\d_]+", str(name).casefold()))
-    return bool(words & _SUMMARY) and words <= _SUMMARY | _BESIDE
+    text = str(name).casefold()
+    words = set(re.findall(r"[^\W\d_]+", text))
+    is_p_value = words == {"p", "value"} or re.sub(r"\W", "", text) in ("wtl", "wdl")
+    return is_p_value or (bool(words & _SUMMARY) and words <= _SUMMARY | _BESIDE)
+
+
+def _without_spread(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
+    """Drops columns such as `smote_std` if there is a column `smote`."""
+    names = [str(name).strip().casefold() for name in frame.columns]
+    ends = re.compile(rf"[\W_]+(?:{'|'.join(_SPREAD)})\W*$")
+    is_spread = [bool(ends.search(name)) and ends.sub("", name) in names for name in names]
+    if not any(is_spread):
+        return frame
+    listed = shortened([repr(str(name)) for name in frame.columns[is_spread]])
+    notices.append(f"columns left out as the spread of others: {listed}")
+    return frame.loc[:, np.logical_not(is_spread)]
 
 
 def _without_last_summary(scores: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
-    """Drops a last row that is the mean of those above, and last columns that are statistics."""
-    above, last = scores.iloc[:-1], scores.iloc[-1]
-    if len(above) > 2 and above.nunique().max() > 1 and _are_equal_as_printed(last, above.mean()):
-        notices.append(f"row left out as the mean of the other rows: {scores.index[-1]!r}")
-        scores = above
+    """Drops a first or last row that is the mean of the others, and last columns of statistics."""
+    for place, others in ((-1, scores.iloc[:-1]), (0, scores.iloc[1:])):
+        mean = others.mean()
+        if len(others) > 2 and others.nunique().max() > 1:
+            if not _are_equal_as_printed(scores.iloc[place], mean):
+                continue
+            notices.append(f"row left out as the mean of the other rows: {scores.index[place]!r}")
+            scores = others
+            break
     for column in scores.columns[:2:-1]:
         others, found = scores.loc[:, :column].iloc[:, :-1], scores[column]
         if not _names_a_summary(column) and column.casefold() not in ("best", "worst", "oracle"):
@@ -188,16 +236,20 @@ def _check_units(units: dict[str, str], file: str) -> None:
 
 
 def _larger_columns(scores: pd.DataFrame) -> list[str]:
-    """Returns a notice of a column above 1 if all others are from 0 to 1."""
-    is_large = scores.min() > 1
+    """Returns notices of columns named like other facts, or above 1 where others are shares."""
+    named = (set(re.findall(r"[^\W\d_]+", name.casefold())) for name in scores.columns)
+    is_other = np.array([bool(words) and words <= _NO_METHODS for words in named])
     is_share = (scores.min() >= 0) & (scores.max() <= 1)
-    if is_large.sum() != 1 or not (is_large | is_share).all():
-        return []
-    name = is_large.idxmax()
-    return [
-        f"column {name!r} is above 1 in each row, the others are from 0 to 1; leave it out if it "
-        "is not a method, or write it in the unit of the others"
-    ]
+    is_large = (
+        (scores.min() > 1) & is_share.any() & (is_share | (scores.min() > 1) | is_other).all()
+    )
+    notices = []
+    for name, other, large in zip(scores.columns, is_other, is_large, strict=True):
+        why = "is above 1 in each row, others are from 0 to 1" * large or "is compared as a method"
+        unit = ", or write it in the unit of the others" * large
+        if other or large:
+            notices.append(f"column {name!r} {why}; leave it out if it is not a method{unit}")
+    return notices
 
 
 def _numbers(
@@ -213,11 +265,14 @@ def _numbers(
     unit = ""
     wrong = texts[scores.isna() & texts.notna()]
     if len(wrong):
-        read = numbers(list(texts.dropna()), decimal)
+        plain = [_EMPHASIS.sub(r"\1", text).strip(_MARKS) for text in texts.dropna()]
+        read = numbers(plain, decimal)
         if read is None or read.values is None:
+            has_spread = any(re.search(r"\d.*(±|\+/?-|\\pm|\()", text) for text in plain)
             raise InputError(
                 f"{file}: {method!r} on {wrong.index[0]!r} is {str(wrong.iloc[0])!r}, expected a "
-                "number or an empty cell; give means without their spread"
+                "number in the form and unit of the other scores, or an empty cell"
+                + ("; give means without their spread" if has_spread else "")
             )
         scores[texts.notna()], unit = read.values, "".join(read.unit)
     # The limit is below infinity because sums of scores must be finite, too.

@@ -23,7 +23,7 @@ from sklearn.utils.validation import validate_data
 from imbax.data.kinds import column_positions
 from imbax.errors import InputError, shortened
 from imbax.estimators.frames import Table, is_frame
-from imbax.estimators.inputs import errors_in_one_line, refuse_columns
+from imbax.estimators.inputs import errors_in_one_line, refuse_columns, refuse_masked
 from imbax.estimators.levels import levels_of_text
 from imbax.estimators.notices import warn_user
 from imbax.estimators.over_sampler import OverSampler, padded
@@ -61,6 +61,7 @@ class MixedOverSampler(OverSampler):
     def _table(self, X):
         if self.categorical_features is None or sparse.issparse(X):
             return super()._table(X)
+        refuse_masked(X)
         if not (is_frame(X) or isinstance(X, list | tuple)):
             X = check_array(X, dtype=None, ensure_all_finite=False)
         return Table(X)

@@ -188,6 +188,9 @@ default="from_dtype"
         if self.network is None:
             warn_user(_NEW_DEFAULT, FutureWarning)
         self._default_network = RECOMMENDED
+        if isinstance(self.sampler, type):
+            name = self.sampler.__name__
+            raise InputError(f"sampler={name} is a class, expected a sampler; give {name}()")
         return super().fit(X, y, sample_weight)
 
     def _network_choice(self):

@@ -13,7 +13,14 @@ from imbax.data.columns import refuse_merged
 from imbax.errors import InputError, shortened
 from imbax.estimators.frames import Table, is_frame, is_polars, missing_in
 
-__all__ = ["as_numbers", "errors_in_one_line", "missing_message", "refuse_columns", "validated"]
+__all__ = [
+    "as_numbers",
+    "errors_in_one_line",
+    "missing_message",
+    "refuse_columns",
+    "refuse_masked",
+    "validated",
+]
 
 # Remedies by kind of column.
 _REMEDIES = {
@@ -43,8 +50,7 @@ def as_numbers(X: Any, remedy: str, shifts: bool = False) -> Any:
     if isinstance(X, Table):
         refuse_columns(X, remedy=remedy, shifts=shifts)
         X = X.shifted()
-    if np.ma.is_masked(X):
-        raise InputError("X has masked values; fill them, or drop these rows or columns")
+    refuse_masked(X)
     if isinstance(X, list | tuple) and np.asarray(X).dtype.kind not in "biufc":
         X = np.array(X, object)
     if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
@@ -54,6 +60,12 @@ def as_numbers(X: Any, remedy: str, shifts: bool = False) -> Any:
     elif is_frame(X):
         X = _without_arrow_decimals(X)
     return X.sparse.to_dense() if hasattr(X, "sparse") else X
+
+
+def refuse_masked(X: Any) -> None:
+    """Raises InputError for masked values, which NumPy and scikit-learn take for the data below."""
+    if np.ma.is_masked(X):
+        raise InputError("X has masked values; fill them, or drop these rows or columns")
 
 
 def _without_arrow_decimals(X):

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from imbax.data.any_frame import is_table
 from imbax.errors import InputError
 from imbax.estimators.frames import Table, is_frame
-from imbax.estimators.inputs import errors_in_one_line
+from imbax.estimators.inputs import errors_in_one_line, refuse_masked
 from imbax.estimators.parameters import Interval, parameters
 from imbax.estimators.table_sampler import TableSampler
 from imbax.estimators.targets import Target
@@ -89,9 +89,11 @@ class RandomOverSampler(TableSampler):
         return rows, y[self.sample_indices_]
 
     def _check_X_y(self, X, y):
+        refuse_masked(X)
         with errors_in_one_line():
             if not is_table(X):
                 mixed = isinstance(X, list | tuple) and np.asarray(X, object).ndim == 2
+                mixed = mixed and np.asarray(X).dtype.kind not in "biuf"
                 X = check_array(
                     Table(list(X)).given if mixed else X,
                     accept_sparse=["csr", "csc"],

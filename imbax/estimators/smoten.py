@@ -19,7 +19,7 @@ from sklearn.utils.validation import validate_data
 from imbax.errors import InputError
 from imbax.estimators.encoders import fitted
 from imbax.estimators.frames import Table, is_frame
-from imbax.estimators.inputs import errors_in_one_line
+from imbax.estimators.inputs import errors_in_one_line, refuse_masked
 from imbax.estimators.neighborhoods import NEIGHBORS
 from imbax.estimators.notices import warn_of_lone_rows, warn_user
 from imbax.estimators.parameters import parameters
@@ -106,6 +106,7 @@ class SMOTEN(TableSampler):
     def _table(self, X):
         if sparse.issparse(X):
             return None
+        refuse_masked(X)
         if not (is_frame(X) or isinstance(X, list | tuple)):
             X = check_array(X, dtype=None, ensure_all_finite=False)
         return Table(X)

@@ -1,5 +1,6 @@
 """Numbers of synthetic rows by class from `sampling_strategy`."""
 
+import math
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
@@ -70,7 +71,7 @@ def _from_ratio(ratio, classes, counts):
     if number <= count:
         raise InputError(
             f"sampling_strategy={ratio} requests {number} rows of class {label}, which has "
-            f"{count}; the other class has {counts[larger]}. Give a ratio above "
-            f"{count / counts[larger]:.3g} and at most 1"
+            f"{count}; the other class has {counts[larger]}. Give a ratio of at least "
+            f"{math.ceil(1000 * (count + 1) / counts[larger]) / 1000:g} and at most 1"
         )
     return {label: int(number - count)}

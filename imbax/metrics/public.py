@@ -1,9 +1,9 @@
 """Public metrics, such as `imbax.average_precision`.
 
-NumPy arrays, lists and columns of frames are checked, and metrics are computed in float64 as in
-scikit-learn. For jax arrays, including those traced by `jit`, `vmap` or `grad`, metrics are
-computed in the precision of the array, float32 by default; traced labels cannot be checked. Scores
-that differ by less than their precision are tied.
+Arrays, lists and columns of frames are checked. Metrics are computed in float64 as in scikit-learn,
+but in the array's precision, float32 by default, if any of them is a jax array, including those
+traced by `jit`, `vmap` or `grad`; arguments cannot be checked if one is traced. Scores that differ
+by less than their precision are tied.
 """
 
 import warnings
@@ -47,8 +47,8 @@ def average_precision(scores: Any, y: Any, w: Any = None) -> Any:
     Raises
     ------
     InputError
-        If labels are not 0 or 1, there are no rows, or shapes differ. Traced arrays with different
-        shapes raise AssertionError.
+        If labels are not 0 or 1, weights are negative or not finite, there are no rows, or shapes
+        differ. Traced arrays with different shapes raise AssertionError.
     """
     if _in_jax(scores, y, w):
         return _computed_in_jax("average_precision", scores, y, w)
@@ -161,34 +161,48 @@ def _in_jax(*arrays):
 
 
 def _computed_in_jax(name, scores, y, w, **options):
-    """Computes a metric in jax; labels are checked unless they are traced."""
-    known = y if w is None else (y, w)
-    if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(known)):
-        labels = np.asarray(y)
-        counted = None if w is None or np.shape(w) != labels.shape else np.asarray(w) > 0
-        _labels(labels if counted is None else labels[counted], scores)
+    """Computes a metric in jax; arguments are checked unless labels or weights are traced."""
+    if not isinstance(scores, jax.Array):
+        scores = _column(scores, "scores")
+    if not any(isinstance(array, jax.core.Tracer) for array in (y, w)):
+        labels, weights = _checked_rows(scores, y, w, "scores")
+        y = y if isinstance(y, jax.Array) else labels.astype(np.float32)
+        if w is not None and not isinstance(w, jax.Array):
+            w = weights > 0 if np.asarray(w).dtype == bool else weights
     if name in calibration.__all__:
         return getattr(calibration, name)(scores, y, w, **options)
-    is_mask = w is None or w.dtype == bool if hasattr(w, "dtype") else w is None
+    is_mask = w is None or w.dtype == bool
     return getattr(ranking if is_mask else weighted, name)(scores, y, w, **options)
 
 
 def _checked(scores, y, w, name="scores"):
     """Checks the arrays; returns scores, labels as bools and weights of the rows with weight."""
-    scores, labels = _column(scores, name), np.asarray(y)
-    if labels.ndim != 1:
-        raise InputError(f"y has shape {labels.shape}, expected [rows]; use y.ravel()")
-    if len(labels) != len(scores):
-        raise InputError(f"{name} has {len(scores)} rows and y has {len(labels)}")
-    w = np.ones(len(scores)) if w is None else _column(w, "w").astype(float)
-    if len(w) != len(scores):
-        raise InputError(f"{name} has {len(scores)} rows and w has {len(w)}")
+    scores = _column(scores, name)
+    labels, w = _checked_rows(scores, y, w, name)
+    counted = w > 0
+    return scores[counted], labels[counted], w[counted]
+
+
+def _checked_rows(scores, y, w, name):
+    """Checks shapes, labels and weights; returns labels as bools, and weights, of all rows."""
+    labels = np.asarray(y)
+    for each, shape in ((name, np.shape(scores)), ("y", labels.shape)):
+        if len(shape) != 1:
+            raise InputError(f"{each} has shape {shape}, expected [rows]; use {each}.ravel()")
+    n = len(scores)
+    if len(labels) != n:
+        raise InputError(f"{name} has {n} rows and y has {len(labels)}")
+    w = np.ones(n) if w is None else _column(w, "w").astype(float)
+    if len(w) != n:
+        raise InputError(f"{name} has {n} rows and w has {len(w)}")
     if not (np.isfinite(w) & (w >= 0)).all():
         raise InputError("w holds negative, infinite or missing weights, expected at least 0")
     counted = w > 0
     if not counted.any():
-        raise InputError(f"{name} and y have no rows{' with weight' if len(w) else ''}")
-    return scores[counted], _labels(labels[counted], scores), w[counted]
+        raise InputError(f"{name} and y have no rows{' with weight' if n else ''}")
+    is_minority = np.zeros(n, bool)
+    is_minority[counted] = _labels(labels[counted], scores)
+    return is_minority, w
 
 
 def _probabilities(probability, y, w):

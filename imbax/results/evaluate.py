@@ -157,8 +157,9 @@ def evaluate(
     Raises
     ------
     InputError
-        Invalid data, an unknown name, an argument out of its range, or failure of every method. If
-        only some methods fail, a warning names them and the others are returned.
+        Invalid data, an unknown name, an argument out of its range, or failure of every method with
+        different errors; if all fail with one error, it is raised unchanged. If only some methods
+        fail, a warning names them and the others are returned.
     """
     wanted, engine = seeds_of(seeds), engine_of(strategy, memory)
     networks, ensembles = network_names(network), ensembles_of(n_estimators, fold_ensemble)

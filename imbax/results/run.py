@@ -1,5 +1,6 @@
 """Running suites, shared by the command `imbax run` and the function `imbax.run`."""
 
+import math
 from argparse import Namespace
 from collections.abc import Mapping
 from importlib import import_module
@@ -61,7 +62,7 @@ def job_of(options: Namespace, defaults: Mapping[str, Any]) -> Job:
     suite = load_suite(str(options.suite))
     if options.seeds is not None and options.seeds < 1:
         raise InputError(f"{argument('seeds', options.seeds)}, expected at least 1")
-    if options.memory is not None and options.memory <= 0:
+    if options.memory is not None and not 0 < options.memory < math.inf:
         raise InputError(f"{argument('memory', options.memory)}, expected a number of GB above 0")
     where = (options.coordinator, options.processes, options.process)
     if not options.distributed and where != (None, None, None):

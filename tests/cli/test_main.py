@@ -73,6 +73,9 @@ def table(tmp_path):
         (["run", "--folds", "1"], "at least 2"),
         (["run", "--epochs", "-5"], "at least 1"),
         (["run", "--memory", "0"], "above 0"),
+        (["run", "--memory", "nan"], "--memory nan, expected a number of GB above 0"),
+        (["run", "--components", "0", "--dry-run"], "components=0, expected at least 1"),
+        (["run", "--methods", "ce,smote"], "give 'ce' and 'smote' separately"),
         (
             ["run", "--methods", "logistic_regression", "--network", "realmlp"],
             "--network realmlp has no effect, because no method trains a network (logistic_reg",

@@ -69,6 +69,9 @@ def test_comparison_is_printed_as_json(capsys, tmp_path, monkeypatch):
     assert document["notices"] == [
         "the file name suggests errors; if lower scores are better, use --lower-is-better"
     ]
+    scores.to_csv(tmp_path / "focal_loss_ap.csv", index_label="data set")
+    command[1] = tmp_path / "focal_loss_ap.csv"
+    assert printed(capsys, *command, "--json")[0]["notices"] == []
     assert {one["method"] for one in document["methods"]} == {"a", "b", "c"}
     assert {one["method"]: one["mean_score"] for one in document["methods"]}["b"] == pytest.approx(
         scores.dropna()["b"].mean()

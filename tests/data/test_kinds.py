@@ -189,6 +189,7 @@ def test_columns_by_name_position_or_mask():
     for columns, message in (
         (["d"], "categorical has 'd', which is not a column of X"),
         ([3], "categorical has 3, expected positions of columns from 0 to 2"),
+        ([0, 0, 1], "categorical has column 'a' twice, .*; if it is a mask, write True and False"),
         ([True], "categorical has 1 booleans, expected one for each of the 3 columns"),
     ):
         with pytest.raises(InputError, match=message):

@@ -59,7 +59,7 @@ def test_ratios_match_imbalanced_learn_if_exact():
     for large, hundredths in itertools.product((7, 30, 100, 300, 1001), range(1, 101)):
         y, ratio = np.repeat(["b", "a"], [large, 2]), hundredths / 100
         if (exact := large * hundredths // 100) <= 2:
-            with pytest.raises(InputError, match="Give a ratio above"):
+            with pytest.raises(InputError, match="Give a ratio of at least"):
                 new_rows_of(ratio, y, "over-sampling")
             continue
         result, expected = (
@@ -311,6 +311,30 @@ def test_non_numeric_tables_are_refused(message):
     taken = "NaN" in message or (isinstance(x, pd.DataFrame) and x.shape[1] > 3)
     if not taken:  # test_tables_of_classifiers.py tests what classifiers accept
         refused(message, lambda: ImbalancedMLPClassifier(network="mlp", max_iter=1).fit(x, y))
+
+
+def test_no_sampler_takes_masked_values_for_data():
+    """NumPy and scikit-learn ignore the mask."""
+    masked = np.ma.array(X.round(), mask=X > 2)
+    for sampler in (imbax.RandomOverSampler(), SMOTENC([0]), imbax.SMOTEN(), SMOTE()):
+        refused("X has masked values", lambda: sampler.fit_resample(masked, Y))  # noqa: B023
+
+
+def test_tuples_of_numbers_become_arrays_of_numbers():
+    made, _ = imbax.RandomOverSampler(random_state=0).fit_resample(tuple(map(tuple, X)), Y)
+    assert made.dtype == X.dtype and len(made) == 2 * (N - N_MINORITY)
+
+
+def test_class_in_place_of_a_sampler_is_refused():
+    classifier = ImbalancedMLPClassifier(network="mlp", sampler=SMOTE)
+    refused(r"sampler=SMOTE is a class, .*; give SMOTE\(\)", lambda: classifier.fit(X, Y))
+
+
+def test_the_advised_ratio_adds_a_row():
+    with pytest.raises(InputError, match=r"at least 0\.334 and") as caught:
+        resampled(X, sampling_strategy=0.3001)
+    advised = float(re.search(r"at least ([\d.]+) and", str(caught.value))[1])
+    assert len(resampled(X, sampling_strategy=advised)[1]) == N + 1
 
 
 def test_message_for_missing_values_suggests_working_code():

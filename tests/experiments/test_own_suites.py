@@ -189,6 +189,7 @@ def test_globs_leave_out_files_that_are_not_tables(folder):
         ("a.csv", "use `imbax run custom --data a.csv --target COLUMN`"),
         ("a b", "use `imbax run custom --data 'a b' --target COLUMN`"),
         ("custum", "; did you mean 'custom'? there are: "),
+        ("a.yaml", "; a suite of your own is a .toml file, see `imbax run --help`"),
         ("x" * 300, "; there are: quickstart"),
         ("", "; there are: quickstart"),
     ],
@@ -196,6 +197,7 @@ def test_globs_leave_out_files_that_are_not_tables(folder):
 def test_unknown_suites_give_suggestions(folder, name, says):
     (folder / "my.toml").write_text(FILE)
     (folder / "a b").mkdir()
+    (folder / "a.yaml").write_text("a: 1")
     with pytest.raises(InputError, match=re.escape(says)):
         load_suite(name)
 

@@ -197,6 +197,34 @@ def test_wrong_weights_raise_errors(w, message):
             getattr(imbax, name)(S, Y4, w)
 
 
+def test_jax_arrays_mix_with_lists_and_columns():
+    s, y = jnp.asarray([0.1, 0.9, 0.4, 0.2]), [0, 1, 1, 1]
+    for name in NAMES:
+        metric = getattr(imbax, name)
+        expected = float(metric(np.asarray(s), y, [1, 1, 0.5, 2]))
+        for labels in (y, pd.Series(y, [3, 1, 0, 2]), np.array(y, bool), jnp.asarray(y)):
+            assert float(metric(s, labels, [1, 1, 0.5, 2])) == pytest.approx(expected, abs=1e-6)
+        assert float(metric(s.tolist(), jnp.asarray(y))) == pytest.approx(metric(s.tolist(), y))
+        masked = float(metric(s, y, [True, True, True, False]))
+        assert masked == pytest.approx(metric(s.tolist()[:3], y[:3]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((jnp.zeros(0), jnp.zeros(0)), "scores and y have no rows"),
+        ((jnp.zeros(3), jnp.zeros(3), jnp.zeros(3)), "scores and y have no rows with weight"),
+        ((jnp.zeros(3), jnp.zeros(2)), "scores has 3 rows and y has 2"),
+        ((jnp.zeros((2, 2)), jnp.zeros(2)), r"scores has shape \(2, 2\)"),
+        ((jnp.zeros(2), jnp.zeros(2), jnp.asarray([1, -1])), "w holds negative, infinite"),
+        ((jnp.zeros(2), jnp.zeros(2), jnp.asarray([1, jnp.nan])), "w holds negative, infinite"),
+    ],
+)
+def test_jax_arrays_are_checked_as_others(arguments, message):
+    with pytest.raises(InputError, match=message):
+        imbax.average_precision(*arguments)
+
+
 def test_concrete_jax_labels_are_checked():
     with pytest.raises(InputError, match="y holds the labels 1, 2"):
         imbax.average_precision(jnp.asarray(S), jnp.asarray([1, 2, 1, 1]))

@@ -202,9 +202,9 @@ def test_summary_rows_are_left_out(tmp_path, name):
 
 
 def test_a_last_row_or_column_of_means_is_left_out(tmp_path):
-    content = SCORES.to_csv() + "Ø,.59,.6575\n"
+    content = SCORES.to_csv() + "alle,.59,.6575\n"
     scores, notices = read(tmp_path, content)
-    assert len(scores) == 4 and notices == ["row left out as the mean of the other rows: 'Ø'"]
+    assert len(scores) == 4 and notices == ["row left out as the mean of the other rows: 'alle'"]
     wide = SCORES.assign(c=[0.1, 0.2, 0.3, 0.4])
     scores, notices = read(tmp_path, wide.assign(Mean=wide.mean(axis=1).round(3)).to_csv())
     assert list(scores) == ["a", "b", "c"] and "the mean of the other columns" in notices[0]

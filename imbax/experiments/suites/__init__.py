@@ -80,6 +80,8 @@ def _remedy(name: str) -> str:
     with contextlib.suppress(OSError, ValueError):  # not a valid file name
         if path.with_name(f"{path.name}.toml").is_file():
             return f"; did you mean the file '{name}.toml'?"
+        if path.suffix.lower() in (".yaml", ".yml", ".json", ".ini", ".cfg") and path.is_file():
+            return "; a suite of your own is a .toml file, see `imbax run --help`"
         if path.exists():
             run = f"imbax run custom --data {shlex.quote(name)} --target COLUMN"
             return f"; to run on a table or a folder of tables, use `{run}`"

@@ -34,7 +34,7 @@ NUMBERS = {
     "folds": Range(1, whole=True),
     "epochs": Range(1, whole=True),
     "valid_fraction": Range(0, 0.5, above=True),
-    "components": Range(0, whole=True),
+    "components": Range(1, whole=True),
 }
 """Ranges of a protocol's numbers. In addition, scheme "folds" needs at least 2 folds, and a data
 set limits the number of components."""
