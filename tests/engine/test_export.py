@@ -26,9 +26,10 @@ VARIANTS = ("focal", "asymmetric", "class_balanced", "ldam", "logit_adjustment",
 VARIANTS += ("deepsmote_none", "deepsmote_encoder", "deepsmote_inverse", "deepsmote_permuted")
 VARIANTS += tuple(name for name in names() if name.startswith("eg_") and name != "eg_outer_ap")
 VARIANTS += ("deepsmote_paper", "deepsmote_decoded", "latent_explicit_gradient_frozen")
+VARIANTS += ("ce_long", "ce_tuned", "explicit_gradient_moved", "explicit_gradient_moved_frozen")
 NEURAL = [name for name in names() if get(name).is_neural and name not in VARIANTS]
 # Samplers in pixel space differ only in the rows that they add.
-PIXELS = ("amdo", "mc_rbo", "mc_ccr", "ros")
+PIXELS = ("amdo", "mc_rbo", "mc_ccr", "ros", "smote")
 IMAGES = [name for name in names("images") if name not in (*VARIANTS, *PIXELS)]
 # Representatives in the first tier; `pytest -m thorough` tests the others.
 SHOWN = ("adasyn", "explicit_gradient", "deepsmote")

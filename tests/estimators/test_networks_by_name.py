@@ -271,10 +271,16 @@ def test_network_that_ignores_its_head_is_refused(classes):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(("name", "classes"), [*zip(NAMED, (2, 3) * 3, strict=True)])
-def test_named_networks_have_the_requested_head(name, classes):
-    for head in ("linear", "cosine"):
-        assert is_cosine(NAMED[name].factory(4, classes, head), 4) == (head == "cosine")
+@pytest.mark.parametrize(
+    ("name", "classes", "head"),
+    [
+        *zip(NAMED, (2, 3) * 3, ("cosine",) * 6, strict=True),
+        ("mlp", 2, "linear"),
+        ("tabm_mini", 3, "linear"),
+    ],
+)
+def test_named_networks_have_the_requested_head(name, classes, head):
+    assert is_cosine(NAMED[name].factory(4, classes, head), 4) == (head == "cosine")
 
 
 def test_two_logit_ensemble_keeps_members_and_recipe():

@@ -66,9 +66,9 @@ FORMS = {
 
 # BAGAN does not accept tables.
 FORMS_OF_TRAINED = {
-    "GAMO": ("flat images", "floats", "table"),
-    "DeepSMOTE": ("colour", "flat images", "floats"),
-    "BAGAN": ("flat images", "floats"),
+    "GAMO": ("table",),
+    "DeepSMOTE": ("colour", "flat images"),
+    "BAGAN": ("floats",),
 }
 
 
