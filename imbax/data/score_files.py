@@ -77,7 +77,7 @@ def read_scores(path: Path, notices: list[str] | None = None) -> pd.DataFrame:
     _check_units({name: unit for name, (_, unit) in found.items()}, path.name)
     scores = pd.DataFrame({name: values for name, (values, _) in found.items()})
     notices += _larger_columns(scores)
-    scores = _without_last_summary(scores, notices)
+    scores = _without_statistics(scores, notices)
     if (n := len(scores.dropna())) < 2:
         gaps = scores.isna().sum().sort_values(ascending=False, kind="stable")
         listed = shortened([f"{method!r} has {count}" for method, count in gaps.items() if count])
@@ -105,8 +105,9 @@ def _without_index(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
 
 def _check_shape(frame: pd.DataFrame, file: str) -> None:
     names = [str(name).strip().casefold() for name in frame.columns]
+    is_text = [column.dtype.kind not in "iuf" for _, column in frame.items()]
     methods, datasets = (
-        [str(frame.columns[j]) for j, name in enumerate(names) if name in known]
+        [str(frame.columns[j]) for j, name in enumerate(names) if name in known and is_text[j]]
         for known in (_METHOD, _DATASET)
     )
     if methods and datasets:
@@ -115,7 +116,7 @@ def _check_shape(frame: pd.DataFrame, file: str) -> None:
             f"frame.pivot_table(index={datasets[0]!r}, columns={methods[0]!r}, values='SCORE'), "
             "which averages seeds and folds; a run stores such a table as tables/scores.csv"
         )
-    if names[0] in _METHOD:
+    if names[0] in _METHOD and methods:
         raise InputError(
             f"{file}: the first column is called {methods[0]!r}, {_WANTED}; if its rows are "
             "methods, transpose the table, as frame.set_index(...).T; otherwise rename the column"
@@ -176,7 +177,7 @@ def _without_spread(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
     return frame.loc[:, np.logical_not(is_spread)]
 
 
-def _without_last_summary(scores: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
+def _without_statistics(scores: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
     """Drops a first or last row that is the mean of the others, and last columns of statistics."""
     for place, others in ((-1, scores.iloc[:-1]), (0, scores.iloc[1:])):
         mean = others.mean()

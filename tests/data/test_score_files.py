@@ -104,3 +104,8 @@ def test_other_text_is_refused_with_fitting_advice(read, cell):
 
 def test_words_of_errors_and_merits_are_distinct():
     assert not _ERRORS & _MERITS
+
+
+def test_a_method_may_be_called_model(read):
+    named = SCORES.rename(columns={"smote": "model"})
+    pd.testing.assert_frame_equal(read(named)[0], named)
