@@ -19,6 +19,7 @@ SCRIPTS = {
     "cost_curves.py": "--small --axes features --rounds 1 --out OUT",
     "cwgan_samples.py": "--data-home DATA --datasets ecoli --epochs 2 --out OUT/new/samples.csv",
     "deepsmote_ablation.py": "--seeds 1 --epochs 1 --methods ros latent_16 --out OUT/new",
+    "explicit_gradient_attempts.py": "--out OUT/new",
     "figure.py": f"{BENCHMARKS / 'results' / 'bench' / 'bench.json'} OUT/bench.png",
     "first_fit.py": "--names MetaWeightNetClassifier --rounds 1 --rows 1000 --out OUT/new/fit.json",
     "imbalance_methods.py": "--out OUT/new",

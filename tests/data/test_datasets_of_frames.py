@@ -253,7 +253,7 @@ def test_skrub_table_vectorizer():
         (FRAME.assign(id=[f"u{i}" for i in range(N)]), {}, r"'id' holds 60 .*drop\(columns=\['id'"),
         (np.where(NUMBERS > 2, np.inf, NUMBERS), {}, "missing, infinite or huge values in"),
         (NUMBERS[:, 0], {}, r"x has shape \(60,\)"),
-        ([[1], [2, 3]], {}, "x is not a table of numbers"),
+        ([[1], [2, 3]], {}, "rows of x differ in length"),
         (FRAME.iloc[:30], {}, "x has 30 rows and y has 60"),
         (
             pl.DataFrame({"a": pl.Series([1] * N, dtype=pl.Int128)}),

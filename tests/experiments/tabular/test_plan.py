@@ -202,7 +202,7 @@ def test_scaling_can_be_fitted_on_all_rows(thinned):
         ({"fit_on": "test"}, "fit_on='test', expected"),
         ({"precision": "half"}, "precision='half', expected 'float32' or 'bfloat16'"),
         ({"components": 5}, "components=5, expected 1 to 4"),
-        ({"components": 0}, "components=0, expected 1 to 4"),
+        ({"components": 0}, "components=0, expected at least 1"),
     ],
 )
 def test_invalid_options_of_a_plan_are_refused(options, message):
