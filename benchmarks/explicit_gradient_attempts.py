@@ -17,7 +17,7 @@ from imbax.reports.comparisons import selected_pairs
 from imbax.statistics.ranks import mean_ranks
 
 HERE = Path(__file__).resolve().parent / "results" / "explicit_gradient_attempts"
-# Those of recipe_search.SETS with at most 2,000 rows.
+# Data sets of recipe_search.SETS with at most 2,000 rows.
 SEARCH = ("arrhythmia", "car_eval_34", "oil", "us_crime", "yeast_me2")
 # The outer rows of these are not the rows that choose the epoch, which the ranking reads.
 VARIANTS = [
