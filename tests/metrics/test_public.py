@@ -186,6 +186,7 @@ def test_wrong_labels_and_shapes_raise_errors(name, scores, y, message):
         ([1, 1, 1], "w has 3"),
         ([1, 1, 1, -1], "w holds negative"),
         ([1, 1, 1, np.nan], "w holds negative, infinite or missing"),
+        ([1, 1, 1, np.inf], "w holds negative, infinite or missing"),
         ([0, 0, 0, 0], "no rows with weight"),
         ([[1], [1], [1], [1]], r"w has shape \(4, 1\)"),
         (["a"] * 4, "w holds <U1"),
