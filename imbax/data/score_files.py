@@ -180,10 +180,8 @@ def _without_spread(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
 def _without_statistics(scores: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
     """Drops a first or last row that is the mean of the others, and last columns of statistics."""
     for place, others in ((-1, scores.iloc[:-1]), (0, scores.iloc[1:])):
-        mean = others.mean()
-        if len(others) > 2 and others.nunique().max() > 1:
-            if not _are_equal_as_printed(scores.iloc[place], mean):
-                continue
+        differ = len(others) > 2 and others.nunique().max() > 1
+        if differ and _are_equal_as_printed(scores.iloc[place], others.mean()):
             notices.append(f"row left out as the mean of the other rows: {scores.index[place]!r}")
             scores = others
             break
@@ -241,9 +239,9 @@ def _larger_columns(scores: pd.DataFrame) -> list[str]:
     named = (set(re.findall(r"[^\W\d_]+", name.casefold())) for name in scores.columns)
     is_other = np.array([bool(words) and words <= _NO_METHODS for words in named])
     is_share = (scores.min() >= 0) & (scores.max() <= 1)
-    is_large = (
-        (scores.min() > 1) & is_share.any() & (is_share | (scores.min() > 1) | is_other).all()
-    )
+    is_large = scores.min() > 1
+    if not is_share.any() or not (is_share | is_large | is_other).all():
+        is_large[:] = False
     notices = []
     for name, other, large in zip(scores.columns, is_other, is_large, strict=True):
         why = "is above 1 in each row, others are from 0 to 1" * large or "is compared as a method"

@@ -162,10 +162,11 @@ def _in_jax(*arrays):
 
 def _computed_in_jax(name, scores, y, w, **options):
     """Computes a metric in jax; arguments are checked unless labels or weights are traced."""
+    noun = "probability" if name in calibration.__all__ else "scores"
     if not isinstance(scores, jax.Array):
-        scores = _column(scores, "scores")
+        scores = _column(scores, noun)
     if not any(isinstance(array, jax.core.Tracer) for array in (y, w)):
-        labels, weights = _checked_rows(scores, y, w, "scores")
+        labels, weights = _checked_rows(scores, y, w, noun)
         y = y if isinstance(y, jax.Array) else labels.astype(np.float32)
         if w is not None and not isinstance(w, jax.Array):
             w = weights > 0 if np.asarray(w).dtype == bool else weights
