@@ -12,7 +12,8 @@ from tiers import asked
 from imbax.cli import main
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
+# `own_generator` compiles for long and runs once, as a plugin on the command line.
+NAMES = sorted({path.stem for path in EXAMPLES.glob("*.py")} - {"own_generator"})
 NEEDS = {"skore_report": "skore", "mlflow_runs": "mlflow"}
 # Slow settings of the examples and the README, and their replacements in tests.
 FEWER = {
@@ -22,13 +23,11 @@ FEWER = {
     "epochs=40": "epochs=4",
     '"epochs"] == 40': '"epochs"] == 4',
     "epochs=50": "epochs=4",
-    "seeds=1, epochs=20": "seeds=1, epochs=1",
     "seeds=3": "seeds=1, epochs=4",
     "seeds=5": "seeds=1, epochs=4",
     'MLPClassifier(network="mlp_ple")': "MLPClassifier(network='mlp', max_iter=4)",
     'network="mlp_ple",': 'network="mlp_ple", n_estimators=2, max_iter=4,',
     "range(100)": "range(4)",
-    '["ros", "vae"]': '["vae"]',
     "n_estimators=5": "n_estimators=2",
 }
 FULL = {'MLPClassifier(network="mlp_ple")': "MLPClassifier(network='mlp_ple', n_estimators=2)"}

@@ -40,6 +40,8 @@ FIRST_TIER = ("SMOTE", "ImbalancedMLPClassifier")
 WITH_SHARED_FIT = ("ExplicitGradientClassifier", "MetaWeightNetClassifier", "DeepSMOTE")
 # It reads tables as all samplers do, and compiles for seconds for each shape.
 WITH_SHARED_INPUT = ("GAMO",)
+# Checks in which it is trained all the same.
+TRAINED_ONCE = ("check_estimators_pickle", "check_samplers_fit_resample")
 EVERY_CHECK = os.environ.get("IMBAX_EVERY_CHECK") == "1"
 # Checks that compile for other shapes.
 COMPILING = (
@@ -57,6 +59,7 @@ COMPILING = (
 )
 MORE_COMPILING = (
     *COMPILING,
+    "check_classifier_data_not_an_array",
     "check_estimators_nan_inf",
     "check_estimators_pickle",
     "check_f_contiguous_array_estimator",
@@ -64,6 +67,8 @@ MORE_COMPILING = (
     "check_fit2d_1feature",
     "check_fit_idempotent",
     "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_n_features_in",
     "check_readonly_memmap_input",
     "check_sample_weights_list",
     "check_sample_weights_not_an_array",
@@ -71,14 +76,17 @@ MORE_COMPILING = (
     "check_sample_weights_pandas_series",
     "check_sample_weights_shape",
     "check_sampler_get_feature_names_out",
+    "check_sampler_get_feature_names_out_pandas",
     "check_samplers_fit_resample",
+    "check_samplers_sampling_strategy_fit_resample",
+    "check_supervised_y_2d",
 )
 
 
 def is_asked(estimator, check):
     name, check = type(estimator).__name__, name_of(check)
-    is_covered = (name in WITH_SHARED_FIT and check in MORE_COMPILING) or (
-        name in WITH_SHARED_INPUT and check in COMPILING
+    is_covered = check in MORE_COMPILING and (
+        name in WITH_SHARED_FIT or (name in WITH_SHARED_INPUT and check not in TRAINED_ONCE)
     )
     return EVERY_CHECK or not is_covered
 

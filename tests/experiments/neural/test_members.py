@@ -263,7 +263,7 @@ def test_rows_are_scored_by_members_not_trained_on_them():
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", ["explicit_gradient", "smote", "ce_refit"])
+@pytest.mark.parametrize("name", ["explicit_gradient", "ce_refit"])
 def test_built_in_methods_run_as_ensembles(name):
     """A member continues the training of the member with the same number."""
     lab = TabularLab(Protocol(folds=2, epochs=2))
