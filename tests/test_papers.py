@@ -92,7 +92,7 @@ def test_command_runs(command, tmp_path, data_home, made_home, capsys, monkeypat
     """The plan is made of the command as written.
 
     The first command of each suite of tables also trains, for an epoch, on one of its data sets.
-    Of the commands on images only that of figure 1 trains, in a test of its own.
+    Among those on images only the command of figure 1 trains, in a test of its own.
     """
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(suite, "ImageProtocol", short_protocol)

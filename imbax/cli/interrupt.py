@@ -28,11 +28,20 @@ def ends_at_interrupt() -> Iterator[None]:
     watcher = _Watcher(read)
     watcher.start()
     previous = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    show = sys.unraisablehook
+
+    def show_others(lost):
+        # Raised in a callback of the garbage collector; the watcher ends the process.
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            show(lost)
+
+    sys.unraisablehook = show_others
     try:
         yield
     except KeyboardInterrupt:
         _end()
     finally:
+        sys.unraisablehook = show
         signal.set_wakeup_fd(previous)
         os.close(write)
         watcher.over.wait()

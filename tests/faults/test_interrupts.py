@@ -20,6 +20,34 @@ def heeded():
     signal.signal(signal.SIGINT, before)
 
 
+LOST = """
+import gc, sys
+from imbax.cli.interrupt import ends_at_interrupt
+
+class Failure(Exception):
+    pass
+
+def fail(phase, details):
+    if phase == "start" and kinds:
+        raise kinds.pop()
+
+kinds = [Failure, KeyboardInterrupt]
+gc.callbacks.append(fail)
+with ends_at_interrupt():
+    gc.collect()
+    print("then", file=sys.stderr, flush=True)
+    gc.collect()
+"""
+
+
+def test_interrupt_in_a_callback_shows_no_traceback():
+    """The garbage collector's callbacks of jax run at any time, also while Ctrl-C is handled."""
+    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True)
+    before, after = done.stderr.split("then\n")
+    assert (done.returncode, before) == (0, "")
+    assert "Failure" in after and "KeyboardInterrupt" not in after
+
+
 # A method with one stage of several minutes, and the seconds until the stage starts.
 STAGES = {
     "a Python loop": (1, "for _ in range(10**12):\n            pass\n        return logits(x)"),
