@@ -32,6 +32,7 @@ def fail(phase, details):
         raise kinds.pop()
 
 kinds = [Failure, KeyboardInterrupt]
+gc.disable()
 gc.callbacks.append(fail)
 with ends_at_interrupt():
     gc.collect()
