@@ -20,6 +20,8 @@ import jax
 import jax.extend
 import numpy as np
 
+from imbax.networks.convolution import algorithm
+
 __all__ = ["gradient", "layers_of", "mixed", "products_in"]
 
 
@@ -42,8 +44,12 @@ def mixed(layers: Sequence[int]) -> int:
 
 
 def layers_of(apply: Callable[..., Any], *args: Any) -> list[int]:
-    """Multiply-adds of each matrix product of `apply(*args)`, in order; `args` may be shapes."""
-    return products_in(jax.make_jaxpr(apply)(*args).jaxpr)
+    """Multiply-adds of each matrix product of `apply(*args)`, in order; `args` may be shapes.
+
+    Convolutions count as products of patches, whatever algorithm computes them.
+    """
+    with algorithm("patches"):
+        return products_in(jax.make_jaxpr(apply)(*args).jaxpr)
 
 
 def products_in(jaxpr: Any) -> list[int]:

@@ -1,22 +1,56 @@
-"""Convolutions as matrix products, equally fast inside and outside `lax.scan` and `vmap`.
+"""Convolutions that are fast inside and outside `lax.scan` and `vmap`.
 
 On CPU, XLA has a fast kernel for convolutions only outside of loops. Inside a loop, or with a
 kernel for each of several runs, it uses one that is many times slower, and it never uses the fast
-one for the gradient of a transposed convolution. Matrix products are fast everywhere.
+one for the gradient of a transposed convolution. Matrix products are fast everywhere, so on CPU
+convolutions are matrix products of patches,
 
     convolution             y = [the k k shifted slices of x, side by side] W
     transposed convolution  y = sum of the k k shifted slices of x W
 
+or, where `winograd` is faster, of transformed tiles. Other devices use their own kernels.
+
 Images are `[n, height, width, channels]`. Sizes, strides and paddings are those of PyTorch.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-__all__ = ["Conv", "ConvTranspose", "conv", "conv_transpose"]
+from imbax.networks.winograd import winograd, worthwhile
+
+__all__ = ["ALGORITHMS", "Conv", "ConvTranspose", "algorithm", "conv", "conv_transpose"]
+
+ALGORITHMS = ("native", "patches", "winograd")
+"""XLA's kernel, matrix products of patches, and `winograd` for 3 x 3 kernels of stride 1 (patches
+for others)."""
+
+_forced: ContextVar[str | None] = ContextVar("algorithm of convolutions", default=None)
+
+
+@contextmanager
+def algorithm(name: str) -> Iterator[None]:
+    """Forces one of `ALGORITHMS` in functions that are traced inside the context.
+
+    Functions that JAX has already compiled keep theirs.
+
+    Raises
+    ------
+    ValueError
+        If there is no such algorithm.
+    """
+    if name not in ALGORITHMS:
+        raise ValueError(f"algorithm is one of {', '.join(ALGORITHMS)}; got {name!r}")
+    before = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(before)
 
 
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) -> jax.Array:
@@ -39,6 +73,12 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) 
         `[n, (h + 2 padding - k) // s + 1, (w + 2 padding - k) // s + 1, f]`.
     """
     k, _, c, f = kernel.shape
+    use = _forced.get() or _default()
+    if use == "native":
+        return _native(x, kernel, stride, padding)
+    possible = k == 3 and stride == 1 and padding <= 2
+    if possible and (use == "winograd" or (use is None and worthwhile(x.shape, f, padding))):
+        return winograd(x, kernel, padding)
     patches = _patches(x, k, stride, padding)
     # With more than two axes, the gradient of the kernel would transpose the patches.
     y = patches.reshape(-1, k * k * c) @ kernel.reshape(-1, f)
@@ -69,7 +109,26 @@ def conv_transpose(
     jax.Array
         `[n, (h - 1) s - 2 padding + k, (w - 1) s - 2 padding + k, f]`.
     """
+    if (_forced.get() or _default()) == "native":
+        k = len(kernel)
+        return _native(x, kernel[::-1, ::-1], 1, k - 1 - padding, dilation=stride)
     return _conv_transpose(x, kernel, stride, padding)
+
+
+def _default():
+    """Algorithm of the default device; None if it depends on the shapes."""
+    return None if jax.default_backend() == "cpu" else "native"
+
+
+def _native(x, kernel, stride, padding, dilation=1):
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        [(padding, padding)] * 2,
+        lhs_dilation=(dilation, dilation),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
 
 
 # The custom gradient is a convolution and a matrix product; autodiff of the slices below would sum

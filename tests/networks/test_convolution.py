@@ -1,5 +1,7 @@
 """Convolutions against their definitions in NumPy and float64, and against each other."""
 
+from contextlib import nullcontext
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 from flax import nnx
 from tiers import asked
 
-from imbax.networks.convolution import Conv, ConvTranspose, conv, conv_transpose
+from imbax.networks.convolution import Conv, ConvTranspose, algorithm, conv, conv_transpose
+from imbax.networks.resnet import resnet18
 
 CASES = [  # height, width, k, stride, padding
     (5, 7, 3, 1, 0),
@@ -21,9 +24,9 @@ CASES = [  # height, width, k, stride, padding
 SHOWN = (CASES[0], CASES[2])
 
 
-def arrays(h, w, k, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=(2, h, w, 3)), rng.normal(size=(k, k, 3, 4))
+def arrays(h, w, k, n=2):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, h, w, 3)), rng.normal(size=(k, k, 3, 4))
 
 
 def direct(x, kernel, stride, padding):
@@ -53,10 +56,32 @@ PAIRS = [(conv, direct), (conv_transpose, direct_transpose)]
 
 
 @pytest.mark.parametrize(("function", "expected"), PAIRS, ids=["conv", "conv_transpose"])
+@pytest.mark.parametrize("name", ["native", "patches"])
 @pytest.mark.parametrize("case", asked(CASES, SHOWN), ids=str)
-def test_output_and_gradients_equal_the_definition(function, expected, case):
+def test_output_and_gradients_equal_the_definition(function, expected, name, case):
     h, w, k, stride, padding = case
-    x, kernel = arrays(h, w, k)
+    with algorithm(name):
+        check(function, expected, arrays(h, w, k), stride, padding)
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("sizes", [(6, 5), (3, 4), (1, 2)], ids=str)
+def test_winograd_equals_the_definition(sizes, padding):
+    if min(sizes) + 2 * padding < 3:
+        return
+    with algorithm("winograd"):
+        check(conv, direct, arrays(*sizes, 3), 1, padding)
+
+
+def test_winograd_in_several_blocks_of_images(monkeypatch):
+    monkeypatch.setattr("imbax.networks.winograd.TILES", 12)  # two images of 6 tiles; 5 images
+    with algorithm("winograd"):
+        check(conv, direct, arrays(6, 4, 3, n=5), 1, 1)
+
+
+def check(function, expected, inputs, stride, padding):
+    """Compares a convolution and its two gradients with the definition."""
+    x, kernel = inputs
     options = {"stride": stride, "padding": padding}
     y = expected(x, kernel, stride, padding)
 
@@ -76,6 +101,86 @@ def test_output_and_gradients_equal_the_definition(function, expected, case):
     ):
         slope = (np.asarray(gradient, np.float64) * direction).sum()
         assert slope == pytest.approx((cotangent * moved).sum(), rel=1e-4, abs=1e-3)
+
+
+def test_winograd_over_runs_and_in_second_derivatives():
+    rng = np.random.default_rng(0)
+    x, kernel, along = (
+        np.float32(rng.normal(size=shape))
+        for shape in ((2, 3, 6, 5, 3), (2, 3, 3, 3, 4), (2, 3, 3, 3, 4))
+    )
+
+    def products(x, kernel, along):
+        gradient = jax.grad(lambda kernel: (conv(x, kernel, padding=1) ** 3).sum())
+        return jax.jvp(gradient, (kernel,), (along,))
+
+    found = []
+    for name in ("winograd", "patches"):
+        with algorithm(name):
+            found.append(jax.jit(jax.vmap(products))(x, kernel, along))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-2), *found)
+
+
+@pytest.mark.parametrize(
+    ("shape", "k", "stride", "name"),
+    [
+        ((8, 14, 14, 32), 3, 1, "winograd"),
+        ((8, 14, 14, 16), 3, 1, "patches"),  # few channels
+        ((64, 3, 3, 32), 3, 1, "patches"),  # 16 tiles' products for 9 outputs
+        ((2, 4, 4, 32), 3, 1, "patches"),  # fewer tiles than channels
+        ((8, 14, 14, 32), 3, 2, "patches"),
+        ((8, 14, 14, 32), 4, 1, "patches"),
+    ],
+)
+def test_algorithm_follows_shapes_on_cpu(shape, k, stride, name):
+    assert program(shape, k, stride) == program(shape, k, stride, name)
+    other = {"winograd": "patches", "patches": "native"}[name]
+    assert program(shape, k, stride) != program(shape, k, stride, other)
+
+
+def test_other_devices_use_their_own_kernels(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    shape = (8, 14, 14, 32)
+    for function in (conv, conv_transpose):
+        assert program(shape, 3, 1, function=function).count("conv_general_dilated[") == 1
+    assert program(shape, 3, 1) != program(shape, 3, 1, "winograd")
+
+
+def test_unknown_algorithm_is_refused():
+    with (
+        pytest.raises(ValueError, match="one of native, patches, winograd; got 'fft'"),
+        algorithm("fft"),
+    ):
+        pass
+
+
+def program(shape, k, stride, name=None, function=conv):
+    """The traced convolution as text, by the default algorithm or a named one."""
+    arrays = (jnp.zeros(s) for s in (shape, (k, k, shape[-1], 32)))
+    with algorithm(name) if name else nullcontext():
+        return str(jax.make_jaxpr(lambda *a: function(*a, stride=stride, padding=1))(*arrays))
+
+
+@pytest.mark.thorough
+def test_training_curves_agree_between_algorithms():
+    rng = np.random.default_rng(0)
+    x = jnp.float32(rng.normal(size=(16, 12, 12, 1)))
+    network, weights, classes = resnet18(1, 2, width=32), jnp.ones(16), jnp.arange(16) % 2
+
+    def loss(params, stats):
+        logits, stats = network.apply(params, stats, x, weights)
+        return -jax.nn.log_softmax(logits)[jnp.arange(16), classes].mean(), stats
+
+    def step(state, _):
+        (value, stats), slope = jax.value_and_grad(loss, has_aux=True)(*state)
+        return (jax.tree.map(lambda p, g: p - 0.01 * g, state[0], slope), stats), value
+
+    start, curves = network.init(jax.random.key(0)), []
+    for name in ("patches", "winograd"):
+        with algorithm(name):
+            curves.append(jax.jit(lambda start: jax.lax.scan(step, start, length=20)[1])(start))
+    assert curves[0][-1] < 0.5 * curves[0][0]
+    np.testing.assert_allclose(*curves, 2e-3)
 
 
 def test_conv_transpose_is_the_adjoint_of_conv():
