@@ -3,9 +3,9 @@
     y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
 
 gives the 2 x 2 outputs y of a 4 x 4 tile d and a 3 x 3 kernel g (Winograd's minimal filtering,
-F(2 x 2, 3 x 3); Lavin and Gray 2016, arXiv:1509.09308, equation 8). With channels and features, ⊙ is
-a matrix product for each of the 16 positions in a tile. Images are processed in blocks whose tiles
-fit in the processor's cache.
+F(2 x 2, 3 x 3); Lavin and Gray 2016, arXiv:1509.09308, equation 8). With channels and features, ⊙
+is a matrix product for each of the 16 positions in a tile. Images are processed in blocks whose
+tiles fit in the processor's cache.
 
 The gradient of x is the convolution of the slope with the reversed kernel. The gradient of the
 kernel is, summed over tiles, `Gᵀ [(Bᵀ d B) ⊙ (A dy Aᵀ)] G`.
