@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from imbax.networks.winograd import winograd, worthwhile
+from imbax.networks.winograd import SIZES, winograd, winograd_transpose, worthwhile
 
 __all__ = ["ALGORITHMS", "Conv", "ConvTranspose", "algorithm", "conv", "conv_transpose"]
 
@@ -76,8 +76,9 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) 
     use = _forced.get() or _default()
     if use == "native":
         return _native(x, kernel, stride, padding)
-    possible = k == 3 and stride == 1 and padding <= 2
-    if possible and (use == "winograd" or (use is None and worthwhile(x.shape, f, padding))):
+    if stride == 1 and _by_winograd(
+        use, len(x), *(size + 2 * padding - k + 1 for size in x.shape[1:3]), kernel
+    ):
         return winograd(x, kernel, padding)
     patches = _patches(x, k, stride, padding)
     # With more than two axes, the gradient of the kernel would transpose the patches.
@@ -109,15 +110,22 @@ def conv_transpose(
     jax.Array
         `[n, (h - 1) s - 2 padding + k, (w - 1) s - 2 padding + k, f]`.
     """
-    if (_forced.get() or _default()) == "native":
-        k = len(kernel)
-        return _native(x, kernel[::-1, ::-1], 1, k - 1 - padding, dilation=stride)
+    use = _forced.get() or _default()
+    if use == "native":
+        return _native(x, kernel[::-1, ::-1], 1, len(kernel) - 1 - padding, dilation=stride)
+    if stride == 1 and _by_winograd(use, *x.shape[:3], kernel):
+        return winograd_transpose(x, kernel, padding)
     return _conv_transpose(x, kernel, stride, padding)
 
 
 def _default():
     """Algorithm of the default device; None if it depends on the shapes."""
     return None if jax.default_backend() == "cpu" else "native"
+
+
+def _by_winograd(use, n, height, width, kernel):
+    possible = len(kernel) in SIZES and use != "patches"
+    return possible and (use == "winograd" or worthwhile(n, height, width, kernel.shape))
 
 
 def _native(x, kernel, stride, padding, dilation=1):

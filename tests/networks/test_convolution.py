@@ -11,6 +11,7 @@ from tiers import asked
 
 from imbax.networks.convolution import Conv, ConvTranspose, algorithm, conv, conv_transpose
 from imbax.networks.resnet import resnet18
+from imbax.networks.winograd import SIZES
 
 CASES = [  # height, width, k, stride, padding
     (5, 7, 3, 1, 0),
@@ -64,19 +65,20 @@ def test_output_and_gradients_equal_the_definition(function, expected, name, cas
         check(function, expected, arrays(h, w, k), stride, padding)
 
 
-@pytest.mark.parametrize("padding", [0, 1, 2])
-@pytest.mark.parametrize("sizes", [(6, 5), (3, 4), (1, 2)], ids=str)
-def test_winograd_equals_the_definition(sizes, padding):
-    if min(sizes) + 2 * padding < 3:
-        return
+@pytest.mark.parametrize(("function", "expected"), PAIRS, ids=["conv", "conv_transpose"])
+@pytest.mark.parametrize("k", SIZES)
+@pytest.mark.parametrize("case", [(6, 5, 0), (5, 4, 1), (4, 7, 2)], ids=str)
+def test_winograd_equals_the_definition(function, expected, k, case):
+    *sizes, padding = case
     with algorithm("winograd"):
-        check(conv, direct, arrays(*sizes, 3), 1, padding)
+        check(function, expected, arrays(*sizes, k), 1, padding)
 
 
-def test_winograd_in_several_blocks_of_images(monkeypatch):
-    monkeypatch.setattr("imbax.networks.winograd.TILES", 12)  # two images of 6 tiles; 5 images
+@pytest.mark.parametrize(("function", "expected"), PAIRS, ids=["conv", "conv_transpose"])
+def test_winograd_in_several_blocks_of_images(function, expected, monkeypatch):
+    monkeypatch.setattr("imbax.networks.winograd.BLOCK", 13)  # two images of 6 tiles
     with algorithm("winograd"):
-        check(conv, direct, arrays(6, 4, 3, n=5), 1, 1)
+        check(function, expected, arrays(6, 4, 3, n=5), 1, 1)
 
 
 def check(function, expected, inputs, stride, padding):
@@ -103,7 +105,8 @@ def check(function, expected, inputs, stride, padding):
         assert slope == pytest.approx((cotangent * moved).sum(), rel=1e-4, abs=1e-3)
 
 
-def test_winograd_over_runs_and_in_second_derivatives():
+@pytest.mark.parametrize("function", [conv, conv_transpose])
+def test_winograd_over_runs_and_in_second_derivatives(function):
     rng = np.random.default_rng(0)
     x, kernel, along = (
         np.float32(rng.normal(size=shape))
@@ -111,11 +114,11 @@ def test_winograd_over_runs_and_in_second_derivatives():
     )
 
     def products(x, kernel, along):
-        gradient = jax.grad(lambda kernel: (conv(x, kernel, padding=1) ** 3).sum())
+        gradient = jax.grad(lambda kernel: (function(x, kernel, padding=1) ** 3).sum())
         return jax.jvp(gradient, (kernel,), (along,))
 
     found = []
-    for name in ("winograd", "patches"):
+    for name in ("winograd", "native"):
         with algorithm(name):
             found.append(jax.jit(jax.vmap(products))(x, kernel, along))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-2), *found)
@@ -126,16 +129,19 @@ def test_winograd_over_runs_and_in_second_derivatives():
     [
         ((8, 14, 14, 32), 3, 1, "winograd"),
         ((8, 14, 14, 16), 3, 1, "patches"),  # few channels
-        ((64, 3, 3, 32), 3, 1, "patches"),  # 16 tiles' products for 9 outputs
+        ((64, 3, 3, 32), 3, 1, "patches"),  # 64 products for 9 outputs in place of 81
         ((2, 4, 4, 32), 3, 1, "patches"),  # fewer tiles than channels
         ((8, 14, 14, 32), 3, 2, "patches"),
-        ((8, 14, 14, 32), 4, 1, "patches"),
+        ((8, 14, 14, 32), 4, 1, "winograd"),
+        ((8, 14, 14, 32), 5, 1, "patches"),
     ],
 )
 def test_algorithm_follows_shapes_on_cpu(shape, k, stride, name):
-    assert program(shape, k, stride) == program(shape, k, stride, name)
-    other = {"winograd": "patches", "patches": "native"}[name]
-    assert program(shape, k, stride) != program(shape, k, stride, other)
+    for function in (conv, conv_transpose):
+        found = program(shape, k, stride, None, function)
+        assert found == program(shape, k, stride, name, function)
+        other = {"winograd": "patches", "patches": "native"}[name]
+        assert found != program(shape, k, stride, other, function)
 
 
 def test_other_devices_use_their_own_kernels(monkeypatch):
