@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 # OUT is a new folder and DATA the folder of real data.
 SCRIPTS = {
+    "convolutions.py": "--small --layers encoder_4 resnet_64 --rounds 1 --out OUT/new",
     "cost_curves.py": "--small --axes features --rounds 1 --out OUT",
     "cwgan_samples.py": "--data-home DATA --datasets ecoli --epochs 2 --out OUT/new/samples.csv",
     "deepsmote_ablation.py": "--seeds 1 --epochs 1 --methods ros latent_16 --out OUT/new",
