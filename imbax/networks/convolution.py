@@ -27,8 +27,8 @@ from imbax.networks.winograd import SIZES, winograd, winograd_transpose, worthwh
 __all__ = ["ALGORITHMS", "Conv", "ConvTranspose", "algorithm", "conv", "conv_transpose"]
 
 ALGORITHMS = ("native", "patches", "winograd")
-"""XLA's kernel, matrix products of patches, and `winograd` for 3 x 3 kernels of stride 1 (patches
-for others)."""
+"""XLA's kernel, matrix products of patches, and `winograd` for 3 x 3 and 4 x 4 kernels of stride 1
+(patches for others)."""
 
 _forced: ContextVar[str | None] = ContextVar("algorithm of convolutions", default=None)
 
@@ -37,7 +37,7 @@ _forced: ContextVar[str | None] = ContextVar("algorithm of convolutions", defaul
 def algorithm(name: str) -> Iterator[None]:
     """Forces one of `ALGORITHMS` in functions that are traced inside the context.
 
-    Functions that JAX has already compiled keep theirs.
+    Functions that JAX has already traced keep theirs.
 
     Raises
     ------
@@ -76,9 +76,8 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: int = 0) 
     use = _forced.get() or _default()
     if use == "native":
         return _native(x, kernel, stride, padding)
-    if stride == 1 and _by_winograd(
-        use, len(x), *(size + 2 * padding - k + 1 for size in x.shape[1:3]), kernel
-    ):
+    height, width = (size + 2 * padding - k + 1 for size in x.shape[1:3])
+    if stride == 1 and _by_winograd(use, len(x), height, width, kernel):
         return winograd(x, kernel, padding)
     patches = _patches(x, k, stride, padding)
     # With more than two axes, the gradient of the kernel would transpose the patches.
