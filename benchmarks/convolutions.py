@@ -1,6 +1,6 @@
 """Rates of convolutions by layer, pass and algorithm.
 
-    python benchmarks/convolutions.py [--torch]
+    python benchmarks/convolutions.py [--torch] [--limits]
 
 Times the forward pass and the gradients of the input and of the kernel, each on its own inside
 `lax.scan` as in a training program, for layers of ResNet-18 and of DeepSMOTE's networks. A rate is
@@ -55,11 +55,17 @@ LAYERS = {
     "reference_decoder_1": Layer(True, 100, 7, 512, 256, 4, 1, 0),
     "reference_decoder_2": Layer(True, 100, 10, 256, 128, 4, 1, 0),
 }
+# Shapes at the limits of `imbax.networks.winograd.worthwhile`.
+LIMITS = {
+    f"side_{side}_channels_{c}": Layer(False, 64, side, c, c, 3, 1, 1)
+    for side, c in ((28, 16), (28, 32), (14, 16), (14, 32), (7, 32), (7, 64), (4, 64), (3, 128))
+} | {"side_2_channels_256": Layer(False, 64, 2, 256, 256, 3, 1, 1)}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", nargs="+", choices=LAYERS, default=list(LAYERS))
+    parser.add_argument("--limits", action="store_true", help="small layers in their place")
     parser.add_argument("--rounds", type=int, default=3, help="number of timings")
     parser.add_argument("--small", action="store_true", help="two images, to test the script")
     parser.add_argument("--torch", action="store_true", help="time PyTorch, too")
@@ -68,8 +74,9 @@ def main():
 
     options.out.mkdir(parents=True, exist_ok=True)
     rows = []
-    for name in options.layers:
-        layer = LAYERS[name]._replace(n=2) if options.small else LAYERS[name]
+    layers = LIMITS if options.limits else {name: LAYERS[name] for name in options.layers}
+    for name, layer in layers.items():
+        layer = layer._replace(n=2) if options.small else layer
         rows += timed(name, layer, options)
         text = write(pd.DataFrame(rows), options)
     print(text)
