@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from imbax.bench import images, tables
+from imbax.bench import generators, images, tables
 from imbax.bench.sizes import Size
 from imbax.bench.timing import Workload
 from imbax.engine.vectorize import Vectorized
@@ -36,6 +36,8 @@ class Kernel(NamedTuple):
     """Precision of matrix products, see `timing.PRECISIONS`."""
     few: tuple[int, ...] = (1,)
     """Numbers of runs of a short measurement, some of `runs`, at the usual batch size."""
+    by_default: bool = True
+    """Whether a short measurement of unnamed kernels includes this one."""
     efficiency: float = 0.5
     """Approximate rate of operations relative to matrix products, on two cores of an EPYC."""
     compile_seconds: float = 7.0
@@ -111,6 +113,7 @@ KERNELS = {
         Size(1, batch=2, rows=2, features=_TINY, width=8),
         _IMAGE_RUNS,
         (100,),
+        compile_seconds=13.0,
     ),
     "deepsmote_reference": Kernel(
         "DeepSMOTE, reference decoder",
@@ -120,6 +123,31 @@ KERNELS = {
         Size(1, batch=2, rows=2, features=_TINY, width=8),
         _IMAGE_RUNS,
         (100,),
+        by_default=False,
+        efficiency=0.8,
+        compile_seconds=21.0,
+    ),
+    "bagan": Kernel(
+        "BAGAN, one step",
+        generators.bagan,
+        generators.bagan_needs,
+        Size(1, batch=128, rows=256, features=_DIGITS, width=100),
+        Size(1, batch=2, rows=2, features=_TINY, width=8),
+        _IMAGE_RUNS,
+        (128,),
+        by_default=False,
+        efficiency=0.9,
+        compile_seconds=34.0,
+    ),
+    "gamo": Kernel(
+        "GAMO, one step",
+        generators.gamo,
+        generators.gamo_needs,
+        Size(1, batch=32, rows=140 * 32, features=_DIGITS),
+        Size(1, batch=2, rows=20, features=_TINY),
+        _IMAGE_RUNS,
+        (32,),
+        efficiency=0.2,
     ),
     "resnet": Kernel(
         "ResNet-18, one step",
@@ -130,6 +158,8 @@ KERNELS = {
         _IMAGE_RUNS,
         (128,),
         precision="default",
+        efficiency=0.7,
+        compile_seconds=24.0,
     ),
 }
 """Kernels by name, in the order of the table."""

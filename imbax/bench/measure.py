@@ -64,8 +64,9 @@ def cases(
 ) -> list[Case]:
     """All combinations of numbers of runs and batch sizes, for each kernel.
 
-    None stands for the kernel's defaults: a few numbers of runs at its usual batch size or, if
-    `full`, all that it lists. `small` selects the smallest sizes, for tests only.
+    Without `names`, kernels that take long are left out unless `full` or `small`. Otherwise, None
+    stands for the kernel's defaults: a few numbers of runs at its usual batch size or, if `full`,
+    all that it lists. `small` selects the smallest sizes, for tests only.
 
     Raises
     ------
@@ -78,7 +79,8 @@ def cases(
         if numbers and min(numbers) < 1:
             raise InputError(f"--{flag} {min(numbers)}, expected at least 1")
     result = []
-    for name in names or KERNELS:
+    default = [name for name, each in KERNELS.items() if each.by_default or small or full]
+    for name in names or default:
         each = kernel(name)
         size = each.small if small else each.size
         n_runs = runs or ((size.runs,) if small else each.runs if full else each.few)

@@ -14,13 +14,15 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from imbax.bench import images, tables
+from imbax.bench import tables
 from imbax.bench import torch_images as ti
 from imbax.bench import torch_steps as ts
 from imbax.bench.kernels import KERNELS
 from imbax.bench.measure import Case, Contender, Peers, first_line
 from imbax.bench.sizes import Size
 from imbax.bench.timing import Workload
+from imbax.bench.torch_bagan import bagan
+from imbax.bench.torch_gamo import gamo
 from imbax.engine.devices import usable_cores
 from imbax.methods.explicit_gradient import Hparams
 from imbax.networks.mlp import mlp
@@ -36,7 +38,13 @@ _RUN_STEPS = 500
 _TABLES = ("explicit_gradient", "supervised")
 _IMAGE_WAYS = {("torch eager", "loop"): None, ("torch.compile", "loop"): None}
 _HPARAMS = Hparams()
-_DECODERS = {"deepsmote": "mirrored", "deepsmote_reference": "reference"}
+_IMAGES = {
+    "deepsmote": partial(ti.deepsmote, "mirrored"),
+    "deepsmote_reference": partial(ti.deepsmote, "reference"),
+    "bagan": bagan,
+    "gamo": gamo,
+    "resnet": ti.resnet,
+}
 
 
 def peers(*, compile: bool = True) -> Peers:
@@ -172,36 +180,16 @@ def _starts(size, n_runs):
 
 
 def _image(name, size, kind, way, train):
-    step, nets, optimizer = _image_step(name, size)
+    step, nets, optimizer, batches = _IMAGES[name](size, _device())
     if kind == "torch.compile":
         for net in nets:
             net.compile(fullgraph=True, dynamic=False)
-    data = _image_batches(name, size)
 
     def call():
-        for batch in data:
+        for batch in batches:
             step(nets, optimizer, *batch)
 
     return call, KERNELS[name].needs(size)[0] * size.steps, size.steps
-
-
-def _image_step(name, size):
-    if name == "resnet":
-        nets = torch.nn.ModuleList([ti.resnet18(size.width)]).to(_device())
-        descent = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
-        return ti.resnet_step, nets, torch.optim.SGD(nets.parameters(), **descent)
-    side, decoder = images.image_shape(size)[0], _DECODERS[name]
-    nets = ti.deepsmote_networks(side, size.width, decoder).to(_device())
-    return ti.deepsmote_step, nets, torch.optim.Adam(nets.parameters(), 2e-4)
-
-
-def _image_batches(name, size):
-    shape = (size.steps, size.batch, 1, *images.image_shape(size)[:2])
-    x = torch.rand(shape, device=_device()) * 2 - 1
-    if name != "resnet":
-        return list(zip(x, x.flip(0), strict=True))
-    y = torch.randint(images.CLASSES, shape[:2], device=_device())
-    return list(zip(x, y, strict=True))
 
 
 def _table_differences(name, compile, num_steps=5, n_runs=3):
@@ -244,8 +232,8 @@ def _table_differences(name, compile, num_steps=5, n_runs=3):
 
 def _operations_difference(name):
     """Relative difference between the operations counted by PyTorch and those of the kernel."""
-    size = KERNELS[name].size.resized(1, 2)._replace(rows=2)
-    step, nets, optimizer = _image_step(name, size)
+    size = KERNELS[name].size.resized(1, 2)
+    step, nets, optimizer, batches = _IMAGES[name](size, "cpu")
     with FlopCounterMode(display=False) as counter:
-        step(nets, optimizer, *_image_batches(name, size)[0])
+        step(nets, optimizer, *batches[0])
     return abs(counter.get_total_flops() / KERNELS[name].needs(size)[0] - 1)

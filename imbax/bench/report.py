@@ -130,7 +130,8 @@ def draw(found: Mapping[str, Any], path: Path) -> Path:
     for ax in axes:
         handles, labels = ax.get_legend_handles_labels()
         shown |= dict(zip(labels, handles, strict=True))
-    place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(shown)} | LEGEND
+    ncols = min(len(shown), 2 * columns)
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": ncols} | LEGEND
     figure.legend(shown.values(), shown.keys(), **place)
     figure.suptitle(_machine(found), color=INK, fontsize=9)
     return save(figure, path)

@@ -1,19 +1,73 @@
 """Image training steps in PyTorch: the networks of the public DeepSMOTE code, and a ResNet-18."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from imbax.bench.images import CLASSES
+from imbax.bench.images import CLASSES, image_shape
+from imbax.bench.sizes import Size
 
-__all__ = ["deepsmote_networks", "deepsmote_step", "resnet18", "resnet_step"]
+__all__ = [
+    "Training",
+    "deepsmote",
+    "deepsmote_step",
+    "follow",
+    "random_images",
+    "resnet",
+    "resnet18",
+    "resnet_step",
+]
 
 
-def deepsmote_networks(side: int, latent: int, decoder: str) -> nn.ModuleList:
-    """Encoder and decoder of square greyscale images; see `imbax.networks.autoencoder`."""
+class Training(NamedTuple):
+    """Steps of one training, with batches that are drawn beforehand."""
+
+    step: Callable[..., torch.Tensor]
+    """Function `(networks, optimizer, *batch) -> loss`."""
+    networks: nn.ModuleList
+    optimizer: Any
+    """Optimizer, or tuple of optimizers."""
+    batches: list[tuple[torch.Tensor, ...]]
+    """Arguments of each step."""
+
+
+def deepsmote(decoder: str, size: Size, device: str) -> Training:
+    """Training of encoder and decoder on square greyscale images; see `imbax.networks.autoencoder`.
+
+    `decoder` is "mirrored" or "reference".
+    """
     make = {"mirrored": _mirrored, "reference": _reference}[decoder]
-    return nn.ModuleList([_encoder(side, latent), make(side, latent)])
+    side = image_shape(size)[0]
+    nets = nn.ModuleList([_encoder(side, size.width), make(side, size.width)]).to(device)
+    x = random_images(size, device)
+    optimizer = torch.optim.Adam(nets.parameters(), 2e-4)
+    return Training(deepsmote_step, nets, optimizer, list(zip(x, x.flip(0), strict=True)))
+
+
+def resnet(size: Size, device: str) -> Training:
+    """Training of a ResNet-18 on square greyscale images."""
+    nets = nn.ModuleList([resnet18(size.width)]).to(device)
+    descent = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
+    optimizer = torch.optim.SGD(nets.parameters(), **descent)
+    x = random_images(size, device)
+    y = torch.randint(CLASSES, x.shape[:2], device=device)
+    return Training(resnet_step, nets, optimizer, list(zip(x, y, strict=True)))
+
+
+def random_images(size: Size, device: str) -> torch.Tensor:
+    """Batches of images `[steps, batch, 1, h, w]` in [-1, 1]."""
+    shape = (size.steps, size.batch, 1, *image_shape(size)[:2])
+    return torch.rand(shape, device=device) * 2 - 1
+
+
+def follow(network: nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    """Makes one step of the optimizer for the parameters of a network alone."""
+    params = list(network.parameters())
+    for p, gradient in zip(params, torch.autograd.grad(loss, params), strict=True):
+        p.grad = gradient
+    optimizer.step()
 
 
 def deepsmote_step(

@@ -161,7 +161,9 @@ def parser() -> argparse.ArgumentParser:
     show.set_defaults(command="list")
 
     bench = commands.add_parser("bench", help="time the main kernels on this machine")
-    bench.add_argument("--kernels", nargs="+", metavar="NAME", help="kernels to time, default all")
+    bench.add_argument("--kernels", nargs="+", metavar="NAME",
+                       help="kernels to time; default: those that take a few minutes, or all with "
+                            "--full")  # fmt: skip
     bench.add_argument("--runs", nargs="+", type=int, metavar="N",
                        help="numbers of runs")  # fmt: skip
     bench.add_argument("--batch", nargs="+", type=int, metavar="N", help="rows of a mini-batch")
@@ -170,7 +172,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--strategy", nargs="+", choices=("auto", "map", "vmap"), default=["auto"],
                        help="how runs are batched; several strategies are compared")  # fmt: skip
     bench.add_argument("--full", action="store_true",
-                       help="all numbers of runs, up to 1024, and batch sizes")  # fmt: skip
+                       help="all kernels, numbers of runs up to 1024 and batch sizes")  # fmt: skip
     bench.add_argument("--compare", choices=("torch",), help="also time the same in PyTorch")
     bench.add_argument("--against", type=Path, metavar="OTHER.json",
                        help="also compare with a result file of another machine, version or "

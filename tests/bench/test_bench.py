@@ -15,13 +15,24 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from imbax.bench import command, estimate, images, measure, operations, report, tables, timing
+from imbax.bench import (
+    command,
+    estimate,
+    generators,
+    images,
+    measure,
+    operations,
+    report,
+    tables,
+    timing,
+)
 from imbax.bench.kernels import KERNELS
 from imbax.bench.report import draw, frame, table
 from imbax.bench.sizes import Size
 from imbax.cli.main import main
 from imbax.errors import InputError
 from imbax.losses.per_example import binary_cross_entropy
+from imbax.methods import bagan as bg
 from imbax.methods import deepsmote as ds
 from imbax.networks.mlp import mlp
 from imbax.networks.resnet import resnet18
@@ -95,6 +106,36 @@ def test_deepsmote_operation_counts_match_the_traced_step(decoder):
     assert needed == 2 * multiply_adds(step, state)
     params = sum(leaf.size for leaf in jax.tree.leaves(state.now.params))
     assert traffic == 4 * (2 * batch.x.size + 6 * params)
+
+
+def test_bagan_operation_count_matches_the_traced_step():
+    size = Size(1, batch=3, rows=3, features=64, width=8)
+    config = bg.Config(images.image_shape(size), 10, latent=8, batch_size=3)
+    nets, hparams = bg.networks(config), bg.Hparams()
+    state = jax.eval_shape(lambda: bg.init(jax.random.key(0), config, hparams))
+    ones = partial(jnp.ones, dtype=jnp.float32)
+    batch = Batch(ones((3, 8, 8, 1)), jnp.zeros(3, jnp.int32), ones(3))
+    options = {"nets": nets, "config": config, "hparams": hparams}
+    step = lambda state: bg.gan_step(jax.random.key(0), state, batch, ones(10) > 0, **options)
+    needed, traffic = generators.bagan_needs(size)
+    codes = (1 + 4) * config.latent**2  # products of roots and normal numbers
+    assert needed == 2 * (multiply_adds(step, state) - codes)
+    params = state.discriminator, state.now.params[1]
+    n_params = sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert traffic == 4 * (batch.x.size + 6 * n_params)
+
+
+def test_gamo_operation_count_matches_its_layers():
+    size = KERNELS["gamo"].size
+    counts = generators.generated(size)
+    assert list(counts.values())[:2] == [1082, 649] and counts[9] == 18
+    rows, combined = 4 * 9, 4 * sum(counts.values())
+    trunk = 3 * (110 * 256 + 256 * 64) - 110 * 256
+    expected = rows * trunk + combined * (3 * 64 + 2 * 784)
+    for columns, outputs in (784, 10), (794, 1):
+        per_row = columns * 256 + 256 * 128 + 128 * outputs
+        expected += (32 + rows) * (3 * per_row - columns * 256) + rows * 2 * per_row
+    assert generators.gamo_needs(size)[0] == 2 * expected
 
 
 def test_workloads_take_turns():
@@ -364,7 +405,9 @@ def test_cases_combine_numbers_of_runs_and_batch_sizes():
 def test_default_sizes_are_a_few_of_all():
     default, full = measure.cases(), measure.cases(full=True)
     assert set(default) < set(full) and 3 * len(default) < len(full)
-    assert {case.kernel for case in default} == set(KERNELS)
+    assert {case.kernel for case in full} == set(KERNELS)
+    assert set(KERNELS) - {case.kernel for case in default} == {"bagan", "deepsmote_reference"}
+    assert [case.size.runs for case in measure.cases(["bagan"])] == [1]
 
 
 @pytest.mark.parametrize(
@@ -411,18 +454,32 @@ def test_pytorch_makes_the_same_steps_as_imbax(tmp_path, monkeypatch):
     monkeypatch.setattr(peers_torch, "usable_cores", lambda: 1)
     found = peers_torch.check(list(KERNELS), compile=False)
     assert max(found.values()) < 1e-4
-    assert found["resnet, operations"] == found["deepsmote, operations"] == 0
-    assert len(found) == 7
+    images = ("deepsmote", "deepsmote_reference", "bagan", "gamo", "resnet")
+    assert [found[f"{name}, operations"] for name in images] == [0] * len(images)
+    assert len(found) == 9
     options = {"rounds": 1, "small": True, "peers": peers_torch.peers(compile=False)}
-    cases = measure.cases(("supervised", "smote", "resnet"), small=True)
+    names = ("supervised", "smote", "bagan", "gamo", "resnet")
+    cases = measure.cases(names, small=True)
     monkeypatch.setattr(peers_torch, "check", lambda *args, **options: {})
     found = measure.measure(cases, tmp_path / "bench.json", **options)
     assert {(row["kernel"], row["contender"]) for row in found["measurements"]} == {
-        *((name, "imbax") for name in ("supervised", "smote", "resnet")),
+        *((name, "imbax") for name in names),
         *(("supervised", kind) for kind in ("torch eager", "torch.func")),
-        ("resnet", "torch eager"),
+        *((name, "torch eager") for name in ("bagan", "gamo", "resnet")),
     }
     assert not any("failed" in row for row in found["measurements"])
+
+
+@needs_torch
+def test_doubling_is_folded_into_the_convolution_in_pytorch():
+    import torch
+
+    from imbax.bench.torch_bagan import doubled
+
+    x, weight = torch.randn(2, 3, 4, 5), torch.randn(6, 3, 5, 5)
+    plain = torch.nn.functional.interpolate(x, scale_factor=2)
+    expected = torch.nn.functional.conv2d(plain, weight, padding=2)
+    torch.testing.assert_close(doubled(x, weight), expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.thorough
