@@ -64,7 +64,7 @@ def cases(
 ) -> list[Case]:
     """All combinations of numbers of runs and batch sizes, for each kernel.
 
-    Without `names`, kernels that take long are left out unless `full` or `small`. Otherwise, None
+    Without `names`, the slowest kernels are left out unless `full` or `small`. Otherwise, None
     stands for the kernel's defaults: a few numbers of runs at its usual batch size or, if `full`,
     all that it lists. `small` selects the smallest sizes, for tests only.
 

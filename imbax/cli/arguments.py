@@ -162,8 +162,8 @@ def parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="time the main kernels on this machine")
     bench.add_argument("--kernels", nargs="+", metavar="NAME",
-                       help="kernels to time; default: those that take a few minutes, or all with "
-                            "--full")  # fmt: skip
+                       help="kernels to time; default: all but the two slowest, bagan and "
+                            "deepsmote_reference, or all with --full")  # fmt: skip
     bench.add_argument("--runs", nargs="+", type=int, metavar="N",
                        help="numbers of runs")  # fmt: skip
     bench.add_argument("--batch", nargs="+", type=int, metavar="N", help="rows of a mini-batch")
