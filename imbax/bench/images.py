@@ -114,7 +114,8 @@ def training(
         Classes `[size.rows]`; None: as many images of every class, as far as possible.
     """
     x = np.random.default_rng(0).uniform(-1, 1, (size.rows, size.features)).astype(np.float32)
-    images = rows(x, np.arange(size.rows, dtype=np.int32) % CLASSES if y is None else y)
+    y = np.arange(size.rows, dtype=np.int32) % CLASSES if y is None else y
+    images = rows(jnp.asarray(x), jnp.asarray(y))
     vectorized = partial(Vectorized, strategy=strategy, devices=jax.devices()[: size.runs])
     keys = jax.random.split(jax.random.key(0), size.runs)
     # The state is already on the program's devices, so that a call copies nothing.

@@ -71,14 +71,14 @@ def gamo_step(
     realness
         Targets `[n + m]` of the discriminator.
     """
-    generator, *adversaries = networks
+    generator, classifier, discriminator = networks
     label = F.one_hot(y, CLASSES).float()
     x_synth = generator(z)
     both = torch.cat([x, x_synth.detach()])
-    loss = weight @ _errors(*adversaries, both, label, label, realness)
-    follow(nn.ModuleList(adversaries), optimizers[1], loss)
+    loss = weight @ _errors(classifier, discriminator, both, label, label, realness)
+    follow(nn.ModuleList([classifier, discriminator]), optimizers[1], loss)
     label = label[len(x) :]
-    loss = _errors(*adversaries, x_synth, label, 1 - label, 1).mean()
+    loss = _errors(classifier, discriminator, x_synth, label, 1 - label, 1).mean()
     follow(generator, optimizers[0], loss)
     return loss.detach()
 
