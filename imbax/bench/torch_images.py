@@ -29,7 +29,7 @@ class Training(NamedTuple):
     networks: nn.ModuleList
     optimizer: Any
     """Optimizer, or tuple of optimizers."""
-    batches: list[tuple[torch.Tensor, ...]]
+    batches: Sequence[tuple[torch.Tensor, ...]]
     """Arguments of each step."""
 
 
@@ -49,8 +49,9 @@ def deepsmote(decoder: str, size: Size, device: str) -> Training:
 def resnet(size: Size, device: str) -> Training:
     """Training of a ResNet-18 on square greyscale images."""
     nets = nn.ModuleList([resnet18(size.width)]).to(device)
-    descent = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
-    optimizer = torch.optim.SGD(nets.parameters(), **descent)
+    optimizer = torch.optim.SGD(
+        nets.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True
+    )
     x = random_images(size, device)
     y = torch.randint(CLASSES, x.shape[:2], device=device)
     return Training(resnet_step, nets, optimizer, list(zip(x, y, strict=True)))
