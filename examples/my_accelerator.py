@@ -21,9 +21,6 @@ from imbax.methods.supervised import Hparams
 print(jax.devices())
 
 # %%
-# On a CPU, call ``imbax.use_cpu_cores()`` before anything else that uses jax: each core is then a
-# device, and runs are divided over them.
-#
 # A training
 # ----------
 #
@@ -48,7 +45,8 @@ def training(problem, key):
 # Time by number of runs
 # ----------------------
 #
-# ``imbax.Vectorized`` maps the function over runs and divides them over the devices. jax returns
+# ``imbax.Vectorized`` maps the function over runs and divides them over the devices, or over the
+# cores of a CPU. jax returns
 # before a result is computed; ``jax.block_until_ready`` waits for it. The first call compiles and
 # is not timed.
 
@@ -69,8 +67,8 @@ for n_runs in numbers:
 print(f"compilation: {vectorized.compile_seconds:.1f} s")
 
 # %%
-# On an accelerator, the time per run falls until the runs fill the device. On a CPU, runs are
-# executed in sequence on each core, so that the time per run stays the same.
+# On an accelerator, the time per run falls until the runs fill the device. On a CPU, each core
+# executes its runs in sequence, so that the time per run stays the same once all cores have runs.
 
 figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(numbers, microseconds, "o-")

@@ -23,6 +23,7 @@ SCRIPTS = {
     "explicit_gradient_attempts.py": "--out OUT/new",
     "figure.py": f"{BENCHMARKS / 'results' / 'bench' / 'bench.json'} OUT/bench.png",
     "first_fit.py": "--names MetaWeightNetClassifier --rounds 1 --rows 1000 --out OUT/new/fit.json",
+    "fit_cost.py": "--data-home DATA --sets ecoli --rounds 1 --out OUT/new",
     "imbalance_methods.py": "--out OUT/new",
     "memory.py": "--data-home DATA --dataset ecoli --seeds 1 --epochs 2 --rows 10000 "
     "--out OUT/new/memory.json",

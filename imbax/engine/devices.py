@@ -13,8 +13,9 @@ def use_cpu_cores(number: int | None = None) -> None:
     """Makes jax treat CPU cores as separate devices, by default all that the process may use.
 
     Operations of a small network are too short to be split over cores, but independent runs can be
-    divided over them. The function changes jax's global configuration, so programs rather than
-    libraries should call it, before jax is first used.
+    divided over them. `Vectorized` does so in threads even if the CPU is one device. The function
+    changes jax's global configuration, so programs rather than libraries should call it, before jax
+    is first used.
 
     Raises
     ------

@@ -4,6 +4,7 @@
 results up to rounding. "vmap" batches the runs into larger operations, which suits accelerators.
 "map" executes runs sequentially on each device, which keeps the working set of a small network in
 a CPU core's cache. Both divide the runs over the devices by `jax.shard_map` without communication.
+If the whole CPU is one device, "map" divides the runs over its cores by threads;
 `devices.use_cpu_cores` makes each core a device.
 
 "rows" is for a shared matrix that does not fit on one device. Its rows are sharded over the
@@ -97,6 +98,7 @@ class Vectorized:
         self._per_row, self._per_run = (split, self._same) if by_rows else (self._same, split)
         # Divisors of the number of rows and of the number of runs in a chunk.
         self._row_parts, self._abreast = (each, 1) if by_rows else (1, each)
+        self._threads = _threads(self.devices) if strategy == "map" else 1
         self._jitted = self._jit(f)
         self._compiling: dict[Any, Future] = {}
         self._results: dict[Any, Any] = {}
@@ -106,8 +108,8 @@ class Vectorized:
     def __call__(self, shared: Any, runs: Any) -> Any:
         """Returns `f(shared, run)` for every run; inputs and results have leaves `[n_runs, ...]`.
 
-        Results stay on the devices. They are NumPy arrays (except for keys) if runs were chunked or
-        do not divide evenly over the devices.
+        Results stay on the devices. They are NumPy arrays (except for keys) if runs were chunked,
+        divided over threads, or do not divide evenly over the devices.
         """
         shared = self.replicate(shared)
         n_runs = jax.tree.leaves(runs)[0].shape[0]
@@ -146,7 +148,7 @@ class Vectorized:
         n_runs = jax.tree.leaves(runs)[0].shape[0]
         shared, runs = self._shared_shapes(shared), _shapes(runs)
         signature = _signature(shared, runs)
-        size = self._at_once(n_runs, signature)
+        size = self._per_program(self._at_once(n_runs, signature))
         key = size, signature
         if key not in self._results:
             parts = self._parts(self._runs_shapes(runs, size))
@@ -207,9 +209,31 @@ class Vectorized:
         return runs._replace(**{self.takes: None}), getattr(runs, self.takes)
 
     def _run(self, shared, runs):
-        runs = self._place(runs, self._per_run)
-        # Out-of-memory errors surface only once the result is ready.
-        return jax.block_until_ready(self._program(shared, runs)(shared, *self._parts(runs)))
+        """Runs a chunk, divided over threads."""
+        n_runs = jax.tree.leaves(runs)[0].shape[0]
+        size = self._per_program(n_runs)
+        if size == n_runs:
+            return self._execute(shared, [runs])[0]
+        runs = jax.device_get(runs)
+        # A short last share repeats its last run.
+        numbers = np.minimum(np.arange(_multiple(n_runs, size)), n_runs - 1).reshape(-1, size)
+        parts = self._execute(shared, [_pick(runs, share) for share in numbers])
+        return jax.tree.map(lambda *leaves: _join(leaves)[:n_runs], *jax.device_get(parts))
+
+    def _execute(self, shared, shares):
+        """Results of shares with equally many runs, each by the same program in its own thread."""
+        shares = [self._place(share, self._per_run) for share in shares]
+        program = self._program(shared, shares[0])
+
+        def execute(share):
+            # Out-of-memory errors surface only once the result is ready.
+            return jax.block_until_ready(program(shared, *self._parts(share)))
+
+        return list((map if len(shares) == 1 else _WORKERS.map)(execute, shares))
+
+    def _per_program(self, n_runs):
+        """Number of runs that one program executes in a chunk of `n_runs`."""
+        return -(-n_runs // self._threads)
 
     def _place(self, tree, sharding):
         """Puts a tree on the devices as compiled programs expect it; placed leaves do not move."""
@@ -253,10 +277,11 @@ class Vectorized:
         If runs are executed sequentially and a program for a half, a third or a quarter of them
         exists, that size is used; it costs no time.
         """
+        each = self._per_program(n_runs)
         if self.strategy != "vmap":
             for size, known in (*self._compiled, *self._compiling):
-                if known == signature and n_runs in (size, 2 * size, 3 * size, 4 * size):
-                    return size
+                if known == signature and each in (size, 2 * size, 3 * size, 4 * size):
+                    return size * min(self._threads, -(-n_runs // size))
         return _multiple(n_runs, self._abreast)
 
     def _most_that_fit(self, shared, runs, size):
@@ -285,23 +310,31 @@ class Vectorized:
 
     def _bytes(self, shared, runs, size):
         """Memory of a call with `size` runs on all devices, in bytes."""
+        each = self._per_program(size)
         try:
-            analysis = self._program(shared, self._runs_shapes(runs, size)).memory_analysis()
+            analysis = self._program(shared, self._runs_shapes(runs, each)).memory_analysis()
         except JaxRuntimeError as error:  # some compilers refuse what cannot fit
             if not is_out_of_memory(error):
                 raise
             return math.inf
-        each = (
+        needed = (
             analysis.argument_size_in_bytes
             + analysis.output_size_in_bytes
             + analysis.temp_size_in_bytes
             - analysis.alias_size_in_bytes
         )
-        return each * len(self.devices)
+        return needed * len(self.devices) * -(-size // each)
 
 
-# Threads that compile while the next program is traced.
+# Threads that compile while the next program is traced, and threads that execute runs.
 _COMPILERS = ThreadPoolExecutor(usable_cores(), thread_name_prefix="compiler")
+_WORKERS = ThreadPoolExecutor(usable_cores(), thread_name_prefix="runs")
+
+
+def _threads(devices):
+    """Number of threads for a device: that of the cores if it is the whole CPU, else one."""
+    is_cpu = devices[0].platform == "cpu" and devices == jax.local_devices()
+    return usable_cores() if is_cpu and len(devices) == 1 else 1
 
 
 def _gib(number):
