@@ -4,7 +4,8 @@
 
 Compares `imbalanced_mlp_all_rows` with every other method, over all data sets with runs of every
 method and over those that the search for the recipe did not use. Writes `runs.csv.gz` (all metrics
-of each run; read if no folder is given), `means.csv`, `comparisons.csv` and `ranks.csv`.
+of each run; those of the folders are added to the stored ones), `means.csv`, `comparisons.csv` and
+`ranks.csv`.
 """
 
 import argparse
@@ -31,16 +32,19 @@ METRICS = ("average_precision", "brier", ECE.name)
 
 
 def read_runs(description, home, metrics):
-    """Runs of the given folders or, without any, those stored in `home`; and the value of --out."""
+    """Runs stored in `home`, to which those of the folders are added; and the value of --out."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("folders", nargs="*", metavar="FOLDER")
     parser.add_argument("--out", type=Path, default=home)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    if not options.folders:
-        return pd.read_csv(home / "runs.csv.gz"), options.out
-    runs = imbax.load(*options.folders, metrics=metrics).frame
-    runs.to_csv(options.out / "runs.csv.gz", index=False)
+    stored = home / "runs.csv.gz"
+    runs = pd.read_csv(stored) if stored.exists() else pd.DataFrame()
+    if options.folders:
+        more = imbax.load(*options.folders, metrics=metrics).frame
+        run = ["dataset", "method", "network", "members", "fold", "seed"]
+        runs = pd.concat([runs, more]).drop_duplicates(run, keep="last").sort_values(run)
+        runs.to_csv(options.out / "runs.csv.gz", index=False)
     return runs, options.out
 
 
