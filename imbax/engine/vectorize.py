@@ -32,7 +32,7 @@ from jax.errors import JaxRuntimeError
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from imbax import sharding
-from imbax.engine.devices import is_out_of_memory, memory_of, usable_cores
+from imbax.engine.devices import is_out_of_memory, memory_of, threads_for, usable_cores
 
 __all__ = ["Engine", "Vectorized"]
 
@@ -98,7 +98,7 @@ class Vectorized:
         self._per_row, self._per_run = (split, self._same) if by_rows else (self._same, split)
         # Divisors of the number of rows and of the number of runs in a chunk.
         self._row_parts, self._abreast = (each, 1) if by_rows else (1, each)
-        self._threads = _threads(self.devices) if strategy == "map" else 1
+        self._threads = threads_for(self.devices) if strategy == "map" else 1
         self._jitted = self._jit(f)
         self._compiling: dict[Any, Future] = {}
         self._results: dict[Any, Any] = {}
@@ -229,7 +229,11 @@ class Vectorized:
             # Out-of-memory errors surface only once the result is ready.
             return jax.block_until_ready(program(shared, *self._parts(share)))
 
-        return list((map if len(shares) == 1 else _WORKERS.map)(execute, shares))
+        if len(shares) == 1:
+            return [execute(shares[0])]
+        # Threads of this call only, so that `f` may call other programs, and a fork has none.
+        with ThreadPoolExecutor(len(shares)) as threads:
+            return list(threads.map(execute, shares))
 
     def _per_program(self, n_runs):
         """Number of runs that one program executes in a chunk of `n_runs`."""
@@ -317,24 +321,18 @@ class Vectorized:
             if not is_out_of_memory(error):
                 raise
             return math.inf
-        needed = (
-            analysis.argument_size_in_bytes
-            + analysis.output_size_in_bytes
-            + analysis.temp_size_in_bytes
-            - analysis.alias_size_in_bytes
-        )
-        return needed * len(self.devices) * -(-size // each)
+        arguments, results = analysis.argument_size_in_bytes, analysis.output_size_in_bytes
+        more = analysis.temp_size_in_bytes - analysis.alias_size_in_bytes
+        shares = -(-size // each)
+        if shares == 1:
+            return (arguments + results + more) * len(self.devices)
+        # `shared` exists once; the runs and their results exist twice, whole and in shares.
+        same = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shared))
+        return same + (2 * (arguments - same + results) + more) * shares
 
 
-# Threads that compile while the next program is traced, and threads that execute runs.
+# Threads that compile while the next program is traced.
 _COMPILERS = ThreadPoolExecutor(usable_cores(), thread_name_prefix="compiler")
-_WORKERS = ThreadPoolExecutor(usable_cores(), thread_name_prefix="runs")
-
-
-def _threads(devices):
-    """Number of threads for a device: that of the cores if it is the whole CPU, else one."""
-    is_cpu = devices[0].platform == "cpu" and devices == jax.local_devices()
-    return usable_cores() if is_cpu and len(devices) == 1 else 1
 
 
 def _gib(number):
