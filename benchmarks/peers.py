@@ -2,10 +2,10 @@
 
     python benchmarks/peers.py [FOLDER ...]
 
-Compares `imbalanced_mlp_all_rows` with every other method, over all data sets with runs of every
-method and over those that the search for the recipe did not use. Writes `runs.csv.gz` (all metrics
-of each run; those of the folders are added to the stored ones), `means.csv`, `comparisons.csv` and
-`ranks.csv`.
+Compares `imbalanced_mlp_all_rows` with every other method, over all data sets and over those that
+the search for the recipe did not use, on the splits that have runs of every method. Writes
+`runs.csv.gz` (all metrics of each run; those of the folders are added to the stored ones),
+`means.csv`, `comparisons.csv` and `ranks.csv`.
 """
 
 import argparse
@@ -50,6 +50,8 @@ def read_runs(description, home, metrics):
 
 def main():
     runs, out = read_runs(__doc__, HERE, ["brier", ECE])
+    split = runs.groupby(["dataset", "seed", "fold"])["method"]
+    runs = runs[split.transform("nunique") == runs["method"].nunique()]
     means = runs.groupby(["dataset", "method"])[list(METRICS)].mean().round(5)
     means.reset_index().to_csv(out / "means.csv", index=False)
     parts = {"all": set(runs["dataset"]), "not in the search": set(runs["dataset"]) - set(SETS)}
