@@ -54,6 +54,9 @@ def main():
     runs = runs[split.transform("nunique") == runs["method"].nunique()]
     means = runs.groupby(["dataset", "method"])[list(METRICS)].mean().round(5)
     means.reset_index().to_csv(out / "means.csv", index=False)
+    seeds = runs.groupby(["method", "dataset", "seed"])["average_precision"].mean().unstack("seed")
+    print("SD between a data set's seeds, median over data sets:")
+    print(seeds.std(axis=1).groupby("method").median().round(4).to_string())
     parts = {"all": set(runs["dataset"]), "not in the search": set(runs["dataset"]) - set(SETS)}
     tables, ranks = [], []
     for part, names in parts.items():
