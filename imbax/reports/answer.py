@@ -6,12 +6,15 @@ from typing import Any
 
 import pandas as pd
 
+from imbax.errors import InputError
 from imbax.experiments.labels import method_of
 from imbax.reports import comparisons
 from imbax.reports.comparisons import count, p_text
 from imbax.reports.tabular.tables import best_methods
 from imbax.statistics import ranks
 from imbax.statistics.ranks import FEWEST_DATASETS, LEVEL
+from imbax.statistics.runs import scores_by_run, size_ratio
+from imbax.statistics.single_dataset import not_testable
 
 __all__ = ["answer", "best_first", "titles_in"]
 
@@ -84,6 +87,14 @@ def _is_single(runs):
     return runs.groupby("method").size().max() < 2
 
 
+def _untested(runs: pd.DataFrame, metric: str) -> list[str]:
+    """Methods that cannot be tested against the best one on one data set."""
+    try:
+        return not_testable(scores_by_run(runs, metric), size_ratio(runs))
+    except InputError:  # different splits
+        return list(runs.groupby("method")[metric].mean().dropna().index)
+
+
 def _over_datasets(scores: pd.DataFrame, name: str) -> list[str]:
     order = ranks.mean_ranks(scores).sort_values(kind="stable")
     best, others = order.index[0], order.index[1:]
@@ -105,20 +116,23 @@ def _over_datasets(scores: pd.DataFrame, name: str) -> list[str]:
 
 
 def _on_datasets(runs: pd.DataFrame, metric: str, name: str) -> list[str]:
-    leaders, equal, different, untested = [], [], [], []
+    leaders, equal, different, untested, unknown = [], [], [], [], []
     for dataset, rows in _groups(runs):
         means = rows.groupby("method")[metric].mean().dropna()
         if means.empty:
             continue
         best = best_methods(rows, metric)
-        worse = [method for method in means.index if method not in best]
+        no_test = set(_untested(rows, metric)) - set(best)
+        worse = [method for method in means.index if method not in {*best, *no_test}]
         leaders.append(f"`{best[0]}` on {dataset} ({means[best[0]]:.3f})")
         if _is_single(rows):
             untested.append(str(dataset))
         elif worse:
             different.append(f"on {dataset} {_names(worse)} {_are(worse)} significantly worse")
-        else:
+        elif not no_test:
             equal.append(str(dataset))
+        if no_test and not _is_single(rows):
+            unknown.append(f"{_names(sorted(no_test))} on {dataset}")
     clauses = []
     if equal:
         clauses.append(f"no method is significantly different from the best on {_joined(equal)}")
@@ -126,6 +140,11 @@ def _on_datasets(runs: pd.DataFrame, metric: str, name: str) -> list[str]:
     sentences = [f"**Highest mean {name}**: {_joined(leaders)}."]
     if clauses or different:
         sentences.append(f"By {test}, {'; '.join([*clauses, *different])}.")
+    if unknown:
+        sentences.append(
+            f"No test against the best is possible for {_joined(unknown)}: too few runs in common, "
+            "or the same difference in all of them."
+        )
     if untested:
         sentences.append(f"One run of each method on {_joined(untested)} allows no test.")
     return sentences
@@ -166,7 +185,12 @@ def _moved(
         both = rows[rows["method"].isin([method, ablation])]
         is_tie = len(best_methods(both, metric)) == 2
         difference = means[method] - means[ablation]
-        verdict = "one run" if _is_single(both) else f"{'not ' * is_tie}significant"
+        if _is_single(both):
+            verdict = "one run"
+        elif not is_tie and _untested(both, metric):
+            verdict = "no test possible"
+        else:
+            verdict = f"{'not ' * is_tie}significant"
         verdicts.append(f"{dataset} {difference:+.3f} ({verdict})")
     changes = f"{change} changed mean {name} by {', '.join(verdicts)}"
     return f"{changes}, each by one corrected resampled t test."

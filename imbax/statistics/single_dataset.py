@@ -38,6 +38,7 @@ __all__ = [
     "correlated_t_test",
     "every_pair",
     "not_different_from_best",
+    "not_testable",
 ]
 
 CONFIDENCE = 1 - LEVEL
@@ -260,6 +261,20 @@ def not_different_from_best(scores: pd.DataFrame, ratio: float, level: float = L
         or (not math.isnan(p) and not (p < level and test.mean_difference > 0))
     ]
     return [best, *tied]
+
+
+def not_testable(scores: pd.DataFrame, ratio: float) -> list[str]:
+    """Returns the methods whose difference from the best method cannot be tested.
+
+    They have fewer than two runs in common with it, or the same difference in all runs. Parameters
+    are those of `not_different_from_best`.
+    """
+    order = _best_first(scores)
+    p_value = {
+        method: corrected_t_test(scores[order[0]] - scores[method], ratio).p_value
+        for method in order[1:]
+    }
+    return [method for method, p in p_value.items() if math.isnan(p)]
 
 
 def _best_first(scores: pd.DataFrame) -> list[str]:

@@ -36,14 +36,14 @@ def answer_of(runs, pair=()):
 
 def test_answer_names_the_best_and_the_worse_on_few_data_sets():
     leaders, test, overall = answer_of(
-        runs_of({"good": [0.9, 0.5], "bad": [0.2, 0.5], "mid": [0.9, 0.5]})
+        runs_of({"good": [0.9, 0.5], "poor": [0.2, 0.5], "mid": [0.9, 0.5]})
     )
     assert "`good` on d0 (0.900)" in leaders
     assert test.startswith(
         "By the corrected resampled t test with Holm's correction at the 5% level"
     )
     assert "no method is significantly different from the best on d1" in test
-    assert "on d0 `bad` is significantly worse" in test
+    assert "on d0 `poor` is significantly worse" in test
     expected = (
         "Over 2 data sets, `good` and `mid` share the best mean rank (1.75), and `good` has the"
     )
@@ -89,6 +89,32 @@ def test_single_runs_are_not_called_significantly_different():
     assert "`explicit_gradient` on d0" in leaders
     assert test == "One run of each method on d0 allows no test."
     assert "d0 +0.400 (one run)" in change
+
+
+def test_methods_without_a_test_are_not_called_worse():
+    """`lucky` has one run, `shifted` the same difference from the best in all runs."""
+    runs = runs_of({"good": [0.9], "poor": [0.1], "lucky": [0.2], "shifted": [0.0]})
+    scores = runs.set_index(["method", "seed", "fold"])["average_precision"]
+    runs.loc[runs["method"] == "shifted", "average_precision"] = scores["good"].to_numpy() - 0.2
+    is_first = (runs["seed"] == runs["seed"].min()) & (runs["fold"] == runs["fold"].min())
+    one = runs[(runs["method"] != "lucky") | is_first]
+    _, test, unknown = answer_of(one)
+    assert test.endswith("on d0 `poor` is significantly worse.")
+    assert "is possible for `lucky` and `shifted` on d0: too few runs in common" in unknown
+
+    best = one["method"].eq("lucky") * 0.8
+    _, unknown = answer_of(one.assign(average_precision=one["average_precision"] + best))
+    assert "for `good`, `poor` and `shifted` on d0" in unknown
+
+
+def test_ablation_without_common_runs_is_not_called_significant():
+    pair = {"explicit_gradient": [0.9], "explicit_gradient_frozen": [0.5]}
+    runs = runs_of(pair)
+    runs = runs[(runs["method"] == "explicit_gradient") | (runs["seed"] == runs["seed"].min())]
+    runs.loc[runs["method"] == "explicit_gradient_frozen", "seed"] += 100
+    change = answer_of(runs, tuple(pair))[-1]
+    assert "d0 +0.4" in change
+    assert "(no test possible)" in change
 
 
 def test_one_method_alone_has_no_comparison():
