@@ -6,7 +6,7 @@ Both train on the training and validation rows of the first seed and fold, with 
 classifier's first fit on a data set compiles; then both are fitted alternately, `--rounds` times,
 in the same process. Each data set is added to `fit_cost.jsonl` of `--out`; those that are there are
 not measured again. `fit_cost.json` has all of them, and the median and quartiles of the ratio of
-the times' medians.
+the times' medians. `--stored JSON LATER` measures nothing and summarises two such files.
 """
 
 import argparse
@@ -34,7 +34,11 @@ def main():
     parser.add_argument("--sets", nargs="+", default=NAMES, choices=NAMES, metavar="NAME")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--stored", nargs=2, type=Path, metavar=("JSON", "LATER"))
     options = parser.parse_args()
+    if options.stored:
+        summarise(*(json.loads(path.read_text())["sets"] for path in options.stored))
+        return
     warnings.simplefilter("ignore", FutureWarning)
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "fit_cost.jsonl"
@@ -61,6 +65,26 @@ def main():
     }
     (options.out / "fit_cost.json").write_text(json.dumps(result, indent=1) + "\n")
     print(f"median ratio {result['median_ratio']}, quartiles {result['quartiles_of_ratio']}")
+
+
+def summarise(before, after):
+    """Prints spreads, times of compilation and ratios of the sets of two files."""
+    for found in (before, after):
+        times = [one[name] for one in found for name in ("network", "catboost")]
+        spread = sorted(max(pair) / min(pair) for pair in times)
+        more = statistics.median(
+            one["first_fit"] - statistics.median(one["network"]) for one in found
+        )
+        print(f"largest ratios of two fits {spread[-2]:.2f} and {spread[-1]:.2f}")
+        print(f"first fit: {more:.1f} s more in the median")
+    old = {one["set"]: one["ratio"] for one in before}
+    new = {one["set"]: one["ratio"] for one in after}
+    print(
+        f"{len(new)} sets of both files: {statistics.median(old[name] for name in new):.2f}, later"
+    )
+    print(f"{statistics.median(new.values()):.2f}; with another set as the largest, the median of")
+    for name, ratios in (("the first", old), ("both, the later ratio first", old | new)):
+        print(f"{name}: {statistics.median([*ratios.values(), float('inf')]):.2f}")
 
 
 def measured(data, rounds):
